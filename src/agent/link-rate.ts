@@ -12,6 +12,8 @@ import type { Migration, MigrationStore } from './store.ts';
 
 /** Less than this shows the connection's start rather than the link. */
 const LEAST_BYTES = 32 * 1024 * 1024;
+/** So much faster than the agents was a migration that these did not show what the link carries. */
+const MUCH_FASTER = 1.25;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
@@ -53,8 +55,10 @@ export function linkKnown(metered: Metered, { configured, seen }: OtherRates): L
   if ('link' in metered) {
     const { link } = metered;
     // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
-    const isSeenFaster = seen !== undefined && seen > link.rate;
-    return { link: isSeenFaster ? { ...link, rate: seen, how: 'seen' } : link };
+    if (seen === undefined || seen <= link.rate) return { link };
+    // Where both come to about the same, it is the link that held both back.
+    const isLeast = link.isLeast === true || seen > link.rate * MUCH_FASTER;
+    return { link: { ...link, rate: seen, how: 'seen', ...(isLeast ? { isLeast } : {}) } };
   }
   const linkUnmeasured = metered.why.slice(0, 4096);
   const link = unmeasured(configured, 'configured') ?? unmeasured(seen, 'seen');
@@ -62,7 +66,9 @@ export function linkKnown(metered: Metered, { configured, seen }: OtherRates): L
 }
 
 function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {
-  return rate === undefined ? undefined : { rate, how };
+  if (rate === undefined) return undefined;
+  // Its hypervisors may have been slower than the link.
+  return how === 'seen' ? { rate, how, isLeast: true } : { rate, how };
 }
 
 /** A measurement gives itself less, ms. */
@@ -73,7 +79,7 @@ export interface LinkRatesDependencies {
   readonly store: MigrationStore;
   readonly peers: Pick<Peers, 'address'>;
   /** Absent: what is configured or was seen counts. */
-  readonly linkMeter?: Pick<LinkMeter, 'measure'>;
+  readonly linkMeter?: Pick<LinkMeter, 'measure' | 'known'>;
 }
 
 /** What this agent knows of the links to other hosts. */
@@ -110,6 +116,14 @@ export class LinkRates {
       .all()
       .filter(({ request }) => request.side === 'source' && request.toHost === to);
     return movesTo(to, reportsOf(store, went.slice(-LOOKED_AT).toReversed()));
+  }
+
+  /** What is known of the link without measuring it now. */
+  now(to: string): LinkMeasure | undefined {
+    const { config, linkMeter } = this.#deps;
+    const link = linkMeter?.known(to);
+    const metered = link === undefined ? { why: '' } : { link };
+    return linkKnown(metered, { configured: config.wire.rates[to], seen: this.seen(to) }).link;
   }
 
   /** Measures the link, unless it was measured in the last minutes or is in use. */

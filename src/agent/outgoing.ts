@@ -12,6 +12,7 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
 import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
+import type { LinkMeasure } from '../protocol/public/prediction.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
@@ -55,6 +56,7 @@ export interface Looked extends DiscoveredGuest {
     readonly macs?: string[];
     readonly unbridged?: boolean;
     readonly seenLinkRate?: number;
+    readonly link?: LinkMeasure;
   };
 }
 
@@ -229,11 +231,13 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What `--path auto` needs and the configuration does not state. */
-  #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
-    if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return {};
+  /** What is known of the link, for checks; and what `--path auto` needs and the configuration does not state. */
+  #linkTo({ path, to }: MigrationRequest): Pick<Looked['seen'], 'seenLinkRate' | 'link'> {
+    const link = this.links.now(to);
+    const known = link === undefined ? {} : { link };
+    if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return known;
     const rate = this.links.seen(to);
-    return rate === undefined ? {} : { seenLinkRate: rate };
+    return rate === undefined ? known : { ...known, seenLinkRate: rate };
   }
 
   #unknownHost(to: string): Error {

@@ -13,6 +13,7 @@ export interface IpAnswer {
 const PACKAGES = {
   ip: 'iproute2',
   bridge: 'iproute2',
+  ss: 'iproute2',
   'ovs-vsctl': 'openvswitch-switch',
   conntrack: 'conntrack',
 } as const;

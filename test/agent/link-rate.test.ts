@@ -46,10 +46,19 @@ describe('what a link carries', () => {
     assert.deepEqual(linkKnown({ link }, { configured: 7, seen: 101 }), seen);
   });
 
+  test('may be more than an earlier migration came to, unless the agents came to about the same', () => {
+    const isLeast = (seen: number, own = link) =>
+      linkKnown({ link: own }, { configured: undefined, seen }).link?.isLeast;
+    assert.equal(isLeast(110), undefined);
+    assert.equal(isLeast(200), true);
+    assert.equal(isLeast(110, { ...link, isLeast: true } as typeof link), true);
+  });
+
   test('is what is configured, then what was seen, where it cannot be measured, and the reason stays', () => {
     const known = (configured?: number, seen?: number) => linkKnown({ why }, { configured, seen });
     assert.deepEqual(known(7, 9), { link: { rate: 7, how: 'configured' }, linkUnmeasured: why });
-    assert.deepEqual(known(undefined, 9), { link: { rate: 9, how: 'seen' }, linkUnmeasured: why });
+    const link = { rate: 9, how: 'seen', isLeast: true };
+    assert.deepEqual(known(undefined, 9), { link, linkUnmeasured: why });
     assert.deepEqual(known(), { linkUnmeasured: why });
   });
 });

@@ -86,7 +86,13 @@ describe('what the command line says', () => {
     await reportAtEnd(world, 'a', id);
     await sameStory(id, 'cancelled');
     const next = await begin(world, { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid' });
-    await reportAtEnd(world, 'a', next);
+    const { checks } = await reportAtEnd(world, 'a', next);
+    const ofLink = checks.filter(({ evidence }) => / to b (takes|carries|over)\b/.test(evidence));
+    assert.deepEqual(
+      ofLink.map(({ name }) => name),
+      ['round-trip', 'link', 'migration-network'],
+    );
+    assert.match(ofLink[2]?.evidence ?? '', /over mig0, a network of its own/);
     await sameStory(next, 'done');
   });
 

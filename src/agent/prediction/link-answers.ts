@@ -1,6 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
+import type { LinkAnswer } from '../../protocol/peer/link.ts';
 import type { Caller } from '../../rpc/caller.ts';
+import { ownWorkMs } from '../../host/own-work.ts';
 import type { MigrationStore } from '../store.ts';
 
 /** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
@@ -17,19 +19,21 @@ interface Taken {
 export class LinkAnswers {
   readonly #clock: Clock;
   readonly #store: Pick<MigrationStore, 'running'>;
+  readonly #workMs: () => number;
   readonly #taken = new Map<string, Taken>();
 
-  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>) {
+  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>, workMs = ownWorkMs) {
     this.#clock = clock;
     this.#store = store;
+    this.#workMs = workMs;
   }
 
-  answer({ pad }: { readonly pad: string }, { name }: Caller): { busy?: string } {
+  answer({ pad }: { readonly pad: string }, { name }: Caller): LinkAnswer {
     if (this.#store.running().length > 0) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
     taken.bytes += Math.max(LEAST_BYTES, pad.length);
     // The first question of a measurement may find what the one before has left: it ends with a whole question.
-    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return {};
+    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return { workMs: this.#workMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }
 

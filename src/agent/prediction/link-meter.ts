@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
+import type { LinkAnswer } from '../../protocol/peer/link.ts';
 import { toGodwitError } from '../../errors.ts';
 
 /** Questions under way at once: the link is never idle while one is answered. */
@@ -19,6 +20,8 @@ const FIRST_PAD = 16 * 1024;
 /** All of it, ms. */
 const MEASURE_MS = 5000;
 const QUESTION_DEADLINE_MS = 4000;
+/** An agent that worked, or waited for a processor, for so much of the time did not wait for the link. */
+const BUSY_SHARE = 0.7;
 /** Hosts whose measurements are kept. */
 const MOST_HOSTS = 1024;
 
@@ -33,7 +36,9 @@ export interface LinkMeterDependencies {
     to: string,
     pad: string,
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },
-  ) => Promise<{ busy?: string | undefined }>;
+  ) => Promise<LinkAnswer>;
+  /** For how long this process has run or waited for a processor until now, ms; absent: nobody knows. */
+  readonly workMs?: () => number;
 }
 
 class Busy extends Error {}
@@ -51,10 +56,16 @@ export class LinkMeter {
     this.#deps = deps;
   }
 
-  async measure(to: string, signal: AbortSignal): Promise<Metered> {
+  /** What was measured in the last minutes; undefined where nothing was. */
+  known(to: string): LinkMeasure | undefined {
     const known = this.#kept.get(to);
     const nowMs = this.#deps.clock.monotonicMs();
-    if (known !== undefined && nowMs - known.atMs < LINK_KEPT_MS) return { link: known.link };
+    return known !== undefined && nowMs - known.atMs < LINK_KEPT_MS ? known.link : undefined;
+  }
+
+  async measure(to: string, signal: AbortSignal): Promise<Metered> {
+    const known = this.known(to);
+    if (known !== undefined) return { link: known };
     const under = this.#underWay.get(to) ?? this.#begin(to);
     return withDeadline(`to measure the link to ${to}`, MEASURE_MS + 1000, signal, () => under);
   }
@@ -70,17 +81,17 @@ export class LinkMeter {
     const { clock, isBusy } = this.#deps;
     if (isBusy()) return { why: 'a migration of this host uses its link' };
     try {
-      const { rate, roundTripMs } = await withDeadline(
+      const { roundTripMs, ...found } = await withDeadline(
         `to measure the link to ${to}`,
         MEASURE_MS,
         undefined,
         async (signal) => {
           const roundTrip = await this.#roundTrip(to, signal);
-          return { rate: await this.#rate(to, signal), roundTripMs: roundTrip };
+          return { ...(await this.#rate(to, signal)), roundTripMs: roundTrip };
         },
       );
       const at = new Date(clock.wallMs()).toISOString();
-      const link = { rate, how: 'measured', roundTripMs, at } as const;
+      const link = { ...found, how: 'measured', roundTripMs, at } as const;
       this.#keep(to, link);
       return { link };
     } catch (thrown) {
@@ -89,11 +100,13 @@ export class LinkMeter {
     }
   }
 
-  async #ask(to: string, pad: string, signal: AbortSignal): Promise<void> {
+  /** Resolves to the time that the other agent has worked until then, ms. */
+  async #ask(to: string, pad: string, signal: AbortSignal): Promise<number | undefined> {
     const { ask, isBusy } = this.#deps;
-    const { busy } = await ask(to, pad, { signal, deadlineMs: QUESTION_DEADLINE_MS });
+    const { busy, workMs } = await ask(to, pad, { signal, deadlineMs: QUESTION_DEADLINE_MS });
     if (busy !== undefined) throw new Busy(`${to} did not take what was sent: ${busy}`);
     if (isBusy()) throw new Busy('a migration of this host has begun meanwhile');
+    return workMs;
   }
 
   /** The shortest of several: what is longer waited for a processor. */
@@ -109,9 +122,11 @@ export class LinkMeter {
   }
 
   /** bytes/s, of what was taken after the start. */
-  async #rate(to: string, signal: AbortSignal): Promise<number> {
-    const { clock } = this.#deps;
+  async #rate(to: string, signal: AbortSignal): Promise<Pick<LinkMeasure, 'rate' | 'isLeast'>> {
+    const { clock, workMs } = this.#deps;
     const beganMs = clock.monotonicMs();
+    const here = new Work(workMs?.());
+    const there = new Work();
     const content = randomBytes(MOST_PAD / 2).toString('hex');
     const taken: { readonly atMs: number; readonly bytes: number }[] = [];
     let sent = ROUND_TRIPS * 1024;
@@ -121,14 +136,18 @@ export class LinkMeter {
         const pad = content.slice(0, length);
         sent += pad.length;
         const askedMs = clock.monotonicMs();
-        await this.#ask(to, pad, signal);
+        const worked = await this.#ask(to, pad, signal);
         const atMs = clock.monotonicMs();
+        there.until(worked);
         taken.push({ atMs: atMs - beganMs, bytes: pad.length });
         if (atMs - askedMs < QUESTION_MS) length = Math.min(MOST_PAD, length * 2);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
-    return rateOf(taken);
+    const passedMs = clock.monotonicMs() - beganMs;
+    here.until(workMs?.());
+    const isLeast = [here, there].some(({ ms }) => ms > passedMs * BUSY_SHARE);
+    return { rate: rateOf(taken), ...(isLeast ? { isLeast } : {}) };
   }
 
   #keep(to: string, link: LinkMeasure): void {
@@ -136,6 +155,26 @@ export class LinkMeter {
     this.#kept.set(to, { link, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST_HOSTS && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+/** What an agent has worked from the first that is known of it to the last. */
+class Work {
+  #from: number | undefined;
+  #to = 0;
+
+  constructor(from?: number) {
+    this.#from = from;
+  }
+
+  until(workMs: number | undefined): void {
+    if (workMs === undefined) return;
+    this.#from ??= workMs;
+    this.#to = Math.max(this.#to, workMs);
+  }
+
+  get ms(): number {
+    return this.#from === undefined ? 0 : Math.max(0, this.#to - this.#from);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { Peers } from '../peers.ts';
+import { ownWorkMs } from '../../host/own-work.ts';
 import type { MigrationStore } from '../store.ts';
 import { PredictionCache } from './prediction-cache.ts';
 import { LinkAnswers } from './link-answers.ts';
@@ -16,6 +17,7 @@ export function openPrediction({ clock, store, peers }: Needs) {
   const linkMeter = new LinkMeter({
     clock,
     isBusy: () => store.running().length > 0,
+    workMs: ownWorkMs,
     ask: (to, pad, within) => peers.linkProbe(to, pad, within),
   });
   return {

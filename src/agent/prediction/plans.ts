@@ -6,9 +6,12 @@ import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
 import { adviceFor, contradiction, others, planned } from '../../migration/prediction/plan.ts';
 import type { PlanFacts } from '../../migration/prediction/plan.ts';
+import { judgeLink } from '../../migration/preflight/link.ts';
+import { verdictOf } from '../../migration/preflight/rank.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
-import type { MigrationRequest } from '../../protocol/public/migration.ts';
+import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
 import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
+import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
@@ -44,10 +47,15 @@ export class Plans {
     const { compare = false, link, ...settings } = asked;
     const request = migrationRequest.parse(settings);
     const examination = await checks.examination(request, signal);
-    const { host, found } = examination;
+    const { found } = examination;
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
     const known = link === undefined ? await outgoing.links.known(request.to, signal) : { link };
     const { measured, unmeasured } = found ?? {};
+    // The checks were made before the link was measured.
+    const host =
+      link === undefined
+        ? withLink(examination.host, known.link, measured?.memoryBytes)
+        : examination.host;
     const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {
       guest: request.guest,
@@ -116,6 +124,22 @@ export class Plans {
       stateBytes,
     };
   }
+}
+
+/** The checks, that of the link by what has been measured meanwhile. */
+function withLink(
+  host: CheckedHost,
+  link: LinkMeasure | undefined,
+  memoryBytes: number | undefined,
+): CheckedHost {
+  if (link === undefined) return host;
+  const found = judgeLink({ destination: { name: host.to }, link, memoryBytes });
+  const checks = host.checks.flatMap((each): Check[] =>
+    each.name === 'link'
+      ? found.map((finding) => ({ ...each, hint: undefined, ...finding }))
+      : [each],
+  );
+  return { ...host, verdict: verdictOf(checks), checks };
 }
 
 function shareOf(

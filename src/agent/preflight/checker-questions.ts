@@ -33,7 +33,7 @@ export const examined = z.object({
   /** With `standby`: what people said of the guest. */
   labels: labels.optional(),
   seen: sourceMoverRequest
-    .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true })
+    .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true, link: true })
     .partial(),
 });
 export type Examined = z.infer<typeof examined>;

@@ -5,6 +5,7 @@ import { driverSaid } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
+import { lookAtPath } from '../../host/path-look.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
@@ -32,9 +33,8 @@ import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
-/** Of each question that times the path to the destination, and how many there are. */
+/** Of each question that times the path to the destination. */
 const QUESTION_MS = 2000;
-const QUESTIONS = 3;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 /** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
@@ -212,7 +212,7 @@ function lookDependencies(
 }
 
 async function askAdmission(
-  { config, clock, peers, request }: Examining,
+  { config, clock, peers, request, seen }: Examining,
   admission: Admission,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly reported?: PreflightAnswer }> {
@@ -220,6 +220,8 @@ async function askAdmission(
   const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
   try {
     const options = { signal, deadlineMs: ADMISSION_MS };
+    const question = (within: AbortSignal): Promise<unknown> =>
+      peers.linkProbe(to, '', { signal: within, deadlineMs: QUESTION_MS });
     const own = await hostFactsOf(config, clock)();
     const askedMs = clock.wallMs();
     const reported = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
@@ -232,8 +234,11 @@ async function askAdmission(
       destination: reported.host,
       askedMs,
       answeredMs,
-      roundTripMs: await roundTripMs(peers, to, clock, signal),
+      // Not beside the question: what that takes of this process would be taken for the path.
+      ...(await lookAtPath(peers.address(to) ?? '', question, signal)),
       ...(isRelayed ? {} : { windowBytes: await sendBufferBytes() }),
+      link: seen.link,
+      memoryBytes: admission.memoryBytes,
       mayPostcopy: request.mode !== 'precopy',
       paths: firstHops(pathsTo(peers, request), config.relays),
       transport: request.transport,
@@ -262,27 +267,6 @@ function pathsTo(
   if (main === undefined) return [];
   const further = pathAddresses ?? peers.furtherAddresses(to);
   return [main, ...further.map((each) => fullAddress(each, main))];
-}
-
-/** The shortest of a few questions over the connection that stands; undefined where the destination takes none. */
-async function roundTripMs(
-  peers: Examining['peers'],
-  to: string,
-  clock: Examining['clock'],
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  let least: number | undefined;
-  try {
-    for (let left = QUESTIONS; left > 0; left -= 1) {
-      const askedMs = clock.monotonicMs();
-      await peers.linkProbe(to, '', { signal, deadlineMs: QUESTION_MS });
-      least = Math.min(least ?? Infinity, clock.monotonicMs() - askedMs);
-    }
-  } catch {
-    // An earlier build has no such route, and a check goes on without this.
-    signal.throwIfAborted();
-  }
-  return least;
 }
 
 /** With `--on-lost restart` the way to start the guest anew has to be known. */

@@ -6,20 +6,15 @@ import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, refuses, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
+import type { LinkFacts } from './link.ts';
 
 /** What the two hosts of a migration report of themselves. */
-export interface HostsFacts {
+export interface HostsFacts extends LinkFacts {
   readonly source: HostFacts;
   readonly destination: HostFacts;
   /** When the destination was asked and had answered, by the source's clock, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** The shortest of several questions, which a round trip is at most, ms; absent where it was not measured. */
-  readonly roundTripMs?: number | undefined;
-  /** What one TCP connection to the destination may have under way, bytes; absent where a relay ends the connection. */
-  readonly windowBytes?: number | undefined;
-  /** Memory may go by post-copy, for some of which a guest runs on two hosts at once. */
-  readonly mayPostcopy: boolean;
   /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
   readonly paths: readonly string[];
   /** How memory is to be carried; absent: over TCP, encrypted. */
@@ -48,39 +43,6 @@ export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFa
   const hint =
     'Synchronise both clocks (chrony, NTP): logs and reports of the two hosts cannot be compared, and a guest that reads its host’s clock sees it jump.';
   return [warns(evidence, hint)];
-}
-
-/** From here on a guest feels the path to the other host, ms. */
-const LONG_MS = 50;
-/** Beyond this, what waits for the other host at every step hardly goes on, ms. */
-const VERY_LONG_MS = 150;
-
-/** Whether the path between both hosts is long, and what a guest feels of that. */
-export function judgeRoundTrip({
-  source,
-  destination,
-  roundTripMs,
-  windowBytes,
-}: HostsFacts): Finding[] {
-  if (roundTripMs === undefined) return [];
-  const shown = formatDuration(Math.round(roundTripMs));
-  const evidence = `a round trip to ${destination.name} takes ${shown} at most`;
-  if (roundTripMs < LONG_MS) return [passes(evidence)];
-  const feels = [
-    `By post-copy each page that the guest needs before it has come takes ${shown}: it goes on at ${Math.floor(1000 / roundTripMs)} such pages a second for each vCPU.`,
-    `A write to storage that is acknowledged at the other site takes ${shown} longer, and so does each answer of a service that stays here.`,
-    'Raise the timeouts of heartbeats in a cluster of which only some members move.',
-    ...(windowBytes === undefined
-      ? []
-      : [
-          `A TCP stream carries ${formatBytes((windowBytes * 1000) / roundTripMs)}/s at most: ${source.name} lets it have ${formatBytes(windowBytes)} under way. If the line carries more, raise net.ipv4.tcp_wmem there and net.ipv4.tcp_rmem on ${destination.name}.`,
-        ]),
-  ];
-  if (roundTripMs <= VERY_LONG_MS) return [warns(evidence, feels.join(' '))];
-  const words = `${evidence}: more than ${VERY_LONG_MS} ms`;
-  return [
-    warns(words, [`Use pre-copy alone, and move storage with the guest.`, ...feels].join(' ')),
-  ];
 }
 
 /** Whether the destination is a virtual machine that keeps its processor from guests, as the source does not. */

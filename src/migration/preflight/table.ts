@@ -3,6 +3,7 @@ import type { AdmissionFacts } from './admission.ts';
 import { judgeGivesBack } from './balloon.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { Finding } from './finding.ts';
+import { judgeLink, judgeMigrationNetwork, judgeRoundTrip } from './link.ts';
 import { judgeLimits } from './limits.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { AskFacts } from './guest.ts';
@@ -161,8 +162,22 @@ export const CHECKS = [
     name: 'round-trip',
     step: 'admit',
     needs: 'both',
-    asks: 'is the route between both hosts so long that the guest notices it?',
-    judge: hosts.judgeRoundTrip,
+    asks: 'is the route between both hosts so long that a migration or its guest feels it?',
+    judge: judgeRoundTrip,
+  },
+  {
+    name: 'link',
+    step: 'admit',
+    needs: 'both',
+    asks: 'does the link between both hosts carry less than 1 Gbit/s, by what is known of it?',
+    judge: judgeLink,
+  },
+  {
+    name: 'migration-network',
+    step: 'admit',
+    needs: 'both',
+    asks: 'has memory a network of its own, or one that guests and the host use too?',
+    judge: judgeMigrationNetwork,
   },
   {
     name: 'second-path',

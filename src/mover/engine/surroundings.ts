@@ -24,6 +24,8 @@ import { fenceOf } from '../../host/fencing.ts';
 import { Fleet } from '../../host/fleet.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
+import { lookAtPath } from '../../host/path-look.ts';
+import type { LookAtPath } from '../../host/path-look.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
@@ -54,6 +56,8 @@ export interface Surroundings {
   /** What this host reports to the other one of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   readonly connect: Connect;
+  /** Absent: nothing is seen of the path to another host. */
+  readonly lookAtPath?: LookAtPath;
   /** Absent: no path to another host is ever taken for dead. */
   readonly reach?: Reach;
   /** Absent: no port of another host is ever taken for shut. */
@@ -86,6 +90,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     hostFacts: hostFactsOf(config, systemClock),
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
+    lookAtPath,
     // A kernel behind a relay cannot be asked; whether its host waits there can.
     reach: (address, timeoutMs, signal) =>
       rendezvousOf(address) === undefined

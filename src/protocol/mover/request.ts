@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { returns } from '../public/site-check.ts';
-import { prediction } from '../public/prediction.ts';
+import { linkMeasure, prediction } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -47,6 +47,8 @@ export const sourceMoverRequest = z.object({
   unbridged: z.boolean().optional(),
   /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
   seenLinkRate: bytes.optional(),
+  /** What its agent knows of that link, for checks. */
+  link: linkMeasure.optional(),
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
   /** It takes a guest back whose check failed. */

@@ -16,7 +16,11 @@ export const linkQuestion = z.object({ pad: z.string().max(MOST_PAD) });
 export const linkAnswer = z.object({
   /** Why this host wants none of it now; nothing more is to be sent. */
   busy: shortText.optional(),
+  /** For how long its agent has run or waited for a processor until now, ms; an earlier build does not say it. */
+  workMs: z.number().nonnegative().optional(),
 });
+
+export type LinkAnswer = z.infer<typeof linkAnswer>;
 
 /** A part of agentContract. */
 export const linkRoutes = {

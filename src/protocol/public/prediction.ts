@@ -45,6 +45,8 @@ export const linkMeasure = z.object({
    */
   how: z.enum(['measured', 'seen', 'configured']),
   roundTripMs: ms.optional(),
+  /** The link may carry more: the hosts may have had no processor time for it when it was measured or seen. */
+  isLeast: z.boolean().optional(),
   /** When it was measured; a measurement is kept for a while. */
   at: moment.optional(),
 });

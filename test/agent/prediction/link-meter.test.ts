@@ -14,6 +14,8 @@ function line(rate: number, roundTripMs: number) {
   let freeMs = 0;
   const waiting: { atMs: number; wake: () => void }[] = [];
   const state = { sent: 0, questions: 0, busy: undefined as string | undefined, ownBusy: false };
+  /** The share of the time that each agent works. */
+  const works = { here: 0, there: 0 };
   const sleepUntil = (atMs: number): Promise<void> =>
     new Promise((wake) => {
       waiting.push({ atMs, wake });
@@ -35,10 +37,12 @@ function line(rate: number, roundTripMs: number) {
     state.sent += pad.length;
     freeMs = Math.max(freeMs, nowMs) + (pad.length / rate) * 1000;
     await sleepUntil(freeMs + roundTripMs);
-    return state.busy === undefined ? {} : { busy: state.busy };
+    const workMs = 5000 + nowMs * works.there;
+    return state.busy === undefined ? { workMs } : { busy: state.busy };
   };
-  const meter = new LinkMeter({ clock, isBusy: () => state.ownBusy, ask });
-  return { meter, state, wait: (ms: number) => void (nowMs += ms) };
+  const workMs = (): number => 9000 + nowMs * works.here;
+  const meter = new LinkMeter({ clock, isBusy: () => state.ownBusy, ask, workMs });
+  return { meter, state, works, wait: (ms: number) => void (nowMs += ms) };
 }
 
 function measured(metered: Metered) {
@@ -62,14 +66,28 @@ describe('the measurement of a link', () => {
     });
   }
 
+  test('says where it was the agents that were too slow for more, and not the link', async () => {
+    for (const [here, there, isLeast] of [
+      [0.1, 0.3, undefined],
+      [0.9, 0.3, true],
+      [0.1, 0.9, true],
+    ] as const) {
+      const { meter, works } = line(12_500_000, 1);
+      Object.assign(works, { here, there });
+      assert.equal(measured(await meter.measure('b', signal)).isLeast, isLeast);
+    }
+  });
+
   test('is kept for ten minutes, and made anew after them', async () => {
     const { meter, state, wait } = line(12_500_000, 1);
     const first = measured(await meter.measure('b', signal));
     const asked = state.questions;
     wait(LINK_KEPT_MS - 10_000);
     assert.equal(measured(await meter.measure('b', signal)), first);
+    assert.equal(meter.known('b'), first);
     assert.equal(state.questions, asked);
     wait(20_000);
+    assert.equal(meter.known('b'), undefined);
     measured(await meter.measure('b', signal));
     assert.ok(state.questions > asked);
   });

@@ -7,7 +7,6 @@ import {
   judgeHooks,
   judgeJournal,
   judgeNested,
-  judgeRoundTrip,
   judgeSecondPath,
   judgeSiteCheck,
   judgeTransport,
@@ -85,30 +84,6 @@ test('a hook that one host has and the other lacks is named with the host that l
   assert.equal(judgeHooks(facts({ hooks: ['x'] }, { hooks: ['x'] }))[0]?.verdict, 'pass');
   const [found] = judgeHooks(facts({ hooks: ['before-start', 'x'] }, { hooks: ['x', 'y'] }));
   assert.equal(found?.evidence, 'missing, though the other host has it: before-start on b, y on a');
-});
-
-test('a long round trip is warned of with what a guest feels, a very long one plainly, an unmeasured one not at all', () => {
-  assert.deepEqual(judgeRoundTrip(facts()), []);
-  const judged = (roundTripMs: number) => judgeRoundTrip({ ...facts(), roundTripMs })[0];
-  assert.equal(judged(49)?.verdict, 'pass');
-  const long = judged(100);
-  assert.equal(long?.verdict, 'warn');
-  assert.match(long?.evidence ?? '', /a round trip to b takes 100 ms at most$/);
-  assert.match(long?.hint ?? '', /post-copy .* 100 ms: it goes on at 10 such pages a second/);
-  assert.match(long?.hint ?? '', /storage .* 100 ms longer.*heartbeats/s);
-  const far = judged(151);
-  assert.match(far?.evidence ?? '', /more than 150 ms/);
-  assert.match(far?.hint ?? '', /^Use pre-copy alone/);
-});
-
-test('a long round trip is warned of with what one TCP stream carries there, where that is known', () => {
-  const judged = (windowBytes?: number) =>
-    judgeRoundTrip({ ...facts(), roundTripMs: 100, windowBytes })[0]?.hint ?? '';
-  assert.match(
-    judged(4 * 1024 ** 2),
-    /carries 40 MiB\/s at most: a lets it have 4 MiB under way\..*tcp_wmem there .*tcp_rmem on b/,
-  );
-  assert.doesNotMatch(judged(), /TCP/);
 });
 
 test('one link alone is warned of where memory may go by post-copy, and nowhere else', () => {

@@ -105,6 +105,8 @@ test('what both hosts report of themselves is judged by each row once, in their 
     answeredMs: 1000,
     roundTripMs: 1,
     mayPostcopy: true,
+    link: { rate: 1.25e9, how: 'measured' as const },
+    way: { device: 'eth1', hasGuests: false, isDefault: false },
     paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
     siteCheck: 'check-web',
     transport: 'zero-copy' as const,

@@ -3,6 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { sendBufferBytes } from '../../../host/locked-memory.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
@@ -82,6 +83,8 @@ export const LIFECYCLE: Lifecycle = {
       const memoryBytes = await guest.neededBytes(request.memoryBytes, signal);
       const routes = request.unbridged === true ? await routesTo(context, signal) : [];
       const own = await context.hostFacts();
+      const path = peer.look(signal);
+      path.catch(() => {});
       const askedMs = systemClock.wallMs();
       const { moverAddress, wire, host } = await peer.admit(
         {
@@ -109,6 +112,10 @@ export const LIFECYCLE: Lifecycle = {
         destination: host,
         askedMs,
         answeredMs: systemClock.wallMs(),
+        ...(await path),
+        ...(peer.byRelay ? {} : { windowBytes: await sendBufferBytes() }),
+        link: request.link,
+        memoryBytes,
         mayPostcopy: settings.mode !== 'precopy',
         paths: firstHops([address, ...addresses], config.relays),
         transport: settings.transport,

@@ -5,6 +5,7 @@ import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
+import type { LookAtPath, PathLook } from '../../../host/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
@@ -38,6 +39,7 @@ export class DestinationPeer {
   readonly #reach: Reach | undefined;
   #path: Path;
   readonly #askKernel: AskKernel | undefined;
+  readonly #lookAtPath: LookAtPath | undefined;
   /** Where the destination's mover says that it listens. */
   #moverAddress: string | undefined;
   /** Nobody has heard of the mover that it was admitted by: a firewall may let nobody come to its port. */
@@ -53,12 +55,13 @@ export class DestinationPeer {
     name: string,
     addresses: readonly string[],
     connect: Connect,
-    { reach, askKernel }: Pick<Surroundings, 'reach' | 'askKernel'> = {},
+    around: Pick<Surroundings, 'reach' | 'askKernel' | 'lookAtPath'> = {},
   ) {
     this.#name = name;
-    this.#askKernel = askKernel;
+    this.#askKernel = around.askKernel;
+    this.#lookAtPath = around.lookAtPath;
     this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
-    this.#reach = reach;
+    this.#reach = around.reach;
     this.#path = this.#first();
   }
 
@@ -112,6 +115,15 @@ export class DestinationPeer {
   /** The address of the path in use; for people. */
   get address(): string {
     return this.#path.address;
+  }
+
+  /** What is seen of the path in use, for checks. */
+  async look(signal: AbortSignal): Promise<PathLook> {
+    const { address } = this.#path;
+    const api = this.#path.agent();
+    const question = (within: AbortSignal): Promise<unknown> =>
+      api.linkProbe({ body: { pad: '' } }, { signal: within, deadlineMs: SHUT_MS });
+    return (await this.#lookAtPath?.(address, question, signal)) ?? {};
   }
 
   /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */

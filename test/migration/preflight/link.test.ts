@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeLink,
+  judgeMigrationNetwork,
+  judgeRoundTrip,
+  LEAST_RATE,
+} from '../../../src/migration/preflight/link.ts';
+import type { LinkFacts } from '../../../src/migration/preflight/link.ts';
+
+const GIB = 1024 ** 3;
+
+const facts = (given: Partial<LinkFacts> = {}): LinkFacts => ({
+  source: { name: 'a' },
+  destination: { name: 'b' },
+  mayPostcopy: false,
+  ...given,
+});
+
+const roundTrip = (given: Partial<LinkFacts>) => judgeRoundTrip(facts(given))[0];
+
+test('a round trip is warned of above 5 ms and nowhere else, plainly above 150 ms, and not at all where nobody timed it', () => {
+  assert.deepEqual(judgeRoundTrip(facts()), []);
+  fc.assert(
+    fc.property(fc.double({ min: 0.01, max: 2000, noNaN: true }), (roundTripMs) => {
+      const found = roundTrip({ roundTripMs });
+      assert.equal(found?.verdict, roundTripMs > 5 ? 'warn' : 'pass');
+      assert.equal(found?.evidence.endsWith(': more than 150 ms'), roundTripMs > 150);
+      assert.equal(found?.hint?.startsWith('Use pre-copy alone') ?? false, roundTripMs > 150);
+    }),
+  );
+});
+
+test('the warning of a long route says what it costs in the mode that was asked for', () => {
+  const near = roundTrip({ roundTripMs: 6.4 });
+  assert.match(near?.evidence ?? '', /a round trip to b takes 6\.4 ms at most$/);
+  assert.match(near?.hint ?? '', /^The switch waits for b: the guest is paused for 6 ms longer\./);
+  assert.doesNotMatch(near?.hint ?? '', /post-copy|heartbeats|TCP/);
+  const far = roundTrip({ roundTripMs: 100, mayPostcopy: true });
+  assert.match(far?.hint ?? '', /post-copy .* 100 ms: it goes on at 10 such pages a second/);
+  assert.match(far?.hint ?? '', /storage .* 100 ms longer.*heartbeats/s);
+});
+
+test('what one TCP stream carries over the route is said where it is less than the link does', () => {
+  const hint = (given: Partial<LinkFacts>) => roundTrip(given)?.hint ?? '';
+  const windowBytes = 4 * 1024 ** 2;
+  assert.match(
+    hint({ roundTripMs: 100, windowBytes }),
+    /carries 40 MiB\/s at most: a lets it have 4 MiB under way\..*tcp_wmem there .*tcp_rmem on b/,
+  );
+  assert.doesNotMatch(hint({ roundTripMs: 100 }), /TCP/);
+  assert.doesNotMatch(hint({ roundTripMs: 10, windowBytes }), /TCP/);
+  const link = { rate: 1.25e9, how: 'measured' } as const;
+  assert.match(hint({ roundTripMs: 10, windowBytes, link }), /TCP/);
+});
+
+test('a link below what 1 Gbit/s carries is warned of with what that costs the guest, whoever knows its rate', () => {
+  const rates = fc.integer({ min: 1, max: 12_500_000_000 });
+  const hows = fc.constantFrom('measured', 'seen', 'configured');
+  fc.assert(
+    fc.property(rates, hows, (rate, how) => {
+      const [found] = judgeLink(facts({ link: { rate, how }, memoryBytes: GIB }));
+      assert.equal(found?.verdict, rate < LEAST_RATE ? 'warn' : 'pass');
+      assert.equal(found?.hint === undefined, rate >= LEAST_RATE);
+    }),
+  );
+  const link = { rate: 50_000_000, how: 'measured', at: '2026-01-02T03:04:05Z' } as const;
+  const [slow] = judgeLink(facts({ link, memoryBytes: 8 * GIB }));
+  assert.equal(
+    slow?.evidence,
+    'the link to b carries 47.7 MiB/s (400 Mbit/s), measured between the agents at 03:04 UTC: less than 1 Gbit/s',
+  );
+  assert.match(
+    slow?.hint ?? '',
+    /^One pass over the guest’s 8 GiB of memory takes up to 2 min 52 s\./,
+  );
+});
+
+test('an Ethernet of 1 Gbit/s is not warned of for what its headers take', () => {
+  for (const rate of [LEAST_RATE, 117_000_000])
+    assert.equal(judgeLink(facts({ link: { rate, how: 'measured' } }))[0]?.verdict, 'pass');
+});
+
+test('a link is not called slow where only the hosts that showed it may have been', () => {
+  for (const how of ['measured', 'seen'] as const) {
+    const link = { rate: 50_000_000, how, isLeast: true };
+    const [found] = judgeLink(facts({ link }));
+    assert.equal(found?.verdict, 'pass');
+    assert.match(found?.evidence ?? '', /at the least: .* may have been slower than it$/);
+  }
+});
+
+test('a link that nobody knows is said to be that, unless the device says that it is slow', () => {
+  const judged = (bytesPerS?: number) => {
+    const way = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
+    return judgeLink(facts({ way }))[0];
+  };
+  assert.match(judgeLink(facts())[0]?.evidence ?? '', /^nobody has measured yet .*godwit plan/);
+  assert.equal(judged()?.verdict, 'pass');
+  assert.equal(judged(125_000_000)?.verdict, 'pass');
+  const slow = judged(12_500_000);
+  assert.equal(slow?.verdict, 'warn');
+  assert.match(slow?.evidence ?? '', /\(100 Mbit\/s\), as eth0 says of itself/);
+});
+
+test('whether migrations have a network of their own is said and never warned of', () => {
+  const said = (hasGuests: boolean, isDefault: boolean) => {
+    const way = { device: 'eth1', hasGuests, isDefault };
+    const [found] = judgeMigrationNetwork(facts({ way }));
+    assert.equal(found?.verdict, 'pass');
+    return found?.evidence ?? '';
+  };
+  assert.match(said(false, false), /^memory goes to b over eth1, a network of its own/);
+  for (const isDefault of [true, false])
+    assert.match(said(true, isDefault), /over eth1, which networks of guests use as well$/);
+  assert.match(said(false, true), /over eth1, the host’s way to everywhere else; no network/);
+  assert.deepEqual(judgeMigrationNetwork(facts()), []);
+});

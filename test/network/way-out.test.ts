@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { hasGuests, wayOutTo } from '../../src/network/way-out.ts';
+import type { Device } from '../../src/network/way-out.ts';
+
+const { signal } = new AbortController();
+const tap = { info_kind: 'tun', info_data: { type: 'tap' } };
+
+const device = (ifname: string, given: Omit<Partial<Device>, 'ifname'> = {}): Device => ({
+  ifname,
+  ifindex: 7,
+  ...given,
+});
+const of = (info_kind: string) => ({ linkinfo: { info_kind } });
+
+/** What the kernel says; a question that is not among them has an empty answer. */
+const kernel =
+  (answers: Record<string, unknown>) =>
+  async (
+    words: readonly string[],
+  ): Promise<{ status: number; output: string; reason: string }> => ({
+    status: 0,
+    output: JSON.stringify(answers[words.slice(1).join(' ')] ?? []),
+    reason: '',
+  });
+
+describe('the way out to another host', () => {
+  const devices = [device('lo'), device('eth0'), device('eth1', { address: '02:00:00:00:00:01' })];
+  const answers = {
+    'route get 10.1.0.2': [{ dev: 'eth1' }],
+    'route get 192.0.2.2': [{ dev: 'eth0' }],
+    'route get 127.0.0.1': [{ dev: 'lo' }],
+    '-4 route show default': [{ dev: 'eth0', gateway: '192.0.2.1' }],
+    '-d link show': devices,
+  };
+
+  test('is known by its device, and whether that is the way to everywhere else', async () => {
+    const run = kernel(answers);
+    const own = await wayOutTo('10.1.0.2', signal, run, '/nowhere');
+    assert.deepEqual(own, { device: 'eth1', hasGuests: false, isDefault: false });
+    const usual = await wayOutTo('192.0.2.2', signal, run, '/nowhere');
+    assert.deepEqual(usual, { device: 'eth0', hasGuests: false, isDefault: true });
+  });
+
+  test('is not known on this host itself, without a route, or where nothing can be asked', async () => {
+    assert.equal(await wayOutTo('127.0.0.1', signal, kernel(answers)), undefined);
+    assert.equal(await wayOutTo('10.9.0.9', signal, kernel(answers)), undefined);
+    const none = async (): Promise<never> => Promise.reject(new Error('no such program'));
+    assert.equal(await wayOutTo('10.1.0.2', signal, none), undefined);
+  });
+
+  test('has the speed that the device says of itself, and never that of another namespace’s device', async (t) => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'godwit-test-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const write = (file: string, text: string): void =>
+      writeFileSync(path.join(directory, 'eth1', file), `${text}\n`);
+    mkdirSync(path.join(directory, 'eth1'));
+    write('ifindex', '7');
+    write('address', '02:00:00:00:00:01');
+    const rate = async (speed: string): Promise<number | undefined> => {
+      write('speed', speed);
+      return (await wayOutTo('10.1.0.2', signal, kernel(answers), directory))?.bytesPerS;
+    };
+    assert.equal(await rate('10000'), 1_250_000_000);
+    assert.equal(await rate('-1'), undefined);
+    write('address', '02:00:00:00:00:02');
+    assert.equal(await rate('10000'), undefined);
+  });
+});
+
+describe('a device', () => {
+  test('carries guests where a tap of one leads over it, by bridges, bonds and VLANs', () => {
+    const bond = [device('bond0'), device('eth0', { master: 'bond0' })];
+    const upper = device('bond0.10', { link: 'bond0', master: 'br0', ...of('vlan') });
+    const bridge = [device('br0', of('bridge')), upper];
+    const guest = device('tap0', { master: 'br0', linkinfo: tap });
+    const all = [...bond, ...bridge, guest, device('bond0.20', { link: 'bond0', ...of('vlan') })];
+    for (const over of ['br0', 'bond0.10', 'bond0', 'bond0.20', 'eth0'])
+      assert.equal(hasGuests(all, over), true, over);
+    const own = [...all, device('eth1')];
+    assert.equal(hasGuests(own, 'eth1'), false);
+    const empty = own.filter((each) => each !== guest);
+    assert.equal(hasGuests(empty, 'br0'), false);
+  });
+
+  test('carries guests below a macvtap, and on Open vSwitch', () => {
+    const macvtap = [device('eth0'), device('macvtap0', { link: 'eth0', ...of('macvtap') })];
+    assert.equal(hasGuests(macvtap, 'eth0'), true);
+    const ovs = [
+      device('ovs-system', of('openvswitch')),
+      device('br-int', { master: 'ovs-system', ...of('openvswitch') }),
+      device('eth0', { master: 'ovs-system' }),
+      device('tap0', { master: 'ovs-system', linkinfo: tap }),
+    ];
+    assert.equal(hasGuests(ovs, 'br-int'), true);
+  });
+
+  test('carries no guest for a tunnel of the host’s own', () => {
+    const tunnel = { info_kind: 'tun', info_data: { type: 'tun' } };
+    const all = [device('br0', of('bridge')), device('tun0', { master: 'br0', linkinfo: tunnel })];
+    assert.equal(hasGuests(all, 'br0'), false);
+  });
+});
