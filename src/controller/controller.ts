@@ -5,6 +5,7 @@ import { makePrivateDir } from '../agent/pki/files.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';
 import { Fleet } from '../host/fleet.ts';
 import type { Log } from '../log.ts';
@@ -58,6 +59,8 @@ export interface RunningController {
   readonly socket: string;
   /** host:port of its web listener, where it has one. */
   readonly web: string | undefined;
+  /** See Store: it is to end then. */
+  readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }
 
@@ -107,9 +110,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     await reported.managers.start();
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
-    const { loop, policyLoop } = work;
     const news = new WishWatch({ ...common, publish: (each) => inventory.events.add(each) });
-    const all = [inventory, ...watches, history, lists, loop, policyLoop, recovery, news];
+    const all = [inventory, ...watches, history, lists, work.loop, work.policyLoop, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = listeners;
     log.info({ address, socket, web }, 'the controller serves');
@@ -117,6 +119,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       address,
       socket,
       web,
+      outdated: store.outdated,
       close: async () => {
         lists.close();
         const first = [news, ...watches, recovery, work, reported.managers];

@@ -4,13 +4,23 @@ import { openLog } from '../log.ts';
 import { loadControllerConfig, withDatabase } from './config.ts';
 import { startController } from './controller.ts';
 
-/** Runs a controller until it is asked to end. The moves that it has begun go on at the agents. */
+/**
+ * Runs a controller until it is asked to end. The moves that it has begun go on at the agents. GODWIT_STORE_NEWER once a newer
+ * build has brought its database forward.
+ */
 export async function runController(configFile: string, database?: string): Promise<void> {
   const config = withDatabase(loadControllerConfig(path.resolve(configFile)), database);
   const log = await openLog(config.logLevel, { controller: config.name });
   logDefects(log, 'controller');
   const controller = await startController({ config, log });
-  const signal = await stopSignal();
-  log.info({ signal }, 'the controller ends');
-  await controller.close();
+  const why = await Promise.race([stopSignal(), controller.outdated]);
+  if (typeof why === 'string') {
+    log.info({ signal: why }, 'the controller ends');
+    await controller.close();
+    return;
+  }
+  log.error({ error: why }, 'the controller ends, and writes nothing more');
+  // It cannot give back what it held; others take that once its leases have ended.
+  await controller.close().catch((thrown: unknown) => log.warn({ error: thrown }, 'at its end'));
+  throw why;
 }

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { LEASE_MS } from '../../src/controller/inventory/leases.ts';
 import { shardOf } from '../../src/controller/inventory/shards.ts';
+import { ERRORS } from '../../src/errors.ts';
 import { startPostgres } from '../../tools/postgres.ts';
 import type { Postgres } from '../../tools/postgres.ts';
 import { fleet, guest } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { startProcess } from './controller-process.ts';
 import type { ControllerProcess } from './controller-process.ts';
@@ -76,4 +81,17 @@ test('controllers share a fleet, and another goes on when one is killed or stopp
     );
     return isWell && /two.*two/.test(await followers(two.api).catch(() => '')) ? true : undefined;
   });
+});
+
+test('a controller whose database a newer build has brought forward meanwhile ends, and names that', async (t) => {
+  const { caDir } = await fleet(t);
+  const file = path.join(tempDir(t), 'controller.db');
+  const given = { name: 'older', caDir, hosts: {}, database: { sqlite: file } };
+  const { process: older } = await startProcess(t, given);
+  const ended = once(older, 'exit');
+  const database = new DatabaseSync(file, { timeout: 5000 });
+  database.exec('update godwit_schema set version = version + 1');
+  database.close();
+  const [code] = (await ended) as [number | null];
+  assert.equal(code, ERRORS.GODWIT_STORE_NEWER.exit);
 });

@@ -3,11 +3,13 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import type { Dialect, RawBuilder, Transaction } from 'kysely';
+import { hasCode } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
 import { postgresDialect } from './postgres.ts';
 import type { PostgresPlace } from './postgres.ts';
-import { bringForward, checkVersion, CLOCK, versionOf } from './schema.ts';
+import { bringForward, checkStands, checkVersion, CLOCK, versionOf } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Database, Tables } from './tables.ts';
 
@@ -19,10 +21,15 @@ export interface Store {
   readonly db: Database;
   /** For what people and programs read: its connections are not waited for behind the work of hundreds of wishes. */
   readonly reads: Database;
-  /** All of `work` or nothing of it. It may run again where the database gave way to another transaction. */
+  /**
+   * All of `work` or nothing of it. It may run again where the database gave way to another transaction. GODWIT_STORE_NEWER
+   * where a newer build has brought the schema forward.
+   */
   transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** The database's clock in a query, ms since 1970: the only one that leases go by. */
   readonly nowMs: RawBuilder<number>;
+  /** Resolves to GODWIT_STORE_NEWER once a transaction was refused so: this build is to write nothing more. */
+  readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }
 
@@ -54,12 +61,26 @@ export async function openStore(place: StorePlace, log: Log): Promise<Store> {
     throw thrown;
   }
   const reads = readsOf(place, db, log);
+  const outdated = Promise.withResolvers<GodwitError>();
+  const mustStand = async (during: Transaction<Tables>): Promise<void> => {
+    await checkStands(during, kind, where).catch((thrown: unknown) => {
+      if (hasCode(thrown, 'GODWIT_STORE_NEWER')) outdated.resolve(thrown);
+      throw thrown;
+    });
+  };
   return {
     kind,
     db,
     reads,
     nowMs: CLOCK[kind],
-    transaction: (work) => again(() => db.transaction().execute(work)),
+    outdated: outdated.promise,
+    transaction: (work) =>
+      again(() =>
+        db.transaction().execute(async (during) => {
+          await mustStand(during);
+          return work(during);
+        }),
+      ),
     close: async () => {
       if (reads !== db) await reads.destroy();
       await db.destroy();

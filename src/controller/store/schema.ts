@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
+import type { Transaction } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import type { Database } from './tables.ts';
+import type { Database, Tables } from './tables.ts';
 import { VERSIONS } from './versions.ts';
 
 export type StoreKind = 'sqlite' | 'postgres';
@@ -59,6 +60,22 @@ async function checkUnused(
   if (alive.length === 0) return;
   const controllers = alive.map(({ name }) => name).join(', ');
   throw godwitError('GODWIT_STORE_IN_USE', { ...facts, controllers });
+}
+
+/**
+ * The first of each transaction: GODWIT_STORE_NEWER where a newer build has brought the schema forward since it was opened,
+ * as it may where this controller was stalled for longer than it counts as alive. None brings it forward until this one ends.
+ */
+export async function checkStands(
+  during: Transaction<Tables>,
+  kind: StoreKind,
+  where: string,
+): Promise<void> {
+  // A statement of its own: the next one sees what was written before it had the lock.
+  if (kind === 'postgres')
+    await sql`select pg_advisory_xact_lock_shared(${sql.lit(LOCK)})`.execute(during);
+  const found = await during.selectFrom('godwit_schema').select('version').executeTakeFirst();
+  checkVersion(found?.version ?? 0, where);
 }
 
 /**

@@ -216,6 +216,22 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       await earlier.close();
     });
 
+    test('is not written to once a newer build has brought it forward under a controller that was stalled', () =>
+      opened(async (store) => {
+        await store.transaction((db) => db.updateTable('counters').set({ value: 1 }).execute());
+        await store.db
+          .updateTable('godwit_schema')
+          .set({ version: SCHEMA_VERSION + 1 })
+          .execute();
+        const written = store.transaction((db) =>
+          db.updateTable('counters').set({ value: 2 }).execute(),
+        );
+        await assert.rejects(written, (thrown) => hasCode(thrown, 'GODWIT_STORE_NEWER'));
+        assert.ok(hasCode(await store.outdated, 'GODWIT_STORE_NEWER'));
+        const counters = await store.db.selectFrom('counters').select('value').execute();
+        assert.ok(counters.every(({ value }) => value === 1));
+      }));
+
     test('refuses a newer schema, and changes nothing in it', () =>
       opened(async (store, place) => {
         await store.db
