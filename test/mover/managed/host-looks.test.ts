@@ -1,30 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Clock } from '../../../src/clock.ts';
 import { agentConfig } from '../../../src/config.ts';
 import type { WrittenFiles } from '../../../src/drivers/port/disks.ts';
 import { godwitError } from '../../../src/errors.ts';
-import { initialManaged } from '../../../src/migration/managed/lifecycle.ts';
 import { ManagedVerification } from '../../../src/mover/managed/verification.ts';
 import type { HostLooks } from '../../../src/mover/managed/verification.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
+import { PLANNED, sleptClock } from './samples.ts';
 
-const { state } = initialManaged({
-  type: 'planned',
-  id: 'm-11111111',
-  guest: 'web1',
-  from: 'a',
-  to: 'b',
-  settings: migrationSettings.parse({}),
-});
-
-let nowMs = 0;
-const clock: Clock = {
-  wallMs: () => nowMs,
-  monotonicMs: () => nowMs,
-  sleep: async (ms) => void (nowMs += ms),
-};
+const clock = sleptClock();
 
 const look = (name: string, given: Partial<Check> = {}): Check => ({
   name,
@@ -43,7 +27,7 @@ async function atBothHosts(
   const hosts: HostLooks = { askThere, writersHere: async () => writers };
   const verification = new ManagedVerification(config, clock, { hosts });
   if (written !== 'no mover') verification.inspected(written === 'unnamed' ? {} : { written });
-  const { verified } = await verification.results(state);
+  const { verified } = await verification.results(PLANNED);
   return verified
     .filter(({ name }) => name === 'disks' || name === 'segment')
     .map(({ name, side, verdict, notTried, evidence }) => {
@@ -77,7 +61,7 @@ describe('a guest that its manager has moved, seen from both its hosts', () => {
     const verification = new ManagedVerification(config, clock, { hosts });
     await verification.there();
     assert.equal(asked, 1);
-    await verification.results(state);
+    await verification.results(PLANNED);
     await verification.there();
     assert.equal(asked, 1);
   });

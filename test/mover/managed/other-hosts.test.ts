@@ -4,8 +4,9 @@ import { agentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
 import type { Connect } from '../../../src/mover/engine/surroundings.ts';
 import { OtherHosts } from '../../../src/mover/managed/other-hosts.ts';
-import type { WatchOrder, WatchResult } from '../../../src/protocol/peer/probe.ts';
+import type { WatchOrder } from '../../../src/protocol/peer/probe.ts';
 import { probing } from '../../../src/protocol/peer/probe.ts';
+import { gapAt } from './samples.ts';
 
 const clock: Clock = {
   wallMs: () => 9000,
@@ -16,20 +17,7 @@ const clock: Clock = {
       signal?.addEventListener('abort', () => reject(signal.reason as Error));
     }),
 };
-const SEEN: WatchResult = {
-  seen: {
-    kind: 'icmp',
-    address: '10.9.0.7',
-    intervalMs: 50,
-    gapMs: 90,
-    gapBeganAgoMs: 400,
-    isOpen: false,
-    sent: 9,
-    answered: 8,
-    ownStallMs: 6,
-    watchedMs: 1000,
-  },
-};
+const SEEN = gapAt('10.9.0.7');
 const peers = Object.fromEntries(
   ['b', 'c', 'd'].map((name, index) => [name, { address: `10.0.0.${index + 2}:1` }]),
 );

@@ -3,34 +3,19 @@ import { describe, test } from 'node:test';
 import type { Wanted } from '../../../src/network/probe/find.ts';
 import type { WatchResult } from '../../../src/protocol/peer/probe.ts';
 import { agentConfig } from '../../../src/config.ts';
-import { initialManaged } from '../../../src/migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { ManagedVerification } from '../../../src/mover/managed/verification.ts';
 import type { Watched } from '../../../src/mover/managed/other-hosts.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { Clock } from '../../../src/clock.ts';
+import { gapAt, PLANNED, sleptClock } from './samples.ts';
 
 const ADDRESS = '10.9.0.21';
-const { state } = initialManaged({
-  type: 'planned',
-  id: 'm-11111111',
-  guest: 'web1',
-  from: 'a',
-  to: 'b',
-  settings: migrationSettings.parse({}),
-});
-
-let nowMs = 0;
-const clock: Clock = {
-  wallMs: () => nowMs,
-  monotonicMs: () => nowMs,
-  sleep: async (ms) => void (nowMs += ms),
-};
+const clock = sleptClock();
 
 /** What is seen of a guest whose kernel gives these answers, one after the other: what its clock is ahead, ms, or nothing. */
 async function seen(
   answers: (number | string)[],
-  { known = true, late = false, state: given = state } = {},
+  { known = true, late = false, state: given = PLANNED } = {},
 ): Promise<Record<string, string>> {
   const asked: string[] = [];
   const addresses = known ? { web1: ['fd00::21', ADDRESS] } : {};
@@ -44,7 +29,7 @@ async function seen(
     },
   });
   const order: ManagedState['order'] = late ? 'accepted' : 'none';
-  verification.before(() => ({ ...state, order }));
+  verification.before(() => ({ ...PLANNED, order }));
   await new Promise((resolve) => setImmediate(resolve));
   const { verified: checks } = await verification.results(given);
   assert.ok(asked.every((each) => each === ADDRESS));
@@ -56,20 +41,7 @@ async function seen(
   );
 }
 
-const GAP: WatchResult = {
-  seen: {
-    kind: 'icmp',
-    address: ADDRESS,
-    intervalMs: 50,
-    gapMs: 90,
-    gapBeganAgoMs: 400,
-    isOpen: false,
-    sent: 9,
-    answered: 8,
-    ownStallMs: 6,
-    watchedMs: 1000,
-  },
-};
+const GAP = gapAt(ADDRESS);
 
 /** What a watch of a guest comes to, where that is its outcome, and what it was asked to watch. */
 async function watched(
@@ -82,7 +54,7 @@ async function watched(
   const wanted: Wanted[] = [];
   const network = { probe };
   const config = agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network });
-  nowMs = 5000;
+  const clock = sleptClock(5000);
   const verification = new ManagedVerification(config, clock, {
     ask: async () => 'no answer',
     askedAtMs: 3000,
@@ -92,9 +64,9 @@ async function watched(
     },
   });
   // A check is tried again, and the guest is watched once.
-  verification.watch({ ...state, memoryBytes });
-  verification.watch({ ...state, memoryBytes });
-  return { wanted, found: await verification.results(state) };
+  verification.watch({ ...PLANNED, memoryBytes });
+  verification.watch({ ...PLANNED, memoryBytes });
+  return { wanted, found: await verification.results(PLANNED) };
 }
 
 describe('a guest that its manager moves, probed by the agent that drives the manager', () => {
@@ -123,8 +95,8 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
           close: async () => undefined,
         },
       });
-      verification.watch(state);
-      const { vantages = [], verified } = await verification.results(state);
+      verification.watch(PLANNED);
+      const { vantages = [], verified } = await verification.results(PLANNED);
       const reached = verified.find(({ name }) => name === 'reached');
       return { asked, hosts: vantages.map(({ host }) => host), reached };
     };
@@ -185,7 +157,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
       network: { probe: { addresses: { web1: [ADDRESS] } } },
     });
     const late = new ManagedVerification(config, clock, { ask: async () => 'no answer' });
-    const { vantages } = await late.results(state);
+    const { vantages } = await late.results(PLANNED);
     assert.match(vantages?.[0]?.notTried ?? '', /^another mover began the migration/);
   });
 
@@ -201,7 +173,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     const given = new ManagedVerification(config, clock, {
       watch: () => ({ end, close: async () => void (closed += 1) }),
     });
-    given.watch(state);
+    given.watch(PLANNED);
     await given.close();
     assert.equal(closed, 1);
   });
@@ -216,13 +188,13 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
   });
 
   test('has been seen by nobody where only its source has spoken', async () => {
-    const found = await seen([10, -60, -60], { state: { ...state, unseen: true } });
+    const found = await seen([10, -60, -60], { state: { ...PLANNED, unseen: true } });
     assert.equal(found['copies'], 'not tried: not tried: a has let it go, and b did not answer');
   });
 
   test('is said to be at its host as before where its storage alone has moved', async () => {
     const settings = migrationSettings.parse({ datastore: 'D:/VMs' });
-    const alone = { ...state, plan: { ...state.plan, to: 'a', settings } };
+    const alone = { ...PLANNED, plan: { ...PLANNED.plan, to: 'a', settings } };
     const found = await seen([10, -60, -60], { state: alone });
     assert.equal(
       found['copies'],
