@@ -195,6 +195,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
   'test/e2e/libvirt.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
+  'test/e2e/libvirt-asked.e2e.ts': { seconds: 30, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-baseline.e2e.ts': {
     seconds: 15,
     of: ['src/drivers/libvirt/', 'src/drivers/qemu/'],

@@ -2,6 +2,8 @@ import type { GuestInfo } from '../../protocol/public/host.ts';
 import { at, parseXml, textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import { domainLabels } from './domain-labels.ts';
+import { securityLabels } from './security-labels.ts';
+import type { SecurityLabel } from './security-labels.ts';
 import { unmovableDevices } from './unmovable.ts';
 
 /** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
@@ -18,8 +20,8 @@ export interface DomainFacts {
   readonly devices: GuestInfo['devices'];
   readonly disks: readonly DomainDisk[];
   readonly networks: readonly NicNetwork[];
-  /** Models of confinement whose label was chosen by whoever defined it: a destination must have them. */
-  readonly fixedLabels: readonly string[];
+  /** A destination must have their models. */
+  readonly securityLabels: readonly SecurityLabel[];
   /** From its metadata. */
   readonly labels: Readonly<Record<string, string>>;
   /** What stops it from moving, in words. */
@@ -142,7 +144,7 @@ function factsOf(root: XmlElement): DomainFacts {
     devices: devices.filter(hasAlias).slice(0, 1024).map(deviceOf),
     disks: named('disk').map(diskOf),
     networks: nics.flatMap(networkOf),
-    fixedLabels: at(root, 'seclabel').flatMap(fixedModel),
+    securityLabels: securityLabels(root),
     labels: domainLabels(root),
     unmovable: unmovableDevices(root).slice(0, MOST_SHOWN),
   };
@@ -203,12 +205,6 @@ function nicName(element: XmlElement, index: number): string {
 function networkOf(element: XmlElement, index: number): NicNetwork[] {
   const network = at(element, 'source')[0]?.attributes['network'];
   return network === undefined ? [] : [{ nic: nicName(element, index), network }];
-}
-
-/** A label of `dynamic` is made anew by each host. */
-function fixedModel({ attributes }: XmlElement): string[] {
-  const { model, type } = attributes;
-  return type === 'static' && model !== undefined ? [model.slice(0, 64)] : [];
 }
 
 function hasAlias(element: XmlElement): boolean {

@@ -7,6 +7,7 @@ import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { capabilities, domainCapabilities, whyNoCpu } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
+import type { SecurityLabel } from './security-labels.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 
@@ -153,24 +154,43 @@ export function machineChecks(facts: DomainFacts, to: string, host: HostCapabili
   ];
 }
 
+/** One for each model, in the words of the first label of it. */
 function labelChecks(
-  { name: guest, fixedLabels }: DomainFacts,
+  { name: guest, securityLabels }: DomainFacts,
   to: string,
   { labelModels }: HostCapabilities,
 ): Check[] {
-  const lacking = fixedLabels.filter((model) => !labelModels.includes(model));
-  return lacking.map((model) => labelCheck(guest, to, model));
+  const byModel = new Map(securityLabels.toReversed().map((label) => [label.model, label]));
+  return [...byModel.values()].map((label) =>
+    labelModels.includes(label.model)
+      ? passes('labels', 'destination', `libvirt there confines guests by ${label.model}`)
+      : labelRefusal(guest, to, label),
+  );
 }
 
-function labelCheck(guest: string, to: string, model: string): Check {
+const ENABLED_BY: Readonly<Record<string, string>> = {
+  selinux: 'SELinux has to be enabled there (`getenforce`)',
+  apparmor: 'AppArmor has to be enabled there (`aa-status`)',
+};
+
+function labelRefusal(guest: string, to: string, { model, isFixed, device }: SecurityLabel): Check {
+  const of = device === undefined ? '' : ` of ${device}`;
   const facts = {
-    device: `a fixed security label (${model})`,
+    device: `${isFixed ? 'a fixed security label' : 'the confinement'}${of} (${model})`,
     guest,
     host: to,
     what: `libvirt there does not confine guests by ${model}`,
   };
-  const hint = `Set \`security_driver\` in qemu.conf of {host}, or define the guest without a label of its own.`;
-  return refuses('labels', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
+  const enabled = ENABLED_BY[model];
+  const there = `Set \`security_driver\` in qemu.conf of {host} and restart its libvirtd or virtqemud${enabled === undefined ? '' : `; ${enabled}`}.`;
+  const here = isFixed
+    ? 'Or define the guest without a label of its own.'
+    : 'A guest that runs keeps its model: it goes there once it was started without.';
+  return refuses(
+    'labels',
+    'destination',
+    godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint: `${there} ${here}` }),
+  );
 }
 
 /** Of a processor that is named. That of the host itself, and any that libvirt does not check, it compares with none. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { notConnected } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { hasCode, toGodwitError } from '../../../src/errors.ts';
@@ -9,6 +12,7 @@ import { XdrWriter } from '../../../src/xdr.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 
+const run = promisify(execFile);
 const NONE = { ca: '/none', cert: '/none', key: '/none' };
 const AUTH_LIST = 66;
 const OPEN = 1;
@@ -22,8 +26,25 @@ function open(socket: string): Promise<LibvirtClient> {
 function daemon(t: TestContext, types: readonly number[], code: number): Promise<string> {
   return fakeDaemon(t, {
     [AUTH_LIST]: () => new XdrWriter().uint32(types.length, ...types),
-    [OPEN]: () => code,
+    [OPEN]: () => (code === 0 ? new XdrWriter() : code),
   });
+}
+
+/** What becomes of a connection that a user without rights makes. */
+async function metByNobody(socket: string): Promise<string> {
+  const client = new URL('../../../src/drivers/libvirt/client.ts', import.meta.url);
+  const uri = `qemu+unix:///system?socket=${socket}`;
+  const program = `
+    import { LibvirtClient } from ${JSON.stringify(client.href)};
+    process.setgroups([]);
+    process.setgid(65534);
+    process.setuid(65534);
+    await LibvirtClient.open(${JSON.stringify(uri)}, ${JSON.stringify(NONE)}, AbortSignal.timeout(20000)).then(
+      (client) => { console.log('open'); client.close(); },
+      (error) => console.log(error.code + ' ' + error.message + ' ' + error.hint),
+    );`;
+  const argv = ['--input-type=module', '-e', program];
+  return (await run(process.execPath, argv, { timeout: 60_000 })).stdout.trim();
 }
 
 describe('a libvirt that cannot be used', () => {
@@ -42,6 +63,28 @@ describe('a libvirt that cannot be used', () => {
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     assert.ok(hasCode(notConnected('qemu+unix:///system', away), 'GODWIT_UNREACHABLE'));
   });
+
+  const skip = process.getuid?.() === 0 ? false : 'only root becomes another user';
+  test(
+    'denies another user what the socket is closed to, also where it only lies in a closed directory',
+    { skip },
+    async (t) => {
+      const socket = await daemon(t, [0], 0);
+      for (const [place, mode] of [
+        [path.dirname(socket), 0o700],
+        [socket, 0o600],
+      ] as const) {
+        chmodSync(path.dirname(socket), 0o755);
+        chmodSync(socket, 0o777);
+        assert.equal(await metByNobody(socket), 'open');
+        chmodSync(place, mode);
+        assert.match(
+          await metByNobody(socket),
+          /^GODWIT_MANAGER_DENIED .*EACCES.* Run the agent as root/,
+        );
+      }
+    },
+  );
 
   test('says what helps for the way that it was reached by', () => {
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });

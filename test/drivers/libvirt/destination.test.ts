@@ -37,7 +37,7 @@ function facts(change: Partial<DomainFacts> = {}): DomainFacts {
   const file = new URL('./domains/virt-install-windows.xml', import.meta.url);
   const read = readDomain(readFileSync(file, 'utf8'));
   assert.ok(read.facts);
-  return { ...read.facts, networks: [], disks: [], uuid: UUID, ...change };
+  return { ...read.facts, networks: [], disks: [], securityLabels: [], uuid: UUID, ...change };
 }
 
 const domain = (name: string, uuid: string, id: number): XdrWriter =>

@@ -52,7 +52,7 @@ describe('the XML of a domain', () => {
     assert.deepEqual(machine, { virtType: 'kvm', arch: 'x86_64', type: 'pc-q35-7.2', emulator });
     assert.equal(cpu?.children.find(({ name }) => name === 'model')?.text, 'Cascadelake-Server');
     assert.deepEqual([found.memoryBytes, found.vcpus, found.accelerator], [8 * GIB, 4, 'kvm']);
-    assert.deepEqual(found.fixedLabels, [], 'a dynamic label is made anew');
+    assert.deepEqual(found.securityLabels, [{ model: 'apparmor', isFixed: false }]);
   });
 
   test('of Nova says each kind of disk, what lies below an image, ports, name, project and flavor', () => {
@@ -94,7 +94,7 @@ describe('the XML of a domain', () => {
   test('of KubeVirt says variables in a source of their own, processors that are there now, aliases of users', () => {
     const found = facts('kubevirt-launcher');
     assert.equal(found.firmware?.nvram, '/var/lib/libvirt/qemu/nvram/shop_vm-orders_VARS.fd');
-    assert.equal(found.firmware.isSecure, false);
+    assert.deepEqual([found.firmware.isSecure, found.tpm?.model], [false, 'tpm-crb']);
     assert.equal(found.vcpus, 2);
     assert.equal(found.machine.emulator, '/usr/libexec/qemu-kvm');
     assert.deepEqual(
@@ -109,7 +109,7 @@ describe('the XML of a domain', () => {
 
   test('of oVirt says labels that were chosen, volumes of a storage domain, no firmware and no TPM', () => {
     const found = facts('ovirt-vm');
-    assert.deepEqual(found.fixedLabels, ['selinux']);
+    assert.equal(found.securityLabels.map(({ model }) => model).join(), 'selinux,dac');
     assert.deepEqual([found.firmware, found.tpm], [undefined, undefined]);
     assert.deepEqual([found.memoryBytes, found.vcpus], [16 * GIB, 8]);
     assert.equal(found.machine.type, 'pc-i440fx-rhel7.6.0');

@@ -65,10 +65,29 @@ describe('the machine of a guest at its destination', () => {
     assert.match(first ?? '', /^GODWIT_ACCELERATOR .* kvm on x86_64/);
   });
 
-  test('is refused where its label is fixed by a model that the host does not use', () => {
-    assert.deepEqual(refused(facts({ fixedLabels: ['apparmor'] })), []);
-    const [first] = refused(facts({ fixedLabels: ['selinux'] }));
-    assert.match(first ?? '', /^GODWIT_DEVICE_UNMAPPED .*does not confine guests by selinux/);
+  test('is refused where the guest is confined by a model that the host does not use, once for each model, with what helps', () => {
+    const without = HOST.replace('<model>apparmor</model>', '<model>none</model>');
+    assert.deepEqual(refused(facts()), []);
+    assert.deepEqual(refused(facts(), without), [
+      'GODWIT_DEVICE_UNMAPPED the confinement (apparmor) of win11-desk has no counterpart on b: libvirt there does not confine guests by apparmor',
+    ]);
+    const fixed = { model: 'selinux', isFixed: true };
+    const onDisk = { ...fixed, device: 'disk vda' };
+    const host = readCapabilities(HOST);
+    assert.ok(host);
+    const [, , first, ...others] = machineChecks(
+      facts({ securityLabels: [fixed, onDisk] }),
+      'b',
+      host,
+    );
+    assert.deepEqual(others, []);
+    assert.match(first?.error?.message ?? '', /^a fixed security label \(selinux\) of win11-desk /);
+    assert.match(
+      first?.error?.hint ?? '',
+      /`security_driver` in qemu.conf of b .*SELinux .*without a label/,
+    );
+    const [disk] = refused(facts({ securityLabels: [onDisk] }));
+    assert.match(disk ?? '', /a fixed security label of disk vda \(selinux\)/);
   });
 
   test('is not judged by what is no document of capabilities', () => {

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { readCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
+import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
+import { readDomain } from '../../src/drivers/libvirt/domain-xml.ts';
+import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
+import { network, pool } from '../../src/drivers/libvirt/questions.ts';
+import type { SecurityLabel } from '../../src/drivers/libvirt/security-labels.ts';
+import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
+
+const WAIT_MS = 60_000;
+
+function labelsOf(xml: string): readonly SecurityLabel[] {
+  const { facts, why } = readDomain(xml);
+  assert.ok(facts, why ?? '');
+  return facts.securityLabels;
+}
+
+/** What is judged before a move, beside what libvirt itself says of the same: its own client is the witness. */
+describe('guests of libvirt', () => {
+  let hosts: LibvirtHosts;
+  const guest = `asked-${process.pid}`;
+
+  before(async () => {
+    hosts = await LibvirtHosts.open();
+  });
+  after(() => hosts?.close());
+
+  test('are kept out by libvirt for each security label that the check refuses, and let in with the others', async () => {
+    await hosts.guest('a', guest);
+    const file = path.join(hosts.dir, 'labelled.xml');
+    const there = readCapabilities(await hosts.virsh('b', 'capabilities'));
+    assert.ok(there);
+    const own = await hosts.virsh('a', 'dumpxml', guest, '--migratable');
+    const ofGuest = (label: string): string => own.replace('</domain>', `${label}</domain>`);
+    const at = (host: string): string => hosts.options('a').hosts[host]?.uri ?? '';
+    const lacking = (xml: string): string | undefined =>
+      labelsOf(xml).find(({ model }) => !there.labelModels.includes(model))?.model;
+    const said = /Security driver model '(\w+)' is not available/;
+    for (const xml of [
+      ofGuest("<seclabel type='dynamic' model='apparmor' relabel='yes'/>"),
+      ofGuest(
+        "<seclabel type='static' model='selinux' relabel='yes'><label>a:b:c:s0</label></seclabel>",
+      ),
+      ofGuest("<seclabel type='none' model='selinux'/>"),
+      own.replace(
+        /(<serial[^]*?<source [^>]*)\/>/,
+        "$1><seclabel model='selinux' relabel='no'/></source>",
+      ),
+      ofGuest("<seclabel type='static' model='dac' relabel='no'><label>+0:+0</label></seclabel>"),
+      ofGuest("<seclabel type='none'/>"),
+    ]) {
+      writeFileSync(file, xml);
+      const words = ['migrate', '--live', '--p2p', '--xml', file, guest, at('b')] as const;
+      const refused = await hosts.virsh('a', ...words).then(
+        () => undefined,
+        (error: Error) => said.exec(error.message)?.[1] ?? error.message,
+      );
+      assert.equal(refused, lacking(xml), /<seclabel[^>]*>/.exec(xml)?.[0] ?? '');
+      if (refused === undefined)
+        await hosts.virsh('b', 'migrate', '--live', '--p2p', guest, at('a'));
+    }
+  });
+
+  test('need networks and pools of which the daemon says whether it has them, and has started them', async () => {
+    const signal = AbortSignal.timeout(WAIT_MS);
+    const { uri, credentials } = libvirtOptions.parse({ uri: hosts.uri('b') });
+    const client = await LibvirtClient.open(uri ?? '', credentials, signal);
+    const [name, target] = [`asked-${process.pid}`, path.join(hosts.dir, 'asked')];
+    const isPool = async (): Promise<string> => (await pool(client, name, signal)).is;
+    const isNetwork = async (): Promise<string> => (await network(client, name, signal)).is;
+    try {
+      assert.deepEqual([await isPool(), await isNetwork()], ['absent', 'absent']);
+      await hosts.virsh('b', 'pool-define-as', name, 'dir', '--target', target);
+      const file = path.join(hosts.dir, 'network.xml');
+      writeFileSync(
+        file,
+        `<network><name>${name}</name><forward mode='bridge'/><bridge name='lo'/></network>`,
+      );
+      await hosts.virsh('b', 'net-define', file);
+      assert.deepEqual([await isPool(), await isNetwork()], ['inactive', 'inactive']);
+      await hosts.virsh('b', 'pool-start', name, '--build');
+      await hosts.virsh('b', 'net-start', name);
+      assert.deepEqual([await isPool(), await isNetwork()], ['active', 'active']);
+    } finally {
+      await hosts.virsh('b', 'pool-destroy', name).catch(() => undefined);
+      await hosts.virsh('b', 'net-destroy', name).catch(() => undefined);
+      client.close();
+    }
+  });
+});
