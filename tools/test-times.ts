@@ -200,6 +200,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 15,
     of: ['src/drivers/libvirt/', 'src/drivers/qemu/'],
   },
+  'test/e2e/libvirt-domains.e2e.ts': { seconds: 15, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-kills.e2e.ts': {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/managed/'],
@@ -208,7 +209,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/libvirt-left.e2e.ts': { seconds: 45, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-login.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
-  'test/e2e/libvirt-versions.e2e.ts': { seconds: 115, of: ['src/drivers/libvirt/'] },
+  'test/e2e/libvirt-versions.e2e.ts': { seconds: 270, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],

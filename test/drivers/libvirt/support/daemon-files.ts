@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LIBVIRT_PARTS, libvirtProgram } from '../../../../src/lab/libvirt/packages.ts';
 
@@ -66,17 +66,36 @@ export function logOf({ root }: Daemon): string {
   }
 }
 
-/** How the libvirt of unpacked packages takes the place of this machine's, among the mounts of one daemon. */
-export function otherLibvirt(
-  packages: string,
-  root: string,
-): { readonly seen: readonly string[]; readonly program: string } {
+/** How another libvirt takes the place of this machine's, among the mounts of one daemon. */
+export interface OtherLibvirt {
+  /** Before what the daemon has as its own is mounted below `below`. */
+  readonly seen: readonly string[];
+  readonly below: string;
+  readonly program: string;
+}
+
+/** `shared`: a directory of this machine that its guests see under the same name. */
+export function otherLibvirt(packages: string, root: string, shared: string): OtherLibvirt {
   // They may lie below /var, which the daemon has of its own.
   const own = path.join(root, 'packages');
   mkdirSync(own, { recursive: true });
+  const bound = `mount --bind ${packages} ${own}`;
+  // Those of another release are a root of their own.
+  if (existsSync(path.join(packages, 'usr/bin/qemu-system-x86_64'))) {
+    const system = ['mount -t proc proc', 'mount --rbind /sys', 'mount --rbind /dev'];
+    const places = ['proc', 'sys', 'dev'].map((place, index) => `${system[index]} ${own}/${place}`);
+    const tmp = `mount -t tmpfs tmpfs ${own}/tmp`;
+    const seen = [`mkdir -p ${own}${shared}`, `mount --bind ${shared} ${own}${shared}`];
+    return {
+      seen: [bound, ...places, tmp, ...seen],
+      below: own,
+      program: `chroot ${own} /usr/sbin/libvirtd`,
+    };
+  }
   const parts = LIBVIRT_PARTS.map((part) => `mount --bind ${own}/${part} /${part}`);
   return {
-    seen: [`mount --bind ${packages} ${own}`, ...parts],
+    seen: [bound, ...parts],
+    below: '',
     program: libvirtProgram(own, 'sbin', ['libvirtd']).join(' '),
   };
 }

@@ -18,7 +18,7 @@ const run = promisify(execFile);
 const ENDS_WITH_US = ['--pdeathsig', 'TERM'];
 const START_MS = 30_000;
 const BOOT_MS = 60_000;
-/** By host: a directory with the unpacked packages of another libvirt than this machine's. */
+/** By host: a directory with the unpacked packages of another libvirt than this machine's, which may be a root of their own. */
 export type Prefixes = Readonly<Partial<Record<'a' | 'b', string | undefined>>>;
 
 /** Whoever runs a test may have it run with other versions than it asks for. */
@@ -99,16 +99,17 @@ export class LibvirtHosts {
     configure(daemon, this.daemons.indexOf(daemon));
     mkdirSync(this.disks, { recursive: true });
     mkdirSync(path.join(daemon.root, 'disks'), { recursive: true });
+    const packages = this.#prefixes[name];
+    const other =
+      packages === undefined ? undefined : otherLibvirt(packages, daemon.root, this.dir);
+    const { seen = [], below = '', program = 'libvirtd' } = other ?? {};
     const binds = [...PLACES, ...Object.keys(LIBVIRT_QEMU)].map(
-      (place) => `mount --bind ${daemon.root}/${place} /${place}`,
+      (place) => `mount --bind ${daemon.root}/${place} ${below}/${place}`,
     );
     // The first host's images are where its agent sees them too.
-    if (daemon !== this.daemons[0]) binds.push(`mount --bind ${daemon.root}/disks ${this.disks}`);
-    const packages = this.#prefixes[name];
-    const other = packages === undefined ? undefined : otherLibvirt(packages, daemon.root);
-    const own = other?.seen ?? [];
-    const steps = ['mount --make-rprivate /', ...own, ...binds, `hostname lv-${name}`];
-    const program = other?.program ?? 'libvirtd';
+    if (daemon !== this.daemons[0])
+      binds.push(`mount --bind ${daemon.root}/disks ${below}${this.disks}`);
+    const steps = ['mount --make-rprivate /', ...seen, ...binds, `hostname lv-${name}`];
     const script = `${steps.join(' && ')} && exec ${program} --listen`;
     // It ends with this process, however that ends.
     const child = spawn('setpriv', [...ENDS_WITH_US, 'unshare', '-m', '-u', 'sh', '-c', script], {
