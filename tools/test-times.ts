@@ -142,7 +142,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/disk-writes.e2e.ts': { seconds: 94, of: ['src/disks/', 'src/migration/steering/'] },
   'test/e2e/disks.e2e.ts': { seconds: 56, core: true },
   'test/e2e/faults-containers.e2e.ts': {
-    seconds: 300,
+    seconds: 385,
     of: ['src/drivers/criu/', 'faults/'],
   },
   'test/e2e/faults-chaos.e2e.ts': { seconds: 121, of: ['src/mover/', 'faults/'] },
