@@ -6,8 +6,9 @@ import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { layerDirectory } from '../../src/lab/container/layer.ts';
-import { labRunc } from '../../src/lab/container/launch.ts';
+import { labRunc, launchContainer, removeContainer } from '../../src/lab/container/launch.ts';
 import {
+  containerNetns,
   runcRoot,
   sharedVolumeDirectory,
   volumeDirectory,
@@ -131,6 +132,38 @@ describe(
       }
       assert.deepEqual(await containerRunsOn(world.lab, box), ['a']);
       assert.partialDeepStrictEqual(await found('a'), HELD);
+    });
+
+    test('is refused by the name of the other while it is in a pod, each of both, and moves once it is alone', async (t) => {
+      await begin('/own');
+      const { stateDir } = labHost(world.lab, 'a');
+      const name = `side-${process.pid}`;
+      const dir = path.join(stateDir, 'boxes', name);
+      const own = path.join(volumeDirectory(stateDir), `own-${name}`);
+      await mkdir(own, { recursive: true });
+      const side = { name, root: runcRoot(stateDir), dir };
+      t.after(() => removeContainer(side));
+      await launchContainer({
+        ...side,
+        netns: containerNetns(world.lab.name, box),
+        cgroup: `/godwit-lab-${world.lab.name}-${name}`,
+        staticBytes: 0,
+        dirtyBytes: 0,
+        dirtyBytesPerSecond: 0,
+        program: { layer, args: ['/holds', '/own'] },
+        binds: [{ source: own, destination: '/own' }],
+      });
+      for (const [guest, other] of [
+        [box, name],
+        [name, box],
+      ] as const) {
+        const error = await refusalOf(world, { guest, from: 'a', to: 'b' });
+        assert.equal(error.code, 'GODWIT_DEVICE_UNMOVABLE');
+        assert.match(error.message, new RegExp(`the network namespace.* in a pod with ${other}`));
+        assert.deepEqual(await containerRunsOn(world.lab, guest), ['a']);
+      }
+      await removeContainer(side);
+      await thereAndBack(/^\/$/);
     });
 
     for (const place of ['/own/gone', '/gone'])
