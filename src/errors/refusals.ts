@@ -11,8 +11,8 @@ export const refusalErrors = {
     409,
   ),
   GODWIT_GUEST_MANAGED: row(
-    '{guest} is managed by {manager}, which holds its QMP socket',
-    'Move it through the manager, or start it with a second QMP socket for Godwit.',
+    '{guest} is managed by {manager}, which holds it',
+    'Move it through the manager. A QEMU guest moves where it has a second QMP socket for Godwit.',
     false,
     4,
     409,

@@ -27,6 +27,8 @@ import { vcpus } from './inspect.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
+import { podmanContainers } from './podman.ts';
+import type { PodmanContainer } from './podman.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
 import { Records } from './records.ts';
@@ -56,12 +58,14 @@ export class CriuDriver implements DirectDriver {
     needsMoreThere: true,
   } as const;
   readonly #context: HostContext;
+  readonly #options: CriuOptions;
   readonly #dispatches: Dispatches = { whole: new Map(), late: new Map() };
   readonly #arrivals: Arrivals = new Map();
   #droppedMs = -Infinity;
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
+    this.#options = options;
     const { mountsOf, layerDirs, volumeDirs, hostDirs, gpuLibrary, keptBytes, postcopy } = options;
     this.#context = {
       host,
@@ -101,13 +105,45 @@ export class CriuDriver implements DirectDriver {
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
     });
+    const ofPodman = await this.#ofPodman(signal);
+    const numbers = new Set(ofPodman.map(({ id }) => id));
     const wanted = all.filter(
       ({ id, status }) =>
         guestName.safeParse(id).success &&
+        !numbers.has(id) &&
         status !== 'stopped' &&
         (only === undefined || id === only),
     );
-    return Promise.all(wanted.map((each) => this.#found(each, host, busy)));
+    const managed = ofPodman.filter(({ name }) => only === undefined || name === only);
+    return Promise.all([
+      ...wanted.map((each) => this.#found(each, host, busy)),
+      ...managed.map((each) => this.#managed(each, host)),
+    ]);
+  }
+
+  async #ofPodman(signal: AbortSignal): Promise<PodmanContainer[]> {
+    const { podman } = this.#options;
+    return podman === undefined ? [] : podmanContainers(this.#context.host, podman, signal);
+  }
+
+  /** Nothing can be done with it: podman would not know where it is. */
+  async #managed({ name, pid, pod }: PodmanContainer, host: string): Promise<DiscoveredGuest> {
+    const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
+    return {
+      info: {
+        name,
+        host,
+        driver: this.name,
+        manager: pod === '' ? 'podman' : `podman, in the pod ${pod}`.slice(0, 128),
+        state: (await standsStill(pid, cgroup)) ? 'paused' : 'running',
+        pid,
+        memoryBytes: await residentBytes(await processesIn(cgroup)),
+        vcpus: vcpus(),
+        nics: [],
+        devices: [],
+        unmovable: [],
+      },
+    };
   }
 
   /** Memory that is kept no longer than it may be, also where no container comes or goes. */

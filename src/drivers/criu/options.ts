@@ -16,6 +16,8 @@ export const criuOptions = z.strictObject({
   programs: place.optional(),
   /** runc's own directory of states (`runc --root`). */
   root: place.default('/run/runc'),
+  /** The socket of podman's service, whose containers are listed too; they do not move. */
+  podman: place.optional(),
   /** Directories whose subdirectories are layers of images; found by what they hold. */
   layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
   /** Directories below which volumes of containers lie: those move with a container, by content. */

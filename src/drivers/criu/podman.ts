@@ -1,0 +1,76 @@
+import http from 'node:http';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { guestName } from '../../protocol/names.ts';
+
+/** What podman says of its containers, by its API. runc lists them by numbers of 64 digits, which name no guest. */
+
+const PATH = '/v4.0.0/libpod/containers/json';
+const DEADLINE_MS = 10_000;
+const MOST_BYTES = 16 * 1024 ** 2;
+
+const listed = z.array(
+  z.object({
+    Id: z.string(),
+    Names: z.array(z.string()),
+    Pid: z.number().int(),
+    PodName: z.string().optional(),
+  }),
+);
+
+export interface PodmanContainer {
+  /** runc's name for it. */
+  readonly id: string;
+  readonly name: string;
+  readonly pid: number;
+  /** Empty where it is in none. */
+  readonly pod: string;
+}
+
+/** Those that run and have a name that a guest may have. Pure. */
+export function containersIn(text: string): PodmanContainer[] {
+  return listed
+    .parse(JSON.parse(text))
+    .flatMap(({ Id: id, Names, Pid: pid, PodName: pod = '' }) => {
+      const name = Names.find((each) => guestName.safeParse(each).success);
+      return name === undefined || pid <= 0 ? [] : [{ id, name, pid, pod }];
+    });
+}
+
+/** `socket`: of its service. */
+export async function podmanContainers(
+  host: string,
+  socket: string,
+  signal: AbortSignal,
+): Promise<PodmanContainer[]> {
+  try {
+    return containersIn(
+      await ask(socket, AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)])),
+    );
+  } catch (cause) {
+    const reason = `${socket}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const facts = {
+      hypervisor: 'podman',
+      host,
+      command: 'containers',
+      reason: reason.slice(0, 1000),
+    };
+    const hint = 'Start podman.socket, or take `podman` out of `drivers.criu`.';
+    throw godwitError('GODWIT_HYPERVISOR', facts, { hint, cause });
+  }
+}
+
+async function ask(socketPath: string, signal: AbortSignal): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+  http.get({ socketPath, path: PATH, host: 'localhost', signal }, resolve).on('error', reject);
+  const response = await promise;
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MOST_BYTES) throw new Error(`more than ${MOST_BYTES} bytes`);
+    parts.push(part);
+  }
+  if (response.statusCode !== 200) throw new Error(`HTTP ${response.statusCode}`);
+  return Buffer.concat(parts).toString();
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
+import { criuOptions } from '../../../src/drivers/criu/options.ts';
+import { containersIn, podmanContainers } from '../../../src/drivers/criu/podman.ts';
+import { GodwitError } from '../../../src/errors.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+
+const SIGNAL = new AbortController().signal;
+const ID = '9e88348ee1ea227d3114bf184d3a16c6394cc218d42657af8f1070b2370cd078';
+/** As podman 4.3.1 says it, shortened. */
+const box = (more: object = {}): object => ({
+  AutoRemove: false,
+  Command: ['/bin/sleep', '600'],
+  Exited: false,
+  Id: ID,
+  IsInfra: false,
+  Labels: null,
+  Names: ['pod1'],
+  Networks: [],
+  Pid: process.pid,
+  Pod: '',
+  PodName: '',
+  Ports: null,
+  State: 'running',
+  ...more,
+});
+
+async function podman(t: TestContext, status: number, text: string): Promise<string> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-podman-'));
+  const socket = path.join(directory, 'podman.sock');
+  const asked: (string | undefined)[] = [];
+  const server = http.createServer(({ url }, response) => {
+    asked.push(url);
+    response.writeHead(status).end(text);
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  t.after(async () => {
+    server.close();
+    assert.deepEqual(new Set(asked), new Set(['/v4.0.0/libpod/containers/json']));
+    await removeTree(directory);
+  });
+  return socket;
+}
+
+test('passes over containers that do not run, and names that no guest may have', () => {
+  const all = [box(), box({ Pid: 0, Names: ['created'] }), box({ Names: ['a/b'] })];
+  assert.deepEqual(containersIn(JSON.stringify(all)), [
+    { id: ID, name: 'pod1', pid: process.pid, pod: '' },
+  ]);
+});
+
+test('lists containers of podman by their names, managed by podman and by the pod that they are in', async (t) => {
+  const all = [box(), box({ Id: `${ID}0`, Names: ['web'], PodName: 'shop' })];
+  const socket = await podman(t, 200, JSON.stringify(all));
+  const directory = path.dirname(socket);
+  const options = criuOptions.parse({ podman: socket, root: path.join(directory, 'runc') });
+  const driver = new CriuDriver('a', options, directory);
+  const seen = await driver.discover({ host: 'a', busy: new Set(), configured: [] }, SIGNAL);
+  assert.deepEqual(
+    seen.map(({ info: { name, manager, state, pid } }) => ({ name, manager, state, pid })),
+    [
+      { name: 'pod1', manager: 'podman', state: 'running', pid: process.pid },
+      { name: 'web', manager: 'podman, in the pod shop', state: 'running', pid: process.pid },
+    ],
+  );
+  for (const { handle, info } of seen) {
+    assert.equal(handle, undefined);
+    assert.ok((info.memoryBytes ?? 0) > 0);
+  }
+  const one = await driver.discover(
+    { host: 'a', busy: new Set(), configured: [], only: 'web' },
+    SIGNAL,
+  );
+  assert.deepEqual(
+    one.map(({ info }) => info.name),
+    ['web'],
+  );
+});
+
+test('says which socket does not answer as podman does', async (t) => {
+  const refused = await podman(t, 500, 'no');
+  const strange = await podman(t, 200, '{"cause":"?"}');
+  const missing = `${refused}.not`;
+  for (const [socket, why] of [
+    [refused, /podman.sock: HTTP 500/],
+    [strange, /podman.sock: .*expected array/s],
+    [missing, /ENOENT/],
+  ] as const) {
+    await assert.rejects(podmanContainers('a', socket, SIGNAL), (error) => {
+      assert.ok(error instanceof GodwitError);
+      assert.equal(error.code, 'GODWIT_HYPERVISOR');
+      assert.match(error.message, why);
+      return true;
+    });
+  }
+});
