@@ -138,19 +138,23 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     return log.split('godwit: ready').length - 1;
   }
 
-  test(`has all of it after each of ${MOVES} moves there and back under load, and none behind`, async (t) => {
-    for (let move = 0; move < MOVES; move += 1) {
-      const [from, to]: readonly [Host, Host] = move % 2 === 0 ? HOSTS : ['b', 'a'];
-      const report = await moved(from, to, []);
-      assert.equal(report?.outcome, 'done', JSON.stringify(report));
-      assert.deepEqual(report.leftovers, undefined);
-      assert.equal(await whereItRuns(), to);
-    }
-    for (const host of HOSTS) {
-      assert.equal(await hosts.virsh(host, 'pool-list', '--all', '--name'), 'disks');
-    }
-    t.diagnostic(`the guest has booted ${boots()} times`);
-  });
+  test(
+    `has all of it after each of ${MOVES} moves there and back under load, and none behind`,
+    { timeout: LONGEST_MS },
+    async (t) => {
+      for (let move = 0; move < MOVES; move += 1) {
+        const [from, to]: readonly [Host, Host] = move % 2 === 0 ? HOSTS : ['b', 'a'];
+        const report = await moved(from, to, []);
+        assert.equal(report?.outcome, 'done', JSON.stringify(report));
+        assert.deepEqual(report.leftovers, undefined);
+        assert.equal(await whereItRuns(), to);
+      }
+      for (const host of HOSTS) {
+        assert.equal(await hosts.virsh(host, 'pool-list', '--all', '--name'), 'disks');
+      }
+      t.diagnostic(`the guest has booted ${boots()} times`);
+    },
+  );
 
   async function killed(
     t: TestContext,
@@ -190,15 +194,19 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     return at;
   }
 
-  test(`runs once, with its disk and without leftovers, after each of ${KILLS} kills`, async (t) => {
-    t.diagnostic(`LIBVIRT_KILLS_SEED=${SEED}`);
-    let at = await whereItRuns();
-    const begun = systemClock.monotonicMs();
-    await moved(at, at === 'a' ? 'b' : 'a');
-    const undisturbedMs = Math.round(systemClock.monotonicMs() - begun);
-    t.diagnostic(`undisturbed: ${undisturbedMs} ms`);
-    at = await whereItRuns();
-    for (let kill = 0; kill < KILLS; kill += 1)
-      at = await killed(t, at, { longestMs: undisturbedMs, isLate: kill % 2 === 1 });
-  });
+  test(
+    `runs once, with its disk and without leftovers, after each of ${KILLS} kills`,
+    { timeout: LONGEST_MS },
+    async (t) => {
+      t.diagnostic(`LIBVIRT_KILLS_SEED=${SEED}`);
+      let at = await whereItRuns();
+      const begun = systemClock.monotonicMs();
+      await moved(at, at === 'a' ? 'b' : 'a');
+      const undisturbedMs = Math.round(systemClock.monotonicMs() - begun);
+      t.diagnostic(`undisturbed: ${undisturbedMs} ms`);
+      at = await whereItRuns();
+      for (let kill = 0; kill < KILLS; kill += 1)
+        at = await killed(t, at, { longestMs: undisturbedMs, isLate: kill % 2 === 1 });
+    },
+  );
 });
