@@ -35,32 +35,44 @@ describe('guests of libvirt', () => {
     assert.ok(there);
     const own = await hosts.virsh('a', 'dumpxml', guest, '--migratable');
     const ofGuest = (label: string): string => own.replace('</domain>', `${label}</domain>`);
+    const onSerial = (label: string): string =>
+      own.replace(/(<serial[^]*?<source [^>]*)\/>/, `$1>${label}</source>`);
     const at = (host: string): string => hosts.options('a').hosts[host]?.uri ?? '';
     const lacking = (xml: string): string | undefined =>
       labelsOf(xml).find(({ model }) => !there.labelModels.includes(model))?.model;
-    const said = /Security driver model '(\w+)' is not available/;
+    /** The model that libvirt names where it keeps the guest out; it comes back where it was let in. */
+    const refused = async (xml: string): Promise<string | undefined> => {
+      writeFileSync(file, xml);
+      const words = ['migrate', '--live', '--p2p', '--xml', file, guest, at('b')] as const;
+      const said = await hosts.virsh('a', ...words).catch((error: Error) => error.message);
+      if (said !== '')
+        return /Security driver model '(\w+)' is not available/.exec(said)?.[1] ?? said;
+      writeFileSync(file, own);
+      await hosts.virsh('b', 'migrate', '--live', '--p2p', '--xml', file, guest, at('a'));
+      return undefined;
+    };
     for (const xml of [
       ofGuest("<seclabel type='dynamic' model='apparmor' relabel='yes'/>"),
       ofGuest(
         "<seclabel type='static' model='selinux' relabel='yes'><label>a:b:c:s0</label></seclabel>",
       ),
-      ofGuest("<seclabel type='none' model='selinux'/>"),
-      own.replace(
-        /(<serial[^]*?<source [^>]*)\/>/,
-        "$1><seclabel model='selinux' relabel='no'/></source>",
-      ),
+      onSerial("<seclabel model='selinux' relabel='yes'><label>a:b:c:s0</label></seclabel>"),
       ofGuest("<seclabel type='static' model='dac' relabel='no'><label>+0:+0</label></seclabel>"),
       ofGuest("<seclabel type='none'/>"),
+    ])
+      assert.equal(await refused(xml), lacking(xml), /<seclabel[^>]*>/.exec(xml)?.[0] ?? '');
+    // 9.0 and 11.3 say so, 12.8 lets them in: Godwit warns.
+    for (const xml of [
+      ofGuest("<seclabel type='none' model='selinux'/>"),
+      onSerial("<seclabel model='selinux' relabel='no'/>"),
     ]) {
-      writeFileSync(file, xml);
-      const words = ['migrate', '--live', '--p2p', '--xml', file, guest, at('b')] as const;
-      const refused = await hosts.virsh('a', ...words).then(
-        () => undefined,
-        (error: Error) => said.exec(error.message)?.[1] ?? error.message,
+      assert.deepEqual(
+        labelsOf(xml)
+          .map(({ kind }) => kind)
+          .at(-1),
+        'off',
       );
-      assert.equal(refused, lacking(xml), /<seclabel[^>]*>/.exec(xml)?.[0] ?? '');
-      if (refused === undefined)
-        await hosts.virsh('b', 'migrate', '--live', '--p2p', guest, at('a'));
+      assert.match((await refused(xml)) ?? 'selinux', /^selinux$/);
     }
   });
 

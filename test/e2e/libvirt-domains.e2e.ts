@@ -33,7 +33,7 @@ function judged({ name, uuid, memoryBytes, vcpus, firmware, tpm, labels, ...rest
   }));
   const macs = rest.nics.map(({ mac }) => mac);
   const networks = rest.networks.map(({ network }) => network);
-  const fixed = rest.securityLabels.filter(({ isFixed }) => isFixed).map(({ model }) => model);
+  const fixed = rest.securityLabels.filter(({ kind }) => kind !== 'made').map(({ model }) => model);
   const { unmovable } = rest;
   const all = { name, uuid, memoryBytes, vcpus, firmware, tpm, labels };
   return { ...all, disks, macs, networks, fixed, unmovable };

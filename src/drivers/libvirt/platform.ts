@@ -160,12 +160,20 @@ function labelChecks(
   to: string,
   { labelModels }: HostCapabilities,
 ): Check[] {
-  const byModel = new Map(securityLabels.toReversed().map((label) => [label.model, label]));
-  return [...byModel.values()].map((label) =>
-    labelModels.includes(label.model)
-      ? passes('labels', 'destination', `libvirt there confines guests by ${label.model}`)
-      : labelRefusal(guest, to, label),
-  );
+  const isOff = ({ kind }: SecurityLabel): number => (kind === 'off' ? 1 : 0);
+  const last = securityLabels.toSorted((a, b) => isOff(a) - isOff(b)).toReversed();
+  return [...new Map(last.map((label) => [label.model, label])).values()].map((label) => {
+    if (labelModels.includes(label.model))
+      return passes('labels', 'destination', `libvirt there confines guests by ${label.model}`);
+    return label.kind === 'off' ? labelWarning(label) : labelRefusal(guest, to, label);
+  });
+}
+
+/** libvirt 9.0 and 11.3 refuse such a guest; 12.8 does not. */
+function labelWarning({ model, device = 'the guest' }: SecurityLabel): Check {
+  const evidence = `a label keeps ${model} from ${device}; libvirt there does not confine guests by ${model}, and some versions refuse that label too`;
+  const hint = `If libvirt refuses it, start the guest from a definition without that label.`;
+  return { name: 'labels', side: 'destination', verdict: 'warn', evidence, hint };
 }
 
 const ENABLED_BY: Readonly<Record<string, string>> = {
@@ -173,19 +181,20 @@ const ENABLED_BY: Readonly<Record<string, string>> = {
   apparmor: 'AppArmor has to be enabled there (`aa-status`)',
 };
 
-function labelRefusal(guest: string, to: string, { model, isFixed, device }: SecurityLabel): Check {
+function labelRefusal(guest: string, to: string, { model, kind, device }: SecurityLabel): Check {
   const of = device === undefined ? '' : ` of ${device}`;
   const facts = {
-    device: `${isFixed ? 'a fixed security label' : 'the confinement'}${of} (${model})`,
+    device: `${kind === 'fixed' ? 'a fixed security label' : 'the confinement'}${of} (${model})`,
     guest,
     host: to,
     what: `libvirt there does not confine guests by ${model}`,
   };
   const enabled = ENABLED_BY[model];
   const there = `Set \`security_driver\` in qemu.conf of {host} and restart its libvirtd or virtqemud${enabled === undefined ? '' : `; ${enabled}`}.`;
-  const here = isFixed
-    ? 'Or define the guest without a label of its own.'
-    : 'A guest that runs keeps its model: it goes there once it was started without.';
+  const here =
+    kind === 'fixed'
+      ? 'Or define the guest without a label of its own.'
+      : 'A guest that runs keeps its model: it goes there once it was started without.';
   return refuses(
     'labels',
     'destination',

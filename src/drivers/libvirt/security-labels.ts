@@ -4,13 +4,16 @@ import type { XmlElement } from '../../xml.ts';
 /**
  * By which models (`selinux`, `apparmor`, `dac`) a guest is confined. libvirt takes the model of each label along, and its
  * destination starts no guest with a label of a model that it does not have: "Security driver model 'selinux' is not
- * available". Pure.
+ * available". Up to 11.3 that is so also of labels that are `off`; 12.8 lets those in. Pure.
  */
 
 export interface SecurityLabel {
   readonly model: string;
-  /** Whoever defined the guest chose it; else libvirt makes it anew at each host. */
-  readonly isFixed: boolean;
+  /**
+   * `fixed`: whoever defined the guest chose it. `made`: by libvirt, anew at each host. `off`: it says that this model does
+   * not confine the guest, or leaves the device alone.
+   */
+  readonly kind: 'fixed' | 'made' | 'off';
   /** Of this device alone; absent: of the whole guest. */
   readonly device?: string;
 }
@@ -32,15 +35,19 @@ export function securityLabels(domain: XmlElement): SecurityLabel[] {
       at(device, 'source', 'seclabel').map((label) => labelOf(label, nameOf(device))),
     );
   return [...ofGuest, ...ofDevices]
-    .filter(({ model, isFixed }) => isFixed || model !== OF_USERS)
+    .filter(({ model, kind }) => kind !== 'made' || model !== OF_USERS)
     .filter(({ model }) => model !== '' && model !== UNCONFINED)
     .slice(0, MOST_LABELS);
 }
 
 function labelOf({ attributes }: XmlElement, device?: string): SecurityLabel {
   const model = (attributes['model'] ?? '').slice(0, 64);
-  if (device !== undefined) return { model, isFixed: true, device };
-  return { model, isFixed: attributes['type'] !== 'dynamic' };
+  const { type, relabel, labelskip } = attributes;
+  if (device !== undefined) {
+    const isOff = relabel === 'no' || labelskip === 'yes';
+    return { model, kind: isOff ? 'off' : 'fixed', device };
+  }
+  return { model, kind: type === 'dynamic' ? 'made' : type === 'none' ? 'off' : 'fixed' };
 }
 
 function nameOf(device: XmlElement): string {

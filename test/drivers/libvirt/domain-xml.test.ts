@@ -52,7 +52,7 @@ describe('the XML of a domain', () => {
     assert.deepEqual(machine, { virtType: 'kvm', arch: 'x86_64', type: 'pc-q35-7.2', emulator });
     assert.equal(cpu?.children.find(({ name }) => name === 'model')?.text, 'Cascadelake-Server');
     assert.deepEqual([found.memoryBytes, found.vcpus, found.accelerator], [8 * GIB, 4, 'kvm']);
-    assert.deepEqual(found.securityLabels, [{ model: 'apparmor', isFixed: false }]);
+    assert.deepEqual(found.securityLabels, [{ model: 'apparmor', kind: 'made' }]);
   });
 
   test('of Nova says each kind of disk, what lies below an image, ports, name, project and flavor', () => {

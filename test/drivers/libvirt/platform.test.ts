@@ -71,12 +71,13 @@ describe('the machine of a guest at its destination', () => {
     assert.deepEqual(refused(facts(), without), [
       'GODWIT_DEVICE_UNMAPPED the confinement (apparmor) of win11-desk has no counterpart on b: libvirt there does not confine guests by apparmor',
     ]);
-    const fixed = { model: 'selinux', isFixed: true };
+    const fixed = { model: 'selinux', kind: 'fixed' } as const;
+    const off = { model: 'selinux', kind: 'off' } as const;
     const onDisk = { ...fixed, device: 'disk vda' };
     const host = readCapabilities(HOST);
     assert.ok(host);
     const [, , first, ...others] = machineChecks(
-      facts({ securityLabels: [fixed, onDisk] }),
+      facts({ securityLabels: [off, fixed, onDisk] }),
       'b',
       host,
     );
@@ -86,6 +87,8 @@ describe('the machine of a guest at its destination', () => {
       first?.error?.hint ?? '',
       /`security_driver` in qemu.conf of b .*SELinux .*without a label/,
     );
+    const [, , warned] = machineChecks(facts({ securityLabels: [off] }), 'b', host);
+    assert.deepEqual([warned?.name, warned?.verdict], ['labels', 'warn']);
     const [disk] = refused(facts({ securityLabels: [onDisk] }));
     assert.match(disk ?? '', /a fixed security label of disk vda \(selinux\)/);
   });

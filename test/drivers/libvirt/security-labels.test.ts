@@ -6,8 +6,8 @@ import { parseXml } from '../../../src/xml.ts';
 function labels(ofGuest: string, devices = ''): string[] {
   const root = parseXml(`<domain><devices>${devices}</devices>${ofGuest}</domain>`);
   assert.ok(root);
-  return securityLabels(root).map(({ model, isFixed, device }) =>
-    [model, isFixed ? 'fixed' : 'made', device].join(' ').trim(),
+  return securityLabels(root).map(({ model, kind, device }) =>
+    [model, kind, device].join(' ').trim(),
   );
 }
 
@@ -21,7 +21,7 @@ describe('a guest is confined', () => {
       const chosen = `<seclabel type='static' model='selinux' relabel='${relabel}'><label>u:r:svirt_t:s0:c1,c2</label></seclabel>`;
       assert.deepEqual(labels(chosen), ['selinux fixed']);
     }
-    assert.deepEqual(labels(`<seclabel type='none' model='selinux'/>`), ['selinux fixed']);
+    assert.deepEqual(labels(`<seclabel type='none' model='selinux'/>`), ['selinux off']);
     assert.deepEqual(labels(''), []);
   });
 
@@ -40,11 +40,13 @@ describe('a guest is confined', () => {
     const disk = `<disk><source file='/a'><seclabel model='selinux' relabel='no'/></source><target dev='vda'/></disk>`;
     const skipped = `<disk><source file='/b'><seclabel model='apparmor' labelskip='yes'/></source><target dev='vdb'/></disk>`;
     const serial = `<serial type='file'><source path='/c'><seclabel model='dac' relabel='no'/></source><alias name='serial0'/></serial>`;
+    const chosen = `<disk><source file='/f'><seclabel model='selinux' relabel='yes'><label>u:r:t:s0</label></seclabel></source><target dev='vdd'/></disk>`;
     const below = `<disk><source file='/d'/><backingStore><source file='/e'><seclabel model='selinux'/></source></backingStore><target dev='vdc'/></disk>`;
-    assert.deepEqual(labels('', disk + skipped + serial + below), [
-      'selinux fixed disk vda',
-      'apparmor fixed disk vdb',
-      'dac fixed serial serial0',
+    assert.deepEqual(labels('', disk + skipped + serial + below + chosen), [
+      'selinux off disk vda',
+      'apparmor off disk vdb',
+      'dac off serial serial0',
+      'selinux fixed disk vdd',
     ]);
   });
 
