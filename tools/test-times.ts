@@ -114,6 +114,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 60,
     of: ['src/mover/direct/source/', 'src/drivers/qemu/', 'src/migration/direct/'],
   },
+  'test/e2e/free-page-hint.e2e.ts': {
+    seconds: 100,
+    of: ['src/drivers/qemu/', 'src/migration/prediction/', 'src/lab/guest/'],
+  },
   'test/e2e/plan.e2e.ts': {
     seconds: 100,
     of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],

@@ -83,7 +83,7 @@ export class Plans {
   #facts(
     request: MigrationRequest,
     { found, capabilities }: Examination,
-    { memoryBytes, curve, mix }: GuestMeasure,
+    { memoryBytes, curve, mix, hintedFreeBytes }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
     const { config, outgoing } = this.#deps;
@@ -104,6 +104,8 @@ export class Plans {
       memoryBytes,
       curve,
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
+      // What a balloon has taken is free no more.
+      hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,
       link,
       aroundMs: outgoing.links.aroundMs(),
       ownMoves: outgoing.links.movesTo(to),

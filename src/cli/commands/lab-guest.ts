@@ -41,6 +41,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       diskBytesPerSecond: flags.diskRate,
       vlan: flags.vlan,
       load: flags.load,
+      freePageHint: flags.freePageHint,
       qemu: flags.qemu,
       machineType: flags.machine,
       signal,

@@ -119,6 +119,10 @@ export const labGuestSpec = spec({
       summary: 'what it does with its disk: write pieces, or run SQLite on a file system',
       preset: 'pieces',
     },
+    freePageHint: {
+      kind: 'switch',
+      summary: 'its balloon device says which pages are free while it moves',
+    },
     qemu: {
       kind: 'text',
       value: 'version',

@@ -63,7 +63,13 @@ function measuredPairs({ measured, unmeasured, load, link, linkUnmeasured }: Pla
   return pairs;
 }
 
-function guestPairs({ memoryBytes, mix, curve, pages }: GuestMeasure): [string, string][] {
+function guestPairs({
+  memoryBytes,
+  mix,
+  curve,
+  pages,
+  hintedFreeBytes,
+}: GuestMeasure): [string, string][] {
   const holds =
     mix === undefined
       ? ''
@@ -72,8 +78,13 @@ function guestPairs({ memoryBytes, mix, curve, pages }: GuestMeasure): [string, 
     ({ windowMs, dirtyBytes }) => `${formatBytes(dirtyBytes)} in ${formatDuration(windowMs)}`,
   );
   const by = pages === 0 ? 'as its hypervisor says' : `by ${pages} pages`;
+  const free: [string, string][] =
+    hintedFreeBytes === undefined
+      ? []
+      : [['free', `${formatBytes(hintedFreeBytes)}, of which the guest gives hints in pre-copy`]];
   return [
     ['memory', `${formatBytes(memoryBytes)}${holds}`],
+    ...free,
     ['writes', `${written.join(', ') || 'nothing'} (${by})`],
   ];
 }

@@ -31,7 +31,7 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
     (await (await client(signal)).query('query-balloon', {}, answered, signal)).actual;
   const lookNow = async (signal: AbortSignal): Promise<BalloonFacts> => {
     const monitor = await client(signal);
-    const device = await deviceOf(monitor, signal);
+    const device = await balloonDevice(monitor, signal);
     if (device === undefined) throw cannot('the guest has no virtio-balloon device');
     const known = await statisticsOf(monitor, device, signal);
     const [actualBytes, wholeBytes] = [await actual(signal), await wholeOf(monitor, signal)];
@@ -63,7 +63,11 @@ async function wholeOf(client: QmpClient, signal: AbortSignal): Promise<number> 
   return dimms.reduce((sum, { data: { size = 0 } }) => sum + size, base);
 }
 
-async function deviceOf(client: QmpClient, signal: AbortSignal): Promise<string | undefined> {
+/** Where QEMU has the guest’s balloon: the first virtio-balloon. */
+export async function balloonDevice(
+  client: Pick<QmpClient, 'request'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   for (const container of CONTAINERS) {
     const answer = await client.request('qom-list', { path: container }, signal);
     const listed = children.safeParse(answer.ok ? answer.value : []);

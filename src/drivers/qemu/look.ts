@@ -1,7 +1,10 @@
+import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection } from '../port/inspection.ts';
+import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
 import { readAbilities } from './abilities.ts';
 import { guestFits } from './baseline.ts';
+import { freePageHints } from './free-pages.ts';
 import { nicsWithPorts } from './guest/attachments.ts';
 import { readFacts } from './guest/facts.ts';
 import { processOf } from './guest/process.ts';
@@ -30,9 +33,10 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const process = await processOf(handle, 'source', host);
-  const [all, abilities] = await Promise.all([
+  const [all, abilities, hints] = await Promise.all([
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),
+    freePageHints(client, signal),
   ]);
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
@@ -40,5 +44,9 @@ export async function lookAt(
   const parts = { store, signal, unplugging };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);
-  return { ...found, checks: [...found.checks, ...fits], nics: nicsWithPorts(facts) };
+  const freePages = judgeFreePages(hints, stream.mode).map((finding): NamedCheck => {
+    return { name: 'free-pages', side: 'source', ...finding };
+  });
+  const checks = [...found.checks, ...freePages, ...fits];
+  return { ...found, checks, nics: nicsWithPorts(facts) };
 }

@@ -27,6 +27,8 @@ export interface GuestHardware {
   readonly drives?: readonly GuestDrive[] | undefined;
   /** Its NIC leaves no checksum to others: a switch that is a program passes frames on as they are. */
   readonly ownChecksums?: boolean | undefined;
+  /** Its balloon device has the driver in the guest say which pages are free while the guest moves. */
+  readonly freePageHint?: boolean | undefined;
   /** The guest's directory on its host, for sockets, logs and the pid. */
   readonly dir: string;
 }
@@ -93,7 +95,7 @@ export function qemuArgv(hardware: GuestHardware): string[] {
     ['-append', hardware.commandLine],
     ['-netdev', `tap,id=net0,ifname=${tapName(hardware.index)},script=no,downscript=no`],
     ['-device', nicWords(hardware)],
-    ['-device', 'virtio-balloon-pci,id=balloon0'],
+    balloonWords(hardware),
     ...(hardware.drives ?? []).map(driveWords),
     [
       '-chardev',
@@ -106,6 +108,14 @@ export function qemuArgv(hardware: GuestHardware): string[] {
     ['-pidfile', files.pid],
   ];
   return groups.flat();
+}
+
+/** QEMU takes hints of free pages in a thread of its own. */
+function balloonWords({ freePageHint }: GuestHardware): string[] {
+  const balloon = 'virtio-balloon-pci,id=balloon0';
+  if (freePageHint !== true) return ['-device', balloon];
+  const thread = ['-object', 'iothread,id=balloon0-thread'];
+  return [...thread, '-device', `${balloon},free-page-hint=on,iothread=balloon0-thread`];
 }
 
 function nicWords({ mac, ownChecksums }: GuestHardware): string {

@@ -47,6 +47,8 @@ export interface GuestRequest {
   readonly diskBytesPerSecond?: number | undefined;
   /** Writes pieces to its disks, or runs a database on the first of them. Default: pieces. */
   readonly load?: GuestLoad | undefined;
+  /** Its balloon device says which pages are free while it moves. Default: it does not. */
+  readonly freePageHint?: boolean | undefined;
   /** A version (`7.2`), a path, or the first QEMU found. */
   readonly qemu?: string | undefined;
   /** Default: that of the QEMU chosen. */
@@ -135,7 +137,8 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
     const ownChecksums = lab.network === 'ovs';
-    const hardware = { ...plain, commandLine, ownChecksums };
+    const { freePageHint } = request;
+    const hardware = { ...plain, commandLine, ownChecksums, freePageHint };
     await launch(lab, host, hardware, request);
     await recordGuest(lab, guest);
     return guest;

@@ -31,8 +31,9 @@ const EXTENSIONS = ['raw', 'qcow2'] as const;
 export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabGuest> {
   const name = checkGuestName(request.name);
   const host = labHost(lab, request.host);
-  if (request.load === 'database' || request.vlan !== undefined) {
-    const what = 'a guest of libvirt with --load database or --vlan';
+  const { load, vlan, freePageHint } = request;
+  if (load === 'database' || vlan !== undefined || freePageHint === true) {
+    const what = 'a guest of libvirt with --load database, --vlan or --free-page-hint';
     throw godwitError(
       'GODWIT_USAGE',
       { what },

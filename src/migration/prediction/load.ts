@@ -1,5 +1,6 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
+import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
 import {
   COSTS,
@@ -21,6 +22,8 @@ export interface Facts {
   readonly curve: readonly CurvePoint[];
   /** Absent: nobody has looked at its pages. */
   readonly mix?: PageMix | undefined;
+  /** Free memory of which the guest gives hints: pre-copy leaves most of it out. */
+  readonly hintedFreeBytes?: number | undefined;
   /** Absent: only the processors bound it. */
   readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs'> | undefined;
   /** Processors of the host that has fewer of them. */
@@ -55,7 +58,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   // The link and the processors work at the same time: the slower of the two counts.
   const slower = (bytes: number, work: number): number =>
     Math.max(bytes * linkMsPerByte, work * workMsPerByte);
-  const reported = memoryBytes * (1 - zero);
+  const reported = Math.max(0, memoryBytes * (1 - zero) - leftOut(facts, slower(share, 1)));
   const zeros = memoryBytes * zero;
   return {
     memoryBytes,
@@ -67,6 +70,13 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
     againMsPerByte: slower(againShare, 1),
     againBytesPerByte: againShare,
   };
+}
+
+/** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */
+function leftOut(facts: Facts, msPerByte: number): number {
+  const { mix, hintedFreeBytes: freeBytes, memoryBytes, settings } = facts;
+  if (freeBytes === undefined || settings.mode !== 'precopy') return 0;
+  return leftOutBytes({ freeBytes, memoryBytes, zero: mix?.zero ?? 0, rate: 1000 / msPerByte });
 }
 
 /** Bytes over the link for each byte of a page that is not zero. */

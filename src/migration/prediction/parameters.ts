@@ -36,6 +36,11 @@ export const ZERO_NOTE = 9 / 4096;
 /** Finding a page of zeros takes this much of the time of sending one. */
 export const ZERO_WORK = 0.15;
 
+/** Of free memory, what lies in blocks that are large enough for a hint: 4 MiB on Linux. */
+export const HINTED_SHARE = 0.75;
+/** Until the guest has given its hints, ms; what is sent before has been sent. */
+export const HINTS_AFTER_MS = 200;
+
 /**
  * QEMU looks at what remains after each piece of its work: 50 ms of pages, or what a tenth of a second's cap allows.
  * QEMU undercuts the limit by at most this much, and the guest may dirty only this much meanwhile, ms (migration/ram.c,

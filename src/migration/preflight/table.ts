@@ -278,6 +278,13 @@ export const CHECKS = [
     by: 'driver',
   },
   {
+    name: 'free-pages',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'where the balloon device asks for hints of free pages: does the guest give them, and are those pages left out?',
+    by: 'driver',
+  },
+  {
     name: 'balloon',
     step: 'inspect',
     needs: 'source',

@@ -33,6 +33,8 @@ export const guestMeasure = z.object({
   curve: z.array(curvePoint).max(16),
   /** Absent where only the hypervisor looked. */
   mix: pageMix.optional(),
+  /** Free memory of which the guest gives hints while it moves: pre-copy leaves most of it out. Absent: it gives none. */
+  hintedFreeBytes: bytes.optional(),
 });
 export type GuestMeasure = z.infer<typeof guestMeasure>;
 

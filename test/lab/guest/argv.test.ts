@@ -46,6 +46,16 @@ test('a NIC behind a switch that is a program computes its checksums itself', ()
   assert.doesNotMatch(nicOf(false) ?? '', /csum/);
 });
 
+test('a balloon that asks for hints of free pages has a thread of its own', () => {
+  const argv = qemuArgv({ ...hardware, freePageHint: true });
+  const [balloon] = argv.filter((word) => word.startsWith('virtio-balloon-pci'));
+  assert.equal(
+    balloon,
+    'virtio-balloon-pci,id=balloon0,free-page-hint=on,iothread=balloon0-thread',
+  );
+  assert.equal(valueOf(argv, '-object'), 'iothread,id=balloon0-thread');
+});
+
 test('under KVM the guest gets the processor of the host', () => {
   const argv = qemuArgv({ ...hardware, accelerator: 'kvm' });
   assert.equal(valueOf(argv, '-accel'), 'kvm');

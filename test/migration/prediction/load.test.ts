@@ -43,6 +43,18 @@ describe('what memory costs on its way', () => {
     assert.equal(cold?.[0], cold?.[1]);
   });
 
+  test('leaves out free pages of which the guest gives hints, in pre-copy alone', () => {
+    const link = { rate: 12_500_000, how: 'measured' } as const;
+    const bytesIn = (mode: 'precopy' | 'hybrid' | 'postcopy', hintedFreeBytes?: number) => {
+      const settings = { ...quiet.settings, mode };
+      return loadOf({ ...quiet, link, hintedFreeBytes, settings }, NOMINAL).passBytes;
+    };
+    assert.ok(bytesIn('precopy', 512 * MIB) < bytesIn('precopy') - 180 * MIB);
+    assert.equal(bytesIn('precopy', 0), bytesIn('precopy'));
+    for (const mode of ['hybrid', 'postcopy'] as const)
+      assert.equal(bytesIn(mode, 512 * MIB), bytesIn(mode));
+  });
+
   test('keeps to a cap however fat the link may be', () => {
     const settings = { ...quiet.settings, maxBandwidth: 1_250_000 };
     const capped = loadOf({ ...quiet, settings }, { ...NOMINAL, link: 1.5 });

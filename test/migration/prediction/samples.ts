@@ -28,6 +28,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
     ),
     { nil: undefined },
   ),
+  hintedFreeBytes: fc.option(fc.integer({ min: 0, max: 4096 * MIB }), { nil: undefined }),
   link: fc.record({
     rate: fc.integer({ min: 100_000, max: 1_250_000_000 }),
     how: fc.constantFrom('measured' as const, 'seen' as const, 'configured' as const),

@@ -5,6 +5,8 @@ import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { readRamBlocks } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import type { QemuHandle } from '../handle.ts';
+import { balloonOf } from '../balloon.ts';
+import { freePageHints } from '../free-pages.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { calcDirtyRate } from './dirty-rate.ts';
 import { samplePages } from './pages.ts';
@@ -26,13 +28,32 @@ export async function measureGuest(
   const blocks = await readRamBlocks(client, signal);
   const memoryBytes = blocks.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   const place = await placeOf(client, blocks, signal);
-  const found = place === undefined ? undefined : await fromOutside(handle, place, signal);
-  if (found !== undefined) return { how: 'pages', memoryBytes, ...found };
+  const [found, hinted] = await Promise.all([
+    place === undefined ? undefined : fromOutside(handle, place, signal),
+    hintedFree(client, signal),
+  ]);
+  if (found !== undefined) return { how: 'pages', memoryBytes, ...found, ...hinted };
   const curve = await calcDirtyRate(client, memoryBytes, systemClock, signal);
   if (curve !== undefined) return { how: 'hypervisor', memoryBytes, pages: 0, curve };
   const reason =
     'this agent may not read its memory, and its QEMU does not measure what the guest writes';
   throw godwitError('GODWIT_CAPABILITY', { what: `to measure ${handle.name}`, reason });
+}
+
+/** What the guest would give hints of; asked for only where it gives any. */
+async function hintedFree(
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<Pick<GuestMeasure, 'hintedFreeBytes'>> {
+  if ((await freePageHints(client, signal)) !== 'given') return {};
+  try {
+    const { freeBytes } = await balloonOf(async () => client).look(signal);
+    return { hintedFreeBytes: freeBytes };
+  } catch {
+    signal.throwIfAborted();
+    // Its driver keeps no statistics.
+    return {};
+  }
 }
 
 /** The block in which memory begins, as QEMU's process has it. */

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { fillMemory, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
+import type { PlanAnswer } from '../../src/protocol/public/plan.ts';
+import { directionOf, move } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const MEMORY = 384 * MIB;
+/** Written and given back: free pages that are not zeros. */
+const GIVEN_BACK = 192 * MIB;
+/** Slow enough that the guest names its free pages before they have been sent. */
+const CAPPED = { maxBandwidth: 24 * MIB } as const;
+/** What hints spare of that at least: they are of whole blocks of 4 MiB alone. */
+const SPARED = 64 * MIB;
+
+/** One of two guests that are alike but for the balloon device: it asks for hints of free pages, or does not. */
+type Guest = 'hints' | 'silent';
+
+describe('a guest whose balloon device asks for hints of free pages', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('hints', { hosts: 2 });
+    for (const name of ['hints', 'silent'] as const) {
+      const of = { name, host: 'a', memoryBytes: MEMORY, workingSetBytes: 16 * MIB };
+      await startGuest(world.lab, { ...of, freePageHint: name === 'hints' });
+    }
+  });
+  after(() => world?.close());
+
+  async function plan(guest: Guest, asked: Partial<Move> = {}): Promise<PlanAnswer> {
+    const { from, to } = await directionOf(world, guest);
+    const body = { guest, to, ...CAPPED, ...asked };
+    const answer = await world.agent(from).plan({ body }, { deadlineMs: 60_000 });
+    return planAnswer.parse(answer);
+  }
+
+  /** What of its memory goes over the link, with free pages that hold something; the guest's own sums are right after it. */
+  async function sent(guest: Guest, asked: Partial<Move> = {}): Promise<number> {
+    await fillMemory(world.lab, guest, GIVEN_BACK);
+    const way = await directionOf(world, guest);
+    const { bytes = 0 } = await move(world, { guest, ...way, ...CAPPED, ...asked });
+    const { ok } = await verifyGuest(world.lab, guest);
+    assert.ok(ok, `the memory of ${guest} is not what it was`);
+    return bytes;
+  }
+
+  test('sends what is free no more in pre-copy, there and back, also by the wire', async () => {
+    const whole = await sent('silent');
+    assert.ok(whole > GIVEN_BACK, String(whole));
+    for (const asked of [{}, {}, { path: 'wire' }] as const) {
+      const spared = whole - (await sent('hints', asked));
+      assert.ok(spared > SPARED, `${spared} bytes spared of ${whole}, ${JSON.stringify(asked)}`);
+    }
+  });
+
+  test('sends it all the same where post-copy may follow: its QEMU asks for no hints then', async () => {
+    assert.ok((await sent('hints', { mode: 'hybrid' })) > GIVEN_BACK);
+  });
+
+  test('is told so by its check, and its plan leaves out what will not be sent', async () => {
+    const checkOf = ({ host }: PlanAnswer) => host.checks.find(({ name }) => name === 'free-pages');
+    await fillMemory(world.lab, 'hints', GIVEN_BACK);
+    const [precopy, hybrid] = [await plan('hints'), await plan('hints', { mode: 'hybrid' })];
+    assert.match(checkOf(precopy)?.evidence ?? '', /those are not sent/);
+    assert.match(checkOf(hybrid)?.evidence ?? '', /with --mode hybrid .* are sent/);
+    assert.ok((precopy.measured?.hintedFreeBytes ?? 0) > GIVEN_BACK / 2);
+    const [less, all] = [precopy, hybrid].map(({ prediction }) => prediction?.bytes.middle ?? 0);
+    assert.ok(all! - less! > SPARED, `${less} of ${all}`);
+    const silent = await plan('silent');
+    assert.deepEqual([checkOf(silent), silent.measured?.hintedFreeBytes], [undefined, undefined]);
+  });
+});
