@@ -212,6 +212,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 130, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/libvirt-left.e2e.ts': { seconds: 45, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-login.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/'] },
+  'test/e2e/libvirt-steering.e2e.ts': {
+    seconds: 180,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/steering/'],
+  },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
   'test/e2e/libvirt-versions.e2e.ts': { seconds: 270, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {

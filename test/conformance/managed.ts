@@ -128,6 +128,12 @@ export function runManagedConformance(suite: ManagedConformance): void {
     promise('removes what it has made for copies, once and again', prepares);
     promise('keeps what it has made for copies where the guest has come', keeps);
     promise('ends a task that is cancelled, the guest where it was', cancels);
+    promise('changes nothing of a task that is not there', async ({ place, session, signal }) => {
+      if (session.steer === undefined) return;
+      await session.steer(place.order, { maxDowntimeMs: 100, postcopy: true }, signal);
+      assert.deepEqual(await session.look(place.order, signal), { state: 'none' });
+      assert.equal((await session.where(place.order, signal)).at, 'source');
+    });
     promise('leaves a guest alone whose task it is not', async ({ place, session, signal }) => {
       await session.cancel({ ...place.order, id: 'm-nobody001' }, signal);
       assert.equal((await session.where(place.order, signal)).at, 'source');

@@ -87,14 +87,16 @@ export async function driversPage(): Promise<string> {
     ),
   ];
   const byWire = drivers.filter(({ capabilities: { wire } }) => wire === true);
-  const left = leftToManager(OWN).map(([what]) => `\`${what}\``);
+  const steered = drivers.filter(({ capabilities: { levers } }) => levers !== undefined);
+  const namesOf = (all: readonly Driver[]): string => all.map(({ name }) => name).join(', ');
+  const left = leftToManager(OWN, { levers: [] }).map(([what]) => `\`${what}\``);
   return `# What each driver can do
 
 Made by \`npm run docs\` from what the drivers declare. A check refuses the rest with GODWIT_CAPABILITY, in the words that stand here.
 
 ${lines.join('\n')}
 
-Where the memory is moved by a manager, these options are refused too, since it decides on them: ${left.join(', ')}; and \`--path wire\`, but for ${byWire.map(({ name }) => name).join(', ')}. What a guest may have besides (disks, networks, devices) is on each driver’s own page.
+Where the memory is moved by a manager, these options are refused too, since it decides on them: ${left.join(', ')}; \`--steering\`, but for ${namesOf(steered)}; and \`--path wire\`, but for ${namesOf(byWire)}. What a guest may have besides (disks, networks, devices) is on each driver’s own page.
 `;
 }
 

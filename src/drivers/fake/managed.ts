@@ -1,10 +1,16 @@
 import { godwitError } from '../../errors.ts';
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
+import type {
+  ManagedOrder,
+  TaskChange,
+  TaskSight,
+  Whereabouts,
+} from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
 import { HONEST } from './manager-options.ts';
 import type { ManagerOptions } from './manager-options.ts';
+import { ManagedStream } from './managed-stream.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
 
 /** After so long no order that was given up takes effect, ms. */
@@ -17,6 +23,7 @@ interface Task {
   /** When it ended; undefined while it runs. */
   endedMs?: number;
   state: TaskSight['state'];
+  readonly stream?: ManagedStream | undefined;
   forgotten: boolean;
 }
 
@@ -30,6 +37,7 @@ type Call =
   | 'look'
   | 'where'
   | 'cancel'
+  | 'steer'
   | 'finish';
 
 /** A pretended manager of several hosts, in memory. It outlives the sessions that ask it. */
@@ -58,8 +66,11 @@ export class FakeManager {
     const now = this.options.clock.monotonicMs();
     const { taskMs = 1000, taskEnds = 'done' } = this.options;
     for (const task of this.tasks) {
-      if (task.endedMs !== undefined || now < task.startedMs + taskMs) continue;
-      task.endedMs = task.startedMs + taskMs;
+      if (task.endedMs !== undefined) continue;
+      const planned = task.startedMs + taskMs;
+      const ended = task.stream === undefined ? planned : task.stream.endedBy(now);
+      if (ended === undefined || now < ended) continue;
+      task.endedMs = ended;
       task.state = taskEnds;
       if (taskEnds === 'done') this.guests.set(task.order.guest, task.order.to);
     }
@@ -75,7 +86,9 @@ export class FakeManager {
     const isReady = order.copies?.every(({ file }) => this.volumes.get(`${order.to}:${file}`));
     if (isReady === false) throw refused('start', 'nothing was made for a copy');
     const startedMs = this.options.clock.monotonicMs();
-    this.tasks.push({ order, startedMs, state: 'running', forgotten: false });
+    const { dirtying } = this.options;
+    const stream = dirtying && new ManagedStream(dirtying, order, startedMs);
+    this.tasks.push({ order, startedMs, stream, state: 'running', forgotten: false });
   }
 
   prepare({ id, to, copies = [] }: ManagedOrder): void {
@@ -104,6 +117,14 @@ export class FakeManager {
     if (task === undefined || task.state === 'none') return { state: 'none' };
     if (now < task.startedMs + listLagMs) return { state: 'none' };
     const reported = figures === undefined ? {} : { figures };
+    if (task.state === 'running' && task.stream !== undefined) {
+      const { postcopy } = task.stream;
+      return {
+        state: 'running',
+        memory: task.stream.sample(now),
+        ...(postcopy ? { postcopy } : {}),
+      };
+    }
     if (task.state === 'failed')
       return { state: 'failed', reason: 'it was made to fail', ...reported };
     if (task.state !== 'running' || figures === undefined)
@@ -123,6 +144,14 @@ export class FakeManager {
     const busy = fresh !== undefined || tasks.some(({ state }) => state === 'running');
     const elsewhere = host === undefined ? 'unknown' : 'elsewhere';
     return { at: host === from ? 'source' : host === to ? 'destination' : elsewhere, busy };
+  }
+
+  steer(id: string, change: TaskChange): void {
+    this.turn();
+    const { clock, dirtying } = this.options;
+    if (dirtying?.refusesChanges === true) throw refused('steer', 'it was made to refuse');
+    const task = this.tasks.find(({ order, state }) => order.id === id && state === 'running');
+    task?.stream?.change(change, clock.monotonicMs());
   }
 
   cancel(id: string): void {
@@ -232,6 +261,8 @@ function sessionOf(manager: FakeManager, guest: string): ManagedSession {
     look: ({ id }, signal) => manager.call('look', id, signal, () => manager.look(id)),
     where: (order, signal) => manager.call('where', order.id, signal, () => manager.where(order)),
     cancel: ({ id }, signal) => manager.call('cancel', id, signal, () => manager.cancel(id)),
+    steer: (order, change, signal) =>
+      manager.call('steer', order.id, signal, () => manager.steer(order.id, change)),
     finish: ({ id }, signal) => manager.call('finish', id, signal, () => undefined),
     close: async () => {},
   };

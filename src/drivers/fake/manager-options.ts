@@ -26,6 +26,17 @@ export const HONEST: Misbehaviour = {
   stale: 0,
 };
 
+/** bytes/s */
+export interface Dirtying {
+  readonly memoryBytes: number;
+  readonly rate: number;
+  readonly dirtyRate: number;
+  /** It slows a guest down by itself, each round by one step more, where the order lets it. */
+  readonly throttles?: boolean;
+  /** It refuses what it is asked to change. */
+  readonly refusesChanges?: boolean;
+}
+
 export interface ManagerOptions {
   readonly clock: Clock;
   /** 0 to below 1, from a seed. */
@@ -40,6 +51,8 @@ export interface ManagerOptions {
   readonly listLagMs?: number;
   /** What it measures of a task; absent: it reports nothing. */
   readonly figures?: TaskFigures;
+  /** Its guests write memory while it is sent, so that a task takes as long as that takes, and not `taskMs`. */
+  readonly dirtying?: Dirtying;
   /** Disks that it moves only as copies. */
   readonly copies?: readonly CopiedDisk[];
   /** Hosts that it manages; absent: any name is one. */

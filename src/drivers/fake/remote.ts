@@ -93,6 +93,7 @@ export class RemoteManagedDriver implements ManagedDriver {
         void (await ask('unprepare', inner, order, isOrdered)),
       start: async (order, inner) => void (await ask('start', inner, order)),
       look: async (order, inner) => taskSight.parse(await ask('look', inner, order)),
+      steer: async (order, change, inner) => void (await ask('steer', inner, order, change)),
       where: async (order, inner) => whereabouts.parse(await ask('where', inner, order)),
       cancel: async (order, inner) => void (await ask('cancel', inner, order)),
       finish: async (order, inner) => void (await ask('finish', inner, order)),

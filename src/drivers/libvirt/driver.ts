@@ -45,6 +45,8 @@ export class LibvirtDriver implements ManagedDriver {
     postcopyRecovery: false,
     keepsSource: true,
     wire: true,
+    levers: ['downtime', 'postcopy'],
+    throttlesItself: true,
     figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
   } as const;
   readonly memorySockets: MemorySockets;

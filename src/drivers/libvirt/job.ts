@@ -1,5 +1,5 @@
 import type { TaskFigures, TaskSight } from '../../migration/managed/task-sight.ts';
-import type { Mode } from '../../protocol/public/migration.ts';
+import type { MemorySample, Mode } from '../../protocol/public/migration.ts';
 import type { JobStats } from './client.ts';
 import type { Mark } from './mark.ts';
 import type { Params } from './rpc/params.ts';
@@ -34,11 +34,37 @@ export function runningSight({ params }: JobStats, postcopy = false): TaskSight 
     total === undefined || left === undefined || total === 0
       ? undefined
       : Math.min(100, Math.max(0, ((total - left) / total) * 100));
+  const memory = memoryOf(params);
   return {
     state: 'running',
+    ...(memory === undefined ? {} : { memory }),
     ...(percent === undefined ? {} : { percent }),
     ...(postcopy ? { postcopy } : {}),
     figures: figuresOf(params),
+  };
+}
+
+/** How its memory goes over; nothing before libvirt counts its rounds and its rate, as while disks are copied. */
+function memoryOf(params: Params): MemorySample | undefined {
+  const of = (name: string): number => count(params, name) ?? 0;
+  const counted = ['total', 'remaining', 'processed', 'bps', 'iteration', 'page_size'] as const;
+  if (counted.some((name) => count(params, `memory_${name}`) === undefined)) return undefined;
+  const pageBytes = of('memory_page_size');
+  const expectedDowntimeMs = count(params, 'downtime');
+  const throttlePercent = of('auto_converge_throttle');
+  return {
+    totalBytes: of('memory_total'),
+    remainingBytes: of('memory_remaining'),
+    transferredBytes: of('memory_processed'),
+    rate: of('memory_bps'),
+    round: of('memory_iteration'),
+    // libvirt counts both in pages.
+    skippedBytes: of('memory_constant') * pageBytes,
+    dirtyRate: of('memory_dirty_rate') * pageBytes,
+    totalMs: of('time_elapsed'),
+    pageRequests: of('memory_postcopy_requests'),
+    ...(expectedDowntimeMs === undefined ? {} : { expectedDowntimeMs }),
+    ...(throttlePercent === 0 ? {} : { throttlePercent: Math.min(100, throttlePercent) }),
   };
 }
 

@@ -2,6 +2,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type {
   CopiedDisk,
   ManagedOrder,
+  TaskChange,
   TaskSight,
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
@@ -202,6 +203,23 @@ export class LibvirtSession implements ManagedSession {
     if (presence(state) !== 'has') return;
     // Refused where it ended or paused meanwhile; the next look reports it.
     await source.startPostCopy(domain, signal).catch(() => undefined);
+  }
+
+  /** libvirt takes each while the job runs; of a task that has ended nothing is left to change. */
+  steer(
+    { id }: ManagedOrder,
+    { maxDowntimeMs, postcopy }: TaskChange,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { source } = this.#ends;
+    return this.#ends.reported('migrate-steer', async () => {
+      const marked = await this.#ends.marked(source, id, signal);
+      if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
+      const { domain } = marked;
+      if (presence(await source.state(domain, signal)) !== 'has') return;
+      if (maxDowntimeMs !== undefined) await source.setMaxDowntime(domain, maxDowntimeMs, signal);
+      if (postcopy === true) await source.startPostCopy(domain, signal);
+    });
   }
 
   /** The guest is not at its source: what the destination has of it. */

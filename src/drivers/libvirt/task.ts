@@ -16,6 +16,7 @@ const FLAG = {
   postCopy: 32_768,
   tls: 65_536,
   parallel: 131_072,
+  autoConverge: 8192,
 } as const;
 const OPERATION_ABORTED = 78;
 const MIB = 1024 ** 2;
@@ -30,7 +31,17 @@ export interface TaskFacts {
 }
 
 export function migrateCall(
-  { id, from, mode, maxBandwidth, streams, compress, wire = false, copies = [] }: ManagedOrder,
+  {
+    id,
+    from,
+    mode,
+    maxBandwidth,
+    streams,
+    compress,
+    throttle,
+    wire = false,
+    copies = [],
+  }: ManagedOrder,
   { isPersistent, tls, migrateUri, sockets }: TaskFacts,
 ): { readonly params: SentParams; readonly flags: number } {
   // libvirt has zstd in parallel streams alone, of which one is enough.
@@ -46,6 +57,7 @@ export function migrateCall(
     ...(isParallel ? [FLAG.parallel] : []),
     ...(compress === 'none' ? [] : [FLAG.compressed]),
     ...(copies.length > 0 ? [FLAG.nonSharedDisk] : []),
+    ...(throttle === undefined ? [] : [FLAG.autoConverge]),
   ];
   const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
   const params: SentParams = {
@@ -54,6 +66,12 @@ export function migrateCall(
     ...(maxBandwidth === undefined
       ? {}
       : bandwidths(BigInt(Math.max(1, Math.round(maxBandwidth / MIB))), mode)),
+    ...(throttle === undefined
+      ? {}
+      : {
+          'auto_converge.initial': throttle.initial,
+          'auto_converge.increment': throttle.increment,
+        }),
     ...(isParallel ? { 'parallel.connections': streams } : {}),
     ...(compress === 'none' ? {} : { compression: compress }),
     // Without names libvirt would copy all that both hosts may not share.
@@ -71,8 +89,12 @@ function bandwidths(mibPerSecond: bigint, mode: ManagedOrder['mode']): Params {
   return { bandwidth: mibPerSecond, 'bandwidth.postcopy': mibPerSecond };
 }
 
-/** Whether now is the time to switch to post-copy: at once, or once all memory has gone over. `rounds`: those begun. */
-export function isPostCopyDue({ mode }: Pick<ManagedOrder, 'mode'>, rounds: number): boolean {
+/** Whether now is the time to switch to post-copy: at once, or once all memory has gone over; never where Godwit says when. `rounds`: those begun. */
+export function isPostCopyDue(
+  { mode, steered = false }: Pick<ManagedOrder, 'mode' | 'steered'>,
+  rounds: number,
+): boolean {
+  if (steered) return false;
   switch (mode) {
     case 'precopy':
     case 'cold':

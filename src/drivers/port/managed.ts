@@ -1,6 +1,7 @@
 import type {
   CopiedDisk,
   ManagedOrder,
+  TaskChange,
   TaskSight,
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
@@ -164,6 +165,11 @@ export interface ManagedSession {
    * false where only looking shows it. Absent where that is always so.
    */
   changed?(order: ManagedOrder, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Changes the task while it runs, as far as the driver declares by its `levers`; twice is as good as once. Where it runs no more, or
+   * has gone over to post-copy: nothing. Absent where it declares none.
+   */
+  steer?(order: ManagedOrder, change: TaskChange, signal: AbortSignal): Promise<void>;
   /** Where the guest is now, by the manager's word. */
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
   /** Asks the manager to end the task. What became of it, `look` and `where` report it. No such task: nothing. */

@@ -6,7 +6,10 @@ import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
-import { plannedDowntimeMs } from '../steering/steering.ts';
+import { steeringRecord } from '../../protocol/public/steering.ts';
+import { ownThrottle } from '../steering/own-throttle.ts';
+import { plannedDowntimeMs, presentDowntimeMs } from '../steering/steering.ts';
+import { strategyOf } from '../steering/strategies.ts';
 import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
 import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
 
@@ -69,6 +72,15 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('settled') }),
   z.object({ type: z.literal('saw'), task: taskSight }),
   z.object({ type: z.literal('found'), where: whereabouts }),
+  /** The steering's decision, with the numbers it was taken on. */
+  z.object({
+    type: z.literal('decided'),
+    what: z.enum(['postcopy', 'downtime', 'throttle', 'give-up']),
+    why: z.string().max(1024),
+    ...steeringRecord.shape,
+  }),
+  /** The manager did not do what was decided last. */
+  z.object({ type: z.literal('unset'), error: serialError }),
   /** The wire was closed, and this is what it did, and the path of the disks beside it; `why` where one ended by itself. */
   z.object({
     type: z.literal('wire'),
@@ -100,13 +112,18 @@ export function orderOf(
   const { mode, maxBandwidth, streams, compress } = settings;
   const { datastore, priority, encrypted, keepSource } = settings;
   const wire = settings.path === 'wire';
-  const maxDowntimeMs = Math.floor(plannedDowntimeMs(settings.maxDowntimeMs, wire));
+  const strategy = strategyOf(settings);
+  const firstMs = presentDowntimeMs(strategy, settings.maxDowntimeMs);
+  const maxDowntimeMs = Math.floor(plannedDowntimeMs(firstMs, wire));
+  const throttle = ownThrottle(strategy);
   // The wire's links have the cap then, and not what the manager writes into its socket.
   const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };
   const wanted = {
     ...(datastore === undefined ? {} : { datastore }),
     ...(priority === undefined ? {} : { priority }),
     ...(wire ? { wire } : {}),
+    ...(settings.steering === undefined ? {} : { steered: true }),
+    ...(throttle === undefined ? {} : { throttle }),
     ...(encrypted === true ? { encrypted } : {}),
     ...(keepSource === true ? { keepSource } : {}),
     ...(copies.length === 0 ? {} : { copies: [...copies] }),

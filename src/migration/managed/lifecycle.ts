@@ -4,6 +4,8 @@ import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
+import { afterDecision, afterLook, afterUnset, givenUp } from './steered.ts';
+import type { Decided } from './steered.ts';
 import type { TaskSight, Whereabouts } from './task-sight.ts';
 
 /**
@@ -173,6 +175,10 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
       return stay(state.order === 'sent' ? { ...state, order: 'settled' } : state);
     case 'saw':
       return step === 'watch' ? saw(state, event.task) : stay(state);
+    case 'decided':
+      return step === 'watch' ? onDecided(state, event) : stay(state);
+    case 'unset':
+      return stay(afterUnset(state, event.error));
     case 'found':
       return step === 'verify' ? found(state, event.where) : stay(state);
     case 'cancel':
@@ -254,7 +260,7 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
   switch (task.state) {
     case 'running':
       return stay({
-        ...state,
+        ...afterLook(state, task.memory),
         percent: task.percent,
         postcopy: state.postcopy || task.postcopy === true,
       });
@@ -328,6 +334,13 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   const reason = state.because?.message ?? `its manager does not say where it is (${state.task})`;
   const facts = { guest: state.plan.guest, reason };
   return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());
+}
+
+/** A decision of the steering; one that was under way as the task ended, or was to be ended, changes nothing. */
+function onDecided(state: ManagedState, event: Decided): ManagedTransition {
+  if (state.cancelling || state.postcopy) return stay(state);
+  const next = afterDecision(state, event);
+  return event.what === 'give-up' ? askToEnd(next, givenUp(state, event)) : stay(next);
 }
 
 function askToEnd(state: ManagedState, because: SerialError): ManagedTransition {

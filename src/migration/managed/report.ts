@@ -3,6 +3,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
+import { decisionOf } from '../report/decision.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt } from './state.ts';
@@ -27,15 +28,17 @@ export function managedProgress(state: ManagedState, elapsedMs: number): Progres
     phase,
     elapsedMs,
     percent: phase === 'done' ? 100 : (state.percent ?? 0),
+    ...(state.sample !== undefined && phase === 'memory' ? { sample: state.sample } : {}),
     ...noteOf(state),
     ...(state.because === undefined ? {} : { error: state.because }),
   };
 }
 
-function noteOf({ doing, cancelling, task, percent }: ManagedState): { note?: string } {
+function noteOf({ doing, cancelling, task, percent, steering }: ManagedState): { note?: string } {
   if (doing.kind !== 'do') return {};
   if (cancelling && doing.step !== 'finish')
     return { note: 'its manager is asked to end the task' };
+  if (doing.step === 'watch' && steering?.last !== undefined) return { note: steering.last };
   if (doing.step !== 'watch' || percent !== undefined) return {};
   return { note: task === 'running' ? 'its manager reports no progress' : 'waiting for its task' };
 }
@@ -71,7 +74,7 @@ export function managedReport(
     totalMs: Math.max(0, endAt - startedAt),
     ...reported(state, phases),
     ...wireOf(records),
-    roundList: [],
+    roundList: roundsOf(records, startedAt),
     phases: phases.slice(0, MOST_PHASES),
     checks: state.checks.slice(0, MOST_CHECKS),
     ...(state.verified.length === 0 ? {} : { verified: [...state.verified] }),
@@ -142,11 +145,28 @@ function phasesOf(
   return phases;
 }
 
+/** As the manager reported them: the first look in a round shows how the one before it ended. */
+function roundsOf(records: readonly ManagedRecord[], startedAt: number): Report['roundList'] {
+  let last = 1;
+  return records.flatMap(({ at, event }) => {
+    if (event.type !== 'saw' || event.task.state !== 'running') return [];
+    const { memory, postcopy } = event.task;
+    if (memory === undefined || postcopy === true || memory.round <= last) return [];
+    const ended = memory.round - 1;
+    last = memory.round;
+    const { transferredBytes, remainingBytes, rate, dirtyRate, throttlePercent } = memory;
+    const throttle = throttlePercent === undefined ? {} : { throttlePercent };
+    const figures = { transferredBytes, remainingBytes, rate, dirtyRate, ...throttle };
+    return [{ round: ended, atMs: Math.max(0, at - startedAt), ...figures }];
+  });
+}
+
 /** What was done about the manager, and what it said. */
 function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Report['decisions'] {
   const [first] = records;
   const isStorage = first?.event.type === 'planned' && first.event.from === first.event.to;
   return records.flatMap(({ at, event }) => {
+    if (event.type === 'decided') return [decisionOf(event, Math.max(0, at - startedAt))];
     const what = wordsOf(event, isStorage);
     return what === undefined ? [] : [{ atMs: Math.max(0, at - startedAt), what }];
   });
@@ -173,6 +193,8 @@ function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | un
       return event.error === undefined
         ? 'what was made at the destination is removed'
         : `what was made at the destination may be left: ${event.error.message}`;
+    case 'unset':
+      return `its manager did not: ${event.error.message}`.slice(0, 1024);
     case 'cancel':
       return 'a cancel was asked for';
     case 'resolved':

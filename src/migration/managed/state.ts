@@ -1,6 +1,12 @@
 import type { SerialError } from '../../errors.ts';
-import type { Check, EndPhase, MigrationSettings } from '../../protocol/public/migration.ts';
+import type {
+  Check,
+  EndPhase,
+  MemorySample,
+  MigrationSettings,
+} from '../../protocol/public/migration.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
+import type { SteeringTrace } from '../steering/trace.ts';
 import type { ManagedPlanned, StepName } from './events.ts';
 import type { CopiedDisk, TaskFigures } from './task-sight.ts';
 
@@ -27,6 +33,12 @@ export interface ManagedState {
   readonly percent: number | undefined;
   /** Its task has been in post-copy. */
   readonly postcopy: boolean;
+  /** How its memory went over when that was written down last; absent where the manager does not say. */
+  readonly sample?: MemorySample;
+  /** What the steering has seen and done. */
+  readonly steering?: SteeringTrace;
+  /** Post-copy was decided, and the task is not in it yet. */
+  readonly via?: 'postcopy';
   /** What the manager has said so far of how much and how long. */
   readonly figures: TaskFigures;
   /** Answers in a row that there is no task, since the order can have begun one. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
-import { compression, mode } from '../../protocol/public/migration.ts';
+import { compression, memorySample, mode } from '../../protocol/public/migration.ts';
 import { datastoreName } from '../../protocol/names.ts';
 
 /** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
@@ -32,6 +32,8 @@ export const taskSight = z.discriminatedUnion('state', [
     percent: z.number().min(0).max(100).optional(),
     /** The guest runs at its destination, and its memory follows: nobody can end the task any more. */
     postcopy: z.boolean().optional(),
+    /** How its memory goes over now; absent where the manager does not say, or while something else moves. */
+    memory: memorySample.optional(),
     figures,
   }),
   z.object({ state: z.literal('done'), figures }),
@@ -66,6 +68,13 @@ export const copiedDisk = z.object({
 export type CopiedDisk = z.infer<typeof copiedDisk>;
 export const copiedDisks = z.array(copiedDisk).max(64);
 
+/** What a manager lets one change of a task that runs; twice is as good as once. */
+export interface TaskChange {
+  readonly maxDowntimeMs?: number;
+  /** The guest is to switch now, and its memory to follow. */
+  readonly postcopy?: true;
+}
+
 /** What a manager is asked to do. `id` makes it one task, however often the order arrives. */
 export const managedOrder = z.object({
   id: migrationId,
@@ -77,6 +86,12 @@ export const managedOrder = z.object({
   maxBandwidth: z.number().int().optional(),
   /** The longest time for which the guest may be paused, ms; a manager that takes no such limit goes by its own. */
   maxDowntimeMs: z.number().int(),
+  /** Godwit says when the manager goes over to post-copy; absent: as the mode has it. */
+  steered: z.boolean().optional(),
+  /** The manager may slow the guest down by itself, by so much at first and so much more each time, percent. */
+  throttle: z
+    .object({ initial: z.number().int().min(1), increment: z.number().int().min(1) })
+    .optional(),
   /** As far as the driver declares that it can. */
   streams: z.number().int(),
   compress: compression,

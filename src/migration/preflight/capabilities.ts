@@ -1,7 +1,10 @@
 import { godwitError } from '../../errors.ts';
 import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
+import { strategyNamed } from '../../protocol/public/steering.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { Transport } from '../../protocol/public/transport.ts';
-import { passes, refuses } from './finding.ts';
+import { ownThrottle } from '../steering/own-throttle.ts';
+import { passes, refuses, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 import type { TaskFigures } from '../managed/task-sight.ts';
 
@@ -36,15 +39,24 @@ export interface Capabilities {
   readonly wire?: boolean;
   /** Copies disks through its manager, and leaves those at the source where it is asked to. */
   readonly keepsSource?: boolean;
+  /** What its manager lets one change of a task that runs: what the steering can do there. Absent: it cannot be steered. */
+  readonly levers?: readonly SteeringMeasure[];
+  /** Its manager slows a guest down by itself, where the order says so. */
+  readonly throttlesItself?: boolean;
   /** What its manager reports of a task; absent: Godwit measures all of it itself. */
   readonly figures?: readonly (keyof TaskFigures)[];
 }
 
 type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> & Partial<MigrationSettings>;
 
+interface Known {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+}
+
 export interface CapabilityFacts {
   /** The guest's; absent where nobody could take hold of it. */
-  readonly driver?: { readonly name: string; readonly capabilities: Capabilities } | undefined;
+  readonly driver?: Known | undefined;
   readonly settings: Asked;
 }
 
@@ -102,15 +114,41 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   }
   if (mode === 'cold' && shape === 'direct') lacks.push(...ofMemoryAlone(settings));
   if (shape === 'managed') {
-    lacks.push(...leftToManager(settings));
+    lacks.push(...leftToManager(settings, driver.capabilities));
     if (path === 'wire') lacks.push(...withWire(settings, driver.capabilities));
   }
-  if (lacks.length === 0) return [passes(driver.name)];
+  if (lacks.length === 0)
+    return [shape === 'managed' ? steerable(driver, settings) : passes(driver.name)];
   return lacks.map(([what, has, instead = 'Leave the option out.']) => {
     const reason = `the driver ${driver.name} cannot: ${has}`;
     const hint = shape === 'managed' ? { hint: instead } : {};
     return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, hint));
   });
+}
+
+/** Which measures of the strategy its manager does not let one take: they are left out, and the others taken. */
+function steerable(
+  { name, capabilities: { levers = [], throttlesItself = false } }: Known,
+  { steering }: Asked,
+): Finding {
+  if (steering === undefined) return passes(name);
+  const strategy = strategyNamed(steering);
+  const own = throttlesItself && ownThrottle(strategy) !== undefined;
+  const without = strategy.measures.filter(
+    (measure) => !levers.includes(measure) && !(measure === 'throttle' && own),
+  );
+  const slows = own ? `; its manager slows the guest down by itself` : '';
+  if (without.length === 0) return passes(`${name}, by strategy ${strategy.name}${slows}`);
+  const words = {
+    downtime: 'a longer downtime',
+    throttle: 'slowing the guest down',
+    postcopy: 'post-copy',
+  };
+  const left = without.map((measure) => words[measure]).join(' and ');
+  return warns(
+    `${name} moves it by strategy ${strategy.name} without ${left}: its manager lets nobody do that`,
+    'The rest of the strategy decides, and the report has each decision. Another strategy may suit better.',
+  );
 }
 
 /** What a cold move, which sends no memory, cannot do. */
@@ -166,16 +204,18 @@ function withWire(
 }
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
-export function leftToManager(settings: Asked): [string, string][] {
+export function leftToManager(
+  settings: Asked,
+  { levers }: Pick<Capabilities, 'levers'> = {},
+): [string, string][] {
   const { onLost, diskWrites, verifyDisks, networks } = settings;
-  const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
+  const { pathAddresses, steering, notBefore, whenQuiet, noticeMs } = settings;
   const { returnIfUnhealthy, balloon } = settings;
   const asked: [boolean, string, string][] = [
-    [steering !== undefined, '--steering', 'how its memory converges'],
+    [steering !== undefined && levers === undefined, '--steering', 'how its memory converges'],
     [notBefore !== undefined, '--not-before', 'when it begins'],
     [whenQuiet !== undefined, '--when quiet', 'when it begins'],
     [noticeMs !== undefined, '--notice', 'when it begins'],
-    [deadlineAt !== undefined, '--deadline', 'how long that takes'],
     [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
     [pathAddresses !== undefined, '--path-address', 'the link'],
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],

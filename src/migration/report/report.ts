@@ -14,7 +14,7 @@ import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
-import { DECISION_WORDS } from '../steering/steering.ts';
+import { decisionOf } from './decision.ts';
 
 /** The journal, walked once; what the report needs of the way. */
 interface Walk {
@@ -216,20 +216,6 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     // It was taken as this round began: that is how the one before it ended.
     walk.rounds.push({ round: round - 1, atMs, ...figures });
   }
-}
-
-function decisionOf(
-  { what, why, rule, inputs, change, hint }: Extract<SourceEvent, { type: 'decided' }>,
-  atMs: number,
-): Report['decisions'][number] {
-  return {
-    atMs,
-    what: `${DECISION_WORDS[what]}: ${why}`,
-    ...(rule === undefined ? {} : { rule }),
-    ...(inputs === undefined ? {} : { inputs }),
-    ...(change === undefined ? {} : { change }),
-    ...(hint === undefined ? {} : { hint }),
-  };
 }
 
 function streamWords(stream: ChosenStream | undefined): string {

@@ -42,6 +42,8 @@ export interface SteeringView {
   readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
   /** Until the time allowed is over, ms. */
   readonly leftMs: number;
+  /** Somebody else slows the guest down, and by more than the strategy may: whatever is next is due. */
+  readonly isBeyond?: boolean;
 }
 
 /**
@@ -135,7 +137,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
   if (sample.round < 2 || sample.rate === 0) return undefined;
   const present = presentDowntimeMs(strategy, view.settings.maxDowntimeMs, trace);
   const isEnough = inputs.expectedDowntimeMs <= present;
-  if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
+  if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS && view.isBeyond !== true) return undefined;
   const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
   if (soon !== undefined) return soon;
   if (!isThrottleThere(view)) return undefined;
@@ -153,7 +155,7 @@ function isThrottleThere({ sample, trace }: SteeringView): boolean {
   return shows || sample.totalMs - decidedAtMs >= THROTTLE_SHOWS_MS;
 }
 
-const SETS = { downtime: 'downtimeMs', throttle: 'throttlePercent', postcopy: undefined } as const;
+const SETS = { downtime: 'downtimeMs', throttle: 'throttlePercent', postcopy: 'postcopy' } as const;
 
 function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMeasure): boolean {
   if (!strategy.measures.includes(measure) || !view.levers.includes(measure)) return false;
@@ -223,12 +225,12 @@ function nextMeasure(
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
-  { trace }: SteeringView,
+  { trace, isBeyond = false }: SteeringView,
   inputs: SteeringInputs,
 ): boolean {
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
-  if (rule === 'stalled') return true;
+  if (rule === 'stalled' || isBeyond) return true;
   if (inputs.dirtyRate < inputs.rate * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
@@ -269,13 +271,14 @@ function slower(
 
 function giveUp(
   strategy: SteeringStrategy,
-  { settings, trace, levers }: SteeringView,
+  { settings, trace, levers, isBeyond = false }: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
   if (strategy.giveUpRounds === undefined || trace === undefined) return undefined;
   const present = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
   const isNearly = inputs.expectedDowntimeMs <= present * NEARLY;
-  if (inputs.stalledRounds < strategy.giveUpRounds + (isNearly ? 1 : 0)) return undefined;
+  const enough = strategy.giveUpRounds + (isNearly ? 1 : 0);
+  if (!isBeyond && inputs.stalledRounds < enough) return undefined;
   const least = formatBytes(trace.leastBytes);
   const why = `${wordsOf(inputs)}; after round ${inputs.round - 1} never less than ${least} remained`;
   const hint = fixesFor({ settings, inputs, leastBytes: trace.leastBytes, levers });

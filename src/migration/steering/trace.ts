@@ -23,7 +23,7 @@ export interface SteeringTrace {
   /** What the last measure was to set; absent once that has failed. */
   readonly change?: SteeringChange;
   /** What could not be set, the newest last. */
-  readonly failed?: readonly SteeringChange['of'][];
+  readonly failed?: readonly (SteeringChange['of'] | 'postcopy')[];
   /** The last decision in words. */
   readonly last?: string;
 }
@@ -77,9 +77,13 @@ export function afterMeasure(
 /** Failures that are remembered. */
 const MOST_FAILED = 8;
 
-/** What was decided last could not be set: the stream is as it was before. */
-export function afterFailure(trace: SteeringTrace, words: string): SteeringTrace {
+/** What was decided last could not be set: the stream is as it was before. `postcopy`: that was the switch to it. */
+export function afterFailure(trace: SteeringTrace, words: string, postcopy = false): SteeringTrace {
   const { change, ...before } = trace;
+  if (postcopy) {
+    const failed = [...(before.failed ?? []), 'postcopy' as const].slice(-MOST_FAILED);
+    return { ...trace, failed, last: words };
+  }
   if (change === undefined) return trace;
   const failed = [...(before.failed ?? []), change.of].slice(-MOST_FAILED);
   return { ...before, [change.of]: change.from, failed, last: words };

@@ -10,12 +10,14 @@ import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 import { reporter } from './task-reporter.ts';
+import { TaskSteering } from './task-steering.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
 
@@ -45,6 +47,10 @@ export interface ManagedContext {
   readonly verification?: Omit<Looks, 'close'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
+  /** What the manager lets one change of a task that runs. */
+  readonly levers: readonly SteeringMeasure[];
+  /** Until the time allowed is over, ms. */
+  readonly leftMs: () => number;
   /** Asks the manager, over a new connection where the last one broke. */
   readonly ask: <T>(
     question: (session: ManagedSession, signal: AbortSignal) => Promise<T>,
@@ -114,11 +120,13 @@ export const LIFECYCLE: Lifecycle = {
       const { ask, order, state, clock } = context;
       if (state().order === 'sent') void settle(context, signal);
       const report = reporter(context);
+      const steering = new TaskSteering(context);
       while (!signal.aborted) {
         const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) report(task);
+        if (task?.state === 'running') await steering.look(task, signal);
         const isReported = task?.state === 'running' && (await untilChanged(context, signal));
         await clock.sleep(isReported ? CHANGED_MS : LOOK_MS, signal);
       }

@@ -92,8 +92,12 @@ export class ManagedMover {
       state: () => sequencer.state,
       dispatch: (event) => sequencer.dispatch(event),
       record: (event) => sequencer.record(event),
-      live: ({ percent }) =>
-        this.live.publish(managedProgress({ ...sequencer.state, percent }, this.#elapsedMs())),
+      live: ({ percent, memory: sample = sequencer.state.sample }) => {
+        const seen = { ...sequencer.state, percent, ...(sample && { sample }) };
+        this.live.publish(managedProgress(seen, this.#elapsedMs()));
+      },
+      levers: driver.capabilities.levers ?? [],
+      leftMs: () => this.#leftMs(),
       wire: around.wire,
       verification: around.verification,
       ask,
@@ -205,8 +209,15 @@ export class ManagedMover {
   #allowedMs(step: StepName): number {
     const { deadlineMs } = STEPS[step];
     if (deadlineMs !== 'timeout') return deadlineMs;
-    const { timeoutMs } = this.state.plan.settings;
-    return Math.max(LEAST_MS, timeoutMs - this.#elapsedMs());
+    return Math.max(LEAST_MS, this.#leftMs());
+  }
+
+  /** By the timeout, and by the deadline where there is one. */
+  #leftMs(): number {
+    const { timeoutMs, deadlineAt } = this.state.plan.settings;
+    const nowMs = this.#around.clock.wallMs();
+    const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;
+    return Math.min(timeoutMs - this.#elapsedMs(), untilMs);
   }
 
   #timeIn(step: StepName, afterMs: number): void {

@@ -8,13 +8,14 @@ interface Reports {
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
 }
 
-/** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
+/** Journals what is new in what the manager says: progress in steps of ten, each round, and each answer that there is no task. */
 export function reporter({ state, dispatch, live }: Reports): (task: TaskSight) => void {
   let before = '';
   return (task) => {
     const { order } = state();
     const inPostcopy = task.state === 'running' && task.postcopy === true;
-    const now = JSON.stringify([task.state, tensOf(task), inPostcopy, order]);
+    const round = task.state === 'running' ? task.memory?.round : undefined;
+    const now = JSON.stringify([task.state, tensOf(task), inPostcopy, round, order]);
     const isCounted = task.state === 'none' && order !== 'sent';
     if (now !== before || isCounted) dispatch({ type: 'saw', task });
     else if (task.state === 'running') live(task);

@@ -148,6 +148,7 @@ export const steeringRecord = z.object({
   /** Of giving up: the cheapest ways to get it through. */
   hint: shortText.optional(),
 });
+export type SteeringRecord = z.infer<typeof steeringRecord>;
 
 /** One pass over dirty memory, as it stood when it ended. */
 export const roundReport = z.object({

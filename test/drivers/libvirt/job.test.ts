@@ -42,6 +42,41 @@ describe('what libvirt says of a job', () => {
     assert.deepEqual(odd, { state: 'running', figures: {} });
   });
 
+  test('how memory goes over is known once libvirt counts rounds, in bytes where it counts pages', () => {
+    const params = {
+      memory_total: 1000,
+      memory_remaining: 400,
+      memory_processed: 700,
+      memory_constant: 2,
+      memory_page_size: 4096,
+      memory_dirty_rate: 3,
+      memory_bps: 5000,
+      memory_iteration: 2,
+      downtime: 120,
+      time_elapsed: 900,
+      auto_converge_throttle: 40,
+    };
+    const sight = runningSight({ type: 2, params });
+    assert.ok(sight.state === 'running');
+    assert.deepEqual(sight.memory, {
+      totalBytes: 1000,
+      remainingBytes: 400,
+      transferredBytes: 700,
+      skippedBytes: 8192,
+      dirtyRate: 12_288,
+      rate: 5000,
+      round: 2,
+      expectedDowntimeMs: 120,
+      totalMs: 900,
+      pageRequests: 0,
+      throttlePercent: 40,
+    });
+    assert.deepEqual(taskSight.parse(sight), sight);
+    const { memory_iteration: _, ...uncounted } = params;
+    const early = runningSight({ type: 2, params: uncounted });
+    assert.equal('memory' in early, false);
+  });
+
   test('of a migration that has ended, how long the guest was paused', () => {
     const params = { operation: 4, downtime: 62, data_processed: 5, memory_postcopy_requests: 0 };
     assert.deepEqual(figuresOfEnded({ type: 3, params }, 'precopy'), {
@@ -118,7 +153,17 @@ describe('what libvirt says of a job', () => {
     assert.equal('disks_uri' in migrateCall(order, PLAIN).params, false);
   });
 
-  test('post-copy is due at once, after one pass, or never', () => {
+  test('an order may have QEMU slow the guest down by itself', () => {
+    const { params, flags } = migrateCall(
+      { ...ORDER, throttle: { initial: 20, increment: 10 } },
+      PLAIN,
+    );
+    assert.deepEqual(params, { 'auto_converge.initial': 20, 'auto_converge.increment': 10 });
+    assert.equal(flags, 1 | 2 | 8192);
+  });
+
+  test('post-copy is due at once, after one pass, or never; and never where Godwit says when', () => {
+    assert.equal(isPostCopyDue({ mode: 'hybrid', steered: true }, 9), false);
     const due = (mode: 'precopy' | 'postcopy' | 'hybrid') =>
       [0, 1, 2, 3].map((rounds) => isPostCopyDue({ mode }, rounds));
     assert.deepEqual(due('precopy'), [false, false, false, false]);

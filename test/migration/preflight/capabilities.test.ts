@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judgeCapabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
+import type { StrategyName } from '../../../src/protocol/public/steering.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { compression, mode } from '../../../src/protocol/public/migration.ts';
 import { PLAIN } from '../../drivers/plain.ts';
@@ -32,6 +33,7 @@ describe('what is asked of a driver', () => {
       [{ diskWrites: 'refuse' }, '--disk-writes refuse'],
       [{ verifyDisks: true }, '--verify-disks'],
       [{ networks: {} }, '--network'],
+      [{ steering: 'gentle' }, '--steering'],
     ];
     for (const [more, what] of asks) {
       for (const shape of ['managed', 'direct'] as const) {
@@ -42,6 +44,31 @@ describe('what is asked of a driver', () => {
         if (shape === 'managed') assert.ok(found?.evidence.includes(what), found?.evidence);
       }
     }
+  });
+
+  test('a strategy is taken as far as the manager lets one, and what is left out is said', () => {
+    const judged = (steering: StrategyName, has: Partial<Capabilities>) => {
+      const own: Capabilities = {
+        ...PLAIN,
+        shape: 'managed',
+        modes: ['precopy', 'hybrid'],
+        ...has,
+      };
+      const settings = { mode: 'precopy', compress: 'none', streams: 1, steering } as const;
+      return judgeCapabilities({ driver: { name: 'any', capabilities: own }, settings })[0];
+    };
+    const levers = ['downtime', 'postcopy'] as const;
+    assert.equal(judged('standard', { levers })?.verdict, 'pass');
+    assert.equal(judged('gentle', { levers: [] })?.verdict, 'pass');
+    const without = judged('no-postcopy', { levers });
+    assert.equal(without?.verdict, 'warn');
+    assert.match(without?.evidence ?? '', /without slowing the guest down: its manager/);
+    const own = judged('no-postcopy', { levers, throttlesItself: true });
+    assert.equal(own?.verdict, 'pass');
+    assert.match(own?.evidence ?? '', /its manager slows the guest down by itself$/);
+    // Its order lets it slow nobody down before post-copy.
+    assert.equal(judged('must-finish', { levers, throttlesItself: true })?.verdict, 'warn');
+    assert.equal(judged('standard', {})?.verdict, 'refuse');
   });
 
   test('a driver that has no post-copy says why, and only where that is asked for', () => {

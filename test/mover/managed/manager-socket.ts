@@ -7,6 +7,7 @@ import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { firstLine, remoteCall } from '../../../src/drivers/fake/remote.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { managedOrder } from '../../../src/migration/managed/task-sight.ts';
+import type { TaskChange } from '../../../src/migration/managed/task-sight.ts';
 
 export interface Served {
   /** Nobody answers any more, until it is served again. */
@@ -58,6 +59,8 @@ async function carryOut(
   switch (method) {
     case 'settlesMs':
       return session.settlesMs;
+    case 'steer':
+      return session.steer?.(managedOrder.parse(first), args[1] as TaskChange, signal);
     case 'inspect':
       return session.inspect(signal);
     case 'check':

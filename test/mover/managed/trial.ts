@@ -3,70 +3,26 @@ import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
-import type { Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
+import type { Dirtying, Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { plainLog } from '../../../src/log.ts';
-import type { CopiedDisk, TaskFigures } from '../../../src/migration/managed/task-sight.ts';
+import type {
+  CopiedDisk,
+  ManagedOrder,
+  TaskFigures,
+} from '../../../src/migration/managed/task-sight.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
-import type { EndPhase, Report } from '../../../src/protocol/public/migration.ts';
+import type { EndPhase, MigrationRequest, Report } from '../../../src/protocol/public/migration.ts';
+import { PretendedClock } from './pretended-clock.ts';
 import { wireOf } from './pretended-wire.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { Random } from '../../../sim/random.ts';
-
-/** Time goes on whenever everybody waits for it. */
-export class PretendedClock implements Clock {
-  #nowMs = 0;
-  #turning = false;
-  readonly #waiting = new Set<{ readonly atMs: number; readonly wake: () => void }>();
-
-  wallMs(): number {
-    return 1_800_000_000_000 + this.#nowMs;
-  }
-
-  monotonicMs(): number {
-    return this.#nowMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      const entry = { atMs: this.#nowMs + ms, wake: resolve };
-      this.#waiting.add(entry);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.#waiting.delete(entry);
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
-      this.#turn();
-    });
-  }
-
-  #turn(): void {
-    if (this.#turning) return;
-    this.#turning = true;
-    // After all that follows from what has happened so far.
-    setImmediate(() =>
-      setImmediate(() => {
-        this.#turning = false;
-        const next = [...this.#waiting].toSorted((left, right) => left.atMs - right.atMs)[0];
-        if (next === undefined) return;
-        this.#waiting.delete(next);
-        this.#nowMs = Math.max(this.#nowMs, next.atMs);
-        next.wake();
-        if (this.#waiting.size > 0) this.#turn();
-      }),
-    );
-  }
-}
 
 /** A journal's file that outlives the movers. */
 class Kept {
@@ -132,6 +88,9 @@ export interface TrialOptions {
   readonly listLagMs?: number;
   readonly taskMs?: number;
   readonly figures?: TaskFigures;
+  /** The guest writes memory while it is sent. */
+  readonly dirtying?: Dirtying;
+  readonly asked?: Partial<MigrationRequest>;
   readonly timeoutMs?: number;
   /** At which of its points each mover dies, in order; the last one lives. */
   readonly deaths?: readonly number[];
@@ -153,6 +112,8 @@ export interface Outcome {
   readonly tookMs: number;
   readonly calls: FakeManager['calls'];
   readonly cancels: readonly CancelAnswer[];
+  /** As the manager was ordered first. */
+  readonly order: ManagedOrder | undefined;
   /** Tasks that the manager ever started. */
   readonly tasks: number;
   /** Files at the destination, and who made them. */
@@ -185,7 +146,10 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   const { behaves, taskEnds, lagMs, listLagMs, taskMs, figures, timeoutMs = 60_000 } = options;
   const { copied = [], others = [] } = options;
   const path = options.wire === undefined ? {} : ({ path: 'wire' } as const);
-  const request = { ...REQUEST, request: { ...REQUEST.request, timeoutMs, ...path } };
+  const request = {
+    ...REQUEST,
+    request: { ...REQUEST.request, timeoutMs, ...path, ...options.asked },
+  };
   const sockets = new Set<number>();
   const manager = await fakeManager({
     clock,
@@ -196,6 +160,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
     ...(listLagMs === undefined ? {} : { listLagMs }),
     ...(taskMs === undefined ? {} : { taskMs }),
     ...(figures === undefined ? {} : { figures }),
+    ...(options.dirtying && { dirtying: options.dirtying }),
     copies: copied.map(copyOf),
   });
   manager.guests.set('web1', 'a');
@@ -238,6 +203,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       tookMs,
       calls: manager.calls,
       cancels,
+      order: manager.tasks[0]?.order,
       tasks: manager.tasks.length,
       at: manager.guests.get('web1'),
       volumes: Object.fromEntries(manager.volumes),
@@ -276,6 +242,7 @@ function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
       life.alive(async () => opened.unprepare?.(order, isOrdered, signal)),
     start: (order, signal) => life.alive(() => opened.start(order, signal)),
     look: (order, signal) => life.alive(() => opened.look(order, signal)),
+    steer: (order, change, signal) => life.alive(async () => opened.steer?.(order, change, signal)),
     where: (order, signal) => life.alive(() => opened.where(order, signal)),
     cancel: (order, signal) => life.alive(() => opened.cancel(order, signal)),
     finish: (order, signal) => life.alive(() => opened.finish(order, signal)),

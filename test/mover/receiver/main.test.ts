@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { receive } from '../../../src/mover/receiver/main.ts';
 import type { TargetWire } from '../../../src/wire/open.ts';
 import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
-import { PretendedClock } from '../managed/trial.ts';
+import { PretendedClock } from '../managed/pretended-clock.ts';
 
 /** A wire that tells what is done to it. */
 class PretendedWire implements TargetWire {

@@ -1,0 +1,86 @@
+import type { ManagedOrder, TaskChange } from '../../migration/managed/task-sight.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { Dirtying } from './manager-options.ts';
+
+/** The memory of a guest that writes while a pretended manager moves it. */
+export class ManagedStream {
+  readonly #of: Dirtying;
+  readonly #order: ManagedOrder;
+  readonly #beganMs: number;
+  #round = 1;
+  #roundMs: number;
+  /** As the round began, bytes. */
+  #left: number;
+  #sent = 0;
+  #downtimeMs: number;
+  #switched = false;
+  /** When the guest runs at its destination with all of its memory. */
+  #endsMs: number | undefined;
+
+  constructor(of: Dirtying, order: ManagedOrder, nowMs: number) {
+    this.#of = of;
+    this.#order = order;
+    this.#beganMs = nowMs;
+    this.#roundMs = nowMs;
+    this.#left = of.memoryBytes;
+    this.#downtimeMs = order.maxDowntimeMs;
+  }
+
+  get postcopy(): boolean {
+    return this.#switched;
+  }
+
+  change({ maxDowntimeMs, postcopy }: TaskChange, nowMs: number): void {
+    this.#downtimeMs = maxDowntimeMs ?? this.#downtimeMs;
+    if (postcopy !== true || this.#switched) return;
+    this.#switched = true;
+    const lastMs = this.#timeOf(this.#left);
+    this.#endsMs = Math.max(nowMs, this.#roundMs) + lastMs;
+  }
+
+  /** When it was over; undefined while it is not by then. */
+  endedBy(nowMs: number): number | undefined {
+    while (this.#endsMs === undefined && nowMs >= this.#roundMs + this.#timeOf(this.#left)) {
+      const tookMs = this.#timeOf(this.#left);
+      this.#sent += this.#left;
+      this.#roundMs += tookMs;
+      this.#round += 1;
+      const written = (this.#dirtyRate * tookMs) / 1000;
+      this.#left = Math.min(this.#of.memoryBytes, Math.round(written));
+      if (this.#timeOf(this.#left) <= this.#downtimeMs)
+        this.#endsMs = this.#roundMs + this.#timeOf(this.#left);
+    }
+    return this.#endsMs !== undefined && nowMs >= this.#endsMs ? this.#endsMs : undefined;
+  }
+
+  sample(nowMs: number): MemorySample {
+    const { memoryBytes, rate } = this.#of;
+    const throttlePercent = this.#throttlePercent;
+    return {
+      totalBytes: memoryBytes,
+      remainingBytes: this.#left,
+      transferredBytes: this.#sent,
+      skippedBytes: 0,
+      rate,
+      dirtyRate: this.#round === 1 ? 0 : this.#dirtyRate,
+      round: this.#round,
+      totalMs: nowMs - this.#beganMs,
+      pageRequests: 0,
+      ...(throttlePercent === 0 ? {} : { throttlePercent }),
+    };
+  }
+
+  get #throttlePercent(): number {
+    const { throttle } = this.#order;
+    if (throttle === undefined || this.#of.throttles !== true || this.#round < 3) return 0;
+    return Math.min(99, throttle.initial + (this.#round - 3) * throttle.increment);
+  }
+
+  get #dirtyRate(): number {
+    return Math.round(this.#of.dirtyRate * (1 - this.#throttlePercent / 100));
+  }
+
+  #timeOf(bytes: number): number {
+    return (bytes / this.#of.rate) * 1000;
+  }
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Dirtying } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { managedProgress } from '../../../src/migration/managed/report.ts';
+import type { MigrationRequest } from '../../../src/protocol/public/migration.ts';
+import type { StrategyName } from '../../../src/protocol/public/steering.ts';
+import { runTrial } from './trial.ts';
+import type { Outcome, TrialOptions } from './trial.ts';
+
+const MB = 1e6;
+/** One pass over its memory takes 10 s. */
+const GUEST = { memoryBytes: 1000 * MB, rate: 100 * MB } as const;
+
+/** A guest that dirties so much of the link, moved by a strategy. */
+function trial(
+  steering: StrategyName,
+  share: number,
+  {
+    dirtying = {},
+    asked = {},
+    ...others
+  }: Pick<TrialOptions, 'behaves' | 'deaths' | 'timeoutMs'> & {
+    readonly dirtying?: Partial<Dirtying>;
+    readonly asked?: Partial<MigrationRequest>;
+  } = {},
+): Promise<Outcome> {
+  return runTrial({
+    seed: 1,
+    timeoutMs: 600_000,
+    dirtying: { ...GUEST, dirtyRate: share * GUEST.rate, ...dirtying },
+    asked: { steering, maxDowntimeMs: 400, mode: 'hybrid', ...asked },
+    ...others,
+  });
+}
+
+const decided = ({ report }: Outcome): string[] =>
+  report.decisions.flatMap(({ rule, what }) =>
+    rule === undefined ? [] : [what.split(':')[0] ?? ''],
+  );
+
+describe('a task that a manager carries out, with a strategy', () => {
+  test('is ordered with the first step of the downtime, and gets longer ones only where they are needed', async () => {
+    const quiet = await trial('standard', 0.01);
+    assert.equal(quiet.outcome, 'done');
+    assert.deepEqual([quiet.order?.maxDowntimeMs, quiet.order?.steered], [100, true]);
+    assert.deepEqual(decided(quiet), []);
+    const busy = await trial('standard', 0.95);
+    assert.equal(busy.outcome, 'done');
+    assert.equal(decided(busy)[0], 'downtime');
+    const [first] = busy.report.decisions.filter(({ change }) => change !== undefined);
+    assert.deepEqual([first?.change?.of, first?.change?.from], ['downtimeMs', 100]);
+    assert.equal(first?.inputs?.rate, GUEST.rate);
+  });
+
+  test('goes over to post-copy where rounds lead nowhere, and reports each round', async () => {
+    const { outcome, report, at } = await trial('standard', 2);
+    assert.deepEqual([outcome, at], ['done', 'b']);
+    assert.deepEqual(decided({ report } as Outcome).at(-1), 'post-copy');
+    assert.ok(report.roundList.length >= 2, JSON.stringify(report.roundList));
+    assert.equal(report.roundList[0]?.round, 1);
+    assert.equal(report.totalMs < 120_000, true, `${report.totalMs} ms`);
+  });
+
+  test('is given up early under gentle, with the figures, and the guest runs on where it was', async () => {
+    const { outcome, report, at, state } = await trial('gentle', 2, { asked: { mode: 'precopy' } });
+    assert.deepEqual([outcome, at], ['failed', 'a']);
+    assert.equal(report.error?.code, 'GODWIT_GIVEN_UP');
+    assert.match(report.error?.hint ?? '', /^Use .* or /);
+    assert.equal(decided({ report } as Outcome).at(-1), 'given up');
+    assert.ok((state.sample?.round ?? 99) <= 6, `round ${state.sample?.round}`);
+  });
+
+  test('without a strategy it goes on as its manager has it', async () => {
+    const { steering: _, ...plain } = { steering: undefined, mode: 'precopy' as const };
+    const found = await runTrial({
+      seed: 1,
+      timeoutMs: 60_000,
+      dirtying: { ...GUEST, dirtyRate: 2 * GUEST.rate },
+      asked: plain,
+    });
+    assert.deepEqual([found.report.error?.code, decided(found)], ['GODWIT_DEADLINE', []]);
+    assert.equal(found.order?.steered, undefined);
+  });
+
+  test('leaves out what its manager has refused twice, and gives up with what is left', async () => {
+    const found = await trial('standard', 2, { dirtying: { refusesChanges: true } });
+    assert.equal(found.report.error?.code, 'GODWIT_GIVEN_UP');
+    const all = decided(found);
+    assert.deepEqual(
+      ['downtime', 'post-copy'].map((what) => all.filter((each) => each === what).length),
+      [2, 2],
+    );
+    assert.ok(found.report.decisions.some(({ what }) => what.startsWith('its manager did not:')));
+  });
+
+  test('ends at its deadline where it has one, whatever the timeout is', async () => {
+    const deadlineAt = new Date(1_800_000_000_000 + 30_000).toISOString();
+    const asked = { deadlineAt, mode: 'precopy' as const };
+    const { outcome, report, at } = await trial('must-finish', 2, { asked });
+    assert.deepEqual([outcome, at, report.error?.code], ['failed', 'a', 'GODWIT_DEADLINE']);
+    assert.ok(report.totalMs < 40_000, `${report.totalMs} ms`);
+  });
+
+  test('is slowed down by its manager itself, and given up once that is more than the strategy may', async () => {
+    const asked = { mode: 'precopy' } as const;
+    const slowed = await trial('no-postcopy', 1.5, { asked, dirtying: { throttles: true } });
+    assert.deepEqual(slowed.order?.throttle, { initial: 20, increment: 20 });
+    assert.equal(slowed.outcome, 'done');
+    const beyond = await trial('no-postcopy', 200, { asked, dirtying: { throttles: true } });
+    assert.equal(beyond.report.error?.code, 'GODWIT_GIVEN_UP');
+    assert.equal(beyond.state.sample?.throttlePercent, 99);
+    const plain = await trial('must-finish', 0.1);
+    assert.equal(plain.order?.throttle, undefined, 'post-copy comes first');
+  });
+
+  test('shows what was decided last to whoever follows it', async () => {
+    const { state } = await trial('standard', 2);
+    const watched = { ...state, doing: { kind: 'do', step: 'watch' } } as const;
+    const shown = managedProgress(watched, 0);
+    assert.match(shown.note ?? '', /^post-copy: /);
+    assert.equal(shown.sample?.totalBytes, GUEST.memoryBytes);
+  });
+
+  test('comes to its end whatever of its movers dies when, and is steered by the one that takes over', async () => {
+    const whole = await trial('standard', 2);
+    const { points } = whole;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: points }), { maxLength: 3 }),
+        async (deaths) => {
+          const found = await trial('standard', 2, { deaths });
+          assert.deepEqual([found.outcome, found.at], ['done', 'b'], JSON.stringify(found.report));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('comes to one end under a manager that loses, repeats and forgets calls', async () => {
+    const behaves = { ...HONEST, lost: 0.1, unanswered: 0.1, late: 0.05, twice: 0.1, stale: 0.05 };
+    for (const share of [0.5, 0.95, 2]) {
+      const found = await trial('standard', share, { behaves });
+      const isAtEnd = found.outcome === 'done' ? found.at === 'b' : found.at === 'a';
+      assert.ok(isAtEnd, JSON.stringify([found.outcome, found.at, found.report.error]));
+    }
+  });
+});
