@@ -153,6 +153,13 @@ export class LinkRates {
 /** Read one after the other, as far as they are wanted. */
 function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
   for (const { id } of migrations) {
-    if (store.unreadable(id) === undefined) yield store.report(id);
+    let report: Report;
+    try {
+      report = store.report(id);
+    } catch {
+      // A journal that was damaged, also since its migration ended, teaches nothing, and holds up no other migration.
+      continue;
+    }
+    yield report;
   }
 }

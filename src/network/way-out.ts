@@ -4,8 +4,6 @@ import { z } from 'zod';
 import type { WayOut } from '../migration/preflight/link.ts';
 import { ip } from './ip.ts';
 
-/** VLANs, bonds and bridges lie on each other; no real host has more. */
-const MOST_LAYERS = 8;
 const DEVICES = '/sys/class/net';
 
 const name = z.string().max(64);
@@ -14,12 +12,13 @@ const device = z.object({
   ifindex: z.number().int(),
   address: name.optional(),
   master: name.optional(),
-  /** The lower device of a VLAN, a macvlan or a macvtap. */
+  /** The lower device of a VLAN, a macvlan or a macvtap; the other end of a veth, where it is here. */
   link: name.optional(),
   linkinfo: z
     .object({
       info_kind: name.optional(),
-      info_data: z.object({ type: z.unknown() }).partial().optional(),
+      /** `link`: the device that a VXLAN goes out by. */
+      info_data: z.object({ type: z.unknown(), link: name }).partial().optional(),
     })
     .optional(),
 });
@@ -62,29 +61,64 @@ export async function wayOutTo(
   }
 }
 
-/** Whether a port of a guest leads over the device, or over what lies below it. */
-export function hasGuests(devices: readonly Device[], over: string): boolean {
-  const own = below(devices, over);
-  return devices.some((each) => {
-    if (!isGuests(each)) return false;
-    const lower = kindOf(each) === 'macvtap' ? each.link : each.master;
-    return lower !== undefined && below(devices, lower).some((lowest) => own.includes(lowest));
-  });
+/**
+ * Whether a port of a guest leads over the device, or over what lies below it; undefined where none is seen to, and what the
+ * host routes for some of them may.
+ */
+export function hasGuests(devices: readonly Device[], over: string): boolean | undefined {
+  const below = lowerOf(devices);
+  const own = below(over);
+  // Many guests have one bridge.
+  const uppers = new Set(
+    devices.filter(isGuests).map((each) => (kindOf(each) === 'macvtap' ? each.link : each.master)),
+  );
+  const ways = [...uppers].map((upper) => (upper === undefined ? undefined : below(upper)));
+  if (ways.some((way) => way !== undefined && !own.isDisjointFrom(way))) return true;
+  const isBridge = (name: string): boolean =>
+    devices.some(
+      (each) => each.ifname === name && ['bridge', 'openvswitch'].includes(kindOf(each)),
+    );
+  // By no bridge, or by one that has no port but theirs.
+  const mayBeRouted = ways.some((way) => way === undefined || [...way].every(isBridge));
+  return mayBeRouted ? undefined : false;
 }
 
-/** The device, and each one that what it sends may go out by. */
-function below(devices: readonly Device[], ifname: string, layers = MOST_LAYERS): string[] {
-  const own = devices.find((each) => each.ifname === ifname);
-  if (own === undefined || layers === 0) return [ifname];
-  // All ports of all Open vSwitch bridges are of one master.
-  const master = kindOf(own) === 'openvswitch' ? 'ovs-system' : ifname;
-  const ports = devices.filter(
-    (each) => each.master === master && !isGuests(each) && kindOf(each) !== 'openvswitch',
-  );
-  const isUpper = ['vlan', 'macvlan', 'ipvlan'].includes(kindOf(own));
-  const lower = isUpper && own.link !== undefined ? [own.link] : [];
-  const next = [...ports.map((each) => each.ifname), ...lower];
-  return [ifname, ...next.flatMap((each) => below(devices, each, layers - 1))];
+/** The devices that what a device sends may go out by, with itself. */
+function lowerOf(devices: readonly Device[]): (ifname: string) => ReadonlySet<string> {
+  const named = new Map(devices.map((each) => [each.ifname, each]));
+  const ports = devices.filter((each) => !isGuests(each) && kindOf(each) !== 'openvswitch');
+  const portsOf = Map.groupBy(ports, ({ master }) => master);
+  return (ifname) => {
+    const found = new Set([ifname]);
+    // What is added meanwhile is looked at too.
+    for (const each of found) {
+      const device = named.get(each);
+      if (device === undefined) continue;
+      // All ports of all Open vSwitch bridges are of one master.
+      const master = kindOf(device) === 'openvswitch' ? 'ovs-system' : each;
+      for (const { ifname: port } of portsOf.get(master) ?? []) found.add(port);
+      for (const next of nextOf(device)) if (next !== undefined) found.add(next);
+    }
+    return found;
+  };
+}
+
+/** Where it sends what it is given, besides its ports. */
+function nextOf(device: Device): readonly (string | undefined)[] {
+  const { link, linkinfo, master } = device;
+  switch (kindOf(device)) {
+    case 'vlan':
+    case 'macvlan':
+    case 'ipvlan':
+      return [link];
+    case 'vxlan':
+      return [linkinfo?.info_data?.link];
+    // What comes out at the other end is a frame of the bridge that has that.
+    case 'veth':
+      return [link, master];
+    default:
+      return [];
+  }
 }
 
 const kindOf = ({ linkinfo }: Device): string => linkinfo?.info_kind ?? '';

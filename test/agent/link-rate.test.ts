@@ -108,11 +108,23 @@ test('what lies around memory is of this host’s own moves, the latest first, a
     finished: 'precopy',
     phases: [{ phase: 'checking', ms: checking[id.slice(0, 3)] ?? assert.fail(`${id} is read`) }],
   });
-  const store = { all: () => all, unreadable: () => undefined, report };
+  const store = { all: () => all, report };
   assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(), 1000);
   const none = { ...store, all: () => all.slice(-1) };
   assert.equal(
     new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(),
     undefined,
   );
+});
+
+test('a journal that was damaged since its migration ended teaches nothing, and holds up nothing', () => {
+  const request = { side: 'source', toHost: 'b', request: {} };
+  const all = ['m-old', 'm-damaged'].map((id) => ({ id, request }));
+  const report = (id: string) => {
+    if (id === 'm-damaged') throw new Error('its journal is damaged');
+    return whole;
+  };
+  const store = { all: () => all, report };
+  const links = new LinkRates({ store } as unknown as LinkRatesDependencies);
+  assert.equal(links.seen('b'), whole.throughput);
 });

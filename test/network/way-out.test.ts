@@ -98,6 +98,52 @@ describe('a device', () => {
     assert.equal(hasGuests(ovs, 'br-int'), true);
   });
 
+  test('carries guests of a VXLAN that goes out by it, and of a bridge beyond a pair of veths', () => {
+    const vxlan = { info_kind: 'vxlan', info_data: { link: 'eth1' } };
+    const all = [
+      device('eth0', { master: 'br1' }),
+      device('eth1'),
+      device('br0', of('bridge')),
+      device('vx5', { master: 'br0', linkinfo: vxlan }),
+      device('qvb', { master: 'br0', link: 'qvo', ...of('veth') }),
+      device('qvo', { master: 'br1', link: 'qvb', ...of('veth') }),
+      device('br1', of('bridge')),
+      device('tap0', { master: 'br0', linkinfo: tap }),
+    ];
+    for (const over of ['eth1', 'eth0', 'br1']) assert.equal(hasGuests(all, over), true, over);
+    assert.equal(hasGuests([...all, device('eth2')], 'eth2'), false);
+  });
+
+  test('may carry guests whose packets the host routes', () => {
+    const routed = [device('eth0'), device('tap0', { linkinfo: tap })];
+    assert.equal(hasGuests(routed, 'eth0'), undefined);
+    const nat = [
+      device('virbr0', of('bridge')),
+      device('vnet0', { master: 'virbr0', linkinfo: tap }),
+    ];
+    assert.equal(hasGuests([device('eth0'), ...nat], 'eth0'), undefined);
+    const bridged = [device('br0', of('bridge')), device('eth0', { master: 'br0' })];
+    const other = device('tap1', { master: 'br0', linkinfo: tap });
+    assert.equal(hasGuests([...nat, ...bridged, other], 'eth0'), true);
+  });
+
+  test('is looked at once, however many guests and ports there are', () => {
+    const many = Array.from({ length: 4000 }, (_none, at) => at);
+    const bridge = [device('br0', of('bridge')), device('eth9')];
+    const ports = many.map((at) => device(`veth${at}`, { master: 'br0', ...of('veth') }));
+    const guests = many.map((at) => device(`tap${at}`, { master: 'br0', linkinfo: tap }));
+    let asked = 0;
+    const counted = [...bridge, ...ports, ...guests].map((each) => ({
+      ...each,
+      get master() {
+        asked += 1;
+        return each.master;
+      },
+    }));
+    assert.equal(hasGuests(counted as Device[], 'eth9'), false);
+    assert.ok(asked < 10 * counted.length, `${asked} looks`);
+  });
+
   test('carries no guest for a tunnel of the host’s own', () => {
     const tunnel = { info_kind: 'tun', info_data: { type: 'tun' } };
     const all = [device('br0', of('bridge')), device('tun0', { master: 'br0', linkinfo: tunnel })];

@@ -14,8 +14,14 @@ const ROUND_TRIPS = 6;
 const SEND_MS = 1200;
 /** What is sent before this shows the start of the connections, ms. */
 const START_MS = 250;
-/** A question is to take about so long, ms: more of a fat link, less of a thin one. */
+/** A question is to take about so long beside its way there and back, ms: more of a fat link, less of a thin one. */
 const QUESTION_MS = 60;
+/** A connection needs several round trips until it carries what it may. */
+const WARMING_ROUND_TRIPS = 2;
+/** Where so much of what is sent at once is on its way, the sender waits for answers and not for the link. */
+const WAITING_SHARE = 0.6;
+/** More in the second half than in the first by so much: the connections have not come to what they may carry. */
+const GROWING = 1.25;
 const FIRST_PAD = 16 * 1024;
 /** All of it, ms. */
 const MEASURE_MS = 5000;
@@ -87,7 +93,7 @@ export class LinkMeter {
         undefined,
         async (signal) => {
           const roundTrip = await this.#roundTrip(to, signal);
-          return { ...(await this.#rate(to, signal)), roundTripMs: roundTrip };
+          return { ...(await this.#rate(to, roundTrip, signal)), roundTripMs: roundTrip };
         },
       );
       const at = new Date(clock.wallMs()).toISOString();
@@ -121,8 +127,12 @@ export class LinkMeter {
     return Math.round(least * 100) / 100;
   }
 
-  /** bytes/s, of what was taken after the start. */
-  async #rate(to: string, signal: AbortSignal): Promise<Pick<LinkMeasure, 'rate' | 'isLeast'>> {
+  /** bytes/s, of what was taken after the start; `isLeast`: the link was not what held it back. */
+  async #rate(
+    to: string,
+    roundTripMs: number,
+    signal: AbortSignal,
+  ): Promise<Pick<LinkMeasure, 'rate' | 'isLeast'>> {
     const { clock, workMs } = this.#deps;
     const beganMs = clock.monotonicMs();
     const here = new Work(workMs?.());
@@ -140,14 +150,19 @@ export class LinkMeter {
         const atMs = clock.monotonicMs();
         there.until(worked);
         taken.push({ atMs: atMs - beganMs, bytes: pad.length });
-        if (atMs - askedMs < QUESTION_MS) length = Math.min(MOST_PAD, length * 2);
+        const longMs = QUESTION_MS + WARMING_ROUND_TRIPS * roundTripMs;
+        if (atMs - askedMs < longMs) length = Math.min(MOST_PAD, length * 2);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
     const passedMs = clock.monotonicMs() - beganMs;
     here.until(workMs?.());
-    const isLeast = [here, there].some(({ ms }) => ms > passedMs * BUSY_SHARE);
-    return { rate: rateOf(taken), ...(isLeast ? { isLeast } : {}) };
+    const rate = rateOf(taken);
+    const isBusy = [here, there].some(({ ms }) => ms > passedMs * BUSY_SHARE);
+    const underWay = (rate * roundTripMs) / 1000;
+    const isWaiting = underWay > AT_ONCE * length * WAITING_SHARE;
+    const isLeast = isBusy || isWaiting || isGrowing(taken);
+    return { rate, ...(isLeast ? { isLeast } : {}) };
   }
 
   #keep(to: string, link: LinkMeasure): void {
@@ -178,10 +193,20 @@ class Work {
   }
 }
 
+type Taken = readonly { readonly atMs: number; readonly bytes: number }[];
+
+/** Whether more was taken in the second half of the time than in the first. */
+function isGrowing(taken: Taken): boolean {
+  const half = (START_MS + SEND_MS) / 2;
+  const [first, second] = [
+    taken.filter(({ atMs }) => atMs < half),
+    taken.filter(({ atMs }) => atMs >= half),
+  ];
+  return second.length > 2 * AT_ONCE && rateOf(second) > rateOf(first) * GROWING;
+}
+
 /** bytes/s from the first question that ended after the start to the last one; over all of them where few did. */
-export function rateOf(
-  taken: readonly { readonly atMs: number; readonly bytes: number }[],
-): number {
+export function rateOf(taken: Taken): number {
   const later = taken.filter(({ atMs }) => atMs >= START_MS);
   const counted = later.length > 2 * AT_ONCE ? later : taken;
   const fromMs = counted === later ? (later[0]?.atMs ?? 0) : 0;

@@ -13,7 +13,7 @@ export interface WayOut {
   /** As the device says, bytes/s; absent where it says nothing. */
   readonly bytesPerS?: number | undefined;
   /** Networks of guests of this host leave over it too. */
-  readonly hasGuests: boolean;
+  readonly hasGuests: boolean | undefined;
   /** What this host reaches by no other way, it reaches over it. */
   readonly isDefault: boolean;
 }
@@ -67,6 +67,8 @@ function feltOf(
   const pausedMs = formatDuration(Math.round(LOADED_ROUND_TRIPS * roundTripMs));
   const streamRate =
     windowBytes === undefined ? Infinity : Math.round((windowBytes * 1000) / roundTripMs);
+  const isKnown = link !== undefined && link.isLeast !== true;
+  const carried = isKnown ? link.rate : Math.max(LEAST_RATE, link?.rate ?? 0);
   return [
     mayPostcopy
       ? `By post-copy each page that the guest needs before it has come takes ${shown}: it goes on at ${Math.floor(1000 / roundTripMs)} such pages a second for each vCPU.`
@@ -76,7 +78,7 @@ function feltOf(
       ? []
       : ['Raise the timeouts of heartbeats in a cluster of which only some members move.']),
     // Where a stream carries as much as the link does, its window holds nothing back.
-    ...(streamRate >= (link?.rate ?? LEAST_RATE) || windowBytes === undefined
+    ...(streamRate >= carried || windowBytes === undefined
       ? []
       : [
           `A TCP stream carries ${formatBytes(streamRate)}/s at most: ${source.name} lets it have ${formatBytes(windowBytes)} under way. If the line carries more, raise net.ipv4.tcp_wmem there and net.ipv4.tcp_rmem on ${destination.name}.`,
@@ -105,14 +107,15 @@ export function judgeLink(
   const stated = way?.bytesPerS ?? Infinity;
   if (link === undefined && stated >= LEAST_RATE)
     return [passes(`nobody has measured yet what ${to} carries; \`godwit plan\` does`)];
-  const isByDevice = link === undefined;
-  const rate = link?.rate ?? stated;
+  // Its own word counts for more than that of hosts that may have been slower.
+  const isByDevice = link === undefined || (link.isLeast === true && stated < LEAST_RATE);
+  const rate = isByDevice ? stated : link.rate;
   const source = isByDevice ? `as ${way?.device} says of itself` : HOW[link.how];
-  const at = link?.at === undefined ? '' : ` at ${link.at.slice(11, 16)} UTC`;
+  const at = isByDevice || link.at === undefined ? '' : ` at ${link.at.slice(11, 16)} UTC`;
   const evidence = `${to} carries ${rateWords(rate)}, ${source}${at}`;
   if (rate >= LEAST_RATE) return [passes(evidence)];
   // Slow hosts say nothing of a fast link.
-  if (link?.isLeast === true)
+  if (!isByDevice && link.isLeast === true)
     return [passes(`${evidence}, at the least: ${SLOWER[link.how]} may have been slower than it`)];
   const pass =
     memoryBytes === 0
@@ -135,9 +138,11 @@ export function judgeMigrationNetwork({
   if (way === undefined) return [];
   const { device, hasGuests, isDefault } = way;
   const over = `memory goes to ${destination.name} over ${device}`;
-  if (hasGuests) return [passes(`${over}, which networks of guests use as well`)];
-  if (isDefault)
-    return [passes(`${over}, the host’s way to everywhere else; no network of guests uses it`)];
+  if (hasGuests === true) return [passes(`${over}, which networks of guests use as well`)];
+  const everywhere = isDefault ? ', the host’s way to everywhere else' : '';
+  if (hasGuests === undefined)
+    return [passes(`${over}${everywhere}; what the host routes for guests may use it as well`)];
+  if (isDefault) return [passes(`${over}${everywhere}; no network of guests uses it`)];
   return [passes(`${over}, a network of its own: neither guests nor the default route use it`)];
 }
 

@@ -66,6 +66,26 @@ describe('the measurement of a link', () => {
     });
   }
 
+  test('never takes a long line for a slow one: it finds what the line carries, or says that it may be more', async () => {
+    const lines = fc.record({
+      mbit: fc.oneof(fc.integer({ min: 5, max: 1000 }), fc.constantFrom(1000, 10_000, 25_000)),
+      roundTripMs: fc.oneof(
+        fc.double({ min: 0.1, max: 250, noNaN: true }),
+        fc.constantFrom(20, 70),
+      ),
+    });
+    await fc.assert(
+      fc.asyncProperty(lines, async ({ mbit, roundTripMs }) => {
+        const { meter, state } = line(mbit * 125_000, roundTripMs);
+        const { rate, isLeast } = measured(await meter.measure('b', signal));
+        const share = rate / (mbit * 125_000);
+        assert.ok(share < 1.2 && (share > 0.75 || isLeast === true), `${share} of it`);
+        assert.ok(state.sent <= MOST_LINK_BYTES);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('says where it was the agents that were too slow for more, and not the link', async () => {
     for (const [here, there, isLeast] of [
       [0.1, 0.3, undefined],

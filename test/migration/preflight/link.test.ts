@@ -91,6 +91,14 @@ test('a link is not called slow where only the hosts that showed it may have bee
   }
 });
 
+test('a device that says that it is slow is believed before hosts that may have been slower', () => {
+  const way = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS: 12_500_000 };
+  const link = { rate: 11_000_000, how: 'seen', isLeast: true } as const;
+  const [found] = judgeLink(facts({ link, way }));
+  assert.equal(found?.verdict, 'warn');
+  assert.match(found?.evidence ?? '', /\(100 Mbit\/s\), as eth0 says of itself/);
+});
+
 test('a link that nobody knows is said to be that, unless the device says that it is slow', () => {
   const judged = (bytesPerS?: number) => {
     const way = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
@@ -105,7 +113,7 @@ test('a link that nobody knows is said to be that, unless the device says that i
 });
 
 test('whether migrations have a network of their own is said and never warned of', () => {
-  const said = (hasGuests: boolean, isDefault: boolean) => {
+  const said = (hasGuests: boolean | undefined, isDefault: boolean) => {
     const way = { device: 'eth1', hasGuests, isDefault };
     const [found] = judgeMigrationNetwork(facts({ way }));
     assert.equal(found?.verdict, 'pass');
@@ -115,5 +123,10 @@ test('whether migrations have a network of their own is said and never warned of
   for (const isDefault of [true, false])
     assert.match(said(true, isDefault), /over eth1, which networks of guests use as well$/);
   assert.match(said(false, true), /over eth1, the host’s way to everywhere else; no network/);
+  for (const isDefault of [true, false])
+    assert.match(
+      said(undefined, isDefault),
+      /; what the host routes for guests may use it as well$/,
+    );
   assert.deepEqual(judgeMigrationNetwork(facts()), []);
 });
