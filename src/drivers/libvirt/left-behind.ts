@@ -8,6 +8,7 @@ import type { DomainFacts } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';
 import type { Mark } from './mark.ts';
+import { LibvirtRefusal } from './rpc/connection.ts';
 import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
 
 /**
@@ -50,8 +51,13 @@ export async function endAtSource(
       signal,
     ));
   if (why !== undefined) return leftToYou(ends.host.name, guest, why);
-  await undefineAtRest(ends, source, signal);
-  return undefined;
+  try {
+    await undefineAtRest(ends, source, signal);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal) return ends.refused('undefine', thrown.message);
+    throw thrown;
+  }
 }
 
 /** Whether the source's paused copy is of this migration, and can be ended without harm to the guest that has arrived. */

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { isSameMachine } from '../../../src/drivers/libvirt/left-behind.ts';
+
+test('a definition is of another machine where a person wrote more into it', () => {
+  const file = path.join(import.meta.dirname, 'domains', 'nova-instance.xml');
+  const own = readFileSync(file, 'utf8');
+  const withMore = (text: string) => own.replace('</domain>', `${text}</domain>`);
+  assert.ok(isSameMachine(own, own));
+  assert.ok(isSameMachine(own, own.replaceAll(/>\s+</g, '><')));
+  for (const more of [
+    '<title>the one with the GPU</title>',
+    '<cputune><vcpupin vcpu="0" cpuset="1"/></cputune>',
+    "<numatune><memory mode='strict' nodeset='0'/></numatune>",
+  ]) {
+    assert.equal(isSameMachine(own, withMore(more)), false, more);
+  }
+  const device = own.replace('</devices>', "<hostdev mode='subsystem' type='pci'/></devices>");
+  assert.equal(isSameMachine(own, device), false);
+});
