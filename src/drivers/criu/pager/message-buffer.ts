@@ -51,6 +51,13 @@ export class MessageBuffer {
     this.#bytes.writeUInt32LE(0, 0);
   }
 
+  /** Of a fork, whether the journal says it or not: the child's descriptor as it was read, and its number for good. */
+  get child(): { readonly fd: number; readonly place: number } | undefined {
+    const message = this.#bytes[0] === 0 ? undefined : kernel.messageIn(this.#bytes);
+    if (message?.type !== 'fork') return undefined;
+    return { fd: message.fd, place: this.#bytes.readUInt32LE(PLACE) };
+  }
+
   unwritten(journalBytes: number): Unwritten | undefined {
     if (this.#bytes[0] === 0 || this.#bytes.readDoubleLE(BYTES) !== journalBytes) return undefined;
     const [fd, place] = [this.#bytes.readUInt32LE(FD), this.#bytes.readUInt32LE(PLACE)];

@@ -113,15 +113,13 @@ export class Pager {
       return this.#end();
     }
     if (!known.restored) throw new LostContainer('its pager ended before it was restored');
-    const cause = takeFromOne(before, (pid) => {
-      for (const fd of known.spaces.keys()) kernel.takeFrom(pid, fd);
-      this.#reading.takeFrom(pid);
-    });
+    const cause = takeFromOne(before, (pid) => this.#reading.takeFrom(pid, known.spaces.keys()));
     if (cause !== undefined) throw new LostContainer('nobody held all of its memory', { cause });
     [this.#isRestored, this.#isLooked] = [true, true];
     this.#spaces = known.spaces;
     this.#reading.finish((fd, change) => this.#note(fd, change));
     this.#keepers.begin(before);
+    this.#reading.finished();
     this.#listener.restored();
     // What the one before had read and not answered is asked anew.
     for (const fd of this.#spaces.keys()) kernel.wakeAll(fd);

@@ -37,16 +37,21 @@ export class Reading {
     if (why !== undefined) throw new Error(why);
   }
 
-  /** In the place of a pager that has ended, from one of its keepers. */
-  takeFrom(pid: number): void {
+  /**
+   * In the place of a pager that has ended, from one of its keepers: also these userfaultfds, and that of the child of which
+   * that pager read last. Throws where the keeper does not hold each.
+   */
+  takeFrom(pid: number, known: Iterable<number>): void {
     this.#buffer = MessageBuffer.takeFrom(pid);
-    const left = this.#buffer.unwritten(this.#journal.bytes);
-    if (left?.message.type === 'fork') {
-      kernel.takeFrom(pid, left.place);
-      // What stood there until then is no userfaultfd.
-      if (!kernel.isUserfaultfd(left.place)) kernel.takeFrom(pid, left.message.fd, left.place);
+    this.#left = this.#buffer.unwritten(this.#journal.bytes);
+    const { child } = this.#buffer;
+    const left = this.#left?.message.type === 'fork' ? [this.#left.place] : [];
+    for (const fd of [...known, ...left]) {
+      kernel.takeFrom(pid, fd);
+      // That pager was killed before it put the child's there. Another one may have written down since that it is there.
+      if (fd === child?.place && !kernel.isUserfaultfd(fd)) kernel.takeFrom(pid, child.fd, fd);
+      if (!kernel.isUserfaultfd(fd)) throw new Error(`descriptor ${fd} is no userfaultfd`);
     }
-    this.#left = left;
   }
 
   /** Has `note` write down what the pager before had read last, where it has not. */
@@ -55,8 +60,12 @@ export class Reading {
     const { fd, message, place } = this.#left;
     if (message.type === 'fork') note(fd, { ...message, fd: place });
     else if (message.type !== 'fault') note(fd, message);
-    this.#buffer?.written();
     this.#left = undefined;
+  }
+
+  /** This pager has keepers of its own. Those before may hold the child's under the number that is in the buffer alone. */
+  finished(): void {
+    this.#buffer?.written();
   }
 
   /** Why none may be read now; the processes wait meanwhile. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
-import { becomes, place, prepare, skip } from './place.ts';
+import { becomes, place, prepare, skip, waits } from './place.ts';
 import type { Place } from './place.ts';
 
 // A pager that is killed between the reading of a message and its record: the kernel has forgotten the message by then.
@@ -11,7 +11,7 @@ import type { Place } from './place.ts';
 prepare();
 
 const KOFFI = createRequire(import.meta.url).resolve('koffi');
-/** What the first pager of a place loads before anything else: it kills itself at one instruction. */
+/** What a pager of a place loads before anything else: it kills itself at one instruction. */
 const END = `process.kill(process.pid, 'SIGKILL')`;
 const atWrite = (what: string, when: 'before' | 'after'): string => `
   import fs from 'node:fs';
@@ -26,8 +26,8 @@ const atWrite = (what: string, when: 'before' | 'after'): string => `
   };
   syncBuiltinESMExports();
 `;
-/** It has read of a fork, and the child's descriptor has not got its number yet. */
-const AT_PLACE = `
+/** What calls of the C library it does otherwise. */
+const withCall = (name: string, instead: string): string => `
   import { createRequire } from 'node:module';
   const koffi = createRequire('${KOFFI}')('${KOFFI}');
   const { load } = koffi;
@@ -36,21 +36,36 @@ const AT_PLACE = `
     const func = library.func.bind(library);
     return { func: (signature) => {
       const call = func(signature);
-      return signature.includes('dup3') ? (fd, at, flags) => {
-        if (at >= 1000) ${END};
-        return call(fd, at, flags);
-      } : call;
+      return signature.startsWith('int ${name}(') ? (...given) => ${instead} : call;
     } };
   };
 `;
+/** The descriptor of a userfaultfd gets its number in the next moment: first that of a child, as it has read of a fork. */
+const AT_PLACE = withCall('dup3', `given[1] >= 1000 ? ${END} : call(...given)`);
+/** Its host lets it begin no keeper. */
+const NO_KEEPER = withCall('clone', '-1');
+/** It has written down its keepers beside those before, and all are killed but these. */
+const NONE_LEFT = `
+  import fs from 'node:fs';
+  import { syncBuiltinESMExports } from 'node:module';
+  const { writeSync } = fs;
+  fs.writeSync = (...given) => {
+    const written = writeSync(...given);
+    if (!String(given[1]).includes('"keepers"')) return written;
+    for (const { pid } of JSON.parse(given[1]).keepers.slice(2)) process.kill(pid, 'SIGKILL');
+    ${END};
+  };
+  syncBuiltinESMExports();
+`;
 
-async function withPager(t: TestContext, program: string): Promise<Place> {
-  let isFirst = true;
+/** Its pagers load these, one each in their order; the one after them loads nothing. */
+async function withPagers(t: TestContext, programs: readonly string[]): Promise<Place> {
+  const left = [...programs];
   const spawning: typeof spawnPager = (...given) => {
     const { NODE_OPTIONS: before } = process.env;
-    const url = `data:text/javascript,${encodeURIComponent(program)}`;
-    if (isFirst) process.env['NODE_OPTIONS'] = `${before ?? ''} --import=${url}`;
-    isFirst = false;
+    const program = left.shift();
+    const url = `data:text/javascript,${encodeURIComponent(program ?? '')}`;
+    if (program !== undefined) process.env['NODE_OPTIONS'] = `${before ?? ''} --import=${url}`;
     try {
       return spawnPager(...given);
     } finally {
@@ -61,8 +76,10 @@ async function withPager(t: TestContext, program: string): Promise<Place> {
   return place(t, { spawning });
 }
 
-async function untilTheNext(here: Place): Promise<void> {
-  await becomes('another one has begun', () => here.pagers.length === 2 || here.lost !== undefined);
+/** As many have been begun. */
+async function untilAfter(here: Place, killed: number): Promise<void> {
+  const isIt = (): boolean => here.pagers.length > killed || here.lost !== undefined;
+  await becomes('another one has begun', isIt);
   assert.equal(here.lost, undefined);
 }
 
@@ -71,9 +88,9 @@ for (const when of ['before', 'after'] as const) {
     `a move of memory is known to the next pager, and once, where one is killed just ${when} it is written down`,
     { skip },
     async (t) => {
-      const here = await withPager(t, atWrite('move', when));
+      const here = await withPagers(t, [atWrite('move', when)]);
       assert.equal(await here.ask('move 6'), 'done');
-      await untilTheNext(here);
+      await untilAfter(here, 1);
       await here.bring(6);
       assert.equal(await here.ask('read 6'), '7 0');
       await here.bring(7);
@@ -86,31 +103,76 @@ test(
   'memory that is given up is known to the next pager where one is killed just before it is written down',
   { skip },
   async (t) => {
-    const here = await withPager(t, atWrite('drop', 'before'));
+    const here = await withPagers(t, [atWrite('drop', 'before')]);
     assert.equal(await here.ask('drop 4'), 'done');
-    await untilTheNext(here);
+    await untilAfter(here, 1);
     await here.bring(4);
     assert.equal(await here.ask('read 4'), '0 0');
   },
 );
 
-const forked: readonly (readonly [when: string, program: string])[] = [
+const forked: readonly (readonly [when: string, ...programs: string[]])[] = [
   ['before its descriptor has its number', AT_PLACE],
   ['before it is written down', atWrite('forkOf', 'before')],
   ['after it is written down', atWrite('forkOf', 'after')],
+  // From here on the first one's keepers hold the child's under the number alone that the kernel gave it.
+  ['before its descriptor has its number, and the next may begin no keeper', AT_PLACE, NO_KEEPER],
+  [
+    'before its descriptor has its number, and the next before its keepers are written down',
+    AT_PLACE,
+    atWrite('keepers', 'before'),
+  ],
+  [
+    'before its descriptor has its number, and the next just after that',
+    AT_PLACE,
+    atWrite('keepers', 'after'),
+  ],
+  ['before its descriptor has its number, and the next with its keepers', AT_PLACE, NONE_LEFT],
+  [
+    'before its descriptor has its number, and two more, one as it writes down the child and one with its keepers',
+    AT_PLACE,
+    atWrite('forkOf', 'after'),
+    NONE_LEFT,
+  ],
+  [
+    'before its descriptor has its number, and three more, each a step further',
+    AT_PLACE,
+    AT_PLACE,
+    atWrite('forkOf', 'before'),
+    atWrite('keepers', 'before'),
+  ],
+  ['as it is written down, and the next with its keepers', atWrite('forkOf', 'after'), NONE_LEFT],
 ];
-for (const [when, program] of forked) {
+for (const [when, ...programs] of forked) {
   test(
     `a child waits, and reads what comes, where its pager is killed ${when}`,
     { skip },
     async (t) => {
-      const here = await withPager(t, program);
+      const here = await withPagers(t, programs);
       const answer = here.ask('fork 9');
-      await untilTheNext(here);
+      await untilAfter(here, programs.length);
       await becomes('page 9 is wanted', () => here.wants.includes(9));
+      await waits(answer, 'page 9 has not come');
       await here.bring(9);
       assert.equal(await answer, '10 0');
       assert.equal(await here.ask('read 9'), '10 0');
     },
   );
 }
+
+test(
+  'a keeper holds no memory by a descriptor that is no userfaultfd: the process is lost, and goes on waiting',
+  { skip },
+  async (t) => {
+    const here = await place(t);
+    const [[pager = 0], keepers] = [here.pagers, await here.keepers()];
+    process.kill(pager, 'SIGSTOP');
+    // There is what keeps the place of a child that is yet to be forked.
+    await here.write({ forkOf: 1001, fd: 1000 });
+    process.kill(pager, 'SIGKILL');
+    await becomes('it is said', () => here.lost !== undefined);
+    assert.match(here.lost ?? '', /nobody held all/);
+    assert.deepEqual(await here.keepers(), keepers);
+    await waits(here.ask('read 3'), 'its keepers hold what they held');
+  },
+);
