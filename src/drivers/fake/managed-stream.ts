@@ -12,6 +12,8 @@ export class ManagedStream {
   /** As the round began, bytes. */
   #left: number;
   #sent = 0;
+  /** bytes/s, in the round before. */
+  #wrote = 0;
   #downtimeMs: number;
   #switched = false;
   /** When the guest runs at its destination with all of its memory. */
@@ -44,8 +46,10 @@ export class ManagedStream {
       const tookMs = this.#timeOf(this.#left);
       this.#sent += this.#left;
       this.#roundMs += tookMs;
+      this.#wrote = this.#dirtyRate;
+      // As QEMU does: the guest is slower from here on, and what is reported is from before.
       this.#round += 1;
-      const written = (this.#dirtyRate * tookMs) / 1000;
+      const written = (this.#wrote * tookMs) / 1000;
       this.#left = Math.min(this.#of.memoryBytes, Math.round(written));
       if (this.#timeOf(this.#left) <= this.#downtimeMs)
         this.#endsMs = this.#roundMs + this.#timeOf(this.#left);
@@ -62,7 +66,7 @@ export class ManagedStream {
       transferredBytes: this.#sent,
       skippedBytes: 0,
       rate,
-      dirtyRate: this.#round === 1 ? 0 : this.#dirtyRate,
+      dirtyRate: this.#wrote,
       round: this.#round,
       totalMs: nowMs - this.#beganMs,
       pageRequests: 0,

@@ -42,7 +42,7 @@ export interface SteeringView {
   readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
   /** Until the time allowed is over, ms. */
   readonly leftMs: number;
-  /** Somebody else slows the guest down, and by more than the strategy may: whatever is next is due. */
+  /** Somebody else slows the guest down, and by more than the strategy may: where that does not help, nothing will. */
   readonly isBeyond?: boolean;
 }
 
@@ -137,7 +137,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
   if (sample.round < 2 || sample.rate === 0) return undefined;
   const present = presentDowntimeMs(strategy, view.settings.maxDowntimeMs, trace);
   const isEnough = inputs.expectedDowntimeMs <= present;
-  if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS && view.isBeyond !== true) return undefined;
+  if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
   const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
   if (soon !== undefined) return soon;
   if (!isThrottleThere(view)) return undefined;
@@ -225,12 +225,12 @@ function nextMeasure(
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
-  { trace, isBeyond = false }: SteeringView,
+  { trace }: SteeringView,
   inputs: SteeringInputs,
 ): boolean {
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
-  if (rule === 'stalled' || isBeyond) return true;
+  if (rule === 'stalled') return true;
   if (inputs.dirtyRate < inputs.rate * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
@@ -278,7 +278,10 @@ function giveUp(
   const present = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
   const isNearly = inputs.expectedDowntimeMs <= present * NEARLY;
   const enough = strategy.giveUpRounds + (isNearly ? 1 : 0);
-  if (!isBeyond && inputs.stalledRounds < enough) return undefined;
+  // All of a round at that speed brought nothing, and the next one would not either.
+  const isHopeless =
+    isBeyond && inputs.stalledRounds > 0 && inputs.dirtyRate >= inputs.rate * CONVERGING_SHARE;
+  if (!isHopeless && inputs.stalledRounds < enough) return undefined;
   const least = formatBytes(trace.leastBytes);
   const why = `${wordsOf(inputs)}; after round ${inputs.round - 1} never less than ${least} remained`;
   const hint = fixesFor({ settings, inputs, leastBytes: trace.leastBytes, levers });

@@ -10,8 +10,10 @@ export interface SteeringTrace {
   readonly remainingBytes: number;
   /** The least that remained as any round began, bytes. */
   readonly leastBytes: number;
-  /** Rounds since, and since the last measure, in which what remains set no new minimum. */
+  /** Rounds since, since the last measure, and since the guest was slowed down more, in which what remains set no new minimum. */
   readonly stalledRounds: number;
+  /** The most by which the guest was seen slowed down as a round began, whoever did it. */
+  readonly slowedPercent?: number;
   /** The round in which the last measure was taken; 0: none was. */
   readonly decidedRound: number;
   /** As steering set them; absent: as they were at the start. */
@@ -39,19 +41,21 @@ const NOTHING_SEEN: SteeringTrace = {
   decidedRound: 0,
 };
 
-/** A round began. A remainder that swings is no progress: only a new minimum is. */
+/** A round began. A remainder that swings is no progress: only a new minimum is. A guest that is slower now has yet to show what that brings. */
 export function afterRound(trace: SteeringTrace | undefined, sample: MemorySample): SteeringTrace {
   const before = trace ?? NOTHING_SEEN;
-  const { round, remainingBytes } = sample;
+  const { round, remainingBytes, throttlePercent = 0 } = sample;
   if (round <= before.round) return before;
   const isLess = remainingBytes <= before.leastBytes * NEW_MINIMUM;
+  const isSlower = throttlePercent > (before.slowedPercent ?? 0);
   return {
     ...before,
+    ...(isSlower ? { slowedPercent: throttlePercent } : {}),
     round,
     remainingBytes,
     atMs: sample.totalMs,
     leastBytes: Math.min(before.leastBytes, remainingBytes),
-    stalledRounds: isLess ? 0 : before.stalledRounds + 1,
+    stalledRounds: isLess || isSlower ? 0 : before.stalledRounds + 1,
   };
 }
 

@@ -43,20 +43,30 @@ test('beyond the last step is more than the strategy may', () => {
   );
 });
 
-test('a guest that somebody else slows down by more than the strategy may gets the next measure at once, or is given up', () => {
-  const sample = sampleOf({ round: 4, remainingBytes: 900, rate: 100, dirtyRate: 50 });
-  const trace = afterRound(undefined, sample);
-  const decided = (
-    name: 'budget' | 'no-postcopy',
-    levers: SteeringMeasure[],
-    isBeyond: boolean,
-  ) => {
-    const settings = { mode: 'hybrid', maxDowntimeMs: 100 } as const;
-    const view = { sample, trace, levers, settings, leftMs: 600_000, isBeyond };
-    return steer(STRATEGIES[name], view)?.what;
-  };
-  assert.equal(decided('budget', ['postcopy'], true), 'postcopy');
-  assert.equal(decided('budget', ['postcopy'], false), undefined);
-  assert.equal(decided('no-postcopy', [], true), 'give-up');
-  assert.equal(decided('no-postcopy', [], false), undefined);
+/** What is decided in round 6, which began with as much as the one before. */
+function decided(
+  name: 'budget' | 'no-postcopy',
+  { dirtyRate = 100, before = 99, remainingBytes = 900 },
+  isBeyond = true,
+) {
+  const sees = { remainingBytes, rate: 100, dirtyRate };
+  const sample = sampleOf({ ...sees, round: 6, throttlePercent: 99 });
+  const earlier = sampleOf({ ...sees, round: 5, throttlePercent: before });
+  const trace = afterRound(afterRound(undefined, earlier), sample);
+  const levers: SteeringMeasure[] = name === 'budget' ? ['postcopy'] : [];
+  const settings = { mode: 'hybrid', maxDowntimeMs: 100 } as const;
+  return steer(STRATEGIES[name], { sample, trace, levers, settings, leftMs: 600_000, isBeyond })
+    ?.what;
+}
+
+test('a guest that somebody else slows down by more than the strategy may is given up where a round of that brought nothing', () => {
+  assert.equal(decided('no-postcopy', {}), 'give-up');
+  assert.equal(decided('no-postcopy', {}, false), undefined);
+  assert.equal(decided('budget', {}), 'postcopy');
+});
+
+test('such a guest moves on where it dirties less than the link takes, where the rest fits, or where it has only just become so slow', () => {
+  for (const seen of [{ dirtyRate: 50 }, { remainingBytes: 2 }, { before: 80 }])
+    assert.equal(decided('no-postcopy', seen), undefined, JSON.stringify(seen));
+  assert.equal(decided('budget', { remainingBytes: 2 }), undefined);
 });

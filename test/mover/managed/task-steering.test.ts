@@ -103,11 +103,15 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.ok(report.totalMs < 40_000, `${report.totalMs} ms`);
   });
 
-  test('is slowed down by its manager itself, and given up once that is more than the strategy may', async () => {
+  test('is slowed down by its manager itself, and given up only where that does not help', async () => {
     const asked = { mode: 'precopy' } as const;
     const slowed = await trial('no-postcopy', 1.5, { asked, dirtying: { throttles: true } });
     assert.deepEqual(slowed.order?.throttle, { initial: 20, increment: 20 });
     assert.equal(slowed.outcome, 'done');
+    for (const share of [2.5, 3, 4, 5, 10, 20, 50]) {
+      const found = await trial('no-postcopy', share, { asked, dirtying: { throttles: true } });
+      assert.equal(found.outcome, 'done', `${share}: ${JSON.stringify(found.report.decisions)}`);
+    }
     const beyond = await trial('no-postcopy', 200, { asked, dirtying: { throttles: true } });
     assert.equal(beyond.report.error?.code, 'GODWIT_GIVEN_UP');
     assert.equal(beyond.state.sample?.throttlePercent, 99);
@@ -131,7 +135,9 @@ describe('a task that a manager carries out, with a strategy', () => {
         fc.array(fc.integer({ min: 1, max: points }), { maxLength: 3 }),
         async (deaths) => {
           const found = await trial('standard', 2, { deaths });
-          assert.deepEqual([found.outcome, found.at], ['done', 'b'], JSON.stringify(found.report));
+          // A mover that dies between writing the order down and sending it never sends it.
+          const ends = found.tasks === 0 ? ['failed', 'a'] : ['done', 'b'];
+          assert.deepEqual([found.outcome, found.at], ends, JSON.stringify(found.report));
         },
       ),
       { numRuns: 60 },
