@@ -28,6 +28,14 @@ export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
 export const MOST_CHECKS = 256;
+/** What was seen of a guest, from outside of its hypervisor. */
+const looks = {
+  /** What was looked at once the guest was at its destination. */
+  verified: z.array(check).max(16).optional(),
+  /** What was seen of it from outside while it moved. */
+  vantages: probeReports.optional(),
+};
+
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
@@ -36,10 +44,7 @@ export const managedFacts = z.object({
   copies: copiedDisks.optional(),
   /** What an order may leave at the destination is taken back. Journals of before have no word of it: nothing is. */
   takesBack: z.boolean().optional(),
-  /** What was looked at once the guest was at its destination. */
-  verified: z.array(check).max(16).optional(),
-  /** What was seen of it from outside while it moved. */
-  vantages: probeReports.optional(),
+  ...looks,
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 
@@ -60,6 +65,7 @@ export const managedEvent = z.discriminatedUnion('type', [
     step,
     error: serialError,
     checks: z.array(check).max(MOST_CHECKS).optional(),
+    ...looks,
   }),
   /** The one order to start is about to be sent. It lies on the disk before that, and is never sent again. */
   z.object({ type: z.literal('ordered') }),

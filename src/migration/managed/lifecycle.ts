@@ -239,10 +239,11 @@ function did(
 
 function failed(
   given: ManagedState,
-  { step, error, checks = [] }: Extract<ManagedEvent, { type: 'failed' }>,
+  { step, error, checks = [], ...looks }: Extract<ManagedEvent, { type: 'failed' }>,
 ): ManagedTransition {
   const left = error.retryable ? leave(given) : given;
-  const state = { ...left, checks: [...given.checks, ...checks] };
+  const { verified = left.verified, vantages = left.vantages } = looks;
+  const state = { ...left, verified, vantages, checks: [...given.checks, ...checks] };
   // A step that asks a manager goes on until its deadline: an error there says nothing, but that no order was sent.
   const isBefore = step === 'start' && state.order === 'none';
   if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);

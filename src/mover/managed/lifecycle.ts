@@ -1,5 +1,4 @@
 import type { Clock } from '../../clock.ts';
-import { withDeadline } from '../../deadline.ts';
 import type { ManagedSession } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -29,8 +28,6 @@ const CHANGED_MS = 100;
 const END_AGAIN_MS = 5000;
 /** Between two tries to undo what was prepared, ms. */
 const UNDO_AGAIN_MS = 2000;
-/** How long one answer may take, ms. */
-const ANSWER_MS = 20_000;
 
 /** What the steps work with. */
 export interface ManagedContext {
@@ -151,11 +148,21 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   finish: {
-    do: async ({ ask, order, verification, state }, signal) => {
-      const seen = verification?.results(state());
+    do: async ({ ask, order, verification, state, dispatch, log }, signal) => {
+      // A guest is looked at once, however often its manager is asked.
+      const seen = state().verified.length > 0 ? undefined : verification?.results(state());
       // `finish` removes the mark by which it is found there.
       await verification?.there();
-      await ask((session, inner) => session.finish(order, inner), signal);
+      try {
+        await ask((session, inner) => session.finish(order, inner), signal);
+      } catch (thrown) {
+        if (signal.aborted) throw thrown;
+        const error = toGodwitError(thrown);
+        log.warn({ step: 'finish', code: error.code, error }, 'step failed');
+        // What the manager leaves takes nothing away from what was seen.
+        dispatch({ type: 'failed', step: 'finish', error: error.toJSON(), ...(await seen) });
+        return undefined;
+      }
       return (await seen) ?? {};
     },
   },
@@ -281,13 +288,4 @@ async function untilChanged(context: ManagedContext, signal: AbortSignal): Promi
     ask(async (session, inner) => session.changed?.(order, inner), signal),
   );
   return isChanged ?? false;
-}
-
-/** One question within its time. */
-export function inTime<T>(
-  question: (signal: AbortSignal) => Promise<T>,
-  signal: AbortSignal,
-  questionMs = ANSWER_MS,
-): Promise<T> {
-  return withDeadline('an answer of the manager', questionMs, signal, question);
 }

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
 import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
@@ -28,13 +29,15 @@ import { Sequencer } from '../engine/sequencer.ts';
 import { Live } from '../engine/live.ts';
 import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
-import { inTime, LIFECYCLE } from './lifecycle.ts';
+import { LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
 const LEAST_MS = 1000;
+/** How long one answer may take, where the driver does not say, ms. */
+const ANSWER_MS = 20_000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
@@ -265,23 +268,20 @@ function managerConnection(
     await session?.then((each) => each.close()).catch(() => {});
   };
   const close = (): Promise<void> => drop(opened);
+  const { questionMs = ANSWER_MS } = driver;
   return {
     close,
     ask: (question, signal) =>
-      inTime(
-        async (inner) => {
-          opened ??= driver.openManaged(handle, inner);
-          const session = opened;
-          try {
-            return await question(await session, inner);
-          } catch (thrown) {
-            await drop(session);
-            throw thrown;
-          }
-        },
-        signal,
-        driver.questionMs,
-      ),
+      withDeadline('an answer of the manager', questionMs, signal, async (inner) => {
+        opened ??= driver.openManaged(handle, inner);
+        const session = opened;
+        try {
+          return await question(await session, inner);
+        } catch (thrown) {
+          await drop(session);
+          throw thrown;
+        }
+      }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Dirtying, Misbehaviour } from '../../../src/drivers/fake/manager-o
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
+import type { GodwitError } from '../../../src/errors.ts';
 import { plainLog } from '../../../src/log.ts';
 import type {
   CopiedDisk,
@@ -16,6 +17,7 @@ import type {
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
+import type { Looks } from '../../../src/mover/managed/verification.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import type { EndPhase, MigrationRequest, Report } from '../../../src/protocol/public/migration.ts';
 import { PretendedClock } from './pretended-clock.ts';
@@ -100,6 +102,9 @@ export interface TrialOptions {
   readonly others?: readonly string[];
   /** Memory takes a pretended wire, which cannot be opened where it is `closed`, nor swept where it is `stuck`. */
   readonly wire?: 'open' | 'closed' | 'stuck';
+  /** What the manager's first answers are once it is asked to tidy: it rejects with these. */
+  readonly leaves?: readonly GodwitError[];
+  readonly verification?: Looks;
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
@@ -165,12 +170,14 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   });
   manager.guests.set('web1', 'a');
   for (const file of others) manager.volumes.set(`b:${file}`, 'somebody else');
+  const leaves = [...(options.leaves ?? [])];
   const kept = new Kept();
   const cancels: CancelAnswer[] = [];
   for (const [index, diesAt] of [...(options.deaths ?? []), Infinity].entries()) {
     const died = Promise.withResolvers<undefined>();
     const life = new Life(diesAt, () => died.resolve(undefined));
-    const mover = new ManagedMover('', request, mortal(manager.driver('a'), life), {
+    const mover = new ManagedMover('', request, mortal(manager.driver('a'), life, leaves), {
+      verification: options.verification,
       clock: mortalClock(clock, life),
       log: plainLog(() => {}, 'error', {}),
       pid: index,
@@ -231,7 +238,7 @@ function cancelLater(
     .catch(() => {});
 }
 
-function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
+function mortal(driver: ManagedDriver, life: Life, leaves: GodwitError[]): ManagedDriver {
   const session = (opened: ManagedSession): ManagedSession => ({
     settlesMs: opened.settlesMs,
     inspect: (signal) => life.alive(() => opened.inspect(signal)),
@@ -245,7 +252,12 @@ function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
     steer: (order, change, signal) => life.alive(async () => opened.steer?.(order, change, signal)),
     where: (order, signal) => life.alive(() => opened.where(order, signal)),
     cancel: (order, signal) => life.alive(() => opened.cancel(order, signal)),
-    finish: (order, signal) => life.alive(() => opened.finish(order, signal)),
+    finish: (order, signal) =>
+      life.alive(async () => {
+        const left = leaves.shift();
+        if (left !== undefined) throw left;
+        await opened.finish(order, signal);
+      }),
     close: () => opened.close(),
   });
   return Object.assign(Object.create(driver) as ManagedDriver, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { godwitError } from '../../../src/errors.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import { runTrial } from './trial.ts';
 
@@ -114,5 +115,40 @@ describe('the report of a managed migration', () => {
     const { bytes, rounds, downtimeMs, finished } = report;
     assert.deepEqual({ sentBytes: bytes, rounds, downtimeMs, finished }, figures);
     assert.ok((report.throughput ?? 0) > 0);
+  });
+
+  test('has what was seen of the guest also where its manager leaves something, or is asked again', async () => {
+    const host = { hypervisor: 'libvirt', host: 'a', command: 'undefine', reason: 'left to you' };
+    const left = godwitError('GODWIT_HYPERVISOR', host);
+    const silent = godwitError('GODWIT_UNREACHABLE', {
+      peer: 'it',
+      address: 'a',
+      reason: 'silent',
+    });
+    const look = {
+      name: 'reached',
+      side: 'both',
+      verdict: 'pass',
+      evidence: 'it answers a',
+    } as const;
+    for (const leaves of [[left], [silent], [silent, left], [silent, silent, silent]]) {
+      let looks = 0;
+      const verification = {
+        before: () => undefined,
+        inspected: () => undefined,
+        watch: () => undefined,
+        there: async () => undefined,
+        results: async () => ({ verified: [{ ...look, evidence: `look ${(looks += 1)}` }] }),
+        close: async () => undefined,
+      };
+      const { outcome, report } = await runTrial({ seed: 1, leaves, verification });
+      assert.equal(outcome, 'done');
+      assert.deepEqual(report.verified, [{ ...look, evidence: 'look 1' }]);
+      const named = (report.leftovers ?? []).map(({ code }) => code);
+      assert.deepEqual(
+        named,
+        leaves.length === 1 && leaves[0] === silent ? [] : [leaves.at(-1)?.code],
+      );
+    }
   });
 });
