@@ -169,8 +169,8 @@ export class LibvirtClient {
     return (await this.ask(PROC.autostart, writeDomain(domain), signal)).int32() !== 0;
   }
 
-  async setAutostart(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.ask(PROC.setAutostart, writeDomain(domain).int32(1), signal);
+  async setAutostart(domain: Domain, isOn: boolean, signal: AbortSignal): Promise<void> {
+    await this.ask(PROC.setAutostart, writeDomain(domain).int32(isOn ? 1 : 0), signal);
   }
 
   /** Of the job that runs now; `type` is 0 where there is none, as of a domain that has just left. */

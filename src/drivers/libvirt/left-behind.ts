@@ -18,8 +18,8 @@ import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
  */
 
 /**
- * At the source, once the guest runs at the destination as that of this migration: ends what is left there, and says why a
- * definition stays. The mark only ever keeps one from being removed. Repeatable.
+ * At the source, once the guest runs at the destination as that of this migration: ends what is left there. A definition that
+ * stays loses its autostart, and why it stays is said. The mark only ever keeps one from being removed. Repeatable.
  */
 export async function endAtSource(
   ends: LibvirtEnds,
@@ -49,13 +49,33 @@ export async function endAtSource(
       { client: there, domain: arrived.domain, where: 'at its destination' },
       await source.definition(definition, signal),
       signal,
-    ));
-  if (why !== undefined) return leftToYou(ends.host.name, guest, why);
+    )) ??
+    (await refusal('does not remove it', undefineAtRest(ends, source, signal)));
+  if (why === undefined) return undefined;
+  const autostart = await endAutostart(source, definition, signal);
+  return leftToYou(ends.host.name, guest, `${why}; ${autostart}`);
+}
+
+/** Of what stays: a boot of its host would start the guest there, while it runs at its destination. */
+async function endAutostart(
+  source: LibvirtClient,
+  definition: Domain,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!(await source.autostart(definition, signal))) return 'its autostart is off';
+  const off = source.setAutostart(definition, false, signal);
+  const why = await refusal('does not turn it off', off);
+  if (why === undefined) return 'its autostart is off';
+  return `its autostart is on, so a boot of that host starts the guest a second time: ${why}`;
+}
+
+/** Undefined where libvirt did it; its words where it does not, however often it is asked. */
+async function refusal(what: string, asked: Promise<void>): Promise<string | undefined> {
   try {
-    await undefineAtRest(ends, source, signal);
+    await asked;
     return undefined;
   } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return ends.refused('undefine', thrown.message);
+    if (thrown instanceof LibvirtRefusal) return `libvirt ${what}: ${thrown.message}`;
     throw thrown;
   }
 }

@@ -273,18 +273,19 @@ export class LibvirtSession implements ManagedSession {
       const arrived = await this.#ends.marked(there, id, signal);
       // libvirt refuses it to a guest without a definition, whatever the mark says.
       if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
-        await there.setAutostart(arrived.domain, signal);
+        await there.setAutostart(arrived.domain, true, signal);
       const left = await this.#ends.reported('undefine', () =>
         endAtSource(this.#ends, order, signal),
       );
+      if (copies.length > 0 && keepSource !== true)
+        await removeOriginals(this.#ends, order, signal);
+      // The mark stays with it: whoever asks again, since this answer was lost, hears of it as well.
+      if (left !== undefined) throw left;
       for (const client of [source, there]) {
         const marked = await this.#ends.marked(client, id, signal);
         if (marked === undefined) continue;
         await client.setMetadata(marked.domain, MARK, undefined, signal);
       }
-      if (copies.length > 0 && keepSource !== true)
-        await removeOriginals(this.#ends, order, signal);
-      if (left !== undefined) throw left;
     });
   }
 

@@ -1,125 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
-import type { LibvirtHost } from '../../../src/drivers/libvirt/ends.ts';
 import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
-import { markElement } from '../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
-import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
-import { fakeDaemon } from './support/fake-daemon.ts';
-import type { Answers } from './support/fake-daemon.ts';
+import { toGodwitError } from '../../../src/errors.ts';
 import { ORDER } from './support/order.ts';
+import {
+  ARRIVED,
+  DISK,
+  ends,
+  FAILED,
+  host,
+  OFF,
+  PAUSED,
+  POSTCOPY,
+  RUNS,
+  TPM,
+  UUID,
+} from './support/two-daemons.ts';
+import type { Daemon } from './support/two-daemons.ts';
 
 const signal = AbortSignal.timeout(60_000);
-const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
-const [NO_DOMAIN, NO_METADATA, INVALID, UNSUPPORTED] = [42, 80, 55, 8];
-/** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM is 1 << 3 and _KEEP_TPM 1 << 6 in libvirt-domain.h. */
-const [KEEP_NVRAM, KEEP_BOTH] = [8, 72];
-
-/** virDomainState and its reason. */
-const RUNS = [1, 1] as const;
-const ARRIVED = [1, 2] as const;
-const PAUSED = [3, 2] as const;
-const POSTCOPY = [3, 12] as const;
-const OFF = [5, 1] as const;
-/** Off since it failed to arrive. */
-const FAILED = [5, 6] as const;
-
-interface Daemon {
-  /** Undefined: it does not know the guest. */
-  readonly state?: readonly [number, number];
-  readonly mark?: Partial<Mark>;
-  /** What was asked of it that changes something. */
-  readonly did: string[];
-  /** It removes no definition, as one before 8.9 none of a guest with a TPM. */
-  readonly isTooOld?: boolean;
-  /** Of its definition: what is in `devices`. */
-  readonly devices?: string;
-  readonly isTransient?: boolean;
-}
-
-const DISK =
-  '<disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="/d/web1.qcow2"/><target dev="vda" bus="virtio"/></disk>';
-const TPM = '<tpm model="tpm-tis"><backend type="emulator" version="2.0"/></tpm>';
-const xmlWith = (devices: string): string =>
-  `<domain type="qemu"><name>web1</name><uuid>${UUID}</uuid><memory unit="KiB">1024</memory><vcpu>1</vcpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices>${devices}</devices></domain>`;
-
-function answers(daemon: Daemon): Answers {
-  const { state, did, mark, devices = '', isTransient = false, isTooOld = false } = daemon;
-  let isThere = state !== undefined;
-  let isRunning = state !== undefined && state[0] !== OFF[0];
-  const written: Mark = {
-    id: ORDER.id,
-    state: 'sent',
-    reason: '',
-    autostart: 'no',
-    persistent: 'yes',
-    defined: 'no',
-    ...mark,
-  };
-  const domain = (): XdrWriter | number =>
-    isThere
-      ? new XdrWriter()
-          .string('web1')
-          .uuid(UUID)
-          .int32(isRunning ? 3 : -1)
-      : NO_DOMAIN;
-  return {
-    66: () => new XdrWriter().uint32(1).int32(0),
-    1: () => new XdrWriter(),
-    24: domain,
-    14: () => new XdrWriter().string(xmlWith(devices)),
-    151: () => new XdrWriter().int32(isTransient ? 0 : 1),
-    12: () => {
-      did.push('destroy');
-      isRunning = false;
-      return new XdrWriter();
-    },
-    212: () => {
-      const isAsSaid = isRunning || state?.[0] === OFF[0];
-      const [is, reason] = isAsSaid ? (state ?? OFF) : OFF;
-      return new XdrWriter().int32(is).int32(reason);
-    },
-    231: (asked) => {
-      asked.string(64);
-      asked.uuid();
-      asked.int32();
-      assert.equal(asked.uint32(), devices.includes('<tpm') ? KEEP_BOTH : KEEP_NVRAM);
-      if (isTooOld) return UNSUPPORTED;
-      did.push('undefine');
-      isThere = false;
-      return new XdrWriter();
-    },
-    29: () => {
-      did.push('autostart');
-      return isTransient ? INVALID : new XdrWriter();
-    },
-    264: () => {
-      did.push('unmark');
-      return new XdrWriter();
-    },
-    265: () => (mark === undefined ? NO_METADATA : new XdrWriter().string(markElement(written))),
-    298: () => new XdrWriter().int32(0).uint32(0),
-  };
-}
-
-async function host(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtHost> {
-  const uri = async (each: Daemon): Promise<string> =>
-    `qemu+unix:///system?socket=${await fakeDaemon(t, answers(each))}`;
-  const other = there === undefined ? 'qemu+unix:///system?socket=/none' : await uri(there);
-  const options = libvirtOptions.parse({ hosts: { b: { uri: other } } });
-  return { name: 'a', options, uri: await uri(source), outcomes: new Map(), hear: new Set() };
-}
-
-async function ends(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtEnds> {
-  const found = await LibvirtEnds.open(await host(t, source, there), UUID, signal);
-  t.after(() => found.close());
-  return found;
-}
 
 describe('what a daemon that died leaves behind', () => {
   const atSource = async (
@@ -170,12 +73,21 @@ describe('what a daemon that died leaves behind', () => {
 
   test('no definition at the source that the mark does not speak of, or that is of another machine than arrived: it is named', async (t) => {
     const none = { state: ARRIVED, mark: { persistent: 'no' } } as const;
-    isLeft(await atSource(t, { state: OFF }, none), /its mark says that the guest had none$/);
+    isLeft(
+      await atSource(t, { state: OFF }, none),
+      /its mark says that the guest had none; its autostart is off$/,
+    );
     const arrived = { state: ARRIVED, mark: {} };
     const other = { state: OFF, devices: DISK };
-    isLeft(await atSource(t, other, arrived), /of another machine than at its destination$/);
+    isLeft(
+      await atSource(t, other, arrived),
+      /of another machine than at its destination; its autostart is off$/,
+    );
     const transient = { ...arrived, isTransient: true };
-    isLeft(await atSource(t, { state: OFF }, transient), /has none at its destination$/);
+    isLeft(
+      await atSource(t, { state: OFF }, transient),
+      /has none at its destination; its autostart is off$/,
+    );
   });
 
   test('no copy that has a file with the running guest: libvirt would take it from it', async (t) => {
@@ -190,27 +102,29 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(await ended(DISK + TPM, { ...ORDER, copies }), []);
   });
 
-  test('the rest is done at the end also where a definition stays, which the migration then names', async (t) => {
-    const did: string[] = [];
-    const source = { state: OFF, devices: DISK, did };
-    const at = await host(t, source, { state: ARRIVED, mark: {}, did });
-    const session = await LibvirtSession.open(at, UUID, signal);
-    t.after(() => session.close());
-    await assert.rejects(session.finish(ORDER, signal), {
-      retryable: false,
-      message: /left to you/,
-    });
-    assert.deepEqual(did, ['unmark']);
-    const tooOld = await host(
-      t,
-      { state: OFF, isTooOld: true, did },
-      { state: ARRIVED, mark: {}, did },
-    );
-    const refused = await LibvirtSession.open(tooOld, UUID, signal);
-    t.after(() => refused.close());
-    const code = 'GODWIT_HYPERVISOR';
-    await assert.rejects(refused.finish(ORDER, signal), { code, message: /refused `undefine`/ });
-    assert.deepEqual(did, ['unmark', 'unmark']);
+  test('is named at the end, and to whoever asks again, and is not started with its host any more', async (t) => {
+    const ended = async (source: Omit<Daemon, 'did'>): Promise<string[]> => {
+      const did: string[] = [];
+      const at = await host(t, { state: OFF, ...source, did }, { state: ARRIVED, mark: {}, did });
+      const session = await LibvirtSession.open(at, UUID, signal);
+      t.after(() => session.close());
+      for (let again = 0; again < 2; again += 1) {
+        const left = await session.finish(ORDER, signal).catch(toGodwitError);
+        assert.equal(left?.retryable, false);
+        did.push(left.message.replace(/.* is left to you, since /, ''));
+      }
+      return did;
+    };
+    const other = 'it is of another machine than at its destination';
+    const off = `${other}; its autostart is off`;
+    assert.deepEqual(await ended({ devices: DISK }), [off, off]);
+    const on = await ended({ devices: DISK, autostart: 'on' });
+    assert.deepEqual(on, ['autostart off', off, off]);
+    const [stuck] = await ended({ devices: DISK, autostart: 'stuck' });
+    assert.match(stuck ?? '', /; its autostart is on, .*: libvirt does not turn it off: refused$/);
+    const tooOld = await ended({ isTooOld: true, autostart: 'on' });
+    const kept = 'libvirt does not remove it: refused; its autostart is off';
+    assert.deepEqual(tooOld, ['autostart off', kept, kept]);
   });
 
   test('a mark that claims more than the guest has keeps no migration from its end', async (t) => {
