@@ -62,10 +62,23 @@ export function leastSwitchMs({
   return Math.round((mode === 'precopy' ? precopy : POSTCOPY_SWITCH_MS) * LEAST);
 }
 
+/** The arithmetic of a time that is none is true of nothing. */
+function unreadableTimes({ deadlineAt, notBefore }: Partial<MigrationSettings>): Finding[] {
+  const times = { 'the deadline': deadlineAt, 'the earliest beginning': notBefore };
+  return Object.entries(times).flatMap(([name, at]) => {
+    if (at === undefined || Number.isFinite(Date.parse(at))) return [];
+    const what = `${name} ${at} cannot be read as a time`;
+    const hint = 'Name it as ISO 8601, such as 2026-05-01T12:00:00Z.';
+    return [refuses(godwitError('GODWIT_USAGE', { what }, { hint }))];
+  });
+}
+
 /** Whether the limits of a migration leave room for any. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   const { steering, deadlineAt, notBefore, whenQuiet, noticeMs, maxDowntimeMs = 0 } = settings;
   const strategy = steering === undefined ? undefined : strategyNamed(steering);
+  const unreadable = unreadableTimes(settings);
+  if (unreadable.length > 0) return unreadable;
   const refused: string[] = [];
   if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
     refused.push(`${notBefore} is more than ${formatDuration(MOST_WAIT_MS)} ahead`);

@@ -24,6 +24,17 @@ test('a deadline that is over, or comes before memory could move, is refused wit
   assert.match(words({}), /^pass/);
 });
 
+test('a deadline or an earliest beginning that cannot be read as a time is refused', () => {
+  assert.match(
+    words({ deadlineAt: 'tomorrow' }),
+    /^refuse: the deadline tomorrow cannot be read as a time$/,
+  );
+  assert.match(
+    words({ notBefore: 'noon' }),
+    /^refuse: the earliest beginning noon cannot be read as a time$/,
+  );
+});
+
 test('a budget below what the devices alone take is refused, and one without a deadline', () => {
   const budget = { steering: 'budget', deadlineAt: at(60_000) } as const;
   assert.match(
