@@ -12,6 +12,7 @@ import type { ManagedState } from './state.ts';
 /** Bounds of the report's lists (protocol/public/migration.ts). */
 const MOST_CHECKS = 256;
 const MOST_PHASES = 64;
+const MOST_ROUNDS = 10_000;
 const MOST_DECISIONS = 1000;
 const MOST_LEFTOVERS = 64;
 
@@ -74,7 +75,7 @@ export function managedReport(
     totalMs: Math.max(0, endAt - startedAt),
     ...reported(state, phases),
     ...wireOf(records),
-    roundList: roundsOf(records, startedAt),
+    roundList: roundsOf(records, startedAt).slice(-MOST_ROUNDS),
     phases: phases.slice(0, MOST_PHASES),
     checks: state.checks.slice(0, MOST_CHECKS),
     ...(state.verified.length === 0 ? {} : { verified: [...state.verified] }),

@@ -2,19 +2,23 @@ import type { ManagedEvent } from '../../migration/managed/events.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
 
+/** Rounds that agree in so many digits are one record: each of the first 999, then each tenth, so that a journal has an end. */
+const ROUND_DIGITS = 3;
+
 interface Reports {
   readonly state: () => ManagedState;
   readonly dispatch: (event: ManagedEvent) => void;
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
 }
 
-/** Journals what is new in what the manager says: progress in steps of ten, each round, and each answer that there is no task. */
+/** Journals what is new in what the manager says: progress in steps of ten, rounds, and each answer that there is no task. */
 export function reporter({ state, dispatch, live }: Reports): (task: TaskSight) => void {
   let before = '';
   return (task) => {
     const { order } = state();
     const inPostcopy = task.state === 'running' && task.postcopy === true;
-    const round = task.state === 'running' ? task.memory?.round : undefined;
+    const round =
+      task.state === 'running' ? task.memory?.round.toPrecision(ROUND_DIGITS) : undefined;
     const now = JSON.stringify([task.state, tensOf(task), inPostcopy, round, order]);
     const isCounted = task.state === 'none' && order !== 'sent';
     if (now !== before || isCounted) dispatch({ type: 'saw', task });

@@ -5,8 +5,16 @@ import type { ManagedEvent, ManagedRecord } from '../../../src/migration/managed
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import { managedProgress, managedReport } from '../../../src/migration/managed/report.ts';
 import { progress, report } from '../../../src/protocol/public/migration.ts';
+import { sampleOf } from '../direct/samples.ts';
 import { WIRE_FIGURES } from '../../wire/figures.ts';
 import { anyEvent, planned } from './samples.ts';
+
+const MOVING: readonly ManagedEvent[] = [
+  { type: 'did', step: 'inspect', facts: {} },
+  { type: 'did', step: 'check', facts: {} },
+  { type: 'ordered' },
+  { type: 'accepted' },
+];
 
 const recordsOf = (events: readonly ManagedEvent[]): ManagedRecord[] =>
   events.map((event, seq) => ({ v: 1, seq, at: 2000 + seq * 10, mono: seq, event }));
@@ -28,14 +36,20 @@ test('the report of any journal has the shape that everybody reads, and sums up 
   );
 });
 
+test('of more rounds than a report may list it has the newest', () => {
+  const rounds = Array.from({ length: 10_050 }, (_, index): ManagedEvent => {
+    return { type: 'saw', task: { state: 'running', memory: sampleOf({ round: index + 1 }) } };
+  });
+  const found = managedReport(recordsOf([planned(), ...MOVING, ...rounds]), 5000);
+  assert.equal(report.safeParse(found).success, true, 'whoever asks for it can read it');
+  assert.deepEqual([found?.roundList.length, found?.roundList.at(-1)?.round], [10_000, 10_049]);
+});
+
 test('what could not be tidied is in the report', () => {
   const where = { at: 'destination', busy: false } as const;
   const done: ManagedEvent[] = [
     planned(),
-    { type: 'did', step: 'inspect', facts: {} },
-    { type: 'did', step: 'check', facts: {} },
-    { type: 'ordered' },
-    { type: 'accepted' },
+    ...MOVING,
     { type: 'saw', task: { state: 'done' } },
     { type: 'found', where },
     { type: 'timeout', step: 'finish', afterMs: 30_000 },
