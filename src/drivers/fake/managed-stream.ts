@@ -32,9 +32,9 @@ export class ManagedStream {
     return this.#switched;
   }
 
-  change({ maxDowntimeMs, postcopy }: TaskChange, nowMs: number): void {
-    this.#downtimeMs = maxDowntimeMs ?? this.#downtimeMs;
-    if (postcopy !== true || this.#switched) return;
+  change(change: TaskChange, nowMs: number): void {
+    if ('maxDowntimeMs' in change) this.#downtimeMs = change.maxDowntimeMs;
+    if (!('postcopy' in change) || this.#switched) return;
     this.#switched = true;
     const lastMs = this.#timeOf(this.#left);
     this.#endsMs = Math.max(nowMs, this.#roundMs) + lastMs;

@@ -149,7 +149,9 @@ export class FakeManager {
   steer(id: string, change: TaskChange): void {
     this.turn();
     const { clock, dirtying } = this.options;
-    if (dirtying?.refusesChanges === true) throw refused('steer', 'it was made to refuse');
+    const refuses = dirtying?.refuses;
+    if (refuses === 'all' || (refuses === 'downtime' && 'maxDowntimeMs' in change))
+      throw refused('steer', 'it was made to refuse');
     const task = this.tasks.find(({ order, state }) => order.id === id && state === 'running');
     task?.stream?.change(change, clock.monotonicMs());
   }

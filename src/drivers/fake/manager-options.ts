@@ -33,8 +33,8 @@ export interface Dirtying {
   readonly dirtyRate: number;
   /** It slows a guest down by itself, each round by one step more, where the order lets it. */
   readonly throttles?: boolean;
-  /** It refuses what it is asked to change. */
-  readonly refusesChanges?: boolean;
+  /** It refuses what it is asked to change: all of it, or the downtime alone. */
+  readonly refuses?: 'all' | 'downtime';
 }
 
 export interface ManagerOptions {

@@ -206,19 +206,16 @@ export class LibvirtSession implements ManagedSession {
   }
 
   /** libvirt takes each while the job runs; of a task that has ended nothing is left to change. */
-  steer(
-    { id }: ManagedOrder,
-    { maxDowntimeMs, postcopy }: TaskChange,
-    signal: AbortSignal,
-  ): Promise<void> {
+  steer({ id }: ManagedOrder, change: TaskChange, signal: AbortSignal): Promise<void> {
     const { source } = this.#ends;
     return this.#ends.reported('migrate-steer', async () => {
       const marked = await this.#ends.marked(source, id, signal);
       if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
       const { domain } = marked;
       if (presence(await source.state(domain, signal)) !== 'has') return;
-      if (maxDowntimeMs !== undefined) await source.setMaxDowntime(domain, maxDowntimeMs, signal);
-      if (postcopy === true) await source.startPostCopy(domain, signal);
+      await ('postcopy' in change
+        ? source.startPostCopy(domain, signal)
+        : source.setMaxDowntime(domain, change.maxDowntimeMs, signal));
     });
   }
 

@@ -68,12 +68,11 @@ export const copiedDisk = z.object({
 export type CopiedDisk = z.infer<typeof copiedDisk>;
 export const copiedDisks = z.array(copiedDisk).max(64);
 
-/** What a manager lets one change of a task that runs; twice is as good as once. */
-export interface TaskChange {
-  readonly maxDowntimeMs?: number;
-  /** The guest is to switch now, and its memory to follow. */
-  readonly postcopy?: true;
-}
+/**
+ * What a manager lets one change of a task that runs, one at a time; twice is as good as once. `postcopy`: the guest is
+ * to switch now, and its memory to follow.
+ */
+export type TaskChange = { readonly maxDowntimeMs: number } | { readonly postcopy: true };
 
 /** What a manager is asked to do. `id` makes it one task, however often the order arrives. */
 export const managedOrder = z.object({

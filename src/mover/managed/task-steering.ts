@@ -10,11 +10,12 @@ type Running = Extract<TaskSight, { state: 'running' }>;
 /** Asks the steering after each look at a task that was asked for with a strategy, journals what it decides, and has the manager do it. */
 export class TaskSteering {
   readonly #context: ManagedContext;
-  /** What was decided is set by this mover: whoever takes over sets it once more. */
-  #set = '';
+  /** The downtime that the manager was asked for, ms: at first by its order. Whoever takes over asks once more for a longer one. */
+  #setMs: number;
 
   constructor(context: ManagedContext) {
     this.#context = context;
+    this.#setMs = context.order.maxDowntimeMs;
   }
 
   async look(task: Running, signal: AbortSignal): Promise<void> {
@@ -43,26 +44,29 @@ export class TaskSteering {
 
   /** A switch to post-copy is asked for until the task is in it, or the manager refuses. */
   async #apply(signal: AbortSignal): Promise<void> {
-    const { state, ask, order, log, dispatch } = this.#context;
+    const { state, ask, order, log, record } = this.#context;
     if (!this.#isDue()) return;
-    const { steering, via } = state();
-    const { downtimeMs } = steering ?? {};
-    const change: TaskChange = {
-      ...(downtimeMs === undefined
-        ? {}
-        : { maxDowntimeMs: Math.floor(plannedDowntimeMs(downtimeMs, order.wire === true)) }),
-      ...(via === 'postcopy' ? { postcopy: true } : {}),
-    };
-    const wanted = JSON.stringify(change);
-    if (wanted === '{}' || (wanted === this.#set && via === undefined)) return;
+    const isSwitch = state().via === 'postcopy';
+    const maxDowntimeMs = this.#decidedMs();
+    if (!isSwitch && maxDowntimeMs === this.#setMs) return;
+    const change: TaskChange = isSwitch ? { postcopy: true } : { maxDowntimeMs };
     try {
       await ask(async (session, inner) => session.steer?.(order, change, inner), signal);
-      this.#set = wanted;
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toGodwitError(thrown);
       log.warn({ error }, 'the manager did not do what was decided');
-      dispatch({ type: 'unset', error: error.toJSON() });
+      await record({ type: 'unset', error: error.toJSON() });
     }
+    // What it refused is decided no more, and what was before is not asked for again.
+    if (!isSwitch) this.#setMs = this.#decidedMs();
+  }
+
+  /** The downtime that its manager is to plan for, ms. */
+  #decidedMs(): number {
+    const { state, order } = this.#context;
+    const { downtimeMs } = state().steering ?? {};
+    if (downtimeMs === undefined) return order.maxDowntimeMs;
+    return Math.floor(plannedDowntimeMs(downtimeMs, order.wire === true));
   }
 }

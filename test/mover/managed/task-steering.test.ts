@@ -3,6 +3,16 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Dirtying } from '../../../src/drivers/fake/manager-options.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { silentLog } from '../../../src/log.ts';
+import { orderOf } from '../../../src/migration/managed/events.ts';
+import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
+import { replayManaged } from '../../../src/migration/managed/journal.ts';
+import type { ManagedState } from '../../../src/migration/managed/state.ts';
+import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
+import { TaskSteering } from '../../../src/mover/managed/task-steering.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { sampleOf } from '../../migration/direct/samples.ts';
+import { error, planned } from '../../migration/managed/samples.ts';
 import { managedProgress } from '../../../src/migration/managed/report.ts';
 import type { MigrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { StrategyName } from '../../../src/protocol/public/steering.ts';
@@ -85,7 +95,7 @@ describe('a task that a manager carries out, with a strategy', () => {
   });
 
   test('leaves out what its manager has refused twice, and gives up with what is left', async () => {
-    const found = await trial('standard', 2, { dirtying: { refusesChanges: true } });
+    const found = await trial('standard', 2, { dirtying: { refuses: 'all' } });
     assert.equal(found.report.error?.code, 'GODWIT_GIVEN_UP');
     const all = decided(found);
     assert.deepEqual(
@@ -93,6 +103,57 @@ describe('a task that a manager carries out, with a strategy', () => {
       [2, 2],
     );
     assert.ok(found.report.decisions.some(({ what }) => what.startsWith('its manager did not:')));
+  });
+
+  test('asks once for what its manager refuses, however long the task goes on', async () => {
+    const deadlineAt = new Date(1_800_000_000_000 + 500_000).toISOString();
+    const found = await trial('budget', 2, { asked: { deadlineAt }, dirtying: { refuses: 'all' } });
+    assert.equal(found.report.error?.code, 'GODWIT_DEADLINE');
+    const asks = found.calls.filter(({ name }) => name === 'steer').length;
+    assert.deepEqual([asks, decided(found).length], [4, 4]);
+    const refused = found.report.decisions.filter(({ what }) => what.startsWith('its manager did'));
+    assert.equal(refused.length, asks);
+  });
+
+  test('asks once for what the mover before it had set, where its manager refuses it now', async () => {
+    const longer = { of: 'downtimeMs', from: 100, to: 200 } as const;
+    const settings = migrationSettings.parse({ steering: 'standard', maxDowntimeMs: 400 });
+    const task = { state: 'running', memory: sampleOf({ round: 1 }) } as const;
+    const events: ManagedEvent[] = [
+      { ...planned(), settings },
+      { type: 'did', step: 'inspect', facts: {} },
+      { type: 'did', step: 'check', facts: {} },
+      { type: 'ordered' },
+      { type: 'accepted' },
+      { type: 'saw', task },
+      { type: 'decided', what: 'downtime', why: 'longer', change: longer },
+      {
+        type: 'decided',
+        what: 'downtime',
+        why: 'longer still',
+        change: { ...longer, from: 200, to: 400 },
+      },
+      { type: 'unset', error },
+    ];
+    const state = (): ManagedState => replayManaged(events) ?? assert.fail();
+    const record = async (event: ManagedEvent): Promise<void> => void events.push(event);
+    let asks = 0;
+    const ask = async (): Promise<never> => {
+      asks += 1;
+      throw new Error('refused');
+    };
+    const order = orderOf(state().plan);
+    const around = { levers: [], leftMs: () => 60_000, log: silentLog };
+    const context: Partial<ManagedContext> = { state, record, ask, order, ...around };
+    const steering = new TaskSteering(context as ManagedContext);
+    for (let look = 0; look < 3; look += 1) await steering.look(task, AbortSignal.timeout(9000));
+    assert.equal(asks, 1);
+  });
+
+  test('goes over to post-copy although its manager takes no longer downtime', async () => {
+    const found = await trial('standard', 2, { dirtying: { refuses: 'downtime' } });
+    assert.deepEqual([found.outcome, found.at], ['done', 'b']);
+    assert.deepEqual(decided(found), ['downtime', 'downtime', 'post-copy']);
   });
 
   test('ends at its deadline where it has one, whatever the timeout is', async () => {
