@@ -129,15 +129,26 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 /** Which measures of the strategy its manager does not let one take: they are left out, and the others taken. */
 function steerable(
   { name, capabilities: { levers = [], throttlesItself = false } }: Known,
-  { steering }: Asked,
+  { steering, mode }: Asked,
 ): Finding {
   if (steering === undefined) return passes(name);
   const strategy = strategyNamed(steering);
   const own = throttlesItself && ownThrottle(strategy) !== undefined;
+  // The order cannot ask for it before post-copy, and where that is there nobody misses it.
+  const comesLater =
+    throttlesItself &&
+    !own &&
+    strategy.measures.includes('throttle') &&
+    levers.includes('postcopy') &&
+    mode !== 'precopy';
   const without = strategy.measures.filter(
-    (measure) => !levers.includes(measure) && !(measure === 'throttle' && own),
+    (measure) => !levers.includes(measure) && !(measure === 'throttle' && (own || comesLater)),
   );
-  const slows = own ? `; its manager slows the guest down by itself` : '';
+  const slows = own
+    ? '; its manager slows the guest down by itself'
+    : comesLater
+      ? '; it is not slowed down: post-copy comes first'
+      : '';
   if (without.length === 0) return passes(`${name}, by strategy ${strategy.name}${slows}`);
   const words = {
     downtime: 'a longer downtime',

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { judgeCapabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { StrategyName } from '../../../src/protocol/public/steering.ts';
-import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { MigrationSettings, Mode } from '../../../src/protocol/public/migration.ts';
 import { compression, mode } from '../../../src/protocol/public/migration.ts';
 import { PLAIN } from '../../drivers/plain.ts';
 
@@ -47,14 +47,14 @@ describe('what is asked of a driver', () => {
   });
 
   test('a strategy is taken as far as the manager lets one, and what is left out is said', () => {
-    const judged = (steering: StrategyName, has: Partial<Capabilities>) => {
+    const judged = (steering: StrategyName, has: Partial<Capabilities>, mode: Mode = 'precopy') => {
       const own: Capabilities = {
         ...PLAIN,
         shape: 'managed',
         modes: ['precopy', 'hybrid'],
         ...has,
       };
-      const settings = { mode: 'precopy', compress: 'none', streams: 1, steering } as const;
+      const settings = { mode, compress: 'none', streams: 1, steering } as const;
       return judgeCapabilities({ driver: { name: 'any', capabilities: own }, settings })[0];
     };
     const levers = ['downtime', 'postcopy'] as const;
@@ -66,8 +66,14 @@ describe('what is asked of a driver', () => {
     const own = judged('no-postcopy', { levers, throttlesItself: true });
     assert.equal(own?.verdict, 'pass');
     assert.match(own?.evidence ?? '', /its manager slows the guest down by itself$/);
-    // Its order lets it slow nobody down before post-copy.
+    // Its order lets it slow nobody down before post-copy, and where that comes it is not missed.
+    const first = judged('must-finish', { levers, throttlesItself: true }, 'hybrid');
+    assert.equal(first?.verdict, 'pass');
+    assert.match(first?.evidence ?? '', /; it is not slowed down: post-copy comes first$/);
+    assert.equal(judged('must-finish', { levers }, 'hybrid')?.verdict, 'warn');
     assert.equal(judged('must-finish', { levers, throttlesItself: true })?.verdict, 'warn');
+    const downtime = { levers: ['downtime'], throttlesItself: true } as const;
+    assert.equal(judged('must-finish', downtime, 'hybrid')?.verdict, 'warn');
     assert.equal(judged('standard', {})?.verdict, 'refuse');
   });
 
