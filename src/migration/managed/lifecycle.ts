@@ -259,12 +259,12 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
   const figures = { ...given.figures, ...task.figures };
   const state = { ...given, order: 'accepted', task: task.state, figures, missed: 0 } as const;
   switch (task.state) {
-    case 'running':
-      return stay({
-        ...afterLook(state, task.memory),
-        percent: task.percent,
-        postcopy: state.postcopy || task.postcopy === true,
-      });
+    case 'running': {
+      const postcopy = state.postcopy || task.postcopy === true;
+      const next = { ...afterLook(state, task.memory), percent: task.percent, postcopy };
+      // Once it has switched it is watched anew, for as long as its memory may take to follow.
+      return postcopy && !state.postcopy ? again(next, 'watch') : stay(next);
+    }
     case 'done':
     case 'cancelled':
       return enter(state, 'verify');
@@ -332,7 +332,11 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
     const isLate = state.cancelling || state.postcopy;
     return isLate ? enter(state, 'verify') : askToEnd(state, error);
   }
-  const reason = state.because?.message ?? `its manager does not say where it is (${state.task})`;
+  const unknown =
+    state.postcopy && state.task === 'running'
+      ? 'it has switched, and its memory still follows'
+      : `its manager does not say where it is (${state.task})`;
+  const reason = state.because?.message ?? unknown;
   const facts = { guest: state.plan.guest, reason };
   return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());
 }

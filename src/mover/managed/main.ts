@@ -215,12 +215,12 @@ export class ManagedMover {
     return Math.max(LEAST_MS, this.#leftMs());
   }
 
-  /** By the timeout, and by the deadline where there is one. */
+  /** By the timeout, and by the deadline where there is one: that is for the switch. */
   #leftMs(): number {
     const { timeoutMs, deadlineAt } = this.state.plan.settings;
-    const nowMs = this.#around.clock.wallMs();
-    const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;
-    return Math.min(timeoutMs - this.#elapsedMs(), untilMs);
+    const leftMs = timeoutMs - this.#elapsedMs();
+    if (deadlineAt === undefined || this.state.postcopy) return leftMs;
+    return Math.min(leftMs, Date.parse(deadlineAt) - this.#around.clock.wallMs());
   }
 
   #timeIn(step: StepName, afterMs: number): void {

@@ -164,6 +164,21 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.ok(report.totalMs < 40_000, `${report.totalMs} ms`);
   });
 
+  test('has until the timeout once its guest has switched: the deadline is over then', async () => {
+    const deadlineAt = new Date(1_800_000_000_000 + 310_000).toISOString();
+    const large = { memoryBytes: 30 * GUEST.memoryBytes };
+    const found = await trial('must-finish', 2, {
+      asked: { deadlineAt },
+      dirtying: large,
+      timeoutMs: 3_600_000,
+    });
+    assert.deepEqual([found.outcome, found.at], ['done', 'b'], JSON.stringify(found.report.error));
+    assert.ok(found.report.totalMs > 550_000, `${found.report.totalMs} ms`);
+    const late = await trial('must-finish', 2, { dirtying: large, timeoutMs: 400_000 });
+    assert.equal(late.report.error?.code, 'GODWIT_TASK_UNKNOWN');
+    assert.match(late.report.error?.message ?? '', /its memory still follows/);
+  });
+
   test('is slowed down by its manager itself, and given up only where that does not help', async () => {
     const asked = { mode: 'precopy' } as const;
     const slowed = await trial('no-postcopy', 1.5, { asked, dirtying: { throttles: true } });
