@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
 import { godwitError } from '../../errors.ts';
@@ -105,14 +105,17 @@ export async function runningIn(directory: string, program: string): Promise<Boo
   const name = path.basename(program);
   const own = await directoryOf(directory);
   if (own === undefined) return [];
+  const at = await realpath(directory);
   const found: BootProcess[] = [];
   for (const pid of (await readdir('/proc')).map(Number).filter(Number.isInteger)) {
     const seen = identify(pid);
     if (seen === undefined) continue;
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
     if (!words.some((word) => path.basename(word) === name)) continue;
-    // Not asked of every process: one may be on storage that does not answer.
-    if ((await directoryOf(`/proc/${pid}/cwd`)) === own) found.push(seen);
+    const cwd = `/proc/${pid}/cwd`;
+    // Where it leads asks no storage, and the storage of another directory may not answer.
+    if ((await readlink(cwd).catch(() => '')) !== at) continue;
+    if ((await directoryOf(cwd)) === own) found.push(seen);
   }
   return found;
 }

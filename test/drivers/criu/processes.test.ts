@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { promises } from 'node:fs';
 import { mkdir, mkdtemp, symlink } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -43,6 +45,28 @@ test('finds the program in its working directory, by whatever path that is named
     );
   }
   assert.deepEqual(await runningIn(path.join(made, 'missing'), 'pager.ts'), []);
+});
+
+test('asks nothing of the storage of another directory, which may not answer', async (t) => {
+  const made = await folder(t);
+  const [images, other] = [path.join(made, 'images'), path.join(made, 'other')];
+  for (const each of [images, other]) await mkdir(each);
+  const [pid, there] = [await running(t, PROGRAM, images), await running(t, PROGRAM, other)];
+  const asked: string[] = [];
+  const { stat } = promises;
+  const watched = (...[file, options]: Parameters<typeof stat>): ReturnType<typeof stat> => {
+    asked.push(String(file));
+    return stat(file, options);
+  };
+  t.mock.method(promises, 'stat', watched);
+  syncBuiltinESMExports();
+  t.after(() => {
+    promises.stat = stat;
+    syncBuiltinESMExports();
+  });
+  await runningIn(images, 'pager.ts');
+  assert.ok(asked.includes(`/proc/${pid}/cwd`));
+  assert.ok(!asked.includes(`/proc/${there}/cwd`));
 });
 
 test(
