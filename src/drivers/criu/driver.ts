@@ -105,7 +105,7 @@ export class CriuDriver implements DirectDriver {
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
     });
-    const ofPodman = await this.#ofPodman(signal);
+    const ofPodman = await this.#ofPodman(all, only, signal);
     const numbers = new Set(ofPodman.map(({ id }) => id));
     const wanted = all.filter(
       ({ id, status }) =>
@@ -121,9 +121,19 @@ export class CriuDriver implements DirectDriver {
     ]);
   }
 
-  async #ofPodman(signal: AbortSignal): Promise<PodmanContainer[]> {
+  /**
+   * None of runc's is asked of it. Where it does not answer, the list of all says so; whoever asks for one guest is not kept
+   * from it, nor from a name that nobody else has: what is podman's does not move.
+   */
+  async #ofPodman(
+    all: readonly Listed[],
+    only: string | undefined,
+    signal: AbortSignal,
+  ): Promise<PodmanContainer[]> {
     const { podman } = this.#options;
-    return podman === undefined ? [] : podmanContainers(this.#context.host, podman, signal);
+    if (podman === undefined || all.some(({ id }) => id === only)) return [];
+    const asked = podmanContainers(this.#context.host, podman, signal);
+    return only === undefined ? asked : asked.catch(() => []);
   }
 
   /** Nothing can be done with it: podman would not know where it is. */

@@ -6,7 +6,8 @@ import { guestName } from '../../protocol/names.ts';
 /** What podman says of its containers, by its API. runc lists them by numbers of 64 digits, which name no guest. */
 
 const PATH = '/v4.0.0/libpod/containers/json';
-const DEADLINE_MS = 10_000;
+/** A list of all guests waits for it. */
+const DEADLINE_MS = 2000;
 const MOST_BYTES = 16 * 1024 ** 2;
 
 const listed = z.array(

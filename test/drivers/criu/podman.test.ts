@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -99,4 +99,37 @@ test('says which socket does not answer as podman does', async (t) => {
       return true;
     });
   }
+});
+
+test('a podman that does not answer is said in the list of all, and keeps nobody from a guest or a name', async (t) => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-podman-'));
+  t.after(() => removeTree(directory));
+  const root = path.join(directory, 'states');
+  await mkdir(root);
+  const box = { id: 'box', pid: process.pid, status: 'running', bundle: directory, rootfs: '/' };
+  const script = `#!/bin/sh\necho '${JSON.stringify([box])}'\n`;
+  await writeFile(path.join(directory, 'runc'), script, { mode: 0o755 });
+  const socket = path.join(directory, 'podman.sock');
+  const options = criuOptions.parse({ podman: socket, root, programs: directory });
+  const driver = new CriuDriver('a', options, directory);
+  const names = async (only?: string): Promise<string[]> => {
+    const asked = { host: 'a', busy: new Set<string>(), configured: [] };
+    const seen = await driver.discover(only === undefined ? asked : { ...asked, only }, SIGNAL);
+    return seen.map(({ info }) => info.name);
+  };
+  const silent = { code: 'GODWIT_HYPERVISOR' };
+  await assert.rejects(names(), silent);
+  assert.deepEqual(await names('box'), ['box']);
+  assert.deepEqual(await names('new'), []);
+  // One that takes the question and says nothing.
+  const server = http.createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const fromMs = performance.now();
+  assert.deepEqual(await names('new'), []);
+  assert.ok(performance.now() - fromMs < 8000);
+  await assert.rejects(names(), silent);
 });
