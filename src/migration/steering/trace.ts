@@ -46,7 +46,9 @@ export function afterRound(trace: SteeringTrace | undefined, sample: MemorySampl
   const before = trace ?? NOTHING_SEEN;
   const { round, remainingBytes, throttlePercent = 0 } = sample;
   if (round <= before.round) return before;
-  const isLess = remainingBytes <= before.leastBytes * NEW_MINIMUM;
+  // Nothing is no less than nothing.
+  const isLess =
+    remainingBytes < before.leastBytes && remainingBytes <= before.leastBytes * NEW_MINIMUM;
   const isSlower = throttlePercent > (before.slowedPercent ?? 0);
   return {
     ...before,

@@ -137,6 +137,21 @@ describe('gentle', () => {
     );
   });
 
+  test('ends by itself however long it may take: by pre-copy, or within three rounds after the first without a new minimum', () => {
+    let givenUp = 0;
+    fc.assert(
+      fc.property(courses, swings, (course, list) => {
+        const patient = { ...course, timeoutMs: Number.MAX_SAFE_INTEGER };
+        const { ends, remaining } = play(STRATEGIES.gentle, patient, swinging(list));
+        assert.match(ends, /^(precopy|given-up)$/);
+        assert.ok(sinceStall(remaining) <= 3, `${sinceStall(remaining)} rounds`);
+        if (ends === 'given-up') givenUp += 1;
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(givenUp > 50, String(givenUp));
+  });
+
   test('does not wait for ever on a remainder that misses the downtime by less than a figure shows', () => {
     const most = { memoryBytes: 1 << 30, timeoutMs: 548_202, maxDowntimeMs: 30, levers: [] };
     const rates = { dirtyRate: 419_411_524, linkRate: 232_897_374, workingSetBytes: 7_441_311 };

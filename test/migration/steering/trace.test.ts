@@ -19,6 +19,11 @@ test('only a new minimum by 5 % is progress, and a remainder that swings is none
   assert.equal(after([1000, 500, 900])?.leastBytes, 500);
 });
 
+test('nothing left is a new minimum once', () => {
+  assert.equal(after([1000, 0])?.stalledRounds, 0);
+  assert.equal(after([1000, 0, 0, 0])?.stalledRounds, 2);
+});
+
 test('a round that a new mover sees again counts once', () => {
   const trace = after([1000, 500, 500]);
   assert.equal(afterRound(trace, sampleOf({ round: 3, remainingBytes: 480 })), trace);
