@@ -46,6 +46,13 @@ test('a value that is not accepted is named with its line', () => {
   assert.match(refusal('[]').message, /night\.json/);
 });
 
+test('QEMU’s dirty limit is refused by its name, with what there is in its place', () => {
+  const { code, message, hint } = refusal('{"name": "ring",\n"measures": ["dirty-limit"]}');
+  assert.equal(code, 'GODWIT_USAGE');
+  assert.match(message, /line 2: measures: Godwit does not use QEMU’s "dirty-limit"/);
+  assert.match(hint, /^Use the measure "throttle"\./);
+});
+
 test('a measure without steps, and steps without their measure, are refused with their line', () => {
   const slow = '{"name": "slow",\n"measures": ["throttle"]}';
   assert.match(refusal(slow).message, /line 2: measures: "throttle" needs throttlePercents/);

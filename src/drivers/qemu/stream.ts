@@ -41,6 +41,7 @@ const OWN_CAPABILITIES = [
   'multifd',
   'xbzrle',
   'auto-converge',
+  'dirty-limit',
   'zero-copy-send',
 ] as const;
 
@@ -118,6 +119,8 @@ export function capabilityList(
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
     'auto-converge': stream.mayThrottle === true,
+    // Never, and QEMU has no auto-converge beside it (decision 0024).
+    'dirty-limit': false,
     'zero-copy-send': stream.transport === 'zero-copy' && isSource,
   };
   return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({

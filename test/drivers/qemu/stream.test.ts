@@ -65,6 +65,16 @@ describe('the settings of a stream', () => {
     assert.ok(capabilitiesOff(ALL).every(({ state }) => !state));
   });
 
+  test('have no dirty limit, beside which QEMU has no auto-converge, whatever somebody has set before', () => {
+    for (const mayThrottle of [true, false]) {
+      const list = capabilityList({ ...PLAIN, mayThrottle }, ['auto-converge', 'dirty-limit']);
+      assert.deepEqual(list, [
+        { capability: 'auto-converge', state: mayThrottle },
+        { capability: 'dirty-limit', state: false },
+      ]);
+    }
+  });
+
   test('have no second connection of post-copy, whatever somebody has set before', () => {
     for (const mode of ['precopy', 'postcopy', 'hybrid'] as const)
       for (const isSource of [true, false]) {
