@@ -159,7 +159,7 @@ export class Outgoing {
       const other = peer === undefined ? {} : { peer };
       return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory, ...other });
     }
-    const prediction = this.#deps.kept?.take(request);
+    const planned = this.#deps.kept?.take(request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       ...common,
@@ -168,7 +168,7 @@ export class Outgoing {
       memoryBytes: memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
       labels: labels?.of(request.guest) ?? {},
-      ...(prediction === undefined ? {} : { prediction }),
+      ...planned,
       ...(returns === undefined ? {} : { returns }),
       ...seen,
     });

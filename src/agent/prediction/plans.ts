@@ -75,7 +75,7 @@ export class Plans {
     if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
     const rest = others(facts);
     // What somebody else says of the link is his word; a report is compared with what this host has measured.
-    if (link === undefined) kept.keep(request, prediction.parse(way));
+    if (link === undefined) kept.keep(request, { prediction: prediction.parse(way), measured });
     const advice = adviceFor(facts, way, rest);
     return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
   }

@@ -132,9 +132,13 @@ async function oneHost(
   try {
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
+      const measuring = measure ? measureGuest(guest, within) : Promise.resolve({});
+      // The path is chosen by it.
+      const first: Pick<ExaminedHost, 'measured'> = request.path === 'auto' ? await measuring : {};
+      const told = { learned, ballooned, stated };
       const [checks, measured] = await Promise.all([
-        examine({ ...deps, ...asked, guest, learned, ballooned, stated }, within),
-        measure ? measureGuest(guest, within) : {},
+        examine({ ...deps, ...asked, guest, ...first, ...told }, within),
+        measuring,
       ]);
       return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };
     });

@@ -26,6 +26,7 @@ import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
 import { sendBufferBytes } from '../../host/locked-memory.ts';
 import { whyNoAnswer } from './no-answer.ts';
@@ -58,6 +59,8 @@ export interface Examining extends ExamineDependencies, Examined {
   ) => void;
   /** The same of what `--balloon` would take of the guest. */
   readonly ballooned?: (take: BalloonTake) => void;
+  /** What the guest was measured to be, where it was. */
+  readonly measured?: GuestMeasure | undefined;
   /** The same of what its devices send while it is stopped, by their drivers’ word. */
   readonly stated?: (stateBytes: number) => void;
 }
@@ -177,13 +180,13 @@ function lookDependencies(
   state: LookState,
   admission: Admission,
 ): LookDependencies {
-  const { config, id, request, seen, guest, peers } = asked;
+  const { config, id, request, seen, guest, peers, measured } = asked;
   const api = peers.preflight(request.to);
   return {
     config,
     guest,
     state: state.read,
-    request: { id, request, memoryBytes: admission.memoryBytes, ...seen },
+    request: { id, request, memoryBytes: admission.memoryBytes, ...seen, measured },
     connections: new SourceConnections(),
     dataPath: { offered: true },
     peer: {

@@ -1,9 +1,10 @@
 import type { ChosenStream, MigrationSettings } from '../../protocol/public/migration.ts';
-import { formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
+import type { Facts } from './load.ts';
 import type { Way } from './parameters.ts';
-import { predict } from './predict.ts';
+import { expected } from './predict.ts';
 
 /** Which data path memory takes, decided before anything is prepared. Pure. */
 
@@ -20,6 +21,8 @@ export interface PathFacts {
   readonly memoryBytes: number;
   /** What the link between the hosts carries, bytes/s; undefined where nobody knows. */
   readonly linkBytesPerS: number | undefined;
+  /** Absent where nobody has looked: a guest that writes nothing, of whose pages nothing is known. */
+  readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
 }
 
 export type PathChoice =
@@ -32,8 +35,12 @@ export type PathChoice =
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 /** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
-/** What a path must save of a simpler one's time: the prediction is a rough one, and simpler is better. */
-const LEAST_GAIN = 0.7;
+/** Sends what was written meanwhile as a difference. */
+export const DIFFERENCE_STREAM: ChosenStream = { streams: 1, compress: 'xbzrle' };
+/** Of the soonest way: between those that are as near the bytes decide. */
+const NEAR = 1.1;
+/** Of the least bytes among those: between ways that send as little, the simplest does. */
+const ALIKE = 1.05;
 
 /** Why the wire cannot carry this migration; undefined where it can. */
 export function wireObstacle(
@@ -81,58 +88,100 @@ function predicted(
     return { takes: 'native', why: obstacle ?? 'the rate of the link is not known' };
   }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
-  const of = (way: Way): number => secondsOf(way, settings, facts, link);
-  const plain = of('plain');
-  // Post-copy takes several streams on QEMU 10.1 and later only.
-  const bySeveral = settings.mode === 'precopy';
-  const several = bySeveral ? of('several') : Infinity;
-  const packed = bySeveral ? of('packed') : Infinity;
-  const wire = obstacle === undefined ? of(known ? 'known' : 'cold') : Infinity;
-  const why = reasonOf({ plain, several, packed, wire }, { link, known, obstacle });
-  const simple: PathChoice =
-    several <= plain * LEAST_GAIN
-      ? { takes: 'native', why, stream: SEVERAL_STREAMS }
-      : { takes: 'native', why };
-  if (Math.min(packed, wire) > Math.min(plain, several) * LEAST_GAIN) return simple;
-  return wire <= packed ? { takes: 'wire', why } : { takes: 'native', why, stream: PACKED_STREAM };
+  const ways = waysFor(settings, obstacle === undefined, known);
+  const reckoned = reckon(ways, settings, facts, link);
+  const why = reasonOf(reckoned, { link, obstacle });
+  const { takes, stream } = bestOf(reckoned);
+  if (takes === 'wire' || stream === undefined) return { takes, why };
+  return { takes, why, stream };
 }
 
-/** What memory takes, as far as it hangs on the path: of a guest that writes nothing, whose pages nobody has looked at. */
-function secondsOf(
-  way: Way,
+interface Candidate {
+  readonly way: Way;
+  readonly takes: 'wire' | 'native';
+  /** Where it is not what the settings say. */
+  readonly stream?: ChosenStream;
+}
+
+interface Reckoned extends Candidate {
+  /** Infinity: it would not end. */
+  readonly totalMs: number;
+  readonly bytes: number;
+}
+
+/** The simplest first. Post-copy takes several streams on QEMU 10.1 and later only, and no differences. */
+function waysFor(
+  { mode }: Pick<MigrationSettings, 'mode'>,
+  mayWire: boolean,
+  known: boolean,
+): Candidate[] {
+  const ofPrecopy: readonly Candidate[] = [
+    { way: 'several', takes: 'native', stream: SEVERAL_STREAMS },
+    { way: 'xbzrle', takes: 'native', stream: DIFFERENCE_STREAM },
+    { way: 'packed', takes: 'native', stream: PACKED_STREAM },
+  ];
+  return [
+    { way: 'plain', takes: 'native' },
+    ...(mode === 'precopy' ? ofPrecopy : []),
+    ...(mayWire ? [{ way: known ? 'known' : 'cold', takes: 'wire' } as const] : []),
+  ];
+}
+
+/** What each way comes to; where none would end, of a guest that writes nothing: what a pass takes. */
+function reckon(
+  ways: readonly Candidate[],
   settings: MigrationSettings,
-  { memoryBytes, own, offer }: PathFacts,
+  { memoryBytes, own, offer, measured }: PathFacts,
   link: number,
-): number {
-  const cores = Math.min(own?.cores ?? 1, offer?.cores ?? 1);
+): Reckoned[] {
+  const said = [own, offer].flatMap((side) => side?.cores ?? []);
+  const cores = said.length === 0 ? 1 : Math.min(...said);
   // It is asked which is the soonest, however long that is.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   const rate = { rate: link, how: 'configured' } as const;
-  const facts = { memoryBytes, curve: [], link: rate, cores, way, settings: asked };
-  return predict(facts).memoryMs.middle / 1000;
+  const all = (curve: Facts['curve']): Reckoned[] =>
+    ways.map((each) => {
+      const { mix, hintedFreeBytes } = measured ?? {};
+      const guest = { memoryBytes, curve, mix, hintedFreeBytes };
+      const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
+      const { rounds, totalMs } = expected(facts);
+      return {
+        ...each,
+        totalMs: rounds.ends === 'never' ? Infinity : totalMs,
+        bytes: rounds.bytes,
+      };
+    });
+  const found = all(measured?.curve ?? []);
+  return found.some(({ totalMs }) => Number.isFinite(totalMs)) ? found : all([]);
 }
 
-interface Seconds {
-  readonly plain: number;
-  readonly several: number;
-  readonly packed: number;
-  readonly wire: number;
+/** Of the ways that are nearly as soon as the soonest, the simplest of those that send the least. */
+function bestOf(reckoned: readonly Reckoned[]): Reckoned {
+  const soonest = Math.min(...reckoned.map(({ totalMs }) => totalMs));
+  const near = reckoned.filter(({ totalMs }) => totalMs <= soonest * NEAR);
+  const least = Math.min(...near.map(({ bytes }) => bytes));
+  const best = near.find(({ bytes }) => bytes <= least * ALIKE);
+  if (best === undefined) throw new TypeError('no path is as soon as the soonest');
+  return best;
 }
+
+const WORDS: Readonly<Record<Way, string>> = {
+  plain: 'from hypervisor to hypervisor',
+  several: `over ${SEVERAL_STREAMS.streams} streams`,
+  xbzrle: 'with its xbzrle',
+  packed: `with its zstd over ${PACKED_STREAM.streams} streams`,
+  cold: 'by the wire',
+  known: 'by the wire, whose caches know the guest',
+};
 
 function reasonOf(
-  seconds: Seconds,
-  { link, known, obstacle }: { link: number; known: boolean; obstacle: string | undefined },
+  reckoned: readonly Reckoned[],
+  { link, obstacle }: { link: number; obstacle: string | undefined },
 ): string {
-  const shown = (each: number): string => formatDuration(each * 1000);
-  const paths = [`${shown(seconds.plain)} from hypervisor to hypervisor`];
-  if (Number.isFinite(seconds.packed)) {
-    paths.push(`${shown(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
-    paths.push(`${shown(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
-  }
-  if (Number.isFinite(seconds.wire)) {
-    const caches = known ? ', whose caches know the guest' : '';
-    paths.push(`${shown(seconds.wire)} by the wire${caches}`);
-  }
+  const paths = reckoned.map(({ way, totalMs, bytes }) => {
+    const takes = Number.isFinite(totalMs) ? formatDuration(totalMs) : 'no end';
+    return `${takes} and ${formatBytes(Math.round(bytes))} ${WORDS[way]}`;
+  });
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
-  return `at ${formatRate(link)} a pass over memory is predicted to take ${paths.join(', ')}${not}`;
+  return `at ${formatRate(link)} the move is predicted to take ${paths.join(', ')}${not}`;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { returns } from '../public/site-check.ts';
-import { linkMeasure, prediction } from '../public/prediction.ts';
+import { guestMeasure, linkMeasure, prediction } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -51,6 +51,8 @@ export const sourceMoverRequest = z.object({
   link: linkMeasure.optional(),
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
+  /** What that plan had measured of the guest, for `--path auto`. */
+  measured: guestMeasure.optional(),
   /** It takes a guest back whose check failed. */
   returns: returns.optional(),
 });

@@ -112,16 +112,18 @@ test('the link is measured once for two plans, and a host that does not answer i
   assert.equal(third.host.verdict, 'refuse');
 });
 
-test('a migration that follows its plan has the prediction with it, and another one has none', async (t) => {
+test('a migration that follows its plan has the prediction with it and what was measured, and another one has none', async (t) => {
   const { a } = await twoFakeHosts(t);
   const requestOf = (id: string) => {
     const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
     return sourceMoverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));
   };
   const asked = { guest: 'web1', to: 'b' };
-  const { prediction } = await a.api.plan({ body: asked });
+  const { prediction, measured } = await a.api.plan({ body: asked });
   const { id } = await a.api.migrate({ body: asked });
   assert.deepEqual(requestOf(id).prediction?.bytes, prediction?.bytes);
+  assert.ok(measured !== undefined);
+  assert.deepEqual(requestOf(id).measured, measured);
 });
 
 test('a plan on what somebody else says of the link is no prediction for the report, and replaces none', async (t) => {

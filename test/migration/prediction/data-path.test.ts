@@ -3,13 +3,18 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   choosePath,
+  DIFFERENCE_STREAM,
   PACKED_STREAM,
   SEVERAL_STREAMS,
   wireObstacle,
 } from '../../../src/migration/prediction/data-path.ts';
 import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Way } from '../../../src/migration/prediction/parameters.ts';
+import { expected } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
+import { anyFacts, guest, MIB } from './samples.ts';
 
 const MBIT = 125_000;
 const own = { cores: 2, knowsGuest: false };
@@ -90,7 +95,7 @@ describe('the data path of memory', () => {
     assert.deepEqual(choice, packed);
     assert.match(
       why,
-      /8\.6 s from hypervisor to hypervisor, .* with its zstd over 4 streams, .* wire$/,
+      /10\.1 s and 1 GiB from hypervisor to hypervisor, .* with its zstd over 4 streams, .* wire$/,
     );
     const { why: other, ...without } = pathOf(ask(), { ...thin, offer: undefined });
     assert.deepEqual(without, packed);
@@ -98,13 +103,18 @@ describe('the data path of memory', () => {
   });
 
   test('is several plain streams on a fat link, which one thread does not fill', () => {
-    for (const cores of [2, 16]) {
-      const sides = { own: { ...own, cores }, offer: { ...offer, cores } };
-      const fat = { ...thin, ...sides, linkBytesPerS: 10_000 * MBIT };
-      const { why, ...choice } = pathOf(ask(), fat);
-      assert.deepEqual(choice, { takes: 'native', stream: SEVERAL_STREAMS });
-      assert.match(why, /3\.2 s from hypervisor to hypervisor, .* over 4 streams, /);
-    }
+    const fat = { ...thin, linkBytesPerS: 10_000 * MBIT };
+    const { why, ...choice } = pathOf(ask(), fat);
+    assert.deepEqual(choice, { takes: 'native', stream: SEVERAL_STREAMS });
+    assert.match(why, /4\.7 s and 1 GiB from hypervisor to hypervisor, .* over 4 streams, /);
+  });
+
+  test('is compressed on a fat link, too, where processors for it are there: as soon, and fewer bytes', () => {
+    const sides = { own: { ...own, cores: 16 }, offer: { ...offer, cores: 16 } };
+    const { stream } = pathOf(ask(), { ...thin, ...sides, linkBytesPerS: 10_000 * MBIT }) as {
+      readonly stream?: object;
+    };
+    assert.deepEqual(stream, PACKED_STREAM);
   });
 
   test('is one plain stream in post-copy, which QEMU does not carry over several', () => {
@@ -139,5 +149,96 @@ describe('the data path of memory', () => {
         assert.ok(!(fatter === 'wire' && thinner === 'native'));
       }),
     );
+  });
+});
+
+describe('the path that auto takes over a slow link', () => {
+  const mbit = fc.constantFrom(40, 100);
+  const sides = fc.record({
+    hasWire: fc.boolean(),
+    knowsGuest: fc.boolean(),
+    cores: fc.integer({ min: 1, max: 32 }),
+    mode: fc.constantFrom('precopy' as const, 'hybrid' as const, 'postcopy' as const),
+  });
+  type Sides = Parameters<Parameters<(typeof sides)['map']>[0]>[0];
+
+  /** What a way comes to by the model, of that very guest. */
+  function comesTo(way: Way, facts: Facts, { mode, cores }: Sides) {
+    const settings = { ...facts.settings, mode, timeoutMs: Number.MAX_SAFE_INTEGER };
+    const { rounds, totalMs } = expected({ ...facts, cores, way, settings });
+    return { way, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
+  }
+
+  function chosen(facts: Facts, { hasWire, knowsGuest, cores, mode }: Sides): Way {
+    const host = { cores, knowsGuest };
+    const { maxDowntimeMs, maxBandwidth, hybridRounds } = facts.settings;
+    const choice = pathOf(ask({ mode, maxDowntimeMs, maxBandwidth, hybridRounds }), {
+      own: host,
+      offer: hasWire ? { version: WIRE_VERSION, ...host } : undefined,
+      reachable: true,
+      memoryBytes: facts.memoryBytes,
+      linkBytesPerS: facts.link?.rate,
+      measured: facts,
+    });
+    if (choice.takes === 'wire') return knowsGuest ? 'known' : 'cold';
+    const { stream } = choice;
+    if (stream === undefined) return 'plain';
+    if (stream.compress === 'zstd') return 'packed';
+    return stream.compress === 'xbzrle' ? 'xbzrle' : 'several';
+  }
+
+  function possible({ mode, hasWire, knowsGuest }: Sides): Way[] {
+    const wire: Way[] = hasWire ? [knowsGuest ? 'known' : 'cold'] : [];
+    return mode === 'precopy'
+      ? ['plain', 'several', 'xbzrle', 'packed', ...wire]
+      : ['plain', ...wire];
+  }
+
+  test('is never more than 1.1 times as long as the soonest, and of those as near one of the least bytes', () => {
+    let ended = 0;
+    fc.assert(
+      fc.property(anyFacts, mbit, sides, (any, rate, of) => {
+        // The chosen path goes by what is said of the link, and by both hosts' processors.
+        const facts = { ...any, link: { rate: rate * MBIT, how: 'configured' as const } };
+        const all = possible(of).map((way) => comesTo(way, facts, of));
+        const soonest = Math.min(...all.map(({ totalMs }) => totalMs));
+        if (!Number.isFinite(soonest)) return;
+        ended += 1;
+        const taken = comesTo(chosen(facts, of), facts, of);
+        assert.ok(taken.totalMs <= soonest * 1.1, `${taken.way}: ${taken.totalMs} of ${soonest}`);
+        const near = all.filter(({ totalMs }) => totalMs <= soonest * 1.1);
+        const least = Math.min(...near.map(({ bytes }) => bytes));
+        assert.ok(taken.bytes <= least * 1.05, `${taken.way}: ${taken.bytes} of ${least}`);
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(ended > 500, String(ended));
+  });
+
+  test('is one that ends, where any does', () => {
+    // It rewrites more than the link takes, in pages that shrink a lot.
+    const busy = { ...guest(20), link: { rate: 100 * MBIT, how: 'configured' as const } };
+    const of = { hasWire: false, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    const small = { zero: 0.25, duplicate: 0, packed: 0.2, packedAgain: 0.05 };
+    const facts = { ...busy, mix: small };
+    assert.equal(comesTo('plain', facts, of).totalMs, Infinity);
+    assert.equal(chosen(facts, of), 'packed');
+  });
+
+  test('sends differences where pages do not shrink and are written again and again', () => {
+    const random = { zero: 0, duplicate: 0, packed: 1, packedAgain: 1 };
+    const curve = [{ windowMs: 1000, dirtyBytes: 9 * MIB }];
+    const facts = { ...guest(0), mix: random, curve };
+    const link = { rate: 100 * MBIT, how: 'configured' as const };
+    const of = { hasWire: false, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    const way = chosen({ ...facts, link }, of);
+    assert.equal(way, 'xbzrle');
+    assert.deepEqual(DIFFERENCE_STREAM, { streams: 1, compress: 'xbzrle' });
+  });
+
+  test('where none ends, is what a pass over memory is the soonest by', () => {
+    const wild = { ...guest(3000), link: { rate: 40 * MBIT, how: 'configured' as const } };
+    const of = { hasWire: true, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    assert.equal(chosen(wild, of), 'cold');
   });
 });

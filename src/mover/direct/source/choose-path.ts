@@ -35,6 +35,7 @@ export function choosePathTo(
     byRelay,
     memoryBytes: request.memoryBytes,
     linkBytesPerS: saidLinkRate(deps),
+    measured: request.measured,
   });
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay

@@ -68,7 +68,10 @@ export interface SourceContext {
 
 /** What looking at a guest takes, before anything is built; a check has no more than this. */
 export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
-  readonly request: Pick<SourceMoverRequest, 'id' | 'request' | 'memoryBytes' | 'seenLinkRate'>;
+  readonly request: Pick<
+    SourceMoverRequest,
+    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured'
+  >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;
   readonly connections: Pick<SourceConnections, 'learn'>;

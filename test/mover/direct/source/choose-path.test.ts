@@ -15,6 +15,7 @@ import {
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import type { GuestMeasure } from '../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
 import type { WireOffer } from '../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
@@ -35,6 +36,8 @@ interface Given {
   /** Bytes/s to the destination: by the configuration, and by an earlier migration. */
   readonly configured?: number;
   readonly seen?: number;
+  /** What a plan measured of the guest shortly before. */
+  readonly measured?: GuestMeasure | undefined;
 }
 
 function partsOf(given: Given): LookDependencies {
@@ -44,7 +47,7 @@ function partsOf(given: Given): LookDependencies {
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
     state: () => ({ ...initialSource(planned(settings)).state, known }),
-    request: { memoryBytes: 1 << 30, seenLinkRate: given.seen },
+    request: { memoryBytes: 1 << 30, seenLinkRate: given.seen, measured: given.measured },
     guest: { mayReachUs: reachable },
     peer: { byRelay },
     dataPath: { offered },
@@ -73,6 +76,18 @@ const anyGiven = fc.record({
 }) satisfies fc.Arbitrary<Given>;
 
 describe('the path that memory takes', () => {
+  test('is chosen by what a plan measured of the guest: a guest that rewrites pages which do not shrink sends differences', () => {
+    const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
+    const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
+    const takes = (measured: GuestMeasure | undefined) =>
+      choosePathTo(partsOf({ ...given, measured }), OFFER).path?.stream?.compress;
+    assert.equal(takes(undefined), 'zstd');
+    const curve = [{ windowMs: 1000, dirtyBytes: 9 * 1024 ** 2 }];
+    const mix = { zero: 0, duplicate: 0, packed: 1, packedAgain: 1 };
+    assert.equal(takes({ ...pages, curve, mix }), 'xbzrle');
+    assert.equal(takes({ ...pages, curve: [], mix: { ...mix, packed: 0.4 } }), 'zstd');
+  });
+
   test('is not chosen where nothing was asked for, or no memory moves', () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
       assert.deepEqual(choosePathTo(partsOf({ settings }), OFFER), {});
