@@ -16,6 +16,7 @@ import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { GuestLoads } from '../guest-loads.ts';
+import type { LinkKnown } from '../link-rate.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import type { PredictionCache } from './prediction-cache.ts';
@@ -46,10 +47,13 @@ export class Plans {
     const { config, checks, outgoing, kept, guestLoads } = this.#deps;
     const { compare = false, link, ...settings } = asked;
     const request = migrationRequest.parse(settings);
+    const linkOf = (): Promise<LinkKnown> => outgoing.links.known(request.to, signal);
+    // The path is chosen by it.
+    const before = link === undefined && request.path === 'auto' ? await linkOf() : undefined;
     const examination = await checks.examination(request, signal);
     const { found } = examination;
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
-    const known = link === undefined ? await outgoing.links.known(request.to, signal) : { link };
+    const known = link === undefined ? (before ?? (await linkOf())) : { link };
     const { measured, unmeasured } = found ?? {};
     // The checks were made before the link was measured.
     const host =

@@ -126,6 +126,18 @@ test('a migration that follows its plan has the prediction with it and what was 
   assert.deepEqual(requestOf(id).measured, measured);
 });
 
+test('a plan of --path auto chooses by the link and the guest that it has just measured, and so does its migration', async (t) => {
+  const { a } = await twoFakeHosts(t);
+  const asked = { guest: 'web1', to: 'b', path: 'auto' } as const;
+  const { measured, link, prediction } = await a.api.plan({ body: asked });
+  assert.equal(link?.how, 'measured');
+  assert.ok(prediction !== undefined && measured !== undefined);
+  const { id } = await a.api.migrate({ body: asked });
+  const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+  const request = sourceMoverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));
+  assert.deepEqual([request.link?.rate, request.measured], [link.rate, measured]);
+});
+
 test('a plan on what somebody else says of the link is no prediction for the report, and replaces none', async (t) => {
   const { a } = await twoFakeHosts(t);
   const asked = { guest: 'web1', to: 'b' };

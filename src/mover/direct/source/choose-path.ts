@@ -34,7 +34,8 @@ export function choosePathTo(
     offer,
     byRelay,
     memoryBytes: request.memoryBytes,
-    linkBytesPerS: saidLinkRate(deps),
+    // Last what the agents measured for a plan: where they are slower than the link, it is too little.
+    linkBytesPerS: saidLinkRate(deps) ?? request.link?.rate,
     measured: request.measured,
   });
   if (choice.takes !== 'neither') return { path: choice };

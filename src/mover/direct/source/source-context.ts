@@ -70,7 +70,7 @@ export interface SourceContext {
 export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
-    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured'
+    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured' | 'link'
   >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;

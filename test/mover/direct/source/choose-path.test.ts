@@ -15,7 +15,7 @@ import {
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
-import type { GuestMeasure } from '../../../../src/protocol/public/prediction.ts';
+import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
 import type { WireOffer } from '../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
@@ -36,6 +36,8 @@ interface Given {
   /** Bytes/s to the destination: by the configuration, and by an earlier migration. */
   readonly configured?: number;
   readonly seen?: number;
+  /** What the agents measured of it, for a plan. */
+  readonly link?: LinkMeasure;
   /** What a plan measured of the guest shortly before. */
   readonly measured?: GuestMeasure | undefined;
 }
@@ -47,7 +49,12 @@ function partsOf(given: Given): LookDependencies {
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
     state: () => ({ ...initialSource(planned(settings)).state, known }),
-    request: { memoryBytes: 1 << 30, seenLinkRate: given.seen, measured: given.measured },
+    request: {
+      memoryBytes: 1 << 30,
+      seenLinkRate: given.seen,
+      link: given.link,
+      measured: given.measured,
+    },
     guest: { mayReachUs: reachable },
     peer: { byRelay },
     dataPath: { offered },
@@ -128,7 +135,7 @@ describe('the path that memory takes', () => {
     );
   });
 
-  test('goes by the rate of the link in the configuration, and else by the one that was seen', () => {
+  test('goes by the rate of the link in the configuration, else by the one that was seen, else by the measured one', () => {
     const takes = (given: Given) =>
       choosePathTo(partsOf({ settings: { path: 'auto' }, ...given }), OFFER).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
@@ -136,6 +143,9 @@ describe('the path that memory takes', () => {
     assert.equal(takes({ seen: fat }), 'native');
     assert.equal(takes({ seen: fat, configured: thin }), 'wire');
     assert.equal(takes({ seen: thin, configured: fat }), 'native');
+    const link = { rate: thin, how: 'measured' } as const;
+    assert.equal(takes({ link }), 'wire');
+    assert.equal(takes({ link, seen: fat }), 'native');
   });
 });
 
