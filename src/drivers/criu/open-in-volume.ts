@@ -52,11 +52,18 @@ export function openObstacle(
   return undefined;
 }
 
-/** The last column, where it is a path; a relative one was bound from the directory of some process. Pure. */
-export function boundPaths(table: string, directories: readonly string[]): string[] {
+/**
+ * Paths to which those of the sockets are bound that the processes hold, by /proc/PID/net/unix, which has all of a network; a
+ * relative one was bound from the directory of some process. `held`: as descriptors name them. Pure.
+ */
+export function boundPaths(
+  table: string,
+  directories: readonly string[],
+  held: ReadonlySet<string>,
+): string[] {
   return table.split('\n').flatMap((line) => {
-    const bound = /^[0-9a-f]+: (?:\S+\s+){6}([^@\s].*)$/i.exec(line)?.[1];
-    if (bound === undefined) return [];
+    const [, inode, bound] = /^[0-9a-f]+: (?:\S+\s+){5}(\d+)\s+([^@\s].*)$/i.exec(line) ?? [];
+    if (bound === undefined || !held.has(`socket:[${inode}]`)) return [];
     return bound.startsWith('/')
       ? [path.posix.normalize(bound)]
       : directories.map((each) => path.posix.join(each, bound));
@@ -94,7 +101,7 @@ export async function lookForOpen(
     directories.add(directory);
     tables.add(await readFile(`/proc/${pid}/net/unix`, 'utf8').catch(() => ''));
   }
-  const sockets = [...tables].flatMap((table) => boundPaths(table, [...directories]));
+  const sockets = [...tables].flatMap((table) => boundPaths(table, [...directories], files));
   return openObstacle(destination, files, sockets, locked);
 }
 

@@ -42,15 +42,18 @@ test('so does a lock, in the volume of its file, with what gives it up', () => {
   assert.equal(openObstacle('/data', ['/data/db'], [], ['/database']), undefined);
 });
 
-test('sockets are found by the path to which they were bound, a relative one from each directory', () => {
+test('sockets of the processes are found by the path to which they were bound, a relative one from each directory', () => {
   const table = [
     'Num       RefCount Protocol Flags    Type St Inode Path',
     '0000000000000000: 00000002 00000000 00010000 0001 01 12345 /data/a b.sock',
     '0000000000000000: 00000002 00000000 00010000 0001 01 12346 run/x.sock',
     '0000000000000000: 00000002 00000000 00000000 0002 01 12347 @abstract',
     '0000000000000000: 00000003 00000000 00000000 0001 03 12348',
+    // Another program's on the same network.
+    '0000000000000000: 00000002 00000000 00010000 0001 01 12349 control-7',
   ].join('\n');
-  assert.deepEqual(boundPaths(table, ['/data', '/']), [
+  const held = new Set([12345, 12346, 12347, 12348].map((inode) => `socket:[${inode}]`));
+  assert.deepEqual(boundPaths(table, ['/data', '/'], held), [
     '/data/a b.sock',
     '/data/run/x.sock',
     '/run/x.sock',
