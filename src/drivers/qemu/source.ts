@@ -80,7 +80,7 @@ export class QemuSource implements SourceSession {
   readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
   readonly measure = (signal: AbortSignal): Promise<GuestMeasure> =>
-    measureGuest(this.handle, this.#client, signal);
+    measureGuest(this.handle, this.#client, this.balloon, signal);
   readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
   readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
     startAgain(this.#client, this.handle, withinMs, signal);

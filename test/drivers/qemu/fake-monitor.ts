@@ -36,6 +36,8 @@ export function fakeMonitor(answerer: Answerer = () => undefined) {
     args: Record<string, unknown>,
     schema: { parse: (value: unknown) => unknown },
   ): Promise<unknown> => schema.parse(await execute(command, args));
-  const client: unknown = { version: '10.0.2', refused, request, urgent: request, execute, query };
+  const onEvent = () => () => undefined;
+  const asking = { request, urgent: request, execute, query };
+  const client: unknown = { version: '10.0.2', refused, onEvent, ...asking };
   return { said, client: client as QmpClient };
 }

@@ -2,10 +2,10 @@ import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import { lifeOf } from '../../../host/life.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
+import type { Balloon } from '../../port/balloon.ts';
 import { readRamBlocks } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import type { QemuHandle } from '../handle.ts';
-import { balloonOf } from '../balloon.ts';
 import { freePageHints } from '../free-pages.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { calcDirtyRate } from './dirty-rate.ts';
@@ -18,11 +18,13 @@ const BEGINNINGS = ['0x0', '0x40000000'] as const;
 
 /**
  * Measures what a running guest writes and what its memory holds, without stopping it: a sample of its pages is read from
- * outside where this process may, else its QEMU looks. GODWIT_CAPABILITY says why neither can be.
+ * outside where this process may, else its QEMU looks. GODWIT_CAPABILITY says why neither can be. `balloon` is the session's
+ * own: those who look at once share one look.
  */
 export async function measureGuest(
   handle: QemuHandle,
   client: QmpClient,
+  balloon: Pick<Balloon, 'look'>,
   signal: AbortSignal,
 ): Promise<GuestMeasure> {
   const blocks = await readRamBlocks(client, signal);
@@ -30,7 +32,7 @@ export async function measureGuest(
   const place = await placeOf(client, blocks, signal);
   const [found, hinted] = await Promise.all([
     place === undefined ? undefined : fromOutside(handle, place, signal),
-    hintedFree(client, signal),
+    hintedFree(client, balloon, signal),
   ]);
   if (found !== undefined) return { how: 'pages', memoryBytes, ...found, ...hinted };
   const curve = await calcDirtyRate(client, memoryBytes, systemClock, signal);
@@ -43,11 +45,12 @@ export async function measureGuest(
 /** What the guest would give hints of; asked for only where it gives any. */
 async function hintedFree(
   client: QmpClient,
+  balloon: Pick<Balloon, 'look'>,
   signal: AbortSignal,
 ): Promise<Pick<GuestMeasure, 'hintedFreeBytes'>> {
   if ((await freePageHints(client, signal)) !== 'given') return {};
   try {
-    const { freeBytes } = await balloonOf(async () => client).look(signal);
+    const { freeBytes } = await balloon.look(signal);
     return { hintedFreeBytes: freeBytes };
   } catch {
     signal.throwIfAborted();

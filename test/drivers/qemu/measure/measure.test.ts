@@ -3,6 +3,58 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { placeIn } from '../../../../src/drivers/qemu/measure/measure.ts';
 import { ProcessPages } from '../../../../src/drivers/qemu/measure/process-pages.ts';
+import type { SessionContext } from '../../../../src/drivers/qemu/session-context.ts';
+import { QemuSource } from '../../../../src/drivers/qemu/source.ts';
+import { Refusal, fakeMonitor } from '../fake-monitor.ts';
+
+const MIB = 1024 ** 2;
+
+/** A QEMU whose balloon device asks for hints of free pages. It counts anew with each look at its statistics. */
+function hinting() {
+  const intervals: unknown[] = [];
+  let looks = 0;
+  const answered = (property: unknown): unknown => {
+    if (property === 'free-page-hint') return true;
+    if (property === 'guest-stats-polling-interval') return intervals.at(-1) ?? 0;
+    looks += 1;
+    const stats = { 'stat-free-memory': 100 * MIB, 'stat-available-memory': 200 * MIB };
+    return { 'last-update': looks, stats };
+  };
+  const { client } = fakeMonitor((command, { path, property, value }) => {
+    if (command === 'human-monitor-command') return '';
+    if (command === 'query-balloon') return { actual: 512 * MIB };
+    if (command === 'query-memory-size-summary') return { 'base-memory': 512 * MIB };
+    if (command === 'query-memory-devices') return [];
+    if (command === 'qom-list')
+      return String(path).endsWith('anon')
+        ? []
+        : [{ name: 'balloon0', type: 'child<virtio-balloon-pci>' }];
+    if (command === 'x-query-virtio-status')
+      return { 'guest-features': { 'dev-features': ['VIRTIO_BALLOON_F_FREE_PAGE_HINT: on'] } };
+    if (command === 'qom-get') return answered(property);
+    if (command === 'qom-set') intervals.push(value);
+    return command === 'calc-dirty-rate' ? new Refusal('there is none') : undefined;
+  });
+  const handle = { name: 'web1', pid: process.pid, monitor: '/run/web1/qmp' };
+  const context: Partial<SessionContext> = { host: 'a' };
+  const source = new QemuSource(
+    handle as ConstructorParameters<typeof QemuSource>[0],
+    client,
+    context as SessionContext,
+  );
+  return { source, intervals };
+}
+
+test('a guest that is measured while its balloon is looked at keeps the interval of its device', async () => {
+  const { source, intervals } = hinting();
+  const signal = AbortSignal.timeout(20_000);
+  const [, looked] = await Promise.allSettled([
+    source.measure(signal),
+    source.balloon.look(signal),
+  ]);
+  assert.equal(looked.status, 'fulfilled');
+  assert.deepEqual(intervals, [1, 0]);
+});
 
 test('where memory lies is read from QEMU’s words, and from nothing that only looks like them', () => {
   const said = 'Host virtual address for 0x0 (pc.ram) is 0x7f2bb7e00000\r\n';
