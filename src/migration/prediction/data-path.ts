@@ -35,8 +35,6 @@ export type PathChoice =
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 /** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
-/** Sends what was written meanwhile as a difference. */
-export const DIFFERENCE_STREAM: ChosenStream = { streams: 1, compress: 'xbzrle' };
 /** Of the soonest way: between those that are as near the bytes decide. */
 const NEAR = 1.1;
 /** Of the least bytes among those: between ways that send as little, the simplest does. */
@@ -89,15 +87,19 @@ function predicted(
   }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
   const ways = waysFor(settings, obstacle === undefined, known);
-  const reckoned = reckon(ways, settings, facts, link);
-  const why = reasonOf(reckoned, { link, obstacle });
+  const found = reckon(ways, settings, facts, link);
+  const ends = found.some(({ totalMs }) => Number.isFinite(totalMs));
+  // Where none would end, what a pass takes decides.
+  const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
+  const reckoned = ends ? found : reckon(ways, settings, idle, link);
+  const why = reasonOf(reckoned, { link, obstacle, ends });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };
   return { takes, why, stream };
 }
 
 interface Candidate {
-  readonly way: Way;
+  readonly way: Exclude<Way, 'xbzrle'>;
   readonly takes: 'wire' | 'native';
   /** Where it is not what the settings say. */
   readonly stream?: ChosenStream;
@@ -109,7 +111,10 @@ interface Reckoned extends Candidate {
   readonly bytes: number;
 }
 
-/** The simplest first. Post-copy takes several streams on QEMU 10.1 and later only, and no differences. */
+/**
+ * The simplest first. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
+ * depends on how much of what is written QEMU's cache holds, and nobody has measured that.
+ */
 function waysFor(
   { mode }: Pick<MigrationSettings, 'mode'>,
   mayWire: boolean,
@@ -117,7 +122,6 @@ function waysFor(
 ): Candidate[] {
   const ofPrecopy: readonly Candidate[] = [
     { way: 'several', takes: 'native', stream: SEVERAL_STREAMS },
-    { way: 'xbzrle', takes: 'native', stream: DIFFERENCE_STREAM },
     { way: 'packed', takes: 'native', stream: PACKED_STREAM },
   ];
   return [
@@ -127,7 +131,7 @@ function waysFor(
   ];
 }
 
-/** What each way comes to; where none would end, of a guest that writes nothing: what a pass takes. */
+/** What each way comes to. */
 function reckon(
   ways: readonly Candidate[],
   settings: MigrationSettings,
@@ -136,23 +140,16 @@ function reckon(
 ): Reckoned[] {
   const said = [own, offer].flatMap((side) => side?.cores ?? []);
   const cores = said.length === 0 ? 1 : Math.min(...said);
+  const { curve = [], mix, hintedFreeBytes } = measured ?? {};
   // It is asked which is the soonest, however long that is.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   const rate = { rate: link, how: 'configured' } as const;
-  const all = (curve: Facts['curve']): Reckoned[] =>
-    ways.map((each) => {
-      const { mix, hintedFreeBytes } = measured ?? {};
-      const guest = { memoryBytes, curve, mix, hintedFreeBytes };
-      const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
-      const { rounds, totalMs } = expected(facts);
-      return {
-        ...each,
-        totalMs: rounds.ends === 'never' ? Infinity : totalMs,
-        bytes: rounds.bytes,
-      };
-    });
-  const found = all(measured?.curve ?? []);
-  return found.some(({ totalMs }) => Number.isFinite(totalMs)) ? found : all([]);
+  const guest = { memoryBytes, curve, mix, hintedFreeBytes };
+  return ways.map((each) => {
+    const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
+    const { rounds, totalMs } = expected(facts);
+    return { ...each, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
+  });
 }
 
 /** Of the ways that are nearly as soon as the soonest, the simplest of those that send the least. */
@@ -165,23 +162,30 @@ function bestOf(reckoned: readonly Reckoned[]): Reckoned {
   return best;
 }
 
-const WORDS: Readonly<Record<Way, string>> = {
+const WORDS: Readonly<Record<Candidate['way'], string>> = {
   plain: 'from hypervisor to hypervisor',
   several: `over ${SEVERAL_STREAMS.streams} streams`,
-  xbzrle: 'with its xbzrle',
   packed: `with its zstd over ${PACKED_STREAM.streams} streams`,
   cold: 'by the wire',
   known: 'by the wire, whose caches know the guest',
 };
 
-function reasonOf(
-  reckoned: readonly Reckoned[],
-  { link, obstacle }: { link: number; obstacle: string | undefined },
-): string {
+interface Said {
+  readonly link: number;
+  readonly obstacle: string | undefined;
+  /** Whether any path would end. */
+  readonly ends: boolean;
+}
+
+function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends }: Said): string {
   const paths = reckoned.map(({ way, totalMs, bytes }) => {
-    const takes = Number.isFinite(totalMs) ? formatDuration(totalMs) : 'no end';
-    return `${takes} and ${formatBytes(Math.round(bytes))} ${WORDS[way]}`;
+    // The bytes of a path that does not end are those of a time that nobody allows.
+    if (!Number.isFinite(totalMs)) return `no end ${WORDS[way]}`;
+    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${WORDS[way]}`;
   });
+  const begins = ends
+    ? 'the move is predicted to take'
+    : 'no path is predicted to end; if the guest wrote nothing, the move would take';
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
-  return `at ${formatRate(link)} the move is predicted to take ${paths.join(', ')}${not}`;
+  return `at ${formatRate(link)} ${begins} ${paths.join(', ')}${not}`;
 }

@@ -24,7 +24,7 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
   /** The hypervisor's own compression, over several streams: the sample's own level, and more pages at a time. */
   packed: { share: 0.4, ofPacked: 0.92, again: 1, secondsPerGb: 3, mostCores: 4 },
-  /** The first pass is plain; what changed little goes as a difference. */
+  /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** One thread of the wire encodes the pages, others compress. */
   cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2 },
