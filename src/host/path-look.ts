@@ -1,3 +1,4 @@
+import { sendBufferBytes } from './locked-memory.ts';
 import type { WayOut } from '../migration/preflight/link.ts';
 import { LONG_MS } from '../migration/preflight/link.ts';
 import { networkTool } from '../network/ip.ts';
@@ -11,6 +12,8 @@ import type { AskKernel } from '../rpc/reach.ts';
 export interface PathLook {
   readonly roundTripMs?: number;
   readonly way?: WayOut;
+  /** So much of a stream of this host may be under way; a relay ends its connections. */
+  readonly windowBytes?: number;
 }
 
 /** Asks nothing of the other host but an answer; through a relay it is the only way to time the path. */
@@ -23,6 +26,8 @@ export type LookAtPath = (
   signal: AbortSignal,
 ) => Promise<PathLook>;
 
+/** A migration that begins, and whoever asks for a check, wait no longer for it, ms. */
+const MOST_MS = 2000;
 const TRY_MS = 2000;
 /** On a short path that is busy: as often as fits into so long, to find one try that waited for nothing. */
 const LEAST_TRIES = 3;
@@ -34,12 +39,19 @@ const TRIES_MS = 200;
  * connections, so through one the agent is asked.
  */
 export const lookAtPath: LookAtPath = async (address, question, signal) => {
-  if (rendezvousOf(address) !== undefined) return timed(question, signal);
-  const [trip, way] = await Promise.all([
-    byKernel(address, signal),
-    wayOutTo(splitAddress(address).host, signal),
-  ]);
-  return { ...trip, ...(way === undefined ? {} : { way }) };
+  const within = AbortSignal.any([signal, AbortSignal.timeout(MOST_MS)]);
+  try {
+    if (rendezvousOf(address) !== undefined) return await timed(question, within);
+    const [trip, way, windowBytes] = await Promise.all([
+      byKernel(address, within),
+      wayOutTo(splitAddress(address).host, within),
+      sendBufferBytes(),
+    ]);
+    return { ...trip, windowBytes, ...(way === undefined ? {} : { way }) };
+  } catch {
+    signal.throwIfAborted();
+    return {};
+  }
 };
 
 /** What looks long is looked up once more where no process of this host has a part in it. */

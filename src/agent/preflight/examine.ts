@@ -28,7 +28,6 @@ import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
-import { sendBufferBytes } from '../../host/locked-memory.ts';
 import { whyNoAnswer } from './no-answer.ts';
 import { offerStandby } from './offer-standby.ts';
 
@@ -230,7 +229,6 @@ async function askAdmission(
     const reported = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');
     const answeredMs = clock.wallMs();
-    const isRelayed = rendezvousOf(peers.address(to) ?? '') !== undefined;
     const both = checksOfHosts({
       to,
       source: own,
@@ -239,7 +237,6 @@ async function askAdmission(
       answeredMs,
       // Not beside the question: what that takes of this process would be taken for the path.
       ...(await lookAtPath(peers.address(to) ?? '', question, signal)),
-      ...(isRelayed ? {} : { windowBytes: await sendBufferBytes() }),
       link: seen.link,
       memoryBytes: admission.memoryBytes,
       mayPostcopy: request.mode !== 'precopy',

@@ -3,7 +3,6 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { sendBufferBytes } from '../../../host/locked-memory.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
@@ -113,7 +112,6 @@ export const LIFECYCLE: Lifecycle = {
         askedMs,
         answeredMs: systemClock.wallMs(),
         ...(await path),
-        ...(peer.byRelay ? {} : { windowBytes: await sendBufferBytes() }),
         link: request.link,
         memoryBytes,
         mayPostcopy: settings.mode !== 'precopy',
