@@ -34,7 +34,11 @@ const kinds = {
 type Kind = keyof typeof kinds;
 
 /** They hold a gap that one host sees against what another host measures. */
-const ALONE: ReadonlySet<string> = new Set(['test/e2e/probes.e2e.ts']);
+const ALONE: ReadonlySet<string> = new Set([
+  'test/e2e/probes.e2e.ts',
+  // Its host is emulated: beside another file a migration's admission there takes longer than the product gives it.
+  'test/e2e/booted-systemd.e2e.ts',
+]);
 /** Ends the files that run, each of which takes its labs down. */
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
