@@ -106,6 +106,8 @@ export const SURE = 2;
 export type ManagedEffect =
   | { readonly type: 'do'; readonly step: StepName }
   | { readonly type: 'undo'; readonly step: UndoneStep }
+  /** The step goes on, and the time that it has is reckoned anew. */
+  | { readonly type: 'time'; readonly step: 'watch' }
   | { readonly type: 'end'; readonly outcome: EndPhase };
 
 /** The task is asked for by `start`, so this is its undo; it may be needed while `start` or `watch` is under way. */
@@ -262,8 +264,9 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
     case 'running': {
       const postcopy = state.postcopy || task.postcopy === true;
       const next = { ...afterLook(state, task.memory), percent: task.percent, postcopy };
-      // Once it has switched it is watched anew, for as long as its memory may take to follow.
-      return postcopy && !state.postcopy ? again(next, 'watch') : stay(next);
+      // Once it has switched it is watched for as long as its memory may take to follow.
+      const hasSwitched = postcopy && !state.postcopy;
+      return hasSwitched ? { state: next, effects: [{ type: 'time', step: 'watch' }] } : stay(next);
     }
     case 'done':
     case 'cancelled':

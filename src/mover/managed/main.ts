@@ -152,6 +152,8 @@ export class ManagedMover {
       this.#sequencer.end(effect.outcome);
     } else if (effect.type === 'do') {
       void this.#do(effect.step);
+    } else if (effect.type === 'time') {
+      this.#timeIn(effect.step, this.#allowedMs(effect.step));
     } else if (effect.step === 'prepare') {
       void this.#unprepare();
     } else {

@@ -137,6 +137,11 @@ describe('the life of a managed migration', () => {
 
   test('is not asked to end once its guest has switched, however long it takes', () => {
     const switched = { type: 'saw', task: { state: 'running', postcopy: true } } as const;
+    const watched = after(...toStart, { type: 'accepted' }, saw('running'));
+    // The watch goes on: its session has heard what nobody is told again.
+    const atSwitch = managedTransition(watched, switched);
+    assert.deepEqual(atSwitch.effects, [{ type: 'time', step: 'watch' }]);
+    assert.deepEqual(managedTransition(atSwitch.state, switched).effects, []);
     const begun = after(...toStart, { type: 'accepted' }, switched);
     const { state, effects } = managedTransition(begun, {
       type: 'timeout',
