@@ -37,7 +37,13 @@ export async function endAtSource(
   if (presence(sights[1]) !== 'has') return undefined;
   if (left.id !== -1) {
     if (!isLeftPaused(...sights, await ends.isMoving(signal))) return undefined;
-    if (!(await isOursAndPrivate(ends, order, signal))) return undefined;
+    const copy = await pausedCopy(ends, order, signal);
+    if (copy === 'other') return undefined;
+    if (copy === 'shared') {
+      const autostart = await endAutostart(source, left, signal);
+      const why = `libvirt may take files of the running guest with it; ${autostart}`;
+      return leftToYou({ host: ends.host.name, guest, what: 'paused copy' }, why);
+    }
     await source.destroy(left, signal);
   }
   const definition = await ends.domain(source, signal);
@@ -53,7 +59,7 @@ export async function endAtSource(
     (await refusal('does not remove it', undefineAtRest(ends, source, signal)));
   if (why === undefined) return undefined;
   const autostart = await endAutostart(source, definition, signal);
-  return leftToYou(ends.host.name, guest, `${why}; ${autostart}`);
+  return leftToYou({ host: ends.host.name, guest, what: 'definition' }, `${why}; ${autostart}`);
 }
 
 /** Of what stays: a boot of its host would start the guest there, while it runs at its destination. */
@@ -80,21 +86,24 @@ async function refusal(what: string, asked: Promise<void>): Promise<string | und
   }
 }
 
-/** Whether the source's paused copy is of this migration, and can be ended without harm to the guest that has arrived. */
-export async function isOursAndPrivate(
+/**
+ * What the paused copy at the source is to the guest that has arrived: `private`: it is of this migration, and can be ended
+ * without harm to the guest; `shared`: it has files with the guest; `other`: it is of no migration of ours, or still needed.
+ */
+export async function pausedCopy(
   ends: LibvirtEnds,
   { id, to, copies = [] }: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'private' | 'shared' | 'other'> {
   const there = await ends.destination(to, signal);
   const [ours, arrived] = [
     await ends.marked(ends.source, id, signal),
     await ends.marked(there, id, signal),
   ];
-  if (ours === undefined || arrived === undefined) return false;
-  if (isMigrating(await there.job(arrived.domain, signal))) return false;
+  if (ours === undefined || arrived === undefined) return 'other';
+  if (isMigrating(await there.job(arrived.domain, signal))) return 'other';
   const { facts } = readDomain(await ends.source.xml(ours.domain, signal));
-  return facts !== undefined && isPrivate(facts, copies);
+  return facts !== undefined && isPrivate(facts, copies) ? 'private' : 'shared';
 }
 
 /**
@@ -148,15 +157,21 @@ export async function endAtDestination(
         await there.definition(left, signal),
         signal,
       )));
-  if (why !== undefined) throw leftToYou(to, guest, why);
+  if (why !== undefined) throw leftToYou({ host: to, guest, what: 'definition' }, why);
   await undefineAtRest(ends, there, signal);
 }
 
+interface Left {
+  readonly host: string;
+  readonly guest: string;
+  readonly what: 'definition' | 'paused copy';
+}
+
 /** Not retryable: only a person decides. */
-function leftToYou(host: string, guest: string, why: string): GodwitError {
-  const reason = `a definition of ${guest} there is left to you, since ${why}`;
-  const facts = { hypervisor: 'libvirt', host, command: 'undefine', reason };
-  return godwitError('GODWIT_HYPERVISOR', facts);
+function leftToYou({ host, guest, what }: Left, why: string): GodwitError {
+  const reason = `a ${what} of ${guest} there is left to you, since ${why}`;
+  const command = what === 'definition' ? 'undefine' : 'destroy';
+  return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'libvirt', host, command, reason });
 }
 
 /** libvirt makes and leaves none of a guest that had none: whoever made it did so meanwhile. */

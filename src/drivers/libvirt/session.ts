@@ -21,7 +21,7 @@ import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
-import { endAtDestination, endAtSource, isOursAndPrivate } from './left-behind.ts';
+import { endAtDestination, endAtSource, pausedCopy } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
@@ -249,7 +249,7 @@ export class LibvirtSession implements ManagedSession {
     const sights = [source, other] as const;
     const isMoving = await ends.isMoving(signal);
     const isLeft =
-      isLeftPaused(...sights, isMoving) && (await isOursAndPrivate(ends, order, signal));
+      isLeftPaused(...sights, isMoving) && (await pausedCopy(ends, order, signal)) === 'private';
     return whereabouts(...sights, isMoving, isLeft);
   }
 
