@@ -19,7 +19,7 @@ export async function runController(configFile: string, database?: string): Prom
     await controller.close();
     return;
   }
-  log.error({ error: why }, 'the controller ends, and writes nothing more');
+  log.error({ error: why }, 'the controller ends, and decides nothing more');
   // It cannot give back what it held; others take that once its leases have ended.
   await controller.close().catch((thrown: unknown) => log.warn({ error: thrown }, 'at its end'));
   throw why;

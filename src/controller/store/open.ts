@@ -28,7 +28,7 @@ export interface Store {
   transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** The database's clock in a query, ms since 1970: the only one that leases go by. */
   readonly nowMs: RawBuilder<number>;
-  /** Resolves to GODWIT_STORE_NEWER once a transaction was refused so: this build is to write nothing more. */
+  /** Resolves to GODWIT_STORE_NEWER once a transaction was refused so: this build is to decide nothing more. */
   readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }

@@ -164,23 +164,19 @@ export class Wishes implements WishStore {
 
   async renewAll(claims: readonly Claim[], leaseMs: number): Promise<void> {
     if (claims.length === 0) return;
-    // An epoch is that of one claim alone.
-    await this.#store.db
-      .updateTable('claims')
-      .set({ lease_until: this.#until(leaseMs) })
-      .where(
-        'wish_id',
-        'in',
-        claims.map(({ wish }) => wish),
-      )
-      .where(
-        'epoch',
-        'in',
-        claims.map(({ epoch }) => epoch),
-      )
-      // One that was released while this write waited for its row stays so.
-      .where('lease_until', '>', 0)
-      .execute();
+    const renewed = { lease_until: this.#until(leaseMs) };
+    const [wishes, epochs] = [claims.map(({ wish }) => wish), claims.map(({ epoch }) => epoch)];
+    await this.#store.transaction((db) =>
+      db
+        .updateTable('claims')
+        .set(renewed)
+        // An epoch is that of one claim alone.
+        .where('wish_id', 'in', wishes)
+        .where('epoch', 'in', epochs)
+        // One that was released while this write waited for its row stays so.
+        .where('lease_until', '>', 0)
+        .execute(),
+    );
   }
 
   /** No transaction: a change that is written between its readings makes the version that was read first an old one. */
