@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { z } from 'zod';
 import { godwitError } from '../errors.ts';
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
@@ -22,6 +23,20 @@ export type NetworkTool = keyof typeof PACKAGES;
 /** Runs iproute2's `ip`; see `networkTool`. */
 export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAnswer> {
   return networkTool('ip', words, signal);
+}
+
+/** Runs `ip`; a test gives its own. */
+export type Ip = typeof ip;
+
+/** What `ip` lists with these words, empty where it has nothing to say. Rejects where it lists something else. */
+export async function listedBy<T>(
+  run: Ip,
+  shape: z.ZodType<T[]>,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<T[]> {
+  const { status, output } = await run(['-j', ...words], signal);
+  return status !== 0 || output.trim() === '' ? [] : shape.parse(JSON.parse(output));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hasCode } from '../errors.ts';
-import { ip } from './ip.ts';
+import { ip, listedBy } from './ip.ts';
+import type { Ip } from './ip.ts';
 
 /** VLANs, bonds and bridges lie on each other; no real host has more. */
 const MOST_LAYERS = 8;
@@ -33,16 +34,13 @@ export type OwnLink =
     }
   | { readonly isUp: false; readonly why: string };
 
-/** Runs `ip`; a test gives its own. */
-type Ip = typeof ip;
-
 /** Reads it from the kernel's own tables; never rejects but by the signal. */
 export async function ownLinkTo(
   address: string,
   signal: AbortSignal,
   run: Ip = ip,
 ): Promise<OwnLink> {
-  const ask: Ask = (shape, words) => asked(shape, words, signal, run);
+  const ask: Ask = (shape, words) => listedBy(run, shape, words, signal);
   try {
     const [route] = await ask(routes, ['route', 'get', address]);
     if (route?.dev === undefined) return down(`this host has no route to ${address}`);
@@ -93,15 +91,3 @@ async function isMissing(address: string, dev: string, ask: Ask): Promise<boolea
 }
 
 type Ask = <T>(shape: z.ZodType<T[]>, words: readonly string[]) => Promise<T[]>;
-
-/** What `ip` says, empty where it has nothing to say. */
-async function asked<T>(
-  shape: z.ZodType<T[]>,
-  words: readonly string[],
-  signal: AbortSignal,
-  run: Ip,
-): Promise<T[]> {
-  const { status, output } = await run(['-j', ...words], signal);
-  if (status !== 0 || output.trim() === '') return [];
-  return shape.parse(JSON.parse(output));
-}

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { WayOut } from '../migration/preflight/link.ts';
-import { ip } from './ip.ts';
+import { ip, listedBy } from './ip.ts';
+import type { Ip } from './ip.ts';
 
 const DEVICES = '/sys/class/net';
 
@@ -25,9 +26,6 @@ const device = z.object({
 export type Device = z.infer<typeof device>;
 const routes = z.array(z.object({ dev: name.optional() }));
 
-/** Runs `ip`; a test gives its own. */
-type Ip = typeof ip;
-
 /** The way to an IP address, by the kernel's own tables; undefined where they do not say it. Never rejects but by the signal. */
 export async function wayOutTo(
   address: string,
@@ -35,10 +33,8 @@ export async function wayOutTo(
   run: Ip = ip,
   directory = DEVICES,
 ): Promise<WayOut | undefined> {
-  const ask = async <T>(shape: z.ZodType<T[]>, words: readonly string[]): Promise<T[]> => {
-    const { status, output } = await run(['-j', ...words], signal);
-    return status !== 0 || output.trim() === '' ? [] : shape.parse(JSON.parse(output));
-  };
+  const ask = <T>(shape: z.ZodType<T[]>, words: readonly string[]): Promise<T[]> =>
+    listedBy(run, shape, words, signal);
   const family = address.includes(':') ? '-6' : '-4';
   try {
     const [[route], [usual], devices] = await Promise.all([

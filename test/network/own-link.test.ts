@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import { ownLinkTo } from '../../src/network/own-link.ts';
+import { kernel } from './kernel.ts';
 
 const never = new AbortController().signal;
 const UP = ['BROADCAST', 'UP', 'LOWER_UP'];
@@ -13,17 +14,6 @@ const link = (ifname: string, flags: string[], kind?: string, lower?: string) =>
   ...(lower === undefined ? {} : { link: lower }),
   ...(kind === undefined ? {} : { linkinfo: { info_kind: kind } }),
 });
-
-/** What the kernel says; a question that is not among them has an empty answer. */
-const kernel =
-  (answers: Record<string, unknown>) =>
-  async (
-    words: readonly string[],
-  ): Promise<{ status: number; output: string; reason: string }> => ({
-    status: 0,
-    output: JSON.stringify(answers[words.slice(1).join(' ')] ?? []),
-    reason: '',
-  });
 
 const route = (dev: string, gateway?: string) => ({
   'route get 10.0.0.2': [{ dev, ...(gateway === undefined ? {} : { gateway }) }],

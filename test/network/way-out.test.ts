@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { hasGuests, wayOutTo } from '../../src/network/way-out.ts';
 import type { Device } from '../../src/network/way-out.ts';
+import { kernel } from './kernel.ts';
 
 const { signal } = new AbortController();
 const tap = { info_kind: 'tun', info_data: { type: 'tap' } };
@@ -15,17 +16,6 @@ const device = (ifname: string, given: Omit<Partial<Device>, 'ifname'> = {}): De
   ...given,
 });
 const of = (info_kind: string) => ({ linkinfo: { info_kind } });
-
-/** What the kernel says; a question that is not among them has an empty answer. */
-const kernel =
-  (answers: Record<string, unknown>) =>
-  async (
-    words: readonly string[],
-  ): Promise<{ status: number; output: string; reason: string }> => ({
-    status: 0,
-    output: JSON.stringify(answers[words.slice(1).join(' ')] ?? []),
-    reason: '',
-  });
 
 describe('the way out to another host', () => {
   const devices = [device('lo'), device('eth0'), device('eth1', { address: '02:00:00:00:00:01' })];
