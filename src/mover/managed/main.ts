@@ -269,10 +269,9 @@ function managerConnection(
     if (opened === session) opened = undefined;
     await session?.then((each) => each.close()).catch(() => {});
   };
-  const close = (): Promise<void> => drop(opened);
   const { questionMs = ANSWER_MS } = driver;
   return {
-    close,
+    close: () => drop(opened),
     ask: (question, signal) =>
       withDeadline('an answer of the manager', questionMs, signal, async (inner) => {
         opened ??= driver.openManaged(handle, inner);

@@ -143,15 +143,12 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(atSwitch.effects, [{ type: 'time', step: 'watch' }]);
     assert.deepEqual(managedTransition(atSwitch.state, switched).effects, []);
     const begun = after(...toStart, { type: 'accepted' }, switched);
-    const { state, effects } = managedTransition(begun, {
-      type: 'timeout',
-      step: 'watch',
-      afterMs: 1,
-    });
+    const late = { type: 'timeout', step: 'watch', afterMs: 1 } as const;
+    const { state, effects } = managedTransition(begun, late);
     assert.deepEqual([outcomeOf(state), state.cancelling], ['verify', false]);
     assert.deepEqual(effects, [{ type: 'do', step: 'verify' }]);
     const before = after(...toStart, { type: 'accepted' }, saw('running'));
-    const asked = managedTransition(before, { type: 'timeout', step: 'watch', afterMs: 1 });
+    const asked = managedTransition(before, late);
     assert.deepEqual(asked.effects, [{ type: 'undo', step: 'start' }]);
   });
 
