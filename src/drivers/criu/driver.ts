@@ -33,6 +33,7 @@ import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './p
 import { readConfig } from './read-config.ts';
 import { Records } from './records.ts';
 import type { ContainerRecord } from './records.ts';
+import { readLayers } from './rootfs.ts';
 import { Runc } from './runc.ts';
 import type { Listed } from './runc.ts';
 import { CriuSource } from './source.ts';
@@ -42,8 +43,7 @@ import { takeUpLate } from './take-up.ts';
 /** A container without a limit of its own is taken to need this many times what it has in use, at least. */
 const SPARE = 2;
 const LEAST_BYTES = 64 * 1024 ** 2;
-/** What is kept of containers that have left is looked through so often. */
-const DROP_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 
 /** Containers of runc, by CRIU: Godwit owns each step and the data path. */
 export class CriuDriver implements DirectDriver {
@@ -61,7 +61,7 @@ export class CriuDriver implements DirectDriver {
   readonly #options: CriuOptions;
   readonly #dispatches: Dispatches = { whole: new Map(), late: new Map() };
   readonly #arrivals: Arrivals = new Map();
-  #droppedMs = -Infinity;
+  #chores = { atMs: -Infinity, areRunning: false };
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
@@ -99,7 +99,7 @@ export class CriuDriver implements DirectDriver {
     { host, busy, only }: DiscoverOptions,
     signal: AbortSignal,
   ): Promise<DiscoveredGuest[]> {
-    this.#dropOld();
+    if (only === undefined) this.#eachHour();
     const all = await this.#context.runc.list(signal).catch((error: unknown) => {
       // A host without runc has no containers.
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
@@ -156,13 +156,21 @@ export class CriuDriver implements DirectDriver {
     };
   }
 
-  /** Memory that is kept no longer than it may be, also where no container comes or goes. */
-  #dropOld(): void {
-    const { records, keptBytes } = this.#context;
+  /**
+   * Also where no container comes or goes: memory is kept no longer than it may be, and layers are read, since to read those
+   * of a large image takes longer than a check or an admission may.
+   */
+  #eachHour(): void {
+    const { records, keptBytes, layerDirs } = this.#context;
     const nowMs = systemClock.monotonicMs();
-    if (nowMs - this.#droppedMs < DROP_MS) return;
-    this.#droppedMs = nowMs;
-    void dropKept(keptDirectory(records.directory), keptBytes).catch(() => undefined);
+    if (nowMs - this.#chores.atMs < HOUR_MS || this.#chores.areRunning) return;
+    this.#chores = { atMs: nowMs, areRunning: true };
+    const signal = AbortSignal.timeout(HOUR_MS);
+    const done = Promise.allSettled([
+      dropKept(keptDirectory(records.directory), keptBytes),
+      readLayers(layerDirs, records.directory, signal),
+    ]);
+    void done.then(() => (this.#chores = { atMs: nowMs, areRunning: false }));
   }
 
   async #found(listed: Listed, host: string, busy: ReadonlySet<string>): Promise<DiscoveredGuest> {

@@ -104,19 +104,34 @@ export async function findLayers(
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const wanted = new Set(digests);
-  for (const parent of layerDirs) {
-    const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
-      if (found.size === wanted.size) return found;
-      if (!entry.isDirectory()) continue;
-      const directory = path.join(parent, entry.name);
-      const digest = await layerDigest(directory, records, signal).catch((error: unknown) => {
-        signal.throwIfAborted();
-        // One that cannot be read is none that can be used.
-        return String(error);
-      });
-      if (wanted.has(digest)) found.set(digest, directory);
-    }
+  for await (const directory of layersBelow(layerDirs)) {
+    if (found.size === wanted.size) return found;
+    const digest = await layerDigest(directory, records, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      // One that cannot be read is none that can be used.
+      return String(error);
+    });
+    if (wanted.has(digest)) found.set(digest, directory);
   }
   return found;
+}
+
+/** Each layer below the directories that was not read since it changed, so that it is known once somebody asks. */
+export async function readLayers(
+  layerDirs: readonly string[],
+  records: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const directory of layersBelow(layerDirs)) {
+    signal.throwIfAborted();
+    // What is wrong with it is said to whoever asks for it.
+    await layerDigest(directory, records, signal).catch(() => undefined);
+  }
+}
+
+async function* layersBelow(layerDirs: readonly string[]): AsyncGenerator<string> {
+  for (const parent of layerDirs) {
+    const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) if (entry.isDirectory()) yield path.join(parent, entry.name);
+  }
 }

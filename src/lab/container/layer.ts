@@ -1,4 +1,14 @@
-import { access, copyFile, mkdir, mkdtemp, readFile, realpath, rename, rm } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createHash } from 'node:crypto';
@@ -18,7 +28,9 @@ export function layerDirectory(): string {
 /** The layer's directory; made where it is not there yet. */
 export async function containerLayer(): Promise<string> {
   const text = await readFile(WORKLOAD, 'utf8');
-  const key = createHash('sha256').update(`${process.version} ${process.execPath}\n${text}`);
+  // Not the program's path: each checkout has its own, and a host reads all layers that there are to find one.
+  const { size } = await stat(process.execPath);
+  const key = createHash('sha256').update(`${process.version} ${size}\n${text}`);
   const directory = path.join(layerDirectory(), `node-${key.digest('hex').slice(0, 16)}`);
   const isThere = await access(directory).then(
     () => true,
