@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { toGodwitError } from '../../errors.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
 import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
@@ -72,6 +73,7 @@ export class Arrival {
   }
 
   async #take(stream: Duplex): Promise<void> {
+    optimiseWhatIsHot();
     const { runc, records, keptBytes } = this.#context;
     const { name, memoryBytes } = this.handle;
     const volumeBytes = this.#volumes.reduce((sum, { bytes }) => sum + bytes, 0);

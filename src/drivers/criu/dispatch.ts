@@ -1,19 +1,21 @@
 import { once } from 'node:events';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { KINDS } from './frames.ts';
 import { onGpu } from './gpu.ts';
 import type { Examined } from './inspect.ts';
+import { sendImages } from './images-out.ts';
 import { keepPages } from './kept-pages.ts';
 import { keepSetup } from './kept-setup.ts';
 import { LateSource } from './late-source.ts';
-import { lazyPages, pagesNumber } from './lazy-pages.ts';
+import { lazyPages } from './lazy-pages.ts';
 import { connectTo } from './link.ts';
 import { setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
@@ -156,6 +158,7 @@ export class Dispatch {
 
   async #run(address: string, tlsHostname: string | undefined): Promise<void> {
     const { signal } = this.#over;
+    optimiseWhatIsHot();
     const stream = await connectTo(address, tlsHostname, this.#setup, signal);
     const sender = new PageSender(stream, this.#setup.compress === 'zstd');
     this.#sender = sender;
@@ -231,10 +234,7 @@ export class Dispatch {
     signal.throwIfAborted();
     await setFrozen(this.#facts.cgroup, true, signal);
     const left = isLate ? await lazyPages(images) : undefined;
-    for (const name of await imagesIn(images)) {
-      const late = left?.get(pagesNumber(name) ?? -1);
-      await sender.file(name, 'image', path.join(images, name), { late });
-    }
+    await sendImages(sender, images, left);
     await trees.last();
     await writeOut(this.#context, this.#facts.volumes, signal);
 
@@ -293,8 +293,4 @@ export class Dispatch {
 export async function freshDirectory(directory: string): Promise<void> {
   await removeTree(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-}
-
-async function imagesIn(directory: string): Promise<string[]> {
-  return (await readdir(directory)).filter((name) => !/\.log$|^stats-|^\./.test(name));
 }

@@ -1,10 +1,15 @@
-import { hash } from 'node:crypto';
-import { mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import type { WriteStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, stat, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { finished } from 'node:stream/promises';
 import { systemClock } from '../../clock.ts';
+import { ignoring } from '../../host/ignoring.ts';
 import { removeTree } from '../../host/remove-tree.ts';
+import { DIGEST_BYTES } from './frames.ts';
 import { PAGE } from './memory.ts';
+import { digestPage, isOfZeroes, isPageOf } from './page-digests.ts';
 import { PageNumbers } from './page-numbers.ts';
 
 /**
@@ -19,8 +24,29 @@ const PART_PAGES = 256;
 const READ_MS = 20_000;
 /** So much more has to be free where they are: what is kept never stands in the way of a migration. */
 const ROOM_TIMES = 4;
-const NO_PAGE = Buffer.alloc(PAGE);
 const PAGES = /^pages-\d{1,9}\.img$/;
+
+/** Where the digests of a file's pages are, so that nobody has to hash them once more: a container that comes back waits. */
+export function digestsFile(pages: string): string {
+  return pages.replace(/\.img$/, '.digests');
+}
+
+/** Writes these down as they come. Nobody waits for it or fails by it: what is not whole is not used. */
+export class DigestsOut {
+  readonly #file: WriteStream;
+
+  constructor(pages: string) {
+    this.#file = createWriteStream(digestsFile(pages), { mode: 0o600 });
+    this.#file.on('error', () => {});
+  }
+
+  readonly take = (part: Buffer): void => void this.#file.write(Buffer.from(part));
+
+  async end(): Promise<void> {
+    this.#file.end();
+    await finished(this.#file).catch(() => undefined);
+  }
+}
 
 /** Below the directory of records; its own name begins with a dot, as no container's does. */
 export function keptDirectory(records: string): string {
@@ -44,7 +70,11 @@ export async function keepPages(
   const { bavail, bsize } = await statfs(images);
   if (bytes > mostBytes || bytes === 0 || bavail * bsize < ROOM_TIMES * bytes) return;
   await mkdir(own, { recursive: true, mode: 0o700 });
-  for (const each of files) await rename(path.join(images, each), path.join(own, each));
+  for (const each of files) {
+    const [from, to] = [path.join(images, each), path.join(own, each)];
+    await rename(digestsFile(from), digestsFile(to)).catch(ignoring('ENOENT'));
+    await rename(from, to);
+  }
 }
 
 interface KeptOf {
@@ -90,8 +120,10 @@ export async function keptSize(records: string): Promise<number> {
 export class KeptPages {
   readonly #files: FileHandle[] = [];
   readonly #numbers = new PageNumbers();
-  /** Of each number: its file, and its place in that, in pages. */
-  readonly #places: (readonly [file: number, page: number])[] = [];
+  /** Of each number: its place in its file, in pages. */
+  #places = new Uint32Array(1024);
+  /** Of each file: the first number that is in it. */
+  readonly #firsts: number[] = [];
 
   /** Reads of it what can be read, at most `mostBytes`, and `readMs` long. Never rejects: without it all comes anew. */
   static async open(
@@ -107,9 +139,15 @@ export class KeptPages {
     let left = mostBytes;
     for (const name of names.filter((each) => PAGES.test(each))) {
       try {
-        const handle = await open(path.join(directory, name));
+        const file = path.join(directory, name);
+        const handle = await open(file);
         kept.#files.push(handle);
-        left = await kept.#read(handle, left, isOver);
+        kept.#firsts.push(kept.#numbers.size);
+        const { size } = await handle.stat();
+        const digests = await readFile(digestsFile(file)).catch(() => undefined);
+        const whole = digests?.length === Math.ceil(size / PAGE) * DIGEST_BYTES;
+        if (digests !== undefined && whole && !isOver()) left = kept.#know(digests, left);
+        else left = await kept.#read(handle, left, isOver);
       } catch {
         // Of this file nothing more is known than what was read.
       }
@@ -117,56 +155,80 @@ export class KeptPages {
     return kept;
   }
 
+  /** By digests that were written down as it left: a page is compared with its own before it is used. */
+  #know(digests: Buffer, mostBytes: number): number {
+    const count = Math.min(digests.length / DIGEST_BYTES, Math.floor(mostBytes / PAGE));
+    for (let page = 0; page < count; page += 1)
+      if (!isOfZeroes(digests, page)) this.#add(digests, page, page);
+    return mostBytes - count * PAGE;
+  }
+
   async #read(handle: FileHandle, mostBytes: number, isOver: () => boolean): Promise<number> {
     const part = Buffer.alloc(PART_PAGES * PAGE);
+    const digest = Buffer.alloc(DIGEST_BYTES);
     let at = 0;
     while (at + PAGE <= mostBytes && !isOver()) {
       const most = Math.min(part.length, mostBytes - at);
       const { bytesRead } = await handle.read(part, 0, most, at);
       const whole = Math.floor(bytesRead / PAGE);
-      for (let index = 0; index < whole; index += 1) {
-        const page = part.subarray(index * PAGE, (index + 1) * PAGE);
-        if (page.equals(NO_PAGE)) continue;
-        const digest = hash('sha256', page, 'buffer');
-        if (this.#numbers.get(digest) !== undefined) continue;
-        this.#numbers.add(digest);
-        this.#places.push([this.#files.length - 1, at / PAGE + index]);
-      }
+      for (let index = 0; index < whole; index += 1)
+        if (digestPage(part, index * PAGE, digest, 0)) this.#add(digest, 0, at / PAGE + index);
       if (whole === 0) break;
       at += whole * PAGE;
     }
     return mostBytes - at;
   }
 
+  #add(digests: Buffer, index: number, page: number): void {
+    const at = index * DIGEST_BYTES;
+    if (this.#numbers.get(digests, at) !== undefined) return;
+    const number = this.#numbers.add(digests, at);
+    if (number === this.#places.length) {
+      const larger = new Uint32Array(2 * number);
+      larger.set(this.#places);
+      this.#places = larger;
+    }
+    this.#places[number] = page;
+  }
+
   get size(): number {
     return this.#numbers.size;
   }
 
-  /** For each digest its page; undefined where none has that content now. Those beside one another are read together. */
-  async find(digests: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
-    const places = digests.map((digest) => this.#places[this.#numbers.get(digest) ?? -1]);
-    const found: (Buffer | undefined)[] = [];
-    while (found.length < places.length) {
-      const first = places[found.length];
-      if (first === undefined) {
-        found.push(undefined);
-        continue;
+  /**
+   * Reads the pages of these digests into their places in `into`; 1 for each that has that content now. Those beside one
+   * another are read together.
+   */
+  async find(digests: Buffer, into: Buffer): Promise<Uint8Array> {
+    const count = digests.length / DIGEST_BYTES;
+    const found = new Uint8Array(count);
+    const numbers = new Float64Array(count);
+    for (let index = 0; index < count; index += 1)
+      numbers[index] = this.#numbers.get(digests, index * DIGEST_BYTES) ?? -1;
+    for (let first = 0; first < count;) {
+      const number = numbers[first] ?? -1;
+      let end = first + 1;
+      if (number !== -1) {
+        const file = this.#fileOf(number);
+        const at = this.#places[number] ?? 0;
+        const follows = (next: number): boolean =>
+          this.#fileOf(next) === file && this.#places[next] === at + end - first;
+        while (end < count && follows(numbers[end] ?? -1)) end += 1;
+        const bytes = (end - first) * PAGE;
+        await this.#files[file]?.read(into, first * PAGE, bytes, at * PAGE);
+        for (let index = first; index < end; index += 1)
+          if (isPageOf(into, index * PAGE, digests, index)) found[index] = 1;
       }
-      const [file, at] = first;
-      let count = 1;
-      for (; ; count += 1) {
-        const next = places[found.length + count];
-        if (next?.[0] !== file || next[1] !== at + count) break;
-      }
-      const pages = Buffer.alloc(count * PAGE);
-      await this.#files[file]?.read(pages, 0, pages.length, at * PAGE);
-      for (let index = 0; index < count; index += 1) {
-        const page = pages.subarray(index * PAGE, (index + 1) * PAGE);
-        const isSame = digests[found.length]?.equals(hash('sha256', page, 'buffer')) === true;
-        found.push(isSame ? page : undefined);
-      }
+      first = end;
     }
     return found;
+  }
+
+  #fileOf(number: number): number {
+    if (number < 0) return -1;
+    let file = this.#firsts.length - 1;
+    while ((this.#firsts[file] ?? 0) > number) file -= 1;
+    return file;
   }
 
   async close(): Promise<void> {

@@ -5,10 +5,10 @@ import type { FileHandle } from 'node:fs/promises';
 
 export const PAGE = 4096;
 const MOST_PAGES = 1024;
-const PRESENT = 1n << 63n;
-const SWAPPED = 1n << 62n;
+/** Of the upper half of an entry of the kernel's page map: the page is in memory, or swapped. */
+const THERE = 0xc000_0000;
 /** A page of a file: not in a dump, unless it was written to. */
-const OF_FILE = 1n << 61n;
+const OF_FILE = 0x2000_0000;
 
 export interface Region {
   readonly from: number;
@@ -30,7 +30,10 @@ export function regionsOf(maps: string): Region[] {
   });
 }
 
-/** Gives the pages that are in memory to `take` with their address, as many at a time as lie beside one another. */
+/**
+ * Gives the pages that are in memory to `take` with their address, as many at a time as lie beside one another. Their buffer
+ * is used again once `take` has resolved.
+ */
 export async function readMemory(
   pid: number,
   take: (pages: Buffer, from: number) => Promise<void>,
@@ -42,7 +45,8 @@ export async function readMemory(
   try {
     memory = await open(`/proc/${pid}/mem`);
     table = await open(`/proc/${pid}/pagemap`);
-    for (const region of regionsOf(maps)) await readRegion({ memory, table }, region, take, signal);
+    const files = { memory, table, pages: Buffer.allocUnsafe(MOST_PAGES * PAGE) };
+    for (const region of regionsOf(maps)) await readRegion(files, region, take, signal);
   } catch (error) {
     signal.throwIfAborted();
     // A process that has ended meanwhile has no memory any more.
@@ -54,7 +58,7 @@ export async function readMemory(
 }
 
 async function readRegion(
-  { memory, table }: { readonly memory: FileHandle; readonly table: FileHandle },
+  { memory, table, pages }: Record<'memory' | 'table', FileHandle> & { readonly pages: Buffer },
   { from, to, shared }: Region,
   take: (pages: Buffer, from: number) => Promise<void>,
   signal: AbortSignal,
@@ -66,16 +70,15 @@ async function readRegion(
     const { bytesRead } = await table.read(entries, 0, count * 8, (at / PAGE) * 8);
     const isThere = (index: number): boolean => {
       if (index * 8 >= bytesRead) return false;
-      const entry = entries.readBigUInt64LE(index * 8);
-      return (entry & (PRESENT | SWAPPED)) !== 0n && (shared || (entry & OF_FILE) === 0n);
+      const entry = entries.readUInt32LE(index * 8 + 4);
+      return (entry & THERE) !== 0 && (shared || (entry & OF_FILE) === 0);
     };
     for (let first = 0; first < count; first += 1) {
       if (!isThere(first)) continue;
       let last = first;
       while (last + 1 < count && isThere(last + 1)) last += 1;
-      const pages = Buffer.allocUnsafe((last - first + 1) * PAGE);
       const read = await memory
-        .read(pages, 0, pages.length, at + first * PAGE)
+        .read(pages, 0, (last - first + 1) * PAGE, at + first * PAGE)
         .catch(() => undefined);
       // No dump has pages that were unmapped meanwhile.
       const whole = Math.floor((read?.bytesRead ?? 0) / PAGE) * PAGE;

@@ -24,22 +24,23 @@ export class PageNumbers {
     return this.#size;
   }
 
-  /** The number of a page by its digest; undefined where it has none. */
-  get(digest: Buffer): number | undefined {
-    return this.#tableOf(digest).get(digest);
+  /** The number of a page by its digest, which is at `at`; undefined where it has none. */
+  get(digests: Buffer, at = 0): number | undefined {
+    return this.#tableOf(digests, at).get(digests, at);
   }
 
   /** Gives the next number, from 0 on, to a page that has none. */
-  add(digest: Buffer): number {
+  add(digests: Buffer, at = 0): number {
     const number = this.#size;
-    this.#tableOf(digest).add(digest, number);
+    this.#tableOf(digests, at).add(digests, at, number);
     this.#size += 1;
     return number;
   }
 
-  #tableOf(digest: Buffer): Table {
-    if (digest.length < KEY_BYTES) throw new Error(`a digest of ${digest.length} bytes`);
-    return this.#tables[digest[0] ?? 0] as Table;
+  #tableOf(digests: Buffer, at: number): Table {
+    if (digests.length < at + KEY_BYTES)
+      throw new Error(`a digest of ${digests.length - at} bytes`);
+    return this.#tables[digests[at] ?? 0] as Table;
   }
 }
 
@@ -49,23 +50,26 @@ class Table {
   #places = FIRST_PLACES;
   #taken = 0;
 
-  get(digest: Buffer): number | undefined {
-    const said = this.#words[this.#find(digest) + 4] ?? 0;
+  get(digests: Buffer, from: number): number | undefined {
+    const said = this.#words[this.#find(digests, from) + 4] ?? 0;
     return said === 0 ? undefined : said - 1;
   }
 
-  add(digest: Buffer, number: number): void {
+  add(digests: Buffer, from: number, number: number): void {
     if (this.#taken + 1 > this.#places * 0.75) this.#grow();
-    const at = this.#find(digest);
-    for (let word = 0; word < 4; word += 1) this.#words[at + word] = digest.readUInt32LE(word * 4);
+    const at = this.#find(digests, from);
+    for (let word = 0; word < 4; word += 1)
+      this.#words[at + word] = digests.readUInt32LE(from + word * 4);
     this.#words[at + 4] = number + 1;
     this.#taken += 1;
   }
 
   /** Where the key is, or would be. */
-  #find(digest: Buffer): number {
-    const [one, two] = [digest.readUInt32LE(0), digest.readUInt32LE(4)];
-    const [three, four] = [digest.readUInt32LE(8), digest.readUInt32LE(12)];
+  #find(digests: Buffer, from: number): number {
+    const one = digests.readUInt32LE(from);
+    const two = digests.readUInt32LE(from + 4);
+    const three = digests.readUInt32LE(from + 8);
+    const four = digests.readUInt32LE(from + 12);
     const words = this.#words;
     let place = two % this.#places;
     for (;;) {

@@ -62,6 +62,9 @@ export class PageReceiver {
   #pages = 0;
   /** Numbers of pages that it was asked for and does not have: they come next. */
   #lacking: number[] = [];
+  /** Of kept pages that were asked for, and of the file that is made. */
+  #pagesRead: Buffer | undefined;
+  #part: Buffer | undefined;
   #images = 0;
   #fileBytes = 0;
   /** Bytes of each archive of a tree. */
@@ -137,7 +140,7 @@ export class PageReceiver {
       case KINDS.packed:
         return this.#keep(await unpack(body, { maxOutputLength: MAX_FRAME }));
       case KINDS.ask:
-        return write(stream, encodeFrame(KINDS.have, await this.#answer(body)));
+        return this.#answer(body, stream);
       case KINDS.file:
         return this.#begin(fileHead.parse(JSON.parse(body.toString())));
       case KINDS.refs:
@@ -157,29 +160,27 @@ export class PageReceiver {
   }
 
   /** Numbers those of the pages that were kept, and says which they are. */
-  async #answer(digests: Buffer): Promise<Buffer> {
+  async #answer(digests: Buffer, stream: Duplex): Promise<void> {
     const count = digests.length / DIGEST_BYTES;
     if (!Number.isInteger(count) || count > MOST_ASKED || this.#lacking.length > 0)
       throw new Error(`${digests.length} bytes of digests`);
-    const asked = Array.from({ length: count }, (_, index) =>
-      digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
-    );
-    const found = (await this.#kept?.find(asked)) ?? [];
+    const pages = (this.#pagesRead ??= Buffer.allocUnsafe(MOST_ASKED * PAGE));
+    const found = (await this.#kept?.find(digests, pages)) ?? new Uint8Array(count);
     const bits = Buffer.alloc(Math.ceil(count / 8));
     const first = this.#pages;
-    const pages = Buffer.alloc(count * PAGE);
-    for (let index = 0; index < count; index += 1) {
-      const page = found[index];
-      if (page === undefined) {
-        this.#lacking.push(first + index);
-        continue;
-      }
-      page.copy(pages, index * PAGE);
-      bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
-    }
-    await this.#write(pages, first);
     this.#pages = first + count;
-    return bits;
+    for (let index = 0; index < count; index += 1) {
+      if (found[index] === 1) bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
+      else this.#lacking.push(first + index);
+    }
+    // The source looks at the next pages while these are written down.
+    await write(stream, encodeFrame(KINDS.have, bits));
+    for (let from = found.indexOf(1); from !== -1;) {
+      const end = found.indexOf(0, from);
+      const to = end === -1 ? count : end;
+      await this.#write(pages.subarray(from * PAGE, to * PAGE), first + from);
+      from = found.indexOf(1, to);
+    }
   }
 
   /** Pages that were asked for in vain come first, into the places that were kept for them. */
@@ -229,7 +230,7 @@ export class PageReceiver {
     if (file === undefined || refs.length % 4 !== 0) throw new Error('pages of no file');
     if (this.#lacking.length > 0) throw new Error('pages that were asked for did not come');
     if (refs.length / 4 > MOST_REFS) throw new Error(`more than ${MOST_REFS} pages at once`);
-    const part = Buffer.alloc((refs.length / 4) * PAGE);
+    const part = (this.#part ??= Buffer.allocUnsafe(MOST_REFS * PAGE));
     let [length, isZero] = [0, true];
     for (let index = 0; index < refs.length;) {
       const first = refs.readUInt32LE(index);
@@ -250,7 +251,7 @@ export class PageReceiver {
           throw new Error(`page ${first + count - 1} was never sent`);
         await whole(this.#store?.read(part, length, bytes, first * PAGE), bytes);
         isZero = false;
-      }
+      } else part.fill(0, length, length + bytes);
       length += bytes;
       file.at += bytes;
     }

@@ -63,8 +63,13 @@ export class Rounds {
     for (const pid of pids) {
       const seen = this.#looked.get(pid) ?? new ChangedPages();
       this.#looked.set(pid, seen);
-      const learn = (pages: Buffer, from: number): Promise<void> =>
-        sender.learnAll(seen.of(pages, from), pages);
+      const learn = async (pages: Buffer, from: number): Promise<void> => {
+        sender.knownPages += pages.length / PAGE;
+        for (const changed of seen.of(pages, from)) {
+          sender.knownPages -= changed.length / PAGE;
+          await sender.learn(changed);
+        }
+      };
       await readMemory(pid, learn, stopped).catch((error: unknown) => {
         if (this.#over.aborted || !this.#switch.aborted) throw error;
       });

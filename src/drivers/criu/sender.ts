@@ -1,32 +1,34 @@
-import { hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { systemClock } from '../../clock.ts';
+import { AskedPages } from './asked-pages.ts';
 import {
+  DIGEST_BYTES,
   encodeFrame,
   failure,
   FrameReader,
   KINDS,
   LATE,
-  MOST_ASKED,
   ready,
   write,
   ZERO,
 } from './frames.ts';
 import type { FileKind, Frame, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
+import { digestPage } from './page-digests.ts';
 import { PageNumbers } from './page-numbers.ts';
 
 /** Pages of one frame. */
 const BATCH = 256;
 /** A destination that says nothing for so long is taken for lost, ms. */
 const SILENT_MS = 180_000;
-const NO_PAGE = Buffer.alloc(PAGE);
+const NEVER = new AbortController().signal;
 
-interface Asked {
-  readonly digest: Buffer;
-  readonly page: Buffer;
+interface FileOptions {
+  readonly digest?: string;
+  readonly late?: Uint8Array | undefined;
+  readonly digests?: ((part: Buffer) => void) | undefined;
 }
 
 /** Sends pages that the other end lacks, and files as lists of pages that it has. */
@@ -38,7 +40,10 @@ export class PageSender {
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, () => void>();
   readonly #broken = Promise.withResolvers<never>();
-  #batch: Buffer[] = [];
+  /** Pages that are sent together, and how many there are by now. */
+  readonly #batch = Buffer.allocUnsafe(BATCH * PAGE);
+  #batched = 0;
+  readonly #digest = Buffer.alloc(DIGEST_BYTES);
   #paidMs = 0;
   bytesPerS: number | undefined;
   sentBytes = 0;
@@ -46,11 +51,11 @@ export class PageSender {
   takesChanges = false;
   /** It has pages of earlier, and may be asked for them. */
   #asks = false;
-  #asked: Asked[] = [];
+  #asked: AskedPages | undefined;
+  #spare: AskedPages | undefined;
   /** Settles once what was asked last is answered, and what the destination lacks of it is on its way. */
   #answered: Promise<void> = Promise.resolve();
-  #isAsked = new Set<string>();
-  #answer: ((bits: Buffer) => void) | undefined;
+  #answer = Buffer.alloc(0);
   /** Pages looked at that needed no sending. */
   knownPages = 0;
   newPages = 0;
@@ -86,7 +91,7 @@ export class PageSender {
           this.takesChanges = said.changes === true;
           this.#asks = said.kept === true;
         }
-        if (kind === KINDS.have) this.#answer?.(body);
+        if (kind === KINDS.have) this.#answer = Buffer.from(body);
         this.#waiting.get(kind)?.();
         this.onFrame?.({ kind, body });
       }
@@ -120,131 +125,117 @@ export class PageSender {
     }
   }
 
-  /** Sends those of these pages that the other end lacks; the number of each. */
-  async pages(bytes: Buffer): Promise<number[]> {
+  /** Sends those of these pages that the other end lacks; the number of each. `digests`: gets theirs. */
+  async pages(bytes: Buffer, digests?: Buffer): Promise<number[]> {
+    // Their numbers come after those of what was asked for.
+    await this.#settleAsked();
+    const into = digests ?? this.#digest;
     const numbers: number[] = [];
     for (let at = 0; at < bytes.length; at += PAGE) {
-      const page = bytes.subarray(at, at + PAGE);
-      const isZero = page.equals(NO_PAGE);
-      const digest = isZero ? undefined : hash('sha256', page, 'buffer');
-      const known = digest === undefined ? ZERO : this.#numbers.get(digest);
-      if (digest === undefined || known !== undefined) {
+      const place = digests === undefined ? 0 : at / PAGE;
+      const isZero = !digestPage(bytes, at, into, place);
+      const known = isZero ? ZERO : this.#numbers.get(into, place * DIGEST_BYTES);
+      if (known !== undefined) {
         this.knownPages += 1;
-        numbers.push(known ?? ZERO);
+        numbers.push(known);
         continue;
       }
-      if (this.#numbers.size >= LATE) throw new Error('more pages than there are numbers for');
-      this.newPages += 1;
-      numbers.push(this.#numbers.add(digest));
-      this.#batch.push(Buffer.from(page));
-      if (this.#batch.length >= BATCH) await this.flush();
+      numbers.push(this.#number(into, place));
+      await this.#add(bytes.subarray(at, at + PAGE));
     }
     return numbers;
   }
 
-  /** Makes those of the pages known that changed since they were known. */
-  async learnAll(changed: readonly Buffer[], pages: Buffer): Promise<void> {
-    const bytes = changed.reduce((sum, each) => sum + each.length, 0);
-    this.knownPages += (pages.length - bytes) / PAGE;
-    for (const each of changed) await this.learn(each);
+  #number(digests: Buffer, place: number): number {
+    if (this.#numbers.size >= LATE) throw new Error('more pages than there are numbers for');
+    return this.#numbers.add(digests, place * DIGEST_BYTES);
+  }
+
+  async #add(page: Buffer): Promise<void> {
+    this.newPages += 1;
+    page.copy(this.#batch, this.#batched * PAGE);
+    this.#batched += 1;
+    if (this.#batched === BATCH) await this.flush();
   }
 
   /** Makes pages known at the other end; where it has kept pages, those that it lacks alone are sent. */
   async learn(bytes: Buffer): Promise<void> {
     if (!this.#asks) return void (await this.pages(bytes));
     for (let at = 0; at < bytes.length; at += PAGE) {
-      const page = bytes.subarray(at, at + PAGE);
-      const digest = page.equals(NO_PAGE) ? undefined : hash('sha256', page, 'buffer');
-      const key = digest?.toString('latin1') ?? '';
-      if (
-        digest === undefined ||
-        this.#numbers.get(digest) !== undefined ||
-        this.#isAsked.has(key)
-      ) {
+      const asked = (this.#asked ??= new AskedPages());
+      const isZero = !digestPage(bytes, at, asked.digests, asked.count);
+      if (isZero || this.#numbers.get(asked.digests, asked.count * DIGEST_BYTES) !== undefined) {
         this.knownPages += 1;
         continue;
       }
-      this.#isAsked.add(key);
-      // A part of a buffer would keep all of it in memory for as long as the page waits.
-      this.#asked.push({ digest, page: Buffer.from(page) });
-      if (this.#asked.length >= MOST_ASKED) await this.#ask();
+      this.#number(asked.digests, asked.count);
+      asked.take(bytes, at);
+      if (asked.isFull) await this.#ask(asked);
     }
   }
 
   /** Until all that was to be learned is on its way. */
   async learned(): Promise<void> {
-    if (this.#asked.length > 0) await this.#ask();
-    await this.#answered;
+    await this.#settleAsked();
     await this.flush();
+  }
+
+  async #settleAsked(): Promise<void> {
+    if (this.#asked !== undefined && this.#asked.count > 0) await this.#ask(this.#asked);
+    await this.#answered;
   }
 
   /**
    * One question is open at a time: what comes after it is hashed meanwhile. The other end numbers all of them in the order in
    * which it is asked; those that it lacks follow at once, before any other page.
    */
-  async #ask(): Promise<void> {
-    const asked = this.#asked;
-    this.#asked = [];
-    this.#isAsked = new Set();
+  async #ask(asked: AskedPages): Promise<void> {
     await this.#answered;
     await this.flush();
-    for (const { digest } of asked) {
-      if (this.#numbers.size >= LATE) throw new Error('more pages than there are numbers for');
-      this.#numbers.add(digest);
-    }
+    this.#asked = this.#spare;
+    this.#spare = undefined;
     this.#answered = this.#give(asked);
     this.#answered.catch(() => {});
   }
 
-  async #give(asked: readonly Asked[]): Promise<void> {
-    const bits = await this.#answerTo(asked.map(({ digest }) => digest));
-    if (bits.length !== Math.ceil(asked.length / 8)) throw new Error('an answer to nothing asked');
-    const isThere = (index: number): boolean =>
-      ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-    for (const [index, { page }] of asked.entries()) {
-      if (isThere(index)) {
-        this.knownPages += 1;
-        continue;
-      }
-      this.newPages += 1;
-      this.#batch.push(page);
-      if (this.#batch.length >= BATCH) await this.flush();
+  async #give(asked: AskedPages): Promise<void> {
+    const bits = await this.#answerTo(asked.question());
+    if (bits.length !== Math.ceil(asked.count / 8)) throw new Error('an answer to nothing asked');
+    for (let index = 0; index < asked.count; index += 1) {
+      const isThere = ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+      if (isThere) this.knownPages += 1;
+      else await this.#add(asked.page(index));
     }
     await this.flush();
+    asked.count = 0;
+    this.#spare = asked;
   }
 
-  async #answerTo(digests: readonly Buffer[]): Promise<Buffer> {
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    this.#answer = resolve;
-    const silent = (): void => reject(new Error('the destination is silent'));
-    const timer = setTimeout(silent, SILENT_MS);
-    try {
-      await this.send(KINDS.ask, Buffer.concat(digests));
-      return await Promise.race([promise, this.#broken.promise]);
-    } finally {
-      clearTimeout(timer);
-      this.#answer = undefined;
-    }
+  async #answerTo(digests: Buffer): Promise<Buffer> {
+    const answered = this.heard(KINDS.have, NEVER);
+    answered.catch(() => {});
+    await this.send(KINDS.ask, digests);
+    await answered;
+    return this.#answer;
   }
 
   async flush(): Promise<void> {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    this.#batch = [];
-    const pages = Buffer.concat(batch);
+    if (this.#batched === 0) return;
+    const pages = this.#batch.subarray(0, this.#batched * PAGE);
+    this.#batched = 0;
     if (this.#packs) await this.send(KINDS.packed, zstdCompressSync(pages));
     else await this.send(KINDS.pages, pages);
   }
 
   /**
    * Sends a file; what it has in common with pages that were sent costs four bytes a page. `late`: 1 for each page that may
-   * come later; 0 afterwards for each that need not.
+   * come later; 0 afterwards for each that need not. `digests`: told those of each part.
    */
   async file(
     name: string,
     what: FileKind,
     file: string,
-    { digest, late }: { readonly digest?: string; readonly late?: Uint8Array | undefined } = {},
+    { digest, late, digests }: FileOptions = {},
   ): Promise<void> {
     const handle = await open(file);
     try {
@@ -252,12 +243,17 @@ export class PageSender {
       const more = digest === undefined ? {} : { digest };
       await this.send(KINDS.file, { name, bytes: size, what, ...more });
       const part = Buffer.alloc(BATCH * PAGE);
+      const table = Buffer.alloc(BATCH * DIGEST_BYTES);
       for (let at = 0; at < size; at += part.length) {
         const { bytesRead } = await handle.read(part, 0, part.length, at);
         const whole = Math.ceil(bytesRead / PAGE) * PAGE;
         part.fill(0, bytesRead, whole);
-        const numbers = await this.#numbered(part.subarray(0, whole), late?.subarray(at / PAGE));
+        const pages = part.subarray(0, whole);
+        const numbers = await (late === undefined
+          ? this.pages(pages, table)
+          : this.#numbered(pages, late.subarray(at / PAGE)));
         await this.flush();
+        if (late === undefined) digests?.(table.subarray(0, (whole / PAGE) * DIGEST_BYTES));
         const refs = Buffer.alloc(numbers.length * 4);
         for (const [index, number] of numbers.entries()) refs.writeUInt32LE(number, index * 4);
         await this.send(KINDS.refs, refs);
@@ -268,8 +264,7 @@ export class PageSender {
   }
 
   /** Sends none of those that may come later; what the destination has of them need not come at all. */
-  async #numbered(pages: Buffer, late: Uint8Array | undefined): Promise<number[]> {
-    if (late === undefined) return this.pages(pages);
+  async #numbered(pages: Buffer, late: Uint8Array): Promise<number[]> {
     const numbers: number[] = [];
     for (let at = 0; at < pages.length; at += PAGE) {
       const page = pages.subarray(at, at + PAGE);
@@ -282,8 +277,7 @@ export class PageSender {
   }
 
   #known(page: Buffer): number | undefined {
-    if (page.equals(NO_PAGE)) return ZERO;
-    return this.#numbers.size === 0 ? undefined : this.#numbers.get(hash('sha256', page, 'buffer'));
+    return digestPage(page, 0, this.#digest, 0) ? this.#numbers.get(this.#digest) : ZERO;
   }
 
   async #pay(bytes: number): Promise<void> {

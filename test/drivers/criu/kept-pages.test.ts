@@ -6,14 +6,30 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { keepPages, keptDirectory, KeptPages } from '../../../src/drivers/criu/kept-pages.ts';
+import {
+  digestsFile,
+  DigestsOut,
+  keepPages,
+  keptDirectory,
+  KeptPages,
+} from '../../../src/drivers/criu/kept-pages.ts';
 
 const PAGE = 4096;
 const MOST = 1024 ** 3;
 const page = (fill: number): Buffer => Buffer.alloc(PAGE, fill);
 const digestOf = (fill: number): Buffer => hash('sha256', page(fill), 'buffer');
+const findAll = async (
+  kept: KeptPages,
+  fills: readonly number[],
+): Promise<(Buffer | undefined)[]> => {
+  const into = Buffer.alloc(fills.length * PAGE);
+  const found = await kept.find(Buffer.concat(fills.map(digestOf)), into);
+  return fills.map((_, at) =>
+    found[at] === 1 ? into.subarray(at * PAGE, (at + 1) * PAGE) : undefined,
+  );
+};
 const find = async (kept: KeptPages, fill: number): Promise<Buffer | undefined> =>
-  (await kept.find([digestOf(fill)]))[0];
+  (await findAll(kept, [fill]))[0];
 
 describe('the memory of a container that has left', () => {
   let records: string;
@@ -53,7 +69,7 @@ describe('the memory of a container that has left', () => {
     assert.equal(kept.size, 2);
     assert.ok((await find(kept, 2))?.equals(page(2)));
     assert.equal(await find(kept, 3), undefined);
-    const all = await kept.find([2, 7, 1, 2].map(digestOf));
+    const all = await findAll(kept, [2, 7, 1, 2]);
     assert.deepEqual(
       all.map((each) => each?.[0]),
       [2, undefined, 1, 2],
@@ -68,6 +84,37 @@ describe('the memory of a container that has left', () => {
     await handle.close();
     assert.equal(await find(kept, 1), undefined);
     await kept.close();
+  });
+
+  test('is not hashed once more where its digests were written down, and compared all the same', async () => {
+    const pages = [page(1), page(0), page(2), page(1)];
+    await mkdir(images, { recursive: true });
+    const file = path.join(images, 'pages-1.img');
+    await writeFile(file, Buffer.concat(pages));
+    const out = new DigestsOut(file);
+    for (const each of [1, 0, 2, 1]) out.take(each === 0 ? Buffer.alloc(32) : digestOf(each));
+    await out.end();
+    await keepPages(images, { records, name: 'web7', mostBytes: MOST });
+    assert.deepEqual(await readdir(keptOf('web7')), ['pages-1.digests', 'pages-1.img']);
+    // What it is by now would be known were it hashed.
+    const handle = await open(path.join(keptOf('web7'), 'pages-1.img'), 'r+');
+    await handle.write(page(9), 0, PAGE, 2 * PAGE);
+    await handle.close();
+    const kept = await KeptPages.open(keptOf('web7'), MOST, signal);
+    assert.equal(kept.size, 2);
+    assert.deepEqual(
+      (await findAll(kept, [9, 2, 1])).map((each) => each?.[0]),
+      [undefined, undefined, 1],
+    );
+    await kept.close();
+    const some = await KeptPages.open(keptOf('web7'), 2 * PAGE, signal);
+    assert.equal(some.size, 1);
+    await some.close();
+    await writeFile(digestsFile(path.join(keptOf('web7'), 'pages-1.img')), digestOf(1));
+    const anew = await KeptPages.open(keptOf('web7'), MOST, signal);
+    assert.ok((await find(anew, 9)) !== undefined, 'of a list that is not whole nothing is used');
+    await anew.close();
+    await rm(keptOf('web7'), { recursive: true });
   });
 
   test('is read no further than its bound, and of a container that never left it is nothing', async () => {
