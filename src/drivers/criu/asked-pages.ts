@@ -1,5 +1,7 @@
-import { DIGEST_BYTES, MOST_ASKED } from './frames.ts';
+import { DIGEST_BYTES, GROUP, KINDS, MOST_ASKED } from './frames.ts';
+import type { Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
+import { groupQuestion, groupsIn, hasBit } from './page-groups.ts';
 
 /** Pages of which the other end is to say whether it has them, and their digests. Used again for the next ones. */
 export class AskedPages {
@@ -22,8 +24,29 @@ export class AskedPages {
     return this.#pages.subarray(index * PAGE, (index + 1) * PAGE);
   }
 
-  /** A copy: it is sent while the next ones are looked at. */
-  question(): Buffer {
-    return Buffer.from(this.digests.subarray(0, this.count * DIGEST_BYTES));
+  /** Which of them the other end lacks, by its answers: where it takes such a question, it is asked for groups first. */
+  async lacking(
+    byGroups: boolean,
+    ask: (kind: Kind, question: Buffer, count: number) => Promise<Buffer>,
+  ): Promise<number[]> {
+    let left = Array.from({ length: this.count }, (_, index) => index);
+    if (byGroups) {
+      const question = groupQuestion(this.#question(left));
+      const groups = await ask(KINDS.askGroups, question, groupsIn(this.count));
+      left = left.filter((index) => !hasBit(groups, Math.floor(index / GROUP)));
+    }
+    if (left.length === 0) return left;
+    const pages = await ask(KINDS.ask, this.#question(left), left.length);
+    return left.filter((_, at) => !hasBit(pages, at));
+  }
+
+  /** The digests of these; a copy, since it is sent while the next ones are looked at. */
+  #question(indices: readonly number[]): Buffer {
+    const question = Buffer.alloc(indices.length * DIGEST_BYTES);
+    for (const [at, index] of indices.entries()) {
+      const from = index * DIGEST_BYTES;
+      this.digests.copy(question, at * DIGEST_BYTES, from, from + DIGEST_BYTES);
+    }
+    return question;
   }
 }

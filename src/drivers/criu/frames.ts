@@ -25,6 +25,13 @@ export const KINDS = {
   late: 8,
   /** The same, the pages compressed with zstd. */
   latePacked: 9,
+  /**
+   * How many pages (four bytes); then of each group of them the first half of its first page's digest, and the SHA-256 of the
+   * digests of all of its pages: which groups has the destination kept?
+   */
+  askGroups: 10,
+  /** As `refs`, but a number and how many follow one another from it on, four bytes each. */
+  runs: 11,
   /** Destination: it waits for pages. */
   ready: 16,
   /** It has taken in that many frames. */
@@ -41,6 +48,8 @@ export const KINDS = {
   missing: 22,
   /** Each page has come, and is where it belongs. */
   whole: 23,
+  /** A bit for each group. All pages are numbered in their order; those of the other groups are asked for next. */
+  haveGroups: 24,
 } as const;
 export type Kind = (typeof KINDS)[keyof typeof KINDS];
 
@@ -90,10 +99,15 @@ export const ready = z.object({
   changes: z.boolean().optional(),
   /** It has kept pages, and may be asked for them. */
   kept: z.boolean().optional(),
+  /** It may be asked for groups of them, and takes runs of numbers. */
+  groups: z.boolean().optional(),
 });
 /** Pages that are asked for at once. */
 export const MOST_ASKED = 1024;
 export const DIGEST_BYTES = 32;
+/** Pages of a group, of which the last one of a question may have fewer. */
+export const GROUP = 32;
+export const KEY_BYTES = 16;
 export const failure = z.strictObject({ reason: z.string().max(4096) });
 
 export interface Frame {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, stat, statfs } from 'node:fs/promises';
@@ -10,6 +11,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { DIGEST_BYTES } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { digestPage, isOfZeroes, isPageOf } from './page-digests.ts';
+import type { AskedGroup } from './page-groups.ts';
 import { PageNumbers } from './page-numbers.ts';
 
 /**
@@ -122,6 +124,8 @@ export class KeptPages {
   readonly #numbers = new PageNumbers();
   /** Of each number: its place in its file, in pages. */
   #places = new Uint32Array(1024);
+  /** And its digest. */
+  #digests = Buffer.alloc(1024 * DIGEST_BYTES);
   /** Of each file: the first number that is in it. */
   readonly #firsts: number[] = [];
 
@@ -187,8 +191,10 @@ export class KeptPages {
       const larger = new Uint32Array(2 * number);
       larger.set(this.#places);
       this.#places = larger;
+      this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)]);
     }
     this.#places[number] = page;
+    digests.copy(this.#digests, number * DIGEST_BYTES, at, at + DIGEST_BYTES);
   }
 
   get size(): number {
@@ -222,6 +228,14 @@ export class KeptPages {
       first = end;
     }
     return found;
+  }
+
+  /** The digests of a group's pages, where they are one after the other here; undefined where they are not. */
+  group({ key, pages, digest }: AskedGroup): Buffer | undefined {
+    const first = this.#numbers.get(key);
+    if (first === undefined || first + pages > this.size) return undefined;
+    const own = this.#digests.subarray(first * DIGEST_BYTES, (first + pages) * DIGEST_BYTES);
+    return digest.equals(hash('sha256', own, 'buffer')) ? own : undefined;
   }
 
   #fileOf(number: number): number {

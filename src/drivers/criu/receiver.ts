@@ -5,7 +5,6 @@ import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import {
-  DIGEST_BYTES,
   doneBody,
   encodeFrame,
   fileHead,
@@ -14,13 +13,14 @@ import {
   KINDS,
   LATE,
   MAX_FRAME,
-  MOST_ASKED,
   write,
 } from './frames.ts';
 import type { FileHead, Frame } from './frames.ts';
-import type { KeptPages } from './kept-pages.ts';
+import { KeptAnswers } from './kept-answers.ts';
+import type { Kept } from './kept-answers.ts';
 import { pagesNumber } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';
+import { numbersOf } from './page-groups.ts';
 import { cameFile } from './pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
@@ -28,7 +28,6 @@ const MOST_IMAGES = 4096;
 /** Numbers of pages in one frame: as many as make a frame of pages. */
 const MOST_REFS = MAX_FRAME / PAGE;
 
-type Kept = Pick<KeptPages, 'size' | 'find'>;
 /** What archives and lists of trees are called, after the tree. */
 const ENDINGS = {
   root: '.tar',
@@ -60,10 +59,8 @@ export class PageReceiver {
       }
     | undefined;
   #pages = 0;
-  /** Numbers of pages that it was asked for and does not have: they come next. */
-  #lacking: number[] = [];
-  /** Of kept pages that were asked for, and of the file that is made. */
-  #pagesRead: Buffer | undefined;
+  readonly #answers: KeptAnswers;
+  /** Of the file that is made: used for each part of it. */
   #part: Buffer | undefined;
   #images = 0;
   #fileBytes = 0;
@@ -89,6 +86,11 @@ export class PageReceiver {
     kept?: () => Promise<Kept>,
   ) {
     this.#open = kept;
+    this.#answers = new KeptAnswers({
+      kept: () => this.#kept,
+      next: (count) => this.#next(count),
+      write: (pages, first) => this.#write(pages, first),
+    });
     this.#onBase = onBase;
     this.#directory = directory;
     this.#guest = guest;
@@ -131,7 +133,7 @@ export class PageReceiver {
       this.isCold = first.cold === true;
       if (!this.isCold) this.#kept = await this.#open?.();
       const kept = this.#kept?.size ?? 0;
-      const said = { changes: true, ...(kept === 0 ? {} : { kept: true }) };
+      const said = { changes: true, groups: true, ...(kept === 0 ? {} : { kept: true }) };
       return write(stream, encodeFrame(KINDS.ready, Buffer.from(JSON.stringify(said))));
     }
     switch (kind) {
@@ -140,56 +142,43 @@ export class PageReceiver {
       case KINDS.packed:
         return this.#keep(await unpack(body, { maxOutputLength: MAX_FRAME }));
       case KINDS.ask:
-        return this.#answer(body, stream);
+        return this.#answers.pages(body, stream);
+      case KINDS.askGroups:
+        return this.#answers.groups(body, stream);
       case KINDS.file:
         return this.#begin(fileHead.parse(JSON.parse(body.toString())));
       case KINDS.refs:
         return this.#append(body);
+      case KINDS.runs:
+        return this.#append(numbersOf(body, LATE, MOST_REFS));
       default:
         throw new Error(`a frame of kind ${kind}`);
     }
   }
 
   async #keep(pages: Buffer): Promise<void> {
-    if (pages.length % PAGE !== 0) throw new Error(`${pages.length} bytes of pages`);
-    const lacking = Math.min(pages.length, this.#lacking.length * PAGE);
+    if (pages.length % PAGE !== 0 || this.#answers.unasked.length > 0)
+      throw new Error(`${pages.length} bytes of pages`);
+    const lacking = Math.min(pages.length, this.#answers.lacking.length * PAGE);
     await this.#fill(pages.subarray(0, lacking));
     const rest = pages.subarray(lacking);
     await this.#write(rest, this.#pages);
     this.#pages += rest.length / PAGE;
   }
 
-  /** Numbers those of the pages that were kept, and says which they are. */
-  async #answer(digests: Buffer, stream: Duplex): Promise<void> {
-    const count = digests.length / DIGEST_BYTES;
-    if (!Number.isInteger(count) || count > MOST_ASKED || this.#lacking.length > 0)
-      throw new Error(`${digests.length} bytes of digests`);
-    const pages = (this.#pagesRead ??= Buffer.allocUnsafe(MOST_ASKED * PAGE));
-    const found = (await this.#kept?.find(digests, pages)) ?? new Uint8Array(count);
-    const bits = Buffer.alloc(Math.ceil(count / 8));
+  #next(count: number): number[] {
     const first = this.#pages;
-    this.#pages = first + count;
-    for (let index = 0; index < count; index += 1) {
-      if (found[index] === 1) bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
-      else this.#lacking.push(first + index);
-    }
-    // The source looks at the next pages while these are written down.
-    await write(stream, encodeFrame(KINDS.have, bits));
-    for (let from = found.indexOf(1); from !== -1;) {
-      const end = found.indexOf(0, from);
-      const to = end === -1 ? count : end;
-      await this.#write(pages.subarray(from * PAGE, to * PAGE), first + from);
-      from = found.indexOf(1, to);
-    }
+    this.#pages += count;
+    return Array.from({ length: count }, (_, index) => first + index);
   }
 
   /** Pages that were asked for in vain come first, into the places that were kept for them. */
   async #fill(pages: Buffer): Promise<void> {
     for (let at = 0; at < pages.length;) {
-      const first = this.#lacking.shift() ?? 0;
+      const first = this.#answers.lacking.shift() ?? 0;
       let count = 1;
-      while (this.#lacking[0] === first + count && at + count * PAGE < pages.length) {
-        this.#lacking.shift();
+      while (this.#answers.lacking[0] === first + count && at + count * PAGE < pages.length) {
+        this.#answers.lacking.shift();
         count += 1;
       }
       await this.#write(pages.subarray(at, at + count * PAGE), first);
@@ -228,7 +217,7 @@ export class PageReceiver {
   async #append(refs: Buffer): Promise<void> {
     const file = this.#file;
     if (file === undefined || refs.length % 4 !== 0) throw new Error('pages of no file');
-    if (this.#lacking.length > 0) throw new Error('pages that were asked for did not come');
+    if (this.#answers.isOpen) throw new Error('pages that were asked for did not come');
     if (refs.length / 4 > MOST_REFS) throw new Error(`more than ${MOST_REFS} pages at once`);
     const part = (this.#part ??= Buffer.allocUnsafe(MOST_REFS * PAGE));
     let [length, isZero] = [0, true];

@@ -17,6 +17,7 @@ import {
 import type { FileKind, Frame, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { digestPage } from './page-digests.ts';
+import { runsOf } from './page-groups.ts';
 import { PageNumbers } from './page-numbers.ts';
 
 /** Pages of one frame. */
@@ -51,6 +52,8 @@ export class PageSender {
   takesChanges = false;
   /** It has pages of earlier, and may be asked for them. */
   #asks = false;
+  /** It may be asked for groups, and takes runs. */
+  #groups = false;
   #asked: AskedPages | undefined;
   #spare: AskedPages | undefined;
   /** Settles once what was asked last is answered, and what the destination lacks of it is on its way. */
@@ -90,8 +93,9 @@ export class PageSender {
           const said = ready.parse(JSON.parse(body.toString()));
           this.takesChanges = said.changes === true;
           this.#asks = said.kept === true;
+          this.#groups = said.groups === true;
         }
-        if (kind === KINDS.have) this.#answer = Buffer.from(body);
+        if (kind === KINDS.have || kind === KINDS.haveGroups) this.#answer = Buffer.from(body);
         this.#waiting.get(kind)?.();
         this.onFrame?.({ kind, body });
       }
@@ -199,23 +203,21 @@ export class PageSender {
   }
 
   async #give(asked: AskedPages): Promise<void> {
-    const bits = await this.#answerTo(asked.question());
-    if (bits.length !== Math.ceil(asked.count / 8)) throw new Error('an answer to nothing asked');
-    for (let index = 0; index < asked.count; index += 1) {
-      const isThere = ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-      if (isThere) this.knownPages += 1;
-      else await this.#add(asked.page(index));
-    }
+    const lacking = await asked.lacking(this.#groups, (...question) => this.#answerTo(...question));
+    this.knownPages += asked.count - lacking.length;
+    for (const index of lacking) await this.#add(asked.page(index));
     await this.flush();
     asked.count = 0;
     this.#spare = asked;
   }
 
-  async #answerTo(digests: Buffer): Promise<Buffer> {
-    const answered = this.heard(KINDS.have, NEVER);
+  /** A bit for each of so many. */
+  async #answerTo(kind: Kind, question: Buffer, count: number): Promise<Buffer> {
+    const answered = this.heard(kind === KINDS.ask ? KINDS.have : KINDS.haveGroups, NEVER);
     answered.catch(() => {});
-    await this.send(KINDS.ask, digests);
+    await this.send(kind, question);
     await answered;
+    if (this.#answer.length !== Math.ceil(count / 8)) throw new Error('an answer to nothing asked');
     return this.#answer;
   }
 
@@ -254,9 +256,11 @@ export class PageSender {
           : this.#numbered(pages, late.subarray(at / PAGE)));
         await this.flush();
         if (late === undefined) digests?.(table.subarray(0, (whole / PAGE) * DIGEST_BYTES));
-        const refs = Buffer.alloc(numbers.length * 4);
-        for (const [index, number] of numbers.entries()) refs.writeUInt32LE(number, index * 4);
-        await this.send(KINDS.refs, refs);
+        const refs = Buffer.from(Uint32Array.from(numbers).buffer);
+        const runs = this.#groups ? runsOf(numbers, LATE) : refs;
+        await (runs.length < refs.length
+          ? this.send(KINDS.runs, runs)
+          : this.send(KINDS.refs, refs));
       }
     } finally {
       await handle.close();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { hash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -56,53 +55,6 @@ for (const packs of [false, true]) {
       sender.close();
     }));
 }
-
-test('pages that the destination has kept are not sent, and every file arrives as it was', () =>
-  inDirectory(async (directory) => {
-    const fills = fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 40 });
-    await fc.assert(
-      fc.asyncProperty(fills, fills, fills, async (kept, memory, dump) => {
-        const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
-        const pages = (all: readonly number[]): Buffer => Buffer.concat(all.map(page));
-        const known = new Map(kept.map((each) => [hash('sha256', page(each)), page(each)]));
-        const store = {
-          size: known.size,
-          find: async (digests: Buffer, into: Buffer) =>
-            Uint8Array.from({ length: digests.length / 32 }, (_, at) => {
-              const page = known.get(digests.toString('hex', at * 32, (at + 1) * 32));
-              page?.copy(into, at * 4096);
-              return page === undefined ? 0 : 1;
-            }),
-        };
-        const [near, far] = duplexPair();
-        const receiver = new PageReceiver(
-          directory,
-          'web1',
-          MOST,
-          () => {},
-          async () => store,
-        );
-        const taken = receiver.take(far);
-        const sender = new PageSender(near, false);
-        await sender.send(KINDS.hello, { version: 1, guest: 'web1' });
-        await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
-        await sender.learn(pages(memory));
-        await sender.learned();
-        const file = path.join(directory, 'pages-1.img');
-        await writeFile(file, pages(dump));
-        await sender.file('pages-1.img', 'image', file);
-        await sender.send(KINDS.done);
-        await taken;
-        sender.close();
-        const arrived = await readFile(path.join(directory, 'images', 'pages-1.img'));
-        assert.ok(arrived.equals(pages(dump)));
-        const had = (each: number): boolean => memory.includes(each) && kept.includes(each);
-        const sent = new Set([...memory, ...dump].filter((each) => each !== 0 && !had(each)));
-        assert.equal(sender.newPages, sent.size);
-      }),
-      { numRuns: 60 },
-    );
-  }));
 
 /** A sender whose destination, at `far`, has said that it has kept pages. */
 async function askingSender() {
