@@ -47,10 +47,6 @@ export class ParsedRows<T> {
     return this.#known.get(key)?.value;
   }
 
-  textOf(key: string): string | undefined {
-    return this.#known.get(key)?.text;
-  }
-
   forget(key: string): void {
     this.#known.delete(key);
   }

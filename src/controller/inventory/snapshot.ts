@@ -8,7 +8,6 @@ import type { Db } from '../store/wish-rows.ts';
 import { ParsedRows } from './parsed-rows.ts';
 import { managedIn } from './managed-facts.ts';
 import type { ManagedFacts } from './managed-facts.ts';
-import { claimants, identityOf } from './claims.ts';
 
 /** A host as all controllers know it. `info`: what it said of itself last. */
 export interface SnapshotHost {
@@ -26,10 +25,9 @@ export interface SnapshotHost {
   readonly managed: ManagedFacts | undefined;
 }
 
-/** A guest as one host last reported it. `claimedBy`: all hosts that say they run it, where there is more than one. */
+/** A guest as one host last reported it. */
 export interface SnapshotGuest {
   readonly host: string;
-  readonly claimedBy: readonly string[];
   readonly info: GuestInfo;
 }
 
@@ -80,7 +78,7 @@ export async function fleetSnapshot(
           managed: managedIn(row),
         };
       }),
-      guests: reported(guests, memory.guests, nowMs),
+      guests: reported(guests, memory.guests),
     };
   });
 }
@@ -91,7 +89,7 @@ const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'cores', 'memory_bytes'] as const),
   ...(['memory_available_bytes', 'managed', 'changed_at', 'epoch'] as const),
 ] as const;
-const GUEST_COLUMNS = ['host', 'name', 'uuid', 'state', 'changed_at', 'epoch'] as const;
+const GUEST_COLUMNS = ['host', 'name', 'uuid', 'changed_at', 'epoch'] as const;
 
 async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
   const rows = await db.selectFrom('hosts').select(HOST_COLUMNS).orderBy('name').execute();
@@ -112,14 +110,12 @@ type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 /** Its texts are long, and are made once for each row. */
 interface Keyed {
   readonly row: GuestKeys;
-  readonly identity: string;
   readonly key: string;
 }
 
 function keyed(row: GuestKeys): Keyed {
-  const identity = identityOf(row);
   // The table's own key: guests of one host that share a uuid, as copies do, are rows of their own.
-  return { row, identity, key: JSON.stringify([row.host, row.name, row.uuid]) };
+  return { row, key: JSON.stringify([row.host, row.name, row.uuid]) };
 }
 
 async function guestRows(db: Db, known: ParsedRows<GuestInfo>, nowMs: number): Promise<Keyed[]> {
@@ -139,33 +135,9 @@ function* inParts(names: readonly string[]): Generator<string[]> {
   for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
 }
 
-function reported(
-  rows: readonly Keyed[],
-  known: ParsedRows<GuestInfo>,
-  nowMs: number,
-): SnapshotGuest[] {
-  const claims = claimedTwice(rows);
-  return rows.flatMap(({ row: { host }, identity, key }) => {
+function reported(rows: readonly Keyed[], known: ParsedRows<GuestInfo>): SnapshotGuest[] {
+  return rows.flatMap(({ row: { host }, key }) => {
     const info = known.valueOf(key);
-    if (info === undefined) return [];
-    const all = claims.get(identity) ?? [];
-    const claimedBy = claimants(
-      all.map((each) => ({ ...each.row, info: known.textOf(each.key) ?? '{}' })),
-      nowMs,
-    );
-    return [{ host, claimedBy, info }];
+    return info === undefined ? [] : [{ host, info }];
   });
-}
-
-/** By identity, the guests that several hosts have: of a fleet they are few. */
-function claimedTwice(rows: readonly Keyed[]): Map<string, Keyed[]> {
-  const first = new Map<string, Keyed>();
-  const several = new Map<string, Keyed[]>();
-  for (const each of rows) {
-    const { identity } = each;
-    const before = first.get(identity);
-    if (before === undefined) first.set(identity, each);
-    else several.set(identity, [...(several.get(identity) ?? [before]), each]);
-  }
-  return several;
 }

@@ -32,8 +32,8 @@ test('a host of which nobody hears is silent, whatever the cause, and a guest ha
     nowMs: 9,
     hosts: [host('a'), host('b', { state: 'untrusted' }), host('c', { memoryBytes: undefined })],
     guests: [
-      { host: 'a', claimedBy: [], info: info('a') },
-      { host: 'b', claimedBy: [], info: info('b') },
+      { host: 'a', info: info('a') },
+      { host: 'b', info: info('b') },
     ],
   });
   assert.deepEqual(
@@ -63,7 +63,7 @@ test('a host that says itself that no guest may come is no destination, and its 
 
 const reports = (name: string, at: string, more: Partial<GuestInfo> = {}) => ({
   host: at,
-  claimedBy: [],
+
   info: guestInfo.parse({ name, host: at, driver: 'fake', state: 'running', ...more }),
 });
 
@@ -101,7 +101,7 @@ type Said = Partial<GuestInfo> & { readonly host: string };
 function drained(said: readonly Said[], on = 'a'): StepOutput {
   const guests = said.map((each) => ({
     host: each.host,
-    claimedBy: [],
+
     info: guestInfo.parse({
       name: 'g1',
       driver: 'fake',
@@ -175,7 +175,7 @@ test('what the host of a guest says of it holds', () => {
 test('a name that different guests have means none of them by itself', () => {
   const guests = ['a', 'b'].map((at) => ({
     host: at,
-    claimedBy: [],
+
     info: guestInfo.parse({ name: 'g1', host: at, uuid: at, driver: 'fake', state: 'running' }),
   }));
   const look = factsOf({ nowMs: 9, hosts: [host('a'), host('b'), host('c')], guests });
