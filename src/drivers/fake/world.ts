@@ -1,6 +1,4 @@
 import type { Clock } from '../../clock.ts';
-import type { ErrorCode } from '../../errors.ts';
-import { godwitError } from '../../errors.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { DirectDriver, HypervisorStatus } from '../port/direct.ts';
 import type { GuestHandle } from '../port/inventory.ts';
@@ -47,7 +45,6 @@ export class FakeWorld {
   readonly instances: FakeInstance[] = [];
   /** Every call made, in order. */
   readonly calls: FakeCall[] = [];
-  readonly #faults = new Map<FakeCall, Error[]>();
   linkUp = true;
   /** Hosts whose hypervisor has one stream only, and cannot compress it. */
   readonly plainHosts = new Set<string>();
@@ -104,21 +101,10 @@ export class FakeWorld {
       : undefined;
   }
 
-  /** The next `times` calls of that name fail. */
-  failNext(call: FakeCall, code: ErrorCode = 'GODWIT_HYPERVISOR', times = 1): void {
-    const facts = { hypervisor: 'fake', host: 'fake', command: call, reason: 'a fault put in' };
-    const error = godwitError(code as 'GODWIT_HYPERVISOR', facts);
-    const planned = this.#faults.get(call) ?? [];
-    planned.push(...Array.from({ length: times }, () => error));
-    this.#faults.set(call, planned);
-  }
-
-  /** Each call begins here: it is written down, and fails when a fault waits for it. */
+  /** Each call begins here: it is written down. */
   enter(call: FakeCall, signal?: AbortSignal): void {
     signal?.throwIfAborted();
     this.calls.push(call);
-    const error = this.#faults.get(call)?.shift();
-    if (error !== undefined) throw error;
   }
 
   /** Nothing passes between hosts until `restoreLink`; streams under way break. */
