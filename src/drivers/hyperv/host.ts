@@ -44,10 +44,6 @@ export class HypervHost {
     );
   }
 
-  get url(): string {
-    return this.#client.url;
-  }
-
   close(): void {
     this.#client.close();
   }

@@ -36,9 +36,6 @@ export class HypervMaintenance implements HostMaintenance {
     return { state: state === 'Paused' ? 'leaving' : 'out' };
   }
 
-  /** Its connections end with each call. */
-  async close(): Promise<void> {}
-
   async #node(
     host: string,
     what: 'look' | 'pause' | 'resume',

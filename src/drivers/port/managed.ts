@@ -74,7 +74,6 @@ export interface HostMaintenance {
   look(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
   /** Ends an attempt to enter, or orders the host out of the mode; resolves once that is ordered. */
   leave(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
-  close(): Promise<void>;
 }
 
 /** What a host looks at of a guest that has come to it. */
