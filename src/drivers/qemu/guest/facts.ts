@@ -98,7 +98,7 @@ async function hasNativeAio(pid: number): Promise<boolean> {
 async function readBasics(client: QmpClient, signal: AbortSignal) {
   const ask = <T>(command: string, schema: z.ZodType<T>, args: object = {}): Promise<T> =>
     client.query(command, args, schema, signal);
-  const [status, cpus, slots, memory, kvm, uuid, name, chardevs, migration, caps, type] =
+  const [status, cpus, slots, memory, kvm, uuid, name, chardevs, migration, type] =
     await Promise.all([
       ask('query-status', answers.runStatus),
       ask('query-cpus-fast', answers.cpus),
@@ -109,7 +109,6 @@ async function readBasics(client: QmpClient, signal: AbortSignal) {
       ask('query-name', answers.name),
       ask('query-chardev', answers.chardevs),
       ask('query-migrate', answers.migrationState),
-      ask('query-migrate-capabilities', answers.capabilityList),
       ask('qom-get', z.string().max(256), { path: '/machine', property: 'type' }),
     ]);
   const first = cpus[0];
@@ -128,7 +127,6 @@ async function readBasics(client: QmpClient, signal: AbortSignal) {
     chardevs: chardevs.map((chardev) => ({ id: chardev.label, filename: chardev.filename })),
     migrationStatus: migration.status ?? 'none',
     blockedReasons: migration['blocked-reasons'] ?? [],
-    capabilities: caps.map((capability) => capability.capability),
     cpuPath,
     cpuType: slots.find((slot) => slot['qom-path'] === cpuPath)?.type ?? slots[0]?.type ?? '',
   };
@@ -179,7 +177,6 @@ async function readDevice(
     mac: typeof mac === 'string' ? mac : undefined,
     netdev: typeof netdev === 'string' ? nicName(netdev) : undefined,
     ...(identity === undefined ? {} : { identity }),
-    hotplugged: hotplugged === true,
     changed: typeof named === 'string' ? { ...changed, netdev: nicName(named) } : changed,
   };
 }

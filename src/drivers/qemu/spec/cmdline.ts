@@ -8,7 +8,6 @@ export interface CommandOption {
 }
 
 export interface CommandLine {
-  readonly binary: string;
   readonly options: readonly CommandOption[];
   /** Words that belong to no option: a disk image given by itself. */
   readonly loose: readonly string[];
@@ -45,7 +44,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     if (SWITCHES.has(bare)) options.push({ name, value: undefined });
     else options.push({ name, value: argv[++at] ?? '' });
   }
-  return { binary: argv[0] ?? '', options, loose };
+  return { options, loose };
 }
 
 /** Values of every occurrence of an option, in order. */

@@ -26,8 +26,6 @@ export interface GuestFacts {
   readonly chardevs: readonly { readonly id: string; readonly filename: string }[];
   readonly migrationStatus: string;
   readonly blockedReasons: readonly string[];
-  /** Names of the migration capabilities that it has. */
-  readonly capabilities: readonly string[];
   readonly devices: readonly LiveDevice[];
   readonly objects: readonly LiveObject[];
   readonly network: readonly BackendLine[];
@@ -70,7 +68,6 @@ export interface LiveDevice {
   readonly netdev: string | undefined;
   /** What the guest knows it by and QEMU makes up where nobody says it: a SCSI disk's name, a generation's id. */
   readonly identity?: Readonly<Record<string, Scalar>>;
-  readonly hotplugged: boolean;
   /** Properties other than the type's defaults; only for one that no `-device` of the command line names. */
   readonly changed: Readonly<Record<string, Scalar>> | undefined;
   /** Of one that is passed through: the device of its host. */

@@ -81,7 +81,6 @@ describe('a guest described', () => {
       addr: '01.0',
       mac: undefined,
       netdev: undefined,
-      hotplugged: false,
       changed: changed as Record<string, string>,
     });
     const facts = factsOf(argv);
@@ -150,7 +149,6 @@ describe('a guest described', () => {
       addr: '00.0',
       mac: undefined,
       netdev: undefined,
-      hotplugged: true,
       changed: { 'deflate-on-oom': true },
     };
     const { spec } = describeGuest({

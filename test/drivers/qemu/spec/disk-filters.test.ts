@@ -199,7 +199,6 @@ describe('a disk that was plugged in', () => {
       addr: '03.0',
       mac: undefined,
       netdev: undefined,
-      hotplugged: true,
       changed: {},
     };
     const block = blocks({ ...ON_DISK0, unmaps }, { nodes, nativeAio: true });

@@ -21,7 +21,6 @@ export function factsOf(argv: readonly string[], change: Partial<GuestFacts> = {
       addr: text('addr'),
       mac: text('mac'),
       netdev: text('netdev'),
-      hotplugged: false,
       changed: undefined,
     };
   });
@@ -52,7 +51,6 @@ export function factsOf(argv: readonly string[], change: Partial<GuestFacts> = {
     chardevs: [],
     migrationStatus: 'none',
     blockedReasons: [],
-    capabilities: [],
     devices,
     objects,
     network,

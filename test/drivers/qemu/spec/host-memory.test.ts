@@ -82,7 +82,6 @@ describe('memory that is a file of its host', () => {
       addr: undefined,
       mac: undefined,
       netdev: undefined,
-      hotplugged: true,
       changed: { memdev: 'dm' },
     };
     const object = { ...live, bytes: 512 * MIB, shared: false, memory: {} };

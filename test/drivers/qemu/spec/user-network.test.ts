@@ -104,7 +104,6 @@ describe('-nic', () => {
       addr: '03.0',
       mac: '52:54:00:12:34:56',
       netdev: 'nic-net051',
-      hotplugged: false,
       changed: { netdev: 'nic-net051' },
     };
     const network = [{ id: 'nic-net051', type: 'user' }];
