@@ -66,7 +66,7 @@ type Stream = { readonly id: number; readonly who: string; readonly at: string }
   | { state: 'waiting'; readonly sinceMs: number; heardMs: number }
   | { state: 'offered'; readonly caller: number; readonly untilMs: number }
   | { state: 'calling'; readonly untilMs: number; offeredTo: number | undefined }
-  | { state: 'joined'; readonly other: number }
+  | { state: 'joined' }
 );
 
 /**
@@ -171,16 +171,9 @@ export class Pairing {
     const caller = this.#streams.get(waiter.caller);
     if (caller === undefined) return this.#close(id, 'caller-gone');
     this.#callsNoMore(caller.at, caller.id);
-    this.#streams.set(id, {
-      id,
-      who: waiter.who,
-      at: waiter.at,
-      state: 'joined',
-      other: caller.id,
-    });
-    const { id: other, who, at } = caller;
-    this.#streams.set(other, { id: other, who, at, state: 'joined', other: id });
-    return [{ do: 'join', waiter: id, caller: other }];
+    for (const { id: stream, who, at } of [waiter, caller])
+      this.#streams.set(stream, { id: stream, who, at, state: 'joined' });
+    return [{ do: 'join', waiter: id, caller: caller.id }];
   }
 
   /** What a joined stream's end means to the other one is the business of whoever joined them. */

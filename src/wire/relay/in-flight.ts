@@ -92,10 +92,6 @@ export class StreamMeter {
   /** Bytes a second, of the last two seconds in which something was taken. */
   readonly #rates: number[] = [];
 
-  get readBytes(): number {
-    return this.#readBytes;
-  }
-
   get underWay(): number {
     return this.#readBytes - this.#takenBytes;
   }

@@ -74,10 +74,6 @@ export abstract class Framer implements ChannelParser {
   /** Called for bytes that are done with, and for those that are passed through. */
   protected advanced(_bytes: number): void {}
 
-  protected get passBytes(): number {
-    return this.#passBytes;
-  }
-
   /** The next `count` bytes are of this kind, whatever they hold. */
   protected pass(kind: SpanKind, count: number): void {
     this.#passKind = kind;
