@@ -225,10 +225,6 @@ export class MigrationStore {
     this.#asked.delete(id);
   }
 
-  startedAt(id: string): string {
-    return this.need(id).request.createdAt;
-  }
-
   /**
    * Removes ended ones beyond what is kept: the oldest of the host with which there are most; never one about which the
    * other host may still ask.

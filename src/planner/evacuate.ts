@@ -54,8 +54,6 @@ export interface Leaving {
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly bytes: number;
-  /** How long it is paused, s: for a pause alone. */
-  readonly pauseSeconds?: number;
 }
 
 export interface Staying {
@@ -80,7 +78,6 @@ interface Way {
   readonly how: How;
   readonly bytes: number;
   readonly seconds: number;
-  readonly pauseSeconds?: number;
 }
 
 export function evacuate(leavers: readonly Leaver[], line: Line): Evacuation {
@@ -157,8 +154,7 @@ function waysOf(
   if (mayPostcopy && (size === undefined || size.postcopyBytes !== undefined))
     ways.push(way('postcopy', used));
   const rest = Math.min(hot, dirty * (used / rate));
-  if (dirty > 0 && rest / rate <= maxPauseSeconds)
-    ways.push({ ...way('pause', used + rest), pauseSeconds: rest / rate });
+  if (dirty > 0 && rest / rate <= maxPauseSeconds) ways.push(way('pause', used + rest));
   return ways;
 }
 

@@ -16,7 +16,6 @@ const CONFIG = { file: '/a.json', state: 'read', pkiDir: '/pki', problems: [] } 
 /** A host that lacks nothing. */
 const GOOD: Facts = {
   nodeVersion: '26.10.0',
-  kernel: '6.1.0',
   root: true,
   userNamespaces: ok,
   hypervisors: [qemu],

@@ -8,7 +8,6 @@ const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reas
 
 const facts: Facts = {
   nodeVersion: '26.10.0',
-  kernel: '6.1',
   root: false,
   userNamespaces: ok,
   hypervisors: [{ binary: 'qemu', version: '10.0.2', kvm: ok, postcopy: ok }],

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
 import { isManaged } from '../../drivers/registry.ts';
@@ -7,7 +6,6 @@ import type { Driver } from '../../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
-import type { Log } from '../../log.ts';
 import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
 import { inOrder } from '../../migration/preflight/judge.ts';
@@ -43,8 +41,6 @@ interface Planned {
 
 export interface ChecksDependencies {
   readonly config: AgentConfig;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly drivers: readonly Driver[];
   readonly outgoing: Outgoing;
   readonly peers: Peers;

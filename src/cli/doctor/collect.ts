@@ -1,5 +1,4 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { release } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
@@ -41,7 +40,6 @@ export async function collectFacts(
   const folder = path.join(cacheDirectory(context.env), 'guest', 'kernel');
   return {
     nodeVersion: process.versions.node,
-    kernel: release(),
     root: process.getuid?.() === 0,
     userNamespaces,
     hypervisors,

@@ -4,7 +4,6 @@ import type { Trust } from '../../protocol/public/trust.ts';
 /** What was found on this host; `undefined` where it could not be found out. Plain data, judged by judge.ts. */
 export interface Facts {
   readonly nodeVersion: string;
-  readonly kernel: string;
   readonly root: boolean;
   /** May this user make user namespaces (`unshare -Urnm true`)? The words of the refusal when not. */
   readonly userNamespaces: Attempt;

@@ -29,7 +29,6 @@ export interface HostFacts {
   readonly availableBytes?: number;
   /** bytes/s */
   readonly linkBytesPerSecond?: number;
-  readonly processors?: readonly string[];
 }
 
 /** One host that has a guest. */

@@ -17,7 +17,6 @@ const GIVE_TIMES = 10;
 const SPARE = 1.1;
 
 export interface GpuUse {
-  readonly pids: readonly number[];
   /** What all of them have on GPUs; of one that the driver says nothing of, all that is used there. */
   readonly bytes: number;
 }
@@ -31,7 +30,7 @@ export function useOf({ gpus, apps }: HostGpuFacts, pids: readonly number[]): Gp
   const bytes = isKnown
     ? own.reduce((sum, each) => sum + (each.bytes ?? 0), 0)
     : gpus.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
-  return { pids, bytes };
+  return { bytes };
 }
 
 export interface SourceRoom {

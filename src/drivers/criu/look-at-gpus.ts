@@ -32,7 +32,7 @@ export async function lookAtGpus(
   const left = why === undefined ? [] : [gpuObstacle(why, SUSPENDED_HINT)];
   if (pids.length === 0) return { spec: undefined, obstacles: left, checks: [] };
   const facts = await gpus.facts(signal);
-  const use = typeof facts === 'string' ? { pids, bytes: 0 } : useOf(facts, pids);
+  const use = typeof facts === 'string' ? { bytes: 0 } : useOf(facts, pids);
   const usedBytes = await residentBytes(processes);
   const limit = limitBytes === undefined ? undefined : { bytes: limitBytes, usedBytes };
   const room = { availableBytes: await availableBytes(), limit };

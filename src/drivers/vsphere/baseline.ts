@@ -8,7 +8,6 @@ export interface HostFeatures {
 
 export interface EvcMode {
   readonly key: string;
-  readonly vendor: string;
   /** Higher ones of a vendor have more features. */
   readonly tier: number;
   readonly features: ReadonlySet<string>;

@@ -62,8 +62,7 @@ export async function evcModes(client: VsphereClient, signal: AbortSignal): Prom
     const tier = Number(textAt(each, 'vendorTier'));
     if (key === undefined || !Number.isSafeInteger(tier)) return [];
     const listed = each.children.filter(({ name }) => name === 'featureCapability');
-    const vendor = (textAt(each, 'vendor') ?? '').slice(0, 64);
-    return [{ key: key.slice(0, 64), vendor, tier, features: featuresIn(listed) }];
+    return [{ key: key.slice(0, 64), tier, features: featuresIn(listed) }];
   });
 }
 

@@ -32,7 +32,7 @@ const SPEC = {
 const ROOM = { availableBytes: 64 * GIB };
 
 const reasons = (facts: HostGpuFacts | string, room: object = ROOM): string =>
-  gpuObstacles(facts, { pids: [7], bytes: 8 * GIB }, { ...ROOM, ...room })
+  gpuObstacles(facts, { bytes: 8 * GIB }, { ...ROOM, ...room })
     .map(({ reason }) => reason)
     .join('; ');
 
@@ -56,7 +56,7 @@ test('the source refuses by name what cannot be taken away, and only the move of
   const limit = { bytes: 10 * GIB, usedBytes: 2 * GIB };
   assert.match(reasons(FACTS, { limit }), /may have 10 GiB/);
   assert.equal(reasons(FACTS, { limit: { bytes: 11 * GIB, usedBytes: 2 * GIB } }), '');
-  const all = gpuObstacles({ ...FACTS, shared: true }, { pids: [7], bytes: 0 }, ROOM);
+  const all = gpuObstacles({ ...FACTS, shared: true }, { bytes: 0 }, ROOM);
   assert.ok(all.every(({ ofMemory }) => ofMemory === true));
 });
 
