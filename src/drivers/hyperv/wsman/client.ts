@@ -40,10 +40,6 @@ export class WinrmClient {
     this.#connection = new WinrmConnection(target);
   }
 
-  get url(): string {
-    return this.#connection.url;
-  }
-
   close(): void {
     this.#connection.close();
   }

@@ -69,10 +69,6 @@ export class WinrmConnection {
     this.#agent.createConnection = (_options, done) => this.#connect(done);
   }
 
-  get url(): string {
-    return this.#target.url;
-  }
-
   /** The body of the answer. */
   call(asked: WsmanRequest, signal: AbortSignal): Promise<XmlElement> {
     const what = `an answer of ${this.#url.host}`;

@@ -11,7 +11,7 @@ const ADDRESSING = 'http://schemas.xmlsoap.org/ws/2004/08/addressing';
 const WSMAN = 'http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd';
 const WQL = 'http://schemas.microsoft.com/wbem/wsman/1/WQL';
 /** Above what WinRM takes by default no answer is asked for, bytes. */
-export const MOST_ENVELOPE = 512_000;
+const MOST_ENVELOPE = 512_000;
 /** How many instances come at once. */
 const MOST_AT_ONCE = 50;
 

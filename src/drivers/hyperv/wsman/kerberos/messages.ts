@@ -7,7 +7,6 @@ export const loginRequest = z.strictObject({
   service: z.string(),
   hash: z.string().optional(),
 });
-export type LoginRequest = z.infer<typeof loginRequest>;
 
 export const serverAnswer = z.strictObject({ token: z.string() });
 
