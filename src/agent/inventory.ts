@@ -49,7 +49,7 @@ export interface MachineReader {
 
 const run = promisify(execFile);
 
-export const thisMachine: MachineReader = {
+const thisMachine: MachineReader = {
   proc: (file) => readFile(`/proc/${file}`, 'utf8'),
   links: async () => {
     const args = ['-details', '-json', 'address', 'show'];

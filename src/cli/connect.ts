@@ -16,7 +16,7 @@ import { OWN_PLACES, ownSocket } from './own-agent.ts';
 import type { OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from './verb.ts';
 
-export const DEFAULT_LAB = 'lab';
+const DEFAULT_LAB = 'lab';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -79,7 +79,7 @@ function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['sh
 }
 
 /** What came of it, in a line or two. */
-export function endWords(last: DiskMoveProgress): string {
+function endWords(last: DiskMoveProgress): string {
   const { guest, disk, from, to, state, kept, note, copiedBytes, elapsedMs, waitedMs } = last;
   if (state !== 'done') return printable(`${disk} of ${guest}: ${state}; it is ${from} as before`);
   const took = `${formatBytes(copiedBytes)} in ${formatDuration(elapsedMs)}`;

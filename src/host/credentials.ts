@@ -10,7 +10,7 @@ import { Fleet, pkiDirOf } from './fleet.ts';
 export const HOST_CERT = 'host.crt';
 export const HOST_KEY = 'host.key';
 /** The certificate of a key that has just been put in place, until it has the name `host.crt` itself. */
-export const NEXT_CERT = 'host.crt.next';
+const NEXT_CERT = 'host.crt.next';
 
 /** The names of a certificate, its key, and the certificate that is to follow. */
 export interface PairFiles {

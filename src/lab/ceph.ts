@@ -20,11 +20,11 @@ import { PASSABLE } from './state.ts';
 const START_MS = 60_000;
 const ANSWER_MS = 60_000;
 /** What the OSD keeps at most, in memory. */
-export const CEPH_BYTES = 4 * 1024 ** 3;
+const CEPH_BYTES = 4 * 1024 ** 3;
 
 export const LAB_POOL = 'vms';
 /** By whom hosts and guests use the pool. */
-export const LAB_RBD_USER = 'vm';
+const LAB_RBD_USER = 'vm';
 export const LAB_RBD_URL = `rbd:${LAB_POOL}`;
 
 /** Ceph's own programs, where setup puts them; also the `rbd` that agents need. */

@@ -12,7 +12,7 @@ import type { Lab } from './state.ts';
 const START_MS = 30_000;
 
 /** Everything of a member's Open vSwitch: database, sockets, pids, logs. */
-export function ovsDirectory({ dir }: Pick<Lab, 'dir'>, member: string): string {
+function ovsDirectory({ dir }: Pick<Lab, 'dir'>, member: string): string {
   return path.join(dir, 'ovs', member);
 }
 

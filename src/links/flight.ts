@@ -3,8 +3,8 @@
  * what it delivers in a round trip and 20 ms more. Both are measured by acknowledgements of what arrived.
  */
 const QUEUE_MS = 20;
-export const LEAST_FLIGHT_BYTES = 128 * 1024;
-export const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
+const LEAST_FLIGHT_BYTES = 128 * 1024;
+const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
 /** A sample of the rate is taken over a round trip, and over this at least. */
 const LEAST_SAMPLE_MS = 50;
 const SAMPLES = 10;

@@ -6,7 +6,7 @@ export const LINK_VERSION = 1;
 export const MAGIC = 0x474c;
 export const HEAD_BYTES = 16;
 /** A frame with its head: what is urgent waits for at most one of these at the sender. */
-export const MOST_FRAME_BYTES = 64 * 1024;
+const MOST_FRAME_BYTES = 64 * 1024;
 export const MOST_DATA_BYTES = MOST_FRAME_BYTES - HEAD_BYTES;
 /** A message is cut into frames, and joined at the other end before it is handed over. */
 export const MOST_MESSAGE_BYTES = 8 * 1024 * 1024;

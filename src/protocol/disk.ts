@@ -15,7 +15,7 @@ export const nodeName = z
   .max(31)
   .regex(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/);
 
-export const diskImage = z.object({
+const diskImage = z.object({
   node: nodeName,
   format: z.enum(['raw', 'qcow2']),
   /** What the guest, or the image above it, sees. */
@@ -169,11 +169,11 @@ export type ProofAnswer = z.infer<typeof proofAnswer>;
 const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(256);
 
 /** A LUN of an iSCSI target, which each host reaches by a portal of its own. */
-export const lunPlace = z.object({ target: iscsiName, lun: lunNumber });
+const lunPlace = z.object({ target: iscsiName, lun: lunNumber });
 export type LunPlace = z.infer<typeof lunPlace>;
 
 /** An image of Ceph's RBD, which each host reaches as a user of its own. */
-export const rbdImage = z.object({ pool: rbdName, namespace: rbdName.optional(), image: rbdName });
+const rbdImage = z.object({ pool: rbdName, namespace: rbdName.optional(), image: rbdName });
 export type RbdImage = z.infer<typeof rbdImage>;
 
 /** What a block device, a LUN or an image of RBD is at the source: the destination looks for the same among its own. */

@@ -26,7 +26,7 @@ const DEFAULT_PORT = 3260;
 /** With a path of a file, of which each byte may be escaped. */
 const MOST_TEXT = 1024 + 3 * 4096;
 /** What a LUN's number is at most: QEMU's client and Godwit's send it as two bytes. */
-export const MAX_LUN = 0xffff;
+const MAX_LUN = 0xffff;
 
 const HOST = String.raw`(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])`;
 const NAME = String.raw`(?:iqn|eui|naa)\.[A-Za-z0-9._:-]{1,219}`;

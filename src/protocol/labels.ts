@@ -9,14 +9,14 @@ import { route } from './route.ts';
 export const MOST_LABELS = 64;
 const MOST_VALUE = 256;
 
-export const labelName = z
+const labelName = z
   .string()
   .max(128)
   .regex(
     /^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
     'a label: a name of letters, digits, . _ -, with a prefix like "team/" or without',
   );
-export const labelValue = z
+const labelValue = z
   .string()
   .regex(/^[^\p{Cc}]{0,256}$/u, `a label's value: up to ${MOST_VALUE} characters of one line`);
 
@@ -35,7 +35,7 @@ export const labelFilter = z
   );
 
 /** Labels that a guest is to have, and those that it is to have no more. */
-export const labelsChange = z.strictObject({
+const labelsChange = z.strictObject({
   set: labels.default({}),
   remove: z.array(labelName).max(MOST_LABELS).default([]),
 });

@@ -32,7 +32,7 @@ const tag = z.number().int().min(1).max(4094);
 const tags = z.array(tag).max(4094);
 
 /** The VLANs of a port: one, untagged to the guest; or many that reach the guest with their tags. */
-export const portVlan = z.discriminatedUnion('mode', [
+const portVlan = z.discriminatedUnion('mode', [
   z.object({ mode: z.literal('access'), tag }),
   z.object({ mode: z.literal('trunk'), native: tag.optional(), tags }),
 ]);
@@ -40,7 +40,7 @@ export type PortVlan = z.infer<typeof portVlan>;
 
 /** By what a network controller (OVN, Neutron) knows a port of Open vSwitch: some of its interface's `external_ids`. */
 export const BINDING_IDS = ['iface-id', 'attached-mac', 'vm-id', 'vm-uuid'] as const;
-export const bindingIds = z.partialRecord(
+const bindingIds = z.partialRecord(
   z.enum(BINDING_IDS),
   z.string().regex(/^[A-Za-z0-9_.:-]{1,128}$/, 'is not an id of a port'),
 );

@@ -1,5 +1,5 @@
 /** Says of a request by script that a page of the controller's own made it: no form and no link of another sends it. */
-export const OWN_HEADER = 'x-godwit-request';
+const OWN_HEADER = 'x-godwit-request';
 
 export interface Shown {
   readonly method: string;

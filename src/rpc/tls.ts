@@ -215,7 +215,7 @@ export function chainFailure(
 }
 
 /** OpenSSL's date (`Nov 20 08:00:00 2026 GMT`) as ISO 8601. */
-export function isoDate(text: string | undefined): string {
+function isoDate(text: string | undefined): string {
   const at = Date.parse(text ?? '');
   return Number.isNaN(at) ? 'an earlier date' : new Date(at).toISOString();
 }

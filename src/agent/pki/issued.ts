@@ -18,7 +18,7 @@ import { ownIdentity } from './own-identity.ts';
 /** Where an agent beside the CA renews them, certificates are for so long. */
 export const RENEWED_DAYS = 30;
 /** Where nobody does. */
-export const UNRENEWED_DAYS = 365;
+const UNRENEWED_DAYS = 365;
 
 /** For how long a certificate is made where nobody says: hosts whose CA has an agent beside it renew theirs. */
 export function daysFor(caDir: string, role: Role): number {

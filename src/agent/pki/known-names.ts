@@ -14,7 +14,7 @@ const record = z.object({ name: hostName });
  * The names that a CA knows: those to which it gave a certificate or a join token, and those of the fleet's list. An
  * earlier build wrote down no certificates, so a name of that time is known only by the list.
  */
-export function knownNames(caDir: string): Set<string> {
+function knownNames(caDir: string): Set<string> {
   const list = latestList(caDir)?.list;
   const issued = filesIn(path.join(caDir, 'issued')).flatMap(
     (file) => /^(?:agent|operator|viewer)-(.+)\.json$/.exec(file)?.[1] ?? [],

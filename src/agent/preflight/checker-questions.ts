@@ -60,7 +60,7 @@ export const question = z.discriminatedUnion('what', [
 export type CheckerQuestion = z.infer<typeof question>;
 
 /** One destination of `examine`, as soon as it is done. */
-export const examinedHost = z.object({
+const examinedHost = z.object({
   to: hostName,
   checks: z.array(check),
   /** The path that memory would take, as far as it came to that. */

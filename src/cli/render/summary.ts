@@ -9,7 +9,7 @@ import { seenGap } from './probes.ts';
 import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */
-export function whereWords(report: Report): string {
+function whereWords(report: Report): string {
   const { runsAtTold: reported } = report;
   if (reported === undefined) return placeWords(report);
   const other =
@@ -191,7 +191,7 @@ export function headlineWords(report: Report): string {
 }
 
 /** How the memory went over, in one word. */
-export function howWords({ finished, mode }: Report): string {
+function howWords({ finished, mode }: Report): string {
   if (finished === 'unknown') return 'by its manager';
   return finished === 'none' ? mode : finished;
 }

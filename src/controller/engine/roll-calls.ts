@@ -90,7 +90,7 @@ async function runProgram(
 }
 
 /** Its last line, where that is a JSON object, says what will be another once the host is back. */
-export function promiseOf(line: string): Heard {
+function promiseOf(line: string): Heard {
   if (!line.startsWith('{')) return { of: 'program', ok: true, promised: {} };
   try {
     return { of: 'program', ok: true, promised: rollPromise.parse(JSON.parse(line)) };

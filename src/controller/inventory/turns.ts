@@ -23,7 +23,7 @@ export function paced(knock: AskKernel): Pacing {
 }
 
 /** Runs so many jobs at a time; the others wait, in order of arrival. */
-export class Turns {
+class Turns {
   readonly #most: number;
   readonly #waiting: (() => void)[] = [];
   #running = 0;

@@ -130,10 +130,7 @@ function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput)
 }
 
 /** Why its moves cannot be made as they stand; undefined where they can. */
-export function whyImpossible(
-  { moves }: Pick<Proposal, 'moves'>,
-  world: World,
-): string | undefined {
+function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string | undefined {
   const coming = new Map<string, number>();
   for (const { guest, from, to } of moves) {
     const facts = world.guests.get(guest);

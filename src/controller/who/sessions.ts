@@ -5,7 +5,7 @@ import { hashOf, newSecret } from './secrets.ts';
 import type { Known } from './tokens.ts';
 
 /** A working day. */
-export const SESSION_MS = 12 * 3_600_000;
+const SESSION_MS = 12 * 3_600_000;
 /** Of one person; the oldest ends for a new one. */
 const MOST_OF_ONE = 32;
 

@@ -10,7 +10,7 @@ import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
  */
 
 /** Starts of one guest, the first one included: another host that is silent may come back meanwhile. */
-export const MOST_RECOVERIES = 10;
+const MOST_RECOVERIES = 10;
 /** From the order until the guest runs, with the time that a host has to be dark and its hook takes, s. */
 const SECONDS = 60;
 

@@ -117,7 +117,7 @@ function withLeft({ ask, order, refused }: Wish, moves: readonly Move[], left: L
 }
 
 /** The reservations once these moves are stored: none for what is settled, only memory for what has ended. */
-export function reservationsAfter(
+function reservationsAfter(
   reservations: readonly Reservation[],
   moves: readonly Move[],
 ): Reservation[] {

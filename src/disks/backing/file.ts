@@ -16,7 +16,7 @@ export interface BackingTarget {
 }
 
 /** The written file does not have the expected hash. */
-export class NotTheSame extends Error {
+class NotTheSame extends Error {
   override readonly name = 'NotTheSame';
 }
 

@@ -21,7 +21,7 @@ export type BackingMessage =
 
 const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeName };
 
-export const backingAnswer = z.discriminatedUnion('type', [
+const backingAnswer = z.discriminatedUnion('type', [
   /** The destination takes it from its first byte. */
   z.object({ type: z.literal('ready'), ...which }),
   /** It is there, and holds what it should: also at once, where an earlier mover had got so far. */

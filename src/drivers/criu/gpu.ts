@@ -149,7 +149,7 @@ function hintOf(cause: Error): string {
 }
 
 /** A file of NVIDIA's driver. Pure. */
-export function isGpuFile(target: string): boolean {
+function isGpuFile(target: string): boolean {
   return target.startsWith('/dev/nvidia');
 }
 

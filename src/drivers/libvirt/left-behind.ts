@@ -110,7 +110,7 @@ export async function pausedCopy(
  * libvirt gives the files of a domain that it ends back to their owners, and removes a TPM's state. So none of them may be
  * the running guest's as well: each disk that it writes to was copied, and it has neither variables of firmware nor a TPM.
  */
-export function isPrivate(
+function isPrivate(
   { disks, firmware, tpm }: Pick<DomainFacts, 'disks' | 'firmware' | 'tpm'>,
   copies: readonly Pick<CopiedDisk, 'name'>[],
 ): boolean {

@@ -83,7 +83,7 @@ async function answered<T>(
 }
 
 /** The guest's own QEMU is another than the one of which the host's capabilities speak. */
-export function isOfAnother(
+function isOfAnother(
   { machine: { arch, emulator } }: DomainFacts,
   { guests }: HostCapabilities,
 ): boolean {

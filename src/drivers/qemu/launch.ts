@@ -219,7 +219,7 @@ async function startedPid(place: LaunchSite): Promise<number | undefined> {
 }
 
 /** The last lines of the hypervisor's log. */
-export function logTail({ guestDir }: Pick<LaunchSite, 'guestDir'>): string {
+function logTail({ guestDir }: Pick<LaunchSite, 'guestDir'>): string {
   const tail = logEnd(path.join(guestDir, LOG_FILE), 6);
   return tail === '' ? 'it ended without a word' : tail;
 }

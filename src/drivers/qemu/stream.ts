@@ -45,7 +45,7 @@ const OWN_CAPABILITIES = [
   'zero-copy-send',
 ] as const;
 
-export function usesMultifd(stream: Omit<StreamSettings, 'tls'>): boolean {
+function usesMultifd(stream: Omit<StreamSettings, 'tls'>): boolean {
   return stream.streams > 1 || stream.compress === 'zstd';
 }
 

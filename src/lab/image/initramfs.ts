@@ -44,7 +44,7 @@ const SCRIPTS = {
 };
 
 /** What a guest does with its disks: writes pieces to them, or runs a database on the first. */
-export const GUEST_LOADS = ['pieces', 'database'] as const;
+const GUEST_LOADS = ['pieces', 'database'] as const;
 export type GuestLoad = (typeof GUEST_LOADS)[number];
 
 /** Where images are kept; agents find them there by content. */

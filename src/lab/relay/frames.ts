@@ -1,5 +1,5 @@
 /** Destination and source address of an Ethernet frame, as hexadecimal text. */
-export function frameAddresses(frame: Buffer): {
+function frameAddresses(frame: Buffer): {
   destination: string;
   source: string;
   isGroup: boolean;

@@ -67,7 +67,7 @@ function unbuilt(program: string | undefined): GodwitError {
 }
 
 /** The files of a lab's vCenter. */
-export function vcenterDirectory(lab: Pick<Lab, 'dir'>): string {
+function vcenterDirectory(lab: Pick<Lab, 'dir'>): string {
   return path.join(lab.dir, 'vcenter');
 }
 

@@ -10,7 +10,7 @@ import { guestHandle, launch } from '../../protocol/mover/handle.ts';
 import { proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
-export const seededBackingFile = backingFile.extend({
+const seededBackingFile = backingFile.extend({
   /** It was not here: it is sent, and goes again where the migration ends without the guest here. */
   made: z.boolean(),
 });

@@ -51,7 +51,7 @@ export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
 }
 
 /** The guest has devices that it is without while it moves. */
-export function unplugsDevices({ known }: Pick<SourceState, 'known'>): boolean {
+function unplugsDevices({ known }: Pick<SourceState, 'known'>): boolean {
   return (known.unplugged ?? []).length > 0;
 }
 
@@ -146,7 +146,7 @@ export function lostBecause(state: SourceState, because: SerialError): Transitio
   return endLost({ ...state, because });
 }
 
-export function endLost(state: SourceState): Transition {
+function endLost(state: SourceState): Transition {
   const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'lost' } };
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
 }

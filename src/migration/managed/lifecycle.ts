@@ -90,7 +90,7 @@ export const POINT_OF_NO_RETURN: StepName = 'start';
 /** How long it is tried to undo what was prepared, ms: a daemon that died may be back by then. */
 export const UNDO_MS = 120_000;
 /** How often a step that only reads, or only tidies, is tried; all of them within its deadline. */
-export const ATTEMPTS = 3;
+const ATTEMPTS = 3;
 /** Before the second attempt, ms; before the third, twice that. */
 const PAUSE_MS = 1000;
 /** How long a task may take to end once the manager was asked to end it, ms. */

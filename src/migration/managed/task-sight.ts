@@ -9,7 +9,7 @@ import { datastoreName } from '../../protocol/names.ts';
 const reason = z.string().transform((text) => text.slice(0, 4096));
 
 /** What the manager measured of its task, as far as it says so: absent is not reported, and never 0 in its place. */
-export const taskFigures = z.object({
+const taskFigures = z.object({
   /** Bytes that it has sent. */
   sentBytes: bytes.optional(),
   /** Passes over the guest's memory. */
@@ -54,7 +54,7 @@ export const whereabouts = z.object({
 export type Whereabouts = z.infer<typeof whereabouts>;
 
 /** A disk that goes along only as a copy, and where that comes to lie. */
-export const copiedDisk = z.object({
+const copiedDisk = z.object({
   /** As the guest has it. */
   name: z.string().min(1).max(256),
   /** Its image, at both hosts. */

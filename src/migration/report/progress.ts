@@ -83,7 +83,7 @@ function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | 
 }
 
 /** Share of what is to be copied of the disks, 0..100. */
-export function percentCopied(disks: readonly DiskProgress[]): number {
+function percentCopied(disks: readonly DiskProgress[]): number {
   const total = disks.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
   const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
   return total === 0 ? 0 : Math.min(100, Math.round((copied / total) * 1000) / 10);

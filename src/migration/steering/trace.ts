@@ -31,7 +31,7 @@ export interface SteeringTrace {
 }
 
 /** A remainder that is not less than this share of the least so far is no new minimum. */
-export const NEW_MINIMUM = 0.95;
+const NEW_MINIMUM = 0.95;
 
 const NOTHING_SEEN: SteeringTrace = {
   round: 0,

@@ -48,7 +48,7 @@ const CARRIER_LOOK_MS = 5;
 export type ProbeUser = 'p' | 'w';
 
 /** The name of the bridge's end; nothing is left of a probe once that is removed. */
-export function probePortName(migrationId: string, user: ProbeUser = 'p'): string {
+function probePortName(migrationId: string, user: ProbeUser = 'p'): string {
   return tapName(migrationId, 0).replace(/n0$/, `${user}a`);
 }
 

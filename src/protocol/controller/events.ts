@@ -7,7 +7,7 @@ import { migrationHappened } from './history.ts';
 import { wish } from './wish.ts';
 
 /** One thing that happened on the hosts that a controller follows. */
-export const fleetNews = z.discriminatedUnion('type', [
+const fleetNews = z.discriminatedUnion('type', [
   /** The first of a stream that begins now: lists that are asked for after it miss nothing. */
   z.object({ type: z.literal('ready') }),
   /** What happened since the id that was given is not known any more: ask for the lists again. */

@@ -65,7 +65,7 @@ export const migrationHappened = z.object({
 });
 
 /** `report`: as its agent made it; of one that is open, what it is so far. `progress`: of one that is open. */
-export const fleetMigrationDetail = fleetMigration.extend({
+const fleetMigrationDetail = fleetMigration.extend({
   report: report.optional(),
   progress: progress.optional(),
   /** Why there is no report. */
@@ -89,7 +89,7 @@ export const migrationNews = z.intersection(
 export type MigrationNews = z.infer<typeof migrationNews>;
 
 /** A migration of a guest that did not take it elsewhere. */
-export const guestTry = z.object({
+const guestTry = z.object({
   migration: migrationId,
   to: hostName,
   outcome: migrationOutcome,
@@ -137,7 +137,7 @@ export const PREDICTED = [
 ] as const;
 
 /** What was predicted of migrations that came to their end, beside what they came to. */
-export const predictionScore = z.object({
+const predictionScore = z.object({
   of: z.enum(PREDICTED),
   count,
   /** How many lay within the range, and how many the ranges were made to hold. */

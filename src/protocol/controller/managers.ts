@@ -31,7 +31,7 @@ export type ManagerPlace = z.infer<typeof managerPlace>;
  * `up`: it answered last. `silent`: it does not answer, or refuses; nothing is guessed of its guests. `starting`: nobody has
  * asked it yet.
  */
-export const managerState = z.enum(['starting', 'up', 'silent']);
+const managerState = z.enum(['starting', 'up', 'silent']);
 
 /** A manager as its controller knows it; the password is shown to nobody. */
 export const managerEntry = managerPlace.omit({ ca: true, options: true }).extend({
@@ -50,7 +50,7 @@ export const managerEntry = managerPlace.omit({ ca: true, options: true }).exten
 });
 export type ManagerEntry = z.infer<typeof managerEntry>;
 
-export const managerFinding = z.object({
+const managerFinding = z.object({
   name: name64,
   verdict: z.enum(['ok', 'warn', 'fail']),
   found: z.string().max(8192),

@@ -6,13 +6,13 @@ import { hostState } from './fleet.ts';
 
 /** The most that one overview has. */
 export const MOST_HOSTS = 100_000;
-export const MOST_OVERVIEW_GUESTS = 1_000_000;
+const MOST_OVERVIEW_GUESTS = 1_000_000;
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
 
 /** A host as a tuple, so that thousands of them stay small. */
-export const overviewHost = z.tuple([
+const overviewHost = z.tuple([
   hostName,
   hostState,
   /** Cores, bytes of memory and those available; null where its host has not reported. */
@@ -31,7 +31,7 @@ export const overviewHost = z.tuple([
 export type OverviewHost = z.infer<typeof overviewHost>;
 
 /** A guest: name, the place of its host in the list of hosts, bytes of memory, state. */
-export const overviewGuest = z.tuple([guestName, count, bytes.nullable(), guestInfo.shape.state]);
+const overviewGuest = z.tuple([guestName, count, bytes.nullable(), guestInfo.shape.state]);
 export type OverviewGuest = z.infer<typeof overviewGuest>;
 
 /** All hosts and guests, as little of each as a page that shows all of them needs. */

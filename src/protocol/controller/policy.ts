@@ -11,7 +11,7 @@ export type PolicyKind = z.infer<typeof policyKind>;
  * `off`: it looks at nothing. `propose`: it makes proposals, and a person accepts each one. `approve`: whoever accepts one
  * accepts all of its look. `automatic`: it accepts its proposals itself.
  */
-export const policyMode = z.enum(['off', 'propose', 'approve', 'automatic']);
+const policyMode = z.enum(['off', 'propose', 'approve', 'automatic']);
 export type PolicyMode = z.infer<typeof policyMode>;
 
 /** All hosts that no group of the same kind has. */
@@ -66,7 +66,7 @@ export type Policy = z.infer<typeof policy>;
 export const proposalId = z.string().regex(/^p-[0-9a-z]{8,32}$/, 'a proposal’s id: p-...');
 
 /** What its moves take, or took. */
-export const moveCost = z.object({
+const moveCost = z.object({
   bytes: z.number().nonnegative(),
   /** s */
   seconds: z.number().nonnegative(),
@@ -75,7 +75,7 @@ export const moveCost = z.object({
 export type ProposalCost = z.infer<typeof moveCost>;
 
 /** One guest’s move of a proposal. */
-export const proposedMove = z.object({
+const proposedMove = z.object({
   guest: guestName,
   from: hostName,
   to: hostName,
@@ -97,7 +97,7 @@ export const benefit = z.object({
 });
 export type Benefit = z.infer<typeof benefit>;
 
-export const PROPOSAL_STATES = [
+const PROPOSAL_STATES = [
   'open',
   'snoozed',
   'accepted',
@@ -113,7 +113,7 @@ export const PROPOSAL_STATES = [
 export const proposalState = z.enum(PROPOSAL_STATES);
 export type ProposalState = z.infer<typeof proposalState>;
 
-export const proposalReason = z.enum(['overload', 'empty-host', 'contention', 'spread']);
+const proposalReason = z.enum(['overload', 'empty-host', 'contention', 'spread']);
 
 export const MOST_MOVES_OF_A_PROPOSAL = 1000;
 

@@ -8,7 +8,7 @@ export const webRole = z.enum(WEB_ROLES);
 export type WebRole = z.infer<typeof webRole>;
 
 /** How people may sign in here. */
-export const signInMethods = z.object({
+const signInMethods = z.object({
   token: z.literal(true),
   /** `name`: the provider's, for a button. */
   oidc: z.object({ name: z.string().max(64) }).optional(),

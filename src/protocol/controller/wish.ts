@@ -8,7 +8,7 @@ import { migrationSettings } from '../public/migration.ts';
 /** ms since 1970, by the clock of the store. */
 export const atMs = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-export const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll', 'recover'] as const;
+const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll', 'recover'] as const;
 export type WishKind = (typeof WISH_KINDS)[number];
 
 /** A fleet's wish moves guests: a rehearsal is asked of one guest's own host. */
@@ -64,7 +64,7 @@ export const isWishEnd = (phase: WishPhase): boolean =>
   phase !== 'working' && phase !== 'cancelling';
 
 /** What an entry of the queue waits for. */
-export const WAITS = [
+const WAITS = [
   'host-limit',
   'destination-limit',
   'link-limit',
@@ -164,15 +164,7 @@ export type Roll = z.infer<typeof roll>;
  * have heard of that. `entering`: it has begun, and guests are there.
  * `refused`: it is asked no more. `leaving`: the drain is cancelled, and the host is to be in use as before. `out`: it is.
  */
-export const MODE_PHASES = [
-  'wanted',
-  'asking',
-  'entering',
-  'in',
-  'refused',
-  'leaving',
-  'out',
-] as const;
+const MODE_PHASES = ['wanted', 'asking', 'entering', 'in', 'refused', 'leaving', 'out'] as const;
 
 export const wishMode = z.object({
   phase: z.enum(MODE_PHASES),
@@ -191,7 +183,7 @@ export const wishMode = z.object({
 export type WishMode = z.infer<typeof wishMode>;
 
 /** What a move of a guest is predicted to send, without its disks: absent where it would not end, or its host cannot do it. */
-export const guestSize = z.object({
+const guestSize = z.object({
   precopyBytes: bytes.optional(),
   postcopyBytes: bytes.optional(),
 });

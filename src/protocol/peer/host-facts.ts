@@ -15,7 +15,7 @@ export const platform = z.object({
 export type Platform = z.infer<typeof platform>;
 
 export const MOST_SITE_CHECKS = 256;
-export const MOST_UNENCRYPTED = 256;
+const MOST_UNENCRYPTED = 256;
 export const MOST_RDMA = 16;
 
 /** What each host of a migration reports to the other of itself, for the checks that need both. */

@@ -20,7 +20,7 @@ export const preflightAdmission = z.object({
 });
 export type PreflightAdmission = z.infer<typeof preflightAdmission>;
 
-export const preflightAnswer = z.object({
+const preflightAnswer = z.object({
   checks: z.array(check).max(64),
   wire: wireOffer.optional(),
   host: hostFacts.optional(),

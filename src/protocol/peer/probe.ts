@@ -85,9 +85,9 @@ export const watchAnswer = z.object({
 export type WatchAnswer = z.infer<typeof watchAnswer>;
 
 /** When the guest was paused, by the clock of the host that watches, as well as another one knows it. */
-export const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
+const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
 export type SwitchTime = z.infer<typeof switchTime>;
-export const watchEnd = z.object({
+const watchEnd = z.object({
   switch: switchTime.optional(),
   /** When memory began to move, by the same clock. */
   memoryFromMs: wallMs.optional(),
@@ -131,7 +131,7 @@ export const watchResult = z.object({
 export type WatchResult = z.infer<typeof watchResult>;
 
 /** What is seen since then: nothing yet, so much, or why nothing is known of it. */
-export const laterAnswer = z.object({
+const laterAnswer = z.object({
   later: later.optional(),
   why: z.string().max(1024).optional(),
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { moment, shortText } from '../names.ts';
 
-export const HEALTH_KINDS = ['memory', 'disk', 'temperature', 'link'] as const;
+const HEALTH_KINDS = ['memory', 'disk', 'temperature', 'link'] as const;
 
 /** Something that a host's own hardware says of itself. `failing`: it is not to be relied on; `warning`: it may come to that. */
 export const healthSignal = z.object({

@@ -12,7 +12,7 @@ export const eventId = z
   .regex(/^[0-9a-z-]{1,64}$/, 'the id of an event');
 
 /** One thing that happened on a host. */
-export const hostNews = z.discriminatedUnion('type', [
+const hostNews = z.discriminatedUnion('type', [
   /** The first of a stream that begins now: lists that are asked for after it miss nothing. */
   z.object({ type: z.literal('ready') }),
   /** What happened since the id that was given is not known any more: ask for the lists again. */

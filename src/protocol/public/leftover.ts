@@ -28,7 +28,7 @@ export const leftover = z.object({
 });
 export type Leftover = z.infer<typeof leftover>;
 
-export const leftoverList = z.object({ leftovers: z.array(leftover).max(10_000) });
+const leftoverList = z.object({ leftovers: z.array(leftover).max(10_000) });
 
 export const clearedList = z.object({
   cleared: z.array(leftover).max(10_000),

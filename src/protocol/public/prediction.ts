@@ -6,7 +6,7 @@ import { bytes, moment, ms, shortText } from '../names.ts';
 const share = z.number().min(0).max(1);
 
 /** How much of a guest's memory is written within a window. Pages that are written twice count once. */
-export const curvePoint = z.object({ windowMs: ms, dirtyBytes: bytes });
+const curvePoint = z.object({ windowMs: ms, dirtyBytes: bytes });
 export type CurvePoint = z.infer<typeof curvePoint>;
 
 /** What a sample of a guest's pages holds, as shares of all of its memory. */

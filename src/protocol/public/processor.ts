@@ -23,7 +23,7 @@ export const processorOffer = z.object({
 export type ProcessorOffer = z.infer<typeof processorOffer>;
 
 /** What a guest that runs has. */
-export const guestProcessor = z.object({
+const guestProcessor = z.object({
   guest: name64,
   driver: name64,
   accelerator: name64,

@@ -5,7 +5,7 @@ import { bytes, ms, shortText } from '../names.ts';
 
 /** What a strategy may do about pre-copy that leads nowhere, besides giving up. */
 export const STEERING_MEASURES = ['downtime', 'throttle', 'postcopy'] as const;
-export const steeringMeasure = z.enum(STEERING_MEASURES);
+const steeringMeasure = z.enum(STEERING_MEASURES);
 export type SteeringMeasure = z.infer<typeof steeringMeasure>;
 
 /** A strategy: which measures, in which order, and how patiently. An unknown field is refused. */
@@ -98,7 +98,7 @@ export function modeOf({ measures }: Pick<SteeringStrategy, 'measures'>): 'preco
 }
 
 /** Why a decision was taken. */
-export const steeringRule = z.enum([
+const steeringRule = z.enum([
   /** Post-copy from the start was asked for. */
   'at-once',
   /** The rounds that pre-copy was given are over. */
@@ -117,7 +117,7 @@ export const steeringRule = z.enum([
 export type SteeringRule = z.infer<typeof steeringRule>;
 
 /** The numbers that a decision was taken on. */
-export const steeringInputs = z.object({
+const steeringInputs = z.object({
   round: z.number().int().nonnegative(),
   remainingBytes: bytes,
   /** bytes/s of the link, and of memory that the guest dirties. */
@@ -133,7 +133,7 @@ export const steeringInputs = z.object({
 export type SteeringInputs = z.infer<typeof steeringInputs>;
 
 /** What a decision changed: a downtime in ms, or a throttle in percent. */
-export const steeringChange = z.object({
+const steeringChange = z.object({
   of: z.enum(['downtimeMs', 'throttlePercent']),
   from: z.number().nonnegative(),
   to: z.number().nonnegative(),

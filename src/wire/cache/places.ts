@@ -5,7 +5,7 @@ import { ID_BYTES } from '../codec/settings.ts';
 import { writeAll } from './segment.ts';
 
 /** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were encoded last. */
-export const PLACE_CELLS = 2 ** 20;
+const PLACE_CELLS = 2 ** 20;
 const DIGEST_BYTES = 32;
 const KEY_BYTES = 8;
 const LEAST_CELLS = 1024;

@@ -12,7 +12,7 @@ export interface Choice {
 }
 
 /** The longest window that either side holds: 16 MiB. */
-export const MOST_WINDOW_LOG = 24;
+const MOST_WINDOW_LOG = 24;
 
 const { constants } = zlib;
 const compressOne = promisify(zlib.zstdCompress);

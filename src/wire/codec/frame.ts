@@ -4,12 +4,12 @@ import { mostBody } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 
 /** Version of the frames and of what is in them. */
-export const CODEC_VERSION = 2;
+const CODEC_VERSION = 2;
 
 const MAGIC = 0x4757;
 export const HEAD_BYTES = 36;
 
-export const FRAME_TYPES = {
+const FRAME_TYPES = {
   /** Encoder to decoder: items. `extra` is the running hash. */
   batch: 1,
   /** Encoder to decoder: a content that was missing. `extra` is its number. */

@@ -12,7 +12,7 @@ export interface Pack {
 
 /** Of the table, four numbers an item: 1 for a page, its block, its offset; then its length. */
 const ROW = 4;
-export const PACK_BYTES = 256 * 1024;
+const PACK_BYTES = 256 * 1024;
 const PACK_ITEMS = 1024;
 const MEMORY_BYTES = PACK_BYTES + PACK_ITEMS * ROW * Float64Array.BYTES_PER_ELEMENT;
 

@@ -19,7 +19,7 @@ const MOST_EARLIER = 2;
 const LEAST_CELLS = 1024;
 const MOST_CELLS = 2 ** 22;
 /** A summary of as many names as there may be is half of it. */
-export const MOST_SUMMARY_BYTES = 9 * 1024 * 1024;
+const MOST_SUMMARY_BYTES = 9 * 1024 * 1024;
 
 const setting = (most: number) => z.number().int().min(1).max(most);
 const tag = z.string().max(64).nullable();
@@ -45,7 +45,7 @@ export const sourceHello = z.object({
 });
 export type SourceHello = z.infer<typeof sourceHello>;
 
-export const targetHello = z.object({
+const targetHello = z.object({
   type: z.literal('hello'),
   version: z.literal(RELAY_VERSION),
   tag,

@@ -114,7 +114,7 @@ export const MIN_PAGE_BYTES = 1024;
 export const MAX_PAGE_BYTES = 65_536;
 /** Of the hosts that QEMU runs on: what a block's own page size is at least. */
 export const MIN_HOST_PAGE_BYTES = 4096;
-export const MAX_NAME_BYTES = 255;
+const MAX_NAME_BYTES = 255;
 /** Our own bounds, far beyond what QEMU makes: more of it is not parsed. */
 export const MAX_BLOCKS = 4096;
 export const MAX_SECTIONS = 4096;

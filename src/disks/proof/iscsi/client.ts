@@ -15,7 +15,7 @@ const CHECK_CONDITION = 0x02;
 const RESERVATION_CONFLICT = 0x18;
 const UNIT_ATTENTION = 0x06;
 
-export class ScsiError extends Error {
+class ScsiError extends Error {
   /** The status of SCSI, and the sense key of a CHECK CONDITION. */
   readonly status: number;
   readonly senseKey: number;

@@ -8,7 +8,7 @@ import * as pdus from './pdu.ts';
 import type { Wire } from './wire.ts';
 
 /** As QEMU's client calls itself where nobody says a name. */
-export const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
+const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
 
 const MOST_LOGIN_STEPS = 8;
 

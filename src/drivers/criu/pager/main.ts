@@ -15,7 +15,7 @@ import { Pages } from './pages.ts';
 /** Each has its own: keepers hold that of one that has ended open. */
 export const controlOf = (pid: number): string => `control-${pid}`;
 /** CRIU's own name for it. */
-export const LAZY_SOCKET = 'lazy-pages.socket';
+const LAZY_SOCKET = 'lazy-pages.socket';
 export const JOURNAL = 'pager.journal';
 export const PAGERS = 'pagers';
 /** It ended since nobody can go on with its container. */

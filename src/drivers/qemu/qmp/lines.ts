@@ -1,7 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 
 /** The longest message taken from a monitor; QEMU's largest (its schema) is below 1 MiB. */
-export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 
 /**
  * Cuts a byte stream into lines, holding at most `limit` bytes of an unfinished one.

@@ -15,7 +15,7 @@ const KNOWN = new Set(
   ),
 );
 
-export function isFilter({ driver }: LiveNode): boolean {
+function isFilter({ driver }: LiveNode): boolean {
   return driver === 'throttle' || driver === 'copy-on-read';
 }
 

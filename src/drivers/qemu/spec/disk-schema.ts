@@ -22,7 +22,7 @@ const DETECT_ZEROES = z.enum(['off', 'on', 'unmap']);
 const filterBase = { node: nodeName, discard: DISCARD, detectZeroes: DETECT_ZEROES };
 
 /** What stands between an image and who reads it. */
-export const blockFilter = z.discriminatedUnion('kind', [
+const blockFilter = z.discriminatedUnion('kind', [
   /** `group`: the object whose limits hold. */
   z.strictObject({ kind: z.literal('throttle'), group: z.string().max(128), ...filterBase }),
   z.strictObject({ kind: z.literal('copy-on-read'), ...filterBase }),

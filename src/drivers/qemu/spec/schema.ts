@@ -64,7 +64,7 @@ export const OBJECT_TYPES = [
 export const object = z.strictObject({ type: z.enum(OBJECT_TYPES), id, props });
 export type ObjectSpec = z.infer<typeof object>;
 
-export const chardevBackend = z.discriminatedUnion('kind', [
+const chardevBackend = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('null') }),
   z.strictObject({ kind: z.literal('none') }),
   z.strictObject({ kind: z.literal('pty') }),

@@ -4,7 +4,7 @@ import type { Command } from '../user/confine.ts';
 /** How swtpm is started. Pure. */
 
 /** The first file that is handed to it; those below are its input and its log. */
-export const FIRST_KEY_FD = 3;
+const FIRST_KEY_FD = 3;
 
 export interface Serves {
   readonly program: string;

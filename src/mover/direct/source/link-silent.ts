@@ -4,7 +4,7 @@ import type { SourceState } from '../../../migration/direct/source-state.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 
 /** What to look at where nothing of the other host was heard over its link. */
-export function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {
+function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {
   return `Check the link between ${from} and ${to} (cable, switch, firewall, address), and that ${to} is up. ${guest} runs on at ${from}.`;
 }
 

@@ -8,7 +8,7 @@ import type { SourceContext } from './source-context.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** The hook ends with it where the guest must not move now. */
-export const NO_EXIT = 10;
+const NO_EXIT = 10;
 const READY = 'ready';
 
 /**
