@@ -4,7 +4,7 @@ import type { Log } from '../../log.ts';
 import { boundLeases } from '../store/moments.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
-import { fairShare, SHARDS } from './shards.ts';
+import { fairShare, shardOf, SHARDS } from './shards.ts';
 
 /** How long a lease holds after its controller was last heard of. Another one follows the hosts from then on. */
 export const LEASE_MS = 8000;
@@ -206,4 +206,14 @@ export async function standing(
       .filter(({ shard, epoch }) => held.get(shard) === epoch)
       .map((row) => [row.shard, row.epoch]),
   );
+}
+
+/** Under the lease of the host's shard; false where another controller has that by now. */
+export async function mayWrite(
+  db: Transaction<Tables>,
+  store: Pick<Store, 'kind'>,
+  held: Held,
+  host: string,
+): Promise<boolean> {
+  return (await standing(db, store, held)).has(shardOf(host));
 }

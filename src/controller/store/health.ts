@@ -1,8 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
-import { standing } from '../inventory/leases.ts';
+import { mayWrite } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
-import { shardOf } from '../inventory/shards.ts';
 import type { Store } from './open.ts';
 import { addWish, openDrain, raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
@@ -60,11 +59,6 @@ export async function setMaintenance(
       .onConflict((conflict) => conflict.column('host').doUpdateSet(set))
       .execute();
   });
-}
-
-/** Under the lease of the host's shard; false where another controller has that by now. */
-async function mayWrite(db: Db, store: Store, held: Held, host: string): Promise<boolean> {
-  return (await standing(db, store, held)).has(shardOf(host));
 }
 
 /** It is ill from now on; what was written before of the same illness keeps its beginning and its drain. */

@@ -1,17 +1,12 @@
 import type { RawBuilder } from 'kysely';
-import { standing } from '../inventory/leases.ts';
+import { mayWrite } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
-import { shardOf } from '../inventory/shards.ts';
 import type { PowerState } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
 import { raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
 /** Under the lease of the host's shard; false where another controller has that by now. */
-async function mayWrite(db: Db, store: Store, held: Held, host: string): Promise<boolean> {
-  return (await standing(db, store, held)).has(shardOf(host));
-}
-
 /**
  * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,
  * or a person has closed it.

@@ -160,6 +160,12 @@ export const labelsOf = ({ labels }: World, guest: string): Labels | { words: st
   return given === undefined ? NO_LABELS : readLabels(given);
 };
 
+/** Of its labels; 0 where they say nothing, or cannot be read. */
+export function priorityOf(world: World, guest: string): number {
+  const labels = labelsOf(world, guest);
+  return 'words' in labels ? 0 : (labels.priority ?? 0);
+}
+
 /** A guest may be called as what every object has: `constructor`. */
 export const ownOf = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;

@@ -1,7 +1,7 @@
 import type { GuestSize, Wish } from '../../protocol/controller/wish.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import { leftOf } from './candidates.ts';
-import { labelsOf, whyClosed } from './facts.ts';
+import { priorityOf, whyClosed } from './facts.ts';
 import type { World } from './facts.ts';
 
 /** What the moves of an evacuation send, as the guests' own hosts measure it before the start. Pure. */
@@ -23,13 +23,9 @@ export function guestsToSize(wish: Wish, world: World): SizedGuest[] {
   const { sites, to: named = [] } = wish.ask;
   const to = named.find((host) => whyClosed(world, host) === undefined);
   if (sites === undefined || to === undefined) return [];
-  const priorityOf = (guest: string): number => {
-    const labels = labelsOf(world, guest);
-    return 'words' in labels ? 0 : (labels.priority ?? 0);
-  };
   return leftOf(wish, [], world)
     .candidates.map(({ guest, from }) => ({ guest, from, to }))
-    .toSorted((left, right) => priorityOf(right.guest) - priorityOf(left.guest));
+    .toSorted((left, right) => priorityOf(world, right.guest) - priorityOf(world, left.guest));
 }
 
 /** What a guest's own host predicts that its move sends; undefined where the host predicts nothing. */

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 import { memberAt } from './admission.ts';
-import { homesOf, whyClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { homesOf, labelsOf, ownOf, priorityOf, roomBytes, whyClosed } from './facts.ts';
 import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
 
 /**
@@ -74,11 +74,7 @@ export interface RecoverPlan {
 
 /** The most important ones first, each where most memory is left; where it failed comes last. */
 export function planRecovery(wish: Wish, guests: readonly string[], world: World): RecoverPlan {
-  const priorityOf = (guest: string): number => {
-    const labels = labelsOf(world, guest);
-    return 'words' in labels ? 0 : (labels.priority ?? 0);
-  };
-  const order = guests.toSorted((one, other) => priorityOf(other) - priorityOf(one));
+  const order = guests.toSorted((one, other) => priorityOf(world, other) - priorityOf(world, one));
   const steps: PlannedStep[] = [];
   const refused = new Map<string, string>();
   let now = world;
