@@ -106,7 +106,7 @@ function guestWords(guests: readonly Running[], loads: Loads): string[] {
 
 const short = (cores: number): string => String(Math.round(cores * 10) / 10);
 
-function named(all: readonly { readonly name: string }[]): string {
+export function named(all: readonly { readonly name: string }[]): string {
   const names = all.map(({ name }) => name).toSorted();
   const more = names.length - MOST_NAMED;
   return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;

@@ -1,11 +1,10 @@
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import type { HostFacts } from '../wishes/facts.ts';
+import { named } from './doubts.ts';
 
 /** Managers that balance their hosts themselves, or set their power: two hands would move guests to and fro. */
 
 type Keeping = Pick<HostFacts, 'name' | 'maintenanceMode' | 'powerMode'>;
-
-const MOST_NAMED = 4;
 
 /** Why a policy of that kind leaves a host and its guests alone, in its manager's words; undefined where it does not. */
 export function keeperOf(
@@ -29,10 +28,4 @@ export function keepersWords(hosts: Iterable<Keeping>, kind: PolicyKind): string
   return [...Map.groupBy(kept, ({ words }) => words)]
     .map(([words, group]) => `${words}, and the guests of ${named(group)} are left to it`)
     .join('; ');
-}
-
-function named(hosts: readonly { readonly name: string }[]): string {
-  const names = hosts.map(({ name }) => name).toSorted();
-  const more = names.length - MOST_NAMED;
-  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
