@@ -3,6 +3,7 @@ import { configFileOf, loadAgentConfig } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { pkiDirOf } from '../host/fleet.ts';
+import { isRecord } from '../json.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
 import { MOST_SETTINGS } from '../protocol/public/reload.ts';
@@ -139,11 +140,7 @@ export function settingsThatDiffer(
 
 function differences(one: unknown, other: unknown, path: readonly string[]): (readonly string[])[] {
   if (isDeepStrictEqual(one, other)) return [];
-  if (!isGroup(one) || !isGroup(other)) return [path];
+  if (!isRecord(one) || !isRecord(other)) return [path];
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])];
   return keys.flatMap((key) => differences(one[key], other[key], [...path, key]));
-}
-
-function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

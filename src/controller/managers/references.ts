@@ -1,3 +1,4 @@
+import { isRecord } from '../../json.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 
 /**
@@ -21,10 +22,6 @@ const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
 
 /** Options are as deep as that at most. */
 const DEEPEST = 8;
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** Only one of several places of an option has it (`others.vc2`): elsewhere a host may be called manager. */
 function isReference(value: unknown, depth: number): value is Reference {

@@ -7,7 +7,7 @@ import type { Obstacle } from './obstacle.ts';
 import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
 import { hookObstacles } from './toolkit-hooks.ts';
-import { jsonOf } from '../../json.ts';
+import { isRecord, jsonOf } from '../../json.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */
 
@@ -190,7 +190,7 @@ function lostObstacles(linux: Linux | undefined, process: Record<string, unknown
   for (const [kind, limits] of Object.entries(resources)) {
     // The destination allows those devices that every container has.
     if (kind === 'devices') continue;
-    const parts = isObject(limits) ? Object.entries(limits) : [['', limits] as const];
+    const parts = isRecord(limits) ? Object.entries(limits) : [['', limits] as const];
     for (const [key, value] of parts) {
       const name = key === '' ? kind : `${kind}.${key}`;
       if (!TRAVELS.has(name) && saysSomething(value)) lost.push(`linux.resources.${name}`);
@@ -205,13 +205,9 @@ function lostObstacles(linux: Linux | undefined, process: Record<string, unknown
 
 /** False of what runc takes for not being there: 0, -1, nothing in it. */
 function saysSomething(value: unknown): boolean {
-  if (isObject(value)) return Object.values(value).some(saysSomething);
+  if (isRecord(value)) return Object.values(value).some(saysSomething);
   if (Array.isArray(value)) return value.length > 0;
   return ![undefined, null, false, 0, -1, ''].includes(value as null);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstacle[] {

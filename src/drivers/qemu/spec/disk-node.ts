@@ -1,7 +1,7 @@
+import { isRecord } from '../../../json.ts';
 import type { LiveNode } from './disk-facts.ts';
 import { MOST_TIMEOUT_S } from './disk-schema.ts';
 import type { BlockNode } from './disk-schema.ts';
-import { isGiven } from './disk-options.ts';
 import type { Given, NodeOptions } from './disk-options.ts';
 import { parseBytes, switchValue } from './options.ts';
 import type { Scalar } from './options.ts';
@@ -168,7 +168,7 @@ function isLuks({ driver, qcow2 }: LiveNode): boolean {
 function isOfLuks(image: LiveNode, key: string, value: unknown): boolean {
   if (!isLuks(image)) return false;
   if (key === 'key-secret') return image.driver === 'luks';
-  if (key !== 'encrypt' || !isGiven(value)) return false;
+  if (key !== 'encrypt' || !isRecord(value)) return false;
   return Object.keys(value).every((each) => each === 'format' || each === 'key-secret');
 }
 
@@ -265,5 +265,7 @@ export function deviceProps(drive: Given | undefined): Record<string, string> {
 
 /** A backing file that is given by itself and not taken from the header of what is on it. */
 export function isBackingGiven({ given, by }: NodeOptions): boolean {
-  return by === 'blockdev' && (isGiven(given['backing']) || textOf(given['backing']) !== undefined);
+  return (
+    by === 'blockdev' && (isRecord(given['backing']) || textOf(given['backing']) !== undefined)
+  );
 }

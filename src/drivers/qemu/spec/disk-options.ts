@@ -1,3 +1,4 @@
+import { isRecord } from '../../../json.ts';
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { BlockFacts } from './disk-facts.ts';
@@ -57,7 +58,7 @@ export class DiskOptions {
       const own = options.given[role];
       // A name stands for a node that is given by itself.
       if (options.by === 'blockdev' && typeof own === 'string') continue;
-      const given = isGiven(own) ? own : {};
+      const given = isRecord(own) ? own : {};
       this.#walk(child, { ...options, given, nested: true }, facts);
     }
   }
@@ -133,15 +134,11 @@ function nest(props: ReadonlyMap<string, string>): Given {
     let at = top;
     for (const part of parts) {
       const inner: unknown = Object.hasOwn(at, part) ? at[part] : undefined;
-      const next: Record<string, unknown> = isGiven(inner) ? inner : {};
+      const next: Record<string, unknown> = isRecord(inner) ? inner : {};
       at[part] = next;
       at = next;
     }
     at[last] = value;
   }
   return top;
-}
-
-export function isGiven(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

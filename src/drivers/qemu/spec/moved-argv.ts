@@ -1,6 +1,7 @@
 import path from 'node:path';
+import { isRecord } from '../../../json.ts';
 import type { BlockFacts } from './disk-facts.ts';
-import { isGiven, parseBlockdev } from './disk-options.ts';
+import { parseBlockdev } from './disk-options.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 
@@ -24,7 +25,7 @@ function movedBlockdev(word: string, block: BlockFacts): string {
   const now = block.nodes.find((node) => standsInFor(node.name, name));
   if (now === undefined) return word;
   if (typeof given['filename'] === 'string') return withFile(word, ['filename'], now.file);
-  if (!isGiven(given['file'])) return word;
+  if (!isRecord(given['file'])) return word;
   const file = fileBelow(now.name, block);
   return file === undefined ? word : withFile(word, ['file', 'filename'], file);
 }
@@ -54,7 +55,7 @@ function withFile(word: string, keys: readonly string[], file: string): string {
   const [first = '', second] = keys;
   if (second === undefined) return JSON.stringify({ ...top, [first]: file });
   const inner = top[first];
-  return JSON.stringify({ ...top, [first]: { ...(isGiven(inner) ? inner : {}), [second]: file } });
+  return JSON.stringify({ ...top, [first]: { ...(isRecord(inner) ? inner : {}), [second]: file } });
 }
 
 /** A comma in an option's value is written twice. */

@@ -1,6 +1,6 @@
 import { formatRbd, isRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
-import { isGiven } from './disk-options.ts';
+import { isRecord } from '../../../json.ts';
 import type { Given } from './disk-options.ts';
 
 /** Deeper than anything that QEMU writes: a format on a client. */
@@ -18,7 +18,7 @@ export function plainName(file: string): string {
   for (let depth = 0; given !== undefined && depth < DEEPEST; depth++) {
     if (given['driver'] === 'iscsi') return lunOf(given);
     if (given['driver'] === 'rbd') return imageOf(given);
-    given = isGiven(given['file']) ? given['file'] : undefined;
+    given = isRecord(given['file']) ? given['file'] : undefined;
   }
   return file;
 }
@@ -56,7 +56,7 @@ function formatted(url: string): string {
 function parsed(text: string): Given | undefined {
   try {
     const found: unknown = JSON.parse(text);
-    return isGiven(found) ? found : undefined;
+    return isRecord(found) ? found : undefined;
   } catch {
     return undefined;
   }
