@@ -1,4 +1,5 @@
 import { ERRORS } from '../src/errors.ts';
+import { jsonOf } from '../src/json.ts';
 import { errorBody } from '../src/protocol/errors.ts';
 import { connectionsAnswer } from '../src/protocol/peer/connections.ts';
 import { watchAnswer } from '../src/protocol/peer/probe.ts';
@@ -70,14 +71,6 @@ function isNoWatch(body: string): boolean {
 function isRefusalInWords(body: string): boolean {
   const said = connectionsAnswer.safeParse(jsonOf(body));
   return said.success && said.data.put === 0 && said.data.problem !== undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function shown(text: string): string {

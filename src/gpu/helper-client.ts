@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { CheckpointCalls } from './checkpoint.ts';
 import { CudaError, NoGpu } from './driver-library.ts';
 import type { GpuPair, ProcessState } from './driver-library.ts';
+import { jsonOf } from '../json.ts';
 import { answer, found, freeBytes, processState } from './helper-protocol.ts';
 import type { FoundGpus, HelperRequest } from './helper-protocol.ts';
 
@@ -117,7 +118,7 @@ export class GpuHelper implements CheckpointCalls {
   }
 
   #hear(line: string): void {
-    const said = answer.safeParse(parse(line));
+    const said = answer.safeParse(jsonOf(line));
     if (!said.success) {
       // Nobody knows to whom it belongs: who waits would wait for ever.
       for (const waiter of this.#waiting.values())
@@ -128,13 +129,5 @@ export class GpuHelper implements CheckpointCalls {
     if (said.data.ok) waiter?.resolve(said.data.value);
     else if (said.data.noGpu === true) waiter?.reject(new NoGpu(said.data.result));
     else waiter?.reject(new CudaError(said.data.call, said.data.result));
-  }
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
   }
 }

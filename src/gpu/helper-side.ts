@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { jsonOf } from '../json.ts';
 import { CudaError, DriverLibrary, NoGpu } from './driver-library.ts';
 import { request } from './helper-protocol.ts';
 import type { HelperRequest } from './helper-protocol.ts';
@@ -13,7 +14,7 @@ export function serveHelper(file: string): void {
   const opened = (): DriverLibrary => (library ??= DriverLibrary.open(file));
   const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
   createInterface({ input: process.stdin }).on('line', (line) => {
-    const asked = request.safeParse(parse(line));
+    const asked = request.safeParse(jsonOf(line));
     if (!asked.success) {
       say({ id: 0, ok: false, call: 'helper', result: 'a request in no form that it knows' });
       return;
@@ -55,12 +56,4 @@ function wordsOf(error: unknown): object {
   if (error instanceof CudaError) return { call: error.call, result: error.result };
   const result = (error instanceof Error ? error.message : String(error)).slice(0, 256);
   return { call: 'helper', result, noGpu: error instanceof NoGpu };
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
