@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { killGroup } from '../host/process.ts';
 
 /** A program of the site's own, such as a hook: started, listened to for as long as it may take, and ended with all it started. */
 export interface SiteProgram {
@@ -49,7 +50,7 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
   }
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
-  const end = (): void => endGroup(child.pid);
+  const end = (): void => killGroup(child.pid);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -88,14 +89,5 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
     signal.removeEventListener('abort', end);
     child.stdout.destroy();
     child.stderr.destroy();
-  }
-}
-
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
   }
 }

@@ -95,6 +95,20 @@ export function isStopped({ pid, startTicks }: ProcessIdentity): boolean {
   return stat?.startTicks === startTicks && stat.state === 'T';
 }
 
+/** Kills it, where it has not ended. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Kills its whole process group, where any of it is left; undefined: it was never started. */
+export function killGroup(pid: number | undefined): void {
+  if (pid !== undefined) kill(-pid);
+}
+
 /** Names the time since this host was last started. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
+import { kill } from '../../host/process.ts';
 import { processesIn, setFrozen } from './processes.ts';
 
 const EMPTY_MS = 10_000;
@@ -36,7 +37,7 @@ export async function removeCgroup(
     const pids = new Set((await Promise.all(places.map(processesIn))).flat());
     if (pids.size === 0) break;
     if (systemClock.monotonicMs() > until) throw new Error(`${name} still has processes`);
-    for (const pid of pids) end(pid);
+    for (const pid of pids) kill(pid);
     for (const place of places) {
       if (existsSync(path.join(place, 'freezer.state'))) await setFrozen(place, false, signal);
     }
@@ -44,12 +45,4 @@ export async function removeCgroup(
   }
   // runc may remove them at the same time.
   for (const place of places) await rmdir(place).catch(() => undefined);
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

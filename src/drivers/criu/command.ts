@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { godwitError } from '../../errors.ts';
 import { identify } from './processes.ts';
+import { killGroup } from '../../host/process.ts';
 import type { ProcessIdentity } from '../../host/process.ts';
 
 const MAX_OUTPUT = 1024 * 1024;
@@ -54,7 +55,7 @@ export async function command(argv: readonly string[], options: CommandOptions):
       return reject(why);
     }
     stopped ??= why;
-    endGroup(child.pid);
+    killGroup(child.pid);
     // One that the kernel does not end keeps nobody for ever.
     setTimeout(() => reject(why), KILLED_MS).unref();
   };
@@ -100,15 +101,6 @@ function entering({ mountsOf, cwd }: CommandOptions): string[] {
 }
 
 /** It leads a group of its own. */
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // All of it has ended.
-  }
-}
-
 function environment({ programs, home }: CommandOptions): NodeJS.ProcessEnv {
   const found = process.env['PATH'] ?? '/usr/bin:/bin';
   const own = programs === undefined ? found : `${programs}:${found}`;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { systemClock } from '../../clock.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { BootProcess } from '../../host/life.ts';
-import { bootId, pids, readStat } from '../../host/process.ts';
+import { bootId, kill, pids, readStat } from '../../host/process.ts';
 
 /** CRIU ends by itself once the runc that asked it is gone; then it is ended. */
 const BY_ITSELF_MS = 5000;
@@ -57,14 +57,6 @@ export async function sessionEnded(
   if (!(await ended(mostMs, () => lifeOf(leader).state === 'gone'))) return false;
   const isEmpty = (): boolean => sessionOf(leader).length === 0;
   if (await ended(byItselfMs, isEmpty)) return true;
-  for (const pid of sessionOf(leader)) end(pid);
+  for (const pid of sessionOf(leader)) kill(pid);
   return ended(KILLED_MS, isEmpty);
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

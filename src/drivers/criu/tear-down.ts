@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { kill } from '../../host/process.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
 import { ownVolumes, putAside, removeVolumes } from './made-volumes.ts';
@@ -53,14 +54,6 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
 /** Ends a frozen container without letting it run again. */
 export async function endFrozen(cgroup: string, signal: AbortSignal): Promise<void> {
   // A frozen process takes the signal before it runs anything once it is thawed.
-  for (const pid of await processesIn(cgroup)) killNow(pid);
+  for (const pid of await processesIn(cgroup)) kill(pid);
   await setFrozen(cgroup, false, signal).catch(() => undefined);
-}
-
-function killNow(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

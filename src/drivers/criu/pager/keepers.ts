@@ -1,5 +1,5 @@
 import { lifeOf } from '../../../host/life.ts';
-import { bootId, startTicksOf } from '../../../host/process.ts';
+import { bootId, kill, startTicksOf } from '../../../host/process.ts';
 import type { Known } from './journal.ts';
 import * as kernel from './kernel.ts';
 import { isNoRoom } from './reading.ts';
@@ -116,12 +116,4 @@ export function takeFromOne(keepers: Known['keepers'], take: (pid: number) => vo
     }
   }
   return why;
-}
-
-export function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

@@ -1,10 +1,11 @@
+import { kill } from '../../../host/process.ts';
 import { AddressSpace } from './address-space.ts';
 import * as criu from './criu-socket.ts';
 import { Giving } from './giving.ts';
 import { JournalFile } from './journal-file.ts';
 import { replay } from './journal.ts';
 import type { Known } from './journal.ts';
-import { Keepers, kill, livingOf, takeFromOne } from './keepers.ts';
+import { Keepers, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
+import { kill } from '../../../host/process.ts';
 import { pass, warn } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestSpec } from '../spec/schema.ts';
@@ -226,13 +227,7 @@ export async function removeCgroup(guestDir: string): Promise<void> {
   for (const list of listsOf(guestDir)) {
     const until = performance.now() + EMPTY_MS;
     while (!isRemoved(path.dirname(list)) && performance.now() < until) {
-      for (const pid of membersIn(list) ?? []) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It has ended meanwhile.
-        }
-      }
+      for (const pid of membersIn(list) ?? []) kill(pid);
       await systemClock.sleep(POLL_MS);
     }
   }
