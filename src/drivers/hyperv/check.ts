@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses, warns } from '../port/manager-checks.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';
 import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';
@@ -271,17 +272,4 @@ export function delegationScript(source: string, destination: string): string {
 /** A person runs it: a host that lies about its name must not get more into it than a name. */
 function quoted(name: string): string {
   return `'${name.replaceAll(/[^A-Za-z0-9-]/g, '')}'`;
-}
-
-export function passes(name: string, side: Check['side'], evidence: string): Check {
-  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
-}
-
-function warns(name: string, side: Check['side'], evidence: string, hint: string): Check {
-  return { name, side, verdict: 'warn', evidence: evidence.slice(0, 4096), hint };
-}
-
-export function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  const evidence = error.message.slice(0, 4096);
-  return { name, side, verdict: 'refuse', evidence, error: error.toJSON() };
 }

@@ -7,14 +7,8 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { CONVERTED } from '../converted.ts';
 import type { GuestWhole } from './answers.ts';
-import {
-  compareChecks,
-  guestChecks,
-  hasLocalDisks,
-  hostChecks,
-  notCompared,
-  refuses,
-} from './check.ts';
+import { refuses } from '../port/manager-checks.ts';
+import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';
 import type { Hosts } from './check.ts';
 import { HypervHost } from './host.ts';
 import { explained, meaningOfEvent, returnedWords } from './hresults.ts';

@@ -3,7 +3,8 @@ import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestWhole, HostFacts } from './answers.ts';
-import { impossible, passes, refuses, versionCheck } from './check.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
+import { impossible, versionCheck } from './check.ts';
 
 /** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */
 

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */
@@ -89,18 +89,4 @@ export async function whereItLies(
   } catch {
     return { is: 'unseen' };
   }
-}
-
-export function passes(name: string, side: Check['side'], evidence: string): Check {
-  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
-}
-
-export function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  return {
-    name,
-    side,
-    verdict: 'refuse',
-    evidence: error.message.slice(0, 4096),
-    error: error.toJSON(),
-  };
 }

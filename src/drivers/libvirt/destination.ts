@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from './check.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { keptFor, network, pool } from './questions.ts';

@@ -2,7 +2,7 @@ import { godwitError, hasCode } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
-import { passes, refuses } from './check.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { capabilities, domainCapabilities, whyNoCpu } from './questions.ts';

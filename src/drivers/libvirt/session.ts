@@ -9,7 +9,8 @@ import type {
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
-import { diskChecks, guestChecks, passes, refuses } from './check.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
+import { diskChecks, guestChecks } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';

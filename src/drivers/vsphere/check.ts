@@ -1,7 +1,7 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 import { balancerCheck } from './balancer-check.ts';
 import type { VsphereClient } from './client.ts';
 import { elsewhereCheck } from './elsewhere.ts';
@@ -131,12 +131,4 @@ function hostChecks(guest: string, to: string, { host }: Target): Check[] {
     return refuse(`its vCenter says that it is ${host.connection}`);
   if (host.inMaintenance) return refuse('it is in maintenance mode');
   return [passes('host', 'destination', `${host.name} is connected`)];
-}
-
-function passes(name: string, side: Check['side'], evidence: string): Check {
-  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
-}
-
-function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
 }
