@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type { Balloon, BalloonFacts } from '../port/balloon.ts';
+import type { BalloonLook } from '../../migration/preflight/balloon.ts';
+import type { Balloon } from '../port/balloon.ts';
 import type { QmpClient } from './qmp/client.ts';
 
 /** Statistics come this often while they are waited for, s, and are waited for so long, ms. */
@@ -29,7 +30,7 @@ const statistics = z.object({
 export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): Balloon {
   const actual = async (signal: AbortSignal): Promise<number> =>
     (await (await client(signal)).query('query-balloon', {}, answered, signal)).actual;
-  const lookNow = async (signal: AbortSignal): Promise<BalloonFacts> => {
+  const lookNow = async (signal: AbortSignal): Promise<BalloonLook> => {
     const monitor = await client(signal);
     const device = await balloonDevice(monitor, signal);
     if (device === undefined) throw cannot('the guest has no virtio-balloon device');
@@ -37,7 +38,7 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
     const [actualBytes, wholeBytes] = [await actual(signal), await wholeOf(monitor, signal)];
     return { actualBytes, wholeBytes, ...known };
   };
-  let looking: Promise<BalloonFacts> | undefined;
+  let looking: Promise<BalloonLook> | undefined;
   return {
     actual,
     // Those who look at once share one look: each sets the interval of the device, and sets it back.
@@ -82,7 +83,7 @@ async function statisticsOf(
   client: QmpClient,
   device: string,
   signal: AbortSignal,
-): Promise<Pick<BalloonFacts, 'freeBytes' | 'availableBytes'>> {
+): Promise<Pick<BalloonLook, 'freeBytes' | 'availableBytes'>> {
   const at = (property: string) => ({ path: device, property });
   const read = () => client.query('qom-get', at('guest-stats'), statistics, signal);
   const found = await client.query('qom-get', at(INTERVAL), z.number(), signal);
@@ -108,7 +109,7 @@ async function statisticsOf(
 /** A driver that does not count something reports 2^64 - 1, or nothing. Pure. */
 export function memoryIn(
   stats: Readonly<Record<string, number>>,
-): Pick<BalloonFacts, 'freeBytes' | 'availableBytes'> {
+): Pick<BalloonLook, 'freeBytes' | 'availableBytes'> {
   const [freeBytes, availableBytes] = ['stat-free-memory', 'stat-available-memory'].map((name) => {
     const value = stats[name];
     return Number.isSafeInteger(value) && value !== undefined && value >= 0 ? value : undefined;

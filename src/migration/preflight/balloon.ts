@@ -14,11 +14,13 @@ const MARGIN_SHARE = 0.05;
 /** What a balloon takes is more: an empty one leaves the guest all that it was given. */
 const WHOLE_BYTES = MIB;
 
-/** What is known of the guest's balloon, bytes. */
+/** What a guest's balloon and its driver in the guest report. */
 export interface BalloonLook {
+  /** What the guest has with the balloon as it is, bytes. */
   readonly actualBytes: number;
-  /** What the guest has with an empty one. */
+  /** What it has with an empty one: all of its memory but for what no balloon reaches (nvdimm, virtio-mem). */
   readonly wholeBytes: number;
+  /** Pages that nothing in the guest uses, and with those that it could give up without harm, such as page cache. */
   readonly freeBytes: number;
   readonly availableBytes: number;
 }

@@ -1,8 +1,9 @@
 import { systemClock } from '../../../clock.ts';
-import type { Balloon, BalloonFacts } from '../../../drivers/port/balloon.ts';
+import type { Balloon } from '../../../drivers/port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { isWhole, judgeBalloon, takeOf } from '../../../migration/preflight/balloon.ts';
+import type { BalloonLook } from '../../../migration/preflight/balloon.ts';
 import { refusal, throwRefusal } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
@@ -83,7 +84,7 @@ export async function deflate(context: SourceContext, signal: AbortSignal): Prom
 /** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */
 async function whenFull(
   balloon: Balloon,
-  { actualBytes, wholeBytes }: BalloonFacts,
+  { actualBytes, wholeBytes }: BalloonLook,
   signal: AbortSignal,
 ): Promise<number> {
   const untilMs = systemClock.monotonicMs() + RISING_MS;
