@@ -8,13 +8,7 @@ import type { RoutedRules } from './routed.ts';
 /** Where a NIC will be attached on this host. */
 export type Landing =
   | {
-      readonly kind: 'bridge';
-      readonly bridge: string;
-      readonly mtu: number;
-      readonly vlan?: PortVlan;
-    }
-  | {
-      readonly kind: 'ovs';
+      readonly kind: 'bridge' | 'ovs';
       readonly bridge: string;
       readonly mtu: number;
       readonly vlan?: PortVlan;

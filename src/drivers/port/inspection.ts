@@ -1,6 +1,7 @@
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import type { SourceNic } from '../../network/attachment.ts';
 import type { Unplugged } from '../../protocol/unplug.ts';
 
 /** What a driver finds out about a guest that is to leave. */
@@ -40,11 +41,4 @@ export interface SourceVolume {
   /** Findings that count only where it is copied, or only where it stays. */
   readonly ifCopied: readonly NamedCheck[];
   readonly ifShared: readonly NamedCheck[];
-}
-
-/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
-export interface SourceNic {
-  readonly id: string;
-  readonly mac: string;
-  readonly port: string;
 }

@@ -1,7 +1,7 @@
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { ovsDatabase } from '../../../network/openvswitch.ts';
-import type { SourceNic } from '../../port/inspection.ts';
+import type { SourceNic } from '../../../network/attachment.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
 

@@ -1,4 +1,4 @@
-import type { SourceNic } from '../../../drivers/port/inspection.ts';
+import type { SourceNic } from '../../../network/attachment.ts';
 import { godwitError } from '../../../errors.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { SourceNic } from '../../../../src/drivers/port/inspection.ts';
+import type { SourceNic } from '../../../../src/network/attachment.ts';
 import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { SourceNic } from '../../../../src/drivers/port/inspection.ts';
+import type { SourceNic } from '../../../../src/network/attachment.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
