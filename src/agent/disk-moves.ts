@@ -24,7 +24,7 @@ import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
-import { identityOf } from '../disks/move/files.ts';
+import { identityOf } from '../disks/proof/made-files.ts';
 import { DiskMove } from '../disks/move/move.ts';
 import type { HeldRelocator } from '../disks/move/move.ts';
 import { placeFor } from '../disks/move/place.ts';

@@ -1,8 +1,9 @@
-import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
+  identityOf,
   keep,
   madeNames,
   makeDirectories,
@@ -13,17 +14,6 @@ import {
 /** The files of a disk's move: the new image that is made, and the old one that is left. Every call may be repeated. */
 
 const madeOf = ({ to, id }: DiskMovePlan) => madeNames(to, id, 0);
-
-/** Which file it is, whatever it is called. */
-export async function identityOf(file: string): Promise<string | undefined> {
-  try {
-    const { dev, ino } = await lstat(file, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
 
 /** An empty file under the name that the new image is to have, with the owner of the old one; what was begun before is gone. */
 export async function makeNew(plan: DiskMovePlan): Promise<void> {

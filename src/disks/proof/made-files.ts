@@ -88,7 +88,8 @@ async function isSame(one: string, other: string): Promise<boolean> {
   return left !== undefined && left === right;
 }
 
-async function identityOf(file: string): Promise<string | undefined> {
+/** Which file it is, whatever it is called; undefined where there is none. */
+export async function identityOf(file: string): Promise<string | undefined> {
   try {
     const { dev, ino } = await lstat(file, { bigint: true });
     return `${dev}:${ino}`;
