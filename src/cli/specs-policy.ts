@@ -1,14 +1,8 @@
 import { spec } from './verb.ts';
 import type { Flag } from './verb.ts';
+import { controller } from './specs-fleet.ts';
 
 /** The verbs of standing policies and their proposals. Data only: the help must not cost an import. */
-
-const controller = {
-  kind: 'text',
-  value: 'where',
-  summary:
-    "the controller: https://host:port, or its unix socket's path (default: $GODWIT_CONTROLLER)",
-} as const satisfies Flag;
 
 const LOOK = {
   group: { kind: 'text', value: 'name', summary: 'of this group of hosts', preset: 'fleet' },

@@ -3,6 +3,7 @@ import type { Trunk } from '../planner/inventory.ts';
 import { siteName } from '../protocol/names.ts';
 import { covers, parsePrefix } from '../protocol/prefix.ts';
 import { didYouMean } from '../protocol/nearest.ts';
+import type { SiteProblem } from '../site-settings.ts';
 
 /** The map of sites and the lines between them, from the controller's configuration; docs/sites.md. Pure. */
 
@@ -22,21 +23,15 @@ export interface SiteMap {
   readonly siteLinks: readonly SiteLink[];
 }
 
-/** A setting, and what is wrong with it. */
-export interface SiteMapProblem {
-  readonly setting: readonly string[];
-  readonly words: string;
-}
-
 /**
  * The first thing that cannot be so of a map; undefined where all can. A ring of links is none: a move takes the one link
  * between its two sites, and is never sent on over a third.
  */
-export function siteMapProblem(map: SiteMap): SiteMapProblem | undefined {
+export function siteMapProblem(map: SiteMap): SiteProblem | undefined {
   return overlap(map) ?? badLink(map);
 }
 
-function overlap({ sites }: SiteMap): SiteMapProblem | undefined {
+function overlap({ sites }: SiteMap): SiteProblem | undefined {
   const all = Object.entries(sites).flatMap(([site, { networks }]) =>
     networks.map((network) => ({ site, network, prefix: parsePrefix(network) })),
   );
@@ -52,7 +47,7 @@ function overlap({ sites }: SiteMap): SiteMapProblem | undefined {
   return undefined;
 }
 
-function badLink({ sites, siteLinks }: SiteMap): SiteMapProblem | undefined {
+function badLink({ sites, siteLinks }: SiteMap): SiteProblem | undefined {
   const setting = ['siteLinks'];
   const seen = new Set<string>();
   for (const { between } of siteLinks) {

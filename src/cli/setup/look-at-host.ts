@@ -7,6 +7,7 @@ import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
 import { address, hostName, splitAddress, withHost } from '../../protocol/names.ts';
 import { holderOfPort } from '../../rpc/port-holder.ts';
+import { usage } from '../credentials.ts';
 import { nameFrom } from './configuration.ts';
 
 /** What init and join look for on this host, and refuse before they have written anything. */
@@ -132,8 +133,4 @@ export function checkHasNone(stateDir: string): void {
   const what = `${found} is there already, of another time or another CA`;
   const hint = 'Move it away first, or name another directory with --state-dir.';
   throw godwitError('GODWIT_PKI', { what }, { hint });
-}
-
-function usage(what: string, hint: string): Error {
-  return godwitError('GODWIT_USAGE', { what }, { hint });
 }
