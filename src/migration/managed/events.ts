@@ -121,7 +121,7 @@ export function orderOf(
   const strategy = strategyOf(settings);
   const firstMs = presentDowntimeMs(strategy, settings.maxDowntimeMs);
   const maxDowntimeMs = Math.floor(plannedDowntimeMs(firstMs, wire));
-  const throttle = ownThrottle(strategy);
+  const throttle = ownThrottle(strategy, mode);
   // The wire's links have the cap then, and not what the manager writes into its socket.
   const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };
   const wanted = {

@@ -3,7 +3,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
-import { decisionOf } from '../report/decision.ts';
+import { boundedDecisions, decisionOf } from '../report/decision.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt } from './state.ts';
@@ -13,7 +13,6 @@ import type { ManagedState } from './state.ts';
 const MOST_CHECKS = 256;
 const MOST_PHASES = 64;
 const MOST_ROUNDS = 10_000;
-const MOST_DECISIONS = 1000;
 const MOST_LEFTOVERS = 64;
 
 /** The live view's line for a state. */
@@ -80,7 +79,7 @@ export function managedReport(
     checks: state.checks.slice(0, MOST_CHECKS),
     ...(state.verified.length === 0 ? {} : { verified: [...state.verified] }),
     ...(state.vantages.length === 0 ? {} : { vantages: [...state.vantages] }),
-    decisions: decisionsOf(records, startedAt).slice(0, MOST_DECISIONS),
+    decisions: boundedDecisions(decisionsOf(records, startedAt)),
     takeovers: records.filter(({ event }) => event.type === 'taken-over').length,
     ...(state.because === undefined ? {} : { error: state.because }),
     ...(state.leftovers.length === 0

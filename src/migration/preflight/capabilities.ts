@@ -133,14 +133,13 @@ function steerable(
 ): Finding {
   if (steering === undefined) return passes(name);
   const strategy = strategyNamed(steering);
-  const own = throttlesItself && ownThrottle(strategy) !== undefined;
+  const own = throttlesItself && ownThrottle(strategy, mode) !== undefined;
   // The order cannot ask for it before post-copy, and where that is there nobody misses it.
   const comesLater =
     throttlesItself &&
     !own &&
     strategy.measures.includes('throttle') &&
-    levers.includes('postcopy') &&
-    mode !== 'precopy';
+    levers.includes('postcopy');
   const without = strategy.measures.filter(
     (measure) => !levers.includes(measure) && !(measure === 'throttle' && (own || comesLater)),
   );
@@ -149,6 +148,11 @@ function steerable(
     : comesLater
       ? '; it is not slowed down: post-copy comes first'
       : '';
+  if (without.length === 0 && strategy.measures.includes('postcopy') && mode === 'precopy')
+    return warns(
+      `${name} moves it by strategy ${strategy.name} without post-copy: --mode precopy has none${slows}`,
+      'Ask for the mode hybrid to have it.',
+    );
   if (without.length === 0) return passes(`${name}, by strategy ${strategy.name}${slows}`);
   const words = {
     downtime: 'a longer downtime',

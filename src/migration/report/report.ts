@@ -14,7 +14,7 @@ import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
-import { decisionOf } from './decision.ts';
+import { boundedDecisions, decisionOf } from './decision.ts';
 
 /** The journal, walked once; what the report needs of the way. */
 interface Walk {
@@ -43,7 +43,6 @@ interface Walk {
 /** Bounds of the report's lists (protocol/public/migration.ts); of rounds the latest are kept. */
 const MOST_ROUNDS = 10_000;
 const MOST_CHECKS = 256;
-const MOST_DECISIONS = 1000;
 const MOST_LEFTOVERS = 64;
 
 /** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
@@ -91,7 +90,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     ...(state.known.verified === undefined ? {} : { verified: state.known.verified }),
-    decisions: walk.decisions.slice(0, MOST_DECISIONS),
+    decisions: boundedDecisions(walk.decisions),
     takeovers: walk.takeovers,
     ...(state.because === undefined ? {} : { error: state.because }),
     ...(state.leftovers.length === 0

@@ -1,3 +1,4 @@
+import type { Mode } from '../../protocol/public/migration.ts';
 import type { SteeringStrategy } from '../../protocol/public/steering.ts';
 
 /** What a manager gets along that can slow a guest down only by itself, from its order on. Pure. */
@@ -10,16 +11,16 @@ export interface OwnThrottle {
 
 /**
  * The steps in which it may slow the guest down; undefined where the strategy may not, or goes over to post-copy before
- * that. Its last step is no bound to a manager: the steering goes by what it sees (`isBeyondThrottle`).
+ * that, which the mode `precopy` never does. Its last step is no bound to a manager: the steering goes by what it sees (`isBeyondThrottle`).
  */
-export function ownThrottle({
-  measures,
-  throttlePercents,
-}: Pick<SteeringStrategy, 'measures' | 'throttlePercents'>): OwnThrottle | undefined {
+export function ownThrottle(
+  { measures, throttlePercents }: Pick<SteeringStrategy, 'measures' | 'throttlePercents'>,
+  mode: Mode,
+): OwnThrottle | undefined {
   const at = measures.indexOf('throttle');
   const [initial] = throttlePercents;
-  if (at < 0 || initial === undefined || measures.slice(0, at).includes('postcopy'))
-    return undefined;
+  const isAfterPostcopy = mode !== 'precopy' && measures.slice(0, at).includes('postcopy');
+  if (at < 0 || initial === undefined || isAfterPostcopy) return undefined;
   const steps = throttlePercents.map(
     (percent, index) => percent - (throttlePercents[index - 1] ?? 0),
   );

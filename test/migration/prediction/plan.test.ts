@@ -50,6 +50,13 @@ describe('a plan', () => {
     assert.ok(others({ ...given, hasWire: true }).some(({ path }) => path === 'wire'));
   });
 
+  test('names no XBZRLE, of which nobody knows what it saves, and of one that was asked for says so', () => {
+    assert.ok(others(facts(400)).every(({ stream }) => stream.compress !== 'xbzrle'));
+    const asked = { ...facts(10).asked, stream: { streams: 1, compress: 'xbzrle' } } as const;
+    assert.match(advice(facts(10, { asked })), /what XBZRLE saves .* is assumed/);
+    assert.doesNotMatch(advice(facts(10)), /XBZRLE/);
+  });
+
   test('has the ways that end first, and of these the soonest', () => {
     fc.assert(
       fc.property(anyFacts, (any) => {

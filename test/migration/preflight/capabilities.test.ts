@@ -58,7 +58,7 @@ describe('what is asked of a driver', () => {
       return judgeCapabilities({ driver: { name: 'any', capabilities: own }, settings })[0];
     };
     const levers = ['downtime', 'postcopy'] as const;
-    assert.equal(judged('standard', { levers })?.verdict, 'pass');
+    assert.equal(judged('standard', { levers }, 'hybrid')?.verdict, 'pass');
     assert.equal(judged('gentle', { levers: [] })?.verdict, 'pass');
     const without = judged('no-postcopy', { levers });
     assert.equal(without?.verdict, 'warn');
@@ -71,7 +71,13 @@ describe('what is asked of a driver', () => {
     assert.equal(first?.verdict, 'pass');
     assert.match(first?.evidence ?? '', /; it is not slowed down: post-copy comes first$/);
     assert.equal(judged('must-finish', { levers }, 'hybrid')?.verdict, 'warn');
-    assert.equal(judged('must-finish', { levers, throttlesItself: true })?.verdict, 'warn');
+    // By pre-copy alone there is no post-copy that comes first: the mode lacks it, and no manager.
+    const alone = judged('must-finish', { levers, throttlesItself: true });
+    assert.equal(alone?.verdict, 'warn');
+    assert.match(
+      alone?.evidence ?? '',
+      /without post-copy: --mode precopy has none; its manager slows the guest down by itself$/,
+    );
     const downtime = { levers: ['downtime'], throttlesItself: true } as const;
     assert.equal(judged('must-finish', downtime, 'hybrid')?.verdict, 'warn');
     assert.equal(judged('standard', {})?.verdict, 'refuse');

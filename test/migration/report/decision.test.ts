@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decisionOf } from '../../../src/migration/report/decision.ts';
+import { boundedDecisions, decisionOf } from '../../../src/migration/report/decision.ts';
 
 test('a decision has what is known of it, and nothing that is not', () => {
   assert.deepEqual(decisionOf({ what: 'postcopy', why: 'round 2' }, 7), {
@@ -14,4 +14,14 @@ test('a decision has what is known of it, and nothing that is not', () => {
     what: 'downtime: 25 ms to 100 ms',
     ...whole,
   });
+});
+
+test('of too many the first and the last are kept, with how many are left out between them', () => {
+  const all = Array.from({ length: 1700 }, (_none, atMs) => ({ atMs, what: `decision ${atMs}` }));
+  const kept = boundedDecisions(all);
+  assert.equal(kept.length, 1000);
+  assert.deepEqual(kept.slice(0, 500), all.slice(0, 500));
+  assert.deepEqual(kept[500], { atMs: 500, what: '701 decisions are left out here' });
+  assert.deepEqual(kept.slice(501), all.slice(-499));
+  assert.deepEqual(boundedDecisions(all.slice(0, 1000)), all.slice(0, 1000));
 });

@@ -10,7 +10,7 @@ import { sampleOf } from '../direct/samples.ts';
 
 test('a manager may slow a guest down by itself only where the strategy may, and not before post-copy', () => {
   assert.deepEqual(
-    STRATEGY_NAMES.map((name) => ownThrottle(STRATEGIES[name])),
+    STRATEGY_NAMES.map((name) => ownThrottle(STRATEGIES[name], 'hybrid')),
     [
       undefined,
       undefined,
@@ -21,13 +21,19 @@ test('a manager may slow a guest down by itself only where the strategy may, and
   );
 });
 
+test('by pre-copy alone it may also where post-copy would come first, for then there is none', () => {
+  const own = ownThrottle(STRATEGIES['must-finish'], 'precopy');
+  assert.deepEqual(own, { initial: 30, increment: 19 });
+  assert.equal(ownThrottle(STRATEGIES.standard, 'precopy'), undefined);
+});
+
 test('it begins at the strategy’s first step, and never takes a larger one than the strategy does', () => {
   const percents = fc
     .uniqueArray(fc.integer({ min: 2, max: 99 }), { minLength: 1, maxLength: 16 })
     .map((all) => all.toSorted((one, other) => one - other));
   fc.assert(
     fc.property(percents, (throttlePercents) => {
-      const own = ownThrottle({ measures: ['throttle'], throttlePercents });
+      const own = ownThrottle({ measures: ['throttle'], throttlePercents }, 'hybrid');
       assert.equal(own?.initial, throttlePercents[0]);
       for (const [index, percent] of throttlePercents.entries())
         assert.ok((own?.increment ?? 100) <= percent - (throttlePercents[index - 1] ?? 0));
