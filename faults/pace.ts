@@ -18,7 +18,7 @@ const THIN = 12 * MIB;
 const RESTLESS = 40 * MIB;
 const BEFORE_SWITCH = { precopy: 5 * MIB, postcopy: 0, hybrid: RESTLESS } as const;
 
-export function paceOf({ phase, mode }: Cell): Pace {
+export function paceOf({ fault, phase, mode }: Cell): Pace {
   switch (phase) {
     case 'checking':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 150 };
@@ -54,8 +54,12 @@ export function paceOf({ phase, mode }: Cell): Pace {
           };
     case 'seeding':
     case 'disks-first-pass':
-      // What is sent of each kind of disk takes a second.
-      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 400 };
+      // What is sent of each kind of disk takes a second. To fill a storage takes about as long on a busy machine.
+      return {
+        maxBandwidth: fault === 'storage-full' ? THIN / 2 : SLOW,
+        dirtyBytesPerSecond: 0,
+        jitterMs: 400,
+      };
     case 'disks-ready':
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 200 };
     case 'disks-switch':
