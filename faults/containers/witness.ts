@@ -72,10 +72,10 @@ export class ContainerWitness {
 
   #runs(host: string): boolean {
     const seen = this.#look(host);
-    return seen !== undefined && !seen.frozen && !seen.stopped;
+    return seen !== undefined && !seen.frozen && !seen.runsNothing;
   }
 
-  #look(host: string): { pid: number; stopped: boolean; frozen: boolean } | undefined {
+  #look(host: string): { pid: number; runsNothing: boolean; frozen: boolean } | undefined {
     const file = path.join(runcRoot(labHost(this.#lab, host).stateDir), this.#name, 'state.json');
     try {
       const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
@@ -90,8 +90,7 @@ export class ContainerWitness {
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
-      const stopped = 'Tt'.includes(stat.state) || runsNothing(status);
-      return { pid, frozen, stopped };
+      return { pid, frozen, runsNothing: runsNothing(status) };
     } catch {
       return undefined;
     }
@@ -99,8 +98,10 @@ export class ContainerWitness {
 }
 
 /**
- * By /proc/PID/status: CRIU blocks every signal in the process that it restores, until that goes on with the container's own
- * program; and one that SIGKILL waits for, or that has given back its memory, ends before its next instruction. Pure.
+ * By /proc/PID/status: it is stopped; or it blocks every signal, as CRIU has it in the process that it restores, until that
+ * goes on with the container's own program; or SIGKILL waits for it or it has given back its memory, and it ends before its
+ * next instruction. All by one reading: CRIU stops what it restored in the moment in which that blocks no signal any more, so
+ * the state of one moment beside the signals of the next would look as if it ran. Pure.
  */
 export function runsNothing(status: string): boolean {
   const bitsOf = (field: string): string => {
@@ -109,5 +110,6 @@ export function runsNothing(status: string): boolean {
   };
   const blocked = bitsOf('SigBlk').replaceAll('0', '').length;
   const isKilled = [bitsOf('SigPnd'), bitsOf('ShdPnd')].some((bits) => bits.at(-SIGKILL) === '1');
-  return blocked >= MOST_SIGNALS || isKilled || !/^VmSize:/m.test(status);
+  const isStopped = /^State:\s*[Tt]/m.test(status);
+  return isStopped || blocked >= MOST_SIGNALS || isKilled || !/^VmSize:/m.test(status);
 }

@@ -24,8 +24,10 @@ test('a process that sleeps, or that blocks some signals, runs', () => {
   assert.equal(runsNothing(readFileSync('/proc/self/status', 'utf8')), false);
 });
 
-test('one that CRIU is restoring, that is killed or that has ended runs nothing of its program', () => {
+test('one that CRIU is restoring, that is stopped, that is killed or that has ended runs nothing of its program', () => {
   assert.equal(runsNothing(status({ SigBlk: 'fffffffe7ffbfeff' })), true);
+  assert.equal(runsNothing(status({ State: 'T (stopped)' })), true);
+  assert.equal(runsNothing(status({ State: 't (tracing stop)' })), true);
   assert.equal(runsNothing(status({ ShdPnd: '0000000000000100' })), true);
   assert.equal(runsNothing(status({ SigPnd: '0000000000000100' })), true);
   assert.equal(runsNothing(status().replace(/VmSize.*\n/, '')), true);
