@@ -43,7 +43,7 @@ export const drainSpec = spec({
     notice: {
       kind: 'duration',
       summary:
-        'notify the owner of each guest so long ahead of its move, 1s to 1h; a longer one of its label godwit/notice counts',
+        'notify the owner of each guest this long ahead of its move, 1s to 1h; if its label godwit/notice asks for longer, that counts',
     },
     cold: {
       kind: 'switch',

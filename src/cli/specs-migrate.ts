@@ -55,27 +55,27 @@ export const SETTINGS = {
   within: {
     kind: 'duration',
     summary:
-      'with --when quiet: begin all the same after so long, up to 1 day; 1h where it is not given. With ' +
-      '--return-if-unhealthy: how long the check goes on, 10s to 1 day; 10m where it is not given',
+      'with --when quiet: begin all the same after this time, up to 1 day (default: 1h). With ' +
+      '--return-if-unhealthy: how long the check is repeated, 10s to 1 day (default: 10m)',
   },
   returnIfUnhealthy: {
     kind: 'text',
     value: 'check',
     summary:
-      'once the guest runs there, that host runs this check of the site’s (check-NAME in its directory of hooks) again ' +
-      'and again; where it fails, the guest is taken back by a migration of its own',
+      'once the guest runs there, that host repeats this check of the site’s (check-NAME in its directory of hooks); if it ' +
+      'fails, a migration of its own takes the guest back',
   },
   notice: {
     kind: 'duration',
     summary:
-      'notify the guest’s owner so long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
+      'notify the guest’s owner this long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
   },
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
   linkShare: {
     kind: 'text',
     value: 'share',
     summary:
-      'leave the rest of the link to the guests: memory takes no more than this share of what the link carries, such as 0.7 or 70%',
+      'memory takes at most this share of what the link carries, such as 0.7 or 70%; the rest is for the guests',
   },
   balloon: {
     kind: 'choice',

@@ -24,8 +24,8 @@ export const simSpec = spec({
   summary: "replay a site's own history under a policy",
   details:
     'Reads hosts.csv (name, cores, memory_gib, and idle_watts and busy_watts where known), guests.csv (name, host, cores, ' +
-    'memory_gib) and load.csv (time in seconds, guest, cores), or in its place load.json, what a Prometheus answers to a ' +
-    'range query, and says what a policy would have done with them, beside what was without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
+    'memory_gib) and load.csv (time in seconds, guest, cores), or in its place load.json, the answer of a Prometheus to a ' +
+    'range query. Says what a policy would have done with them, beside what happened without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
   flags: {
     trace: { kind: 'file', value: 'directory', summary: 'where the files are (required)' },
     policy: {
@@ -39,7 +39,7 @@ export const simSpec = spec({
       kind: 'count',
       value: 'number',
       summary:
-        'adds made trouble: hosts that fail, are drained or report nothing, moves that fail, sensors that lie; the same number, the same trouble',
+        'add invented trouble: hosts that fail, are drained or report nothing, moves that fail, sensors that lie; the same number makes the same trouble',
     },
     html: { kind: 'file', value: 'file', summary: 'a report with charts, as a page of its own' },
   },

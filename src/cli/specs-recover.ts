@@ -5,9 +5,9 @@ export const recoverSpec = spec({
   name: 'recover',
   summary: 'start guests of dead hosts elsewhere, once those are proved off',
   details:
-    'Asks a controller. Guests with the label godwit/recover=true are started where what that takes was kept while their host ' +
-    'lived, the greater godwit/priority first. Who starts one proves before that every host named here is off, by its fencing hook, ' +
-    'and that no other has it: silence starts nothing. A signal detaches. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
+    'Asks a controller. Guests with the label godwit/recover=true start on a host that kept what starts them while their own ' +
+    'host lived, the greatest godwit/priority first. Before that host starts one, its fencing hook proves that every host named ' +
+    'here is off, and every other host answers that it does not have the guest: silence starts nothing. A signal detaches. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
   args: {
     hosts: { kind: 'host', summary: 'the hosts that are dead', required: true, repeatable: true },
   },

@@ -131,8 +131,8 @@ export const reloadSpec = spec({
   name: 'reload',
   summary: 'have an agent read its configuration again, without a restart',
   details:
-    'It takes all that can change while it runs, in one step, or nothing where anything in the file is wrong. What takes ' +
-    'effect only with a restart is named. SIGHUP to an agent without a terminal does the same, and its log has the answer.',
+    'The agent applies in one step all that can change while it runs, or nothing if anything in the file is wrong. It names ' +
+    'what takes effect only with a restart. SIGHUP to an agent without a terminal does the same, and its log has the answer.',
   flags: {
     dryRun: { kind: 'switch', summary: 'show what would be applied, and apply nothing' },
   },

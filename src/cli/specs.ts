@@ -122,7 +122,7 @@ export const watchSpec = spec({
   name: 'watch',
   summary: 'follow a migration that is under way, or the move of a disk',
   details:
-    'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends the watching alone: what is watched goes on. Exits as ' +
+    'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends only the watching: the migration continues. Exits as ' +
     '`godwit migrate` does.',
   args: {
     id: { kind: 'migration', summary: "the migration's id; the newest that runs when left out" },

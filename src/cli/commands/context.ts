@@ -19,8 +19,8 @@ export const contextSetSpec = spec({
   name: 'set',
   summary: 'make a context, or change what is given of one',
   details:
-    'The first one that is made is in use at once. A flag with an empty value takes away what the context had. An agent ' +
-    'takes the place of a lab, and a lab that of an agent.',
+    'The first context is in use at once. A flag with an empty value removes what the context had. An agent replaces a lab, ' +
+    'and a lab replaces an agent.',
   args: { name },
   flags: {
     agent: {
