@@ -18,6 +18,8 @@ import type { Lab } from './state.ts';
 const START_MS = 10_000;
 /** LUNs of one target; 0 is the target's own. */
 const MAX_LUNS = 255;
+/** A daemon has one target. */
+const TARGET_ID = '1';
 const PORT = 3260;
 
 /** Where setup puts what it is made of. */
@@ -101,8 +103,8 @@ export async function startTarget(
 }
 
 /** Makes a target of `iqn` with no LUN, to which every initiator may log in. */
-export async function addTarget(place: TargetPlace, iqn: string, tid = 1): Promise<void> {
-  const own = ['--mode', 'target', '--tid', String(tid)];
+export async function addTarget(place: TargetPlace, iqn: string): Promise<void> {
+  const own = ['--mode', 'target', '--tid', TARGET_ID];
   await askTarget(place, '--op', 'new', ...own, '-T', iqn);
   await askTarget(place, '--op', 'bind', ...own, '-I', 'ALL');
 }
@@ -115,12 +117,12 @@ export async function startIscsi(lab: Lab, signal: AbortSignal | undefined): Pro
 }
 
 /** Serves a file as the first LUN that is free, and gives its number. The daemon decides who was first. */
-export async function addLun(place: TargetPlace, file: string, tid = 1): Promise<number> {
+export async function addLun(place: TargetPlace, file: string): Promise<number> {
   const taken = new Set((await lunsOf(place)).map(({ lun }) => lun));
   for (let lun = 1; lun <= MAX_LUNS; lun += 1) {
     if (taken.has(lun)) continue;
     try {
-      const own = ['--mode', 'logicalunit', '--tid', String(tid), '--lun', String(lun)];
+      const own = ['--mode', 'logicalunit', '--tid', TARGET_ID, '--lun', String(lun)];
       await askTarget(place, '--op', 'new', ...own, '-b', file);
       return lun;
     } catch (error) {

@@ -32,7 +32,7 @@ exec sleep infinity
 const START_DEADLINE_MS = 10_000;
 
 /** Refuses, in the words of \`doctor\`, where a lab without root is not possible. */
-export async function checkLabPrivilege(uid = process.getuid?.()): Promise<void> {
+export async function checkLabPrivilege(): Promise<void> {
   try {
     await access('/dev/net/tun', constants.R_OK | constants.W_OK);
   } catch (cause) {
@@ -42,7 +42,7 @@ export async function checkLabPrivilege(uid = process.getuid?.()): Promise<void>
       { hint: 'As root: modprobe tun; chmod 0666 /dev/net/tun - or run the lab as root.', cause },
     );
   }
-  if (uid === 0) return;
+  if (process.getuid?.() === 0) return;
   try {
     await runCommand(['unshare', '-Urnm', 'true']);
   } catch (cause) {

@@ -87,14 +87,9 @@ export async function setDirtyRate(
  * Has a guest work for so many percent of the time, as long as it gets its processor whole; 0 rests. Where it does not, it
  * asks for more than it gets.
  */
-export async function setBusy(
-  lab: Lab,
-  name: string,
-  percent: number,
-  options: AskOptions = {},
-): Promise<GuestStats> {
+export async function setBusy(lab: Lab, name: string, percent: number): Promise<GuestStats> {
   const line = `busy ${Math.round(percent)}`;
-  return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000, ...options }));
+  return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000 }));
 }
 
 /** Makes a variable of a guest's UEFI firmware, where a value is given, and reads it; empty: there is none of that name. */
@@ -103,22 +98,16 @@ export async function firmwareVariable(
   name: string,
   variable: string,
   value = '',
-  options: AskOptions = {},
 ): Promise<string> {
   const line = `variable ${variable} ${value}`.trim();
-  const answer = await ask(lab, name, line, { deadlineMs: 10_000, ...options });
+  const answer = await ask(lab, name, line, { deadlineMs: 10_000 });
   return z.object({ value: z.string().max(4096) }).parse(answer).value;
 }
 
 /** Has a guest give its TPM one command, and returns its answer; the bytes of both are those of TPM 2.0. */
-export async function tpmCommand(
-  lab: Lab,
-  name: string,
-  command: Buffer,
-  options: AskOptions = {},
-): Promise<Buffer> {
+export async function tpmCommand(lab: Lab, name: string, command: Buffer): Promise<Buffer> {
   const line = `tpm ${command.toString('hex')}`;
-  const answer = await ask(lab, name, line, { deadlineMs: 20_000, ...options });
+  const answer = await ask(lab, name, line, { deadlineMs: 20_000 });
   const { answer: hex } = z.object({ answer: z.string().max(8192) }).parse(answer);
   return Buffer.from(hex, 'hex');
 }
