@@ -43,9 +43,9 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
 }
 
 /** Has the mover's sources compiled ahead, so that the first one starts as fast, and is as small, as the others. */
-export function compileMover(program: string = PROGRAM): void {
+export function compileMover(): void {
   // Without arguments it only loads all of them and says how it is used.
-  spawn(process.execPath, [...MOVER_FLAGS, program], { stdio: 'ignore' })
+  spawn(process.execPath, [...MOVER_FLAGS, PROGRAM], { stdio: 'ignore' })
     .on('error', () => {})
     .unref();
 }

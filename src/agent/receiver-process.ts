@@ -23,9 +23,9 @@ export interface ReceiverProcess {
 export type StartReceiver = (order: ReceiverOrder) => ReceiverProcess;
 
 /** Receivers as processes of their own. */
-export function receiverProcesses(configFile: string, program: string = PROGRAM): StartReceiver {
+export function receiverProcesses(configFile: string): StartReceiver {
   return (order) => {
-    const child = spawn(process.execPath, [...MOVER_FLAGS, program, configFile], {
+    const child = spawn(process.execPath, [...MOVER_FLAGS, PROGRAM, configFile], {
       detached: true,
       cwd: '/',
       env: { ...process.env, ...MOVER_ENVIRONMENT },

@@ -32,14 +32,14 @@ export interface Joined {
  * into `directory`. The key does not leave this host. GODWIT_JOIN_TOKEN, GODWIT_PEER_UNTRUSTED when whoever answers
  * is not of that CA, GODWIT_UNREACHABLE, GODWIT_PKI when the directory holds a certificate already.
  */
-export async function join(text: string, directory: string, signal?: AbortSignal): Promise<Joined> {
+export async function join(text: string, directory: string): Promise<Joined> {
   const token = parseToken(text);
   const { name, address, fingerprint } = token;
   if (existsSync(path.join(directory, 'host.crt'))) {
     const hint = 'Move the files away first, or name another directory.';
     throw godwitError('GODWIT_PKI', { what: `${directory} holds a certificate already` }, { hint });
   }
-  const ca = await pinnedCa(token, signal);
+  const ca = await pinnedCa(token);
   const { makeRequest } = await import('./x509.ts');
   const { request, key } = await makeRequest(name);
   let joined: Pick<Joined, 'address' | 'clockAheadMs'>;
@@ -49,10 +49,7 @@ export async function join(text: string, directory: string, signal?: AbortSignal
     expectedName: undefined,
   });
   try {
-    const answer = await api.join(
-      { body: { token: text.trim(), request } },
-      signal === undefined ? {} : { signal },
-    );
+    const answer = await api.join({ body: { token: text.trim(), request } });
     checkAnswer(answer, key, token);
     const { ca: authority, certificate: cert, siteSecret, fleet } = answer;
     const list = fleet === undefined ? undefined : checkList(fleet, authority).list;
@@ -73,12 +70,12 @@ export async function join(text: string, directory: string, signal?: AbortSignal
 }
 
 /** The certificate of the CA, as the other side sends it, once its fingerprint is the token's. Nothing else is sent. */
-async function pinnedCa(token: JoinToken, signal: AbortSignal | undefined): Promise<string> {
+async function pinnedCa(token: JoinToken): Promise<string> {
   const { host, port } = splitAddress(token.address);
   const peer = `the agent at ${token.address}`;
   const socket = connect({ host, port, minVersion: 'TLSv1.3', rejectUnauthorized: false });
   try {
-    await withDeadline(`to connect to ${token.address}`, CONNECT_MS, signal, (inner) =>
+    await withDeadline(`to connect to ${token.address}`, CONNECT_MS, undefined, (inner) =>
       once(socket, 'secureConnect', { signal: inner }),
     );
     const ca = issuerOf(socket);

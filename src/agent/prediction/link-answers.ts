@@ -19,13 +19,11 @@ interface Taken {
 export class LinkAnswers {
   readonly #clock: Clock;
   readonly #store: Pick<MigrationStore, 'running'>;
-  readonly #workMs: () => number;
   readonly #taken = new Map<string, Taken>();
 
-  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>, workMs = ownWorkMs) {
+  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>) {
     this.#clock = clock;
     this.#store = store;
-    this.#workMs = workMs;
   }
 
   answer({ pad }: { readonly pad: string }, { name }: Caller): LinkAnswer {
@@ -33,7 +31,7 @@ export class LinkAnswers {
     const taken = this.#of(name);
     taken.bytes += Math.max(LEAST_BYTES, pad.length);
     // The first question of a measurement may find what the one before has left: it ends with a whole question.
-    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return { workMs: this.#workMs() };
+    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return { workMs: ownWorkMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }
 
