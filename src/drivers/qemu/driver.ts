@@ -124,7 +124,7 @@ export class QemuDriver implements DirectDriver {
 
   async processorOf(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor> {
     const guest = handleOf(handle);
-    const process = await processOf(guest, 'source', this.#options.host);
+    const process = await processOf(guest, this.#options.host);
     const client = await connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
     try {
       return await readGuestProcessor(client, process, guest.name, signal);
@@ -167,7 +167,7 @@ export class QemuDriver implements DirectDriver {
   async openSource(handle: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
     const guest = handleOf(handle);
     const { host } = this.#options;
-    const process = await processOf(guest, 'source', host);
+    const process = await processOf(guest, host);
     const client = await connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
     try {
       const watch = new MonitorWatch(client, 'source');

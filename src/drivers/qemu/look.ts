@@ -32,7 +32,7 @@ export async function lookAt(
   { stream, unplug, isWayBack }: Asked,
   signal: AbortSignal,
 ): Promise<Inspection> {
-  const process = await processOf(handle, 'source', host);
+  const process = await processOf(handle, host);
   const [all, abilities, hints] = await Promise.all([
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),

@@ -8,7 +8,7 @@ import { bootId, pids, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 
 import { judgeEnd } from '../qmp/monitor-end.ts';
-import type { MonitorOwner, MonitorProcess } from '../qmp/monitor-end.ts';
+import type { MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */
@@ -93,16 +93,17 @@ export function monitorProcess(identity: BootProcess): MonitorProcess {
 }
 
 /**
- * The process of a handle. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or what it is,
+ * The process of a handle at the source. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or what it is,
  * cannot be seen.
  */
-export async function processOf(
-  handle: QemuHandle,
-  side: MonitorOwner['side'],
-  host: string,
-): Promise<QemuProcess> {
+export async function processOf(handle: QemuHandle, host: string): Promise<QemuProcess> {
   const life = lifeOf(handle);
-  const owner = { host, guest: handle.name, side, process: monitorProcess(handle) };
+  const owner = {
+    host,
+    guest: handle.name,
+    side: 'source',
+    process: monitorProcess(handle),
+  } as const;
   if (life.state !== 'alive') throw await judgeEnd({ ...owner, endsMs: 0 }, life.reason);
   const process = await readProcess(handle.pid).catch(() => undefined);
   if (process?.startTicks === handle.startTicks) return process;

@@ -12,7 +12,7 @@ export async function liveNodes(
   host: string,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const process = await processOf(handle, 'source', host);
+  const process = await processOf(handle, host);
   const facts = await readFacts(client, process, signal);
   return describeDisks(parseCommandLine(facts.argv), facts).live;
 }

@@ -54,9 +54,7 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const device = facts.block.disks.find(({ root }) => root === old);
     const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
     const onExport = NOT_HERE[clientFor(common.file) ?? 'none'];
-    const live = facts.block.nodes.find(
-      ({ name: own }) => own === (childOf(facts, old, 'file') ?? old),
-    );
+    const live = facts.block.nodes.find(({ name: own }) => own === (fileOf(facts, old) ?? old));
     const onDevice = live?.driver === 'host_device' ? 'it is a block device' : undefined;
     const filtered = like?.filters === undefined ? undefined : 'it is limited or copied on read';
     const isChip = found.flash.some((each) => each.node === node);
@@ -68,7 +66,7 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     if (fixed !== undefined || like === undefined || device === undefined) {
       return { ...common, fixed: fixed ?? 'it is not on a device of its own', work: undefined };
     }
-    const oldFile = childOf(facts, old, 'file') ?? old;
+    const oldFile = fileOf(facts, old) ?? old;
     const { backing, ...rest } = like;
     const newNode = nextName(old, taken);
     // Both may hash alike only where they are the same.
@@ -108,8 +106,8 @@ function bitmapsOf({ block }: GuestFacts, root: string): string | undefined {
   return count > 0 ? 'it has dirty bitmaps in memory, which would be lost' : undefined;
 }
 
-function childOf({ block }: GuestFacts, parent: string, role: string): string | undefined {
-  return block.edges.find((edge) => edge.parent === parent && edge.role === role)?.child;
+function fileOf({ block }: GuestFacts, parent: string): string | undefined {
+  return block.edges.find((edge) => edge.parent === parent && edge.role === 'file')?.child;
 }
 
 /**

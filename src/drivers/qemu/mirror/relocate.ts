@@ -53,7 +53,7 @@ export class QemuRelocator implements DiskRelocator {
   }
 
   async disks(signal: AbortSignal): Promise<GuestDisk[]> {
-    const process = await processOf(this.#handle, 'source', this.#host);
+    const process = await processOf(this.#handle, this.#host);
     return relocatable(await readFacts(this.#client, process, signal));
   }
 

@@ -10,12 +10,9 @@ const DEVICES = ['/dev/kvm', '/dev/net/tun', '/dev/vhost-net', '/dev/userfaultfd
  * The groups by which a guest's QEMU may open this host's devices. One that is root's alone is put into a group of
  * Godwit's own, which stays: of all that is on this host only QEMUs that Godwit starts are members of it.
  */
-export async function deviceGroups(
-  range: Range,
-  devices: readonly string[] = DEVICES,
-): Promise<number[]> {
+export async function deviceGroups(range: Range): Promise<number[]> {
   const groups = new Set<number>();
-  for (const device of devices) {
+  for (const device of DEVICES) {
     const group = await groupOf(device, deviceGroup(range)).catch(() => undefined);
     if (group !== undefined) groups.add(group);
   }
