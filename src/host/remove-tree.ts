@@ -28,9 +28,9 @@ export async function removeTree(directory: string): Promise<void> {
 
 async function removeIn(parent: FileHandle, name: Buffer): Promise<void> {
   for (let tried = 1; ; tried += 1) {
-    const top = await openDirectory(placeOf(parent, name));
+    const top = await openDirectory(placeIn(parent, name));
     if (top === undefined) {
-      await unlink(placeOf(parent, name)).catch(ignoring('ENOENT'));
+      await unlink(placeIn(parent, name)).catch(ignoring('ENOENT'));
       return;
     }
     try {
@@ -39,7 +39,7 @@ async function removeIn(parent: FileHandle, name: Buffer): Promise<void> {
       await top.close();
     }
     try {
-      await rmdir(placeOf(parent, name));
+      await rmdir(placeIn(parent, name));
       return;
     } catch (thrown) {
       const isAgain = ['ENOTEMPTY', 'ENOTDIR'].includes(codeOf(thrown));
@@ -59,7 +59,7 @@ async function empty(top: FileHandle): Promise<void> {
     for (const name of left) {
       seen += 1;
       if (await unlinked(top, name)) continue;
-      const child = await openDirectory(placeOf(top, name));
+      const child = await openDirectory(placeIn(top, name));
       // Another thing by now: the next round sees it.
       if (child === undefined) continue;
       try {
@@ -67,7 +67,7 @@ async function empty(top: FileHandle): Promise<void> {
       } finally {
         await child.close();
       }
-      await rmdir(placeOf(top, name)).catch(ignoring(...RACES));
+      await rmdir(placeIn(top, name)).catch(ignoring(...RACES));
     }
     if (seen > MOST_ENTRIES) throw new Error(`more than ${MOST_ENTRIES} files to remove`);
   }
@@ -79,8 +79,8 @@ async function bringUp(child: FileHandle, top: FileHandle, seen: number): Promis
   for (const name of await namesIn(child)) {
     number += 1;
     if (await unlinked(child, name)) continue;
-    const to = placeOf(top, Buffer.from(`godwit-removed-${number}`));
-    await rename(placeOf(child, name), to).catch(ignoring(...RACES));
+    const to = placeIn(top, Buffer.from(`godwit-removed-${number}`));
+    await rename(placeIn(child, name), to).catch(ignoring(...RACES));
   }
   return number;
 }
@@ -91,7 +91,7 @@ const RACES = ['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'EEXIST'];
 /** Removes what is no directory; false where it is one. */
 async function unlinked(parent: FileHandle, name: Buffer): Promise<boolean> {
   try {
-    await unlink(placeOf(parent, name));
+    await unlink(placeIn(parent, name));
     return true;
   } catch (thrown) {
     const code = codeOf(thrown);
@@ -106,8 +106,8 @@ function namesIn(directory: FileHandle): Promise<Buffer[]> {
   return readdir(`/proc/self/fd/${directory.fd}`, { encoding: 'buffer' });
 }
 
-/** A name of any bytes in a directory that is open. */
-function placeOf({ fd }: FileHandle, name: Buffer): Buffer {
+/** A name of any bytes in a directory that is open; without one, the directory itself. */
+export function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buffer {
   return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
 }
 

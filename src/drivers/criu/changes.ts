@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { absent, ignoring } from '../../host/ignoring.ts';
+import { placeIn } from '../../host/remove-tree.ts';
 
 /**
  * What changed in a tree between two looks at it. A file that was not written keeps the time of its last change, which no
@@ -91,10 +92,6 @@ async function lookInto(at: FileHandle, key: string, depth: number, look: Look):
 
 function below(key: string, name: Buffer): string {
   return `${key}/${name.toString('latin1')}`;
-}
-
-function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
 }
 
 interface Facts {
