@@ -48,9 +48,9 @@ export class Wishes implements WishStore {
   readonly #store: Store;
   readonly #shared: SharedWorld;
 
-  constructor(store: Store, monotonicMs: () => number = () => systemClock.monotonicMs()) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#shared = new SharedWorld(store, monotonicMs);
+    this.#shared = new SharedWorld(store, () => systemClock.monotonicMs());
   }
 
   /** See addWish. */

@@ -27,9 +27,8 @@ export function refusal(
   name: CheckName,
   error: GodwitError,
   side: Check['side'] = 'source',
-  evidence = error.message,
 ): NamedCheck {
-  return { name, side, ...refuses(error, evidence) };
+  return { name, side, ...refuses(error) };
 }
 
 /** Throws the error of the first check that refuses. */

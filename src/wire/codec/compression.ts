@@ -53,14 +53,14 @@ export class Compressor {
   async compress(pieces: readonly Buffer[], choice: Choice): Promise<Compressed> {
     if (choice.level === 0) {
       this.close();
-      return asItIs(pieces, 0);
+      return asItIs(pieces);
     }
     if (choice.windowLog === 0) {
       this.close();
       const lane = (this.#lane += 1) % this.#lanes.length;
       const compressed = this.#lanes[lane]?.then(() => alone(pieces, choice.level));
       this.#lanes[lane] = compressed?.catch(() => undefined) ?? Promise.resolve();
-      return (await compressed) ?? asItIs(pieces, 0);
+      return (await compressed) ?? asItIs(pieces);
     }
     const { level, windowLog } = this.#choice ?? {};
     const goesOn = level === choice.level && windowLog === choice.windowLog;
@@ -86,9 +86,9 @@ function chunkFor(bytes: number): number {
   return Math.min(Math.max(bytes, 1024) + 64, 2 * CHUNK_BYTES);
 }
 
-function asItIs(pieces: readonly Buffer[], tookMs: number): Compressed {
+function asItIs(pieces: readonly Buffer[]): Compressed {
   const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-  return { method: 'none', pieces, bytes, tookMs };
+  return { method: 'none', pieces, bytes, tookMs: 0 };
 }
 
 async function alone(pieces: readonly Buffer[], level: number): Promise<Compressed> {
