@@ -1,6 +1,7 @@
 import type { Check } from '../../protocol/public/migration.ts';
 import { at } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import { passes } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
@@ -47,10 +48,9 @@ export function compatibleIn(result: XmlElement | undefined): string[] {
 }
 
 function elsewhereOf(names: readonly string[]): Check {
-  const common = { name: 'elsewhere', side: 'destination', verdict: 'pass' } as const;
   const evidence =
     names.length === 0
       ? 'vSphere names no other host of the cluster that would take the guest'
       : `vSphere would move the guest to ${some(names)}`;
-  return { ...common, evidence: evidence.slice(0, 4096) };
+  return passes('elsewhere', 'destination', evidence);
 }

@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 
 /** Of a host's capabilities. */
 export const ENCRYPTS = 'encryptedVMotionSupported';
@@ -19,18 +20,15 @@ export interface EncryptionFacts {
 /** A guest that requires it is encrypted or not moved; one that allows it is encrypted where both hosts can. Pure. */
 export function encryptionCheck(facts: EncryptionFacts): Check {
   const { guest, to, isAsked, encryption, bothCan } = facts;
-  const found = { name: 'encryption', side: 'both' } as const;
-  if (encryption === 'required')
-    return { ...found, verdict: 'pass', evidence: 'the guest requires encrypted vMotion' };
-  if (encryption === 'opportunistic' && bothCan) {
-    const evidence = 'encrypted: the guest allows it and both hosts can';
-    return { ...found, verdict: 'pass', evidence };
-  }
+  const passing = (evidence: string): Check => passes('encryption', 'both', evidence);
+  if (encryption === 'required') return passing('the guest requires encrypted vMotion');
+  if (encryption === 'opportunistic' && bothCan)
+    return passing('encrypted: the guest allows it and both hosts can');
   const why =
     encryption === 'opportunistic'
       ? 'a host cannot encrypt vMotion'
       : `the guest is set to ${encryption === '' ? 'nothing that its vCenter reports' : encryption}`;
-  if (!isAsked) return { ...found, verdict: 'pass', evidence: `not encrypted: ${why}` };
+  if (!isAsked) return passing(`not encrypted: ${why}`);
   const reason = `its memory would go unencrypted: ${why}`.slice(0, 512);
   const hint = 'Set encrypted vMotion of the guest to Required (VM Options, Encryption).';
   const error = godwitError(
@@ -38,5 +36,5 @@ export function encryptionCheck(facts: EncryptionFacts): Check {
     { manager: 'vSphere', guest, host: to, reason },
     { hint },
   );
-  return { ...found, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+  return refuses('encryption', 'both', error);
 }

@@ -1,4 +1,5 @@
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, warns } from '../port/manager-checks.ts';
 import { adviceOf, baselineOf, some, trapAt } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { clusterFeatures, evcModes } from './features.ts';
@@ -11,29 +12,23 @@ export async function evcCheck(
   guest: string | undefined,
   signal: AbortSignal,
 ): Promise<Check> {
-  const common = { name: 'evc', side: 'both' } as const;
   const there = host.evcMode ?? 'no EVC mode';
   const said = `the host has ${there}, the guest needs ${guest ?? 'none that is known'}`;
   const seen =
     host.evcMode !== undefined || host.parent === undefined
       ? undefined
       : await clusterFeatures(client, host.parent, signal);
-  if (seen === undefined || seen.hosts.length < 2)
-    return { ...common, verdict: 'pass', evidence: cut(said) };
+  if (seen === undefined || seen.hosts.length < 2) return passes('evc', 'both', said);
   const baseline = baselineOf(seen.hosts, await evcModes(client, signal));
   const evidence = `${said}; its cluster has no EVC: ${adviceOf(baseline)}`;
   const features = seen.hosts.find(({ name }) => name === host.name)?.features;
   const trap = trapAt(host.name, { features }, baseline);
-  if (trap === undefined) return { ...common, verdict: 'pass', evidence: cut(evidence) };
+  if (trap === undefined) return passes('evc', 'both', evidence);
   const trapped = `off and on again there, the guest may use ${some(trap.features)}, and then moves no more to ${some(trap.hosts)}`;
   const { mode } = baseline;
   const hint =
     mode === undefined
       ? 'Keep the guest among hosts with the same processors.'
       : `Give the cluster the EVC mode ${mode.key}.`;
-  return { ...common, verdict: 'warn', evidence: cut(`${evidence}; ${trapped}`), hint };
-}
-
-function cut(evidence: string): string {
-  return evidence.slice(0, 4096);
+  return warns('evc', 'both', `${evidence}; ${trapped}`, hint);
 }

@@ -1,6 +1,7 @@
 import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { passes, warns } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { HostFeatures } from './baseline.ts';
 
@@ -29,11 +30,11 @@ export interface RequirementFacts {
 
 /** vSphere itself judges whether the guest can go there; this names the features, and the hosts that lack them. */
 export function requirementCheck({ needed, to, hosts }: RequirementFacts): Check {
-  const common = { name: 'features', side: 'destination' } as const;
-  if (needed.length === 0) {
-    const evidence = 'the vCenter names no feature of the processor that the guest needs';
-    return { ...common, verdict: 'pass', evidence };
-  }
+  const passing = (evidence: string): Check => passes('features', 'destination', evidence);
+  const warning = (evidence: string, hint: string): Check =>
+    warns('features', 'destination', evidence, hint);
+  if (needed.length === 0)
+    return passing('the vCenter names no feature of the processor that the guest needs');
   const lacks = ({ features }: Pick<HostFeatures, 'features'>): string[] =>
     features === undefined ? [] : needed.filter((each) => !features.has(each));
   const there = hosts.find(({ name }) => name === to);
@@ -41,7 +42,7 @@ export function requirementCheck({ needed, to, hosts }: RequirementFacts): Check
   if (there?.features === undefined) {
     const evidence = `${uses}; those of ${to} are not shown, so nobody compared them`;
     const hint = `Compare the EVC modes of both clusters in the check \`evc\`, connect ${to}, and give the user System.Read on it.`;
-    return { ...common, verdict: 'warn', evidence: cut(evidence), hint };
+    return warning(evidence, hint);
   }
   const others = hosts.filter(({ name }) => name !== to);
   const barred = others
@@ -49,17 +50,12 @@ export function requirementCheck({ needed, to, hosts }: RequirementFacts): Check
     .map((each) => `${each.name} lacks ${some(lacks(each))}`);
   const beside = barred.length === 0 ? '' : `; beside it ${barred.slice(0, 16).join('; ')}`;
   const own = lacks(there);
-  if (own.length === 0)
-    return { ...common, verdict: 'pass', evidence: cut(`${uses}, and ${to} has them${beside}`) };
+  if (own.length === 0) return passing(`${uses}, and ${to} has them${beside}`);
   const able = others.filter((each) => each.features !== undefined && lacks(each).length === 0);
-  const evidence = cut(`${uses}; ${to} lacks ${some(own)}${beside}`);
+  const evidence = `${uses}; ${to} lacks ${some(own)}${beside}`;
   const hint =
     able.length === 0
       ? 'Give the cluster an EVC mode, and shut the guest down and start it there.'
       : `These hosts have all of them: ${some(able.map(({ name }) => name))}.`;
-  return { ...common, verdict: 'warn', evidence, hint };
-}
-
-function cut(evidence: string): string {
-  return evidence.slice(0, 4096);
+  return warning(evidence, hint);
 }
