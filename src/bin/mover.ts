@@ -13,7 +13,7 @@ const { dir, config, side } = values;
 if (dir === undefined || config === undefined || (side !== 'source' && side !== 'destination')) {
   // Its agent starts it like this too, to have its sources compiled ahead: those of both sides.
   await Promise.all([
-    import('../drivers/registry.ts').then(({ loadDrivers }) => loadDrivers()),
+    import('../mover/direct/compile-ahead.ts').then(({ loadAll }) => loadAll()),
     import('../mover/direct/source/main.ts'),
     import('../mover/direct/destination/main.ts'),
   ]);

@@ -27,6 +27,8 @@ type Make = (config: HostConfig, section: unknown) => Driver;
 interface Entry {
   /** Only what this host has is loaded: each driver brings its own libraries, and a mover works with one of them. */
   readonly load: () => Promise<Make>;
+  /** What the driver itself loads where it is asked for. */
+  readonly later?: () => Promise<unknown>;
   /** Options that earlier builds had at the top of the configuration: there -> in the section. */
   readonly moved?: Readonly<Record<string, string>>;
   /** The paths that a section which is right names for something that has to be there. */
@@ -55,6 +57,12 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
     moved: qemuMoved,
     paths: (section) => qemuPaths(qemuOptions.parse(section)),
     onlyConfigured: false,
+    later: () =>
+      Promise.all([
+        import('./qemu/source.ts'),
+        import('./qemu/destination.ts'),
+        import('./qemu/guest/discover.ts'),
+      ]),
     load: async () => {
       const { QemuDriver } = await import('./qemu/driver.ts');
       return maker('qemu', qemuOptions, ({ name, stateDir }, { programs, ...options }) => {
@@ -135,7 +143,7 @@ export async function driverNamed(name: string | undefined, config: HostConfig):
 
 /** Loads every driver, whatever this host has: to have their sources compiled ahead. */
 export async function loadDrivers(): Promise<void> {
-  await Promise.all(Object.values(DRIVERS).map(async ({ load }) => load()));
+  await Promise.all(Object.values(DRIVERS).flatMap(({ load, later }) => [load(), later?.()]));
 }
 
 /** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
 import { formatNfs, parseNfs } from '../../protocol/nfs-url.ts';
 import type { NfsPlace } from '../../protocol/nfs-url.ts';
-import { NfsClient } from './nfs/client.ts';
+import type { NfsClient } from './nfs/client.ts';
 import type { Entry, Handle } from './nfs/client.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
@@ -52,8 +52,9 @@ export async function onExport<T>(
   signal: AbortSignal,
   work: (client: NfsClient, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const { NfsClient: Client } = await import('./nfs/client.ts');
   return withDeadline(root, ANSWER_MS, signal, async (inner) => {
-    const client = await NfsClient.open(place, inner, portmapperPort);
+    const client = await Client.open(place, inner, portmapperPort);
     try {
       return await work(client, inner);
     } finally {

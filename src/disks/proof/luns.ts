@@ -6,8 +6,7 @@ import type { IscsiPlace, IscsiTarget } from '../../protocol/iscsi-url.ts';
 import { judgeReported, samplesOf } from './device-samples.ts';
 import type { Sample, SampleQuestion } from './device-samples.ts';
 import type { DeviceQuestion, Identity, OwnAnswer } from './devices.ts';
-import { Lun } from './iscsi/lun.ts';
-import type { LunFacts } from './iscsi/lun.ts';
+import type { Lun, LunFacts } from './iscsi/lun.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
 /**
@@ -76,7 +75,8 @@ async function onLun<T>(
 ): Promise<T> {
   const place = lunAt(pool, path);
   if (place === undefined) throw new Error(`${path} is no number of a LUN`);
-  return withDeadline(pool.root, ANSWER_MS, signal, (inner) => Lun.with(place, inner, work));
+  const { Lun: Client } = await import('./iscsi/lun.ts');
+  return withDeadline(pool.root, ANSWER_MS, signal, (inner) => Client.with(place, inner, work));
 }
 
 /** What it is, by what its target says. Rejects where another has reserved it: no host but that one may write. */

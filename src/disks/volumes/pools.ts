@@ -2,9 +2,7 @@ import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Make, StoragePlace } from '../../storage-settings.ts';
-import { LvmMaker } from './lvm.ts';
 import type { Maker } from './maker.ts';
-import { ZfsMaker } from './zfs.ts';
 
 /** A directory of devices for which this host makes volumes. */
 export interface VolumePool {
@@ -21,15 +19,19 @@ export async function openVolumePools(storage: readonly StoragePlace[]): Promise
   for (const each of storage) {
     if (!('devices' in each) || each.make === undefined) continue;
     const root = await realpath(each.devices).catch(() => path.resolve(each.devices));
-    const maker = makerOf(each.make);
+    const maker = await makerOf(each.make);
     const directoryId = idOf(`devices ${root}`);
     pools.push({ id: idOf(`volumes ${maker.id}`), directoryId, root, maker });
   }
   return pools;
 }
 
-function makerOf(make: Make): Maker {
-  if ('zfs' in make) return new ZfsMaker(make.zfs, make.sparse === true);
+async function makerOf(make: Make): Promise<Maker> {
+  if ('zfs' in make) {
+    const { ZfsMaker } = await import('./zfs.ts');
+    return new ZfsMaker(make.zfs, make.sparse === true);
+  }
+  const { LvmMaker } = await import('./lvm.ts');
   return new LvmMaker(make.lvm, make.thinPool);
 }
 

@@ -22,21 +22,17 @@ import { listPrograms } from './binaries.ts';
 import { belowBaseline } from './baseline.ts';
 import type { SetBaseline } from './baseline.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
-import { QemuDestination } from './destination.ts';
 import { Census } from './guest/census.ts';
-import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { KeptProcessors } from './guest/kept-processors.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { offersOf, readGuestProcessor } from './processors.ts';
-import { relaunch } from './relaunch.ts';
 import { TPM_SOCKET } from './spec/names.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
-import { QemuSource } from './source.ts';
 import type { HostContext } from './host-context.ts';
 import { diskWriters } from './disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
@@ -75,7 +71,7 @@ export interface QemuDriverOptions {
   readonly endsMs?: number;
 }
 
-/** QEMU over QMP: Godwit owns each step and the data path. */
+/** QEMU over QMP: Godwit owns each step and the data path. What one side or the agent alone needs is loaded where it is asked for. */
 export class QemuDriver implements DirectDriver {
   readonly name = 'qemu';
   readonly capabilities = {
@@ -137,7 +133,8 @@ export class QemuDriver implements DirectDriver {
     return this.#census.take(signal);
   }
 
-  discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+  async discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    const { discoverGuests } = await import('./guest/discover.ts');
     return discoverGuests(options, signal, this.#processors);
   }
 
@@ -167,6 +164,10 @@ export class QemuDriver implements DirectDriver {
   async openSource(handle: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
     const guest = handleOf(handle);
     const { host } = this.#options;
+    const [{ QemuSource }, { candidatesOf }] = await Promise.all([
+      import('./source.ts'),
+      import('./guest/discover.ts'),
+    ]);
     const process = await processOf(guest, host);
     const client = await connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
     try {
@@ -187,6 +188,7 @@ export class QemuDriver implements DirectDriver {
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {
     const known = options.handle === undefined ? undefined : handleOf(options.handle);
+    const { QemuDestination } = await import('./destination.ts');
     const session = new QemuDestination(options, known, {
       programs: (signal) => this.#programs(signal),
       images: this.#images,
@@ -233,8 +235,9 @@ export class QemuDriver implements DirectDriver {
     await removeCgroup(guestDir);
   }
 
-  relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
+  async relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
     const { host } = this.#options;
+    const { relaunch } = await import('./relaunch.ts');
     return relaunch(host, handleOf(handle), launchIn(launch, handle.name, host), signal);
   }
 

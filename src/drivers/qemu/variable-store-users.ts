@@ -4,9 +4,8 @@ import { identityOf, inodesOf, openFiles } from './guest/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { parseCommandLine } from './spec/cmdline.ts';
-import { nameOf } from './spec/describe.ts';
 import { flashName } from './spec/flash.ts';
-import { knownAs } from './spec/guest-name.ts';
+import { knownAs, nameOf } from './spec/guest-name.ts';
 import type { GuestSpec } from './spec/schema.ts';
 
 /**

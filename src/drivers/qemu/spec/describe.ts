@@ -8,6 +8,7 @@ import type { Disks } from './disks.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { nameOf } from './guest-name.ts';
 import { judgeDescription } from './grammar/judge.ts';
 import { readOption } from './grammar/options.ts';
 import type { Read } from './grammar/options.ts';
@@ -248,15 +249,6 @@ function defaultPorts(line: CommandLine): GuestSpec['ports'] {
   return (['serial', 'parallel'] as const)
     .filter((option) => !hasOption(line, option))
     .map((option) => ({ option, backend: { kind: 'null' } }));
-}
-
-/** `-name web1` or `-name guest=web1,debug-threads=on`. */
-export function nameOf(line: CommandLine): string | undefined {
-  const value = valuesOf(line, 'name').at(-1);
-  if (value === undefined) return undefined;
-  const { head, props } = parseOption(value, true);
-  const name = props.get('guest') ?? head;
-  return name === '' ? undefined : name;
 }
 
 function imageFiles(line: CommandLine, facts: GuestFacts): Map<keyof GuestSpec['images'], string> {

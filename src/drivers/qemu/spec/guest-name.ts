@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { guestName } from '../../../protocol/names.ts';
+import { valuesOf } from './cmdline.ts';
+import type { CommandLine } from './cmdline.ts';
+import { parseOption } from './options.ts';
 
 /** So that it, a dash and the hash stay within the 63 characters of a guest's name. */
 const KEPT = 52;
@@ -19,4 +22,13 @@ export function knownAs(own: string): string {
     .slice(0, KEPT)
     .replace(/[^A-Za-z0-9]+$/, '');
   return plain === '' ? `guest-${hash}` : `${plain}-${hash}`;
+}
+
+/** `-name web1` or `-name guest=web1,debug-threads=on`. */
+export function nameOf(line: CommandLine): string | undefined {
+  const value = valuesOf(line, 'name').at(-1);
+  if (value === undefined) return undefined;
+  const { head, props } = parseOption(value, true);
+  const name = props.get('guest') ?? head;
+  return name === '' ? undefined : name;
 }

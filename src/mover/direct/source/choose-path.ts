@@ -1,6 +1,5 @@
 import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
-import { choosePath } from '../../../migration/prediction/data-path.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
@@ -14,10 +13,10 @@ import type { LookDependencies } from './source-context.ts';
 const MOST_WORDS = 1024;
 
 /** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
-export function choosePathTo(
+export async function choosePathTo(
   deps: LookDependencies,
   offer: WireOffer | undefined,
-): Pick<StepFacts, 'path'> {
+): Promise<Pick<StepFacts, 'path'>> {
   const { config, dataPath, request } = deps;
   const { guest, to, settings } = deps.state().plan;
   const { byRelay } = deps.peer;
@@ -28,6 +27,7 @@ export function choosePathTo(
   }
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
+  const { choosePath } = await import('../../../migration/prediction/data-path.ts');
   const choice = choosePath(settings, {
     reachable: deps.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,

@@ -121,7 +121,7 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...choosePathTo(context, wire) };
+      return { moverAddress, checks, ...(await choosePathTo(context, wire)) };
     },
 
     undo: async (context, signal) => {

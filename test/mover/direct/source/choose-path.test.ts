@@ -83,68 +83,66 @@ const anyGiven = fc.record({
 }) satisfies fc.Arbitrary<Given>;
 
 describe('the path that memory takes', () => {
-  test('is chosen by what a plan measured of the guest: one that is empty is not compressed', () => {
+  test('is chosen by what a plan measured of the guest: one that is empty is not compressed', async () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
-    const takes = (measured: GuestMeasure | undefined) =>
-      choosePathTo(partsOf({ ...given, measured }), OFFER).path?.stream?.compress ?? 'as asked';
-    assert.equal(takes(undefined), 'zstd');
+    const takes = async (measured: GuestMeasure | undefined) =>
+      (await choosePathTo(partsOf({ ...given, measured }), OFFER)).path?.stream?.compress ??
+      'as asked';
+    assert.equal(await takes(undefined), 'zstd');
     const mix = { zero: 0, duplicate: 0, packed: 0.4, packedAgain: 0.4 };
-    assert.equal(takes({ ...pages, curve: [], mix }), 'zstd');
-    assert.equal(takes({ ...pages, curve: [], mix: { ...mix, zero: 1 } }), 'as asked');
+    assert.equal(await takes({ ...pages, curve: [], mix }), 'zstd');
+    assert.equal(await takes({ ...pages, curve: [], mix: { ...mix, zero: 1 } }), 'as asked');
   });
 
-  test('is not chosen where nothing was asked for, or no memory moves', () => {
+  test('is not chosen where nothing was asked for, or no memory moves', async () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
-      assert.deepEqual(choosePathTo(partsOf({ settings }), OFFER), {});
+      assert.deepEqual(await choosePathTo(partsOf({ settings }), OFFER), {});
     }
   });
 
-  test('is the wire, or refused with what stands against it, through a relay and where it was asked for', () => {
-    fc.assert(
-      fc.property(anyGiven, anyOffer, (given, offer) => {
+  test('is the wire, or refused with what stands against it, through a relay and where it was asked for', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const context = partsOf(given);
         const { settings } = context.state().plan;
         if (!given.byRelay && settings.path !== 'wire') return;
         const own = given.offered ? OFFER : undefined;
         const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
         if (obstacle === undefined) {
-          assert.equal(choosePathTo(context, offer).path?.takes, 'wire');
+          assert.equal((await choosePathTo(context, offer)).path?.takes, 'wire');
           return;
         }
-        assert.throws(
-          () => choosePathTo(context, offer),
-          (thrown) => {
-            assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
-            assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
-            return true;
-          },
-        );
+        await assert.rejects(choosePathTo(context, offer), (thrown: unknown) => {
+          assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
+          assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
+          return true;
+        });
       }),
     );
   });
 
-  test('is never refused where Godwit chooses, and fits the journal', () => {
-    fc.assert(
-      fc.property(anyGiven, anyOffer, (given, offer) => {
+  test('is never refused where Godwit chooses, and fits the journal', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const settings = { ...given.settings, path: 'auto' } as const;
-        const chosen = choosePathTo(partsOf({ ...given, settings, byRelay: false }), offer);
+        const chosen = await choosePathTo(partsOf({ ...given, settings, byRelay: false }), offer);
         assert.deepEqual(stepFacts.parse(chosen), chosen);
       }),
     );
   });
 
-  test('goes by the rate of the link in the configuration, else by the one that was seen, else by the measured one', () => {
-    const takes = (given: Given) =>
-      choosePathTo(partsOf({ settings: { path: 'auto' }, ...given }), OFFER).path?.takes;
+  test('goes by the rate of the link in the configuration, else by the one that was seen, else by the measured one', async () => {
+    const takes = async (given: Given) =>
+      (await choosePathTo(partsOf({ settings: { path: 'auto' }, ...given }), OFFER)).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
-    assert.equal(takes({ seen: thin }), 'wire');
-    assert.equal(takes({ seen: fat }), 'native');
-    assert.equal(takes({ seen: fat, configured: thin }), 'wire');
-    assert.equal(takes({ seen: thin, configured: fat }), 'native');
+    assert.equal(await takes({ seen: thin }), 'wire');
+    assert.equal(await takes({ seen: fat }), 'native');
+    assert.equal(await takes({ seen: fat, configured: thin }), 'wire');
+    assert.equal(await takes({ seen: thin, configured: fat }), 'native');
     const link = { rate: thin, how: 'measured' } as const;
-    assert.equal(takes({ link }), 'wire');
-    assert.equal(takes({ link, seen: fat }), 'native');
+    assert.equal(await takes({ link }), 'wire');
+    assert.equal(await takes({ link, seen: fat }), 'native');
   });
 });
 
