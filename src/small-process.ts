@@ -1,4 +1,4 @@
-import { flushCompileCache } from 'node:module';
+import { flushCompileCache, registerHooks } from 'node:module';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -8,10 +8,11 @@ import { PRODUCT_VERSION } from './protocol/version.ts';
 
 /** Node's flags for it: a small nursery, since it makes little garbage, and no second compiler, since little of it is hot. */
 export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
-/** A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. */
-export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt'];
-/** An agent's: the same, and it may ask for a collection of all garbage when it rests. */
-export const AGENT_FLAGS: readonly string[] = [...MOVER_FLAGS, '--expose-gc'];
+/**
+ * A mover's and an agent's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot;
+ * and they may ask for a collection of all garbage.
+ */
+export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt', '--expose-gc'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
@@ -41,6 +42,24 @@ export const MOVER_ENVIRONMENT: NodeJS.ProcessEnv = {
 
 /** The last word of a watcher that is started only to have its sources compiled, and ends at once. */
 export const COMPILES_AHEAD = 'compile-ahead';
+
+/** Loads zod with one of the 50 languages that it loads otherwise (0.8 MB). Called before anything imports it. */
+export async function loadOneLanguage(): Promise<void> {
+  const hooks = registerHooks({
+    resolve: (name, context, next) =>
+      next(name === '../locales/index.js' ? '../locales/en.js' : name, context),
+  });
+  await import('zod');
+  hooks.deregister();
+}
+
+/**
+ * Collects what a mover's start has left, while it waits for others and the guest runs: V8 itself waits for 5 MB more, and
+ * may do so in the blackout. Nothing without MOVER_FLAGS, as in a test.
+ */
+export function collectGarbage(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync' });
+}
 
 /**
  * Called before the guest's bytes pass through this process: from now on V8 optimises what is hot, in its threads too.

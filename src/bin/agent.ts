@@ -1,7 +1,7 @@
-import { AGENT_ENVIRONMENT, AGENT_FLAGS, restartCompiled, restartSmall } from '../small-process.ts';
+import { AGENT_ENVIRONMENT, MOVER_FLAGS, restartCompiled, restartSmall } from '../small-process.ts';
 import { runByConfig } from './by-config.ts';
 
-restartSmall(AGENT_ENVIRONMENT, AGENT_FLAGS);
+restartSmall(AGENT_ENVIRONMENT, MOVER_FLAGS);
 const { runAgent } = await import('../agent/main.ts');
 restartCompiled();
 

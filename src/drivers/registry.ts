@@ -143,7 +143,12 @@ export async function driverNamed(name: string | undefined, config: HostConfig):
 
 /** Loads every driver, whatever this host has: to have their sources compiled ahead. */
 export async function loadDrivers(): Promise<void> {
-  await Promise.all(Object.values(DRIVERS).flatMap(({ load, later }) => [load(), later?.()]));
+  await Promise.all(
+    Object.values(DRIVERS).map(async ({ load, later }) => {
+      await load();
+      await later?.();
+    }),
+  );
 }
 
 /** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */

@@ -6,6 +6,7 @@ import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
+import { collectGarbage } from '../../../small-process.ts';
 import { warmDestination } from '../warm-up.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
 import type { Hands, Order } from './silent-source.ts';
@@ -121,7 +122,10 @@ export class DestinationMover {
       const armed = { type: 'armed', epoch, bootId: this.#context.bootId() } as const;
       if (!already) await this.#ledger.record(armed);
       // After the answer: the source need not wait for it.
-      setImmediate(() => warmDestination(this.state));
+      setImmediate(() => {
+        warmDestination(this.state);
+        collectGarbage();
+      });
       return statusOf(this.state);
     });
   }

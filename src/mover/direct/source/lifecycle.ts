@@ -9,6 +9,7 @@ import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
+import { collectGarbage } from '../../../small-process.ts';
 import { warmSource } from '../warm-up.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
@@ -173,6 +174,7 @@ export const LIFECYCLE: Lifecycle = {
       // Both sides are read at once, the source while the destination is made.
       const compare = sameMachine(context, signal);
       context.verification.before(context, compare);
+      setImmediate(collectGarbage);
       const { machine, ...reported } = await ask(context, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
