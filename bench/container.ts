@@ -42,6 +42,8 @@ export interface Moved {
   readonly clientGapMs: number;
   /** What left the source for the other host. */
   readonly bytes: number;
+  /** What it had written since its move before was over: no less can be sent, since these bytes are random. */
+  readonly writtenBytes: number;
   /** `first`: it had never been there. */
   readonly way: 'first' | 'there' | 'back';
 }
@@ -72,6 +74,7 @@ async function compare(
   for (const name of SIDES)
     await startContainer(lab, { name, host: 'a', ...sizes, dirtyBytesPerSecond });
   const moved: Record<Side, Moved[]> = { pages: [], copy: [], godwit: [] };
+  const before: Record<Side, number> = { pages: 0, copy: 0, godwit: 0 };
   // The first there and back warms caches up: only what its first way sent counts, to a host that nobody has been on.
   for (let run = 0; run <= (options.runs ?? DEFAULT_RUNS); run += 1) {
     for (const [from, to] of [
@@ -80,10 +83,13 @@ async function compare(
     ] as const) {
       for (const side of SIDES) {
         const rate = await untilLoaded(lab, side, dirtyBytesPerSecond, options.signal);
-        const result = await move(lab, { side, from, to }, options.signal);
-        const { totalMs, clientGapMs, bytes } = result;
+        const went = await move(lab, { side, from, to }, options.signal);
+        const { dirtiedBytes } = await readGuestStats(lab, side, { signal: options.signal });
+        const result = { ...went, writtenBytes: dirtiedBytes - before[side] };
+        before[side] = dirtiedBytes;
+        const { totalMs, clientGapMs, bytes, writtenBytes } = result;
         options.say(
-          `${load.padEnd(6)}${side.padEnd(7)}${from} to ${to}: total ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms, ${(bytes / MIB).toFixed(1)} MiB, dirtied ${(rate / PAGE).toFixed(0)} pages/s${run === 0 ? '  (warming up)' : ''}`,
+          `${load.padEnd(6)}${side.padEnd(7)}${from} to ${to}: total ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms, ${(bytes / MIB).toFixed(1)} MiB, wrote ${(writtenBytes / MIB).toFixed(1)} MiB since its last move, dirtied ${(rate / PAGE).toFixed(0)} pages/s${run === 0 ? '  (warming up)' : ''}`,
         );
         const isFirst = run === 0 && to === 'b';
         if (run > 0 || isFirst) moved[side].push(isFirst ? { ...result, way: 'first' } : result);
@@ -121,7 +127,7 @@ async function move(
   lab: Lab,
   { side, from, to }: { readonly side: Side; readonly from: string; readonly to: string },
   signal: AbortSignal,
-): Promise<Moved> {
+): Promise<Omit<Moved, 'writtenBytes'>> {
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, side, { intervalMs: PROBE_MS, signal });
   await client.mark();
@@ -186,5 +192,11 @@ export function containerMeasures(
     ...shown('total', ({ totalMs }) => totalMs, 'ms'),
     ...shown('client gap', ({ clientGapMs }) => clientGapMs, 'ms'),
     ...shown('sent', mib, 'MiB'),
+    {
+      name: `${load}: written by godwit's container while it was away`,
+      value: of('godwit', ({ writtenBytes }) => writtenBytes / MIB, 'back'),
+      unit: 'MiB',
+      runs: those('godwit', 'back').length,
+    },
   ];
 }

@@ -5,7 +5,7 @@ import type { Moved } from '../../bench/container.ts';
 import { judge } from '../../bench/contract.ts';
 
 const there = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
-  return { totalMs, clientGapMs, bytes, way: 'there' };
+  return { totalMs, clientGapMs, bytes, writtenBytes: 0, way: 'there' };
 };
 const back = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
   return { ...there(totalMs, clientGapMs, bytes), way: 'back' };
