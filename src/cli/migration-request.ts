@@ -40,6 +40,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...(flags.balloon === undefined ? {} : { balloon: flags.balloon }),
     streams: flags.streams,
     compress: flags.compress,
+    ...(flags.compressLevel === undefined ? {} : { compressLevel: flags.compressLevel }),
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,

@@ -90,6 +90,11 @@ export const SETTINGS = {
     summary: 'compression of the memory stream',
     preset: 'none',
   },
+  compressLevel: {
+    kind: 'count',
+    summary:
+      '--compress zstd: its level, 1 (unless said) to 20; the higher, the fewer bytes, and the more processor time',
+  },
   timeout: {
     kind: 'duration',
     summary:

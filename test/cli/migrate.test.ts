@@ -27,7 +27,7 @@ describe('godwit migrate', () => {
   test('asks for what was typed, the defaults filled in', async () => {
     const { context, asked } = world();
     const line =
-      'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --timeout 2m';
+      'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --compress-level 3 --timeout 2m';
     assert.equal(await godwit(context, line), 0);
     assert.deepEqual(asked, [
       {
@@ -38,6 +38,7 @@ describe('godwit migrate', () => {
         maxBandwidth: 125_000_000,
         streams: 4,
         compress: 'zstd',
+        compressLevel: 3,
         timeoutMs: 120_000,
         hybridRounds: 3,
         onLost: 'hold',

@@ -176,8 +176,9 @@ describe('a guest whose memory goes over the wire', () => {
     const asked = { ...way, path: 'auto', maxBandwidth: 125_000_000 } as const;
     const report = await move(world, { guest: 'web1', ...asked });
     assert.equal(report.wire, undefined);
-    assert.deepEqual(report.stream, { streams: 4, compress: 'zstd' });
-    assert.match(report.decisions[0]?.what ?? '', /native, zstd over 4 streams: /);
+    // The level hangs on how many processors there are.
+    assert.equal(report.stream?.compress, 'zstd');
+    assert.match(report.decisions[0]?.what ?? '', /native, zstd.* over 4 streams: /);
     const { bytes = Infinity, memoryBytes = 0 } = report;
     assert.ok(bytes < memoryBytes / 2, `${bytes} bytes`);
   });

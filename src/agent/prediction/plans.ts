@@ -91,7 +91,7 @@ export class Plans {
     link: LinkMeasure | undefined,
   ): PlanFacts {
     const { config, outgoing } = this.#deps;
-    const { guest, to, mode, streams, compress } = request;
+    const { guest, to, mode, streams, compress, compressLevel } = request;
     const own = offerOf(config, guest, to);
     const {
       path,
@@ -121,7 +121,7 @@ export class Plans {
       asked: {
         mode: streamModeOf(mode),
         path: path?.takes ?? 'native',
-        stream: path?.stream ?? { streams, compress },
+        stream: path?.stream ?? { streams, compress, compressLevel },
       },
       capabilities,
       hasWire: obstacle === undefined,

@@ -1,3 +1,4 @@
+import { compressionText } from './compression.ts';
 import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
@@ -140,7 +141,7 @@ function waysText(ways: readonly PlannedWay[], look: Look): string {
   const rows = ways.map((way) => [
     way.mode,
     way.path,
-    `${way.stream.streams} x ${way.stream.compress}`,
+    `${way.stream.streams} x ${compressionText(way.stream)}`,
     percent(way.converges.probability),
     span(way.totalMs, formatDuration),
     span(way.bytes, formatBytes),

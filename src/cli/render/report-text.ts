@@ -1,3 +1,4 @@
+import { compressionText } from './compression.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkLine } from './checks.ts';
@@ -56,7 +57,7 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     ['longest downtime', formatDuration(settings.maxDowntimeMs)],
     ['bandwidth cap', cap],
     ['streams', String(settings.streams)],
-    ['compression', settings.compress],
+    ['compression', compressionText(settings)],
     ['timeout', formatDuration(settings.timeoutMs)],
   ];
   const { steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;

@@ -26,6 +26,7 @@ export class FakeDriver implements DirectDriver {
     shape: 'direct',
     modes: ['precopy', 'postcopy', 'hybrid'],
     compression: ['none', 'zstd', 'xbzrle'],
+    compressLevels: true,
     maxStreams: 16,
     transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,

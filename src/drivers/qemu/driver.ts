@@ -78,6 +78,7 @@ export class QemuDriver implements DirectDriver {
     shape: 'direct',
     modes: ['precopy', 'postcopy', 'hybrid', 'cold'],
     compression: ['none', 'zstd', 'xbzrle'],
+    compressLevels: true,
     maxStreams: 16,
     transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,

@@ -142,12 +142,18 @@ export type Parameters = Record<string, string | number>;
 /** Bandwidth that stands for "as much as the link gives", bytes/s. */
 const UNLIMITED = 1024 ** 4;
 
+/** QEMU's own. Only the source's counts. */
+const QUICKEST_LEVEL = 1;
+
 export function sourceParameters(setup: StreamSetup, tlsHostname: string | undefined): Parameters {
   return {
     'max-bandwidth': setup.maxBandwidth ?? UNLIMITED,
     'max-postcopy-bandwidth': setup.maxBandwidth ?? 0,
     'downtime-limit': Math.round(setup.maxDowntimeMs),
     ...streamParameters(setup),
+    ...(setup.compress === 'zstd'
+      ? { 'multifd-zstd-level': setup.compressLevel ?? QUICKEST_LEVEL }
+      : {}),
     ...(setup.mayThrottle === true
       ? { ...throttleParameters(0), 'throttle-trigger-threshold': 100 }
       : {}),
@@ -230,6 +236,7 @@ export const DEFAULT_PARAMETERS: Parameters = {
   'downtime-limit': 300,
   'multifd-channels': 2,
   'multifd-compression': 'none',
+  'multifd-zstd-level': QUICKEST_LEVEL,
   'cpu-throttle-initial': 20,
   'cpu-throttle-increment': 10,
   'max-cpu-throttle': 99,

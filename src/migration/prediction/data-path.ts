@@ -35,6 +35,8 @@ export type PathChoice =
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 /** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
+export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
+export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };
 /** Of the soonest way: between those that are as near the bytes decide. */
 const NEAR = 1.1;
 /** Of the least bytes among those: between ways that send as little, the simplest does. */
@@ -86,7 +88,8 @@ function predicted(
     return { takes: 'native', why: obstacle ?? 'the rate of the link is not known' };
   }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
-  const ways = waysFor(settings, obstacle === undefined, known);
+  const looked = facts.measured?.mix !== undefined;
+  const ways = waysFor(settings, { mayWire: obstacle === undefined, known, looked });
   const found = reckon(ways, settings, facts, link);
   const ends = found.some(({ totalMs }) => Number.isFinite(totalMs));
   // Where none would end, what a pass takes decides.
@@ -112,17 +115,18 @@ interface Reckoned extends Candidate {
 }
 
 /**
- * The simplest first. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
+ * The simplest first. Level 9, which takes the most of processors, only of pages that somebody has looked at: they shrink. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
  * depends on how much of what is written QEMU's cache holds, and nobody has measured that.
  */
 function waysFor(
   { mode }: Pick<MigrationSettings, 'mode'>,
-  mayWire: boolean,
-  known: boolean,
+  { mayWire, known, looked }: Record<'mayWire' | 'known' | 'looked', boolean>,
 ): Candidate[] {
   const ofPrecopy: readonly Candidate[] = [
     { way: 'several', takes: 'native', stream: SEVERAL_STREAMS },
     { way: 'packed', takes: 'native', stream: PACKED_STREAM },
+    { way: 'packed3', takes: 'native', stream: PACKED3_STREAM },
+    ...(looked ? [{ way: 'packed9', takes: 'native', stream: PACKED9_STREAM } as const] : []),
   ];
   return [
     { way: 'plain', takes: 'native' },
@@ -148,7 +152,8 @@ function reckon(
   return ways.map((each) => {
     const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
     const { rounds, totalMs } = expected(facts);
-    return { ...each, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
+    const ends = rounds.ends !== 'never';
+    return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };
   });
 }
 
@@ -166,6 +171,8 @@ const WORDS: Readonly<Record<Candidate['way'], string>> = {
   plain: 'from hypervisor to hypervisor',
   several: `over ${SEVERAL_STREAMS.streams} streams`,
   packed: `with its zstd over ${PACKED_STREAM.streams} streams`,
+  packed3: 'with zstd 3',
+  packed9: 'with zstd 9',
   cold: 'by the wire',
   known: 'by the wire, whose caches know the guest',
 };

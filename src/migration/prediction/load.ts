@@ -51,13 +51,11 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
   const share = Math.min(1, shareOf(way, mix) * off);
   const againShare = Math.min(1, shareOf(way, rewritten(way, mix)) * off) * cost.again;
-  // The guest wants one of its own.
-  const cores = Math.min(cost.mostCores, Math.max(0.5, facts.cores - 1));
-  const workMsPerByte = (cost.secondsPerGb / cores / GB) * 1000 * scenario.processor;
+  const workMs = workMsPerByte(facts, scenario);
   const linkMsPerByte = 1000 / linkOf(facts, scenario);
   // The link and the processors work at the same time: the slower of the two counts.
   const slower = (bytes: number, work: number): number =>
-    Math.max(bytes * linkMsPerByte, work * workMsPerByte);
+    Math.max(bytes * linkMsPerByte, work * workMs);
   const reported = Math.max(0, memoryBytes * (1 - zero) - leftOut(facts, slower(share, 1)));
   const zeros = memoryBytes * zero;
   return {
@@ -65,11 +63,29 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
     curve: facts.curve.map(({ windowMs, dirtyBytes }) => {
       return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
     }),
-    passMs: slower(reported * share, reported) + slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
+    passMs:
+      startMsOf(facts, scenario) +
+      slower(reported * share, reported) +
+      slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
     passBytes: reported * share + zeros * ZERO_NOTE,
     againMsPerByte: slower(againShare, 1),
     againBytesPerByte: againShare,
   };
+}
+
+function workMsPerByte(facts: Facts, { processor }: Scenario): number {
+  return (COSTS[facts.way].secondsPerGb / coresOf(facts) / GB) * 1000 * processor;
+}
+
+/** Workers start, and each end finds what the other knows. */
+function startMsOf(facts: Facts, { processor }: Scenario): number {
+  const { startSeconds = 0 } = COSTS[facts.way];
+  return (startSeconds / coresOf(facts)) * 1000 * processor;
+}
+
+/** The guest wants one of its own. */
+function coresOf({ way, cores }: Facts): number {
+  return Math.min(COSTS[way].mostCores, Math.max(0.5, cores - 1));
 }
 
 /** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */
@@ -85,14 +101,22 @@ function shareOf(way: Way, mix: PageMix | undefined): number {
   if (mix === undefined || ofPacked === undefined) return share;
   // The wire sends a page that it has sent already by its name.
   const alike = way === 'cold' ? 1 - mix.duplicate : 1;
-  return Math.min(1, mix.packed * ofPacked * alike);
+  return Math.min(1, mix.packed * ofPacked * alike * ofHigher(way, mix));
+}
+
+/** What hardly shrinks at the quickest level does not at a higher one, either. */
+function ofHigher(way: Way, { packed }: PageMix): number {
+  const { ofQuickest = 1 } = COSTS[way];
+  return 1 - (1 - ofQuickest) * Math.min(1, 2 * (1 - packed));
 }
 
 /** The wire sends what changed in such a page, and its cost is of the whole one. */
 function rewritten(way: Way, mix: PageMix | undefined): PageMix | undefined {
-  if (way !== 'packed' || mix?.packedAgain === undefined) return mix;
+  if (!isPacked(way) || mix?.packedAgain === undefined) return mix;
   return { ...mix, packed: mix.packedAgain };
 }
+
+const isPacked = (way: Way): boolean => way === 'packed' || way === 'packed3' || way === 'packed9';
 
 /** More than one of the hypervisor's own streams. */
 export const isSeveral = (way: Way): boolean =>

@@ -1,7 +1,9 @@
 /** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/prediction.md. Pure. */
 
 /** The ways that guest memory can take. `known`: by the wire, whose caches know the guest. */
-export type Way = 'plain' | 'several' | 'packed' | 'xbzrle' | 'cold' | 'known';
+export type Way = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known';
+/** zstd over several streams at its levels 1, 3 and 9. */
+export type Packed = 'packed' | 'packed3' | 'packed9';
 
 /**
  * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
@@ -12,9 +14,13 @@ export interface Cost {
   readonly share: number;
   /** Where a sample of them was compressed: times what the quick compressor made of it; absent: the way does not compress. */
   readonly ofPacked?: number;
+  /** Of a higher level: times what the quickest makes of pages that shrink; absent: 1. */
+  readonly ofQuickest?: number;
   /** Of a page that is sent again, of what it took the first time. */
   readonly again: number;
   readonly secondsPerGb: number;
+  /** The same whatever the guest's size, before its memory flows. */
+  readonly startSeconds?: number;
   readonly mostCores: number;
 }
 
@@ -24,11 +30,40 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
   /** The hypervisor's own compression, over several streams: the sample's own level, and more pages at a time. */
   packed: { share: 0.4, ofPacked: 0.92, again: 1, secondsPerGb: 3, mostCores: 4 },
+  /**
+   * What they send of what level 1 does: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Their times by the quiet
+   * machine of wire.md, 640 MiB over 1 Gbit/s in 3.2 and 9.4 s, and a third more: what else wants the processors nobody
+   * knows, and a lower level leaves them more of that.
+   */
+  packed3: {
+    share: 0.34,
+    ofPacked: 0.92,
+    ofQuickest: 0.86,
+    again: 1,
+    secondsPerGb: 6.4,
+    mostCores: 4,
+  },
+  packed9: {
+    share: 0.32,
+    ofPacked: 0.92,
+    ofQuickest: 0.8,
+    again: 1,
+    secondsPerGb: 18.7,
+    mostCores: 4,
+  },
   /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** One thread of the wire encodes the pages, others compress. */
   cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2 },
-  known: { share: 0.05, ofPacked: 0.1, again: 1, secondsPerGb: 5.5, mostCores: 2 },
+  /** By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and the rest for each GB. */
+  known: {
+    share: 0.05,
+    ofPacked: 0.1,
+    again: 1,
+    secondsPerGb: 5.8,
+    startSeconds: 0.9,
+    mostCores: 2,
+  },
 };
 
 /** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */

@@ -2,9 +2,9 @@ import type { Compression, StreamMode } from '../../protocol/public/migration.ts
 import type { PlannedWay } from '../../protocol/public/plan.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { Capabilities } from '../preflight/capabilities.ts';
-import { SEVERAL_STREAMS, PACKED_STREAM } from './data-path.ts';
+import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
-import type { Way } from './parameters.ts';
+import type { Packed, Way } from './parameters.ts';
 import { predict } from './predict.ts';
 
 /** What was asked for, what it comes to, and what would be better. Pure. */
@@ -13,12 +13,19 @@ import { predict } from './predict.ts';
 export interface Asked {
   readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
-  readonly stream: { readonly streams: number; readonly compress: Compression };
+  readonly stream: {
+    readonly streams: number;
+    readonly compress: Compression;
+    readonly compressLevel?: number | undefined;
+  };
 }
 
 export interface PlanFacts extends Omit<Facts, 'way'> {
   readonly asked: Asked;
-  readonly capabilities: Pick<Capabilities, 'modes' | 'compression' | 'maxStreams'>;
+  readonly capabilities: Pick<
+    Capabilities,
+    'modes' | 'compression' | 'compressLevels' | 'maxStreams'
+  >;
   /** The wire can be had. */
   readonly hasWire: boolean;
   /** Both hosts' caches know the guest. */
@@ -58,6 +65,8 @@ export function others(facts: PlanFacts): PlannedWay[] {
     { mode: 'precopy', path: 'native', stream: PLAIN },
     { mode: 'precopy', path: 'native', stream: SEVERAL_STREAMS },
     { mode: 'precopy', path: 'native', stream: PACKED_STREAM },
+    { mode: 'precopy', path: 'native', stream: PACKED3_STREAM },
+    { mode: 'precopy', path: 'native', stream: PACKED9_STREAM },
     { mode: 'hybrid', path: 'native', stream: PLAIN },
     { mode: 'postcopy', path: 'native', stream: PLAIN },
     { mode: 'precopy', path: 'wire', stream: PLAIN },
@@ -66,6 +75,7 @@ export function others(facts: PlanFacts): PlannedWay[] {
   const can = ({ mode, path, stream }: Asked): boolean =>
     capabilities.modes.includes(mode) &&
     capabilities.compression.includes(stream.compress) &&
+    (stream.compressLevel === undefined || capabilities.compressLevels === true) &&
     stream.streams <= capabilities.maxStreams &&
     (path === 'native' || hasWire);
   return all
@@ -120,6 +130,7 @@ export function nameOf({ mode, path, stream }: Asked): string {
   if (path === 'wire') parts.push('--path wire');
   if (stream.streams > 1) parts.push(`--streams ${stream.streams}`);
   if (stream.compress !== 'none') parts.push(`--compress ${stream.compress}`);
+  if (stream.compressLevel !== undefined) parts.push(`--compress-level ${stream.compressLevel}`);
   return parts.join(' ');
 }
 
@@ -160,9 +171,15 @@ function waysOf(facts: PlanFacts, asked: Asked): PlannedWay {
 
 function wayOf({ path, stream }: Asked, knowsGuest: boolean): Way {
   if (path === 'wire') return knowsGuest ? 'known' : 'cold';
-  if (stream.compress === 'zstd') return 'packed';
+  if (stream.compress === 'zstd') return levelOf(stream.compressLevel);
   if (stream.compress === 'xbzrle') return 'xbzrle';
   return stream.streams > 1 ? 'several' : 'plain';
+}
+
+/** Levels between those that were measured count as the next one. */
+function levelOf(level = 1): Packed {
+  if (level <= 1) return 'packed';
+  return level <= 3 ? 'packed3' : 'packed9';
 }
 
 function byBest(left: PlannedWay, right: PlannedWay): number {

@@ -14,6 +14,8 @@ export interface Capabilities {
   readonly shape: 'direct' | 'managed';
   readonly modes: readonly Mode[];
   readonly compression: readonly Compression[];
+  /** Its zstd takes a level. */
+  readonly compressLevels?: boolean;
   readonly maxStreams: number;
   /** How it can carry memory; absent: over TCP alone. */
   readonly transports?: readonly Transport[];
@@ -68,6 +70,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     shape,
     modes,
     compression,
+    compressLevels = false,
     maxStreams,
     transports = ['tcp'],
     datastores = false,
@@ -86,6 +89,10 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   }
   if (!compression.includes(compress)) {
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
+  }
+  if (settings.compressLevel !== undefined && (compress !== 'zstd' || !compressLevels)) {
+    const has = compressLevels ? 'only --compress zstd has levels' : 'it has no levels';
+    lacks.push([`--compress-level ${settings.compressLevel}`, has]);
   }
   if (streams > maxStreams) lacks.push([`--streams ${streams}`, `it has ${maxStreams} at most`]);
   const { transport = 'tcp', path = 'native' } = settings;

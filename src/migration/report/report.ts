@@ -219,8 +219,11 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
 
 function streamWords(stream: ChosenStream | undefined): string {
   if (stream === undefined) return '';
-  const { compress, streams } = stream;
-  return compress === 'none' ? ` over ${streams} streams` : `, ${compress} over ${streams} streams`;
+  const { compress, compressLevel, streams } = stream;
+  const level = compressLevel === undefined ? '' : ` ${compressLevel}`;
+  return compress === 'none'
+    ? ` over ${streams} streams`
+    : `, ${compress}${level} over ${streams} streams`;
 }
 
 /** The path that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */

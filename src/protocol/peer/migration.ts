@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { compressLevel } from '../public/compression.ts';
 import { backingFile } from './backing-file.ts';
 import { hostFacts } from './host-facts.ts';
 import {
@@ -97,6 +98,8 @@ export const streamSettings = z.object({
   mode: streamMode,
   streams: z.number().int().min(1).max(16),
   compress: compression,
+  /** Of the source alone; absent: 1. */
+  compressLevel,
   tls: z.boolean(),
   /** What does not encrypt; absent: TCP. */
   transport: inClear.optional(),

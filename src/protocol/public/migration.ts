@@ -17,6 +17,7 @@ import { runsAt } from './host.ts';
 import { ballooned, balloonPolicy } from './balloon.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
+import { chosenStream, compression, compressLevel, streams } from './compression.ts';
 import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
 import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
@@ -31,8 +32,8 @@ export type { EndPhase } from './end-phases.ts';
 export { mode, streamMode, streamModeOf } from './mode.ts';
 export type { Mode, StreamMode } from './mode.ts';
 
-export const compression = z.enum(['none', 'zstd', 'xbzrle']);
-export type Compression = z.infer<typeof compression>;
+export { chosenStream, compression } from './compression.ts';
+export type { ChosenStream, Compression } from './compression.ts';
 
 /**
  * The data path of memory: from hypervisor to hypervisor, or through the movers, which send only what the other side cannot
@@ -50,9 +51,9 @@ export const migrationSettings = z.object({
   maxBandwidth: z.number().int().min(1024).optional(),
   /** Memory takes no more than this share of what the link is measured to carry, nor more than `maxBandwidth`. */
   linkShare: z.number().min(0.01).max(1).optional(),
-  /** Parallel memory streams; 1 is QEMU's single stream. */
-  streams: z.number().int().min(1).max(16).default(1),
+  streams: streams.default(1),
   compress: compression.default('none'),
+  compressLevel,
   /** How long the whole migration may take before it is rolled back, ms. */
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
   /** Nothing is touched before; `timeoutMs` runs from then on. */
@@ -101,9 +102,6 @@ export const migrationSettings = z.object({
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 
-/** How a hypervisor sends memory where `auto` chose that too. */
-export const chosenStream = migrationSettings.pick({ streams: true, compress: true }).required();
-export type ChosenStream = z.infer<typeof chosenStream>;
 export const DEFAULT_LINK_GRACE_MS = 60_000;
 
 export const migrationRequest = migrationSettings.extend({

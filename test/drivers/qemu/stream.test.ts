@@ -5,6 +5,7 @@ import {
   capabilityList,
   changedParameters,
   destinationParameters,
+  ownParameters,
   sourceParameters,
   streamObstacles,
 } from '../../../src/drivers/qemu/stream.ts';
@@ -102,6 +103,15 @@ describe('the settings of a stream', () => {
     );
     assert.deepEqual([channels, how], [4, 'zstd']);
     assert.equal(destinationParameters(many)['multifd-channels'], 4);
+  });
+
+  test('have zstd’s level at the source: what was asked for, or the quickest, also after somebody else’s', () => {
+    const level = (more: object) =>
+      sourceParameters({ ...setup, streams: 4, ...more }, 'b')['multifd-zstd-level'];
+    assert.equal(level({ compress: 'zstd', compressLevel: 3 }), 3);
+    assert.equal(level({ compress: 'zstd' }), 1);
+    assert.equal(level({ compress: 'none' }), undefined);
+    assert.equal(ownParameters({ 'multifd-zstd-level': 7 })['multifd-zstd-level'], 7);
   });
 });
 

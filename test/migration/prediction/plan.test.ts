@@ -57,6 +57,26 @@ describe('a plan', () => {
     assert.doesNotMatch(advice(facts(10)), /XBZRLE/);
   });
 
+  test('names zstd’s levels where the driver has them, and takes one that was asked for as the next that was measured', () => {
+    const named = (more: object) =>
+      others(facts(10, { capabilities: { ...capabilities, ...more } })).map((each) => nameOf(each));
+    const levels = (names: string[]) => names.filter((each) => each.includes('--compress-level'));
+    assert.deepEqual(levels(named({})), []);
+    assert.deepEqual(levels(named({ compressLevels: true })).toSorted(), [
+      '--mode precopy --streams 4 --compress zstd --compress-level 3',
+      '--mode precopy --streams 4 --compress zstd --compress-level 9',
+    ]);
+    const bytesAt = (compressLevel?: number) => {
+      const stream = { streams: 4, compress: 'zstd', compressLevel } as const;
+      return planned(facts(10, { asked: { mode: 'precopy', path: 'native', stream } })).bytes
+        .middle;
+    };
+    assert.equal(bytesAt(), bytesAt(1));
+    assert.equal(bytesAt(2), bytesAt(3));
+    assert.equal(bytesAt(7), bytesAt(9));
+    assert.ok(bytesAt(1) > bytesAt(3) && bytesAt(3) > bytesAt(9));
+  });
+
   test('has the ways that end first, and of these the soonest', () => {
     fc.assert(
       fc.property(anyFacts, (any) => {

@@ -122,6 +122,18 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a level is refused where the driver has none, or it does not compress by zstd', () => {
+    const judged = (compress: 'none' | 'zstd' | 'xbzrle', more: Partial<Capabilities> = {}) => {
+      const capabilities = { ...PLAIN, compression: ['none', 'zstd', 'xbzrle'], ...more } as const;
+      const settings = { mode: 'precopy', compress, streams: 1, compressLevel: 3 } as const;
+      return judgeCapabilities({ driver: { name: 'any', capabilities }, settings })[0];
+    };
+    assert.match(judged('zstd')?.evidence ?? '', /--compress-level 3.*it has no levels/);
+    assert.equal(judged('zstd', { compressLevels: true })?.verdict, 'pass');
+    for (const compress of ['none', 'xbzrle'] as const)
+      assert.match(judged(compress, { compressLevels: true })?.evidence ?? '', /only --compress/);
+  });
+
   test('a transport is refused where the driver has it not, or another path decides', () => {
     const has: Capabilities = { ...PLAIN, maxStreams: 4 };
     const settings = { mode: 'precopy', compress: 'none', streams: 4, transport: 'rdma' } as const;

@@ -46,7 +46,12 @@ async function end({
 }
 
 /** What is asked of the migration beside the usual. */
-type Asked = Partial<Pick<MigrationSettings, 'path' | 'maxBandwidth' | 'linkGraceMs' | 'streams'>>;
+type Asked = Partial<
+  Pick<
+    MigrationSettings,
+    'path' | 'maxBandwidth' | 'linkGraceMs' | 'streams' | 'compress' | 'compressLevel'
+  >
+>;
 
 /** Both movers of one migration in this process, over real TLS, with real journals, on hypervisors of TwoHosts. */
 export class Stage {

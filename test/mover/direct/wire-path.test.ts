@@ -67,16 +67,35 @@ describe('memory over the wire', () => {
     assert.match(stage.report.error?.message ?? '', /destination does not offer/);
   });
 
-  test('is taken by auto on a link that is capped low, and the report says why', async (t) => {
+  test('is left by auto for zstd 3 on a link that is capped low, and its level is set at the source', async (t) => {
     const asked = { path: 'auto', maxBandwidth: 12_500_000 } as const;
     const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    const chosen = { streams: 4, compress: 'zstd', compressLevel: 3 } as const;
+    assert.deepEqual(stage.report.stream, chosen);
+    assert.equal(stage.hosts.source.settings.compressLevel, 3);
+    const [decision] = stage.report.decisions;
+    assert.match(decision?.what ?? '', /^memory goes by native, zstd 3 over 4 streams: /);
+  });
+
+  test('has the level that was asked for at the source, without auto too', async (t) => {
+    const asked = { compress: 'zstd', compressLevel: 9 } as const;
+    const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    assert.equal(await stage.run(), 'done');
+    assert.equal(stage.hosts.source.settings.compressLevel, 9);
+  });
+
+  test('is taken by auto on a link that is capped low where QEMU cannot compress, and the report says why', async (t) => {
+    const asked = { path: 'auto', maxBandwidth: 12_500_000 } as const;
+    const stage = await Stage.open(t, certificates, 'hybrid', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
     assert.equal(stage.wires.sources.length, 1);
     assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: at .* by the wire$/);
   });
 
   describe('on a link that is fat for it and thin for memory as it is', () => {
-    const asked = { path: 'auto', maxBandwidth: 62_500_000 } as const;
+    const asked = { path: 'auto', maxBandwidth: 125_000_000 } as const;
     const open = (t: TestContext): Promise<Stage> =>
       Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
     const streamsOf = ({ hosts }: Stage) => {

@@ -74,7 +74,8 @@ export async function assessStream<T extends { readonly checks: readonly Check[]
   );
   if (path?.stream === undefined || refused === undefined) return { answer };
   const { streams, compress } = state().plan.settings;
-  const plain = { ...body, stream: { ...body.stream, streams, compress } };
+  const { compressLevel: _chosen, ...stream } = body.stream;
+  const plain = { ...body, stream: { ...stream, streams, compress } };
   return { answer: await assess(plain), path: plainly(path, refused.evidence) };
 }
 

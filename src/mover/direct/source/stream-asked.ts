@@ -7,11 +7,13 @@ export function streamAsked({
   mode,
   streams,
   compress,
+  compressLevel,
   transport = 'tcp',
-}: Pick<MigrationSettings, 'mode' | 'streams' | 'compress' | 'transport'>): Omit<
+}: Pick<MigrationSettings, 'mode' | 'streams' | 'compress' | 'compressLevel' | 'transport'>): Omit<
   StreamSettings,
   'tls'
 > {
   const other = transport === 'tcp' ? {} : { transport };
-  return { mode: streamModeOf(mode), streams, compress, ...other };
+  const level = compressLevel === undefined ? {} : { compressLevel };
+  return { mode: streamModeOf(mode), streams, compress, ...level, ...other };
 }
