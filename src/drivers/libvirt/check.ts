@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { passes, refuses, warns } from '../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */
@@ -40,11 +40,13 @@ function unmovable(guest: string, reasons: readonly string[]): Check {
 
 /**
  * libvirt itself refuses a disk that the other host cannot have, once the move has begun. A file on a filesystem that only
- * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge.
+ * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge. Of a
+ * block device libvirt looks at nothing but its path.
  */
 export async function diskChecks(guest: string, disks: readonly DomainDisk[]): Promise<Check[]> {
   const checks: Check[] = [];
   for (const disk of disks) {
+    if (disk.kind === 'block') checks.push(unproved(disk));
     if (disk.kind !== 'file' || disk.source === '' || !disk.isWritten) continue;
     const lies = await whereItLies(disk.source);
     if (lies.is !== 'alone') continue;
@@ -63,6 +65,13 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
     checks.push(refuses('disks', 'source', error));
   }
   return checks.length > 0 ? checks : [passes('disks', 'source', said(disks))];
+}
+
+function unproved({ name, source }: DomainDisk): Check {
+  const evidence = `${name} is the block device ${source}: neither Godwit nor libvirt looks whether the other host has the same one at that path`;
+  const hint =
+    'Move it only if the device is of storage that both hosts reach, such as a LUN or a shared volume group, and not one of that name on each.';
+  return warns('disks', 'source', evidence, hint);
 }
 
 /** What libvirt would make of a copy that is not the same as the disk; undefined where it copies it. */
