@@ -62,10 +62,10 @@ export function migrateCall(
   const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
   const params: SentParams = {
     ...(to === undefined ? {} : { migrate_uri: to }),
-    // libvirt counts in MiB/s, and takes 0 for no limit.
+    // libvirt counts in whole MiB/s, and takes 0 for no limit: no more than was asked for, but for less than one.
     ...(maxBandwidth === undefined
       ? {}
-      : bandwidths(BigInt(Math.max(1, Math.round(maxBandwidth / MIB))), mode)),
+      : bandwidths(BigInt(Math.max(1, Math.floor(maxBandwidth / MIB))), mode)),
     ...(throttle === undefined
       ? {}
       : {
