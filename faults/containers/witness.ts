@@ -80,7 +80,8 @@ export class ContainerWitness {
     try {
       const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
       const pid = known.init_process_pid;
-      const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const stat = parseStat(text);
       // Another process may have its number by now.
       if (stat?.startTicks !== known.init_process_start) return undefined;
       const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -90,11 +91,20 @@ export class ContainerWitness {
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
-      return { pid, frozen, runsNothing: runsNothing(status) };
+      return { pid, frozen, runsNothing: isEnding(text) || runsNothing(status) };
     } catch {
       return undefined;
     }
   }
+}
+
+/** PF_EXITING and PF_SIGNALED of the kernel: it has taken the signal that ends it. */
+const ENDING = 0x4 | 0x400;
+
+/** By /proc/PID/stat, whose ninth field has the flags: no instruction of its program follows. Pure. */
+export function isEnding(stat: string): boolean {
+  const flags = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6];
+  return (Number(flags) & ENDING) !== 0;
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { runsNothing } from '../../../faults/containers/witness.ts';
+import { isEnding, runsNothing } from '../../../faults/containers/witness.ts';
 
 const status = (change: Record<string, string> = {}): string => {
   const fields = {
@@ -31,4 +31,12 @@ test('one that CRIU is restoring, that is stopped, that is killed or that has en
   assert.equal(runsNothing(status({ ShdPnd: '0000000000000100' })), true);
   assert.equal(runsNothing(status({ SigPnd: '0000000000000100' })), true);
   assert.equal(runsNothing(status().replace(/VmSize.*\n/, '')), true);
+});
+
+test('one that has taken the signal that ends it runs nothing more, whatever its name is', () => {
+  const stat = (flags: number): string => `12 (a) R 4 (b) R 1 12 12 0 -1 ${flags} 100 0`;
+  assert.equal(isEnding(stat(0x40_0140)), false);
+  assert.equal(isEnding(stat(0x40_0144)), true);
+  assert.equal(isEnding(stat(0x40_0540)), true);
+  assert.equal(isEnding(readFileSync('/proc/self/stat', 'utf8')), false);
 });
