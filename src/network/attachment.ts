@@ -2,7 +2,6 @@ import { nicNetwork } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
 import type { Link, NetworkFacts, OvsPort } from './facts.ts';
 
-/** A NIC of a running guest and the port of this host that it uses. */
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
 export interface SourceNic {
   readonly id: string;

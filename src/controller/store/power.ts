@@ -6,7 +6,6 @@ import type { Store } from './open.ts';
 import { raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
-/** Under the lease of the host's shard; false where another controller has that by now. */
 /**
  * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,
  * or a person has closed it.

@@ -55,6 +55,7 @@ export async function command(argv: readonly string[], options: CommandOptions):
       return reject(why);
     }
     stopped ??= why;
+    // It leads a group of its own.
     killGroup(child.pid);
     // One that the kernel does not end keeps nobody for ever.
     setTimeout(() => reject(why), KILLED_MS).unref();
@@ -100,7 +101,6 @@ function entering({ mountsOf, cwd }: CommandOptions): string[] {
   return ['nsenter', '-t', String(mountsOf), '-m', ...at, '--'];
 }
 
-/** It leads a group of its own. */
 function environment({ programs, home }: CommandOptions): NodeJS.ProcessEnv {
   const found = process.env['PATH'] ?? '/usr/bin:/bin';
   const own = programs === undefined ? found : `${programs}:${found}`;

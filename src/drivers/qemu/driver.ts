@@ -71,7 +71,10 @@ export interface QemuDriverOptions {
   readonly endsMs?: number;
 }
 
-/** QEMU over QMP: Godwit owns each step and the data path. What one side or the agent alone needs is loaded where it is asked for. */
+/**
+ * QEMU over QMP: Godwit owns each step and the data path. What only one side or the agent needs is loaded where it is asked
+ * for.
+ */
 export class QemuDriver implements DirectDriver {
   readonly name = 'qemu';
   readonly capabilities = {

@@ -115,7 +115,8 @@ interface Reckoned extends Candidate {
 }
 
 /**
- * The simplest first. Level 9, which takes the most of processors, only of pages that somebody has looked at: they shrink. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
+ * The simplest first. Level 9 takes the most of processors: it is chosen only for pages that somebody has looked at, since
+ * they may not shrink. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
  * depends on how much of what is written QEMU's cache holds, and nobody has measured that.
  */
 function waysFor(

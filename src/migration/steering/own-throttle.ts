@@ -11,7 +11,8 @@ export interface OwnThrottle {
 
 /**
  * The steps in which it may slow the guest down; undefined where the strategy may not, or goes over to post-copy before
- * that, which the mode `precopy` never does. Its last step is no bound to a manager: the steering goes by what it sees (`isBeyondThrottle`).
+ * that, which the mode `precopy` never does. Its last step is no bound to a manager: the steering goes by what it sees
+ * (`isBeyondThrottle`).
  */
 export function ownThrottle(
   { measures, throttlePercents }: Pick<SteeringStrategy, 'measures' | 'throttlePercents'>,

@@ -93,8 +93,8 @@ export function monitorProcess(identity: BootProcess): MonitorProcess {
 }
 
 /**
- * The process of a handle at the source. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or what it is,
- * cannot be seen.
+ * The process of a handle at the source. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or
+ * what it is, cannot be seen.
  */
 export async function processOf(handle: QemuHandle, host: string): Promise<QemuProcess> {
   const life = lifeOf(handle);
