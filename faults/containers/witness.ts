@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
-import { parseStat } from '../../src/host/process.ts';
+import { readStat } from '../../src/host/process.ts';
 import { runcRoot } from '../../src/lab/container/places.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Lab } from '../../src/lab/state.ts';
@@ -80,10 +80,9 @@ export class ContainerWitness {
     try {
       const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
       const pid = known.init_process_pid;
-      const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const stat = parseStat(text);
+      const stat = readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
       // Another process may have its number by now.
-      if (stat?.startTicks !== known.init_process_start) return undefined;
+      if (stat?.startTicks !== known.init_process_start || stat.hasEnded) return undefined;
       const status = readFileSync(`/proc/${pid}/status`, 'utf8');
       const freezer = known.cgroup_paths['freezer'];
       const said =
@@ -91,21 +90,18 @@ export class ContainerWitness {
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
-      return { pid, frozen, runsNothing: isEnding(text) || runsNothing(status) };
+      return { pid, frozen, runsNothing: isEnding(stat.flags) || runsNothing(status) };
     } catch {
       return undefined;
     }
   }
 }
 
-/** PF_EXITING and PF_SIGNALED of the kernel: it has taken the signal that ends it. */
+/** PF_EXITING and PF_SIGNALED of the kernel: the process has taken the signal that ends it. */
 const ENDING = 0x4 | 0x400;
 
-/** By /proc/PID/stat, whose ninth field has the flags: no instruction of its program follows. Pure. */
-export function isEnding(stat: string): boolean {
-  const flags = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6];
-  return (Number(flags) & ENDING) !== 0;
-}
+/** By a process's flags in /proc/PID/stat: no instruction of its program follows. Pure. */
+export const isEnding = (flags: number): boolean => (flags & ENDING) !== 0;
 
 /**
  * By /proc/PID/status: it is stopped; or it blocks every signal, as CRIU has it in the process that it restores, until that
