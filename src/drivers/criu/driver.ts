@@ -61,7 +61,7 @@ export class CriuDriver implements DirectDriver {
   readonly #options: CriuOptions;
   readonly #dispatches: Dispatches = { whole: new Map(), late: new Map() };
   readonly #arrivals: Arrivals = new Map();
-  #chores = { atMs: -Infinity, areRunning: false };
+  #choresAtMs = -Infinity;
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
@@ -163,14 +163,13 @@ export class CriuDriver implements DirectDriver {
   #eachHour(): void {
     const { records, keptBytes, layerDirs } = this.#context;
     const nowMs = systemClock.monotonicMs();
-    if (nowMs - this.#chores.atMs < HOUR_MS || this.#chores.areRunning) return;
-    this.#chores = { atMs: nowMs, areRunning: true };
-    const signal = AbortSignal.timeout(HOUR_MS);
-    const done = Promise.allSettled([
-      dropKept(keptDirectory(records.directory), keptBytes),
-      readLayers(layerDirs, records.directory, signal),
-    ]);
-    void done.then(() => (this.#chores = { atMs: nowMs, areRunning: false }));
+    if (nowMs - this.#choresAtMs < HOUR_MS) return;
+    this.#choresAtMs = nowMs;
+    void dropKept(keptDirectory(records.directory), keptBytes).catch(() => undefined);
+    // What was not read within the hour goes on with the next.
+    void readLayers(layerDirs, records.directory, AbortSignal.timeout(HOUR_MS)).catch(
+      () => undefined,
+    );
   }
 
   async #found(listed: Listed, host: string, busy: ReadonlySet<string>): Promise<DiscoveredGuest> {
