@@ -14,6 +14,7 @@ import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
+import { compressionText } from '../../protocol/public/compression.ts';
 import { boundedDecisions, decisionOf } from './decision.ts';
 
 /** The journal, walked once; what the report needs of the way. */
@@ -219,11 +220,9 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
 
 function streamWords(stream: ChosenStream | undefined): string {
   if (stream === undefined) return '';
-  const { compress, compressLevel, streams } = stream;
-  const level = compressLevel === undefined ? '' : ` ${compressLevel}`;
-  return compress === 'none'
-    ? ` over ${streams} streams`
-    : `, ${compress}${level} over ${streams} streams`;
+  const { compress, streams } = stream;
+  const packed = compress === 'none' ? '' : `, ${compressionText(stream)}`;
+  return `${packed} over ${streams} streams`;
 }
 
 /** The path that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chosenStream, compressLevel } from '../../../src/protocol/public/compression.ts';
+import {
+  chosenStream,
+  compressionText,
+  compressLevel,
+} from '../../../src/protocol/public/compression.ts';
 
 test('a level of zstd is a whole number from 1 to 20, or absent', () => {
   for (const level of [undefined, 1, 3, 20]) assert.ok(compressLevel.safeParse(level).success);
@@ -14,4 +18,9 @@ test('what was chosen has its streams and its compression; one without a level, 
   assert.equal(chosenStream.parse({ ...plain, compressLevel: 3 }).compressLevel, 3);
   for (const wrong of [{ streams: 0 }, { streams: 17 }, { compress: 'lz4' }])
     assert.equal(chosenStream.safeParse({ ...plain, ...wrong }).success, false);
+});
+
+test('words have a level where one was asked for', () => {
+  assert.equal(compressionText({ compress: 'zstd' }), 'zstd');
+  assert.equal(compressionText({ compress: 'zstd', compressLevel: 3 }), 'zstd 3');
 });
