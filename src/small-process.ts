@@ -12,7 +12,7 @@ export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-
  * A mover's and an agent's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot;
  * and they may ask for a collection of all garbage.
  */
-export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt', '--expose-gc'];
+export const UNOPTIMISED_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt', '--expose-gc'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
@@ -55,7 +55,7 @@ export async function loadOneLanguage(): Promise<void> {
 
 /**
  * Collects what a mover's start has left, while it waits for others and the guest runs: V8 itself waits for 5 MB more, and
- * may do so in the blackout. Nothing without MOVER_FLAGS, as in a test.
+ * may do so in the blackout. Nothing without UNOPTIMISED_FLAGS, as in a test.
  */
 export function collectGarbage(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync' });

@@ -56,6 +56,6 @@ const thisProcess: IdleCollectionDependencies = {
     return (user + system) / 1000;
   },
   residentBytes: () => process.memoryUsage.rss(),
-  // Without MOVER_FLAGS, as in a test, there is no such function.
+  // Without UNOPTIMISED_FLAGS, as in a test, there is no such function.
   collect: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
 };

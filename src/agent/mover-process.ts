@@ -10,7 +10,7 @@ import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
-import { MOVER_ENVIRONMENT, MOVER_FLAGS } from '../small-process.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../small-process.ts';
 import type { Migration } from './store.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
@@ -45,7 +45,7 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
 /** Has the mover's sources compiled ahead, so that the first one starts as fast, and is as small, as the others. */
 export function compileMover(): void {
   // Without arguments it only loads all of them and says how it is used.
-  spawn(process.execPath, [...MOVER_FLAGS, PROGRAM], { stdio: 'ignore' })
+  spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM], { stdio: 'ignore' })
     .on('error', () => {})
     .unref();
 }
@@ -61,7 +61,7 @@ async function startMover(
   const args = ['--dir', dir, '--config', configFile, '--side', request.side];
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...MOVER_FLAGS, program, ...args], {
+    child = spawn(process.execPath, [...UNOPTIMISED_FLAGS, program, ...args], {
       detached: true,
       cwd: '/',
       env: { ...process.env, ...MOVER_ENVIRONMENT },

@@ -6,7 +6,7 @@ import { withDeadline } from '../deadline.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import { receiverLine } from '../protocol/mover/receiver.ts';
 import type { ReceiverOrder, ReceiverPlace } from '../protocol/mover/receiver.ts';
-import { MOVER_ENVIRONMENT, MOVER_FLAGS } from '../small-process.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/receiver.ts', import.meta.url));
 const READY_MS = 10_000;
@@ -25,7 +25,7 @@ export type StartReceiver = (order: ReceiverOrder) => ReceiverProcess;
 /** Receivers as processes of their own. */
 export function receiverProcesses(configFile: string): StartReceiver {
   return (order) => {
-    const child = spawn(process.execPath, [...MOVER_FLAGS, PROGRAM, configFile], {
+    const child = spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM, configFile], {
       detached: true,
       cwd: '/',
       env: { ...process.env, ...MOVER_ENVIRONMENT },

@@ -1,7 +1,12 @@
-import { AGENT_ENVIRONMENT, MOVER_FLAGS, restartCompiled, restartSmall } from '../small-process.ts';
+import {
+  AGENT_ENVIRONMENT,
+  UNOPTIMISED_FLAGS,
+  restartCompiled,
+  restartSmall,
+} from '../small-process.ts';
 import { runByConfig } from './by-config.ts';
 
-restartSmall(AGENT_ENVIRONMENT, MOVER_FLAGS);
+restartSmall(AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS);
 const { runAgent } = await import('../agent/main.ts');
 restartCompiled();
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadAgentConfig } from '../../config.ts';
-import { AGENT_ENVIRONMENT, MOVER_FLAGS } from '../../small-process.ts';
+import { AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../../small-process.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import type { agentSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
@@ -12,7 +12,7 @@ export const run: Run<typeof agentSpec> = async (input) => {
   // What is wrong in it is reported as every verb reports it.
   loadAgentConfig(file);
   const program = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url));
-  const flags = [...MOVER_FLAGS, ...process.execArgv];
+  const flags = [...UNOPTIMISED_FLAGS, ...process.execArgv];
   process.execve?.(
     process.execPath,
     [process.execPath, ...flags, program, '--config', file],
