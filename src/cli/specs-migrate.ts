@@ -93,7 +93,7 @@ export const SETTINGS = {
   compressLevel: {
     kind: 'count',
     summary:
-      '--compress zstd: its level, 1 (unless said) to 20; the higher, the fewer bytes, and the more processor time',
+      'with --compress zstd: its level, 1 to 20 (default: 1); a higher one sends fewer bytes and takes more processor time',
   },
   timeout: {
     kind: 'duration',
