@@ -23,10 +23,52 @@ const record = z.object({
   cgroup_paths: z.record(z.string(), z.string()),
 });
 
+/** What is seen of its first process. */
+interface Look {
+  readonly pid: number;
+  readonly runsNothing: boolean;
+  readonly frozen: boolean;
+  readonly place: Place | undefined;
+}
+
+/** Where a process is in its program. */
+export interface Place {
+  /** Its stack pointer and program counter. */
+  readonly at: string;
+  /** It has called the kernel, and the call is not over. */
+  readonly inCall: boolean;
+}
+
+const runs = (seen: Look | undefined): boolean =>
+  seen !== undefined && !seen.frozen && !seen.runsNothing;
+
+/**
+ * Seen as running one look before, it is stopped where it was frozen at the other host, and has called nothing: CRIU has let
+ * go of what it restored, which is runnable for as long as it waits for a processor, and stops before the first instruction
+ * of its program. Pure.
+ */
+export function neverBegan(
+  seen: Pick<Look, 'runsNothing' | 'place'> | undefined,
+  frozenAt: string | undefined,
+): boolean {
+  const place = seen?.runsNothing === true ? seen.place : undefined;
+  return place !== undefined && !place.inCall && place.at === frozenAt;
+}
+
+/** By /proc/PID/syscall; undefined of a process that is on a processor. Pure. */
+export function placeIn(syscall: string): Place | undefined {
+  const at = /(0x[0-9a-f]+ 0x[0-9a-f]+)\s*$/.exec(syscall)?.[1];
+  return at === undefined ? undefined : { at, inCall: !syscall.startsWith('-1 ') };
+}
+
 export class ContainerWitness {
   readonly marks: RunMark[] = [];
   readonly #lab: Lab;
   readonly #name: string;
+  /** Hosts where it seemed to run at the last look, for the first time, and when that was. */
+  readonly #seeming = new Map<string, number>();
+  /** Where in its program it was frozen last. */
+  #frozenAt: string | undefined;
   readonly #over = new AbortController();
   readonly #loop: Promise<void>;
 
@@ -50,7 +92,7 @@ export class ContainerWitness {
   }
 
   runningOn(): string[] {
-    return this.#lab.hosts.filter((host) => this.#runs(host));
+    return this.#lab.hosts.filter((host) => runs(this.#look(host)));
   }
 
   async close(): Promise<void> {
@@ -60,22 +102,26 @@ export class ContainerWitness {
 
   async #watch(): Promise<void> {
     while (!this.#over.signal.aborted) {
-      for (const host of this.#lab.hosts) {
-        const runs = this.#runs(host);
-        const last = this.marks.findLast((mark) => mark.host === host);
-        if ((last?.runs ?? false) !== runs)
-          this.marks.push({ host, atMs: systemClock.wallMs(), runs });
-      }
+      for (const host of this.#lab.hosts) this.#mark(host, this.#look(host));
       await systemClock.sleep(LOOK_MS, this.#over.signal).catch(() => {});
     }
   }
 
-  #runs(host: string): boolean {
-    const seen = this.#look(host);
-    return seen !== undefined && !seen.frozen && !seen.runsNothing;
+  /** One that seems to run is marked once the next look has not taken that back. */
+  #mark(host: string, seen: Look | undefined): void {
+    const last = this.marks.findLast((mark) => mark.host === host);
+    const before = this.#seeming.get(host);
+    this.#seeming.delete(host);
+    if (seen?.frozen === true) this.#frozenAt = seen.place?.at;
+    const isRunning = runs(seen);
+    if (before !== undefined && !neverBegan(seen, this.#frozenAt))
+      this.marks.push({ host, atMs: before, runs: true });
+    else if (last?.runs !== true && isRunning) this.#seeming.set(host, systemClock.wallMs());
+    if (!isRunning && this.marks.findLast((mark) => mark.host === host)?.runs === true)
+      this.marks.push({ host, atMs: systemClock.wallMs(), runs: false });
   }
 
-  #look(host: string): { pid: number; runsNothing: boolean; frozen: boolean } | undefined {
+  #look(host: string): Look | undefined {
     const file = path.join(runcRoot(labHost(this.#lab, host).stateDir), this.#name, 'state.json');
     try {
       const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
@@ -90,7 +136,8 @@ export class ContainerWitness {
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
-      return { pid, frozen, runsNothing: isEnding(stat.flags) || runsNothing(status) };
+      const place = placeIn(readFileSync(`/proc/${pid}/syscall`, 'utf8'));
+      return { pid, frozen, runsNothing: isEnding(stat.flags) || runsNothing(status), place };
     } catch {
       return undefined;
     }

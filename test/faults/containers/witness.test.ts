@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isEnding, runsNothing } from '../../../faults/containers/witness.ts';
+import { isEnding, neverBegan, placeIn, runsNothing } from '../../../faults/containers/witness.ts';
 import { readStat } from '../../../src/host/process.ts';
 
 const status = (change: Record<string, string> = {}): string => {
@@ -38,4 +38,23 @@ test('one that has taken the signal that ends it runs nothing more', () => {
   assert.deepEqual([0x40_0140, 0x40_0144, 0x40_0540].map(isEnding), [false, true, true]);
   const own = readStat(readFileSync('/proc/self/stat', 'utf8'));
   assert.ok(own !== undefined && !isEnding(own.flags));
+});
+
+test('one that stops where it was frozen, and has called nothing, has not begun; any other has run', () => {
+  // As read of a process that is frozen in a system call, and of one that CRIU has restored and let go.
+  const place = '0x7ffc60474e50 0x7f5bcb8e3cae';
+  const frozen = placeIn(`281 0xd 0x7ffc60474e90 0x400 0x31 0x0 0x8 ${place}\n`);
+  assert.deepEqual(frozen, { at: place, inCall: true });
+  assert.equal(placeIn('running\n'), undefined);
+  const began = (syscall: string, runsNothing = true): boolean =>
+    !neverBegan({ runsNothing, place: placeIn(syscall) }, place);
+  assert.equal(began(`-1 ${place}\n`), false);
+  assert.equal(began(`-1 ${place}\n`, false), true);
+  assert.equal(began('-1 0x7ffc60474e50 0x7f5bcb8e3cb0\n'), true);
+  // It has gone round, and waits at the same place again.
+  assert.equal(began(`281 0xd 0x7ffc60474e90 0x400 0x31 0x0 0x8 ${place}\n`), true);
+  assert.equal(began('running\n'), true);
+  // It is gone: whether it ran nobody knows.
+  assert.equal(neverBegan(undefined, place), false);
+  assert.equal(neverBegan({ runsNothing: true, place: undefined }, undefined), false);
 });
