@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { test } from 'node:test';
@@ -12,19 +11,9 @@ import { KeptPages } from '../../../src/drivers/criu/kept-pages.ts';
 import { groupQuestion } from '../../../src/drivers/criu/page-groups.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { inDirectory } from './in-directory.ts';
 
 const MOST = 64 * 1024 ** 2;
-
-async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-pages-'));
-  try {
-    await mkdir(path.join(directory, 'images'));
-    await work(directory);
-  } finally {
-    await removeTree(directory);
-  }
-}
 
 /** Told apart by their number; 0 is a page of zeroes. */
 const numbered = (numbers: readonly number[]): Buffer =>

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { test } from 'node:test';
@@ -11,20 +10,10 @@ import fc from 'fast-check';
 import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/frames.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
 import { until } from '../../until.ts';
+import { inDirectory } from './in-directory.ts';
 
 const MOST = 64 * 1024 ** 2;
-
-async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-pages-'));
-  try {
-    await mkdir(path.join(directory, 'images'));
-    await work(directory);
-  } finally {
-    await removeTree(directory);
-  }
-}
 
 for (const packs of [false, true]) {
   test(`files arrive as they were, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>

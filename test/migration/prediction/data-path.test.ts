@@ -8,27 +8,12 @@ import {
   SEVERAL_STREAMS,
   wireObstacle,
 } from '../../../src/migration/prediction/data-path.ts';
-import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import type { Way } from '../../../src/migration/prediction/parameters.ts';
 import { expected } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
-import { anyFacts, guest, MIB } from './samples.ts';
-
-const MBIT = 125_000;
-const own = { cores: 2, knowsGuest: false };
-const offer = { version: WIRE_VERSION, ...own };
-const thin: PathFacts = {
-  own,
-  reachable: true,
-  offer,
-  memoryBytes: 1 << 30,
-  linkBytesPerS: 100 * MBIT,
-};
-
-/** A fifth zeros, and the rest packs as images and page caches do. */
-const MIX = { zero: 0.2, duplicate: 0, packed: 0.45 };
+import { MBIT, MIX, offer, own, thin, anyFacts, guest, MIB } from './samples.ts';
 
 const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
 

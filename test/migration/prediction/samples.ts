@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
+import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { COSTS } from '../../../src/migration/prediction/parameters.ts';
 import type { Way } from '../../../src/migration/prediction/parameters.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
@@ -6,6 +8,21 @@ import type { Facts } from '../../../src/migration/prediction/load.ts';
 /** Facts that any guest, link and request may give. */
 
 export const MIB = 1024 ** 2;
+export const MBIT = 125_000;
+
+/** What two hosts of two processors offer over 100 Mbit/s for a guest that neither knows. */
+export const own = { cores: 2, knowsGuest: false };
+export const offer = { version: WIRE_VERSION, ...own };
+export const thin: PathFacts = {
+  own,
+  reachable: true,
+  offer,
+  memoryBytes: 1 << 30,
+  linkBytesPerS: 100 * MBIT,
+};
+
+/** A fifth zeros, and the rest packs as images and page caches do. */
+export const MIX = { zero: 0.2, duplicate: 0, packed: 0.45 };
 
 const WAYS = Object.keys(COSTS) as Way[];
 

@@ -8,21 +8,7 @@ import {
 } from '../../../src/migration/prediction/data-path.ts';
 import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
-import { MIB } from './samples.ts';
-
-const MBIT = 125_000;
-const own = { cores: 2, knowsGuest: false };
-const offer = { version: WIRE_VERSION, ...own };
-const thin: PathFacts = {
-  own,
-  reachable: true,
-  offer,
-  memoryBytes: 1 << 30,
-  linkBytesPerS: 100 * MBIT,
-};
-/** A fifth zeros, and the rest packs as images and page caches do. */
-const MIX = { zero: 0.2, duplicate: 0, packed: 0.45 };
+import { MBIT, MIX, offer, own, thin, MIB } from './samples.ts';
 
 function pathOf(facts: PathFacts) {
   const choice = choosePath(migrationSettings.parse({ path: 'auto' }), facts);
