@@ -17,6 +17,8 @@ const LOOK_MS = 2;
 /** Of 64, SIGKILL and SIGSTOP cannot be blocked, and the C library keeps two. */
 const MOST_SIGNALS = 60;
 const SIGKILL = 9;
+/** What the kernel takes to stop a process before it runs is far less. */
+const LEAST_RUN_NS = 500_000;
 const record = z.object({
   init_process_pid: z.number().int(),
   init_process_start: z.number(),
@@ -29,6 +31,8 @@ interface Look {
   readonly runsNothing: boolean;
   readonly frozen: boolean;
   readonly place: Place | undefined;
+  /** How long it has been on a processor, ns; NaN where the kernel does not say. */
+  readonly ranNs: number;
 }
 
 /** Where a process is in its program. */
@@ -41,6 +45,23 @@ export interface Place {
 
 const runs = (seen: Look | undefined): boolean =>
   seen !== undefined && !seen.frozen && !seen.runsNothing;
+
+/** It is on its way to a processor, or has been there for less than a program needs to begin. Pure. */
+export function waitsForProcessor(
+  seen: Pick<Look, 'place' | 'ranNs'> | undefined,
+  ranNs: number,
+): boolean {
+  return seen !== undefined && seen.place === undefined && seen.ranNs - ranNs < LEAST_RUN_NS;
+}
+
+/** '' where the kernel has no such file: then nothing is taken back of what seems to run. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 /**
  * Seen as running one look before, it is stopped where it was frozen at the other host, and has called nothing: CRIU has let
@@ -65,8 +86,8 @@ export class ContainerWitness {
   readonly marks: RunMark[] = [];
   readonly #lab: Lab;
   readonly #name: string;
-  /** Hosts where it seemed to run at the last look, for the first time, and when that was. */
-  readonly #seeming = new Map<string, number>();
+  /** Hosts where it seems to run since then, and may not have been on a processor yet. */
+  readonly #seeming = new Map<string, { readonly atMs: number; readonly ranNs: number }>();
   /** Where in its program it was frozen last. */
   #frozenAt: string | undefined;
   readonly #over = new AbortController();
@@ -107,18 +128,20 @@ export class ContainerWitness {
     }
   }
 
-  /** One that seems to run is marked once the next look has not taken that back. */
+  /** One that seems to run is marked once it has been on a processor, or is found elsewhere than where it was frozen. */
   #mark(host: string, seen: Look | undefined): void {
-    const last = this.marks.findLast((mark) => mark.host === host);
-    const before = this.#seeming.get(host);
-    this.#seeming.delete(host);
     if (seen?.frozen === true) this.#frozenAt = seen.place?.at;
-    const isRunning = runs(seen);
-    if (before !== undefined && !neverBegan(seen, this.#frozenAt))
-      this.marks.push({ host, atMs: before, runs: true });
-    else if (last?.runs !== true && isRunning) this.#seeming.set(host, systemClock.wallMs());
-    if (!isRunning && this.marks.findLast((mark) => mark.host === host)?.runs === true)
-      this.marks.push({ host, atMs: systemClock.wallMs(), runs: false });
+    const [isRunning, atMs] = [runs(seen), systemClock.wallMs()];
+    const since = this.#seeming.get(host);
+    if (since !== undefined) {
+      if (isRunning && waitsForProcessor(seen, since.ranNs)) return;
+      this.#seeming.delete(host);
+      if (!neverBegan(seen, this.#frozenAt))
+        this.marks.push({ host, atMs: since.atMs, runs: true });
+    }
+    const didRun = this.marks.findLast((mark) => mark.host === host)?.runs === true;
+    if (didRun && !isRunning) this.marks.push({ host, atMs, runs: false });
+    if (!didRun && isRunning) this.#seeming.set(host, { atMs, ranNs: seen?.ranNs ?? NaN });
   }
 
   #look(host: string): Look | undefined {
@@ -136,8 +159,10 @@ export class ContainerWitness {
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
-      const place = placeIn(readFileSync(`/proc/${pid}/syscall`, 'utf8'));
-      return { pid, frozen, runsNothing: isEnding(stat.flags) || runsNothing(status), place };
+      const place = placeIn(textOf(`/proc/${pid}/syscall`));
+      const ranNs = Number.parseInt(textOf(`/proc/${pid}/schedstat`), 10);
+      const nothing = isEnding(stat.flags) || runsNothing(status);
+      return { pid, frozen, runsNothing: nothing, place, ranNs };
     } catch {
       return undefined;
     }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isEnding, neverBegan, placeIn, runsNothing } from '../../../faults/containers/witness.ts';
+import {
+  isEnding,
+  neverBegan,
+  placeIn,
+  runsNothing,
+  waitsForProcessor,
+} from '../../../faults/containers/witness.ts';
 import { readStat } from '../../../src/host/process.ts';
 
 const status = (change: Record<string, string> = {}): string => {
@@ -57,4 +63,15 @@ test('one that stops where it was frozen, and has called nothing, has not begun;
   // It is gone: whether it ran nobody knows.
   assert.equal(neverBegan(undefined, place), false);
   assert.equal(neverBegan({ runsNothing: true, place: undefined }, undefined), false);
+});
+
+test('one that is runnable has run once it has been on a processor for half a millisecond, or nobody knows how long', () => {
+  const since = (ranNs: number, place?: object): boolean =>
+    waitsForProcessor({ place: place && { at: '', inCall: true }, ranNs }, 1_000_000);
+  assert.deepEqual(
+    [1_000_000, 1_499_999, 1_500_000, NaN].map((each) => since(each)),
+    [true, true, false, false],
+  );
+  // It waits in a call of its own.
+  assert.equal(since(1_000_000, {}), false);
 });
