@@ -61,12 +61,7 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
         jitterMs: 400,
       };
     case 'disks-ready':
-      // Post-copy goes over at once: what strikes later strikes in the switch.
-      return {
-        maxBandwidth: SLOW,
-        dirtyBytesPerSecond: 0,
-        jitterMs: mode === 'postcopy' ? 0 : 200,
-      };
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 200 };
     case 'disks-switch':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
     case 'box-memory':
