@@ -1,4 +1,4 @@
-import { compressionText } from '../../protocol/public/compression.ts';
+import { compressionText } from '../../protocol/public/compression-text.ts';
 import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';

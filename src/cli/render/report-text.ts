@@ -1,4 +1,4 @@
-import { compressionText } from '../../protocol/public/compression.ts';
+import { compressionText } from '../../protocol/public/compression-text.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkLine } from './checks.ts';

@@ -14,7 +14,7 @@ import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
-import { compressionText } from '../../protocol/public/compression.ts';
+import { compressionText } from '../../protocol/public/compression-text.ts';
 import { boundedDecisions, decisionOf } from './decision.ts';
 
 /** The journal, walked once; what the report needs of the way. */

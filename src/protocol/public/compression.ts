@@ -12,11 +12,3 @@ export const streams = z.number().int().min(1).max(16);
 /** How a hypervisor sends memory where `auto` chose that too. */
 export const chosenStream = z.object({ streams, compress: compression, compressLevel });
 export type ChosenStream = z.infer<typeof chosenStream>;
-
-/** `zstd 3`; without a level where none was asked for. Pure. */
-export function compressionText({
-  compress,
-  compressLevel,
-}: Pick<ChosenStream, 'compress' | 'compressLevel'>): string {
-  return compressLevel === undefined ? compress : `${compress} ${compressLevel}`;
-}

@@ -19,8 +19,3 @@ test('what was chosen has its streams and its compression; one without a level, 
   for (const wrong of [{ streams: 0 }, { streams: 17 }, { compress: 'lz4' }])
     assert.equal(chosenStream.safeParse({ ...plain, ...wrong }).success, false);
 });
-
-test('words have a level where one was asked for', () => {
-  assert.equal(compressionText({ compress: 'zstd' }), 'zstd');
-  assert.equal(compressionText({ compress: 'zstd', compressLevel: 3 }), 'zstd 3');
-});
