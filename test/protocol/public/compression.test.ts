@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  chosenStream,
-  compressionText,
-  compressLevel,
-} from '../../../src/protocol/public/compression.ts';
+import { chosenStream, compressLevel } from '../../../src/protocol/public/compression.ts';
 
 test('a level of zstd is a whole number from 1 to 20, or absent', () => {
   for (const level of [undefined, 1, 3, 20]) assert.ok(compressLevel.safeParse(level).success);
