@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
+import { compileAhead } from './compile-ahead.ts';
 import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
@@ -45,9 +46,7 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
 /** Has the mover's sources compiled ahead, so that the first one starts as fast, and is as small, as the others. */
 export function compileMover(): void {
   // Without arguments it only loads all of them and says how it is used.
-  spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM], { stdio: 'ignore' })
-    .on('error', () => {})
-    .unref();
+  compileAhead(PROGRAM, UNOPTIMISED_FLAGS);
 }
 
 async function startMover(

@@ -10,6 +10,7 @@ import { watchResult } from '../protocol/peer/probe.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
 import { jsonOf } from '../json.ts';
+import { compileAhead } from './compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
 /** The guest is waited for meanwhile, and ports are taken down. */
@@ -21,9 +22,7 @@ const isBegun = z.object({ begun: z.literal(true) });
 /** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileWatcher(): void {
   // Without input it ends at once; the word distinguishes it from one that watches.
-  spawn(process.execPath, [...SMALL_FLAGS, PROGRAM, COMPILES_AHEAD], { stdio: 'ignore' })
-    .on('error', () => {})
-    .unref();
+  compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
 /** A process that watches one guest. It ends with this one. */

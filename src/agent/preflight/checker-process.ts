@@ -12,6 +12,7 @@ import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-quest
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 import { jsonOf } from '../../json.ts';
+import { compileAhead } from '../compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 /** For what it holds of a guest or of a port, once it is asked to end, ms. */
@@ -51,9 +52,7 @@ export function askHere(deps: ExamineDependencies): AskChecker {
 
 /** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileChecker(): void {
-  spawn(process.execPath, [...SMALL_FLAGS, PROGRAM, COMPILES_AHEAD], { stdio: 'ignore' })
-    .on('error', () => {})
-    .unref();
+  compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
 /**
