@@ -6,7 +6,8 @@ import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
 import { DomainEvents } from '../../src/drivers/libvirt/events.ts';
 import { figuresOfEnded } from '../../src/drivers/libvirt/job.ts';
 import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
-import { domainCapabilities, whyNoCpu } from '../../src/drivers/libvirt/questions.ts';
+import { seenCpu } from '../../src/drivers/libvirt/processor.ts';
+import { compareCpu, domainCapabilities } from '../../src/drivers/libvirt/questions.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { parseXml } from '../../src/xml.ts';
@@ -251,7 +252,12 @@ describe('guests of libvirt', () => {
       const machine = { virtType: 'qemu', arch: 'x86_64', type: 'q35', emulator, cpu };
       const parts = readMachineCapabilities(await domainCapabilities(client, machine, signal));
       assert.ok(parts?.tpmBackends !== undefined, 'libvirt 9.0 says how it gives a TPM');
-      assert.match((await whyNoCpu(client, machine, signal)) ?? '', /required features: .*avx512/);
+      const compared = await compareCpu(client, machine, signal);
+      assert.match('why' in compared ? compared.why : '', /required features: .*avx512/);
+      const own = parseXml('<cpu mode="maximum"/>');
+      assert.ok(own && parts.processor, 'libvirt 9.0 says what the best processor is');
+      const best = { ...machine, cpu: seenCpu(parts.processor, own) };
+      assert.notEqual((await compareCpu(client, best, signal)).is, 'incompatible');
     } finally {
       client.close();
     }

@@ -11,6 +11,8 @@ export interface HostCapabilities {
   readonly labelModels: readonly string[];
   /** As whom its QEMUs run; undefined where it does not say. */
   readonly user: SocketUser | undefined;
+  /** Of its processor, as libvirt calls it; undefined where it does not say. */
+  readonly vendor: string | undefined;
 }
 
 export interface GuestCapabilities {
@@ -37,7 +39,8 @@ export function readCapabilities(xml: string): HostCapabilities | undefined {
     return [arch.attributes['name'] ?? '', { emulators, machines: names, virtTypes }];
   });
   const labelModels = at(root, 'host', 'secmodel', 'model').map(({ text }) => text);
-  return { guests: new Map(arches), labelModels, user: userIn(root) };
+  const [vendor] = at(root, 'host', 'cpu', 'vendor').map(({ text }) => text);
+  return { guests: new Map(arches), labelModels, user: userIn(root), vendor };
 }
 
 /** The label of its own model of confinement, by users: `+64055:+64055`. */
@@ -67,6 +70,8 @@ export interface MachineCapabilities {
   readonly loaders: readonly string[];
   /** Ways to give a guest a TPM; undefined where it does not say. */
   readonly tpmBackends: readonly string[] | undefined;
+  /** The best processor that a guest gets there: a named model, and features; undefined where it does not say. */
+  readonly processor: XmlElement | undefined;
 }
 
 /** Undefined for what is no such document. */
@@ -74,11 +79,15 @@ export function readMachineCapabilities(xml: string): MachineCapabilities | unde
   const root = parseXml(xml);
   if (root?.name !== 'domainCapabilities') return undefined;
   const loaders = at(root, 'os', 'loader', 'value').map(({ text }) => text);
+  const processor = at(root, 'cpu', 'mode').find(
+    ({ attributes: { name, supported } }) => name === 'host-model' && supported === 'yes',
+  );
   const [tpm] = at(root, 'devices', 'tpm');
-  if (tpm === undefined) return { loaders, tpmBackends: undefined };
+  if (tpm === undefined) return { loaders, tpmBackends: undefined, processor };
   const backends = at(tpm, 'enum').filter(
     ({ attributes }) => attributes['name'] === 'backendModel',
   );
   const values = backends.flatMap((each) => at(each, 'value')).map(({ text }) => text);
-  return { loaders, tpmBackends: tpm.attributes['supported'] === 'yes' ? values : [] };
+  const tpmBackends = tpm.attributes['supported'] === 'yes' ? values : [];
+  return { loaders, tpmBackends, processor };
 }

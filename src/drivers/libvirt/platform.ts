@@ -1,13 +1,15 @@
-import { godwitError, hasCode } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
 import { passes, refuses } from '../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
-import { capabilities, domainCapabilities, whyNoCpu } from './questions.ts';
+import { processorChecks } from './processor.ts';
+import { capabilities, domainCapabilities } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { SecurityLabel } from './security-labels.ts';
+import { answered, unsaid } from './unsaid.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 
@@ -37,7 +39,7 @@ export async function platformChecks(asked: Asked, signal: AbortSignal): Promise
   if (isRefused) return checks;
   return [
     ...checks,
-    ...(await processorChecks(asked, signal)),
+    ...(await processorChecks({ ...asked, vendor: known.vendor }, signal)),
     ...(await partsChecks(asked, signal)),
   ];
 }
@@ -55,7 +57,11 @@ async function partsChecks(
   });
   if ('verdict' in destination) return [destination];
   // What the source does not say is not compared.
-  const nothing: MachineCapabilities = { loaders: [], tpmBackends: undefined };
+  const nothing: MachineCapabilities = {
+    loaders: [],
+    tpmBackends: undefined,
+    processor: undefined,
+  };
   const source =
     firmware === undefined
       ? nothing
@@ -64,22 +70,6 @@ async function partsChecks(
           throw thrown;
         });
   return partChecks(facts, to, { source: source ?? nothing, destination });
-}
-
-/** A check that warns where the daemon refuses the question, or takes too long over it. */
-async function answered<T>(
-  name: string,
-  signal: AbortSignal,
-  question: () => Promise<T>,
-): Promise<T | Check> {
-  try {
-    return await question();
-  } catch (thrown) {
-    signal.throwIfAborted();
-    const isUnsaid = thrown instanceof LibvirtRefusal || hasCode(thrown, 'GODWIT_DEADLINE');
-    if (isUnsaid) return unsaid(name, thrown.message);
-    throw thrown;
-  }
 }
 
 /** The guest's own QEMU is another than the one of which the host's capabilities speak. */
@@ -200,29 +190,4 @@ function labelRefusal(guest: string, to: string, { model, kind, device }: Securi
     'destination',
     godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint: `${there} ${here}` }),
   );
-}
-
-/** Of a processor that is named. That of the host itself, and any that libvirt does not check, it compares with none. */
-async function processorChecks(
-  { facts: { name: guest, machine }, to, there }: Asked,
-  signal: AbortSignal,
-): Promise<Check[]> {
-  const { cpu } = machine;
-  if (cpu?.attributes['mode'] !== 'custom' || cpu.attributes['check'] === 'none') return [];
-  const check = await answered('processor', signal, async () => {
-    const why = await whyNoCpu(there, { ...machine, cpu }, signal);
-    if (why === undefined) {
-      return passes('processor', 'destination', 'its hypervisor gives all that the guest uses');
-    }
-    const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
-    const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
-    return refuses('processor', 'destination', error);
-  });
-  return [check];
-}
-
-function unsaid(name: string, why: string): Check {
-  const evidence = `libvirt there does not say: ${why}`.slice(0, 4096);
-  const hint = 'libvirt itself refuses once the move has begun; the guest then stays where it is.';
-  return { name, side: 'destination', verdict: 'warn', evidence, hint };
 }

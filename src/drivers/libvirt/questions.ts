@@ -26,6 +26,7 @@ const NO_NETWORK = 43;
 const NO_POOL = 49;
 const CPU_INCOMPATIBLE = 91;
 const FAIL_INCOMPATIBLE = 1;
+const CPU_IDENTICAL = 1;
 const MOST_TEXT = 8_388_608;
 const MOST_NAME = 65_536;
 /** Results are not asked for, only how many there are. */
@@ -122,19 +123,26 @@ export async function domainCapabilities(
   return answer.string(MOST_TEXT);
 }
 
-/** Why the daemon's hypervisor cannot give this processor; undefined where it can. */
-export async function whyNoCpu(
+/** How a processor compares with the best that a hypervisor gives. */
+export type CpuComparison =
+  | { readonly is: 'same' | 'less' }
+  /** libvirt's words. */
+  | { readonly is: 'incompatible'; readonly why: string };
+
+/** Whether the daemon's hypervisor can give this processor. */
+export async function compareCpu(
   client: LibvirtClient,
   machine: Machine & { readonly cpu: NonNullable<Machine['cpu']> },
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<CpuComparison> {
   const body = writeMachine(machine).string(formatXml(machine.cpu)).uint32(FAIL_INCOMPATIBLE);
   try {
-    const answer = await client.ask(PROC.compareCpu, body, signal, TRIES_MS);
-    return answer.int32() === 0 ? 'libvirt does not say which' : undefined;
+    const found = (await client.ask(PROC.compareCpu, body, signal, TRIES_MS)).int32();
+    if (found === CPU_IDENTICAL) return { is: 'same' };
+    return found > 0 ? { is: 'less' } : { is: 'incompatible', why: 'libvirt does not say which' };
   } catch (thrown) {
     const isAnswer = thrown instanceof LibvirtRefusal && thrown.libvirt.code === CPU_INCOMPATIBLE;
-    if (isAnswer) return thrown.message;
+    if (isAnswer) return { is: 'incompatible', why: thrown.message };
     throw thrown;
   }
 }

@@ -1,0 +1,126 @@
+import { godwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { XmlElement } from '../../xml.ts';
+import { passes, refuses, warns } from '../port/manager-checks.ts';
+import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
+import type { LibvirtClient } from './client.ts';
+import type { DomainFacts } from './domain-xml.ts';
+import { capabilities, compareCpu, domainCapabilities } from './questions.ts';
+import type { CpuComparison } from './questions.ts';
+import { LibvirtRefusal } from './rpc/connection.ts';
+import { answered } from './unsaid.ts';
+
+/** Whether the destination's hypervisor gives the guest the processor that it runs on. */
+
+/** A guest has all that its host gives. libvirt compares none of these, neither before a move nor in it. */
+const OF_THE_HOST = ['host-passthrough', 'host-model', 'maximum'];
+/** Emulated, and withdrawn before any processor had it: no software uses it. */
+const WITHDRAWN = 'pcommit';
+/** What helps where nobody compares it: libvirt refuses none of these. */
+const ALIKE = 'Move it only between hosts with the same processor, microcode, libvirt and QEMU.';
+
+interface Asked {
+  readonly facts: Pick<DomainFacts, 'name' | 'machine'>;
+  /** The host's name. */
+  readonly to: string;
+  readonly here: LibvirtClient;
+  readonly there: LibvirtClient;
+  /** Of the destination's processor. */
+  readonly vendor: string | undefined;
+}
+
+/** Of one that libvirt is not to check (`check='none'`), the vendor alone is compared, unless it is that of its host. */
+export async function processorChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
+  const { facts, to, there } = asked;
+  const { name: guest, machine } = facts;
+  const { mode = '', check } = machine.cpu?.attributes ?? {};
+  const isOfHost = OF_THE_HOST.includes(mode);
+  const foreign = await foreignVendor(asked, signal);
+  if (foreign !== undefined) {
+    const error = godwitError('GODWIT_CPU_VENDOR', { guest, host: to, ...foreign });
+    return [refuses('processor', 'destination', error)];
+  }
+  if (!isOfHost && (mode !== 'custom' || check === 'none')) return [];
+  const cpu = isOfHost ? await hostCpu(asked, signal) : machine.cpu;
+  if (cpu === undefined) return [unknown(guest, mode)];
+  const found = await answered('processor', signal, () =>
+    compareCpu(there, { ...machine, cpu }, signal),
+  );
+  if ('is' in found) return [judgeComparison(found, { guest, to, isOfHost })];
+  return [isOfHost ? { ...found, hint: ALIKE } : found];
+}
+
+/** Under KVM a guest's instructions are its host's own, whatever the model. */
+async function foreignVendor(
+  { facts: { machine }, here, vendor: other }: Asked,
+  signal: AbortSignal,
+): Promise<{ readonly vendor: string; readonly other: string } | undefined> {
+  if (machine.virtType !== 'kvm' || other === undefined) return undefined;
+  const own = await orUnsaid(capabilities(here, signal));
+  const vendor = own === undefined ? undefined : readCapabilities(own)?.vendor;
+  return vendor === undefined || vendor === other ? undefined : { vendor, other };
+}
+
+/** What the guest sees of the source's processor, with a name that another host can compare. */
+async function hostCpu(
+  { facts: { machine }, here }: Asked,
+  signal: AbortSignal,
+): Promise<XmlElement | undefined> {
+  const own = await orUnsaid(domainCapabilities(here, machine, signal));
+  const offered = own === undefined ? undefined : readMachineCapabilities(own)?.processor;
+  if (offered === undefined || machine.cpu === undefined) return undefined;
+  return seenCpu(offered, machine.cpu);
+}
+
+/** The guest's own definition may take features of its host away, or want further ones. Pure. */
+export function seenCpu(offered: XmlElement, own: XmlElement): XmlElement {
+  const isFeature = ({ name }: XmlElement): boolean => name === 'feature';
+  const all = [...offered.children, ...own.children].filter(isFeature);
+  const features = new Map(all.map((each) => [each.attributes['name'], each]));
+  features.delete(WITHDRAWN);
+  const model = offered.children.filter((each) => !isFeature(each));
+  return {
+    name: 'cpu',
+    attributes: { mode: 'custom', match: 'exact' },
+    children: [...model, ...features.values()],
+    text: '',
+  };
+}
+
+export function judgeComparison(
+  compared: CpuComparison,
+  {
+    guest,
+    to,
+    isOfHost,
+  }: { readonly guest: string; readonly to: string; readonly isOfHost: boolean },
+): Check {
+  if (compared.is === 'incompatible') {
+    const { why } = compared;
+    const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
+    const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
+    return refuses('processor', 'destination', error);
+  }
+  if (isOfHost && compared.is === 'less') {
+    const evidence = `${guest} has the processor of its host, and that of ${to} has features beyond it`;
+    const hint = `It moves, and sees them from then on. Software that takes them into use there may keep it from coming back: start it with a named model that both hosts have (\`virsh hypervisor-cpu-baseline\`).`;
+    return warns('processor', 'destination', evidence, hint);
+  }
+  const evidence = 'its hypervisor gives all that the guest uses';
+  return passes('processor', 'destination', evidence);
+}
+
+function unknown(guest: string, mode: string): Check {
+  const evidence = `${guest} has the processor of its host (${mode}), and libvirt here does not say what that is: it was not compared`;
+  return warns('processor', 'source', evidence, ALIKE);
+}
+
+/** What a daemon refuses to say is not compared. */
+async function orUnsaid(question: Promise<string>): Promise<string | undefined> {
+  try {
+    return await question;
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal) return undefined;
+    throw thrown;
+  }
+}
