@@ -25,7 +25,7 @@ export interface Facts {
   /** Free memory of which the guest gives hints: pre-copy leaves most of it out. */
   readonly hintedFreeBytes?: number | undefined;
   /** Absent: only the processors bound it. */
-  readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs'> | undefined;
+  readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
   /** Processors of the host that has fewer of them. */
   readonly cores: number;
   readonly way: Way;

@@ -143,21 +143,26 @@ export function contradiction(facts: PlanFacts, way: PlannedWay): string | undef
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
   const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
   if (mode !== 'precopy') return undefined;
-  const most = link === undefined ? Infinity : link.rate * MOST_OF_LINK[link.how];
+  const most = isBound(link) ? link.rate * MOST_OF_LINK[link.how] : Infinity;
   const rate = Math.min(most, maxBandwidth);
   const leastMs = (stateBytes / rate) * 1000;
   if (!(leastMs > maxDowntimeMs)) return undefined;
   return `${formatBytes(stateBytes)} of device state at ${formatRate(rate)} at most take ${formatDuration(leastMs)} while the guest is stopped, and ${formatDuration(maxDowntimeMs)} are allowed`;
 }
 
-function tooShortTime(facts: PlanFacts, way: PlannedWay): string | undefined {
-  const { timeoutMs, maxBandwidth, mode } = facts.settings;
-  const rate = Math.min(facts.link?.rate ?? Infinity, maxBandwidth ?? Infinity);
+/** What was measured of it is the most that it carries, and not the least. */
+function isBound(link: PlanFacts['link']): link is NonNullable<PlanFacts['link']> {
+  return link !== undefined && link.isLeast !== true;
+}
+
+function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | undefined {
+  const { timeoutMs, maxBandwidth = Infinity, mode } = facts.settings;
+  const rate = Math.min(isBound(link) ? link.rate : Infinity, maxBandwidth);
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
   if (mode === 'postcopy' || !Number.isFinite(rate) || way.converges.probability > 0)
     return undefined;
   const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
-  const pass = waysOf({ ...facts, curve: [], settings: patient }, facts.asked).bytes.low;
+  const pass = waysOf({ ...facts, link, curve: [], settings: patient }, facts.asked).bytes.low;
   const leastMs = (pass / rate) * 1000;
   if (leastMs <= timeoutMs) return undefined;
   return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;

@@ -124,6 +124,23 @@ describe('a plan', () => {
     assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
   });
 
+  test('is refused for its time by no link that carries at least so much, and by a cap all the same', () => {
+    const settings = { ...facts(0).settings, timeoutMs: 10_000 };
+    const link = { rate: MIB, how: 'measured', roundTripMs: 1 } as const;
+    assert.match(stopOf(facts(0, { settings, link })) ?? '', / at 1 MiB\/s take /);
+    const least = { ...link, isLeast: true };
+    assert.equal(stopOf(facts(0, { settings, link: least })), undefined);
+    const capped = { ...settings, maxBandwidth: 2 * MIB };
+    assert.match(
+      stopOf(facts(0, { settings: capped, link: least })) ?? '',
+      / at 2 MiB\/s take .* 10\.0 s are allowed/,
+    );
+    // What devices send while the guest stands still is bounded by it as little.
+    const stateBytes = 256 * MIB;
+    assert.match(stopOf(facts(0, { link, stateBytes })) ?? '', /device state/);
+    assert.equal(stopOf(facts(0, { link: least, stateBytes })), undefined);
+  });
+
   test('whose downtime is below what its devices’ state alone takes is refused with the arithmetic', () => {
     const settings = { ...facts(1).settings, maxDowntimeMs: 100 };
     const given = facts(1, { settings, stateBytes: 256 * MIB });
