@@ -226,6 +226,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const manager = infos.find((each) => each.manager !== undefined)?.manager;
   const migration = infos.find((each) => each.migration !== undefined)?.migration;
   const diskBytes = most(infos.map((each) => sizeOf(each.disks)));
+  const used = infos.flatMap((each) => each.usedCores ?? []);
   const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
   // Where it runs comes first: that is its home.
   const at = [...all.filter((each) => !isStopped(each)), ...all.filter(isStopped)];
@@ -234,7 +235,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
     at: at.map(({ host, info }) => ({ host, state: info.state })),
     memoryBytes: most(infos.map((each) => each.memoryBytes)),
     vcpus: most(infos.map((each) => each.vcpus)),
-    demand: [],
+    demand: used.length === 0 ? [] : [Math.max(...used)],
     ...(diskBytes === 0 ? {} : { diskBytes }),
     unmovable: [...new Set(infos.flatMap((each) => each.unmovable))],
     ...(manager === undefined ? {} : { manager }),

@@ -23,12 +23,12 @@ import type { Arrivals } from './destination.ts';
 import { HostGpus } from './gpu.ts';
 import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
 import type { CriuHandle } from './handle.ts';
-import { vcpus } from './inspect.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
 import { podmanContainers } from './podman.ts';
 import type { PodmanContainer } from './podman.ts';
+import { ProcessorUses } from './processor-use.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
 import { Records } from './records.ts';
@@ -61,6 +61,7 @@ export class CriuDriver implements DirectDriver {
   readonly #options: CriuOptions;
   readonly #dispatches: Dispatches = { whole: new Map(), late: new Map() };
   readonly #arrivals: Arrivals = new Map();
+  readonly #uses: ProcessorUses;
   #choresAtMs = -Infinity;
 
   constructor(host: string, options: CriuOptions, directory: string) {
@@ -82,6 +83,7 @@ export class CriuDriver implements DirectDriver {
       postcopy,
       cgroup: 'godwit',
     };
+    this.#uses = new ProcessorUses(this.#context.prefix);
   }
 
   async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
@@ -114,6 +116,7 @@ export class CriuDriver implements DirectDriver {
         status !== 'stopped' &&
         (only === undefined || id === only),
     );
+    if (only === undefined) this.#uses.keep(new Set([...all, ...ofPodman].map(({ pid }) => pid)));
     const managed = ofPodman.filter(({ name }) => only === undefined || name === only);
     return Promise.all([
       ...wanted.map((each) => this.#found(each, host, busy)),
@@ -148,7 +151,7 @@ export class CriuDriver implements DirectDriver {
         state: (await standsStill(pid, cgroup)) ? 'paused' : 'running',
         pid,
         memoryBytes: await residentBytes(await processesIn(cgroup)),
-        vcpus: vcpus(),
+        ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
         unmovable: [],
@@ -208,7 +211,7 @@ export class CriuDriver implements DirectDriver {
         state: busy.has(name) ? 'migrating' : stands ? 'paused' : 'running',
         pid,
         memoryBytes,
-        vcpus: vcpus(),
+        ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
         unmovable: config.obstacles.map(({ device, reason }) =>

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
@@ -16,6 +15,7 @@ import { lookAtGpus } from './look-at-gpus.ts';
 import { hostPartsOf } from './host-parts-here.ts';
 import { findPod } from './pods.ts';
 import { judgePrivileges } from './privileges.ts';
+import { ProcessorUses } from './processor-use.ts';
 import { lookForNested } from './nested.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
@@ -58,7 +58,7 @@ export async function inspectionOf(
 ): Promise<Inspection> {
   const lacks = await judgePrivileges(host, 'source');
   if (lacks !== undefined) {
-    const unknown = { runc: 'unknown', criu: 'unknown', cgroups: 0 };
+    const unknown = { runc: 'unknown', criu: 'unknown', cgroups: 0, vcpus: 1 };
     return { description: describe(name, memoryBytes, unknown, undefined), checks: [lacks] };
   }
   const found = await examined();
@@ -138,7 +138,7 @@ export async function examine(
     tracking(),
     ...gpu.checks,
   ];
-  const said = { ...versions, cgroups: cgroupVersion(context.prefix) };
+  const said = { ...versions, ...(await sizesOf(context, pid)) };
   const oci = ofHost.obstacles.length === 0 ? config.oci : undefined;
   const spec: ContainerSpec | undefined = oci && {
     oci,
@@ -200,18 +200,26 @@ function layersOf(
   return Promise.all(lower.map((each) => layerDigest(each, records.directory, signal)));
 }
 
+async function sizesOf({ prefix }: HostContext, pid: number): Promise<Omit<Said, 'runc' | 'criu'>> {
+  const { vcpus } = await new ProcessorUses(prefix).of(pid);
+  return { cgroups: cgroupVersion(prefix), vcpus };
+}
+
+interface Said {
+  readonly runc: string;
+  readonly criu: string;
+  readonly cgroups: number;
+  readonly vcpus: number;
+}
+
 function describe(
   name: string,
   memoryBytes: number,
-  {
-    runc,
-    criu,
-    cgroups,
-  }: { readonly runc: string; readonly criu: string; readonly cgroups: number },
+  { runc, criu, cgroups, vcpus }: Said,
   spec: ContainerSpec | undefined,
 ): Examined['description'] {
   const hypervisorVersion = `runc ${runc}, criu ${criu}, cgroups ${cgroups}`;
-  return { driver: 'criu', name, memoryBytes, vcpus: vcpus(), hypervisorVersion, spec };
+  return { driver: 'criu', name, memoryBytes, vcpus, hypervisorVersion, spec };
 }
 
 function judge(guest: string, obstacles: readonly Obstacle[]): NamedCheck[] {
@@ -251,11 +259,6 @@ async function limitsOf(
 ): Promise<Obstacle[]> {
   if (obstacles.length > 0 || tree === undefined) return [];
   return fileLimits(context, [tree], await dumpedBytes(processes), signal);
-}
-
-/** A container has no processors of its own. */
-export function vcpus(): number {
-  return Math.max(1, os.availableParallelism());
 }
 
 function unmovable(guest: string, { device, type, reason, hint, ofMemory }: Obstacle): NamedCheck {

@@ -94,6 +94,8 @@ export const guestInfo = z.object({
   pid: z.number().int().optional(),
   memoryBytes: bytes.optional(),
   vcpus: cores.optional(),
+  /** Cores that it used lately, where its driver counts them. */
+  usedCores: z.number().nonnegative().max(1_000_000).optional(),
   machineType: name64.optional(),
   hypervisorVersion: name64.optional(),
   accelerator: name64.optional(),
