@@ -6,7 +6,7 @@ import { readCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
 import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
 import { readDomain } from '../../src/drivers/libvirt/domain-xml.ts';
 import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
-import { network, pool } from '../../src/drivers/libvirt/questions.ts';
+import { network, networkDevice, pool } from '../../src/drivers/libvirt/questions.ts';
 import type { SecurityLabel } from '../../src/drivers/libvirt/security-labels.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 
@@ -99,6 +99,18 @@ describe('guests of libvirt', () => {
     } finally {
       await hosts.virsh('b', 'pool-destroy', name).catch(() => undefined);
       await hosts.virsh('b', 'net-destroy', name).catch(() => undefined);
+      client.close();
+    }
+  });
+
+  test('need bridges and devices of which the daemon says whether its host has them', async () => {
+    const signal = AbortSignal.timeout(WAIT_MS);
+    const { uri, credentials } = libvirtOptions.parse({ uri: hosts.uri('b') });
+    const client = await LibvirtClient.open(uri ?? '', credentials, signal);
+    try {
+      assert.deepEqual(await networkDevice(client, 'lo', signal), { is: 'active' });
+      assert.deepEqual(await networkDevice(client, 'br-nowhere', signal), { is: 'absent' });
+    } finally {
       client.close();
     }
   });

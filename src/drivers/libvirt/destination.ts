@@ -1,9 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { passes, refuses, warns } from '../port/manager-checks.ts';
 import type { Domain, LibvirtClient } from './client.ts';
-import type { DomainFacts } from './domain-xml.ts';
-import { keptFor, network, pool } from './questions.ts';
+import type { DomainFacts, NicHostLink } from './domain-xml.ts';
+import { keptFor, network, networkDevice, pool } from './questions.ts';
 import type { Existence } from './questions.ts';
 
 /** What the destination's daemon has for a guest, and what it lacks. */
@@ -19,6 +19,7 @@ export async function destinationChecks(asked: Asked, signal: AbortSignal): Prom
   return [
     ...(await identityChecks(asked, signal)),
     ...(await networkChecks(asked, signal)),
+    ...(await hostLinkChecks(asked, signal)),
     ...(await poolChecks(asked, signal)),
   ];
 }
@@ -97,6 +98,41 @@ async function networkChecks(
     checks.push(existenceCheck({ ...wanted, command: 'net' }, await network(there, name, signal)));
   }
   return checks;
+}
+
+/** libvirt itself looks for them only once the move has begun. */
+async function hostLinkChecks(
+  { facts: { name: guest, hostLinks }, to, there }: Asked,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const link of new Map(hostLinks.map((each) => [each.device, each])).values()) {
+    const found = await networkDevice(there, link.device, signal);
+    checks.push(hostLinkCheck({ guest, to, link }, found));
+  }
+  return checks;
+}
+
+function hostLinkCheck(
+  { guest, to, link }: { readonly guest: string; readonly to: string; readonly link: NicHostLink },
+  found: Existence,
+): Check {
+  const [name, of] = [link.device.slice(0, 128), link.kind === 'bridge' ? 'bridge' : 'device'];
+  const make =
+    link.kind === 'bridge'
+      ? `a bridge ${name}, in the configuration of its network (by hand \`ip link add ${name} type bridge\` or \`ovs-vsctl add-br ${name}\`)`
+      : `a network device ${name}, in the configuration of its network`;
+  if (found.is === 'active') return passes('bridge', 'destination', `${of} ${name} is there`);
+  if (found.is === 'absent') {
+    const device = `NIC ${link.nic} (${of} ${name})`;
+    const facts = { device, guest, host: to, what: `it has no network device ${name}` };
+    const hint = `Make {host} ${make}.`;
+    return refuses('bridge', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
+  }
+  const why = 'why' in found ? `: ${found.why}` : '';
+  const evidence = `libvirt there does not list a network device ${name}${why}`.slice(0, 4096);
+  const hint = `See that ${to} has ${make}: libvirt itself looks only once the move has begun.`;
+  return warns('bridge', 'destination', evidence, hint);
 }
 
 async function poolChecks(

@@ -20,6 +20,7 @@ export interface DomainFacts {
   readonly devices: GuestInfo['devices'];
   readonly disks: readonly DomainDisk[];
   readonly networks: readonly NicNetwork[];
+  readonly hostLinks: readonly NicHostLink[];
   /** A destination must have their models. */
   readonly securityLabels: readonly SecurityLabel[];
   /** From its metadata. */
@@ -72,6 +73,13 @@ export interface DomainDisk {
 export interface NicNetwork {
   readonly nic: string;
   readonly network: string;
+}
+
+/** How a NIC is attached where a network device of its host is named: a bridge, or what is below a macvtap. */
+export interface NicHostLink {
+  readonly nic: string;
+  readonly device: string;
+  readonly kind: 'bridge' | 'device';
 }
 
 /** What was read, or why nothing was. */
@@ -144,6 +152,7 @@ function factsOf(root: XmlElement): DomainFacts {
     devices: devices.filter(hasAlias).slice(0, 1024).map(deviceOf),
     disks: named('disk').map(diskOf),
     networks: nics.flatMap(networkOf),
+    hostLinks: nics.flatMap(hostLinkOf),
     securityLabels: securityLabels(root),
     labels: domainLabels(root),
     unmovable: unmovableDevices(root).slice(0, MOST_SHOWN),
@@ -205,6 +214,16 @@ function nicName(element: XmlElement, index: number): string {
 function networkOf(element: XmlElement, index: number): NicNetwork[] {
   const network = at(element, 'source')[0]?.attributes['network'];
   return network === undefined ? [] : [{ nic: nicName(element, index), network }];
+}
+
+/** Of a network of libvirt the XML has the bridge as well, which is that host's own. */
+function hostLinkOf(element: XmlElement, index: number): NicHostLink[] {
+  const { bridge, dev } = at(element, 'source')[0]?.attributes ?? {};
+  const { type } = element.attributes;
+  const nic = nicName(element, index);
+  if (type === 'bridge' && bridge !== undefined) return [{ nic, device: bridge, kind: 'bridge' }];
+  if (type === 'direct' && dev !== undefined) return [{ nic, device: dev, kind: 'device' }];
+  return [];
 }
 
 function hasAlias(element: XmlElement): boolean {

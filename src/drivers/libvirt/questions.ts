@@ -11,10 +11,12 @@ const PROC = {
   capabilities: 7,
   networkByName: 46,
   poolByName: 84,
+  interfaceByName: 128,
   isNetworkActive: 152,
   isPoolActive: 154,
   hasManagedSave: 183,
   snapshots: 274,
+  nodeDevices: 285,
   domainCapabilities: 342,
   compareCpu: 393,
   checkpoints: 413,
@@ -24,6 +26,10 @@ const PROC = {
 const UNKNOWN = [3, 39];
 const NO_NETWORK = 43;
 const NO_POOL = 49;
+const NO_INTERFACE = 57;
+/** VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET */
+const NETWORK_DEVICES = 16;
+const MOST_DEVICES = 16_384;
 const CPU_INCOMPATIBLE = 91;
 const FAIL_INCOMPATIBLE = 1;
 const CPU_IDENTICAL = 1;
@@ -103,6 +109,46 @@ async function existence(
     return { is: active ? 'active' : 'inactive' };
   } catch (thrown) {
     if (thrown instanceof LibvirtRefusal) return { is: 'unsaid', why: thrown.message };
+    throw thrown;
+  }
+}
+
+/**
+ * Whether that host has a network device of that name. Only the driver of interfaces looks as it is asked; the list of
+ * devices may be older than the device, where no udev tells libvirt of it, so that what it lacks may be there.
+ */
+export async function networkDevice(
+  client: LibvirtClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Existence> {
+  try {
+    const asked = client.ask(PROC.interfaceByName, new XdrWriter().string(name), signal);
+    return { is: (await unless([NO_INTERFACE], asked)) === undefined ? 'absent' : 'active' };
+  } catch (thrown) {
+    if (!(thrown instanceof LibvirtRefusal)) throw thrown;
+    const isListed = await listsDevice(client, name, signal);
+    return isListed ? { is: 'active' } : { is: 'unsaid', why: thrown.message };
+  }
+}
+
+/** By libvirt's own name of it: `net_br_lan_52_54_00_00_00_01` of `br-lan`. */
+async function listsDevice(
+  client: LibvirtClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const own = `net_${name.replaceAll(/[^A-Za-z0-9]/g, '_')}_`;
+  try {
+    const body = new XdrWriter().int32(MOST_DEVICES).uint32(NETWORK_DEVICES);
+    const answer = await client.ask(PROC.nodeDevices, body, signal);
+    const names = answer.list(MOST_DEVICES, () => answer.string(MOST_NAME));
+    return names.some(
+      (each) =>
+        each.startsWith(own) && /^(?:[0-9a-f]{2}_){5}[0-9a-f]{2}$/.test(each.slice(own.length)),
+    );
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal) return false;
     throw thrown;
   }
 }

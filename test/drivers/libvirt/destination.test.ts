@@ -37,7 +37,15 @@ function facts(change: Partial<DomainFacts> = {}): DomainFacts {
   const file = new URL('./domains/virt-install-windows.xml', import.meta.url);
   const read = readDomain(readFileSync(file, 'utf8'));
   assert.ok(read.facts);
-  return { ...read.facts, networks: [], disks: [], securityLabels: [], uuid: UUID, ...change };
+  return {
+    ...read.facts,
+    networks: [],
+    hostLinks: [],
+    disks: [],
+    securityLabels: [],
+    uuid: UUID,
+    ...change,
+  };
 }
 
 const domain = (name: string, uuid: string, id: number): XdrWriter =>
@@ -124,6 +132,38 @@ describe('what a daemon is asked before a move', () => {
       /has not started/,
     );
     assert.deepEqual(await refused(t, { 84: found, 154: flag(1) }, { disks }), []);
+  });
+
+  test('refuses a bridge that the destination lacks, by its name and with what makes one', async (t) => {
+    const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }];
+    const interfaceOf = (asked: XdrReader): XdrWriter => new XdrWriter().string(asked.string(64));
+    assert.deepEqual(await refused(t, { 128: interfaceOf }, { hostLinks }), []);
+    const there = await daemon(t, { 128: () => 57 });
+    const asked = { facts: facts({ hostLinks } as Partial<DomainFacts>), to: 'b', there };
+    const checks = await destinationChecks(asked, signal);
+    const found = checks.find(({ name }) => name === 'bridge');
+    assert.match(
+      found?.error?.message ?? '',
+      /^NIC net0 \(bridge br-lan\) .* has no network device br-lan/,
+    );
+    assert.match(found?.error?.hint ?? '', /^Make b a bridge br-lan, .*`ip link add br-lan/);
+  });
+
+  test('finds a bridge in the list of devices where libvirt has no driver of interfaces, and else warns', async (t) => {
+    const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }] as const;
+    const verdicts = async (devices: readonly string[]): Promise<string[]> => {
+      const list = (): XdrWriter => {
+        const body = new XdrWriter().uint32(devices.length);
+        for (const each of devices) body.string(each);
+        return body.uint32(devices.length);
+      };
+      const there = await daemon(t, { 285: list });
+      const asked = { facts: facts({ hostLinks }), to: 'b', there };
+      const checks = await destinationChecks(asked, signal);
+      return checks.filter(({ name }) => name === 'bridge').map(({ verdict }) => verdict);
+    };
+    assert.deepEqual(await verdicts(['net_br_lan_52_54_00_00_00_01']), ['pass']);
+    assert.deepEqual(await verdicts(['net_br_lan_2_52_54_00_00_00_01', 'net_br_lan']), ['warn']);
   });
 
   test('warns where the daemon does not say whether it has a network', async (t) => {
