@@ -13,6 +13,8 @@ const HOSTS_AT_ONCE = 4;
 const HOST_MS = 40_000;
 /** At most so much of why a guest was not measured is reported, characters. */
 const MOST_WORDS = 4096;
+const NOT_MEASURED =
+  'a manager moves it, and Godwit does not see how it writes to its memory: what the move takes is not predicted';
 
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
 
@@ -116,8 +118,10 @@ async function oneHost(
   const { askManager, managerOf } = await import('./managed.ts');
   const manager = managerOf(deps.drivers, asked);
   if (manager !== undefined) {
-    const given = { here: deps.config.name, withinMs, peers: deps.peers };
-    return { to, checks: await askManager(manager, asked, given, signal) };
+    const { lookAtPath } = await import('../../host/path-look.ts');
+    const given = { here: deps.config.name, withinMs, peers: deps.peers, lookAtPath };
+    const checks = await askManager(manager, asked, given, signal);
+    return { to, checks, ...(measure ? { unmeasured: NOT_MEASURED } : {}) };
   }
   const { examine } = await import('./examine.ts');
   const what = `to check ${request.guest} against ${to}`;

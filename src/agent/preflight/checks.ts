@@ -176,7 +176,11 @@ export class Checks {
     const driver = driverOf(this.#deps.drivers, handle);
     if (isClosed(looked) || handle === undefined || driver === undefined) return [];
     const asked = { id, request, handle, driver: info.driver };
-    if (isManaged(driver)) return standby ? [] : [{ ...asked, from: info.host, seen: {} }];
+    if (isManaged(driver)) {
+      const { link } = seen;
+      const known = link === undefined ? {} : { link };
+      return standby ? [] : [{ ...asked, from: info.host, seen: known }];
+    }
     if (address === undefined) return [];
     const { labels } = info;
     const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };

@@ -11,6 +11,8 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
+import { linkChecks } from './managed-link.ts';
+import type { LinkAsked } from './managed-link.ts';
 
 /** Checks of one answer. */
 const MOST_CHECKS = 256;
@@ -25,18 +27,24 @@ export function managerOf(
   return driver?.capabilities.shape === 'managed' ? (driver as ManagedDriver) : undefined;
 }
 
-export interface ManagerAsked {
+export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {
   /** This host's name. */
   readonly here: string;
   readonly withinMs: number;
-  readonly peers: Pick<Peers, 'preflight'>;
+  readonly peers: Pick<Peers, 'preflight' | 'address' | 'linkProbe'>;
 }
 
 /** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
 export async function askManager(
   driver: ManagedDriver,
-  { id, request, handle, from }: Pick<Examined, 'id' | 'request' | 'handle' | 'from'>,
-  { here, withinMs, peers }: ManagerAsked,
+  {
+    id,
+    request,
+    handle,
+    from,
+    seen,
+  }: Pick<Examined, 'id' | 'request' | 'handle' | 'from' | 'seen'>,
+  { here, withinMs, peers, lookAtPath }: ManagerAsked,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { guest, to } = request;
@@ -47,8 +55,10 @@ export async function askManager(
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const session = await driver.openManaged(handle, within);
       try {
-        const { checks } = await session.inspect(within);
+        const { checks, memoryBytes } = await session.inspect(within);
         const found = await session.check(order, within);
+        const { link } = seen;
+        const asked = { here, order, memoryBytes, link, peers, lookAtPath };
         const path: Check[] = [];
         if (order.wire === true) {
           // The manager's storage is asked once more for that: not where nothing rests on it.
@@ -56,7 +66,7 @@ export async function askManager(
           const hasCopies = (copies ?? []).length > 0;
           path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
         }
-        const all = [...checks, ...path, ...found];
+        const all = [...checks, ...path, ...found, ...(await linkChecks(asked, within))];
         return check.array().parse(all.slice(0, MOST_CHECKS));
       } finally {
         await session.close();

@@ -30,12 +30,11 @@ function ask(manager: FakeManager, to: string): Promise<Check[]> {
   const driver = managerOf([manager.driver('a')], { handle });
   assert.ok(driver !== undefined);
   const request = migrationRequest.parse({ guest: 'web1', to });
-  const asked = { id: 'c-0000000000000000', request, handle };
+  const asked = { id: 'c-0000000000000000', request, handle, seen: {} };
   const { signal } = new AbortController();
-  const peers = {
-    preflight: (): never => assert.fail('no agent of another host is asked'),
-  };
-  return askManager(driver, asked, { here: 'a', withinMs: 5000, peers }, signal);
+  const none = (): never => assert.fail('no agent of another host is asked');
+  const peers = { preflight: none, address: () => undefined, linkProbe: none };
+  return askManager(driver, asked, { here: 'a', withinMs: 5000, peers, lookAtPath: none }, signal);
 }
 
 /** The check `path` of a move over the wire, where the agent of b answers that. */
@@ -44,10 +43,11 @@ async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer
   const memorySockets = { place: '/run/manager', directory: tempDir(t) };
   const driver = Object.assign(plain, { memorySockets });
   const request = migrationRequest.parse({ guest: 'web1', to: 'b', path: 'wire' });
-  const asked = { id: 'c-0000000000000000', request, handle: managedHandle('web1') };
+  const asked = { id: 'c-0000000000000000', request, handle: managedHandle('web1'), seen: {} };
   const { signal } = new AbortController();
-  const peers = { preflight: () => ({ offerReceiver: async () => offer }) };
-  const parts = { here: 'a', withinMs: 5000, peers: peers as unknown as ManagerAsked['peers'] };
+  const answers = { preflight: () => ({ offerReceiver: async () => offer }) };
+  const peers = { ...answers, address: () => undefined } as unknown as ManagerAsked['peers'];
+  const parts = { here: 'a', withinMs: 5000, peers, lookAtPath: async () => ({}) };
   const found = await askManager(driver, asked, parts, signal);
   return found.find(({ name }) => name === 'path')?.evidence ?? '';
 }
@@ -58,6 +58,11 @@ describe('a check of a guest that a manager moves', () => {
     const found = await ask(manager, 'b');
     assert.ok(found.length > 0);
     assert.ok(found.every(({ verdict }) => verdict === 'pass'));
+    const link = found.find(({ name }) => name === 'link');
+    assert.deepEqual(
+      [link?.notTried, link?.evidence],
+      [true, 'not looked at: a knows no agent of Godwit at b'],
+    );
     assert.equal(manager.tasks.length, 0);
   });
 
