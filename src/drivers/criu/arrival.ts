@@ -37,6 +37,7 @@ export class Arrival {
   #stream: Duplex | undefined;
   #work: Promise<void> | undefined;
   #attached: Promise<void> | undefined;
+  #tidied: Promise<void> | undefined;
   readonly #over = new AbortController();
   /** The rest of its memory, where that comes while it runs. */
   late: LateArrival | undefined;
@@ -165,6 +166,12 @@ export class Arrival {
     if (!this.#over.signal.aborted) this.reported.to('failed', reason);
   }
 
+  /** It runs, and all of it is here: its pages go while the source is tidied up. */
+  tidy(): void {
+    if (this.late !== undefined || this.reported.stream !== 'completed') return;
+    this.#tidied = removePages(this.#directory).catch(() => undefined);
+  }
+
   /** Breaks off what comes in; a restore is waited for. `ended`: the container has ended, or never runs. */
   async close(ended: boolean): Promise<void> {
     this.#over.abort(new Error('it is taken down'));
@@ -174,6 +181,7 @@ export class Arrival {
     if (this.reported.stream === 'completed') this.#stream?.end();
     else this.#stream?.destroy();
     await this.#work;
+    await this.#tidied;
   }
 
   /** Rejects where neither its record nor its pager has it that all of its memory is here. */
@@ -189,13 +197,21 @@ export class Arrival {
    */
   static async settle(context: HostContext, name: string): Promise<void> {
     const { records } = context;
-    const images = path.join(records.dirOf(name), 'in', 'images');
+    const directory = path.join(records.dirOf(name), 'in');
+    const images = path.join(directory, 'images');
     if (records.readSync(name)?.late === true) {
-      for (const each of await readdir(images))
-        if (each.startsWith('pages-')) await rm(path.join(images, each), { force: true });
+      await removePages(directory);
       await records.change(name, { late: undefined });
     }
     await rm(path.join(images, JOURNAL), { force: true });
-    await removeDirectory(context, path.join(records.dirOf(name), 'in'));
+    await removeDirectory(context, directory);
   }
+}
+
+/** Of what came, what takes the most room: the pages as they came, and those of CRIU's images. */
+export async function removePages(directory: string): Promise<void> {
+  const images = path.join(directory, 'images');
+  for (const each of await readdir(images))
+    if (each.startsWith('pages-')) await rm(path.join(images, each), { force: true });
+  await rm(path.join(directory, 'pages.store'), { force: true });
 }

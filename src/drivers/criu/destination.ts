@@ -211,6 +211,7 @@ export class CriuDestination implements DestinationSession {
     continueNow(init.pid);
     while (await standsStill(init.pid, cgroup)) await systemClock.sleep(1, signal);
     await giveGpus(this.#context, guest, cgroup, signal);
+    this.#arrival?.tidy();
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 
