@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
+import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
@@ -132,7 +132,7 @@ export async function examine(
   ];
   const around = { guest: name, binds: config.binds, volumes, processes };
   const checks = [
-    ...judge(name, obstacles),
+    ...judge(name, obstacles, network.unseen),
     await judgeState(name, host, cgroup, processes),
     await context.canary.check(host, 'source', signal),
     tracking(),
@@ -222,8 +222,17 @@ function describe(
   return { driver: 'criu', name, memoryBytes, vcpus, hypervisorVersion, spec };
 }
 
-function judge(guest: string, obstacles: readonly Obstacle[]): NamedCheck[] {
+function judge(
+  guest: string,
+  obstacles: readonly Obstacle[],
+  unseen: readonly string[],
+): NamedCheck[] {
   const refused = obstacles.map((each) => unmovable(guest, each));
+  if (unseen.length > 0) {
+    const evidence = `nobody looked whether its network has ${unseen.join(', ')}: what it has of that is lost`;
+    const hint = 'Install nftables and iproute2 on its host, so that Godwit can look.';
+    refused.push(warn('network', evidence, hint, 'source'));
+  }
   if (obstacles.some(({ ofMemory }) => ofMemory !== true)) return refused;
   return [...refused, pass('devices', 'nothing of it is bound to this host')];
 }

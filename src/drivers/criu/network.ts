@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
+import { rulesOf, SCRIPT } from './network-rules.ts';
 import type { Runc } from './runc.ts';
 import { nic as nicSchema } from './spec.ts';
 import type { Nic } from './spec.ts';
@@ -42,6 +43,8 @@ export interface FoundNic {
 export interface FoundNetwork {
   readonly nics: readonly FoundNic[];
   readonly obstacles: readonly Obstacle[];
+  /** What of it nobody could look at, for people. */
+  readonly unseen: readonly string[];
 }
 
 /** What the network namespace of the process holds. */
@@ -50,19 +53,24 @@ export async function networkOf(
   pid: number,
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
-  const within = ['nsenter', '-t', String(pid), '-n', 'ip', '-j', '-d'];
-  const [own, roads, roads6, host] = await Promise.all([
+  const enter = ['nsenter', '-t', String(pid), '-n'];
+  const within = [...enter, 'ip', '-j', '-d'];
+  const [own, roads, roads6, host, more] = await Promise.all([
     run([...within, 'addr'], { signal }),
     run([...within, 'route'], { signal }),
     run([...within, '-6', 'route'], { signal }),
     run(['ip', '-j', '-d', 'link'], { signal }),
+    run([...enter, 'sh', '-c', SCRIPT], { signal }),
   ]);
   const here = links.parse(JSON.parse(host));
   const all = [roads, roads6].flatMap((text) => routes.parse(JSON.parse(text || '[]')));
   const nics: FoundNic[] = [];
   const obstacles: Obstacle[] = [];
   for (const link of links.parse(JSON.parse(own))) {
-    if (link.link_type === 'loopback') continue;
+    if (link.link_type === 'loopback') {
+      obstacles.push(...ownAddresses(link.addr_info));
+      continue;
+    }
     const type = link.linkinfo?.info_kind ?? link.link_type ?? 'link';
     const port = here.find(
       ({ ifindex, linkinfo }) => ifindex === link.link_index && linkinfo?.info_kind === 'veth',
@@ -92,7 +100,20 @@ export async function networkOf(
     const hint = 'Give the container a veth whose other end is on a bridge.';
     obstacles.push({ device: link.ifname, type: 'network link', reason, hint });
   }
-  return { nics, obstacles };
+  const { obstacles: rules, unseen } = rulesOf(more);
+  return { nics, obstacles: [...obstacles, ...rules], unseen };
+}
+
+/** The other host's namespace has a loopback as every one has. */
+function ownAddresses(
+  addresses: readonly { scope: string; local?: string | undefined }[] = [],
+): Obstacle[] {
+  return addresses.flatMap(({ scope, local = '' }) => {
+    if (scope !== 'global') return [];
+    const reason = 'an address of its loopback is not made anew at the destination';
+    const hint = 'Give the address to its link on the bridge.';
+    return [{ device: `address ${local} of lo`, type: 'address', reason, hint }];
+  });
 }
 
 /** What is made for a container here. */
@@ -133,9 +154,10 @@ export async function makeNetwork(
     }
     await ip('link', 'set', name, 'up');
     for (const { to, via } of roads) {
-      const over = via === undefined ? [] : ['via', via];
+      // A gateway may be of a network that the link has no address in.
+      const over = via === undefined ? [] : ['via', via, 'onlink'];
       const family = `${to}${via ?? ''}`.includes(':') ? ['-6'] : [];
-      await ip(...family, 'route', 'replace', to, ...over, 'dev', name, 'onlink');
+      await ip(...family, 'route', 'replace', to, ...over, 'dev', name);
     }
     const notify = `net.ipv4.conf.${name.replaceAll('.', '/')}.arp_notify=1`;
     await run(['ip', 'netns', 'exec', netns, 'sysctl', '-qw', notify], { signal });
