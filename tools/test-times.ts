@@ -55,6 +55,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/qemu/user/'],
   },
   'test/drivers/criu/gpu-move.e2e.ts': { seconds: 34, of: ['src/drivers/criu/', 'src/gpu/'] },
+  'test/drivers/criu/refusals.e2e.ts': { seconds: 15, of: ['src/drivers/criu/'] },
   'test/drivers/hyperv/wsman/kerberos-debian.e2e.ts': {
     seconds: 10,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],
