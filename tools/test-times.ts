@@ -56,6 +56,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/drivers/criu/gpu-move.e2e.ts': { seconds: 34, of: ['src/drivers/criu/', 'src/gpu/'] },
   'test/drivers/criu/refusals.e2e.ts': { seconds: 15, of: ['src/drivers/criu/'] },
+  'test/drivers/criu/deleted-files.e2e.ts': { seconds: 10, of: ['src/drivers/criu/'] },
   'test/drivers/hyperv/wsman/kerberos-debian.e2e.ts': {
     seconds: 10,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],

@@ -12,6 +12,7 @@ import type { HostContext } from './host-context.ts';
 import type { CriuHandle } from './handle.ts';
 import { giveBackMs } from './gpu-checks.ts';
 import { lookAtGpus } from './look-at-gpus.ts';
+import { ghostObstacles } from './ghosts.ts';
 import { hostPartsOf } from './host-parts-here.ts';
 import { findPod } from './pods.ts';
 import { judgePrivileges } from './privileges.ts';
@@ -254,6 +255,7 @@ async function processObstacles(first: number, pids: readonly number[]): Promise
   const files = await fileObstacles(pids);
   return [
     ...files.map((each) => ({ ...each, ofMemory: true as const })),
+    ...(await ghostObstacles(pids)),
     ...(await lookForNested(first, pids)),
   ];
 }

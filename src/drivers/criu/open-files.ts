@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { IN_MEMORY } from './ghosts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { filesOf } from './processes.ts';
 
@@ -59,9 +60,6 @@ export function fileObstacle(number: number, target: string): Obstacle | undefin
   return undefined;
 }
 
-/** A file of memory has a path too, and is of no mount that anybody sees; CRIU knows it. */
-const IN_MEMORY = /^\/(memfd:|SYSV|dev\/zero \(deleted\)|anon_hugepage)/;
-
 /** `mounts`: those of the container. Pure. */
 export function outsideObstacle(
   number: number,
@@ -69,6 +67,7 @@ export function outsideObstacle(
   mount: string | undefined,
   mounts: ReadonlySet<string>,
 ): Obstacle | undefined {
+  // A file of memory is of no mount that anybody sees; CRIU knows it.
   if (mount === undefined || mounts.has(mount) || IN_MEMORY.test(target)) return undefined;
   const stream = STREAMS[number];
   const reason = `${target} was opened outside of the container’s mounts, and CRIU finds it in none`;

@@ -8,6 +8,7 @@ import type { BootProcess } from '../../host/life.ts';
 import { command } from './command.ts';
 import type { CommandOptions } from './command.ts';
 import { unmountBelow } from './mounts.ts';
+import { GHOST_BYTES } from './ghosts.ts';
 import type { CriuOptions } from './options.ts';
 
 const listed = z.array(
@@ -46,10 +47,11 @@ export function handOverMs(memoryBytes: number): number {
 
 /**
  * CRIU's settings that runc has no options for: it takes them from its user's directory. The container's port is taken
- * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run.
+ * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run. By itself it
+ * takes along 1 MiB of a file that was deleted.
  */
 const SETTINGS = {
-  dump: 'network-lock skip\n',
+  dump: `network-lock skip\nghost-limit ${GHOST_BYTES}\n`,
   restore: 'network-lock skip\nleave-stopped\n',
 };
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import { deletedIn, ghostObstacle, GHOST_BYTES } from '../../../src/drivers/criu/ghosts.ts';
 import { fileObstacles, mountIds, outsideObstacle } from '../../../src/drivers/criu/open-files.ts';
 import { until } from '../../until.ts';
 
@@ -56,3 +57,20 @@ test(
     }
   },
 );
+
+test('a deleted file that is mapped is found, and memory with a path is none', () => {
+  const maps = [
+    '7f00-7f01 rw-p 00000000 00:2f 123                        /data/a b (deleted)',
+    '7f01-7f02 rw-s 00000000 00:01 5                          /memfd:x (deleted)',
+    '7f02-7f03 r--p 00000000 00:2f 124                        /bin/node',
+    '7f03-7f04 rw-p 00000000 00:00 0 ',
+  ].join('\n');
+  assert.deepEqual([...deletedIn(maps)], [['map_files/7f00-7f01', '/data/a b (deleted)']]);
+});
+
+test('a deleted file moves up to the limit, and is refused with the way out above it', () => {
+  assert.equal(ghostObstacle('/gone', GHOST_BYTES), undefined);
+  const refused = ghostObstacle('/gone', GHOST_BYTES + 1);
+  assert.equal(refused?.device, '/gone');
+  assert.match(refused?.hint ?? '', /close it/);
+});
