@@ -59,6 +59,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_MANAGERS_DISAGREE: row(
+    'the managers of both hosts do not agree where {guest} runs: {reason}',
+    'Look with both where it runs, and end what is left by hand where it stays.',
+    true,
+    5,
+    502,
+  ),
   GODWIT_TASK_UNKNOWN: row(
     'the outcome of the task that moves {guest} is not known: {reason}',
     'Look with its manager where the guest runs. Godwit starts no second task for this migration.',

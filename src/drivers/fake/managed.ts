@@ -101,13 +101,14 @@ export class FakeManager {
     }
   }
 
-  unprepare(order: ManagedOrder): void {
+  unprepare(order: ManagedOrder): string | undefined {
     const { at, busy } = this.where(order);
     if (at !== 'source' || busy === true) throw unreachable('its task goes on');
     for (const { file } of order.copies ?? []) {
       const key = `${order.to}:${file}`;
       if (this.volumes.get(key) === order.id) this.volumes.delete(key);
     }
+    return undefined;
   }
 
   look(id: string): TaskSight {

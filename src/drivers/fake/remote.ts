@@ -90,7 +90,10 @@ export class RemoteManagedDriver implements ManagedDriver {
       copies: async (order, inner) => copiedDisks.parse(await ask('copies', inner, order)),
       prepare: async (order, inner) => void (await ask('prepare', inner, order)),
       unprepare: async (order, isOrdered, inner) =>
-        void (await ask('unprepare', inner, order, isOrdered)),
+        z
+          .string()
+          .optional()
+          .parse(await ask('unprepare', inner, order, isOrdered)),
       start: async (order, inner) => void (await ask('start', inner, order)),
       look: async (order, inner) => taskSight.parse(await ask('look', inner, order)),
       steer: async (order, change, inner) => void (await ask('steer', inner, order, change)),

@@ -15,6 +15,7 @@ const PROC = {
   byName: 23,
   byUuid: 24,
   setAutostart: 29,
+  suspend: 34,
   isPersistent: 151,
   libVersion: 157,
   abortJob: 164,
@@ -221,9 +222,9 @@ export class LibvirtClient {
     await this.ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
   }
 
-  /** Ends its process at once. */
-  async destroy(domain: Domain, signal: AbortSignal): Promise<void> {
-    await unless(HAS_LEFT, this.ask(PROC.destroy, writeDomain(domain), signal, CALL_MS));
+  /** Pauses it, or ends its process at once. */
+  async stop(domain: Domain, how: 'suspend' | 'destroy', signal: AbortSignal): Promise<void> {
+    await unless(HAS_LEFT, this.ask(PROC[how], writeDomain(domain), signal, CALL_MS));
   }
 
   /** Removes its definition, and no file of its state: the other host may have the same. Refused where libvirt cannot keep a TPM's. */

@@ -32,19 +32,18 @@ export async function endAtSource(
   if (left === undefined) return undefined;
   const there = await ends.destination(to, signal);
   const arrived = await ends.marked(there, id, signal);
-  if (arrived === undefined) return undefined;
   const sights = [await ends.sight(source, signal), await ends.sight(there, signal)] as const;
-  if (presence(sights[1]) !== 'has') return undefined;
+  if (arrived === undefined || presence(sights[1]) !== 'has') throw disagree(ends.host.name, order);
   if (left.id !== -1) {
-    if (!isLeftPaused(...sights, await ends.isMoving(signal))) return undefined;
-    const copy = await pausedCopy(ends, order, signal);
-    if (copy === 'other') return undefined;
+    const isPaused = isLeftPaused(...sights, await ends.isMoving(signal));
+    const copy = isPaused ? await pausedCopy(ends, order, signal) : 'other';
+    if (copy === 'other') throw disagree(ends.host.name, order);
     if (copy === 'shared') {
       const autostart = await endAutostart(source, left, signal);
       const why = `libvirt may take files of the running guest with it; ${autostart}`;
       return leftToYou({ host: ends.host.name, guest, what: 'paused copy' }, why);
     }
-    await source.destroy(left, signal);
+    await source.stop(left, 'destroy', signal);
   }
   const definition = await ends.domain(source, signal);
   if (definition?.id !== -1) return undefined;
@@ -60,6 +59,12 @@ export async function endAtSource(
   if (why === undefined) return undefined;
   const autostart = await endAutostart(source, definition, signal);
   return leftToYou({ host: ends.host.name, guest, what: 'definition' }, `${why}; ${autostart}`);
+}
+
+/** Asked again, they may: a daemon that has just started again knows less at first. */
+function disagree(host: string, { guest, to }: Pick<ManagedOrder, 'guest' | 'to'>): GodwitError {
+  const reason = `${to} is not alone in having it, so what is left of it at ${host} stays`;
+  return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
 /** Of what stays: a boot of its host would start the guest there, while it runs at its destination. */
@@ -110,7 +115,7 @@ export async function pausedCopy(
  * libvirt gives the files of a domain that it ends back to their owners, and removes a TPM's state. So none of them may be
  * the running guest's as well: each disk that it writes to was copied, and it has neither variables of firmware nor a TPM.
  */
-function isPrivate(
+export function isPrivate(
   { disks, firmware, tpm }: Pick<DomainFacts, 'disks' | 'firmware' | 'tpm'>,
   copies: readonly Pick<CopiedDisk, 'name'>[],
 ): boolean {
@@ -142,12 +147,12 @@ export async function endAtDestination(
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
   }
   const left = await ends.domain(there, signal);
-  if (left?.id !== -1) return;
+  if (left === undefined) return;
   const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
   const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
   if (at !== 'source' || busy !== false) {
-    const reason = `the daemons do not agree yet that it runs at its source, so a definition of it at ${to} stays`;
-    throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
+    const reason = `its source is not alone in having it, so a definition of it at ${to} stays`;
+    throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
   const why = hasRun(sights[1])
     ? 'a guest of it has run there'
@@ -186,7 +191,7 @@ interface RunsAs {
 }
 
 /** Why a definition says more than the one that the guest has where it runs; undefined where nothing is lost with it. */
-async function whyNotTheSame(
+export async function whyNotTheSame(
   { client, domain, where }: RunsAs,
   other: string,
   signal: AbortSignal,

@@ -22,15 +22,15 @@ import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
-import { endAtDestination, endAtSource, pausedCopy } from './left-behind.ts';
+import { endAtDestination, endAtSource } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
-import { isInPostCopy, isLeftPaused, presence, runState, whereabouts } from './whereabouts.ts';
-import type { Sight } from './whereabouts.ts';
+import { endSecondCopy, whereIs } from './two-copies.ts';
+import { isInPostCopy, presence, runState } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
 const SETTLES_MS = 60_000;
@@ -46,6 +46,7 @@ export class LibvirtSession implements ManagedSession {
   readonly #ends: LibvirtEnds;
   #ordering: Promise<void> = Promise.resolve();
   #events: Promise<DomainEvents | undefined> | undefined;
+  #found: string | undefined;
 
   private constructor(ends: LibvirtEnds) {
     this.#ends = ends;
@@ -131,11 +132,19 @@ export class LibvirtSession implements ManagedSession {
     return this.#ends.reported('vol-create', () => makePlaces(this.#ends, order, signal));
   }
 
-  async unprepare(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void> {
+  async unprepare(
+    order: ManagedOrder,
+    isOrdered: boolean,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const ends = this.#ends;
+    // Kept for when it is asked again, since a step after this one failed.
+    if (isOrdered)
+      this.#found ??= await ends.reported('destroy', () => endSecondCopy(ends, order, signal));
     if ((order.copies ?? []).length > 0)
       await ends.reported('vol-delete', () => removePlaces(ends, order, isOrdered, signal));
     if (isOrdered) await ends.reported('undefine', () => endAtDestination(ends, order, signal));
+    return this.#found;
   }
 
   /** One order at a time: libvirt distinguishes none from another. */
@@ -238,20 +247,8 @@ export class LibvirtSession implements ManagedSession {
     return { state: 'done', ...(figures === undefined ? {} : { figures }) };
   }
 
-  async where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
-    const { to } = order;
-    const ends = this.#ends;
-    const destination = ends.destination(to, signal).then(
-      (client) => ends.sight(client, signal),
-      (): Sight => 'silent',
-    );
-    const [source, other] = await Promise.all([ends.sight(ends.source, signal), destination]);
-    signal.throwIfAborted();
-    const sights = [source, other] as const;
-    const isMoving = await ends.isMoving(signal);
-    const isLeft =
-      isLeftPaused(...sights, isMoving) && (await pausedCopy(ends, order, signal)) === 'private';
-    return whereabouts(...sights, isMoving, isLeft);
+  where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    return whereIs(this.#ends, order, signal);
   }
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {

@@ -16,6 +16,7 @@ const STATE = {
 } as const;
 /** virDomainRunningReason, virDomainPausedReason, virDomainShutoffReason */
 const RUNNING_MIGRATED = 2;
+const RUNNING_UNPAUSED = 5;
 const PAUSED_MIGRATION = 2;
 const PAUSED_STARTING_UP = 11;
 const PAUSED_POSTCOPY = 12;
@@ -108,7 +109,8 @@ export function isLeftPaused(
     source.state === STATE.paused &&
     source.reason === PAUSED_MIGRATION &&
     destination.state === STATE.running &&
-    destination.reason === RUNNING_MIGRATED
+    // A daemon that died as it ran the guest says so by `unpaused`, once it has started again.
+    (destination.reason === RUNNING_MIGRATED || destination.reason === RUNNING_UNPAUSED)
   );
 }
 

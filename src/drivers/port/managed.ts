@@ -146,10 +146,15 @@ export interface ManagedSession {
    */
   prepare?(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /**
-   * Removes what `prepare` made, and what a manager that died may have left there of the order, and nothing else. Repeatable. It rejects, and removes nothing, unless the guest is at its
-   * source and nothing moves it. `isOrdered`: what was made may hold a part of a copy; otherwise it is still empty.
+   * Removes what `prepare` made, and what a manager that died may have left there of the order, and nothing else. Repeatable.
+   * It rejects, and removes nothing, unless the guest is at its source and nothing moves it. `isOrdered`: what was made may
+   * hold a part of a copy; otherwise it is still empty. Resolves with what a person has to know of it, where there is any.
    */
-  unprepare?(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void>;
+  unprepare?(
+    order: ManagedOrder,
+    isOrdered: boolean,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
   /**
    * Starts the task. The same order again, by its `id`, is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
    * the manager's word that it has started none and will not; every other error leaves that open.

@@ -28,6 +28,8 @@ export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
 export const MOST_CHECKS = 256;
+/** Of what a manager’s driver has found as it took something back, characters. */
+export const MOST_FOUND = 1024;
 /** What was seen of a guest, from outside of its hypervisor. */
 const looks = {
   /** What was looked at once the guest was at its destination. */
@@ -94,8 +96,12 @@ export const managedEvent = z.discriminatedUnion('type', [
     disks: diskLink.optional(),
     why: z.string().max(1024).optional(),
   }),
-  /** What was prepared is taken back, or `error` says why not all of it. */
-  z.object({ type: z.literal('undone'), error: serialError.optional() }),
+  /** What was prepared is taken back, or `error` says why not all of it; `found`: what a person has to know of it. */
+  z.object({
+    type: z.literal('undone'),
+    error: serialError.optional(),
+    found: z.string().max(MOST_FOUND).optional(),
+  }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), step, afterMs: ms }),
   z.object({ type: z.literal('taken-over'), pid: z.number().int() }),

@@ -191,7 +191,7 @@ function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | un
       return event.why === undefined ? undefined : `the wire ended: ${event.why}`;
     case 'undone':
       return event.error === undefined
-        ? 'what was made at the destination is removed'
+        ? (event.found ?? 'what was made at the destination is removed')
         : `what was made at the destination may be left: ${event.error.message}`;
     case 'unset':
       return `its manager did not: ${event.error.message}`.slice(0, 1024);

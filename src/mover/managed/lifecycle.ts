@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { ManagedSession } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { managedFacts, MOST_CHECKS } from '../../migration/managed/events.ts';
+import { managedFacts, MOST_CHECKS, MOST_FOUND } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
 import { UNDO_MS } from '../../migration/managed/lifecycle.ts';
 import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
@@ -56,7 +56,8 @@ export interface ManagedContext {
 }
 
 type Do = (context: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
-type Undo = (context: ManagedContext, signal: AbortSignal) => Promise<void>;
+/** Resolves with what a person has to know of what was taken back, where there is any. */
+type Undo = (context: ManagedContext, signal: AbortSignal) => Promise<string | undefined>;
 /** Facts end a step; the others end by an event. */
 type Lifecycle = {
   readonly [Name in StepName]: Name extends UndoneStep
@@ -91,10 +92,10 @@ export const LIFECYCLE: Lifecycle = {
     },
     undo: async (context, signal) => {
       const { ask, clock, state } = context;
-      await unprepare(context, signal);
-      if (state().prepared !== 'unsure') return;
+      const found = await unprepare(context, signal);
+      if (state().prepared !== 'unsure') return found;
       await clock.sleep(await ask(async (session) => session.settlesMs, signal), signal);
-      await unprepare(context, signal);
+      return (await unprepare(context, signal)) ?? found;
     },
   },
 
@@ -191,13 +192,17 @@ function believed(facts: ManagedFacts): ManagedFacts {
 async function unprepare(
   { ask, order, state, clock, log }: ManagedContext,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const isOrdered = state().order !== 'none';
   const untilMs = clock.monotonicMs() + UNDO_MS;
   for (;;) {
     try {
-      await ask(async (session, inner) => session.unprepare?.(order, isOrdered, inner), signal);
-      return;
+      const found = await ask(
+        async (session, inner) => session.unprepare?.(order, isOrdered, inner),
+        signal,
+      );
+      if (found !== undefined) log.warn({ found }, 'what was prepared is taken back');
+      return found?.slice(0, MOST_FOUND);
     } catch (thrown) {
       const error = toGodwitError(thrown);
       const isOver = clock.monotonicMs() >= untilMs;
@@ -244,13 +249,17 @@ async function settle(
  * The task may go on until its manager hears of this; `look` and `where` say what became of it. It is asked again until the
  * step is over: an order that arrives after the first asking begins a task that nobody has asked it to end.
  */
-async function askToEnd({ ask, order, clock }: ManagedContext, signal: AbortSignal): Promise<void> {
+async function askToEnd(
+  { ask, order, clock }: ManagedContext,
+  signal: AbortSignal,
+): Promise<undefined> {
   while (!signal.aborted) {
     await untilAnswered(clock, signal, () =>
       ask((session, inner) => session.cancel(order, inner), signal),
     );
     await clock.sleep(END_AGAIN_MS, signal);
   }
+  return undefined;
 }
 
 async function untilAnswered<T>(

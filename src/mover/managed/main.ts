@@ -189,8 +189,8 @@ export class ManagedMover {
     const abort = new AbortController();
     this.#current = abort;
     try {
-      await LIFECYCLE.prepare.undo(this.#context, abort.signal);
-      this.#sequencer.dispatch({ type: 'undone' });
+      const found = await LIFECYCLE.prepare.undo(this.#context, abort.signal);
+      this.#sequencer.dispatch({ type: 'undone', ...(found === undefined ? {} : { found }) });
     } catch (thrown) {
       if (abort.signal.aborted) return;
       const error = toGodwitError(thrown);

@@ -109,7 +109,9 @@ describe('volumes for copies', () => {
   test('stay where the guest runs at the destination, or may', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 0]]) };
     const both = await ends(t, there, 'b');
-    await assert.rejects(removePlaces(both, ORDER, true, signal), { code: 'GODWIT_TASK_FAILED' });
+    await assert.rejects(removePlaces(both, ORDER, true, signal), {
+      code: 'GODWIT_MANAGERS_DISAGREE',
+    });
     assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
   });
 });

@@ -58,18 +58,26 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(await atSource(t, {}, arrived), []);
   });
 
-  test('and nothing else there: no copy that runs or is needed, and none of another move', async (t) => {
+  test('and nothing else there: no copy that runs or is needed, and none of another move; it is said that it stays', async (t) => {
     const arrived = { state: ARRIVED, mark: {} };
-    for (const state of [RUNS, POSTCOPY])
-      assert.deepEqual(await atSource(t, { state, mark: {} }, arrived), []);
-    assert.deepEqual(await atSource(t, { state: PAUSED }, arrived), []);
-    assert.deepEqual(await atSource(t, { state: PAUSED, mark: { id: 'm-00000002' } }, arrived), []);
-    const other = { state: ARRIVED, mark: { id: 'm-00000002' } };
-    assert.deepEqual(await atSource(t, { state: OFF }, other), []);
-    assert.deepEqual(
-      await atSource(t, { state: PAUSED, mark: {} }, { state: PAUSED, mark: {} }),
-      [],
-    );
+    const stays = async (
+      source: Omit<Daemon, 'did'>,
+      there: Omit<Daemon, 'did'>,
+    ): Promise<void> => {
+      const did: string[] = [];
+      const both = await ends(t, { ...source, did }, { ...there, did });
+      await assert.rejects(endAtSource(both, ORDER, signal), {
+        code: 'GODWIT_MANAGERS_DISAGREE',
+        retryable: true,
+        message: /what is left of it at a stays$/,
+      });
+      assert.deepEqual(did, []);
+    };
+    for (const state of [RUNS, POSTCOPY]) await stays({ state, mark: {} }, arrived);
+    await stays({ state: PAUSED }, arrived);
+    await stays({ state: PAUSED, mark: { id: 'm-00000002' } }, arrived);
+    await stays({ state: OFF }, { state: ARRIVED, mark: { id: 'm-00000002' } });
+    await stays({ state: PAUSED, mark: {} }, { state: PAUSED, mark: {} });
   });
 
   test('no definition at the source that the mark does not speak of, or that is of another machine than arrived: it is named', async (t) => {
@@ -161,7 +169,8 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(await atDestination(t, { defined: 'yes' }, FAILED), []);
     assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, FAILED), []);
     assert.deepEqual(await atDestination(t, undefined, FAILED), []);
-    for (const state of [RUNS, PAUSED]) assert.deepEqual(await atDestination(t, {}, state), []);
+    for (const state of [RUNS, PAUSED])
+      await assert.rejects(atDestination(t, {}, state), { code: 'GODWIT_MANAGERS_DISAGREE' });
   });
 
   /** What stands there stays, whatever the mark says. */
@@ -178,7 +187,7 @@ describe('what a daemon that died leaves behind', () => {
   };
 
   test('no definition at the destination while the source’s copy waits: it may be the only whole one', async (t) => {
-    const unsure = { code: 'GODWIT_TASK_FAILED', retryable: true };
+    const unsure = { code: 'GODWIT_MANAGERS_DISAGREE', retryable: true };
     for (const state of [PAUSED, POSTCOPY]) await left(t, { state }, { state: FAILED }, unsure);
   });
 

@@ -24,6 +24,8 @@ export const ARRIVED = [1, 2] as const;
 export const PAUSED = [3, 2] as const;
 export const POSTCOPY = [3, 12] as const;
 export const OFF = [5, 1] as const;
+/** Paused by somebody. */
+const BY_A_USER = [3, 1] as const;
 /** Off since it failed to arrive. */
 export const FAILED = [5, 6] as const;
 
@@ -54,6 +56,7 @@ function answers(daemon: Daemon): Answers {
   let isThere = state !== undefined;
   let isStarted = autostart !== undefined;
   let isMarked = mark !== undefined;
+  let isPaused = false;
   let isRunning = state !== undefined && state[0] !== OFF[0];
   const written: Mark = {
     id: ORDER.id,
@@ -82,9 +85,14 @@ function answers(daemon: Daemon): Answers {
       isRunning = false;
       return new XdrWriter();
     },
+    34: () => {
+      did.push('suspend');
+      isPaused = true;
+      return new XdrWriter();
+    },
     212: () => {
       const isAsSaid = isRunning || state?.[0] === OFF[0];
-      const [is, reason] = isAsSaid ? (state ?? OFF) : OFF;
+      const [is, reason] = isPaused ? BY_A_USER : isAsSaid ? (state ?? OFF) : OFF;
       return new XdrWriter().int32(is).int32(reason);
     },
     231: (asked) => {
