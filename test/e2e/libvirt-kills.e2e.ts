@@ -181,10 +181,12 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     await hosts.up(daemon);
     await hosts.pool(daemon).catch(() => undefined);
     const report = await moving;
-    const at = await whereItRuns();
     const said = report === undefined ? 'refused' : `${report.outcome}, ${report.runsAt}`;
     const side = daemon === from ? 'source' : 'destination';
     t.diagnostic(`${side} ${daemon} after ${afterMs} ms of ${from} to ${to}: ${said}`);
+    const at = await whereItRuns().catch((cause: unknown) => {
+      throw new Error(`not as it was reported: ${JSON.stringify(report)}`, { cause });
+    });
     if (report === undefined) assert.equal(at, from);
     else {
       assert.deepEqual(report.leftovers, undefined);
