@@ -205,13 +205,23 @@ function isGrowing(taken: Taken): boolean {
   return second.length > 2 * AT_ONCE && rateOf(second) > rateOf(first) * GROWING;
 }
 
-/** bytes/s from the first question that ended after the start to the last one; over all of them where few did. */
+/**
+ * bytes/s between two answers: from the first after the start that was as long as any, to the last one. Over a long line the
+ * shorter ones before it left the line idle. Of all from the beginning where few came after the start.
+ */
 export function rateOf(taken: Taken): number {
   const later = taken.filter(({ atMs }) => atMs >= START_MS);
-  const counted = later.length > 2 * AT_ONCE ? later : taken;
-  const fromMs = counted === later ? (later[0]?.atMs ?? 0) : 0;
-  const toMs = counted.at(-1)?.atMs ?? 0;
+  const full = fromTheLongest(later);
+  const counted = full.length > AT_ONCE ? full : later;
+  const isStarted = counted.length > (counted === full ? AT_ONCE : 2 * AT_ONCE);
   // The one that ended at the beginning was sent before it.
-  const bytes = counted.slice(counted === later ? 1 : 0).reduce((sum, each) => sum + each.bytes, 0);
-  return toMs > fromMs ? Math.round((bytes * 1000) / (toMs - fromMs)) : 0;
+  const [from, ...rest] = isStarted ? counted : [{ atMs: 0, bytes: 0 }, ...taken];
+  const passedMs = (rest.at(-1)?.atMs ?? 0) - (from?.atMs ?? 0);
+  const bytes = rest.reduce((sum, each) => sum + each.bytes, 0);
+  return passedMs > 0 ? Math.round((bytes * 1000) / passedMs) : 0;
+}
+
+function fromTheLongest(taken: Taken): Taken {
+  const longest = Math.max(0, ...taken.map(({ bytes }) => bytes));
+  return taken.slice(taken.findIndex(({ bytes }) => bytes === longest));
 }

@@ -82,7 +82,8 @@ describe('the measurement of a link', () => {
         assert.ok(share < 1.2 && (share > 0.75 || isLeast === true), `${share} of it`);
         assert.ok(state.sent <= MOST_LINK_BYTES);
       }),
-      { numRuns: 300 },
+      // What was sent before it was as long as any left this line idle for a third of the time.
+      { numRuns: 300, examples: [[{ mbit: 31, roundTripMs: 246.64073558377325 }]] },
     );
   });
 
