@@ -61,7 +61,12 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
         jitterMs: 400,
       };
     case 'disks-ready':
-      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 200 };
+      // In post-copy, what strikes later strikes in the switch.
+      return {
+        maxBandwidth: SLOW,
+        dirtyBytesPerSecond: 0,
+        jitterMs: mode === 'postcopy' ? 20 : 200,
+      };
     case 'disks-switch':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
     case 'box-memory':

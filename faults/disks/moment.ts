@@ -13,7 +13,8 @@ export function reachedWithDisks(scene: Scene): boolean {
     case 'disks-first-pass':
       return disks.arrivedBytes(false) > BEGUN_BYTES && readyCopies(scene) < disks.copies;
     case 'disks-ready':
-      return readyCopies(scene) >= disks.copies && isFlowing(scene);
+      // Post-copy goes over with the first of memory: the moment before its switch is the one before memory.
+      return readyCopies(scene) >= disks.copies && (cell.mode === 'postcopy' || isFlowing(scene));
     default:
       // The switch is waited for by events alone.
       return false;
