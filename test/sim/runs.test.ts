@@ -29,6 +29,20 @@ describe('a simulated migration', () => {
     assert.deepEqual([outcome, violation, longestStillMs], ['cancelled', undefined, 0]);
   });
 
+  for (const mode of ['postcopy', 'hybrid'] as const) {
+    test(`stops no guest for post-copy towards a mover that is dead: ${mode}`, async () => {
+      const when = { at: 'stream', state: 'active', afterMs: 0 } as const;
+      const faults = [{ when, deed: { kind: 'kill mover', host: 'b' } }] as const;
+      for (let noise = 1; noise <= 10; noise += 1) {
+        const given = scenario({ noise, mode, dirtyMiB: 8000, faults });
+        const { outcome, violation, longestStillMs } = await runScenario(given);
+        assert.deepEqual([outcome, violation], ['done', undefined]);
+        // The way back to a mover takes 250 ms and more.
+        assert.ok(longestStillMs < 100, `${longestStillMs} ms`);
+      }
+    });
+  }
+
   test('keeps every rule under random faults', async (t) => {
     const outcomes = new Set<string>();
     for (let seed = 1; seed <= RUNS; seed += 1) {

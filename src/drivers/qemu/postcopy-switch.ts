@@ -38,18 +38,20 @@ function goesBack(version: string): boolean {
  * Resolves true where the guest was stopped for it: QEMU will then not run it again by itself, whatever becomes of the
  * switch. Where QEMU does not come to the switch in time (its link takes nothing, so its thread waits), the guest goes
  * on until it does, and the answer is false: better a switch without this guard than a guest that is paused for
- * a dead link.
+ * a dead link. `stopping` is called before the order to stop it: whoever gives up while that is under way has to know.
  */
 export async function startPostcopy(
   client: Monitor,
   watch: Events,
   signal: AbortSignal,
+  stopping: () => void = () => {},
 ): Promise<boolean> {
   await client.execute('migrate-set-parameters', { 'downtime-limit': LAST_MS }, signal);
   if (!goesBack(client.version)) {
     await client.execute('migrate-start-postcopy', {}, signal);
     return false;
   }
+  stopping();
   // One after the other without a wait between: the guest is paused from the first on.
   await Promise.all([
     client.execute('stop', {}, signal),

@@ -219,7 +219,8 @@ export class QemuSource implements SourceSession {
   }
 
   async startPostcopy(signal: AbortSignal): Promise<void> {
-    this.#stopped = await startPostcopy(this.#client, this.#watch, signal);
+    const stopping = (): void => void (this.#stopped = true);
+    this.#stopped = await startPostcopy(this.#client, this.#watch, signal, stopping);
   }
 
   async continueSwitchover(signal: AbortSignal): Promise<void> {

@@ -44,6 +44,19 @@ describe('the order to go over to post-copy', () => {
     assert.deepEqual(said, [LIMIT, 'stop', 'migrate-start-postcopy', 'cont']);
   });
 
+  test('reports that it stops the guest before it does: nobody may wait for the answer any more', async () => {
+    for (const [version, reported] of [
+      ['10.0.2', [LIMIT]],
+      ['7.2.22', []],
+    ] as const) {
+      const { said, client } = monitor(version, true);
+      const before: string[] = [];
+      const stopping = (): void => void before.push(...said);
+      await startPostcopy(client, says('pre-switchover'), signal, stopping);
+      assert.deepEqual(before, reported);
+    }
+  });
+
   test('counts as stopped where the switch begins while it is told to go on', async () => {
     const { client } = monitor('10.0.2', false);
     assert.equal(await startPostcopy(client, says('active') as never, signal), true);

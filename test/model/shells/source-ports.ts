@@ -119,6 +119,7 @@ function beside() {
       finish: async () => undefined,
       closeThere: { ended: async () => undefined },
       isOpen: true,
+      link: undefined,
       isFinishing: false,
     },
     backingFiles: {},

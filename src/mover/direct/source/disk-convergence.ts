@@ -9,7 +9,7 @@ import {
   withLook,
 } from '../../../migration/steering/disk-pace.ts';
 import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/disk-pace.ts';
-import type { DiskPace } from '../../../protocol/disk.ts';
+import type { DiskPace, DiskProgress } from '../../../protocol/disk.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import type { SourceContext } from './source-context.ts';
@@ -45,8 +45,21 @@ export class DiskConvergence {
   }
 }
 
+export function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
+  return { node, state, copiedBytes, totalBytes };
+}
+
 export function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): boolean {
   return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
+}
+
+export function isInStep({ state, copiedBytes, totalBytes }: DiskSample): boolean {
+  return state === 'ready' && copiedBytes === totalBytes;
+}
+
+export function failed(context: SourceContext, device: string, reason: string): GodwitError {
+  const { guest } = context.request.request;
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
 }
 
 export function busy(context: SourceContext, { writesPerS, copiesPerS }: CopyPace): GodwitError {

@@ -3,15 +3,21 @@ import { systemClock } from '../../../clock.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../../drivers/port/disks.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import type { LinkMeasure } from '../../../links/session.ts';
 import type { Log } from '../../../log.ts';
 import { mayWaitFor, answerTimeoutMs } from '../../../migration/steering/disk-pace.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import { worthReporting } from '../../../migration/report/disks.ts';
-import type { DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { diskLinkReport } from '../../engine/wire-report.ts';
-import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
+import {
+  busy,
+  DiskConvergence,
+  failed,
+  isInStep,
+  isNearlyWhole,
+  progressOf,
+} from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
@@ -36,6 +42,8 @@ export class SourceDisks {
   /** The destination's mover at the time. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
+  /** They were as good as here at the last look. */
+  areWhole = false;
   /** Since when, until when, and how often, the copies were resumed without getting on; `cuts`: of their path by then. */
   #stuck: Record<'copied' | 'since' | 'until' | 'tries' | 'cuts', number> | undefined;
   readonly #convergence = new DiskConvergence();
@@ -54,6 +62,11 @@ export class SourceDisks {
   /** The path of the disks stands: a cut of the links is its own to repair for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
+  }
+
+  /** What is seen of their path; undefined while none is open. */
+  get link(): LinkMeasure | undefined {
+    return this.#tunnel?.measure;
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
@@ -169,6 +182,7 @@ export class SourceDisks {
   async #look(context: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(context, signal);
     const disks = await source.sample(nodesOf(context), signal);
+    this.areWhole = disks.every(isNearlyWhole);
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, systemClock.monotonicMs());
     } else this.#convergence.forget();
@@ -281,16 +295,4 @@ async function sourceOf(context: SourceContext, signal: AbortSignal): Promise<Di
   const session = await context.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
-}
-
-function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
-  return { node, state, copiedBytes, totalBytes };
-}
-
-const isInStep = ({ state, copiedBytes, totalBytes }: DiskSample): boolean =>
-  state === 'ready' && copiedBytes === totalBytes;
-
-function failed(context: SourceContext, device: string, reason: string): GodwitError {
-  const { guest } = context.request.request;
-  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
 }

@@ -11,7 +11,7 @@ import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
 import { collectGarbage } from '../../../small-process.ts';
 import { warmSource } from '../warm-up.ts';
-import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
+import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
@@ -289,7 +289,7 @@ export const LIFECYCLE: Lifecycle = {
       const session = await context.guest.session(signal);
       const action = await actionOf(context, 'switchover', signal);
       if (action === 'start-postcopy') {
-        assertDisksOpen(context);
+        await untilLinked(context, signal);
         await Promise.all([session.startPostcopy(signal), guardPostcopy(context, signal)]);
       }
       if (action === 'continue-switchover') await continueSwitchover(context, signal);

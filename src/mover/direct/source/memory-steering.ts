@@ -7,6 +7,7 @@ import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
+import { isReadyThere } from './ready-there.ts';
 import { streamDowntimeMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -23,6 +24,8 @@ export class MemorySteering {
   readonly #recorder: Recorder;
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
+  /** Post-copy is due, and the destination was not ready for it. */
+  isWaiting = false;
 
   constructor(recorder: Recorder) {
     this.#recorder = recorder;
@@ -43,7 +46,10 @@ export class MemorySteering {
     const { settings } = plan;
     const view = { sample, trace: steering, levers: this.#levers, settings, leftMs };
     const decision = steer(strategy, view);
-    if (decision !== undefined) await this.#recorder.record({ type: 'decided', ...decision });
+    if (decision === undefined) return;
+    // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
+    this.isWaiting = decision.what === 'postcopy' && !(await isReadyThere(context, signal));
+    if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });
   }
 }
 

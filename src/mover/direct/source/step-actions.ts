@@ -6,7 +6,7 @@ import { decide } from '../../../migration/direct/decide.ts';
 import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
-import { assertStopped } from './guard-postcopy.ts';
+import { assertStopped, finishDisks } from './guard-postcopy.ts';
 import { ask } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -38,7 +38,7 @@ export async function continueSwitchover(
   signal: AbortSignal,
 ): Promise<void> {
   const session = await context.guest.session(signal);
-  await context.disks.finish(context, signal);
+  await finishDisks(context, signal);
   await assertStopped(context, signal);
   await session.continueSwitchover(signal);
 }

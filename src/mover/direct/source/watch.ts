@@ -170,6 +170,7 @@ export class Watch {
   }
 
   #note(): string | undefined {
+    if (this.#steering.isWaiting) return 'post-copy waits until the other host is ready for it';
     const stillMs = this.#isDraining() ? (this.#guard?.stillMs ?? 0) : 0;
     if (stillMs < NOTICED_MS) return undefined;
     return `the stream has been stalled for ${formatDuration(stillMs)}: looking for a path`;

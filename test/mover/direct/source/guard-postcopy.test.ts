@@ -8,7 +8,9 @@ import { STEP_NAMES } from '../../../../src/migration/direct/steps.ts';
 import {
   assertDisksOpen,
   assertStopped,
+  finishDisks,
   guardPostcopy,
+  untilLinked,
 } from '../../../../src/mover/direct/source/guard-postcopy.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned } from '../../../migration/direct/samples.ts';
@@ -24,6 +26,9 @@ interface Given {
   /** Their path stands; and: the guest is paused, and what is left of them goes. */
   readonly isOpen?: boolean;
   readonly isFinishing?: boolean;
+  /** The path has had no link for so long, ms. */
+  readonly cutForMs?: number | undefined;
+  readonly roundTripMs?: number;
   /** Why the hypervisor's stop has failed, where it has. */
   readonly reason?: string | undefined;
 }
@@ -34,8 +39,11 @@ const AT_SWITCH = {
   copies: true,
 } as const;
 
-/** A migration that is at `now` whenever it is looked at. */
-function partsAt(now: () => Given): SourceContext {
+/** A migration that is at `now` whenever it is looked at; `finish` ends its copies, and `abort` their path. */
+function partsAt(
+  now: () => Given,
+  { finish, abort }: { finish?: () => Promise<void>; abort?: () => void } = {},
+): SourceContext {
   const context: unknown = {
     state: () => {
       const { doing, via, copies = false } = now();
@@ -50,6 +58,12 @@ function partsAt(now: () => Given): SourceContext {
       get isFinishing() {
         return now().isFinishing ?? false;
       },
+      get link() {
+        const { cutForMs, roundTripMs = 1 } = now();
+        return { cutForMs, roundTripMs };
+      },
+      finish,
+      abort,
     },
     request: { request: { guest: 'web1' } },
     guest: { session: async () => ({ status: async () => ({ reason: now().reason }) }) },
@@ -66,7 +80,9 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     ] as const) {
       let looks = 0;
       await guardPostcopy(
-        partsAt(() => ((looks += 1) > 12 ? over : { ...AT_SWITCH, isOpen: true })),
+        partsAt(() =>
+          (looks += 1) > 12 ? { isOpen: true, ...over } : { ...AT_SWITCH, isOpen: true },
+        ),
         signal,
       );
       assert.ok(looks > 12);
@@ -77,6 +93,49 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     let looks = 0;
     const context = partsAt(() => ({ ...AT_SWITCH, isOpen: (looks += 1) < 12 }));
     await assert.rejects(guardPostcopy(context, signal), isLostPath);
+  });
+
+  test('fails, and breaks the path off, once it has had no link for longer than one takes to be made anew', async () => {
+    for (const [roundTripMs, allowedMs] of [
+      [1, 104],
+      [50, 300],
+      [2000, 1000],
+    ] as const) {
+      let aborts = 0;
+      const guarded = (cutForMs: number): Promise<void> => {
+        const looks = { left: 20 };
+        const context = partsAt(
+          () => {
+            looks.left -= 1;
+            const isOver = looks.left < 0;
+            return { ...AT_SWITCH, isOpen: true, isFinishing: isOver, cutForMs, roundTripMs };
+          },
+          { abort: () => void (aborts += 1) },
+        );
+        return guardPostcopy(context, signal);
+      };
+      await guarded(allowedMs);
+      assert.equal(aborts, 0);
+      await assert.rejects(guarded(allowedMs + 1), isLostPath);
+      assert.equal(aborts, 1);
+    }
+  });
+
+  test('does not begin before the path has a link; without one for good it does not begin', async () => {
+    let looks = 0;
+    const cut = partsAt(() => {
+      looks += 1;
+      return { copies: true, isOpen: true, cutForMs: looks > 6 ? undefined : 5000 };
+    });
+    await untilLinked(cut, signal);
+    assert.ok(looks > 6);
+    let tries = 0;
+    const lost = partsAt(() => ({ copies: true, isOpen: (tries += 1) < 6, cutForMs: 5000 }));
+    await assert.rejects(untilLinked(lost, signal), isLostPath);
+    await untilLinked(
+      partsAt(() => ({})),
+      signal,
+    );
   });
 
   test('is guarded no longer than its step', async () => {
@@ -104,6 +163,43 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
         if (isGuarded) await assert.rejects(guardPostcopy(context, signal), isLostPath);
         else await guardPostcopy(context, signal);
       }),
+    );
+  });
+});
+
+describe('the end of the copies, the guest paused', () => {
+  const never = new Promise<void>(() => {});
+
+  test('is there once they have been ended, and its failure is theirs', async () => {
+    const whole = (): Given => ({ copies: true, isOpen: true });
+    await finishDisks(partsAt(whole, { finish: async () => {} }), signal);
+    const finish = async (): Promise<never> => {
+      throw new Error('no room');
+    };
+    await assert.rejects(finishDisks(partsAt(whole, { finish }), signal), /no room/);
+  });
+
+  test('is not waited for where their path has had no link for too long', async () => {
+    let aborted = 0;
+    const cut = partsAt(() => ({ copies: true, isOpen: true, cutForMs: 5000 }), {
+      finish: () => never,
+      abort: () => void (aborted += 1),
+    });
+    await assert.rejects(finishDisks(cut, signal), isLostPath);
+    assert.equal(aborted, 1);
+  });
+
+  test('is waited for no longer than its step; a guest without copies needs none', async () => {
+    const over = new AbortController();
+    const ending = finishDisks(
+      partsAt(() => ({ copies: true, isOpen: true }), { finish: () => never }),
+      over.signal,
+    );
+    over.abort(new Error('the step is over'));
+    await assert.rejects(ending, /the step is over/);
+    await finishDisks(
+      partsAt(() => ({}), { finish: () => never }),
+      signal,
     );
   });
 });

@@ -5,9 +5,12 @@ import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
-import { setSteering } from '../../../../src/mover/direct/source/memory-steering.ts';
+import {
+  MemorySteering,
+  setSteering,
+} from '../../../../src/mover/direct/source/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { planned } from '../../../migration/direct/samples.ts';
+import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
 const inMemory: SourceState = {
   ...initialSource(planned({ steering: 'no-postcopy' })).state,
@@ -46,6 +49,43 @@ describe('a setting of the stream', () => {
     assert.deepEqual(
       events.map(({ type }) => type),
       ['unset'],
+    );
+  });
+});
+
+describe('post-copy that is due', () => {
+  test('is decided once the destination is ready for it; until then each look asks anew', async () => {
+    const state: SourceState = {
+      ...initialSource(planned({ mode: 'postcopy' })).state,
+      doing: { kind: 'do', step: 'memory' },
+    };
+    const recorded: SourceEvent[] = [];
+    let answers = false;
+    const context: unknown = {
+      state: () => state,
+      dataPath: { isCut: false },
+      peer: {
+        resume: () => {},
+        once: async () => {
+          if (!answers) throw new Error('nobody listens there');
+          return { state: 'armed', hypervisor: 'incoming' };
+        },
+      },
+      guest: { session: async () => ({ levers: async () => ['postcopy'] }) },
+    };
+    const record = async (event: SourceEvent): Promise<void> => void recorded.push(event);
+    const steering = new MemorySteering({ state, record });
+    const look = (): Promise<void> =>
+      steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
+    await look();
+    await look();
+    assert.deepEqual([recorded, steering.isWaiting], [[], true]);
+    answers = true;
+    await look();
+    assert.equal(steering.isWaiting, false);
+    assert.deepEqual(
+      recorded.map((event) => (event.type === 'decided' ? event.what : event.type)),
+      ['postcopy'],
     );
   });
 });

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { godwitError } from '../../../../src/errors.ts';
+import { isReadyThere } from '../../../../src/mover/direct/source/ready-there.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
+import { COPY } from '../../../migration/direct/samples.ts';
+import { assertMoved } from '../ends.ts';
+import { hostsFor } from '../lay-host.ts';
+import type { Hosts } from '../lay-host.ts';
+import { Stage } from '../stage.ts';
+import { answer } from './answers.ts';
+import type { Answer } from './answers.ts';
+
+const ARMED = { id: 'm-00000001', epoch: 17, state: 'armed', hypervisor: 'incoming' } as const;
+const dead = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:7', reason: 'refused' });
+
+interface Given {
+  readonly there?: Answer<DestinationStatus>;
+  /** The wire has no link. */
+  readonly isCut?: boolean;
+  readonly disks?: {
+    readonly isOpen: boolean;
+    readonly areWhole: boolean;
+    readonly cutForMs?: number;
+  };
+}
+
+function asked({ there = ARMED, isCut = false, disks }: Given, signal = new AbortController()) {
+  let questions = 0;
+  const api = {
+    status: () => {
+      questions += 1;
+      return answer(there, signal.signal);
+    },
+  };
+  const context: unknown = {
+    state: () => ({ known: { copies: disks === undefined ? [] : [COPY] } }),
+    peer: { resume: () => {}, once: (question: (api: object) => unknown) => question(api) },
+    dataPath: { isCut },
+    disks: { ...disks, link: { cutForMs: disks?.cutForMs } },
+  };
+  return {
+    answered: isReadyThere(context as SourceContext, signal.signal),
+    questions: () => questions,
+  };
+}
+
+describe('the destination is ready for the switch', () => {
+  test('where its mover answers and waits for the guest; one of a rehearsal is not armed', async () => {
+    assert.equal(await asked({}).answered, true);
+    assert.equal(await asked({ there: { ...ARMED, state: 'prepared' } }).answered, true);
+  });
+
+  test('not where its mover does not answer, has given the guest up, or has lost its hypervisor', async () => {
+    const others: Answer<DestinationStatus>[] = [
+      dead,
+      { ...ARMED, state: 'refused' },
+      { ...ARMED, state: 'released' },
+      { ...ARMED, hypervisor: 'gone' },
+    ];
+    for (const there of others) assert.equal(await asked({ there }).answered, false);
+  });
+
+  test('not while what its mover carries has no link, which nobody has to be asked about', async () => {
+    const whole = { isOpen: true, areWhole: true };
+    assert.equal(await asked({ disks: whole }).answered, true);
+    const others: Given[] = [
+      { isCut: true },
+      { disks: { ...whole, isOpen: false } },
+      { disks: { ...whole, areWhole: false } },
+      { disks: { ...whole, cutForMs: 3 } },
+    ];
+    for (const given of others) {
+      const { answered, questions } = asked(given);
+      assert.deepEqual([await answered, questions()], [false, 0]);
+    }
+  });
+
+  test('is asked for no longer than the migration lasts', async () => {
+    const over = new AbortController();
+    const { answered } = asked({ there: 'silent' }, over);
+    over.abort(new Error('the migration has ended'));
+    await assert.rejects(answered, /the migration has ended/);
+  });
+});
+
+let certificates: Hosts;
+
+before(async (t) => {
+  certificates = await hostsFor(t as TestContext);
+});
+
+describe('a guest that is to go by post-copy', () => {
+  for (const mode of ['postcopy', 'hybrid'] as const) {
+    test(`runs on while its destination's mover is dead, and goes once another answers: ${mode}`, async (t) => {
+      const stage = await Stage.open(t, certificates, mode);
+      const moverAtTheSwitch: boolean[] = [];
+      let kills = 1;
+      stage.hosts.onCall = (name) => {
+        if (name === 'source.sample' && stage.hosts.source.stream === 'active' && kills > 0) {
+          kills -= 1;
+          stage.killDestination();
+        }
+        if (name === 'source.startPostcopy') {
+          moverAtTheSwitch.push(stage.destination !== undefined);
+        }
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.deepEqual([kills, moverAtTheSwitch], [0, [true]]);
+    });
+  }
+});
