@@ -7,10 +7,10 @@ import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { guestProbing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
-import { checkedSettings, placeOfSetting, readJson } from './settings.ts';
-import type { SettingsText } from './settings.ts';
-import { relayPlace, siteProblem } from './site-settings.ts';
-import { storageSettings } from './storage-settings.ts';
+import { checkedSettings, placeOfSetting, readJson } from './config/settings.ts';
+import type { SettingsText } from './config/settings.ts';
+import { relayPlace, siteProblem } from './config/site-settings.ts';
+import { storageSettings } from './config/storage-settings.ts';
 
 const MIB = 1024 * 1024;
 const path = z.string().min(1).max(4096);

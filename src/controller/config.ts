@@ -9,7 +9,7 @@ import { networkPrefix } from '../protocol/prefix.ts';
 import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
-import { checkedSettings, placeOfSetting } from '../settings.ts';
+import { checkedSettings, placeOfSetting } from '../config/settings.ts';
 import { LOOK_MS, SHORTEST_LOOK_MS } from './inventory/guest-looks.ts';
 import { WAKE_MS } from './power/shown.ts';
 import { siteLink, siteMapProblem } from './site-map.ts';

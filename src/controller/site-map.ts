@@ -3,7 +3,7 @@ import type { Trunk } from '../planner/inventory.ts';
 import { siteName } from '../protocol/names.ts';
 import { covers, parsePrefix } from '../protocol/prefix.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import type { SiteProblem } from '../site-settings.ts';
+import type { SiteProblem } from '../config/site-settings.ts';
 
 /** The map of sites and the lines between them, from the controller's configuration; docs/sites.md. Pure. */
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { configFileOf, configTextOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import { problemsOf } from '../settings.ts';
+import { problemsOf } from '../config/settings.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { NamedPath } from './port/inventory.ts';
 import type { ManagedDriver } from './port/managed.ts';

@@ -3,7 +3,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { address, hostName } from '../protocol/names.ts';
-import { checkedSettings } from '../settings.ts';
+import { checkedSettings } from '../config/settings.ts';
 
 const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
 

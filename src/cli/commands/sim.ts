@@ -11,7 +11,7 @@ import { linesOf, pageOf, refusedLines } from '../../planner/sim/history/page.ts
 import type { PageFacts } from '../../planner/sim/history/page.ts';
 import { replay } from '../../planner/sim/history/replay.ts';
 import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
-import { placeOfSetting } from '../../settings.ts';
+import { placeOfSetting } from '../../config/settings.ts';
 import type { Context } from '../context.ts';
 import { printJson } from '../context.ts';
 import { tableLook } from '../render/paint.ts';

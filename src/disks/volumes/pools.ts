@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { Make, StoragePlace } from '../../storage-settings.ts';
+import type { Make, StoragePlace } from '../../config/storage-settings.ts';
 import type { Maker } from './maker.ts';
 
 /** A directory of devices for which this host makes volumes. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { readRange } from '../../../../src/planner/sim/history/prometheus.ts';
 import { TableError } from '../../../../src/planner/sim/history/history.ts';
-import { placeOfSetting } from '../../../../src/settings.ts';
+import { placeOfSetting } from '../../../../src/config/settings.ts';
 import { FILES, historyOf, rangeOf } from './histories.ts';
 
 const { 'hosts.csv': hosts, 'guests.csv': guests } = FILES;

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import type * as jsonc from 'jsonc-parser';
 import type { Node, ParseError } from 'jsonc-parser';
 import type { z } from 'zod';
-import { godwitError } from './errors.ts';
-import { nearest } from './protocol/nearest.ts';
+import { godwitError } from '../errors.ts';
+import { nearest } from '../protocol/nearest.ts';
 
 /** What a person wrote in a JSON file, read so that each mistake is named with its line and column. */
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { address, hostName, splitAddress } from './protocol/names.ts';
-import { relayedName } from './protocol/relay.ts';
+import { address, hostName, splitAddress } from '../protocol/names.ts';
+import { relayedName } from '../protocol/relay.ts';
 
 /** What an agent's configuration says of sites and relays; docs/sites.md. */
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { agentConfig } from '../src/config.ts';
-import { toGodwitError } from '../src/errors.ts';
-import { checkedSettings, keysAt, readJson } from '../src/settings.ts';
+import { agentConfig } from '../../src/config.ts';
+import { toGodwitError } from '../../src/errors.ts';
+import { checkedSettings, keysAt, readJson } from '../../src/config/settings.ts';
 
 const schema = z.strictObject({
   name: z.string(),

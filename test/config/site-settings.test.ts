@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAgentConfig } from '../src/config.ts';
-import { GodwitError } from '../src/errors.ts';
+import { parseAgentConfig } from '../../src/config.ts';
+import { GodwitError } from '../../src/errors.ts';
 
 const least = { name: 'a', address: '10.0.0.1:7443', stateDir: '/var/lib/godwit' };
 const relay = { name: 'r', address: '203.0.113.9:7500' };

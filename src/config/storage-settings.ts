@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
-import { numericId, nfsUrl } from './protocol/nfs-url.ts';
-import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
-import { lvmGroupName, lvmName, zfsDataset } from './protocol/volume-names.ts';
+import { iscsiName, iscsiTargetUrl, iscsiUser } from '../protocol/iscsi-url.ts';
+import { numericId, nfsUrl } from '../protocol/nfs-url.ts';
+import { cephFile, rbdName, rbdPoolName } from '../protocol/rbd-name.ts';
+import { lvmGroupName, lvmName, zfsDataset } from '../protocol/volume-names.ts';
 
 const path = z.string().min(1).max(4096);
 
