@@ -18,7 +18,7 @@ import { Metrics } from '../src/controller/metrics.ts';
 import { Sessions } from '../src/controller/who/sessions.ts';
 import { Tokens } from '../src/controller/who/tokens.ts';
 import { systemClock } from '../src/clock.ts';
-import { EventLog } from '../src/event-log.ts';
+import { EventLog } from '../src/rpc/event-log.ts';
 import { silentLog } from '../src/log.ts';
 import type { FleetNews } from '../src/protocol/controller/events.ts';
 import { Ready } from '../src/rpc/ready-answer.ts';

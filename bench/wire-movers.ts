@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { initCa, issue } from '../src/agent/pki/authority.ts';
 import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
-import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../src/small-process.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../src/host/small-process.ts';
 import type { Kind } from '../src/wire/codec/records.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';

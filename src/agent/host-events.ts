@@ -1,6 +1,6 @@
 import { toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import { EventLog } from '../event-log.ts';
+import { EventLog } from '../rpc/event-log.ts';
 import type { Log } from '../log.ts';
 import type { HostEvent, HostNews } from '../protocol/public/host-event.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
-import { wake } from '../event-log.ts';
+import { wake } from '../rpc/event-log.ts';
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { MOST_GUESTS_OF_A_SAMPLE } from '../protocol/public/load.ts';

@@ -11,7 +11,7 @@ import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
-import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../small-process.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../host/small-process.ts';
 import type { Migration } from './store.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { withDeadline } from '../deadline.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import { receiverLine } from '../protocol/mover/receiver.ts';
 import type { ReceiverOrder, ReceiverPlace } from '../protocol/mover/receiver.ts';
-import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../small-process.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../host/small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/receiver.ts', import.meta.url));
 const READY_MS = 10_000;

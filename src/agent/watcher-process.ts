@@ -8,7 +8,7 @@ import { later } from '../protocol/public/probe.ts';
 import type { Later } from '../protocol/public/probe.ts';
 import { watchResult } from '../protocol/peer/probe.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
-import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
+import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../host/small-process.ts';
 import { jsonOf } from '../json.ts';
 import { compileAhead } from './compile-ahead.ts';
 

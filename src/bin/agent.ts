@@ -3,7 +3,7 @@ import {
   UNOPTIMISED_FLAGS,
   restartCompiled,
   restartSmall,
-} from '../small-process.ts';
+} from '../host/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall(AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS);

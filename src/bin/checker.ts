@@ -7,7 +7,7 @@ import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
  * `checkerLine` go out. It ends with its input; the agent kills it where storage keeps it.
  */
 enableCompileCache();
-const { COMPILES_AHEAD } = await import('../small-process.ts');
+const { COMPILES_AHEAD } = await import('../host/small-process.ts');
 const { callsUnderWay } = await import('../host/hanging-calls.ts');
 const { runChecker } = await import('../agent/preflight/checker.ts');
 

@@ -3,7 +3,7 @@ import {
   CONTROLLER_FLAGS,
   restartCompiled,
   restartSmall,
-} from '../small-process.ts';
+} from '../host/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall(CONTROLLER_ENVIRONMENT, CONTROLLER_FLAGS);

@@ -6,7 +6,7 @@ import { enableCompileCache } from 'node:module';
  * with its session, and not with the agent that started it.
  */
 enableCompileCache();
-const { COMPILES_AHEAD } = await import('../small-process.ts');
+const { COMPILES_AHEAD } = await import('../host/small-process.ts');
 const { runReceiver } = await import('../mover/receiver/main.ts');
 
 const [config = ''] = process.argv.slice(2);

@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { fromSerial, whatIsWrong } from '../../protocol/errors.ts';
-import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
+import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../host/small-process.ts';
 import { checkerLine } from './checker-questions.ts';
 import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';

@@ -1,4 +1,4 @@
-import { wake, woken } from '../../event-log.ts';
+import { wake, woken } from '../../rpc/event-log.ts';
 import type { MigrationNews } from '../../protocol/controller/history.ts';
 
 export type UnsignedNews = MigrationNews extends infer N

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import { EventLog } from '../../event-log.ts';
+import { EventLog } from '../../rpc/event-log.ts';
 import type { Fleet, PeerAddress } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';

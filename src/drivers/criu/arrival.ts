@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { toGodwitError } from '../../errors.ts';
-import { optimiseWhatIsHot } from '../../small-process.ts';
+import { optimiseWhatIsHot } from '../../host/small-process.ts';
 import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';

@@ -6,7 +6,7 @@ import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import { optimiseWhatIsHot } from '../../small-process.ts';
+import { optimiseWhatIsHot } from '../../host/small-process.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { KINDS } from './frames.ts';
 import { onGpu } from './gpu.ts';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
-import { COMPILES_AHEAD } from '../../small-process.ts';
+import { COMPILES_AHEAD } from '../../host/small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';

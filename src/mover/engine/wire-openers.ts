@@ -1,6 +1,6 @@
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
-import { optimiseWhatIsHot } from '../../small-process.ts';
+import { optimiseWhatIsHot } from '../../host/small-process.ts';
 import type { SourceWireOptions, TargetWire, TargetWireOptions, Wire } from '../../wire/open.ts';
 
 /** How a mover opens its end of the wire; a test gives its own. */

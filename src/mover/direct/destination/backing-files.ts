@@ -8,7 +8,7 @@ import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../protocol/peer/migration.ts';
-import { optimiseWhatIsHot } from '../../../small-process.ts';
+import { optimiseWhatIsHot } from '../../../host/small-process.ts';
 import { isNamed, makeDirectories } from '../../../disks/proof/made-files.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { targetsOf } from './backing-names.ts';

@@ -7,7 +7,7 @@ import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
-import { optimiseWhatIsHot } from '../../../small-process.ts';
+import { optimiseWhatIsHot } from '../../../host/small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import type { DestinationContext } from './destination-context.ts';
 

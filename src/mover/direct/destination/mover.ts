@@ -6,7 +6,7 @@ import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
-import { collectGarbage } from '../../../small-process.ts';
+import { collectGarbage } from '../../../host/small-process.ts';
 import { warmDestination } from '../warm-up.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
 import type { Hands, Order } from './silent-source.ts';

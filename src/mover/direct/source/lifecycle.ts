@@ -9,7 +9,7 @@ import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
-import { collectGarbage } from '../../../small-process.ts';
+import { collectGarbage } from '../../../host/small-process.ts';
 import { warmSource } from '../warm-up.ts';
 import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';

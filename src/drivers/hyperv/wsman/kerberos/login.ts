@@ -3,7 +3,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { godwitError } from '../../../../errors.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../../small-process.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../../host/small-process.ts';
 import { loginError } from './failures.ts';
 import type { LoginPlace } from './failures.ts';
 import { loginAnswer } from './messages.ts';

@@ -2,7 +2,7 @@ import { flushCompileCache, registerHooks } from 'node:module';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { PRODUCT_VERSION } from './protocol/version.ts';
+import { PRODUCT_VERSION } from '../protocol/version.ts';
 
 /** A process that lives long is kept small: its figures are in bench/footprint. */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { UNOPTIMISED_FLAGS } from '../src/small-process.ts';
+import { UNOPTIMISED_FLAGS } from '../../src/host/small-process.ts';
 
 /** Calls one function until V8 has optimised it, at most so often, and lets V8 get to that in between. */
 const STORY = `
@@ -24,7 +24,7 @@ const STORY = `
 `;
 
 test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
-  const program = new URL('../src/small-process.ts', import.meta.url).href;
+  const program = new URL('../../src/host/small-process.ts', import.meta.url).href;
   const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax', '--input-type=module'];
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', STORY, program]);
   assert.deepEqual(JSON.parse(stdout), { before: false, after: true });
