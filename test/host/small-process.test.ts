@@ -23,9 +23,27 @@ const STORY = `
   console.log(JSON.stringify({ before, after: await isOptimised(2000) }));
 `;
 
-test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
+/** Whether something that nobody holds any more is gone once all garbage was to be collected. */
+const GARBAGE = `
+  const { collectGarbage } = await import(process.argv[1]);
+  const left = new WeakRef({ of: 'a start' });
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  console.log(left.deref() === undefined);
+`;
+
+async function told(story: string, flags: readonly string[]): Promise<unknown> {
   const program = new URL('../../src/host/small-process.ts', import.meta.url).href;
-  const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax', '--input-type=module'];
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', STORY, program]);
-  assert.deepEqual(JSON.parse(stdout), { before: false, after: true });
+  const all = [...flags, '--input-type=module', '-e', story, program];
+  return JSON.parse((await promisify(execFile)(process.execPath, all)).stdout);
+}
+
+test('a mover collects what its start has left at once; a process without its flags does nothing', async () => {
+  assert.equal(await told(GARBAGE, UNOPTIMISED_FLAGS), true);
+  assert.equal(await told(GARBAGE, []), false);
+});
+
+test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
+  const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax'];
+  assert.deepEqual(await told(STORY, flags), { before: false, after: true });
 });
