@@ -1,5 +1,5 @@
 import { ERRORS } from '../src/errors.ts';
-import { jsonOf } from '../src/json.ts';
+import { jsonOf } from '../src/formats/json.ts';
 import { errorBody } from '../src/protocol/errors.ts';
 import { connectionsAnswer } from '../src/protocol/peer/connections.ts';
 import { watchAnswer } from '../src/protocol/peer/probe.ts';

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { MOST_SIGNALS } from '../protocol/public/health.ts';
 import type { HealthSignal } from '../protocol/public/health.ts';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 
 /** Errors of memory that were counted since the host started. */
 export interface MemoryErrors {

@@ -3,7 +3,7 @@ import { configFileOf, loadAgentConfig } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { pkiDirOf } from '../host/fleet.ts';
-import { isRecord } from '../json.ts';
+import { isRecord } from '../formats/json.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
 import { MOST_SETTINGS } from '../protocol/public/reload.ts';

@@ -9,7 +9,7 @@ import type { Later } from '../protocol/public/probe.ts';
 import { watchResult } from '../protocol/peer/probe.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../host/small-process.ts';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 import { compileAhead } from './compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));

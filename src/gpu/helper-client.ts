@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { CheckpointCalls } from './checkpoint.ts';
 import { CudaError, NoGpu } from './driver-library.ts';
 import type { GpuPair, ProcessState } from './driver-library.ts';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 import { answer, found, freeBytes, processState } from './helper-protocol.ts';
 import type { FoundGpus, HelperRequest } from './helper-protocol.ts';
 

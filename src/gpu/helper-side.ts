@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 import { CudaError, DriverLibrary, NoGpu } from './driver-library.ts';
 import { request } from './helper-protocol.ts';
 import type { HelperRequest } from './helper-protocol.ts';

@@ -20,7 +20,7 @@ import { Pairing } from './pairing.ts';
 import type { PairingEffect, PairingEvent, PairingLimits, WhyNot } from './pairing.ts';
 import { Splice } from './splice.ts';
 import type { SpliceLimits } from './splice.ts';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 
 export interface StreamsOptions {
   readonly clock: Clock;

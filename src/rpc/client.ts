@@ -10,7 +10,7 @@ import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
 import { networkFailure, openPool } from './transport.ts';
 import type { Transport, HttpPool } from './transport.ts';
-import { jsonOf } from '../json.ts';
+import { jsonOf } from '../formats/json.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;

@@ -10,7 +10,7 @@ import { seenCpu } from '../../src/drivers/libvirt/processor.ts';
 import { compareCpu, domainCapabilities } from '../../src/drivers/libvirt/questions.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { parseXml } from '../../src/xml.ts';
+import { parseXml } from '../../src/formats/xml.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { until } from '../until.ts';
 import { AgentHost } from './support/agent-host.ts';

@@ -11,7 +11,7 @@ import { checkerLine } from './checker-questions.ts';
 import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
-import { jsonOf } from '../../json.ts';
+import { jsonOf } from '../../formats/json.ts';
 import { compileAhead } from '../compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));

@@ -1,8 +1,8 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskPairs } from './disks.ts';
-import { html } from '../../html.ts';
-import type { Markup } from '../../html.ts';
+import { html } from '../../formats/html.ts';
+import type { Markup } from '../../formats/html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { NOT_TRIED, verdictOf } from './checks.ts';
 import { besideRows } from './plan.ts';

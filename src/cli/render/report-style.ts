@@ -1,5 +1,5 @@
 import type { Phase } from '../../protocol/public/migration.ts';
-import { Markup } from '../../html.ts';
+import { Markup } from '../../formats/html.ts';
 
 /** Of a phase, wherever it is drawn; those that follow each other differ most. The dashboard has the same. */
 export const PHASE_COLOURS: Readonly<Record<Phase, string>> = {

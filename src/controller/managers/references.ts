@@ -1,4 +1,4 @@
-import { isRecord } from '../../json.ts';
+import { isRecord } from '../../formats/json.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { GodwitError } from '../../errors.ts';
-import { html } from '../../html.ts';
+import { html } from '../../formats/html.ts';
 
 /** What a person reads who comes back from a provider and is not let in: a page without a script. Pure. */
 export function refusalPage({ code, message, hint }: GodwitError): string {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Volume } from './store.ts';
-import { jsonOf } from '../../json.ts';
+import { jsonOf } from '../../formats/json.ts';
 
 /** What LVM's programs report (`--reportformat json --units b --nosuffix`). Pure; undefined for what is no such report. */
 

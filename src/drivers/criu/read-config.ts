@@ -7,7 +7,7 @@ import type { Obstacle } from './obstacle.ts';
 import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
 import { hookObstacles } from './toolkit-hooks.ts';
-import { isRecord, jsonOf } from '../../json.ts';
+import { isRecord, jsonOf } from '../../formats/json.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */
 

@@ -23,7 +23,7 @@ import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
 import { withShared, writeOut } from './shared-volumes.ts';
 import { TreeSender, treesOf } from './trees.ts';
-import { jsonOf } from '../../json.ts';
+import { jsonOf } from '../../formats/json.ts';
 
 /**
  * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is

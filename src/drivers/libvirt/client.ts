@@ -2,7 +2,7 @@ import { CALL_MS, denied, LibvirtConnection, LibvirtRefusal } from './rpc/connec
 import type { Credentials, Listener } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
 import { logIn } from './rpc/login.ts';
-import { XdrReader, XdrWriter } from '../../xdr.ts';
+import { XdrReader, XdrWriter } from '../../formats/xdr.ts';
 import { decodeParams, encodeParams } from './rpc/params.ts';
 import type { Params, SentParams } from './rpc/params.ts';
 

@@ -1,5 +1,5 @@
-import { at, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 
 /** What whoever has defined a domain says of it in its metadata: names that people look for. Pure. */
 

@@ -1,6 +1,6 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
-import { at, parseXml, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, parseXml, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { domainLabels } from './domain-labels.ts';
 import { securityLabels } from './security-labels.ts';
 import type { SecurityLabel } from './security-labels.ts';

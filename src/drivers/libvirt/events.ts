@@ -1,6 +1,6 @@
 import { withDeadline } from '../../deadline.ts';
 import { hasCode } from '../../errors.ts';
-import { XdrReader, XdrWriter } from '../../xdr.ts';
+import { XdrReader, XdrWriter } from '../../formats/xdr.ts';
 import { readDomain, unless, writeDomain } from './client.ts';
 import type { Domain, JobStats, LibvirtClient } from './client.ts';
 import { JOB } from './job.ts';

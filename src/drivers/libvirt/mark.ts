@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationId } from '../../protocol/names.ts';
 import type { MetadataPlace } from './client.ts';
-import { escapeXml, parseXml } from '../../xml.ts';
+import { escapeXml, parseXml } from '../../formats/xml.ts';
 
 /**
  * What Godwit leaves in a domain's metadata for as long as a migration of it lasts: libvirt has no name for a task, and takes

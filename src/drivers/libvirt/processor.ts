@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { XmlElement } from '../../xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { passes, refuses, warns } from '../port/manager-checks.ts';
 import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { LibvirtClient } from './client.ts';

@@ -1,8 +1,8 @@
-import { XdrWriter } from '../../xdr.ts';
+import { XdrWriter } from '../../formats/xdr.ts';
 import { unless } from './client.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { Machine } from './domain-xml.ts';
-import { formatXml } from '../../xml.ts';
+import { formatXml } from '../../formats/xml.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** What is asked of a daemon before a move. None of it changes anything. */

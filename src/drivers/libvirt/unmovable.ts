@@ -1,5 +1,5 @@
-import { at, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 
 /** Of one reason. */
 const MOST_CHARACTERS = 512;

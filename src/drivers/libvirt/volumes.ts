@@ -1,6 +1,6 @@
-import { escapeXml } from '../../xml.ts';
-import { XdrWriter } from '../../xdr.ts';
-import type { XdrReader } from '../../xdr.ts';
+import { escapeXml } from '../../formats/xml.ts';
+import { XdrWriter } from '../../formats/xdr.ts';
+import type { XdrReader } from '../../formats/xdr.ts';
 import { unless } from './client.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { CALL_MS } from './rpc/connection.ts';

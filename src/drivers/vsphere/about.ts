@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { Vcenter } from './options.ts';
 import { refIn } from './soap.ts';
 import type { Ref } from './soap.ts';

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { serviceIn } from './about.ts';
 import type { About, Content } from './about.ts';
 import type { Vcenter } from './options.ts';

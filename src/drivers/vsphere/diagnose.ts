@@ -1,8 +1,8 @@
 import { toGodwitError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../port/managed.ts';
-import { at, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';

@@ -1,5 +1,5 @@
-import { at, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { PowerMode } from '../../protocol/public/managed-host.ts';
 import { refIn } from './soap.ts';
 

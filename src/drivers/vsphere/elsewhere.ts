@@ -1,6 +1,6 @@
 import type { Check } from '../../protocol/public/migration.ts';
-import { at } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { passes } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { VsphereClient } from './client.ts';

@@ -1,5 +1,5 @@
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { EvcMode, HostFeatures } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
-import { at, textAt } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
 import { isFault, VsphereFault } from './client.ts';
 import type { VsphereClient } from './client.ts';
 import { denied, wordsOf } from './faults.ts';

@@ -1,5 +1,5 @@
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';

@@ -1,6 +1,6 @@
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
-import { at } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
+import { at } from '../../formats/xml.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
 import { unescapedName } from './names.ts';

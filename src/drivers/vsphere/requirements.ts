@@ -1,5 +1,5 @@
-import { textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { passes, warns } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';

@@ -1,5 +1,5 @@
-import { at } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import type { VsphereClient } from './client.ts';
 import type { VsphereGuest } from './guest.ts';
 import type { Target } from './order.ts';

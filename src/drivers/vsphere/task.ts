@@ -1,6 +1,6 @@
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
-import { at, textAt } from '../../xml.ts';
-import type { XmlElement } from '../../xml.ts';
+import { at, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
 import { localizedFault, refIn, sameRef } from './soap.ts';
 import type { Fault, Ref, Seen } from './soap.ts';
 

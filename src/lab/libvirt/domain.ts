@@ -1,4 +1,4 @@
-import { escapeXml } from '../../xml.ts';
+import { escapeXml } from '../../formats/xml.ts';
 import { HOST_BRIDGE } from '../plan.ts';
 import type { GuestHardware } from '../guest/argv.ts';
 

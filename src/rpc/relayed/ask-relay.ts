@@ -15,7 +15,7 @@ import { splitAddress } from '../../protocol/names.ts';
 import { clientTls, wrongServer } from '../tls.ts';
 import type { RelayPlace, Trust } from '../tls.ts';
 import { LineReader } from './lines.ts';
-import { jsonOf } from '../../json.ts';
+import { jsonOf } from '../../formats/json.ts';
 
 /** A stream to a relay, until it is joined. */
 export interface RelayStream {

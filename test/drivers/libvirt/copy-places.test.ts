@@ -5,7 +5,7 @@ import { makePlaces, removePlaces } from '../../../src/drivers/libvirt/copy-plac
 import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
 import { ORDER as PLAIN } from './support/order.ts';

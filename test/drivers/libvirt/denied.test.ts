@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { notConnected } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { hasCode, toGodwitError } from '../../../src/errors.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 

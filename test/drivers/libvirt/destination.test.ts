@@ -7,8 +7,8 @@ import { destinationChecks, keptChecks } from '../../../src/drivers/libvirt/dest
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { platformChecks } from '../../../src/drivers/libvirt/platform.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
-import type { XdrReader } from '../../../src/xdr.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
+import type { XdrReader } from '../../../src/formats/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
 

@@ -5,7 +5,7 @@ import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import type { Domain } from '../../../src/drivers/libvirt/client.ts';
 import { DomainEvents } from '../../../src/drivers/libvirt/events.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers, Speak } from './support/fake-daemon.ts';
 

@@ -9,7 +9,7 @@ import {
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { machineChecks, partChecks } from '../../../src/drivers/libvirt/platform.ts';
-import { formatXml, parseXml } from '../../../src/xml.ts';
+import { formatXml, parseXml } from '../../../src/formats/xml.ts';
 
 /** In the shape of libvirt 9.0. */
 const HOST = `

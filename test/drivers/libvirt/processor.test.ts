@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { processorChecks, seenCpu } from '../../../src/drivers/libvirt/processor.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
-import { parseXml } from '../../../src/xml.ts';
-import type { XmlElement } from '../../../src/xml.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
+import { parseXml } from '../../../src/formats/xml.ts';
+import type { XmlElement } from '../../../src/formats/xml.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
 

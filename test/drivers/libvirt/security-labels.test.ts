@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { securityLabels } from '../../../src/drivers/libvirt/security-labels.ts';
-import { parseXml } from '../../../src/xml.ts';
+import { parseXml } from '../../../src/formats/xml.ts';
 
 function labels(ofGuest: string, devices = ''): string[] {
   const root = parseXml(`<domain><devices>${devices}</devices>${ofGuest}</domain>`);

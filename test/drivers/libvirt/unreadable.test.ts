@@ -5,7 +5,7 @@ import { LibvirtDriver } from '../../../src/drivers/libvirt/driver.ts';
 import { libvirtHandle } from '../../../src/drivers/libvirt/handle.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import { toGodwitError } from '../../../src/errors.ts';
-import { XdrWriter } from '../../../src/xdr.ts';
+import { XdrWriter } from '../../../src/formats/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cardOn, cardsIn } from '../../../src/drivers/vsphere/networks.ts';
 import type { Card, Network } from '../../../src/drivers/vsphere/networks.ts';
-import { at, parseXml } from '../../../src/xml.ts';
+import { at, parseXml } from '../../../src/formats/xml.ts';
 
 /** As VMware documents VirtualEthernetCard and its backings. */
 const DEVICES = `<devices xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">

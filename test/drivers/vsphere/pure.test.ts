@@ -20,8 +20,8 @@ import {
 } from '../../../src/drivers/vsphere/task.ts';
 import type { Task } from '../../../src/drivers/vsphere/task.ts';
 import { hostName } from '../../../src/protocol/names.ts';
-import { parseXml } from '../../../src/xml.ts';
-import type { XmlElement } from '../../../src/xml.ts';
+import { parseXml } from '../../../src/formats/xml.ts';
+import type { XmlElement } from '../../../src/formats/xml.ts';
 
 const element = (xml: string): XmlElement => parseXml(xml) as XmlElement;
 

@@ -14,7 +14,7 @@ import {
   updatesIn,
 } from '../../../src/drivers/vsphere/soap.ts';
 import { sightOf, taskIn } from '../../../src/drivers/vsphere/task.ts';
-import { at, parseXml } from '../../../src/xml.ts';
+import { at, parseXml } from '../../../src/formats/xml.ts';
 
 const VM = { type: 'VirtualMachine', value: 'vm-42' };
 

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { RecordReader, recordOf } from './records.ts';
-import { XdrReader, XdrWriter } from '../../../xdr.ts';
+import { XdrReader, XdrWriter } from '../../../formats/xdr.ts';
 
 /** Calls of Sun RPC (RFC 5531) over one TCP connection, one after the other, as a user who is named and not proved. */
 

@@ -1,4 +1,4 @@
-import { at, parseXml } from '../../../xml.ts';
+import { at, parseXml } from '../../../formats/xml.ts';
 
 /** What PowerShell writes to its error stream where nobody reads it as text: CLIXML ([MS-PSRP]). Pure. */
 

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { Mutex } from '../../../mutex.ts';
-import type { XmlElement } from '../../../xml.ts';
+import type { XmlElement } from '../../../formats/xml.ts';
 import { bodyOf } from './answers.ts';
 import { envelope, OPERATION_S } from './envelope.ts';
 import type { WsmanRequest } from './envelope.ts';

@@ -1,4 +1,4 @@
-import { escapeXml } from '../../../xml.ts';
+import { escapeXml } from '../../../formats/xml.ts';
 
 /** The requests of WS-Management that Godwit makes, by Microsoft's [MS-WSMV]. Pure. */
 

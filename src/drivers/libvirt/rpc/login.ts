@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { XdrWriter } from '../../../xdr.ts';
-import type { XdrReader } from '../../../xdr.ts';
+import { XdrWriter } from '../../../formats/xdr.ts';
+import type { XdrReader } from '../../../formats/xdr.ts';
 import { addressOf } from './address.ts';
 import { secretIn } from './auth-file.ts';
 import { denied, LibvirtRefusal } from './connection.ts';

@@ -1,4 +1,4 @@
-import { XdrError, XdrReader, XdrWriter } from '../../../xdr.ts';
+import { XdrError, XdrReader, XdrWriter } from '../../../formats/xdr.ts';
 
 /**
  * The packets of libvirt's RPC: a length, a header of six words, and a body in XDR. Numbers are those of libvirt's

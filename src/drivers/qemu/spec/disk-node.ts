@@ -1,4 +1,4 @@
-import { isRecord } from '../../../json.ts';
+import { isRecord } from '../../../formats/json.ts';
 import type { LiveNode } from './disk-facts.ts';
 import { MOST_TIMEOUT_S } from './disk-schema.ts';
 import type { BlockNode } from './disk-schema.ts';

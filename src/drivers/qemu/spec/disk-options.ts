@@ -1,4 +1,4 @@
-import { isRecord } from '../../../json.ts';
+import { isRecord } from '../../../formats/json.ts';
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { BlockFacts } from './disk-facts.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { isRecord } from '../../../json.ts';
+import { isRecord } from '../../../formats/json.ts';
 import type { BlockFacts } from './disk-facts.ts';
 import { parseBlockdev } from './disk-options.ts';
 import { standsInFor } from './moved-names.ts';

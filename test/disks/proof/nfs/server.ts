@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { RecordReader, recordOf } from '../../../../src/disks/proof/nfs/records.ts';
-import { XdrReader, XdrWriter } from '../../../../src/xdr.ts';
+import { XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 
 /** A small NFSv3 server in memory, with its portmapper and its mount program on one port. Nothing is on any disk. */
 

@@ -12,7 +12,7 @@ import {
 } from '../../../../src/drivers/hyperv/wsman/answers.ts';
 import { errorWords } from '../../../../src/drivers/hyperv/wsman/clixml.ts';
 import { envelope, invoke, runCommand } from '../../../../src/drivers/hyperv/wsman/envelope.ts';
-import { parseXml } from '../../../../src/xml.ts';
+import { parseXml } from '../../../../src/formats/xml.ts';
 
 const around = (body: string): string =>
   `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>${body}</s:Body></s:Envelope>`;

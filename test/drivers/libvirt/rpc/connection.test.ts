@@ -21,7 +21,7 @@ import {
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { XdrWriter } from '../../../../src/xdr.ts';
+import { XdrWriter } from '../../../../src/formats/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 const NONE = { ca: '/none', cert: '/none', key: '/none' };

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { LibvirtClient } from '../../../../src/drivers/libvirt/client.ts';
 import { logIn } from '../../../../src/drivers/libvirt/rpc/login.ts';
 import { toGodwitError } from '../../../../src/errors.ts';
-import { XdrReader, XdrWriter } from '../../../../src/xdr.ts';
+import { XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { fakeDaemon } from '../support/fake-daemon.ts';
 import type { Answers } from '../support/fake-daemon.ts';

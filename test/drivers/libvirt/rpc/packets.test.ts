@@ -9,7 +9,7 @@ import {
   REMOTE_PROGRAM,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import { XdrError, XdrWriter } from '../../../../src/xdr.ts';
+import { XdrError, XdrWriter } from '../../../../src/formats/xdr.ts';
 
 const packet: fc.Arbitrary<Packet> = fc.record(
   {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { XdrError, XdrReader, XdrWriter } from '../../../../src/xdr.ts';
+import { XdrError, XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 import { decodeParams, encodeParams } from '../../../../src/drivers/libvirt/rpc/params.ts';
 
 describe('libvirt’s typed parameters', () => {

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { encodePacket, PacketSplitter } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import { XdrReader, XdrWriter } from '../../../../src/xdr.ts';
+import { XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 /** By procedure: the body of an answer, or the code with which libvirt refuses. What is not named is not supported. */

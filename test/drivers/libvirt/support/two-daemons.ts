@@ -5,7 +5,7 @@ import type { LibvirtHost } from '../../../../src/drivers/libvirt/ends.ts';
 import { markElement } from '../../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../../src/drivers/libvirt/mark.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
-import { XdrWriter } from '../../../../src/xdr.ts';
+import { XdrWriter } from '../../../../src/formats/xdr.ts';
 import { fakeDaemon } from './fake-daemon.ts';
 import type { Answers } from './fake-daemon.ts';
 import { ORDER } from './order.ts';
