@@ -12,7 +12,7 @@ export const refusalErrors = {
   ),
   GODWIT_GUEST_MANAGED: row(
     '{guest} is managed by {manager}, which holds it',
-    'Move it through the manager. A QEMU guest moves where it has a second QMP socket for Godwit.',
+    'Move it through the manager. A QEMU guest moves where it has a second QMP socket for Godwit; a container moves where it was started by runc alone.',
     false,
     4,
     409,

@@ -26,8 +26,8 @@ import type { CriuHandle } from './handle.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
-import { podmanContainers } from './podman.ts';
-import type { PodmanContainer } from './podman.ts';
+import { containersOfOthers } from './managed-containers.ts';
+import type { ManagedContainer } from './managed-containers.ts';
 import { ProcessorUses } from './processor-use.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
@@ -107,47 +107,30 @@ export class CriuDriver implements DirectDriver {
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
     });
-    const ofPodman = await this.#ofPodman(all, only, signal);
-    const numbers = new Set(ofPodman.map(({ id }) => id));
+    const ofOthers = await containersOfOthers(this.#context, this.#options, { all, only }, signal);
     const wanted = all.filter(
       ({ id, status }) =>
         guestName.safeParse(id).success &&
-        !numbers.has(id) &&
         status !== 'stopped' &&
         (only === undefined || id === only),
     );
-    if (only === undefined) this.#uses.keep(new Set([...all, ...ofPodman].map(({ pid }) => pid)));
-    const managed = ofPodman.filter(({ name }) => only === undefined || name === only);
+    if (only === undefined) this.#uses.keep(new Set([...all, ...ofOthers].map(({ pid }) => pid)));
+    const managed = ofOthers.filter(({ name }) => only === undefined || name === only);
     return Promise.all([
       ...wanted.map((each) => this.#found(each, host, busy)),
       ...managed.map((each) => this.#managed(each, host)),
     ]);
   }
 
-  /**
-   * None of runc's is asked of it. Where it does not answer, the list of all says so; whoever asks for one guest is not kept
-   * from it, nor from a name that nobody else has: what is podman's does not move.
-   */
-  async #ofPodman(
-    all: readonly Listed[],
-    only: string | undefined,
-    signal: AbortSignal,
-  ): Promise<PodmanContainer[]> {
-    const { podman } = this.#options;
-    if (podman === undefined || all.some(({ id }) => id === only)) return [];
-    const asked = podmanContainers(this.#context.host, podman, signal);
-    return only === undefined ? asked : asked.catch(() => []);
-  }
-
-  /** Nothing can be done with it: podman would not know where it is. */
-  async #managed({ name, pid, pod }: PodmanContainer, host: string): Promise<DiscoveredGuest> {
+  /** Nothing can be done with it: its manager would not know where it is. */
+  async #managed({ name, pid, manager }: ManagedContainer, host: string): Promise<DiscoveredGuest> {
     const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     return {
       info: {
         name,
         host,
         driver: this.name,
-        manager: pod === '' ? 'podman' : `podman, in the pod ${pod}`.slice(0, 128),
+        manager,
         state: (await standsStill(pid, cgroup)) ? 'paused' : 'running',
         pid,
         memoryBytes: await residentBytes(await processesIn(cgroup)),

@@ -18,6 +18,16 @@ export const criuOptions = z.strictObject({
   root: place.default('/run/runc'),
   /** The socket of podman's service, whose containers are listed too; they do not move. */
   podman: place.optional(),
+  /** Directories of states of runc and crun that others use; their containers are listed, and do not move. */
+  otherRoots: z
+    .array(directory)
+    .max(16)
+    .default([
+      '/run/docker/runtime-runc',
+      '/run/docker/runtime-crun',
+      '/run/containerd/runc',
+      '/run/crun',
+    ]),
   /** Directories whose subdirectories are layers of images; found by what they hold. */
   layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
   /** Directories below which volumes of containers lie: those move with a container, by content. */

@@ -2,6 +2,7 @@ import http from 'node:http';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
+import type { ManagedContainer } from './managed-containers.ts';
 
 /** What podman says of its containers, by its API. runc lists them by numbers of 64 digits, which name no guest. */
 
@@ -19,22 +20,14 @@ const listed = z.array(
   }),
 );
 
-export interface PodmanContainer {
-  /** runc's name for it. */
-  readonly id: string;
-  readonly name: string;
-  readonly pid: number;
-  /** Empty where it is in none. */
-  readonly pod: string;
-}
-
 /** Those that run and have a name that a guest may have. Pure. */
-export function containersIn(text: string): PodmanContainer[] {
+export function containersIn(text: string): ManagedContainer[] {
   return listed
     .parse(JSON.parse(text))
     .flatMap(({ Id: id, Names, Pid: pid, PodName: pod = '' }) => {
       const name = Names.find((each) => guestName.safeParse(each).success);
-      return name === undefined || pid <= 0 ? [] : [{ id, name, pid, pod }];
+      const manager = pod === '' ? 'podman' : `podman, in the pod ${pod}`.slice(0, 128);
+      return name === undefined || pid <= 0 ? [] : [{ id, name, pid, manager }];
     });
 }
 
@@ -43,7 +36,7 @@ export async function podmanContainers(
   host: string,
   socket: string,
   signal: AbortSignal,
-): Promise<PodmanContainer[]> {
+): Promise<ManagedContainer[]> {
   try {
     return containersIn(
       await ask(socket, AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)])),

@@ -34,6 +34,8 @@ export function containerNetns(lab: string, name: string): string {
 export interface ContainerDriver {
   readonly root: string;
   readonly layerDirs: readonly string[];
+  /** None: all hosts of a lab see those of its machine. */
+  readonly otherRoots: readonly string[];
   readonly volumeDirs: readonly string[];
   readonly mountsOf: number;
 }
@@ -51,6 +53,7 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
   return (stateDir) => ({
     root: runcRoot(stateDir),
     layerDirs: [layerDirectory()],
+    otherRoots: [],
     volumeDirs: [volumeDirectory(stateDir), sharedVolumeDirectory(lab)],
     mountsOf: keeper.pid,
   });

@@ -51,7 +51,7 @@ async function podman(t: TestContext, status: number, text: string): Promise<str
 test('passes over containers that do not run, and names that no guest may have', () => {
   const all = [box(), box({ Pid: 0, Names: ['created'] }), box({ Names: ['a/b'] })];
   assert.deepEqual(containersIn(JSON.stringify(all)), [
-    { id: ID, name: 'pod1', pid: process.pid, pod: '' },
+    { id: ID, name: 'pod1', pid: process.pid, manager: 'podman' },
   ]);
 });
 
@@ -59,7 +59,11 @@ test('lists containers of podman by their names, managed by podman and by the po
   const all = [box(), box({ Id: `${ID}0`, Names: ['web'], PodName: 'shop' })];
   const socket = await podman(t, 200, JSON.stringify(all));
   const directory = path.dirname(socket);
-  const options = criuOptions.parse({ podman: socket, root: path.join(directory, 'runc') });
+  const options = criuOptions.parse({
+    otherRoots: [],
+    podman: socket,
+    root: path.join(directory, 'runc'),
+  });
   const driver = new CriuDriver('a', options, directory);
   const seen = await driver.discover({ host: 'a', busy: new Set(), configured: [] }, SIGNAL);
   assert.deepEqual(
@@ -110,7 +114,7 @@ test('a podman that does not answer is said in the list of all, and keeps nobody
   const script = `#!/bin/sh\necho '${JSON.stringify([box])}'\n`;
   await writeFile(path.join(directory, 'runc'), script, { mode: 0o755 });
   const socket = path.join(directory, 'podman.sock');
-  const options = criuOptions.parse({ podman: socket, root, programs: directory });
+  const options = criuOptions.parse({ otherRoots: [], podman: socket, root, programs: directory });
   const driver = new CriuDriver('a', options, directory);
   const names = async (only?: string): Promise<string[]> => {
     const asked = { host: 'a', busy: new Set<string>(), configured: [] };

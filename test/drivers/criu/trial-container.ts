@@ -45,7 +45,12 @@ export async function makeContainerSite(differs: Differs = {}): Promise<Containe
   const credentials = await loopbackTls(directory);
   const root = (host: string): string => path.join(directory, host, 'runc');
   const driver = async (name: string): Promise<DirectDriver> => {
-    const section = { root: root(name), layerDirs: [layerDirectory()], ...differs.section };
+    const section = {
+      root: root(name),
+      layerDirs: [layerDirectory()],
+      otherRoots: [],
+      ...differs.section,
+    };
     const made = await driverNamed('criu', {
       name,
       stateDir: path.join(directory, name),
