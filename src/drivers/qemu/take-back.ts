@@ -47,17 +47,22 @@ async function takenBack(
     if (isSettled(now)) return now;
     const over = ENDED.has(now.stream) || (await isAbandoned(client, signal));
     if (over) endedAt ??= performance.now();
-    if (over && stopped && (await isPaused(client, signal))) return now;
+    if (over && stopped && (await isLeft(client, signal))) return now;
     // Nothing is under way and it is paused: somebody paused it before, or QEMU left it so.
     if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
     await systemClock.sleep(POLL_MS, signal);
   }
 }
 
-/** And no longer in the hands of the migration. */
-async function isPaused(client: QmpClient, signal: AbortSignal): Promise<boolean> {
+/**
+ * The guest is no longer in the hands of the migration. A QEMU that failed to stop it for post-copy, since a copy of its
+ * disks could not be flushed, calls it `finish-migrate` for good (10.0 seen).
+ */
+async function isLeft(client: QmpClient, signal: AbortSignal): Promise<boolean> {
   const { status } = await client.query('query-status', {}, answers.runStatus, signal);
-  return status === 'paused';
+  return (
+    status === 'paused' || (status === 'finish-migrate' && (await isAbandoned(client, signal)))
+  );
 }
 
 /**

@@ -16,13 +16,16 @@ interface Given {
   readonly cancels?: boolean;
   /** Whether nothing works at the migration any more. */
   readonly abandoned?: boolean;
+  /** What QEMU calls a guest that does not run. */
+  readonly state?: string;
 }
 
-async function take({ looks, stopped = false, cancels = true, abandoned = false }: Given) {
+async function take(given: Given) {
+  const { looks, stopped = false, cancels = true, abandoned = false, state = 'paused' } = given;
   const { client, said } = fakeMonitor((command) => {
     if (command === 'migrate_cancel' && !cancels) return new Refusal('post-copy has begun');
     if (command === 'query-yank') return abandoned ? [] : [{ type: 'migration' }];
-    const status = { running: false, status: 'paused', singlestep: false };
+    const status = { running: false, status: state, singlestep: false };
     return command === 'query-status' ? status : undefined;
   });
   let look = 0;
@@ -82,6 +85,16 @@ describe('a guest that is taken back from its move', () => {
     const { found, looks: seen } = await take({ looks, stopped: true });
     assert.deepEqual(found, ['paused', 'cancelled']);
     assert.equal(seen, 2);
+  });
+
+  test('is left as it was stopped where QEMU calls that the end of a move for good: once nothing works at it', async () => {
+    const looks: Status[] = [
+      ['paused', 'active'],
+      ['paused', 'cancelled'],
+    ];
+    const left = { looks, stopped: true, state: 'finish-migrate' };
+    assert.equal((await take({ ...left, abandoned: true })).looks, 2);
+    assert.ok((await take({ ...left, abandoned: false })).looks > 10);
   });
 
   test('is waited for no longer than moments where somebody paused it, also under a stream that QEMU gave up', async () => {
