@@ -5,6 +5,7 @@ import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { Mutex } from '../../mutex.ts';
 import { removeTree } from '../../host/remove-tree.ts';
+import { canaryProgram } from './canary-program.ts';
 import type { Runc } from './runc.ts';
 
 /**
@@ -13,8 +14,8 @@ import type { Runc } from './runc.ts';
  * that was full.
  */
 
-/** A process that listens on TCP and sleeps. In perl, since Node has io_uring, which CRIU cannot dump. */
-const PROGRAM =
+/** A process that listens on TCP and sleeps. Not in Node, which has io_uring, that CRIU cannot dump; other hosts need perl. */
+const IN_PERL =
   'use IO::Socket::INET; my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die; $| = 1; print "ready"; sleep 600';
 
 const HINT =
@@ -87,12 +88,27 @@ export class Canary {
 
   /** In a namespace of process ids of its own, so that the restored one can have the id that it had. */
   async #dumpAndRestore(images: string, signal: AbortSignal): Promise<void> {
-    const program = `perl -e '${PROGRAM}' </dev/null >${images}/ready 2>/dev/null`;
+    const isOwn = process.arch === 'x64';
+    if (isOwn) await writeFile(path.join(images, 'program'), canaryProgram());
+    const begin = isOwn
+      ? // The file system of Godwit's state may be mounted noexec. A file that this process has written may be busy.
+        [
+          `mount --bind ${images} ${images}`,
+          `mount -o remount,bind,exec ${images}`,
+          `cd ${images}`,
+          'cp program run',
+          'chmod 700 run',
+        ]
+      : [
+          'command -v perl >/dev/null || { echo "perl is not installed" >&2; exit 1; }',
+          `cd ${images}`,
+        ];
+    const program = isOwn ? './run' : `perl -e '${IN_PERL}'`;
     const script = [
       'set -e',
       'ip link set lo up',
-      `cd ${images}`,
-      `setsid ${program} & pid=$!`,
+      ...begin,
+      `setsid ${program} </dev/null >${images}/ready 2>/dev/null & pid=$!`,
       'n=0; until [ -s ready ] || [ $n -ge 100 ]; do sleep 0.05; n=$((n+1)); done',
       `criu dump -t $pid -D ${images} -o dump.log --tcp-established --network-lock skip || { tail -n 3 dump.log >&2; kill -9 $pid; exit 1; }`,
       `criu restore -d -D ${images} -o restore.log --tcp-established --network-lock skip || { tail -n 3 restore.log >&2; exit 1; }`,

@@ -19,6 +19,7 @@ const options: TestOptions = {
   skip: process.getuid?.() === 0 ? false : 'CRIU and runc need root',
   timeout: 120_000,
 };
+const BROUGHT = path.join(cacheDirectory(), 'containers', 'bin');
 const SIGNAL = new AbortController().signal;
 let site: ContainerSite;
 let trial: Trial;
@@ -112,17 +113,29 @@ test(
   },
 );
 
+/** runc and CRIU with what stands before them, by its name: a script. */
+async function programsWith(
+  name: string,
+  scripts: Readonly<Record<string, string>>,
+): Promise<string> {
+  const programs = path.join(site.directory, name);
+  await mkdir(programs);
+  for (const each of ['runc', 'criu'])
+    if (scripts[each] === undefined)
+      await symlink(path.join(BROUGHT, each), path.join(programs, each));
+  for (const [each, lines] of Object.entries(scripts)) {
+    await writeFile(path.join(programs, each), `#!/bin/sh\n${lines}\n`);
+    await chmod(path.join(programs, each), 0o755);
+  }
+  return programs;
+}
+
 test(
   'a destination whose CRIU is older than the source’s is refused with what brings a newer one',
   options,
   async () => {
-    const brought = path.join(cacheDirectory(), 'containers', 'bin');
-    const programs = path.join(site.directory, 'older');
-    await mkdir(programs);
-    await symlink(path.join(brought, 'runc'), path.join(programs, 'runc'));
-    const older = `#!/bin/sh\n[ "$1" = --version ] && { echo 'Version: 4.1'; exit; }\nexec ${brought}/criu "$@"\n`;
-    await writeFile(path.join(programs, 'criu'), older);
-    await chmod(path.join(programs, 'criu'), 0o755);
+    const criu = `[ "$1" = --version ] && { echo 'Version: 4.1'; exit; }\nexec ${BROUGHT}/criu "$@"`;
+    const programs = await programsWith('older', { criu });
     const refused = await assessed('b-older', { programs });
     assert.deepEqual(
       refused.map(({ name }) => name),
@@ -132,6 +145,29 @@ test(
     assert.match(refused[0]?.error?.hint ?? '', /tools\/setup\.sh --only containers/);
   },
 );
+
+test(
+  'a CRIU that is too old for the kernel is refused by what it says of a small process',
+  options,
+  async () => {
+    const criu = `[ "$1" = dump ] && { echo 'Error: Unexpected rt vDSO area bounds' >dump.log; exit 1; }\nexec ${BROUGHT}/criu "$@"`;
+    const refused = await assessed('b-broken', {
+      programs: await programsWith('broken', { criu }),
+    });
+    assert.deepEqual(
+      refused.map(({ name, error }) => [name, error?.code]),
+      [['stream', 'GODWIT_CAPABILITY']],
+    );
+    assert.match(refused[0]?.evidence ?? '', /Unexpected rt vDSO area bounds/);
+    assert.match(refused[0]?.error?.hint ?? '', /tools\/setup\.sh --only containers/);
+  },
+);
+
+test('a host without perl tries CRIU all the same', options, async (t) => {
+  if (process.arch !== 'x64') return t.skip('the program is for x86-64');
+  const programs = await programsWith('no-perl', { perl: 'exit 127' });
+  assert.deepEqual(await assessed('b-no-perl', { programs }), []);
+});
 
 test('rules in its network are refused by name, and it runs on without them', options, async () => {
   const netns = site.guest.replace(/^box/, 'gt');
