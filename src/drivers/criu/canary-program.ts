@@ -14,26 +14,36 @@ const STREAM = 1;
 
 const int32 = (value: number): number[] => [0, 8, 16, 24].map((bits) => (value >> bits) & 0xff);
 const SYSCALL = [0x0f, 0x05];
-/** mov eax, edi, esi or edx, VALUE */
-const eax = (value: number): number[] => [0xb8, ...int32(value)];
+/** mov edi, esi or edx, VALUE */
 const edi = (value: number): number[] => [0xbf, ...int32(value)];
 const esi = (value: number): number[] => [0xbe, ...int32(value)];
 const edx = (value: number): number[] => [0xba, ...int32(value)];
+/** mov eax, NUMBER; what it is given; syscall */
+const call = (number: number, ...given: readonly number[][]): number[] => [
+  0xb8,
+  ...int32(number),
+  ...given.flat(),
+  ...SYSCALL,
+];
 
 function instructions(): number[] {
   // A socket that listens without an address gets a port by the kernel.
   const opens = [
-    ...[...eax(CALL.socket), ...edi(INET), ...esi(STREAM), ...edx(0), ...SYSCALL],
-    ...[0x89, 0xc7], // mov edi, eax
-    ...[...eax(CALL.listen), ...esi(1), ...SYSCALL],
-    ...[0x85, 0xc0], // test eax, eax
+    ...call(CALL.socket, edi(INET), esi(STREAM), edx(0)),
+    0x89, // mov edi, eax
+    0xc7,
+    ...call(CALL.listen, esi(1)),
+    0x85, // test eax, eax
+    0xc0,
   ];
-  const waits = [...eax(CALL.pause), ...SYSCALL, 0xeb, -9 & 0xff]; // jmp to its begin
+  const waits = call(CALL.pause);
   const says = (text: number): number[] => [
-    ...[...eax(CALL.write), ...edi(1), ...esi(text), ...edx(SAYS.length), ...SYSCALL],
+    ...call(CALL.write, edi(1), esi(text), edx(SAYS.length)),
     ...waits,
+    0xeb, // jmp to where it waits
+    -(waits.length + 2) & 0xff,
   ];
-  const fails = [...eax(CALL.exit), ...edi(1), ...SYSCALL];
+  const fails = call(CALL.exit, edi(1));
   const bytes = opens.length + 2 + says(0).length + fails.length;
   const whole = [...opens, 0x75, says(0).length, ...says(BASE + HEADERS + bytes), ...fails]; // jnz
   return [...whole, ...Buffer.from(SAYS)];

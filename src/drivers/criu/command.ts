@@ -5,7 +5,7 @@ import { killGroup } from '../../host/process.ts';
 import type { ProcessIdentity } from '../../host/process.ts';
 
 const MAX_OUTPUT = 1024 * 1024;
-const DEADLINE_MS = 15_000;
+export const DEADLINE_MS = 15_000;
 /** What the kernel takes to end processes. */
 const KILLED_MS = 30_000;
 

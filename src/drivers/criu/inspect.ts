@@ -106,14 +106,14 @@ export async function examine(
   const cgroup = (await cgroupOf(pid, context.prefix)) ?? '';
   const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
   const config = readConfig(text, context.volumeDirs, context.hostDirs);
-  const [network, processes, root, versions, features] = await Promise.all([
+  const [network, processes, root, versions, features, all] = await Promise.all([
     networkOf(runc.run.bind(runc), pid, signal),
     processesIn(cgroup),
     rootOf(rootfs, mountsOf),
     runc.versions(signal),
     processorFeatures(),
+    runc.list(signal),
   ]);
-  const all = await runc.list(signal);
   const volumes = await lookAtVolumes(context, config.binds, { processes, all }, signal);
   const rootBytes = await bytesInTime(context, root.upper, signal);
   const [ofRoot, ...ofVolumes] = treesOf(root, volumes.here, rootBytes);

@@ -47,6 +47,13 @@ export interface FoundNetwork {
   readonly unseen: readonly string[];
 }
 
+const NEXT = '--';
+/** One program that enters the namespace, for all that is asked there. */
+const LOOK = [
+  ...['addr', 'route', '-6 route'].map((what) => `ip -j -d ${what} || exit 1; echo '${NEXT}'`),
+  SCRIPT,
+].join('\n');
+
 /** What the network namespace of the process holds. */
 export async function networkOf(
   run: Runc['run'],
@@ -54,16 +61,13 @@ export async function networkOf(
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
   const enter = ['nsenter', '-t', String(pid), '-n'];
-  const within = [...enter, 'ip', '-j', '-d'];
-  const [own, roads, roads6, host, more] = await Promise.all([
-    run([...within, 'addr'], { signal }),
-    run([...within, 'route'], { signal }),
-    run([...within, '-6', 'route'], { signal }),
+  const [within, host] = await Promise.all([
+    run([...enter, 'sh', '-c', LOOK], { signal }),
     run(['ip', '-j', '-d', 'link'], { signal }),
-    run([...enter, 'sh', '-c', SCRIPT], { signal }),
   ]);
+  const [own = '', roads = '', roads6 = '', more = ''] = within.split(`${NEXT}\n`);
   const here = links.parse(JSON.parse(host));
-  const all = [roads, roads6].flatMap((text) => routes.parse(JSON.parse(text || '[]')));
+  const all = [roads, roads6].flatMap((text) => routes.parse(JSON.parse(text.trim() || '[]')));
   const nics: FoundNic[] = [];
   const obstacles: Obstacle[] = [];
   for (const link of links.parse(JSON.parse(own))) {
@@ -198,13 +202,14 @@ export async function announceNics(
 
 /** Repeatable. */
 export async function removeNetwork(run: Runc['run'], { netns, nics }: MadeNetwork): Promise<void> {
-  const there = new Set(
-    links.parse(JSON.parse(await run(['ip', '-j', 'link']))).map(({ ifname }) => ifname),
-  );
+  const [listed, known] = await Promise.all([
+    run(['ip', '-j', 'link']),
+    run(['ip', 'netns', 'list']),
+  ]);
+  const there = new Set(links.parse(JSON.parse(listed)).map(({ ifname }) => ifname));
   for (const { port } of nics) {
     if (there.has(port)) await run(['ip', 'link', 'delete', port]).catch(() => undefined);
   }
-  const known = await run(['ip', 'netns', 'list']);
   const isThere = known.split('\n').some((line) => line.split(' ')[0] === netns);
   if (isThere) await run(['ip', 'netns', 'delete', netns]);
 }

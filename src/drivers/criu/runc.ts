@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
 import type { BootProcess } from '../../host/life.ts';
-import { command } from './command.ts';
+import { command, DEADLINE_MS } from './command.ts';
 import type { CommandOptions } from './command.ts';
 import { unmountBelow } from './mounts.ts';
 import { GHOST_BYTES } from './ghosts.ts';
@@ -25,6 +27,8 @@ export type Listed = z.infer<typeof listed>[number];
 /** In the directory of images: a restore's standard streams are the container's. */
 const RUNC_LOG = 'runc.log';
 
+/** An answer is good for the checks of one move: whoever brings another CRIU takes longer. */
+const VERSIONS_MS = 5000;
 const BEGIN_MS = 30_000;
 const IMAGE_MS = 180_000;
 /** What the slowest storage takes of a container's memory. */
@@ -61,12 +65,18 @@ const SETTINGS = {
  */
 const KEEPS = ['--tcp-established', '--file-locks'];
 
+export interface Versions {
+  readonly runc: string;
+  readonly criu: string;
+}
+
 /** runc by its command line, with the CRIU beside it. */
 export class Runc {
   readonly #host: string;
   readonly #options: CriuOptions;
   readonly #homes: string;
   readonly programs: string | undefined;
+  #versions: { readonly atMs: number; readonly answer: Promise<Versions> } | undefined;
 
   constructor(host: string, options: CriuOptions, directory: string) {
     this.#host = host;
@@ -85,10 +95,25 @@ export class Runc {
     return this.run(['runc', '--root', this.#options.root, ...args], options);
   }
 
-  async versions(signal: AbortSignal): Promise<{ runc: string; criu: string }> {
+  /** Checks ask for them several times over; two programs are begun for an answer. */
+  async versions(signal: AbortSignal): Promise<Versions> {
+    signal.throwIfAborted();
+    const nowMs = systemClock.monotonicMs();
+    if (this.#versions === undefined || nowMs - this.#versions.atMs > VERSIONS_MS) {
+      const asked = { atMs: nowMs, answer: this.#askVersions() };
+      this.#versions = asked;
+      asked.answer.catch(() => {
+        if (this.#versions === asked) this.#versions = undefined;
+      });
+    }
+    const { answer } = this.#versions;
+    return withDeadline('the versions of runc and CRIU', DEADLINE_MS, signal, () => answer);
+  }
+
+  async #askVersions(): Promise<Versions> {
     const [runc, criu] = await Promise.all([
-      this.run(['runc', '--version'], { signal }),
-      this.run(['criu', '--version'], { signal }),
+      this.run(['runc', '--version']),
+      this.run(['criu', '--version']),
     ]);
     return {
       runc: /version (\S+)/.exec(runc)?.[1] ?? 'unknown',

@@ -38,8 +38,13 @@ export async function removeLeft(
     await removeCgroup(prefix, record.made.cgroup, AbortSignal.timeout(LEFT_MS));
   }
   if (record?.made !== undefined) {
-    await removeNetwork(runc.run.bind(runc), record.made);
-    await removeVolumes(context, ownVolumes(record) ?? {});
+    const parts = await Promise.allSettled([
+      removeNetwork(runc.run.bind(runc), record.made),
+      removeVolumes(context, ownVolumes(record) ?? {}),
+    ]);
+    // Its record goes last: whoever tries again needs it.
+    const failed = parts.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
   await removeDirectory(context, path.join(records.directory, name));
 }
