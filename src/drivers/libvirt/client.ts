@@ -106,7 +106,7 @@ export class LibvirtClient {
     } catch (thrown) {
       connection.close();
       const isDenial = thrown instanceof LibvirtRefusal && DENIED.includes(thrown.libvirt.code);
-      throw isDenial ? denied(uri, thrown.message) : thrown;
+      throw isDenial ? denied(uri, thrown.message, undefined, thrown) : thrown;
     }
   }
 

@@ -103,17 +103,18 @@ export class LibvirtEnds {
     this.#destination = undefined;
   }
 
-  /** Runs a question; libvirt's own refusal becomes Godwit's error, with its words. */
+  /** Runs a question; libvirt's own refusal becomes Godwit's error, with its words, and is the cause of it. */
   async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (thrown) {
-      throw thrown instanceof LibvirtRefusal ? this.refused(command, thrown.message) : thrown;
+      if (!(thrown instanceof LibvirtRefusal)) throw thrown;
+      throw this.refused(command, thrown.message, thrown);
     }
   }
 
-  refused(command: string, reason: string): GodwitError {
-    const { name } = this.host;
-    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'libvirt', host: name, command, reason });
+  refused(command: string, reason: string, cause?: LibvirtRefusal): GodwitError {
+    const facts = { hypervisor: 'libvirt', host: this.host.name, command, reason };
+    return godwitError('GODWIT_HYPERVISOR', facts, cause === undefined ? {} : { cause });
   }
 }

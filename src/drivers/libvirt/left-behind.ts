@@ -176,7 +176,11 @@ interface Left {
 function leftToYou({ host, guest, what }: Left, why: string): GodwitError {
   const reason = `a ${what} of ${guest} there is left to you, since ${why}`;
   const command = what === 'definition' ? 'undefine' : 'destroy';
-  return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'libvirt', host, command, reason });
+  const facts = { hypervisor: 'libvirt', host, command, reason };
+  if (what === 'paused copy') return godwitError('GODWIT_HYPERVISOR', facts);
+  // Firmware's variables and the TPM's state may lie on storage that the running guest has, too.
+  const hint = `Look at it (\`virsh dumpxml --inactive ${guest}\`). If it is needed no more, at {host}: \`virsh undefine ${guest} --keep-nvram\`, with \`--keep-tpm\` where it has a TPM and libvirt is 8.9 or newer.`;
+  return godwitError('GODWIT_HYPERVISOR', facts, { hint });
 }
 
 /** libvirt makes and leaves none of a guest that had none: whoever made it did so meanwhile. */

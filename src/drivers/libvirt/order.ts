@@ -7,6 +7,7 @@ import { isMigrating } from './job.ts';
 import { MARK, markElement } from './mark.ts';
 import type { Mark } from './mark.ts';
 import { uriOf } from './options.ts';
+import type { LibvirtRefusal } from './rpc/connection.ts';
 import { migrateCall, outcomeOf } from './task.ts';
 import type { Outcome } from './task.ts';
 import { whereabouts } from './whereabouts.ts';
@@ -51,7 +52,7 @@ export async function giveOrder(
   };
   await source.setMetadata(domain, MARK, markElement(mark), signal);
   const ended = await send(ends, order, { domain, mark, isPersistent }, signal);
-  if (ended?.state === 'failed') throw await notBegun(ends, order, ended.reason, signal);
+  if (ended?.state === 'failed') throw await notBegun(ends, order, ended.cause, signal);
   if (ended === undefined) {
     // A libvirt that takes no limit now goes by its own.
     await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
@@ -111,7 +112,7 @@ async function send(
 async function notBegun(
   ends: LibvirtEnds,
   { guest, to }: ManagedOrder,
-  reason: string,
+  cause: LibvirtRefusal,
   signal: AbortSignal,
 ): Promise<Error> {
   const there = await ends.destination(to, signal).then(
@@ -120,8 +121,9 @@ async function notBegun(
   );
   const here = await ends.sight(ends.source, signal);
   const { at, busy } = whereabouts(here, there, await ends.isMoving(signal));
-  if (at === 'source' && busy === false) return ends.refused('migrate', reason);
-  return godwitError('GODWIT_TASK_FAILED', { guest, reason });
+  const reason = cause.message;
+  if (at === 'source' && busy === false) return ends.refused('migrate', reason, cause);
+  return godwitError('GODWIT_TASK_FAILED', { guest, reason }, { cause });
 }
 
 /** Whoever takes over reads it there: how a task ended that did not move the guest. */

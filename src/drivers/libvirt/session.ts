@@ -16,13 +16,13 @@ import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { destinationChecks, keptChecks } from './destination.ts';
 import { planCopies } from './copies.ts';
-import { makePlaces, removeOriginals, removePlaces } from './copy-places.ts';
+import { makePlaces, removePlaces } from './copy-places.ts';
 import { LibvirtEnds } from './ends.ts';
 import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
-import { MARK } from './mark.ts';
-import { endAtDestination, endAtSource } from './left-behind.ts';
+import { finishOrder } from './finish.ts';
+import { endAtDestination } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
@@ -261,27 +261,7 @@ export class LibvirtSession implements ManagedSession {
   }
 
   finish(order: ManagedOrder, signal: AbortSignal): Promise<void> {
-    const { id, to, copies = [], keepSource } = order;
-    return this.#ends.reported('metadata', async () => {
-      const { source } = this.#ends;
-      const there = await this.#ends.destination(to, signal);
-      const arrived = await this.#ends.marked(there, id, signal);
-      // libvirt refuses it to a guest without a definition, whatever the mark says.
-      if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
-        await there.setAutostart(arrived.domain, true, signal);
-      const left = await this.#ends.reported('undefine', () =>
-        endAtSource(this.#ends, order, signal),
-      );
-      if (copies.length > 0 && keepSource !== true)
-        await removeOriginals(this.#ends, order, signal);
-      // The mark stays with it: whoever asks again, since this answer was lost, hears of it as well.
-      if (left !== undefined) throw left;
-      for (const client of [source, there]) {
-        const marked = await this.#ends.marked(client, id, signal);
-        if (marked === undefined) continue;
-        await client.setMetadata(marked.domain, MARK, undefined, signal);
-      }
-    });
+    return this.#ends.reported('metadata', () => finishOrder(this.#ends, order, signal));
   }
 
   async close(): Promise<void> {

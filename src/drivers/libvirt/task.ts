@@ -109,12 +109,17 @@ export function isPostCopyDue(
 export type Outcome =
   | { readonly state: 'under way' }
   | { readonly state: 'done' }
-  | { readonly state: 'failed' | 'cancelled'; readonly reason: string }
+  | {
+      readonly state: 'failed' | 'cancelled';
+      readonly reason: string;
+      readonly cause: LibvirtRefusal;
+    }
   /** The daemon went before it said how the call ended. */
   | { readonly state: 'unheard' };
 
 export function outcomeOf(thrown: unknown): Outcome {
   if (!(thrown instanceof LibvirtRefusal)) return { state: 'unheard' };
   const { code, message } = thrown.libvirt;
-  return { state: code === OPERATION_ABORTED ? 'cancelled' : 'failed', reason: message };
+  const state = code === OPERATION_ABORTED ? 'cancelled' : 'failed';
+  return { state, reason: message, cause: thrown };
 }

@@ -5,7 +5,8 @@ import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
-import { toGodwitError } from '../../../src/errors.ts';
+import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
+import { hasCode, toGodwitError } from '../../../src/errors.ts';
 import { ORDER } from './support/order.ts';
 import {
   ARRIVED,
@@ -139,6 +140,29 @@ describe('what a daemon that died leaves behind', () => {
     const tooOld = await ended({ isTooOld: true, autostart: 'on' });
     const kept = 'libvirt does not remove it: refused; its autostart is off';
     assert.deepEqual(tooOld, ['autostart off', kept, kept]);
+  });
+
+  test('is named, with the command that removes it, also where the images of copied disks could not be removed', async (t) => {
+    const did: string[] = [];
+    const there = { state: ARRIVED, mark: {}, did };
+    const at = await host(t, { state: OFF, devices: DISK, did }, there);
+    const session = await LibvirtSession.open(at, UUID, signal);
+    t.after(() => session.close());
+    const copy = { file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' };
+    const order = { ...ORDER, copies: [{ name: 'vda', ...copy }] };
+    const error = await session.finish(order, signal).catch(toGodwitError);
+    assert.match(
+      error?.message ?? '',
+      /^libvirt on a refused `vol-delete`: refused; .*`undefine`: a definition of web1 .*machine/,
+    );
+    assert.match(error?.hint ?? '', /at a: `virsh undefine web1 --keep-nvram`/);
+    // libvirt's own code stays below it.
+    const [first, refusal] = [error?.cause, toGodwitError(error?.cause).cause];
+    assert.deepEqual(
+      [hasCode(first, 'GODWIT_HYPERVISOR'), refusal instanceof LibvirtRefusal],
+      [true, true],
+    );
+    assert.deepEqual(did, []);
   });
 
   test('a mark that claims more than the guest has keeps no migration from its end', async (t) => {

@@ -285,9 +285,14 @@ const REACH: Readonly<Record<LibvirtAddress['kind'], { none: string; denied: str
 
 const hintsOf = (uri: string): { none: string; denied: string } => REACH[addressOf(uri).kind];
 
-export function denied(uri: string, reason: string, hint = hintsOf(uri).denied): Error {
+export function denied(
+  uri: string,
+  reason: string,
+  hint = hintsOf(uri).denied,
+  cause?: Error,
+): Error {
   const facts = { manager: 'libvirt', address: uri, what: 'a connection', reason };
-  return godwitError('GODWIT_MANAGER_DENIED', facts, { hint });
+  return godwitError('GODWIT_MANAGER_DENIED', facts, { hint, ...(cause ? { cause } : {}) });
 }
 
 export function unreachable(uri: string, reason: string, hint = hintsOf(uri).none): Error {

@@ -135,6 +135,6 @@ async function orDenied(
     await work;
   } catch (thrown) {
     if (!(thrown instanceof LibvirtRefusal) && !(thrown instanceof ScramError)) throw thrown;
-    throw denied(uri, `${why}: ${thrown.message}`, hint);
+    throw denied(uri, `${why}: ${thrown.message}`, hint, thrown);
   }
 }
