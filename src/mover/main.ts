@@ -126,7 +126,10 @@ async function runManaged(
     askedAtMs: Date.parse(request.createdAt),
     ...(driver.arrived === undefined ? {} : await looksOfHosts(parts)),
   });
-  const mover = new ManagedMover(dir, request, driver, { ...around, wire, verification });
+  const { deviceProver } = await import('./managed/device-prover.ts');
+  const proveDevices = deviceProver(parts);
+  const parted = { ...around, wire, verification, proveDevices };
+  const mover = new ManagedMover(dir, request, driver, parted);
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {
     progress: () => live.latest,

@@ -182,6 +182,8 @@ export const deviceProof = z.object({
   iscsi: lunPlace.optional(),
   /** Likewise an image of RBD. */
   rbd: rbdImage.optional(),
+  /** Its path at both hosts: a manager opens it there, and whatever else has its ids is not what the guest gets. */
+  at: z.string().startsWith('/').max(1024).optional(),
   /** Of its hardware, and of what lies between. */
   ids: z.array(z.string().min(1).max(512)).min(1).max(64),
   bytes,
@@ -203,5 +205,7 @@ export const deviceAnswer = z.object({
   samples: samples.optional(),
   /** Why it cannot be used there. */
   problem: z.string().max(1024).optional(),
+  /** Said again of a device with a path: a host of an earlier build looks among its `devices`, and does not say it. */
+  at: z.literal(true).optional(),
 });
 export type DeviceAnswer = z.infer<typeof deviceAnswer>;

@@ -5,9 +5,11 @@ import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { refusal } from '../../migration/preflight/check.ts';
+import { deviceQuestion, heldDeviceChecks } from '../../mover/managed/held-devices.ts';
+import type { HeldDevicesAsked } from '../../mover/managed/held-devices.ts';
 import { checkWire, copiesOf } from '../../mover/managed/wire-offer.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
@@ -17,6 +19,7 @@ import type { LinkAsked } from './managed-link.ts';
 /** Checks of one answer. */
 const MOST_CHECKS = 256;
 const OFFER_MS = 8000;
+const STORAGE_MS = 10_000;
 
 /** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
 export function managerOf(
@@ -55,7 +58,7 @@ export async function askManager(
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const session = await driver.openManaged(handle, within);
       try {
-        const { checks, memoryBytes } = await session.inspect(within);
+        const { checks, memoryBytes, devices } = await session.inspect(within);
         const found = await session.check(order, within);
         const { link } = seen;
         const asked = { here, order, memoryBytes, link, peers, lookAtPath };
@@ -66,7 +69,9 @@ export async function askManager(
           const hasCopies = (copies ?? []).length > 0;
           path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
         }
-        const all = [...checks, ...path, ...found, ...(await linkChecks(asked, within))];
+        const ask = storageOf(peers, { here, order, memoryBytes, settings }, within);
+        const held = await heldDeviceChecks({ devices, order, id, ask }, within);
+        const all = [...checks, ...held, ...path, ...found, ...(await linkChecks(asked, within))];
         return check.array().parse(all.slice(0, MOST_CHECKS));
       } finally {
         await session.close();
@@ -76,6 +81,29 @@ export async function askManager(
     signal.throwIfAborted();
     return [refusal('destination', toGodwitError(thrown), 'both')];
   }
+}
+
+interface StorageAsked {
+  readonly here: string;
+  readonly order: ManagedOrder;
+  readonly memoryBytes: number;
+  readonly settings: MigrationSettings;
+}
+
+/** The question of a guest's devices, as another host's agent answers it before there is a migration. */
+function storageOf(
+  peers: ManagerAsked['peers'],
+  { here, ...of }: StorageAsked,
+  signal: AbortSignal,
+): HeldDevicesAsked['ask'] {
+  const { from, to, id } = of.order;
+  if (from !== here) return `the guest is at ${from}, and this agent at ${here}`;
+  if (peers.address(to) === undefined) return `${here} knows no agent of Godwit at ${to}`;
+  return async (devices) => {
+    const body = deviceQuestion({ id, ...of }, devices);
+    const options = { signal, deadlineMs: STORAGE_MS };
+    return (await peers.preflight(to).preflightStorage({ body }, options)).devices ?? [];
+  };
 }
 
 function wireCheck(

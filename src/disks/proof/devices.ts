@@ -33,10 +33,13 @@ export async function openDevicePools(
     if (!('devices' in each)) continue;
     const root = await realpath(each.devices).catch(() => undefined);
     if (root === undefined || pools.some((pool) => pool.root === root)) continue;
-    const id = createHash('sha256').update(`devices ${root}`).digest('hex').slice(0, 16);
-    pools.push({ id, root });
+    pools.push({ id: poolOf(root), root });
   }
   return pools;
+}
+
+function poolOf(root: string): string {
+  return createHash('sha256').update(`devices ${root}`).digest('hex').slice(0, 16);
 }
 
 export async function isBlockDevice(file: string): Promise<boolean> {
@@ -190,11 +193,23 @@ export type OwnAnswer = DeviceAnswer & { readonly stamp?: string };
  */
 export async function answerDevice(
   pools: readonly Pool[],
+  question: DeviceQuestion,
+  signal: AbortSignal,
+): Promise<OwnAnswer> {
+  const { ids, at } = question.asked;
+  if (at === undefined) return answerLike(await devicesLike(pools, ids, signal), question, signal);
+  // That directory may be none of this host's `devices`: the manager opens it, and Godwit does not.
+  const there = { id: poolOf(path.dirname(at)), root: path.dirname(at) };
+  const like = await deviceLike(there, path.basename(at), ids);
+  return { ...(await answerLike(like === undefined ? [] : [like], question, signal)), at: true };
+}
+
+async function answerLike(
+  found: readonly Like[],
   { asked, ...question }: DeviceQuestion,
   signal: AbortSignal,
 ): Promise<OwnAnswer> {
   const { bytes, samples: theirs } = asked;
-  const found = await devicesLike(pools, asked.ids, signal);
   if (found.length === 0) return {};
   if (theirs === undefined) return { challenge: question.challenge };
   const usable: Like[] = [];
@@ -237,15 +252,25 @@ async function devicesLike(
     const names = await readdir(pool.root).catch(() => []);
     for (const name of names.slice(0, MOST_NAMES)) {
       signal.throwIfAborted();
-      const file = await realpath(path.join(pool.root, name)).catch(() => '');
-      if (!(await isBlockDevice(file))) continue;
-      const own = await identityOf(file).catch(() => undefined);
-      if (own === undefined || own.ids.length === 0 || !isSame(own.ids, ids)) continue;
-      const stamp = await stampOf(pool, name);
-      if (stamp !== undefined) found.push({ pool, name, file, bytes: own.bytes, stamp });
+      const like = await deviceLike(pool, name, ids);
+      if (like !== undefined) found.push(like);
     }
   }
   return found;
+}
+
+/** The device of that name, where it has these ids. */
+async function deviceLike(
+  pool: Pool,
+  name: string,
+  ids: readonly string[],
+): Promise<Like | undefined> {
+  const file = await realpath(path.join(pool.root, name)).catch(() => '');
+  if (!(await isBlockDevice(file))) return undefined;
+  const own = await identityOf(file).catch(() => undefined);
+  if (own === undefined || own.ids.length === 0 || !isSame(own.ids, ids)) return undefined;
+  const stamp = await stampOf(pool, name);
+  return stamp === undefined ? undefined : { pool, name, file, bytes: own.bytes, stamp };
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

@@ -1,7 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses, warns } from '../port/manager-checks.ts';
+import type { HeldDevice } from '../port/managed.ts';
+import { passes, refuses } from '../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */
@@ -40,13 +41,10 @@ function unmovable(guest: string, reasons: readonly string[]): Check {
 
 /**
  * libvirt itself refuses a disk that the other host cannot have, once the move has begun. A file on a filesystem that only
- * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge. Of a
- * block device libvirt looks at nothing but its path.
- */
+ * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge. */
 export async function diskChecks(guest: string, disks: readonly DomainDisk[]): Promise<Check[]> {
   const checks: Check[] = [];
   for (const disk of disks) {
-    if (disk.kind === 'block') checks.push(unproved(disk));
     if (disk.kind !== 'file' || disk.source === '' || !disk.isWritten) continue;
     const lies = await whereItLies(disk.source);
     if (lies.is !== 'alone') continue;
@@ -67,11 +65,10 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
   return checks.length > 0 ? checks : [passes('disks', 'source', said(disks))];
 }
 
-function unproved({ name, source }: DomainDisk): Check {
-  const evidence = `${name} is the block device ${source}: neither Godwit nor libvirt looks whether the other host has the same one at that path`;
-  const hint =
-    'Move it only if the device is of storage that both hosts reach, such as a LUN or a shared volume group, and not one of that name on each.';
-  return warns('disks', 'source', evidence, hint);
+/** libvirt opens them by their path there, and compares nothing. */
+export function heldDevices(disks: readonly DomainDisk[]): HeldDevice[] {
+  const held = disks.filter(({ kind, source }) => kind === 'block' && source.startsWith('/'));
+  return held.map(({ name, source, isWritten }) => ({ name, file: source, isWritten }));
 }
 
 /** What libvirt would make of a copy that is not the same as the disk; undefined where it copies it. */

@@ -10,7 +10,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
 import { passes, refuses } from '../port/manager-checks.ts';
-import { diskChecks, guestChecks } from './check.ts';
+import { diskChecks, guestChecks, heldDevices } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
@@ -67,7 +67,8 @@ export class LibvirtSession implements ManagedSession {
       const at = { host: host.name, side: 'source' } as const;
       const kept = await keptChecks(source, domain, at, signal);
       const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
-      return { memoryBytes: facts.memoryBytes, checks, written: writtenBy(facts.disks) };
+      const { memoryBytes, disks: all } = facts;
+      return { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
     });
   }
 

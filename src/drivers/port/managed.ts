@@ -189,4 +189,16 @@ export interface ManagedInspection {
   readonly checks: readonly Check[];
   /** What it writes to on this host. Absent where the manager is no part of it, or does not name the files. */
   readonly written?: WrittenFiles | undefined;
+  /**
+   * Block devices that the manager opens at the destination under the path that they have here, whatever lies there: Godwit
+   * proves that it is the same. Absent where the manager sees to that itself.
+   */
+  readonly devices?: readonly HeldDevice[] | undefined;
+}
+
+export interface HeldDevice {
+  /** Of the disk, as people know it. */
+  readonly name: string;
+  readonly file: string;
+  readonly isWritten: boolean;
 }

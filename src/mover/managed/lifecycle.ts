@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import type { ManagedSession } from '../../drivers/port/managed.ts';
+import type { ManagedInspection, ManagedSession } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { managedFacts, MOST_CHECKS, MOST_FOUND } from '../../migration/managed/events.ts';
@@ -44,6 +44,8 @@ export interface ManagedContext {
   readonly verification?: Omit<Looks, 'close'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
+  /** Whether the destination has the guest's block devices; absent: nobody asks. */
+  readonly proveDevices?: ProveDevices | undefined;
   /** What the manager lets one change of a task that runs. */
   readonly levers: readonly SteeringMeasure[];
   /** Until the time allowed is over, ms. */
@@ -54,6 +56,12 @@ export interface ManagedContext {
     signal: AbortSignal,
   ) => Promise<T>;
 }
+
+export type ProveDevices = (
+  found: Pick<ManagedInspection, 'devices' | 'memoryBytes'>,
+  order: ManagedOrder,
+  signal: AbortSignal,
+) => Promise<Check[]>;
 
 type Do = (context: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
 /** Resolves with what a person has to know of what was taken back, where there is any. */
@@ -67,11 +75,12 @@ type Lifecycle = {
 
 export const LIFECYCLE: Lifecycle = {
   inspect: {
-    do: async ({ ask, verification, state }, signal) => {
+    do: async ({ ask, verification, proveDevices, order, state }, signal) => {
       verification?.before(state);
       const found = await ask((session, inner) => session.inspect(inner), signal);
       verification?.inspected(found);
-      return believed({ ...found, checks: [...found.checks] });
+      const held = await proveDevices?.(found, order, signal);
+      return believed({ ...found, checks: [...found.checks, ...(held ?? [])] });
     },
   },
 

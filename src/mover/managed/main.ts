@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { withDeadline } from '../../deadline.ts';
-import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.ts';
+import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
 import type { Journal } from '../../host/journal.ts';
@@ -31,19 +30,19 @@ import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
+import { managerConnection } from './manager-connection.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
 const LEAST_MS = 1000;
-/** How long one answer may take, where the driver does not say, ms. */
-const ANSWER_MS = 20_000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
-type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
-  readonly verification?: Looks | undefined;
-  readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
-};
+type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
+  Pick<ManagedContext, 'proveDevices'> & {
+    readonly verification?: Looks | undefined;
+    readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
+  };
 
 /** The mover of a managed migration, from its request and its journal. It may stand beside either host, or beside none. */
 export class ManagedMover {
@@ -103,6 +102,7 @@ export class ManagedMover {
       leftMs: () => this.#leftMs(),
       wire: around.wire,
       verification: around.verification,
+      proveDevices: around.proveDevices,
       ask,
     };
     this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));
@@ -257,33 +257,6 @@ function whyNotCancelled(state: ManagedState): string {
     return 'too late: the guest runs at its destination, and its memory follows';
   }
   return `too late (${managedPhase(state)})`;
-}
-
-/** One connection to the manager for all questions; after an error on it the next question opens a new one. */
-function managerConnection(
-  driver: ManagedDriver,
-  { handle }: ManagedMoverRequest,
-): Pick<ManagedContext, 'ask'> & { readonly close: () => Promise<void> } {
-  let opened: Promise<ManagedSession> | undefined;
-  const drop = async (session: Promise<ManagedSession> | undefined): Promise<void> => {
-    if (opened === session) opened = undefined;
-    await session?.then((each) => each.close()).catch(() => {});
-  };
-  const { questionMs = ANSWER_MS } = driver;
-  return {
-    close: () => drop(opened),
-    ask: (question, signal) =>
-      withDeadline('an answer of the manager', questionMs, signal, async (inner) => {
-        opened ??= driver.openManaged(handle, inner);
-        const session = opened;
-        try {
-          return await question(await session, inner);
-        } catch (thrown) {
-          await drop(session);
-          throw thrown;
-        }
-      }),
-  };
 }
 
 function planOf(asked: ManagedMoverRequest): Planned {

@@ -8,6 +8,7 @@ import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
+import type { Driver } from '../../../src/drivers/registry.ts';
 import type { CopiedDisk } from '../../../src/migration/managed/task-sight.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
@@ -25,9 +26,13 @@ async function managerWith(
   return manager;
 }
 
-function ask(manager: FakeManager, to: string): Promise<Check[]> {
+function ask(
+  manager: FakeManager,
+  to: string,
+  changed: (driver: ReturnType<FakeManager['driver']>) => Driver = (driver) => driver,
+): Promise<Check[]> {
   const handle = managedHandle('web1');
-  const driver = managerOf([manager.driver('a')], { handle });
+  const driver = managerOf([changed(manager.driver('a'))], { handle });
   assert.ok(driver !== undefined);
   const request = migrationRequest.parse({ guest: 'web1', to });
   const asked = { id: 'c-0000000000000000', request, handle, seen: {} };
@@ -85,6 +90,28 @@ describe('a check of a guest that a manager moves', () => {
     assert.match(await pathOf(t, await managerWith(), old), /^b opens a receiver/);
     const offer = { ...old, disks: true };
     assert.match(await pathOf(t, await managerWith(HONEST, [disk]), offer), /^b opens a receiver/);
+  });
+
+  test('says of block devices why nobody looked whether the other host has them', async () => {
+    const manager = await managerWith();
+    const open = (driver: ReturnType<FakeManager['driver']>) => {
+      const plain = driver.openManaged.bind(driver);
+      driver.openManaged = async (handle, signal) => {
+        const session = await plain(handle, signal);
+        const inspect = session.inspect.bind(session);
+        const devices = [{ name: 'vda', file: '/dev/vg0/web1', isWritten: true }];
+        session.inspect = async (inner) => ({ ...(await inspect(inner)), devices });
+        return session;
+      };
+      return driver;
+    };
+    const found = await ask(manager, 'b', open);
+    const disks = found.find(({ name }) => name === 'disks');
+    assert.equal(disks?.verdict, 'warn');
+    assert.match(
+      disks.evidence,
+      /\/dev\/vg0\/web1: nobody looked .*a knows no agent of Godwit at b$/,
+    );
   });
 
   test('is made by Godwit itself where no manager has the guest', () => {

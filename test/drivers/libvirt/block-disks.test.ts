@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { diskChecks } from '../../../src/drivers/libvirt/check.ts';
+import { diskChecks, heldDevices } from '../../../src/drivers/libvirt/check.ts';
 
-test('a block device is warned of: nobody looks whether the other host has the same one', async () => {
+test('a block device is to be the same at the destination, under its path; a file and a disk without a medium are none', async () => {
   const disk = {
     name: 'vda',
     kind: 'block',
@@ -13,10 +13,13 @@ test('a block device is warned of: nobody looks whether the other host has the s
     isLinked: false,
     pool: undefined,
   };
-  const [found, ...more] = await diskChecks('web1', [disk]);
-  assert.deepEqual([found?.verdict, more], ['warn', []]);
-  assert.match(
-    found?.evidence ?? '',
-    /the block device \/dev\/vg0\/web1: neither Godwit nor libvirt/,
+  const empty = { ...disk, name: 'sda', source: '', isWritten: false };
+  const file = { ...disk, name: 'vdb', kind: 'network', source: 'rbd:pool/web1' };
+  assert.deepEqual(heldDevices([disk, empty, file]), [
+    { name: 'vda', file: '/dev/vg0/web1', isWritten: true },
+  ]);
+  assert.deepEqual(
+    (await diskChecks('web1', [disk])).map(({ verdict }) => verdict),
+    ['pass'],
   );
 });

@@ -23,8 +23,9 @@ import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
 
 const DROP_MS = 10_000;
 
+/** `unasked`: the destination does not know the question. */
 export type MediumVerdict =
-  | { readonly why: string }
+  | { readonly why: string; readonly unasked?: true }
   | { readonly pool: string; readonly path: string };
 
 /** What holds one image by itself: nothing is written to it, and no file beside it. */
@@ -36,7 +37,7 @@ export interface Medium {
   /** Removes what a proof of the migration left; absent: it leaves nothing. */
   drop?(migration: string, signal: AbortSignal): Promise<void>;
   /** How the destination is to look for it, where it is no block device. */
-  readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd'>;
+  readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd' | 'at'>;
   /** Why nothing identifies it, where it has no ids. */
   readonly unknown: string;
   /** Why the destination may not have it. */
@@ -56,6 +57,12 @@ export function deviceMedium(file: string): Medium {
     unknown: 'its kernel reports no WWN and no serial number of it',
     missing: 'no device there has its ids',
   };
+}
+
+/** One that the destination has to have at the same path. */
+export function deviceAtPath(file: string): Medium {
+  const missing = `what lies at ${file} there is another device, or none`;
+  return { ...deviceMedium(file), asked: { at: file }, missing };
 }
 
 /** `path`: its number. */
@@ -177,7 +184,12 @@ async function proveEach(
   const first = await ask(known.map(({ proof }) => proof));
   const read: Read[] = [];
   for (const [index, { file, medium, proof }] of known.entries()) {
-    const { challenge, problem } = first[index] ?? {};
+    const { challenge, problem, at } = first[index] ?? {};
+    if (medium.asked.at !== undefined && at === undefined) {
+      const why = `${to} is of an earlier build, which looks at no device by its path`;
+      verdicts.set(file, { why, unasked: true });
+      continue;
+    }
     if (challenge === undefined) {
       const ids = proof.ids.join(', ').slice(0, 200);
       verdicts.set(file, { why: `${to}: ${problem ?? `${medium.missing} (${ids})`}` });
