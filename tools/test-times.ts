@@ -218,6 +218,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 180,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/steering/'],
   },
+  'test/e2e/libvirt-uefi.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/', 'src/lab/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
   'test/e2e/libvirt-versions.e2e.ts': { seconds: 270, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {

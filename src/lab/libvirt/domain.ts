@@ -6,11 +6,19 @@ import type { GuestHardware } from '../guest/argv.ts';
 export interface DomainPlan extends Omit<GuestHardware, 'dir' | 'index' | 'ownChecksums'> {
   /** Its serial port is written there. */
   readonly serialLog: string;
+  /** UEFI; absent: a BIOS. */
+  readonly firmware?: DomainFirmware | undefined;
+}
+
+/** The firmware's code, and the file of which libvirt makes the guest's own variables. */
+export interface DomainFirmware {
+  readonly code: string;
+  readonly variables: string;
 }
 
 export function domainXml(plan: DomainPlan): string {
   const { name, uuid, binary, machineType, accelerator, memoryBytes, mac } = plan;
-  const { kernel, initramfs, commandLine, drives = [], serialLog } = plan;
+  const { kernel, initramfs, commandLine, drives = [], serialLog, firmware } = plan;
   const processor =
     accelerator === 'kvm'
       ? `<cpu mode='host-passthrough'/>`
@@ -24,7 +32,7 @@ export function domainXml(plan: DomainPlan): string {
     <type arch='x86_64' machine="${escapeXml(machineType)}">hvm</type>
     <kernel>${escapeXml(kernel)}</kernel>
     <initrd>${escapeXml(initramfs)}</initrd>
-    <cmdline>${escapeXml(commandLine)}</cmdline>
+    <cmdline>${escapeXml(commandLine)}</cmdline>${firmware === undefined ? '' : firmwareXml(firmware)}
   </os>
   <features><acpi/></features>
   ${processor}
@@ -41,6 +49,12 @@ ${drives.map(diskXml).join('')}    <interface type='bridge'>
   </devices>
 </domain>
 `;
+}
+
+function firmwareXml({ code, variables }: DomainFirmware): string {
+  return `
+    <loader readonly='yes' type='pflash'>${escapeXml(code)}</loader>
+    <nvram template="${escapeXml(variables)}"/>`;
 }
 
 function diskXml(

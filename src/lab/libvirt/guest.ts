@@ -18,6 +18,7 @@ import { labHost } from '../state.ts';
 import type { Lab } from '../state.ts';
 import { POOL, virsh } from './daemon.ts';
 import { domainXml } from './domain.ts';
+import type { DomainFirmware } from './domain.ts';
 import { ownFiles } from './mounts.ts';
 
 /** Guests of a lab whose hosts have libvirt. */
@@ -28,7 +29,11 @@ const EXTENSIONS = ['raw', 'qcow2'] as const;
  * Boots a guest through the libvirt of a host, with a definition that lasts. Throws as `startGuest` does; nothing is left of
  * one that did not come up.
  */
-export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabGuest> {
+export async function startDomain(
+  lab: Lab,
+  request: GuestRequest,
+  firmware?: DomainFirmware,
+): Promise<LabGuest> {
   const name = checkGuestName(request.name);
   const host = labHost(lab, request.host);
   const { load, vlan, freePageHint } = request;
@@ -51,7 +56,7 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
     const { diskBytesPerSecond, initramfs = image.initramfs } = request;
     const workload = { ...guest, disks: drives.length, diskBytesPerSecond };
     const words = [kernelCommandLine(workload), ...(request.kernelWords ?? [])];
-    const facts = { ...guest, binary: qemu.path, ...image, initramfs, drives, serialLog };
+    const facts = { ...guest, binary: qemu.path, ...image, initramfs, drives, serialLog, firmware };
     const file = path.join(directory, 'domain.xml');
     await writeFile(file, domainXml({ ...facts, commandLine: words.join(' ') }));
     await virsh(lab, host.name, ['define', file]);
