@@ -206,6 +206,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 15,
     of: ['src/drivers/libvirt/', 'src/drivers/qemu/'],
   },
+  'test/e2e/libvirt-block.e2e.ts': {
+    seconds: 60,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/disks/proof/'],
+  },
   'test/e2e/libvirt-domains.e2e.ts': { seconds: 15, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-kills.e2e.ts': {
     seconds: 150,
