@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import type { ManagedInspection, ManagedSession } from '../../drivers/port/managed.ts';
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { managedFacts, MOST_CHECKS, MOST_FOUND } from '../../migration/managed/events.ts';
+import { MOST_FOUND } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
 import { UNDO_MS } from '../../migration/managed/lifecycle.ts';
 import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
@@ -10,11 +10,10 @@ import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
-import { whatIsWrong } from '../../protocol/errors.ts';
 import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
-import { refuseOn } from '../engine/refused-by-checks.ts';
+import { believed } from './believed.ts';
 import { reporter } from './task-reporter.ts';
 import { TaskSteering } from './task-steering.ts';
 
@@ -177,25 +176,6 @@ export const LIFECYCLE: Lifecycle = {
     },
   },
 };
-
-/** What the journal can hold: an answer beyond that ends the step, and not the mover. Throws where a check refuses. */
-function believed(facts: ManagedFacts): ManagedFacts {
-  const against = (each: Check): boolean => each.verdict === 'refuse';
-  const all = facts.checks ?? [];
-  // Where there are too many, those that refuse are kept.
-  const sorted =
-    all.length <= MOST_CHECKS
-      ? all
-      : all.toSorted((a, b) => Number(against(b)) - Number(against(a)));
-  const checked = managedFacts.safeParse({ ...facts, checks: sorted.slice(0, MOST_CHECKS) });
-  if (!checked.success) {
-    const what = whatIsWrong(checked.error);
-    const expected = 'what a guest is and what is against its move';
-    throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'the manager', expected, what });
-  }
-  refuseOn(checked.data.checks ?? []);
-  return checked.data;
-}
 
 /** It is tried for `UNDO_MS`, where an error may go away. */
 async function unprepare(

@@ -173,8 +173,9 @@ describe('what libvirt says of a job', () => {
 
   test('how the call ended is libvirt’s word, and a connection that broke is none', () => {
     const refusal = (code: number) => new LibvirtRefusal({ code, domain: 10, message: 'why' });
-    assert.deepEqual(outcomeOf(refusal(78)), { state: 'cancelled', reason: 'why' });
-    assert.deepEqual(outcomeOf(refusal(9)), { state: 'failed', reason: 'why' });
+    const [cancelled, failed] = [refusal(78), refusal(9)];
+    assert.deepEqual(outcomeOf(cancelled), { state: 'cancelled', reason: 'why', cause: cancelled });
+    assert.deepEqual(outcomeOf(failed), { state: 'failed', reason: 'why', cause: failed });
     assert.deepEqual(outcomeOf(new Error('it closed the connection')), { state: 'unheard' });
   });
 });
