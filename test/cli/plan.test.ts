@@ -33,6 +33,10 @@ describe('godwit plan', () => {
     assert.match(text, /link +11\.9 MiB\/s, 9\.8 ms \(measured\)/);
     assert.match(text, /bytes +320 MiB +400 MiB +500 MiB/);
     assert.match(text, /it ends: 98 %/);
+    assert.match(
+      text,
+      /steered by standard:\n  round 2, after 4\.0 s: downtime from 125 to 250 ms\n  round 4, after 9\.0 s: post-copy\n/,
+    );
     assert.match(text, /Advice\n--mode precopy --streams 4/);
   });
 

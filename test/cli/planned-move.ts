@@ -18,6 +18,20 @@ const way: PlannedWay = {
   downtimeMs: range(80),
   clientGapMs: range(100),
   converges: { probability: 0.98, why: 'a round of 100 ms leaves 2 MiB written' },
+  steering: {
+    strategy: 'standard',
+    ends: 'postcopy',
+    steps: [
+      {
+        round: 2,
+        atMs: 4000,
+        what: 'downtime',
+        why: '',
+        change: { of: 'downtimeMs', from: 125, to: 250 },
+      },
+      { round: 4, atMs: 9000, what: 'postcopy', why: '' },
+    ],
+  },
 };
 
 export function plannedTo(to: string): PlanAnswer {

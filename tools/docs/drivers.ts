@@ -87,7 +87,9 @@ export async function driversPage(): Promise<string> {
     ),
   ];
   const byWire = drivers.filter(({ capabilities: { wire } }) => wire === true);
-  const steered = drivers.filter(({ capabilities: { levers } }) => levers !== undefined);
+  const steered = drivers.filter(
+    ({ capabilities: { shape, levers } }) => shape === 'managed' && levers !== undefined,
+  );
   const namesOf = (all: readonly Driver[]): string => all.map(({ name }) => name).join(', ');
   const left = leftToManager(OWN, { levers: [] }).map(([what]) => `\`${what}\``);
   return `# What each driver can do

@@ -53,7 +53,10 @@ export interface Examination {
   /** Absent where nobody took hold of the guest. */
   readonly found: ExaminedHost | undefined;
   /** Of the guest's driver. */
-  readonly capabilities: Pick<Capabilities, 'modes' | 'compression' | 'maxStreams'>;
+  readonly capabilities: Pick<
+    Capabilities,
+    'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
+  >;
 }
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */

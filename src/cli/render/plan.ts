@@ -1,4 +1,5 @@
 import { compressionText } from '../../protocol/public/compression-text.ts';
+import { DECISION_WORDS } from '../../migration/steering/steering.ts';
 import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
@@ -111,7 +112,19 @@ function predictedText(way: PlannedWay, look: Look): string {
   });
   const table = renderTable(['', `LOW (${percent(way.level)})`, 'MIDDLE', 'HIGH'], rows, look);
   const { probability, why } = way.converges;
-  return `${table}it ends: ${percent(probability)}; ${printable(why)}\n`;
+  const steps = steeredLines(way).map((each) => `  ${each}\n`);
+  const steered = steps.length === 0 ? '' : `steered by ${way.steering?.strategy}:\n`;
+  return `${table}it ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
+}
+
+/** What the steering is expected to decide, and when. */
+function steeredLines({ steering }: Prediction): string[] {
+  const steps = steering?.steps ?? [];
+  return steps.map(({ round, atMs, what, change }) => {
+    const unit = change?.of === 'downtimeMs' ? 'ms' : '%';
+    const by = change === undefined ? '' : ` from ${change.from} to ${change.to} ${unit}`;
+    return `round ${round}, after ${formatDuration(atMs)}: ${DECISION_WORDS[what]}${by}`;
+  });
 }
 
 /** What a report’s plan said, and what the migration came to; empty where no plan of it was made. */

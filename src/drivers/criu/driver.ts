@@ -56,6 +56,7 @@ export class CriuDriver implements DirectDriver {
     postcopyRecovery: true,
     rehearsals: true,
     needsMoreThere: true,
+    levers: ['downtime', 'postcopy'],
   } as const;
   readonly #context: HostContext;
   readonly #options: CriuOptions;

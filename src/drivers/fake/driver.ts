@@ -31,6 +31,7 @@ export class FakeDriver implements DirectDriver {
     transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,
     rehearsals: true,
+    levers: ['downtime', 'postcopy'],
   } as const;
   readonly #world: FakeWorld;
   readonly #host: string;

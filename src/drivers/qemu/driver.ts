@@ -88,6 +88,7 @@ export class QemuDriver implements DirectDriver {
     rehearsals: true,
     unplugs: true,
     plugs: true,
+    levers: ['downtime', 'throttle', 'postcopy'],
   } as const;
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;

@@ -5,6 +5,7 @@ import { WIRE_VERSION } from '../../protocol/wire.ts';
 import type { Facts } from './load.ts';
 import type { Way } from './parameters.ts';
 import { expected } from './predict.ts';
+import { isThere } from './rounds.ts';
 
 /** Which data path memory takes, decided before anything is prepared. Pure. */
 
@@ -153,7 +154,7 @@ function reckon(
   return ways.map((each) => {
     const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
     const { rounds, totalMs } = expected(facts);
-    const ends = rounds.ends !== 'never';
+    const ends = isThere(rounds);
     return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };
   });
 }

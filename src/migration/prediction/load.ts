@@ -1,5 +1,6 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
 import {
@@ -33,9 +34,11 @@ export interface Facts {
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
   readonly ownMoves?: readonly OwnMove[];
+  /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
+  readonly levers?: readonly SteeringMeasure[] | undefined;
   readonly settings: Pick<
     MigrationSettings,
-    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs'
+    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs' | 'steering'
   >;
 }
 

@@ -122,8 +122,9 @@ export const POSTCOPY_PASS = 1.03;
 /** Post-copy begins after pre-copy has begun, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 
-/** Hybrid gives pre-copy up where the guest dirties this share of what the link takes (migration/steering). */
-export const CONVERGING_SHARE = 0.9;
+/** QEMU looks what a guest dirties at the end of a round, this often at most, and slows it down after so many looks, ms. */
+export const THROTTLE_PERIOD_MS = 1000;
+export const THROTTLE_PERIODS = 2;
 
 /** What nobody has measured here counts as much as this many moves that this site has made. */
 export const ASSUMED_COUNTS = 1;

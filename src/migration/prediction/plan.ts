@@ -20,11 +20,11 @@ export interface Asked {
   };
 }
 
-export interface PlanFacts extends Omit<Facts, 'way'> {
+export interface PlanFacts extends Omit<Facts, 'way' | 'levers'> {
   readonly asked: Asked;
   readonly capabilities: Pick<
     Capabilities,
-    'modes' | 'compression' | 'compressLevels' | 'maxStreams'
+    'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
   >;
   /** The wire can be had. */
   readonly hasWire: boolean;
@@ -80,7 +80,7 @@ export function others(facts: PlanFacts): PlannedWay[] {
     (path === 'native' || hasWire);
   return all
     .filter((each) => can(each) && nameOf(each) !== nameOf(asked))
-    .map((each) => waysOf(facts, each))
+    .map((each) => waysOf({ ...facts, settings: { ...facts.settings, steering: undefined } }, each))
     .toSorted(byBest);
 }
 
@@ -170,7 +170,8 @@ function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | 
 
 function waysOf(facts: PlanFacts, asked: Asked): PlannedWay {
   const settings = { ...facts.settings, mode: asked.mode };
-  const found = predict({ ...facts, settings, way: wayOf(asked, facts.knowsGuest) });
+  const { levers } = facts.capabilities;
+  const found = predict({ ...facts, settings, levers, way: wayOf(asked, facts.knowsGuest) });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 

@@ -1,5 +1,7 @@
-import type { Prediction, Range } from '../../protocol/public/prediction.ts';
+import { MOST_STEPS } from '../../protocol/public/prediction.ts';
+import type { PlannedSteering, Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import { strategyOf } from '../steering/strategies.ts';
 import { isSeveral, loadOf, queuedMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { learnedFactor } from './own-times.ts';
@@ -16,7 +18,7 @@ import {
   SPREADS,
   SWITCH_MS,
 } from './parameters.ts';
-import { simulate } from './rounds.ts';
+import { isThere, simulate } from './rounds.ts';
 import type { Rounds } from './rounds.ts';
 import { NOMINAL, scenarios } from './scenarios.ts';
 import type { Scenario, Spreads } from './scenarios.ts';
@@ -37,7 +39,7 @@ export function predict(facts: Facts): Prediction {
       cases.map((each) => of(each)),
       of(middle),
     );
-  const ending = cases.filter(({ rounds }) => rounds.ends !== 'never').length;
+  const ending = cases.filter(({ rounds }) => isThere(rounds)).length;
   return {
     level: LEVEL,
     bytes: range(({ rounds }) => Math.round(rounds.bytes)),
@@ -47,6 +49,16 @@ export function predict(facts: Facts): Prediction {
     downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
     clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
     converges: { probability: ending / cases.length, why: whyOf(facts, middle.rounds) },
+    steering: steeringOf(facts, middle.rounds),
+  };
+}
+
+function steeringOf({ settings }: Facts, { ends, steps }: Rounds): PlannedSteering {
+  const { name: strategy } = strategyOf(settings);
+  return {
+    strategy,
+    ends: ends === 'never' ? 'timeout' : ends,
+    steps: steps.slice(0, MOST_STEPS).map(({ hint: _, ...step }) => step),
   };
 }
 
@@ -62,7 +74,7 @@ function factorOf(facts: Facts): number {
   const { way, settings, ownMoves = [] } = facts;
   if (ownMoves.length === 0) return 1;
   const { rounds, downtimeMs } = outcome(facts, NOMINAL, 1);
-  if (rounds.ends === 'never') return 1;
+  if (rounds.ends !== 'precopy' && rounds.ends !== 'postcopy') return 1;
   const byWire = way === 'cold' || way === 'known';
   const several = isSeveral(way);
   const { maxDowntimeMs } = settings;
@@ -85,10 +97,10 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const load = loadOf(facts, scenario);
-  const rounds = simulate(load, { ...settings, timeoutMs }, scenario.tail);
-  const { ends, memoryMs } = rounds;
+  const rounds = simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
+  const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
-  if (ends === 'never') return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
+  if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
   const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
   const { downtimeMs, laterMs } = standstill(facts, rounds, { queuedMs, fixed: scenario.fixed });
   const downMs = downtimeMs * factor;
@@ -138,11 +150,21 @@ function rangeOf(values: readonly number[], middle: number): Range {
   };
 }
 
-function whyOf(facts: Facts, { ends, lastMs, lastDirtied, rounds }: Rounds): string {
+function whyOf(
+  facts: Facts,
+  { ends, lastMs, lastDirtied, rounds, memoryMs, steps }: Rounds,
+): string {
   const { mode, timeoutMs } = facts.settings;
   if (mode === 'postcopy') return 'post-copy sends each page once, and always ends';
   const round = `a round of ${formatDuration(lastMs)} leaves ${formatBytes(Math.round(lastDirtied))} written`;
+  if (ends === 'given-up') {
+    const { why = '', hint = '' } = steps.at(-1) ?? {};
+    return `it will not converge, and ${strategyOf(facts.settings).name} gives it up after ${rounds} rounds and ${formatDuration(memoryMs)} of memory: ${why}. ${hint}`;
+  }
   if (ends === 'postcopy') return `${round} after ${rounds} rounds, which follows by post-copy`;
+  const raised = steps.findLast(({ what }) => what === 'downtime')?.change;
+  if (ends === 'precopy' && raised !== undefined)
+    return `${round}, which is sent within the downtime once that is raised to ${raised.to} ms`;
   if (ends === 'precopy')
     return `${round}, which is sent within one piece of the hypervisor’s work`;
   return `${round}, and sending that takes as long again: it would go on until the ${formatDuration(timeoutMs)} allowed are over`;

@@ -1,15 +1,17 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { dirtiedWithin } from './curve.ts';
 import {
   CAPPED_PIECE_MS,
-  CONVERGING_SHARE,
   PIECE_MS,
   PIECE_SHARE,
   POSTCOPY_AFTER_MS,
   POSTCOPY_PASS,
   ROUND_SPREAD,
 } from './parameters.ts';
+import { SteeredRounds } from './steered-rounds.ts';
+import type { SteeredStep } from './steered-rounds.ts';
 
 /** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
 
@@ -27,15 +29,17 @@ export interface Load {
 
 export type Policy = Pick<
   MigrationSettings,
-  'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds'
+  'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'steering'
 > & {
   /** For memory alone, ms. */
   readonly timeoutMs: number;
+  /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
+  readonly levers?: readonly SteeringMeasure[] | undefined;
 };
 
 export interface Rounds {
-  /** `never`: the rounds go on until the time is over. */
-  readonly ends: 'precopy' | 'postcopy' | 'never';
+  /** `never`: the rounds go on until the time is over; `given-up`: the strategy ends them before that. */
+  readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'never';
   readonly rounds: number;
   readonly bytes: number;
   readonly memoryMs: number;
@@ -44,7 +48,13 @@ export interface Rounds {
   /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
   readonly lastMs: number;
   readonly lastDirtied: number;
+  /** What the steering does meanwhile, in its order. */
+  readonly steps: readonly SteeredStep[];
 }
+
+/** The guest comes over. */
+export const isThere = ({ ends }: Pick<Rounds, 'ends'>): boolean =>
+  ends === 'precopy' || ends === 'postcopy';
 
 /** Beyond these a migration takes as long as it may, whatever the next would bring. */
 const MOST_ROUNDS = 5000;
@@ -55,54 +65,103 @@ const STANDSTILL = 1e-5;
  * Pre-copy sends until what remains fits into the downtime, looks what was dirtied meanwhile, and goes on with that. What
  * fits stays for the end, so that each round after the first takes as long as sending what the round before dirtied, and
  * the guest is stopped once that is less than one piece of the hypervisor’s work. A guest does not write the same in each
- * round: the nearer the usual one comes to a piece, the sooner one of them is small enough. `tail`: how much of what may
- * remain at the switch does remain, 0 to 1.
+ * round: the nearer the usual one comes to a piece, the sooner one of them is small enough. After each round the steering
+ * decides, as it does in a migration. `tail`: how much of what may remain at the switch does remain, 0 to 1.
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
-  if (policy.mode === 'postcopy') return postcopy(load, POSTCOPY_AFTER_MS);
-  const pieceMs = (policy.maxBandwidth === undefined ? PIECE_MS : CAPPED_PIECE_MS) * PIECE_SHARE;
-  const fitsMs = Math.min(policy.maxDowntimeMs, load.passMs);
-  const slackMs = Math.min(pieceMs, policy.maxDowntimeMs);
-  let lastMs = load.passMs - fitsMs + Math.min(slackMs, fitsMs);
+  const steered = new SteeredRounds(load, policy);
+  if (policy.mode === 'postcopy' || steered.isPostcopyAtOnce) return postcopy(load);
+  let { lastMs, restMs, slackMs } = nextRound(load, policy, steered.downtimeMs, load.passMs);
   let memoryMs = lastMs;
   let bytes = load.passBytes;
   let round = 1;
   /** How many of the rounds so far were small enough, on average. */
   let enough = 0;
   for (;;) {
-    const lastDirtied = dirtiedWithin(load.curve, lastMs, load.memoryBytes);
-    const nextMs = lastDirtied * load.againMsPerByte;
-    const last = { lastMs, lastDirtied };
-    const cut = (): Rounds => never(load, policy, { ...last, round, bytes });
+    const { speed } = steered;
+    const lastDirtied = dirtiedWithin(load.curve, lastMs * speed, load.memoryBytes);
+    const nextMs = newMs(load, { round, lastMs, lastDirtied, restMs, slackMs, speed });
+    const now = { lastMs, lastDirtied, memoryMs, bytes, rounds: round, steps: steered.steps };
     const chance = chanceOf(nextMs, slackMs);
-    const isStill = nextMs >= lastMs * (1 - STANDSTILL);
-    if (enough + chance < 1 && isStill && policy.mode !== 'hybrid') {
+    const isStill = round > 1 && nextMs >= lastMs * (1 - STANDSTILL);
+    if (enough + chance < 1 && isStill && steered.isSettled) {
       // Each further round is as long as this one.
       const further = Math.ceil((1 - enough) / chance) - 1;
-      if (further > MOST_ROUNDS - round) return cut();
+      if (further > MOST_ROUNDS - round) return never(load, policy, now);
       round += further;
       memoryMs += further * nextMs;
-      bytes += further * lastDirtied * load.againBytesPerByte;
+      bytes += further * sentAgain(load, nextMs);
       enough = 1;
     }
     enough += chance;
     if (enough >= 1) {
-      const restMs = fitsMs - Math.min(slackMs, fitsMs);
       memoryMs += restMs + nextMs;
-      if (memoryMs > policy.timeoutMs) return cut();
-      bytes += lastDirtied * load.againBytesPerByte;
+      if (memoryMs > policy.timeoutMs) return never(load, policy, now);
+      bytes += sentAgain(load, nextMs);
       const finalMs = tail * restMs + Math.min(nextMs, slackMs);
-      return { ends: 'precopy', rounds: round, bytes, memoryMs, finalMs, ...last };
+      return { ...now, ends: 'precopy', rounds: round, bytes, memoryMs, finalMs };
     }
-    if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return cut();
-    if (policy.mode === 'hybrid' && givesUp(round, policy, lastMs, nextMs))
-      return follow(load, { memoryMs, bytes, rounds: round, ...last });
-    bytes += lastDirtied * load.againBytesPerByte;
-    memoryMs += nextMs;
-    lastMs = nextMs;
+    if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return never(load, policy, now);
+    const pendingMs = restMs + nextMs;
+    const decided = steered.afterRound({ ...now, pendingMs });
+    bytes += sentAgain(load, nextMs);
+    if (decided === 'postcopy') return follow({ ...now, bytes }, pendingMs);
+    if (decided === 'give-up') return { ...now, ends: 'given-up', finalMs: 0 };
+    ({ lastMs, restMs, slackMs } = nextRound(load, policy, steered.downtimeMs, pendingMs));
+    memoryMs += lastMs;
+    // All that is left fits into a downtime that was raised.
+    if (lastMs === 0)
+      return { ...now, ends: 'precopy', bytes, memoryMs: memoryMs + restMs, finalMs: restMs };
     round += 1;
   }
 }
+
+/** How long the next round goes on, what stays for the end, and how little the round after it must leave, ms. */
+function nextRound(
+  { passMs }: Load,
+  { maxBandwidth }: Policy,
+  downtimeMs: number,
+  pendingMs: number,
+): { readonly lastMs: number; readonly restMs: number; readonly slackMs: number } {
+  const pieceMs = (maxBandwidth === undefined ? PIECE_MS : CAPPED_PIECE_MS) * PIECE_SHARE;
+  const fitsMs = Math.min(downtimeMs, passMs);
+  const slackMs = Math.min(pieceMs, downtimeMs);
+  if (pendingMs < fitsMs) return { lastMs: 0, restMs: pendingMs, slackMs };
+  const restMs = fitsMs - Math.min(slackMs, fitsMs);
+  return { lastMs: pendingMs - restMs, restMs, slackMs };
+}
+
+interface Round {
+  readonly round: number;
+  readonly lastMs: number;
+  readonly lastDirtied: number;
+  readonly restMs: number;
+  readonly slackMs: number;
+  readonly speed: number;
+}
+
+/**
+ * What a round leaves beside what stayed for the end, ms. What stayed was dirtied in the rounds before: both together are
+ * no more than what the guest writes within their time, so that a downtime for which all that it keeps writing is small
+ * enough ends pre-copy. What is small enough with less for the end is with more.
+ */
+function newMs(load: Load, { round, lastMs, lastDirtied, restMs, slackMs, speed }: Round): number {
+  const { curve, againMsPerByte, memoryBytes } = load;
+  const alone = lastDirtied * againMsPerByte;
+  // What stays at the end of the first pass has not been sent at all yet.
+  if (round === 1) return alone;
+  const turns = curve.map(({ windowMs }) => windowMs / Math.max(speed, 0.01) - lastMs);
+  const rests = [restMs, ...turns.filter((each) => each > 0 && each < restMs)];
+  const both = rests.map((rest) => {
+    const within = dirtiedWithin(curve, (lastMs + rest) * speed, memoryBytes);
+    return within * againMsPerByte - rest;
+  });
+  const least = Math.max(0, Math.min(alone, ...both));
+  return least < slackMs ? least : alone;
+}
+
+const sentAgain = ({ againMsPerByte, againBytesPerByte }: Load, ms: number): number =>
+  againMsPerByte > 0 ? (ms * againBytesPerByte) / againMsPerByte : 0;
 
 /** That a round is small enough whose usual size is this, ms; as far out as it lies, as seldom it is. */
 function chanceOf(usualMs: number, slackMs: number): number {
@@ -110,15 +169,9 @@ function chanceOf(usualMs: number, slackMs: number): number {
   return Math.exp(-((Math.log(usualMs / slackMs) / ROUND_SPREAD) ** 2) / 2);
 }
 
-/** As the steering decides it, from the second round on (`steering.ts`). */
-function givesUp(round: number, policy: Policy, lastMs: number, nextMs: number): boolean {
-  if (round >= policy.hybridRounds) return true;
-  return round >= 2 && nextMs >= lastMs * CONVERGING_SHARE && nextMs > policy.maxDowntimeMs;
-}
-
 /** From the start: nothing is sent twice but what was dirtied before it began. */
-function postcopy(load: Load, afterMs: number): Rounds {
-  const sentMs = Math.min(afterMs, load.passMs);
+function postcopy(load: Load): Rounds {
+  const sentMs = Math.min(POSTCOPY_AFTER_MS, load.passMs);
   const lastDirtied = dirtiedWithin(load.curve, sentMs, load.memoryBytes);
   return {
     ends: 'postcopy',
@@ -128,33 +181,29 @@ function postcopy(load: Load, afterMs: number): Rounds {
     finalMs: 0,
     lastMs: sentMs,
     lastDirtied,
+    steps: [],
   };
 }
 
+type Before = Omit<Rounds, 'ends' | 'finalMs'>;
+
 /** What is left after the rounds of pre-copy follows the guest. */
-function follow(load: Load, before: Omit<Rounds, 'ends' | 'finalMs'>): Rounds {
-  const bytes = before.bytes + before.lastDirtied * load.againBytesPerByte;
-  const memoryMs = before.memoryMs + before.lastDirtied * load.againMsPerByte * POSTCOPY_PASS;
-  return { ...before, ends: 'postcopy', bytes, memoryMs, finalMs: 0 };
+function follow(before: Before, pendingMs: number): Rounds {
+  const memoryMs = before.memoryMs + pendingMs * POSTCOPY_PASS;
+  return { ...before, ends: 'postcopy', memoryMs, finalMs: 0 };
 }
 
 /** Goes on at the rate that it has until the time is over. */
-function never(
-  load: Load,
-  { timeoutMs }: Policy,
-  now: { round: number; bytes: number; lastMs: number; lastDirtied: number },
-): Rounds {
-  const { lastMs, lastDirtied } = now;
+function never(load: Load, { timeoutMs }: Policy, now: Before): Rounds {
+  const { lastMs, rounds } = now;
   const laterMs = Math.max(0, timeoutMs - load.passMs);
-  const later =
-    load.againMsPerByte > 0 ? (laterMs * load.againBytesPerByte) / load.againMsPerByte : 0;
   return {
+    ...now,
     ends: 'never',
-    rounds: Math.max(now.round, Math.round(laterMs / Math.max(lastMs, 1))),
-    bytes: load.passBytes * Math.min(1, timeoutMs / Math.max(load.passMs, 1)) + later,
+    rounds: Math.max(rounds, Math.round(laterMs / Math.max(lastMs, 1))),
+    bytes:
+      load.passBytes * Math.min(1, timeoutMs / Math.max(load.passMs, 1)) + sentAgain(load, laterMs),
     memoryMs: timeoutMs,
     finalMs: 0,
-    lastMs,
-    lastDirtied,
   };
 }

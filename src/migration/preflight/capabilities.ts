@@ -41,7 +41,7 @@ export interface Capabilities {
   readonly wire?: boolean;
   /** Copies disks through its manager, and leaves those at the source where it is asked to. */
   readonly keepsSource?: boolean;
-  /** What its manager lets one change of a task that runs: what the steering can do there. Absent: it cannot be steered. */
+  /** What can be changed of a migration that runs, as far as its mode allows: what the steering can do. Absent: it cannot be steered. */
   readonly levers?: readonly SteeringMeasure[];
   /** Its manager slows a guest down by itself, where the order says so. */
   readonly throttlesItself?: boolean;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bytes, moment, ms, shortText } from '../names.ts';
+import { steeringRecord } from './steering.ts';
 
 /** What a migration is expected to cost, and the measurements that this rests on. */
 
@@ -59,6 +60,30 @@ const within = (amount: z.ZodNumber) => z.object({ low: amount, middle: amount, 
 export const range = within(z.number().nonnegative().max(Number.MAX_SAFE_INTEGER));
 export type Range = z.infer<typeof range>;
 
+/** What the steering is expected to decide, after which round and when, ms of memory. */
+const plannedStep = z.object({
+  round: z.number().int().nonnegative(),
+  atMs: ms,
+  what: z.enum(['downtime', 'throttle', 'postcopy', 'give-up']),
+  rule: steeringRecord.shape.rule,
+  why: shortText,
+  change: steeringRecord.shape.change,
+});
+export type PlannedStep = z.infer<typeof plannedStep>;
+
+/** Steps of the steering that are listed: a strategy has no more of them, unless a guest keeps getting its speed back. */
+export const MOST_STEPS = 32;
+
+/** How a migration is expected to be steered, as things were measured. */
+const plannedSteering = z.object({
+  /** The strategy; that of the mode where none is asked for. */
+  strategy: z.string().max(64),
+  /** `timeout`: pre-copy goes on until the time is over. */
+  ends: z.enum(['precopy', 'postcopy', 'given-up', 'timeout']),
+  steps: z.array(plannedStep).max(MOST_STEPS),
+});
+export type PlannedSteering = z.infer<typeof plannedSteering>;
+
 /** What a migration is expected to come to. */
 export const prediction = z.object({
   /** The share of outcomes that each range is to hold. */
@@ -75,5 +100,7 @@ export const prediction = z.object({
   clientGapMs: range,
   /** Whether pre-copy ends by itself in time, or memory follows by post-copy, which always ends. */
   converges: z.object({ probability: share, why: shortText }),
+  /** Absent of earlier builds. */
+  steering: plannedSteering.optional(),
 });
 export type Prediction = z.infer<typeof prediction>;

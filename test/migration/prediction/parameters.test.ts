@@ -4,10 +4,10 @@ import * as parameters from '../../../src/migration/prediction/parameters.ts';
 
 describe('the parameters of a prediction', () => {
   test('are shares where they are shares, and times where they are times', () => {
-    const { COSTS, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE, CONVERGING_SHARE } = parameters;
+    const { COSTS, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE } = parameters;
     const shares = Object.values(COSTS).flatMap(({ share, again }) => [share, again]);
     for (const { ofPacked = 1 } of Object.values(COSTS)) assert.ok(ofPacked > 0 && ofPacked < 2);
-    for (const each of [...shares, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE, CONVERGING_SHARE])
+    for (const each of [...shares, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE])
       assert.ok(each > 0 && each <= 1, String(each));
     const { START_MS, END_MS, SWITCH_MS, CLIENT_MS, PIECE_MS, CAPPED_PIECE_MS } = parameters;
     for (const each of [START_MS, END_MS, SWITCH_MS, CLIENT_MS, PIECE_MS, CAPPED_PIECE_MS])

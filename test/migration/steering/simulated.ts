@@ -86,6 +86,8 @@ export function play(
       rate: linkRate,
       dirtyRate: Math.round(dirtied),
       round,
+      totalMs: Math.round(atMs),
+      throttlePercent: trace?.throttlePercent ?? 0,
     });
     trace = afterRound(trace, sample);
     const settings = { mode: modeOf(strategy), maxDowntimeMs };

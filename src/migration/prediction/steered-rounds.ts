@@ -1,0 +1,144 @@
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { PlannedStep } from '../../protocol/public/prediction.ts';
+import { presentDowntimeMs, steer } from '../steering/steering.ts';
+import type { Decision } from '../steering/steering.ts';
+import { strategyOf } from '../steering/strategies.ts';
+import { afterMeasure, afterRound } from '../steering/trace.ts';
+import type { SteeringTrace } from '../steering/trace.ts';
+import { THROTTLE_PERIODS, THROTTLE_PERIOD_MS } from './parameters.ts';
+import type { Load, Policy, Rounds } from './rounds.ts';
+
+/** What the steering of a migration does about its simulated rounds: the same function decides. Pure. */
+
+/** A step, and the hint that comes with giving up. */
+export type SteeredStep = PlannedStep & Pick<Decision, 'hint'>;
+
+/** A round that has ended. */
+type Ended = Pick<Rounds, 'rounds' | 'memoryMs' | 'lastMs' | 'lastDirtied'> & {
+  /** What is still to send, ms. */
+  readonly pendingMs: number;
+};
+
+/** After so many rounds in which it decided nothing it will decide nothing more. */
+const SETTLED_ROUNDS = 50;
+
+export class SteeredRounds {
+  readonly #load: Load;
+  readonly #policy: Policy;
+  readonly #strategy;
+  readonly #levers;
+  readonly #steps: SteeredStep[] = [];
+  #trace: SteeringTrace | undefined;
+  /** Rounds since the last decision. */
+  #quiet = 0;
+  /** As far as the hypervisor has slowed the guest down, percent. */
+  #throttled = 0;
+  /** Of its looks at what the guest dirties: how many since the throttle was set, and when the last was. */
+  #looks = 0;
+  #lookedMs = 0;
+
+  constructor(load: Load, policy: Policy) {
+    const strategy = strategyOf(policy);
+    this.#load = load;
+    this.#policy = policy;
+    this.#strategy = strategy;
+    this.#levers = policy.levers ?? strategy.measures;
+    const { memoryBytes } = load;
+    this.#trace = afterRound(
+      undefined,
+      this.#sample({ rounds: 0, memoryMs: 0, lastMs: 1, lastDirtied: 0 }, memoryBytes),
+    );
+  }
+
+  get isPostcopyAtOnce(): boolean {
+    const { precopyRounds, measures } = this.#strategy;
+    const { mode } = this.#policy;
+    const can = [measures, this.#levers].every((each) => each.includes('postcopy'));
+    return precopyRounds === 0 && can && mode !== 'precopy';
+  }
+
+  /** That pre-copy may plan for at present. */
+  get downtimeMs(): number {
+    return presentDowntimeMs(this.#strategy, this.#policy.maxDowntimeMs, this.#trace);
+  }
+
+  /** Of the guest; 1: nobody slows it down. */
+  get speed(): number {
+    return 1 - this.#throttled / 100;
+  }
+
+  get steps(): readonly SteeredStep[] {
+    return this.#steps;
+  }
+
+  /** Nothing more is decided. */
+  get isSettled(): boolean {
+    const { measures, giveUpRounds } = this.#strategy;
+    if (measures.length === 0 && giveUpRounds === undefined) return true;
+    return this.#quiet > SETTLED_ROUNDS;
+  }
+
+  /** A round has ended, and the guest cannot be stopped yet; returns what ends pre-copy. */
+  afterRound(ended: Ended): 'postcopy' | 'give-up' | undefined {
+    if (this.isSettled) return undefined;
+    const { memoryBytes, againMsPerByte } = this.#load;
+    const { memoryMs, pendingMs } = ended;
+    this.#throttle(memoryMs);
+    const sample = this.#sample(ended, Math.min(memoryBytes, pendingMs / againMsPerByte));
+    this.#trace = afterRound(this.#trace, sample);
+    const { timeoutMs, mode, maxDowntimeMs, maxBandwidth } = this.#policy;
+    const decision = steer(this.#strategy, {
+      sample,
+      trace: this.#trace,
+      levers: this.#levers,
+      settings: { mode, maxDowntimeMs, maxBandwidth },
+      leftMs: timeoutMs - memoryMs,
+    });
+    this.#quiet += 1;
+    if (decision === undefined) return undefined;
+    return this.#take(decision, sample);
+  }
+
+  #take(
+    decision: Decision,
+    { round, totalMs: atMs }: MemorySample,
+  ): 'postcopy' | 'give-up' | undefined {
+    const { what, rule, why, change, hint } = decision;
+    const end = hint === undefined ? {} : { hint };
+    this.#steps.push({ round, atMs, what, rule, why, change, ...end });
+    if (what === 'postcopy' || what === 'give-up') return what;
+    this.#trace = afterMeasure(this.#trace, why, change);
+    this.#quiet = 0;
+    this.#looks = 0;
+    this.#lookedMs = atMs;
+    return undefined;
+  }
+
+  /** Hypervisors look what the guest dirties at the end of a round, once a second at most, and slow it down by two looks. */
+  #throttle(atMs: number): void {
+    if (atMs - this.#lookedMs < THROTTLE_PERIOD_MS) return;
+    this.#lookedMs = atMs;
+    this.#looks += 1;
+    if (this.#looks >= THROTTLE_PERIODS) this.#throttled = this.#trace?.throttlePercent ?? 0;
+  }
+
+  /** As a look at the round that begins shows it. */
+  #sample(
+    { rounds, memoryMs, lastMs, lastDirtied }: Omit<Ended, 'pendingMs'>,
+    remainingBytes: number,
+  ): MemorySample {
+    const { memoryBytes, againMsPerByte } = this.#load;
+    return {
+      totalBytes: memoryBytes,
+      remainingBytes: Math.round(remainingBytes),
+      transferredBytes: 0,
+      skippedBytes: 0,
+      rate: Math.round(1000 / againMsPerByte),
+      dirtyRate: Math.round((lastDirtied * 1000) / Math.max(lastMs, 1)),
+      round: rounds + 1,
+      totalMs: Math.round(memoryMs),
+      pageRequests: 0,
+      throttlePercent: this.#throttled,
+    };
+  }
+}
