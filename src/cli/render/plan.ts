@@ -127,13 +127,15 @@ function steeredLines({ steering }: Prediction): string[] {
   });
 }
 
-/** What a report’s plan said, and what the migration came to; empty where no plan of it was made. */
+/** What was predicted of a migration, and what it came to; why nothing was, where that is known. */
 export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
-  return head === undefined ? '' : renderTable(head, rows, look);
+  if (head !== undefined) return renderTable(head, rows, look);
+  const { unpredicted } = report;
+  return unpredicted === undefined ? '' : `not known: ${printable(unpredicted)}\n`;
 }
 
-/** The same as cells, the head first; nothing where no plan of it was made. */
+/** The same as cells, the head first; nothing where nothing was predicted. */
 export function besideRows(report: Report): string[][] {
   const { prediction } = report;
   if (prediction === undefined) return [];

@@ -130,9 +130,9 @@ export interface SourceSession extends HypervisorSession {
   /**
    * Measures what the running guest writes within several windows, and, where this process may look, what its memory
    * holds; takes a few seconds, and never stops the guest. GODWIT_CAPABILITY says why it cannot be measured. Absent where the
-   * driver cannot.
+   * driver cannot. `enough`: looks at less, from outside alone, and ends with what has been seen once that is aborted.
    */
-  measure?(signal: AbortSignal): Promise<GuestMeasure>;
+  measure?(signal: AbortSignal, enough?: AbortSignal): Promise<GuestMeasure>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */

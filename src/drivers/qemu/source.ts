@@ -79,8 +79,8 @@ export class QemuSource implements SourceSession {
   readonly unplugger: QemuUnplugger;
   readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
-  readonly measure = (signal: AbortSignal): Promise<GuestMeasure> =>
-    measureGuest(this.handle, this.#client, this.balloon, signal);
+  readonly measure = (signal: AbortSignal, enough?: AbortSignal): Promise<GuestMeasure> =>
+    measureGuest(this.handle, this.#client, this.balloon, { signal, enough });
   readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
   readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
     startAgain(this.#client, this.handle, withinMs, signal);

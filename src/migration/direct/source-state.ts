@@ -16,18 +16,13 @@ import {
   memorySample,
   migrationSettings,
 } from '../../protocol/public/migration.ts';
-import type {
-  EndPhase,
-  MemorySample,
-  MigrationSettings,
-  Phase,
-} from '../../protocol/public/migration.ts';
+import type { EndPhase, MemorySample, Phase } from '../../protocol/public/migration.ts';
 import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
 import { MOST_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
 import { ballooned } from '../../protocol/public/balloon.ts';
-import { prediction } from '../../protocol/public/prediction.ts';
+import { forecast } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
@@ -81,6 +76,7 @@ export const stepFacts = z.object({
       stream: chosenStream.optional(),
     })
     .optional(),
+  ...forecast,
   /** The wire's session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),
@@ -112,7 +108,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: z.string().max(64),
     /** Wall clock when the agent was asked; the mover's own start comes between. */
     askedAtMs: z.number().nonnegative().optional(),
-    prediction: prediction.optional(),
+    prediction: forecast.prediction,
   }),
   z.object({ type: z.literal('did'), step, facts: stepFacts }),
   z.object({
@@ -196,14 +192,7 @@ export type Doing =
   | { readonly kind: 'end'; readonly outcome: EndPhase };
 
 export interface SourceState {
-  readonly plan: {
-    readonly id: string;
-    readonly guest: string;
-    readonly from: string;
-    readonly to: string;
-    readonly epoch: number;
-    readonly settings: MigrationSettings;
-  };
+  readonly plan: Readonly<Pick<Planned, 'id' | 'guest' | 'from' | 'to' | 'epoch' | 'settings'>>;
   readonly doing: Doing;
   readonly right: SourceRight;
   /** How the switch takes place; decided when it begins. */

@@ -50,8 +50,14 @@ const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
 const PLAIN = { streams: 1, compress: 'none' } as const;
 
+/** What one way is predicted by. */
+export type WayFacts = Omit<
+  PlanFacts,
+  'capabilities' | 'hasWire' | 'copiesDisks' | 'stateBytes'
+> & { readonly capabilities: Pick<Capabilities, 'levers'> };
+
 /** As it was asked for. */
-export function planned(facts: PlanFacts): PlannedWay {
+export function planned(facts: WayFacts): PlannedWay {
   return waysOf(facts, facts.asked);
 }
 
@@ -168,7 +174,7 @@ function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | 
   return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;
 }
 
-function waysOf(facts: PlanFacts, asked: Asked): PlannedWay {
+function waysOf(facts: WayFacts, asked: Asked): PlannedWay {
   const settings = { ...facts.settings, mode: asked.mode };
   const { levers } = facts.capabilities;
   const found = predict({ ...facts, settings, levers, way: wayOf(asked, facts.knowsGuest) });

@@ -46,6 +46,16 @@ const MOST_ROUNDS = 10_000;
 const MOST_CHECKS = 256;
 const MOST_LEFTOVERS = 64;
 
+/** What a plan said of it, or else its mover as memory was about to move. */
+function predictedOf(
+  planned: Report['prediction'],
+  { known }: Pick<SourceState, 'known'>,
+): Pick<Report, 'prediction' | 'unpredicted'> {
+  const { prediction = planned, unpredicted } = known;
+  if (prediction !== undefined) return { prediction };
+  return unpredicted === undefined ? {} : { unpredicted };
+}
+
 /** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
   const first = records[0];
@@ -64,7 +74,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   return {
     ...identity(state),
     side: 'source',
-    ...(first.event.prediction && { prediction: first.event.prediction }),
+    ...predictedOf(first.event.prediction, state),
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
     ...(rehearsal === undefined ? {} : { rehearsal }),
     phase,

@@ -222,6 +222,8 @@ export const report = z.object({
   settings: migrationSettings,
   /** What it was expected to come to, where a plan of it was made shortly before. */
   prediction: prediction.optional(),
+  /** Why there is none; absent of earlier builds, and of a cold move, which sends no memory. */
+  unpredicted: shortText.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
   totalMs: ms,

@@ -104,3 +104,9 @@ export const prediction = z.object({
   steering: plannedSteering.optional(),
 });
 export type Prediction = z.infer<typeof prediction>;
+
+/** What a migration will probably come to, as it says itself where no plan has said so; or why nobody can say. */
+export const forecast = {
+  prediction: prediction.optional(),
+  unpredicted: z.string().max(1024).optional(),
+};

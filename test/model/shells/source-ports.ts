@@ -95,6 +95,7 @@ function beside() {
       end: async () => undefined,
       offered: false,
     },
+    forecast: { begin: () => undefined, facts: async () => ({}) },
     connections: {
       handOver: async () => check,
       follow: () => undefined,
@@ -124,7 +125,7 @@ function beside() {
     },
     backingFiles: {},
   } satisfies Ports<
-    'dataPath' | 'connections' | 'probes' | 'verification' | 'disks' | 'backingFiles'
+    'dataPath' | 'connections' | 'probes' | 'verification' | 'forecast' | 'disks' | 'backingFiles'
   >;
 }
 

@@ -8,6 +8,8 @@ import type { CurvePoint, PageMix } from '../../../protocol/public/prediction.ts
 export const PAGE_BYTES = 4096;
 /** Pages of a sample: 16 MiB are held, and one of them stands for 1 MiB of a guest of 4 GiB. */
 const MOST_PAGES = 4096;
+/** Where what has been seen is taken once that is enough: whoever looks has other work to do. */
+const FEWER_PAGES = 1024;
 /** Of those, how many are compressed. */
 const MOST_PACKED = 512;
 /** Pages that are compressed together, as a hypervisor's stream has them. */
@@ -37,9 +39,15 @@ interface Time {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+export interface Until {
+  readonly signal: AbortSignal;
+  /** Once it is aborted, what has been seen is enough: one more look, and no more. A smaller sample is taken then. */
+  readonly enough?: AbortSignal | undefined;
+}
+
 /** One page of each of as many equal parts of memory. `random`: 0 to 1. */
-function choose(count: number, random: () => number): number[] {
-  const chosen = Math.min(MOST_PAGES, count);
+function choose(count: number, most: number, random: () => number): number[] {
+  const chosen = Math.min(most, count);
   return Array.from({ length: chosen }, (_, index) =>
     Math.min(count - 1, Math.floor(((index + random()) * count) / chosen)),
   );
@@ -54,10 +62,12 @@ export async function samplePages(
   time: Time,
   signal: AbortSignal,
   random: () => number = Math.random,
+  enough?: AbortSignal,
 ): Promise<Sampled | undefined> {
+  const most = enough === undefined ? MOST_PAGES : FEWER_PAGES;
   const first = new Map<number, Buffer>();
   const firstMs = time.monotonicMs();
-  await eachOf(choose(pages.count, random), signal, (page) => {
+  await eachOf(choose(pages.count, most, random), signal, (page) => {
     const content = contentOf(pages, page);
     if (content !== undefined) first.set(page, content);
   });
@@ -68,7 +78,7 @@ export async function samplePages(
   const curve: CurvePoint[] = [];
   const now = Buffer.alloc(PAGE_BYTES);
   for (const windowMs of WINDOWS_MS) {
-    await time.sleep(Math.max(0, beganMs + windowMs - time.monotonicMs()), signal);
+    const isEnough = await rest(time, beganMs + windowMs, { signal, enough });
     const lookMs = time.monotonicMs();
     await eachOf([...first.keys()], signal, (page) => {
       if (!written.has(page) && hasChanged(pages, page, first.get(page) ?? ZEROS, now))
@@ -77,11 +87,24 @@ export async function samplePages(
     const share = written.size / first.size;
     const dirtyBytes = Math.round(share * pages.count * PAGE_BYTES);
     const middleMs = (lookMs + time.monotonicMs()) / 2;
-    curve.push({ windowMs: Math.max(windowMs, Math.round(middleMs - beganMs)), dirtyBytes });
+    const leastMs = isEnough ? 1 : windowMs;
+    curve.push({ windowMs: Math.max(leastMs, Math.round(middleMs - beganMs)), dirtyBytes });
+    if (isEnough) break;
   }
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
   const again = rewritten.length === 0 ? {} : { packedAgain: packedShare(partsOf(rewritten)) };
   return { pages: first.size, curve, mix: { ...mixOf([...first.values()]), ...again } };
+}
+
+/** Until the next look is due; true where it is to be the last one, at once. */
+async function rest(time: Time, untilMs: number, { signal, enough }: Until): Promise<boolean> {
+  const ms = Math.max(0, untilMs - time.monotonicMs());
+  if (enough === undefined) {
+    await time.sleep(ms, signal);
+    return false;
+  }
+  await time.sleep(ms, AbortSignal.any([signal, enough])).catch(() => signal.throwIfAborted());
+  return enough.aborted;
 }
 
 const ZEROS = Buffer.alloc(PAGE_BYTES);

@@ -79,6 +79,7 @@ export const LIFECYCLE: Lifecycle = {
       const { epoch, settings } = state().plan;
       // Reading the guest may begin while the destination’s mover starts.
       guest.inspect(signal).catch(() => {});
+      context.forecast.begin(context, signal);
       const { vcpus, macs } = request;
       const memoryBytes = await guest.neededBytes(request.memoryBytes, signal);
       const routes = request.unbridged === true ? await routesTo(context, signal) : [];
@@ -189,7 +190,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (context, signal) => {
       const session = await context.guest.session(signal);
       await session.configure(streamSetup(context), signal);
-      return {};
+      return context.forecast.facts(context, signal);
     },
 
     undo: async (context, signal) => {

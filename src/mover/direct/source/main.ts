@@ -19,6 +19,7 @@ import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
+import { Forecast } from './forecast.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
 import { tearDown } from './source-context.ts';
@@ -127,7 +128,7 @@ function besides({
   removeTree,
 }: Surroundings): Pick<
   SourceContext,
-  'disks' | 'backingFiles' | 'probes' | 'verification' | 'hostFacts' | 'removeTree'
+  'disks' | 'backingFiles' | 'probes' | 'verification' | 'forecast' | 'hostFacts' | 'removeTree'
 > {
   const probes = new SourceProbes(connect, clock, log);
   return {
@@ -135,6 +136,7 @@ function besides({
     backingFiles: new SourceBackingFiles(log),
     probes,
     verification: new SourceVerification(clock),
+    forecast: new Forecast(),
     hostFacts,
     removeTree,
   };

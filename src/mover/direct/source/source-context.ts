@@ -24,6 +24,7 @@ import { termsFor } from '../../../host/wire.ts';
 import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
+import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
@@ -42,6 +43,7 @@ export interface SourceContext {
   readonly connections: SourceConnections;
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
+  readonly forecast: Forecast;
   readonly disks: SourceDisks;
   readonly backingFiles: SourceBackingFiles;
   /** Removes a directory of the guest's, of which its hypervisor may have made anything. */

@@ -51,6 +51,49 @@ const random = randomBytes(PAGE_BYTES);
 const text = Buffer.alloc(PAGE_BYTES, 'the same words again and again, ');
 
 describe('a sample of pages', () => {
+  test('ends with what has been seen once that is enough, by one more look at fewer pages', async () => {
+    const memory = new Memory(
+      8192,
+      () => text,
+      (page, ms) => ms > 0 && page % 4 === 0,
+    );
+    const enough = new AbortController();
+    const sleeps: number[] = [];
+    const time = {
+      monotonicMs: () => memory.nowMs,
+      sleep: async (ms: number, by: AbortSignal) => {
+        sleeps.push(ms);
+        // The second wait is broken off after 50 ms.
+        memory.nowMs += sleeps.length === 2 ? 50 : ms;
+        if (sleeps.length < 2) return;
+        enough.abort();
+        by.throwIfAborted();
+      },
+    };
+    const found = await samplePages(memory, time, signal, () => 0, enough.signal);
+    assert.ok(found !== undefined);
+    assert.deepEqual(
+      found.curve.map(({ windowMs }) => windowMs),
+      [100, 150],
+    );
+    assert.equal(found.pages, 1024);
+    assert.ok((found.curve[1]?.dirtyBytes ?? 0) > 0 && found.mix.zero === 0);
+    assert.equal(sleeps.length, 2);
+  });
+
+  test('is broken off by whoever asked for it, enough or not', async () => {
+    const memory = new Memory(64, () => text);
+    const [asked, enough] = [new AbortController(), new AbortController()];
+    const time = {
+      monotonicMs: () => memory.nowMs,
+      sleep: async (_ms: number, by: AbortSignal) => {
+        asked.abort();
+        by.throwIfAborted();
+      },
+    };
+    await assert.rejects(samplePages(memory, time, asked.signal, () => 0, enough.signal));
+  });
+
   test('says what share is zeros, what is there twice, and how far the rest shrinks', async () => {
     const parts = [Buffer.alloc(PAGE_BYTES), 'absent', random, text] as const;
     const memory = new Memory(4000, (page) => parts[page % 4] ?? 'absent');

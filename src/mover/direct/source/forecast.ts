@@ -1,0 +1,105 @@
+import { availableParallelism } from 'node:os';
+import { systemClock } from '../../../clock.ts';
+import { toGodwitError } from '../../../errors.ts';
+import { offerOf } from '../../../host/wire.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { streamModeOf } from '../../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
+import { saidLinkRate } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
+import { leftOf } from './time-limit.ts';
+
+/** What is not known by then is not waited for any longer, ms. */
+const MOST_WAIT_MS = 200;
+/** As many characters as the journal holds of a reason. */
+const MOST_WORDS = 1024;
+
+type Needs = Pick<SourceContext, 'guest' | 'request' | 'state' | 'config'>;
+type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
+
+/**
+ * What a migration will probably come to, for its report, where no plan has said it: the guest is looked at while the
+ * destination is made ready, so that the migration waits for nothing.
+ */
+export class Forecast {
+  readonly #enough = new AbortController();
+  #measuring: Promise<Measured> | undefined;
+
+  begin(context: Needs, signal: AbortSignal): void {
+    if (!isWanted(context)) return;
+    this.#measuring ??= this.#measure(context, signal);
+  }
+
+  /** The prediction by what is known by now, or why there is none. Never throws. */
+  async facts(
+    context: Needs,
+    signal: AbortSignal,
+  ): Promise<Pick<StepFacts, 'prediction' | 'unpredicted'>> {
+    if (!isWanted(context) || context.state().known.prediction !== undefined) return {};
+    this.#enough.abort();
+    const late = systemClock
+      .sleep(MOST_WAIT_MS, signal)
+      .then(() => ({ why: `the guest was not looked at within ${MOST_WAIT_MS} ms` }));
+    const measuring = this.#measuring ?? {
+      why: 'the mover that had begun to look at the guest ended',
+    };
+    try {
+      const found = await Promise.race([measuring, late]);
+      if ('why' in found) return { unpredicted: found.why.slice(0, MOST_WORDS) };
+      return { prediction: await predictionOf(context, found.measured) };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
+    } finally {
+      late.catch(() => undefined);
+    }
+  }
+
+  async #measure({ guest }: Needs, signal: AbortSignal): Promise<Measured> {
+    try {
+      const session = await guest.session(signal);
+      if (session.measure === undefined)
+        return { why: `the driver ${session.handle.driver} cannot look at what a guest writes` };
+      return { measured: await session.measure(signal, this.#enough.signal) };
+    } catch (thrown) {
+      return { why: toGodwitError(thrown).message };
+    }
+  }
+}
+
+/** A plan has said it; and a guest that is shut down sends no memory. */
+function isWanted({ request, state }: Needs): boolean {
+  return request.prediction === undefined && state().plan.settings.mode !== 'cold';
+}
+
+async function predictionOf(
+  context: Needs,
+  measured: GuestMeasure,
+): Promise<NonNullable<StepFacts['prediction']>> {
+  const { planned } = await import('../../../migration/prediction/plan.ts');
+  const { END_MS } = await import('../../../migration/prediction/parameters.ts');
+  const { prediction } = await import('../../../protocol/public/prediction.ts');
+  const { request, config, state, guest } = context;
+  const { plan, known } = state();
+  const { mode, streams, compress, compressLevel } = plan.settings;
+  const rate = saidLinkRate(context);
+  const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
+  const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
+  return prediction.parse(
+    planned({
+      ...measured,
+      link,
+      cores: availableParallelism(),
+      // What has passed is known, and only the end is not.
+      aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
+      settings: { ...plan.settings, timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs)) },
+      asked: {
+        mode: streamModeOf(mode),
+        path: known.path?.takes ?? 'native',
+        stream: known.path?.stream ?? { streams, compress, compressLevel },
+      },
+      capabilities: guest.capabilities,
+      knowsGuest: offerOf(config, plan.guest, plan.to).knowsGuest,
+    }),
+  );
+}

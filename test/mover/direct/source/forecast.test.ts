@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import { stepFacts, initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { Forecast } from '../../../../src/mover/direct/source/forecast.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import type { GuestMeasure, Prediction } from '../../../../src/protocol/public/prediction.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+
+const { signal } = new AbortController();
+const MIB = 1024 ** 2;
+const MEASURED: GuestMeasure = {
+  how: 'pages',
+  memoryBytes: 256 * MIB,
+  pages: 1024,
+  curve: [{ windowMs: 500, dirtyBytes: 0 }],
+  mix: { zero: 0.5, duplicate: 0, packed: 0.5 },
+};
+
+interface Given {
+  readonly settings?: Partial<MigrationSettings>;
+  /** What a plan has said. */
+  readonly prediction?: Prediction;
+  readonly measure?: (signal: AbortSignal, enough: AbortSignal) => Promise<GuestMeasure>;
+}
+
+function contextOf({ settings = {}, prediction, ...session }: Given): SourceContext {
+  const { state } = initialSource(planned(settings));
+  const context: unknown = {
+    config: parseAgentConfig(
+      'agent.json',
+      JSON.stringify({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' }),
+    ),
+    state: () => state,
+    request: {
+      createdAt: new Date().toISOString(),
+      link: { rate: 10 * MIB, how: 'measured' },
+      prediction,
+    },
+    guest: {
+      capabilities: { levers: ['downtime'] },
+      session: async () => ({ handle: { driver: 'fake' }, ...session }),
+    },
+  };
+  return context as SourceContext;
+}
+
+async function factsOf(given: Given) {
+  const [forecast, context] = [new Forecast(), contextOf(given)];
+  forecast.begin(context, signal);
+  return stepFacts.parse(await forecast.facts(context, signal));
+}
+
+describe('a migration without a plan', () => {
+  test('has a prediction by what was looked at while the destination was made ready', async () => {
+    let ended = false;
+    const measure = async (_signal: AbortSignal, enough: AbortSignal) => {
+      await new Promise((resolve) => {
+        if (enough.aborted) resolve(undefined);
+        enough.addEventListener('abort', resolve);
+      });
+      ended = true;
+      return MEASURED;
+    };
+    const { prediction, unpredicted } = await factsOf({ measure });
+    assert.equal(unpredicted, undefined);
+    assert.ok(ended && prediction !== undefined);
+    // Half of it is zeros: 128 MiB at 10 MiB/s.
+    assert.ok(
+      Math.abs(prediction.memoryMs.middle - 12_800) < 1500,
+      `${prediction.memoryMs.middle}`,
+    );
+    assert.equal(prediction.steering?.strategy, 'precopy');
+    // It is begun once, and what is known is not asked for again.
+    const context = contextOf({ measure });
+    const known = { ...context.state(), known: { prediction } };
+    const again = await new Forecast().facts({ ...context, state: () => known }, signal);
+    assert.deepEqual(again, {});
+  });
+
+  test('waits for no look that takes long, and says why nothing is predicted', async () => {
+    const beganMs = performance.now();
+    const { unpredicted, prediction } = await factsOf({ measure: () => new Promise(() => {}) });
+    assert.equal(prediction, undefined);
+    assert.equal(unpredicted, 'the guest was not looked at within 200 ms');
+    assert.ok(performance.now() - beganMs < 5000);
+    const refused = await factsOf({ measure: () => Promise.reject(new Error('no memory of it')) });
+    assert.match(refused.unpredicted ?? '', /no memory of it/);
+    assert.match((await factsOf({})).unpredicted ?? '', /^the driver fake cannot look/);
+  });
+
+  test('of which another mover saw the beginning is not predicted', async () => {
+    const { unpredicted } = await new Forecast().facts(contextOf({}), signal);
+    assert.match(unpredicted ?? '', /ended$/);
+  });
+
+  test('looks at nothing where a plan said it, and where no memory is sent', async () => {
+    const measure = () => assert.fail('the guest was looked at');
+    const prediction = { level: 0.8 } as Prediction;
+    assert.deepEqual(await factsOf({ measure, prediction }), {});
+    assert.deepEqual(await factsOf({ measure, settings: { mode: 'cold' } }), {});
+  });
+});
