@@ -6,7 +6,13 @@ import { parsePorts, readCounters, readProc } from '../host/guest-counters.ts';
 import type { CountedBy, ReadProc } from '../host/guest-counters.ts';
 import { readLoadHistory, writeLoadHistory } from '../host/load-file.ts';
 import type { Log } from '../log.ts';
-import { loadOf, ratesBetween, withinBounds, withRates } from '../migration/load-history.ts';
+import {
+  loadOf,
+  ratesBetween,
+  withDirtied,
+  withinBounds,
+  withRates,
+} from '../migration/load-history.ts';
 import type { GuestCounters, LoadHistory } from '../migration/load-history.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { GuestLoad, LoadHour } from '../protocol/public/guest-load.ts';
@@ -68,6 +74,14 @@ export class GuestLoads {
 
   of(guest: string): GuestLoad {
     return loadOf(this.#history.get(guest) ?? [], this.#now.get(guest));
+  }
+
+  /** Somebody has measured what it writes to its memory, bytes/s. */
+  dirtied(guest: string, bytesPerS: number): void {
+    const hours = this.#history.get(guest);
+    if (hours === undefined) return;
+    this.#history.set(guest, withDirtied(hours, bytesPerS, this.#parts.clock.wallMs()));
+    this.#isChanged = true;
   }
 
   /** Once a reading that goes on is over. */

@@ -80,6 +80,21 @@ export function withRates(
   return mostRecent([...before, hour, ...after], MOST_LOAD_HOURS, atMs);
 }
 
+/** The hours of a guest with one look at what it writes to its memory; an hour of which nothing else is known has none. */
+export function withDirtied(
+  hours: readonly LoadHour[],
+  bytesPerS: number,
+  atMs: number,
+): LoadHour[] {
+  const from = hourOf(atMs);
+  return hours.map((hour) => {
+    if (hour.from !== from) return hour;
+    const { dirtyBytesPerS = 0, dirtyLooks = 0 } = hour;
+    const mean = (dirtyBytesPerS * dirtyLooks + bytesPerS) / (dirtyLooks + 1);
+    return { ...hour, dirtyBytesPerS: Math.round(mean), dirtyLooks: dirtyLooks + 1 };
+  });
+}
+
 /** Where there are more hours than are kept, those that are yet to come go first: a clock was wrong. Then the oldest go. */
 function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): LoadHour[] {
   const now = hourOf(nowMs);
@@ -129,7 +144,10 @@ function mean(hour: LoadHour, rates: GuestRates, overMs: number): LoadHour {
   };
   const means = Object.fromEntries(RATES.map((name) => [name, share(name)]));
   const { cores = 0, ...rest } = means;
-  return { from: hour.from, overMs: Math.min(HOUR_MS, all), ...known({ cores, ...rest }) };
+  const { from, dirtyBytesPerS, dirtyLooks } = hour;
+  const dirtied =
+    dirtyBytesPerS === undefined || dirtyLooks === undefined ? {} : { dirtyBytesPerS, dirtyLooks };
+  return { from, overMs: Math.min(HOUR_MS, all), ...known({ cores, ...rest }), ...dirtied };
 }
 
 function known(rates: { [name in keyof GuestRates]: GuestRates[name] | undefined }): GuestRates {

@@ -94,6 +94,10 @@ describe('how busy guests are', () => {
     await look();
     assert.deepEqual([...readLoadHistory(stateDir)], [['web1', loads.of('web1').hours]]);
     await look();
+    loads.dirtied('web1', 500);
+    loads.dirtied('container', 500);
+    assert.equal(loads.of('web1').hours.at(-1)?.dirtyBytesPerS, 500);
+    assert.deepEqual(loads.of('container'), { hours: [] });
     await loads.close();
     assert.deepEqual(host(stateDir).loads.of('web1').hours, loads.of('web1').hours);
   });

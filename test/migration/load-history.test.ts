@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { loadOf, ratesBetween, withinBounds, withRates } from '../../src/migration/load-history.ts';
+import {
+  loadOf,
+  ratesBetween,
+  withinBounds,
+  withDirtied,
+  withRates,
+} from '../../src/migration/load-history.ts';
 import type { LoadHistory } from '../../src/migration/load-history.ts';
 import { guestLoad, MOST_LOAD_HOURS } from '../../src/protocol/public/guest-load.ts';
 import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
@@ -118,6 +124,33 @@ describe('the hours of a guest', () => {
         assert.deepEqual(froms, [...new Set(froms)].toSorted());
       }),
     );
+  });
+});
+
+describe('what a guest writes to its memory', () => {
+  const at = (ms: number) => ({ atMs: START_MS + ms, overMs: 60_000 });
+
+  test('is the mean of the looks of an hour, and stays with it while the hour goes on', () => {
+    let hours = withRates([], { cores: 1 }, at(0));
+    hours = withDirtied(hours, 100, START_MS);
+    hours = withDirtied(hours, 200, START_MS + 1000);
+    hours = withRates(hours, { cores: 3 }, at(60_000));
+    assert.deepEqual(
+      hours.map(({ cores, dirtyBytesPerS, dirtyLooks }) => [cores, dirtyBytesPerS, dirtyLooks]),
+      [[2, 150, 2]],
+    );
+    const next = withRates(hours, { cores: 1 }, at(HOUR_MS));
+    assert.deepEqual(
+      next.map(({ dirtyBytesPerS }) => dirtyBytesPerS),
+      [150, undefined],
+    );
+    guestLoad.parse(loadOf(next, undefined));
+  });
+
+  test('belongs to no hour in which the guest was not seen', () => {
+    const hours = withRates([], { cores: 1 }, at(0));
+    assert.deepEqual(withDirtied(hours, 100, START_MS + HOUR_MS), hours);
+    assert.deepEqual(withDirtied([], 100, START_MS), []);
   });
 });
 

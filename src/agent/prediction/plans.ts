@@ -13,6 +13,7 @@ import type { Check, MigrationRequest } from '../../protocol/public/migration.ts
 import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
 import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
+import { rateWithin } from '../../migration/prediction/curve.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { GuestLoads } from '../guest-loads.ts';
@@ -28,7 +29,7 @@ export interface PlansDependencies {
   readonly checks: Pick<Checks, 'examination'>;
   readonly kept: Pick<PredictionCache, 'keep'>;
   readonly outgoing: Pick<Outgoing, 'links'>;
-  readonly guestLoads: Pick<GuestLoads, 'of'>;
+  readonly guestLoads: Pick<GuestLoads, 'of' | 'dirtied'>;
 }
 
 const NO_MEMORY =
@@ -60,6 +61,8 @@ export class Plans {
       link === undefined
         ? withLink(examination.host, known.link, measured?.memoryBytes)
         : examination.host;
+    const longest = measured?.curve.at(-1);
+    if (longest !== undefined) guestLoads.dirtied(request.guest, rateWithin(longest));
     const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {
       guest: request.guest,

@@ -22,6 +22,11 @@ export function dirtiedWithin(
   return Math.min(memoryBytes, before.dirtyBytes + slope * Math.max(0, windowMs - before.windowMs));
 }
 
+/** bytes/s of a guest that goes on as in that window. */
+export function rateWithin({ windowMs, dirtyBytes }: CurvePoint): number {
+  return Math.round((dirtyBytes * 1000) / Math.max(1, windowMs));
+}
+
 /** By window, each once. A longer look that saw less is a matter of the sample. */
 function rising(curve: readonly CurvePoint[]): CurvePoint[] {
   const points: CurvePoint[] = [];

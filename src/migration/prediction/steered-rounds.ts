@@ -103,9 +103,9 @@ export class SteeredRounds {
     decision: Decision,
     { round, totalMs: atMs }: MemorySample,
   ): 'postcopy' | 'give-up' | undefined {
-    const { what, rule, why, change, hint } = decision;
-    const end = hint === undefined ? {} : { hint };
-    this.#steps.push({ round, atMs, what, rule, why, change, ...end });
+    const { inputs: _, ...step } = decision;
+    const { what, why, change } = step;
+    this.#steps.push({ round, atMs, ...step });
     if (what === 'postcopy' || what === 'give-up') return what;
     this.#trace = afterMeasure(this.#trace, why, change);
     this.#quiet = 0;

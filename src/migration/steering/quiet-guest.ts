@@ -17,12 +17,21 @@ const FEW_HOURS = 6;
 /** Looks that are kept. */
 export const MOST_LOOKS = 1000;
 
-/** `rates`: what it wrote at each look, bytes/s, the newest last. The reason in words; undefined where it is not quiet. */
-export function whyQuiet(rates: readonly number[]): string | undefined {
+/**
+ * `rates`: what it wrote at each look, bytes/s, the newest last. `hours`: what its host has kept of it. The reason in
+ * words; undefined where it is not quiet.
+ */
+export function whyQuiet(
+  rates: readonly number[],
+  hours: readonly LoadHour[] = [],
+): string | undefined {
   const newest = rates.at(-1);
   if (newest === undefined) return undefined;
   if (newest <= NEXT_TO_NOTHING) return `the guest is quiet: it writes ${formatRate(newest)}`;
-  const before = rates.slice(0, -1);
+  const kept = hours.flatMap(({ dirtyBytesPerS }) => dirtyBytesPerS ?? []);
+  const looked = rates.slice(0, -1);
+  // An hour counts as a look: how little it can write shows over days as well as within minutes.
+  const before = [...kept, ...looked];
   if (before.length < FEW_LOOKS) return undefined;
   const median = medianOf(before);
   if (newest > median * QUIET_SHARE) return undefined;

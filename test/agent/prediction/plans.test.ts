@@ -3,6 +3,9 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.ts';
+import { Plans } from '../../../src/agent/prediction/plans.ts';
+import type { PlansDependencies } from '../../../src/agent/prediction/plans.ts';
+import { planRequest } from '../../../src/protocol/public/plan.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { methodsOf, twoFakeHosts } from '../fake-fleet.ts';
@@ -166,4 +169,29 @@ test('a prediction is of one request, is used once, and grows old', () => {
     kept.keep({ ...request, guest: `g${index}` }, found);
   assert.equal(kept.take({ ...request, guest: 'g0' }), undefined);
   assert.equal(kept.take({ ...request, guest: 'g999' }), found);
+});
+
+test('what a plan has measured of a guest’s writing is kept with the hours of its load', async () => {
+  const seen: unknown[] = [];
+  const curve = [
+    { windowMs: 100, dirtyBytes: MIB },
+    { windowMs: 2000, dirtyBytes: 6 * MIB },
+  ];
+  const measured = { how: 'pages', memoryBytes: 64 * MIB, pages: 16, curve };
+  const planOf = (found: object) => {
+    const deps: unknown = {
+      config: { name: 'a' },
+      checks: {
+        examination: async () => ({ host: { to: 'b', verdict: 'refuse', checks: [] }, found }),
+      },
+      outgoing: { links: { known: async () => ({}) } },
+      guestLoads: { of: () => ({ hours: [] }), dirtied: (...given: unknown[]) => seen.push(given) },
+    };
+    const asked = planRequest.parse({ guest: 'web1', to: 'b' });
+    return new Plans(deps as PlansDependencies).answer(asked, new AbortController().signal);
+  };
+  await planOf({ unmeasured: 'nobody may' });
+  assert.deepEqual(seen, []);
+  await planOf({ measured });
+  assert.deepEqual(seen, [['web1', 3 * MIB]]);
 });

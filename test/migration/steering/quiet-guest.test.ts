@@ -21,6 +21,22 @@ describe('a guest', () => {
     assert.equal(whyQuiet([...busy, 21 * MIB]), undefined);
   });
 
+  test('is quiet at the first look by what its host has kept of the hours before', () => {
+    const hours = (count: number) =>
+      Array.from({ length: count }, (_none, at) => ({
+        from: `2026-03-01T0${at}:00:00.000Z`,
+        overMs: 3_600_000,
+        cores: 1,
+        dirtyBytesPerS: 40 * MIB,
+        dirtyLooks: 1,
+      }));
+    assert.match(whyQuiet([20 * MIB], hours(5)) ?? '', /20 MiB\/s, and 40 MiB\/s otherwise/);
+    assert.equal(whyQuiet([21 * MIB], hours(5)), undefined);
+    assert.equal(whyQuiet([20 * MIB], hours(4)), undefined, 'too few hours');
+    const unlooked = hours(5).map(({ from, overMs, cores }) => ({ from, overMs, cores }));
+    assert.equal(whyQuiet([20 * MIB], unlooked), undefined);
+  });
+
   test('that is quiet would be so writing less', () => {
     const rate = fc.nat(1000 * MIB);
     fc.assert(

@@ -5,6 +5,7 @@ import { readLoadHistory } from '../../../host/load-file.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { ratesBetween } from '../../../migration/load-history.ts';
 import type { GuestCounters } from '../../../migration/load-history.ts';
+import { rateWithin } from '../../../migration/prediction/curve.ts';
 import {
   MOST_LOOKS,
   neverQuiet,
@@ -48,11 +49,12 @@ async function quiet(
 ): Promise<string> {
   let rates: number[] = [];
   const load = new LoadLooks(context);
+  const hours = keptHours(context.config.stateDir, context.request.request.guest);
   for (;;) {
     const rate = await rateOf(context, signal);
     if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
     const idle = load.whyIdle();
-    const why = rate === undefined ? idle : whyQuiet(rates);
+    const why = rate === undefined ? idle : whyQuiet(rates, hours);
     if (why !== undefined) return why;
     const leftMs = untilMs - systemClock.wallMs();
     if (leftMs <= 0) return neverQuiet(withinMs, rates);
@@ -104,7 +106,7 @@ async function rateOf(context: SourceContext, signal: AbortSignal): Promise<numb
   try {
     const { curve } = await session.measure(signal);
     const longest = curve.at(-1);
-    return longest === undefined ? undefined : (longest.dirtyBytes / longest.windowMs) * 1000;
+    return longest === undefined ? undefined : rateWithin(longest);
   } catch {
     signal.throwIfAborted();
     // It may be measured for somebody else just now; one that is gone says so by its own event.
