@@ -95,4 +95,14 @@ describe('godwit plan', () => {
     const shown = await godwit(world, 'report', reported.id);
     assert.match(shown.out, /Predicted\n[\s\S]*total time/);
   });
+
+  test('is made by the way back itself, for which nobody asked for a plan', async () => {
+    const moved = await godwit(world, 'migrate', 'web1', '--to', 'a', '--json');
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    const reported = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));
+    const { prediction, unpredicted, bytes = 0 } = reported;
+    assert.ok(prediction !== undefined, String(unpredicted));
+    // As far as a busy machine lets one say: no more than all of its memory in one pass, and what it writes.
+    assert.ok(prediction.bytes.low < bytes * 3 && prediction.bytes.high > bytes / 3, moved.out);
+  });
 });

@@ -23,11 +23,18 @@ type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
  */
 export class Forecast {
   readonly #enough = new AbortController();
+  /** A step's own signal ends with the step, and the look goes on over several. */
+  readonly #over = new AbortController();
   #measuring: Promise<Measured> | undefined;
 
-  begin(context: Needs, signal: AbortSignal): void {
+  begin(context: Needs): void {
     if (!isWanted(context)) return;
-    this.#measuring ??= this.#measure(context, signal);
+    this.#measuring ??= this.#measure(context, this.#over.signal);
+  }
+
+  /** Looks no more. */
+  close(): void {
+    this.#over.abort();
   }
 
   /** The prediction by what is known by now, or why there is none. Never throws. */
@@ -52,6 +59,7 @@ export class Forecast {
       return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
     } finally {
       late.catch(() => undefined);
+      this.close();
     }
   }
 

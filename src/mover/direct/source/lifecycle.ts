@@ -79,7 +79,7 @@ export const LIFECYCLE: Lifecycle = {
       const { epoch, settings } = state().plan;
       // Reading the guest may begin while the destination’s mover starts.
       guest.inspect(signal).catch(() => {});
-      context.forecast.begin(context, signal);
+      context.forecast.begin(context);
       const { vcpus, macs } = request;
       const memoryBytes = await guest.neededBytes(request.memoryBytes, signal);
       const routes = request.unbridged === true ? await routesTo(context, signal) : [];

@@ -143,6 +143,7 @@ function besides({
 }
 
 async function close({
+  forecast,
   connections,
   probes,
   guest,
@@ -150,6 +151,7 @@ async function close({
   request,
   state,
 }: SourceContext): Promise<void> {
+  forecast.close();
   await probes.close(request.id, phaseOf(state()) === 'done');
   await connections.close(request.id);
   await guest.close();

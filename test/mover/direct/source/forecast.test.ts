@@ -48,7 +48,7 @@ function contextOf({ settings = {}, prediction, ...session }: Given): SourceCont
 
 async function factsOf(given: Given) {
   const [forecast, context] = [new Forecast(), contextOf(given)];
-  forecast.begin(context, signal);
+  forecast.begin(context);
   return stepFacts.parse(await forecast.facts(context, signal));
 }
 
@@ -88,6 +88,20 @@ describe('a migration without a plan', () => {
     const refused = await factsOf({ measure: () => Promise.reject(new Error('no memory of it')) });
     assert.match(refused.unpredicted ?? '', /no memory of it/);
     assert.match((await factsOf({})).unpredicted ?? '', /^the driver fake cannot look/);
+  });
+
+  test('looks on after the step that began it, and no more once its mover ends', async () => {
+    let looks: AbortSignal | undefined;
+    const measure = (own: AbortSignal) => {
+      looks = own;
+      return new Promise<GuestMeasure>(() => {});
+    };
+    const forecast = new Forecast();
+    forecast.begin(contextOf({ measure }));
+    await new Promise(setImmediate);
+    assert.equal(looks?.aborted, false);
+    forecast.close();
+    assert.equal(looks.aborted, true);
   });
 
   test('of which another mover saw the beginning is not predicted', async () => {
