@@ -43,6 +43,8 @@ function noteOf({ doing, cancelling, task, percent, steering }: ManagedState): {
   return { note: task === 'running' ? 'its manager reports no progress' : 'waiting for its task' };
 }
 
+const UNPREDICTED = 'a manager moves it, and Godwit does not see how it writes to its memory';
+
 /**
  * The report of a managed migration, from its journal alone, in the same words as a direct one's. Figures that only the
  * manager knows and does not report (bytes, rounds, downtime) are absent. Undefined without records.
@@ -72,6 +74,7 @@ export function managedReport(
     startedAt: new Date(startedAt).toISOString(),
     ...(isEnd(phase) ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - startedAt),
+    ...(settings.mode === 'cold' ? {} : { unpredicted: UNPREDICTED }),
     ...reported(state, phases),
     ...wireOf(records),
     roundList: roundsOf(records, startedAt).slice(-MOST_ROUNDS),

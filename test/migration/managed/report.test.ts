@@ -106,3 +106,13 @@ test('what the path of its disks carried is added up beside it', () => {
   };
   assert.deepEqual(found?.diskLink, twice);
 });
+
+test('a report says why nothing was predicted of a guest that its manager moves, but for one that is shut down', () => {
+  assert.match(
+    managedReport(recordsOf([planned()]), 5000)?.unpredicted ?? '',
+    /^a manager moves it/,
+  );
+  const { settings, ...rest } = planned();
+  const cold: ManagedEvent = { ...rest, settings: { ...settings, mode: 'cold' } };
+  assert.equal(managedReport(recordsOf([cold]), 5000)?.unpredicted, undefined);
+});
