@@ -21,3 +21,7 @@ export function withoutDuplicates(found: readonly DiscoveredGuest[]): Discovered
     return each.countedBy === undefined && twin !== undefined ? { ...each, countedBy: twin } : each;
   });
 }
+
+/** A manager's container: nothing is done with it here, and its name is its manager's. A virtual machine has a uuid. */
+export const isManagersOwn = ({ handle, info }: DiscoveredGuest): boolean =>
+  handle === undefined && info.manager !== undefined && info.uuid === undefined;

@@ -10,7 +10,7 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { withoutDuplicates } from './duplicate-guests.ts';
+import { isManagersOwn, withoutDuplicates } from './duplicate-guests.ts';
 import { DriverGuests } from './driver-guests.ts';
 import type { Silent } from './driver-guests.ts';
 import { FarManagers } from './far-managers.ts';
@@ -137,7 +137,8 @@ export class Guests {
   }
 
   #oneIn({ found: all, failed }: Look, name: string): DiscoveredGuest {
-    const found = all.find(({ info }) => info.name === name);
+    const namesakes = all.filter(({ info }) => info.name === name);
+    const found = namesakes.find((each) => !isManagersOwn(each)) ?? namesakes[0];
     if (found !== undefined) return found;
     // It may be among those that a driver could not list.
     if (failed !== undefined) throw failed;
@@ -150,10 +151,10 @@ export class Guests {
     );
   }
 
-  /** Whether there is one of that name now. */
+  /** Whether there is one of that name now. What only a manager knows keeps no guest from its name. */
   async has(name: string): Promise<boolean> {
     const { found, failed } = await this.#single.read(name);
-    if (found.some(({ info }) => info.name === name)) return true;
+    if (found.some((each) => each.info.name === name && !isManagersOwn(each))) return true;
     if (failed !== undefined) throw failed;
     return false;
   }

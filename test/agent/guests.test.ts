@@ -71,6 +71,19 @@ describe('the inventory of guests', () => {
     );
   });
 
+  test('lets a guest in by the name of a container that only a manager has, and answers with the guest', async (t) => {
+    const container = guest('web1', { driver: 'criu', manager: 'docker' }, false);
+    const other = guest('web2', { manager: 'libvirt', uuid: '1' }, false);
+    const here = [container, other];
+    const guests = guestsOf(t, [listingDriver(() => here)]);
+    assert.equal(await guests.has('web1'), false);
+    assert.equal(await guests.has('web2'), true);
+    assert.equal((await guests.need('web1')).info.manager, 'docker');
+    here.push(guest('web1'));
+    assert.equal(await guests.has('web1'), true);
+    assert.notEqual((await guests.need('web1')).handle, undefined);
+  });
+
   test('finds a guest of one driver where another driver cannot look', async (t) => {
     const drivers = [SILENT, listingDriver(() => [guest('web1')])];
     const guests = guestsOf(t, drivers);

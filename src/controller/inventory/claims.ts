@@ -1,4 +1,5 @@
 import { guestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
 import type { GuestRow } from '../store/tables.ts';
 
 /** A guest as far as it matters who runs it. */
@@ -17,20 +18,23 @@ export function identityOf({ name, uuid }: Pick<Claim, 'name' | 'uuid'>): string
 
 /**
  * Hosts that say they run the very same guest, sorted; none or one where nothing is wrong. A guest that moves is on both
- * of its hosts; what has just changed is not judged yet.
+ * of its hosts; what has just changed is not judged yet. Containers of managers have no uuid, and names of one host alone: two of
+ * one name are two.
  */
 export function claimants(claims: readonly Claim[], nowMs: number): string[] {
   if (claims.length < 2) return [];
-  const running = claims.filter(({ state }) => RUNS.has(state));
+  const running = claims.filter((each) => RUNS.has(each.state) && !isManagersOwn(each));
   if (new Set(running.map(({ host }) => host)).size < 2) return [];
   if (running.some(({ changed_at: at }) => nowMs - at < SETTLED_MS)) return [];
-  const moves = running.map(({ info }) => migrationIn(info));
+  const moves = running.map(({ info }) => infoIn(info)?.migration);
   const [first] = moves;
   if (first !== undefined && moves.every((each) => each === first)) return [];
   return [...new Set(running.map(({ host }) => host))].toSorted();
 }
 
-function migrationIn(info: string): string | undefined {
-  const parsed = guestInfo.safeParse(JSON.parse(info));
-  return parsed.success ? parsed.data.migration : undefined;
+const isManagersOwn = ({ uuid, info }: Claim): boolean =>
+  uuid === '' && infoIn(info)?.manager !== undefined;
+
+function infoIn(info: string): GuestInfo | undefined {
+  return guestInfo.safeParse(JSON.parse(info)).data;
 }

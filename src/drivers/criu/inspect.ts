@@ -107,7 +107,7 @@ export async function examine(
   const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
   const config = readConfig(text, context.volumeDirs, context.hostDirs);
   const [network, processes, root, versions, features, all] = await Promise.all([
-    networkOf(runc.run.bind(runc), pid, signal),
+    networkOf(runc.run.bind(runc), pid, signal, config.netns),
     processesIn(cgroup),
     rootOf(rootfs, mountsOf),
     runc.versions(signal),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { startTicksOf } from '../../host/process.ts';
 import { guestName } from '../../protocol/names.ts';
+import { nameAmongHosts, SHORT } from './container-names.ts';
 import type { HostContext } from './host-context.ts';
 import type { CriuOptions } from './options.ts';
 import { podmanContainers } from './podman.ts';
@@ -24,8 +25,6 @@ export interface ManagedContainer {
 /** Of all: a host has room for fewer. */
 const MOST_CONTAINERS = 2000;
 const MOST_BYTES = 1024 ** 2;
-/** What Docker and containerd call a container for short. */
-const SHORT = 12;
 const MOST_MANAGER = 128;
 
 const ofRunc = z.object({
@@ -77,18 +76,15 @@ export function named(
   all: readonly (Found & { readonly manager: string; readonly called: string | undefined })[],
   taken: ReadonlySet<string>,
 ): ManagedContainer[] {
-  const nameOf = ({ id, called = '' }: (typeof all)[number]): string =>
-    guestName.safeParse(called).success
-      ? called
-      : guestName.safeParse(id).success
-        ? id
-        : id.slice(0, SHORT);
+  const nameOf = ({ id, called }: (typeof all)[number]): string =>
+    (called === undefined || called === '' ? undefined : nameAmongHosts(called, id)) ??
+    (guestName.safeParse(id).success ? id : id.slice(0, SHORT));
   const names = all.map(nameOf);
   return all.flatMap(({ id, pid, labels, manager }, at) => {
     const own = names[at] ?? '';
     const isShared = taken.has(own) || names.some((each, other) => each === own && other !== at);
-    const name = isShared ? `${own.slice(0, 50)}-${id.slice(0, SHORT)}` : own;
-    if (!guestName.safeParse(name).success) return [];
+    const name = isShared ? nameAmongHosts(own, id) : own;
+    if (name === undefined || !guestName.safeParse(name).success) return [];
     const pod = first(labels, PODS);
     const words = pod === undefined ? manager : `${manager}, in the pod ${pod}`;
     return [{ id, name, pid, manager: words.slice(0, MOST_MANAGER) }];

@@ -17,6 +17,7 @@ const road = z.looseObject({
   nexthops: z.array(z.unknown()).optional(),
   metrics: z.array(z.unknown()).optional(),
 });
+type Road = z.infer<typeof road>;
 const neighbour = z.looseObject({ dst: z.string(), dev: z.string().default('') });
 const discipline = z.looseObject({ kind: z.string(), handle: z.string(), dev: z.string() });
 const nftables = z.looseObject({
@@ -41,7 +42,6 @@ const lost = (device: string, type: string, hint: string): Obstacle => {
 };
 
 const FILTER = 'Filter at the host’s end of its link instead';
-const RULES_HINT = `${FILTER}, and remove it in the container (\`nft flush ruleset\`).`;
 
 /** Of a kernel without it there is nothing to see. */
 const NO_IPV6 = 'test ! -e /proc/sys/net/ipv6';
@@ -54,7 +54,9 @@ const SECTIONS: readonly Section[] = [
     lostIn: (text) =>
       nftables.parse(JSON.parse(text)).nftables.flatMap(({ table }) => {
         if (table === undefined) return [];
-        return [lost(`nft table ${table.family} ${table.name}`, 'packet filter', RULES_HINT)];
+        const name = `table ${table.family} ${table.name}`;
+        const hint = `${FILTER}, and remove it in the container (\`nft delete ${name}\`).`;
+        return [lost(`nft ${name}`, 'packet filter', hint)];
       }),
   },
   {
@@ -146,7 +148,7 @@ function roadsIn(text: string): Obstacle[] {
   return parsed(road, text).flatMap((each) => {
     const { dst, dev, type, table, protocol, nexthops, metrics } = each;
     // The kernel makes its own with the addresses, and learns some from routers.
-    if (['kernel', 'ra'].includes(protocol ?? '') || table === 'local') return [];
+    if (['kernel', 'ra'].includes(protocol ?? '')) return [];
     const isTwice = table === 'main' && seen.has(dst);
     if (table === 'main') seen.add(dst);
     const why =
@@ -157,7 +159,7 @@ function roadsIn(text: string): Obstacle[] {
             ? 'a route with settings of its own (such as mtu)'
             : isTwice
               ? 'a second route to the same place'
-              : undefined
+              : furtherOf(each)
         : `a route of the table ${table}`;
     if (why === undefined) return [];
     const reason = `${why} is not made anew at the destination`;
@@ -166,6 +168,29 @@ function roadsIn(text: string): Obstacle[] {
   });
 }
 
+/** What of a plain route is made anew, or is nothing that anybody has set. */
+const PLAIN = new Set(['type', 'dst', 'dev', 'gateway', 'table', 'protocol', 'metric', 'flags']);
+
+/** A route may say more than is known here: that would be lost. */
+function furtherOf(found: Road): string | undefined {
+  const isUsual = (key: string, value: unknown): boolean =>
+    PLAIN.has(key) ||
+    (key === 'scope' && (value === 'link' || value === 'global')) ||
+    (key === 'pref' && value === 'medium');
+  const further = Object.entries(found).filter(([key, value]) => !isUsual(key, value));
+  if (further.length === 0) return undefined;
+  return `a route with ${further.map(([key]) => NAMED.get(key) ?? key).join(' and ')}`.slice(
+    0,
+    200,
+  );
+}
+
+/** As `ip route` is told. */
+const NAMED = new Map([
+  ['prefsrc', 'src'],
+  ['flow', 'realm'],
+]);
+
 /** Prints each section after its mark. */
 export const SCRIPT = SECTIONS.map(
   ({ command }, at) => `echo '${MARK}${at}'; ${command} || echo ${UNSEEN}`,
@@ -173,7 +198,7 @@ export const SCRIPT = SECTIONS.map(
 
 export interface Rules {
   readonly obstacles: readonly Obstacle[];
-  /** What nobody could look at: a program is missing, or fails. */
+  /** What nobody could look at: a program is missing, fails, or says what is not understood. */
   readonly unseen: readonly string[];
 }
 
@@ -184,8 +209,17 @@ export function rulesOf(text: string): Rules {
   for (const [at, { what, lostIn }] of SECTIONS.entries()) {
     const [, body = UNSEEN] = text.split(`${MARK}${at}\n`);
     const [own = ''] = body.split(`${MARK}${at + 1}\n`);
-    if (own.trimEnd().endsWith(UNSEEN)) unseen.push(what);
-    else obstacles.push(...lostIn(own));
+    const found = own.trimEnd().endsWith(UNSEEN) ? undefined : understood(() => lostIn(own));
+    if (found === undefined) unseen.push(what);
+    else obstacles.push(...found);
   }
   return { obstacles: obstacles.slice(0, 32), unseen };
+}
+
+function understood(look: () => readonly Obstacle[]): readonly Obstacle[] | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }

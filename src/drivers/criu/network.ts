@@ -1,3 +1,4 @@
+import { readlink } from 'node:fs/promises';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { rulesOf, SCRIPT } from './network-rules.ts';
@@ -54,12 +55,16 @@ const LOOK = [
   SCRIPT,
 ].join('\n');
 
-/** What the network namespace of the process holds. */
+/** What the network namespace of the process holds; `path`: by which its config.json names it. */
 export async function networkOf(
   run: Runc['run'],
   pid: number,
   signal: AbortSignal,
+  path?: string,
 ): Promise<FoundNetwork> {
+  // Its links and rules are the host's: nobody is to remove them for a container.
+  if (await isOfHost(pid))
+    return { nics: [], obstacles: path === undefined ? [] : [OF_HOST], unseen: [] };
   const enter = ['nsenter', '-t', String(pid), '-n'];
   const [within, host] = await Promise.all([
     run([...enter, 'sh', '-c', LOOK], { signal }),
@@ -106,6 +111,20 @@ export async function networkOf(
   }
   const { obstacles: rules, unseen } = rulesOf(more);
   return { nics, obstacles: [...obstacles, ...rules], unseen };
+}
+
+/** Without a path, config.json says so itself. */
+const OF_HOST: Obstacle = {
+  device: 'the network namespace',
+  type: 'namespace',
+  reason: 'it is the host’s own',
+  hint: 'Start the container with a network namespace of its own.',
+};
+
+async function isOfHost(pid: number): Promise<boolean> {
+  const of = (process: number | string): Promise<string> => readlink(`/proc/${process}/ns/net`);
+  const [own, host] = await Promise.all([of(pid).catch(() => undefined), of('self')]);
+  return own === host;
 }
 
 /** The other host's namespace has a loopback as every one has. */

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { guestName } from '../../protocol/names.ts';
+import { nameAmongHosts } from './container-names.ts';
 import type { ManagedContainer } from './managed-containers.ts';
 
 /** What podman says of its containers, by its API. runc lists them by numbers of 64 digits, which name no guest. */
@@ -25,7 +25,7 @@ export function containersIn(text: string): ManagedContainer[] {
   return listed
     .parse(JSON.parse(text))
     .flatMap(({ Id: id, Names, Pid: pid, PodName: pod = '' }) => {
-      const name = Names.find((each) => guestName.safeParse(each).success);
+      const name = Names.map((each) => nameAmongHosts(each, id)).find((each) => each !== undefined);
       const manager = pod === '' ? 'podman' : `podman, in the pod ${pod}`.slice(0, 128);
       return name === undefined || pid <= 0 ? [] : [{ id, name, pid, manager }];
     });

@@ -35,6 +35,19 @@ describe('two hosts that claim one guest', () => {
     assert.deepEqual(claimants([claim('a'), claim('a')], NOW), []);
   });
 
+  test('are two where each host’s manager has a container of that name', () => {
+    const given = (host: string, manager?: string): Claim => {
+      const known = { name: 'web1', host, driver: 'criu', state: 'running', manager };
+      return claim(host, { uuid: '', info: JSON.stringify(known) });
+    };
+    assert.deepEqual(claimants([given('a', 'docker'), given('b', 'docker')], NOW), []);
+    assert.deepEqual(claimants([given('a', 'docker'), given('b')], NOW), []);
+    assert.deepEqual(claimants([given('a'), given('b')], NOW), ['a', 'b']);
+    // A virtual machine is one, whoever has it.
+    const machine = (host: string): Claim => ({ ...given(host, 'libvirt'), uuid: 'u-1' });
+    assert.deepEqual(claimants([machine('a'), machine('b')], NOW), ['a', 'b']);
+  });
+
   test('are judged once both had time to report the end of a move', () => {
     const fresh = [claim('a'), claim('b', { changed_at: NOW - 1000 })];
     assert.deepEqual(claimants(fresh, NOW), []);

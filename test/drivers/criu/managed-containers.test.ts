@@ -70,9 +70,17 @@ test('gives each container a name of its own that a guest may have', () => {
     one('redis1'),
     one('own'),
     one('..'),
+    one(ID, 'long'.repeat(30)),
   ];
   const names = named(all, new Set(['own'])).map(({ name }) => name);
-  assert.deepEqual(names, ['web-9e88348ee1ea', 'web-b1', '9e88348ee1ea', 'redis1', 'own-own']);
+  assert.deepEqual(names, [
+    'web-9e88348ee1ea',
+    'web-b1',
+    '9e88348ee1ea',
+    'redis1',
+    'own-own',
+    `${'long'.repeat(12)}lo-9e88348ee1ea`,
+  ]);
 });
 
 test('lists the containers of Docker, containerd, CRI-O and podman with who looks after each', async (t) => {
@@ -112,11 +120,11 @@ test('lists the containers of Docker, containerd, CRI-O and podman with who look
   );
   assert.deepEqual(found.map(({ name, manager }) => `${name} ${manager}`).toSorted(), [
     'a9e88348ee1e podman',
-    'api CRI-O, in the pod api-0',
+    'api-9e88348ee1ea CRI-O, in the pod api-0',
     'b9e88348ee1e crun',
-    'coredns containerd, in the pod dns-1',
+    'coredns-9e88348ee1ea containerd, in the pod dns-1',
     'redis1 containerd',
-    'web docker',
+    'web-9e88348ee1ea docker',
   ]);
 });
 

@@ -59,6 +59,10 @@ const LOST: readonly (readonly [string, string])[] = [
   ['ip route add blackhole 10.2.0.0/16', 'route 10.2.0.0/16'],
   ['ip route add 10.3.0.0/16 nexthop via 192.0.2.1 nexthop via 192.0.2.2', 'route 10.3.0.0/16'],
   ['ip route add 10.4.0.0/16 via 192.0.2.1 mtu 1200', 'route 10.4.0.0/16'],
+  ['ip route add 10.5.0.0/16 via inet6 2001:db8::1 dev eth0', 'route 10.5.0.0/16'],
+  ['ip route add 10.6.0.0/16 via 192.0.2.1 src 192.0.2.5', 'route 10.6.0.0/16'],
+  ['ip route add local 10.7.0.0/16 dev lo', 'route 10.7.0.0/16'],
+  ['ip -6 route add local 2001:db8:7::/64 dev lo', 'route 2001:db8:7::/64'],
   ['ip route add default via 192.0.2.2 metric 50', 'route default'],
   ['ip neigh add 192.0.2.7 lladdr 02:00:00:00:00:07 dev eth0', 'permanent neighbour 192.0.2.7'],
   ['ip addr add 192.0.2.99/32 dev lo', 'address 192.0.2.99 of lo'],
@@ -78,6 +82,8 @@ test(
     for (const [command, name] of LOST)
       assert.ok(names.includes(name), `${command}: ${names.join()}`);
     for (const { hint, reason } of obstacles) assert.ok(hint !== '' && reason !== '');
+    const table = obstacles.find(({ type }) => type === 'packet filter');
+    assert.match(table?.hint ?? '', /`nft delete table inet shop`/);
     assert.deepEqual(unseen, []);
   },
 );
@@ -138,4 +144,22 @@ test('what nobody could look at is said, and is no answer', () => {
   assert.deepEqual(obstacles, []);
   assert.equal(unseen.length, SCRIPT.split('\n').length);
   assert.deepEqual(rulesOf('').unseen, unseen);
+});
+
+test('what is not understood is said as well, and fails no check', () => {
+  const text = SCRIPT.split('\n')
+    .map((line) => `${/== \d+/.exec(line)?.[0]}\nnetlink: Error: cache {\n`)
+    .join('');
+  const { unseen } = rulesOf(text);
+  assert.ok(unseen.includes('rules of nft') && unseen.includes('routes'), unseen.join());
+});
+
+test('nobody looks into its host’s own network for a container that is on it', async () => {
+  const run = (): Promise<string> => Promise.reject(new Error('somebody looks'));
+  assert.deepEqual((await networkOf(run, process.pid, SIGNAL)).obstacles, []);
+  const { obstacles } = await networkOf(run, process.pid, SIGNAL, '/proc/1/ns/net');
+  assert.deepEqual(
+    obstacles.map(({ device, reason }) => `${device}: ${reason}`),
+    ['the network namespace: it is the host’s own'],
+  );
 });

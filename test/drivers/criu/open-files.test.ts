@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { test } from 'node:test';
-import { deletedIn, ghostObstacle, GHOST_BYTES } from '../../../src/drivers/criu/ghosts.ts';
+import {
+  deletedIn,
+  ghostObstacle,
+  ghostsObstacles,
+  GHOST_BYTES,
+  GHOSTS_BYTES,
+} from '../../../src/drivers/criu/ghosts.ts';
 import { fileObstacles, mountIds, outsideObstacle } from '../../../src/drivers/criu/open-files.ts';
 import { until } from '../../until.ts';
 
@@ -73,4 +79,21 @@ test('a deleted file moves up to the limit, and is refused with the way out abov
   const refused = ghostObstacle('/gone', GHOST_BYTES + 1);
   assert.equal(refused?.device, '/gone');
   assert.match(refused?.hint ?? '', /close it/);
+});
+
+test('deleted files move up to a limit for all of them, and are refused by the largest one’s name above it', () => {
+  const many = Array.from({ length: GHOSTS_BYTES / GHOST_BYTES }, (_, at) => {
+    return { file: `/gone${at}`, bytes: GHOST_BYTES };
+  });
+  assert.deepEqual(ghostsObstacles(many), []);
+  const [refused, ...more] = ghostsObstacles([{ file: '/small', bytes: 1 }, ...many]);
+  assert.equal(refused?.device, '/gone0');
+  assert.match(refused.reason, /^it and 4 others were deleted .* at most 256 MiB of such files/);
+  assert.equal(more.length, 0);
+  // What does not move by itself is named once, and not in the sum.
+  const large = { file: '/large', bytes: GHOST_BYTES + 1 };
+  assert.deepEqual(
+    ghostsObstacles([large, ...many]).map(({ device }) => device),
+    ['/large'],
+  );
 });

@@ -51,7 +51,7 @@ async function podman(t: TestContext, status: number, text: string): Promise<str
 test('passes over containers that do not run, and names that no guest may have', () => {
   const all = [box(), box({ Pid: 0, Names: ['created'] }), box({ Names: ['a/b'] })];
   assert.deepEqual(containersIn(JSON.stringify(all)), [
-    { id: ID, name: 'pod1', pid: process.pid, manager: 'podman' },
+    { id: ID, name: `pod1-${ID.slice(0, 12)}`, pid: process.pid, manager: 'podman' },
   ]);
 });
 
@@ -69,8 +69,13 @@ test('lists containers of podman by their names, managed by podman and by the po
   assert.deepEqual(
     seen.map(({ info: { name, manager, state, pid } }) => ({ name, manager, state, pid })),
     [
-      { name: 'pod1', manager: 'podman', state: 'running', pid: process.pid },
-      { name: 'web', manager: 'podman, in the pod shop', state: 'running', pid: process.pid },
+      { name: `pod1-${ID.slice(0, 12)}`, manager: 'podman', state: 'running', pid: process.pid },
+      {
+        name: `web-${ID.slice(0, 12)}`,
+        manager: 'podman, in the pod shop',
+        state: 'running',
+        pid: process.pid,
+      },
     ],
   );
   for (const { handle, info } of seen) {
@@ -78,12 +83,12 @@ test('lists containers of podman by their names, managed by podman and by the po
     assert.ok((info.memoryBytes ?? 0) > 0);
   }
   const one = await driver.discover(
-    { host: 'a', busy: new Set(), configured: [], only: 'web' },
+    { host: 'a', busy: new Set(), configured: [], only: `web-${ID.slice(0, 12)}` },
     SIGNAL,
   );
   assert.deepEqual(
     one.map(({ info }) => info.name),
-    ['web'],
+    [`web-${ID.slice(0, 12)}`],
   );
 });
 
