@@ -1,3 +1,8 @@
+/** Bounds, themselves within them. */
+export type Target =
+  | { readonly atLeast?: number; readonly atMost: number }
+  | { readonly atLeast: number };
+
 /** What every benchmark gives, so that one program runs, prints and compares them all. */
 export interface Measure {
   readonly name: string;
@@ -6,7 +11,7 @@ export interface Measure {
   /** How many runs the value is of: their median, unless the name says otherwise. */
   readonly runs: number;
   /** The bound that the project holds itself to; absent where the value is only reported. */
-  readonly target?: { readonly atMost: number } | { readonly atLeast: number };
+  readonly target?: Target;
 }
 
 export interface BenchOptions {
@@ -62,9 +67,14 @@ export interface Judged {
 export function judge(measure: Measure): Judged {
   const { name, value, unit, runs, target } = measure;
   if (target === undefined) return { name, value, unit, runs, target: null, ok: null };
-  return 'atMost' in target
-    ? { name, value, unit, runs, target: `<= ${target.atMost}`, ok: value <= target.atMost }
-    : { name, value, unit, runs, target: `>= ${target.atLeast}`, ok: value >= target.atLeast };
+  const { atLeast, atMost } = { atMost: undefined, ...target };
+  const words = [
+    ...(atLeast === undefined ? [] : [`>= ${atLeast}`]),
+    ...(atMost === undefined ? [] : [`<= ${atMost}`]),
+  ];
+  // Neither holds for what could not be had, NaN.
+  const ok = value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity);
+  return { name, value, unit, runs, target: words.join(', '), ok };
 }
 
 /** The middle value; the mean of the two middle ones for an even count. Throws for none. */

@@ -55,12 +55,16 @@ export function lostOf(wallMs: number, writtenBytes: number, bytesPerSecond: num
   return Math.max(0, wallMs / 1000 - writtenBytes / bytesPerSecond);
 }
 
-/** Seconds until the end and seconds of work lost; nothing is as bad as what does not end. */
-export function costOf({ finished, totalMs, lostS }: Tried): number {
-  return finished ? totalMs / 1000 + lostS : Infinity;
+/** The longest downtime that each move is given, ms. */
+export const MAX_DOWNTIME_MS = 300;
+
+/** Seconds until the end and seconds of work lost; nothing is as bad as what does not end, or only beyond its downtime. */
+export function costOf({ finished, totalMs, downtimeMs = 0, lostS }: Tried): number {
+  return finished && downtimeMs <= MAX_DOWNTIME_MS ? totalMs / 1000 + lostS : Infinity;
 }
 
 export interface Verdict {
+  /** Those that some way got through. */
   readonly points: number;
   /** Points at which some other way ended and Godwit's did not. */
   readonly missed: number;
@@ -73,12 +77,15 @@ const OURS: ReadonlySet<ConvergenceMethod> = new Set(['standard', 'must-finish']
 /** By point: the better of the strategies beside the best of the single settings. */
 export function verdictOf(tried: readonly Tried[]): Verdict {
   const byPoint = Map.groupBy(tried, ({ point }) => nameOf(point));
-  let [missed, asGood] = [0, 0];
+  let [points, missed, asGood] = [0, 0, 0];
   for (const moves of byPoint.values()) {
     const best = (isOurs: boolean): number =>
       Math.min(...moves.filter(({ way }) => OURS.has(way) === isOurs).map((each) => costOf(each)));
-    if (best(false) < Infinity && best(true) === Infinity) missed += 1;
-    if (best(true) <= best(false)) asGood += 1;
+    const [ours, others] = [best(true), best(false)];
+    if (Math.min(ours, others) === Infinity) continue;
+    points += 1;
+    if (ours === Infinity) missed += 1;
+    else if (ours <= others) asGood += 1;
   }
-  return { points: byPoint.size, missed, asGood };
+  return { points, missed, asGood };
 }

@@ -7,7 +7,16 @@ import { formatDuration } from '../src/protocol/quantity.ts';
 import { moveByHand } from './by-hand.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { downtimeOf, FEW, lostOf, nameOf, verdictOf, WAYS, WHOLE } from './convergence-grid.ts';
+import {
+  downtimeOf,
+  FEW,
+  lostOf,
+  MAX_DOWNTIME_MS,
+  nameOf,
+  verdictOf,
+  WAYS,
+  WHOLE,
+} from './convergence-grid.ts';
 import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
@@ -20,7 +29,6 @@ const FEW_MEMORY = 256 * MIB;
 const REWRITTEN = 0.9;
 /** bytes/s: a slow link, so that an emulated guest can outrun it. */
 const LINK = 10 * MIB;
-const MAX_DOWNTIME_MS = 300;
 /** How long a move may take: all points, or a few. */
 const WHOLE_CUT_MS = 120_000;
 const FEW_CUT_MS = 40_000;

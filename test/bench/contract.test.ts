@@ -12,6 +12,23 @@ test('a measure meets its target at the bound itself', () => {
   assert.equal(judge({ ...measure, value: 4.99, target: { atLeast: 5 } }).ok, false);
 });
 
+test('a measure with two bounds meets them together', () => {
+  const target = { atLeast: 5, atMost: 6 };
+  for (const [value, ok] of [
+    [4.99, false],
+    [5, true],
+    [6, true],
+    [6.01, false],
+    [Number.NaN, false],
+  ] as const)
+    assert.deepEqual(judge({ ...measure, value, target }), {
+      ...measure,
+      value,
+      target: '>= 5, <= 6',
+      ok,
+    });
+});
+
 test('what is left out by --only is left out, and a name that there is not is refused with those that there are', () => {
   const known = ['cold', 'return'];
   assert.equal(onlyOf({}, known), undefined);

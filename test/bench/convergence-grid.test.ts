@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { costOf, FEW, lostOf, nameOf, verdictOf, WHOLE } from '../../bench/convergence-grid.ts';
+import {
+  costOf,
+  FEW,
+  lostOf,
+  MAX_DOWNTIME_MS,
+  nameOf,
+  verdictOf,
+  WHOLE,
+} from '../../bench/convergence-grid.ts';
 import type { ConvergenceMethod, Tried } from '../../bench/convergence-grid.ts';
 
 const [point] = WHOLE;
@@ -28,4 +36,17 @@ test('what did not end is worse than anything, and a point counts once', () => {
   assert.deepEqual(verdictOf(lost), { points: 1, missed: 1, asGood: 0 });
   const good = [tried('standard', { finished: false }), tried('must-finish'), tried('postcopy')];
   assert.deepEqual(verdictOf(good), { points: 1, missed: 0, asGood: 1 });
+});
+
+test('a point that nothing got through says nothing of anyone', () => {
+  const none = [tried('standard', { finished: false }), tried('qemu', { finished: false })];
+  assert.deepEqual(verdictOf(none), { points: 0, missed: 0, asGood: 0 });
+});
+
+test('a move that took a longer downtime than it was given did not get through', () => {
+  assert.equal(costOf(tried('standard', { downtimeMs: MAX_DOWNTIME_MS })), 10);
+  const late = { downtimeMs: MAX_DOWNTIME_MS + 1 };
+  assert.equal(costOf(tried('standard', late)), Infinity);
+  const lost = [tried('standard', late), tried('postcopy')];
+  assert.deepEqual(verdictOf(lost), { points: 1, missed: 1, asGood: 0 });
 });
