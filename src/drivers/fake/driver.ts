@@ -32,6 +32,7 @@ export class FakeDriver implements DirectDriver {
     postcopyRecovery: true,
     rehearsals: true,
     levers: ['downtime', 'postcopy'],
+    measures: true,
   } as const;
   readonly #world: FakeWorld;
   readonly #host: string;

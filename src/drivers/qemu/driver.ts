@@ -86,6 +86,7 @@ export class QemuDriver implements DirectDriver {
     transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,
     rehearsals: true,
+    measures: true,
     unplugs: true,
     plugs: true,
     levers: ['downtime', 'throttle', 'postcopy'],

@@ -29,9 +29,15 @@ export function nodesIn(list: string): ReadonlySet<number> {
   return found;
 }
 
-/** Whether this host has the huge pages and the nodes on which the guest's memory is. */
-export async function memoryChecks(spec: GuestSpec, host: string): Promise<NamedCheck[]> {
-  const huge = [...hugePagesOf(spec.objects)].map(([bytes, pages]) => hugeCheck(bytes, pages));
+/** Whether this host has the huge pages, by what the kernel counts in `counts`, and the nodes on which the guest's memory is. */
+export async function memoryChecks(
+  spec: Pick<GuestSpec, 'objects'>,
+  host: string,
+  counts = HUGE_PAGES,
+): Promise<NamedCheck[]> {
+  const huge = [...hugePagesOf(spec.objects)].map(([bytes, pages]) =>
+    hugeCheck(bytes, pages, counts),
+  );
   const [short, here] = await Promise.all([Promise.all(huge), memoryNodes()]);
   const unbound = spec.objects.flatMap(({ id, props }) => {
     const wanted = nodesOf(props['host-nodes']);
@@ -44,10 +50,10 @@ export async function memoryChecks(spec: GuestSpec, host: string): Promise<Named
   return [...short.flat(), ...unbound];
 }
 
-async function hugeCheck(pageBytes: number, wanted: number): Promise<NamedCheck[]> {
+async function hugeCheck(pageBytes: number, wanted: number, counts: string): Promise<NamedCheck[]> {
   const folder = `hugepages-${pageBytes / 1024}kB`;
   const read = async (name: string): Promise<number> =>
-    Number(await readFile(`${HUGE_PAGES}/${folder}/${name}`, 'utf8').catch(() => '0'));
+    Number(await readFile(`${counts}/${folder}/${name}`, 'utf8').catch(() => '0'));
   const [free, reserved] = await Promise.all([read('free_hugepages'), read('resv_hugepages')]);
   // Those reserved are still free, and promised to others.
   const left = Math.max(0, free - reserved);

@@ -25,6 +25,8 @@ export interface Capabilities {
   readonly noPostcopy?: string;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
   readonly rehearsals?: boolean;
+  /** It can say how much memory a guest writes while it runs. */
+  readonly measures?: boolean;
   /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
   readonly needsMoreThere?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */
@@ -77,6 +79,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     priorities = false,
     encryption = false,
     rehearsals = false,
+    measures = false,
     keepsSource = false,
     unplugs = false,
     plugs = false,
@@ -118,6 +121,13 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   if (settings.plug !== undefined && !plugs) lacks.push(['--plug', 'it plugs no devices in']);
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
+  }
+  if (settings.whenQuiet !== undefined && shape === 'direct' && !measures) {
+    lacks.push([
+      '--when quiet',
+      'it cannot say what a guest writes',
+      'Take --not-before or --window.',
+    ]);
   }
   if (mode === 'cold' && shape === 'direct') lacks.push(...ofMemoryAlone(settings));
   if (shape === 'managed') {

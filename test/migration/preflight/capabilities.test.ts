@@ -165,6 +165,21 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a quiet moment is refused by name where the driver cannot say what a guest writes', () => {
+    const settings = {
+      mode: 'precopy',
+      compress: 'none',
+      streams: 1,
+      whenQuiet: { withinMs: 60_000 },
+    } as const;
+    for (const measures of [true, false]) {
+      const driver = { name: 'any', capabilities: { ...PLAIN, measures } };
+      const [found] = judgeCapabilities({ driver, settings });
+      assert.equal(found?.verdict, measures ? 'pass' : 'refuse');
+      assert.equal(found?.evidence.includes('--when quiet'), !measures, found?.evidence);
+    }
+  });
+
   test('a datastore is refused by name where the driver knows none, whoever moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1, datastore: 'ds1' } as const;
     for (const shape of ['managed', 'direct'] as const) {

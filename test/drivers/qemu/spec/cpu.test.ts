@@ -40,6 +40,12 @@ describe('the processor at the destination', () => {
     assert.deepEqual(dispensedFeatures(CPU, ['sse2', 'avx']), ['pcommit']);
   });
 
+  test('lacks what newer microcode has taken away, by its name', () => {
+    const guest = { ...CPU, features: ['hle', 'rtm', 'sse2'] };
+    assert.deepEqual(missingFeatures(guest, ['sse2']), ['hle', 'rtm']);
+    assert.deepEqual(dispensedFeatures(guest, ['sse2']), []);
+  });
+
   test('is compared word by word, but for the dispensable bits', () => {
     const words = [{ eax: 1, ecx: 0, register: 'ECX', bits: 0x10 }];
     assert.deepEqual(cpuDifferences(CPU, { ...CPU, words }), []);
