@@ -79,7 +79,6 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     priorities = false,
     encryption = false,
     rehearsals = false,
-    measures = false,
     keepsSource = false,
     unplugs = false,
     plugs = false,
@@ -122,13 +121,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
   }
-  if (settings.whenQuiet !== undefined && shape === 'direct' && !measures) {
-    lacks.push([
-      '--when quiet',
-      'it cannot say what a guest writes',
-      'Take --not-before or --window.',
-    ]);
-  }
+  lacks.push(...withoutMeasures(settings, driver.capabilities));
   if (mode === 'cold' && shape === 'direct') lacks.push(...ofMemoryAlone(settings));
   if (shape === 'managed') {
     lacks.push(...leftToManager(settings, driver.capabilities));
@@ -181,6 +174,12 @@ function steerable(
     `${name} moves it by strategy ${strategy.name} without ${left}: its manager lets nobody do that`,
     'The rest of the strategy decides, and the report has each decision. Another strategy may suit better.',
   );
+}
+
+/** What rests on what a guest writes, of a driver that cannot say it; a manager's guest has rules of its own. */
+function withoutMeasures({ whenQuiet }: Asked, { shape, measures = false }: Capabilities): Lack[] {
+  if (whenQuiet === undefined || shape !== 'direct' || measures) return [];
+  return [['--when quiet', 'it cannot say what a guest writes']];
 }
 
 /** What a cold move, which sends no memory, cannot do. */
