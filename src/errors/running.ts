@@ -60,8 +60,8 @@ export const runningErrors = {
     502,
   ),
   GODWIT_MANAGERS_DISAGREE: row(
-    'the managers of both hosts do not agree where {guest} runs: {reason}',
-    'Look with both where it runs, and end what is left by hand where it stays.',
+    'what is left of {guest} is not removed yet: {reason}',
+    'Ask both managers where it runs. Remove by hand only what is at the other host.',
     true,
     5,
     502,

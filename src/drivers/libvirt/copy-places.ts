@@ -48,7 +48,7 @@ export async function removePlaces(
   const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
   const isGone = ['absent', 'left'].includes(presence(sights[1]));
   if (at !== 'source' || busy !== false || !isGone) {
-    const reason = `its source is not alone in having it, so its volumes at ${to} stay`;
+    const reason = `not both daemons say that it is at its source alone, so its volumes at ${to} stay`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
   // Before the order nobody has written to it: what is not empty is somebody else's.
@@ -65,7 +65,7 @@ export async function removeOriginals(
   const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
   const isGone = ['absent', 'left'].includes(presence(sights[0]));
   if (!isGone || presence(sights[1]) !== 'has') {
-    const reason = `${to} is not alone in having it, so its volumes at ${from} stay`;
+    const reason = `not both daemons say that it is at ${to} alone, so its volumes at ${from} stay`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
   await removeEach(ends.source, copies, { host: from, guest, onlyEmpty: false }, signal);

@@ -63,7 +63,7 @@ export async function endAtSource(
 
 /** Asked again, they may: a daemon that has just started again knows less at first. */
 function disagree(host: string, { guest, to }: Pick<ManagedOrder, 'guest' | 'to'>): GodwitError {
-  const reason = `${to} is not alone in having it, so what is left of it at ${host} stays`;
+  const reason = `not both daemons say that it is at ${to} alone, by this migration, so what is left of it at ${host} stays`;
   return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
@@ -142,7 +142,7 @@ export async function endAtDestination(
   } catch (thrown) {
     signal.throwIfAborted();
     // Not retryable: the guest runs, and nobody waits for a host that may be dead.
-    const reason = `it does not answer, and a definition of ${guest} may be left there`;
+    const reason = `it does not answer, and a copy or a definition of ${guest} may be left there`;
     const facts = { hypervisor: 'libvirt', host: to, command: 'undefine', reason };
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
   }
@@ -151,7 +151,7 @@ export async function endAtDestination(
   const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
   const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
   if (at !== 'source' || busy !== false) {
-    const reason = `its source is not alone in having it, so a definition of it at ${to} stays`;
+    const reason = `not both daemons say that it is at its source alone, so a definition of it at ${to} stays`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
   const why = hasRun(sights[1])

@@ -22,13 +22,17 @@ const mark = z.object({
   autostart: z.enum(['yes', 'no']).default('no'),
   /** It has a definition that lasts, and goes along. A mark of the build before does not say. */
   persistent: z.enum(['yes', 'no']).default('no'),
+  /** A second copy of it was found at the destination, to be ended: it ran there, or only waited. */
+  second: z.enum(['ran', 'waited']).optional(),
   /** The destination had a definition of it before, which is not this migration's to remove. */
   defined: z.enum(['yes', 'no']).default('yes'),
 });
 export type Mark = z.infer<typeof mark>;
 
-export function markElement({ id, state, reason, autostart, persistent, defined }: Mark): string {
-  const words = { id, state, reason, autostart, persistent, defined };
+export function markElement(mark: Mark): string {
+  const { id, state, reason, autostart, persistent, defined, second } = mark;
+  const known = { id, state, reason, autostart, persistent, defined };
+  const words = { ...known, ...(second === undefined ? {} : { second }) };
   const all = Object.entries(words).map(
     ([name, value]) => `${name}="${escapeXml(value.slice(0, MOST_WORDS))}"`,
   );

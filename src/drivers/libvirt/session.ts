@@ -29,7 +29,7 @@ import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
-import { endSecondCopy, whereIs } from './two-copies.ts';
+import { endSecondCopy, whereIs, wordsOfSecond } from './two-copies.ts';
 import { isInPostCopy, presence, runState } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
@@ -46,7 +46,6 @@ export class LibvirtSession implements ManagedSession {
   readonly #ends: LibvirtEnds;
   #ordering: Promise<void> = Promise.resolve();
   #events: Promise<DomainEvents | undefined> | undefined;
-  #found: string | undefined;
 
   private constructor(ends: LibvirtEnds) {
     this.#ends = ends;
@@ -139,13 +138,11 @@ export class LibvirtSession implements ManagedSession {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const ends = this.#ends;
-    // Kept for when it is asked again, since a step after this one failed.
-    if (isOrdered)
-      this.#found ??= await ends.reported('destroy', () => endSecondCopy(ends, order, signal));
+    if (isOrdered) await ends.reported('destroy', () => endSecondCopy(ends, order, signal));
     if ((order.copies ?? []).length > 0)
       await ends.reported('vol-delete', () => removePlaces(ends, order, isOrdered, signal));
     if (isOrdered) await ends.reported('undefine', () => endAtDestination(ends, order, signal));
-    return this.#found;
+    return isOrdered ? wordsOfSecond(ends, order, signal) : undefined;
   }
 
   /** One order at a time: libvirt distinguishes none from another. */

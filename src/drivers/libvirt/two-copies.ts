@@ -1,20 +1,21 @@
 import type { GodwitError } from '../../errors.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
-import type { Domain } from './client.ts';
+import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
+import { MARK, markElement } from './mark.ts';
 import type { Mark } from './mark.ts';
-import { isLeftPaused, presence, whereabouts } from './whereabouts.ts';
+import { isAtWork, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 
 /**
  * libvirt can run a guest twice. A destination whose daemon dies after it has begun to run the guest, and before its source
  * has heard of that, lets the source's daemon run its own again (libvirt's virDomainMigrateVersion3Full says so, and leaves it to
  * lock managers, which know nothing of a disk that is copied). By decision 0025 the source's is the guest, as for OpenStack
- * Nova and oVirt.
+ * Nova.
  */
 
 /** Where the guest is, by the words of both daemons. */
@@ -35,69 +36,105 @@ export async function whereIs(
   const seen = whereabouts(source, other, isMoving, isLeft);
   if (presence(source) !== 'has' || seen.busy !== true) return seen;
   const isSecond = (await secondCopy(ends, order, signal)) !== undefined;
-  return isSecond ? { at: 'source', busy: false } : seen;
+  return isSecond ? { at: 'source', busy: false, second: true } : seen;
 }
 
 interface SecondCopy {
   readonly domain: Domain;
-  readonly mark: Mark;
+  /** The guest that it is a copy of, with its mark. */
+  readonly guest: { readonly domain: Domain; readonly mark: Mark };
+  /** It only waited for what never came. */
+  readonly hasRun: boolean;
 }
 
-/** The domain at the destination, of this migration, of a guest that its source runs and nobody moves any more. */
-export async function secondCopy(
+/**
+ * The domain at the destination, of this migration, of a guest that is at work at its source and that nobody moves. The source
+ * is asked after the destination: a guest that has arrived is not at work at its source any more.
+ */
+async function secondCopy(
   ends: LibvirtEnds,
   { id, to }: Pick<ManagedOrder, 'id' | 'to'>,
   signal: AbortSignal,
 ): Promise<SecondCopy | undefined> {
   const { source } = ends;
-  const stayed = await ends.marked(source, id, signal);
-  if (stayed === undefined || presence(await ends.sight(source, signal)) !== 'has')
-    return undefined;
-  if ((await ends.isMoving(signal)) !== false) return undefined;
   const there = await ends.destination(to, signal);
   const copy = await ends.marked(there, id, signal);
   if (copy === undefined || isMigrating(await there.job(copy.domain, signal))) return undefined;
-  return { domain: copy.domain, mark: stayed.mark };
+  const hasRun = presence(await ends.sight(there, signal)) === 'has';
+  const stayed = await ends.marked(source, id, signal);
+  if (stayed === undefined || (await ends.isMoving(signal)) !== false) return undefined;
+  if (!isAtWork(await ends.sight(source, signal))) return undefined;
+  return { domain: copy.domain, guest: stayed, hasRun };
 }
 
 /**
- * Ends it, with the definition that came along. One that has files with the guest is paused and left to a person: libvirt
- * would take them from it. Resolves with what a person has to know; undefined where there is no such copy. Repeatable.
+ * Ends it, with the definition that came along; the guest's mark says so before that, for whoever takes over. A copy that has
+ * files with the guest is paused and left to a person, since libvirt would take them from it. Nothing where the destination
+ * does not answer. Repeatable.
  */
 export async function endSecondCopy(
   ends: LibvirtEnds,
   order: Pick<ManagedOrder, 'id' | 'to' | 'guest' | 'copies'>,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<void> {
   const { to, guest, copies = [] } = order;
+  let there: LibvirtClient;
+  try {
+    there = await ends.destination(to, signal);
+  } catch {
+    signal.throwIfAborted();
+    return;
+  }
   const copy = await secondCopy(ends, order, signal);
-  if (copy === undefined) return undefined;
-  const { domain, mark } = copy;
-  const there = await ends.destination(to, signal);
-  const { facts } = readDomain(await there.xml(domain, signal));
+  if (copy === undefined) return;
+  const { facts } = readDomain(await there.xml(copy.domain, signal));
   if (facts === undefined || !isPrivate(facts, copies)) {
-    await there.stop(domain, 'suspend', signal);
+    // One that waits is ended by its own daemon.
+    if (!copy.hasRun) throw alone(to, guest);
+    await there.stop(copy.domain, 'suspend', signal);
     throw shared(to, guest);
   }
-  const isOurs = mark.defined === 'no' && (await isOfTheGuest(ends, domain, order, signal));
-  await there.stop(domain, 'destroy', signal);
+  const { domain, mark } = copy.guest;
+  const isOurs = mark.defined === 'no' && (await isOfTheGuest(ends, copy, order, signal));
+  const second = copy.hasRun ? 'ran' : 'waited';
+  await ends.source.setMetadata(domain, MARK, markElement({ ...mark, second }), signal);
+  await there.stop(copy.domain, 'destroy', signal);
   if (isOurs && (await ends.domain(there, signal))?.id === -1)
-    await there.undefine(domain, facts.tpm !== undefined, signal);
-  return `libvirt ran ${guest} at both hosts, since the answer of ${to} was lost: its copy at ${to} was ended, and what that did is lost`;
+    await there.undefine(copy.domain, facts.tpm !== undefined, signal);
+}
+
+/** What a person has to know of a second copy that was ended; undefined where there was none. */
+export async function wordsOfSecond(
+  ends: LibvirtEnds,
+  { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  switch ((await ends.marked(ends.source, id, signal))?.mark.second) {
+    case 'ran':
+      return `libvirt ran ${guest} at both hosts, since the answer of ${to} was lost: its copy at ${to} was ended, and what that did is lost`;
+    case 'waited':
+      return `a copy of ${guest} that waited at ${to} was ended`;
+    case undefined:
+      return undefined;
+  }
 }
 
 async function isOfTheGuest(
   ends: LibvirtEnds,
-  domain: Domain,
+  { domain, guest }: SecondCopy,
   { to }: Pick<ManagedOrder, 'to'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const there = await ends.destination(to, signal);
   if (!(await there.isPersistent(domain, signal))) return false;
-  const own = await ends.domain(ends.source, signal);
-  if (own === undefined) return false;
-  const runs = { client: ends.source, domain: own, where: 'at its source' };
+  const runs = { client: ends.source, domain: guest.domain, where: 'at its source' };
   return (await whyNotTheSame(runs, await there.definition(domain, signal), signal)) === undefined;
+}
+
+/** libvirt may be about to end it. */
+function alone(host: string, guest: string): GodwitError {
+  const reason = `a copy of it waits at ${host}, and has files with it`;
+  return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
 /** Not retryable: only a person decides. */

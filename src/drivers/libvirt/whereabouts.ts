@@ -16,7 +16,6 @@ const STATE = {
 } as const;
 /** virDomainRunningReason, virDomainPausedReason, virDomainShutoffReason */
 const RUNNING_MIGRATED = 2;
-const RUNNING_UNPAUSED = 5;
 const PAUSED_MIGRATION = 2;
 const PAUSED_STARTING_UP = 11;
 const PAUSED_POSTCOPY = 12;
@@ -54,6 +53,12 @@ export function presence(sight: Sight): Presence {
     default:
       return 'waits';
   }
+}
+
+/** It works now: neither paused, whoever did that, nor crashed. */
+export function isAtWork(sight: Sight): boolean {
+  if (typeof sight === 'string') return false;
+  return sight.state === STATE.running || sight.state === STATE.blocked;
 }
 
 function isPausedByMigration(reason: number): boolean {
@@ -109,8 +114,7 @@ export function isLeftPaused(
     source.state === STATE.paused &&
     source.reason === PAUSED_MIGRATION &&
     destination.state === STATE.running &&
-    // A daemon that died as it ran the guest says so by `unpaused`, once it has started again.
-    (destination.reason === RUNNING_MIGRATED || destination.reason === RUNNING_UNPAUSED)
+    destination.reason === RUNNING_MIGRATED
   );
 }
 

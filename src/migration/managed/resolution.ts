@@ -11,8 +11,8 @@ export interface ManagedSides {
 }
 
 /**
- * What each answer to "where does the guest of a held migration run?" rests on. An answer changes the record alone: the
- * manager decides who runs the guest, and Godwit neither starts nor stops it.
+ * What each answer to "where does the guest of a held migration run?" rests on. The manager decides who runs the guest, and
+ * Godwit does not start it: it ends only what its manager has left beside the guest.
  */
 export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWord): Answer[] {
   const answer = (runAt: RunAt, verdict: Answer['verdict'], why: string): Answer => {
@@ -24,7 +24,7 @@ export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWor
     answer('destination', verdict, why),
   ];
   if ('why' in word) return both('unknown', `its manager does not say: ${word.why}`);
-  const { at, busy } = word;
+  const { at, busy, second } = word;
   if (busy === true) return both('waits', `its manager says that a task moves ${guest} now`);
   if (at === 'unknown') return both('unknown', `its manager does not know where ${guest} is`);
   if (at === 'elsewhere') {
@@ -38,6 +38,11 @@ export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWor
     ];
   }
   const other = at === 'source' ? 'destination' : 'source';
-  const answers = [answer(at, 'safe', says), answer(other, 'wrong', says)];
+  const here = answer(at, 'safe', says);
+  const risks =
+    second === true
+      ? [`A second copy of ${guest} at ${to} is ended; if it ran, what it did is lost.`]
+      : here.risks;
+  const answers = [{ ...here, risks }, answer(other, 'wrong', says)];
   return at === 'source' ? answers : answers.toReversed();
 }

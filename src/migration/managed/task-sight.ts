@@ -50,6 +50,8 @@ export const whereabouts = z.object({
   busy: z.boolean().optional(),
   /** Its destination does not answer: this is the source's word alone. */
   unseen: z.literal(true).optional(),
+  /** At its source: its manager has a second copy at the destination, which the migration ends as it is taken back. */
+  second: z.literal(true).optional(),
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 

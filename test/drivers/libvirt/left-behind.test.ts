@@ -232,7 +232,7 @@ describe('what a daemon that died leaves behind', () => {
     await assert.rejects(endAtDestination(both, ORDER, signal), {
       code: 'GODWIT_HYPERVISOR',
       retryable: false,
-      message: /a definition of web1 may be left there/,
+      message: /a copy or a definition of web1 may be left there/,
     });
   });
 });

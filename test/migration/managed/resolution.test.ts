@@ -47,6 +47,16 @@ test('an answer is safe only where the manager says that the guest is there, and
   );
 });
 
+test('a second copy that will be ended is a risk of its answer, and of no other', () => {
+  const [here, there] = judgeManaged(sides, { at: 'source', busy: false, second: true });
+  assert.equal(here?.verdict, 'safe');
+  assert.match(
+    here.risks.join(),
+    /^A second copy of .* is ended; if it ran, what it did is lost\.$/,
+  );
+  assert.deepEqual([there?.verdict, there?.risks], ['wrong', []]);
+});
+
 test('what contradicts the manager is wrong, and what it does not say is unknown', () => {
   const verdicts = (said: ManagerWord): string[] =>
     judgeManaged(sides, said).map(({ verdict }) => verdict);

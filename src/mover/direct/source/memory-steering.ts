@@ -42,11 +42,14 @@ export class MemorySteering {
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { doing, plan, steering, stopped } = this.#recorder.state;
-    if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
     const { settings } = plan;
     const view = { sample, trace: steering, levers: this.#levers, settings, leftMs };
-    const decision = steer(strategy, view);
-    if (decision === undefined) return;
+    const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
+    const decision = isDue ? steer(strategy, view) : undefined;
+    if (decision === undefined) {
+      this.isWaiting = false;
+      return;
+    }
     // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
     this.isWaiting = decision.what === 'postcopy' && !(await isReadyThere(context, signal));
     if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });

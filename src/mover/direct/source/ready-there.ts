@@ -3,10 +3,10 @@ import { resumePeer } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /**
- * The destination's mover may take this long to answer, ms. The guest runs meanwhile, so that a slow answer costs it
- * nothing; one that is dead refuses the connection at once.
+ * The destination's mover may take this long to answer, ms: memory fills the same link. The guest runs meanwhile, so that a
+ * slow answer costs it nothing; a mover that is dead refuses the connection at once.
  */
-const ANSWER_MS = 1000;
+const ANSWER_MS = 5000;
 
 /**
  * Whether the switch would find its other end: the destination's mover answers now and waits for the guest, and what the

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { LibvirtEnds } from '../../../../src/drivers/libvirt/ends.ts';
 import type { LibvirtHost } from '../../../../src/drivers/libvirt/ends.ts';
-import { markElement } from '../../../../src/drivers/libvirt/mark.ts';
+import { markElement, parseMark } from '../../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../../src/drivers/libvirt/mark.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { XdrWriter } from '../../../../src/formats/xdr.ts';
@@ -58,7 +58,7 @@ function answers(daemon: Daemon): Answers {
   let isMarked = mark !== undefined;
   let isPaused = false;
   let isRunning = state !== undefined && state[0] !== OFF[0];
-  const written: Mark = {
+  let written: Mark = {
     id: ORDER.id,
     state: 'sent',
     reason: '',
@@ -115,9 +115,15 @@ function answers(daemon: Daemon): Answers {
       did.push(`autostart ${isStarted ? 'on' : 'off'}`);
       return new XdrWriter();
     },
-    264: () => {
-      isMarked = false;
-      did.push('unmark');
+    264: (asked) => {
+      asked.string(64);
+      asked.uuid();
+      asked.int32();
+      asked.int32();
+      const mark = asked.uint32() === 0 ? undefined : parseMark(asked.string(65_536));
+      isMarked = mark !== undefined;
+      written = mark ?? written;
+      did.push(mark === undefined ? 'unmark' : `mark ${mark.second}`);
       return new XdrWriter();
     },
     265: () => (isMarked ? new XdrWriter().string(markElement(written)) : NO_METADATA),

@@ -61,6 +61,7 @@ describe('post-copy that is due', () => {
     };
     const recorded: SourceEvent[] = [];
     let answers = false;
+    let step: 'memory' | 'switchover' = 'memory';
     const context: unknown = {
       state: () => state,
       dataPath: { isCut: false },
@@ -74,12 +75,23 @@ describe('post-copy that is due', () => {
       guest: { session: async () => ({ levers: async () => ['postcopy'] }) },
     };
     const record = async (event: SourceEvent): Promise<void> => void recorded.push(event);
-    const steering = new MemorySteering({ state, record });
+    const recorder = {
+      get state(): SourceState {
+        return { ...state, doing: { kind: 'do', step } };
+      },
+      record,
+    };
+    const steering = new MemorySteering(recorder);
     const look = (): Promise<void> =>
       steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
     await look();
     await look();
     assert.deepEqual([recorded, steering.isWaiting], [[], true]);
+    // Memory came to its end meanwhile: nothing waits any more.
+    step = 'switchover';
+    await look();
+    assert.deepEqual([recorded, steering.isWaiting], [[], false]);
+    step = 'memory';
     answers = true;
     await look();
     assert.equal(steering.isWaiting, false);
