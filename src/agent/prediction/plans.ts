@@ -144,7 +144,7 @@ function withLink(
   if (link === undefined) return host;
   const found = judgeLink({ destination: { name: host.to }, link, memoryBytes });
   const checks = host.checks.flatMap((each): Check[] =>
-    each.name === 'link'
+    each.name === 'link' && each.notTried !== true
       ? found.map((finding) => ({ ...each, hint: undefined, ...finding }))
       : [each],
   );

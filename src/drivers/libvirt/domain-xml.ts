@@ -216,10 +216,11 @@ function networkOf(element: XmlElement, index: number): NicNetwork[] {
   return network === undefined ? [] : [{ nic: nicName(element, index), network }];
 }
 
-/** Of a network of libvirt the XML has the bridge as well, which is that host's own. */
+/** Of a network of libvirt the XML of a guest that runs has the bridge or device as well, which is that host’s own. */
 function hostLinkOf(element: XmlElement, index: number): NicHostLink[] {
-  const { bridge, dev } = at(element, 'source')[0]?.attributes ?? {};
+  const { bridge, dev, network } = at(element, 'source')[0]?.attributes ?? {};
   const { type } = element.attributes;
+  if (network !== undefined) return [];
   const nic = nicName(element, index);
   if (type === 'bridge' && bridge !== undefined) return [{ nic, device: bridge, kind: 'bridge' }];
   if (type === 'direct' && dev !== undefined) return [{ nic, device: dev, kind: 'device' }];

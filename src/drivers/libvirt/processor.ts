@@ -37,7 +37,9 @@ export async function processorChecks(asked: Asked, signal: AbortSignal): Promis
   const isOfHost = OF_THE_HOST.includes(mode);
   const foreign = await foreignVendor(asked, signal);
   if (foreign !== undefined) {
-    const error = godwitError('GODWIT_CPU_VENDOR', { guest, host: to, ...foreign });
+    const hint =
+      'Shut it down and start it there with libvirt, or choose a host with processors of the same vendor.';
+    const error = godwitError('GODWIT_CPU_VENDOR', { guest, host: to, ...foreign }, { hint });
     return [refuses('processor', 'destination', error)];
   }
   if (!isOfHost && (mode !== 'custom' || check === 'none')) return [];

@@ -114,8 +114,9 @@ async function existence(
 }
 
 /**
- * Whether that host has a network device of that name. Only the driver of interfaces looks as it is asked; the list of
- * devices may be older than the device, where no udev tells libvirt of it, so that what it lacks may be there.
+ * Whether that host has a network device of that name. The driver of interfaces looks as it is asked, but may know only those
+ * that are configured there (netcf). The list of devices has others as well, and may be older than the device, where no udev
+ * tells libvirt of it.
  */
 export async function networkDevice(
   client: LibvirtClient,
@@ -124,7 +125,9 @@ export async function networkDevice(
 ): Promise<Existence> {
   try {
     const asked = client.ask(PROC.interfaceByName, new XdrWriter().string(name), signal);
-    return { is: (await unless([NO_INTERFACE], asked)) === undefined ? 'absent' : 'active' };
+    const found = await unless([NO_INTERFACE], asked);
+    const isThere = found !== undefined || (await listsDevice(client, name, signal));
+    return { is: isThere ? 'active' : 'absent' };
   } catch (thrown) {
     if (!(thrown instanceof LibvirtRefusal)) throw thrown;
     const isListed = await listsDevice(client, name, signal);
