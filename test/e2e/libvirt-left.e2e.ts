@@ -69,7 +69,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
     await hosts.virsh('b', 'undefine', guest);
     await define((xml) => xml);
     await hosts.virsh('b', 'start', guest, '--paused');
-    await ended();
+    await assert.rejects(ended(), { code: 'GODWIT_MANAGERS_DISAGREE' });
     await hosts.virsh('b', 'destroy', guest);
     await assert.rejects(ended(), /has run there/);
     assert.equal(await hosts.state('b', guest), 'shut off');
@@ -133,7 +133,7 @@ describe('a guest of libvirt that has moved, and has a definition at its source'
     assert.match(await hosts.virsh('b', 'dominfo', guest), /Persistent:\s+yes/);
     await define(definition);
     // Without the mark nothing of it is this migration's.
-    await finished();
+    await assert.rejects(finished(), { code: 'GODWIT_MANAGERS_DISAGREE' });
     assert.equal(await hosts.state('a', guest), 'shut off');
     await hosts.virsh('a', 'undefine', guest);
   });
