@@ -15,7 +15,8 @@ import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../host/small-process.ts';
 import type { Migration } from './store.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
-const READY_MS = 15_000;
+/** Less than the source waits for an admission. */
+const READY_MS = 28_000;
 const LOG_TAIL = 2000;
 const LONGEST_LINE = 16_384;
 

@@ -74,7 +74,7 @@ export class DestinationPeer {
 
   async admit(admission: Admission, signal: AbortSignal): Promise<Admitted> {
     const ask = (api: AgentApi): Promise<Admitted> =>
-      api.admit({ body: admission }, { signal, deadlineMs: 15_000 });
+      api.admit({ body: admission }, { signal, deadlineMs: 30_000 });
     if (this.#paths.length > 1) await this.choose(signal);
     const admitted = await this.#watched(signal, (path) => ask(path.agent()));
     this.#moverAddress = admitted.moverAddress;
