@@ -126,21 +126,24 @@ export async function networkDevice(
   try {
     const asked = client.ask(PROC.interfaceByName, new XdrWriter().string(name), signal);
     const found = await unless([NO_INTERFACE], asked);
-    const isThere = found !== undefined || (await listsDevice(client, name, signal));
-    return { is: isThere ? 'active' : 'absent' };
+    if (found !== undefined) return { is: 'active' };
+    const isListed = await listsDevice(client, name, signal);
+    if (isListed === undefined)
+      return { is: 'unsaid', why: `its interfaces lack ${name}, and it lists no devices` };
+    return { is: isListed ? 'active' : 'absent' };
   } catch (thrown) {
     if (!(thrown instanceof LibvirtRefusal)) throw thrown;
     const isListed = await listsDevice(client, name, signal);
-    return isListed ? { is: 'active' } : { is: 'unsaid', why: thrown.message };
+    return isListed === true ? { is: 'active' } : { is: 'unsaid', why: thrown.message };
   }
 }
 
-/** By libvirt's own name of it: `net_br_lan_52_54_00_00_00_01` of `br-lan`. */
+/** By libvirt's own name of it: `net_br_lan_52_54_00_00_00_01` of `br-lan`. Undefined where it refuses the list. */
 async function listsDevice(
   client: LibvirtClient,
   name: string,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<boolean | undefined> {
   const own = `net_${name.replaceAll(/[^A-Za-z0-9]/g, '_')}_`;
   try {
     const body = new XdrWriter().int32(MOST_DEVICES).uint32(NETWORK_DEVICES);
@@ -151,7 +154,7 @@ async function listsDevice(
         each.startsWith(own) && /^(?:[0-9a-f]{2}_){5}[0-9a-f]{2}$/.test(each.slice(own.length)),
     );
   } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return false;
+    if (thrown instanceof LibvirtRefusal) return undefined;
     throw thrown;
   }
 }

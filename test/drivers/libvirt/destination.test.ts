@@ -12,6 +12,9 @@ import type { XdrReader } from '../../../src/formats/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
 
+/** virErrorNumber */
+const NO_INTERFACE = 57;
+
 const signal = AbortSignal.timeout(60_000);
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
 const NO_DOMAIN = 42;
@@ -138,7 +141,10 @@ describe('what a daemon is asked before a move', () => {
     const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }];
     const interfaceOf = (asked: XdrReader): XdrWriter => new XdrWriter().string(asked.string(64));
     assert.deepEqual(await refused(t, { 128: interfaceOf }, { hostLinks }), []);
-    const there = await daemon(t, { 128: () => 57 });
+    const there = await daemon(t, {
+      128: () => NO_INTERFACE,
+      285: () => new XdrWriter().uint32(0).uint32(0),
+    });
     const asked = { facts: facts({ hostLinks } as Partial<DomainFacts>), to: 'b', there };
     const checks = await destinationChecks(asked, signal);
     const found = checks.find(({ name }) => name === 'bridge');
@@ -164,6 +170,22 @@ describe('what a daemon is asked before a move', () => {
     };
     assert.deepEqual(await verdicts(['net_br_lan_52_54_00_00_00_01']), ['pass']);
     assert.deepEqual(await verdicts(['net_br_lan_2_52_54_00_00_00_01', 'net_br_lan']), ['warn']);
+  });
+
+  test('finds a bridge that its interfaces lack in the list of devices, and warns where that is refused', async (t) => {
+    const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }] as const;
+    const verdicts = async (list: () => XdrWriter | number): Promise<string[]> => {
+      const there = await daemon(t, { 128: () => NO_INTERFACE, 285: list });
+      const checks = await destinationChecks(
+        { facts: facts({ hostLinks }), to: 'b', there },
+        signal,
+      );
+      return checks.filter(({ name }) => name === 'bridge').map(({ verdict }) => verdict);
+    };
+    const one = new XdrWriter().uint32(1).string('net_br_lan_52_54_00_00_00_01').uint32(1);
+    assert.deepEqual(await verdicts(() => one), ['pass']);
+    assert.deepEqual(await verdicts(() => 3), ['warn']);
+    assert.deepEqual(await verdicts(() => new XdrWriter().uint32(0).uint32(0)), ['refuse']);
   });
 
   test('warns where the daemon does not say whether it has a network', async (t) => {
