@@ -31,7 +31,7 @@ interface Asked {
 
 /** Of one that libvirt is not to check (`check='none'`), the vendor alone is compared, unless it is that of its host. */
 export async function processorChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
-  const { facts, to, there } = asked;
+  const { facts, to, here, there } = asked;
   const { name: guest, machine } = facts;
   const { mode = '', check } = machine.cpu?.attributes ?? {};
   const isOfHost = OF_THE_HOST.includes(mode);
@@ -48,8 +48,22 @@ export async function processorChecks(asked: Asked, signal: AbortSignal): Promis
   const found = await answered('processor', signal, () =>
     compareCpu(there, { ...machine, cpu }, signal),
   );
-  if ('is' in found) return [judgeComparison(found, { guest, to, isOfHost })];
+  if ('is' in found) {
+    // What libvirt leaves out of a host's processor makes even that host's own more than it.
+    const isLess =
+      isOfHost && found.is === 'less' && !(await isLessAt(here, { ...machine, cpu }, signal));
+    return [judgeComparison(found, { guest, to, hasMore: isLess })];
+  }
   return [isOfHost ? { ...found, hint: ALIKE } : found];
+}
+
+async function isLessAt(
+  client: LibvirtClient,
+  machine: Parameters<typeof compareCpu>[1],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = await answered('processor', signal, () => compareCpu(client, machine, signal));
+  return 'is' in found && found.is === 'less';
 }
 
 /** Under KVM a guest's instructions are its host's own, whatever the model. */
@@ -94,8 +108,8 @@ export function judgeComparison(
   {
     guest,
     to,
-    isOfHost,
-  }: { readonly guest: string; readonly to: string; readonly isOfHost: boolean },
+    hasMore,
+  }: { readonly guest: string; readonly to: string; readonly hasMore: boolean },
 ): Check {
   if (compared.is === 'incompatible') {
     const { why } = compared;
@@ -103,7 +117,7 @@ export function judgeComparison(
     const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
     return refuses('processor', 'destination', error);
   }
-  if (isOfHost && compared.is === 'less') {
+  if (hasMore) {
     const evidence = `${guest} has the processor of its host, and that of ${to} has features beyond it`;
     const hint = `It moves, and sees them from then on. Software that takes them into use there may keep it from coming back: start it with a named model that both hosts have (\`virsh hypervisor-cpu-baseline\`).`;
     return warns('processor', 'destination', evidence, hint);

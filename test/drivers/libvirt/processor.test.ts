@@ -95,8 +95,12 @@ describe('the processor of a guest that has its host’s own', () => {
   });
 
   test('is warned of where the destination has more, and where the source does not say what it is', async (t) => {
-    const [more] = await said(t, { there: { 393: () => new XdrWriter().int32(2) } });
+    const less = { 393: () => new XdrWriter().int32(2) };
+    const [more] = await said(t, { there: less, here: { 393: () => new XdrWriter().int32(1) } });
     assert.match(more ?? '', /^warn destination web has the processor of its host, and that of b/);
+    // The source says the same of its own processor: the two are alike.
+    const [alike] = await said(t, { there: less, here: less });
+    assert.match(alike ?? '', /^pass /);
     const [unknown] = await said(t, { there: { 393: () => 1 } });
     assert.match(unknown ?? '', /^warn destination libvirt there does not say/);
     const [unsaid] = await said(t, { here: { 342: () => 3 } });
