@@ -20,6 +20,7 @@ import type { GuestLoads } from '../guest-loads.ts';
 import type { LinkKnown } from '../link-rate.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
+import { byAgents } from '../preflight/managed-link.ts';
 import type { PredictionCache } from './prediction-cache.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
@@ -59,7 +60,7 @@ export class Plans {
     // The checks were made before the link was measured.
     const host =
       link === undefined
-        ? withLink(examination.host, known.link, measured?.memoryBytes)
+        ? withLink(examination, known.link, measured?.memoryBytes, request.path)
         : examination.host;
     const longest = measured?.curve.at(-1);
     if (longest !== undefined) guestLoads.dirtied(request.guest, rateWithin(longest));
@@ -137,12 +138,15 @@ export class Plans {
 
 /** The checks, that of the link by what has been measured meanwhile. */
 function withLink(
-  host: CheckedHost,
+  { host, capabilities }: Pick<Examination, 'host' | 'capabilities'>,
   link: LinkMeasure | undefined,
   memoryBytes: number | undefined,
+  path: MigrationRequest['path'],
 ): CheckedHost {
   if (link === undefined) return host;
-  const found = judgeLink({ destination: { name: host.to }, link, memoryBytes });
+  const judged = judgeLink({ destination: { name: host.to }, link, memoryBytes });
+  const isByAgents = capabilities.shape === 'managed' && path !== 'wire';
+  const found = isByAgents ? judged.map(byAgents) : judged;
   const checks = host.checks.flatMap((each): Check[] =>
     each.name === 'link' && each.notTried !== true
       ? found.map((finding) => ({ ...each, hint: undefined, ...finding }))

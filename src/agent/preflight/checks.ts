@@ -55,7 +55,7 @@ export interface Examination {
   /** Of the guest's driver. */
   readonly capabilities: Pick<
     Capabilities,
-    'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
+    'shape' | 'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
   >;
 }
 
@@ -99,7 +99,7 @@ export class Checks {
     if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });
     const { planned, found } = first;
     const driver = driverOf(this.#deps.drivers, planned.looked.handle);
-    const none = { modes: [], compression: [], maxStreams: 1 } as const;
+    const none = { shape: 'direct', modes: [], compression: [], maxStreams: 1 } as const;
     return {
       host: checkedHost(planned, found?.checks),
       found,

@@ -71,7 +71,7 @@ function whyNotLooked(
 }
 
 /** The manager decides by which addresses it sends memory. */
-function byAgents(finding: Finding): Finding {
+export function byAgents(finding: Finding): Finding {
   return {
     ...finding,
     evidence: `${finding.evidence} (between the agents: its manager may take another way)`,
