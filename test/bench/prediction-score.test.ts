@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { judge } from '../../bench/contract.ts';
 import { errorOf, measures } from '../../bench/prediction-score.ts';
 import { report } from '../cli/fake.ts';
 import { plannedTo } from '../cli/planned-move.ts';
@@ -26,6 +27,20 @@ test('what was predicted is held against what moves came to, and what did not en
   assert.equal(of('downtime: within'), 0);
   assert.equal(of('said to end'), 1);
   assert.equal(of('said not to end'), 1);
+});
+
+test('a range that holds every outcome is as wrong as one that holds too few', () => {
+  assert.ok(prediction !== undefined);
+  const exact = { ...report(), bytes: prediction.bytes.middle };
+  const found = measures([{ name: 'ends', prediction, report: exact }]);
+  const held = found.find(({ name }) => name.startsWith('bytes: within'));
+  assert.ok(held !== undefined);
+  for (const [value, ok] of [
+    [0.74, false],
+    [0.8, true],
+    [1, false],
+  ] as const)
+    assert.equal(judge({ ...held, value }).ok, ok);
 });
 
 test('nothing is reported of no moves', () => {
