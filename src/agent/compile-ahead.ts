@@ -4,7 +4,7 @@ import { constants, setPriority } from 'node:os';
 
 /**
  * Starts `program`, which is to load its sources and end, so that they are compiled once a process of it is needed. Whatever
- * else this host does goes first: on a slow one this takes a minute, and a guest may be admitted meanwhile.
+ * else this host does goes first: a guest may be admitted meanwhile.
  */
 export function compileAhead(
   program: string,

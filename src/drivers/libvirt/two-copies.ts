@@ -90,9 +90,9 @@ export async function endSecondCopy(
   const { facts } = readDomain(await there.xml(copy.domain, signal));
   if (facts === undefined || !isPrivate(facts, copies)) {
     // One that waits is ended by its own daemon.
-    if (!copy.hasRun) throw alone(to, guest);
+    if (!copy.hasRun) throw waits(to, guest);
     await there.stop(copy.domain, 'suspend', signal);
-    throw shared(to, guest);
+    throw sharesFiles(to, guest);
   }
   const { domain, mark } = copy.guest;
   const isOurs = mark.defined === 'no' && (await isOfTheGuest(ends, copy, order, signal));
@@ -132,13 +132,13 @@ async function isOfTheGuest(
 }
 
 /** libvirt may be about to end it. */
-function alone(host: string, guest: string): GodwitError {
+function waits(host: string, guest: string): GodwitError {
   const reason = `a copy of it waits at ${host}, and has files with it`;
   return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
 /** Not retryable: only a person decides. */
-function shared(host: string, guest: string): GodwitError {
+function sharesFiles(host: string, guest: string): GodwitError {
   const reason = `libvirt ran ${guest} at both hosts; its copy there is paused, and left to you, since libvirt may take files of the guest with it`;
   return godwitError('GODWIT_HYPERVISOR', {
     hypervisor: 'libvirt',

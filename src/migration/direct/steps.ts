@@ -62,7 +62,7 @@ const TABLE = {
     does: 'the destination’s agent admits the guest and starts a mover',
     endsBy: 'handler',
     rehearsed: true,
-    // A process starts there: 10 to 16 s on an emulated host. The guest runs meanwhile.
+    // A process starts there: about 15 s on the emulated host of the tests, once its agent has begun. The guest runs meanwhile.
     deadline: 30_000,
     undo: 'the destination releases everything: its mover goes, and what it had built',
   },

@@ -6,21 +6,13 @@ import { refusal } from '../../../src/migration/preflight/check.ts';
 import { deviceProver } from '../../../src/mover/managed/device-prover.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
+import { ORDER } from '../../drivers/libvirt/support/order.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 
 const signal = AbortSignal.timeout(10_000);
 const devices = [{ name: 'vda', file: '/dev/vg0/web1', isWritten: true }];
-const order = {
-  id: 'm-00000001',
-  guest: 'web1',
-  from: 'a',
-  to: 'b',
-  mode: 'precopy',
-  maxDowntimeMs: 300,
-  streams: 1,
-  compress: 'none',
-} as const;
+const order = ORDER;
 
 describe('the block devices of a guest whose migration begins', () => {
   test('are not looked at where the mover knows no agent at the destination, or is not at the source', async () => {
