@@ -10,6 +10,8 @@ interface Facts {
   /** The least that remained as any round began. */
   readonly leastBytes: number;
   readonly levers: readonly SteeringMeasure[];
+  /** The guest is slowed down already, and that was not enough. */
+  readonly isThrottled: boolean;
 }
 
 /** Beyond what was seen, so that the next try does not miss by a hair. */
@@ -21,7 +23,8 @@ const SHORT_MS = 1000;
 const LONGEST_MS = 60_000;
 
 /** A sentence with their flags and figures. */
-export function fixesFor({ settings, inputs, leastBytes, levers }: Facts): string {
+export function fixesFor(facts: Facts): string {
+  const { settings, inputs, leastBytes, levers, isThrottled } = facts;
   const { rate, dirtyRate } = inputs;
   const neededMs = roundUp((leastBytes / Math.max(rate, 1)) * 1000 * MARGIN);
   const downtime =
@@ -29,8 +32,8 @@ export function fixesFor({ settings, inputs, leastBytes, levers }: Facts): strin
   const isShort = neededMs <= SHORT_MS;
   const neededRate = formatRate(Math.ceil(dirtyRate * MARGIN));
   const isCapped = settings.maxBandwidth !== undefined;
-  const throttled =
-    dirtyRate === 0 ? 0 : Math.round((1 - (rate * THROTTLED_SHARE) / dirtyRate) * 100);
+  const mayThrottle = levers.includes('throttle') && !isThrottled && dirtyRate > 0;
+  const throttled = mayThrottle ? Math.round((1 - (rate * THROTTLED_SHARE) / dirtyRate) * 100) : 0;
   const ways = [
     ...(isCapped ? [`a --max-bandwidth above ${neededRate}`] : []),
     ...(isShort ? downtime : []),

@@ -282,9 +282,11 @@ function giveUp(
   const isHopeless =
     isBeyond && inputs.stalledRounds > 0 && inputs.dirtyRate >= inputs.rate * CONVERGING_SHARE;
   if (!isHopeless && inputs.stalledRounds < enough) return undefined;
-  const least = formatBytes(trace.leastBytes);
+  const { leastBytes, throttlePercent = 0 } = trace;
+  const least = formatBytes(leastBytes);
   const why = `${wordsOf(inputs)}; after round ${inputs.round - 1} never less than ${least} remained`;
-  const hint = fixesFor({ settings, inputs, leastBytes: trace.leastBytes, levers });
+  const isThrottled = throttlePercent > 0;
+  const hint = fixesFor({ settings, inputs, leastBytes, levers, isThrottled });
   return { what: 'give-up', rule: 'exhausted', why, inputs, hint };
 }
 

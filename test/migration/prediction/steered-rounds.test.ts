@@ -43,18 +43,20 @@ const KINDS = {
   timeout: 'never',
 };
 
-/** How the loop ends, where it ends so for a guest that writes somewhat more or less, too. */
+/** How the loop ends, where it ends so for a guest that writes somewhat more or less, and in somewhat more or less time, too. */
 function surely(name: StrategyName, course: Course): string | undefined {
   const ends = new Set<string>();
   for (const dirty of [0.5, 0.8, 1, 1.25, 2])
-    for (const set of [0.7, 1, 1.4]) {
-      const { ends: kind } = play(STRATEGIES[name], {
-        ...course,
-        dirtyRate: course.dirtyRate * dirty,
-        workingSetBytes: Math.min(course.memoryBytes, course.workingSetBytes * set),
-      });
-      ends.add(KINDS[kind]);
-    }
+    for (const set of [0.7, 1, 1.4])
+      for (const time of [0.7, 1, 1.4]) {
+        const { ends: kind } = play(STRATEGIES[name], {
+          ...course,
+          dirtyRate: course.dirtyRate * dirty,
+          workingSetBytes: Math.min(course.memoryBytes, course.workingSetBytes * set),
+          timeoutMs: course.timeoutMs * time,
+        });
+        ends.add(KINDS[kind]);
+      }
   return ends.size === 1 ? [...ends][0] : undefined;
 }
 

@@ -14,15 +14,22 @@ const inputs = {
   leftMs: 60_000,
 };
 const levers: readonly SteeringMeasure[] = ['downtime', 'postcopy'];
+const isThrottled = false;
 
 test('a short standstill comes before what changes the guest more', () => {
-  const words = fixesFor({ settings: { mode: 'precopy' }, inputs, leastBytes: 50 * MiB, levers });
+  const words = fixesFor({
+    settings: { mode: 'precopy' },
+    inputs,
+    leastBytes: 50 * MiB,
+    levers,
+    isThrottled,
+  });
   assert.match(words, /^Use --max-downtime 650ms .* or --steering must-finish/);
 });
 
 test('a cap that was asked for is the first to be raised', () => {
   const settings = { mode: 'precopy', maxBandwidth: 100 * MiB } as const;
-  const words = fixesFor({ settings, inputs, leastBytes: 5000 * MiB, levers });
+  const words = fixesFor({ settings, inputs, leastBytes: 5000 * MiB, levers, isThrottled });
   assert.match(words, /^Use a --max-bandwidth above 260 MiB\/s or --steering must-finish/);
 });
 
@@ -33,6 +40,21 @@ test('two ways are named also where nothing can be changed', () => {
     inputs: quiet,
     leastBytes: 1e12,
     levers: [],
+    isThrottled,
   });
   assert.match(words, /^Use a link above .* or a time when the guest writes less\.$/);
+});
+
+test('a guest is slowed down only where that can be, and has not been tried', () => {
+  const wordsOf = (at: SteeringMeasure[], isThrottledNow: boolean) =>
+    fixesFor({
+      settings: { mode: 'precopy' },
+      inputs,
+      leastBytes: 5000 * MiB,
+      levers: at,
+      isThrottled: isThrottledNow,
+    });
+  assert.match(wordsOf(['throttle'], false), /^Use --steering no-postcopy \(takes about 65 % /);
+  assert.doesNotMatch(wordsOf(['throttle'], true), /no-postcopy/);
+  assert.doesNotMatch(wordsOf(['downtime'], false), /no-postcopy/);
 });
