@@ -95,10 +95,12 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     }
     enough += chance;
     if (enough >= 1) {
-      memoryMs += restMs + nextMs;
+      // The guest is stopped after a round that is small enough, however large the usual one is.
+      const smallMs = Math.min(nextMs, slackMs);
+      memoryMs += restMs + smallMs;
       if (memoryMs > policy.timeoutMs) return never(load, policy, now);
-      bytes += sentAgain(load, nextMs);
-      const finalMs = tail * restMs + Math.min(nextMs, slackMs);
+      bytes += sentAgain(load, smallMs);
+      const finalMs = tail * restMs + smallMs;
       return { ...now, ends: 'precopy', rounds: round, bytes, memoryMs, finalMs };
     }
     if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return never(load, policy, now);

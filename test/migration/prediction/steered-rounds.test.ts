@@ -43,21 +43,26 @@ const KINDS = {
   timeout: 'never',
 };
 
-/** How the loop ends, where it ends so for a guest that writes somewhat more or less, and in somewhat more or less time, too. */
+/**
+ * How the loop ends, where it ends so for a guest that writes somewhat more or less, and in somewhat more or less time,
+ * too. Much less in one of many rounds is what the model counts on, and what this loop never sees.
+ */
 function surely(name: StrategyName, course: Course): string | undefined {
-  const ends = new Set<string>();
-  for (const dirty of [0.5, 0.8, 1, 1.25, 2])
-    for (const set of [0.7, 1, 1.4])
-      for (const time of [0.7, 1, 1.4]) {
-        const { ends: kind } = play(STRATEGIES[name], {
+  const { dirtyRate, workingSetBytes, memoryBytes, timeoutMs } = course;
+  let only: string | undefined;
+  for (const set of [1, 0.1, 1.4, 0.7])
+    for (const dirty of [1, 0.1, 2, 0.8, 1.25])
+      for (const time of [1, 0.7, 1.4]) {
+        const { ends } = play(STRATEGIES[name], {
           ...course,
-          dirtyRate: course.dirtyRate * dirty,
-          workingSetBytes: Math.min(course.memoryBytes, course.workingSetBytes * set),
-          timeoutMs: course.timeoutMs * time,
+          dirtyRate: dirtyRate * dirty,
+          workingSetBytes: Math.min(memoryBytes, workingSetBytes * set),
+          timeoutMs: timeoutMs * time,
         });
-        ends.add(KINDS[kind]);
+        only ??= KINDS[ends];
+        if (only !== KINDS[ends]) return undefined;
       }
-  return ends.size === 1 ? [...ends][0] : undefined;
+  return only;
 }
 
 const more = fc.double({ min: 1, max: 20, noNaN: true });
