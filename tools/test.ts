@@ -6,7 +6,8 @@
  * turn, as far as they fit into `--minutes` (by default 25) by the times of tools/test-times.ts and, as this machine may be
  * slower, by the clock. What is left out is printed.
  *
- * `*.test.ts` are fast and run on all processors. `*.e2e.ts` start real QEMU guests: two files at a
+ * `*.test.ts` are fast and run on all processors, one more at a time than there are, since some wait for much of
+ * their time. `*.e2e.ts` start real QEMU guests: two files at a
  * time where there are two processors (`--lanes 1`: one), each in labs of its own, since a file waits
  * for much of its time; those that compare spans of time come last and have the machine to themselves.
  * With GODWIT_TEST_FAILURES=FILE each failed test is written there too, with its reason.
@@ -33,6 +34,8 @@ const kinds = {
 } as const;
 type Kind = keyof typeof kinds;
 
+/** Of a thousand files of tests that need the same code, each would read and compile it anew. */
+const COMPILED = path.resolve('node_modules/.cache/godwit-tests');
 /** They hold a gap that one host sees against what another host measures. */
 const ALONE: ReadonlySet<string> = new Set([
   'test/e2e/probes.e2e.ts',
@@ -86,7 +89,7 @@ function roundsOf({ kind }: Wanted, files: readonly string[], lanes: number): Ro
   const together = files.filter((file) => !ALONE.has(file));
   const alone = files.filter((file) => ALONE.has(file));
   const rounds: Round[] = [
-    { files: together, lanes: kind === 'unit' ? availableParallelism() : lanes },
+    { files: together, lanes: kind === 'unit' ? availableParallelism() + 1 : lanes },
     { files: alone, lanes: 1 },
   ];
   return rounds.filter((round) => round.files.length > 0);
@@ -149,6 +152,7 @@ async function runFiles(
     concurrency: lanes,
     timeout: kinds[kind].timeoutMs,
     signal: stop.signal,
+    ...(kind === 'unit' ? { env: { ...process.env, NODE_COMPILE_CACHE: COMPILED } } : {}),
     ...(names.length > 0 ? { testNamePatterns: [...names] } : {}),
   });
   // A file in which no name matched reports itself as one passed test: that is not a test.

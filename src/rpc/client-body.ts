@@ -38,7 +38,10 @@ export async function* readLines(
   // Where this process did not run for a while, what arrived meanwhile is read before silence is concluded; and what
   // arrived for a reader that is busy is no silence.
   const timer = setTimeout(() => setImmediate(judge), idleMs);
+  // A reader that has aborted may never come back for the rest.
+  response.once('close', () => clearTimeout(timer));
   const judge = (): void => {
+    if (response.closed) return;
     if (socket.bytesRead > readBytes) {
       readBytes = socket.bytesRead;
       timer.refresh();

@@ -8,7 +8,7 @@ import { DestinationBook, SourceBook } from './journals.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import { explore } from './explore.ts';
-import { MORE_MUTANTS, MUTANTS, REAL, withEdit } from './rules.ts';
+import { MUTANTS, REAL, withEdit } from './rules.ts';
 import type { Rules } from './rules.ts';
 import { SHELL_MUTANTS } from './shells/mutants.ts';
 
@@ -52,8 +52,25 @@ describe('one migration, with every interleaving and one fault', () => {
   });
 });
 
+/** Found among the nearest states, each within a second or two; `npm run model` finds all of them. */
+const NEAR: ReadonlySet<string> = new Set([
+  'commit before completed',
+  'no gate before the hook',
+  'one silent path is enough',
+  'drop the fsync of refused',
+  'ignore refused',
+  'forget the epoch',
+  'promise in vain',
+]);
+const isNear = ({ name }: { readonly name: string }): boolean => NEAR.has(name);
+
+test('the nearest mutants are mutants', () => {
+  const names = [...MUTANTS, ...SHELL_MUTANTS].filter(isNear).map(({ name }) => name);
+  assert.deepEqual(new Set(names), NEAR);
+});
+
 describe('the protocol broken on purpose', () => {
-  for (const { name, breaks, mode, earlier, rules } of [...MUTANTS, ...MORE_MUTANTS]) {
+  for (const { name, breaks, mode, earlier, rules } of MUTANTS.filter(isNear)) {
     test(`is found out: ${name} (${breaks})`, (t) => {
       const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MOST_STATES };
       const { violation } = explore(rules, bounds);
@@ -86,7 +103,7 @@ test('a rehearsal that forgets at its switch that it is one is found out', () =>
 });
 
 describe('the movers broken on purpose, in their own code', () => {
-  for (const mutant of SHELL_MUTANTS) {
+  for (const mutant of SHELL_MUTANTS.filter(isNear)) {
     const { name, breaks, mode, earlier = false, ends = false } = mutant;
     test(`is found out: ${name} (${breaks})`, async (t) => {
       const bounds = { mode, earlier, faults: 1, ends, mostStates: MOST_STATES };

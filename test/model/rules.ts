@@ -145,10 +145,7 @@ export const MUTANTS: readonly Mutant[] = [
     earlier: false,
     rules: { ...REAL, isDark: (heard) => heard.includes('silence') },
   },
-];
-
-/** Further breaks, of what keeps a restarted host from saying more than it knows. */
-export const MORE_MUTANTS: readonly Mutant[] = [
+  // What keeps a restarted host from saying more than it knows.
   {
     name: 'forget the boot',
     breaks: 'an armed destination that lost power says that it never ran',

@@ -142,6 +142,23 @@ test('a stream whose reader leaves ends at the server too', async (t) => {
   await over.promise;
 });
 
+test('a stream that its reader aborts, and never reads to its end, leaves no timer', async (t) => {
+  const { address } = await servingUnix(t, {
+    async *repeat() {
+      for (;;) yield { said: 'x'.repeat(1000), by: 'y' };
+    },
+  });
+  const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
+  const before = timers();
+  const { api } = callingUnix(t, address, { streamIdleMs: 600_000 });
+  const end = new AbortController();
+  const lines = api.repeat({ params, body }, { signal: end.signal })[Symbol.asyncIterator]();
+  await lines.next();
+  assert.ok(timers() > before, 'its silence is waited for');
+  end.abort();
+  await untilSo(() => timers() <= before);
+});
+
 test('a stream waits for a reader that is slow', async (t) => {
   let made = 0;
   const { address } = await servingUnix(t, {
