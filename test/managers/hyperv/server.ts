@@ -84,7 +84,7 @@ export async function serveWinrm(
     if (temper.cutBefore-- > 0) return void request.socket.destroy();
     if (temper.status.times-- > 0) return void response.writeHead(temper.status.code).end('no');
     if (temper.garbage.times-- > 0) return void response.writeHead(200).end(temper.garbage.text);
-    if (temper.slowMs > 0) await new Promise((done) => setTimeout(done, temper.slowMs));
+    if (temper.slowMs > 0) await new Promise((done) => setTimeout(done, temper.slowMs).unref());
     const parsed = parse(text);
     asked.push(parsed.action.split('/').at(-1) ?? '');
     const isReceive = parsed.action.endsWith('/Receive');

@@ -26,6 +26,14 @@ import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { Random } from '../../../sim/random.ts';
 
+// Of the real time nothing is waited for here, least of all by movers that are dead: their deadlines must not keep the
+// process from ending.
+const { setTimeout: timer } = globalThis;
+globalThis.setTimeout = Object.assign(
+  (...given: Parameters<typeof timer>) => timer(...given).unref(),
+  timer,
+);
+
 /** A journal's file that outlives the movers. */
 class Kept {
   bytes = Buffer.alloc(0);
