@@ -127,6 +127,46 @@ export const diskCheck = z.object({
 });
 export type DiskCheck = z.infer<typeof diskCheck>;
 
+/** How long the guest's own requests of one kind took; without percentiles where it made none. */
+const requestTimes = z.object({
+  count,
+  p50Ms: ms.optional(),
+  p99Ms: ms.optional(),
+  /** Some took longer than the hypervisor tells apart: `p99Ms` is at least so much. */
+  isLeast: z.literal(true).optional(),
+});
+export type RequestTimes = z.infer<typeof requestTimes>;
+
+/** Over a while; a kind is absent where nobody counted it. */
+const requests = z.object({
+  /** Absent where the mover that had begun to count ended. */
+  overMs: ms.optional(),
+  reads: requestTimes.optional(),
+  writes: requestTimes.optional(),
+  flushes: requestTimes.optional(),
+});
+export type DiskRequests = z.infer<typeof requests>;
+
+/** The guest's own requests to a disk: while the destination was made ready, and from the start of the copy to the switch. */
+export const diskLatency = z.object({
+  node: nodeName,
+  before: requests.optional(),
+  during: requests.optional(),
+});
+export type DiskLatency = z.infer<typeof diskLatency>;
+
+/** What a report says of disks that were copied. */
+export const copiedDisks = {
+  /** As their copies stood last; absent where none was copied. */
+  disks: z.array(diskProgress).max(64).optional(),
+  /** What went between the hosts for them; absent where none was copied, or the path to the other host never stood. */
+  diskLink: diskLink.optional(),
+  /** Absent where none was copied, or its hypervisor does not count requests. */
+  diskLatency: z.array(diskLatency).max(64).optional(),
+  /** Whether the copies are the same, where that was to be found out. */
+  diskCheck: diskCheck.optional(),
+};
+
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;
 

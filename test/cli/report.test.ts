@@ -54,6 +54,12 @@ function tags(page: string): string[] {
   return [...found].map(([, name = '']) => name.toLowerCase());
 }
 
+const REQUESTS = [
+  'requests to disk0 before its copy',
+  'no flushes',
+  'no reads, 700 writes (p50 0.2 ms, p99 at least 34.0 s), in 1.2 s',
+];
+
 describe('the page of a report', () => {
   for (const text of HOSTILE) {
     test(`escapes ${JSON.stringify(text)} wherever it stands`, () => {
@@ -104,10 +110,13 @@ describe('the page of a report', () => {
       cuts: 2,
       longestCutMs: 1500,
     };
-    const made = report({ disks, diskLink: { ...link, sessions: 1 } });
+    const writes = { count: 700, p50Ms: 0.2, p99Ms: 34_000, isLeast: true as const };
+    const during = { overMs: 1200, reads: { count: 0 }, writes };
+    const diskLatency = [{ node: 'disk0', before: { flushes: { count: 0 } }, during }];
+    const made = report({ disks, diskLink: { ...link, sessions: 1 }, diskLatency });
     const look = { columns: 80, isTerminal: false, paint: painter(false) };
     for (const text of [reportHtml(made), reportText(made, look)]) {
-      for (const words of ['Disks', 'disk0', 'over the links', '2, the longest of']) {
+      for (const words of ['Disks', 'disk0', 'over the links', '2, the longest of', ...REQUESTS]) {
         assert.ok(text.includes(words), words);
       }
     }

@@ -1,4 +1,4 @@
-import type { DiskProgress } from '../../protocol/disk.ts';
+import type { DiskProgress, DiskRequests, RequestTimes } from '../../protocol/disk.ts';
 import type { Progress, Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printable } from './style.ts';
@@ -19,11 +19,13 @@ export function diskLine({ disks = [], diskPace }: Pick<Progress, 'disks' | 'dis
 export function diskPairs({
   disks = [],
   diskLink,
-}: Pick<Report, 'disks' | 'diskLink'>): [string, string][] {
+  diskLatency,
+}: Pick<Report, 'disks' | 'diskLink' | 'diskLatency'>): [string, string][] {
   const copies = disks.map((disk): [string, string] => [
     printable(disk.node),
     `${formatBytes(disk.copiedBytes)} copied of ${formatBytes(disk.totalBytes)}, ${disk.state}`,
   ]);
+  copies.push(...latencyPairs({ diskLatency }));
   if (diskLink === undefined) return copies;
   const { sentBytes, linkBytes, cuts, longestCutMs, sessions } = diskLink;
   const pairs: [string, string][] = [
@@ -34,6 +36,35 @@ export function diskPairs({
   if (cuts > 0) pairs.push(['cuts', `${cuts}, the longest of ${formatDuration(longestCutMs)}`]);
   if (sessions > 1) pairs.push(['sessions', String(sessions)]);
   return pairs;
+}
+
+/** How long the guest's own requests took, of each disk. */
+function latencyPairs({ diskLatency = [] }: Pick<Report, 'diskLatency'>): [string, string][] {
+  return diskLatency.flatMap(({ node, before, during }) =>
+    [
+      { when: 'before', found: before },
+      { when: 'during', found: during },
+    ].flatMap(({ when, found }): [string, string][] =>
+      found === undefined
+        ? []
+        : [[`the guest’s requests to ${printable(node)} ${when} its copy`, requestsText(found)]],
+    ),
+  );
+}
+
+function requestsText({ overMs, reads, writes, flushes }: DiskRequests): string {
+  const kinds = Object.entries({ reads, writes, flushes });
+  const parts = kinds.flatMap(([kind, times]) =>
+    times === undefined ? [] : [timesText(kind, times)],
+  );
+  const over = overMs === undefined ? '' : `, in ${formatDuration(overMs)}`;
+  return parts.join(', ') + over;
+}
+
+function timesText(kind: string, { count, p50Ms, p99Ms, isLeast }: RequestTimes): string {
+  if (p50Ms === undefined || p99Ms === undefined) return `no ${kind}`;
+  const least = isLeast === true ? 'at least ' : '';
+  return `${count} ${kind} (p50 ${formatDuration(p50Ms)}, p99 ${least}${formatDuration(p99Ms)})`;
 }
 
 /** What the comparison of copied disks came to, where there was one. */

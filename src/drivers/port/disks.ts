@@ -1,3 +1,4 @@
+import type { RequestCounts } from '../../migration/report/latencies.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 
 /**
@@ -29,9 +30,21 @@ export interface Identifier {
   ): Promise<{ readonly bytes: number; readonly sha256: string }>;
 }
 
+/** Counts how long the guest's own requests take. Every call may be repeated, also by a mover that takes over. */
+export interface RequestCounter {
+  /** Counts from zero from here on; what somebody else has counted already goes on. */
+  begin(nodes: readonly string[], signal: AbortSignal): Promise<void>;
+  /** What was counted since. A disk is absent where nobody knows. */
+  read(nodes: readonly string[], signal: AbortSignal): Promise<RequestCounts[]>;
+  /** Nothing is counted that was not before. */
+  end(signal: AbortSignal): Promise<void>;
+}
+
 /** At the source. Every call may be repeated, also by a mover that takes over. */
 export interface DiskSource {
   readonly images: Identifier;
+  /** Absent where the hypervisor does not count. */
+  readonly requests?: RequestCounter;
   /**
    * Begins to copy each node to the export of the same name behind the unix `socket`, or resumes a copy that stands
    * still. The guest runs on. GODWIT_DISK_FAILED where one has ended, or nobody answers behind the socket.

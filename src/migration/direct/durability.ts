@@ -26,6 +26,7 @@ export function durability(event: SourceEvent): Durability {
     case 'flows':
     case 'wire':
     case 'disk-link':
+    case 'latency':
       return 'later';
     case 'did':
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.

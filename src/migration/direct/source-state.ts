@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { SerialError } from '../../errors.ts';
 import {
+  copiedDisks,
   diskCheck,
+  diskLatency,
   diskLink,
   diskPace,
   diskProgress,
@@ -87,6 +89,8 @@ export const stepFacts = z.object({
   /** What was looked at once the guest ran there, and what the comparison of the copies of disks came to. */
   verified: z.array(check).max(128).optional(),
   diskCheck: diskCheck.optional(),
+  /** How long the guest's own requests took, by what is known so far. */
+  diskLatency: copiedDisks.diskLatency,
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
   /** What its balloon has taken of it for the move; and what the guest had before, bytes, written down before anything is taken. */
@@ -148,6 +152,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** The wire was closed, and this is what it did; `why` where it ended by itself. The same of the path of the disks. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why }),
   z.object({ type: z.literal('disk-link'), figures: diskLink, why }),
+  /** How long the guest's own requests to the disks took that are copied: all that is known by now. */
+  z.object({ type: z.literal('latency'), disks: z.array(diskLatency).max(64) }),
   /** The guest's balloon is about to take memory of it; so much it has. */
   z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
   /** The copies of disks were compared, after the guest had left. */

@@ -51,6 +51,8 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return stay({ ...state, disks: event.disks, diskPace: event.pace });
     case 'compared':
       return know(state, { diskCheck: event.check });
+    case 'latency':
+      return know(state, { diskLatency: event.disks });
     case 'inflating':
       return know(state, { inflatedFrom: event.fromBytes });
     case 'decided':

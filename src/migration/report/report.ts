@@ -96,6 +96,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(walk.wire === undefined ? {} : { wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
+    ...latencyOf(state),
     ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
     ...(state.known.balloon === undefined ? {} : { balloon: state.known.balloon }),
     phases: walk.phases,
@@ -119,6 +120,11 @@ function identity(
 ): Pick<Report, 'id' | 'guest' | 'from' | 'to' | 'mode' | 'settings'> {
   const { id, guest, from, to, settings } = state.plan;
   return { id, guest, from, to, mode: settings.mode, settings };
+}
+
+/** Where nothing was counted, nothing is said. */
+function latencyOf({ known: { diskLatency } }: SourceState): Pick<Report, 'diskLatency'> {
+  return diskLatency === undefined || diskLatency.length === 0 ? {} : { diskLatency };
 }
 
 function blackout({ marks }: Walk): Pick<Report, 'blackoutMs' | 'blackoutParts'> {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { diskCheck, diskLink, diskPace, diskProgress } from '../disk.ts';
+import { copiedDisks, diskPace, diskProgress } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import {
   bytes,
@@ -257,12 +257,7 @@ export const report = z.object({
   stream: chosenStream.optional(),
   /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
   wire: wireFigures.optional(),
-  /** Disks that were copied, as their copies stood last; absent where none was. */
-  disks: z.array(diskProgress).max(64).optional(),
-  /** What went between the hosts for them; absent where none was copied, or the path to the other host never stood. */
-  diskLink: diskLink.optional(),
-  /** Whether the copies are the same, where that was to be found out. */
-  diskCheck: diskCheck.optional(),
+  ...copiedDisks,
   balloon: ballooned.optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),

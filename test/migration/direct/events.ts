@@ -4,6 +4,7 @@ import type { SerialError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
+import type { DiskLatency } from '../../../src/protocol/disk.ts';
 import { diskLinkOf, planned, sampleOf, wireReportOf } from './samples.ts';
 
 /** Everything that could ever be reported to a source, in no order that makes sense. */
@@ -92,6 +93,10 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     type: fc.constant('disk-link' as const),
     figures: fc.constant(diskLinkOf()),
     why: reason,
+  }),
+  record({
+    type: fc.constant('latency' as const),
+    disks: fc.constant<DiskLatency[]>([{ node: 'disk0', before: { reads: { count: 0 } } }]),
   }),
   record({
     type: fc.constant('compared' as const),

@@ -123,9 +123,21 @@ function beside() {
       link: undefined,
       isFinishing: false,
     },
+    latencies: {
+      begin: () => undefined,
+      copying: async () => undefined,
+      end: async () => undefined,
+    },
     backingFiles: {},
   } satisfies Ports<
-    'dataPath' | 'connections' | 'probes' | 'verification' | 'forecast' | 'disks' | 'backingFiles'
+    | 'dataPath'
+    | 'connections'
+    | 'probes'
+    | 'verification'
+    | 'forecast'
+    | 'disks'
+    | 'latencies'
+    | 'backingFiles'
   >;
 }
 

@@ -8,7 +8,9 @@ import type { QmpClient } from '../qmp/client.ts';
 import { WHOLE_MARK, blockJobs, copyName, goesOn, isCopyName, judge, moveFor } from './jobs.ts';
 import type { BlockJob } from './jobs.ts';
 import { isChipNode } from '../spec/flash.ts';
+import type { LiveNodes } from './live-nodes.ts';
 import { probeServer } from './probe.ts';
+import { QemuRequestCounter } from './request-counter.ts';
 
 /**
  * Dirty writes are remembered, and sent again, in pieces of this size: what a qcow2 cluster is by default, so that a
@@ -41,12 +43,10 @@ interface Seen {
   readonly nodes: ReadonlySet<string>;
 }
 
-/** Names here of the nodes that go by a description's names. */
-type LiveNodes = (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
-
 /** Copies a running QEMU's disks by `blockdev-mirror` into exports of another. Nothing is kept but in QEMU itself. */
 export class QemuDiskSource implements DiskSource {
   readonly images: Identifier;
+  readonly requests: QemuRequestCounter;
   readonly #guest: string;
   readonly #client: QmpClient;
   readonly #liveNodes: LiveNodes;
@@ -54,6 +54,7 @@ export class QemuDiskSource implements DiskSource {
   /** `guest`: for the words of errors. */
   constructor(guest: string, client: QmpClient, images: Identifier, liveNodes: LiveNodes) {
     this.images = images;
+    this.requests = new QemuRequestCounter(client, liveNodes);
     this.#guest = guest;
     this.#client = client;
     this.#liveNodes = liveNodes;

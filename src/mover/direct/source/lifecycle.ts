@@ -129,6 +129,7 @@ export const LIFECYCLE: Lifecycle = {
     undo: async (context, signal) => {
       // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
       await dropProofs(context, signal).catch(() => undefined);
+      await context.latencies.end(context, signal);
       resumePeer(context);
       // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
       if (context.state().proof === 'fenced') return;
@@ -171,6 +172,7 @@ export const LIFECYCLE: Lifecycle = {
   prepare: {
     do: async (context, signal) => {
       context.probes.early(context);
+      context.latencies.begin(context);
       const body = preparation(context);
       // Both sides are read at once, the source while the destination is made.
       const compare = sameMachine(context, signal);
@@ -230,11 +232,15 @@ export const LIFECYCLE: Lifecycle = {
 
   mirror: {
     do: async (context, signal) => {
+      await context.latencies.copying(context, signal);
       await context.disks.copy(context, signal);
       return {};
     },
 
-    undo: (context, signal) => context.disks.drop(context, signal),
+    undo: async (context, signal) => {
+      await context.disks.drop(context, signal);
+      await context.latencies.end(context, signal);
+    },
   },
 
   unplug: {
@@ -370,6 +376,7 @@ export const LIFECYCLE: Lifecycle = {
       const { config, request, state } = context;
       await context.dataPath.end(context);
       const session = await sessionIfThere(context, signal);
+      if (session !== undefined) await context.latencies.end(context, signal);
       await session?.quit(signal);
       for (const port of state().known.ports ?? []) await removePort(port, signal);
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);

@@ -19,6 +19,7 @@ import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
+import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
@@ -128,11 +129,19 @@ function besides({
   removeTree,
 }: Surroundings): Pick<
   SourceContext,
-  'disks' | 'backingFiles' | 'probes' | 'verification' | 'forecast' | 'hostFacts' | 'removeTree'
+  | 'disks'
+  | 'latencies'
+  | 'backingFiles'
+  | 'probes'
+  | 'verification'
+  | 'forecast'
+  | 'hostFacts'
+  | 'removeTree'
 > {
   const probes = new SourceProbes(connect, clock, log);
   return {
     disks: new SourceDisks(log),
+    latencies: new DiskLatencies(clock, log),
     backingFiles: new SourceBackingFiles(log),
     probes,
     verification: new SourceVerification(clock),

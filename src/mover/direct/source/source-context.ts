@@ -24,6 +24,7 @@ import { termsFor } from '../../../host/wire.ts';
 import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
+import type { DiskLatencies } from './disk-latencies.ts';
 import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
@@ -45,6 +46,7 @@ export interface SourceContext {
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
   readonly disks: SourceDisks;
+  readonly latencies: DiskLatencies;
   readonly backingFiles: SourceBackingFiles;
   /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
   readonly removeTree: (directory: string) => Promise<void>;
