@@ -12,6 +12,7 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
 import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
+import type { OwnMove } from '../migration/prediction/own-times.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
@@ -57,6 +58,7 @@ export interface Looked extends DiscoveredGuest {
     readonly unbridged?: boolean;
     readonly seenLinkRate?: number;
     readonly link?: LinkMeasure;
+    readonly ownMoves?: OwnMove[];
   };
 }
 
@@ -231,10 +233,14 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What is known of the link, for checks; and what `--path auto` needs and the configuration does not state. */
-  #linkTo({ path, to }: MigrationRequest): Pick<Looked['seen'], 'seenLinkRate' | 'link'> {
+  /** What is known of the link, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
+  #linkTo({
+    path,
+    to,
+  }: MigrationRequest): Pick<Looked['seen'], 'seenLinkRate' | 'link' | 'ownMoves'> {
     const link = this.links.now(to);
-    const known = link === undefined ? {} : { link };
+    const ownMoves = this.links.movesTo(to);
+    const known = { ...(link === undefined ? {} : { link }), ownMoves };
     if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return known;
     const rate = this.links.seen(to);
     return rate === undefined ? known : { ...known, seenLinkRate: rate };

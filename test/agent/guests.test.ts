@@ -113,11 +113,9 @@ describe('the inventory of guests', () => {
     const store = new MigrationStore(stateDir, 'a', clock);
     const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
     const silence = godwitError('GODWIT_UNREACHABLE', facts);
-    const answers = [
-      Promise.resolve([guest('web2')]),
-      Promise.reject(silence),
-      new Promise<never>(() => {}),
-    ];
+    const late = Promise.withResolvers<never>();
+    t.after(() => late.reject(silence));
+    const answers = [Promise.resolve([guest('web2')]), Promise.reject(silence), late.promise];
     for (const answer of answers) answer.catch(() => {});
     const manager = {
       ...listingDriver(() => []),

@@ -33,7 +33,7 @@ export interface Facts {
   /** What this host's own migrations took around their memory, ms; absent: none has been made. */
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
-  readonly ownMoves?: readonly OwnMove[];
+  readonly ownMoves?: readonly OwnMove[] | undefined;
   /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
   readonly settings: Pick<

@@ -94,6 +94,8 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
       enough = 1;
     }
     enough += chance;
+    // All of memory fits into the downtime: the guest is stopped as soon as that is known.
+    if (load.passMs <= steered.downtimeMs) enough = 1;
     if (enough >= 1) {
       // The guest is stopped after a round that is small enough, however large the usual one is.
       const smallMs = Math.min(nextMs, slackMs);

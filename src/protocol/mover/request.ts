@@ -30,6 +30,15 @@ const otherAgent = z.object({
 
 const direct = { ...any, version: z.literal(1), peer: otherAgent };
 
+/** A migration of this host to that one, and for how long its guest stood still. */
+const ownMove = z.object({
+  finished: z.enum(['precopy', 'postcopy']),
+  byWire: z.boolean(),
+  several: z.boolean(),
+  maxDowntimeMs: z.number().nonnegative(),
+  downtimeMs: z.number().positive(),
+});
+
 export const sourceMoverRequest = z.object({
   ...direct,
   side: z.literal('source'),
@@ -49,6 +58,8 @@ export const sourceMoverRequest = z.object({
   seenLinkRate: bytes.optional(),
   /** What its agent knows of that link, for checks. */
   link: linkMeasure.optional(),
+  /** The latest to that host, the newest first: how long guests stand still there. */
+  ownMoves: z.array(ownMove).max(64).optional(),
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
   /** What that plan had measured of the guest, for `--path auto`. */

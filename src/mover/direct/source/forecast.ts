@@ -97,6 +97,7 @@ async function predictionOf(
     planned({
       ...measured,
       link,
+      ownMoves: request.ownMoves,
       cores: availableParallelism(),
       // What has passed is known, and only the end is not.
       aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,

@@ -22,10 +22,12 @@ interface Given {
   readonly settings?: Partial<MigrationSettings>;
   /** What a plan has said. */
   readonly prediction?: Prediction;
+  /** For so long guests stood still that moved to that host, ms. */
+  readonly stoodStillMs?: readonly number[];
   readonly measure?: (signal: AbortSignal, enough: AbortSignal) => Promise<GuestMeasure>;
 }
 
-function contextOf({ settings = {}, prediction, ...session }: Given): SourceContext {
+function contextOf({ settings = {}, prediction, stoodStillMs, ...session }: Given): SourceContext {
   const { state } = initialSource(planned(settings));
   const context: unknown = {
     config: parseAgentConfig(
@@ -37,6 +39,11 @@ function contextOf({ settings = {}, prediction, ...session }: Given): SourceCont
       createdAt: new Date().toISOString(),
       link: { rate: 10 * MIB, how: 'measured' },
       prediction,
+      ownMoves: stoodStillMs?.map((downtimeMs) => {
+        const { maxDowntimeMs } = state.plan.settings;
+        const kind = { finished: 'precopy', byWire: false, several: false, maxDowntimeMs } as const;
+        return { ...kind, downtimeMs };
+      }),
     },
     guest: {
       capabilities: { levers: ['downtime'] },
@@ -77,6 +84,18 @@ describe('a migration without a plan', () => {
     const known = { ...context.state(), known: { prediction } };
     const again = await new Forecast().facts({ ...context, state: () => known }, signal);
     assert.deepEqual(again, {});
+  });
+
+  test('learns how long guests stand still from earlier migrations to that host', async () => {
+    const measure = async () => MEASURED;
+    const downtimeMs = async (stoodStillMs: readonly number[]) =>
+      (await factsOf({ measure, stoodStillMs })).prediction?.downtimeMs.middle ?? 0;
+    const assumed = await downtimeMs([]);
+    assert.ok(assumed > 0);
+    const stoodMs = 4 * assumed;
+    assert.ok((await downtimeMs([stoodMs])) > assumed);
+    const learned = await downtimeMs(Array.from({ length: 9 }, () => stoodMs));
+    assert.ok(learned > 3 * assumed && learned < stoodMs, `${learned}`);
   });
 
   test('waits for no look that takes long, and says why nothing is predicted', async () => {
