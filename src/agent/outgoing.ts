@@ -234,10 +234,7 @@ export class Outgoing {
   }
 
   /** What is known of the link, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
-  #linkTo({
-    path,
-    to,
-  }: MigrationRequest): Pick<Looked['seen'], 'seenLinkRate' | 'link' | 'ownMoves'> {
+  #linkTo({ path, to }: MigrationRequest): Looked['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to);
     const known = { ...(link === undefined ? {} : { link }), ownMoves };
