@@ -49,23 +49,18 @@ describe('a guest whose balloon makes way', () => {
   }
 
   test('says by its check what may be taken, and refuses where somebody else has taken some', async () => {
-    const check = async () => {
-      const { out } = await godwit(
-        world,
-        'check',
-        'web1',
-        '--to',
-        'b',
-        '--balloon',
-        'available',
-        '--json',
-      );
-      const { checks } = checkAnswer.parse(JSON.parse(out)).hosts[0]!;
-      return checks.find(({ name }) => name === 'balloon');
+    const checksOf = async (...flags: string[]) => {
+      const { out } = await godwit(world, 'check', 'web1', '--to', 'b', ...flags, '--json');
+      return checkAnswer.parse(JSON.parse(out)).hosts[0]!.checks;
     };
+    const check = async () =>
+      (await checksOf('--balloon', 'available')).find(({ name }) => name === 'balloon');
+    const held = async () =>
+      (await checksOf()).filter(({ evidence }) => /its balloon holds/.test(evidence));
     const found = await check();
     assert.equal(found?.verdict, 'pass', JSON.stringify(found));
     assert.match(found?.evidence ?? '', /MiB of its memory may be taken: .* are available/);
+    assert.deepEqual(await held(), []);
     await askGuestQemu(world, 'web1', 'a', 'balloon', { value: MEMORY - 32 * MIB });
     await until('the balloon to be filled', 20_000, async () =>
       (await actual('a')) === MEMORY - 32 * MIB ? true : undefined,
@@ -73,6 +68,12 @@ describe('a guest whose balloon makes way', () => {
     const refused = await check();
     assert.equal(refused?.verdict, 'refuse');
     assert.match(refused?.evidence ?? '', /holds 32 MiB already, for somebody else/);
+    const [said] = await held();
+    assert.equal(said?.name, 'memory');
+    assert.match(
+      said?.evidence ?? '',
+      /holds 32 MiB: the guest has 352 MiB now .* grow to 384 MiB/,
+    );
     await askGuestQemu(world, 'web1', 'a', 'balloon', { value: MEMORY });
     await untilWhole('a');
   });

@@ -54,6 +54,17 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
   };
 }
 
+/** What the guest has now and could have, without a word from its driver; undefined where it has no balloon. */
+export async function balloonNow(
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<Pick<BalloonLook, 'actualBytes' | 'wholeBytes'> | undefined> {
+  const answer = await client.request('query-balloon', {}, signal);
+  const now = answered.safeParse(answer.ok ? answer.value : undefined);
+  if (!now.success) return undefined;
+  return { actualBytes: now.data.actual, wholeBytes: await wholeOf(client, signal) };
+}
+
 /** QEMU takes its balloon from what the machine was started with, and from DIMMs that are plain memory. */
 async function wholeOf(client: QmpClient, signal: AbortSignal): Promise<number> {
   const [{ 'base-memory': base }, devices] = await Promise.all([

@@ -1,8 +1,12 @@
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import type { Finding } from '../../migration/preflight/finding.ts';
+import type { CheckName } from '../../migration/preflight/table.ts';
 import type { Inspection } from '../port/inspection.ts';
+import { judgeInflated } from '../../migration/preflight/balloon.ts';
 import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
 import { readAbilities } from './abilities.ts';
+import { balloonNow } from './balloon.ts';
 import { guestFits } from './baseline.ts';
 import { freePageHints } from './free-pages.ts';
 import { nicsWithPorts } from './guest/attachments.ts';
@@ -33,10 +37,11 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const process = await processOf(handle, host);
-  const [all, abilities, hints] = await Promise.all([
+  const [all, abilities, hints, balloon] = await Promise.all([
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),
     freePageHints(client, signal),
+    balloonNow(client, signal),
   ]);
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
@@ -44,9 +49,14 @@ export async function lookAt(
   const parts = { store, signal, unplugging };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);
-  const freePages = judgeFreePages(hints, stream.mode).map((finding): NamedCheck => {
-    return { name: 'free-pages', side: 'source', ...finding };
-  });
-  const checks = [...found.checks, ...freePages, ...fits];
+  const own = [
+    ...named('memory', judgeInflated(balloon)),
+    ...named('free-pages', judgeFreePages(hints, stream.mode)),
+  ];
+  const checks = [...found.checks, ...own, ...fits];
   return { ...found, checks, nics: nicsWithPorts(facts) };
+}
+
+function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {
+  return findings.map((finding) => ({ name, side: 'source', ...finding }));
 }

@@ -66,6 +66,23 @@ export function judgeBalloon(policy: BalloonPolicy, look: BalloonLook): Finding 
   );
 }
 
+/**
+ * What a balloon that somebody else has filled means for the destination: it must have room for all that the guest may grow
+ * to. Nothing is said of an empty one.
+ */
+export function judgeInflated(
+  balloon: Pick<BalloonLook, 'actualBytes' | 'wholeBytes'> | undefined,
+): Finding[] {
+  if (balloon === undefined || isWhole(balloon)) return [];
+  const { actualBytes, wholeBytes } = balloon;
+  const [held, now, whole] = [wholeBytes - actualBytes, actualBytes, wholeBytes].map(formatBytes);
+  return [
+    passes(
+      `its balloon holds ${held}: the guest has ${now} now and may grow to ${whole}, for which the destination must have room`,
+    ),
+  ];
+}
+
 /** Whether the destination gives the guest its memory back. An earlier build would leave it in the balloon. */
 export function judgeGivesBack({
   destination: { name, givesBack },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { balloonOf, memoryIn } from '../../../src/drivers/qemu/balloon.ts';
+import { balloonNow, balloonOf, memoryIn } from '../../../src/drivers/qemu/balloon.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
+import { fakeMonitor, Refusal } from './fake-monitor.ts';
 
 const MIB = 1024 ** 2;
 const signal = AbortSignal.timeout(20_000);
@@ -93,6 +94,20 @@ describe('the balloon of a guest', () => {
     const { balloon, said } = machine({ counts: false });
     await assert.rejects(balloon.look(signal), /gives no statistics/);
     assert.match(said.at(-1) ?? '', / 0$/);
+  });
+
+  test('is read as it is now without a word from its driver, and is none where there is no such device', async () => {
+    const monitor = (actual: unknown) =>
+      fakeMonitor((command) => {
+        if (command === 'query-balloon') return actual;
+        return command === 'query-memory-devices' ? [] : { 'base-memory': 512 * MIB };
+      });
+    const { client, said } = monitor({ actual: 300 * MIB });
+    const now = await balloonNow(client, signal);
+    assert.deepEqual(now, { actualBytes: 300 * MIB, wholeBytes: 512 * MIB });
+    assert.ok(said.every((command) => command.startsWith('query-')));
+    const none = monitor(new Refusal('No balloon device has been activated', 'DeviceNotActive'));
+    assert.equal(await balloonNow(none.client, signal), undefined);
   });
 
   test('is told how much the guest is to have', async () => {

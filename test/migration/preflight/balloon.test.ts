@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   judgeBalloon,
   judgeGivesBack,
+  judgeInflated,
   marginOf,
   takeOf,
 } from '../../../src/migration/preflight/balloon.ts';
@@ -59,6 +60,28 @@ describe('what a balloon may take', () => {
     const held = judgeBalloon('available', { ...look, actualBytes: GIB - 8 * MIB });
     assert.equal(held.verdict, 'refuse');
     assert.match(held.evidence, /holds 8 MiB already, for somebody else/);
+  });
+});
+
+describe('a balloon that somebody else has filled', () => {
+  test('is said with what the guest has, may grow to, and what the destination must have room for', () => {
+    const [found, ...others] = judgeInflated({ actualBytes: 640 * MIB, wholeBytes: GIB });
+    assert.deepEqual(others, []);
+    assert.equal(found?.verdict, 'pass');
+    assert.match(found?.evidence ?? '', /holds 384 MiB.* has 640 MiB now .* grow to 1 GiB/);
+  });
+
+  test('is said whenever it holds a MiB or more, and an empty one or none never is', () => {
+    const whole = fc.integer({ min: MIB, max: 4 * GIB });
+    fc.assert(
+      fc.property(whole, fc.double({ min: 0, max: 1, noNaN: true }), (wholeBytes, share) => {
+        const actualBytes = Math.round(wholeBytes * share);
+        const said = judgeInflated({ actualBytes, wholeBytes }).length === 1;
+        assert.equal(said, wholeBytes - actualBytes >= MIB);
+      }),
+    );
+    assert.deepEqual(judgeInflated({ actualBytes: GIB, wholeBytes: GIB }), []);
+    assert.deepEqual(judgeInflated(undefined), []);
   });
 });
 
