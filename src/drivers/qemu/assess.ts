@@ -29,6 +29,7 @@ import { codeNodes } from './spec/flash.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
+import { tscChecks } from './tsc.ts';
 import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
 import type { GuestSpec } from './spec/schema.ts';
@@ -129,9 +130,7 @@ export async function matchHost(
       ...through.checks,
       ...encrypted.checks,
       ...checks,
-      ...(program === undefined
-        ? []
-        : cpuChecks(description.name, decided.cpu, own, options.isCold === true)),
+      ...(await processorChecks(description, decided, { program, own }, options)),
       ...found.checks,
       ...(await memoryChecks(spec, options.host)),
       ...(await diskChecks(description.name, spec, options, disks, signal)),
@@ -166,6 +165,17 @@ function ownProcessor(
   host: Pick<OwnProcessor, 'host' | 'vendor'>,
 ): OwnProcessor {
   return { ...host, accelerator, offered: program?.features[accelerator] ?? [] };
+}
+
+async function processorChecks(
+  description: GuestDescription,
+  spec: GuestSpec,
+  { program, own }: { readonly program: QemuProgram | undefined; readonly own: OwnProcessor },
+  options: DestinationOptions,
+): Promise<NamedCheck[]> {
+  if (program === undefined) return [];
+  const processor = cpuChecks(description.name, spec.cpu, own, options.isCold === true);
+  return [...processor, ...(await tscChecks(description, spec, program, options))];
 }
 
 function withColdCpu(spec: GuestSpec, own: OwnProcessor): GuestSpec {

@@ -12,6 +12,7 @@ import { readKept, writeKept } from './answer-cache.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { featureNames } from './spec/cpu.ts';
+import { readTsc } from './tsc.ts';
 import type { StreamAbilities } from './stream.ts';
 import type { RunAs } from './user/confine.ts';
 import { deviceUser } from './user/devices.ts';
@@ -34,6 +35,8 @@ const program = z.object({
   rdma: z.boolean(),
   /** Features of the best processor, by accelerator; an accelerator that does not work is absent. */
   features: z.partialRecord(z.enum(['kvm', 'tcg']), z.array(z.string())),
+  /** How fast the TSC of a guest under KVM is, unless it asks for another frequency, Hz: this host's own. */
+  tscHz: z.number().positive().optional(),
 });
 export type QemuProgram = z.infer<typeof program> & StreamAbilities;
 
@@ -104,7 +107,7 @@ export async function factsKey(
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
   const user = JSON.stringify(options.user);
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
-  const facts = ['7', file, user, mtimeMs, size, kvm, ...machine];
+  const facts = ['8', file, user, mtimeMs, size, kvm, ...machine];
   return createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
 }
 
@@ -145,9 +148,23 @@ async function probe(
     : undefined;
   const features =
     withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
+  const tscHz = withKvm === undefined ? undefined : await askTsc(question, signal);
   const obstacle = await postcopyObstacle(question, signal);
   const postcopy = obstacle === undefined ? {} : { postcopyObstacle: obstacle };
-  return { ...base, binary: file, features, rdma: await hasRdma(file), ...postcopy };
+  const tsc = tscHz === undefined ? {} : { tscHz };
+  return { ...base, binary: file, features, ...tsc, rdma: await hasRdma(file), ...postcopy };
+}
+
+/** KVM tells the frequency to QEMU for a processor alone, so the empty machine gets one. */
+async function askTsc(
+  question: Omit<Question, 'accelerator'>,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const withCpu = { ...question, accelerator: 'kvm', cpu: 'qemu64,apic-id=0' } as const;
+  return askProgram(withCpu, signal, async (client, inner) => {
+    const cpus = await client.query('query-cpus-fast', {}, answers.cpus, inner);
+    return readTsc(client, cpus[0]?.['qom-path'] ?? '', inner);
+  }).catch(() => undefined);
 }
 
 /** QEMU names the library that it was linked with; nothing that it answers says whether it has RDMA. */

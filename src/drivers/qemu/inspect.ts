@@ -62,6 +62,7 @@ export async function inspectFacts(
     memoryBytes: facts.memoryBytes,
     vcpus: facts.vcpus,
     hypervisorVersion: facts.version,
+    ...(facts.accelerator !== 'kvm' || facts.tscHz === undefined ? {} : { tscHz: facts.tscHz }),
     spec,
     ...(draft.disks.disks.length === 0 ? {} : { disks: [...draft.disks.disks] }),
   };

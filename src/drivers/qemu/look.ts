@@ -13,6 +13,7 @@ import { nicsWithPorts } from './guest/attachments.ts';
 import { readFacts } from './guest/facts.ts';
 import { processOf } from './guest/process.ts';
 import type { QemuHandle } from './handle.ts';
+import { judgeInnerGuests, ranInner } from './inner-guests.ts';
 import { inspectFacts } from './inspect.ts';
 import { withAnswers } from './passthrough/read-passthrough.ts';
 import type { QmpClient } from './qmp/client.ts';
@@ -37,11 +38,12 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const process = await processOf(handle, host);
-  const [all, abilities, hints, balloon] = await Promise.all([
+  const [all, abilities, hints, balloon, ran] = await Promise.all([
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),
     freePageHints(client, signal),
     balloonNow(client, signal),
+    ranInner(client, signal),
   ]);
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
@@ -50,6 +52,7 @@ export async function lookAt(
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);
   const own = [
+    ...named('inner-guests', judgeInnerGuests(facts, ran)),
     ...named('memory', judgeInflated(balloon)),
     ...named('free-pages', judgeFreePages(hints, stream.mode)),
   ];

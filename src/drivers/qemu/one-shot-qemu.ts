@@ -16,6 +16,8 @@ const HELD = 'exec 4<&0; "$@" <&4 3<&- 4<&- & exec <&- 4<&- >&-; read -r _ <&3; 
 export interface Question {
   readonly file: string;
   readonly accelerator: 'kvm' | 'tcg';
+  /** A processor for the empty machine; absent: it has none. */
+  readonly cpu?: string;
   /** This host's name, for errors. */
   readonly host: string;
   readonly deadlineMs: number;
@@ -42,6 +44,7 @@ export async function askProgram<T>(
   {
     file,
     accelerator,
+    cpu,
     host,
     deadlineMs,
     as,
@@ -54,7 +57,12 @@ export async function askProgram<T>(
 ): Promise<T> {
   const base = '-machine none -S -nodefaults -no-user-config -display none -qmp stdio';
   const words = [...base.split(' '), ...(incoming ? ['-incoming', 'defer'] : [])];
-  words.push('-accel', accelerator, ...(sandbox ? sandboxWords({ objects: [] }) : []));
+  words.push(
+    '-accel',
+    accelerator,
+    ...(cpu === undefined ? [] : ['-cpu', cpu]),
+    ...(sandbox ? sandboxWords({ objects: [] }) : []),
+  );
   for (const index of files.keys()) {
     words.push('-add-fd', `fd=${FIRST_FILE + index},set=${index}`);
   }

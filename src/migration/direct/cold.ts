@@ -69,7 +69,12 @@ export function takesBack(step: StepName, state: SourceState, error: SerialError
 }
 
 /** What only speaks against sending the memory of a guest. */
-const OF_MEMORY: ReadonlySet<string> = new Set(['blocked', 'dirty-tracking', 'free-pages']);
+const OF_MEMORY: ReadonlySet<string> = new Set([
+  'blocked',
+  'dirty-tracking',
+  'inner-guests',
+  'free-pages',
+]);
 
 /** The checks of a guest that count for its move: a cold one is not refused for what its memory could not be sent with. */
 export function countedChecks<T extends Pick<Check, 'name'>>(

@@ -271,6 +271,13 @@ export const CHECKS = [
     by: 'driver',
   },
   {
+    name: 'inner-guests',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'where a guest under KVM may run guests of its own: has it run any?',
+    by: 'driver',
+  },
+  {
     name: 'restart',
     step: 'inspect',
     needs: 'source',
@@ -331,6 +338,13 @@ export const CHECKS = [
     step: 'assess',
     needs: 'destination',
     asks: 'does it offer every processor feature that the guest sees, under KVM by a processor of the same vendor?',
+    by: 'driver',
+  },
+  {
+    name: 'tsc',
+    step: 'assess',
+    needs: 'both',
+    asks: 'under KVM: does the guest’s time-stamp counter (TSC) go on at the same frequency?',
     by: 'driver',
   },
   {

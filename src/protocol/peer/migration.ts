@@ -86,6 +86,8 @@ export const guestDescription = z.object({
   memoryBytes: bytes,
   vcpus: z.number().int().min(1).max(4096),
   hypervisorVersion: z.string().max(64),
+  /** How fast the time-stamp counter of its processors is, where that is its host's own. */
+  tscHz: z.number().positive().max(1e12).optional(),
   disks: z.array(disk).max(64).optional(),
   spec: z.unknown(),
 });

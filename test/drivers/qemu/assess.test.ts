@@ -176,6 +176,17 @@ describe('the processor of a guest', () => {
     assert.equal(passing?.verdict, 'pass');
   });
 
+  test('goes by what the program gives, whatever the processor of the host has', async () => {
+    const cpu = { ...CPU, features: ['sse2', 'no-processor-has-this'] };
+    const features = { tcg: cpu.features };
+    const given = await one('processor', { spec: { cpu }, program: { features } });
+    assert.equal(given?.verdict, 'pass');
+    // Every processor of these hosts has SSE2.
+    const lacking = { tcg: ['no-processor-has-this'] };
+    const refused = await one('processor', { spec: { cpu }, program: { features: lacking } });
+    assert.equal(refused?.error?.facts?.['features'], 'sse2');
+  });
+
   test('is another one where the guest starts anew: what the host lacks is left out', async () => {
     const found = await match({ spec: { cpu: CPU }, isCold: true });
     assert.deepEqual(found.spec.cpu?.features, ['sse2']);

@@ -55,6 +55,21 @@ test('features that a host lacks are refused live, and left out of a cold start'
   assert.equal(coldCpu(INTEL, { ...AMD, ...own }).identity, INTEL.identity);
 });
 
+test('features of nested virtualisation that a host lacks are refused by their names', () => {
+  for (const feature of ['vmx', 'svm']) {
+    const guest = { ...INTEL, features: ['avx', 'sse2', feature] };
+    for (const accelerator of ['kvm', 'tcg'] as const) {
+      const own = { host: 'b', accelerator, offered: ['avx', 'sse2'] };
+      const [found, ...others] = cpuChecks('web1', guest, own, false);
+      assert.deepEqual(others, []);
+      assert.equal(found?.error?.code, 'GODWIT_CPU_FEATURE');
+      assert.equal(found?.error?.facts?.['features'], feature);
+      const [passed] = cpuChecks('web1', guest, { ...own, offered: guest.features }, false);
+      assert.equal(passed?.verdict, 'pass');
+    }
+  }
+});
+
 test('this machine’s processor has a vendor', async () => {
   const vendor = await hostVendor();
   assert.match(vendor ?? 'none', /^.{1,12}$/);

@@ -92,6 +92,17 @@ for (const { file: program, version } of await qemuPrograms()) {
         assert.match(line, /^Uid:\t([1-9]\d*)\t\1\t\1\t\1 CapBnd:\t0+ NoNewPrivs:\t1 ?$/);
       }
     });
+
+    test('says how fast the TSC of a guest under KVM is, wherever there is KVM', async (t) => {
+      const options = { host: 'a', binaries: [file], user, cacheDir: tempDir(t) };
+      const [found] = await listPrograms(options, signal);
+      if (found?.features.kvm === undefined) {
+        assert.equal(found?.tscHz, undefined);
+        return;
+      }
+      const { tscHz = 0 } = found;
+      assert.ok(tscHz > 500_000_000 && tscHz < 10_000_000_000, String(tscHz));
+    });
   });
 }
 

@@ -30,7 +30,9 @@ test('every check that is found elsewhere is made somewhere', () => {
   const text = files.map((file) => readFileSync(path.join(root, file), 'utf8')).join('\n');
   for (const row of CHECKS) {
     if (!('by' in row)) continue;
-    const made = new RegExp(`(?:pass|warn|refusal|add|named)\\(\\s*'${row.name}'|name: '${row.name}'`);
+    const made = new RegExp(
+      `(?:pass|warn|refusal|add|named)\\(\\s*'${row.name}'|name: '${row.name}'`,
+    );
     assert.ok(made.test(text), `${row.name} is made nowhere`);
   }
 });

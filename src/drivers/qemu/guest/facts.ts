@@ -24,6 +24,7 @@ import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
 import { monitorCommand } from './monitor-command.ts';
 import { withHostDevices } from '../passthrough/read-passthrough.ts';
+import { readTsc } from '../tsc.ts';
 import { getScalar } from './qom.ts';
 import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
@@ -51,7 +52,7 @@ export async function readFacts(
     ]);
   const line = parseCommandLine(process.argv);
   const given = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
-  const [live, liveObjects, memory, cpu, attached, tpm] = await Promise.all([
+  const [live, liveObjects, memory, cpu, tscHz, attached, tpm] = await Promise.all([
     Promise.all(
       [...devices, ...anonymous, ...nics].map(async (child) =>
         withPort(await readDevice(client, child, given, signal), ports),
@@ -62,6 +63,7 @@ export async function readFacts(
     kept.of(process, [basics.cpuPath, basics.cpuType], () =>
       readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     ),
+    readTsc(client, basics.cpuPath, signal),
     readAttachments(network),
     readTpm(line, process.cwd),
   ]);
@@ -85,6 +87,7 @@ export async function readFacts(
     ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks: parseRamBlocks(ramBlocks),
     cpu,
+    ...(tscHz === undefined ? {} : { tscHz }),
     pins,
   };
 }

@@ -41,6 +41,8 @@ export interface GuestFacts {
   readonly tpm?: TpmFacts;
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
+  /** Of the time-stamp counter of its first processor, Hz; absent where QEMU does not say. */
+  readonly tscHz?: number;
   /** Processors and NUMA nodes of its host that QEMU is kept to; absent where it is kept to none. */
   readonly pins?: { readonly processors?: string; readonly nodes?: string };
 }
