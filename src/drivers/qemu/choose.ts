@@ -6,6 +6,7 @@ import type { DestinationOptions } from '../port/direct.ts';
 import type { QemuProgram } from './binaries.ts';
 import type { GuestSpec } from './spec/schema.ts';
 import { compareVersions, release } from './version.ts';
+import { knownOf } from './version-pairs.ts';
 
 export type Choice =
   | {
@@ -69,6 +70,12 @@ export function programChecks(
     };
   }
   const { program } = choice;
+  const devices = spec.devices.map(({ driver }) => driver);
+  const pair = { from: description.hypervisorVersion, to: program.version, machine, devices };
+  const { defect, by } = isCold ? {} : knownOf(pair);
+  const tried = isCold
+    ? ''
+    : `, from QEMU ${pair.from}: ${by === undefined ? 'not tried' : `tried by ${by}`}`;
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
   const version = { theirs: description.hypervisorVersion, ours: program.version };
   const isOther = release(program.version) !== release(description.hypervisorVersion);
@@ -78,8 +85,15 @@ export function programChecks(
       checks: [withoutVersions({ guest: description.name, host, evidence }, version)],
     };
   }
-  if (!choice.older) return { program, checks: [pass('machine', evidence, 'destination')] };
-  const older = `${evidence}, which is older than the source’s ${version.theirs}`;
+  if (defect !== undefined) {
+    const what = `${evidence}, from QEMU ${pair.from}: of QEMU ${defect.only} it is known that ${defect.what} (${defect.source})`;
+    const hint = `Use another version than ${defect.only} on the host that has it, or move the guest with --mode cold.`;
+    return { program, checks: [warn('machine', what, hint, 'destination')] };
+  }
+  if (!choice.older) {
+    return { program, checks: [pass('machine', `${evidence}${tried}`, 'destination')] };
+  }
+  const older = `${evidence}, which is older than the source’s ${version.theirs}${tried}`;
   const hint = `Install QEMU ${version.theirs} or later on ${host}, or choose another host.`;
   return { program, checks: [warn('machine', older, hint, 'destination')] };
 }

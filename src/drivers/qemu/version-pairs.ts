@@ -1,0 +1,71 @@
+import { compareVersions, release } from './version.ts';
+
+/** Which pairs of QEMU versions are known to work together, and which are not. Facts alone: a pair that is not here was not tried. Pure. */
+
+/** A release, and one to which a test moves its guests; `by` is that test. The guests are emulated, with a machine type of the older one. */
+export const TRIED: readonly {
+  readonly from: string;
+  readonly to: string;
+  readonly by: string;
+}[] = [
+  { from: '7.2', to: '7.2', by: 'test/e2e/versions.e2e.ts' },
+  { from: '7.2', to: '10.0', by: 'test/e2e/versions.e2e.ts' },
+  { from: '10.0', to: '7.2', by: 'test/e2e/versions.e2e.ts' },
+  { from: '10.0', to: '10.0', by: 'test/e2e/networks.e2e.ts' },
+  { from: '7.2', to: '11.1', by: 'test/e2e/libvirt-versions.e2e.ts' },
+  { from: '11.1', to: '7.2', by: 'test/e2e/libvirt-versions.e2e.ts' },
+];
+
+interface Defect {
+  /** The version that has it: a guest moves between this one and any other only at the risk of what it says. */
+  readonly only: string;
+  /** Devices that are hurt; of machine types older than that version. */
+  readonly devices: RegExp;
+  readonly what: string;
+  /** QEMU's commit that mended it. */
+  readonly source: string;
+}
+
+export const DEFECTS: readonly Defect[] = [
+  {
+    only: '8.0.0',
+    devices: /^(pcie-root-port|x3130-upstream|xio3130-downstream|ioh3420|e1000e)$/,
+    what: 'it makes the error register of PCI Express devices otherwise than others do, and the load fails at the switch (Bad config data: i=0x10a)',
+    source: '5ed3dabe57dd (hw/pci: Disable PCI_ERR_UNCOR_MASK register for machine type < 8.0)',
+  },
+  {
+    only: '9.0.0',
+    devices: /^virtio-(gpu|vga)/,
+    what: 'it sends the state of virtio-gpu otherwise than others do, and the load fails at the switch',
+    source: '“virtio-gpu: fix v2 migration”, which mends dfcf74fa68c',
+  },
+];
+
+export interface Pair {
+  readonly from: string;
+  readonly to: string;
+  /** Versioned: pc-q35-7.2. */
+  readonly machine: string;
+  readonly devices: readonly string[];
+}
+
+/** What is known of moving such a guest between two versions: a defect that it meets, the test that moves one so, or neither. */
+export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect; by?: string } {
+  const versions = [from, to].map(plain);
+  const type = /-(\d+\.\d+)$/.exec(machine)?.[1];
+  const defect = DEFECTS.find(
+    (each) =>
+      versions.filter((version) => compareVersions(version, each.only) === 0).length === 1 &&
+      (type === undefined || compareVersions(type, release(each.only)) < 0) &&
+      devices.some((device) => each.devices.test(device)),
+  );
+  if (defect !== undefined) return { defect };
+  const [source, destination] = versions.map(release);
+  const tried = TRIED.find((each) => each.from === source && each.to === destination);
+  return tried === undefined ? {} : { by: tried.by };
+}
+
+/** `8.0.0`, also of a build that adds something: `8.0.0 (distribution)`. */
+function plain(version: string): string {
+  return /^\d+(\.\d+)*/.exec(version)?.[0] ?? version;
+}
