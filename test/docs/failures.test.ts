@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { CHECKS } from '../../src/migration/preflight/table.ts';
 
@@ -13,12 +14,12 @@ const entries = page.split('\n').flatMap((line) => {
   const cells = line.split(' | ');
   const number = /^\| (\d+)$/.exec(cells[0] ?? '')?.[1];
   if (number === undefined) return [];
-  const [, seen = '', verdict = '', what = '', tests = ''] = cells;
+  const [, seen = '', verdict = '', what = '', by = '', tests = ''] = cells;
   const named = tests
     .replace(/ ?\|$/, '')
     .split('<br>')
     .filter((each) => each !== '');
-  return [{ number: Number(number), seen, verdict, what, named }];
+  return [{ number: Number(number), seen, verdict, what, by, named }];
 });
 
 const read = new Map<string, string>();
@@ -48,6 +49,31 @@ test('whatever is held or said is shown by tests that there are, and nothing els
       assert.match(file, /^test\/.*\.(test|e2e)\.ts$/, `${number}: ${each}`);
       assert.ok(textOf(file).includes(`'${name}'`), `${number}: ${file} has no test “${name}”`);
     }
+  }
+});
+
+/** What a file runs of this repository, by its imports and those of what it imports. */
+function reachedFrom(file: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, name = ''] of textOf(file).matchAll(
+    /^(?:import|export) (?!type )[^;]*?'(\.[^']+\.ts)'/gm,
+  ))
+    reachedFrom(path.posix.join(path.posix.dirname(file), name), found);
+  return found;
+}
+
+test('what unit tests show to be held names the file that holds it, and one of them reaches that file', () => {
+  for (const { number, verdict, by, named } of entries) {
+    const units = named.flatMap((each) => /^`(test\/[^`]+\.test\.ts)`/.exec(each)?.[1] ?? []);
+    const isNamed = verdict === 'held' && units.length > 0;
+    assert.equal(by !== '', isNamed, `${number} names ${by === '' ? 'no file' : by}`);
+    if (!isNamed) continue;
+    const [, file = ''] = /^`([^`]+\.ts)`$/.exec(by) ?? [];
+    assert.ok(
+      units.some((unit) => reachedFrom(unit).has(file)),
+      `${number}: no unit test of it reaches ${by}`,
+    );
   }
 });
 
