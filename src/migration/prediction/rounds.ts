@@ -95,14 +95,13 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     }
     enough += chance;
     // All of memory fits into the downtime: the guest is stopped as soon as that is known.
-    if (load.passMs <= steered.downtimeMs) enough = 1;
-    if (enough >= 1) {
-      // The guest is stopped after a round that is small enough, however large the usual one is.
-      const smallMs = Math.min(nextMs, slackMs);
-      memoryMs += restMs + smallMs;
+    const fits = load.passMs <= steered.downtimeMs;
+    if (fits || enough >= 1) {
+      const againMs = fits ? Math.min(nextMs, PIECE_MS * PIECE_SHARE) : nextMs;
+      memoryMs += restMs + againMs;
       if (memoryMs > policy.timeoutMs) return never(load, policy, now);
-      bytes += sentAgain(load, smallMs);
-      const finalMs = tail * restMs + smallMs;
+      bytes += sentAgain(load, againMs);
+      const finalMs = tail * restMs + Math.min(nextMs, slackMs);
       return { ...now, ends: 'precopy', rounds: round, bytes, memoryMs, finalMs };
     }
     if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return never(load, policy, now);
