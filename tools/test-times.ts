@@ -223,6 +223,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 180,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/steering/'],
   },
+  'test/e2e/libvirt-waits.e2e.ts': {
+    seconds: 70,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/engine/'],
+  },
   'test/e2e/libvirt-uefi.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/', 'src/lab/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
   'test/e2e/libvirt-versions.e2e.ts': { seconds: 270, of: ['src/drivers/libvirt/'] },
@@ -330,7 +334,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/waiting.e2e.ts': {
     seconds: 40,
-    of: ['src/migration/direct/', 'src/mover/direct/source/'],
+    of: ['src/migration/direct/', 'src/mover/direct/source/', 'src/mover/engine/'],
   },
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
   'test/host/watch-dark-host.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },

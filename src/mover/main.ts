@@ -128,7 +128,7 @@ async function runManaged(
   });
   const { deviceProver } = await import('./managed/device-prover.ts');
   const proveDevices = deviceProver(parts);
-  const parted = { ...around, wire, verification, proveDevices };
+  const parted = { ...around, config, wire, verification, proveDevices };
   const mover = new ManagedMover(dir, request, driver, parted);
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {

@@ -103,6 +103,29 @@ describe('guests of a manager', () => {
     assert.deepEqual(await host.reportOf(id), found);
   });
 
+  test('wait for their moment although agent and mover die, and their manager hears nothing before', async () => {
+    const id = await host.begin(guest, '--not-before', '12s');
+    assert.equal((await host.progress(id)).phase, 'planned');
+    await host.agentDown();
+    host.killMover(id);
+    await host.agentUp();
+    assert.equal(tasksOf(guest), 0);
+    const found = await host.ended(id);
+    assert.equal(found.outcome, 'done', JSON.stringify(found));
+    assert.ok(found.takeovers >= 1);
+    const began = Date.parse(found.settings.notBefore ?? '') - Date.parse(found.startedAt);
+    assert.ok((found.phases.find(({ phase }) => phase === 'planned')?.ms ?? 0) >= began);
+    assertTrue(found);
+  });
+
+  test('are cancelled while they wait', async () => {
+    const id = await host.begin(guest, '--not-before', '1h');
+    assert.equal((await host.godwit('cancel', id)).exit, 0);
+    const found = await host.ended(id);
+    assert.deepEqual([found.outcome, tasksOf(guest)], ['cancelled', 0]);
+    assertTrue(found);
+  });
+
   test('are cancelled with their manager, and a second cancel is told that it was asked already', async () => {
     host.options.taskMs = 20_000;
     const id = await host.begin(guest);

@@ -40,6 +40,7 @@ export async function moveBy(
     createdAt: new Date().toISOString(),
   };
   const around = {
+    config: { name: 'a', stateDir: dir },
     clock: systemClock,
     log: silentLog,
     pid: process.pid,

@@ -21,9 +21,6 @@ const PLAIN = migrationSettings.parse({});
 const OWN: MigrationSettings = {
   ...PLAIN,
   steering: STRATEGIES.standard,
-  notBefore: '2026-01-01T00:00:00.000Z',
-  whenQuiet: { withinMs: 1000 },
-  noticeMs: 1000,
   deadlineAt: '2026-01-01T00:00:00.000Z',
   onLost: 'restart',
   pathAddresses: ['192.0.2.1:7443'],
@@ -54,6 +51,9 @@ const ASKED: readonly [string, Partial<MigrationSettings>][] = [
     ]),
   ['`--priority high`', { priority: 'high' }],
   ['`--encrypted`', { encrypted: true }],
+  ['`--not-before`, `--window`', { notBefore: '2026-01-01T00:00:00.000Z' }],
+  ['`--notice`', { noticeMs: 60_000 }],
+  ['`--when quiet`', { whenQuiet: { withinMs: 60_000 } }],
 ];
 
 const FIGURES: readonly [string, 'sentBytes' | 'rounds' | 'downtimeMs'][] = [

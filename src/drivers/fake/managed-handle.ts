@@ -9,6 +9,7 @@ export const FAKE_CAPABILITIES = {
   compression: ['none'],
   maxStreams: 1,
   postcopyRecovery: false,
+  measures: true,
   levers: ['downtime', 'postcopy'],
   figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
 } as const;

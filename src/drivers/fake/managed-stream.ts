@@ -1,6 +1,7 @@
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { ManagedOrder, TaskChange } from '../../migration/managed/task-sight.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import type { Dirtying } from './manager-options.ts';
+import type { Dirtying, ManagerOptions } from './manager-options.ts';
 
 /** The memory of a guest that writes while a pretended manager moves it. */
 export class ManagedStream {
@@ -87,4 +88,17 @@ export class ManagedStream {
   #timeOf(bytes: number): number {
     return (bytes / this.#of.rate) * 1000;
   }
+}
+
+/** Of each guest. */
+export const MEMORY_BYTES = 1024 ** 3;
+
+/** Of a guest that never writes the same page twice in that time. */
+export function measured({ dirtying }: Pick<ManagerOptions, 'dirtying'>): GuestMeasure {
+  const { dirtyRate = 0 } = dirtying ?? {};
+  const curve = [1, 2].map((seconds) => {
+    const dirtyBytes = Math.min(MEMORY_BYTES, dirtyRate * seconds);
+    return { windowMs: seconds * 1000, dirtyBytes };
+  });
+  return { how: 'hypervisor', memoryBytes: MEMORY_BYTES, pages: 0, curve };
 }

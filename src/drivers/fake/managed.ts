@@ -10,7 +10,7 @@ import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/in
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
 import { HONEST } from './manager-options.ts';
 import type { ManagerOptions } from './manager-options.ts';
-import { ManagedStream } from './managed-stream.ts';
+import { ManagedStream, measured, MEMORY_BYTES } from './managed-stream.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
 
 /** After so long no order that was given up takes effect, ms. */
@@ -29,6 +29,7 @@ interface Task {
 
 type Call =
   | 'inspect'
+  | 'measure'
   | 'check'
   | 'copies'
   | 'prepare'
@@ -247,8 +248,9 @@ function sessionOf(manager: FakeManager, guest: string): ManagedSession {
     settlesMs: SETTLES_MS,
     inspect: (signal) =>
       manager.call('inspect', guest, signal, (): ManagedInspection => {
-        return { memoryBytes: 1024 ** 3, checks: stateChecks(manager, guest) };
+        return { memoryBytes: MEMORY_BYTES, checks: stateChecks(manager, guest) };
       }),
+    measure: (signal) => manager.call('measure', guest, signal, () => measured(manager.options)),
     check: (order, signal) =>
       manager.call('check', order.id, signal, () => [
         ...stateChecks(manager, guest),

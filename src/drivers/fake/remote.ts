@@ -6,6 +6,7 @@ import { copiedDisks, taskSight, whereabouts } from '../../migration/managed/tas
 import { fromSerial, serialError } from '../../protocol/errors.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import { check } from '../../protocol/public/migration.ts';
+import { guestMeasure } from '../../protocol/public/prediction.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
@@ -86,6 +87,7 @@ export class RemoteManagedDriver implements ManagedDriver {
     return {
       settlesMs,
       inspect: async (inner) => inspection.parse(await ask('inspect', inner)),
+      measure: async (inner) => guestMeasure.parse(await ask('measure', inner)),
       check: async (order, inner) => checks.parse(await ask('check', inner, order)),
       copies: async (order, inner) => copiedDisks.parse(await ask('copies', inner, order)),
       prepare: async (order, inner) => void (await ask('prepare', inner, order)),

@@ -28,6 +28,7 @@ export class HypervDriver implements ManagedDriver {
   readonly name = 'hyperv';
   readonly capabilities = {
     shape: 'managed',
+    noMeasures: 'Hyper-V reports how much memory a guest has, not how much of it the guest writes',
     modes: ['precopy'],
     compression: ['none'],
     maxStreams: 1,

@@ -9,6 +9,7 @@ import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import type { MaintenanceSight, ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { WrittenFiles } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
@@ -135,6 +136,11 @@ export interface ManagedSession {
   inspect(signal: AbortSignal): Promise<ManagedInspection>;
   /** What the manager and this driver find for or against the move; starts nothing. */
   check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
+  /**
+   * Measures what the running guest writes within several windows; takes a few seconds, and never stops the guest.
+   * GODWIT_CAPABILITY says why it cannot be measured now. Absent where the driver's `measures` is not true.
+   */
+  measure?(signal: AbortSignal): Promise<GuestMeasure>;
   /**
    * Disks that go along only as copies, where nothing is against the move; makes nothing. From then on each order has
    * them. Absent, with `prepare` and `unprepare`, where the driver copies none.

@@ -27,6 +27,7 @@ export class VsphereDriver implements ManagedDriver {
   readonly name = 'vsphere';
   readonly capabilities = {
     shape: 'managed',
+    noMeasures: 'vCenter reports how much memory a guest uses, not how much of it the guest writes',
     modes: ['precopy'],
     compression: ['none'],
     maxStreams: 1,

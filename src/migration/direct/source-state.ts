@@ -18,6 +18,7 @@ import {
   memorySample,
   migrationSettings,
 } from '../../protocol/public/migration.ts';
+import { isToWait } from '../waits.ts';
 import type { EndPhase, MemorySample, Phase } from '../../protocol/public/migration.ts';
 import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
@@ -258,11 +259,11 @@ export interface Transition {
 
 export function initialSource(planned: Planned): Transition {
   const { id, guest, from, to, epoch: number, settings } = planned;
-  const waits = settings.notBefore ?? settings.whenQuiet ?? settings.noticeMs;
+  const step = isToWait(settings) ? 'wait' : 'admit';
   return {
     state: {
       plan: { id, guest, from, to, epoch: number, settings },
-      doing: { kind: 'do', step: waits === undefined ? 'admit' : 'wait' },
+      doing: { kind: 'do', step },
       right: 'held',
       via: 'none',
       stream: 'none',
@@ -277,7 +278,7 @@ export function initialSource(planned: Planned): Transition {
       proof: 'none',
       restarted: false,
     },
-    effects: [{ type: 'do', step: waits === undefined ? 'admit' : 'wait' }],
+    effects: [{ type: 'do', step }],
   };
 }
 

@@ -16,6 +16,7 @@ import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
 /** What can happen to a managed migration. What is journaled is exactly this. */
 
 export const STEP_NAMES = [
+  'wait',
   'inspect',
   'check',
   'prepare',
@@ -46,6 +47,9 @@ export const managedFacts = z.object({
   copies: copiedDisks.optional(),
   /** What an order may leave at the destination is taken back. Journals of before have no word of it: nothing is. */
   takesBack: z.boolean().optional(),
+  /** Once it has waited: when it began, wall clock, and for what. */
+  beganAtMs: z.number().nonnegative().optional(),
+  waited: z.string().max(1024).optional(),
   ...looks,
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
-import { STEP_NAMES } from './events.ts';
+import { isToWait } from '../waits.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
 import { afterDecision, afterLook, afterUnset, givenUp } from './steered.ts';
@@ -13,23 +13,30 @@ import type { TaskSight, Whereabouts } from './task-sight.ts';
  * order, and looks. Managers crash, forget, answer late and answer twice: what is unknown stays unknown here, and no order
  * is ever sent a second time.
  *
- *   inspect -> check -> prepare -> start | watch -> verify -> finish -> done
- *      failed, cancelled  <- undo        |   the manager's task; a cancel is a request to it; held where nobody knows
+ *   wait -> inspect -> check -> prepare -> start | watch -> verify -> finish -> done
+ *             failed, cancelled  <- undo         |   the manager's task; a cancel is a request to it; held where nobody knows
  *
- * Only a move that copies disks has something to prepare. Wherever it ends with the guest at its source, that is undone.
+ * Only a move that is to begin later waits, and only one that copies disks has something to prepare. Wherever it ends with the guest at its source, that is undone.
  */
 
 export interface ManagedStep {
   readonly phase: Phase;
   readonly does: string;
-  /** ms; `timeout`: what the user allowed for the whole migration. */
-  readonly deadlineMs: number | 'timeout';
+  /** ms; `timeout`: what the user allowed for the whole migration; `asked`: no longer than one may ask for. */
+  readonly deadlineMs: number | 'timeout' | 'asked';
   /** What takes it back, in words; the compiler asks for it in mover/managed/lifecycle.ts. */
   readonly undo: string | undefined;
   readonly noUndo?: string;
 }
 
 const TABLE = {
+  wait: {
+    phase: 'planned',
+    does: 'wait for the moment that was asked for, the end of a notice, or a quiet moment; left out where none was asked for',
+    deadlineMs: 'asked',
+    undo: undefined,
+    noUndo: 'nothing has been touched',
+  },
   inspect: {
     phase: 'checking',
     does: 'ask the manager what the guest is',
@@ -123,9 +130,10 @@ export function initialManaged({
   askedAtMs: __,
   ...plan
 }: ManagedPlanned): ManagedTransition {
+  const step = isToWait(plan.settings) ? 'wait' : 'inspect';
   const state: ManagedState = {
     plan,
-    doing: { kind: 'do', step: STEP_NAMES[0] },
+    doing: { kind: 'do', step },
     copies: [],
     takesBack: false,
     prepared: 'no',
@@ -145,7 +153,7 @@ export function initialManaged({
     because: undefined,
     leftovers: [],
   };
-  return { state, effects: [{ type: 'do', step: STEP_NAMES[0] }] };
+  return { state, effects: [{ type: 'do', step }] };
 }
 
 /** What an event means in a state. Pure; complete by the compiler's check. */
@@ -231,8 +239,10 @@ function did(
 ): ManagedTransition {
   const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
   const { vantages = state.vantages, takesBack = state.takesBack } = facts;
-  const outside = { verified, vantages, takesBack };
+  const { beganAtMs = state.beganAtMs } = facts;
+  const outside = { verified, vantages, takesBack, ...(beganAtMs && { beganAtMs }) };
   const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
+  if (step === 'wait') return enter(next, 'inspect');
   if (step === 'inspect') return enter(next, 'check');
   if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
   if (step === 'check' || step === 'prepare') return enter(next, 'start');

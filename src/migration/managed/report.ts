@@ -3,6 +3,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
+import { waitWords } from '../waits.ts';
 import { boundedDecisions, decisionOf } from '../report/decision.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
@@ -34,8 +35,10 @@ export function managedProgress(state: ManagedState, elapsedMs: number): Progres
   };
 }
 
-function noteOf({ doing, cancelling, task, percent, steering }: ManagedState): { note?: string } {
+function noteOf(state: ManagedState): { note?: string } {
+  const { plan, doing, cancelling, task, percent, steering } = state;
   if (doing.kind !== 'do') return {};
+  if (doing.step === 'wait') return { note: waitWords(plan.settings) };
   if (cancelling && doing.step !== 'finish')
     return { note: 'its manager is asked to end the task' };
   if (doing.step === 'watch' && steering?.last !== undefined) return { note: steering.last };
@@ -178,6 +181,8 @@ function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Repo
 /** `isStorage`: a guest's storage moves by itself, and the guest stays at its host. */
 function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | undefined {
   switch (event.type) {
+    case 'did':
+      return event.facts.waited;
     case 'ordered':
       return 'the manager was ordered to move it';
     case 'accepted':

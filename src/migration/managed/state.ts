@@ -20,6 +20,8 @@ export interface ManagedState {
     | { readonly kind: 'do'; readonly step: StepName }
     | { readonly kind: 'undo'; readonly outcome: 'failed' | 'cancelled' }
     | { readonly kind: 'end'; readonly outcome: EndPhase };
+  /** When it began, wall clock, where it has waited for that. */
+  readonly beganAtMs?: number;
   /** Disks that go along as copies. */
   readonly copies: readonly CopiedDisk[];
   /** Its driver takes back what an order of its manager may leave at the destination. */

@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly rehearsals?: boolean;
   /** It can say how much memory a guest writes while it runs. */
   readonly measures?: boolean;
+  /** Why it cannot, as people read it. */
+  readonly noMeasures?: string;
   /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
   readonly needsMoreThere?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */
@@ -176,10 +178,12 @@ function steerable(
   );
 }
 
-/** What rests on what a guest writes, of a driver that cannot say it; a manager's guest has rules of its own. */
-function withoutMeasures({ whenQuiet }: Asked, { shape, measures = false }: Capabilities): Lack[] {
-  if (whenQuiet === undefined || shape !== 'direct' || measures) return [];
-  return [['--when quiet', 'it cannot say what a guest writes']];
+/** What rests on what a guest writes, of a driver that cannot say it. */
+function withoutMeasures(
+  { whenQuiet }: Asked,
+  { measures = false, noMeasures = 'it cannot say what a guest writes' }: Capabilities,
+): Lack[] {
+  return whenQuiet === undefined || measures ? [] : [['--when quiet', noMeasures]];
 }
 
 /** What a cold move, which sends no memory, cannot do. */
@@ -240,13 +244,9 @@ export function leftToManager(
   { levers }: Pick<Capabilities, 'levers'> = {},
 ): [string, string][] {
   const { onLost, diskWrites, verifyDisks, networks } = settings;
-  const { pathAddresses, steering, notBefore, whenQuiet, noticeMs } = settings;
-  const { returnIfUnhealthy, balloon } = settings;
+  const { pathAddresses, steering, returnIfUnhealthy, balloon } = settings;
   const asked: [boolean, string, string][] = [
     [steering !== undefined && levers === undefined, '--steering', 'how its memory converges'],
-    [notBefore !== undefined, '--not-before', 'when it begins'],
-    [whenQuiet !== undefined, '--when quiet', 'when it begins'],
-    [noticeMs !== undefined, '--notice', 'when it begins'],
     [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
     [pathAddresses !== undefined, '--path-address', 'the link'],
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],

@@ -1,7 +1,7 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
 import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
-import { formatDuration } from '../../protocol/quantity.ts';
+import { waitWords } from '../waits.ts';
 import { phaseOf } from '../direct/source-state.ts';
 import type { SourceState } from '../direct/source-state.ts';
 
@@ -47,14 +47,6 @@ function noteOf(
   if (note !== undefined) return { note };
   if (phase === 'planned') return { note: waitWords(plan.settings) };
   return phase === 'memory' && steering?.last !== undefined ? { note: steering.last } : {};
-}
-
-function waitWords({ notBefore, whenQuiet, noticeMs }: SourceState['plan']['settings']): string {
-  const reported = noticeMs === undefined ? '' : ` with a notice of ${formatDuration(noticeMs)}`;
-  const until = `${notBefore === undefined ? '' : ` until ${notBefore}`}${reported}`;
-  if (whenQuiet === undefined) return `waits${until}`;
-  const quiet = `for a quiet moment, ${formatDuration(whenQuiet.withinMs)} at most`;
-  return `waits${until === '' ? '' : `${until}, and then`} ${quiet}`;
 }
 
 /**

@@ -1,5 +1,9 @@
 import type { Clock } from '../../clock.ts';
-import type { ManagedInspection, ManagedSession } from '../../drivers/port/managed.ts';
+import type {
+  ManagedDriver,
+  ManagedInspection,
+  ManagedSession,
+} from '../../drivers/port/managed.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { MOST_FOUND } from '../../migration/managed/events.ts';
@@ -9,7 +13,8 @@ import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import type { Beginning } from '../engine/beginning.ts';
+import { waitForManaged } from './beginning.ts';
 import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
@@ -30,8 +35,12 @@ const UNDO_AGAIN_MS = 2000;
 
 /** What the steps work with. */
 export interface ManagedContext {
+  readonly config: Beginning['config'];
   readonly clock: Clock;
   readonly log: Log;
+  readonly driver: Pick<ManagedDriver, 'name' | 'capabilities'>;
+  /** Wall clock when the agent was asked. */
+  readonly askedAtMs: number;
   readonly order: ManagedOrder;
   readonly state: () => ManagedState;
   readonly dispatch: (event: ManagedEvent) => void;
@@ -45,8 +54,6 @@ export interface ManagedContext {
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Whether the destination has the guest's block devices; absent: nobody asks. */
   readonly proveDevices?: ProveDevices | undefined;
-  /** What the manager lets one change of a task that runs. */
-  readonly levers: readonly SteeringMeasure[];
   /** Until the time allowed is over, ms. */
   readonly leftMs: () => number;
   /** Asks the manager, over a new connection where the last one broke. */
@@ -73,6 +80,10 @@ type Lifecycle = {
 };
 
 export const LIFECYCLE: Lifecycle = {
+  wait: {
+    do: waitForManaged,
+  },
+
   inspect: {
     do: async ({ ask, verification, proveDevices, order, state }, signal) => {
       verification?.before(state);

@@ -27,6 +27,7 @@ import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { Sequencer } from '../engine/sequencer.ts';
 import { Live } from '../engine/live.ts';
 import { RefusedByChecks } from '../engine/refused-by-checks.ts';
+import { leftOf } from '../engine/time-limit.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
@@ -39,7 +40,7 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
-  Pick<ManagedContext, 'proveDevices'> & {
+  Pick<ManagedContext, 'config' | 'proveDevices'> & {
     readonly verification?: Looks | undefined;
     readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
   };
@@ -86,8 +87,11 @@ export class ManagedMover {
     this.#tookOver = found !== undefined;
     this.#close = close;
     this.#context = {
+      config: around.config,
       clock,
       log,
+      driver,
+      askedAtMs: Date.parse(request.createdAt),
       get order() {
         return orderOf(sequencer.state.plan, sequencer.state.copies);
       },
@@ -98,7 +102,6 @@ export class ManagedMover {
         const seen = { ...sequencer.state, percent, ...(sample && { sample }) };
         this.live.publish(managedProgress(seen, this.#elapsedMs()));
       },
-      levers: driver.capabilities.levers ?? [],
       leftMs: () => this.#leftMs(),
       wire: around.wire,
       verification: around.verification,
@@ -213,20 +216,23 @@ export class ManagedMover {
   /** ms that a step may take: its own deadline, anew with each mover, which asks anew; to watch, what is left of all. */
   #allowedMs(step: StepName): number {
     const { deadlineMs } = STEPS[step];
+    if (deadlineMs === 'asked') return Infinity;
     if (deadlineMs !== 'timeout') return deadlineMs;
     return Math.max(LEAST_MS, this.#leftMs());
   }
 
   /** By the timeout, and by the deadline where there is one: that is for the switch. */
   #leftMs(): number {
-    const { timeoutMs, deadlineAt } = this.state.plan.settings;
-    const leftMs = timeoutMs - this.#elapsedMs();
-    if (deadlineAt === undefined || this.state.postcopy) return leftMs;
-    return Math.min(leftMs, Date.parse(deadlineAt) - this.#around.clock.wallMs());
+    const { plan, postcopy } = this.state;
+    const { timeoutMs, deadlineAt } = plan.settings;
+    const settings = { timeoutMs, ...(postcopy ? {} : { deadlineAt }) };
+    const limited = { plan: { settings }, known: this.state };
+    return leftOf(limited, this.#context.askedAtMs, this.#around.clock.wallMs());
   }
 
   #timeIn(step: StepName, afterMs: number): void {
     this.#timer?.abort();
+    if (afterMs === Infinity) return;
     const timer = new AbortController();
     this.#timer = timer;
     this.#around.clock.sleep(afterMs, timer.signal).then(

@@ -23,7 +23,8 @@ export class TaskSteering {
     const { memory } = task;
     if (memory === undefined || task.postcopy === true || !this.#isDue()) return;
     const { settings } = state().plan;
-    const { levers, leftMs } = this.#context;
+    const { driver, leftMs } = this.#context;
+    const { levers = [] } = driver.capabilities;
     const strategy = strategyOf(settings);
     const sight = { sample: memory, settings, leftMs: leftMs() };
     // The steps of a manager that slows it down by itself have no bound: beyond the strategy's, the next measure is due.

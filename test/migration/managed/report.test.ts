@@ -7,7 +7,7 @@ import { managedProgress, managedReport } from '../../../src/migration/managed/r
 import { progress, report } from '../../../src/protocol/public/migration.ts';
 import { sampleOf } from '../direct/samples.ts';
 import { WIRE_FIGURES } from '../../wire/figures.ts';
-import { anyEvent, planned } from './samples.ts';
+import { anyEvent, anyPlanned, planned } from './samples.ts';
 
 const MOVING: readonly ManagedEvent[] = [
   { type: 'did', step: 'inspect', facts: {} },
@@ -21,8 +21,8 @@ const recordsOf = (events: readonly ManagedEvent[]): ManagedRecord[] =>
 
 test('the report of any journal has the shape that everybody reads, and sums up its time', () => {
   fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
-      const records = recordsOf([planned(), ...events]);
+    fc.property(anyPlanned, fc.array(anyEvent, { maxLength: 30 }), (first, events) => {
+      const records = recordsOf([first, ...events]);
       const found = managedReport(records, 5000);
       assert.ok(found !== undefined);
       assert.deepEqual(report.parse(found), found);
@@ -43,6 +43,19 @@ test('of more rounds than a report may list it has the newest', () => {
   const found = managedReport(recordsOf([planned(), ...MOVING, ...rounds]), 5000);
   assert.equal(report.safeParse(found).success, true, 'whoever asks for it can read it');
   assert.deepEqual([found?.roundList.length, found?.roundList.at(-1)?.round], [10_000, 10_049]);
+});
+
+test('while it waits, its progress says for what, and its report what it came to', () => {
+  const settings = { notBefore: '2026-05-01T01:00:00.000Z', whenQuiet: { withinMs: 60_000 } };
+  const first = planned(settings);
+  const state = replayManaged([first]);
+  assert.ok(state !== undefined);
+  const { phase, note } = managedProgress(state, 10);
+  assert.equal(phase, 'planned');
+  assert.match(note ?? '', /^waits until 2026-05-01T01:00:00.000Z, and then for a quiet moment/);
+  const facts = { beganAtMs: 2005, waited: 'the guest is quiet' };
+  const found = managedReport(recordsOf([first, { type: 'did', step: 'wait', facts }]), 5000);
+  assert.deepEqual(found?.decisions, [{ atMs: 1010, what: 'the guest is quiet' }]);
 });
 
 test('what could not be tidied is in the report', () => {

@@ -4,14 +4,17 @@ import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { WIRE_FIGURES } from '../../wire/figures.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 
-export const planned = (): Extract<ManagedEvent, { type: 'planned' }> => ({
+export const planned = (
+  settings: Partial<MigrationSettings> = {},
+): Extract<ManagedEvent, { type: 'planned' }> => ({
   type: 'planned',
   id: 'm-00000001',
   guest: 'web1',
   from: 'a',
   to: 'b',
-  settings: migrationSettings.parse({}),
+  settings: migrationSettings.parse(settings),
   askedAtMs: 1000,
 });
 
@@ -23,7 +26,13 @@ export const error = godwitError('GODWIT_UNREACHABLE', {
 
 const step = fc.constantFrom(...STEP_NAMES);
 const copies = [{ name: 'vda', file: '/d/web1.raw', format: 'raw', sizeBytes: 1, place: 'd' }];
+/** It begins at once, or later. */
+export const anyPlanned = fc
+  .constantFrom<Partial<MigrationSettings>>({}, { noticeMs: 60_000 })
+  .map((settings) => planned(settings));
+
 const reading = fc.constantFrom(
+  'wait' as const,
   'inspect' as const,
   'check' as const,
   'prepare' as const,

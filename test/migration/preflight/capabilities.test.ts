@@ -172,11 +172,26 @@ describe('what is asked of a driver', () => {
       streams: 1,
       whenQuiet: { withinMs: 60_000 },
     } as const;
-    for (const measures of [true, false]) {
-      const driver = { name: 'any', capabilities: { ...PLAIN, measures } };
-      const [found] = judgeCapabilities({ driver, settings });
-      assert.equal(found?.verdict, measures ? 'pass' : 'refuse');
-      assert.equal(found?.evidence.includes('--when quiet'), !measures, found?.evidence);
+    for (const shape of ['direct', 'managed'] as const) {
+      for (const measures of [true, false]) {
+        const has = { ...PLAIN, shape, measures, noMeasures: 'its manager does not say it' };
+        const driver = { name: 'any', capabilities: has };
+        const [found] = judgeCapabilities({ driver, settings });
+        assert.equal(found?.verdict, measures ? 'pass' : 'refuse');
+        const words = found?.evidence ?? '';
+        assert.equal(words.includes('--when quiet'), !measures, words);
+        if (!measures) assert.match(words, /its manager does not say it/);
+      }
+    }
+  });
+
+  test('a beginning and a notice are Godwit’s own, whoever moves the guest', () => {
+    const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
+    const later = { notBefore: '2026-01-01T00:00:00.000Z', noticeMs: 60_000 };
+    for (const shape of ['direct', 'managed'] as const) {
+      const driver = { name: 'any', capabilities: { ...PLAIN, shape } };
+      const [found] = judgeCapabilities({ driver, settings: { ...wants, ...later } });
+      assert.equal(found?.verdict, 'pass', JSON.stringify(found));
     }
   });
 

@@ -63,6 +63,8 @@ async function carryOut(
       return session.steer?.(managedOrder.parse(first), args[1] as TaskChange, signal);
     case 'inspect':
       return session.inspect(signal);
+    case 'measure':
+      return session.measure?.(signal);
     case 'check':
       return session.check(managedOrder.parse(first), signal);
     case 'copies':

@@ -5,6 +5,7 @@ import type { Dirtying } from '../../../src/drivers/fake/manager-options.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import { silentLog } from '../../../src/log.ts';
 import { orderOf } from '../../../src/migration/managed/events.ts';
+import { FAKE_CAPABILITIES } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
@@ -143,7 +144,11 @@ describe('a task that a manager carries out, with a strategy', () => {
       throw new Error('refused');
     };
     const order = orderOf(state().plan);
-    const around = { levers: [], leftMs: () => 60_000, log: silentLog };
+    const around = {
+      driver: { name: 'fake', capabilities: { ...FAKE_CAPABILITIES, levers: [] } },
+      leftMs: () => 60_000,
+      log: silentLog,
+    };
     const context: Partial<ManagedContext> = { state, record, ask, order, ...around };
     const steering = new TaskSteering(context as ManagedContext);
     for (let look = 0; look < 3; look += 1) await steering.look(task, AbortSignal.timeout(9000));

@@ -1,4 +1,5 @@
 /** One managed migration, its manager, and movers that die; the time is pretended, so that a run takes moments. */
+import type { AgentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
@@ -113,6 +114,7 @@ export interface TrialOptions {
   /** What the manager's first answers are once it is asked to tidy: it rejects with these. */
   readonly leaves?: readonly GodwitError[];
   readonly verification?: Looks;
+  readonly hooks?: AgentConfig['hooks'];
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
@@ -185,6 +187,11 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
     const died = Promise.withResolvers<undefined>();
     const life = new Life(diesAt, () => died.resolve(undefined));
     const mover = new ManagedMover('', request, mortal(manager.driver('a'), life, leaves), {
+      config: {
+        name: 'a',
+        stateDir: '/nonexistent',
+        ...(options.hooks && { hooks: options.hooks }),
+      },
       verification: options.verification,
       clock: mortalClock(clock, life),
       log: plainLog(() => {}, 'error', {}),
@@ -250,6 +257,7 @@ function mortal(driver: ManagedDriver, life: Life, leaves: GodwitError[]): Manag
   const session = (opened: ManagedSession): ManagedSession => ({
     settlesMs: opened.settlesMs,
     inspect: (signal) => life.alive(() => opened.inspect(signal)),
+    measure: (signal) => life.alive(async () => opened.measure?.(signal) ?? never()),
     check: (order, signal) => life.alive(() => opened.check(order, signal)),
     copies: (order, signal) => life.alive(async () => (await opened.copies?.(order, signal)) ?? []),
     prepare: (order, signal) => life.alive(async () => opened.prepare?.(order, signal)),

@@ -1,9 +1,101 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import { godwitError } from '../../../src/errors.ts';
+import { hookInput } from '../../../src/hooks/hooks.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { runTrial } from './trial.ts';
+import type { Outcome } from './trial.ts';
+
+/** So long after a trial's migration was asked for. */
+const later = (ms: number): string => new Date(1_800_000_000_000 + ms).toISOString();
+const HOUR_MS = 3_600_000;
+
+describe('a managed migration that is to begin later', () => {
+  const whenQuiet = { withinMs: 60_000 };
+  const planned = ({ report }: { readonly report: Report }): number =>
+    report.phases.find(({ phase }) => phase === 'planned')?.ms ?? 0;
+  const asksOf = ({ calls }: Pick<Outcome, 'calls'>): string[] => calls.map(({ name }) => name);
+
+  test('asks the manager nothing before, and has all of its time from then on', async () => {
+    const asked = { notBefore: later(HOUR_MS) };
+    const found = await runTrial({ seed: 1, asked, taskMs: 30_000, timeoutMs: 60_000 });
+    assert.equal(found.outcome, 'done');
+    assert.ok((found.calls[0]?.atMs ?? 0) >= HOUR_MS);
+    assert.ok(planned(found) >= HOUR_MS, JSON.stringify(found.report.phases));
+    const endless = { seed: 1, asked, taskMs: 10_000_000, timeoutMs: 60_000 };
+    const { report, tookMs } = await runTrial(endless);
+    assert.equal(report.error?.code, 'GODWIT_DEADLINE');
+    assert.ok(tookMs >= HOUR_MS + 60_000 && tookMs < HOUR_MS + 80_000, `${tookMs} ms`);
+  });
+
+  test('waits on where its mover dies, whichever moment that is, and begins when it was to begin', async () => {
+    const given = { seed: 1, asked: { notBefore: later(60_000), whenQuiet } };
+    const whole = await runTrial(given);
+    assert.equal(whole.outcome, 'done');
+    for (let at = 1; at <= whole.points; at += 1) {
+      const found = await runTrial({ ...given, deaths: [at] });
+      const story = JSON.stringify({ at, found });
+      assert.ok((found.calls[0]?.atMs ?? 0) >= 60_000, story);
+      assert.ok(found.tasks === 1 || found.outcome === 'failed', story);
+      if (found.tasks === 1) assert.equal(found.outcome, 'done', story);
+      assert.ok(found.tookMs < whole.tookMs + 30_000, story);
+    }
+  });
+
+  test('is cancelled while it waits, and the manager never hears of it', async () => {
+    const asked = { notBefore: later(HOUR_MS) };
+    const found = await runTrial({ seed: 1, asked, deaths: [2], cancelAfterMs: 10_000 });
+    assert.equal(found.outcome, 'cancelled');
+    assert.deepEqual([found.calls, found.report.runsAt], [[], 'source']);
+    assert.equal(found.report.takeovers, 1);
+    assert.match(found.cancels.find(({ accepted }) => accepted)?.what ?? '', /runs on at a/);
+    assert.ok(found.tookMs < 30_000, `${found.tookMs} ms`);
+  });
+
+  test('begins at once for a guest that is quiet, and at its bound for one that is not', async () => {
+    const quiet = await runTrial({ seed: 1, asked: { whenQuiet } });
+    assert.deepEqual(asksOf(quiet).slice(0, 2), ['measure', 'inspect']);
+    assert.match(quiet.report.decisions[0]?.what ?? '', /is quiet: it writes 0/);
+    const dirtying = { memoryBytes: 1024 ** 3, rate: 100e6, dirtyRate: 50e6 };
+    const busy = await runTrial({ seed: 1, asked: { whenQuiet }, dirtying });
+    assert.match(busy.report.decisions[0]?.what ?? '', /no quiet moment within .*the guest wrote/);
+    assert.ok(planned(busy) >= 60_000 && planned(busy) < 70_000, `${planned(busy)} ms`);
+    assert.equal(busy.outcome, 'done');
+  });
+
+  test('begins at its bound where the manager does not say what the guest writes', async () => {
+    const given = { seed: 1, asked: { whenQuiet }, behaves: { ...HONEST, lost: 1 } };
+    const { report } = await runTrial(given);
+    assert.match(report.decisions[0]?.what ?? '', /could not be measured/);
+    assert.equal(report.error?.code, 'GODWIT_UNREACHABLE');
+  });
+
+  test('gives notice by the hook of its host, and a no ends it where the site lets it', async (t) => {
+    const directory = tempDir(t);
+    const hook = (script: string): void =>
+      writeFileSync(path.join(directory, 'notice'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const given = { seed: 1, asked: { noticeMs: 600_000 } };
+    hook('cat > "${0%/*}/reported"; echo ready');
+    const ready = await runTrial({ ...given, hooks: { directory } });
+    assert.equal(ready.outcome, 'done');
+    assert.match(ready.report.decisions[0]?.what ?? '', /is ready/);
+    const told = hookInput.parse(
+      JSON.parse(readFileSync(path.join(directory, 'reported'), 'utf8')),
+    );
+    assert.deepEqual([told.guest, told.from, told.to, told.host], ['web1', 'a', 'b', 'a']);
+    hook('echo in the middle of a backup; exit 10');
+    const refused = await runTrial({ ...given, hooks: { directory, noticeMayRefuse: true } });
+    assert.equal(refused.report.error?.code, 'GODWIT_NOTICE_REFUSED');
+    assert.deepEqual(refused.calls, []);
+    const nobody = await runTrial(given);
+    assert.equal(nobody.report.error?.code, 'GODWIT_CAPABILITY');
+  });
+});
 
 describe('the mover of a managed migration', () => {
   test('waits for a task that the manager has accepted and does not list yet', async () => {

@@ -30,7 +30,7 @@ import type { SourceContext } from './source-context.ts';
 import { setSteering } from './memory-steering.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
-import { leftOf, nothing, within } from './time-limit.ts';
+import { leftOf, nothing, within } from '../../engine/time-limit.ts';
 
 /** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
 const STOP_MS = 5000;

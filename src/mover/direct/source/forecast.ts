@@ -7,7 +7,7 @@ import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
-import { leftOf } from './time-limit.ts';
+import { leftOf } from '../../engine/time-limit.ts';
 
 /** What is not known by then is not waited for any longer, ms. */
 const MOST_WAIT_MS = 200;
@@ -101,7 +101,10 @@ async function predictionOf(
       cores: availableParallelism(),
       // What has passed is known, and only the end is not.
       aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
-      settings: { ...plan.settings, timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs)) },
+      settings: {
+        ...plan.settings,
+        timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs)),
+      },
       asked: {
         mode: streamModeOf(mode),
         path: known.path?.takes ?? 'native',

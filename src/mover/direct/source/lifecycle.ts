@@ -37,7 +37,7 @@ import { release } from './release.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './drop-proofs.ts';
-import { waitToBegin } from './wait-to-begin.ts';
+import { waitAtSource } from './wait-to-begin.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -70,7 +70,7 @@ export type Lifecycle = {
  */
 export const LIFECYCLE: Lifecycle = {
   wait: {
-    do: waitToBegin,
+    do: waitAtSource,
   },
 
   admit: {

@@ -5,7 +5,7 @@ import { hasCode } from '../../../../src/errors.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { waitToBegin } from '../../../../src/mover/direct/source/wait-to-begin.ts';
+import { waitAtSource } from '../../../../src/mover/direct/source/wait-to-begin.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
@@ -28,7 +28,7 @@ function waited(
     config: { stateDir: '/nonexistent' },
     guest: { session: async () => session, pid },
   };
-  return waitToBegin(context as SourceContext, new AbortController().signal);
+  return waitAtSource(context as SourceContext, new AbortController().signal);
 }
 
 describe('what a migration waits for', () => {

@@ -1,10 +1,8 @@
-import { systemClock } from '../../../clock.ts';
-import { godwitError } from '../../../errors.ts';
-import { answerOf } from '../../../hooks/runner.ts';
-import type { SiteAnswer } from '../../../hooks/site-program.ts';
-import { formatDuration } from '../../../protocol/quantity.ts';
-import { factsOf } from './hooks.ts';
-import type { SourceContext } from './source-context.ts';
+import { godwitError } from '../../errors.ts';
+import { answerOf } from '../../hooks/runner.ts';
+import type { SiteAnswer } from '../../hooks/site-program.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
+import type { Beginning } from './beginning.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** The hook ends with it where the guest must not move now. */
@@ -16,15 +14,13 @@ const READY = 'ready';
  * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
-  context: SourceContext,
+  { config, clock, guest, facts: factsOf }: Beginning,
   untilMs: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const { config } = context;
-  const { guest } = context.state().plan;
-  const noticeMs = untilMs - systemClock.wallMs();
+  const noticeMs = untilMs - clock.wallMs();
   if (noticeMs <= 0) return 'the time of its notice was over';
-  const facts = () => ({ ...factsOf(context), noticeMs });
+  const facts = () => ({ ...factsOf(), noticeMs });
   const answer = await answerOf(config, 'notice', facts, { signal, deadlineMs: noticeMs });
   if (answer === undefined) {
     const reason = `${config.name} has no hook \`notice\`: nobody would hear of it`;
@@ -38,7 +34,7 @@ export async function giveNotice(
     const reason = answer.words === '' ? 'without a reason' : answer.words;
     throw godwitError('GODWIT_NOTICE_REFUSED', { guest, reason });
   }
-  await untilMoment(untilMs, signal);
+  await untilMoment(untilMs, clock, signal);
   const reported = `it was notified ${formatDuration(noticeMs)} ahead`;
   if (isNo) return `${reported}, and its no does not count here (hooks.noticeMayRefuse)`;
   if (!answer.ok && answer.late !== true) return `${reported}; the hook ${answer.why}`;

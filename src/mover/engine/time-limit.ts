@@ -1,18 +1,20 @@
-import { systemClock } from '../../../clock.ts';
-import type { SourceState } from '../../../migration/direct/source-state.ts';
+import type { Clock } from '../../clock.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+
+/** What bounds a migration, and when it began, where it has waited for that. */
+interface Limited {
+  readonly plan: { readonly settings: Pick<MigrationSettings, 'timeoutMs' | 'deadlineAt'> };
+  readonly known: { readonly beganAtMs?: number | undefined };
+}
 
 /**
  * Until the time that a migration was given is over, ms; a clock that was set back gives no more. It runs from when it
  * began, what it waited for before left out. Moments are wall clock.
  */
-export function leftOf(
-  { plan, known }: Pick<SourceState, 'plan' | 'known'>,
-  askedAtMs: number,
-  nowMs: number,
-): number {
+export function leftOf({ plan, known }: Limited, askedAtMs: number, nowMs: number): number {
   const { timeoutMs, deadlineAt } = plan.settings;
-  const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;
   const beganAtMs = known.beganAtMs ?? askedAtMs;
+  const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;
   return Math.min(timeoutMs - Math.max(0, nowMs - beganAtMs), untilMs);
 }
 
@@ -20,11 +22,15 @@ export function leftOf(
 const LOOK_MS = 10_000;
 
 /** Waits until the wall clock says so. */
-export async function untilMoment(momentMs: number, signal: AbortSignal): Promise<void> {
+export async function untilMoment(
+  momentMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
-    const leftMs = momentMs - systemClock.wallMs();
+    const leftMs = momentMs - clock.wallMs();
     if (leftMs <= 0) return;
-    await systemClock.sleep(Math.min(leftMs, LOOK_MS), signal);
+    await clock.sleep(Math.min(leftMs, LOOK_MS), signal);
   }
 }
 

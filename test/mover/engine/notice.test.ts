@@ -3,15 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { hasCode } from '../../../../src/errors.ts';
-import { hookInput } from '../../../../src/hooks/hooks.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { waitToBegin } from '../../../../src/mover/direct/source/wait-to-begin.ts';
-import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
-import { planned } from '../../../migration/direct/samples.ts';
-import { tempDir } from '../../../rpc/test-contract.ts';
+import { hasCode } from '../../../src/errors.ts';
+import { hookInput } from '../../../src/hooks/hooks.ts';
+import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import type { StepFacts } from '../../../src/migration/direct/source-state.ts';
+import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
+import { waitAtSource } from '../../../src/mover/direct/source/wait-to-begin.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
+import { planned } from '../../migration/direct/samples.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -37,7 +37,7 @@ function waited(
     state: () => initialSource(planned({ noticeMs: HOUR_MS, ...settings })).state,
     request: { createdAt: new Date(createdMs).toISOString() },
   };
-  return { facts: waitToBegin(context as SourceContext, signal), directory };
+  return { facts: waitAtSource(context as SourceContext, signal), directory };
 }
 
 describe('a notice', () => {

@@ -1,0 +1,137 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError } from '../../errors.ts';
+import type { HookFacts } from '../../hooks/hooks.ts';
+import { readCounters } from '../../host/guest-counters.ts';
+import { readLoadHistory } from '../../host/load-file.ts';
+import { ratesBetween } from '../../migration/load-history.ts';
+import type { GuestCounters } from '../../migration/load-history.ts';
+import { rateWithin } from '../../migration/prediction/curve.ts';
+import { MOST_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steering/quiet-guest.ts';
+import type { LoadHour } from '../../protocol/public/guest-load.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
+import { giveNotice } from './notice.ts';
+import { untilMoment } from './time-limit.ts';
+
+/** From one look at the guest to the next, ms; a look itself takes a few seconds. */
+const LOOK_EVERY_MS = 15_000;
+
+/** A migration that is to begin, whoever moves the guest's memory. */
+export interface Beginning {
+  readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
+  readonly clock: Clock;
+  readonly guest: string;
+  readonly settings: Pick<MigrationSettings, 'notBefore' | 'whenQuiet' | 'noticeMs'>;
+  /** Wall clock. */
+  readonly askedAtMs: number;
+  /** What the hook `notice` gets. */
+  readonly facts: () => HookFacts;
+  /** Its process on this host; absent where none is known. */
+  readonly pid?: number | undefined;
+  /** bytes/s that it writes to its memory; undefined where this look came to nothing. Rejects where no look ever will. */
+  readonly dirtyRate: (signal: AbortSignal) => Promise<number | undefined>;
+}
+
+/** When it began, wall clock, and what was waited for, in words. */
+export interface Begun {
+  readonly beganAtMs: number;
+  readonly waited?: string;
+}
+
+/** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
+export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Promise<Begun> {
+  const { clock, settings, askedAtMs } = beginning;
+  const { notBefore, whenQuiet, noticeMs } = settings;
+  const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
+  // By the wall clock alone, so that a mover that takes over waits no longer.
+  let fromMs = Math.max(notBeforeMs, askedAtMs);
+  const waited: string[] = [];
+  if (noticeMs !== undefined) {
+    // The notice ends when the migration may begin, and lasts as long as it was asked for.
+    await untilMoment(notBeforeMs - noticeMs, clock, signal);
+    fromMs = Math.max(notBeforeMs, askedAtMs + noticeMs);
+    waited.push(await giveNotice(beginning, fromMs, signal));
+  }
+  await untilMoment(notBeforeMs, clock, signal);
+  if (whenQuiet !== undefined)
+    waited.push(await quiet(beginning, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal));
+  const why = waited.length === 0 ? {} : { waited: waited.join('; ').slice(0, 1000) };
+  return { beganAtMs: clock.wallMs(), ...why };
+}
+
+/** Why it begins, in words. */
+async function quiet(
+  beginning: Beginning,
+  untilMs: number,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const { clock, config, guest, dirtyRate } = beginning;
+  let rates: number[] = [];
+  const load = new LoadLooks(beginning);
+  const hours = keptHours(config.stateDir, guest);
+  for (;;) {
+    const rate = await dirtyRate(signal);
+    if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
+    const idle = load.whyIdle();
+    const why = rate === undefined ? idle : whyQuiet(rates, hours);
+    if (why !== undefined) return why;
+    const leftMs = untilMs - clock.wallMs();
+    if (leftMs <= 0) return neverQuiet(withinMs, rates);
+    await clock.sleep(Math.min(leftMs, LOOK_EVERY_MS), signal);
+  }
+}
+
+/** What a guest does, from one look to the next, beside what this host's agent has kept of it. */
+class LoadLooks {
+  readonly #beginning: Beginning;
+  #before: { readonly counters: GuestCounters; readonly atMs: number } | undefined;
+
+  constructor(beginning: Beginning) {
+    this.#beginning = beginning;
+  }
+
+  /** Why it is quiet now; undefined where it is not, or where that is not known. */
+  whyIdle(): string | undefined {
+    const { config, clock, guest, pid } = this.#beginning;
+    if (pid === undefined) return undefined;
+    const counters = readCounters({ pid, ports: [] }, new Map());
+    const [before, atMs] = [this.#before, clock.monotonicMs()];
+    this.#before = counters === undefined ? undefined : { counters, atMs };
+    if (counters === undefined || before === undefined) return undefined;
+    const now = ratesBetween(before.counters, counters, atMs - before.atMs);
+    return now === undefined ? undefined : whyIdle(now, keptHours(config.stateDir, guest));
+  }
+}
+
+/** None where there are none, or none that can be read: the agent says so in its log. */
+function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
+  try {
+    return readLoadHistory(stateDir).get(guest) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** bytes/s over the longest window that is measured; undefined where this look came to nothing. */
+export async function rateOf(
+  measure: () => Promise<Pick<GuestMeasure, 'curve'>>,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    const { curve } = await measure();
+    const longest = curve.at(-1);
+    return longest === undefined ? undefined : rateWithin(longest);
+  } catch {
+    signal.throwIfAborted();
+    // It may be measured for somebody else just now; one that is gone says so by its own event.
+    return undefined;
+  }
+}
+
+/** What is said where a guest is to be waited for and its driver measures none. */
+export function neverMeasured(driver: string): Error {
+  const reason = `the driver ${driver} cannot measure what a guest writes`;
+  return godwitError('GODWIT_CAPABILITY', { what: '--when quiet', reason });
+}

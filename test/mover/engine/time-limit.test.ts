@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { leftOf, untilMoment } from '../../../src/mover/engine/time-limit.ts';
+
+describe('waiting for a moment', () => {
+  test('is over at once where it has passed', async () => {
+    await untilMoment(Date.now() - 1000, systemClock, new AbortController().signal);
+  });
+
+  test('is over no sooner than it', async () => {
+    const moment = Date.now() + 30;
+    await untilMoment(moment, systemClock, new AbortController().signal);
+    assert.ok(Date.now() >= moment);
+  });
+
+  test('ends when it is aborted', async () => {
+    const abort = new AbortController();
+    const waits = untilMoment(Date.now() + 3_600_000, systemClock, abort.signal);
+    abort.abort(new Error('cancelled'));
+    await assert.rejects(waits, /cancelled/);
+  });
+});
+
+test('the time that it may take runs from when it began, and a deadline from no moment', () => {
+  const plan = { settings: { timeoutMs: 5000 } };
+  assert.equal(leftOf({ plan, known: {} }, 1000, 3000), 3000);
+  const known = { beganAtMs: 1_000_000 };
+  assert.equal(leftOf({ plan, known }, 1000, 1_001_000), 4000);
+  // A clock that was set back gives no more.
+  assert.equal(leftOf({ plan, known }, 1000, 900_000), 5000);
+  const deadlineAt = new Date(1_002_000).toISOString();
+  const limited = { settings: { timeoutMs: 5000, deadlineAt } };
+  assert.equal(leftOf({ plan: limited, known }, 1000, 1_001_000), 1000);
+});
