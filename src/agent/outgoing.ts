@@ -155,13 +155,14 @@ export class Outgoing {
       handle,
       ...share,
     } as const;
-    if (address === undefined) {
-      const memory = memoryBytes === undefined ? {} : { memoryBytes };
-      const peer = receivingAgent(peers, config.name, request);
-      const other = peer === undefined ? {} : { peer };
-      return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory, ...other });
-    }
     const planned = this.#deps.kept?.take(request);
+    if (address === undefined) {
+      const { prediction } = planned ?? {};
+      const peer = receivingAgent(peers, config.name, request);
+      const known = { ...(memoryBytes && { memoryBytes }), ...(peer && { peer }) };
+      const managed = { ...common, version: 2, lifecycle: 'managed', ...known } as const;
+      return store.add({ ...managed, ...(prediction && { prediction }) });
+    }
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       ...common,

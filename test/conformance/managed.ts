@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import type { ManagedDriver, ManagedSession } from '../../src/drivers/port/managed.ts';
+import { guestMeasure } from '../../src/protocol/public/prediction.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import type { ManagedOrder, TaskSight } from '../../src/migration/managed/task-sight.ts';
 
@@ -85,6 +86,20 @@ export function runManagedConformance(suite: ManagedConformance): void {
       assert.equal(await place.tasks(), 0);
       assert.deepEqual(await session.look(place.order, signal), { state: 'none' });
     });
+    promise(
+      'measures what the guest writes where it declares that, and starts nothing',
+      async (trial) => {
+        const { place, session, signal } = trial;
+        const { measures = false, noMeasures } = place.driver.capabilities;
+        assert.equal(session.measure !== undefined, measures);
+        if (session.measure === undefined) return assert.ok(noMeasures !== undefined);
+        const { curve, memoryBytes } = guestMeasure.parse(await session.measure(signal));
+        const { memoryBytes: inspected } = await session.inspect(signal);
+        assert.equal(memoryBytes, inspected);
+        assert.ok(curve.length > 0 && curve.every(({ dirtyBytes }) => dirtyBytes <= memoryBytes));
+        assert.equal(await place.tasks(), 0);
+      },
+    );
     promise('moves a guest by one task', async ({ place, session, signal }) => {
       await session.start(place.order, signal);
       const task = await ended({ place, session, signal });

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { AgentHost } from './support/agent-host.ts';
 
-describe('a move of a guest of libvirt that is to begin later', () => {
+const MIB = 1024 ** 2;
+
+describe('a move of a guest of libvirt that is planned, or is to begin later', () => {
   let hosts: LibvirtHosts;
   let agent: AgentHost;
   const guest = `lvwaits-${process.pid}`;
@@ -33,6 +36,42 @@ describe('a move of a guest of libvirt that is to begin later', () => {
     const { outcome, runsAt } = await agent.ended(id);
     assert.deepEqual([outcome, runsAt], ['cancelled', 'source']);
     assert.deepEqual(await states(), ['running', 'absent']);
+  });
+
+  test('begins at once for a guest that is quiet, by what libvirt measures of it', async (t) => {
+    await hosts.guest('a', guest, { dirtyMib: 0 });
+    const made = await agent.ended(await agent.begin(guest, '--when', 'quiet', '--within', '2m'));
+    t.diagnostic(JSON.stringify(made.decisions[0]));
+    assert.deepEqual([made.outcome, await states()], ['done', ['absent', 'running']]);
+    assert.match(made.decisions[0]?.what ?? '', /^the guest is quiet: it writes /);
+  });
+
+  test('is planned by what libvirt measures of the guest, which stays as it was; and its report has the plan', async (t) => {
+    await hosts.guest('a', guest, { dirtyMib: 24 });
+    const xml = await hosts.virsh('a', 'dumpxml', guest);
+    const words = ['--max-bandwidth', '400mbit'] as const;
+    const asked = await agent.godwit('plan', guest, '--to', 'b', '--compare', '--json', ...words);
+    const plan = planAnswer.parse(JSON.parse(asked.out));
+    t.diagnostic(JSON.stringify({ ...plan.measured, ...plan.prediction?.bytes }));
+    assert.equal(await hosts.virsh('a', 'dumpxml', guest), xml);
+    assert.deepEqual(await states(), ['running', 'absent']);
+    const { measured, prediction, advice, others = [] } = plan;
+    assert.equal(measured?.how, 'hypervisor', JSON.stringify(plan));
+    assert.equal(measured.memoryBytes, 192 * MIB);
+    assert.deepEqual(
+      measured.curve.map(({ windowMs }) => windowMs),
+      [1000, 3000],
+    );
+    // It writes 24 MiB/s, again and again to the same 24 MiB.
+    assert.ok((measured.curve[1]?.dirtyBytes ?? 0) > 2 * MIB, JSON.stringify(measured.curve));
+    assert.ok(prediction !== undefined && prediction.bytes.low < prediction.bytes.high);
+    assert.ok(others.some(({ mode }) => mode === 'postcopy'));
+    assert.ok(advice.some((each) => each.includes('its manager moves it')));
+    assert.ok(advice.some((each) => each.includes('nobody could look at its pages')));
+    const made = await agent.ended(await agent.begin(guest, ...words));
+    t.diagnostic(JSON.stringify([made.outcome, made.bytes, made.totalMs, prediction.totalMs]));
+    assert.deepEqual(made.prediction?.bytes, prediction.bytes);
+    assert.equal(made.unpredicted, undefined);
   });
 
   test('waits on when its agent restarts and its mover dies, and begins no sooner than it was to', async () => {

@@ -121,6 +121,8 @@ export class Plans {
       settings: {
         ...withShare(request, shareOf(request, link)),
         timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())),
+        // A manager has no such number: its driver switches once all of memory has gone over.
+        ...(capabilities.shape === 'managed' ? { hybridRounds: 1 } : {}),
       },
       asked: {
         mode: streamModeOf(mode),

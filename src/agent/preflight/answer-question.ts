@@ -13,8 +13,6 @@ const HOSTS_AT_ONCE = 4;
 const HOST_MS = 40_000;
 /** At most so much of why a guest was not measured is reported, characters. */
 const MOST_WORDS = 4096;
-const NOT_MEASURED =
-  'a manager moves it, and Godwit does not see how it writes to its memory: what the move takes is not predicted';
 
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
 
@@ -115,13 +113,20 @@ async function oneHost(
 ): Promise<ExaminedHost> {
   const { request } = asked;
   const { to } = request;
-  const { askManager, managerOf } = await import('./managed.ts');
+  const { askManager, managerOf, measureByManager } = await import('./managed.ts');
   const manager = managerOf(deps.drivers, asked);
   if (manager !== undefined) {
     const { lookAtPath } = await import('../../host/path-look.ts');
     const given = { here: deps.config.name, withinMs, peers: deps.peers, lookAtPath };
-    const checks = await askManager(manager, asked, given, signal);
-    return { to, checks, ...(measure ? { unmeasured: NOT_MEASURED } : {}) };
+    if (!measure) return { to, checks: await askManager(manager, asked, given, signal) };
+    const learned: Pick<ExaminedHost, 'copiesDisks'> = {};
+    const copies = (has: boolean): void => void Object.assign(learned, { copiesDisks: has });
+    const [checks, measured] = await Promise.all([
+      askManager(manager, asked, { ...given, copies }, signal),
+      measureByManager(manager, asked, withinMs, signal),
+    ]);
+    const takes = request.path === 'wire' ? 'wire' : 'native';
+    return { to, checks, path: { takes }, ...learned, ...measured };
   }
   const { examine } = await import('./examine.ts');
   const what = `to check ${request.guest} against ${to}`;

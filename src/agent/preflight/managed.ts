@@ -12,12 +12,14 @@ import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
-import type { Examined } from './checker-questions.ts';
+import type { Examined, ExaminedHost } from './checker-questions.ts';
 import { linkChecks } from './managed-link.ts';
 import type { LinkAsked } from './managed-link.ts';
 
 /** Checks of one answer. */
 const MOST_CHECKS = 256;
+/** At most so much of why a guest was not measured is reported, characters. */
+const MOST_WORDS = 4096;
 const OFFER_MS = 8000;
 const STORAGE_MS = 10_000;
 
@@ -35,6 +37,8 @@ export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {
   readonly here: string;
   readonly withinMs: number;
   readonly peers: Pick<Peers, 'preflight' | 'address' | 'linkProbe'>;
+  /** Told whether disks would be copied, as far as it comes to that. */
+  readonly copies?: (has: boolean) => void;
 }
 
 /** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
@@ -47,7 +51,7 @@ export async function askManager(
     from,
     seen,
   }: Pick<Examined, 'id' | 'request' | 'handle' | 'from' | 'seen'>,
-  { here, withinMs, peers, lookAtPath }: ManagerAsked,
+  { here, withinMs, peers, lookAtPath, copies }: ManagerAsked,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { guest, to } = request;
@@ -63,11 +67,12 @@ export async function askManager(
         const { link } = seen;
         const asked = { here, order, memoryBytes, link, peers, lookAtPath };
         const path: Check[] = [];
-        if (order.wire === true) {
+        if (order.wire === true || copies !== undefined) {
           // The manager's storage is asked once more for that: not where nothing rests on it.
-          const copies = await copiesOf(session, order, found, within);
-          const hasCopies = (copies ?? []).length > 0;
-          path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
+          const hasCopies = ((await copiesOf(session, order, found, within)) ?? []).length > 0;
+          copies?.(hasCopies);
+          if (order.wire === true)
+            path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
         }
         const ask = storageOf(peers, { here, order, memoryBytes, settings }, within);
         const held = await heldDeviceChecks({ devices, order, id, ask }, within);
@@ -80,6 +85,32 @@ export async function askManager(
   } catch (thrown) {
     signal.throwIfAborted();
     return [refusal('destination', toGodwitError(thrown), 'both')];
+  }
+}
+
+/** What the guest writes, as its manager measures it, or why nobody knows. Its own connection: the checks are made meanwhile. */
+export async function measureByManager(
+  driver: ManagedDriver,
+  { handle, request: { guest } }: Pick<Examined, 'handle' | 'request'>,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {
+  const { measures = false, noMeasures = `the driver ${driver.name} cannot` } = driver.capabilities;
+  if (!measures) return { unmeasured: `its manager moves it, and ${noMeasures}` };
+  const what = `what ${guest} writes, asked of its manager`;
+  try {
+    return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
+      const session = await driver.openManaged(handle, within);
+      try {
+        const measured = await session.measure?.(within);
+        return measured === undefined ? { unmeasured: noMeasures } : { measured };
+      } finally {
+        await session.close();
+      }
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
   }
 }
 

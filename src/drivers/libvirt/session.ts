@@ -7,6 +7,7 @@ import type {
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
 import { passes, refuses } from '../port/manager-checks.ts';
@@ -15,6 +16,7 @@ import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { destinationChecks, keptChecks } from './destination.ts';
+import { measureDomain } from './dirty-rate.ts';
 import { planCopies } from './copies.ts';
 import { makePlaces, removePlaces } from './copy-places.ts';
 import { LibvirtEnds } from './ends.ts';
@@ -68,6 +70,14 @@ export class LibvirtSession implements ManagedSession {
       const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
       const { memoryBytes, disks: all } = facts;
       return { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
+    });
+  }
+
+  measure(signal: AbortSignal): Promise<GuestMeasure> {
+    return this.#ends.reported('domdirtyrate-calc', async () => {
+      const domain = await this.#known(signal);
+      const { memoryBytes } = await this.#facts(domain, signal);
+      return measureDomain(this.#ends.source, domain, memoryBytes, signal);
     });
   }
 

@@ -3,6 +3,7 @@ import { diskLink } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
@@ -64,6 +65,8 @@ export const managedEvent = z.discriminatedUnion('type', [
     settings: migrationSettings,
     /** Wall clock when the agent was asked. */
     askedAtMs: z.number().nonnegative().optional(),
+    /** What a plan of it said shortly before. */
+    prediction: prediction.optional(),
   }),
   z.object({ type: z.literal('did'), step, facts: managedFacts }),
   z.object({
@@ -122,7 +125,7 @@ export type ManagedPlanned = Extract<ManagedEvent, { type: 'planned' }>;
 
 /** What the manager is asked to do. */
 export function orderOf(
-  { id, guest, from, to, settings }: Omit<ManagedPlanned, 'type' | 'askedAtMs'>,
+  { id, guest, from, to, settings }: Omit<ManagedPlanned, 'type' | 'askedAtMs' | 'prediction'>,
   copies: readonly CopiedDisk[] = [],
 ): ManagedOrder {
   const { mode, maxBandwidth, streams, compress } = settings;

@@ -128,6 +128,7 @@ export interface ManagedTransition {
 export function initialManaged({
   type: _,
   askedAtMs: __,
+  prediction: ___,
   ...plan
 }: ManagedPlanned): ManagedTransition {
   const step = isToWait(plan.settings) ? 'wait' : 'inspect';

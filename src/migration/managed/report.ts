@@ -46,7 +46,7 @@ function noteOf(state: ManagedState): { note?: string } {
   return { note: task === 'running' ? 'its manager reports no progress' : 'waiting for its task' };
 }
 
-const UNPREDICTED = 'a manager moves it, and Godwit does not see how it writes to its memory';
+const UNPREDICTED = 'a manager moves it, and no plan predicted it within ten minutes before';
 
 /**
  * The report of a managed migration, from its journal alone, in the same words as a direct one's. Figures that only the
@@ -60,6 +60,8 @@ export function managedReport(
   const state = replayManaged(records.map(({ event }) => event));
   if (first?.event.type !== 'planned' || state === undefined) return undefined;
   const { id, guest, from, to, settings } = state.plan;
+  const { prediction } = first.event;
+  const unpredicted = settings.mode === 'cold' ? {} : { unpredicted: UNPREDICTED };
   const startedAt = Math.min(first.event.askedAtMs ?? first.at, first.at);
   const phase = managedPhase(state);
   const endAt = isEnd(phase) ? (records.at(-1)?.at ?? nowMs) : nowMs;
@@ -77,7 +79,7 @@ export function managedReport(
     startedAt: new Date(startedAt).toISOString(),
     ...(isEnd(phase) ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - startedAt),
-    ...(settings.mode === 'cold' ? {} : { unpredicted: UNPREDICTED }),
+    ...(prediction === undefined ? unpredicted : { prediction }),
     ...reported(state, phases),
     ...wireOf(records),
     roundList: roundsOf(records, startedAt).slice(-MOST_ROUNDS),

@@ -13,7 +13,7 @@ import type { CopiedDisk, TaskFigures } from './task-sight.ts';
 /** What is known of a managed migration. Pure. */
 
 export interface ManagedState {
-  readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs'> & {
+  readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs' | 'prediction'> & {
     readonly settings: MigrationSettings;
   };
   readonly doing:

@@ -2,6 +2,8 @@ import type { Compression, StreamMode } from '../../protocol/public/migration.ts
 import type { PlannedWay } from '../../protocol/public/plan.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { Capabilities } from '../preflight/capabilities.ts';
+import { ownThrottle } from '../steering/own-throttle.ts';
+import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
 import type { Packed, Way } from './parameters.ts';
@@ -25,7 +27,8 @@ export interface PlanFacts extends Omit<Facts, 'way' | 'levers'> {
   readonly capabilities: Pick<
     Capabilities,
     'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
-  >;
+  > &
+    Partial<Pick<Capabilities, 'shape' | 'throttlesItself'>>;
   /** The wire can be had. */
   readonly hasWire: boolean;
   /** Both hosts' caches know the guest. */
@@ -49,6 +52,9 @@ const HARDLY = 0.5;
 const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
 const PLAIN = { streams: 1, compress: 'none' } as const;
+/** What is assumed of a guest that a manager moves. */
+const BY_MANAGER =
+  'its manager moves it: the rounds are those of QEMU’s pre-copy, and the link is taken to be that between the agents';
 
 /** What one way is predicted by. */
 export type WayFacts = Omit<
@@ -122,6 +128,9 @@ export function adviceFor(
     );
   if (link === undefined && settings.maxBandwidth === undefined)
     advice.push('the link is not known: the times are those of the processors alone');
+  if (facts.capabilities.shape === 'managed') advice.push(BY_MANAGER);
+  if (facts.capabilities.throttlesItself === true && ownThrottle(strategyOf(settings), way.mode))
+    advice.push('its manager slows the guest down by itself, which is not in these figures');
   if (facts.mix === undefined)
     advice.push('nobody could look at its pages: zero and compressible ones are not reckoned with');
   if (way.stream.compress === 'xbzrle')

@@ -266,7 +266,7 @@ function whyNotCancelled(state: ManagedState): string {
 }
 
 function planOf(asked: ManagedMoverRequest): Planned {
-  const { id, request, fromHost, toHost, createdAt, linkShareBandwidth } = asked;
+  const { id, request, fromHost, toHost, createdAt, linkShareBandwidth, prediction } = asked;
   return {
     type: 'planned',
     id,
@@ -275,5 +275,6 @@ function planOf(asked: ManagedMoverRequest): Planned {
     to: toHost,
     settings: withShare(migrationSettings.parse(request), linkShareBandwidth),
     askedAtMs: Date.parse(createdAt),
+    ...(prediction === undefined ? {} : { prediction }),
   };
 }

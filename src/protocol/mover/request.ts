@@ -82,6 +82,8 @@ export const managedMoverRequest = z.object({
   handle: guestHandle,
   /** As discovered. */
   memoryBytes: bytes.optional(),
+  /** What a plan of it said shortly before, for the report. */
+  prediction: prediction.optional(),
   /** The other host’s agent, which looks at the guest there and holds the other end of the wire; absent: none is known. */
   peer: otherAgent.optional(),
 });

@@ -81,6 +81,45 @@ test('a plan of a guest that a manager moves has what the manager finds, as a ch
   );
 });
 
+test('a plan of a guest that a manager moves predicts by what the manager measures, and says what it assumes', async (t) => {
+  const { host, as } = await fleet(t);
+  const writes = async (dirtyRate: number) => {
+    const dirtying = { memoryBytes: 1024 * MIB, rate: 100 * MIB, dirtyRate };
+    const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], dirtying };
+    const manager = await fakeManager(options);
+    manager.guests.set('web1', 'a');
+    return manager;
+  };
+  const manager = await writes(50 * MIB);
+  const managed = manager.driver('a');
+  const driver = {
+    ...methodsOf(managed as unknown as DirectDriver),
+    openManaged: managed.openManaged.bind(managed),
+  };
+  const a = await host('a', { driver });
+  const api = await as('me', 'operator', a);
+  const link = { rate: 100 * MIB, how: 'configured', roundTripMs: 1 } as const;
+  const { measured, prediction, advice } = await api.plan({
+    body: { guest: 'web1', to: 'b', link },
+  });
+  assert.deepEqual(
+    measured?.curve.map(({ dirtyBytes }) => dirtyBytes),
+    [50 * MIB, 100 * MIB],
+  );
+  assert.ok(prediction !== undefined);
+  const { low, high } = prediction.bytes;
+  assert.ok(low < high && high >= 1024 * MIB, JSON.stringify(prediction.bytes));
+  for (const words of ['its manager moves it', 'nobody could look at its pages'])
+    assert.ok(
+      advice.some((each) => each.includes(words)),
+      advice.join('; '),
+    );
+  // A dry run: no task was begun, and the manager was asked for nothing that changes the guest.
+  assert.deepEqual([manager.tasks.length, manager.guests.get('web1')], [0, 'a']);
+  const asks = new Set(manager.calls.map(({ name }) => name));
+  assert.deepEqual([...asks].toSorted(), ['check', 'copies', 'inspect', 'measure']);
+});
+
 test('a guest that writes faster than its cap is said not to end, with what would', async (t) => {
   const { a } = await twoFakeHosts(t, { dirtyRate: 400 * MIB });
   const body = { guest: 'web1', to: 'b', maxBandwidth: 10 * MIB };

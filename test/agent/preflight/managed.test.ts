@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { askManager, managerOf } from '../../../src/agent/preflight/managed.ts';
+import { askManager, managerOf, measureByManager } from '../../../src/agent/preflight/managed.ts';
 import type { ManagerAsked } from '../../../src/agent/preflight/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
@@ -117,4 +117,23 @@ describe('a check of a guest that a manager moves', () => {
   test('is made by Godwit itself where no manager has the guest', () => {
     assert.equal(managerOf([], { handle: managedHandle('web1') }), undefined);
   });
+});
+
+test('what a guest writes is said by its manager, or why nobody knows', async () => {
+  const manager = await managerWith();
+  const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
+  const asked = { handle: managedHandle('web1'), request };
+  const { signal } = new AbortController();
+  const driver = manager.driver('a');
+  const found = await measureByManager(driver, asked, 5000, signal);
+  assert.deepEqual(found.measured?.how, 'hypervisor');
+  const noMeasures = 'its manager has no figure of that';
+  const without = { ...driver.capabilities, measures: false, noMeasures };
+  const silent = Object.assign(manager.driver('a'), { capabilities: without });
+  const { unmeasured, measured } = await measureByManager(silent, asked, 5000, signal);
+  assert.equal(measured, undefined);
+  assert.match(unmeasured ?? '', /its manager moves it, and its manager has no figure of that/);
+  const lost = await managerWith({ ...HONEST, lost: 1 });
+  const unheard = await measureByManager(lost.driver('a'), asked, 5000, signal);
+  assert.match(unheard.unmeasured ?? '', /the manager/);
 });

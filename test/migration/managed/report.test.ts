@@ -58,6 +58,16 @@ test('while it waits, its progress says for what, and its report what it came to
   assert.deepEqual(found?.decisions, [{ atMs: 1010, what: 'the guest is quiet' }]);
 });
 
+test('a report has the prediction of a plan that was made before', () => {
+  const range = { low: 1, middle: 2, high: 3 };
+  const ranges = { bytes: range, totalMs: range, memoryMs: range, rounds: range };
+  const gaps = { downtimeMs: range, clientGapMs: range };
+  const converges = { probability: 1, why: 'it writes little' };
+  const prediction = { level: 0.8, ...ranges, ...gaps, converges };
+  const predicted = managedReport(recordsOf([{ ...planned(), prediction }]), 5000);
+  assert.deepEqual([predicted?.prediction, predicted?.unpredicted], [prediction, undefined]);
+});
+
 test('what could not be tidied is in the report', () => {
   const where = { at: 'destination', busy: false } as const;
   const done: ManagedEvent[] = [
@@ -123,7 +133,7 @@ test('what the path of its disks carried is added up beside it', () => {
 test('a report says why nothing was predicted of a guest that its manager moves, but for one that is shut down', () => {
   assert.match(
     managedReport(recordsOf([planned()]), 5000)?.unpredicted ?? '',
-    /^a manager moves it/,
+    /^a manager moves it, and no plan/,
   );
   const { settings, ...rest } = planned();
   const cold: ManagedEvent = { ...rest, settings: { ...settings, mode: 'cold' } };
