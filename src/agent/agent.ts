@@ -19,7 +19,7 @@ import { GuestLogs } from './guest-logs.ts';
 import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
 import type { GuestsBeside } from './guests.ts';
-import { Load, thisLoad } from './load.ts';
+import { Load, processOf, thisLoad } from './load.ts';
 import type { LoadReader } from './load.ts';
 import { agentHandlers } from './handlers.ts';
 import { HostEvents } from './host-events.ts';
@@ -141,7 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
     receivers,
-    load: new Load(() => guests.known(), common, load, health.newest),
+    load: new Load(() => guests.known().map(processOf), common, load, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };

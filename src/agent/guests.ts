@@ -6,7 +6,6 @@ import type { DiscoveredGuest, DiscoverOptions } from '../drivers/port/inventory
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { GuestLabels } from '../protocol/labels.ts';
-import type { GuestInfo } from '../protocol/public/host.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
@@ -119,8 +118,8 @@ export class Guests {
   }
 
   /** Those of the last look; none before the first. */
-  known(): GuestInfo[] {
-    return (this.#kept?.found ?? []).map(({ info }) => info);
+  known(): readonly DiscoveredGuest[] {
+    return this.#kept?.found ?? [];
   }
 
   /**

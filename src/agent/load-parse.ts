@@ -1,4 +1,9 @@
-import { countOf, parsePorts } from '../host/guest-counters.ts';
+import {
+  cgroupProcessorMs,
+  cgroupResidentBytes,
+  countOf,
+  parsePorts,
+} from '../host/guest-counters.ts';
 import { readStat } from '../host/process.ts';
 import { MOST_BYTES_PER_S } from '../protocol/public/load.ts';
 import type { HostLoad } from '../protocol/public/load.ts';
@@ -143,6 +148,18 @@ export function parseProcess(pid: number, stat: string, status: string): GuestUs
     ticks: line.usedTicks,
     residentBytes: Number(resident) * 1024,
   };
+}
+
+/** Of all in the cgroup of the process with that stat, by its files; undefined where one of them says nothing. */
+export function parseCgroup(
+  pid: number,
+  stat: string,
+  { processor, memory }: { readonly processor: string; readonly memory: string },
+): GuestUse | undefined {
+  const line = readStat(stat);
+  const [usedMs, residentBytes] = [cgroupProcessorMs(processor), cgroupResidentBytes(memory)];
+  if (line === undefined || usedMs === undefined || residentBytes === undefined) return undefined;
+  return { of: `${pid} ${line.startTicks}`, ticks: (usedMs * TICKS_PER_S) / 1000, residentBytes };
 }
 
 /** What happened between two looks. A counter that went back (a link was made anew) counts as still. */

@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Clock } from '../clock.ts';
+import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { wake } from '../rpc/event-log.ts';
 import { toGodwitError } from '../errors.ts';
+import type { CountedCgroup } from '../host/guest-counters.ts';
 import type { Log } from '../log.ts';
 import { MOST_GUESTS_OF_A_SAMPLE } from '../protocol/public/load.ts';
 import type { HostHealth } from '../protocol/public/health.ts';
@@ -16,15 +19,24 @@ const EVERY_MS = 10_000;
 /** Whoever begins to follow gets one soon; over a second the counters show enough. */
 const FIRST_MS = 1000;
 
-/** A guest of this host and the process in which it runs. */
+/** A guest of this host and the process in which it runs, or begins. */
 export interface GuestProcess {
   readonly name: string;
   readonly pid?: number | undefined;
+  /** By which it is counted where it is more than that process. */
+  readonly cgroup?: CountedCgroup | undefined;
+}
+
+export function processOf({
+  info: { name, pid },
+  countedBy,
+}: Pick<DiscoveredGuest, 'info' | 'countedBy'>): GuestProcess {
+  return { name, pid, cgroup: countedBy?.cgroup };
 }
 
 /** How the machine is read; a test gives its own. */
 export interface LoadReader {
-  /** Text of a file under /proc; '' where there is none. */
+  /** Text of a file, by its absolute name or that under /proc; '' where there is none. */
   readonly proc: (file: string) => Promise<string>;
   /** The host's own links and disks: those that are hardware. */
   readonly own: (kind: 'net' | 'block') => Promise<ReadonlySet<string>>;
@@ -33,7 +45,7 @@ export interface LoadReader {
 }
 
 export const thisLoad: LoadReader = {
-  proc: (file) => readFile(`/proc/${file}`, 'utf8').catch(() => ''),
+  proc: (file) => readFile(path.resolve('/proc', file), 'utf8').catch(() => ''),
   own: async (kind) => {
     const folder = `/sys/class/${kind}`;
     const names = await readdir(folder).catch(() => []);
@@ -160,13 +172,25 @@ export class Load {
 
   async #uses(): Promise<Map<string, GuestUse>> {
     const uses = new Map<string, GuestUse>();
-    for (const { name, pid } of this.#guests().slice(0, MOST_GUESTS_OF_A_SAMPLE)) {
-      if (pid === undefined) continue;
-      const { proc } = this.#reader;
-      const [stat, status] = await Promise.all([proc(`${pid}/stat`), proc(`${pid}/status`)]);
-      const use = parse.parseProcess(pid, stat, status);
-      if (use !== undefined) uses.set(name, use);
+    for (const guest of this.#guests().slice(0, MOST_GUESTS_OF_A_SAMPLE)) {
+      const use = await this.#use(guest);
+      if (use !== undefined) uses.set(guest.name, use);
     }
     return uses;
+  }
+
+  async #use({ pid, cgroup }: GuestProcess): Promise<GuestUse | undefined> {
+    if (pid === undefined) return undefined;
+    const { proc } = this.#reader;
+    if (cgroup === undefined) {
+      const [stat, status] = await Promise.all([proc(`${pid}/stat`), proc(`${pid}/status`)]);
+      return parse.parseProcess(pid, stat, status);
+    }
+    const [stat, processor, memory] = await Promise.all([
+      proc(`${pid}/stat`),
+      proc(cgroup.processor),
+      proc(cgroup.memory),
+    ]);
+    return parse.parseCgroup(pid, stat, { processor, memory });
   }
 }

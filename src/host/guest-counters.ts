@@ -1,24 +1,35 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { GuestCounters } from '../migration/load-history.ts';
 import { readStat } from './process.ts';
 
 /** The kernel's clock for processes, Hz; the same on every x86-64. */
 const MS_PER_TICK = 10;
 
+/** The files of a cgroup that say what all processes in it and below it use, those that have ended included. */
+export interface CountedCgroup {
+  /** cpu.stat (version 2) or cpuacct.usage. */
+  readonly processor: string;
+  /** memory.stat. */
+  readonly memory: string;
+}
+
 /** Where what a guest uses is counted. */
 export interface CountedBy {
-  /** All of it is this process. */
+  /** All of it is this process; its first one, where it has a cgroup. */
   readonly pid: number;
+  /** Of a guest that is more than one process. */
+  readonly cgroup?: CountedCgroup | undefined;
   /** Its links on this host; none where they are not known. */
   readonly ports: readonly string[];
 }
 
-/** Text of a file under /proc; '' where it cannot be read. */
+/** Text of a file, by its absolute name or that under /proc; '' where it cannot be read. */
 export type ReadProc = (file: string) => string;
 
 export const readProc: ReadProc = (file) => {
   try {
-    return readFileSync(`/proc/${file}`, 'latin1');
+    return readFileSync(path.resolve('/proc', file), 'latin1');
   } catch {
     return '';
   }
@@ -42,15 +53,48 @@ export function parsePorts(text: string): ReadonlyMap<string, LinkBytes> {
   return new Map(lines);
 }
 
-/** Undefined where the process has ended. Pure. */
+/** Processor time of a cgroup by its file, ms; undefined where it says none. Pure. */
+export function cgroupProcessorMs(text: string): number | undefined {
+  const [, us] = /^usage_usec (\d{1,18})$/m.exec(text) ?? [];
+  if (us !== undefined) return Number(us) / 1000;
+  const [, ns] = /^(\d{1,20})\n?$/.exec(text) ?? [];
+  return ns === undefined ? undefined : Number(ns) / 1e6;
+}
+
+/**
+ * Memory of a cgroup that its processes have mapped, bytes: what they share counts once, the cache of files not at all.
+ * Undefined where memory.stat is none. Pure.
+ */
+export function cgroupResidentBytes(text: string): number | undefined {
+  const field = (name: string): number | undefined => {
+    const [, value] = new RegExp(`^${name} (\\d{1,15})$`, 'm').exec(text) ?? [];
+    return value === undefined ? undefined : Number(value);
+  };
+  // Version 1 has the same names for the cgroup alone, without those below it.
+  const own = field('total_rss') ?? field('anon');
+  const ofFiles = field('total_mapped_file') ?? field('file_mapped');
+  return own === undefined ? undefined : own + (ofFiles ?? 0);
+}
+
+/** What a guest has used of processors; of storage only where it is one process. */
+interface CountedTexts {
+  readonly stat: string;
+  readonly io: string;
+  /** Of its cgroup's file. */
+  readonly processor?: string | undefined;
+}
+
+/** Undefined where the process has ended, or its cgroup does not count. Pure. */
 export function countersOf(
-  { pid, ports }: CountedBy,
-  stat: string,
-  io: string,
+  { pid, ports, cgroup }: CountedBy,
+  { stat, io, processor = '' }: CountedTexts,
   links: ReadonlyMap<string, LinkBytes>,
 ): GuestCounters | undefined {
   const line = readStat(stat);
   if (line === undefined || line.hasEnded) return undefined;
+  const processorMs =
+    cgroup === undefined ? line.usedTicks * MS_PER_TICK : cgroupProcessorMs(processor);
+  if (processorMs === undefined) return undefined;
   const seen = ports.flatMap((port) => links.get(port) ?? []);
   const sum = (which: keyof LinkBytes): number => seen.reduce((all, each) => all + each[which], 0);
   // What the host receives on a tap is what its guest has sent.
@@ -61,17 +105,23 @@ export function countersOf(
     const value = new RegExp(`^${name}: (\\d{1,19})$`, 'm').exec(io)?.[1];
     return value === undefined ? undefined : Number(value);
   });
-  const processorMs = line.usedTicks * MS_PER_TICK;
   return { of: `${pid} ${line.startTicks}`, processorMs, readBytes, writtenBytes, ...network };
 }
 
-/** Two reads, of some µs each. */
+/** Two reads, of some µs each, whether it has a cgroup or not. */
 export function readCounters(
   counted: CountedBy,
   links: ReadonlyMap<string, LinkBytes>,
   read: ReadProc = readProc,
 ): GuestCounters | undefined {
-  return countersOf(counted, read(`${counted.pid}/stat`), read(`${counted.pid}/io`), links);
+  const { pid, cgroup } = counted;
+  const stat = read(`${pid}/stat`);
+  // What one of several processes reads from storage says nothing of the others.
+  const texts =
+    cgroup === undefined
+      ? { stat, io: read(`${pid}/io`) }
+      : { stat, io: '', processor: read(cgroup.processor) };
+  return countersOf(counted, texts, links);
 }
 
 /** A counter of the kernel's; 0 where it is none. Pure. */

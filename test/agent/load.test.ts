@@ -158,6 +158,31 @@ test('this machine is read while somebody follows', async () => {
   assert.ok((sample.guests[0]?.residentBytes ?? 0) > 1_000_000);
 });
 
+test('a guest of several processes is counted by its cgroup, not by its first process', async () => {
+  let usedMs = 0;
+  const reader = {
+    own: async () => new Set<string>(),
+    proc: async (file: string) => {
+      if (file === '7/stat') return `7 (sh) S ${'0 '.repeat(10)}0 0 ${'0 '.repeat(6)}5 0`;
+      if (file === '7/status') return 'VmRSS:\t4 kB\n';
+      // Half a processor more in each second.
+      if (file === '/cg/cpu') return `usage_usec ${(usedMs += 500) * 1000}\n`;
+      return file === '/cg/memory' ? 'anon 1000000\nfile_mapped 234\n' : '';
+    },
+  };
+  const cgroup = { processor: '/cg/cpu', memory: '/cg/memory' };
+  const looks = [0, 1000];
+  const clock = { ...systemClock, monotonicMs: () => looks.shift() ?? 1000 };
+  const guests = () => [{ name: 'box', pid: 7, cgroup }];
+  const load = new Load(guests, { clock, log: silentLog }, reader);
+  const feed = load.follow();
+  await new Promise<void>((resolve) => {
+    feed.waiting.add(resolve);
+  });
+  feed.release();
+  assert.deepEqual(feed.newest()?.guests, [{ name: 'box', cores: 0.5, residentBytes: 1_000_234 }]);
+});
+
 test('a host is read until the last of those who follow it has let go, and not afterwards', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let reads = 0;

@@ -18,6 +18,7 @@ import type {
   Life,
 } from '../port/inventory.ts';
 import { Canary } from './canary.ts';
+import { countedBy } from './counted.ts';
 import { CriuDestination } from './destination.ts';
 import type { Arrivals } from './destination.ts';
 import { HostGpus } from './gpu.ts';
@@ -127,6 +128,7 @@ export class CriuDriver implements DirectDriver {
   async #managed({ name, pid, manager }: ManagedContainer, host: string): Promise<DiscoveredGuest> {
     const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     return {
+      countedBy: countedBy(pid, this.#context.prefix),
       info: {
         name,
         host,
@@ -188,6 +190,7 @@ export class CriuDriver implements DirectDriver {
     const stands = await standsStill(pid, cgroup);
     return {
       ...(handle === undefined ? {} : { handle }),
+      countedBy: countedBy(pid, this.#context.prefix),
       info: {
         name,
         host,
@@ -222,7 +225,9 @@ export class CriuDriver implements DirectDriver {
     const record = this.#recordOf(name);
     const pid = init?.pid ?? (record === 'damaged' ? undefined : record?.init?.pid);
     const directory = this.#context.records.dirOf(name);
-    return { what: `container ${name}`, directory, ...(pid === undefined ? {} : { pid }) };
+    const facts = { what: `container ${name}`, directory };
+    if (pid === undefined) return facts;
+    return { ...facts, pid, cgroup: countedBy(pid, this.#context.prefix).cgroup };
   }
 
   isSame(left: GuestHandle, right: GuestHandle): boolean {

@@ -142,9 +142,10 @@ export class ProcessorUses {
 }
 
 /** By controller, where a process is; '' is version 2. */
-type Groups = ReadonlyMap<string, string>;
+export type Groups = ReadonlyMap<string, string>;
 
-function groupsIn(text: string): Groups {
+/** Of the text of /proc/PID/cgroup. Pure. */
+export function groupsIn(text: string): Groups {
   return new Map(
     text
       .trim()

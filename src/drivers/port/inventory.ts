@@ -1,4 +1,4 @@
-import type { CountedBy } from '../../host/guest-counters.ts';
+import type { CountedBy, CountedCgroup } from '../../host/guest-counters.ts';
 import type { Life } from '../../host/life.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
@@ -63,6 +63,8 @@ export interface HandleFacts {
   readonly directory: string;
   /** Its process on this host, where it has one. */
   readonly pid?: number;
+  /** By which it is counted where it is more than that process. */
+  readonly cgroup?: CountedCgroup | undefined;
 }
 
 export interface DiscoverOptions {

@@ -3,6 +3,7 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { HookFacts } from '../../hooks/hooks.ts';
 import { readCounters } from '../../host/guest-counters.ts';
+import type { CountedBy } from '../../host/guest-counters.ts';
 import { readLoadHistory } from '../../host/load-file.ts';
 import { ratesBetween } from '../../migration/load-history.ts';
 import type { GuestCounters } from '../../migration/load-history.ts';
@@ -27,8 +28,8 @@ export interface Beginning {
   readonly askedAtMs: number;
   /** What the hook `notice` gets. */
   readonly facts: () => HookFacts;
-  /** Its process on this host; absent where none is known. */
-  readonly pid?: number | undefined;
+  /** What counts its work on this host; absent where nothing is known. */
+  readonly countedBy?: CountedBy | undefined;
   /** bytes/s that it writes to its memory; undefined where this look came to nothing. Rejects where no look ever will. */
   readonly dirtyRate: (signal: AbortSignal) => Promise<number | undefined>;
 }
@@ -94,9 +95,9 @@ class LoadLooks {
 
   /** Why it is quiet now; undefined where it is not, or where that is not known. */
   whyIdle(): string | undefined {
-    const { config, clock, guest, pid } = this.#beginning;
-    if (pid === undefined) return undefined;
-    const counters = readCounters({ pid, ports: [] }, new Map());
+    const { config, clock, guest, countedBy } = this.#beginning;
+    if (countedBy === undefined) return undefined;
+    const counters = readCounters(countedBy, new Map());
     const [before, atMs] = [this.#before, clock.monotonicMs()];
     this.#before = counters === undefined ? undefined : { counters, atMs };
     if (counters === undefined || before === undefined) return undefined;

@@ -4,6 +4,7 @@ import type { Inspection } from '../../../drivers/port/inspection.ts';
 import type { Capabilities } from '../../../drivers/port/inventory.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import type { CountedBy } from '../../../host/guest-counters.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
@@ -44,9 +45,10 @@ export class SourceGuest {
     return this.#driver.capabilities;
   }
 
-  /** In which it runs on this host, where it has one. */
-  get pid(): number | undefined {
-    return this.#driver.describe(this.#handle).pid;
+  /** Where what it uses is counted on this host, without its links; undefined where it has no process. */
+  get countedBy(): CountedBy | undefined {
+    const { pid, cgroup } = this.#driver.describe(this.#handle);
+    return pid === undefined ? undefined : { pid, ports: [], cgroup };
   }
 
   /** Its hypervisor may come to a socket in this mover's directory. */

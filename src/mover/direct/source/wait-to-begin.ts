@@ -15,7 +15,7 @@ export function waitAtSource(context: SourceContext, signal: AbortSignal): Promi
     settings: plan.settings,
     askedAtMs: Date.parse(request.createdAt),
     facts: () => factsOf(context),
-    pid: guest?.pid,
+    countedBy: guest?.countedBy,
     dirtyRate: async (inner: AbortSignal) => {
       const session = await guest.session(inner);
       if (session.measure === undefined) throw neverMeasured(session.handle.driver);

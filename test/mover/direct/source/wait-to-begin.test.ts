@@ -26,7 +26,10 @@ function waited(
     state: () => initialSource(planned(settings)).state,
     request: { createdAt: new Date().toISOString(), request: { guest: 'web1' } },
     config: { stateDir: '/nonexistent' },
-    guest: { session: async () => session, pid },
+    guest: {
+      session: async () => session,
+      countedBy: pid === undefined ? undefined : { pid, ports: [] },
+    },
   };
   return waitAtSource(context as SourceContext, new AbortController().signal);
 }
