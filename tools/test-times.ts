@@ -122,10 +122,19 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/plan.e2e.ts': {
     seconds: 100,
-    of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],
+    of: [
+      'src/agent/prediction/',
+      'src/migration/prediction/',
+      'src/drivers/qemu/measure/',
+      'src/host/memory-sample/',
+    ],
   },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
+  'test/e2e/container-plan.e2e.ts': {
+    seconds: 40,
+    of: ['src/drivers/criu/', 'src/migration/prediction/', 'src/host/memory-sample/'],
+  },
   'test/e2e/container-gpu.e2e.ts': { seconds: 170, of: ['src/drivers/criu/', 'src/gpu/'] },
   'test/e2e/container-holds.e2e.ts': { seconds: 45, of: ['src/drivers/criu/'] },
   'test/e2e/container-postcopy.e2e.ts': { seconds: 160, of: ['src/drivers/criu/'] },

@@ -103,18 +103,18 @@ export class LinkRates {
   }
 
   /** What this host's own migrations took around their memory, ms; undefined where none shows it. */
-  aroundMs(): number | undefined {
+  aroundMs(driver?: string): number | undefined {
     const { store } = this.#deps;
-    const left = store.all().filter(({ request }) => request.side === 'source');
+    const left = store.all().filter(({ request }) => isOf(request, driver));
     return aroundMs(reportsOf(store, left.slice(-LOOKED_AT).toReversed()));
   }
 
   /** The latest migrations of this host to that one, the newest first. */
-  movesTo(to: string): OwnMove[] {
+  movesTo(to: string, driver?: string): OwnMove[] {
     const { store } = this.#deps;
     const went = store
       .all()
-      .filter(({ request }) => request.side === 'source' && request.toHost === to);
+      .filter(({ request }) => isOf(request, driver) && request.toHost === to);
     return movesTo(to, reportsOf(store, went.slice(-LOOKED_AT).toReversed()));
   }
 
@@ -148,6 +148,11 @@ export class LinkRates {
     const from = this.#deps.config.name;
     throw godwitError('GODWIT_LINK_UNKNOWN', { from, to, why: linkUnmeasured });
   }
+}
+
+/** Left this host by that driver, or by any: a container's standstill says nothing of a virtual machine's. */
+function isOf(request: Migration['request'], driver: string | undefined): boolean {
+  return request.side === 'source' && (driver === undefined || request.handle.driver === driver);
 }
 
 /** Read one after the other, as far as they are wanted. */

@@ -230,14 +230,14 @@ export class Outgoing {
       running: store.running().filter(({ request: { side } }) => side === 'source').length,
       limit: config.limits.migrationsOut,
     });
-    const seen = { ...seenOf(info), ...this.#linkTo(request) };
+    const seen = { ...seenOf(info), ...this.#linkTo(request, info.driver) };
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
   /** What is known of the link, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
-  #linkTo({ path, to }: MigrationRequest): Looked['seen'] {
+  #linkTo({ path, to }: MigrationRequest, driver: string): Looked['seen'] {
     const link = this.links.now(to);
-    const ownMoves = this.links.movesTo(to);
+    const ownMoves = this.links.movesTo(to, driver);
     const known = { ...(link === undefined ? {} : { link }), ownMoves };
     if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return known;
     const rate = this.links.seen(to);

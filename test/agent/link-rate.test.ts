@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { LinkRates, linkKnown, seenLinkRate } from '../../src/agent/link-rate.ts';
 import type { LinkRatesDependencies } from '../../src/agent/link-rate.ts';
 import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
@@ -114,6 +115,35 @@ test('what lies around memory is of this host’s own moves, the latest first, a
   assert.equal(
     new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(),
     undefined,
+  );
+});
+
+test('what containers took says nothing of virtual machines, and the other way round', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom('criu', 'qemu'), fc.integer({ min: 1, max: 9000 })), {
+        maxLength: 20,
+      }),
+      (moves) => {
+        const all = moves.map(([driver], index) => ({
+          id: String(index),
+          request: { side: 'source', toHost: 'b', handle: { driver } },
+        }));
+        const settings = { streams: 1, maxDowntimeMs: 300 };
+        const report = (id: string) => {
+          const downtimeMs = moves[Number(id)]?.[1];
+          return { outcome: 'done', finished: 'precopy', to: 'b', settings, downtimeMs };
+        };
+        const links = new LinkRates({
+          store: { all: () => all, report },
+        } as unknown as LinkRatesDependencies);
+        for (const driver of ['criu', 'qemu'])
+          assert.deepEqual(
+            links.movesTo('b', driver).map(({ downtimeMs }) => downtimeMs),
+            moves.flatMap(([of, ms]) => (of === driver ? [ms] : [])).toReversed(),
+          );
+      },
+    ),
   );
 });
 

@@ -4,7 +4,13 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
-import { adviceFor, contradiction, others, planned } from '../../migration/prediction/plan.ts';
+import {
+  adviceFor,
+  contradiction,
+  others,
+  planned,
+  unpredicted,
+} from '../../migration/prediction/plan.ts';
 import type { PlanFacts } from '../../migration/prediction/plan.ts';
 import { judgeLink } from '../../migration/preflight/link.ts';
 import { verdictOf } from '../../migration/preflight/rank.ts';
@@ -76,6 +82,8 @@ export class Plans {
       advice: [],
     };
     if (request.mode === 'cold') return { ...answer, advice: [NO_MEMORY] };
+    const why = unpredicted(examination.capabilities, streamModeOf(request.mode));
+    if (why !== undefined) return { ...answer, advice: [`${why}.`] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
     const facts = this.#facts(request, examination, measured, known.link);
     const way = planned(facts);
@@ -90,7 +98,7 @@ export class Plans {
 
   #facts(
     request: MigrationRequest,
-    { found, capabilities }: Examination,
+    { found, capabilities, driver }: Examination,
     { memoryBytes, curve, mix, hintedFreeBytes }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
@@ -115,8 +123,8 @@ export class Plans {
       // What a balloon has taken is free no more.
       hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,
       link,
-      aroundMs: outgoing.links.aroundMs(),
-      ownMoves: outgoing.links.movesTo(to),
+      aroundMs: outgoing.links.aroundMs(driver),
+      ownMoves: outgoing.links.movesTo(to, driver),
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
       settings: {
         ...withShare(request, shareOf(request, link)),

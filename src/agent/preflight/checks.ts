@@ -55,8 +55,9 @@ export interface Examination {
   /** Of the guest's driver. */
   readonly capabilities: Pick<
     Capabilities,
-    'shape' | 'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
+    'shape' | 'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
   >;
+  readonly driver: string | undefined;
 }
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
@@ -104,6 +105,7 @@ export class Checks {
       host: checkedHost(planned, found?.checks),
       found,
       capabilities: driver?.capabilities ?? none,
+      driver: driver?.name,
     };
   }
 

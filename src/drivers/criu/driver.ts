@@ -56,6 +56,8 @@ export class CriuDriver implements DirectDriver {
     maxStreams: 1,
     postcopyRecovery: true,
     rehearsals: true,
+    measures: true,
+    rounds: 'content',
     needsMoreThere: true,
     levers: ['downtime', 'postcopy'],
   } as const;

@@ -10,6 +10,14 @@ const THERE = 0xc000_0000;
 /** A page of a file: not in a dump, unless it was written to. */
 const OF_FILE = 0x2000_0000;
 
+export const ENTRY_BYTES = 8;
+
+/** Whether a dump has the page of that entry of a page map. Pure. */
+export function isDumped(entries: Buffer, index: number, shared: boolean): boolean {
+  const entry = entries.readUInt32LE(index * ENTRY_BYTES + 4);
+  return (entry & THERE) !== 0 && (shared || (entry & OF_FILE) === 0);
+}
+
 export interface Region {
   readonly from: number;
   readonly to: number;
@@ -63,16 +71,14 @@ async function readRegion(
   take: (pages: Buffer, from: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const entries = Buffer.alloc(MOST_PAGES * 8);
+  const entries = Buffer.alloc(MOST_PAGES * ENTRY_BYTES);
   for (let at = from; at < to; at += MOST_PAGES * PAGE) {
     signal.throwIfAborted();
     const count = Math.min(MOST_PAGES, (to - at) / PAGE);
-    const { bytesRead } = await table.read(entries, 0, count * 8, (at / PAGE) * 8);
-    const isThere = (index: number): boolean => {
-      if (index * 8 >= bytesRead) return false;
-      const entry = entries.readUInt32LE(index * 8 + 4);
-      return (entry & THERE) !== 0 && (shared || (entry & OF_FILE) === 0);
-    };
+    const place = (at / PAGE) * ENTRY_BYTES;
+    const { bytesRead } = await table.read(entries, 0, count * ENTRY_BYTES, place);
+    const isThere = (index: number): boolean =>
+      index * ENTRY_BYTES < bytesRead && isDumped(entries, index, shared);
     for (let first = 0; first < count; first += 1) {
       if (!isThere(first)) continue;
       let last = first;

@@ -1,3 +1,8 @@
+import {
+  CONTENT_ROUNDS,
+  LITTLE_SHARE,
+  WORTH_SHARE,
+} from '../../migration/prediction/parameters.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { ChangedPages } from './changed-pages.ts';
 import { PAGE, readMemory } from './memory.ts';
@@ -5,13 +10,6 @@ import { processesIn, residentBytes } from './processes.ts';
 import type { PageSender } from './sender.ts';
 import type { TreeSender } from './trees.ts';
 import type { Reported } from './watch.ts';
-
-/** As many rounds at most: each reads all memory, and what changes all the time is not worth another. */
-const MOST_ROUNDS = 8;
-/** A round that sends more than this share of the one before gains nothing. */
-const WORTH_SHARE = 0.7;
-/** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
-const LITTLE_SHARE = 32;
 
 type Limits = Pick<StreamSetup, 'maxBandwidth' | 'maxDowntimeMs'>;
 
@@ -44,7 +42,7 @@ export class Rounds {
   /** As many as are worth it. `limits`: as they are by then. */
   async all(sender: PageSender, trees: TreeSender, limits: () => Limits): Promise<void> {
     let before = Infinity;
-    while (this.round < MOST_ROUNDS && !this.#switch.aborted) {
+    while (this.round < CONTENT_ROUNDS && !this.#switch.aborted) {
       const bytes = await this.one(sender, this.round === 0 ? trees : undefined);
       const isLittle = this.#isLittle(bytes, limits());
       if (this.round > 1 && (isLittle || bytes > before * WORTH_SHARE)) return;

@@ -18,6 +18,7 @@ import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf, whyNoPostcopy } from './inspect.ts';
 import { keptSetup } from './kept-setup.ts';
+import { measureContainer } from './measure.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
 import type { Examined } from './inspect.ts';
@@ -102,9 +103,8 @@ export class CriuSource implements SourceSession {
 
   /** Its first process; another one than the handle names where the container was started again. */
   get #init(): BootProcess {
-    const record = this.#context.records.readSync(this.handle.name);
-    const known = record?.down?.init ?? record?.init ?? this.handle.init;
-    return known ?? { pid: this.#listed.pid, startTicks: 0 };
+    const { down, init } = this.#context.records.readSync(this.handle.name) ?? {};
+    return down?.init ?? init ?? this.handle.init ?? { pid: this.#listed.pid, startTicks: 0 };
   }
 
   get #going(): Going {
@@ -138,11 +138,13 @@ export class CriuSource implements SourceSession {
     return this.#facts;
   }
 
+  readonly measure: NonNullable<SourceSession['measure']> = async (signal, enough) =>
+    measureContainer(this.handle.name, await this.#cgroup(), { signal, enough });
+
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
     const { volumes, description, gpuBytes } = await this.#examine(signal);
-    const [{ records }, { name }] = [this.#context, this.handle];
-    const { memoryBytes } = description;
+    const [{ records }, { name }, { memoryBytes }] = [this.#context, this.handle, description];
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
@@ -162,9 +164,9 @@ export class CriuSource implements SourceSession {
   }
 
   async sample(): Promise<MemorySample> {
-    const sending = this.#dispatch ?? this.#late;
-    if (sending === undefined) throw this.#refused('sample', 'nothing of it is sent from here');
-    return sending.sample();
+    const found = (this.#dispatch ?? this.#late)?.sample();
+    if (found === undefined) throw this.#refused('sample', 'nothing of it is sent from here');
+    return found;
   }
 
   /** Its rounds end by the downtime that is allowed. */
@@ -266,9 +268,7 @@ export class CriuSource implements SourceSession {
     const isOurs = record?.made !== undefined || record?.was !== undefined;
     const isWhole = record?.leaving === undefined && record?.gpu === undefined;
     if (isWhole) await removeOut(this.#context, this.handle.name);
-    if (record !== undefined && !isOurs && isWhole) {
-      await records.forget(this.handle.name);
-    }
+    if (record !== undefined && !isOurs && isWhole) await records.forget(this.handle.name);
   }
 
   /** Ends the frozen container without letting it run again, and removes what Godwit made for it here. */

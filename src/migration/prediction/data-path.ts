@@ -3,7 +3,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
 import type { Facts } from './load.ts';
-import type { Way } from './parameters.ts';
+import type { Content, Way } from './parameters.ts';
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';
 
@@ -103,7 +103,7 @@ function predicted(
 }
 
 interface Candidate {
-  readonly way: Exclude<Way, 'xbzrle'>;
+  readonly way: Exclude<Way, 'xbzrle' | Content>;
   readonly takes: 'wire' | 'native';
   /** Where it is not what the settings say. */
   readonly stream?: ChosenStream;

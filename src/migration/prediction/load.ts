@@ -36,6 +36,8 @@ export interface Facts {
   readonly ownMoves?: readonly OwnMove[] | undefined;
   /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
+  /** How its driver makes rounds of pre-copy; absent: by what was written. */
+  readonly rounds?: 'content' | undefined;
   readonly settings: Pick<
     MigrationSettings,
     'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs' | 'steering'
@@ -100,10 +102,10 @@ function leftOut(facts: Facts, msPerByte: number): number {
 
 /** Bytes over the link for each byte of a page that is not zero. */
 function shareOf(way: Way, mix: PageMix | undefined): number {
-  const { share, ofPacked } = COSTS[way];
-  if (mix === undefined || ofPacked === undefined) return share;
-  // The wire sends a page that it has sent already by its name.
-  const alike = way === 'cold' ? 1 - mix.duplicate : 1;
+  const { share, ofPacked, once } = COSTS[way];
+  if (mix === undefined) return share;
+  const alike = once === true ? 1 - mix.duplicate : 1;
+  if (ofPacked === undefined) return share * alike;
   return Math.min(1, mix.packed * ofPacked * alike * ofHigher(way, mix));
 }
 
@@ -119,7 +121,8 @@ function rewritten(way: Way, mix: PageMix | undefined): PageMix | undefined {
   return { ...mix, packed: mix.packedAgain };
 }
 
-const isPacked = (way: Way): boolean => way === 'packed' || way === 'packed3' || way === 'packed9';
+const isPacked = (way: Way): boolean =>
+  way === 'packed' || way === 'packed3' || way === 'packed9' || way === 'contentPacked';
 
 /** More than one of the hypervisor's own streams. */
 export const isSeveral = (way: Way): boolean =>

@@ -1,7 +1,9 @@
 /** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/prediction.md. Pure. */
 
 /** The ways that guest memory can take. `known`: by the wire, whose caches know the guest. */
-export type Way = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known';
+export type Way = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known' | Content;
+/** A container's, compared by content: as it is, or by zstd. */
+export type Content = 'content' | 'contentPacked';
 /** zstd over several streams at its levels 1, 3 and 9. */
 export type Packed = 'packed' | 'packed3' | 'packed9';
 
@@ -22,6 +24,8 @@ export interface Cost {
   /** The same whatever the guest's size, before its memory flows. */
   readonly startSeconds?: number;
   readonly mostCores: number;
+  /** A page that it has sent already goes by its name. */
+  readonly once?: true;
 }
 
 export const COSTS: Readonly<Record<Way, Cost>> = {
@@ -54,7 +58,7 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** One thread of the wire encodes the pages, others compress. */
-  cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2 },
+  cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2, once: true },
   /** By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and the rest for each GB. */
   known: {
     share: 0.05,
@@ -64,7 +68,33 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
     startSeconds: 0.9,
     mostCores: 2,
   },
+  /** One thread at each end; the destination's, which compares, has more to do (measurements/containers.md). */
+  content: { share: 1, again: 1, secondsPerGb: 3.7, mostCores: 1, once: true },
+  /** What zstd takes beside that is assumed. */
+  contentPacked: {
+    share: 0.4,
+    ofPacked: 1,
+    again: 1,
+    secondsPerGb: 6,
+    mostCores: 1,
+    once: true,
+  },
 };
+
+/** By content as many rounds at most: each reads all memory, and what changes all the time is not worth another. */
+export const CONTENT_ROUNDS = 8;
+/** A round that sends more than this share of the one before gains nothing. */
+export const WORTH_SHARE = 0.7;
+/** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
+export const LITTLE_SHARE = 32;
+/** To read all memory once more and find what changed: 0.18 s for 256 MiB (docs/measurements/containers.md). */
+export const LOOK_SECONDS_PER_GB = 0.7;
+/**
+ * While a container is frozen, beside its last pages: CRIU's dump, that read and sent as numbers, CRIU's restore. Between
+ * what clients of containers of 32 MiB, 256 MiB and 1 GiB waited for (docs/measurements/containers.md): 0.5, 1 and 6 s.
+ */
+export const FREEZE_MS = 400;
+export const FREEZE_MS_PER_GB = 3000;
 
 /** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */
 export const ZERO_NOTE = 9 / 4096;

@@ -6,7 +6,7 @@ import { ownThrottle } from '../steering/own-throttle.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
-import type { Packed, Way } from './parameters.ts';
+import type { Content, Packed, Way } from './parameters.ts';
 import { predict } from './predict.ts';
 
 /** What was asked for, what it comes to, and what would be better. Pure. */
@@ -22,11 +22,11 @@ export interface Asked {
   };
 }
 
-export interface PlanFacts extends Omit<Facts, 'way' | 'levers'> {
+export interface PlanFacts extends Omit<Facts, 'way' | 'levers' | 'rounds'> {
   readonly asked: Asked;
   readonly capabilities: Pick<
     Capabilities,
-    'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers'
+    'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
   > &
     Partial<Pick<Capabilities, 'shape' | 'throttlesItself'>>;
   /** The wire can be had. */
@@ -60,7 +60,16 @@ const BY_MANAGER =
 export type WayFacts = Omit<
   PlanFacts,
   'capabilities' | 'hasWire' | 'copiesDisks' | 'stateBytes'
-> & { readonly capabilities: Pick<Capabilities, 'levers'> };
+> & { readonly capabilities: Pick<Capabilities, 'levers' | 'rounds'> };
+
+/** Why nobody can say what that comes to; undefined where the model knows it. */
+export function unpredicted(
+  { rounds }: Pick<Capabilities, 'rounds'>,
+  mode: StreamMode,
+): string | undefined {
+  if (rounds !== 'content' || mode === 'precopy') return undefined;
+  return `for how long its guests stand still by --mode ${mode} is not known: only pre-copy is predicted`;
+}
 
 /** As it was asked for. */
 export function planned(facts: WayFacts): PlannedWay {
@@ -86,6 +95,7 @@ export function others(facts: PlanFacts): PlannedWay[] {
   ];
   const can = ({ mode, path, stream }: Asked): boolean =>
     capabilities.modes.includes(mode) &&
+    unpredicted(capabilities, mode) === undefined &&
     capabilities.compression.includes(stream.compress) &&
     (stream.compressLevel === undefined || capabilities.compressLevels === true) &&
     stream.streams <= capabilities.maxStreams &&
@@ -133,6 +143,10 @@ export function adviceFor(
     advice.push('its manager slows the guest down by itself, which is not in these figures');
   if (facts.mix === undefined)
     advice.push('nobody could look at its pages: zero and compressible ones are not reckoned with');
+  if (facts.capabilities.rounds === 'content')
+    advice.push(
+      'pages that the destination has kept of it, and its files, are not in these figures',
+    );
   if (way.stream.compress === 'xbzrle')
     advice.push('what XBZRLE saves of pages that are sent again is assumed, and not measured');
   if (facts.copiesDisks) advice.push('its disks are copied first, which is not in these figures');
@@ -185,8 +199,9 @@ function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | 
 
 function waysOf(facts: WayFacts, asked: Asked): PlannedWay {
   const settings = { ...facts.settings, mode: asked.mode };
-  const { levers } = facts.capabilities;
-  const found = predict({ ...facts, settings, levers, way: wayOf(asked, facts.knowsGuest) });
+  const { levers, rounds } = facts.capabilities;
+  const way = rounds === 'content' ? contentOf(asked) : wayOf(asked, facts.knowsGuest);
+  const found = predict({ ...facts, settings, levers, rounds, way });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 
@@ -196,6 +211,9 @@ function wayOf({ path, stream }: Asked, knowsGuest: boolean): Way {
   if (stream.compress === 'xbzrle') return 'xbzrle';
   return stream.streams > 1 ? 'several' : 'plain';
 }
+
+const contentOf = ({ stream }: Asked): Content =>
+  stream.compress === 'none' ? 'content' : 'contentPacked';
 
 /** Levels between those that were measured count as the next one. */
 function levelOf(level = 1): Packed {

@@ -2,6 +2,7 @@ import { MOST_STEPS } from '../../protocol/public/prediction.ts';
 import type { PlannedSteering, Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
+import { simulateContent } from './content-rounds.ts';
 import { isSeveral, loadOf, queuedMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { learnedFactor } from './own-times.ts';
@@ -9,6 +10,8 @@ import {
   AROUND_MS,
   CLIENT_MS,
   CLIENT_ROUND_TRIPS,
+  FREEZE_MS,
+  FREEZE_MS_PER_GB,
   FURTHER_ROUNDS,
   LEVEL,
   LOADED_ROUND_TRIPS,
@@ -45,7 +48,7 @@ export function predict(facts: Facts): Prediction {
     bytes: range(({ rounds }) => Math.round(rounds.bytes)),
     totalMs: range(({ totalMs }) => Math.round(totalMs)),
     memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
-    rounds: range(({ rounds }) => rounds.rounds + furtherOf(rounds)),
+    rounds: range(({ rounds }) => rounds.rounds + furtherOf(facts, rounds)),
     downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
     clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
     converges: { probability: ending / cases.length, why: whyOf(facts, middle.rounds) },
@@ -62,7 +65,9 @@ function steeringOf({ settings }: Facts, { ends, steps }: Rounds): PlannedSteeri
   };
 }
 
-function furtherOf({ ends }: Rounds): number {
+function furtherOf(facts: Facts, { ends }: Rounds): number {
+  // What is sent in the freeze is not counted as a round.
+  if (facts.rounds === 'content') return 0;
   return ends === 'postcopy' ? POSTCOPY_FURTHER_ROUNDS : FURTHER_ROUNDS;
 }
 
@@ -97,7 +102,10 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const load = loadOf(facts, scenario);
-  const rounds = simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
+  const rounds =
+    facts.rounds === 'content'
+      ? simulateContent(load, { ...settings, timeoutMs }, scenario.processor)
+      : simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
   if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
@@ -112,7 +120,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
  * loaded all; by post-copy once the last was written, wherever that is then.
  */
 function standstill(
-  { link, way }: Facts,
+  { link, way, rounds, memoryBytes }: Facts,
   { ends, finalMs }: Rounds,
   { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
 ): { readonly downtimeMs: number; readonly laterMs: number } {
@@ -122,7 +130,9 @@ function standstill(
     const laterMs = queuedMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };
   }
-  const switchMs = isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
+  const frozenMs = FREEZE_MS + (memoryBytes / 1e9) * FREEZE_MS_PER_GB;
+  const runningMs = isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
+  const switchMs = rounds === 'content' ? frozenMs : runningMs;
   const loadedMs = queuedMs + finalMs + switchMs * fixed + LOADED_ROUND_TRIPS * roundTripMs;
   const laterTrips = CLIENT_ROUND_TRIPS - LOADED_ROUND_TRIPS;
   return { downtimeMs: loadedMs, laterMs: laterTrips * roundTripMs + seenMs };
@@ -162,6 +172,8 @@ function whyOf(
     return `it will not converge, and ${strategyOf(facts.settings).name} gives it up after ${rounds} rounds and ${formatDuration(memoryMs)} of memory: ${why}. ${hint}`;
   }
   if (ends === 'postcopy') return `${round} after ${rounds} rounds, which follows by post-copy`;
+  if (ends === 'precopy' && facts.rounds === 'content')
+    return `its rounds end by themselves: ${round} after ${rounds} rounds, which is sent while it is frozen`;
   const raised = steps.findLast(({ what }) => what === 'downtime')?.change;
   if (ends === 'precopy' && raised !== undefined)
     return `${round}, which is sent within the downtime once that is raised to ${raised.to} ms`;

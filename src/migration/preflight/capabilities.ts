@@ -29,6 +29,11 @@ export interface Capabilities {
   readonly measures?: boolean;
   /** Why it cannot, as people read it. */
   readonly noMeasures?: string;
+  /**
+   * Each round of pre-copy reads all memory and sends what changed by content, and these end by themselves; then the guest is
+   * frozen while it is written down, the rest sent, and all restored. Absent: rounds that know what was written.
+   */
+  readonly rounds?: 'content';
   /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
   readonly needsMoreThere?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */

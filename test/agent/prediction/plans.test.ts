@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.ts';
 import { Plans } from '../../../src/agent/prediction/plans.ts';
+import { PLAIN } from '../../drivers/plain.ts';
 import type { PlansDependencies } from '../../../src/agent/prediction/plans.ts';
 import { planRequest } from '../../../src/protocol/public/plan.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
@@ -221,7 +222,11 @@ test('what a plan has measured of a guest’s writing is kept with the hours of 
     const deps: unknown = {
       config: { name: 'a' },
       checks: {
-        examination: async () => ({ host: { to: 'b', verdict: 'refuse', checks: [] }, found }),
+        examination: async () => ({
+          host: { to: 'b', verdict: 'refuse', checks: [] },
+          found,
+          capabilities: PLAIN,
+        }),
       },
       outgoing: { links: { known: async () => ({}) } },
       guestLoads: { of: () => ({ hours: [] }), dirtied: (...given: unknown[]) => seen.push(given) },

@@ -63,8 +63,11 @@ export class Forecast {
     }
   }
 
-  async #measure({ guest }: Needs, signal: AbortSignal): Promise<Measured> {
+  async #measure({ guest, state }: Needs, signal: AbortSignal): Promise<Measured> {
     try {
+      const { unpredicted } = await import('../../../migration/prediction/plan.ts');
+      const why = unpredicted(guest.capabilities, streamModeOf(state().plan.settings.mode));
+      if (why !== undefined) return { why };
       const session = await guest.session(signal);
       if (session.measure === undefined)
         return { why: `the driver ${session.handle.driver} cannot look at what a guest writes` };

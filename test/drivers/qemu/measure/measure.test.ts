@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { placeIn } from '../../../../src/drivers/qemu/measure/measure.ts';
-import { ProcessPages } from '../../../../src/drivers/qemu/measure/process-pages.ts';
+import { ProcessPages } from '../../../../src/host/memory-sample/process-pages.ts';
 import type { SessionContext } from '../../../../src/drivers/qemu/session-context.ts';
 import { QemuSource } from '../../../../src/drivers/qemu/source.ts';
 import { Refusal, fakeMonitor } from '../fake-monitor.ts';

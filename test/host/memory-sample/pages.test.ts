@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PAGE_BYTES, WINDOWS_MS, samplePages } from '../../../../src/drivers/qemu/measure/pages.ts';
-import type { Pages } from '../../../../src/drivers/qemu/measure/pages.ts';
+import { PAGE_BYTES, WINDOWS_MS, samplePages } from '../../../src/host/memory-sample/pages.ts';
+import type { Pages } from '../../../src/host/memory-sample/pages.ts';
 
 const { signal } = new AbortController();
 

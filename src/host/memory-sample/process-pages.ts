@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { PAGE_BYTES } from './pages.ts';
 import type { Pages } from './pages.ts';
 
-/** Where the guest's memory lies in its hypervisor's process. */
+/** Where memory that is looked at lies in its process. */
 export interface Place {
   readonly address: number;
   readonly bytes: number;

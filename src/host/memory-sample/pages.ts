@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { constants, zstdCompressSync } from 'node:zlib';
-import type { CurvePoint, PageMix } from '../../../protocol/public/prediction.ts';
+import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 
 /** A sample of a guest's pages, looked at several times. It knows no hypervisor: only pages with numbers. */
 

@@ -1,0 +1,42 @@
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import { samplePages } from '../../host/memory-sample/pages.ts';
+import type { Until } from '../../host/memory-sample/pages.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
+import { ContainerPages, TooLarge } from './container-pages.ts';
+import { processesIn } from './processes.ts';
+
+/**
+ * Measures what a running container writes and what its memory holds, all of its processes together: a sample of its pages
+ * is read from outside several times, as of QEMU's guests. Its rounds compare by content, too. The kernel's own tracking
+ * (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU: who clears it takes from a dump what was written before.
+ * GODWIT_CAPABILITY says why it cannot be measured.
+ */
+export async function measureContainer(
+  name: string,
+  cgroup: string,
+  { signal, enough }: Until,
+): Promise<GuestMeasure> {
+  const refused = (reason: string): Error =>
+    godwitError('GODWIT_CAPABILITY', { what: `to measure ${name}`, reason });
+  const pages = new ContainerPages();
+  try {
+    await pages.add(await processesIn(cgroup), signal);
+    const found = await samplePages(pages, systemClock, signal, Math.random, enough);
+    if (found === undefined) throw refused('none of its pages can be read');
+    const memoryBytes = pages.count * 4096;
+    return { how: 'pages', memoryBytes, ...found, curve: [...found.curve] };
+  } catch (error) {
+    if (error instanceof TooLarge) throw refused(error.message);
+    if (isForbidden(error)) throw refused('this agent may not read its memory');
+    throw error;
+  } finally {
+    pages.close();
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+  );
+}

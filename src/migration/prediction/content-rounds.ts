@@ -1,0 +1,47 @@
+import { dirtiedWithin } from './curve.ts';
+import type { Facts } from './load.ts';
+import { CONTENT_ROUNDS, LITTLE_SHARE, LOOK_SECONDS_PER_GB, WORTH_SHARE } from './parameters.ts';
+import type { Load, Rounds } from './rounds.ts';
+
+/** The rounds of a guest whose memory is compared by content, as the driver of containers makes them. Pure. */
+
+type Policy = Pick<Facts['settings'], 'maxBandwidth' | 'maxDowntimeMs' | 'timeoutMs'>;
+
+/**
+ * The first round sends all memory. Each later one reads all of it again and sends what was written during the one before.
+ * They end once a round is little, or gains nothing over the one before; what is written during the last one is sent while
+ * the guest is frozen. `processor`: how much longer than assumed reading takes.
+ */
+export function simulateContent(
+  load: Load,
+  { maxBandwidth, maxDowntimeMs, timeoutMs }: Policy,
+  processor: number,
+): Rounds {
+  const { curve, memoryBytes, againMsPerByte, againBytesPerByte } = load;
+  const lookMs = (memoryBytes / 1e9) * LOOK_SECONDS_PER_GB * 1000 * processor;
+  const mostBytes =
+    maxBandwidth === undefined ? memoryBytes / LITTLE_SHARE : (maxBandwidth * maxDowntimeMs) / 1000;
+  let [rounds, sent, lastMs] = [1, load.passBytes, Math.max(load.passMs, lookMs)];
+  let [bytes, memoryMs, before] = [sent, lastMs, Infinity];
+  while (rounds < CONTENT_ROUNDS) {
+    if (rounds > 1 && (sent <= mostBytes || sent > before * WORTH_SHARE)) break;
+    before = sent;
+    const dirtied = dirtiedWithin(curve, lastMs, memoryBytes);
+    sent = dirtied * againBytesPerByte;
+    lastMs = Math.max(lookMs, dirtied * againMsPerByte);
+    [bytes, memoryMs] = [bytes + sent, memoryMs + lastMs];
+    rounds += 1;
+  }
+  const lastDirtied = dirtiedWithin(curve, lastMs, memoryBytes);
+  const finalMs = lastDirtied * againMsPerByte;
+  const all = {
+    rounds,
+    bytes: bytes + lastDirtied * againBytesPerByte,
+    memoryMs: memoryMs + finalMs,
+    lastMs,
+    lastDirtied,
+    steps: [],
+  };
+  if (all.memoryMs <= timeoutMs) return { ...all, ends: 'precopy', finalMs };
+  return { ...all, memoryMs: timeoutMs, ends: 'never', finalMs: 0 };
+}
