@@ -3,6 +3,7 @@ import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
 import { aroundMs, movesTo } from '../migration/prediction/own-times.ts';
 import type { OwnMove } from '../migration/prediction/own-times.ts';
+import type { DiskLatency } from '../protocol/disk.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
@@ -116,6 +117,14 @@ export class LinkRates {
       .all()
       .filter(({ request }) => isOf(request, driver) && request.toHost === to);
     return movesTo(to, reportsOf(store, went.slice(-LOOKED_AT).toReversed()));
+  }
+
+  /** How long the guests' own requests took in the latest migrations of this host that copied disks. */
+  diskLatencies(): DiskLatency[] {
+    const { store } = this.#deps;
+    const left = store.all().filter(({ request }) => request.side === 'source');
+    const reports = [...reportsOf(store, left.slice(-LOOKED_AT).toReversed())];
+    return reports.flatMap(({ diskLatency = [] }) => diskLatency);
   }
 
   /** What is known of the link without measuring it now. */

@@ -138,20 +138,20 @@ const requestTimes = z.object({
 export type RequestTimes = z.infer<typeof requestTimes>;
 
 /** Over a while; a kind is absent where nobody counted it. */
-const requests = z.object({
+export const diskRequests = z.object({
   /** Absent where the mover that had begun to count ended. */
   overMs: ms.optional(),
   reads: requestTimes.optional(),
   writes: requestTimes.optional(),
   flushes: requestTimes.optional(),
 });
-export type DiskRequests = z.infer<typeof requests>;
+export type DiskRequests = z.infer<typeof diskRequests>;
 
 /** The guest's own requests to a disk: while the destination was made ready, and from the start of the copy to the switch. */
 export const diskLatency = z.object({
   node: nodeName,
-  before: requests.optional(),
-  during: requests.optional(),
+  before: diskRequests.optional(),
+  during: diskRequests.optional(),
 });
 export type DiskLatency = z.infer<typeof diskLatency>;
 

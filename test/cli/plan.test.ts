@@ -40,6 +40,27 @@ describe('godwit plan', () => {
     assert.match(text, /Advice\n--mode precopy --streams 4/);
   });
 
+  test('shows how long the guest’s own requests to copied disks take now, and what to expect', async () => {
+    const now = { overMs: 2000, writes: { count: 90, p50Ms: 0.6, p99Ms: 7 }, reads: { count: 0 } };
+    const writes = { p50Ms: { low: 0.2, middle: 0.6, high: 1.8 } };
+    const disk = { node: 'disk0', now, reads: {}, writes, flushes: {} };
+    const context = new FakeContext(
+      endpoint('a', {
+        guests: async () => ({ guests: [guest('web1', 'a')] }),
+        hosts: async () => ({ hosts: [host('a'), host('b')] }),
+        plan: async ({ body: { to } }) => {
+          const answer = plannedTo(to);
+          const { prediction = assert.fail() } = answer;
+          return { ...answer, prediction: { ...prediction, diskLatency: [disk] } };
+        },
+      }),
+    );
+    assert.equal(await godwit(context, 'plan web1 --to b'), 0, context.err.text);
+    const { text } = context.out;
+    assert.match(text, /to disk0 +no reads, 90 writes \(p50 0\.6 ms, p99 7 ms\), in 2\.0 s/);
+    assert.match(text, /disk0 writes p50 +0\.2 ms +0\.6 ms +1\.8 ms/);
+  });
+
   test('shows other ways where they are asked for', async () => {
     const { asked, context } = world();
     assert.equal(await godwit(context, 'plan web1 --to b --compare'), 0);
@@ -70,6 +91,23 @@ describe('a report after a plan', () => {
     const text = besideText({ ...report(), prediction, totalMs: 6100, bytes: 900 * 2 ** 20 }, look);
     assert.match(text, /total time +4\.8 s to 7\.5 s +6\.0 s +6\.1 s +yes/);
     assert.match(text, /bytes +320 MiB to 500 MiB +400 MiB +900 MiB +no/);
+  });
+
+  test('has what was expected of the guest’s own requests beside how long they took', () => {
+    const { prediction } = plannedTo('b');
+    assert.ok(prediction !== undefined);
+    const writes = { p50Ms: { low: 0.2, middle: 0.6, high: 1.8 } };
+    const disk = { node: 'disk0', now: {}, reads: writes, writes, flushes: {} };
+    const during = { writes: { count: 90, p50Ms: 2, p99Ms: 7 } };
+    const made = {
+      ...report(),
+      prediction: { ...prediction, diskLatency: [disk] },
+      diskLatency: [{ node: 'disk0', during }],
+    };
+    const text = besideText(made, look);
+    assert.match(text, /disk0 writes p50 +0\.2 ms to 1\.8 ms +0\.6 ms +2 ms +no/);
+    assert.match(text, /disk0 reads p50 +0\.2 ms to 1\.8 ms +0\.6 ms +-/);
+    assert.doesNotMatch(text, /p99|flushes/);
   });
 
   test('says nothing where no plan was made', () => {

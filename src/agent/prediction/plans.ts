@@ -4,6 +4,7 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
+import { expectedLatencies } from '../../migration/prediction/disk-latency.ts';
 import {
   adviceFor,
   contradiction,
@@ -21,7 +22,7 @@ import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { rateWithin } from '../../migration/prediction/curve.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
-import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
+import type { GuestMeasure, LinkMeasure, Prediction } from '../../protocol/public/prediction.ts';
 import type { GuestLoads } from '../guest-loads.ts';
 import type { LinkKnown } from '../link-rate.ts';
 import type { Outgoing } from '../outgoing.ts';
@@ -86,7 +87,7 @@ export class Plans {
     if (why !== undefined) return { ...answer, advice: [`${why}.`] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
     const facts = this.#facts(request, examination, measured, known.link);
-    const way = planned(facts);
+    const way = { ...planned(facts), ...this.#latency(request, examination, known.link) };
     const against = contradiction(facts, way);
     if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
     const rest = others(facts);
@@ -94,6 +95,18 @@ export class Plans {
     if (link === undefined) kept.keep(request, { prediction: prediction.parse(way), measured });
     const advice = adviceFor(facts, way, rest);
     return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
+  }
+
+  #latency(
+    request: MigrationRequest,
+    { found }: Examination,
+    link: LinkMeasure | undefined,
+  ): Pick<Prediction, 'diskLatency'> {
+    const { diskLatency } = found ?? {};
+    if (diskLatency === undefined) return {};
+    const own = this.#deps.outgoing.links.diskLatencies();
+    const { maxBandwidth } = withShare(request, shareOf(request, link));
+    return { diskLatency: expectedLatencies(diskLatency, { link, maxBandwidth, own }) };
   }
 
   #facts(

@@ -5,6 +5,7 @@ import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { ExamineDependencies, Examining } from './examine.ts';
+import { RequestLook } from './request-look.ts';
 import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
 
 /** Destinations of one guest that are asked at once. */
@@ -131,10 +132,12 @@ async function oneHost(
   const { examine } = await import('./examine.ts');
   const what = `to check ${request.guest} against ${to}`;
   const found: Partial<ExaminedHost> = {};
+  const requests = new RequestLook(() => held.open(asked));
   const learned: Examining['learned'] = ({ path, copies = [] }, offer) => {
     const { takes, stream } = path ?? {};
     const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
     Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
+    if (measure) requests.begin(copies.map(({ node }) => node));
   };
   const ballooned: Examining['ballooned'] = (balloon) => Object.assign(found, { balloon });
   const stated: Examining['stated'] = (stateBytes) => Object.assign(found, { stateBytes });
@@ -149,11 +152,14 @@ async function oneHost(
         examine({ ...deps, ...asked, guest, ...first, ...told }, within),
         measuring,
       ]);
-      return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };
+      const latency = await requests.take();
+      return { to, checks, reachable: guest.mayReachUs, ...found, ...measured, ...latency };
     });
   } catch (thrown) {
     signal.throwIfAborted();
     return { to, checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+  } finally {
+    await requests.take();
   }
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { labels } from '../../protocol/labels.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import { sourceMoverRequest } from '../../protocol/mover/request.ts';
+import { copiedDisks } from '../../protocol/disk.ts';
 import { bytes, checkId, hostName } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
 import { serialError } from '../../protocol/errors.ts';
@@ -69,6 +70,8 @@ const examinedHost = z.object({
   offer: wireOffer.optional(),
   /** Disks would be copied before memory is sent. */
   copiesDisks: z.boolean().optional(),
+  /** How long the guest's own requests to those take now, where it was to be measured. */
+  diskLatency: copiedDisks.diskLatency,
   /** The guest's hypervisor may come to a socket of this host's mover. */
   reachable: z.boolean().optional(),
   /** Where it was to be measured: what was found, or why nothing was. */

@@ -52,7 +52,8 @@ function latencyPairs({ diskLatency = [] }: Pick<Report, 'diskLatency'>): [strin
   );
 }
 
-function requestsText({ overMs, reads, writes, flushes }: DiskRequests): string {
+/** How long the requests of each kind took, in words. */
+export function requestsText({ overMs, reads, writes, flushes }: DiskRequests): string {
   const kinds = Object.entries({ reads, writes, flushes });
   const parts = kinds.flatMap(([kind, times]) =>
     times === undefined ? [] : [timesText(kind, times)],

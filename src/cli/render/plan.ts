@@ -8,6 +8,7 @@ import type { GuestMeasure, Prediction, Range } from '../../protocol/public/pred
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { loadPairs } from './guest-load.ts';
 import { checkLine, checkText } from './checks.ts';
+import { requestsText } from './disks.ts';
 import { printable } from './style.ts';
 import { renderPairs, renderTable } from './table.ts';
 import type { Look } from './table.ts';
@@ -51,7 +52,14 @@ function sectionsText({ paint }: Look, sections: readonly Section[]): string {
     .join('\n');
 }
 
-function measuredPairs({ measured, unmeasured, load, link, linkUnmeasured }: PlanAnswer) {
+function measuredPairs({
+  measured,
+  unmeasured,
+  load,
+  link,
+  linkUnmeasured,
+  prediction,
+}: PlanAnswer) {
   const pairs: [string, string][] = [];
   if (measured === undefined) pairs.push(['guest', `not measured: ${unmeasured ?? 'not asked'}`]);
   else pairs.push(...guestPairs(measured));
@@ -62,6 +70,8 @@ function measuredPairs({ measured, unmeasured, load, link, linkUnmeasured }: Pla
     const why = linkUnmeasured === undefined ? '' : `; not measured now: ${linkUnmeasured}`;
     pairs.push(['link', `${formatRate(link.rate)}${trip} (${link.how}${why})`]);
   }
+  for (const { node, now } of prediction?.diskLatency ?? [])
+    pairs.push([`requests to ${printable(node)}`, requestsText(now)]);
   return pairs;
 }
 
@@ -106,10 +116,39 @@ export function predictedRows(
   ];
 }
 
+const KINDS = ['reads', 'writes', 'flushes'] as const;
+const PERCENTILES = [
+  ['p50', 'p50Ms'],
+  ['p99', 'p99Ms'],
+] as const;
+
+/** How long the guest's own requests are expected to take during the copy of its disks; in a report, how long they took. */
+function latencyRows(
+  { diskLatency = [] }: Pick<Prediction, 'diskLatency'>,
+  { diskLatency: came = [] }: Pick<Report, 'diskLatency'> = {},
+): [string, Range, number | undefined][] {
+  return diskLatency.flatMap((disk) => {
+    const { during } = came.find(({ node }) => node === disk.node) ?? {};
+    return KINDS.flatMap((kind) =>
+      PERCENTILES.flatMap(([name, at]): [string, Range, number | undefined][] => {
+        const found = disk[kind][at];
+        if (found === undefined) return [];
+        return [[`${printable(disk.node)} ${kind} ${name}`, found, during?.[kind]?.[at]]];
+      }),
+    );
+  });
+}
+
 function predictedText(way: PlannedWay, look: Look): string {
   const rows = predictedRows(way).map(([name, { low, middle, high }, format]) => {
     return [name, format(low), format(middle), format(high)];
   });
+  rows.push(
+    ...latencyRows(way).map(([name, { low, middle, high }]) => [
+      name,
+      ...[low, middle, high].map(formatDuration),
+    ]),
+  );
   const table = renderTable(['', `LOW (${percent(way.level)})`, 'MIDDLE', 'HIGH'], rows, look);
   const { probability, why } = way.converges;
   const steps = steeredLines(way).map((each) => `  ${each}\n`);
@@ -146,6 +185,12 @@ export function besideRows(report: Report): string[][] {
     const shown = outcome === undefined ? '-' : format(outcome);
     return [name, `${format(low)} to ${format(high)}`, format(middle), shown, within];
   });
+  for (const [name, { low, middle, high }, outcome] of latencyRows(prediction, report)) {
+    const within = outcome === undefined ? '' : outcome >= low && outcome <= high ? 'yes' : 'no';
+    const shown = outcome === undefined ? '-' : formatDuration(outcome);
+    const span = `${formatDuration(low)} to ${formatDuration(high)}`;
+    rows.push([name, span, formatDuration(middle), shown, within]);
+  }
   const range = `RANGE (${percent(prediction.level)})`;
   return [['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], ...rows];
 }

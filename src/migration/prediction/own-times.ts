@@ -93,10 +93,10 @@ export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMov
 }
 
 /** What so many moves weigh beside what is assumed, 0 to 1. */
-const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
+export const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
 
 /** Between the two in the middle, by their ratio. */
-function medianOf(values: readonly number[]): number {
+export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const half = (sorted.length - 1) / 2;
   return Math.sqrt((sorted[Math.floor(half)] ?? 0) * (sorted[Math.ceil(half)] ?? 0));

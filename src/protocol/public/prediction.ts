@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { diskRequests, nodeName } from '../disk.ts';
 import { bytes, moment, ms, shortText } from '../names.ts';
 import { steeringRecord } from './steering.ts';
 
@@ -84,6 +85,19 @@ const plannedSteering = z.object({
 });
 export type PlannedSteering = z.infer<typeof plannedSteering>;
 
+/** ms; absent where the guest made too few requests to say it. */
+const expectedTimes = z.object({ p50Ms: range.optional(), p99Ms: range.optional() });
+
+/** How long the guest's own requests to a disk take now, and are expected to take from the start of its copy to the switch. */
+const expectedRequests = z.object({
+  node: nodeName,
+  now: diskRequests,
+  reads: expectedTimes,
+  writes: expectedTimes,
+  flushes: expectedTimes,
+});
+export type ExpectedRequests = z.infer<typeof expectedRequests>;
+
 /** What a migration is expected to come to. */
 export const prediction = z.object({
   /** The share of outcomes that each range is to hold. */
@@ -102,6 +116,8 @@ export const prediction = z.object({
   converges: z.object({ probability: share, why: shortText }),
   /** Absent of earlier builds. */
   steering: plannedSteering.optional(),
+  /** Absent where no disk is copied, or its hypervisor does not count requests. */
+  diskLatency: z.array(expectedRequests).max(64).optional(),
 });
 export type Prediction = z.infer<typeof prediction>;
 

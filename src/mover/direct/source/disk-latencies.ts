@@ -34,6 +34,17 @@ export class DiskLatencies {
     );
   }
 
+  /** What was counted by now, for a prediction. */
+  async now(context: Needs, signal: AbortSignal): Promise<DiskLatency[]> {
+    const found: DiskLatency[] = [];
+    await this.#quietly(context, signal, async (counter, nodes, within) => {
+      await this.#beginning;
+      for (const { node, requests } of await this.#read(counter, nodes, within))
+        found.push({ node, before: requests });
+    });
+    return found;
+  }
+
   /** The copies are about to begin. A mover that takes over amid them has nothing to add. */
   async copying(context: Needs, signal: AbortSignal): Promise<void> {
     if (context.state().known.diskLatency !== undefined) return;

@@ -3,6 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { offerOf } from '../../../host/wire.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { DiskLatency } from '../../../protocol/disk.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { saidLinkRate } from './source-context.ts';
@@ -14,7 +15,10 @@ const MOST_WAIT_MS = 200;
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;
 
-type Needs = Pick<SourceContext, 'guest' | 'request' | 'state' | 'config'>;
+type Needs = Pick<
+  SourceContext,
+  'guest' | 'request' | 'state' | 'config' | 'dispatch' | 'latencies'
+>;
 type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
 
 /**
@@ -53,7 +57,9 @@ export class Forecast {
     try {
       const found = await Promise.race([measuring, late]);
       if ('why' in found) return { unpredicted: found.why.slice(0, MOST_WORDS) };
-      return { prediction: await predictionOf(context, found.measured) };
+
+      const latency = await context.latencies.now(context, signal);
+      return { prediction: await predictionOf(context, found.measured, latency) };
     } catch (thrown) {
       signal.throwIfAborted();
       return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
@@ -86,8 +92,10 @@ function isWanted({ request, state }: Needs): boolean {
 async function predictionOf(
   context: Needs,
   measured: GuestMeasure,
+  latency: readonly DiskLatency[],
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
+  const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
   const { END_MS } = await import('../../../migration/prediction/parameters.ts');
   const { prediction } = await import('../../../protocol/public/prediction.ts');
   const { request, config, state, guest } = context;
@@ -96,8 +104,11 @@ async function predictionOf(
   const rate = saidLinkRate(context);
   const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
-  return prediction.parse(
-    planned({
+  const { maxBandwidth } = plan.settings;
+  const expected = expectedLatencies(latency, { link, maxBandwidth, own: [] });
+  return prediction.parse({
+    ...(expected.length === 0 ? {} : { diskLatency: expected }),
+    ...planned({
       ...measured,
       link,
       ownMoves: request.ownMoves,
@@ -116,5 +127,5 @@ async function predictionOf(
       capabilities: guest.capabilities,
       knowsGuest: offerOf(config, plan.guest, plan.to).knowsGuest,
     }),
-  );
+  });
 }

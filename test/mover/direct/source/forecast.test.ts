@@ -5,6 +5,7 @@ import { stepFacts, initialSource } from '../../../../src/migration/direct/sourc
 import { Forecast } from '../../../../src/mover/direct/source/forecast.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import type { DiskLatency } from '../../../../src/protocol/disk.ts';
 import type { GuestMeasure, Prediction } from '../../../../src/protocol/public/prediction.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
@@ -24,10 +25,18 @@ interface Given {
   readonly prediction?: Prediction;
   /** For so long guests stood still that moved to that host, ms. */
   readonly stoodStillMs?: readonly number[];
+  /** What was counted of the guest's requests. */
+  readonly latencies?: DiskLatency[];
   readonly measure?: (signal: AbortSignal, enough: AbortSignal) => Promise<GuestMeasure>;
 }
 
-function contextOf({ settings = {}, prediction, stoodStillMs, ...session }: Given): SourceContext {
+function contextOf({
+  settings = {},
+  prediction,
+  stoodStillMs,
+  latencies = [],
+  ...session
+}: Given): SourceContext {
   const { state } = initialSource(planned(settings));
   const context: unknown = {
     config: parseAgentConfig(
@@ -35,6 +44,7 @@ function contextOf({ settings = {}, prediction, stoodStillMs, ...session }: Give
       JSON.stringify({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' }),
     ),
     state: () => state,
+    latencies: { now: async () => latencies },
     request: {
       createdAt: new Date().toISOString(),
       link: { rate: 10 * MIB, how: 'measured' },
@@ -79,6 +89,14 @@ describe('a migration without a plan', () => {
       `${prediction.memoryMs.middle}`,
     );
     assert.equal(prediction.steering?.strategy, 'precopy');
+    assert.equal(prediction.diskLatency, undefined);
+    const times = { count: 500, p50Ms: 1, p99Ms: 3 };
+    const latencies = [{ node: 'disk0', before: { writes: times } }];
+    const copied = await factsOf({ measure, latencies });
+    const [disk] = copied.prediction?.diskLatency ?? [];
+    assert.deepEqual(disk?.now, { writes: times });
+    // The other half of 10 MiB/s is memory's: 64 KiB take 12.5 ms.
+    assert.equal(disk.writes.p99Ms?.middle, 15.5);
     // It is begun once, and what is known is not asked for again.
     const context = contextOf({ measure });
     const known = { ...context.state(), known: { prediction } };

@@ -1,0 +1,64 @@
+import { withDeadline } from '../../deadline.ts';
+import type { RequestCounter } from '../../drivers/port/disks.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import { requestsOf } from '../../migration/report/latencies.ts';
+import type { ExaminedHost } from './checker-questions.ts';
+
+/** A monitor that does not answer for so long is not waited for, ms. */
+const MOST_MS = 1000;
+
+/**
+ * How long a guest's own requests take to disks that would be copied, counted while the rest of a plan is looked at: no
+ * plan waits for it. Never throws.
+ */
+export class RequestLook {
+  readonly #open: () => Promise<Pick<SourceGuest, 'session'>>;
+  #begun: { readonly nodes: readonly string[]; readonly counting: Promise<number> } | undefined;
+
+  constructor(open: () => Promise<Pick<SourceGuest, 'session'>>) {
+    this.#open = open;
+  }
+
+  /** Counts from here on; once. */
+  begin(nodes: readonly string[]): void {
+    if (nodes.length === 0 || this.#begun !== undefined) return;
+    const counting = this.#ask(async (counter, signal) => {
+      await counter.begin(nodes, signal);
+      return performance.now();
+    });
+    counting.catch(() => undefined);
+    this.#begun = { nodes, counting };
+  }
+
+  /** What was counted, and no more is. Nothing where nothing was begun, or it was taken already. */
+  async take(): Promise<Pick<ExaminedHost, 'diskLatency'>> {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    if (begun === undefined) return {};
+    try {
+      const since = await begun.counting;
+      return await this.#ask(async (counter, signal) => {
+        const reading = counter.read(begun.nodes, signal);
+        const counts = await reading.finally(() => counter.end(signal));
+        const overMs = Math.round(performance.now() - since);
+        const disks = counts.map(({ node, ...each }) => ({
+          node,
+          before: requestsOf(each, overMs),
+        }));
+        return disks.length === 0 ? {} : { diskLatency: disks };
+      });
+    } catch {
+      // Then the plan says nothing of it.
+      return {};
+    }
+  }
+
+  #ask<T>(work: (counter: RequestCounter, signal: AbortSignal) => Promise<T>): Promise<T> {
+    return withDeadline('counting the guest’s requests', MOST_MS, undefined, async (signal) => {
+      const session = await (await this.#open()).session(signal);
+      const counter = session.disks?.requests;
+      if (counter === undefined) throw new Error('its driver does not count');
+      return work(counter, signal);
+    });
+  }
+}
