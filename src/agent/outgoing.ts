@@ -157,11 +157,10 @@ export class Outgoing {
     } as const;
     const planned = this.#deps.kept?.take(request);
     if (address === undefined) {
-      const { prediction } = planned ?? {};
       const peer = receivingAgent(peers, config.name, request);
       const known = { ...(memoryBytes && { memoryBytes }), ...(peer && { peer }) };
       const managed = { ...common, version: 2, lifecycle: 'managed', ...known } as const;
-      return store.add({ ...managed, ...(prediction && { prediction }) });
+      return store.add({ ...managed, ...(planned && { prediction: planned.prediction }) });
     }
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
