@@ -182,15 +182,16 @@ export class Load {
   async #use({ pid, cgroup }: GuestProcess): Promise<GuestUse | undefined> {
     if (pid === undefined) return undefined;
     const { proc } = this.#reader;
-    if (cgroup === undefined) {
-      const [stat, status] = await Promise.all([proc(`${pid}/stat`), proc(`${pid}/status`)]);
-      return parse.parseProcess(pid, stat, status);
-    }
-    const [stat, processor, memory] = await Promise.all([
+    const [stat, status, processor, memory] = await Promise.all([
       proc(`${pid}/stat`),
-      proc(cgroup.processor),
-      proc(cgroup.memory),
+      proc(`${pid}/status`),
+      ...(cgroup === undefined ? [] : [proc(cgroup.processor), proc(cgroup.memory)]),
     ]);
-    return parse.parseCgroup(pid, stat, { processor, memory });
+    const whole =
+      processor === undefined || memory === undefined
+        ? undefined
+        : parse.parseCgroup(pid, stat, { processor, memory });
+    // A cgroup may count no memory; its first process is better than nothing.
+    return whole ?? parse.parseProcess(pid, stat, status);
   }
 }

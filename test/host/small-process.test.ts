@@ -35,7 +35,9 @@ const GARBAGE = `
 async function told(story: string, flags: readonly string[]): Promise<unknown> {
   const program = new URL('../../src/host/small-process.ts', import.meta.url).href;
   const all = [...flags, '--input-type=module', '-e', story, program];
-  return JSON.parse((await promisify(execFile)(process.execPath, all)).stdout);
+  // What reads compiled code collects garbage, too.
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  return JSON.parse((await promisify(execFile)(process.execPath, all, { env })).stdout);
 }
 
 test('a mover collects what its start has left at once; a process without its flags does nothing', async () => {

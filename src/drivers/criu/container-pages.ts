@@ -13,6 +13,8 @@ import { hasEnded } from './processes.ts';
 export const MOST_PROCESSES = 256;
 /** Of its processes' page maps, 128 MiB are read: those of 64 GiB of addresses, whether or not there is memory. */
 const MOST_ENTRIES = 16 * 1024 ** 2;
+/** Pages one after the other, each such run about 130 bytes of this process. */
+const MOST_RUNS = 256 * 1024;
 const AT_ONCE = 8192;
 /** Below the last address that the kernel gives a process. */
 const ALL_ADDRESSES = { address: 0, bytes: 2 ** 47 };
@@ -100,6 +102,8 @@ export class ContainerPages implements Pages {
   }
 
   #addRun(run: Omit<Run<ProcessPages>, 'first'>): void {
+    if (this.#runs.length === MOST_RUNS)
+      throw new TooLarge(`its memory is in more than ${MOST_RUNS} pieces`);
     this.#runs.push({ ...run, first: this.count });
     this.count += run.count;
   }

@@ -3,7 +3,10 @@ import path from 'node:path';
 import type { CountedBy, CountedCgroup } from '../../host/guest-counters.ts';
 import { groupsIn } from './processor-use.ts';
 
-/** A container is counted by its cgroup: what its first process uses may be next to nothing of it. */
+/**
+ * A container is counted by the cgroup of its first process, since that process alone may use next to nothing of it. One
+ * that has moved to a cgroup further down, as systemd does, is counted from there on.
+ */
 export function countedBy(pid: number, prefix: string): CountedBy {
   return { pid, ports: [], cgroup: countedCgroup(textOf(`/proc/${pid}/cgroup`), prefix) };
 }

@@ -73,9 +73,9 @@ export function programChecks(
   const devices = spec.devices.map(({ driver }) => driver);
   const pair = { from: description.hypervisorVersion, to: program.version, machine, devices };
   const { defect, by } = isCold ? {} : knownOf(pair);
-  const tried = isCold
-    ? ''
-    : `, from QEMU ${pair.from}: ${by === undefined ? 'not tried' : `tried by ${by}`}`;
+  const emulated = spec.accelerator.name === 'tcg' ? '' : ', with emulated guests alone';
+  const how = by === undefined ? 'not tried' : `tried by ${by}${emulated}`;
+  const tried = isCold ? '' : `, from QEMU ${pair.from}: ${how}`;
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
   const version = { theirs: description.hypervisorVersion, ours: program.version };
   const isOther = release(program.version) !== release(description.hypervisorVersion);

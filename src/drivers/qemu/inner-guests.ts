@@ -41,7 +41,7 @@ const FATES = {
   svm: 'Linux’s documentation says of processors of AMD that the guest must not move while one of them runs',
 } as const;
 const HINT =
-  'Shut its own guests down before the move, or move it with --mode cold. If it is to run none, start it without this feature.';
+  'Shut its own guests down before the move (this warning stays: KVM counts on), or move it with --mode cold. If it is to run none, start it without this feature.';
 
 /** `ran`: what `ranInner` says. Nothing is said of an emulated guest: there its QEMU runs them by itself. Pure. */
 export function judgeInnerGuests(
@@ -53,10 +53,12 @@ export function judgeInnerGuests(
     .filter((feature) => cpu.features.includes(feature))
     .map((feature) => {
       if (ran === false)
-        return passes(`it may run guests of its own (${feature}), and has run none so far`);
+        return passes(
+          `it may run guests of its own (${feature}), and has run none since its QEMU began`,
+        );
       const runs =
         ran === true
-          ? 'it runs guests of its own, or has run some'
+          ? 'it runs guests of its own, or has run some since its QEMU began'
           : 'it may run guests of its own';
       const unknown = ran === true ? '' : ', and whether it does is not known';
       return warns(`${runs} (${feature})${unknown}: ${FATES[feature]}`, HINT);

@@ -77,7 +77,7 @@ export function judgeTsc({ guest, host, guestHz, isSet, hostHz, scales }: TscFac
   const ntp = ppm > NTP_PPM ? ', more than NTP makes up for' : '';
   const evidence = `the TSC of ${guest} is at ${both}, whose processor does not scale: what counts it runs ${percent} % ${by} there${ntp}`;
   const hint =
-    'Choose a host with the same frequency, or move the guest with --mode cold. A guest whose clock source is kvm-clock keeps its time: QEMU tells it the new frequency.';
+    'Choose a host with the same frequency, or move the guest with --mode cold. A guest whose clock source is kvm-clock keeps its time: KVM tells it the new frequency.';
   return warns(evidence, hint);
 }
 

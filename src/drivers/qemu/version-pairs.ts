@@ -56,7 +56,9 @@ export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect
   const defect = DEFECTS.find(
     (each) =>
       versions.filter((version) => compareVersions(version, each.only) === 0).length === 1 &&
-      (type === undefined || compareVersions(type, release(each.only)) < 0) &&
+      // Distributions with machine types of their own mend what their build has.
+      type !== undefined &&
+      compareVersions(type, release(each.only)) < 0 &&
       devices.some((device) => each.devices.test(device)),
   );
   if (defect !== undefined) return { defect };

@@ -55,7 +55,9 @@ export function whyIdle(now: GuestRates, hours: readonly LoadHour[]): string | u
     seen.map(({ writtenBytesPerS = 0 }) => writtenBytesPerS),
     NEXT_TO_NOTHING,
   );
-  if (now.cores > mostCores || (now.writtenBytesPerS ?? 0) > mostWritten) return undefined;
+  // What it writes to storage may not be known, and it may be busy with that alone.
+  const { cores, writtenBytesPerS = Infinity } = now;
+  if (cores > mostCores || writtenBytesPerS > mostWritten) return undefined;
   const otherwise = knows
     ? `, and ${coresText(medianOf(seen.map(({ cores }) => cores)))} in the hours before`
     : '';

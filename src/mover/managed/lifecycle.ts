@@ -4,7 +4,8 @@ import type {
   ManagedInspection,
   ManagedSession,
 } from '../../drivers/port/managed.ts';
-import { hasCode, toGodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { MOST_FOUND } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
@@ -122,6 +123,8 @@ export const LIFECYCLE: Lifecycle = {
   start: {
     do: async (context, signal) => {
       if (context.state().order !== 'none') return undefined;
+      // Its window may have closed while no mover was there.
+      if (context.leftMs() <= 0) throw tooLate(context);
       await context.wire?.open(context.state(), signal);
       await context.record({ type: 'ordered' });
       // A cancel may have come before it.
@@ -297,4 +300,14 @@ async function untilChanged(context: ManagedContext, signal: AbortSignal): Promi
     ask(async (session, inner) => session.changed?.(order, inner), signal),
   );
   return isChanged ?? false;
+}
+
+function tooLate({ state, askedAtMs }: ManagedContext): GodwitError {
+  const { timeoutMs, deadlineAt } = state().plan.settings;
+  const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - askedAtMs;
+  const facts = {
+    what: 'all that goes ahead of the order',
+    deadlineMs: Math.min(timeoutMs, untilMs),
+  };
+  return godwitError('GODWIT_DEADLINE', facts);
 }

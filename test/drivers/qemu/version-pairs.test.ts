@@ -43,6 +43,8 @@ describe('a pair of QEMU versions', () => {
     assert.equal(only({ from: '8.0.0', to: '8.0.0' }), undefined);
     assert.equal(only({ to: '8.0.1' }), undefined);
     assert.equal(only({ to: '8.0.0', machine: 'pc-q35-8.0' }), undefined);
+    for (const machine of ['pc-q35-rhel9.2.0', 'pc-q35-jammy'])
+      assert.equal(only({ to: '8.0.0', machine }), undefined, 'its distribution mends it');
     assert.equal(only({ to: '8.0.0', devices: ['virtio-net-pci'] }), undefined);
     assert.equal(only({ from: '8.2.4', to: '9.0.0', devices: ['virtio-vga'] }), '9.0.0');
   });
@@ -58,16 +60,18 @@ test('the check `machine` says of each pair whether it was tried, and warns of a
     multifdCompression: [],
     sandbox: true,
     rdma: false,
-    features: { tcg: [] },
+    features: { tcg: [], kvm: [] },
   });
   const spec = describeGuest(factsOf(commandLine('-device pcie-root-port,id=rp1'))).spec;
-  const check = (version: string, isCold = false) => {
+  const check = (version: string, isCold = false, name: 'tcg' | 'kvm' = 'tcg') => {
     const description = { driver: 'qemu', name: 'web1', memoryBytes: 1, vcpus: 1, spec };
     const guest = { ...description, hypervisorVersion: '7.2.22' };
-    return programChecks(guest, spec, { host: 'b', isCold }, [program(version)]).checks[0];
+    const asked = { ...spec, accelerator: { ...spec.accelerator, name } };
+    return programChecks(guest, asked, { host: 'b', isCold }, [program(version)]).checks[0];
   };
   assert.equal(check('10.0.2')?.verdict, 'pass');
   assert.match(check('10.0.2')?.evidence ?? '', /from QEMU 7\.2\.22: tried by test\/e2e/);
+  assert.match(check('10.0.2', false, 'kvm')?.evidence ?? '', /, with emulated guests alone$/);
   assert.match(check('9.2.0')?.evidence ?? '', /from QEMU 7\.2\.22: not tried$/);
   const warned = check('8.0.0');
   assert.equal(warned?.verdict, 'warn');

@@ -37,6 +37,7 @@ export function partsFor(
     name: 'fake',
     capabilities: {},
     mayReachUs: () => true,
+    describe: () => ({}),
     openSource: opening(script, program),
   };
   const handle = { driver: 'fake', name: plan.guest, pid: 2, startTicks: 1, monitor: 'm' };

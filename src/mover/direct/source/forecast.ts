@@ -57,9 +57,10 @@ export class Forecast {
     try {
       const found = await Promise.race([measuring, late]);
       if ('why' in found) return { unpredicted: found.why.slice(0, MOST_WORDS) };
-
-      const latency = await context.latencies.now(context, signal);
-      return { prediction: await predictionOf(context, found.measured, latency) };
+      const counted = context.latencies.now(context, signal);
+      const latency = await Promise.race([counted, late]);
+      const known = 'why' in latency ? [] : latency;
+      return { prediction: await predictionOf(context, found.measured, known) };
     } catch (thrown) {
       signal.throwIfAborted();
       return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };

@@ -255,6 +255,15 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'policy', 'bind', 'default'],
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'size', '1', '2'],
   ],
+  'frequency of the time-stamp counter': [
+    [
+      { kind: 'processor', place: 'processor', type: '' },
+      'tsc-frequency',
+      '2596142000',
+      '2596143000',
+    ],
+    [{ kind: 'processor', place: 'processor', type: '' }, 'family', '15', '6'],
+  ],
   'ports of USB devices': [
     [device, 'port', '', '2'],
     [device, 'port', '1', '2'],
