@@ -64,14 +64,26 @@ describe('a guest of which nobody knows what it writes', () => {
     }));
 
   test('is quiet where it is next to idle, also without a history', () => {
-    assert.match(whyIdle({ cores: 0.05 }, []) ?? '', /by its load/);
-    assert.equal(whyIdle({ cores: 0.06 }, []), undefined);
+    assert.match(whyIdle({ cores: 0.05, writtenBytesPerS: 0 }, []) ?? '', /by its load/);
+    assert.equal(whyIdle({ cores: 0.06, writtenBytesPerS: 0 }, []), undefined);
   });
 
   test('is quiet once it does half of what it did in the hours before', () => {
-    assert.match(whyIdle({ cores: 1 }, hours(2)) ?? '', /uses 1.00 processors, and 2.00 in the/);
-    assert.equal(whyIdle({ cores: 1.1 }, hours(2)), undefined);
-    assert.equal(whyIdle({ cores: 1 }, hours(2, 5)), undefined, 'too few hours');
+    assert.match(
+      whyIdle({ cores: 1, writtenBytesPerS: 0 }, hours(2)) ?? '',
+      /uses 1.00 processors, and 2.00 in the/,
+    );
+    assert.equal(whyIdle({ cores: 1.1, writtenBytesPerS: 0 }, hours(2)), undefined);
+    assert.equal(
+      whyIdle({ cores: 1, writtenBytesPerS: 0 }, hours(2, 5)),
+      undefined,
+      'too few hours',
+    );
+  });
+
+  test('is not said to be quiet where nobody knows what it writes to storage either', () => {
+    assert.equal(whyIdle({ cores: 0 }, []), undefined);
+    assert.equal(whyIdle({ cores: 0 }, hours(2)), undefined);
   });
 
   test('is not quiet while it writes to storage as ever', () => {
