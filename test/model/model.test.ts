@@ -52,7 +52,7 @@ describe('one migration, with every interleaving and one fault', () => {
   });
 });
 
-/** Found among the nearest states, each within a second or two; `npm run model` finds all of them. */
+/** Found among the nearest states; `npm run model` looks for all mutants. */
 const NEAR: ReadonlySet<string> = new Set([
   'commit before completed',
   'no gate before the hook',

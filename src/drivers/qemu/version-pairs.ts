@@ -22,7 +22,7 @@ interface Defect {
   /** Devices that are hurt; of machine types older than that version. */
   readonly devices: RegExp;
   readonly what: string;
-  /** QEMU's commit that mended it. */
+  /** QEMU's commit that fixed it. */
   readonly source: string;
 }
 
@@ -37,7 +37,7 @@ export const DEFECTS: readonly Defect[] = [
     only: '9.0.0',
     devices: /^virtio-(gpu|vga)/,
     what: 'it sends the state of virtio-gpu otherwise than others do, and the load fails at the switch',
-    source: '“virtio-gpu: fix v2 migration”, which mends dfcf74fa68c',
+    source: '“virtio-gpu: fix v2 migration”, which fixes dfcf74fa68c',
   },
 ];
 
@@ -56,7 +56,7 @@ export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect
   const defect = DEFECTS.find(
     (each) =>
       versions.filter((version) => compareVersions(version, each.only) === 0).length === 1 &&
-      // Distributions with machine types of their own mend what their build has.
+      // A distribution with machine types of its own fixes such defects in its builds, and keeps the version's number.
       type !== undefined &&
       compareVersions(type, release(each.only)) < 0 &&
       devices.some((device) => each.devices.test(device)),

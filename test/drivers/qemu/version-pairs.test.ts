@@ -44,7 +44,7 @@ describe('a pair of QEMU versions', () => {
     assert.equal(only({ to: '8.0.1' }), undefined);
     assert.equal(only({ to: '8.0.0', machine: 'pc-q35-8.0' }), undefined);
     for (const machine of ['pc-q35-rhel9.2.0', 'pc-q35-jammy'])
-      assert.equal(only({ to: '8.0.0', machine }), undefined, 'its distribution mends it');
+      assert.equal(only({ to: '8.0.0', machine }), undefined, 'its distribution fixes it');
     assert.equal(only({ to: '8.0.0', devices: ['virtio-net-pci'] }), undefined);
     assert.equal(only({ from: '8.2.4', to: '9.0.0', devices: ['virtio-vga'] }), '9.0.0');
   });

@@ -47,6 +47,14 @@ describe('a managed migration that is to begin later', () => {
     }
   });
 
+  test('is not ordered any more once its window is over', async () => {
+    const asked = { notBefore: later(-HOUR_MS), deadlineAt: later(-1) };
+    const found = await runTrial({ seed: 1, asked });
+    assert.deepEqual([found.outcome, found.tasks, found.at], ['failed', 0, 'a']);
+    assert.equal(found.report.error?.code, 'GODWIT_DEADLINE');
+    assert.ok(!asksOf(found).includes('start'));
+  });
+
   test('is cancelled while it waits, and the manager never hears of it', async () => {
     const asked = { notBefore: later(HOUR_MS) };
     const found = await runTrial({ seed: 1, asked, deaths: [2], cancelAfterMs: 10_000 });
