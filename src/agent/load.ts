@@ -182,16 +182,13 @@ export class Load {
   async #use({ pid, cgroup }: GuestProcess): Promise<GuestUse | undefined> {
     if (pid === undefined) return undefined;
     const { proc } = this.#reader;
-    const [stat, status, processor, memory] = await Promise.all([
-      proc(`${pid}/stat`),
-      proc(`${pid}/status`),
-      ...(cgroup === undefined ? [] : [proc(cgroup.processor), proc(cgroup.memory)]),
-    ]);
-    const whole =
-      processor === undefined || memory === undefined
-        ? undefined
-        : parse.parseCgroup(pid, stat, { processor, memory });
-    // A cgroup may count no memory; its first process is better than nothing.
-    return whole ?? parse.parseProcess(pid, stat, status);
+    const stat = await proc(`${pid}/stat`);
+    if (cgroup !== undefined) {
+      const [processor, memory] = await Promise.all([proc(cgroup.processor), proc(cgroup.memory)]);
+      const whole = parse.parseCgroup(pid, stat, { processor, memory });
+      if (whole !== undefined) return whole;
+      // A cgroup may count no memory; its first process is better than nothing.
+    }
+    return parse.parseProcess(pid, stat, await proc(`${pid}/status`));
   }
 }

@@ -158,7 +158,8 @@ test('this machine is read while somebody follows', async () => {
   assert.ok((sample.guests[0]?.residentBytes ?? 0) > 1_000_000);
 });
 
-test('a guest of several processes is counted by its cgroup, not by its first process', async () => {
+/** A container over two looks, a second apart; its first process uses nothing. */
+async function boxWith(memoryOfCgroup: string) {
   let usedMs = 0;
   const reader = {
     own: async () => new Set<string>(),
@@ -167,7 +168,7 @@ test('a guest of several processes is counted by its cgroup, not by its first pr
       if (file === '7/status') return 'VmRSS:\t4 kB\n';
       // Half a processor more in each second.
       if (file === '/cg/cpu') return `usage_usec ${(usedMs += 500) * 1000}\n`;
-      return file === '/cg/memory' ? 'anon 1000000\nfile_mapped 234\n' : '';
+      return file === '/cg/memory' ? memoryOfCgroup : '';
     },
   };
   const cgroup = { processor: '/cg/cpu', memory: '/cg/memory' };
@@ -180,7 +181,16 @@ test('a guest of several processes is counted by its cgroup, not by its first pr
     feed.waiting.add(resolve);
   });
   feed.release();
-  assert.deepEqual(feed.newest()?.guests, [{ name: 'box', cores: 0.5, residentBytes: 1_000_234 }]);
+  return feed.newest()?.guests;
+}
+
+test('a guest of several processes is counted by its cgroup, not by its first process', async () => {
+  const found = await boxWith('anon 1000000\nfile_mapped 234\n');
+  assert.deepEqual(found, [{ name: 'box', cores: 0.5, residentBytes: 1_000_234 }]);
+});
+
+test('a guest whose cgroup counts no memory is counted by its first process', async () => {
+  assert.deepEqual(await boxWith(''), [{ name: 'box', cores: 0, residentBytes: 4096 }]);
 });
 
 test('a host is read until the last of those who follow it has let go, and not afterwards', async (t) => {
