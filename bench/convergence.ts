@@ -18,7 +18,7 @@ import {
   WHOLE,
 } from './convergence-grid.ts';
 import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
-import { godwitMigrate } from './godwit.ts';
+import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 
 const MIB = 1024 ** 2;
@@ -175,11 +175,7 @@ async function moved(
     // What did not converge; anything else is a fault of the benchmark.
     const text =
       thrown instanceof Error ? `${thrown.message} ${String(thrown.cause)}` : String(thrown);
-    if (
-      /NOT_CONVERGED|GIVEN_UP|no end within|GODWIT_DEADLINE|(migration|move) by hand\b.*\bms\b/.test(
-        text,
-      )
-    )
+    if (isUnmoved(thrown) || /GODWIT_DEADLINE|(migration|move) by hand\b.*\bms\b/.test(text))
       return undefined;
     throw thrown;
   }

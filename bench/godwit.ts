@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
+import { ERRORS } from '../src/errors.ts';
 import { runCommand } from '../src/lab/command.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { report } from '../src/protocol/public/migration.ts';
@@ -48,6 +49,16 @@ export async function godwitMigrate(
     );
   }
   return { report: reported, spawnedAtMs, wallMs };
+}
+
+/** What `godwit migrate` prints where the guest's memory did not come across in time; its facts are left out. */
+const UNMOVED = (['GODWIT_NOT_CONVERGED', 'GODWIT_GIVEN_UP'] as const).map(
+  (code) => new RegExp(ERRORS[code].message.replaceAll(/\{\w+\}/g, '.+')),
+);
+
+/** Whether a move failed since its guest did not converge, and not by a fault. */
+export function isUnmoved(thrown: unknown): boolean {
+  return UNMOVED.some((pattern) => pattern.test(String(thrown)));
 }
 
 /** Where a blackout went, as the report says; empty where it says nothing. */

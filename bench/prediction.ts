@@ -8,7 +8,7 @@ import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions } from './contract.ts';
-import { godwitMigrate } from './godwit.ts';
+import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { measures } from './prediction-score.ts';
 import type { Scored } from './prediction-score.ts';
@@ -137,7 +137,7 @@ async function moved(
     return (await godwitMigrate(lab, { guest: 'web1', ...move }, signal)).report;
   } catch (thrown) {
     signal.throwIfAborted();
-    if (/no end within|GODWIT_NOT_CONVERGED/.test(String(thrown))) return undefined;
+    if (isUnmoved(thrown)) return undefined;
     throw thrown;
   }
 }
