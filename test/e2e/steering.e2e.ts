@@ -57,7 +57,7 @@ describe('a guest that writes twice what the link takes', () => {
     const { error, decisions, roundList, rounds = 0 } = made;
     t.diagnostic(`${rounds} rounds, ${made.totalMs} ms: ${error?.message} ${error?.hint}`);
     assert.equal(error?.code, 'GODWIT_GIVEN_UP');
-    assert.match(error.message, /strategy gentle.*dirties \d+ bytes\/s.*link takes \d+ bytes\/s/);
+    assert.match(error.message, /strategy gentle.*dirties [\d.]+ MiB\/s.*link takes [\d.]+ MiB\/s/);
     assert.match(error.hint, /^Use .* or .*\.$/);
     assert.ok(made.totalMs < 120_000);
     const [only, ...more] = decisions.filter(({ rule }) => rule !== undefined);
@@ -68,22 +68,32 @@ describe('a guest that writes twice what the link takes', () => {
     assert.ok(!JSON.stringify(capabilities).includes('"auto-converge","state":true'));
   });
 
-  test('under standard gets a longer downtime within the budget, and goes over to post-copy then', async (t) => {
-    const made = await steered(true, '--steering', 'standard', '--max-downtime', '400ms');
+  test('under standard gets a longer downtime that is nearly enough, and goes over to post-copy then', async (t) => {
+    const made = await steered(true, '--steering', 'standard', '--max-downtime', '2s');
     t.diagnostic(JSON.stringify(made.decisions));
     const steps = made.decisions.filter(({ rule }) => rule !== undefined);
-    assert.match(steps[0]?.what ?? '', /^downtime: 100 ms to \d+ ms/);
-    for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 400);
+    assert.match(steps[0]?.what ?? '', /^downtime: 500 ms to \d+ ms/);
+    for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 2000);
     assert.match(steps.at(-1)?.what ?? '', /^post-copy: round \d+/);
     assert.equal(made.finished, 'postcopy');
+  });
+
+  test('under standard goes over to post-copy at once where no downtime that it may have is enough', async (t) => {
+    const made = await steered(true, '--steering', 'standard', '--max-downtime', '400ms');
+    t.diagnostic(JSON.stringify(made.decisions));
+    const [only, ...more] = made.decisions.filter(({ rule }) => rule !== undefined);
+    assert.match(only?.what ?? '', /^post-copy: round 2/);
+    assert.deepEqual([made.finished, more], ['postcopy', []]);
   });
 
   test('under must-finish arrives by post-copy after its first round, and the report draws it', async () => {
     const made = await steered(true, '--steering', 'must-finish', '--max-downtime', '100ms');
     assert.equal(made.finished, 'postcopy');
     const [first] = made.decisions.filter(({ rule }) => rule !== undefined);
-    assert.match(first?.rule ?? '', /^(outpaced|stalled)$/);
-    assert.ok((first?.inputs?.round ?? 9) <= 3, JSON.stringify(first));
+    // It was looked at while that round ran, in which each page counts once, however often it is written.
+    const { round, rate = 0, writeRate = 0 } = first?.inputs ?? {};
+    assert.deepEqual([first?.rule, round], ['outpaced', 2], JSON.stringify(first));
+    assert.ok(rate > 0 && writeRate >= rate, JSON.stringify(first));
     const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-steering-'));
     try {
       const file = path.join(directory, 'report.html');

@@ -9,7 +9,7 @@ import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
-import { plannedDowntimeMs, presentDowntimeMs } from '../steering/steering.ts';
+import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
 import type { CopiedDisk, ManagedOrder } from './task-sight.ts';

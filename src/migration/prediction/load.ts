@@ -1,3 +1,4 @@
+import type { Capabilities } from '../preflight/capabilities.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -36,6 +37,8 @@ export interface Facts {
   readonly ownMoves?: readonly OwnMove[] | undefined;
   /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
+  /** Who moves it; absent: Godwit’s own movers. */
+  readonly shape?: Capabilities['shape'] | undefined;
   /** How its driver makes rounds of pre-copy; absent: by what was written. */
   readonly rounds?: 'content' | undefined;
   readonly settings: Pick<

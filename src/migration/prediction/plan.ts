@@ -60,7 +60,10 @@ const BY_MANAGER =
 export type WayFacts = Omit<
   PlanFacts,
   'capabilities' | 'hasWire' | 'copiesDisks' | 'stateBytes'
-> & { readonly capabilities: Pick<Capabilities, 'levers' | 'rounds'> };
+> & {
+  readonly capabilities: Pick<Capabilities, 'levers' | 'rounds'> &
+    Partial<Pick<Capabilities, 'shape'>>;
+};
 
 /** Why nobody can say what that comes to; undefined where the model knows it. */
 export function unpredicted(
@@ -199,9 +202,9 @@ function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | 
 
 function waysOf(facts: WayFacts, asked: Asked): PlannedWay {
   const settings = { ...facts.settings, mode: asked.mode };
-  const { levers, rounds } = facts.capabilities;
+  const { levers, rounds, shape } = facts.capabilities;
   const way = rounds === 'content' ? contentOf(asked) : wayOf(asked, facts.knowsGuest);
-  const found = predict({ ...facts, settings, levers, rounds, way });
+  const found = predict({ ...facts, settings, levers, rounds, shape, way });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 

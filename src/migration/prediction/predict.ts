@@ -105,7 +105,11 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const rounds =
     facts.rounds === 'content'
       ? simulateContent(load, { ...settings, timeoutMs }, scenario.processor)
-      : simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
+      : simulate(
+          load,
+          { ...settings, timeoutMs, levers: facts.levers, shape: facts.shape },
+          scenario.tail,
+        );
   const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
   if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };

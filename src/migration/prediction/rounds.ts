@@ -1,3 +1,4 @@
+import type { Capabilities } from '../preflight/capabilities.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -35,6 +36,8 @@ export type Policy = Pick<
   readonly timeoutMs: number;
   /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
+  /** Absent: its mover looks at its pages while the first round runs. */
+  readonly shape?: Capabilities['shape'] | undefined;
 };
 
 export interface Rounds {

@@ -1,6 +1,7 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
-import { presentDowntimeMs, steer } from '../steering/steering.ts';
+import { presentDowntimeMs } from '../steering/downtime.ts';
+import { steer } from '../steering/steering.ts';
 import type { Decision } from '../steering/steering.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { afterMeasure, afterRound } from '../steering/trace.ts';
@@ -93,6 +94,8 @@ export class SteeredRounds {
       levers: this.#levers,
       settings: { mode, maxDowntimeMs, maxBandwidth },
       leftMs: timeoutMs - memoryMs,
+      // Nobody looks at the pages of a guest that a manager moves.
+      writes: this.#policy.shape === 'managed' ? undefined : this.#load.curve,
     });
     this.#quiet += 1;
     if (decision === undefined) return undefined;

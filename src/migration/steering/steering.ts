@@ -7,9 +7,12 @@ import type {
   SteeringRule,
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { presentDowntimeMs, rungs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
+import { outpacingRate } from './write-rate.ts';
 
 /** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
 
@@ -44,6 +47,8 @@ export interface SteeringView {
   readonly leftMs: number;
   /** Somebody else slows the guest down, and by more than the strategy may: where that does not help, nothing will. */
   readonly isBeyond?: boolean;
+  /** What a look at the guest's pages saw written within each window, while the first round ran; absent: nobody looked. */
+  readonly writes?: readonly CurvePoint[] | undefined;
 }
 
 /**
@@ -59,36 +64,6 @@ export function holdsSwitchover(
   return mode !== 'precopy' || rehearse === true || (guest?.disks ?? []).length > 0;
 }
 
-/** Of the wire: that much, and the far hypervisor's work on it, is under way when the guest stops (`wire/relay/in-flight`), ms. */
-const UNDER_WAY_MS = 20;
-
-/**
- * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
- * hand over; by the wire, what it handed over last is under way still, so it gets less.
- */
-export function plannedDowntimeMs(maxDowntimeMs: number, byWire: boolean): number {
-  return byWire ? Math.max(maxDowntimeMs / 2, maxDowntimeMs - UNDER_WAY_MS) : maxDowntimeMs;
-}
-
-/** The downtime that pre-copy may plan for at present, ms: a rung of the ladder within what was asked for. */
-export function presentDowntimeMs(
-  strategy: Pick<SteeringStrategy, 'downtimeShares' | 'measures'>,
-  maxDowntimeMs: number,
-  trace?: SteeringTrace,
-): number {
-  if (trace?.downtimeMs !== undefined) return Math.min(trace.downtimeMs, maxDowntimeMs);
-  return rungs(strategy, maxDowntimeMs)[0] ?? maxDowntimeMs;
-}
-
-function rungs(
-  { downtimeShares, measures }: Pick<SteeringStrategy, 'downtimeShares' | 'measures'>,
-  maxDowntimeMs: number,
-): number[] {
-  // Where it is never raised it is all there from the start.
-  if (!measures.includes('downtime')) return [maxDowntimeMs];
-  return downtimeShares.map((share) => Math.max(1, Math.round(share * maxDowntimeMs)));
-}
-
 /**
  * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
  * buys next to nothing.
@@ -96,6 +71,11 @@ function rungs(
 export const CONVERGING_SHARE = 0.9;
 /** A throttled guest that would dirty less than this share of the link without it gets its speed back. */
 const QUIET_SHARE = 0.6;
+/**
+ * A longer downtime is worth a round as long as what remains takes at most so many times the longest one: what remains
+ * differs that much from one round to the next, and not by more.
+ */
+const WITHIN_REACH = 2;
 /** A throttle is to bring the guest's dirtying below this share of the link. */
 const THROTTLED_SHARE = 0.7;
 /** What is nearly there gets one round more before it is given up. */
@@ -164,16 +144,19 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
   return measure !== 'postcopy' || view.settings.mode !== 'precopy';
 }
 
-function inputsOf({ sample, trace, leftMs }: SteeringView): SteeringInputs {
+function inputsOf(view: SteeringView): SteeringInputs {
+  const { sample, trace, leftMs } = view;
   const { round, remainingBytes, rate, dirtyRate } = sample;
   // The hypervisor's own figure is late by a round where it has none yet.
   const atStart = trace?.round === round ? trace.remainingBytes : remainingBytes;
   const reckoned = rate === 0 ? 0 : (atStart / rate) * 1000;
+  const writeRate = outpacingRate(view);
   return {
     round,
     remainingBytes,
     rate,
     dirtyRate,
+    ...(writeRate === undefined ? {} : { writeRate }),
     expectedDowntimeMs: Math.round(sample.expectedDowntimeMs ?? reckoned),
     stalledRounds: trace?.stalledRounds ?? 0,
     leftMs: Math.max(0, Math.round(leftMs)),
@@ -207,18 +190,31 @@ function nextMeasure(
   view: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
+  const left = strategy.measures.flatMap(
+    (measure) => decisionFor(measure, strategy, view, inputs) ?? [],
+  );
+  const { maxDowntimeMs } = view.settings;
+  const isOutOfReach = inputs.expectedDowntimeMs > maxDowntimeMs * WITHIN_REACH;
+  // The last thing left is done all the same.
+  return left.find(({ what }) => what !== 'downtime' || !isOutOfReach) ?? left[0];
+}
+
+/** That measure, where it can be taken and changes something. */
+function decisionFor(
+  measure: SteeringMeasure,
+  strategy: SteeringStrategy,
+  view: SteeringView,
+  inputs: SteeringInputs,
+): Decision | undefined {
+  if (!can(strategy, view, measure)) return undefined;
   const rule = inputs.stalledRounds >= strategy.stalledRounds ? 'stalled' : 'outpaced';
-  for (const measure of strategy.measures) {
-    if (!can(strategy, view, measure)) continue;
-    if (measure === 'postcopy') return { what: 'postcopy', rule, why: wordsOf(inputs), inputs };
-    const change =
-      measure === 'downtime' ? longer(strategy, view, inputs) : slower(strategy, view, inputs);
-    if (change === undefined) continue;
-    const unit = measure === 'downtime' ? 'ms' : '%';
-    const why = `${change.from} ${unit} to ${change.to} ${unit}: ${wordsOf(inputs)}`;
-    return { what: measure, rule, why, inputs, change };
-  }
-  return undefined;
+  if (measure === 'postcopy') return { what: 'postcopy', rule, why: wordsOf(inputs), inputs };
+  const change =
+    measure === 'downtime' ? longer(strategy, view, inputs) : slower(strategy, view, inputs);
+  if (change === undefined) return undefined;
+  const unit = measure === 'downtime' ? 'ms' : '%';
+  const why = `${change.from} ${unit} to ${change.to} ${unit}: ${wordsOf(inputs)}`;
+  return { what: measure, rule, why, inputs, change };
 }
 
 /** Whether pre-copy leads nowhere, and the last measure has had a round of its own. */
@@ -231,7 +227,8 @@ function isDue(
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
   if (rule === 'stalled') return true;
-  if (inputs.dirtyRate < inputs.rate * CONVERGING_SHARE) return false;
+  const { dirtyRate, writeRate = dirtyRate } = inputs;
+  if (writeRate < inputs.rate * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
@@ -259,11 +256,11 @@ function longer(
 function slower(
   { throttlePercents }: SteeringStrategy,
   { trace }: SteeringView,
-  { rate, dirtyRate }: SteeringInputs,
+  { rate, dirtyRate, writeRate = dirtyRate }: SteeringInputs,
 ): SteeringChange | undefined {
   const from = trace?.throttlePercent ?? 0;
   const above = throttlePercents.filter((percent) => percent > from);
-  const unthrottled = dirtyRate / (1 - from / 100);
+  const unthrottled = writeRate / (1 - from / 100);
   const needed = unthrottled === 0 ? 0 : (1 - (rate * THROTTLED_SHARE) / unthrottled) * 100;
   const to = above.find((percent) => percent >= needed) ?? above.at(-1);
   return to === undefined ? undefined : { of: 'throttlePercent', from, to };
@@ -290,8 +287,10 @@ function giveUp(
   return { what: 'give-up', rule: 'exhausted', why, inputs, hint };
 }
 
-function wordsOf({ round, rate, dirtyRate, stalledRounds }: SteeringInputs): string {
-  const rates = `the guest dirties ${dirtyRate} bytes/s, the link takes ${rate} bytes/s`;
+function wordsOf({ round, rate, dirtyRate, writeRate, stalledRounds }: SteeringInputs): string {
+  const writes =
+    writeRate === undefined ? '' : ` (it writes ${formatRate(writeRate)} in a short time)`;
+  const rates = `the guest dirties ${formatRate(dirtyRate)}${writes}, the link takes ${formatRate(rate)}`;
   const stalled = stalledRounds === 1 ? '1 round' : `${stalledRounds} rounds`;
   const words = stalledRounds === 0 ? '' : `; what remains has set no new minimum for ${stalled}`;
   return `round ${round}: ${rates}${words}`;

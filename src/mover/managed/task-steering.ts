@@ -1,7 +1,8 @@
 import { toGodwitError } from '../../errors.ts';
 import type { TaskChange, TaskSight } from '../../migration/managed/task-sight.ts';
 import { isBeyondThrottle } from '../../migration/steering/own-throttle.ts';
-import { plannedDowntimeMs, steer } from '../../migration/steering/steering.ts';
+import { plannedDowntimeMs } from '../../migration/steering/downtime.ts';
+import { steer } from '../../migration/steering/steering.ts';
 import { strategyOf } from '../../migration/steering/strategies.ts';
 import type { ManagedContext } from './lifecycle.ts';
 

@@ -123,6 +123,11 @@ const steeringInputs = z.object({
   /** bytes/s of the link, and of memory that the guest dirties. */
   rate: bytes,
   dirtyRate: bytes,
+  /**
+   * bytes/s that a look at its pages saw it write in a window longer than the longest downtime. Present where that
+   * outpaces the link and no round that has ended shows it.
+   */
+  writeRate: bytes.optional(),
   /** What remained at the start of the round, by the link, ms. */
   expectedDowntimeMs: ms,
   /** Rounds without a new minimum of what remains. */

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { steer } from '../../../src/migration/steering/steering.ts';
 import type { Decision } from '../../../src/migration/steering/steering.ts';
-import { presentDowntimeMs } from '../../../src/migration/steering/steering.ts';
+import { presentDowntimeMs } from '../../../src/migration/steering/downtime.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
+import type { CurvePoint } from '../../../src/protocol/public/prediction.ts';
 import { modeOf, STEERING_MEASURES } from '../../../src/protocol/public/steering.ts';
 import type { SteeringMeasure, SteeringStrategy } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
@@ -58,14 +59,25 @@ export interface Outcome {
   readonly throttlePercent: number;
 }
 
+const WINDOWS_MS = Array.from({ length: 16 }, (_, at) => 5 * 2 ** at);
+
+/** What the guest writes within windows, as a look at its pages sees it: the working set fills up. */
+export function writesOf({ workingSetBytes: set, dirtyRate }: Course): CurvePoint[] {
+  return WINDOWS_MS.map((windowMs) => {
+    const share = set === 0 ? 0 : 1 - Math.exp((-dirtyRate * (windowMs / 1000)) / set);
+    return { windowMs, dirtyBytes: set * share };
+  });
+}
+
 /** A hypervisor looks at what was dirtied no more often than this, s. */
 const LEAST_ROUND_S = 0.05;
 
-/** `swing`: what the dirty rate of a round is multiplied with. */
+/** `swing`: what the dirty rate of a round is multiplied with; `writes`: what a look at its pages saw. */
 export function play(
   strategy: SteeringStrategy,
   course: Course,
   swing: (round: number) => number = () => 1,
+  writes: readonly CurvePoint[] = writesOf(course),
 ): Outcome {
   const { memoryBytes, linkRate, maxDowntimeMs, timeoutMs, levers } = course;
   const decisions: Decision[] = [];
@@ -91,7 +103,8 @@ export function play(
     });
     trace = afterRound(trace, sample);
     const settings = { mode: modeOf(strategy), maxDowntimeMs };
-    const decision = steer(strategy, { sample, trace, levers, settings, leftMs: timeoutMs - atMs });
+    const leftMs = timeoutMs - atMs;
+    const decision = steer(strategy, { sample, trace, levers, settings, leftMs, writes });
     if (decision !== undefined) {
       decisions.push(decision);
       if (decision.what === 'postcopy') return result('postcopy', round);
@@ -101,8 +114,8 @@ export function play(
     const seconds = Math.max(LEAST_ROUND_S, left / linkRate);
     const speed = 1 - (trace.throttlePercent ?? 0) / 100;
     const set = course.workingSetBytes;
-    const writes = course.dirtyRate * speed * swing(round) * seconds;
-    left = set === 0 ? 0 : set * (1 - Math.exp(-writes / set));
+    const written = course.dirtyRate * speed * swing(round) * seconds;
+    left = set === 0 ? 0 : set * (1 - Math.exp(-written / set));
     dirtied = left / seconds;
     atMs += seconds * 1000;
   }

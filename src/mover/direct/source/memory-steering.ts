@@ -6,12 +6,15 @@ import type { SourceEvent, SourceState } from '../../../migration/direct/source-
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
+import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
 import { streamDowntimeMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 const SET_MS = 10_000;
+/** The look may take as long as it takes. */
+const NEVER = new AbortController().signal;
 
 /** Who takes decisions into the journal, one by one. */
 interface Recorder {
@@ -19,11 +22,17 @@ interface Recorder {
   record(event: SourceEvent): Promise<void>;
 }
 
+/** A first round that takes less is over before the look is, ms: the longest window, and reading. */
+const LOOK_MS = 4000;
+
 /** Asks the steering after each look at the stream, and journals what it decides. */
 export class MemorySteering {
   readonly #recorder: Recorder;
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
+  /** What the guest writes, by a look at its pages while the first round runs; nothing waits for it. */
+  #writes: readonly CurvePoint[] | undefined;
+  #looking: Promise<void> | undefined;
   /** Post-copy is due, and the destination was not ready for it. */
   isWaiting = false;
 
@@ -43,7 +52,10 @@ export class MemorySteering {
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { doing, plan, steering, stopped } = this.#recorder.state;
     const { settings } = plan;
-    const view = { sample, trace: steering, levers: this.#levers, settings, leftMs };
+    const isFirst = sample.round === 1 && strategy.precopyRounds !== 0;
+    if (isFirst && isLong(sample)) this.#looking ??= this.#lookAtWrites(context, signal);
+    const [levers, writes] = [this.#levers, this.#writes];
+    const view = { sample, trace: steering, levers, settings, leftMs, writes };
     const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
     const decision = isDue ? steer(strategy, view) : undefined;
     if (decision === undefined) {
@@ -54,6 +66,22 @@ export class MemorySteering {
     this.isWaiting = decision.what === 'postcopy' && !(await isReadyThere(context, signal));
     if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });
   }
+
+  /** Never rejects: where it cannot be looked at, the rounds alone say what the guest writes. */
+  async #lookAtWrites({ guest }: SourceContext, signal: AbortSignal): Promise<void> {
+    try {
+      const session = await guest.session(signal);
+      // A look from outside alone: the hypervisor has enough to do.
+      this.#writes = (await session.measure?.(signal, NEVER))?.curve;
+    } catch {
+      this.#writes = undefined;
+    }
+  }
+}
+
+/** Of the round that runs: there is time to look. */
+function isLong({ remainingBytes, rate }: MemorySample): boolean {
+  return rate > 0 && (remainingBytes * 1000) / rate >= LOOK_MS;
 }
 
 /**

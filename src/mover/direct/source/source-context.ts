@@ -2,11 +2,8 @@ import type { AgentConfig } from '../../../config.ts';
 import type { StreamSetup } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
-import {
-  holdsSwitchover,
-  plannedDowntimeMs,
-  presentDowntimeMs,
-} from '../../../migration/steering/steering.ts';
+import { plannedDowntimeMs, presentDowntimeMs } from '../../../migration/steering/downtime.ts';
+import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';

@@ -10,6 +10,8 @@ import {
   setSteering,
 } from '../../../../src/mover/direct/source/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { MemorySample } from '../../../../src/protocol/public/migration.ts';
+import type { StrategyName } from '../../../../src/protocol/public/steering.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
 const inMemory: SourceState = {
@@ -50,6 +52,84 @@ describe('a setting of the stream', () => {
       events.map(({ type }) => type),
       ['unset'],
     );
+  });
+});
+
+const MIB = 1024 ** 2;
+const SLOW = { rate: 10 * MIB, totalBytes: 256 * MIB };
+const FIRST = sampleOf({ ...SLOW, round: 1, remainingBytes: 200 * MIB });
+/** The second round begins; by the first alone the guest dirties less than the link carries. */
+const SECOND = sampleOf({
+  ...SLOW,
+  round: 2,
+  totalMs: 15_000,
+  remainingBytes: 52 * MIB,
+  dirtyRate: 4 * MIB,
+});
+
+/** A migration by `must-finish` of a guest that is looked at so; what it decides as each of these is seen. */
+async function decidedBy(
+  measure: (() => Promise<unknown>) | undefined,
+  samples: readonly MemorySample[],
+  steering: StrategyName | undefined = 'must-finish',
+): Promise<string[]> {
+  let state: SourceState = {
+    ...initialSource(planned({ mode: 'hybrid', ...(steering && { steering }) })).state,
+    doing: { kind: 'do', step: 'memory' },
+  };
+  const decided: string[] = [];
+  const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
+  const context: unknown = {
+    state: () => state,
+    dataPath: { isCut: false },
+    peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
+    guest: { session: async () => session },
+  };
+  const looking = new MemorySteering({
+    get state(): SourceState {
+      return state;
+    },
+    record: async (event) => {
+      if (event.type === 'decided') decided.push(event.what);
+    },
+  });
+  for (const sample of samples) {
+    state = transition(state, { type: 'measured', sample, final: false }).state;
+    const { signal } = new AbortController();
+    await looking.look(context as SourceContext, sample, 60_000, signal);
+    // The look at its pages is over long before the round is.
+    await new Promise(setImmediate);
+  }
+  return decided;
+}
+
+describe('a guest is looked at while the first round runs', () => {
+  const busy = async () => ({ curve: [{ windowMs: 1000, dirtyBytes: 28 * MIB }] });
+
+  test('so that post-copy takes over as soon as that one is over', async () => {
+    assert.deepEqual(await decidedBy(busy, [FIRST, SECOND]), ['postcopy']);
+    assert.deepEqual(await decidedBy(undefined, [FIRST, SECOND]), []);
+  });
+
+  test('once, and not where the round is over before the look would be', async () => {
+    let looks = 0;
+    const counted = async () => {
+      looks += 1;
+      return busy();
+    };
+    await decidedBy(counted, [FIRST, { ...FIRST, remainingBytes: 190 * MIB }, SECOND]);
+    assert.equal(looks, 1);
+    await decidedBy(counted, [{ ...FIRST, remainingBytes: 20 * MIB }, SECOND]);
+    assert.equal(looks, 1);
+  });
+
+  test('and a look that fails leaves it to the rounds', async () => {
+    const refused = async () => {
+      throw new Error('this mover may not read its memory');
+    };
+    assert.deepEqual(await decidedBy(refused, [FIRST, SECOND]), []);
+    const third = { ...SECOND, round: 3, totalMs: 20_000, dirtyRate: 10 * MIB };
+    assert.deepEqual(await decidedBy(refused, [FIRST, SECOND, third]), ['postcopy']);
   });
 });
 

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { outpacingRate } from '../../../src/migration/steering/write-rate.ts';
+import type { AfterFirstRound } from '../../../src/migration/steering/write-rate.ts';
+import { afterRound } from '../../../src/migration/steering/trace.ts';
+import { sampleOf } from '../direct/samples.ts';
+import { courses, writesOf } from './simulated.ts';
+import type { Course } from './simulated.ts';
+
+const MIB = 1024 ** 2;
+const LINK = 10 * MIB;
+
+/** 52 MiB are written over and over, three times as fast as the link carries them. */
+const BUSY: Course = {
+  memoryBytes: 256 * MIB,
+  workingSetBytes: 52 * MIB,
+  dirtyRate: 3 * LINK,
+  linkRate: LINK,
+  maxDowntimeMs: 300,
+  timeoutMs: 60_000,
+  levers: [],
+};
+
+const within = ({ workingSetBytes: set, dirtyRate }: Course, ms: number): number =>
+  set === 0 ? 0 : set * (1 - Math.exp((-dirtyRate * (ms / 1000)) / set));
+
+/** As the second round begins, after a first one that sent all of memory. */
+function seen(course: Course, writes = writesOf(course)): AfterFirstRound {
+  const tookMs = (course.memoryBytes / course.linkRate) * 1000;
+  const sample = sampleOf({
+    round: 2,
+    rate: course.linkRate,
+    totalMs: Math.round(tookMs),
+    remainingBytes: Math.round(within(course, tookMs)),
+  });
+  const { maxDowntimeMs } = course;
+  return { sample, trace: afterRound(undefined, sample), settings: { maxDowntimeMs }, writes };
+}
+
+describe('a guest that was looked at while the first round ran', () => {
+  test('outpaces the link where it writes faster within a window longer than the longest downtime', () => {
+    const rate = outpacingRate(seen(BUSY));
+    assert.ok(rate !== undefined && rate > 2 * LINK && rate <= 3 * LINK, String(rate));
+    assert.equal(outpacingRate(seen({ ...BUSY, dirtyRate: LINK / 2 })), undefined);
+  });
+
+  test('is not said to by a look that is shorter than the longest downtime, or by none', () => {
+    const writes = writesOf(BUSY).filter(({ windowMs }) => windowMs < 2000);
+    assert.equal(outpacingRate(seen({ ...BUSY, maxDowntimeMs: 2000 }, writes)), undefined);
+    assert.equal(outpacingRate(seen(BUSY, [])), undefined);
+  });
+
+  test('has one more round where that leaves much less', () => {
+    // All of its memory once in a minute, and a little of it fast.
+    const writes = [
+      { windowMs: 1000, dirtyBytes: 10 * MIB },
+      { windowMs: 3000, dirtyBytes: 14 * MIB },
+    ];
+    assert.equal(outpacingRate(seen({ ...BUSY, workingSetBytes: 60 * MIB }, writes)), undefined);
+  });
+
+  test('counts for no more than what the round left: it may have stopped writing since', () => {
+    const { sample, trace, ...rest } = seen(BUSY);
+    assert.ok(trace !== undefined);
+    const quiet = { ...trace, remainingBytes: 2 * MIB };
+    assert.equal(outpacingRate({ ...rest, sample, trace: quiet }), undefined);
+  });
+
+  test('is only said to at the start of the second round', () => {
+    const { sample, trace, ...rest } = seen(BUSY);
+    for (const round of [1, 3])
+      assert.equal(outpacingRate({ ...rest, sample: { ...sample, round }, trace }), undefined);
+  });
+
+  test('never fits into the longest downtime by a further round, if it goes on as it was seen', () => {
+    fc.assert(
+      fc.property(courses, (course) => {
+        fc.pre(outpacingRate(seen(course)) !== undefined);
+        let left = within(course, (course.memoryBytes / course.linkRate) * 1000);
+        for (let round = 2; round < 60; round += 1) {
+          const ms = (left / course.linkRate) * 1000;
+          assert.ok(ms > course.maxDowntimeMs, `round ${round}: ${ms} ms`);
+          left = within(course, ms);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
