@@ -20,6 +20,7 @@ import {
 import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
 import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { spans } from './stream-times.ts';
 
 const MIB = 1024 ** 2;
 /** Of the whole grid the guest has room for 80 % beside its kernel. */
@@ -162,10 +163,11 @@ async function moved(
   try {
     if (how === undefined) {
       const hand = { lab, guest: NAME, from, to, maxDowntimeMs: MAX_DOWNTIME_MS, streamMs: cutMs };
-      await withDeadline('the move by hand', cutMs + 30_000, signal, (inner) =>
+      const times = await withDeadline('the move by hand', cutMs + 30_000, signal, (inner) =>
         moveByHand({ ...hand, setting: AUTO_CONVERGE, signal: inner }),
       );
-      return {};
+      const { stoppedMs } = spans(times);
+      return stoppedMs === undefined ? {} : { downtimeMs: stoppedMs };
     }
     const limits = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, '--timeout', `${cutMs}ms`];
     const words = [...how, ...limits];

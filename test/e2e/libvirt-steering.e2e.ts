@@ -51,7 +51,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     assert.equal(made.error?.code, 'GODWIT_GIVEN_UP', JSON.stringify(made));
     assert.match(
       made.error.message,
-      /strategy gentle.*dirties \d+ bytes\/s.*link takes \d+ bytes\/s/,
+      /strategy gentle.*dirties [\d.]+ [KM]iB\/s.*link takes [\d.]+ [KM]iB\/s/,
     );
     assert.match(made.error.hint, /^Use .* or .*\.$/);
     assert.deepEqual([made.outcome, made.runsAt, await runsAt()], ['failed', 'source', 'a']);

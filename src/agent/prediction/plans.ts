@@ -112,7 +112,7 @@ export class Plans {
   #facts(
     request: MigrationRequest,
     { found, capabilities, driver }: Examination,
-    { memoryBytes, curve, mix, hintedFreeBytes }: GuestMeasure,
+    { memoryBytes, pages, curve, mix, hintedFreeBytes }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
     const { config, outgoing } = this.#deps;
@@ -131,6 +131,7 @@ export class Plans {
     const obstacle = wireObstacle(plain, { own, offer, reachable });
     return {
       memoryBytes,
+      pages,
       curve,
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
       // What a balloon has taken is free no more.

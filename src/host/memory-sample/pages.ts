@@ -92,8 +92,10 @@ export async function samplePages(
     if (isEnough) break;
   }
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
-  const again = rewritten.length === 0 ? {} : { packedAgain: packedShare(partsOf(rewritten)) };
-  return { pages: first.size, curve, mix: { ...mixOf([...first.values()]), ...again } };
+  const again =
+    rewritten.length === 0 ? {} : { packedAgain: await packedShare(partsOf(rewritten), signal) };
+  const mix = { ...(await mixOf([...first.values()], signal)), ...again };
+  return { pages: first.size, curve, mix };
 }
 
 /** Until the next look is due; true where it is to be the last one, at once. */
@@ -140,15 +142,17 @@ async function eachOf(
 const reportedOf = (content: Buffer | undefined): Buffer[] =>
   content === undefined || content === ZEROS ? [] : [content];
 
-function mixOf(contents: readonly Buffer[]): PageMix {
+async function mixOf(contents: readonly Buffer[], signal: AbortSignal): Promise<PageMix> {
   const reported = contents.flatMap(reportedOf);
-  const names = new Set(
-    reported.map((content) => createHash('sha1').update(content).digest('latin1')),
-  );
+  const names = new Set<string>();
+  await eachOf([...reported.keys()], signal, (index) => {
+    const content = reported[index] ?? ZEROS;
+    names.add(createHash('sha1').update(content).digest('latin1'));
+  });
   return {
     zero: 1 - reported.length / contents.length,
     duplicate: (reported.length - names.size) / contents.length,
-    packed: packedShare(partsOf(reported)),
+    packed: await packedShare(partsOf(reported), signal),
   };
 }
 
@@ -163,10 +167,16 @@ function partsOf(contents: readonly Buffer[]): Buffer[][] {
 }
 
 /** What zstd's quickest level makes of them; 1 of none. */
-function packedShare(parts: readonly (readonly Buffer[])[]): number {
+async function packedShare(
+  parts: readonly (readonly Buffer[])[],
+  signal: AbortSignal,
+): Promise<number> {
   const params = { [constants.ZSTD_c_compressionLevel]: 1 };
   let [packed, whole] = [0, 0];
   for (const part of parts) {
+    // Whoever looks has other work to do, and may have to stop.
+    signal.throwIfAborted();
+    await setImmediate();
     const together = Buffer.concat(part);
     packed += Math.min(together.length, zstdCompressSync(together, { params }).length);
     whole += together.length;

@@ -1,6 +1,7 @@
 import type { DiskLatency, DiskRequests } from '../../protocol/disk.ts';
 import type { ExpectedRequests, LinkMeasure, Range } from '../../protocol/public/prediction.ts';
-import { medianOf, MOST_LOOKED_AT, weightOf } from './own-times.ts';
+import { medianOf } from './own-times.ts';
+import { MOST_LOOKED_AT, weightOf } from './parameters.ts';
 
 /** How long a guest's own requests to a disk will take while it is copied. Pure. */
 

@@ -39,6 +39,8 @@ export interface Facts {
   readonly levers?: readonly SteeringMeasure[] | undefined;
   /** Who moves it; absent: Godwit’s own movers. */
   readonly shape?: Capabilities['shape'] | undefined;
+  /** Pages of the sample; 0 or absent: nobody could look at them from outside. */
+  readonly pages?: number | undefined;
   /** How its driver makes rounds of pre-copy; absent: by what was written. */
   readonly rounds?: 'content' | undefined;
   readonly settings: Pick<
@@ -48,6 +50,8 @@ export interface Facts {
 }
 
 const GB = 1e9;
+/** A mover looks at so many (`FEWER_PAGES` of host/memory-sample/pages.ts). */
+const LOOKED_AT_PAGES = 1024;
 
 export function loadOf(facts: Facts, scenario: Scenario): Load {
   const { memoryBytes, way, mix } = facts;
@@ -66,11 +70,14 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
     Math.max(bytes * linkMsPerByte, work * workMs);
   const reported = Math.max(0, memoryBytes * (1 - zero) - leftOut(facts, slower(share, 1)));
   const zeros = memoryBytes * zero;
+  const curve = facts.curve.map(({ windowMs, dirtyBytes }) => {
+    return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
+  });
+  const pages = Math.min(facts.pages ?? 0, LOOKED_AT_PAGES);
   return {
     memoryBytes,
-    curve: facts.curve.map(({ windowMs, dirtyBytes }) => {
-      return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
-    }),
+    curve,
+    ...(looksAtWrites(facts) ? { writes: { pages, memoryBytes, curve } } : {}),
     passMs:
       startMsOf(facts, scenario) +
       slower(reported * share, reported) +
@@ -79,6 +86,11 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
     againMsPerByte: slower(againShare, 1),
     againBytesPerByte: againShare,
   };
+}
+
+/** As a mover does: not where a byte that is written is not a byte that is sent. */
+function looksAtWrites({ pages = 0, shape, way }: Facts): boolean {
+  return pages > 0 && shape !== 'managed' && (way === 'plain' || way === 'several');
 }
 
 function workMsPerByte(facts: Facts, { processor }: Scenario): number {

@@ -1,12 +1,12 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import { AROUND_MS, ASSUMED_COUNTS } from './parameters.ts';
+import type { PredictionWidths } from '../../protocol/public/prediction.ts';
+import { offOf } from './own-errors.ts';
+import { AROUND_MS, MOST_LOOKED_AT, weightOf } from './parameters.ts';
 
 /** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
 /** So many are taken at their word. */
 const ENOUGH = 3;
-/** What is older is not looked at. */
-export const MOST_LOOKED_AT = 9;
 /** Checks, both movers, the destination's hypervisor, the switch, hooks, and what is tidied up. */
 const AROUND: readonly Phase[] = [
   'checking',
@@ -49,23 +49,36 @@ export interface Kind {
 /** A migration of this host to another, and for how long its guest stood still. */
 export interface OwnMove extends Kind {
   readonly downtimeMs: number;
+  /** How far it came out from what had been said of it; absent where nothing was. */
+  readonly off?: PredictionWidths | undefined;
 }
 
 type Moved = Pick<
   Report,
-  'outcome' | 'finished' | 'settings' | 'stream' | 'wire' | 'downtimeMs' | 'to'
+  | 'outcome'
+  | 'finished'
+  | 'settings'
+  | 'stream'
+  | 'wire'
+  | 'downtimeMs'
+  | 'to'
+  | 'prediction'
+  | 'totalMs'
+  | 'phases'
+  | 'bytes'
 >;
 
 /** The latest of these migrations (newest first) that went to that host, and whose guest stood still. */
 export function movesTo(to: string, reports: Iterable<Moved>): OwnMove[] {
   const moves: OwnMove[] = [];
-  for (const { outcome, finished, settings, stream, wire, downtimeMs = 0, to: went } of reports) {
+  for (const report of reports) {
+    const { outcome, finished, settings, stream, wire, downtimeMs = 0, to: went } = report;
     if (outcome !== 'done' || went !== to || downtimeMs <= 0) continue;
     if (finished !== 'precopy' && finished !== 'postcopy') continue;
     const { streams } = stream ?? settings;
     const { maxDowntimeMs } = settings;
     const kind = { finished, byWire: wire !== undefined, several: streams > 1, maxDowntimeMs };
-    moves.push({ ...kind, downtimeMs });
+    moves.push({ ...kind, downtimeMs, off: offOf(report) });
   }
   return moves;
 }
@@ -91,9 +104,6 @@ export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMov
   const factor = ratio ** weightOf(latest.length);
   return Math.min(MOST_LEARNED, Math.max(1 / MOST_LEARNED, factor));
 }
-
-/** What so many moves weigh beside what is assumed, 0 to 1. */
-export const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
 
 /** Between the two in the middle, by their ratio. */
 export function medianOf(values: readonly number[]): number {

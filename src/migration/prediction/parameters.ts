@@ -158,6 +158,10 @@ export const THROTTLE_PERIODS = 2;
 
 /** What nobody has measured here counts as much as this many moves that this site has made. */
 export const ASSUMED_COUNTS = 1;
+/** Of its moves, the latest; what is older is not looked at. */
+export const MOST_LOOKED_AT = 9;
+/** What so many moves weigh beside what is assumed, 0 to 1. */
+export const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
 
 /** How far the outcome lies from the figure that was measured, as the spread of its logarithm. */
 export const SPREADS = {
@@ -172,5 +176,7 @@ export const SPREADS = {
 /** How much of the spread of `share` is that of the pages which hold something at all. */
 export const HELD_SPREAD = 0.25;
 
+/** A way is said to end from here on. */
+export const SURE = 0.95;
 /** The share of outcomes that a range is to hold. */
 export const LEVEL = 0.8;

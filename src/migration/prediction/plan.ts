@@ -6,6 +6,7 @@ import { ownThrottle } from '../steering/own-throttle.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
+import { SURE } from './parameters.ts';
 import type { Content, Packed, Way } from './parameters.ts';
 import { predict } from './predict.ts';
 
@@ -45,8 +46,7 @@ export interface PlanFacts extends Omit<Facts, 'way' | 'levers' | 'rounds'> {
  */
 const MOST_OF_LINK = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
 
-/** A way is said to end, or not to, from here on. */
-const SURE = 0.95;
+/** A way is as likely to end as not. */
 const HARDLY = 0.5;
 /** The share of the time that another way must save to be worth mentioning. */
 const WORTH = 0.7;

@@ -5,6 +5,7 @@ import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
 import { isSeveral, loadOf, queuedMsOf } from './load.ts';
 import type { Facts } from './load.ts';
+import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor } from './own-times.ts';
 import {
   AROUND_MS,
@@ -19,6 +20,7 @@ import {
   POSTCOPY_SWITCH_MS,
   SEVERAL_SWITCH_MS,
   SPREADS,
+  SURE,
   SWITCH_MS,
 } from './parameters.ts';
 import { isThere, simulate } from './rounds.ts';
@@ -31,7 +33,8 @@ import type { Scenario, Spreads } from './scenarios.ts';
 /**
  * Simulates the rounds as things were measured, which gives the middle of each range, and again for a fixed set of cases
  * in which each figure is off by as much as it may be. A range leaves out as many of these at either end as the level
- * allows. Each case is as monotone as the simulation, and so are the ranges.
+ * allows. Each case is as monotone as the simulation, and so are the ranges. Last, each range is made as wide as this
+ * host's own moves to that one ask for.
  */
 export function predict(facts: Facts): Prediction {
   const factor = factorOf(facts);
@@ -42,16 +45,30 @@ export function predict(facts: Facts): Prediction {
       cases.map((each) => of(each)),
       of(middle),
     );
-  const ending = cases.filter(({ rounds }) => isThere(rounds)).length;
+  const probability = cases.filter(({ rounds }) => isThere(rounds)).length / cases.length;
+  const widths = probability < SURE ? {} : widthsOf(facts.ownMoves ?? []);
   return {
     level: LEVEL,
-    bytes: range(({ rounds }) => Math.round(rounds.bytes)),
-    totalMs: range(({ totalMs }) => Math.round(totalMs)),
-    memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
+    bytes: widened(
+      range(({ rounds }) => Math.round(rounds.bytes)),
+      widths.bytes,
+    ),
+    totalMs: widened(
+      range(({ totalMs }) => Math.round(totalMs)),
+      widths.totalMs,
+    ),
+    memoryMs: widened(
+      range(({ rounds }) => Math.round(rounds.memoryMs)),
+      widths.memoryMs,
+    ),
     rounds: range(({ rounds }) => rounds.rounds + furtherOf(facts, rounds)),
-    downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
+    downtimeMs: widened(
+      range(({ downtimeMs }) => Math.round(downtimeMs)),
+      widths.downtimeMs,
+    ),
     clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
-    converges: { probability: ending / cases.length, why: whyOf(facts, middle.rounds) },
+    ...(Object.keys(widths).length === 0 ? {} : { widths }),
+    converges: { probability, why: whyOf(facts, middle.rounds) },
     steering: steeringOf(facts, middle.rounds),
   };
 }
@@ -105,11 +122,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const rounds =
     facts.rounds === 'content'
       ? simulateContent(load, { ...settings, timeoutMs }, scenario.processor)
-      : simulate(
-          load,
-          { ...settings, timeoutMs, levers: facts.levers, shape: facts.shape },
-          scenario.tail,
-        );
+      : simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
   if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };

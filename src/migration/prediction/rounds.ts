@@ -1,4 +1,3 @@
-import type { Capabilities } from '../preflight/capabilities.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -11,6 +10,7 @@ import {
   POSTCOPY_PASS,
   ROUND_SPREAD,
 } from './parameters.ts';
+import type { Writes } from '../steering/write-rate.ts';
 import { SteeredRounds } from './steered-rounds.ts';
 import type { SteeredStep } from './steered-rounds.ts';
 
@@ -26,6 +26,8 @@ export interface Load {
   /** Of a byte of memory that is sent again. */
   readonly againMsPerByte: number;
   readonly againBytesPerByte: number;
+  /** As its mover looks at its pages while the first round runs; absent: it does not. */
+  readonly writes?: Writes | undefined;
 }
 
 export type Policy = Pick<
@@ -36,8 +38,6 @@ export type Policy = Pick<
   readonly timeoutMs: number;
   /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
-  /** Absent: its mover looks at its pages while the first round runs. */
-  readonly shape?: Capabilities['shape'] | undefined;
 };
 
 export interface Rounds {

@@ -94,8 +94,7 @@ export class SteeredRounds {
       levers: this.#levers,
       settings: { mode, maxDowntimeMs, maxBandwidth },
       leftMs: timeoutMs - memoryMs,
-      // Nobody looks at the pages of a guest that a manager moves.
-      writes: this.#policy.shape === 'managed' ? undefined : this.#load.curve,
+      writes: this.#load.writes,
     });
     this.#quiet += 1;
     if (decision === undefined) return undefined;

@@ -7,12 +7,12 @@ import type {
   SteeringRule,
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
-import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { presentDowntimeMs, rungs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
-import { outpacingRate } from './write-rate.ts';
+import { outpacingRate, steadyRate } from './write-rate.ts';
+import type { Writes } from './write-rate.ts';
 
 /** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
 
@@ -47,8 +47,8 @@ export interface SteeringView {
   readonly leftMs: number;
   /** Somebody else slows the guest down, and by more than the strategy may: where that does not help, nothing will. */
   readonly isBeyond?: boolean;
-  /** What a look at the guest's pages saw written within each window, while the first round ran; absent: nobody looked. */
-  readonly writes?: readonly CurvePoint[] | undefined;
+  /** A look at the guest's pages while the first round ran; absent: nobody looked. */
+  readonly writes?: Writes | undefined;
 }
 
 /**
@@ -71,10 +71,7 @@ export function holdsSwitchover(
 export const CONVERGING_SHARE = 0.9;
 /** A throttled guest that would dirty less than this share of the link without it gets its speed back. */
 const QUIET_SHARE = 0.6;
-/**
- * A longer downtime is worth a round as long as what remains takes at most so many times the longest one: what remains
- * differs that much from one round to the next, and not by more.
- */
+/** A longer downtime gets a round to show whether it is enough where what remains takes at most so many times the longest. */
 const WITHIN_REACH = 2;
 /** A throttle is to bring the guest's dirtying below this share of the link. */
 const THROTTLED_SHARE = 0.7;
@@ -190,13 +187,14 @@ function nextMeasure(
   view: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
-  const left = strategy.measures.flatMap(
+  const [first, second] = strategy.measures.flatMap(
     (measure) => decisionFor(measure, strategy, view, inputs) ?? [],
   );
+  if (first?.what !== 'downtime' || second?.what !== 'postcopy') return first;
   const { maxDowntimeMs } = view.settings;
-  const isOutOfReach = inputs.expectedDowntimeMs > maxDowntimeMs * WITHIN_REACH;
-  // The last thing left is done all the same.
-  return left.find(({ what }) => what !== 'downtime' || !isOutOfReach) ?? left[0];
+  const neededMs = (inputs.expectedDowntimeMs * inputs.rate) / steadyRate(view.sample);
+  const isOutOfReach = neededMs > maxDowntimeMs * WITHIN_REACH;
+  return isOutOfReach && isDue(second, strategy, view, inputs) ? second : first;
 }
 
 /** That measure, where it can be taken and changes something. */

@@ -9,49 +9,79 @@ import type { SteeringTrace } from './trace.ts';
  * end of the second round shows what it does. Pure.
  */
 
-/** What is known as the second round begins. */
-export interface AfterFirstRound {
-  readonly sample: Pick<MemorySample, 'round' | 'rate'>;
-  readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;
-  readonly settings: Pick<MigrationSettings, 'maxDowntimeMs'>;
-  /** What was written within each window of the look. */
-  readonly writes?: readonly CurvePoint[] | undefined;
+/** What a look at a sample of a guest's pages saw written within each window, the shortest first. */
+export interface Writes {
+  /** Pages of the sample. */
+  readonly pages: number;
+  readonly memoryBytes: number;
+  readonly curve: readonly CurvePoint[];
 }
 
+/** What is known as the second round begins. */
+export interface AfterFirstRound {
+  readonly sample: Pick<MemorySample, 'round' | 'rate' | 'transferredBytes' | 'totalMs'>;
+  readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;
+  readonly settings: Pick<MigrationSettings, 'maxDowntimeMs'>;
+  readonly writes?: Writes | undefined;
+}
+
+/** A first round that takes less is over before a look is, and shows soon enough by itself what the guest writes, ms. */
+export const LOOK_MS = 4000;
 /** In a shorter window too few pages of the sample change to say it, ms. */
 const LEAST_WINDOW_MS = 500;
 /**
- * If the second round leaves less than this share of what the first one left, it is worth its time: what is sent after the
- * switch to post-copy slows the guest down about as much again (docs/measurements/convergence.md).
+ * If the second round leaves less than this share of what the first one left, it is worth its time: while the rest follows
+ * by post-copy, a busy guest loses about as many seconds of its work as that takes (docs/measurements/convergence.md).
  */
 const SHRINKS = 0.5;
+/** A sample of pages is believed as far as all but one in forty of such samples would say the same. */
+const STANDARD_ERRORS = 2;
 
 /**
  * bytes/s that the guest writes, if that is as much as the link carries or more, and no further round helps; else undefined.
  *
- * A guest writes no more per second in a longer window than in a shorter one. So if it outpaces the link in a window that
- * is longer than the longest downtime, it does so in each shorter round, and what remains never fits into that downtime.
+ * As long as a guest goes on as it was seen, it writes no more per second in a longer window than in a shorter one. So if
+ * it outpaces the link in a window that is longer than the longest downtime, it does so in each shorter round, and what
+ * remains does not fit into that downtime.
  */
 export function outpacingRate({
   sample,
   trace,
   settings,
-  writes = [],
+  writes,
 }: AfterFirstRound): number | undefined {
   if (sample.round !== 2 || trace?.round !== 2 || sample.rate === 0) return undefined;
+  if (writes === undefined) return undefined;
   const { remainingBytes, atMs: tookMs = 0 } = trace;
+  if (tookMs < LOOK_MS) return undefined;
+  const rate = steadyRate(sample);
   // What it wrote in the look and no longer in the round is not held against it.
-  const known = writes
+  const known = writes.curve
     .filter(({ windowMs }) => windowMs < tookMs)
     .map(({ windowMs, dirtyBytes }) => {
       return { windowMs, dirtyBytes: Math.min(dirtyBytes, remainingBytes) };
     });
   const least = Math.max(settings.maxDowntimeMs, LEAST_WINDOW_MS);
-  const window = known.find(({ windowMs }) => windowMs >= least);
+  const window = known.find((point) => {
+    return point.windowMs >= least && rateWithin(point) * sureShare(point, writes) >= rate;
+  });
   if (window === undefined) return undefined;
-  const writeRate = rateWithin(window);
-  if (writeRate < sample.rate) return undefined;
   const all = [...known, { windowMs: tookMs, dirtyBytes: remainingBytes }];
-  const nextBytes = dirtiedWithin(all, (remainingBytes * 1000) / sample.rate, remainingBytes);
-  return nextBytes < remainingBytes * SHRINKS ? undefined : writeRate;
+  const nextBytes = dirtiedWithin(all, (remainingBytes * 1000) / rate, remainingBytes);
+  return nextBytes < remainingBytes * SHRINKS ? undefined : rateWithin(window);
+}
+
+/** bytes/s of the link: a single look at it may fall into a short standstill. */
+export function steadyRate({
+  rate,
+  transferredBytes,
+  totalMs,
+}: Pick<MemorySample, 'rate' | 'transferredBytes' | 'totalMs'>): number {
+  return Math.max(rate, totalMs === 0 ? 0 : Math.round((transferredBytes * 1000) / totalMs));
+}
+
+/** Of what a sample says was written: so much of it at least was, by the number of pages that it saw changed. */
+function sureShare({ dirtyBytes }: CurvePoint, { pages, memoryBytes }: Writes): number {
+  const changed = (dirtyBytes / memoryBytes) * pages;
+  return changed === 0 ? 0 : Math.max(0, 1 - STANDARD_ERRORS / Math.sqrt(changed));
 }

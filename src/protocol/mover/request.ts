@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { returns } from '../public/site-check.ts';
-import { guestMeasure, linkMeasure, prediction } from '../public/prediction.ts';
+import { guestMeasure, linkMeasure, prediction, predictionWidths } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -37,6 +37,8 @@ const ownMove = z.object({
   several: z.boolean(),
   maxDowntimeMs: z.number().nonnegative(),
   downtimeMs: z.number().positive(),
+  /** How far it came out from what had been said of it. */
+  off: predictionWidths.optional(),
 });
 
 export const sourceMoverRequest = z.object({

@@ -98,6 +98,16 @@ const expectedRequests = z.object({
 });
 export type ExpectedRequests = z.infer<typeof expectedRequests>;
 
+/** By which factor each range was made wider than the model has it, or narrower below 1. */
+const width = z.number().positive().max(16).optional();
+export const predictionWidths = z.object({
+  bytes: width,
+  totalMs: width,
+  memoryMs: width,
+  downtimeMs: width,
+});
+export type PredictionWidths = z.infer<typeof predictionWidths>;
+
 /** What a migration is expected to come to. */
 export const prediction = z.object({
   /** The share of outcomes that each range is to hold. */
@@ -116,6 +126,8 @@ export const prediction = z.object({
   converges: z.object({ probability: share, why: shortText }),
   /** Absent of earlier builds. */
   steering: plannedSteering.optional(),
+  /** By what this host’s own moves came to beside what was said of them; absent: as the model alone has it. */
+  widths: predictionWidths.optional(),
   /** Absent where no disk is copied, or its hypervisor does not count requests. */
   diskLatency: z.array(expectedRequests).max(64).optional(),
 });

@@ -124,8 +124,8 @@ const steeringInputs = z.object({
   rate: bytes,
   dirtyRate: bytes,
   /**
-   * bytes/s that a look at its pages saw it write in a window longer than the longest downtime. Present where that
-   * outpaces the link and no round that has ended shows it.
+   * bytes/s that a look at its pages saw it write in a window longer than the longest downtime; present where that
+   * outpaces the link, as the second round begins.
    */
   writeRate: bytes.optional(),
   /** What remained at the start of the round, by the link, ms. */

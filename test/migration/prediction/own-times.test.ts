@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  aroundMs,
-  learnedFactor,
-  MOST_LOOKED_AT,
-  movesTo,
-} from '../../../src/migration/prediction/own-times.ts';
+import { aroundMs, learnedFactor, movesTo } from '../../../src/migration/prediction/own-times.ts';
 import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
-import { AROUND_MS } from '../../../src/migration/prediction/parameters.ts';
+import { AROUND_MS, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { anyFacts, guest } from './samples.ts';
@@ -131,12 +126,14 @@ test('what is learned leaves time and bytes as they are, and lies between what w
 test('moves to another host, that failed, or in which no guest stood still are not learned from', () => {
   const settings = migrationSettings.parse({ streams: 4 });
   const report = {
-    outcome: 'done',
-    finished: 'precopy',
+    outcome: 'done' as const,
+    finished: 'precopy' as const,
     settings,
     downtimeMs: 70,
     to: 'b',
-  } as const;
+    totalMs: 3000,
+    phases: [],
+  };
   const all = [
     report,
     { ...report, to: 'c' },
@@ -145,5 +142,5 @@ test('moves to another host, that failed, or in which no guest stood still are n
     { ...report, downtimeMs: undefined },
   ];
   const { maxDowntimeMs } = settings;
-  assert.deepEqual(movesTo('b', all), [stood(70, { several: true, maxDowntimeMs })]);
+  assert.deepEqual(movesTo('b', all), [stood(70, { several: true, maxDowntimeMs, off: {} })]);
 });

@@ -4,7 +4,7 @@ import type { Decision } from '../../../src/migration/steering/steering.ts';
 import { presentDowntimeMs } from '../../../src/migration/steering/downtime.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
-import type { CurvePoint } from '../../../src/protocol/public/prediction.ts';
+import type { Writes } from '../../../src/migration/steering/write-rate.ts';
 import { modeOf, STEERING_MEASURES } from '../../../src/protocol/public/steering.ts';
 import type { SteeringMeasure, SteeringStrategy } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
@@ -61,12 +61,13 @@ export interface Outcome {
 
 const WINDOWS_MS = Array.from({ length: 16 }, (_, at) => 5 * 2 ** at);
 
-/** What the guest writes within windows, as a look at its pages sees it: the working set fills up. */
-export function writesOf({ workingSetBytes: set, dirtyRate }: Course): CurvePoint[] {
-  return WINDOWS_MS.map((windowMs) => {
+/** What the guest writes within windows, as a look at all of its pages sees it: the working set fills up. */
+export function writesOf({ workingSetBytes: set, dirtyRate, memoryBytes }: Course): Writes {
+  const curve = WINDOWS_MS.map((windowMs) => {
     const share = set === 0 ? 0 : 1 - Math.exp((-dirtyRate * (windowMs / 1000)) / set);
     return { windowMs, dirtyBytes: set * share };
   });
+  return { pages: memoryBytes / 4096, memoryBytes, curve };
 }
 
 /** A hypervisor looks at what was dirtied no more often than this, s. */
@@ -77,7 +78,7 @@ export function play(
   strategy: SteeringStrategy,
   course: Course,
   swing: (round: number) => number = () => 1,
-  writes: readonly CurvePoint[] = writesOf(course),
+  writes: Writes | undefined = writesOf(course),
 ): Outcome {
   const { memoryBytes, linkRate, maxDowntimeMs, timeoutMs, levers } = course;
   const decisions: Decision[] = [];

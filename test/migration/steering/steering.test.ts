@@ -262,7 +262,8 @@ test('a longer downtime that is out of reach is still raised where nothing else 
 test('post-copy takes over right after the first round from a guest that was seen to outpace the link', () => {
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 200 * MiB } as Course;
   const known = play(STRATEGIES['must-finish'], course);
-  const unknown = play(STRATEGIES['must-finish'], course, undefined, []);
+  const nothing = { pages: 0, memoryBytes: course.memoryBytes, curve: [] };
+  const unknown = play(STRATEGIES['must-finish'], course, undefined, nothing);
   assert.deepEqual([known.ends, known.rounds], ['postcopy', 2]);
   assert.deepEqual([unknown.ends, unknown.rounds], ['postcopy', 3]);
   const [decision] = known.decisions;

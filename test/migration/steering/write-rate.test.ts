@@ -5,6 +5,7 @@ import { outpacingRate } from '../../../src/migration/steering/write-rate.ts';
 import type { AfterFirstRound } from '../../../src/migration/steering/write-rate.ts';
 import { afterRound } from '../../../src/migration/steering/trace.ts';
 import { sampleOf } from '../direct/samples.ts';
+import { steadyRate } from '../../../src/migration/steering/write-rate.ts';
 import { courses, writesOf } from './simulated.ts';
 import type { Course } from './simulated.ts';
 
@@ -31,6 +32,7 @@ function seen(course: Course, writes = writesOf(course)): AfterFirstRound {
   const sample = sampleOf({
     round: 2,
     rate: course.linkRate,
+    transferredBytes: course.memoryBytes,
     totalMs: Math.round(tookMs),
     remainingBytes: Math.round(within(course, tookMs)),
   });
@@ -46,17 +48,20 @@ describe('a guest that was looked at while the first round ran', () => {
   });
 
   test('is not said to by a look that is shorter than the longest downtime, or by none', () => {
-    const writes = writesOf(BUSY).filter(({ windowMs }) => windowMs < 2000);
-    assert.equal(outpacingRate(seen({ ...BUSY, maxDowntimeMs: 2000 }, writes)), undefined);
-    assert.equal(outpacingRate(seen(BUSY, [])), undefined);
+    const { curve, ...sample } = writesOf(BUSY);
+    const short = { ...sample, curve: curve.filter(({ windowMs }) => windowMs < 2000) };
+    assert.equal(outpacingRate(seen({ ...BUSY, maxDowntimeMs: 2000 }, short)), undefined);
+    assert.equal(outpacingRate(seen(BUSY, { ...sample, curve: [] })), undefined);
+    assert.equal(outpacingRate({ ...seen(BUSY), writes: undefined }), undefined);
   });
 
   test('has one more round where that leaves much less', () => {
     // All of its memory once in a minute, and a little of it fast.
-    const writes = [
-      { windowMs: 1000, dirtyBytes: 10 * MIB },
+    const curve = [
+      { windowMs: 1000, dirtyBytes: 11 * MIB },
       { windowMs: 3000, dirtyBytes: 14 * MIB },
     ];
+    const writes = { ...writesOf(BUSY), curve };
     assert.equal(outpacingRate(seen({ ...BUSY, workingSetBytes: 60 * MIB }, writes)), undefined);
   });
 
@@ -65,6 +70,21 @@ describe('a guest that was looked at while the first round ran', () => {
     assert.ok(trace !== undefined);
     const quiet = { ...trace, remainingBytes: 2 * MIB };
     assert.equal(outpacingRate({ ...rest, sample, trace: quiet }), undefined);
+  });
+
+  test('is not said to by a handful of pages of a sample', () => {
+    const pages = (count: number) => ({ ...writesOf(BUSY), pages: count });
+    // Of 16 pages two change in a second.
+    assert.equal(outpacingRate(seen(BUSY, pages(16))), undefined);
+    assert.ok(outpacingRate(seen(BUSY, pages(1024))) !== undefined);
+  });
+
+  test('is not said to by one look at the link that falls into a short standstill', () => {
+    const { sample, ...rest } = seen({ ...BUSY, dirtyRate: LINK / 2 });
+    const slow = { ...sample, rate: MIB, transferredBytes: 256 * MIB };
+    assert.equal(outpacingRate({ ...rest, sample: slow }), undefined);
+    assert.equal(steadyRate(slow), 10 * MIB);
+    assert.equal(steadyRate({ ...slow, totalMs: 0 }), MIB);
   });
 
   test('is only said to at the start of the second round', () => {

@@ -1,3 +1,4 @@
+import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
@@ -5,11 +6,12 @@ import type { StreamChange } from '../../../drivers/port/direct.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
+import { LOOK_MS } from '../../../migration/steering/write-rate.ts';
+import type { Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
-import { streamDowntimeMs } from './source-context.ts';
+import { goesByWire, streamDowntimeMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 const SET_MS = 10_000;
@@ -22,17 +24,18 @@ interface Recorder {
   record(event: SourceEvent): Promise<void>;
 }
 
-/** A first round that takes less is over before the look is, ms: the longest window, and reading. */
-const LOOK_MS = 4000;
+/** Between two looks at the guest's pages, ms: each takes 3 s, and little of a processor. */
+const PAUSE_MS = 3000;
 
 /** Asks the steering after each look at the stream, and journals what it decides. */
 export class MemorySteering {
   readonly #recorder: Recorder;
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
-  /** What the guest writes, by a look at its pages while the first round runs; nothing waits for it. */
-  #writes: readonly CurvePoint[] | undefined;
+  /** The newest look at the guest's pages while the first round runs; nothing waits for it. */
+  #writes: Writes | undefined;
   #looking: Promise<void> | undefined;
+  readonly #looks = new AbortController();
   /** Post-copy is due, and the destination was not ready for it. */
   isWaiting = false;
 
@@ -52,8 +55,8 @@ export class MemorySteering {
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { doing, plan, steering, stopped } = this.#recorder.state;
     const { settings } = plan;
-    const isFirst = sample.round === 1 && strategy.precopyRounds !== 0;
-    if (isFirst && isLong(sample)) this.#looking ??= this.#lookAtWrites(context, signal);
+    if (sample.round > 1) this.close();
+    else if (isLookedAt(context, sample)) this.#looking ??= this.#lookAtWrites(context);
     const [levers, writes] = [this.#levers, this.#writes];
     const view = { sample, trace: steering, levers, settings, leftMs, writes };
     const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
@@ -67,20 +70,43 @@ export class MemorySteering {
     if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });
   }
 
-  /** Never rejects: where it cannot be looked at, the rounds alone say what the guest writes. */
-  async #lookAtWrites({ guest }: SourceContext, signal: AbortSignal): Promise<void> {
+  /** Looks at the guest's pages no more: the guest stops, or the first round is over. */
+  close(): void {
+    this.#looks.abort();
+  }
+
+  /** Again and again, so that the newest look is of the round's end. Never rejects: without a look the rounds alone count. */
+  async #lookAtWrites({ guest }: SourceContext): Promise<void> {
+    const { signal } = this.#looks;
     try {
-      const session = await guest.session(signal);
-      // A look from outside alone: the hypervisor has enough to do.
-      this.#writes = (await session.measure?.(signal, NEVER))?.curve;
+      for (;;) {
+        const session = await guest.session(signal);
+        if (session.measure === undefined) return;
+        // From outside alone: its hypervisor has enough to do.
+        const { how, pages, memoryBytes, curve } = await session.measure(signal, NEVER);
+        if (how !== 'pages') return;
+        this.#writes = { pages, memoryBytes, curve };
+        await systemClock.sleep(PAUSE_MS, signal);
+      }
     } catch {
-      this.#writes = undefined;
+      // It was ended, or its pages cannot be read.
     }
   }
 }
 
-/** Of the round that runs: there is time to look. */
-function isLong({ remainingBytes, rate }: MemorySample): boolean {
+/**
+ * Whether a look at its pages says what the rounds do not, and is over before the first one is. Where a byte that is
+ * written is not a byte that is sent it would be compared with the wrong rate.
+ */
+function isLookedAt(
+  { state, guest }: SourceContext,
+  { remainingBytes, rate }: MemorySample,
+): boolean {
+  const { settings } = state().plan;
+  const { measures, precopyRounds } = strategyOf(settings);
+  if (measures.length === 0 || precopyRounds === 0) return false;
+  if (goesByWire({ state }) || settings.compress !== 'none') return false;
+  if (guest.capabilities.rounds === 'content') return false;
   return rate > 0 && (remainingBytes * 1000) / rate >= LOOK_MS;
 }
 

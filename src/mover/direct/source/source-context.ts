@@ -190,7 +190,7 @@ export function saidLinkRate({
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
-function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
+export function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
   return context.state().known.path?.takes === 'wire';
 }
 

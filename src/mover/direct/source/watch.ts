@@ -78,6 +78,7 @@ export class Watch {
   stop(): void {
     this.#over.abort(new Error('the migration has ended'));
     clearTimeout(this.#still);
+    this.#steering.close();
     this.#wake?.();
   }
 
@@ -108,6 +109,8 @@ export class Watch {
     if (event.type !== 'stopped' && event.type !== 'resumed') return;
     clearTimeout(this.#still);
     if (event.type === 'resumed') return;
+    // What it would say is known by now, and the order to go on must not wait for it.
+    this.#steering.close();
     this.#probes?.stopped();
     const afterMs = deadlineOf('switchover', this.#coordinator.state);
     this.#still = setTimeout(() => {

@@ -10,8 +10,7 @@ import {
   setSteering,
 } from '../../../../src/mover/direct/source/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import type { MemorySample } from '../../../../src/protocol/public/migration.ts';
-import type { StrategyName } from '../../../../src/protocol/public/steering.ts';
+import type { MemorySample, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
 const inMemory: SourceState = {
@@ -63,18 +62,19 @@ const SECOND = sampleOf({
   ...SLOW,
   round: 2,
   totalMs: 15_000,
+  transferredBytes: 140 * MIB,
   remainingBytes: 52 * MIB,
   dirtyRate: 4 * MIB,
 });
 
 /** A migration by `must-finish` of a guest that is looked at so; what it decides as each of these is seen. */
 async function decidedBy(
-  measure: (() => Promise<unknown>) | undefined,
+  measure: ((signal: AbortSignal, enough: unknown) => Promise<unknown>) | undefined,
   samples: readonly MemorySample[],
-  steering: StrategyName | undefined = 'must-finish',
+  { rounds, ...settings }: Partial<MigrationSettings> & { rounds?: 'content' } = {},
 ): Promise<string[]> {
   let state: SourceState = {
-    ...initialSource(planned({ mode: 'hybrid', ...(steering && { steering }) })).state,
+    ...initialSource(planned({ mode: 'hybrid', steering: 'must-finish', ...settings })).state,
     doing: { kind: 'do', step: 'memory' },
   };
   const decided: string[] = [];
@@ -83,7 +83,7 @@ async function decidedBy(
     state: () => state,
     dataPath: { isCut: false },
     peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
-    guest: { session: async () => session },
+    guest: { session: async () => session, capabilities: { rounds } },
   };
   const looking = new MemorySteering({
     get state(): SourceState {
@@ -100,11 +100,18 @@ async function decidedBy(
     // The look at its pages is over long before the round is.
     await new Promise(setImmediate);
   }
+  looking.close();
   return decided;
 }
 
 describe('a guest is looked at while the first round runs', () => {
-  const busy = async () => ({ curve: [{ windowMs: 1000, dirtyBytes: 28 * MIB }] });
+  const SEEN = {
+    how: 'pages',
+    pages: 1024,
+    memoryBytes: 256 * MIB,
+    curve: [{ windowMs: 1000, dirtyBytes: 28 * MIB }],
+  };
+  const busy = async () => SEEN;
 
   test('so that post-copy takes over as soon as that one is over', async () => {
     assert.deepEqual(await decidedBy(busy, [FIRST, SECOND]), ['postcopy']);
@@ -121,6 +128,41 @@ describe('a guest is looked at while the first round runs', () => {
     assert.equal(looks, 1);
     await decidedBy(counted, [{ ...FIRST, remainingBytes: 20 * MIB }, SECOND]);
     assert.equal(looks, 1);
+  });
+
+  test('not where a byte that it writes is no byte that is sent, nor where its hypervisor would have to look', async () => {
+    const both = [FIRST, SECOND];
+    assert.deepEqual(await decidedBy(busy, both, { compress: 'zstd' }), []);
+    assert.deepEqual(await decidedBy(busy, both, { rounds: 'content' }), []);
+    let enough: unknown;
+    const outside = async (_: AbortSignal, how: unknown) => {
+      enough = how;
+      return { ...SEEN, how: 'hypervisor' };
+    };
+    assert.deepEqual(await decidedBy(outside, both), []);
+    assert.ok(enough instanceof AbortSignal && !enough.aborted, 'from outside alone');
+  });
+
+  test('and not where post-copy is to begin at once', async () => {
+    let looks = 0;
+    const counted = async () => {
+      looks += 1;
+      return busy();
+    };
+    await decidedBy(counted, [FIRST], { mode: 'postcopy', steering: undefined });
+    assert.equal(looks, 0);
+  });
+
+  test('until it stops', async () => {
+    let signal: AbortSignal | undefined;
+    const measure = (inner: AbortSignal) => {
+      signal = inner;
+      return new Promise((_, reject) => {
+        inner.addEventListener('abort', () => reject(inner.reason as Error));
+      });
+    };
+    assert.deepEqual(await decidedBy(measure, [FIRST, FIRST]), []);
+    assert.equal(signal?.aborted, true);
   });
 
   test('and a look that fails leaves it to the rounds', async () => {
