@@ -24,6 +24,9 @@ const MB = 1e6;
 /** One pass over its memory takes 10 s. */
 const GUEST = { memoryBytes: 1000 * MB, rate: 100 * MB } as const;
 
+/** What remains of it takes 10 s by the link: a longer downtime than this is nearly enough. */
+const PATIENT = { maxDowntimeMs: 8000 } as const;
+
 /** A guest that dirties so much of the link, moved by a strategy. */
 function trial(
   steering: StrategyName,
@@ -57,16 +60,16 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(quiet.outcome, 'done');
     assert.deepEqual([quiet.order?.maxDowntimeMs, quiet.order?.steered], [100, true]);
     assert.deepEqual(decided(quiet), []);
-    const busy = await trial('standard', 0.95);
+    const busy = await trial('standard', 0.95, { asked: PATIENT });
     assert.equal(busy.outcome, 'done');
     assert.equal(decided(busy)[0], 'downtime');
     const [first] = busy.report.decisions.filter(({ change }) => change !== undefined);
-    assert.deepEqual([first?.change?.of, first?.change?.from], ['downtimeMs', 100]);
+    assert.deepEqual([first?.change?.of, first?.change?.from], ['downtimeMs', 2000]);
     assert.equal(first?.inputs?.rate, GUEST.rate);
   });
 
   test('goes over to post-copy where rounds lead nowhere, and reports each round', async () => {
-    const { outcome, report, at } = await trial('standard', 2);
+    const { outcome, report, at } = await trial('standard', 2, { asked: PATIENT });
     assert.deepEqual([outcome, at], ['done', 'b']);
     assert.deepEqual(decided({ report } as Outcome).at(-1), 'post-copy');
     assert.ok(report.roundList.length >= 2, JSON.stringify(report.roundList));
@@ -156,7 +159,7 @@ describe('a task that a manager carries out, with a strategy', () => {
   });
 
   test('goes over to post-copy although its manager takes no longer downtime', async () => {
-    const found = await trial('standard', 2, { dirtying: { refuses: 'downtime' } });
+    const found = await trial('standard', 2, { dirtying: { refuses: 'downtime' }, asked: PATIENT });
     assert.deepEqual([found.outcome, found.at], ['done', 'b']);
     assert.deepEqual(decided(found), ['downtime', 'downtime', 'post-copy']);
   });

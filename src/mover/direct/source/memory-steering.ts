@@ -34,7 +34,7 @@ export class MemorySteering {
   #levers: readonly SteeringMeasure[] | undefined;
   /** The newest look at the guest's pages while the first round runs; nothing waits for it. */
   #writes: Writes | undefined;
-  #looking: Promise<void> | undefined;
+  #isLooking = false;
   readonly #looks = new AbortController();
   /** Post-copy is due, and the destination was not ready for it. */
   isWaiting = false;
@@ -56,7 +56,10 @@ export class MemorySteering {
     const { doing, plan, steering, stopped } = this.#recorder.state;
     const { settings } = plan;
     if (sample.round > 1) this.close();
-    else if (isLookedAt(context, sample)) this.#looking ??= this.#lookAtWrites(context);
+    else if (!this.#isLooking && isLookedAt(context, sample)) {
+      this.#isLooking = true;
+      void this.#lookAtWrites(context);
+    }
     const [levers, writes] = [this.#levers, this.#writes];
     const view = { sample, trace: steering, levers, settings, leftMs, writes };
     const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
