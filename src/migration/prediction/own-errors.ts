@@ -1,5 +1,5 @@
 import type { Report } from '../../protocol/public/migration.ts';
-import type { PredictionWidths, Range } from '../../protocol/public/prediction.ts';
+import type { PredictionOff, PredictionWidths, Range } from '../../protocol/public/prediction.ts';
 import { LEVEL, MOST_LOOKED_AT, SURE, weightOf } from './parameters.ts';
 
 /** How wide a range has to be, by what this host's own moves came to beside what was said of them. Pure. */
@@ -28,10 +28,10 @@ const MOST = 4;
 export function offOf({
   prediction,
   ...report
-}: Ended & Pick<Report, 'prediction'>): PredictionWidths {
+}: Ended & Pick<Report, 'prediction'>): PredictionOff {
   // The ranges of one that may not end are cut off by the time allowed.
   if (prediction === undefined || prediction.converges.probability < SURE) return {};
-  const off: PredictionWidths = {};
+  const off: PredictionOff = {};
   for (const name of NAMES) {
     const cameTo = FIGURES[name](report);
     const far = cameTo === undefined ? undefined : farFrom(prediction[name], cameTo);
@@ -52,7 +52,7 @@ function farFrom({ low, middle, high }: Range, cameTo: number): number | undefin
  * (newest first) as the level claims. One move weighs as much as what is assumed.
  */
 export function widthsOf(
-  latest: readonly { readonly off?: PredictionWidths | undefined }[],
+  latest: readonly { readonly off?: PredictionOff | undefined }[],
 ): PredictionWidths {
   const widths: PredictionWidths = {};
   for (const name of NAMES) {

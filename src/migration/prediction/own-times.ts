@@ -1,5 +1,5 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import type { PredictionWidths } from '../../protocol/public/prediction.ts';
+import type { PredictionOff } from '../../protocol/public/prediction.ts';
 import { offOf } from './own-errors.ts';
 import { AROUND_MS, MOST_LOOKED_AT, weightOf } from './parameters.ts';
 
@@ -50,7 +50,7 @@ export interface Kind {
 export interface OwnMove extends Kind {
   readonly downtimeMs: number;
   /** How far it came out from what had been said of it; absent where nothing was. */
-  readonly off?: PredictionWidths | undefined;
+  readonly off?: PredictionOff | undefined;
 }
 
 type Moved = Pick<

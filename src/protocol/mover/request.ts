@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { returns } from '../public/site-check.ts';
-import { guestMeasure, linkMeasure, prediction, predictionWidths } from '../public/prediction.ts';
+import { guestMeasure, linkMeasure, prediction, predictionOff } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -38,7 +38,7 @@ const ownMove = z.object({
   maxDowntimeMs: z.number().nonnegative(),
   downtimeMs: z.number().positive(),
   /** How far it came out from what had been said of it. */
-  off: predictionWidths.optional(),
+  off: predictionOff.optional(),
 });
 
 export const sourceMoverRequest = z.object({

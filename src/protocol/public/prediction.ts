@@ -98,15 +98,16 @@ const expectedRequests = z.object({
 });
 export type ExpectedRequests = z.infer<typeof expectedRequests>;
 
+/** One number for each of the figures that a move is compared by. */
+const ofFigures = (amount: z.ZodNumber) =>
+  z.object({ bytes: amount, totalMs: amount, memoryMs: amount, downtimeMs: amount }).partial();
+
 /** By which factor each range was made wider than the model has it, or narrower below 1. */
-const width = z.number().positive().max(16).optional();
-export const predictionWidths = z.object({
-  bytes: width,
-  totalMs: width,
-  memoryMs: width,
-  downtimeMs: width,
-});
+const predictionWidths = ofFigures(z.number().positive().max(16));
 export type PredictionWidths = z.infer<typeof predictionWidths>;
+/** How far a move came out from the middle of each range; 1: at its end. */
+export const predictionOff = ofFigures(z.number().nonnegative().max(16));
+export type PredictionOff = z.infer<typeof predictionOff>;
 
 /** What a migration is expected to come to. */
 export const prediction = z.object({

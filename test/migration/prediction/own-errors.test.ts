@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { offOf, widened, widthsOf } from '../../../src/migration/prediction/own-errors.ts';
 import { LEVEL, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
+import { prediction as answer, predictionOff } from '../../../src/protocol/public/prediction.ts';
 import { guest } from './samples.ts';
 
 const said = predict(guest(1));
@@ -27,7 +28,7 @@ describe('how far a move came out from what was said', () => {
       assert.ok(Math.abs((offOf(cameTo(end / middle)).totalMs ?? 9) - 1) < 1e-9);
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 100, noNaN: true }), (times) => {
-        for (const off of Object.values(offOf(cameTo(times))))
+        for (const off of Object.values(predictionOff.parse(offOf(cameTo(times)))))
           assert.ok((off ?? -1) >= 0 && (off ?? 9) <= 4);
       }),
     );
@@ -73,6 +74,7 @@ describe('ranges', () => {
       assert.ok(span(near[name]) < span(said[name]), name);
       assert.ok(span(far[name]) > span(said[name]), name);
       assert.equal(near[name].middle, said[name].middle);
+      assert.deepEqual([answer.parse(near), answer.parse(far)], [near, far]);
       assert.ok((near.widths?.[name] ?? 1) < 1 && (far.widths?.[name] ?? 1) > 1);
     }
   });
