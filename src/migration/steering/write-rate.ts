@@ -30,8 +30,8 @@ export const LOOK_MS = 4000;
 /** In a shorter window too few pages of the sample change to say it, ms. */
 const LEAST_WINDOW_MS = 500;
 /**
- * If the second round leaves less than this share of what the first one left, it is worth its time: while the rest follows
- * by post-copy, a busy guest loses about as many seconds of its work as that takes (docs/measurements/convergence.md).
+ * If the second round leaves less than this share of what the first one left, it is worth its time: of each second in which
+ * the rest follows by post-copy, a busy guest loses three quarters (docs/measurements/convergence.md).
  */
 const SHRINKS = 0.5;
 /** A sample of pages is believed as far as all but one in forty of such samples would say the same. */
