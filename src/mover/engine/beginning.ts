@@ -45,13 +45,15 @@ export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Pr
   const { clock, settings, askedAtMs } = beginning;
   const { notBefore, whenQuiet, noticeMs } = settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
-  // By the wall clock alone, so that a mover that takes over waits no longer.
+  // By the wall clock alone, so that a mover that takes over waits no longer, but for a notice that nobody may have heard.
   let fromMs = Math.max(notBeforeMs, askedAtMs);
   const waited: string[] = [];
   if (noticeMs !== undefined) {
     // The notice ends when the migration may begin, and lasts as long as it was asked for.
     await untilMoment(notBeforeMs - noticeMs, clock, signal);
     fromMs = Math.max(notBeforeMs, askedAtMs + noticeMs);
+    // Its time passed while nobody ran here: whether anybody was notified is not known, and twice is better than never.
+    if (clock.wallMs() >= fromMs) fromMs = clock.wallMs() + noticeMs;
     waited.push(await giveNotice(beginning, fromMs, signal));
   }
   await untilMoment(notBeforeMs, clock, signal);

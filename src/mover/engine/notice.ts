@@ -19,7 +19,6 @@ export async function giveNotice(
   signal: AbortSignal,
 ): Promise<string> {
   const noticeMs = untilMs - clock.wallMs();
-  if (noticeMs <= 0) return 'the time of its notice was over';
   const facts = () => ({ ...factsOf(), noticeMs });
   const answer = await answerOf(config, 'notice', facts, { signal, deadlineMs: noticeMs });
   if (answer === undefined) {

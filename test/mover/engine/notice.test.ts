@@ -84,9 +84,15 @@ describe('a notice', () => {
     assert.match((await facts).waited ?? '', /did not say that it is ready/);
   });
 
-  test('is over for a mover that takes over later than that', async (t) => {
-    const { facts } = waited(t, { script: 'exit 10', mayRefuse: true, createdMs: 0 });
-    assert.match((await facts).waited ?? '', /was over/);
+  test('is given by a mover that takes over after its time: nobody may have heard of it', async (t) => {
+    const script = `cat > "\${0%/*}/reported"; exit 10`;
+    const settings = { noticeMs: 1000 };
+    const { facts, directory } = waited(t, { script, settings, createdMs: 0 });
+    assert.match((await facts).waited ?? '', /notified [0-9.]+ m?s ahead/);
+    const { noticeMs = 0 } = hookInput.parse(
+      JSON.parse(readFileSync(path.join(directory, 'reported'), 'utf8')),
+    );
+    assert.ok(noticeMs > 500 && noticeMs <= 1000, String(noticeMs));
   });
 
   test('is refused where the host has nobody to notify', async (t) => {
