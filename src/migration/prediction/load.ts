@@ -77,7 +77,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   return {
     memoryBytes,
     curve,
-    ...(looksAtWrites(facts) ? { writes: { pages, memoryBytes, curve } } : {}),
+    ...(looksAtWrites(facts) ? { writes: { pages, memoryBytes, curve, linkRate: 0 } } : {}),
     passMs:
       startMsOf(facts, scenario) +
       slower(reported * share, reported) +

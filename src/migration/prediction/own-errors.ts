@@ -1,50 +1,54 @@
 import type { Report } from '../../protocol/public/migration.ts';
-import type { PredictionOff, PredictionWidths, Range } from '../../protocol/public/prediction.ts';
+import type {
+  Prediction,
+  PredictionOff,
+  PredictionWidths,
+  Range,
+} from '../../protocol/public/prediction.ts';
+import { cameTo } from '../report/outcome-figures.ts';
 import { LEVEL, MOST_LOOKED_AT, SURE, weightOf } from './parameters.ts';
 
 /** How wide a range has to be, by what this host's own moves came to beside what was said of them. Pure. */
 
-/** Each figure, and what a move came to. */
-const FIGURES: Readonly<Record<keyof PredictionWidths, (report: Ended) => number | undefined>> = {
-  totalMs: ({ totalMs }) => totalMs,
-  memoryMs: ({ phases }) =>
-    phases
-      .filter(({ phase }) => phase === 'memory' || phase === 'draining')
-      .reduce((sum, { ms }) => sum + ms, 0),
-  bytes: ({ bytes }) => bytes,
-  downtimeMs: ({ downtimeMs }) => downtimeMs,
-};
-const NAMES = Object.keys(FIGURES) as (keyof PredictionWidths)[];
+const NAMES = [
+  'totalMs',
+  'memoryMs',
+  'bytes',
+  'downtimeMs',
+] as const satisfies readonly (keyof PredictionWidths)[];
 
-type Ended = Pick<Report, 'totalMs' | 'phases' | 'bytes' | 'downtimeMs'>;
-
-/** A range becomes no narrower, and no wider, than by this factor. */
-const MOST = 4;
+/** A move that came out further from the middle says no more than this. */
+const MOST_OFF = 4;
+/** As exponents of the way from the middle to the end of a range: a range of half to double becomes a quarter to four times. */
+const WIDEST = 2;
+const NARROWEST = 0.25;
 
 /**
  * How far a move came out from the middle that was said, by the way from there to the end of the range as the model alone
- * has it: 1 is that end. Only of what can be said so.
+ * has it: 1 is that end. Both as logarithms. Only of what can be said so.
  */
-export function offOf({
-  prediction,
-  ...report
-}: Ended & Pick<Report, 'prediction'>): PredictionOff {
+export function offOf(report: Report): PredictionOff {
+  const { prediction, phases } = report;
   // The ranges of one that may not end are cut off by the time allowed.
   if (prediction === undefined || prediction.converges.probability < SURE) return {};
+  const came = cameTo(report);
   const off: PredictionOff = {};
   for (const name of NAMES) {
-    const cameTo = FIGURES[name](report);
-    const far = cameTo === undefined ? undefined : farFrom(prediction[name], cameTo);
+    // A plan leaves out the copies of disks.
+    if (name === 'totalMs' && phases.some(({ phase }) => phase === 'disks' || phase === 'seeding'))
+      continue;
+    const amount = came[name];
+    const far = amount === undefined ? undefined : farFrom(prediction[name], amount);
     if (far === undefined) continue;
-    off[name] = Math.min(MOST, far * (prediction.widths?.[name] ?? 1));
+    off[name] = Math.min(MOST_OFF, far * (prediction.widths?.[name] ?? 1));
   }
   return off;
 }
 
-function farFrom({ low, middle, high }: Range, cameTo: number): number | undefined {
-  const end = cameTo >= middle ? high : low;
-  if (middle <= 0 || end <= 0 || cameTo <= 0 || end === middle) return undefined;
-  return Math.log(cameTo / middle) / Math.log(end / middle);
+function farFrom({ low, middle, high }: Range, amount: number): number | undefined {
+  const end = amount >= middle ? high : low;
+  if (middle <= 0 || end <= 0 || amount <= 0 || end === middle) return undefined;
+  return Math.log(amount / middle) / Math.log(end / middle);
 }
 
 /**
@@ -58,17 +62,55 @@ export function widthsOf(
   for (const name of NAMES) {
     const far = latest.flatMap(({ off }) => off?.[name] ?? []).slice(0, MOST_LOOKED_AT);
     if (far.length === 0) continue;
-    // The smallest that holds this share of the next one, too, where all are drawn alike.
-    const place = Math.min(far.length, Math.ceil((far.length + 1) * LEVEL)) - 1;
-    const enough = far.toSorted((left, right) => left - right)[place] ?? 1;
-    widths[name] = Math.min(MOST, Math.max(1 / MOST, enough)) ** weightOf(far.length);
+    const enough = Math.min(WIDEST, Math.max(NARROWEST, holding(far)));
+    widths[name] = enough ** weightOf(far.length);
   }
   return widths;
 }
 
-/** The middle stays where it is. */
-export function widened({ low, middle, high }: Range, width = 1): Range {
-  if (middle <= 0 || low <= 0) return { low, middle, high };
-  const edge = (end: number): number => Math.round(middle * (end / middle) ** width);
-  return { low: Math.min(middle, edge(low)), middle, high: Math.max(middle, edge(high)) };
+/** What holds this share of the next one, too, where all are drawn alike: between two of them, or the farthest of a few. */
+function holding(far: readonly number[]): number {
+  const sorted = far.toSorted((left, right) => left - right);
+  const place = Math.min(sorted.length, (sorted.length + 1) * LEVEL) - 1;
+  const [below = 1, above = 1] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  return below + (above - below) * (place - Math.floor(place));
+}
+
+type Ranges = Pick<Prediction, 'totalMs' | 'memoryMs' | 'bytes' | 'downtimeMs' | 'clientGapMs'>;
+
+/** The ranges with these widths. Each middle stays where it is, and what is a part of another figure stays within it. */
+export function widened(ranges: Ranges, widths: PredictionWidths, timeoutMs: number): Ranges {
+  const { totalMs: all, clientGapMs: gap, downtimeMs: down } = ranges;
+  const wide = wider(all, widths.totalMs);
+  const totalMs = { ...wide, high: Math.min(wide.high, Math.max(all.high, timeoutMs)) };
+  const memory = wider(ranges.memoryMs, widths.memoryMs);
+  const downtimeMs = wider(down, widths.downtimeMs);
+  return {
+    totalMs,
+    memoryMs: {
+      ...memory,
+      low: Math.min(memory.low, totalMs.low),
+      high: Math.min(memory.high, totalMs.high),
+    },
+    bytes: wider(ranges.bytes, widths.bytes),
+    downtimeMs,
+    // A client waits as much longer as the guest stands still.
+    clientGapMs: {
+      ...gap,
+      low: Math.max(0, Math.min(gap.middle, gap.low + downtimeMs.low - down.low)),
+      high: Math.max(gap.middle, gap.high + downtimeMs.high - down.high),
+    },
+  };
+}
+
+/** A side that had room keeps some: else the next move could not be compared with it. */
+function wider({ low, middle, high }: Range, width = 1): Range {
+  if (middle <= 0) return { low, middle, high };
+  const end = (of: number): number =>
+    of <= 0 ? of : Math.min(Number.MAX_SAFE_INTEGER, Math.round(middle * (of / middle) ** width));
+  return {
+    low: low < middle ? Math.min(middle - 1, Math.max(Math.min(low, 1), end(low))) : low,
+    middle,
+    high: high > middle ? Math.max(middle + 1, end(high)) : high,
+  };
 }

@@ -53,23 +53,8 @@ export interface OwnMove extends Kind {
   readonly off?: PredictionOff | undefined;
 }
 
-type Moved = Pick<
-  Report,
-  | 'outcome'
-  | 'finished'
-  | 'settings'
-  | 'stream'
-  | 'wire'
-  | 'downtimeMs'
-  | 'to'
-  | 'prediction'
-  | 'totalMs'
-  | 'phases'
-  | 'bytes'
->;
-
 /** The latest of these migrations (newest first) that went to that host, and whose guest stood still. */
-export function movesTo(to: string, reports: Iterable<Moved>): OwnMove[] {
+export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
   const moves: OwnMove[] = [];
   for (const report of reports) {
     const { outcome, finished, settings, stream, wire, downtimeMs = 0, to: went } = report;

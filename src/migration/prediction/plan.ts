@@ -194,7 +194,9 @@ function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | 
   if (mode === 'postcopy' || !Number.isFinite(rate) || way.converges.probability > 0)
     return undefined;
   const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
-  const pass = waysOf({ ...facts, link, curve: [], settings: patient }, facts.asked).bytes.low;
+  // By the model alone: what moves came to says nothing of what cannot be.
+  const least = { ...facts, link, curve: [], ownMoves: undefined, settings: patient };
+  const pass = waysOf(least, facts.asked).bytes.low;
   const leastMs = (pass / rate) * 1000;
   if (leastMs <= timeoutMs) return undefined;
   return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;

@@ -47,26 +47,17 @@ export function predict(facts: Facts): Prediction {
     );
   const probability = cases.filter(({ rounds }) => isThere(rounds)).length / cases.length;
   const widths = probability < SURE ? {} : widthsOf(facts.ownMoves ?? []);
+  const ranges = {
+    bytes: range(({ rounds }) => Math.round(rounds.bytes)),
+    totalMs: range(({ totalMs }) => Math.round(totalMs)),
+    memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
+    downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
+    clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
+  };
   return {
     level: LEVEL,
-    bytes: widened(
-      range(({ rounds }) => Math.round(rounds.bytes)),
-      widths.bytes,
-    ),
-    totalMs: widened(
-      range(({ totalMs }) => Math.round(totalMs)),
-      widths.totalMs,
-    ),
-    memoryMs: widened(
-      range(({ rounds }) => Math.round(rounds.memoryMs)),
-      widths.memoryMs,
-    ),
+    ...widened(ranges, widths, facts.settings.timeoutMs),
     rounds: range(({ rounds }) => rounds.rounds + furtherOf(facts, rounds)),
-    downtimeMs: widened(
-      range(({ downtimeMs }) => Math.round(downtimeMs)),
-      widths.downtimeMs,
-    ),
-    clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
     ...(Object.keys(widths).length === 0 ? {} : { widths }),
     converges: { probability, why: whyOf(facts, middle.rounds) },
     steering: steeringOf(facts, middle.rounds),

@@ -11,7 +11,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { presentDowntimeMs, rungs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
-import { outpacingRate, steadyRate } from './write-rate.ts';
+import { outpacingRate } from './write-rate.ts';
 import type { Writes } from './write-rate.ts';
 
 /** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
@@ -219,15 +219,20 @@ function decisionFor(
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
-  { trace }: SteeringView,
+  { trace, sample }: SteeringView,
   inputs: SteeringInputs,
 ): boolean {
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
   if (rule === 'stalled') return true;
   const { dirtyRate, writeRate = dirtyRate } = inputs;
-  if (writeRate < inputs.rate * CONVERGING_SHARE) return false;
+  if (writeRate < steadyRate(sample) * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
+}
+
+/** bytes/s of the link: a single look at it may fall into a short standstill. */
+function steadyRate({ rate, transferredBytes, totalMs }: MemorySample): number {
+  return totalMs === 0 ? rate : Math.max(rate, (transferredBytes * 1000) / totalMs);
 }
 
 /** More than post-copy is to bring over, and it may still become less. */

@@ -15,11 +15,16 @@ export interface Writes {
   readonly pages: number;
   readonly memoryBytes: number;
   readonly curve: readonly CurvePoint[];
+  /**
+   * The most that was sent within a second of the first round, bytes/s. What the hypervisor says at one moment may fall
+   * into a short standstill of the link, or among pages of zeros.
+   */
+  readonly linkRate: number;
 }
 
 /** What is known as the second round begins. */
 export interface AfterFirstRound {
-  readonly sample: Pick<MemorySample, 'round' | 'rate' | 'transferredBytes' | 'totalMs'>;
+  readonly sample: Pick<MemorySample, 'round' | 'rate'>;
   readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;
   readonly settings: Pick<MigrationSettings, 'maxDowntimeMs'>;
   readonly writes?: Writes | undefined;
@@ -27,6 +32,9 @@ export interface AfterFirstRound {
 
 /** A first round that takes less is over before a look is, and shows soon enough by itself what the guest writes, ms. */
 export const LOOK_MS = 4000;
+type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
+
+const PEAK_MS = 1000;
 /** In a shorter window too few pages of the sample change to say it, ms. */
 const LEAST_WINDOW_MS = 500;
 /**
@@ -54,7 +62,7 @@ export function outpacingRate({
   if (writes === undefined) return undefined;
   const { remainingBytes, atMs: tookMs = 0 } = trace;
   if (tookMs < LOOK_MS) return undefined;
-  const rate = steadyRate(sample);
+  const rate = Math.max(sample.rate, writes.linkRate);
   // What it wrote in the look and no longer in the round is not held against it.
   const known = writes.curve
     .filter(({ windowMs }) => windowMs < tookMs)
@@ -71,17 +79,28 @@ export function outpacingRate({
   return nextBytes < remainingBytes * SHRINKS ? undefined : rateWithin(window);
 }
 
-/** bytes/s of the link: a single look at it may fall into a short standstill. */
-export function steadyRate({
-  rate,
-  transferredBytes,
-  totalMs,
-}: Pick<MemorySample, 'rate' | 'transferredBytes' | 'totalMs'>): number {
-  return Math.max(rate, totalMs === 0 ? 0 : Math.round((transferredBytes * 1000) / totalMs));
-}
-
 /** Of what a sample says was written: so much of it at least was, by the number of pages that it saw changed. */
 function sureShare({ dirtyBytes }: CurvePoint, { pages, memoryBytes }: Writes): number {
   const changed = (dirtyBytes / memoryBytes) * pages;
   return changed === 0 ? 0 : Math.max(0, 1 - STANDARD_ERRORS / Math.sqrt(changed));
+}
+
+/** The most that was sent within a second, of looks at a stream, bytes/s. */
+export class LinkPeak {
+  #bytesPerS: number | undefined;
+  #from: Sent | undefined;
+
+  /** Undefined before a second is over. */
+  get bytesPerS(): number | undefined {
+    return this.#bytesPerS;
+  }
+
+  saw({ totalMs, transferredBytes }: Sent): void {
+    this.#from ??= { totalMs, transferredBytes };
+    const ms = totalMs - this.#from.totalMs;
+    if (ms < PEAK_MS) return;
+    const rate = Math.round(((transferredBytes - this.#from.transferredBytes) * 1000) / ms);
+    this.#bytesPerS = Math.max(this.#bytesPerS ?? 0, rate);
+    this.#from = { totalMs, transferredBytes };
+  }
 }

@@ -102,7 +102,7 @@ export type ExpectedRequests = z.infer<typeof expectedRequests>;
 const ofFigures = (amount: z.ZodNumber) =>
   z.object({ bytes: amount, totalMs: amount, memoryMs: amount, downtimeMs: amount }).partial();
 
-/** By which factor each range was made wider than the model has it, or narrower below 1. */
+/** How much wider each range was made than the model has it, or narrower (below 1): the exponent of end to middle. */
 const predictionWidths = ofFigures(z.number().positive().max(16));
 export type PredictionWidths = z.infer<typeof predictionWidths>;
 /** How far a move came out from the middle of each range; 1: at its end. */

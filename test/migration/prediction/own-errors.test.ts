@@ -2,81 +2,117 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { offOf, widened, widthsOf } from '../../../src/migration/prediction/own-errors.ts';
+import { movesTo } from '../../../src/migration/prediction/own-times.ts';
+import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
 import { LEVEL, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { prediction as answer, predictionOff } from '../../../src/protocol/public/prediction.ts';
-import { guest } from './samples.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import { report } from '../../cli/fake.ts';
+import { anyFacts, guest } from './samples.ts';
 
 const said = predict(guest(1));
-/** A move that came to so many times the middle of each range. */
-const cameTo = (times: number, prediction = said) => ({
-  prediction,
-  totalMs: prediction.totalMs.middle * times,
-  bytes: prediction.bytes.middle * times,
-  downtimeMs: prediction.downtimeMs.middle * times,
-  phases: [
-    { phase: 'checking' as const, ms: 500 },
-    { phase: 'memory' as const, ms: prediction.memoryMs.middle * times },
-  ],
-});
+const HOUR_MS = 3_600_000;
+
+/** A move that came to so many times the middle of each range, after an hour of waiting for its moment. */
+const came = (times: number, prediction = said, more: Partial<Report> = {}): Report =>
+  report({
+    prediction,
+    totalMs: HOUR_MS + prediction.totalMs.middle * times,
+    bytes: prediction.bytes.middle * times,
+    downtimeMs: prediction.downtimeMs.middle * times,
+    phases: [
+      { phase: 'planned', ms: HOUR_MS },
+      { phase: 'memory', ms: prediction.memoryMs.middle * times },
+    ],
+    ...more,
+  });
 
 describe('how far a move came out from what was said', () => {
   test('is 1 at either end of the range, 0 in its middle, and never below', () => {
     const { low, middle, high } = said.totalMs;
-    assert.equal(offOf(cameTo(1)).totalMs, 0);
+    assert.equal(offOf(came(1)).totalMs, 0);
     for (const end of [low, high])
-      assert.ok(Math.abs((offOf(cameTo(end / middle)).totalMs ?? 9) - 1) < 1e-9);
+      assert.ok(Math.abs((offOf(came(end / middle)).totalMs ?? 9) - 1) < 1e-6);
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 100, noNaN: true }), (times) => {
-        for (const off of Object.values(predictionOff.parse(offOf(cameTo(times)))))
-          assert.ok((off ?? -1) >= 0 && (off ?? 9) <= 4);
+        const off = offOf(came(times));
+        assert.deepEqual(predictionOff.parse(off), off);
+        for (const far of Object.values(off)) assert.ok((far ?? -1) >= 0 && (far ?? 9) <= 4);
       }),
     );
   });
 
   test('is counted by the range as the model alone has it, however wide it was made', () => {
     const widths = { totalMs: 0.5 };
-    const narrow = { ...said, totalMs: widened(said.totalMs, 0.5), widths };
+    const narrow = { ...said, ...widened(said, widths, HOUR_MS), widths };
     const end = narrow.totalMs.high / narrow.totalMs.middle;
-    assert.ok(Math.abs((offOf(cameTo(end, narrow)).totalMs ?? 9) - 0.5) < 0.01);
+    assert.ok(Math.abs((offOf(came(end, narrow)).totalMs ?? 9) - 0.5) < 0.01);
   });
 
-  test('is not known of one that was not predicted, or was not sure to end', () => {
-    const { prediction: _, ...unsaid } = cameTo(1);
-    assert.deepEqual(offOf(unsaid), {});
+  test('is not known of one that was not predicted, was not sure to end, or did not', () => {
+    assert.deepEqual(offOf(report({ prediction: undefined })), {});
     const unsure = { ...said, converges: { ...said.converges, probability: 0.9 } };
-    assert.deepEqual(offOf(cameTo(1, unsure)), {});
+    assert.deepEqual(offOf(came(1, unsure)), {});
+    assert.deepEqual(offOf(came(1, said, { outcome: 'failed' })), {});
   });
+
+  test('is of what went over the link, and says nothing of the time where disks were copied', () => {
+    const wire = { linkBytes: said.bytes.middle } as Report['wire'];
+    assert.equal(offOf(came(1, said, { bytes: said.bytes.middle * 20, wire })).bytes, 0);
+    const phases: Report['phases'] = [
+      { phase: 'disks', ms: HOUR_MS },
+      { phase: 'memory', ms: said.memoryMs.middle },
+    ];
+    const copied = offOf(came(1, said, { phases }));
+    assert.deepEqual([copied.totalMs, copied.memoryMs], [undefined, 0]);
+  });
+});
+
+const moved = (times: number): OwnMove => ({
+  finished: 'precopy',
+  byWire: true,
+  several: false,
+  maxDowntimeMs: 1,
+  downtimeMs: 1,
+  off: offOf(came(times)),
 });
 
 describe('ranges', () => {
   test('are as the model has them where no move was predicted', () => {
     assert.deepEqual(widthsOf([]), {});
     assert.deepEqual(widthsOf([{}, { off: {} }]), {});
-    assert.deepEqual(widened(said.totalMs), said.totalMs);
+    const { totalMs } = widened(said, {}, HOUR_MS);
+    assert.deepEqual(totalMs, said.totalMs);
     assert.equal(said.widths, undefined);
   });
 
   test('become narrower where all moves lay near the middle, and wider where they lay outside', () => {
     const of = (times: number) =>
       predict({ ...guest(1), ownMoves: Array.from({ length: 9 }, () => moved(times)) });
-    const moved = (times: number) => ({
-      finished: 'precopy' as const,
-      byWire: true,
-      several: false,
-      maxDowntimeMs: 1,
-      downtimeMs: 1,
-      off: offOf(cameTo(times)),
-    });
     const [near, far] = [of(1.02), of(3)];
     const span = ({ low, high }: { low: number; high: number }) => high / low;
     for (const name of ['totalMs', 'memoryMs', 'bytes'] as const) {
       assert.ok(span(near[name]) < span(said[name]), name);
       assert.ok(span(far[name]) > span(said[name]), name);
       assert.equal(near[name].middle, said[name].middle);
-      assert.deepEqual([answer.parse(near), answer.parse(far)], [near, far]);
       assert.ok((near.widths?.[name] ?? 1) < 1 && (far.widths?.[name] ?? 1) > 1);
     }
+  });
+
+  test('are learned from the reports of moves to that host', () => {
+    const settings = migrationSettings.parse({});
+    const done = { outcome: 'done', finished: 'precopy', settings, to: 'b' } as const;
+    const [move] = movesTo('b', [came(1.5, said, done)]);
+    assert.ok((move?.off?.totalMs ?? 0) > 0);
+  });
+
+  test('stay as they are where it is not sure that the move ends', () => {
+    const ownMoves = Array.from({ length: 9 }, () => moved(3));
+    const unsure = { ...guest(600), ownMoves };
+    assert.ok(predict(unsure).converges.probability < 0.95);
+    assert.equal(predict(unsure).widths, undefined);
   });
 
   test('hold about as many of the next moves as they claim, whatever moves come to', () => {
@@ -85,7 +121,7 @@ describe('ranges', () => {
     const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
     const normal = (): number =>
       Array.from({ length: 12 }, random).reduce((sum, each) => sum + each, -6);
-    for (const spread of [0.3, 0.5, 1, 2]) {
+    for (const spread of [0.3, 0.5, 0.8, 1.2]) {
       const off = (): number => Math.min(4, Math.abs(normal()) * spread);
       let held = 0;
       const runs = 4000;
@@ -98,22 +134,34 @@ describe('ranges', () => {
     }
   });
 
-  test('hold their middle, and are wider the larger the width', () => {
-    const sizes = fc.double({ min: 1, max: 1e9, noNaN: true });
-    fc.assert(
-      fc.property(
-        sizes,
-        sizes,
-        sizes,
-        fc.double({ min: 0.25, max: 4, noNaN: true }),
-        (a, b, c, width) => {
-          const [low = 0, middle = 0, high = 0] = [a, b, c].toSorted((left, right) => left - right);
-          const { low: least, middle: same, high: most } = widened({ low, middle, high }, width);
-          assert.ok(least <= middle && same === middle && most >= middle);
-          if (width >= 1) assert.ok(least <= low + 1 && most >= high - 1);
-          else assert.ok(least >= low - 1 && most <= high + 1);
-        },
+  test('agree with each other and with the protocol, whatever moves came to', () => {
+    const off = fc.record(
+      Object.fromEntries(
+        ['bytes', 'totalMs', 'memoryMs', 'downtimeMs'].map((name) => [
+          name,
+          fc.double({ min: 0, max: 4, noNaN: true }),
+        ]),
       ),
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(anyFacts, fc.array(off, { maxLength: 12 }), (facts, offs) => {
+        const ownMoves = offs.map((each) => ({ ...moved(1), off: each }));
+        const found = predict({ ...facts, ownMoves });
+        answer.parse(found);
+        const { totalMs, memoryMs, clientGapMs } = found;
+        assert.ok(memoryMs.low <= totalMs.low && memoryMs.high <= totalMs.high);
+        for (const { low, middle, high } of [totalMs, memoryMs, clientGapMs, found.bytes])
+          assert.ok(low <= middle && middle <= high);
+        const model = predict({ ...facts, ownMoves: [] });
+        assert.ok(totalMs.high <= Math.max(facts.settings.timeoutMs, model.totalMs.high));
+        for (const name of ['bytes', 'totalMs', 'memoryMs', 'downtimeMs'] as const) {
+          assert.equal(
+            found[name].high > found[name].middle,
+            model[name].high > model[name].middle,
+          );
+        }
+      }),
     );
   });
 });

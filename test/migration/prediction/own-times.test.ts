@@ -6,6 +6,7 @@ import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
 import { AROUND_MS, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
+import { report } from '../../cli/fake.ts';
 import { anyFacts, guest } from './samples.ts';
 
 const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
@@ -125,21 +126,21 @@ test('what is learned leaves time and bytes as they are, and lies between what w
 
 test('moves to another host, that failed, or in which no guest stood still are not learned from', () => {
   const settings = migrationSettings.parse({ streams: 4 });
-  const report = {
-    outcome: 'done' as const,
-    finished: 'precopy' as const,
+  const move = report({
+    outcome: 'done',
+    finished: 'precopy',
     settings,
     downtimeMs: 70,
     to: 'b',
-    totalMs: 3000,
-    phases: [],
-  };
+    stream: undefined,
+    prediction: undefined,
+  });
   const all = [
-    report,
-    { ...report, to: 'c' },
-    { ...report, outcome: 'failed' as const },
-    { ...report, finished: 'none' as const },
-    { ...report, downtimeMs: undefined },
+    move,
+    { ...move, to: 'c' },
+    { ...move, outcome: 'failed' as const },
+    { ...move, finished: 'none' as const },
+    { ...move, downtimeMs: undefined },
   ];
   const { maxDowntimeMs } = settings;
   assert.deepEqual(movesTo('b', all), [stood(70, { several: true, maxDowntimeMs, off: {} })]);

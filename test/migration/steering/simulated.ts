@@ -67,7 +67,7 @@ export function writesOf({ workingSetBytes: set, dirtyRate, memoryBytes }: Cours
     const share = set === 0 ? 0 : 1 - Math.exp((-dirtyRate * (windowMs / 1000)) / set);
     return { windowMs, dirtyBytes: set * share };
   });
-  return { pages: memoryBytes / 4096, memoryBytes, curve };
+  return { pages: memoryBytes / 4096, memoryBytes, curve, linkRate: 0 };
 }
 
 /** A hypervisor looks at what was dirtied no more often than this, s. */

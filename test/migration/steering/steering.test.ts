@@ -50,7 +50,7 @@ test('post-copy begins at once, as soon as the stream is there', () => {
 
 describe('hybrid', () => {
   const fast = { rate: 100 * MiB, dirtyRate: 10 * MiB, expectedDowntimeMs: 5000 };
-  const stuck = { rate: 100 * MiB, dirtyRate: 95 * MiB, expectedDowntimeMs: 5000 };
+  const stuck = { ...fast, totalMs: 10_000, transferredBytes: 900 * MiB, dirtyRate: 95 * MiB };
 
   test('gives pre-copy its rounds while they help', () => {
     for (const round of [0, 1, 2, 3])
@@ -74,6 +74,11 @@ describe('hybrid', () => {
     const decision = ofMode('hybrid', sampleOf({ ...stuck, round: 2 }));
     assert.equal(decision?.rule, 'outpaced');
     assert.match(decision?.why ?? '', /95 MiB\/s.*100 MiB\/s/);
+  });
+
+  test('does not switch for one look at the link that falls into a short standstill', () => {
+    const halted = { ...stuck, rate: 10 * MiB, dirtyRate: 50 * MiB, round: 2 };
+    assert.equal(ofMode('hybrid', sampleOf(halted)), undefined);
   });
 
   test('waits for the first dirty rate, and where the downtime is short enough already', () => {
@@ -249,7 +254,7 @@ test('a longer downtime that is out of reach is still raised where nothing else 
 test('post-copy takes over right after the first round from a guest that was seen to outpace the link', () => {
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 200 * MiB } as Course;
   const known = play(STRATEGIES['must-finish'], course);
-  const nothing = { pages: 0, memoryBytes: course.memoryBytes, curve: [] };
+  const nothing = { pages: 0, memoryBytes: course.memoryBytes, curve: [], linkRate: 0 };
   const unknown = play(STRATEGIES['must-finish'], course, undefined, nothing);
   assert.deepEqual([known.ends, known.rounds], ['postcopy', 2]);
   assert.deepEqual([unknown.ends, unknown.rounds], ['postcopy', 3]);

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { outpacingRate } from '../../../src/migration/steering/write-rate.ts';
+import { LinkPeak, outpacingRate } from '../../../src/migration/steering/write-rate.ts';
 import type { AfterFirstRound } from '../../../src/migration/steering/write-rate.ts';
 import { afterRound } from '../../../src/migration/steering/trace.ts';
 import { sampleOf } from '../direct/samples.ts';
-import { steadyRate } from '../../../src/migration/steering/write-rate.ts';
 import { courses, writesOf } from './simulated.ts';
 import type { Course } from './simulated.ts';
 
@@ -81,10 +80,31 @@ describe('a guest that was looked at while the first round ran', () => {
 
   test('is not said to by one look at the link that falls into a short standstill', () => {
     const { sample, ...rest } = seen({ ...BUSY, dirtyRate: LINK / 2 });
-    const slow = { ...sample, rate: MIB, transferredBytes: 256 * MIB };
-    assert.equal(outpacingRate({ ...rest, sample: slow }), undefined);
-    assert.equal(steadyRate(slow), 10 * MIB);
-    assert.equal(steadyRate({ ...slow, totalMs: 0 }), MIB);
+    const slow = { ...sample, rate: MIB };
+    const peak = new LinkPeak();
+    for (let second = 0; second < 20; second += 1) {
+      // Zeros at the beginning and at the end of memory: next to nothing is sent for them.
+      const sent = Math.min(Math.max(0, second - 5), 10) * LINK;
+      for (const ms of [0, 200, 400, 600, 800])
+        peak.saw({ totalMs: second * 1000 + ms, transferredBytes: sent + (ms / 1000) * LINK });
+    }
+    const linkRate = peak.bytesPerS ?? 0;
+    assert.ok(linkRate >= LINK && linkRate < 2 * LINK, String(linkRate));
+    const writes = { ...writesOf({ ...BUSY, dirtyRate: LINK / 2 }), linkRate };
+    assert.equal(outpacingRate({ ...rest, sample: slow, writes }), undefined);
+    assert.ok(
+      outpacingRate({ ...rest, sample: slow }) !== undefined,
+      'by that look alone it would',
+    );
+  });
+
+  test('has a link that nobody knows before a second is over', () => {
+    const peak = new LinkPeak();
+    peak.saw({ totalMs: 5000, transferredBytes: 9 * MIB });
+    peak.saw({ totalMs: 5900, transferredBytes: 12 * MIB });
+    assert.equal(peak.bytesPerS, undefined);
+    peak.saw({ totalMs: 6000, transferredBytes: 13 * MIB });
+    assert.equal(peak.bytesPerS, 4 * MIB);
   });
 
   test('is only said to at the start of the second round', () => {

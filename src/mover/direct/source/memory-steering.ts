@@ -6,7 +6,7 @@ import type { StreamChange } from '../../../drivers/port/direct.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
-import { LOOK_MS } from '../../../migration/steering/write-rate.ts';
+import { LinkPeak, LOOK_MS } from '../../../migration/steering/write-rate.ts';
 import type { Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
@@ -24,6 +24,8 @@ interface Recorder {
   record(event: SourceEvent): Promise<void>;
 }
 
+/** Of a look: it says nothing of a longer downtime, ms. */
+const LONGEST_WINDOW_MS = 3000;
 /** Between two looks at the guest's pages, ms: each takes 3 s, and little of a processor. */
 const PAUSE_MS = 3000;
 
@@ -33,7 +35,8 @@ export class MemorySteering {
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
   /** The newest look at the guest's pages while the first round runs; nothing waits for it. */
-  #writes: Writes | undefined;
+  #writes: Omit<Writes, 'linkRate'> | undefined;
+  readonly #peak = new LinkPeak();
   #isLooking = false;
   readonly #looks = new AbortController();
   /** Post-copy is due, and the destination was not ready for it. */
@@ -60,7 +63,12 @@ export class MemorySteering {
       this.#isLooking = true;
       void this.#lookAtWrites(context);
     }
-    const [levers, writes] = [this.#levers, this.#writes];
+    if (sample.round === 1) this.#peak.saw(sample);
+    const { bytesPerS: linkRate } = this.#peak;
+    const seen = this.#writes;
+    const isKnown = seen !== undefined && linkRate !== undefined;
+    const writes = isKnown ? { ...seen, linkRate } : undefined;
+    const levers = this.#levers;
     const view = { sample, trace: steering, levers, settings, leftMs, writes };
     const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
     const decision = isDue ? steer(strategy, view) : undefined;
@@ -92,7 +100,8 @@ export class MemorySteering {
         await systemClock.sleep(PAUSE_MS, signal);
       }
     } catch {
-      // It was ended, or its pages cannot be read.
+      // Its pages cannot be read any more: an older look does not count for the rest of the round.
+      if (!signal.aborted) this.#writes = undefined;
     }
   }
 }
@@ -105,10 +114,12 @@ function isLookedAt(
   { state, guest }: SourceContext,
   { remainingBytes, rate }: MemorySample,
 ): boolean {
-  const { settings } = state().plan;
-  const { measures, precopyRounds } = strategyOf(settings);
+  const { plan, known } = state();
+  const { measures, precopyRounds } = strategyOf(plan.settings);
   if (measures.length === 0 || precopyRounds === 0) return false;
-  if (goesByWire({ state }) || settings.compress !== 'none') return false;
+  const { compress } = { ...plan.settings, ...known.path?.stream };
+  if (goesByWire({ state }) || compress !== 'none') return false;
+  if (plan.settings.maxDowntimeMs > LONGEST_WINDOW_MS) return false;
   if (guest.capabilities.rounds === 'content') return false;
   return rate > 0 && (remainingBytes * 1000) / rate >= LOOK_MS;
 }

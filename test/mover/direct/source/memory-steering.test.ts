@@ -56,7 +56,14 @@ describe('a setting of the stream', () => {
 
 const MIB = 1024 ** 2;
 const SLOW = { rate: 10 * MIB, totalBytes: 256 * MIB };
-const FIRST = sampleOf({ ...SLOW, round: 1, remainingBytes: 200 * MIB });
+const FIRST = sampleOf({
+  ...SLOW,
+  round: 1,
+  remainingBytes: 200 * MIB,
+  totalMs: 4000,
+  transferredBytes: 40 * MIB,
+});
+const LATER = { ...FIRST, totalMs: 6000, transferredBytes: 60 * MIB };
 /** The second round begins; by the first alone the guest dirties less than the link carries. */
 const SECOND = sampleOf({
   ...SLOW,
@@ -67,16 +74,24 @@ const SECOND = sampleOf({
   dirtyRate: 4 * MIB,
 });
 
+type Taken = Omit<NonNullable<SourceState['known']['path']>, 'why'>;
+
 /** A migration by `must-finish` of a guest that is looked at so; what it decides as each of these is seen. */
 async function decidedBy(
   measure: ((signal: AbortSignal, enough: unknown) => Promise<unknown>) | undefined,
   samples: readonly MemorySample[],
-  { rounds, ...settings }: Partial<MigrationSettings> & { rounds?: 'content' } = {},
+  {
+    rounds,
+    path,
+    ...settings
+  }: Omit<Partial<MigrationSettings>, 'path'> & { rounds?: 'content'; path?: Taken } = {},
 ): Promise<string[]> {
   let state: SourceState = {
     ...initialSource(planned({ mode: 'hybrid', steering: 'must-finish', ...settings })).state,
     doing: { kind: 'do', step: 'memory' },
   };
+  if (path !== undefined)
+    state = { ...state, known: { ...state.known, path: { why: 'so', ...path } } };
   const decided: string[] = [];
   const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
   const context: unknown = {
@@ -114,8 +129,8 @@ describe('a guest is looked at while the first round runs', () => {
   const busy = async () => SEEN;
 
   test('so that post-copy takes over as soon as that one is over', async () => {
-    assert.deepEqual(await decidedBy(busy, [FIRST, SECOND]), ['postcopy']);
-    assert.deepEqual(await decidedBy(undefined, [FIRST, SECOND]), []);
+    assert.deepEqual(await decidedBy(busy, [FIRST, LATER, SECOND]), ['postcopy']);
+    assert.deepEqual(await decidedBy(undefined, [FIRST, LATER, SECOND]), []);
   });
 
   test('once, and not where the round is over before the look would be', async () => {
@@ -131,8 +146,11 @@ describe('a guest is looked at while the first round runs', () => {
   });
 
   test('not where a byte that it writes is no byte that is sent, nor where its hypervisor would have to look', async () => {
-    const both = [FIRST, SECOND];
+    const both = [FIRST, LATER, SECOND];
     assert.deepEqual(await decidedBy(busy, both, { compress: 'zstd' }), []);
+    const stream = { streams: 4, compress: 'zstd' } as const;
+    assert.deepEqual(await decidedBy(busy, both, { path: { takes: 'native', stream } }), []);
+    assert.deepEqual(await decidedBy(busy, both, { path: { takes: 'wire' } }), []);
     assert.deepEqual(await decidedBy(busy, both, { rounds: 'content' }), []);
     let enough: unknown;
     const outside = async (_: AbortSignal, how: unknown) => {
@@ -169,9 +187,9 @@ describe('a guest is looked at while the first round runs', () => {
     const refused = async () => {
       throw new Error('this mover may not read its memory');
     };
-    assert.deepEqual(await decidedBy(refused, [FIRST, SECOND]), []);
+    assert.deepEqual(await decidedBy(refused, [FIRST, LATER, SECOND]), []);
     const third = { ...SECOND, round: 3, totalMs: 20_000, dirtyRate: 10 * MIB };
-    assert.deepEqual(await decidedBy(refused, [FIRST, SECOND, third]), ['postcopy']);
+    assert.deepEqual(await decidedBy(refused, [FIRST, LATER, SECOND, third]), ['postcopy']);
   });
 });
 
