@@ -245,10 +245,7 @@ test('a longer downtime that is out of reach is still raised where nothing else 
   const strategy = { ...STRATEGIES.standard, measures: ['downtime' as const] };
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 512 * MiB } as Course;
   const { decisions } = play(strategy, course);
-  assert.deepEqual(
-    decisions.map(({ what }) => what),
-    ['downtime', 'give-up'],
-  );
+  assert.equal(decisions.map(({ what }) => what).join(), 'downtime,give-up');
 });
 
 test('post-copy takes over right after the first round from a guest that was seen to outpace the link', () => {
