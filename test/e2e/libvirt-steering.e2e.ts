@@ -62,15 +62,16 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     assert.ok(made.roundList.length > 0 && made.totalMs < WAIT_MS);
   });
 
-  test('gets a longer downtime under standard, and goes over to post-copy then', async (t) => {
+  test('gets a longer downtime that is nearly enough under standard, and goes over to post-copy then', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 32 });
-    const words = ['--steering', 'standard', '--max-downtime', '400ms', ...CAP];
+    // What it keeps writing takes about 3.6 s.
+    const words = ['--steering', 'standard', '--max-downtime', '2400ms', ...CAP];
     const made = await ended(await agent.begin(guest, ...words));
     if (/userfault/i.test(made.error?.message ?? '')) return t.skip(made.error?.message);
     t.diagnostic(JSON.stringify(decided(made).map(({ what }) => what)));
     const steps = decided(made);
-    assert.match(steps[0]?.what ?? '', /^downtime: 100 ms to \d+ ms/);
-    for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 400);
+    assert.match(steps[0]?.what ?? '', /^downtime: 600 ms to \d+ ms/);
+    for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 2400);
     assert.match(steps.at(-1)?.what ?? '', /^post-copy: round \d+/);
     assert.deepEqual([made.outcome, await runsAt()], ['done', 'b'], JSON.stringify(made));
     return undefined;
