@@ -143,6 +143,7 @@ function steeringOf({
   mode,
   maxDowntime,
   deadline,
+  window,
 }: Asked['flags']): Partial<MigrationSettings> {
   if (name === undefined && file === undefined) return {};
   const refused = (what: string, hint: string): never => {
@@ -157,7 +158,9 @@ function steeringOf({
     );
   const steering = file === undefined ? (name as StrategyName) : readStrategyFile(file);
   const strategy = strategyNamed(steering);
-  if (strategy.mustHaveLimits && (maxDowntime === undefined || deadline === undefined))
+  // A window ends with a deadline.
+  const isBound = maxDowntime !== undefined && (deadline ?? window) !== undefined;
+  if (strategy.mustHaveLimits && !isBound)
     return refused(
       `the strategy ${strategy.name} needs --max-downtime and --deadline`,
       'Say both, such as --max-downtime 300ms --deadline 5m.',

@@ -9,6 +9,7 @@ import { parseStrategy, readStrategyFile } from '../../src/cli/steering-file.ts'
 import { GodwitError } from '../../src/errors.ts';
 import { STRATEGIES } from '../../src/protocol/public/steering.ts';
 import { godwit } from './fake.ts';
+import { requestOf } from '../../src/cli/migration-request.ts';
 import { world } from './migrating.ts';
 import { plannedTo } from './planned-move.ts';
 
@@ -131,6 +132,16 @@ test('a budget needs both its limits, and no strategy goes with a mode', async (
   const left = Date.parse(asked[0]?.deadlineAt ?? '') - Date.now();
   assert.equal(plans, 1, 'what it would come to is asked for first');
   assert.ok(left > 290_000 && left <= 300_000, `${left} ms`);
+});
+
+test('a window is the deadline that a budget needs', () => {
+  const flags = { steering: 'budget', maxDowntime: 300, window: '01:00-05:00' } as const;
+  const asked = { args: { guest: 'web1' }, flags } as unknown as Parameters<typeof requestOf>[1];
+  const { deadlineAt, notBefore, mode } = requestOf('migrate', asked, 'b');
+  assert.deepEqual(
+    [mode, deadlineAt !== undefined, notBefore !== undefined],
+    ['hybrid', true, true],
+  );
 });
 
 test('a deadline is a duration, a time of day or a moment', () => {
