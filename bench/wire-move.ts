@@ -37,6 +37,8 @@ export interface MoveOf {
   readonly to: string;
   /** What it dirties, bytes/s: it is looked at before each move whether it does. */
   readonly dirtyBytesPerSecond: number;
+  /** Default 30. */
+  readonly maxDowntimeMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -106,7 +108,7 @@ async function byHand(of: MoveOf, setting: HandSetting) {
     guest,
     from,
     to,
-    maxDowntimeMs: MAX_DOWNTIME_MS,
+    maxDowntimeMs: of.maxDowntimeMs ?? MAX_DOWNTIME_MS,
     streamMs: MOVE_MS,
     setting,
     signal,
@@ -114,11 +116,12 @@ async function byHand(of: MoveOf, setting: HandSetting) {
   return { totalMs: spans(times).totalMs };
 }
 
-async function byGodwit({ lab, from, to, signal, guest }: MoveOf, dataPath: DataPath) {
+async function byGodwit(of: MoveOf, dataPath: DataPath) {
+  const { lab, from, to, signal, guest, maxDowntimeMs = MAX_DOWNTIME_MS } = of;
   const { witness } = await witnessedQemu(lab, guest, from);
   const left = await Monitor.open(witness, signal);
   try {
-    const words = ['--path', dataPath, '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
+    const words = ['--path', dataPath, '--max-downtime', `${maxDowntimeMs}ms`];
     const asked = { guest, to, words, deadlineMs: MOVE_MS };
     const { report } = await godwitMigrate(lab, asked, signal);
     return { totalMs: spans(streamTimes(left.events)).totalMs, report };
