@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { constants, zstdCompressSync } from 'node:zlib';
+import { MOVER_PAGES } from '../../migration/prediction/parameters.ts';
 import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 
 /** A sample of a guest's pages, looked at several times. It knows no hypervisor: only pages with numbers. */
@@ -8,8 +9,6 @@ import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 export const PAGE_BYTES = 4096;
 /** Pages of a sample: 16 MiB are held, and one of them stands for 1 MiB of a guest of 4 GiB. */
 const MOST_PAGES = 4096;
-/** Where what has been seen is taken once that is enough: whoever looks has other work to do. */
-const FEWER_PAGES = 1024;
 /** Of those, how many are compressed. */
 const MOST_PACKED = 512;
 /** Pages that are compressed together, as a hypervisor's stream has them. */
@@ -64,7 +63,7 @@ export async function samplePages(
   random: () => number = Math.random,
   enough?: AbortSignal,
 ): Promise<Sampled | undefined> {
-  const most = enough === undefined ? MOST_PAGES : FEWER_PAGES;
+  const most = enough === undefined ? MOST_PAGES : MOVER_PAGES;
   const first = new Map<number, Buffer>();
   const firstMs = time.monotonicMs();
   await eachOf(choose(pages.count, most, random), signal, (page) => {

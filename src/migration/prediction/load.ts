@@ -7,6 +7,7 @@ import type { OwnMove } from './own-times.ts';
 import {
   COSTS,
   HELD_SPREAD,
+  MOVER_PAGES,
   QUEUED_BYTES,
   SEVERAL_QUEUED_BYTES,
   ZERO_NOTE,
@@ -50,8 +51,6 @@ export interface Facts {
 }
 
 const GB = 1e9;
-/** A mover looks at so many (`FEWER_PAGES` of host/memory-sample/pages.ts). */
-const LOOKED_AT_PAGES = 1024;
 
 export function loadOf(facts: Facts, scenario: Scenario): Load {
   const { memoryBytes, way, mix } = facts;
@@ -73,7 +72,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   const curve = facts.curve.map(({ windowMs, dirtyBytes }) => {
     return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
   });
-  const pages = Math.min(facts.pages ?? 0, LOOKED_AT_PAGES);
+  const pages = Math.min(facts.pages ?? 0, MOVER_PAGES);
   return {
     memoryBytes,
     curve,

@@ -178,5 +178,7 @@ export const HELD_SPREAD = 0.25;
 
 /** A way is said to end from here on. */
 export const SURE = 0.95;
+/** Pages of a mover's sample: it has other work to do, and takes fewer than a plan. */
+export const MOVER_PAGES = 1024;
 /** The share of outcomes that a range is to hold. */
 export const LEVEL = 0.8;

@@ -32,9 +32,6 @@ export interface AfterFirstRound {
 
 /** A first round that takes less is over before a look is, and shows soon enough by itself what the guest writes, ms. */
 export const LOOK_MS = 4000;
-type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
-
-const PEAK_MS = 1000;
 /** In a shorter window too few pages of the sample change to say it, ms. */
 const LEAST_WINDOW_MS = 500;
 /**
@@ -84,6 +81,10 @@ function sureShare({ dirtyBytes }: CurvePoint, { pages, memoryBytes }: Writes): 
   const changed = (dirtyBytes / memoryBytes) * pages;
   return changed === 0 ? 0 : Math.max(0, 1 - STANDARD_ERRORS / Math.sqrt(changed));
 }
+
+type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
+
+const PEAK_MS = 1000;
 
 /** The most that was sent within a second, of looks at a stream, bytes/s. */
 export class LinkPeak {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadOf } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB } from './samples.ts';
 
@@ -19,6 +20,21 @@ describe('what memory costs on its way', () => {
     const slow = loadOf({ ...quiet, link }, NOMINAL).passMs;
     assert.ok(slow > 2000, String(slow));
     assert.ok(loadOf({ ...quiet, link, way: 'several' }, NOMINAL).passMs < slow / 2);
+  });
+
+  test('has the look of a mover while the first round runs, where a mover makes one', () => {
+    const writes = (more: Partial<Facts>) =>
+      loadOf({ ...quiet, pages: 4096, ...more }, NOMINAL).writes;
+    const { curve, memoryBytes } = loadOf(quiet, NOMINAL);
+    assert.deepEqual(writes({}), { pages: 1024, memoryBytes, curve, linkRate: 0 });
+    assert.deepEqual(writes({ way: 'several', pages: 100 })?.pages, 100);
+    for (const none of [
+      { pages: 0 },
+      { shape: 'managed' },
+      { way: 'packed' },
+      { way: 'cold' },
+    ] as const)
+      assert.equal(writes(none), undefined, JSON.stringify(none));
   });
 
   test('follows the sample of pages where a way compresses, and nothing else', () => {

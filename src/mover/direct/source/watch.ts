@@ -57,7 +57,7 @@ export class Watch {
     this.#coordinator = coordinator;
     this.#clock = clock;
     this.#log = log;
-    this.#steering = new MemorySteering(coordinator);
+    this.#steering = new MemorySteering(coordinator, clock);
   }
 
   start(context: SourceContext): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { systemClock } from '../../../../src/clock.ts';
 import type { StreamChange } from '../../../../src/drivers/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
@@ -100,14 +101,17 @@ async function decidedBy(
     peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
     guest: { session: async () => session, capabilities: { rounds } },
   };
-  const looking = new MemorySteering({
-    get state(): SourceState {
-      return state;
+  const looking = new MemorySteering(
+    {
+      get state(): SourceState {
+        return state;
+      },
+      record: async (event) => {
+        if (event.type === 'decided') decided.push(event.what);
+      },
     },
-    record: async (event) => {
-      if (event.type === 'decided') decided.push(event.what);
-    },
-  });
+    systemClock,
+  );
   for (const sample of samples) {
     state = transition(state, { type: 'measured', sample, final: false }).state;
     const { signal } = new AbortController();
@@ -221,7 +225,7 @@ describe('post-copy that is due', () => {
       },
       record,
     };
-    const steering = new MemorySteering(recorder);
+    const steering = new MemorySteering(recorder, systemClock);
     const look = (): Promise<void> =>
       steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
     await look();

@@ -47,6 +47,8 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   const recorded: SourceEvent[] = [];
   /** `stops`: how often the probes heard that the guest has stopped. */
   const counts = { asked: 0, sampled: 0, observed: 0, stops: 0 };
+  /** Of the newest look at the guest's pages, which lasts until it is ended. */
+  let looking: AbortSignal | undefined;
   const clock: Clock = {
     wallMs: () => now,
     monotonicMs: () => now,
@@ -99,7 +101,13 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
           counts.sampled += 1;
           return answer(seen.sample, signal);
         },
+        measure: (signal: AbortSignal) =>
+          new Promise((_, reject) => {
+            looking = signal;
+            signal.addEventListener('abort', () => reject(signal.reason as Error));
+          }),
       }),
+      capabilities: {},
     },
     dataPath: {
       mind: () => {},
@@ -127,5 +135,5 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     }
   };
   const losses = () => events.filter(({ type }) => type === 'destination-lost');
-  return { watch, seen, events, recorded, counts, losses, go };
+  return { watch, seen, events, recorded, counts, losses, go, looking: () => looking };
 }

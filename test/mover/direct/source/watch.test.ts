@@ -42,6 +42,17 @@ describe('the stream', () => {
     assert.deepEqual(rounds, [1, 2, 3]);
   });
 
+  test('has its guest’s pages looked at until the guest stops', async (t) => {
+    const { state } = initialSource(planned({ mode: 'hybrid' }));
+    const { watch, seen, go, looking } = scene(t, { ...state, ...doing('memory') });
+    seen.sample = sampleOf({ round: 1, rate: 1000, remainingBytes: 10_000_000 });
+    watch.onHypervisor(active);
+    await go(1000);
+    assert.equal(looking()?.aborted, false);
+    watch.onHypervisor({ type: 'stopped' });
+    assert.equal(looking()?.aborted, true);
+  });
+
   test('is looked at again where a look failed', async (t) => {
     const { watch, seen, counts, events, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
