@@ -301,7 +301,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/sites.e2e.ts': { seconds: 80, of: ['src/relay/', 'src/rpc/relayed/'] },
   'test/e2e/syncs.e2e.ts': { seconds: 45, of: ['src/host/', 'src/mover/'] },
   'test/e2e/steering.e2e.ts': {
-    seconds: 110,
+    seconds: 120,
     of: ['src/migration/steering/', 'src/mover/direct/source/', 'src/drivers/qemu/'],
   },
   'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },
