@@ -126,6 +126,7 @@ function readCommandLine() {
       size: { type: 'string' },
       // Of convergence's.
       whole: { type: 'boolean' },
+      points: { type: 'string' },
       // Of the planner's.
       data: { type: 'string' },
       // Of the fleet's.

@@ -34,6 +34,7 @@ export interface BenchWords {
   readonly size?: string | undefined;
   readonly data?: string | undefined;
   readonly whole?: boolean | undefined;
+  readonly points?: string | undefined;
   readonly hosts?: string | undefined;
   readonly controllers?: string | undefined;
   readonly moves?: string | undefined;

@@ -25,6 +25,18 @@ export const FEW: readonly Point[] = [
   { dirty: 1.5, set: 0.05 },
 ];
 
+/** Those that are named by their numbers in the whole grid, from 1: `2,5-7`. Throws for what names none. */
+export function pointsOf(text: string): readonly Point[] {
+  const numbers = text.split(',').flatMap((part) => {
+    const [, first, last = first] = /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(part) ?? [];
+    const [from, to] = [Number(first), Number(last)];
+    if (from >= 1 && from <= to && to <= WHOLE.length)
+      return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    throw new RangeError(`--points ${part}: a number from 1 to ${WHOLE.length}, or two as 2-7`);
+  });
+  return [...new Set(numbers)].flatMap((number) => WHOLE[number - 1] ?? []);
+}
+
 export const WAYS = ['standard', 'must-finish', 'qemu', 'auto-converge', 'postcopy'] as const;
 export type ConvergenceMethod = (typeof WAYS)[number];
 

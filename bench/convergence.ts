@@ -13,6 +13,7 @@ import {
   lostOf,
   MAX_DOWNTIME_MS,
   nameOf,
+  pointsOf,
   verdictOf,
   WAYS,
   WHOLE,
@@ -23,9 +24,11 @@ import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { spans } from './stream-times.ts';
 
 const MIB = 1024 ** 2;
-/** Of the whole grid the guest has room for 80 % beside its kernel. */
+/** Has room for 80 % beside its kernel. */
 const WHOLE_MEMORY = 640 * MIB;
 const FEW_MEMORY = 256 * MIB;
+/** Of the smaller guest's memory, beside its kernel. */
+const FEW_MOST_SET = 0.5;
 /** Of the working set, what is written again and again. */
 const REWRITTEN = 0.9;
 /** bytes/s: a slow link, so that an emulated guest can outrun it. */
@@ -54,14 +57,16 @@ const AUTO_CONVERGE = {
 export const convergence: Bench = {
   name: 'convergence',
   summary:
-    'guests that write as fast as the link takes, by strategy and by QEMU’s settings [--whole] [--only WAY]',
+    'guests that write as fast as the link takes, by strategy and by QEMU’s settings [--whole] [--points 1-24] [--only WAY]',
   run: async (options) => {
     const only = onlyOf(options, WAYS);
     const ways = WAYS.filter((way) => only === undefined || only.includes(way));
-    const isWhole = options.words?.whole === true;
-    const points = isWhole ? WHOLE : FEW.slice(0, options.runs ?? FEW.length);
-    const cutMs = isWhole ? WHOLE_CUT_MS : FEW_CUT_MS;
-    const memoryBytes = isWhole ? WHOLE_MEMORY : FEW_MEMORY;
+    const { whole: isWhole = false, points: named } = options.words ?? {};
+    const few = FEW.slice(0, options.runs ?? FEW.length);
+    const points = named === undefined ? (isWhole ? WHOLE : few) : pointsOf(named);
+    const isLarge = isWhole || points.some(({ set }) => set > FEW_MOST_SET);
+    const cutMs = isLarge ? WHOLE_CUT_MS : FEW_CUT_MS;
+    const memoryBytes = isLarge ? WHOLE_MEMORY : FEW_MEMORY;
     const tried: Tried[] = [];
     for (const point of points) {
       // A move by hand that is cut leaves both its QEMUs as they are: it has a lab of its own.

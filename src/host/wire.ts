@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { pkiDirOf } from './fleet.ts';
@@ -128,6 +128,7 @@ export function offerOf(config: AgentConfig, guest: string, peer: string): WireO
   return {
     version: WIRE_VERSION,
     cores: availableParallelism(),
+    load: loadavg()[0] ?? 0,
     knowsGuest: existsSync(placesFile(config, guest, peer)) && siteSecret(config) !== undefined,
   };
 }

@@ -13,6 +13,8 @@ export const wireOffer = z.object({
   version: z.number().int(),
   /** Processors of its host that may work for it. */
   cores: z.number().positive().max(4096),
+  /** Threads that run there or wait for a processor, over the last minute; absent from a build that does not say it. */
+  load: z.number().nonnegative().max(1_000_000).optional(),
   /** Its cache knows what this guest's memory held when it was there last. */
   knowsGuest: z.boolean(),
 });

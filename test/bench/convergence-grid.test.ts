@@ -6,6 +6,7 @@ import {
   lostOf,
   MAX_DOWNTIME_MS,
   nameOf,
+  pointsOf,
   verdictOf,
   WHOLE,
 } from '../../bench/convergence-grid.ts';
@@ -21,6 +22,17 @@ test('the whole grid has the few points and more, each once', () => {
   const names = WHOLE.map(nameOf);
   assert.equal(new Set(names).size, 24);
   for (const each of FEW) assert.ok(names.includes(nameOf(each)), nameOf(each));
+});
+
+test('points are named by their numbers in the whole grid, and what names none is refused', () => {
+  assert.deepEqual(pointsOf('1-24'), WHOLE);
+  assert.deepEqual(pointsOf('2,1-2,24').map(nameOf), [
+    'dirty 0.2x, set 20 %',
+    'dirty 0.2x, set 5 %',
+    'dirty 3x, set 80 %',
+  ]);
+  for (const none of ['', '0', '25', '3-2', '1-', '1.5', 'x', '1,,2'])
+    assert.throws(() => pointsOf(none), /--points .*: a number from 1 to 24/);
 });
 
 test('work is lost by what was not written, and never gained', () => {

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { agentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import { budgetOf, cacheFor, offerOf, termsFor } from '../../src/host/wire.ts';
-import { sharing } from '../../src/protocol/wire.ts';
+import { sharing, wireOffer } from '../../src/protocol/wire.ts';
 
 function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)): AgentConfig {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
@@ -63,6 +63,13 @@ describe('the host’s cache for a guest', () => {
     assert.equal(offerOf(config, 'web1', 'b').knowsGuest, true);
     assert.equal(offerOf(config, 'web2', 'b').knowsGuest, false);
     assert.equal(offerOf(config, 'web1', 'c').knowsGuest, false);
+  });
+
+  test('is offered with the processors of its host and how many threads want them, as the protocol takes it', (t) => {
+    const offer = offerOf(configOf(t), 'web1', 'b');
+    assert.deepEqual(wireOffer.parse(offer), offer);
+    const { cores, load = NaN } = offer;
+    assert.ok(cores >= 1 && load >= 0);
   });
 });
 

@@ -1,10 +1,10 @@
-import { availableParallelism } from 'node:os';
 import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
 import { expectedLatencies } from '../../migration/prediction/disk-latency.ts';
+import { fewerOf } from '../../migration/prediction/load.ts';
 import {
   adviceFor,
   contradiction,
@@ -139,7 +139,7 @@ export class Plans {
       link,
       aroundMs: outgoing.links.aroundMs(driver),
       ownMoves: outgoing.links.movesTo(to, driver),
-      cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
+      ...fewerOf(own, offer),
       settings: {
         ...withShare(request, shareOf(request, link)),
         timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())),

@@ -85,7 +85,8 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   const answer = await askAdmission(asked, admission, signal);
   checks.push(...answer.checks);
   if (answer.reported !== undefined) {
-    await add('path', async () => state.learn(await choosePathTo(parts, answer.reported?.wire)));
+    const { wire } = answer.reported;
+    await add('path', async () => state.learn(await choosePathTo(parts, wire, signal)));
     asked.learned?.(state.read().known, answer.reported.wire);
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));

@@ -2,6 +2,7 @@ import type { ChosenStream, MigrationSettings } from '../../protocol/public/migr
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
+import { fewerOf } from './load.ts';
 import type { Facts } from './load.ts';
 import type { Content, Way } from './parameters.ts';
 import { expected } from './predict.ts';
@@ -12,7 +13,7 @@ import { isThere } from './rounds.ts';
 /** What is known when it is decided. */
 export interface PathFacts {
   /** Absent where this host has no wire. */
-  readonly own: Pick<WireOffer, 'cores' | 'knowsGuest'> | undefined;
+  readonly own: Pick<WireOffer, 'cores' | 'load' | 'knowsGuest'> | undefined;
   /** Whether the guest's hypervisor may open a socket of this mover's: it runs as the same user, or as root. */
   readonly reachable: boolean;
   /** Absent where the destination has none. */
@@ -144,15 +145,14 @@ function reckon(
   { memoryBytes, own, offer, measured }: PathFacts,
   link: number,
 ): Reckoned[] {
-  const said = [own, offer].flatMap((side) => side?.cores ?? []);
-  const cores = said.length === 0 ? 1 : Math.min(...said);
+  const processors = fewerOf(own ?? offer ?? { cores: 1 }, offer);
   const { curve = [], mix, hintedFreeBytes } = measured ?? {};
   // It is asked which is the soonest, however long that is.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   const rate = { rate: link, how: 'configured' } as const;
   const guest = { memoryBytes, curve, mix, hintedFreeBytes };
   return ways.map((each) => {
-    const facts = { ...guest, link: rate, cores, way: each.way, settings: asked };
+    const facts = { ...guest, link: rate, ...processors, way: each.way, settings: asked };
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
     return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };

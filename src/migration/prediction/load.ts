@@ -29,8 +29,10 @@ export interface Facts {
   readonly hintedFreeBytes?: number | undefined;
   /** Absent: only the processors bound it. */
   readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
-  /** Processors of the host that has fewer of them. */
+  /** Processors of the host that has fewer of them to give. */
   readonly cores: number;
+  /** Threads that run on that host or wait for one of them, the guest's own among them; absent: nobody has counted them. */
+  readonly load?: number | undefined;
   readonly way: Way;
   /** What this host's own migrations took around their memory, ms; absent: none has been made. */
   readonly aroundMs?: number | undefined;
@@ -102,9 +104,23 @@ function startMsOf(facts: Facts, { processor }: Scenario): number {
   return (startSeconds / coresOf(facts)) * 1000 * processor;
 }
 
-/** The guest wants one of its own. */
-function coresOf({ way, cores }: Facts): number {
-  return Math.min(COSTS[way].mostCores, Math.max(0.5, cores - 1));
+function coresOf({ way, cores, load }: Facts): number {
+  return coresFor(COSTS[way].mostCores, { cores, load });
+}
+
+type Processors = Pick<Facts, 'cores' | 'load'>;
+
+/** Of the host that has fewer processors to give. */
+export function fewerOf(one: Processors, other: Processors = one): Processors {
+  const given = (host: Processors): number => coresFor(COSTS.cold.mostCores, host);
+  const { cores, load } = given(other) < given(one) ? other : one;
+  return { cores, load };
+}
+
+/** The guest wants one of its own; and each thread gets as much as any other that wants to run. */
+function coresFor(threads: number, { cores, load = 0 }: Processors): number {
+  const others = Math.max(0, load - 1);
+  return Math.min(threads, Math.max(0.5, cores - 1), (cores * threads) / (others + threads));
 }
 
 /** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */

@@ -149,19 +149,20 @@ describe('the path that auto takes over a slow link', () => {
     hasWire: fc.boolean(),
     knowsGuest: fc.boolean(),
     cores: fc.integer({ min: 1, max: 32 }),
+    load: fc.double({ min: 0, max: 40, noNaN: true }),
     mode: fc.constantFrom('precopy' as const, 'hybrid' as const, 'postcopy' as const),
   });
   type Sides = Parameters<Parameters<(typeof sides)['map']>[0]>[0];
 
   /** What a way comes to by the model, of that very guest. */
-  function comesTo(way: Way, facts: Facts, { mode, cores }: Sides) {
+  function comesTo(way: Way, facts: Facts, { mode, cores, load }: Sides) {
     const settings = { ...facts.settings, mode, timeoutMs: Number.MAX_SAFE_INTEGER };
-    const { rounds, totalMs } = expected({ ...facts, cores, way, settings });
+    const { rounds, totalMs } = expected({ ...facts, cores, load, way, settings });
     return { way, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
   }
 
-  function choiceOf(facts: Facts, { hasWire, knowsGuest, cores, mode }: Sides) {
-    const host = { cores, knowsGuest };
+  function choiceOf(facts: Facts, { hasWire, knowsGuest, cores, load, mode }: Sides) {
+    const host = { cores, load, knowsGuest };
     const { maxDowntimeMs, maxBandwidth, hybridRounds } = facts.settings;
     return pathOf(ask({ mode, maxDowntimeMs, maxBandwidth, hybridRounds }), {
       own: host,
@@ -216,7 +217,7 @@ describe('the path that auto takes over a slow link', () => {
   test('is one that ends, where any does', () => {
     // It rewrites more than the link takes, in pages that shrink a lot.
     const busy = { ...guest(20), link: { rate: 100 * MBIT, how: 'configured' as const } };
-    const of = { hasWire: false, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    const of = { hasWire: false, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
     const small = { zero: 0.25, duplicate: 0, packed: 0.2, packedAgain: 0.05 };
     const facts = { ...busy, mix: small };
     assert.equal(comesTo('plain', facts, of).totalMs, Infinity);
@@ -228,7 +229,7 @@ describe('the path that auto takes over a slow link', () => {
     const curve = [{ windowMs: 1000, dirtyBytes: 9 * MIB }];
     const link = { rate: 100 * MBIT, how: 'configured' as const };
     const facts = { ...guest(0), mix: random, curve, link };
-    const of = { hasWire: false, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    const of = { hasWire: false, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
     const taken = chosen(facts, of);
     assert.notEqual(taken, 'xbzrle');
     assert.ok(comesTo('xbzrle', facts, of).totalMs * 1.1 < comesTo(taken, facts, of).totalMs);
@@ -236,7 +237,7 @@ describe('the path that auto takes over a slow link', () => {
 
   describe('where a path does not end', () => {
     const link = { rate: 40 * MBIT, how: 'configured' as const };
-    const of = { hasWire: true, knowsGuest: false, cores: 4, mode: 'precopy' as const };
+    const of = { hasWire: true, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
 
     test('is what a pass over memory is the soonest by where none does, and says that', () => {
       const wild = { ...guest(3000), link };

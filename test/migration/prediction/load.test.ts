@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadOf } from '../../../src/migration/prediction/load.ts';
+import { fewerOf, loadOf } from '../../../src/migration/prediction/load.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB } from './samples.ts';
@@ -20,6 +20,25 @@ describe('what memory costs on its way', () => {
     const slow = loadOf({ ...quiet, link }, NOMINAL).passMs;
     assert.ok(slow > 2000, String(slow));
     assert.ok(loadOf({ ...quiet, link, way: 'several' }, NOMINAL).passMs < slow / 2);
+  });
+
+  test('takes longer where other threads want the processors, and most where one thread does all the work', () => {
+    const link = { rate: 125_000_000_000, how: 'measured' } as const;
+    const passMs = (way: Facts['way'], load: number) =>
+      loadOf({ ...quiet, link, cores: 2, way, load }, NOMINAL).passMs;
+    // The guest's own thread is there already.
+    for (const way of ['plain', 'packed', 'cold'] as const)
+      assert.equal(passMs(way, 1), loadOf({ ...quiet, link, cores: 2, way }, NOMINAL).passMs);
+    const times = (way: Facts['way']) => passMs(way, 18) / passMs(way, 1);
+    assert.ok(times('plain') > times('cold') && times('cold') > times('packed'));
+    assert.ok(times('packed') > 2);
+  });
+
+  test('has the processors of the host that has fewer of them to give', () => {
+    const [small, large] = [{ cores: 4 }, { cores: 64, load: 100 }];
+    assert.deepEqual(fewerOf(small, large), { cores: 64, load: 100 });
+    assert.deepEqual(fewerOf(large, { cores: 2, load: 1 }), { cores: 2, load: 1 });
+    assert.deepEqual(fewerOf(small), { cores: 4, load: undefined });
   });
 
   test('has the look of a mover while the first round runs, where a mover makes one', () => {

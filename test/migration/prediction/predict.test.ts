@@ -65,6 +65,18 @@ describe('a prediction', () => {
     );
   });
 
+  test('is never sooner where more threads want the processors', () => {
+    fc.assert(
+      fc.property(anyFacts, more, ({ load = 0, ...facts }, further) => {
+        const [idle, busy] = [load, load + further].map((each) =>
+          predict({ ...facts, load: each }),
+        );
+        assertNoMore(idle!.memoryMs, busy!.memoryMs, 'memory');
+        assertNoMore(idle!.totalMs, busy!.totalMs, 'total');
+      }),
+    );
+  });
+
   test('never sends fewer bytes of more memory, where both end', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {

@@ -52,6 +52,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
     roundTripMs: fc.integer({ min: 0, max: 200 }),
   }),
   cores: fc.integer({ min: 1, max: 32 }),
+  load: fc.option(fc.double({ min: 0, max: 100, noNaN: true }), { nil: undefined }),
   way: fc.constantFrom(...WAYS),
   settings: fc.record({
     mode: fc.constantFrom('precopy' as const, 'postcopy' as const),

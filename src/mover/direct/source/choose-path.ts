@@ -1,6 +1,8 @@
 import type { SourceSession } from '../../../drivers/port/direct.ts';
+import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { PathFacts } from '../../../migration/prediction/data-path.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
@@ -11,11 +13,16 @@ import type { LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;
+/** A look that takes longer is not waited for, ms. */
+const LOOK_MS = 1000;
+/** What one look sees is enough. */
+const ONE_LOOK = AbortSignal.abort();
 
 /** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export async function choosePathTo(
   deps: LookDependencies,
   offer: WireOffer | undefined,
+  signal: AbortSignal,
 ): Promise<Pick<StepFacts, 'path'>> {
   const { config, dataPath, request } = deps;
   const { guest, to, settings } = deps.state().plan;
@@ -28,6 +35,7 @@ export async function choosePathTo(
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
   const { choosePath } = await import('../../../migration/prediction/data-path.ts');
+  const isAuto = settings.path === 'auto' && !byRelay;
   const choice = choosePath(settings, {
     reachable: deps.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
@@ -36,7 +44,7 @@ export async function choosePathTo(
     memoryBytes: request.memoryBytes,
     // Last what the agents measured for a plan: where they are slower than the link, it is too little.
     linkBytesPerS: saidLinkRate(deps) ?? request.link?.rate,
-    measured: request.measured,
+    measured: request.measured ?? (isAuto ? await mixOf(deps, signal) : undefined),
   });
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay
@@ -44,6 +52,26 @@ export async function choosePathTo(
     : 'Leave --path wire out, or upgrade Godwit on the host that is named.';
   const what = byRelay ? 'moving through a relay' : '--path wire';
   throw godwitError('GODWIT_CAPABILITY', { what, reason: choice.reason }, { hint });
+}
+
+/**
+ * What the guest's memory holds, by one look at a small sample of its pages; undefined where nobody can look. What it writes
+ * takes seconds to see, and a migration does not wait for that.
+ */
+async function mixOf(
+  { guest }: Pick<LookDependencies, 'guest'>,
+  over: AbortSignal,
+): Promise<PathFacts['measured']> {
+  try {
+    return await withDeadline('a look at the pages', LOOK_MS, over, async (signal) => {
+      const session = await guest.session(signal);
+      const measured = await session.measure?.(signal, ONE_LOOK);
+      return measured?.mix === undefined ? undefined : { mix: measured.mix, curve: [] };
+    });
+  } catch {
+    over.throwIfAborted();
+    return undefined;
+  }
 }
 
 type Path = NonNullable<StepFacts['path']>;

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { offerOf } from '../../../host/wire.ts';
@@ -97,11 +96,13 @@ async function predictionOf(
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
+  const { fewerOf } = await import('../../../migration/prediction/load.ts');
   const { END_MS } = await import('../../../migration/prediction/parameters.ts');
   const { prediction } = await import('../../../protocol/public/prediction.ts');
   const { request, config, state, guest } = context;
   const { plan, known } = state();
   const { mode, streams, compress, compressLevel } = plan.settings;
+  const own = offerOf(config, plan.guest, plan.to);
   const rate = saidLinkRate(context);
   const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
@@ -113,7 +114,7 @@ async function predictionOf(
       ...measured,
       link,
       ownMoves: request.ownMoves,
-      cores: availableParallelism(),
+      ...fewerOf(own),
       // What has passed is known, and only the end is not.
       aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
       settings: {
@@ -126,7 +127,7 @@ async function predictionOf(
         stream: known.path?.stream ?? { streams, compress, compressLevel },
       },
       capabilities: guest.capabilities,
-      knowsGuest: offerOf(config, plan.guest, plan.to).knowsGuest,
+      knowsGuest: own.knowsGuest,
     }),
   });
 }

@@ -123,7 +123,7 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...(await choosePathTo(context, wire)) };
+      return { moverAddress, checks, ...(await choosePathTo(context, wire, signal)) };
     },
 
     undo: async (context, signal) => {

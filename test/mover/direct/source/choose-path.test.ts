@@ -40,6 +40,8 @@ interface Given {
   readonly link?: LinkMeasure;
   /** What a plan measured of the guest shortly before. */
   readonly measured?: GuestMeasure | undefined;
+  /** How the guest is looked at; absent: nobody can. */
+  readonly measure?: SourceSession['measure'];
 }
 
 function partsOf(given: Given): LookDependencies {
@@ -55,7 +57,10 @@ function partsOf(given: Given): LookDependencies {
       link: given.link,
       measured: given.measured,
     },
-    guest: { mayReachUs: reachable },
+    guest: {
+      mayReachUs: reachable,
+      session: () => Promise.resolve({ measure: given.measure }),
+    },
     peer: { byRelay },
     dataPath: { offered },
   };
@@ -87,7 +92,7 @@ describe('the path that memory takes', () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
     const takes = async (measured: GuestMeasure | undefined) =>
-      (await choosePathTo(partsOf({ ...given, measured }), OFFER)).path?.stream?.compress ??
+      (await choosePathTo(partsOf({ ...given, measured }), OFFER, signal)).path?.stream?.compress ??
       'as asked';
     assert.equal(await takes(undefined), 'zstd');
     const mix = { zero: 0, duplicate: 0, packed: 0.4, packedAgain: 0.4 };
@@ -95,9 +100,49 @@ describe('the path that memory takes', () => {
     assert.equal(await takes({ ...pages, curve: [], mix: { ...mix, zero: 1 } }), 'as asked');
   });
 
+  test('is chosen by one look at a sample of its pages where no plan was made, and without it where that fails', async (t) => {
+    const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
+    const compressOf = async (measure: SourceSession['measure']) =>
+      (await choosePathTo(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
+    const empty: SourceSession['measure'] = async (_signal, enough) => {
+      assert.equal(enough?.aborted, true, 'one look, and no windows');
+      // A curve of one moment says nothing.
+      const curve = [{ windowMs: 1, dirtyBytes: 1 << 30 }];
+      const mix = { zero: 1, duplicate: 0, packed: 1 };
+      return { how: 'pages', memoryBytes: 1 << 30, pages: 1024, curve, mix };
+    };
+    assert.equal(await compressOf(empty), undefined);
+    const asWithout = await compressOf(undefined);
+    assert.equal(asWithout, 'zstd');
+    assert.equal(await compressOf(() => Promise.reject(new Error('EPERM'))), asWithout);
+    const seesNothing = { how: 'hypervisor', memoryBytes: 1 << 30, pages: 0, curve: [] } as const;
+    assert.equal(await compressOf(() => Promise.resolve({ ...seesNothing, curve: [] })), asWithout);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const hanging = Promise.withResolvers<never>();
+    let asked = false;
+    const late = compressOf(() => {
+      asked = true;
+      return hanging.promise;
+    });
+    while (!asked) await new Promise(setImmediate);
+    t.mock.timers.tick(1000);
+    assert.equal(await late, asWithout);
+  });
+
+  test('is not chosen by a look that ends with the migration', async () => {
+    const over = new AbortController();
+    const reason = new Error('cancelled');
+    const measure: SourceSession['measure'] = async () => {
+      over.abort(reason);
+      throw new Error('it is over');
+    };
+    const parts = partsOf({ settings: { path: 'auto' }, configured: 100 * MBIT, measure });
+    await assert.rejects(choosePathTo(parts, OFFER, over.signal), reason);
+  });
+
   test('is not chosen where nothing was asked for, or no memory moves', async () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
-      assert.deepEqual(await choosePathTo(partsOf({ settings }), OFFER), {});
+      assert.deepEqual(await choosePathTo(partsOf({ settings }), OFFER, signal), {});
     }
   });
 
@@ -110,10 +155,10 @@ describe('the path that memory takes', () => {
         const own = given.offered ? OFFER : undefined;
         const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
         if (obstacle === undefined) {
-          assert.equal((await choosePathTo(context, offer)).path?.takes, 'wire');
+          assert.equal((await choosePathTo(context, offer, signal)).path?.takes, 'wire');
           return;
         }
-        await assert.rejects(choosePathTo(context, offer), (thrown: unknown) => {
+        await assert.rejects(choosePathTo(context, offer, signal), (thrown: unknown) => {
           assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
           assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
           return true;
@@ -126,7 +171,11 @@ describe('the path that memory takes', () => {
     await fc.assert(
       fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const settings = { ...given.settings, path: 'auto' } as const;
-        const chosen = await choosePathTo(partsOf({ ...given, settings, byRelay: false }), offer);
+        const chosen = await choosePathTo(
+          partsOf({ ...given, settings, byRelay: false }),
+          offer,
+          signal,
+        );
         assert.deepEqual(stepFacts.parse(chosen), chosen);
       }),
     );
@@ -136,7 +185,7 @@ describe('the path that memory takes', () => {
     // By post-copy QEMU compresses nothing: a thin link is the wire's.
     const settings = { path: 'auto', mode: 'postcopy' } as const;
     const takes = async (given: Given) =>
-      (await choosePathTo(partsOf({ settings, ...given }), OFFER)).path?.takes;
+      (await choosePathTo(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
     assert.equal(await takes({ seen: thin }), 'wire');
     assert.equal(await takes({ seen: fat }), 'native');
