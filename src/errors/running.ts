@@ -215,7 +215,7 @@ export const runningErrors = {
   ),
   GODWIT_RESTART: row(
     '{guest} cannot be started anew at {host}: {reason}',
-    'Leave out `--on-lost restart`.',
+    'Leave out `--on-lost restart` or `--mode cold`.',
     false,
     4,
     422,

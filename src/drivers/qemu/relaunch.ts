@@ -48,9 +48,12 @@ export function coldArguments(argv: readonly string[]): string[] {
   return kept;
 }
 
+/** A number of an open file: as an option, as such an option in JSON, as all of an address, and as a set's path. */
+const INHERITED = /(^|,)(vhost)?fds?=\d|"(vhost)?fds?"\s*:\s*"?\d|^fd:\d|\/dev\/fdset\//;
+
 /** Why the same command line would not make the same guest again; undefined where it would. Pure. */
 export function whyNotAgain(argv: readonly string[]): string | undefined {
-  const inherited = argv.find((word) => /(^|[,:])(vhost)?fds?[=:]\d|\/dev\/fdset\//.test(word));
+  const inherited = argv.find((word) => INHERITED.test(word));
   if (inherited !== undefined) {
     return `who started its QEMU handed it open files (${inherited.slice(0, 80)})`;
   }

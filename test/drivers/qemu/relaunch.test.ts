@@ -28,11 +28,24 @@ describe('the command line with which a lost guest is started anew', () => {
     assert.match(why('-netdev', 'tap,id=n,fd=3'), /open files/);
     assert.match(why('-netdev', 'tap,id=n,vhostfds=3:4'), /open files/);
     assert.match(why('-drive', 'file=/dev/fdset/2'), /open files/);
+    assert.match(why('-incoming', 'fd:25'), /open files/);
+    assert.match(why('-netdev', '{"type":"tap","id":"n","fd":"32","vhostfd":"33"}'), /open files/);
     assert.match(why('-add-fd', 'set=2'), /rights or files/);
     assert.match(why('-runas', 'nobody'), /rights or files/);
     assert.match(why('-serial', 'mon:stdio'), /terminal/);
     assert.match(why('-nographic'), /terminal/);
     assert.match(why('-tpmdev', 'emulator,id=t,chardev=c'), /TPM/);
     assert.equal(whyNotAgain(['-netdev', 'tap,id=n,ifname=t0', '-serial', 'chardev:s']), undefined);
+  });
+
+  test('is of use whatever the address of a network card', () => {
+    const byte = fc.integer({ min: 0, max: 255 }).map((each) => each.toString(16).padStart(2, '0'));
+    const mac = fc.array(fc.oneof(byte, fc.constant('fd')), { minLength: 6, maxLength: 6 });
+    fc.assert(
+      fc.property(mac, (bytes) => {
+        const device = `virtio-net-pci,id=nic0,netdev=net0,mac=${bytes.join(':')},romfile=`;
+        assert.equal(whyNotAgain(['-device', device]), undefined);
+      }),
+    );
   });
 });
