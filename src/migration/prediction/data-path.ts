@@ -92,11 +92,11 @@ function predicted(
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
   const looked = facts.measured?.mix !== undefined;
   const ways = waysFor(settings, { mayWire: obstacle === undefined, known, looked });
-  const found = reckon(ways, settings, facts, link);
+  const found = reckon(ways, settings, facts);
   const ends = found.some(({ totalMs }) => Number.isFinite(totalMs));
   // Where none would end, what a pass takes decides.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
-  const reckoned = ends ? found : reckon(ways, settings, idle, link);
+  const reckoned = ends ? found : reckon(ways, settings, idle);
   const why = reasonOf(reckoned, { link, obstacle, ends });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };
@@ -142,17 +142,18 @@ function waysFor(
 function reckon(
   ways: readonly Candidate[],
   settings: MigrationSettings,
-  { memoryBytes, own, offer, measured }: PathFacts,
-  link: number,
+  { memoryBytes, own, offer, linkBytesPerS, measured }: PathFacts,
 ): Reckoned[] {
   const processors = fewerOf(own ?? offer ?? { cores: 1 }, offer);
   const { curve = [], mix, hintedFreeBytes } = measured ?? {};
   // It is asked which is the soonest, however long that is.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
-  const rate = { rate: link, how: 'configured' } as const;
+  // A cap is kept to as it is, and nothing waits for the link then.
+  const link =
+    linkBytesPerS === undefined ? undefined : ({ rate: linkBytesPerS, how: 'configured' } as const);
   const guest = { memoryBytes, curve, mix, hintedFreeBytes };
   return ways.map((each) => {
-    const facts = { ...guest, link: rate, ...processors, way: each.way, settings: asked };
+    const facts = { ...guest, link, ...processors, way: each.way, settings: asked };
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
     return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };

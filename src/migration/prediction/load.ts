@@ -2,17 +2,10 @@ import type { Capabilities } from '../preflight/capabilities.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import { underWayMs } from '../steering/downtime.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
-import {
-  COSTS,
-  HELD_SPREAD,
-  MOVER_PAGES,
-  QUEUED_BYTES,
-  SEVERAL_QUEUED_BYTES,
-  ZERO_NOTE,
-  ZERO_WORK,
-} from './parameters.ts';
+import { COSTS, HELD_SPREAD, MOVER_PAGES, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
@@ -163,12 +156,18 @@ export const isSeveral = (way: Way): boolean =>
  * hypervisor that keeps to a cap below the link has nothing in front of it.
  */
 export function queuedMsOf(facts: Facts, scenario: Scenario): number {
-  const { link, settings, way } = facts;
-  const rate = (link?.rate ?? Infinity) * scenario.link;
-  if (way === 'cold' || way === 'known' || (settings.maxBandwidth ?? Infinity) < rate) return 0;
-  const queued = isSeveral(way) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES;
-  return (queued / Math.max(1, rate)) * 1000;
+  return isByWire(facts) ? 0 : underWayMsOf(facts, scenario);
 }
+
+/** What the mover leaves out of the downtime that the hypervisor may plan for, ms. */
+export function underWayMsOf(facts: Facts, { link: times }: Scenario): number {
+  const { link, settings, way } = facts;
+  const rate = link === undefined ? undefined : link.rate * times;
+  const { maxBandwidth } = settings;
+  return underWayMs({ byWire: isByWire(facts), rate, maxBandwidth, several: isSeveral(way) });
+}
+
+const isByWire = ({ way }: Facts): boolean => way === 'cold' || way === 'known';
 
 /** bytes/s; a cap is kept to as it is. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {

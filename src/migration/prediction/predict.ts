@@ -3,7 +3,7 @@ import type { PlannedSteering, Prediction, Range } from '../../protocol/public/p
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
-import { isSeveral, loadOf, queuedMsOf } from './load.ts';
+import { isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor } from './own-times.ts';
@@ -110,10 +110,11 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const load = loadOf(facts, scenario);
+  const policy = { ...settings, timeoutMs, underWayMs: underWayMsOf(facts, scenario) };
   const rounds =
     facts.rounds === 'content'
-      ? simulateContent(load, { ...settings, timeoutMs }, scenario.processor)
-      : simulate(load, { ...settings, timeoutMs, levers: facts.levers }, scenario.tail);
+      ? simulateContent(load, policy, scenario.processor)
+      : simulate(load, { ...policy, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
   if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };

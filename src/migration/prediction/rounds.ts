@@ -36,6 +36,8 @@ export type Policy = Pick<
 > & {
   /** For memory alone, ms. */
   readonly timeoutMs: number;
+  /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
+  readonly underWayMs?: number;
   /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
 };

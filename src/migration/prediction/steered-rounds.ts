@@ -1,6 +1,6 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
-import { presentDowntimeMs } from '../steering/downtime.ts';
+import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
 import { steer } from '../steering/steering.ts';
 import type { Decision } from '../steering/steering.ts';
 import { strategyOf } from '../steering/strategies.ts';
@@ -60,7 +60,9 @@ export class SteeredRounds {
 
   /** That pre-copy may plan for at present. */
   get downtimeMs(): number {
-    return presentDowntimeMs(this.#strategy, this.#policy.maxDowntimeMs, this.#trace);
+    const { maxDowntimeMs, underWayMs = 0 } = this.#policy;
+    const present = presentDowntimeMs(this.#strategy, maxDowntimeMs, this.#trace);
+    return plannedDowntimeMs(present, underWayMs);
   }
 
   /** Of the guest; 1: nobody slows it down. */
@@ -87,13 +89,14 @@ export class SteeredRounds {
     this.#throttle(memoryMs);
     const sample = this.#sample(ended, Math.min(memoryBytes, pendingMs / againMsPerByte));
     this.#trace = afterRound(this.#trace, sample);
-    const { timeoutMs, mode, maxDowntimeMs, maxBandwidth } = this.#policy;
+    const { timeoutMs, mode, maxDowntimeMs, maxBandwidth, underWayMs = 0 } = this.#policy;
     const decision = steer(this.#strategy, {
       sample,
       trace: this.#trace,
       levers: this.#levers,
       settings: { mode, maxDowntimeMs, maxBandwidth },
       leftMs: timeoutMs - memoryMs,
+      underWayMs,
       writes: this.#load.writes,
     });
     this.#quiet += 1;

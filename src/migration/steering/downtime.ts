@@ -1,17 +1,44 @@
-import type { SteeringStrategy } from '../../protocol/public/steering.ts';
+import type { SteeringChange, SteeringStrategy } from '../../protocol/public/steering.ts';
+import { QUEUED_BYTES, SEVERAL_QUEUED_BYTES } from '../prediction/parameters.ts';
 import type { SteeringTrace } from './trace.ts';
 
 /** The downtime that pre-copy may plan for. Pure. */
 
 /** Of the wire: that much, and the far hypervisor's work on it, is under way when the guest stops (`wire/relay/in-flight`), ms. */
-const UNDER_WAY_MS = 20;
+const WIRE_UNDER_WAY_MS = 20;
+
+/** The stream that memory takes. */
+export interface StreamLink {
+  readonly byWire: boolean;
+  /** Of the link, bytes/s; undefined: nobody knows it. */
+  readonly rate?: number | undefined;
+  readonly maxBandwidth?: number | undefined;
+  /** Several of the hypervisor's own streams. */
+  readonly several?: boolean;
+}
+
+/**
+ * For how long the link has work when the guest stops, before it comes to the guest's last pages, ms: the hypervisor counts
+ * as sent what its host's kernel still holds.
+ */
+export function underWayMs({ byWire, rate, maxBandwidth, several = false }: StreamLink): number {
+  if (byWire) return WIRE_UNDER_WAY_MS;
+  // With a cap below the link, nothing waits for it.
+  if (rate === undefined || (maxBandwidth ?? Infinity) < rate) return 0;
+  return ((several ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES) * 1000) / Math.max(1, rate);
+}
 
 /**
  * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
- * hand over; by the wire, what it handed over last is under way still, so it gets less.
+ * hand over, and what is under way comes before that: it gets less, but no less than half.
  */
-export function plannedDowntimeMs(maxDowntimeMs: number, byWire: boolean): number {
-  return byWire ? Math.max(maxDowntimeMs / 2, maxDowntimeMs - UNDER_WAY_MS) : maxDowntimeMs;
+export function plannedDowntimeMs(maxDowntimeMs: number, underWay: number): number {
+  return Math.max(maxDowntimeMs / 2, maxDowntimeMs - underWay);
+}
+
+/** The longest downtime that has to be asked for, so that the hypervisor may plan for this much, ms. */
+export function askedDowntimeMs(planned: number, underWay: number): number {
+  return Math.min(planned * 2, planned + underWay);
 }
 
 /** The downtime that pre-copy may plan for at present, ms: a rung of the ladder within what was asked for. */
@@ -32,4 +59,30 @@ export function rungs(
   // Where it is never raised it is all there from the start.
   if (!measures.includes('downtime')) return [maxDowntimeMs];
   return downtimeShares.map((share) => Math.max(1, Math.round(share * maxDowntimeMs)));
+}
+
+interface Present {
+  readonly settings: { readonly maxDowntimeMs: number };
+  readonly trace: SteeringTrace | undefined;
+  readonly underWayMs?: number;
+}
+
+/** What the hypervisor plans for at present, ms. */
+export function plannedNowMs(
+  strategy: SteeringStrategy,
+  { settings, trace, underWayMs: underWay = 0 }: Present,
+): number {
+  return plannedDowntimeMs(presentDowntimeMs(strategy, settings.maxDowntimeMs, trace), underWay);
+}
+
+/** To the least rung that suffices for what the hypervisor expects, or the last one where none does; undefined at the last one. */
+export function longerDowntime(
+  strategy: SteeringStrategy,
+  { settings, trace, underWayMs: underWay = 0 }: Present,
+  expectedMs: number,
+): SteeringChange | undefined {
+  const from = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
+  const above = rungs(strategy, settings.maxDowntimeMs).filter((rung) => rung > from);
+  const to = above.find((rung) => plannedDowntimeMs(rung, underWay) >= expectedMs) ?? above.at(-1);
+  return to === undefined ? undefined : { of: 'downtimeMs', from, to };
 }

@@ -1,6 +1,7 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { SteeringInputs, SteeringMeasure } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
+import { askedDowntimeMs } from './downtime.ts';
 
 /** What would get a migration through that was given up: the two ways that cost the guest least. Pure. */
 
@@ -10,6 +11,8 @@ interface Facts {
   /** The least that remained as any round began. */
   readonly leastBytes: number;
   readonly levers: readonly SteeringMeasure[];
+  /** For how long the link has work when the guest stops, before it comes to its last pages, ms. */
+  readonly underWayMs: number;
   /** The guest is slowed down already, and that was not enough. */
   readonly isThrottled: boolean;
 }
@@ -24,9 +27,10 @@ const LONGEST_MS = 60_000;
 
 /** A sentence with their flags and figures. */
 export function fixesFor(facts: Facts): string {
-  const { settings, inputs, leastBytes, levers, isThrottled } = facts;
+  const { settings, inputs, leastBytes, levers, underWayMs, isThrottled } = facts;
   const { rate, dirtyRate } = inputs;
-  const neededMs = roundUp((leastBytes / Math.max(rate, 1)) * 1000 * MARGIN);
+  const plannedMs = (leastBytes / Math.max(rate, 1)) * 1000 * MARGIN;
+  const neededMs = roundUp(askedDowntimeMs(plannedMs, underWayMs));
   const downtime =
     neededMs <= LONGEST_MS ? [`--max-downtime ${neededMs}ms (it is paused for that long)`] : [];
   const isShort = neededMs <= SHORT_MS;

@@ -8,7 +8,7 @@ import type {
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { presentDowntimeMs, rungs } from './downtime.ts';
+import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
 import { outpacingRate } from './write-rate.ts';
@@ -45,6 +45,8 @@ export interface SteeringView {
   readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
   /** Until the time allowed is over, ms. */
   readonly leftMs: number;
+  /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
+  readonly underWayMs?: number;
   /** Somebody else slows the guest down, and by more than the strategy may: where that does not help, nothing will. */
   readonly isBeyond?: boolean;
   /** A look at the guest's pages while the first round ran; absent: nobody looked. */
@@ -112,8 +114,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
     };
   // Nothing is known before the first full round.
   if (sample.round < 2 || sample.rate === 0) return undefined;
-  const present = presentDowntimeMs(strategy, view.settings.maxDowntimeMs, trace);
-  const isEnough = inputs.expectedDowntimeMs <= present;
+  const isEnough = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view);
   if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
   const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
   if (soon !== undefined) return soon;
@@ -191,9 +192,9 @@ function nextMeasure(
     (measure) => decisionFor(measure, strategy, view, inputs) ?? [],
   );
   if (first?.what !== 'downtime' || second?.what !== 'postcopy') return first;
-  const { maxDowntimeMs } = view.settings;
+  const longestMs = plannedDowntimeMs(view.settings.maxDowntimeMs, view.underWayMs ?? 0);
   const neededMs = (inputs.expectedDowntimeMs * inputs.rate) / steadyRate(view.sample);
-  const isOutOfReach = neededMs > maxDowntimeMs * WITHIN_REACH;
+  const isOutOfReach = neededMs > longestMs * WITHIN_REACH;
   return isOutOfReach && isDue(second, strategy, view, inputs) ? second : first;
 }
 
@@ -208,7 +209,9 @@ function decisionFor(
   const rule = inputs.stalledRounds >= strategy.stalledRounds ? 'stalled' : 'outpaced';
   if (measure === 'postcopy') return { what: 'postcopy', rule, why: wordsOf(inputs), inputs };
   const change =
-    measure === 'downtime' ? longer(strategy, view, inputs) : slower(strategy, view, inputs);
+    measure === 'downtime'
+      ? longerDowntime(strategy, view, inputs.expectedDowntimeMs)
+      : slower(strategy, view, inputs);
   if (change === undefined) return undefined;
   const unit = measure === 'downtime' ? 'ms' : '%';
   const why = `${change.from} ${unit} to ${change.to} ${unit}: ${wordsOf(inputs)}`;
@@ -243,18 +246,6 @@ function isTooMuch(
   return (inputs.remainingBytes / inputs.rate) * 1000 > postcopyWithinMs;
 }
 
-/** The least rung that suffices; the last one where none does. */
-function longer(
-  strategy: SteeringStrategy,
-  { settings, trace }: SteeringView,
-  { expectedDowntimeMs }: SteeringInputs,
-): SteeringChange | undefined {
-  const from = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
-  const above = rungs(strategy, settings.maxDowntimeMs).filter((rung) => rung > from);
-  const to = above.find((rung) => rung >= expectedDowntimeMs) ?? above.at(-1);
-  return to === undefined ? undefined : { of: 'downtimeMs', from, to };
-}
-
 /** The least step that suffices by these rates, where what the guest dirties falls with its speed. */
 function slower(
   { throttlePercents }: SteeringStrategy,
@@ -271,12 +262,12 @@ function slower(
 
 function giveUp(
   strategy: SteeringStrategy,
-  { settings, trace, levers, isBeyond = false }: SteeringView,
+  view: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
+  const { settings, trace, levers, underWayMs = 0, isBeyond = false } = view;
   if (strategy.giveUpRounds === undefined || trace === undefined) return undefined;
-  const present = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
-  const isNearly = inputs.expectedDowntimeMs <= present * NEARLY;
+  const isNearly = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view) * NEARLY;
   const enough = strategy.giveUpRounds + (isNearly ? 1 : 0);
   // All of a round at that speed brought nothing, and the next one would not either.
   const isHopeless =
@@ -286,7 +277,7 @@ function giveUp(
   const least = formatBytes(leastBytes);
   const why = `${wordsOf(inputs)}; after round ${inputs.round - 1} never less than ${least} remained`;
   const isThrottled = throttlePercent > 0;
-  const hint = fixesFor({ settings, inputs, leastBytes, levers, isThrottled });
+  const hint = fixesFor({ settings, inputs, leastBytes, levers, underWayMs, isThrottled });
   return { what: 'give-up', rule: 'exhausted', why, inputs, hint };
 }
 

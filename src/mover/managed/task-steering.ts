@@ -1,7 +1,7 @@
 import { toGodwitError } from '../../errors.ts';
 import type { TaskChange, TaskSight } from '../../migration/managed/task-sight.ts';
 import { isBeyondThrottle } from '../../migration/steering/own-throttle.ts';
-import { plannedDowntimeMs } from '../../migration/steering/downtime.ts';
+import { plannedDowntimeMs, underWayMs } from '../../migration/steering/downtime.ts';
 import { steer } from '../../migration/steering/steering.ts';
 import { strategyOf } from '../../migration/steering/strategies.ts';
 import type { ManagedContext } from './lifecycle.ts';
@@ -27,7 +27,12 @@ export class TaskSteering {
     const { driver, leftMs } = this.#context;
     const { levers = [] } = driver.capabilities;
     const strategy = strategyOf(settings);
-    const sight = { sample: memory, settings, leftMs: leftMs() };
+    const sight = {
+      sample: memory,
+      settings,
+      leftMs: leftMs(),
+      underWayMs: underWayMs({ byWire: this.#context.order.wire === true }),
+    };
     // The steps of a manager that slows it down by itself have no bound: beyond the strategy's, the next measure is due.
     const isBeyond = isBeyondThrottle(strategy, memory.throttlePercent);
     const decision =
@@ -69,6 +74,7 @@ export class TaskSteering {
     const { state, order } = this.#context;
     const { downtimeMs } = state().steering ?? {};
     if (downtimeMs === undefined) return order.maxDowntimeMs;
-    return Math.floor(plannedDowntimeMs(downtimeMs, order.wire === true));
+    const underWay = underWayMs({ byWire: order.wire === true });
+    return Math.floor(plannedDowntimeMs(downtimeMs, underWay));
   }
 }

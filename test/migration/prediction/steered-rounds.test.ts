@@ -29,9 +29,10 @@ function loadOf(course: Course): Load {
 }
 
 function planned(name: StrategyName, course: Course): Rounds {
-  const { maxDowntimeMs, timeoutMs, levers } = course;
+  const { maxDowntimeMs, underWayMs = 0, timeoutMs, levers } = course;
   const mode = modeOf(STRATEGIES[name]);
-  const policy = { mode, maxDowntimeMs, hybridRounds: 3, steering: name, timeoutMs, levers };
+  const limits = { maxDowntimeMs, underWayMs, timeoutMs };
+  const policy = { mode, hybridRounds: 3, steering: name, levers, ...limits };
   return simulate(loadOf(course), policy, TAIL);
 }
 

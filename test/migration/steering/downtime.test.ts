@@ -1,20 +1,50 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { plannedDowntimeMs, presentDowntimeMs } from '../../../src/migration/steering/downtime.ts';
+import {
+  askedDowntimeMs,
+  longerDowntime,
+  plannedDowntimeMs,
+  presentDowntimeMs,
+  underWayMs,
+} from '../../../src/migration/steering/downtime.ts';
 import { afterMeasure } from '../../../src/migration/steering/trace.ts';
 import { STRATEGIES } from '../../../src/protocol/public/steering.ts';
 
-test('by the wire the hypervisor plans for less than was asked for, and for half of it at least', () => {
+test('the hypervisor plans for what was asked for, less what is under way, and for half of it at least', () => {
   fc.assert(
-    fc.property(fc.nat(100_000), (asked) => {
-      assert.equal(plannedDowntimeMs(asked, false), asked);
-      const byWire = plannedDowntimeMs(asked, true);
-      assert.ok(byWire >= asked / 2 && byWire <= asked && byWire >= asked - 20);
+    fc.property(fc.nat(100_000), fc.nat(2000), (asked, underWay) => {
+      assert.equal(plannedDowntimeMs(asked, 0), asked);
+      const planned = plannedDowntimeMs(asked, underWay);
+      assert.ok(planned >= asked / 2 && planned <= asked && planned >= asked - underWay);
+      // What has to be asked for is the least that leaves so much to plan for.
+      assert.ok(askedDowntimeMs(planned, underWay) <= asked + 1e-6);
+      assert.ok(plannedDowntimeMs(askedDowntimeMs(asked, underWay), underWay) >= asked - 1e-6);
     }),
   );
-  assert.equal(plannedDowntimeMs(30, true), 15);
-  assert.equal(plannedDowntimeMs(300, true), 280);
+  assert.equal(plannedDowntimeMs(30, 20), 15);
+  assert.equal(plannedDowntimeMs(300, 20), 280);
+});
+
+test('what is under way is little by the wire, and hangs on the link where that holds the stream back', () => {
+  const rate = 10_000_000;
+  assert.equal(underWayMs({ byWire: true, rate }), 20);
+  assert.equal(underWayMs({ byWire: false, rate }), 150);
+  assert.equal(underWayMs({ byWire: false, rate, several: true }), 300);
+  assert.equal(underWayMs({ byWire: false, rate, maxBandwidth: rate - 1 }), 0);
+  assert.equal(underWayMs({ byWire: false, rate, maxBandwidth: rate }), 150);
+  assert.equal(underWayMs({ byWire: false }), 0);
+});
+
+test('a rung suffices if it does without what is under way', () => {
+  const at = (expectedMs: number, underWay: number) =>
+    longerDowntime(
+      STRATEGIES.standard,
+      { settings: { maxDowntimeMs: 400 }, trace: undefined, underWayMs: underWay },
+      expectedMs,
+    )?.to;
+  assert.deepEqual([at(190, 0), at(190, 50)], [200, 300]);
+  assert.equal(at(5000, 0), 400);
 });
 
 test('the downtime begins at the first rung where there is a ladder', () => {

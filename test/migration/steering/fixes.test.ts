@@ -15,6 +15,7 @@ const inputs = {
 };
 const levers: readonly SteeringMeasure[] = ['downtime', 'postcopy'];
 const isThrottled = false;
+const underWayMs = 0;
 
 test('a short standstill comes before what changes the guest more', () => {
   const words = fixesFor({
@@ -22,14 +23,28 @@ test('a short standstill comes before what changes the guest more', () => {
     inputs,
     leastBytes: 50 * MiB,
     levers,
+    underWayMs,
     isThrottled,
   });
   assert.match(words, /^Use --max-downtime 650ms .* or --steering must-finish/);
 });
 
+test('what is under way when the guest stops comes on top of the standstill that is needed', () => {
+  const settings = { mode: 'precopy' } as const;
+  const asked = { settings, inputs, leastBytes: 50 * MiB, levers, isThrottled };
+  assert.match(fixesFor({ ...asked, underWayMs: 150 }), /^Use --max-downtime 800ms /);
+});
+
 test('a cap that was asked for is the first to be raised', () => {
   const settings = { mode: 'precopy', maxBandwidth: 100 * MiB } as const;
-  const words = fixesFor({ settings, inputs, leastBytes: 5000 * MiB, levers, isThrottled });
+  const words = fixesFor({
+    settings,
+    inputs,
+    leastBytes: 5000 * MiB,
+    levers,
+    underWayMs,
+    isThrottled,
+  });
   assert.match(words, /^Use a --max-bandwidth above 260 MiB\/s or --steering must-finish/);
 });
 
@@ -40,6 +55,7 @@ test('two ways are named also where nothing can be changed', () => {
     inputs: quiet,
     leastBytes: 1e12,
     levers: [],
+    underWayMs,
     isThrottled,
   });
   assert.match(words, /^Use a link above .* or a time when the guest writes less\.$/);
@@ -52,6 +68,7 @@ test('a guest is slowed down only where that can be, and has not been tried', ()
       inputs,
       leastBytes: 5000 * MiB,
       levers: at,
+      underWayMs,
       isThrottled: isThrottledNow,
     });
   assert.match(wordsOf(['throttle'], false), /^Use --steering no-postcopy \(takes about 65 % /);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { steer } from '../../../src/migration/steering/steering.ts';
 import type { Decision } from '../../../src/migration/steering/steering.ts';
-import { presentDowntimeMs } from '../../../src/migration/steering/downtime.ts';
+import { plannedNowMs } from '../../../src/migration/steering/downtime.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
 import type { Writes } from '../../../src/migration/steering/write-rate.ts';
@@ -17,6 +17,8 @@ export interface Course {
   readonly dirtyRate: number;
   readonly linkRate: number;
   readonly maxDowntimeMs: number;
+  /** Under way when the guest stops, ms. */
+  readonly underWayMs?: number;
   readonly timeoutMs: number;
   readonly levers: readonly SteeringMeasure[];
 }
@@ -40,6 +42,7 @@ export const courses = fc.record({
   dirtyRate: fc.integer({ min: 0, max: 4 * LINK }),
   linkRate: fc.integer({ min: MiB, max: 10 * LINK }),
   maxDowntimeMs: fc.integer({ min: 20, max: 5000 }),
+  underWayMs: fc.integer({ min: 0, max: 500 }),
   timeoutMs: fc.integer({ min: 30_000, max: 600_000 }),
   levers: fc.subarray([...STEERING_MEASURES]),
 });
@@ -80,7 +83,7 @@ export function play(
   swing: (round: number) => number = () => 1,
   writes: Writes | undefined = writesOf(course),
 ): Outcome {
-  const { memoryBytes, linkRate, maxDowntimeMs, timeoutMs, levers } = course;
+  const { memoryBytes, linkRate, maxDowntimeMs, underWayMs = 0, timeoutMs, levers } = course;
   const decisions: Decision[] = [];
   const remaining: number[] = [];
   let trace: SteeringTrace | undefined;
@@ -90,7 +93,7 @@ export function play(
   };
   for (let round = 1; ; round += 1) {
     remaining.push(left);
-    const present = presentDowntimeMs(strategy, maxDowntimeMs, trace);
+    const present = plannedNowMs(strategy, { settings: { maxDowntimeMs }, trace, underWayMs });
     if (round > 1 && (left / linkRate) * 1000 <= present) return result('precopy', round);
     if (atMs > timeoutMs) return result('timeout', round);
     const sample = sampleOf({
@@ -105,7 +108,15 @@ export function play(
     trace = afterRound(trace, sample);
     const settings = { mode: modeOf(strategy), maxDowntimeMs };
     const leftMs = timeoutMs - atMs;
-    const decision = steer(strategy, { sample, trace, levers, settings, leftMs, writes });
+    const decision = steer(strategy, {
+      sample,
+      trace,
+      levers,
+      settings,
+      leftMs,
+      underWayMs,
+      writes,
+    });
     if (decision !== undefined) {
       decisions.push(decision);
       if (decision.what === 'postcopy') return result('postcopy', round);

@@ -20,6 +20,7 @@ import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
+import { LinkPeak } from '../../../migration/steering/write-rate.ts';
 import { Forecast } from './forecast.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
@@ -135,6 +136,7 @@ function besides({
   | 'probes'
   | 'verification'
   | 'forecast'
+  | 'linkPeak'
   | 'hostFacts'
   | 'removeTree'
 > {
@@ -146,6 +148,7 @@ function besides({
     probes,
     verification: new SourceVerification(clock),
     forecast: new Forecast(),
+    linkPeak: new LinkPeak(),
     hostFacts,
     removeTree,
   };

@@ -2,9 +2,10 @@ import type { AgentConfig } from '../../../config.ts';
 import type { StreamSetup } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
-import { plannedDowntimeMs, presentDowntimeMs } from '../../../migration/steering/downtime.ts';
+import { plannedNowMs, underWayMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
+import type { LinkPeak } from '../../../migration/steering/write-rate.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
@@ -42,6 +43,8 @@ export interface SourceContext {
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
+  /** What the link was seen to carry since this mover looks at the stream. */
+  readonly linkPeak: LinkPeak;
   readonly disks: SourceDisks;
   readonly latencies: DiskLatencies;
   readonly backingFiles: SourceBackingFiles;
@@ -172,12 +175,28 @@ function streamOf(context: LookDependencies): Omit<StreamSettings, 'tls'> {
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
-/** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
-export function streamDowntimeMs(context: Pick<LookDependencies, 'state'>): number {
+type Needs = Pick<SourceContext, 'config' | 'state' | 'linkPeak'> &
+  Pick<LookDependencies, 'request'>;
+
+/** What the hypervisor may plan for now, by the steering and by what the stream has under way, ms. */
+export function streamDowntimeMs(context: Needs): number {
   const { plan, steering } = context.state();
   const { settings } = plan;
-  const present = presentDowntimeMs(strategyOf(settings), settings.maxDowntimeMs, steering);
-  return plannedDowntimeMs(present, goesByWire(context));
+  const underWay = streamUnderWayMs(context);
+  const view = { settings, trace: steering, underWayMs: underWay };
+  return plannedNowMs(strategyOf(settings), view);
+}
+
+/** For how long the link has work when the guest stops, before it comes to its last pages, ms. */
+export function streamUnderWayMs(context: Needs): number {
+  const { linkPeak, request, state } = context;
+  const { maxBandwidth, streams } = { ...state().plan.settings, ...state().known.path?.stream };
+  return underWayMs({
+    byWire: goesByWire(context),
+    rate: linkPeak.bytesPerS ?? saidLinkRate(context) ?? request.link?.rate,
+    maxBandwidth,
+    several: streams > 1,
+  });
 }
 
 /** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */

@@ -1,3 +1,4 @@
+import { LinkPeak } from '../../../../src/migration/steering/write-rate.ts';
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -69,6 +70,8 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const mind = { mind: () => {}, isOpen: false };
   const context: unknown = {
+    config: { wire: { rates: {} } },
+    linkPeak: new LinkPeak(),
     request: { id: 'm-00000001', toHost: 'b', request: { guest: 'web1' } },
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),
