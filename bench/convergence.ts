@@ -43,11 +43,10 @@ const NAME = 'web1';
 const WORDS: Readonly<Partial<Record<ConvergenceMethod, readonly string[]>>> = {
   standard: ['--steering', 'standard'],
   'must-finish': ['--steering', 'must-finish'],
-  // The hypervisor's own end condition and nothing else.
-  qemu: ['--mode', 'precopy'],
   postcopy: ['--mode', 'postcopy'],
 };
-/** As QEMU has it, and an administrator who turns it on. */
+/** As QEMU has it by itself, and as an administrator has it who turns that on. */
+const QEMU = { name: 'qemu', capabilities: [], parameters: {} } as const;
 const AUTO_CONVERGE = {
   name: 'auto-converge',
   capabilities: ['auto-converge'],
@@ -167,9 +166,10 @@ async function moved(
   const how = WORDS[way];
   try {
     if (how === undefined) {
+      const setting = way === 'qemu' ? QEMU : AUTO_CONVERGE;
       const hand = { lab, guest: NAME, from, to, maxDowntimeMs: MAX_DOWNTIME_MS, streamMs: cutMs };
       const times = await withDeadline('the move by hand', cutMs + 30_000, signal, (inner) =>
-        moveByHand({ ...hand, setting: AUTO_CONVERGE, signal: inner }),
+        moveByHand({ ...hand, setting, signal: inner }),
       );
       const { stoppedMs } = spans(times);
       return stoppedMs === undefined ? {} : { downtimeMs: stoppedMs };

@@ -98,8 +98,8 @@ export const SETTINGS = {
   timeout: {
     kind: 'duration',
     summary:
-      'roll back when the switch has not begun by then; once the guest runs at the destination, its migration is brought ' +
-      'to the end however long that takes',
+      'roll back when the switch has not begun by then; once the guest runs at the destination, Godwit’s own movers bring ' +
+      'its migration to the end however long that takes',
     preset: '10m',
   },
   hybridRounds: {

@@ -4,7 +4,6 @@ import { godwitError } from '../../errors.ts';
 import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
 import { expectedLatencies } from '../../migration/prediction/disk-latency.ts';
-import { fewerOf } from '../../migration/prediction/load.ts';
 import {
   adviceFor,
   contradiction,
@@ -139,7 +138,7 @@ export class Plans {
       link,
       aroundMs: outgoing.links.aroundMs(driver),
       ownMoves: outgoing.links.movesTo(to, driver),
-      ...fewerOf(own, offer),
+      processors: offer === undefined ? [own] : [own, offer],
       settings: {
         ...withShare(request, shareOf(request, link)),
         timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())),

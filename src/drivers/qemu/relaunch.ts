@@ -48,12 +48,21 @@ export function coldArguments(argv: readonly string[]): string[] {
   return kept;
 }
 
-/** A number of an open file: as an option, as such an option in JSON, as all of an address, and as a set's path. */
-const INHERITED = /(^|,)(vhost)?fds?=\d|"(vhost)?fds?"\s*:\s*"?\d|^fd:\d|\/dev\/fdset\//;
+/** An open file: its number as an option, the same in JSON, an address of that type, and as a path. */
+const INHERITED = [
+  /(^|,)(vhost)?fds?=\d/,
+  /"(vhost)?fds?"\s*:\s*"?\d/,
+  /\.type=fd(,|$)/,
+  /"type"\s*:\s*"fd"/,
+  /\/dev\/fdset\/|\/(dev|proc\/self)\/fd\/\d/,
+];
 
 /** Why the same command line would not make the same guest again; undefined where it would. Pure. */
 export function whyNotAgain(argv: readonly string[]): string | undefined {
-  const inherited = argv.find((word) => INHERITED.test(word));
+  // A kernel's own words may have any.
+  const inherited = coldArguments(argv).find((word, at, kept) => {
+    return !/^--?append$/.test(kept[at - 1] ?? '') && INHERITED.some((each) => each.test(word));
+  });
   if (inherited !== undefined) {
     return `who started its QEMU handed it open files (${inherited.slice(0, 80)})`;
   }

@@ -9,7 +9,7 @@ import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
-import { plannedDowntimeMs, presentDowntimeMs, underWayMs } from '../steering/downtime.ts';
+import { plannedDowntimeMs, presentDowntimeMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
 import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
@@ -133,7 +133,7 @@ export function orderOf(
   const wire = settings.path === 'wire';
   const strategy = strategyOf(settings);
   const firstMs = presentDowntimeMs(strategy, settings.maxDowntimeMs);
-  const maxDowntimeMs = Math.floor(plannedDowntimeMs(firstMs, underWayMs({ byWire: wire })));
+  const maxDowntimeMs = Math.floor(plannedDowntimeMs(firstMs, wire ? WIRE_UNDER_WAY_MS : 0));
   const throttle = ownThrottle(strategy, mode);
   // The wire's links have the cap then, and not what the manager writes into its socket.
   const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };

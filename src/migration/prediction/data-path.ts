@@ -2,7 +2,6 @@ import type { ChosenStream, MigrationSettings } from '../../protocol/public/migr
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
-import { fewerOf } from './load.ts';
 import type { Facts } from './load.ts';
 import type { Content, Way } from './parameters.ts';
 import { expected } from './predict.ts';
@@ -75,6 +74,16 @@ export function choosePath(settings: MigrationSettings, facts: PathFacts): PathC
   return { takes: 'wire', why: 'it was asked for' };
 }
 
+/** Whether what the guest's pages hold has a part in the choice: more than one path is open, and the link is known. */
+export function goesByPages(settings: MigrationSettings, facts: PathFacts): boolean {
+  const { linkBytesPerS = Infinity } = facts;
+  const link = Math.min(linkBytesPerS, settings.maxBandwidth ?? Infinity);
+  const isAsked = settings.streams > 1 || settings.compress !== 'none';
+  if (settings.path !== 'auto' || facts.byRelay === true || isAsked) return false;
+  const mayWire = wireObstacle(settings, facts) === undefined;
+  return Number.isFinite(link) && (settings.mode === 'precopy' || mayWire);
+}
+
 function predicted(
   settings: MigrationSettings,
   facts: PathFacts,
@@ -144,7 +153,8 @@ function reckon(
   settings: MigrationSettings,
   { memoryBytes, own, offer, linkBytesPerS, measured }: PathFacts,
 ): Reckoned[] {
-  const processors = fewerOf(own ?? offer ?? { cores: 1 }, offer);
+  const hosts = [own, offer].filter((side) => side !== undefined);
+  const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;
   const { curve = [], mix, hintedFreeBytes } = measured ?? {};
   // It is asked which is the soonest, however long that is.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
@@ -153,7 +163,7 @@ function reckon(
     linkBytesPerS === undefined ? undefined : ({ rate: linkBytesPerS, how: 'configured' } as const);
   const guest = { memoryBytes, curve, mix, hintedFreeBytes };
   return ways.map((each) => {
-    const facts = { ...guest, link, ...processors, way: each.way, settings: asked };
+    const facts = { ...guest, link, processors, way: each.way, settings: asked };
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
     return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };

@@ -2,15 +2,31 @@ import type { Capabilities } from '../preflight/capabilities.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
-import { underWayMs } from '../steering/downtime.ts';
+import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
-import { COSTS, HELD_SPREAD, MOVER_PAGES, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
+import {
+  COSTS,
+  HELD_SPREAD,
+  LEAST_SHARE,
+  MOVER_PAGES,
+  QUEUED_BYTES,
+  SEVERAL_QUEUED_BYTES,
+  ZERO_NOTE,
+  ZERO_WORK,
+} from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** What a pass over memory, and a page that is sent again, cost on a way. Pure. */
+
+/** Of a host. */
+export interface Processors {
+  readonly cores: number;
+  /** Threads that run on them or wait for one, on average over the last minute; absent: nobody has counted them. */
+  readonly load?: number | undefined;
+}
 
 export interface Facts {
   readonly memoryBytes: number;
@@ -22,10 +38,8 @@ export interface Facts {
   readonly hintedFreeBytes?: number | undefined;
   /** Absent: only the processors bound it. */
   readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
-  /** Processors of the host that has fewer of them to give. */
-  readonly cores: number;
-  /** Threads that run on that host or wait for one of them, the guest's own among them; absent: nobody has counted them. */
-  readonly load?: number | undefined;
+  /** Of the hosts of which they are known: one at least. */
+  readonly processors: readonly Processors[];
   readonly way: Way;
   /** What this host's own migrations took around their memory, ms; absent: none has been made. */
   readonly aroundMs?: number | undefined;
@@ -97,23 +111,17 @@ function startMsOf(facts: Facts, { processor }: Scenario): number {
   return (startSeconds / coresOf(facts)) * 1000 * processor;
 }
 
-function coresOf({ way, cores, load }: Facts): number {
-  return coresFor(COSTS[way].mostCores, { cores, load });
+/** Both hosts have to do the work: of the one that has less time for it. */
+function coresOf({ way, processors }: Facts): number {
+  return Math.min(...processors.map((host) => coresFor(COSTS[way].mostCores, host)));
 }
 
-type Processors = Pick<Facts, 'cores' | 'load'>;
-
-/** Of the host that has fewer processors to give. */
-export function fewerOf(one: Processors, other: Processors = one): Processors {
-  const given = (host: Processors): number => coresFor(COSTS.cold.mostCores, host);
-  const { cores, load } = given(other) < given(one) ? other : one;
-  return { cores, load };
-}
-
-/** The guest wants one of its own; and each thread gets as much as any other that wants to run. */
+/** One of those that want to run is the guest's; and each thread gets as much as any other. */
 function coresFor(threads: number, { cores, load = 0 }: Processors): number {
   const others = Math.max(0, load - 1);
-  return Math.min(threads, Math.max(0.5, cores - 1), (cores * threads) / (others + threads));
+  const alone = Math.min(threads, Math.max(0.5, cores - 1));
+  const beside = (cores * threads) / (others + threads);
+  return Math.max(alone * LEAST_SHARE, Math.min(alone, beside));
 }
 
 /** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */
@@ -156,15 +164,18 @@ export const isSeveral = (way: Way): boolean =>
  * hypervisor that keeps to a cap below the link has nothing in front of it.
  */
 export function queuedMsOf(facts: Facts, scenario: Scenario): number {
-  return isByWire(facts) ? 0 : underWayMsOf(facts, scenario);
+  const { link, settings, way } = facts;
+  const rate = (link?.rate ?? Infinity) * scenario.link;
+  if (isByWire(facts) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
+  return queuedMs(isSeveral(way) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate);
 }
 
-/** What the mover leaves out of the downtime that the hypervisor may plan for, ms. */
-export function underWayMsOf(facts: Facts, { link: times }: Scenario): number {
-  const { link, settings, way } = facts;
-  const rate = link === undefined ? undefined : link.rate * times;
-  const { maxBandwidth } = settings;
-  return underWayMs({ byWire: isByWire(facts), rate, maxBandwidth, several: isSeveral(way) });
+/** What a mover leaves out of the downtime that its hypervisor may plan for, ms. */
+export function underWayMsOf(facts: Facts, scenario: Scenario): number {
+  if (isByWire(facts)) return WIRE_UNDER_WAY_MS;
+  // A manager plans by itself, and a container's rounds end by what they sent.
+  if (facts.shape === 'managed' || facts.rounds === 'content') return 0;
+  return queuedMsOf(facts, scenario);
 }
 
 const isByWire = ({ way }: Facts): boolean => way === 'cold' || way === 'known';

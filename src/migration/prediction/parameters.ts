@@ -98,6 +98,11 @@ export const FREEZE_MS_PER_GB = 3000;
 
 /** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */
 export const ZERO_NOTE = 9 / 4096;
+/**
+ * However many threads a host counts: a way gets this share of what it would get alone at least. A kernel counts those that
+ * wait for a disk, too. Assumed.
+ */
+export const LEAST_SHARE = 0.125;
 /** Finding a page of zeros takes this much of the time of sending one. */
 export const ZERO_WORK = 0.15;
 

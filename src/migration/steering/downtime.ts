@@ -1,36 +1,19 @@
 import type { SteeringChange, SteeringStrategy } from '../../protocol/public/steering.ts';
-import { QUEUED_BYTES, SEVERAL_QUEUED_BYTES } from '../prediction/parameters.ts';
 import type { SteeringTrace } from './trace.ts';
 
 /** The downtime that pre-copy may plan for. Pure. */
 
 /** Of the wire: that much, and the far hypervisor's work on it, is under way when the guest stops (`wire/relay/in-flight`), ms. */
-const WIRE_UNDER_WAY_MS = 20;
+export const WIRE_UNDER_WAY_MS = 20;
 
-/** The stream that memory takes. */
-export interface StreamLink {
-  readonly byWire: boolean;
-  /** Of the link, bytes/s; undefined: nobody knows it. */
-  readonly rate?: number | undefined;
-  readonly maxBandwidth?: number | undefined;
-  /** Several of the hypervisor's own streams. */
-  readonly several?: boolean;
-}
-
-/**
- * For how long the link has work when the guest stops, before it comes to the guest's last pages, ms: the hypervisor counts
- * as sent what its host's kernel still holds.
- */
-export function underWayMs({ byWire, rate, maxBandwidth, several = false }: StreamLink): number {
-  if (byWire) return WIRE_UNDER_WAY_MS;
-  // With a cap below the link, nothing waits for it.
-  if (rate === undefined || (maxBandwidth ?? Infinity) < rate) return 0;
-  return ((several ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES) * 1000) / Math.max(1, rate);
+/** For how long the link has work with bytes that the hypervisor counts as sent and that its host's kernel still holds, ms. */
+export function queuedMs(queuedBytes: number, bytesPerS: number): number {
+  return queuedBytes === 0 ? 0 : (queuedBytes * 1000) / Math.max(1, bytesPerS);
 }
 
 /**
  * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
- * hand over, and what is under way comes before that: it gets less, but no less than half.
+ * hand over. What is under way (ms) comes before that, so it gets less, but no less than half.
  */
 export function plannedDowntimeMs(maxDowntimeMs: number, underWay: number): number {
   return Math.max(maxDowntimeMs / 2, maxDowntimeMs - underWay);

@@ -27,6 +27,8 @@ import { hostFactsOf } from '../../host/host-facts.ts';
 import { lookAtPath } from '../../host/path-look.ts';
 import type { LookAtPath } from '../../host/path-look.ts';
 import { removeTree } from '../../host/remove-tree.ts';
+import { queuedBytes } from '../../host/socket-queue.ts';
+import type { QueuedBytes } from '../../host/socket-queue.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootId } from '../../host/process.ts';
@@ -58,6 +60,8 @@ export interface Surroundings {
   readonly connect: Connect;
   /** Absent: nothing is seen of the path to another host. */
   readonly lookAtPath?: LookAtPath;
+  /** Absent: nothing is seen of what waits for the link. */
+  readonly queuedBytes?: QueuedBytes;
   /** Absent: no path to another host is ever taken for dead. */
   readonly reach?: Reach;
   /** Absent: no port of another host is ever taken for shut. */
@@ -91,6 +95,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
     lookAtPath,
+    queuedBytes,
     // A kernel behind a relay cannot be asked; whether its host waits there can.
     reach: (address, timeoutMs, signal) =>
       rendezvousOf(address) === undefined

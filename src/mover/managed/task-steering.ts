@@ -1,7 +1,7 @@
 import { toGodwitError } from '../../errors.ts';
 import type { TaskChange, TaskSight } from '../../migration/managed/task-sight.ts';
 import { isBeyondThrottle } from '../../migration/steering/own-throttle.ts';
-import { plannedDowntimeMs, underWayMs } from '../../migration/steering/downtime.ts';
+import { plannedDowntimeMs, WIRE_UNDER_WAY_MS } from '../../migration/steering/downtime.ts';
 import { steer } from '../../migration/steering/steering.ts';
 import { strategyOf } from '../../migration/steering/strategies.ts';
 import type { ManagedContext } from './lifecycle.ts';
@@ -31,7 +31,7 @@ export class TaskSteering {
       sample: memory,
       settings,
       leftMs: leftMs(),
-      underWayMs: underWayMs({ byWire: this.#context.order.wire === true }),
+      underWayMs: this.#underWayMs,
     };
     // The steps of a manager that slows it down by itself have no bound: beyond the strategy's, the next measure is due.
     const isBeyond = isBeyondThrottle(strategy, memory.throttlePercent);
@@ -69,12 +69,16 @@ export class TaskSteering {
     if (!isSwitch) this.#setMs = this.#decidedMs();
   }
 
+  /** What its manager has under way by a path of its own, nobody here knows. */
+  get #underWayMs(): number {
+    return this.#context.order.wire === true ? WIRE_UNDER_WAY_MS : 0;
+  }
+
   /** The downtime that its manager is to plan for, ms. */
   #decidedMs(): number {
     const { state, order } = this.#context;
     const { downtimeMs } = state().steering ?? {};
     if (downtimeMs === undefined) return order.maxDowntimeMs;
-    const underWay = underWayMs({ byWire: order.wire === true });
-    return Math.floor(plannedDowntimeMs(downtimeMs, underWay));
+    return Math.floor(plannedDowntimeMs(downtimeMs, this.#underWayMs));
   }
 }

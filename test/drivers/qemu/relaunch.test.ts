@@ -28,7 +28,11 @@ describe('the command line with which a lost guest is started anew', () => {
     assert.match(why('-netdev', 'tap,id=n,fd=3'), /open files/);
     assert.match(why('-netdev', 'tap,id=n,vhostfds=3:4'), /open files/);
     assert.match(why('-drive', 'file=/dev/fdset/2'), /open files/);
-    assert.match(why('-incoming', 'fd:25'), /open files/);
+    assert.match(why('-netdev', 'stream,id=n,addr.type=fd,addr.str=3'), /open files/);
+    assert.match(why('-netdev', '{"type":"stream","addr":{"type":"fd","str":"3"}}'), /open files/);
+    assert.match(why('-blockdev', 'driver=file,node-name=n,filename=/dev/fd/3'), /open files/);
+    // Left out of a start from nothing, and for the guest's kernel alone.
+    assert.equal(whyNotAgain(['-incoming', 'fd:25', '-append', 'fd=1']), undefined);
     assert.match(why('-netdev', '{"type":"tap","id":"n","fd":"32","vhostfd":"33"}'), /open files/);
     assert.match(why('-add-fd', 'set=2'), /rights or files/);
     assert.match(why('-runas', 'nobody'), /rights or files/);

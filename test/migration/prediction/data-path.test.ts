@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   choosePath,
+  goesByPages,
   PACKED3_STREAM,
   PACKED_STREAM,
   SEVERAL_STREAMS,
@@ -157,7 +158,12 @@ describe('the path that auto takes over a slow link', () => {
   /** What a way comes to by the model, of that very guest. */
   function comesTo(way: Way, facts: Facts, { mode, cores, load }: Sides) {
     const settings = { ...facts.settings, mode, timeoutMs: Number.MAX_SAFE_INTEGER };
-    const { rounds, totalMs } = expected({ ...facts, cores, load, way, settings });
+    const { rounds, totalMs } = expected({
+      ...facts,
+      processors: [{ cores, load }],
+      way,
+      settings,
+    });
     return { way, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
   }
 
@@ -212,6 +218,40 @@ describe('the path that auto takes over a slow link', () => {
       { numRuns: 2000 },
     );
     assert.ok(ended > 500, String(ended));
+  });
+
+  test('hangs on what the pages hold only where that is said', () => {
+    let hung = 0;
+    const modes = fc.constantFrom('precopy' as const, 'postcopy' as const);
+    const path = fc.constantFrom('auto' as const, 'auto' as const, 'wire' as const);
+    const asked = fc.record({
+      mode: modes,
+      path,
+      streams: fc.constantFrom(1, 4),
+      compress: fc.constantFrom('none' as const, 'zstd' as const),
+      maxBandwidth: fc.constantFrom(undefined, 5_000_000),
+    });
+    const known = fc.record({
+      linkBytesPerS: fc.constantFrom(undefined, 12_500_000),
+      offer: fc.constantFrom(undefined, offer),
+      byRelay: fc.boolean(),
+    });
+    const mixes = [0, 0.5, 1].map((zero) => ({ zero, duplicate: 0, packed: 0.2 + zero / 2 }));
+    fc.assert(
+      fc.property(asked, known, (settings, some) => {
+        const facts = { ...thin, ...some };
+        const choices = mixes.map((mix) => {
+          const measured = { curve: [], mix };
+          const choice = choosePath(ask(settings), { ...facts, measured });
+          return JSON.stringify({ ...choice, why: '' });
+        });
+        if (new Set(choices).size === 1) return;
+        hung += 1;
+        assert.ok(goesByPages(ask(settings), facts), choices.join('\n'));
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(hung > 20, String(hung));
   });
 
   test('is one that ends, where any does', () => {

@@ -67,9 +67,12 @@ describe('a prediction', () => {
 
   test('is never sooner where more threads want the processors', () => {
     fc.assert(
-      fc.property(anyFacts, more, ({ load = 0, ...facts }, further) => {
-        const [idle, busy] = [load, load + further].map((each) =>
-          predict({ ...facts, load: each }),
+      fc.property(anyFacts, more, (facts, further) => {
+        const busier = facts.processors.map(({ cores, load = 0 }) => {
+          return { cores, load: load + further };
+        });
+        const [idle, busy] = [facts.processors, busier].map((processors) =>
+          predict({ ...facts, processors }),
         );
         assertNoMore(idle!.memoryMs, busy!.memoryMs, 'memory');
         assertNoMore(idle!.totalMs, busy!.totalMs, 'total');

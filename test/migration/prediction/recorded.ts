@@ -94,7 +94,7 @@ export function factsOf({ link, guest, way }: Pick<Recorded, 'link' | 'guest' | 
       ...(rewrites === 0 ? {} : { packedAgain: 1 }),
     },
     link: { ...LINKS[link], how: 'measured' },
-    cores: 2,
+    processors: [{ cores: 2 }],
     way: WAYS[way].way,
     settings: {
       mode: WAYS[way].mode,

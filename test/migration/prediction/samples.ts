@@ -24,7 +24,7 @@ export const thin: PathFacts = {
 /** A fifth zeros, and the rest packs as images and page caches do. */
 export const MIX = { zero: 0.2, duplicate: 0, packed: 0.45 };
 
-const WAYS = Object.keys(COSTS) as Way[];
+export const WAYS = Object.keys(COSTS) as Way[];
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 
@@ -51,8 +51,13 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
     how: fc.constantFrom('measured' as const, 'seen' as const, 'configured' as const),
     roundTripMs: fc.integer({ min: 0, max: 200 }),
   }),
-  cores: fc.integer({ min: 1, max: 32 }),
-  load: fc.option(fc.double({ min: 0, max: 100, noNaN: true }), { nil: undefined }),
+  processors: fc.array(
+    fc.record({
+      cores: fc.integer({ min: 1, max: 32 }),
+      load: fc.option(fc.double({ min: 0, max: 100, noNaN: true }), { nil: undefined }),
+    }),
+    { minLength: 1, maxLength: 2 },
+  ),
   way: fc.constantFrom(...WAYS),
   settings: fc.record({
     mode: fc.constantFrom('precopy' as const, 'postcopy' as const),
@@ -73,7 +78,7 @@ export function guest(dirtyMib: number, settings: Partial<Facts['settings']> = {
     ],
     mix: { zero: 0.25, duplicate: 0.1, packed: 0.4 },
     link: { rate: 125_000_000, how: 'measured', roundTripMs: 1 },
-    cores: 16,
+    processors: [{ cores: 16 }],
     way: 'plain',
     settings: {
       mode: 'precopy',

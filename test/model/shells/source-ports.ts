@@ -60,7 +60,7 @@ export function partsFor(
     guest,
     peer: peerOf(script),
     ...beside(),
-    linkPeak: { bytesPerS: undefined, saw: () => undefined },
+    underWay: { saw: () => undefined, msOf: () => 0 },
     tookOver: () => script.fact('took over', ['no', 'yes']) === 'yes',
     state: () => stateOf(script, program),
     dispatch: (event: { type: string; event?: { type: string } }) => {

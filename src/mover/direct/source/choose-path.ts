@@ -34,9 +34,8 @@ export async function choosePathTo(
   }
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
-  const { choosePath } = await import('../../../migration/prediction/data-path.ts');
-  const isAuto = settings.path === 'auto' && !byRelay;
-  const choice = choosePath(settings, {
+  const { choosePath, goesByPages } = await import('../../../migration/prediction/data-path.ts');
+  const facts: PathFacts = {
     reachable: deps.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
@@ -44,8 +43,11 @@ export async function choosePathTo(
     memoryBytes: request.memoryBytes,
     // Last what the agents measured for a plan: where they are slower than the link, it is too little.
     linkBytesPerS: saidLinkRate(deps) ?? request.link?.rate,
-    measured: request.measured ?? (isAuto ? await mixOf(deps, signal) : undefined),
-  });
+    measured: request.measured,
+  };
+  const looks = request.measured === undefined && goesByPages(settings, facts);
+  const seen = looks ? { ...facts, measured: await mixOf(deps, signal) } : facts;
+  const choice = choosePath(settings, seen);
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay
     ? 'A relay carries the wire alone: leave out what it does not take, or upgrade Godwit on the host that is named.'

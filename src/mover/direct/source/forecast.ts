@@ -96,7 +96,6 @@ async function predictionOf(
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
-  const { fewerOf } = await import('../../../migration/prediction/load.ts');
   const { END_MS } = await import('../../../migration/prediction/parameters.ts');
   const { prediction } = await import('../../../protocol/public/prediction.ts');
   const { request, config, state, guest } = context;
@@ -114,7 +113,7 @@ async function predictionOf(
       ...measured,
       link,
       ownMoves: request.ownMoves,
-      ...fewerOf(own),
+      processors: [own],
       // What has passed is known, and only the end is not.
       aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
       settings: {

@@ -20,8 +20,8 @@ import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
-import { LinkPeak } from '../../../migration/steering/write-rate.ts';
 import { Forecast } from './forecast.ts';
+import { UnderWay } from './under-way.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
 import { tearDown } from './source-context.ts';
@@ -127,6 +127,7 @@ function besides({
   clock,
   log,
   hostFacts,
+  queuedBytes,
   removeTree,
 }: Surroundings): Pick<
   SourceContext,
@@ -136,7 +137,7 @@ function besides({
   | 'probes'
   | 'verification'
   | 'forecast'
-  | 'linkPeak'
+  | 'underWay'
   | 'hostFacts'
   | 'removeTree'
 > {
@@ -148,7 +149,7 @@ function besides({
     probes,
     verification: new SourceVerification(clock),
     forecast: new Forecast(),
-    linkPeak: new LinkPeak(),
+    underWay: new UnderWay(queuedBytes, log),
     hostFacts,
     removeTree,
   };

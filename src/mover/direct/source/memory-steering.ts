@@ -9,14 +9,11 @@ import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
-import { streamDowntimeMs, streamUnderWayMs } from './source-context.ts';
+import { streamDowntimeMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;
-/** What the hypervisor may plan for is set anew once it differs by so much: ms, and of what was set. */
-const LEAST_CHANGE_MS = 5;
-const LEAST_CHANGE = 0.05;
 
 /** Who takes decisions into the journal, one by one. */
 interface Recorder {
@@ -30,8 +27,6 @@ export class MemorySteering {
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
   readonly #looks: WriteLooks;
-  /** The downtime for which the hypervisor was last asked to plan, ms; undefined before the first look. */
-  #downtimeMs: number | undefined;
   /** Post-copy is due, and the destination was not ready for it. */
   isWaiting = false;
 
@@ -47,18 +42,17 @@ export class MemorySteering {
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
+    const strategy = strategyOf(context.state().plan.settings);
+    if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
+    this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { doing, plan, steering, stopped } = this.#recorder.state;
     const { settings } = plan;
-    const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
-    context.linkPeak.saw(sample);
-    if (isDue) await this.#keepDowntime(context, signal);
-    const strategy = strategyOf(settings);
-    if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#looks.saw(context, sample);
-    const levers = await this.#leversOf(context, signal);
-    const writes = this.#looks.newest(context);
-    const known = { levers, leftMs, writes, underWayMs: streamUnderWayMs(context) };
-    const view = { sample, trace: steering, settings, ...known };
+    const { newest: writes } = this.#looks;
+    const known = { levers: this.#levers, leftMs, writes };
+    const underWayMs = context.underWay.msOf(context);
+    const view = { sample, trace: steering, settings, underWayMs, ...known };
+    const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
     const decision = isDue ? steer(strategy, view) : undefined;
     if (decision === undefined) {
       this.isWaiting = false;
@@ -67,32 +61,6 @@ export class MemorySteering {
     // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
     this.isWaiting = decision.what === 'postcopy' && !(await isReadyThere(context, signal));
     if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });
-  }
-
-  /** How much of the downtime is under way hangs on the link, whose rate shows once memory flows. */
-  async #keepDowntime(context: SourceContext, over: AbortSignal): Promise<void> {
-    const maxDowntimeMs = streamDowntimeMs(context);
-    this.#downtimeMs ??= maxDowntimeMs;
-    const off = Math.abs(maxDowntimeMs - this.#downtimeMs);
-    if (off < Math.max(LEAST_CHANGE_MS, this.#downtimeMs * LEAST_CHANGE)) return;
-    if (!(await this.#leversOf(context, over)).includes('downtime')) return;
-    this.#downtimeMs = maxDowntimeMs;
-    try {
-      await withDeadline('setting the downtime', SET_MS, over, async (signal) =>
-        (await context.guest.session(signal)).adjust({ maxDowntimeMs }, signal),
-      );
-    } catch {
-      // The one that was set before stays.
-      over.throwIfAborted();
-    }
-  }
-
-  async #leversOf(
-    { guest }: SourceContext,
-    signal: AbortSignal,
-  ): Promise<readonly SteeringMeasure[]> {
-    this.#levers ??= await (await guest.session(signal)).levers(signal);
-    return this.#levers;
   }
 
   /** Looks at the guest's pages no more: the guest stops, or the first round is over. */

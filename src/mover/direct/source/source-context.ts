@@ -2,10 +2,9 @@ import type { AgentConfig } from '../../../config.ts';
 import type { StreamSetup } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
-import { plannedNowMs, underWayMs } from '../../../migration/steering/downtime.ts';
+import { plannedNowMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
-import type { LinkPeak } from '../../../migration/steering/write-rate.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
@@ -27,6 +26,7 @@ import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
+import type { UnderWay } from './under-way.ts';
 import type { SourceVerification } from './verify.ts';
 import type { SourceDataPath } from './data-path.ts';
 import { streamAsked } from './stream-asked.ts';
@@ -43,8 +43,7 @@ export interface SourceContext {
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
-  /** What the link was seen to carry since this mover looks at the stream. */
-  readonly linkPeak: LinkPeak;
+  readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
   readonly disks: SourceDisks;
   readonly latencies: DiskLatencies;
   readonly backingFiles: SourceBackingFiles;
@@ -175,28 +174,12 @@ function streamOf(context: LookDependencies): Omit<StreamSettings, 'tls'> {
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
-type Needs = Pick<SourceContext, 'config' | 'state' | 'linkPeak'> &
-  Pick<LookDependencies, 'request'>;
-
-/** What the hypervisor may plan for now, by the steering and by what the stream has under way, ms. */
-export function streamDowntimeMs(context: Needs): number {
-  const { plan, steering } = context.state();
+/** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
+export function streamDowntimeMs(context: Pick<SourceContext, 'state' | 'underWay'>): number {
+  const { plan, steering: trace } = context.state();
   const { settings } = plan;
-  const underWay = streamUnderWayMs(context);
-  const view = { settings, trace: steering, underWayMs: underWay };
-  return plannedNowMs(strategyOf(settings), view);
-}
-
-/** For how long the link has work when the guest stops, before it comes to its last pages, ms. */
-export function streamUnderWayMs(context: Needs): number {
-  const { linkPeak, request, state } = context;
-  const { maxBandwidth, streams } = { ...state().plan.settings, ...state().known.path?.stream };
-  return underWayMs({
-    byWire: goesByWire(context),
-    rate: linkPeak.bytesPerS ?? saidLinkRate(context) ?? request.link?.rate,
-    maxBandwidth,
-    several: streams > 1,
-  });
+  const underWayMs = context.underWay.msOf(context);
+  return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
 }
 
 /** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */

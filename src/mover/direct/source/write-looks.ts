@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts';
 import { WINDOWS_MS } from '../../../host/memory-sample/pages.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
-import { LOOK_MS } from '../../../migration/steering/write-rate.ts';
+import { LinkPeak, LOOK_MS } from '../../../migration/steering/write-rate.ts';
 import type { Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import { goesByWire } from './source-context.ts';
@@ -12,12 +12,13 @@ const PAUSE_MS = 3000;
 /** Each look takes all of its windows: nobody ends it before that because enough was seen. */
 const NEVER_ENOUGH = new AbortController().signal;
 
-type Needs = Pick<SourceContext, 'state' | 'guest' | 'linkPeak'>;
+type Needs = Pick<SourceContext, 'state' | 'guest'>;
 
 /** Looks at a sample of the guest's pages while the first round runs. Nothing waits for it. */
 export class WriteLooks {
   readonly #clock: Pick<Clock, 'sleep'>;
   readonly #over = new AbortController();
+  readonly #peak = new LinkPeak();
   #newest: Omit<Writes, 'linkRate'> | undefined;
   #hasBegun = false;
 
@@ -26,8 +27,8 @@ export class WriteLooks {
   }
 
   /** What the newest look saw; undefined where none has ended, or nobody knows the link. */
-  newest({ linkPeak }: Pick<Needs, 'linkPeak'>): Writes | undefined {
-    const { bytesPerS: linkRate } = linkPeak;
+  get newest(): Writes | undefined {
+    const { bytesPerS: linkRate } = this.#peak;
     if (this.#newest === undefined || linkRate === undefined) return undefined;
     return { ...this.#newest, linkRate };
   }
@@ -38,6 +39,7 @@ export class WriteLooks {
       this.close();
       return;
     }
+    this.#peak.saw(sample);
     if (this.#hasBegun || !isLookedAt(needs, sample)) return;
     this.#hasBegun = true;
     void this.#look(needs);

@@ -128,7 +128,7 @@ const outcomeOf = ({ memoryBytes, dirtyBytesPerSecond }: Transfer, rate: number)
     memoryBytes,
     curve: dirtyBytesPerSecond > 0 ? [{ windowMs: 1000, dirtyBytes: dirtyBytesPerSecond }] : [],
     link: { rate, how: 'measured', roundTripMs: 0 },
-    cores: CORES,
+    processors: [{ cores: CORES }],
     way: 'plain',
     settings: {
       ...SETTINGS,

@@ -5,7 +5,6 @@ import type { StreamChange } from '../../../../src/drivers/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { LinkPeak } from '../../../../src/migration/steering/write-rate.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import {
   MemorySteering,
@@ -14,11 +13,6 @@ import {
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MemorySample, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
-
-/** Of a context: nobody has said what the link carries. */
-const unknownLink = () => {
-  return { config: { wire: { rates: {} } }, request: {}, linkPeak: new LinkPeak() };
-};
 
 const inMemory: SourceState = {
   ...initialSource(planned({ steering: 'no-postcopy' })).state,
@@ -34,7 +28,7 @@ async function afterThrottle(
   const events: SourceEvent[] = [];
   const context: unknown = {
     state: () => state,
-    ...unknownLink(),
+    underWay: { msOf: () => 0 },
     dispatch: (event: SourceEvent) => events.push(event),
     guest: { session: async () => ({ adjust }) },
   };
@@ -104,7 +98,7 @@ async function decidedBy(
   const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
   const context: unknown = {
     state: () => state,
-    ...unknownLink(),
+    underWay: { msOf: () => 0 },
     dataPath: { isCut: false },
     peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
     guest: { session: async () => session, capabilities: { rounds } },
@@ -216,7 +210,7 @@ describe('post-copy that is due', () => {
     let step: 'memory' | 'switchover' = 'memory';
     const context: unknown = {
       state: () => state,
-      ...unknownLink(),
+      underWay: { msOf: () => 0 },
       dataPath: { isCut: false },
       peer: {
         resume: () => {},

@@ -18,8 +18,8 @@ import {
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { streamModeOf } from '../../../../src/protocol/public/migration.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
-import type { LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
-import { LinkPeak } from '../../../../src/migration/steering/write-rate.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { UnderWay } from '../../../../src/mover/direct/source/under-way.ts';
 import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration/direct/samples.ts';
 
 const never = new AbortController().signal;
@@ -30,8 +30,7 @@ interface Given {
   readonly known?: StepFacts;
   readonly config?: object;
   readonly seenLinkRate?: number;
-  readonly link?: Pick<LinkMeasure, 'rate' | 'how'>;
-  readonly linkPeak?: Pick<LinkPeak, 'bytesPerS'>;
+  readonly underWay?: SourceContext['underWay'];
   readonly peer?: object;
 }
 
@@ -40,10 +39,10 @@ function contextOf({ settings = {}, known = {}, ...given }: Given = {}): SourceC
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
     dir: '/state/migrations/m-00000001',
-    request: { id: 'm-00000001', seenLinkRate: given.seenLinkRate, link: given.link },
+    request: { id: 'm-00000001', seenLinkRate: given.seenLinkRate },
     state: () => ({ ...initialSource(planned(settings)).state, known }),
     peer: given.peer,
-    linkPeak: given.linkPeak ?? new LinkPeak(),
+    underWay: given.underWay ?? new UnderWay(undefined, silentLog),
     fenceMs: 0,
   };
   return context as SourceContext;
@@ -106,20 +105,6 @@ describe('the stream of the source', () => {
       }),
     );
   });
-});
-
-test('over a link that is known the hypervisor plans for less, by what was seen of it last', () => {
-  const of = (given: Given): number =>
-    streamDowntimeMs(contextOf({ settings: { maxDowntimeMs: 400 }, known: native, ...given }));
-  const link = { rate: 100 * MBIT, how: 'measured' } as const;
-  assert.deepEqual([of({}), of({ link })], [400, 280]);
-  assert.equal(of({ link, seenLinkRate: 50 * MBIT }), 200, 'half of it at least');
-  assert.equal(of({ seenLinkRate: 50 * MBIT, linkPeak: { bytesPerS: 80 * MBIT } }), 250);
-  const several: StepFacts = {
-    ...native,
-    path: { takes: 'native', why: 'so', stream: { streams: 4, compress: 'none' } },
-  };
-  assert.equal(of({ link: { ...link, rate: 1000 * MBIT }, known: several }), 376);
 });
 
 describe('what the destination learns of the guest', () => {

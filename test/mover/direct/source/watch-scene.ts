@@ -1,4 +1,3 @@
-import { LinkPeak } from '../../../../src/migration/steering/write-rate.ts';
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -70,11 +69,10 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const mind = { mind: () => {}, isOpen: false };
   const context: unknown = {
-    config: { wire: { rates: {} } },
-    linkPeak: new LinkPeak(),
     request: { id: 'm-00000001', toHost: 'b', request: { guest: 'web1' } },
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),
+    underWay: { saw: () => {}, msOf: () => 0 },
     probes: { saw: () => {}, stopped: () => void (counts.stops += 1) },
     peer: {
       known: true,

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { LinkPeak } from '../../../../src/migration/steering/write-rate.ts';
 import { WriteLooks } from '../../../../src/mover/direct/source/write-looks.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
@@ -27,10 +26,8 @@ function looking(fails: (look: number) => boolean = () => false) {
     return { how: 'pages', pages: 1024, memoryBytes: 256 * MIB, curve };
   };
   const { state } = initialSource(planned({ mode: 'hybrid' }));
-  const linkPeak = new LinkPeak();
   const needs: unknown = {
     state: () => state,
-    linkPeak,
     guest: { session: async () => ({ measure }), capabilities: {} },
   };
   const looks = new WriteLooks({
@@ -40,21 +37,16 @@ function looking(fails: (look: number) => boolean = () => false) {
         signal?.addEventListener('abort', () => reject(signal.reason as Error));
       }),
   });
-  const saw = (sample: typeof FIRST): void => {
-    linkPeak.saw(sample);
-    looks.saw(needs as SourceContext, sample);
-  };
+  const saw = (sample: typeof FIRST): void => looks.saw(needs as SourceContext, sample);
   const pause = async (): Promise<void> => {
     go();
     await new Promise(setImmediate);
   };
-  return { looks, saw, pause, made: () => look, newest: () => looks.newest({ linkPeak }) };
+  return { looks, saw, pause, made: () => look };
 }
 
-function writtenMib({ newest }: ReturnType<typeof looking>): number | undefined {
-  const writes = newest();
-  return writes === undefined ? undefined : (writes.curve[0]?.dirtyBytes ?? 0) / MIB;
-}
+const writtenMib = ({ looks }: ReturnType<typeof looking>): number | undefined =>
+  looks.newest === undefined ? undefined : (looks.newest.curve[0]?.dirtyBytes ?? 0) / MIB;
 
 describe('looks at a guest while the first round runs', () => {
   test('are made again and again, and the newest counts, with the link as it was seen', async () => {
@@ -63,7 +55,7 @@ describe('looks at a guest while the first round runs', () => {
     await course.pause();
     assert.equal(writtenMib(course), undefined, 'nobody knows the link yet');
     course.saw(LATER);
-    assert.equal(course.newest()?.linkRate, 10 * MIB);
+    assert.equal(course.looks.newest?.linkRate, 10 * MIB);
     const before = writtenMib(course) ?? 0;
     await course.pause();
     await course.pause();
