@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   choosePath,
-  goesByPages,
   PACKED3_STREAM,
   PACKED_STREAM,
   SEVERAL_STREAMS,
@@ -218,40 +217,6 @@ describe('the path that auto takes over a slow link', () => {
       { numRuns: 2000 },
     );
     assert.ok(ended > 500, String(ended));
-  });
-
-  test('hangs on what the pages hold only where that is said', () => {
-    let hung = 0;
-    const modes = fc.constantFrom('precopy' as const, 'postcopy' as const);
-    const path = fc.constantFrom('auto' as const, 'auto' as const, 'wire' as const);
-    const asked = fc.record({
-      mode: modes,
-      path,
-      streams: fc.constantFrom(1, 4),
-      compress: fc.constantFrom('none' as const, 'zstd' as const),
-      maxBandwidth: fc.constantFrom(undefined, 5_000_000),
-    });
-    const known = fc.record({
-      linkBytesPerS: fc.constantFrom(undefined, 12_500_000),
-      offer: fc.constantFrom(undefined, offer),
-      byRelay: fc.boolean(),
-    });
-    const mixes = [0, 0.5, 1].map((zero) => ({ zero, duplicate: 0, packed: 0.2 + zero / 2 }));
-    fc.assert(
-      fc.property(asked, known, (settings, some) => {
-        const facts = { ...thin, ...some };
-        const choices = mixes.map((mix) => {
-          const measured = { curve: [], mix };
-          const choice = choosePath(ask(settings), { ...facts, measured });
-          return JSON.stringify({ ...choice, why: '' });
-        });
-        if (new Set(choices).size === 1) return;
-        hung += 1;
-        assert.ok(goesByPages(ask(settings), facts), choices.join('\n'));
-      }),
-      { numRuns: 2000 },
-    );
-    assert.ok(hung > 20, String(hung));
   });
 
   test('is one that ends, where any does', () => {

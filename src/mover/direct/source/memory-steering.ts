@@ -42,6 +42,7 @@ export class MemorySteering {
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
+    context.underWay.saw(context, sample, signal);
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);

@@ -148,7 +148,6 @@ export class Watch {
       this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
       this.#coordinator.observe({ sample, still: this.#standsStill(context) }, this.#note());
       context.probes.saw(context, sample);
-      context.underWay.saw(context, sample, signal);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;

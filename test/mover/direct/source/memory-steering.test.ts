@@ -28,7 +28,7 @@ async function afterThrottle(
   const events: SourceEvent[] = [];
   const context: unknown = {
     state: () => state,
-    underWay: { msOf: () => 0 },
+    underWay: { saw: () => {}, msOf: () => 0 },
     dispatch: (event: SourceEvent) => events.push(event),
     guest: { session: async () => ({ adjust }) },
   };
@@ -98,7 +98,7 @@ async function decidedBy(
   const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
   const context: unknown = {
     state: () => state,
-    underWay: { msOf: () => 0 },
+    underWay: { saw: () => {}, msOf: () => 0 },
     dataPath: { isCut: false },
     peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
     guest: { session: async () => session, capabilities: { rounds } },
@@ -210,7 +210,7 @@ describe('post-copy that is due', () => {
     let step: 'memory' | 'switchover' = 'memory';
     const context: unknown = {
       state: () => state,
-      underWay: { msOf: () => 0 },
+      underWay: { saw: () => {}, msOf: () => 0 },
       dataPath: { isCut: false },
       peer: {
         resume: () => {},
