@@ -113,7 +113,8 @@ async function predictionOf(
       ...measured,
       link,
       ownMoves: request.ownMoves,
-      processors: [own],
+      // How busy they are changes the prediction of a plan alone: a run of a simulation is to give the same again.
+      processors: [{ cores: own.cores }],
       // What has passed is known, and only the end is not.
       aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
       settings: {
