@@ -17,6 +17,8 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 /** By far less than the guest writes. */
 const CAP = ['--max-bandwidth', '8MiB/s'];
+/** So far below what the guest writes that a small sample of its pages is sure of it. */
+const THIN = ['--max-bandwidth', '5MiB/s'];
 const NAME = 'busy1';
 
 describe('a guest that writes twice what the link takes', () => {
@@ -42,7 +44,7 @@ describe('a guest that writes twice what the link takes', () => {
     const to = at === 'a' ? 'b' : 'a';
     let made: Report | undefined;
     await guest.unharmed(arrives ? to : at, async () => {
-      const moved = await godwit(world, 'migrate', NAME, '--to', to, ...CAP, ...words, '--json');
+      const moved = await godwit(world, 'migrate', NAME, '--to', to, ...words, '--json');
       assert.equal(moved.exit, arrives ? 0 : 5, moved.err);
       made = report.parse(JSON.parse(moved.out));
     });
@@ -53,7 +55,7 @@ describe('a guest that writes twice what the link takes', () => {
   }
 
   test('is given up early under gentle, with the figures and two ways that would do', async (t) => {
-    const made = await steered(false, '--steering', 'gentle');
+    const made = await steered(false, ...CAP, '--steering', 'gentle');
     const { error, decisions, roundList, rounds = 0 } = made;
     t.diagnostic(`${rounds} rounds, ${made.totalMs} ms: ${error?.message} ${error?.hint}`);
     assert.equal(error?.code, 'GODWIT_GIVEN_UP');
@@ -73,7 +75,7 @@ describe('a guest that writes twice what the link takes', () => {
 
   test('under standard gets a longer downtime that is nearly enough, and goes over to post-copy then', async (t) => {
     // What it keeps writing takes about 1.5 s.
-    const made = await steered(true, '--steering', 'standard', '--max-downtime', '1s');
+    const made = await steered(true, ...CAP, '--steering', 'standard', '--max-downtime', '1s');
     t.diagnostic(JSON.stringify(made.decisions));
     const steps = made.decisions.filter(({ rule }) => rule !== undefined);
     assert.match(steps[0]?.what ?? '', /^downtime: 250 ms to \d+ ms/);
@@ -83,7 +85,7 @@ describe('a guest that writes twice what the link takes', () => {
   });
 
   test('under standard goes over to post-copy at once where no downtime that it may have is enough', async (t) => {
-    const made = await steered(true, '--steering', 'standard', '--max-downtime', '400ms');
+    const made = await steered(true, ...THIN, '--steering', 'standard', '--max-downtime', '400ms');
     t.diagnostic(JSON.stringify(made.decisions));
     const [only, ...more] = made.decisions.filter(({ rule }) => rule !== undefined);
     assert.match(only?.what ?? '', /^post-copy: round 2/);
@@ -91,7 +93,14 @@ describe('a guest that writes twice what the link takes', () => {
   });
 
   test('under must-finish arrives by post-copy after its first round, and the report draws it', async () => {
-    const made = await steered(true, '--steering', 'must-finish', '--max-downtime', '100ms');
+    const made = await steered(
+      true,
+      ...THIN,
+      '--steering',
+      'must-finish',
+      '--max-downtime',
+      '100ms',
+    );
     assert.equal(made.finished, 'postcopy');
     const [first] = made.decisions.filter(({ rule }) => rule !== undefined);
     // It was looked at while that round ran, in which each page counts once, however often it is written.
@@ -115,7 +124,7 @@ describe('a guest that writes twice what the link takes', () => {
       const file = path.join(directory, 'slow.json');
       const slow = { name: 'slow', measures: ['throttle'], throttlePercents: [60, 99] };
       await writeFile(file, JSON.stringify(slow));
-      const made = await steered(true, '--steering-file', file, '--max-downtime', '500ms');
+      const made = await steered(true, ...CAP, '--steering-file', file, '--max-downtime', '500ms');
       const throttles = made.roundList.map(({ throttlePercent = 0 }) => throttlePercent);
       t.diagnostic(`${throttles.join(' ')}; ${JSON.stringify(made.decisions)}`);
       assert.equal(made.finished, 'precopy');

@@ -85,8 +85,11 @@ export class QemuDiskSource implements DiskSource {
     const live = fresh.length === 0 ? undefined : await this.#liveNodes(signal);
     for (const { node, name, move } of fresh) {
       if (move === 'begin-over') await this.#remove(name, signal);
-      await this.#begin(node, live?.get(node), socket, signal);
+      if (live?.has(node) !== true) throw this.#failed(node, 'the guest has no such disk');
+      await this.#connect(node, socket, signal);
     }
+    // Only once all are connected: over a thin link, what one sends keeps the next one from connecting in its time.
+    for (const { node } of fresh) await this.#copy(node, live?.get(node), signal);
     const standing = due.filter(({ move }) => move === 'resume').map(({ name }) => name);
     if (standing.length > 0) await this.#takeUp(standing, seen, signal);
   }
@@ -184,17 +187,10 @@ export class QemuDiskSource implements DiskSource {
     return wanted.map((node) => judge(node, seen.jobs.get(copyName(node)), whole));
   }
 
-  async #begin(
-    node: string,
-    live: string | undefined,
-    socket: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (live === undefined) throw this.#failed(node, 'the guest has no such disk');
-    const name = copyName(node);
+  async #connect(node: string, socket: string, signal: AbortSignal): Promise<void> {
     const connection = {
       driver: 'nbd',
-      'node-name': name,
+      'node-name': copyName(node),
       server: { type: 'unix', path: socket },
       export: node,
       'reconnect-delay': RECONNECT_S,
@@ -203,6 +199,11 @@ export class QemuDiskSource implements DiskSource {
       discard: 'unmap',
       'detect-zeroes': 'unmap',
     };
+    await this.#client.execute('blockdev-add', connection, signal);
+  }
+
+  async #copy(node: string, live: string | undefined, signal: AbortSignal): Promise<void> {
+    const name = copyName(node);
     const copy = {
       'job-id': name,
       device: live,
@@ -218,7 +219,6 @@ export class QemuDiskSource implements DiskSource {
       'auto-finalize': true,
       'auto-dismiss': false,
     };
-    await this.#client.execute('blockdev-add', connection, signal);
     try {
       await this.#client.execute('blockdev-mirror', copy, signal);
     } catch (error) {

@@ -100,6 +100,17 @@ describe('copying a guest’s disks', () => {
     await disks.start(['vda'], '/nobody/is/asked', soon());
   });
 
+  test('begins with no disk before all are connected: what one sends may fill the link', async (t) => {
+    const { disks, orders } = source({});
+    await disks.start(['vda', 'vdb'], await greeting(t), soon());
+    assert.deepEqual(orders, [
+      'blockdev-add vda',
+      'blockdev-add vdb',
+      'blockdev-mirror #vda',
+      'blockdev-mirror #vdb',
+    ]);
+  });
+
   test('first removes what an earlier mover has half begun', async (t) => {
     const { disks, orders } = source({ nodes: [copyName('vda')] });
     await disks.start(['vda'], await greeting(t), soon());
