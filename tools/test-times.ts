@@ -11,11 +11,11 @@ export interface E2eFile {
 /** End-to-end files at a time, at most: more guests' labs at once keep each other from their processors. */
 export const LANES = 2;
 /** How long setup, when nothing is missing, and all of `*.test.ts` take, s. */
-export const UNIT_SECONDS = 260;
+export const UNIT_SECONDS = 433;
 
 /** Each end-to-end file. */
 export const E2E: Readonly<Record<string, E2eFile>> = {
-  'test/conformance/qemu.e2e.ts': { seconds: 47, core: true },
+  'test/conformance/qemu.e2e.ts': { seconds: 58, core: true },
   'test/conformance/libvirt.e2e.ts': {
     seconds: 90,
     of: ['src/drivers/libvirt/', 'src/drivers/port/'],
@@ -48,7 +48,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/web/states.e2e.ts': { seconds: 70, of: ['web/', 'bench/dashboard/'] },
   'test/web/sign-in.e2e.ts': { seconds: 3, of: ['src/controller/oidc/', 'src/controller/web/'] },
   'test/conformance/criu.e2e.ts': { seconds: 30, of: ['src/drivers/criu/', 'src/drivers/port/'] },
-  'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
+  'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 5, core: true },
   'test/drivers/qemu/cgroup.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/user/cgroup-v2/cgroup-v2.e2e.ts': {
     seconds: 33,
@@ -108,9 +108,9 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/rbd.e2e.ts': { seconds: 98, of: ['src/lab/', 'src/disks/', 'src/drivers/qemu/spec/'] },
   'test/e2e/by-hand.e2e.ts': { seconds: 400, of: ['src/cli/', 'src/lab/'] },
-  'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
+  'test/e2e/cancel.e2e.ts': { seconds: 80, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
-  'test/e2e/check.e2e.ts': { seconds: 18, core: true },
+  'test/e2e/check.e2e.ts': { seconds: 55, core: true },
   'test/e2e/balance.e2e.ts': { seconds: 170, of: ['src/planner/', 'src/controller/policy/'] },
   'test/e2e/balloon.e2e.ts': {
     seconds: 60,
@@ -129,7 +129,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
       'src/host/memory-sample/',
     ],
   },
-  'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
+  'test/e2e/conntrack.e2e.ts': { seconds: 34, core: true },
   'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/e2e/container-plan.e2e.ts': {
     seconds: 40,
@@ -156,7 +156,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/disk-copies.e2e.ts': { seconds: 173, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
   'test/e2e/disk-writes.e2e.ts': { seconds: 94, of: ['src/disks/', 'src/migration/steering/'] },
   'test/e2e/disk-latency.e2e.ts': { seconds: 68, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
-  'test/e2e/disks.e2e.ts': { seconds: 56, core: true },
+  'test/e2e/disks.e2e.ts': { seconds: 112, core: true },
   'test/e2e/faults-containers.e2e.ts': {
     seconds: 385,
     of: ['src/drivers/criu/', 'faults/'],
@@ -171,7 +171,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/firewall.e2e.ts': { seconds: 45, of: ['src/mover/'] },
   'test/e2e/guest-logs.e2e.ts': { seconds: 22, of: ['src/host/', 'src/agent/'] },
-  'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
+  'test/e2e/hooks.e2e.ts': { seconds: 15, core: true },
   'test/e2e/site-check.e2e.ts': { seconds: 40, of: ['src/agent/', 'src/hooks/'] },
   'test/e2e/hostile-holes.e2e.ts': {
     seconds: 120,
@@ -181,8 +181,8 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 61,
     of: ['hostile/', 'src/rpc/', 'src/protocol/', 'src/agent/'],
   },
-  'test/e2e/hostile.e2e.ts': { seconds: 32, core: true },
-  'test/e2e/lab.e2e.ts': { seconds: 9, core: true },
+  'test/e2e/hostile.e2e.ts': { seconds: 35, core: true },
+  'test/e2e/lab.e2e.ts': { seconds: 8, core: true },
   'test/e2e/hyperv.e2e.ts': { seconds: 30, of: ['src/drivers/hyperv/', 'src/mover/managed/'] },
   'test/e2e/install.e2e.ts': { seconds: 250, of: ['tools/', 'src/bin/'] },
   'test/e2e/booted-systemd.e2e.ts': { seconds: 210, of: ['packaging/', 'tools/package/'] },
@@ -191,7 +191,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/first-hour.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/pki/'] },
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
-  'test/e2e/leftovers.e2e.ts': { seconds: 19, core: true },
+  'test/e2e/leftovers.e2e.ts': { seconds: 34, core: true },
   'test/e2e/vsphere-vcenters.e2e.ts': { seconds: 60, of: ['src/drivers/vsphere/'] },
   'test/e2e/vsphere-doctor.e2e.ts': {
     seconds: 15,
@@ -252,8 +252,8 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/disks/copy/'],
   },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
-  'test/e2e/lost.e2e.ts': { seconds: 20, core: true },
-  'test/e2e/membership.e2e.ts': { seconds: 77, core: true },
+  'test/e2e/lost.e2e.ts': { seconds: 42, core: true },
+  'test/e2e/membership.e2e.ts': { seconds: 89, core: true },
   'test/e2e/manager.e2e.ts': {
     seconds: 60,
     of: ['src/controller/managers/', 'src/drivers/vsphere/'],
@@ -274,14 +274,14 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 50,
     of: ['src/mover/managed/', 'src/migration/managed/', 'src/drivers/fake/', 'src/agent/'],
   },
-  'test/e2e/modes.e2e.ts': { seconds: 51, core: true },
-  'test/e2e/move-disk.e2e.ts': { seconds: 31, core: true },
+  'test/e2e/modes.e2e.ts': { seconds: 69, core: true },
+  'test/e2e/move-disk.e2e.ts': { seconds: 42, core: true },
   'test/e2e/networks-ovs.e2e.ts': { seconds: 54, of: ['src/network/'] },
-  'test/e2e/networks.e2e.ts': { seconds: 79, core: true },
-  'test/e2e/nfs.e2e.ts': { seconds: 24, core: true },
+  'test/e2e/networks.e2e.ts': { seconds: 144, core: true },
+  'test/e2e/nfs.e2e.ts': { seconds: 52, core: true },
   'test/e2e/package.e2e.ts': { seconds: 72, of: ['src/bin/', 'tools/'] },
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 160, of: ['src/links/', 'src/mover/'] },
-  'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
+  'test/e2e/refusals.e2e.ts': { seconds: 38, core: true },
   'test/e2e/report-page.e2e.ts': { seconds: 15, of: ['src/cli/render/'] },
   'test/e2e/clean-hosts.e2e.ts': {
     seconds: 180,
@@ -304,13 +304,13 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 120,
     of: ['src/migration/steering/', 'src/mover/direct/source/', 'src/drivers/qemu/'],
   },
-  'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },
-  'test/e2e/trust.e2e.ts': { seconds: 16, core: true },
+  'test/e2e/takeover.e2e.ts': { seconds: 55, core: true },
+  'test/e2e/trust.e2e.ts': { seconds: 27, core: true },
   'test/e2e/tpm-keys.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/tpm/'] },
   'test/e2e/tpm.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/tpm/', 'src/drivers/qemu/spec/'] },
   'test/e2e/debian-guest.e2e.ts': { seconds: 460, of: ['src/drivers/qemu/', 'src/disks/'] },
   'test/e2e/uefi.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/'] },
-  'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
+  'test/e2e/upgrade.e2e.ts': { seconds: 109, core: true },
   'test/e2e/prompt.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/'] },
   'test/e2e/probes.e2e.ts': { seconds: 95, of: ['src/network/', 'src/agent/'] },
   'test/e2e/terminal.e2e.ts': { seconds: 60, of: ['src/cli/'] },
@@ -347,7 +347,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
   'test/host/watch-dark-host.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },
-  'test/network/connections.e2e.ts': { seconds: 6, core: true },
+  'test/network/connections.e2e.ts': { seconds: 9, core: true },
   'test/agent/preflight/hung.e2e.ts': { seconds: 19, of: ['src/agent/'] },
   'test/network/handover.e2e.ts': { seconds: 2, core: true },
   'test/network/ovn.e2e.ts': { seconds: 30, of: ['src/network/', 'examples/hooks/'] },
@@ -355,9 +355,9 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/network/path-size.e2e.ts': { seconds: 3, of: ['src/network/'] },
   'test/network/segment.e2e.ts': { seconds: 1, core: true },
   'test/network/tap.e2e.ts': { seconds: 1, core: true },
-  'test/network/probe.e2e.ts': { seconds: 12, core: true },
+  'test/network/probe.e2e.ts': { seconds: 11, core: true },
   'test/network/vlan.e2e.ts': { seconds: 1, core: true },
-  'test/shapes/shapes.e2e.ts': { seconds: 16, core: true },
+  'test/shapes/shapes.e2e.ts': { seconds: 11, core: true },
   'test/wire/relay/real-guests.e2e.ts': { seconds: 25, of: ['src/wire/'] },
   'test/wire/stream/real-streams.e2e.ts': { seconds: 56, of: ['src/wire/'] },
 };
