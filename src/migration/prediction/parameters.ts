@@ -58,7 +58,7 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** One thread of the wire encodes the pages, others compress. */
-  cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2, once: true },
+  cold: { share: 0.35, ofPacked: 0.66, again: 0.5, secondsPerGb: 10, mostCores: 2, once: true },
   /** By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and the rest for each GB. */
   known: {
     share: 0.05,
