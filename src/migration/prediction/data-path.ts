@@ -76,25 +76,29 @@ export function choosePath(settings: MigrationSettings, facts: PathFacts): PathC
 
 /** Whether what the guest's pages hold has a part in the choice: more than one path is open, and the link is known. */
 export function goesByPages(settings: MigrationSettings, facts: PathFacts): boolean {
-  const { linkBytesPerS = Infinity } = facts;
-  const link = Math.min(linkBytesPerS, settings.maxBandwidth ?? Infinity);
-  const isAsked = settings.streams > 1 || settings.compress !== 'none';
-  if (settings.path !== 'auto' || facts.byRelay === true || isAsked) return false;
-  const mayWire = wireObstacle(settings, facts) === undefined;
-  return Number.isFinite(link) && (settings.mode === 'precopy' || mayWire);
+  if (settings.path !== 'auto' || facts.byRelay === true || asksForStream(settings)) return false;
+  if (!Number.isFinite(linkOf(settings, facts))) return false;
+  return settings.mode === 'precopy' || wireObstacle(settings, facts) === undefined;
 }
+
+/** Explicit settings of the hypervisor's stream stay. */
+const asksForStream = ({ streams, compress }: MigrationSettings): boolean =>
+  streams > 1 || compress !== 'none';
+
+/** What memory may take of the link, bytes/s; Infinity: nobody knows. */
+const linkOf = ({ maxBandwidth }: MigrationSettings, { linkBytesPerS }: PathFacts): number =>
+  Math.min(linkBytesPerS ?? Infinity, maxBandwidth ?? Infinity);
 
 function predicted(
   settings: MigrationSettings,
   facts: PathFacts,
   obstacle: string | undefined,
 ): PathChoice {
-  // Explicit settings of the hypervisor's stream stay.
-  if (settings.streams > 1 || settings.compress !== 'none') {
+  if (asksForStream(settings)) {
     return { takes: 'native', why: obstacle ?? 'it was asked to compress by itself' };
   }
-  const { linkBytesPerS, own, offer } = facts;
-  const link = Math.min(linkBytesPerS ?? Infinity, settings.maxBandwidth ?? Infinity);
+  const { own, offer } = facts;
+  const link = linkOf(settings, facts);
   if (!Number.isFinite(link)) {
     return { takes: 'native', why: obstacle ?? 'the rate of the link is not known' };
   }
