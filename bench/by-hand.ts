@@ -47,9 +47,20 @@ export interface HandTimes extends StreamTimes {
   readonly events: readonly QmpEvent[];
 }
 
+/** Each that Godwit sets has a value here too, since the running QEMU may have come by Godwit. */
+const CAPABILITIES = {
+  events: true,
+  'return-path': true,
+  'pause-before-switchover': false,
+  'postcopy-ram': false,
+  'auto-converge': false,
+  multifd: false,
+  xbzrle: false,
+};
+
 export interface HandSetting {
   readonly name: string;
-  readonly capabilities: readonly string[];
+  readonly capabilities: readonly (keyof typeof CAPABILITIES)[];
   readonly parameters: Readonly<Record<string, string | number>>;
 }
 
@@ -147,8 +158,8 @@ async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<v
     [left, move.from, 'client'],
     [right, move.to, 'server'],
   ] as const) {
-    const on = move.setting?.capabilities ?? [];
-    const capabilities = CAPABILITIES.map(({ capability, state }) => {
+    const on: readonly string[] = move.setting?.capabilities ?? [];
+    const capabilities = Object.entries(CAPABILITIES).map(([capability, state]) => {
       const paused = capability === 'pause-before-switchover' && move.disks === true;
       return { capability, state: state || paused || on.includes(capability) };
     });
@@ -175,16 +186,6 @@ async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<v
   const { address } = labHost(move.lab, move.to);
   await right.execute('migrate-incoming', { uri: `tcp:${address}:${PORT}` });
 }
-
-/** Each that Godwit sets has a value here too, since the running QEMU may have come by Godwit. */
-const CAPABILITIES = Object.entries({
-  events: true,
-  'return-path': true,
-  'pause-before-switchover': false,
-  'postcopy-ram': false,
-  multifd: false,
-  xbzrle: false,
-}).map(([capability, state]) => ({ capability, state }));
 
 interface Ends {
   readonly left: Monitor;

@@ -12,6 +12,7 @@ import {
   MOVER_PAGES,
   QUEUED_BYTES,
   SEVERAL_QUEUED_BYTES,
+  SWITCH_MS,
   ZERO_NOTE,
   ZERO_WORK,
 } from './parameters.ts';
@@ -172,10 +173,10 @@ export function queuedMsOf(facts: Facts, scenario: Scenario): number {
 
 /** What a mover leaves out of the downtime that its hypervisor may plan for, ms. */
 export function underWayMsOf(facts: Facts, scenario: Scenario): number {
-  if (isByWire(facts)) return WIRE_UNDER_WAY_MS;
   // A manager plans by itself, and a container's rounds end by what they sent.
-  if (facts.shape === 'managed' || facts.rounds === 'content') return 0;
-  return queuedMsOf(facts, scenario);
+  const isPlanned = facts.shape === 'managed' || facts.rounds === 'content';
+  if (isByWire(facts)) return WIRE_UNDER_WAY_MS + (isPlanned ? 0 : SWITCH_MS);
+  return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
 const isByWire = ({ way }: Facts): boolean => way === 'cold' || way === 'known';

@@ -11,17 +11,20 @@ export function queuedMs(queuedBytes: number, bytesPerS: number): number {
   return queuedBytes === 0 ? 0 : (queuedBytes * 1000) / Math.max(1, bytesPerS);
 }
 
+/** Of the requested longest downtime, what is left for the guest's last pages however much else stands in it. */
+const LEAST_SHARE = 1 / 3;
+
 /**
  * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
- * hand over. What is under way (ms) comes before that, so it gets less, but no less than half.
+ * hand over. What is under way (ms) comes before that, and the switch after it, so it gets less, but no less than a third.
  */
 export function plannedDowntimeMs(maxDowntimeMs: number, underWay: number): number {
-  return Math.max(maxDowntimeMs / 2, maxDowntimeMs - underWay);
+  return Math.max(maxDowntimeMs * LEAST_SHARE, maxDowntimeMs - underWay);
 }
 
 /** The longest downtime that has to be asked for, so that the hypervisor may plan for this much, ms. */
 export function askedDowntimeMs(planned: number, underWay: number): number {
-  return Math.min(planned * 2, planned + underWay);
+  return Math.min(planned / LEAST_SHARE, planned + underWay);
 }
 
 /** The downtime that pre-copy may plan for at present, ms: a rung of the ladder within what was asked for. */

@@ -27,6 +27,6 @@ test('an order by the wire has less downtime to plan with, and no cap of its own
   const native = orderOf({ ...plan, settings });
   assert.deepEqual([native.wire, native.maxBandwidth, native.maxDowntimeMs], [undefined, 1000, 35]);
   const wire = orderOf({ ...plan, settings: { ...settings, path: 'wire' } });
-  assert.deepEqual([wire.wire, wire.maxBandwidth, wire.maxDowntimeMs], [true, undefined, 17]);
+  assert.deepEqual([wire.wire, wire.maxBandwidth, wire.maxDowntimeMs], [true, undefined, 15]);
   assert.deepEqual(managedOrder.parse(wire), wire);
 });

@@ -11,18 +11,18 @@ import {
 import { afterMeasure } from '../../../src/migration/steering/trace.ts';
 import { STRATEGIES } from '../../../src/protocol/public/steering.ts';
 
-test('the hypervisor plans for what was asked for, less what is under way, and for half of it at least', () => {
+test('the hypervisor plans for what was asked for, less what is under way, and for a third of it at least', () => {
   fc.assert(
     fc.property(fc.nat(100_000), fc.nat(2000), (asked, underWay) => {
       assert.equal(plannedDowntimeMs(asked, 0), asked);
       const planned = plannedDowntimeMs(asked, underWay);
-      assert.ok(planned >= asked / 2 && planned <= asked && planned >= asked - underWay);
+      assert.ok(planned >= asked / 3 - 1e-6 && planned <= asked && planned >= asked - underWay);
       // What has to be asked for is the least that leaves so much to plan for.
       assert.ok(askedDowntimeMs(planned, underWay) <= asked + 1e-6);
       assert.ok(plannedDowntimeMs(askedDowntimeMs(asked, underWay), underWay) >= asked - 1e-6);
     }),
   );
-  assert.equal(plannedDowntimeMs(30, 20), 15);
+  assert.equal(plannedDowntimeMs(27, 20), 9);
   assert.equal(plannedDowntimeMs(300, 20), 280);
 });
 

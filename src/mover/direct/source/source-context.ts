@@ -175,7 +175,9 @@ function streamOf(context: LookDependencies): Omit<StreamSettings, 'tls'> {
 }
 
 /** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
-export function streamDowntimeMs(context: Pick<SourceContext, 'state' | 'underWay'>): number {
+export function streamDowntimeMs(
+  context: Pick<SourceContext, 'state' | 'guest' | 'underWay'>,
+): number {
   const { plan, steering: trace } = context.state();
   const { settings } = plan;
   const underWayMs = context.underWay.msOf(context);

@@ -2,6 +2,7 @@ import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { QueuedBytes } from '../../../host/socket-queue.ts';
 import type { Log } from '../../../log.ts';
+import { SWITCH_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../../../migration/steering/downtime.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -20,8 +21,8 @@ type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 /**
  * What this host's kernel holds of the stream for the link. The hypervisor counts that as sent, and it goes before the
- * guest's last pages. So the hypervisor is asked to plan for that much less. Nothing waits for a look, and where one fails,
- * what was known before stays.
+ * guest's last pages. The switch comes after them. So the hypervisor is asked to plan for that much less. Nothing waits
+ * for a look, and where one fails, what was known before stays.
  */
 export class UnderWay {
   /** Absent: nobody can look. */
@@ -38,9 +39,10 @@ export class UnderWay {
     this.#log = log;
   }
 
-  /** For how long the link has work when the guest stops, before it comes to its last pages, ms. */
-  msOf(context: Pick<SourceContext, 'state'>): number {
-    return goesByWire(context) ? WIRE_UNDER_WAY_MS : this.#ms;
+  /** How long the guest stands still beside what its last pages take: the link's work before them, and the switch, ms. */
+  msOf(context: Pick<SourceContext, 'state' | 'guest'>): number {
+    if (endsByContent(context)) return 0;
+    return (goesByWire(context) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
   }
 
   /** A look at the stream. */
@@ -100,6 +102,11 @@ function hasQueue(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
   const { doing, stopped, plan } = context.state();
   const isUnderWay = doing.kind === 'do' && doing.step === 'memory' && !stopped;
   if (!isUnderWay || goesByWire(context)) return false;
-  if (context.guest.capabilities.rounds === 'content') return false;
+  if (endsByContent(context)) return false;
   return strategyOf(plan.settings).precopyRounds !== 0;
+}
+
+/** Its rounds end by what they sent, and not by the downtime that is left. */
+function endsByContent({ guest }: Pick<SourceContext, 'guest'>): boolean {
+  return guest.capabilities.rounds === 'content';
 }

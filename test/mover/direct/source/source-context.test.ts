@@ -42,6 +42,7 @@ function contextOf({ settings = {}, known = {}, ...given }: Given = {}): SourceC
     request: { id: 'm-00000001', seenLinkRate: given.seenLinkRate },
     state: () => ({ ...initialSource(planned(settings)).state, known }),
     peer: given.peer,
+    guest: { capabilities: {} },
     underWay: given.underWay ?? new UnderWay(undefined, silentLog),
     fenceMs: 0,
   };
@@ -94,13 +95,13 @@ describe('the stream of the source', () => {
     assert.equal(said({ steering: 'must-finish' }), true);
   });
 
-  test('plans for no more downtime than was asked for, and for less by the wire', () => {
+  test('plans for no more downtime than was asked for, and for less by the wire where that is more than the switch takes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), (maxDowntimeMs) => {
         const of = (known: StepFacts): number =>
           streamDowntimeMs(contextOf({ settings: { maxDowntimeMs }, known }));
         assert.ok(of(native) <= maxDowntimeMs);
-        assert.ok(of(wire) < of(native));
+        assert.ok(of(wire) < of(native) || (maxDowntimeMs <= 60 && of(wire) === of(native)));
         assert.ok(of(wire) > 0);
       }),
     );
