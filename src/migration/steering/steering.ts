@@ -145,9 +145,9 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
 function inputsOf(view: SteeringView): SteeringInputs {
   const { sample, trace, leftMs } = view;
   const { round, remainingBytes, rate, dirtyRate } = sample;
-  // The hypervisor's own figure is late by a round where it has none yet.
+  // As a round begins, the hypervisor's own figure is of the round before, or still the downtime that it was asked for.
   const atStart = trace?.round === round ? trace.remainingBytes : remainingBytes;
-  const reckoned = rate === 0 ? 0 : (atStart / rate) * 1000;
+  const reckoned = (atStart * 1000) / Math.max(1, steadyRate(sample));
   const writeRate = outpacingRate(view);
   return {
     round,
@@ -155,7 +155,7 @@ function inputsOf(view: SteeringView): SteeringInputs {
     rate,
     dirtyRate,
     ...(writeRate === undefined ? {} : { writeRate }),
-    expectedDowntimeMs: Math.round(sample.expectedDowntimeMs ?? reckoned),
+    expectedDowntimeMs: Math.round(Math.max(sample.expectedDowntimeMs ?? 0, reckoned)),
     stalledRounds: trace?.stalledRounds ?? 0,
     leftMs: Math.max(0, Math.round(leftMs)),
   };

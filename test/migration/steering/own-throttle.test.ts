@@ -55,7 +55,7 @@ function decided(
   { dirtyRate = 100, before = 99, remainingBytes = 900 },
   isBeyond = true,
 ) {
-  const sees = { remainingBytes, rate: 100, dirtyRate };
+  const sees = { remainingBytes, rate: 100, transferredBytes: 0, dirtyRate };
   const sample = sampleOf({ ...sees, round: 6, throttlePercent: 99 });
   const earlier = sampleOf({ ...sees, round: 5, throttlePercent: before });
   const trace = afterRound(afterRound(undefined, earlier), sample);

@@ -88,6 +88,8 @@ export function play(
   const remaining: number[] = [];
   let trace: SteeringTrace | undefined;
   let [left, atMs, dirtied] = [memoryBytes, 0, 0];
+  // As a round begins, a hypervisor's own figure is of the round before, and at first the downtime that it was asked for.
+  let lateMs = plannedNowMs(strategy, { settings: { maxDowntimeMs }, trace, underWayMs });
   const result = (ends: Outcome['ends'], rounds: number): Outcome => {
     return { ends, rounds, decisions, remaining, throttlePercent: trace?.throttlePercent ?? 0 };
   };
@@ -104,7 +106,9 @@ export function play(
       round,
       totalMs: Math.round(atMs),
       throttlePercent: trace?.throttlePercent ?? 0,
+      expectedDowntimeMs: Math.round(lateMs),
     });
+    if (round > 1) lateMs = (left / linkRate) * 1000;
     trace = afterRound(trace, sample);
     const settings = { mode: modeOf(strategy), maxDowntimeMs };
     const leftMs = timeoutMs - atMs;
