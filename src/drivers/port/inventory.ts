@@ -54,6 +54,18 @@ export interface DriverInventory {
    * rejects; absent where nothing was given.
    */
   takeBack?(guestDir: string): Promise<void>;
+  /**
+   * What is known of a directory in which a guest of this driver may be, by what lies there. Absent where the driver
+   * keeps nothing in it.
+   */
+  guestDirectory?(guestDir: string): Promise<GuestDirectory>;
+}
+
+export interface GuestDirectory {
+  /** False by proof: no hypervisor of it lives. */
+  readonly mayLive: boolean;
+  /** Its guest was built for a migration that has not been settled. */
+  readonly unsettled: boolean;
 }
 
 export interface HandleFacts {
