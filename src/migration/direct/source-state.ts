@@ -35,7 +35,7 @@ import type { SteeringTrace } from '../steering/trace.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
 const files = z.array(z.string().max(4096)).max(MAX_PLACES);
@@ -193,7 +193,7 @@ export type Planned = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
   | { readonly kind: 'do'; readonly step: StepName }
-  | { readonly kind: 'undo'; readonly step: StepName }
+  | { readonly kind: 'undo'; readonly step: UndoneStep }
   /** The guest is lost and is being started anew at the source (`onLost`). */
   | { readonly kind: 'restart' }
   | { readonly kind: 'end'; readonly outcome: EndPhase };
@@ -239,7 +239,7 @@ export type SourceEffect =
   | { readonly type: 'do'; readonly step: StepName }
   /** Stop the step that is being done, before it is undone. */
   | { readonly type: 'abort'; readonly step: StepName }
-  | { readonly type: 'undo'; readonly step: StepName }
+  | { readonly type: 'undo'; readonly step: UndoneStep }
   /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
   /** Set what steering has decided on the stream that runs. */

@@ -7,7 +7,7 @@ import { SAID_MS } from '../steering/standstill.ts';
 import { isLeftOut } from './cold.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import { LAST_REHEARSED, STEPS, nextStep, stepIndex, undoAtOrBefore, undoBefore } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 /** The moves that a transition is made of. */
 
@@ -85,7 +85,7 @@ export function beginUndo(state: SourceState, step: StepName, because?: SerialEr
 }
 
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */
-export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
+export function finishUndo(state: SourceState, step: UndoneStep | undefined): Transition {
   if (step !== undefined && hasNothingOf(state, step)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
     return {

@@ -20,7 +20,7 @@ import { sourceRightAfter } from './run-right.ts';
 import { endsBy, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 /** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;
@@ -295,6 +295,6 @@ function isDoing(state: SourceState, step: StepName): boolean {
   return state.doing.kind === 'do' && state.doing.step === step;
 }
 
-function isUndoing(state: SourceState, step: StepName): boolean {
-  return state.doing.kind === 'undo' && state.doing.step === step;
+function isUndoing({ doing }: SourceState, step: StepName): step is UndoneStep {
+  return doing.kind === 'undo' && doing.step === step;
 }
