@@ -9,7 +9,7 @@ import { lookAtPath } from '../../host/path-look.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
-import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
+import { choosePathTo } from '../../mover/direct/source/choose-data-path.ts';
 import { SourceConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';

@@ -2,7 +2,7 @@ import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { Api } from '../../rpc/client.ts';
-import { Path } from '../direct/source/path.ts';
+import { Path } from '../engine/network-path.ts';
 import type { Connect } from '../engine/surroundings.ts';
 
 export interface Answered<T> {

@@ -9,7 +9,7 @@ import type { LookAtPath, PathLook } from '../../../host/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
-import { Path } from './path.ts';
+import { Path } from '../../engine/network-path.ts';
 
 type AgentApi = Api<typeof agentContract>;
 export type PeerApi = Api<typeof peerContract>;

@@ -11,7 +11,7 @@ import {
   assessStream,
   choosePathTo,
   streamFrom,
-} from '../../../../src/mover/direct/source/choose-path.ts';
+} from '../../../../src/mover/direct/source/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
