@@ -9,7 +9,7 @@ import { lookAtPath } from '../../host/path-look.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
-import { choosePathTo } from '../../mover/direct/source/choose-data-path.ts';
+import { chooseDataPath } from '../../mover/direct/source/choose-data-path.ts';
 import { SourceConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
@@ -86,7 +86,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   checks.push(...answer.checks);
   if (answer.reported !== undefined) {
     const { wire } = answer.reported;
-    await add('path', async () => state.learn(await choosePathTo(parts, wire, signal)));
+    await add('path', async () => state.learn(await chooseDataPath(parts, wire, signal)));
     asked.learned?.(state.read().known, answer.reported.wire);
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));

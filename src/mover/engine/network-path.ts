@@ -6,7 +6,7 @@ import type { Api, Client } from '../../rpc/client.ts';
 import type { Connect } from './surroundings.ts';
 
 /** One path to the destination: an address of its agent, and the connections over that path. */
-export class Path {
+export class NetworkPath {
   /** Of the agent. */
   readonly address: string;
   readonly #name: string;

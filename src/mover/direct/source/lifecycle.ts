@@ -17,7 +17,7 @@ import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
-import { choosePathTo } from './choose-data-path.ts';
+import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { deflate, inflate } from './balloon.ts';
 import { compareDisks } from './compare.ts';
@@ -123,7 +123,7 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...(await choosePathTo(context, wire, signal)) };
+      return { moverAddress, checks, ...(await chooseDataPath(context, wire, signal)) };
     },
 
     undo: async (context, signal) => {
