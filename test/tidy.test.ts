@@ -91,6 +91,17 @@ describe('the tidy checks', () => {
     const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
     assert.equal(driverNameProblems(branch).length, 1);
     assert.deepEqual(driverNameProblems(free), []);
+    const named = [
+      'a({ hv: 0 })',
+      'a(all.hv)',
+      "a('hv.pid')",
+      'a(`${all.hv}: it`)',
+      'a(`hv-${b}`)',
+    ];
+    for (const text of named) {
+      const tree = treeOf({ ...driver, 'src/mover/a.ts': text });
+      assert.equal(driverNameProblems(tree).length, 1, text);
+    }
   });
 
   test('the CLI may not import a driver', () => {
