@@ -92,6 +92,8 @@ export interface DiscoveredGuest {
   readonly info: GuestInfo;
   /** Absent where nothing can be done with it (no monitor found, or another manager's). */
   readonly handle?: GuestHandle;
+  /** What a person can do about that. */
+  readonly hint?: string;
   /** The process and the links by which this host counts all that it uses; absent where there are no such. */
   readonly countedBy?: CountedBy;
 }
