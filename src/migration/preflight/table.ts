@@ -256,7 +256,7 @@ export const CHECKS = [
     name: 'blocked',
     step: 'inspect',
     needs: 'source',
-    asks: 'does the hypervisor itself let the guest go?',
+    asks: 'does the hypervisor itself allow the guest to leave?',
     by: 'driver',
   },
   {
