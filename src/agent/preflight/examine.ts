@@ -10,7 +10,7 @@ import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
 import { chooseDataPath } from '../../mover/direct/source/choose-data-path.ts';
-import { SourceConnections } from '../../mover/direct/source/connections.ts';
+import { GuestConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
@@ -187,7 +187,7 @@ function lookDependencies(
     guest,
     state: state.read,
     request: { id, request, memoryBytes: admission.memoryBytes, ...seen, measured },
-    connections: new SourceConnections(),
+    connections: new GuestConnections(),
     dataPath: { offered: true },
     peer: {
       byRelay: rendezvousOf(peers.address(request.to) ?? '') !== undefined,

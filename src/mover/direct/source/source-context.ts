@@ -20,7 +20,7 @@ import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
 import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
-import type { SourceConnections } from './connections.ts';
+import type { GuestConnections } from './connections.ts';
 import type { DiskLatencies } from './disk-latencies.ts';
 import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
@@ -39,7 +39,7 @@ export interface SourceContext {
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
   readonly dataPath: SourceDataPath;
-  readonly connections: SourceConnections;
+  readonly connections: GuestConnections;
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
@@ -77,7 +77,7 @@ export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;
-  readonly connections: Pick<SourceConnections, 'learn'>;
+  readonly connections: Pick<GuestConnections, 'learn'>;
   readonly dataPath: Pick<SourceDataPath, 'offered'>;
 };
 
