@@ -173,7 +173,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The host was restarted since the migration began: unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
-  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own word. */
+  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own answer. */
   z.object({
     type: z.literal('resolved'),
     runAt: z.enum(['source', 'destination']),
@@ -226,7 +226,7 @@ export interface SourceState {
   readonly cameTo?: 'precopy' | 'postcopy';
   /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
-  /** What stands for the destination's word, where it could not be had. */
+  /** What stands for the destination's refusal, where it could not be had. */
   readonly proof: Proof | 'none';
   /** Lost, and started anew here. */
   readonly restarted: boolean;

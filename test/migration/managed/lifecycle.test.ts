@@ -223,7 +223,7 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(final)), 'failed');
   });
 
-  test('what is held ends by its manager’s word, asked again, or on a person’s word alone', () => {
+  test('what is held ends by its manager’s answer, asked again, or on a person’s decision alone', () => {
     const kept = [...toStart, { type: 'accepted' } as const, ...held('watch', 'watch', 'verify')];
     assert.equal(outcomeOf(after(...kept)), 'held');
     assert.equal(managedMayBeAsked(after(...kept)), true);

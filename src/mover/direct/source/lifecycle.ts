@@ -215,8 +215,8 @@ export const LIFECYCLE: Lifecycle = {
       return { checks: [connections] };
     },
 
-    // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
-    // Where the record may have been lost, it is needed.
+    // The destination's refusal is asked for, and not needed: this side has sent no commit under the epoch and, by the
+    // record, never will. Where a commit may have been sent, it is needed.
     undo: async (context, signal) => {
       resumePeer(context);
       const { plan, right, proof } = context.state();

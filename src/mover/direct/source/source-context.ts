@@ -59,7 +59,7 @@ export interface SourceContext {
   readonly record: (event: SourceEvent) => Promise<void>;
   /**
    * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
-   * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host
+   * when this resolves. Undefined where there is none. May be called whenever the destination's answer is missing: a host
    * that is not dark is never fenced.
    */
   readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
@@ -130,7 +130,7 @@ export function darkMs({ fenceMs }: SourceContext, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
 }
 
-/** What failed for want of the destination’s word, with why no proof could take its place. */
+/** What failed for want of the destination’s answer, with why no proof could take its place. */
 export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
   if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
   const message = `${thrown.message}; ${fencing.why}`;
