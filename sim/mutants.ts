@@ -87,7 +87,7 @@ const OFF: Deed = { kind: 'power loss', host: 'b', forMs: 5000 };
 export const IMPATIENT: Mutant = {
   name: 'impatience',
   breaks:
-    'the source takes silence after its commit for a refusal, and asks for the destination’s word',
+    'the source takes silence after its commit for a refusal, and asks for the destination’s refusal',
   puts: [{ target: LIFECYCLE.commit, method: 'do', by: impatient }],
   scenario: (nth) => atTheEnd(nth, SLOW),
   shows: /held/,

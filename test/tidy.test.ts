@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { driverNameProblems } from '../tools/driver-names.ts';
+import { lifecycleLayerProblems } from '../tools/lifecycle-layers.ts';
 import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
 import type { Tree } from '../tools/tidy.ts';
@@ -22,6 +23,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
+    ['keeps direct and managed migrations apart', lifecycleLayerProblems],
     ['keeps the public API apart', publicApiProblems],
     ['names no driver outside of its folder', driverNameProblems],
     ['reads no clock in a PURE file', tidy.clockProblems],
@@ -65,6 +67,15 @@ describe('the tidy checks', () => {
     assert.equal(tidy.layerProblems(tree).length, 1);
   });
 
+  test('a managed migration that rests on a direct one is a problem, and the engine that rests on either', () => {
+    const inDirect = `import { a } from '../direct/a.ts';`;
+    for (const file of ['src/mover/managed/b.ts', 'src/mover/engine/b.ts']) {
+      assert.equal(lifecycleLayerProblems(treeOf({ [file]: inDirect })).length, 1, file);
+    }
+    const shared = treeOf({ 'src/mover/managed/b.ts': `import { a } from '../engine/a.ts';` });
+    assert.deepEqual(lifecycleLayerProblems(shared), []);
+  });
+
   test('a driver is reached from the mover only through the registry', () => {
     const through = treeOf({
       'src/mover/a.ts': `import { drivers } from '../drivers/registry.ts';`,
@@ -80,6 +91,17 @@ describe('the tidy checks', () => {
     const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
     assert.equal(driverNameProblems(branch).length, 1);
     assert.deepEqual(driverNameProblems(free), []);
+    const named = [
+      'a({ hv: 0 })',
+      'a(all.hv)',
+      "a('hv.pid')",
+      'a(`${all.hv}: it`)',
+      'a(`hv-${b}`)',
+    ];
+    for (const text of named) {
+      const tree = treeOf({ ...driver, 'src/mover/a.ts': text });
+      assert.equal(driverNameProblems(tree).length, 1, text);
+    }
   });
 
   test('the CLI may not import a driver', () => {

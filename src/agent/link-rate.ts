@@ -159,7 +159,7 @@ export class LinkRates {
   }
 }
 
-/** Left this host by that driver, or by any: a container's standstill says nothing of a virtual machine's. */
+/** Left this host by that driver, or by any: a container's downtime says nothing of a virtual machine's. */
 function isOf(request: Migration['request'], driver: string | undefined): boolean {
   return request.side === 'source' && (driver === undefined || request.handle.driver === driver);
 }

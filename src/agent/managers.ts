@@ -1,15 +1,14 @@
 import { loadAgentConfig } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
-import { MANAGER_KINDS } from '../drivers/managers.ts';
-import type { ManagerKind } from '../drivers/managers.ts';
 import { managersOf } from '../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { ManagerFinding } from '../drivers/port/managed.ts';
 
 /** For those above an agent, which know its drivers by what it says of them. */
-export { MANAGER_KINDS };
-export type { ManagerFinding, ManagerKind };
+export { MANAGER_KINDS, onlyDriver } from '../drivers/registry.ts';
+export type { ManagerKind } from '../drivers/registry.ts';
+export type { ManagerFinding };
 
 /** A great inventory is read whole. */
 const DIAGNOSE_MS = 180_000;

@@ -125,7 +125,7 @@ export class Resolve {
     return { id, since, uuid, sightings: [own, ...others.sightings], unasked };
   }
 
-  /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
+  /** Does what was decided, on the best ground that there is: both hosts' answers, a proof, or the person's decision. */
   resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
     return this.#mutex.run(async () => {
       const { request, ...rest } = this.#deps.store.need(id);
@@ -147,7 +147,7 @@ export class Resolve {
     });
   }
 
-  /** The other host asks, with both hosts' own words: nothing is taken on anybody's say. */
+  /** The other host asks, and both hosts answer for themselves: nothing is taken on anybody's say. */
   takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
     return this.#mutex.run(async () => {
@@ -228,7 +228,7 @@ export class Resolve {
     }
   }
 
-  /** Where the source answers, it decides, with this side's word; else this side does what it can alone. */
+  /** Where the source answers, it decides, with this side's answer; else this side does what it can alone. */
   async #atDestination(
     known: Resolution,
     runAt: RunAt,

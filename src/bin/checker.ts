@@ -16,7 +16,7 @@ if (config === COMPILES_AHEAD) {
   await Promise.all([
     import('../agent/peers.ts'),
     import('../agent/preflight/examine.ts'),
-    import('../mover/direct/compile-ahead.ts').then(({ loadAll }) => loadAll()),
+    import('../mover/direct/load-ahead.ts').then(({ loadAhead }) => loadAhead()),
     import('../mover/direct/destination/assess.ts'),
     import('../mover/direct/destination/destination-context.ts'),
   ]);

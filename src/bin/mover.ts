@@ -15,7 +15,7 @@ const { dir, config, side } = values;
 if (dir === undefined || config === undefined || (side !== 'source' && side !== 'destination')) {
   // Its agent starts it like this too, to have its sources compiled ahead: those of both sides.
   await Promise.all([
-    import('../mover/direct/compile-ahead.ts').then(({ loadAll }) => loadAll()),
+    import('../mover/direct/load-ahead.ts').then(({ loadAhead }) => loadAhead()),
     import('../mover/direct/source/main.ts'),
     import('../mover/direct/destination/main.ts'),
   ]);

@@ -6,11 +6,9 @@ import { enableCompileCache } from 'node:module';
  * with its session, and not with the agent that started it.
  */
 enableCompileCache();
-const { COMPILES_AHEAD } = await import('../host/small-process.ts');
 const { runReceiver } = await import('../mover/receiver/main.ts');
 
 const [config = ''] = process.argv.slice(2);
-if (config === COMPILES_AHEAD) process.exit(0);
 // Its agent and the terminal may end before it.
 process.on('SIGHUP', () => undefined);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

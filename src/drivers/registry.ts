@@ -35,6 +35,14 @@ interface Entry {
   readonly paths?: (section: unknown) => NamedPath[];
   /** This host has it only where its section of the configuration is there: a manager is not everywhere. */
   readonly onlyConfigured: boolean;
+  /** A controller takes such a manager by its address. */
+  readonly byAddress?: ManagerAddress;
+}
+
+/** For people: what has that address, and the form of it. */
+interface ManagerAddress {
+  readonly product: string;
+  readonly url: string;
 }
 
 /** Reads the section by its schema. */
@@ -52,7 +60,7 @@ function maker<T>(
 }
 
 /** Every driver by its name: the one place where a driver is added. */
-const DRIVERS: Readonly<Record<string, Entry>> = {
+const DRIVERS = {
   qemu: {
     moved: qemuMoved,
     paths: (section) => qemuPaths(qemuOptions.parse(section)),
@@ -82,6 +90,7 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
   },
   vsphere: {
     onlyConfigured: true,
+    byAddress: { product: 'a vCenter', url: 'https://HOST[:PORT]' },
     load: async () => {
       const { VsphereDriver } = await import('./vsphere/driver.ts');
       const { vsphereOptions } = await import('./vsphere/options.ts');
@@ -90,6 +99,7 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
   },
   hyperv: {
     onlyConfigured: true,
+    byAddress: { product: 'a Hyper-V host, by its WinRM', url: 'https://HOST:5986/wsman' },
     load: async () => {
       const { HypervDriver } = await import('./hyperv/driver.ts');
       const { hypervOptions } = await import('./hyperv/options.ts');
@@ -114,7 +124,27 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
       return maker('fake', remoteOptions, ({ name }, own) => new RemoteManagedDriver(name, own));
     },
   },
-};
+} as const satisfies Readonly<Record<string, Entry>>;
+const BY_NAME: Readonly<Record<string, Entry>> = DRIVERS;
+
+/** The name of a driver whose manager a controller takes by its address. */
+export type ManagerKind = {
+  [Name in keyof typeof DRIVERS]: (typeof DRIVERS)[Name] extends { readonly byAddress: unknown }
+    ? Name
+    : never;
+}[keyof typeof DRIVERS];
+
+export const MANAGER_KINDS = Object.fromEntries(
+  Object.entries(BY_NAME).flatMap(([name, { byAddress }]) =>
+    byAddress === undefined ? [] : [[name, byAddress]],
+  ),
+) as Readonly<Record<ManagerKind, ManagerAddress>>;
+
+/** The sections of a configuration by which a host has that driver and no other. */
+export function onlyDriver(name: string, section: unknown): Readonly<Record<string, unknown>> {
+  const others = Object.entries(BY_NAME).filter(([, { onlyConfigured }]) => !onlyConfigured);
+  return { ...Object.fromEntries(others.map(([other]) => [other, false])), [name]: section };
+}
 
 /** The driver of messages and records that name none: there was no other when they were made. */
 const UNNAMED = 'qemu';
@@ -130,13 +160,13 @@ export function driverSaid(name: string): { readonly driver?: string } {
  */
 export async function driverNamed(name: string | undefined, config: HostConfig): Promise<Driver> {
   const wanted = name ?? UNNAMED;
-  const found = Object.hasOwn(DRIVERS, wanted) ? DRIVERS[wanted] : undefined;
+  const found = Object.hasOwn(BY_NAME, wanted) ? BY_NAME[wanted] : undefined;
   if (found !== undefined && isHere(wanted, found, config)) {
     return made(wanted, found, config);
   }
   throw godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: 'the other host',
-    expected: `a driver (${Object.keys(DRIVERS).join(', ')})`,
+    expected: `a driver (${Object.keys(BY_NAME).join(', ')})`,
     what: String(name).slice(0, 32),
   });
 }
@@ -144,7 +174,7 @@ export async function driverNamed(name: string | undefined, config: HostConfig):
 /** Loads every driver, whatever this host has: to have their sources compiled ahead. */
 export async function loadDrivers(): Promise<void> {
   await Promise.all(
-    Object.values(DRIVERS).map(async ({ load, later }) => {
+    Object.values(BY_NAME).map(async ({ load, later }) => {
       await load();
       await later?.();
     }),
@@ -153,18 +183,18 @@ export async function loadDrivers(): Promise<void> {
 
 /** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */
 export async function allDrivers(config: HostConfig): Promise<Driver[]> {
-  const other = Object.keys(config.drivers).find((name) => !Object.hasOwn(DRIVERS, name));
+  const other = Object.keys(config.drivers).find((name) => !Object.hasOwn(BY_NAME, name));
   if (other !== undefined) {
-    const known = Object.keys(DRIVERS).join(', ');
+    const known = Object.keys(BY_NAME).join(', ');
     throw configError(config, `drivers.${other} is of no driver; there is ${known}`);
   }
-  const here = Object.entries(DRIVERS).filter(([name, found]) => isHere(name, found, config));
+  const here = Object.entries(BY_NAME).filter(([name, found]) => isHere(name, found, config));
   return Promise.all(here.map(([name, found]) => made(name, found, config)));
 }
 
 /** The paths that the sections of this host's drivers name; the sections are right, as `allDrivers` has found. */
 export function pathsOfDrivers(config: HostConfig): NamedPath[] {
-  return Object.entries(DRIVERS).flatMap(([name, found]) => {
+  return Object.entries(BY_NAME).flatMap(([name, found]) => {
     if (found.paths === undefined || !isHere(name, found, config)) return [];
     const paths = found.paths(sectionOf(name, found, config));
     return paths.map((each) => ({ ...each, setting: `drivers.${name}.${each.setting}` }));
@@ -187,7 +217,7 @@ function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig
 
 /** One line for each option that is still where earlier builds had it, and where it belongs. */
 export function movedOptions(config: HostConfig): string[] {
-  return Object.entries(DRIVERS).flatMap(([driver, { moved = {} }]) =>
+  return Object.entries(BY_NAME).flatMap(([driver, { moved = {} }]) =>
     movedIn(config, moved).map(([old, now]) => `${old} is now drivers.${driver}.${now}`),
   );
 }

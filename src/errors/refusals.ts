@@ -12,7 +12,7 @@ export const refusalErrors = {
   ),
   GODWIT_GUEST_MANAGED: row(
     '{guest} is managed by {manager}, which holds it',
-    'Move it through the manager. A QEMU guest moves where it has a second QMP socket for Godwit; a container moves where it was started by runc alone.',
+    'Move it through the manager, or see in docs/drivers what Godwit needs to take hold of it too.',
     false,
     4,
     409,
@@ -207,8 +207,8 @@ export const refusalErrors = {
     503,
   ),
   GODWIT_MACHINE_TYPE: row(
-    '{host} has no QEMU that knows machine type {machine} (newest there: {version})',
-    'Install a QEMU there that is at least as new as the source’s.',
+    '{host} has no hypervisor that knows machine type {machine} (newest there: {version})',
+    'Install one there that is at least as new as the source’s.',
     false,
     4,
     422,
@@ -250,7 +250,7 @@ export const refusalErrors = {
   ),
   GODWIT_CAPABILITY: row(
     '{what} is not possible here: {reason}',
-    'Leave the option out, or upgrade QEMU on the side named.',
+    'Leave the option out, or upgrade the hypervisor on the side named.',
     false,
     4,
     422,

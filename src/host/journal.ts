@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import type { Durability } from '../migration/direct/durability.ts';
+import type { Durability } from '../migration/durability.ts';
 import { destinationRecord, sourceRecord } from '../migration/direct/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
 import { managedRecord } from '../migration/managed/events.ts';

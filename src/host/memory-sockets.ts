@@ -48,9 +48,10 @@ async function whyNotUsed(
   const real = await realpath(directory);
   const found = await stat(real);
   const owner = userOfDirectory(found);
-  // A receiver takes no other user's socket for that of its QEMU.
-  if (owner !== user.uid) return `it is of uid ${owner}, and QEMU runs as uid ${user.uid}`;
-  const whose = `QEMU runs as uid ${user.uid}, which may not`;
+  // A receiver takes no other user's socket for that of its hypervisor.
+  if (owner !== user.uid)
+    return `it is of uid ${owner}, and its hypervisor runs as uid ${user.uid}`;
+  const whose = `its hypervisor runs as uid ${user.uid}, which may not`;
   if (!may(user, MAKE, found)) return `${whose} make sockets in it`;
   // Where the manager has other mounts, it reaches the directory by a path that is not seen here.
   if (place !== directory) return undefined;

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseAgentConfig } from '../../src/config.ts';
-import { allDrivers, driverNamed, movedOptions } from '../../src/drivers/registry.ts';
+import {
+  allDrivers,
+  driverNamed,
+  MANAGER_KINDS,
+  movedOptions,
+  onlyDriver,
+} from '../../src/drivers/registry.ts';
 
 const least = { name: 'a', address: '10.0.0.1:7001', stateDir: '/var/lib/godwit' };
 const configOf = (more: object) =>
@@ -28,6 +34,18 @@ describe('the drivers of a host', () => {
     const { capabilities } = await driverNamed('fake', configOf({ drivers: fake }));
     assert.equal(capabilities.shape, 'managed');
     await assert.rejects(driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
+  });
+
+  test('are one alone where its section is all that the host is to have', async () => {
+    const drivers = onlyDriver('fake', { manager: '/run/manager.sock' });
+    assert.deepEqual(
+      (await allDrivers(configOf({ drivers }))).map(({ name }) => name),
+      ['fake'],
+    );
+  });
+
+  test('say which managers a controller takes by their address', () => {
+    assert.deepEqual(Object.keys(MANAGER_KINDS), ['vsphere', 'hyperv']);
   });
 
   test('are switched off by false: none is listed, and no peer can name one', async () => {

@@ -150,7 +150,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
       const { exit, out, err } = await godwit(world, verb, BOX, '--to', 'b');
       assert.equal(exit, 0, out + err);
       t.diagnostic(out);
-      if (verb === 'check') assert.match(out, /on GPUs: their work stands still for about \d+ s/);
+      if (verb === 'check') assert.match(out, /on GPUs: their work stops for about \d+ s/);
     }
     await untilItWorks();
     await untilNoneLeft(world, 'b');

@@ -206,7 +206,7 @@ describe('guests of a manager', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('whose manager stays silent are resolved on a person’s word alone', async () => {
+  test('whose manager stays silent are resolved on a person’s decision alone', async () => {
     const id = 'm-held00002';
     await host.agentDown();
     leaveHeld(host.migrationDir(id), {

@@ -196,7 +196,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await assertRuns('a');
   });
 
-  test('a destination that holds all of it runs it on a person’s word alone, and the source does not resume', async () => {
+  test('a destination that holds all of it runs it on a person’s decision alone, and the source does not resume', async () => {
     const id = await beginSlowly();
     const mover = await silence('a', id);
     const there = ['resolve', id, '--host', 'b'];

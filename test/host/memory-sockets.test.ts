@@ -57,7 +57,10 @@ describe('a directory for the sockets of guests', () => {
   test('is refused where it belongs to another user than the one as whom QEMU runs', async (t) => {
     const at = directory(t);
     chmodSync(at, 0o777);
-    assert.match((await why(at, OTHER)) ?? '', /it is of uid \d+, and QEMU runs as uid 64055$/);
+    assert.match(
+      (await why(at, OTHER)) ?? '',
+      /it is of uid \d+, and its hypervisor runs as uid 64055$/,
+    );
   });
 
   test('is refused where QEMU’s user may make nothing in it', { skip: notRoot }, async (t) => {
@@ -67,7 +70,7 @@ describe('a directory for the sockets of guests', () => {
     chmodSync(at, 0o555);
     assert.match(
       (await why(at, OTHER)) ?? '',
-      /QEMU runs as uid 64055, which may not make sockets/,
+      /its hypervisor runs as uid 64055, which may not make sockets/,
     );
   });
 

@@ -1,5 +1,5 @@
 import { destinationDurability } from '../../src/migration/direct/durability.ts';
-import type { Durability } from '../../src/migration/direct/durability.ts';
+import type { Durability } from '../../src/migration/durability.ts';
 import { initialDestination } from '../../src/migration/direct/destination.ts';
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
 import { initialSource } from '../../src/migration/direct/source-state.ts';

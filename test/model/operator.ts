@@ -54,7 +54,7 @@ function resolveAtSource(context: Context): void {
   }
   const back = fork(context);
   if (order(context, back, RESOLVED.source.ask[here])) {
-    emit('ask', 'an operator resolves: back to the source, with the destination’s own word');
+    emit('ask', 'an operator resolves: back to the source, with the destination’s own answer');
   }
   for (const asked of fleetAnswers(world)) {
     const seen = fork(context);

@@ -133,7 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no gate before the hook',
-    breaks: 'the fencing hook is called whenever the destination’s word is missing',
+    breaks: 'the fencing hook is called whenever the destination’s answer is missing',
     mode: 'precopy',
     earlier: false,
     rules: { ...REAL, isDark: () => true },

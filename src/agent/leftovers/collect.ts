@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
+import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
-import { readEnd } from '../../host/checked-open.ts';
-import { lifeOfPid } from '../../host/life.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
@@ -16,8 +15,6 @@ import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact }
 
 /** More than this in a folder is not ours to walk through. */
 const MOST = 20_000;
-/** More than a pid and a line end have. */
-const PID_BYTES = 32;
 const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
 
 export interface CollectDependencies {
@@ -34,24 +31,29 @@ export async function collectFacts(deps: CollectDependencies): Promise<HostFacts
   const found = await deps.guests.look();
   const bound = boundSockets();
   const guestsDir = path.join(deps.config.stateDir, 'guests');
-  const guests = found.map(({ info, handle }): GuestFact => {
-    const driver = driverOf(deps.drivers, handle);
-    const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
-    const ours = dir !== undefined && path.dirname(dir) === guestsDir;
-    return {
-      name: info.name,
-      state: info.state,
-      pid: info.pid ?? 0,
-      marked: ours && exists(path.join(dir, 'incoming')),
-      ...(handle === undefined ? {} : { handle }),
-      ...(ours ? { dir } : {}),
-    };
-  });
+  const guests = await Promise.all(found.map((each) => guestFact(deps, guestsDir, each)));
+  const guestDirectories = await Promise.all(
+    list(guestsDir).map((name) => directoryFact(deps, path.join(guestsDir, name), bound)),
+  );
+  return { migrations: migrationFacts(deps, bound), guestDirectories, guests, taps: tapFacts() };
+}
+
+async function guestFact(
+  { drivers }: CollectDependencies,
+  guestsDir: string,
+  { info, handle }: DiscoveredGuest,
+): Promise<GuestFact> {
+  const driver = driverOf(drivers, handle);
+  const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
+  const ours = dir !== undefined && path.dirname(dir) === guestsDir;
+  const directory = ours ? await driver?.guestDirectory?.(dir) : undefined;
   return {
-    migrations: migrationFacts(deps, bound),
-    guestDirectories: list(guestsDir).map((name) => directoryFact(guestsDir, name, bound)),
-    guests,
-    taps: tapFacts(),
+    name: info.name,
+    state: info.state,
+    pid: info.pid ?? 0,
+    unsettled: directory?.unsettled === true,
+    ...(handle === undefined ? {} : { handle }),
+    ...(ours ? { dir } : {}),
   };
 }
 
@@ -94,28 +96,17 @@ function migrationFacts(
   });
 }
 
-function directoryFact(root: string, name: string, bound: ReadonlySet<string>): GuestDirectoryFact {
-  const dir = path.join(root, name);
+async function directoryFact(
+  { drivers }: CollectDependencies,
+  dir: string,
+  bound: ReadonlySet<string>,
+): Promise<GuestDirectoryFact> {
   const listens = [...bound].some((socket) => socket.startsWith(`${dir}/`));
   const rests = restsMs(dir);
-  return {
-    name,
-    dir,
-    restsMs: rests,
-    inUse: listens || livesByPidFile(path.join(dir, 'qemu.pid')),
-  };
-}
-
-/** A pid that was given to another program meanwhile, or that cannot be seen, keeps the directory, which does no harm. */
-function livesByPidFile(file: string): boolean {
-  let text: string;
-  try {
-    text = readEnd(file, PID_BYTES);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
-  }
-  const pid = Number(text.trim());
-  return Number.isSafeInteger(pid) && pid > 1 && lifeOfPid(pid).state !== 'gone';
+  // Which driver's guest was there, nothing says once its hypervisor has ended.
+  const known = await Promise.all(drivers.map(async (driver) => driver.guestDirectory?.(dir)));
+  const inUse = listens || known.some((each) => each?.mayLive === true);
+  return { name: path.basename(dir), dir, restsMs: rests, inUse };
 }
 
 /** Unix sockets of this network namespace that some process has bound. */
@@ -145,10 +136,6 @@ function list(dir: string): string[] {
   } catch {
     return [];
   }
-}
-
-function exists(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false }) !== undefined;
 }
 
 function restsMs(dir: string): number {

@@ -44,7 +44,7 @@ export interface SocketFact {
 export interface GuestDirectoryFact {
   readonly name: string;
   readonly dir: string;
-  /** A process listens on a socket in it, or the process that its pid file names lives. */
+  /** A process listens on a socket in it, or a hypervisor of it may live. */
   readonly inUse: boolean;
   /** Since something was made or removed in it, ms. */
   readonly restsMs: number;
@@ -58,7 +58,7 @@ export interface GuestFact {
   /** The directory under stateDir/guests in which its monitor is: Godwit started it. */
   readonly dir?: string;
   /** It was built for a migration that has not been settled. */
-  readonly marked: boolean;
+  readonly unsettled: boolean;
 }
 
 export interface TapFact {

@@ -69,9 +69,9 @@ function becauseOf({ id, known }: MigrationFact): string {
 
 /** Only what waits for memory, or was built by a migration that gave it up; never one that runs. */
 function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
-  const { name, pid, state, dir, marked } = guest;
+  const { name, pid, state, dir, unsettled } = guest;
   const waits = state === 'incoming';
-  if (dir === undefined || !(waits || (state === 'paused' && marked))) return [];
+  if (dir === undefined || !(waits || (state === 'paused' && unsettled))) return [];
   const open = openMigration(name, facts);
   // Of a migration that goes on it is a part, not a remainder.
   if (open !== undefined && !isHeld(open)) return [];

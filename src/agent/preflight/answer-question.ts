@@ -147,9 +147,9 @@ async function oneHost(
       const measuring = measure ? measureGuest(guest, within) : Promise.resolve({});
       // The path is chosen by it.
       const first: Pick<ExaminedHost, 'measured'> = request.path === 'auto' ? await measuring : {};
-      const told = { learned, ballooned, stated };
+      const listeners = { learned, ballooned, stated };
       const [checks, measured] = await Promise.all([
-        examine({ ...deps, ...asked, guest, ...first, ...told }, within),
+        examine({ ...deps, ...asked, guest, ...first, ...listeners }, within),
         measuring,
       ]);
       const latency = await requests.take();

@@ -9,8 +9,8 @@ import { lookAtPath } from '../../host/path-look.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
-import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
-import { SourceConnections } from '../../mover/direct/source/connections.ts';
+import { chooseDataPath } from '../../mover/direct/source/choose-data-path.ts';
+import { GuestConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
@@ -86,7 +86,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   checks.push(...answer.checks);
   if (answer.reported !== undefined) {
     const { wire } = answer.reported;
-    await add('path', async () => state.learn(await choosePathTo(parts, wire, signal)));
+    await add('path', async () => state.learn(await chooseDataPath(parts, wire, signal)));
     asked.learned?.(state.read().known, answer.reported.wire);
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));
@@ -187,7 +187,7 @@ function lookDependencies(
     guest,
     state: state.read,
     request: { id, request, memoryBytes: admission.memoryBytes, ...seen, measured },
-    connections: new SourceConnections(),
+    connections: new GuestConnections(),
     dataPath: { offered: true },
     peer: {
       byRelay: rendezvousOf(peers.address(request.to) ?? '') !== undefined,

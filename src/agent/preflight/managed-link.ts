@@ -74,7 +74,7 @@ function whyNotLooked(
 export function byAgents(finding: Finding): Finding {
   return {
     ...finding,
-    evidence: `${finding.evidence} (between the agents: its manager may take another way)`,
+    evidence: `${finding.evidence} (between the agents: its manager may take another path)`,
   };
 }
 

@@ -1,4 +1,5 @@
 import { withDeadline } from '../../deadline.ts';
+import { isManaged } from '../../drivers/registry.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
@@ -29,7 +30,7 @@ export function managerOf(
   { handle }: Pick<Examined, 'handle'>,
 ): ManagedDriver | undefined {
   const driver = driverOf(drivers, handle);
-  return driver?.capabilities.shape === 'managed' ? (driver as ManagedDriver) : undefined;
+  return driver !== undefined && isManaged(driver) ? driver : undefined;
 }
 
 export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {

@@ -1,4 +1,5 @@
 import { MANAGER_KINDS } from '../../agent/managers.ts';
+import type { ManagerKind } from '../../agent/managers.ts';
 import { spec, verb } from '../verb.ts';
 import type { Flag, Verb } from '../verb.ts';
 
@@ -10,6 +11,13 @@ const controller = {
 
 const name = { kind: 'text', summary: "the manager's name", required: true } as const;
 
+/** One for each kind of manager. */
+const addresses = Object.fromEntries(
+  Object.entries(MANAGER_KINDS).map(([kind, { product, url }]) => {
+    return [kind, { kind: 'text', value: 'url', summary: `${product}: ${url}` }];
+  }),
+) as Readonly<Record<ManagerKind, Flag & { readonly kind: 'text' }>>;
+
 export const managerAddSpec = spec({
   name: 'add',
   summary: 'add a vCenter or a Hyper-V host to a controller',
@@ -18,16 +26,7 @@ export const managerAddSpec = spec({
     'nobody is asked. The password is read from a file or typed, kept encrypted by the controller, and stands in no argument and no log.',
   args: { name },
   flags: {
-    vsphere: {
-      kind: 'text',
-      value: 'url',
-      summary: `${MANAGER_KINDS.vsphere.product}: https://HOST[:PORT]`,
-    },
-    hyperv: {
-      kind: 'text',
-      value: 'url',
-      summary: `${MANAGER_KINDS.hyperv.product}: https://HOST:5986/wsman`,
-    },
+    ...addresses,
     user: { kind: 'text', value: 'user', summary: 'who logs in' },
     passwordFile: {
       kind: 'file',

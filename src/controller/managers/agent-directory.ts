@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { onlyDriver } from '../../agent/managers.ts';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
 import { writePrivate } from '../../agent/pki/files.ts';
 import { parseAgentConfig } from '../../config.ts';
@@ -70,7 +71,7 @@ export class AgentDirectory {
       address: `127.0.0.1:${port}`,
       stateDir: this.dir,
       // What runs on the controller's own host is none of its guests.
-      drivers: { qemu: false, [driver]: section },
+      drivers: onlyDriver(driver, section),
       network: { probe },
       ordersBySocket: true,
     };

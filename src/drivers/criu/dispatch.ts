@@ -174,8 +174,9 @@ export class Dispatch {
     if (isPostcopy) {
       await trees.first();
       this.reported.to('active');
-      const told = this.#switch.signal.aborted || once(this.#switch.signal, 'abort', { signal });
-      await Promise.race([told, sender.broken]);
+      const switched =
+        this.#switch.signal.aborted || once(this.#switch.signal, 'abort', { signal });
+      await Promise.race([switched, sender.broken]);
     } else {
       await this.#rounds.all(sender, trees, () => this.#setup);
     }

@@ -131,6 +131,7 @@ export class CriuDriver implements DirectDriver {
     const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     return {
       countedBy: countedBy(pid, this.#context.prefix),
+      hint: 'Move it through the manager. A container moves where it was started by runc alone.',
       info: {
         name,
         host,

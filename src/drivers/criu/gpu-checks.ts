@@ -120,7 +120,7 @@ export function giveBackMs(bytes: number): number {
   return 60_000 + Math.ceil((GIVE_TIMES * bytes * 1000) / GIVEN_BYTES_PER_S);
 }
 
-/** How long the GPU's work stands still, for people: as it was measured, on a machine and a link with nothing else to do. */
+/** For how long the GPU's work stops, for people: as it was measured, on a machine and a link with nothing else to do. */
 export function predictedSeconds(bytes: number): string {
   const parts = [
     [TAKEN_BYTES_PER_S, 'to take away'],
@@ -130,5 +130,5 @@ export function predictedSeconds(bytes: number): string {
   ] as const;
   const all = parts.reduce((sum, [rate]) => sum + bytes / rate, 0);
   const each = parts.map(([rate, what]) => `${(bytes / rate).toFixed(1)} s ${what}`);
-  return `their work stands still for about ${all.toFixed(0)} s, longer on a busy machine or a slow link: ${each.join(', ')}`;
+  return `their work stops for about ${all.toFixed(0)} s, longer on a busy machine or a slow link: ${each.join(', ')}`;
 }

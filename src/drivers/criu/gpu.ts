@@ -15,7 +15,7 @@ import type { Runc } from './runc.ts';
 
 /**
  * The GPUs of a host, and the state that a container's processes have on them. It is taken away before the container is
- * frozen, and given back once it runs: the driver does not answer for a process that stands still.
+ * frozen, and given back once it runs: the driver does not answer for a process that is frozen.
  */
 
 const PROGRAM = fileURLToPath(new URL('../../bin/gpu-helper.ts', import.meta.url));

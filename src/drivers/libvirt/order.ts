@@ -97,7 +97,7 @@ async function send(
     .then(async (outcome) => {
       ended = outcome;
       outcomes.set(order.id, outcome);
-      for (const told of hear) told();
+      for (const listener of hear) listener();
       await note(caller, domain, mark, outcome);
     })
     .finally(() => caller.close());

@@ -54,6 +54,18 @@ export interface DriverInventory {
    * rejects; absent where nothing was given.
    */
   takeBack?(guestDir: string): Promise<void>;
+  /**
+   * What is known of a directory in which a guest of this driver may be, by what lies there. Absent where the driver
+   * keeps nothing in it.
+   */
+  guestDirectory?(guestDir: string): Promise<GuestDirectory>;
+}
+
+export interface GuestDirectory {
+  /** False by proof: no hypervisor of it lives. */
+  readonly mayLive: boolean;
+  /** Its guest was built for a migration that has not been settled. */
+  readonly unsettled: boolean;
 }
 
 export interface HandleFacts {
@@ -80,6 +92,8 @@ export interface DiscoveredGuest {
   readonly info: GuestInfo;
   /** Absent where nothing can be done with it (no monitor found, or another manager's). */
   readonly handle?: GuestHandle;
+  /** What a person can do about that. */
+  readonly hint?: string;
   /** The process and the links by which this host counts all that it uses; absent where there are no such. */
   readonly countedBy?: CountedBy;
 }

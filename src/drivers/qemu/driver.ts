@@ -15,6 +15,7 @@ import type {
 import type {
   DiscoverOptions,
   DiscoveredGuest,
+  GuestDirectory,
   GuestHandle,
   HandleFacts,
 } from '../port/inventory.ts';
@@ -239,6 +240,11 @@ export class QemuDriver implements DirectDriver {
     );
     await returnFiles(guestDir);
     await removeCgroup(guestDir);
+  }
+
+  async guestDirectory(guestDir: string): Promise<GuestDirectory> {
+    const { guestDirectory } = await import('./guest-directory.ts');
+    return guestDirectory(guestDir);
   }
 
   async relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {

@@ -265,7 +265,7 @@ function trackingCheck(facts: GuestFacts): NamedCheck[] {
   return [warn('dirty-tracking', evidence, hint)];
 }
 
-/** Reasons why QEMU itself will not let the guest go. */
+/** Reasons why QEMU itself does not allow the guest to leave. */
 function blockedChecks(guest: string, reasons: readonly string[]): NamedCheck[] {
   return reasons.map((reason) =>
     refusal(

@@ -22,7 +22,7 @@ export function isToBeStarted(state: DestinationState): boolean {
   return comesCold(state) && state.right === 'running' && !state.hasRun;
 }
 
-/** What only a stream of memory needs: a cold move does none of it, and has none of it to undo. */
+/** What only a stream of memory needs. */
 const OF_STREAM: ReadonlySet<StepName> = new Set([
   'configure',
   'unplug',
@@ -31,9 +31,9 @@ const OF_STREAM: ReadonlySet<StepName> = new Set([
   'drain',
 ]);
 
-export function isLeftOut(step: StepName, state: Pick<SourceState, 'plan'>): boolean {
-  if (step === 'balloon' && state.plan.settings.balloon === undefined) return true;
-  return isCold(state) && OF_STREAM.has(step);
+/** A cold move does none of it, and has none of it to undo. */
+export function isOfStream(step: StepName): boolean {
+  return OF_STREAM.has(step);
 }
 
 /** How a step ends. A cold move has no stream whose events would end its `switchover`. */

@@ -52,7 +52,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
   /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
   z.object({ type: z.literal('resolved'), epoch, proof, by: z.string().max(128) }),
-  /** The source has closed the epoch without this side's word: whatever is here goes. */
+  /** The source has closed the epoch without this side's refusal: whatever is here goes. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
   /** Its hypervisor ended after the commit, and provably before it ran the guest: the source may have it back. */
   z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),

@@ -104,10 +104,10 @@ export function destinationAfter(
     }
     case 'overruled':
     case 'never-ran': {
-      const word = event.type === 'overruled' ? 'overrule' : 'never-ran';
+      const change = event.type === 'overruled' ? 'overrule' : 'never-ran';
       return {
         ...state,
-        right: destinationRightAfter(state.right, word) ?? state.right,
+        right: destinationRightAfter(state.right, change) ?? state.right,
         unsure: false,
       };
     }
@@ -139,7 +139,7 @@ function afterHypervisor(
   state: DestinationState,
   type: HypervisorEventType,
 ): DestinationStatus['hypervisor'] {
-  // The word that it never ran may rest on this: what comes late does not bring it back.
+  // The answer that it never ran may rest on this: what comes late does not bring it back.
   if (state.hypervisor === 'gone') return 'gone';
   switch (type) {
     case 'postcopy-active':

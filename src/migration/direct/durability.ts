@@ -1,17 +1,12 @@
+import type { Durability } from '../durability.ts';
 import type { DestinationEvent } from './destination.ts';
 import type { SourceEvent } from './source-state.ts';
 
 /**
- * When a record has to lie on the disk: `sync` before anything follows from it; `soon` within moments, waited for by
- * nobody; `later` with the next record of either kind; `spared` like `later`, and it may be left out of a journal that
- * has grown long, since nothing is decided by it. A record is in the kernel at once: only a power loss takes it.
- *
- * What is written from the start of memory until the guest runs at its destination is `later`: a disk that syncs
- * inside the blackout would make it longer.
+ * Whether the event's record must lie on the disk before its effects: all but those inside the blackout. What is written
+ * from the start of memory until the guest runs at its destination is `later`: a disk that syncs inside the blackout
+ * would make it longer.
  */
-export type Durability = 'sync' | 'soon' | 'later' | 'spared';
-
-/** Whether the event's record must lie on the disk before its effects: all but those inside the blackout. */
 export function durability(event: SourceEvent): Durability {
   switch (event.type) {
     case 'copied':

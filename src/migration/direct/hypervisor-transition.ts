@@ -12,7 +12,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
   const state = remember(before, event);
   // While undoing, this side resumes the guest itself, with the refusal in hand.
   if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));
-  // A hypervisor may run its guest again when post-copy's last word fails, whoever runs it by then.
+  // A hypervisor may run its guest again when post-copy's last message fails, whoever runs it by then.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
   switch (state.doing.step) {
     case 'wait':
@@ -169,7 +169,7 @@ function duringDrain(state: SourceState, event: HypervisorEvent): Transition {
       return { state, effects: [{ type: 'recover' }] };
     case 'failed':
     case 'lost':
-      // All memory may have left before, and only the last word have been lost: the destination knows.
+      // All memory may have left before, and only the last message have been lost: the destination knows.
       return { state, effects: [{ type: 'do', step: 'drain' }] };
     case 'setup':
     case 'active':

@@ -65,7 +65,7 @@ function judgeSource(known: Known): Answer {
     });
   }
   if (destination !== undefined) {
-    const why = `${to} answers, has not run ${guest}, and gives its word not to; ${from} has all of it`;
+    const why = `${to} answers, has not run ${guest}, and refuses to; ${from} has all of it`;
     return answer({ verdict: 'safe', why, proof: 'ask' });
   }
   if (source.right !== 'committing') {
@@ -84,7 +84,7 @@ function judgeSource(known: Known): Answer {
 
 /**
  * The guest has run at the destination, and its copy there is gone: it was shut down, moved on or ended. What the source
- * holds is older than all that. Only where the source had closed the epoch before, on a proof or a person's word, is its
+ * holds is older than all that. Only where the source had closed the epoch before, on a proof or a person's decision, is its
  * copy the one that was decided for.
  */
 function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer {

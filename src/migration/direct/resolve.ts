@@ -41,7 +41,7 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
   return event.runAt === 'source' ? takeBack(again, event) : goOn(again);
 }
 
-/** With `ask` the destination's word is needed as ever; else there is a proof, or a person answers for it. */
+/** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
 function takeBack(state: SourceState, { proof, by }: Resolved): Transition {
   const error = takenBack(state, by);
   if (proof === 'ask') return beginUndo(state, 'switchover', error);

@@ -18,7 +18,7 @@ export function sourceMayBeAsked(state: SourceState | undefined): boolean {
     case 'rehearsed':
     case 'failed':
     case 'cancelled':
-      // A destination that was closed without its word, or did not hear of the end, asks when it comes back.
+      // A destination that was closed without its refusal, or did not hear of the end, asks when it comes back.
       return proof !== 'none' || leftovers.length > 0;
   }
 }

@@ -28,7 +28,7 @@ export type DestinationRight = z.infer<typeof destinationRight>;
 export const proof = z.enum(['observed', 'fenced', 'operator']);
 export type Proof = z.infer<typeof proof>;
 
-/** `proved`: without the destination's word it is known, or a person answers for it, that it does not run the guest. */
+/** `proved`: without the destination's refusal it is known, or a person answers for it, that it does not run the guest. */
 export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon' | 'proved';
 
 /** The source's next right; undefined where the rules forbid the change. */
@@ -47,14 +47,14 @@ export function sourceRightAfter(
     case 'proved':
       return right === 'passed' ? undefined : 'abandoned';
     case 'abandon':
-      // Once a commit may be on its way, only the destination's word closes the epoch.
+      // Once a commit may be on its way, only the destination's refusal closes the epoch.
       return right === 'committing' || right === 'passed' ? undefined : 'abandoned';
   }
 }
 
 /**
  * Whether the source may run the guest again after everything was handed over.
- * `refused`: the destination's synced word under this epoch is in hand, or what stands for it. Never a guess.
+ * `refused`: the destination's synced refusal under this epoch is in hand, or what stands for it. Never a guess.
  */
 export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
   return refused && right !== 'passed';
@@ -69,7 +69,7 @@ export function sourceMayRunOn(right: SourceRight): boolean {
 }
 
 /**
- * `overrule`: the source has closed the epoch without this side's word, on a proof or a person's answer. `never-ran`: it
+ * `overrule`: the source has closed the epoch without this side's refusal, on a proof or a person's decision. `never-ran`: it
  * was committed here, and its hypervisor is gone and provably did not come to run it.
  */
 export type DestinationRightEvent = 'arm' | 'commit' | 'refuse' | 'overrule' | 'never-ran';
@@ -93,7 +93,7 @@ export function destinationRightAfter(
 }
 
 /**
- * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
+ * Whether a mover that took over may still confirm that the guest never ran here. After a reboot of the host
  * the unsynced record of a commit may be missing, so an armed destination can no longer know.
  */
 export function knowsItNeverRan(

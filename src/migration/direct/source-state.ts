@@ -35,7 +35,7 @@ import type { SteeringTrace } from '../steering/trace.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
 const files = z.array(z.string().max(4096)).max(MAX_PLACES);
@@ -173,7 +173,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The host was restarted since the migration began: unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
-  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own word. */
+  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own answer. */
   z.object({
     type: z.literal('resolved'),
     runAt: z.enum(['source', 'destination']),
@@ -193,7 +193,7 @@ export type Planned = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
   | { readonly kind: 'do'; readonly step: StepName }
-  | { readonly kind: 'undo'; readonly step: StepName }
+  | { readonly kind: 'undo'; readonly step: UndoneStep }
   /** The guest is lost and is being started anew at the source (`onLost`). */
   | { readonly kind: 'restart' }
   | { readonly kind: 'end'; readonly outcome: EndPhase };
@@ -226,7 +226,7 @@ export interface SourceState {
   readonly cameTo?: 'precopy' | 'postcopy';
   /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
-  /** What stands for the destination's word, where it could not be had. */
+  /** What stands for the destination's refusal, where it could not be had. */
   readonly proof: Proof | 'none';
   /** Lost, and started anew here. */
   readonly restarted: boolean;
@@ -239,7 +239,7 @@ export type SourceEffect =
   | { readonly type: 'do'; readonly step: StepName }
   /** Stop the step that is being done, before it is undone. */
   | { readonly type: 'abort'; readonly step: StepName }
-  | { readonly type: 'undo'; readonly step: StepName }
+  | { readonly type: 'undo'; readonly step: UndoneStep }
   /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
   /** Set what steering has decided on the stream that runs. */

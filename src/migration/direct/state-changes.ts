@@ -4,10 +4,10 @@ import { sourceRightAfter } from './run-right.ts';
 import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { SAID_MS } from '../steering/standstill.ts';
-import { isLeftOut } from './cold.ts';
+import { isLeftOut } from './left-out.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import { LAST_REHEARSED, STEPS, nextStep, stepIndex, undoAtOrBefore, undoBefore } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 /** The moves that a transition is made of. */
 
@@ -28,12 +28,6 @@ export function enter(state: SourceState, step: StepName): Transition {
   }
   const after = isLeftOut(step, state) ? nextStep(step) : undefined;
   if (after !== undefined) return enter(state, after);
-  if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
-  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'unplug');
-  if (step === 'unplug' && !unplugsDevices(state)) return enter(state, 'balloon');
-  if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
-    return enter(state, 'verify');
-  }
   const right = rightOnEntering(state, step);
   const { disks, ...rest } = state;
   // Progress of backing files is no progress of the copies.
@@ -43,21 +37,6 @@ export function enter(state: SourceState, step: StepName): Transition {
   const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
   if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
   return { state: next, effects };
-}
-
-/** Some of the guest's disks lie where the destination does not see them. */
-export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
-  return (known.copies ?? []).length > 0;
-}
-
-/** The guest has devices that it is without while it moves. */
-function unplugsDevices({ known }: Pick<SourceState, 'known'>): boolean {
-  return (known.unplugged ?? []).length > 0;
-}
-
-/** Something that the guest only reads lies where the destination does not see it. */
-function looksForBases({ known }: Pick<SourceState, 'known'>): boolean {
-  return (known.bases ?? []).length > 0;
 }
 
 function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {
@@ -85,8 +64,8 @@ export function beginUndo(state: SourceState, step: StepName, because?: SerialEr
 }
 
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */
-export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
-  if (step !== undefined && hasNothingOf(state, step)) return finishUndo(state, undoBefore(step));
+export function finishUndo(state: SourceState, step: UndoneStep | undefined): Transition {
+  if (step !== undefined && isLeftOut(step, state)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
     return {
       state: { ...state, attempts: 0, doing: { kind: 'undo', step } },
@@ -99,13 +78,6 @@ export function finishUndo(state: SourceState, step: StepName | undefined): Tran
     return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
   }
   return undone(state);
-}
-
-/** The step was left out on the way forward. */
-function hasNothingOf(state: SourceState, step: StepName): boolean {
-  if (step === 'mirror') return !copiesDisks(state);
-  if (step === 'unplug' && !unplugsDevices(state)) return true;
-  return isLeftOut(step, state);
 }
 
 function undone(state: SourceState): Transition {

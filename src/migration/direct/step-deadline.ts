@@ -45,7 +45,7 @@ export function deadlineOf(
     const comparing = settings.verifyDisks === true ? settings.timeoutMs : 0;
     return deadline + comparing + guestEndingMs(state);
   }
-  // There is no way back from it but the destination's word, and a cut of the links ends by itself. In pre-copy the
+  // There is no way back from it but the destination's refusal, and a cut of the links ends by itself. In pre-copy the
   // guest can be run here instead.
   if (step === 'switchover' && via === 'postcopy' && known.wire !== undefined) {
     return deadline + (settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS);

@@ -213,6 +213,10 @@ export type UndoneStep = {
   [Name in StepName]: (typeof TABLE)[Name]['undo'] extends string ? Name : never;
 }[StepName];
 
+function hasUndo(step: StepName): step is UndoneStep {
+  return STEPS[step].undo !== undefined;
+}
+
 export function stepIndex(step: StepName): number {
   return STEP_NAMES.indexOf(step);
 }
@@ -227,14 +231,12 @@ export function isBeforeNoReturn(step: StepName): boolean {
 }
 
 /** The nearest step at or before this one that has something to undo. */
-export function undoAtOrBefore(step: StepName): StepName | undefined {
-  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast(
-    (name) => STEPS[name].undo !== undefined,
-  );
+export function undoAtOrBefore(step: StepName): UndoneStep | undefined {
+  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast(hasUndo);
 }
 
 /** The next step to undo once this one is undone. */
-export function undoBefore(step: StepName): StepName | undefined {
+export function undoBefore(step: StepName): UndoneStep | undefined {
   const before = STEP_NAMES[stepIndex(step) - 1];
   return before === undefined ? undefined : undoAtOrBefore(before);
 }

@@ -20,7 +20,7 @@ import { sourceRightAfter } from './run-right.ts';
 import { endsBy, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
-import type { StepName } from './steps.ts';
+import type { StepName, UndoneStep } from './steps.ts';
 
 /** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;
@@ -175,8 +175,8 @@ function again(state: SourceState, step: StepName): Transition | undefined {
 }
 
 /**
- * A refusal is the destination's word that it never ran: the only way back from commit. A failure there may succeed the
- * next time. Silence has been waited out already.
+ * With a refusal the destination confirms that it never ran the guest: the only way back from commit. A failure there may
+ * succeed the next time. Silence has been waited out already.
  */
 function commitFailed(state: SourceState, error: SerialError): Transition {
   if (error.code !== 'GODWIT_NOT_ARMED') {
@@ -203,7 +203,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   if (!isUndoing(state, step)) return stay(state);
   // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
   // Where it is known to be gone, one that comes back and says so will be overruled.
-  const decides = error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error);
+  const decides = error.code === 'GODWIT_NOT_ARMED' || needsRefusal(state, step, error);
   if (decides && state.proof === 'none') {
     const isLost = state.via === 'postcopy' && isGone(state.because);
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
@@ -226,23 +226,23 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   return finishUndo(next, undoBefore(step));
 }
 
-/** Where the destination's word that it never ran was needed, and is not to be had. */
-function needsWord(state: SourceState, step: StepName, error: SerialError): boolean {
+/** Where the destination's refusal was needed, and is not to be had. */
+function needsRefusal(state: SourceState, step: StepName, error: SerialError): boolean {
   if (step === 'arm') return state.right === 'committing';
   return error.code === 'GODWIT_HELD';
 }
 
 /**
- * Undoing `arm` closes the epoch with or without the destination's word: this side sends no commit any more.
- * Where one may have been sent, only the word does.
+ * Undoing `arm` closes the epoch with or without the destination's refusal: this side sends no commit any more.
+ * Where one may have been sent, only the refusal does.
  */
 function settled(state: SourceState, step: StepName): SourceState {
   if (step !== 'arm') return state;
-  const word = state.right === 'committing' ? 'refused' : 'abandon';
-  return { ...state, right: sourceRightAfter(state.right, word) ?? state.right };
+  const closes = state.right === 'committing' ? 'refused' : 'abandon';
+  return { ...state, right: sourceRightAfter(state.right, closes) ?? state.right };
 }
 
-/** The destination's own word that its copy has ended; its silence is none. */
+/** The destination itself reports that its copy has ended; its silence is no report. */
 function isGone(error: SerialError | undefined): boolean {
   return error?.code === 'GODWIT_HYPERVISOR_LOST' && error.facts?.['side'] === 'destination';
 }
@@ -295,6 +295,6 @@ function isDoing(state: SourceState, step: StepName): boolean {
   return state.doing.kind === 'do' && state.doing.step === step;
 }
 
-function isUndoing(state: SourceState, step: StepName): boolean {
-  return state.doing.kind === 'undo' && state.doing.step === step;
+function isUndoing({ doing }: SourceState, step: StepName): step is UndoneStep {
+  return doing.kind === 'undo' && doing.step === step;
 }

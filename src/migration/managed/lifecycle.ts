@@ -119,6 +119,8 @@ export type ManagedEffect =
 
 /** The task is asked for by `start`, so this is its undo; it may be needed while `start` or `watch` is under way. */
 const UNDO_START = { type: 'undo', step: 'start' } as const satisfies ManagedEffect;
+/** The one undo that is a step of its own, the last: by then the task has ended. */
+const UNDO_PREPARE = { type: 'undo', step: 'prepare' } as const satisfies ManagedEffect;
 
 export interface ManagedTransition {
   readonly state: ManagedState;
@@ -369,7 +371,7 @@ function askToEnd(state: ManagedState, because: SerialError): ManagedTransition 
 /** The effects that a new mover has to carry out where the last one stood. Each may be repeated, except the order. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
-  if (doing.kind === 'undo') return [{ type: 'undo', step: 'prepare' }];
+  if (doing.kind === 'undo') return [UNDO_PREPARE];
   const work: ManagedEffect = { type: 'do', step: doing.step };
   return cancelling && doing.step === 'watch' ? [work, UNDO_START] : [work];
 }

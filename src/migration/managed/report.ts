@@ -209,7 +209,7 @@ function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | un
       return 'a cancel was asked for';
     case 'resolved':
       return `${event.by} resolved it to run at the ${event.runAt} (${
-        event.proof === 'ask' ? 'by its manager’s word' : 'on a person’s word alone'
+        event.proof === 'ask' ? 'by its manager’s answer' : 'on a person’s decision alone'
       })`;
     default:
       return undefined;

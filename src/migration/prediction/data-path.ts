@@ -10,7 +10,7 @@ import { isThere } from './rounds.ts';
 /** Which data path memory takes, decided before anything is prepared. Pure. */
 
 /** What is known when it is decided. */
-export interface PathFacts {
+export interface DataPathFacts {
   /** Absent where this host has no wire. */
   readonly own: Pick<WireOffer, 'cores' | 'load' | 'knowsGuest'> | undefined;
   /** Whether the guest's hypervisor may open a socket of this mover's: it runs as the same user, or as root. */
@@ -26,7 +26,7 @@ export interface PathFacts {
   readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
 }
 
-export type PathChoice =
+export type DataPathChoice =
   | { readonly takes: 'wire'; readonly why: string }
   /** `stream`: how the hypervisor sends it, where that is not what the settings say. */
   | { readonly takes: 'native'; readonly why: string; readonly stream?: ChosenStream }
@@ -46,7 +46,7 @@ const ALIKE = 1.05;
 /** Why the wire cannot carry this migration; undefined where it can. */
 export function wireObstacle(
   { streams, compress }: Pick<MigrationSettings, 'streams' | 'compress'>,
-  { own, offer, reachable }: Pick<PathFacts, 'own' | 'offer' | 'reachable'>,
+  { own, offer, reachable }: Pick<DataPathFacts, 'own' | 'offer' | 'reachable'>,
 ): string | undefined {
   if (own === undefined) return 'this host does not offer the wire';
   if (!reachable) return 'its hypervisor runs as another user, who cannot reach the mover';
@@ -59,8 +59,8 @@ export function wireObstacle(
   return streams > 1 ? `it takes one stream, and --streams ${streams} was asked for` : undefined;
 }
 
-/** The path to take: what was asked for, or by prediction, and why. */
-export function choosePath(settings: MigrationSettings, facts: PathFacts): PathChoice {
+/** The data path to take: what was asked for, or by prediction, and why. */
+export function decideDataPath(settings: MigrationSettings, facts: DataPathFacts): DataPathChoice {
   const asked = settings.path ?? 'native';
   if (facts.byRelay === true) {
     const reason = wireObstacle(settings, facts);
@@ -75,7 +75,7 @@ export function choosePath(settings: MigrationSettings, facts: PathFacts): PathC
 }
 
 /** Whether what the guest's pages hold has a part in the choice: more than one path is open, and the link is known. */
-export function goesByPages(settings: MigrationSettings, facts: PathFacts): boolean {
+export function goesByPages(settings: MigrationSettings, facts: DataPathFacts): boolean {
   if (settings.path !== 'auto' || facts.byRelay === true || asksForStream(settings)) return false;
   if (!Number.isFinite(linkOf(settings, facts))) return false;
   return settings.mode === 'precopy' || wireObstacle(settings, facts) === undefined;
@@ -86,14 +86,14 @@ const asksForStream = ({ streams, compress }: MigrationSettings): boolean =>
   streams > 1 || compress !== 'none';
 
 /** What memory may take of the link, bytes/s; Infinity: nobody knows. */
-const linkOf = ({ maxBandwidth }: MigrationSettings, { linkBytesPerS }: PathFacts): number =>
+const linkOf = ({ maxBandwidth }: MigrationSettings, { linkBytesPerS }: DataPathFacts): number =>
   Math.min(linkBytesPerS ?? Infinity, maxBandwidth ?? Infinity);
 
 function predicted(
   settings: MigrationSettings,
-  facts: PathFacts,
+  facts: DataPathFacts,
   obstacle: string | undefined,
-): PathChoice {
+): DataPathChoice {
   if (asksForStream(settings)) {
     return { takes: 'native', why: obstacle ?? 'it was asked to compress by itself' };
   }
@@ -155,7 +155,7 @@ function waysFor(
 function reckon(
   ways: readonly Candidate[],
   settings: MigrationSettings,
-  { memoryBytes, own, offer, linkBytesPerS, measured }: PathFacts,
+  { memoryBytes, own, offer, linkBytesPerS, measured }: DataPathFacts,
 ): Reckoned[] {
   const hosts = [own, offer].filter((side) => side !== undefined);
   const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;

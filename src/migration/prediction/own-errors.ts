@@ -94,7 +94,7 @@ export function widened(ranges: Ranges, widths: PredictionWidths, timeoutMs: num
     },
     bytes: wider(ranges.bytes, widths.bytes),
     downtimeMs,
-    // A client waits as much longer as the guest stands still.
+    // A client waits as much longer as the guest is paused.
     clientGapMs: {
       ...gap,
       low: Math.max(0, Math.min(gap.middle, gap.low + downtimeMs.low - down.low)),

@@ -37,7 +37,7 @@ export function aroundMs(
   return AROUND_MS * (seen / AROUND_MS) ** weightOf(took.length);
 }
 
-/** How a guest stands still hangs on this. */
+/** For how long a guest is paused depends on this. */
 export interface Kind {
   readonly finished: 'precopy' | 'postcopy';
   readonly byWire: boolean;
@@ -46,14 +46,14 @@ export interface Kind {
   readonly maxDowntimeMs: number;
 }
 
-/** A migration of this host to another, and for how long its guest stood still. */
+/** A migration of this host to another, and for how long its guest was paused. */
 export interface OwnMove extends Kind {
   readonly downtimeMs: number;
   /** How far it came out from what had been said of it; absent where nothing was. */
   readonly off?: PredictionOff | undefined;
 }
 
-/** The latest of these migrations (newest first) that went to that host, and whose guest stood still. */
+/** The latest of these migrations (newest first) that went to that host, and whose guest was paused. */
 export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
   const moves: OwnMove[] = [];
   for (const report of reports) {
@@ -68,11 +68,11 @@ export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
   return moves;
 }
 
-/** What a few moves say of a standstill is believed up to here: one move that stood for long is no rule. */
+/** What a few moves say of the downtime is believed up to here: one long downtime is no rule. */
 const MOST_LEARNED = 8;
 
 /**
- * What to multiply by what the model says of a standstill: towards the median of the latest moves of the same kind, as far
+ * What to multiply by what the model says of the downtime: towards the median of the latest moves of the same kind, as far
  * as these outweigh what is assumed. 1 where there is none.
  */
 export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMove[]): number {

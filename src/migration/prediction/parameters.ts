@@ -146,7 +146,7 @@ export const POSTCOPY_SWITCH_MS = 5;
 export const QUEUED_BYTES = 1_500_000;
 /** Of several streams together. */
 export const SEVERAL_QUEUED_BYTES = 3_000_000;
-/** What a client waits beyond the guest’s standstill: the announcement, and its own next question, ms. */
+/** What a client waits beyond the guest’s downtime: the announcement, and its own next question, ms. */
 export const CLIENT_MS = 30;
 /** Round trips until the source knows that its last state is loaded. Post-copy does not wait for that. */
 export const LOADED_ROUND_TRIPS = 1;

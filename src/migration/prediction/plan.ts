@@ -71,7 +71,7 @@ export function unpredicted(
   mode: StreamMode,
 ): string | undefined {
   if (rounds !== 'content' || mode === 'precopy') return undefined;
-  return `for how long its guests stand still by --mode ${mode} is not known: only pre-copy is predicted`;
+  return `for how long its guests are paused by --mode ${mode} is not known: only pre-copy is predicted`;
 }
 
 /** As it was asked for. */
@@ -137,7 +137,7 @@ export function adviceFor(
   const { low } = way.downtimeMs;
   if (way.mode === 'precopy' && way.converges.probability > 0 && low > settings.maxDowntimeMs)
     advice.push(
-      `the guest is predicted to stand still for ${formatDuration(low)} at least, and ${formatDuration(settings.maxDowntimeMs)} are allowed: the switch itself takes that long`,
+      `the guest is predicted to be paused for ${formatDuration(low)} at least, and ${formatDuration(settings.maxDowntimeMs)} are allowed: the switch itself takes that long`,
     );
   if (link === undefined && settings.maxBandwidth === undefined)
     advice.push('the link is not known: the times are those of the processors alone');

@@ -82,7 +82,7 @@ function furtherOf(facts: Facts, { ends }: Rounds): number {
 /** As everything was measured: the middle of each range, for a small part of what `predict` takes. */
 export const expected = (facts: Facts): Outcome => outcome(facts, NOMINAL, factorOf(facts));
 
-/** What this site’s own moves make of what is assumed of a standstill. */
+/** What this site’s own moves make of what is assumed of the downtime. */
 function factorOf(facts: Facts): number {
   const { way, settings, ownMoves = [] } = facts;
   if (ownMoves.length === 0) return 1;
@@ -119,7 +119,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const totalMs = aroundMs + memoryMs;
   if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
   const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
-  const { downtimeMs, laterMs } = standstill(facts, rounds, { queuedMs, fixed: scenario.fixed });
+  const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed: scenario.fixed });
   const downMs = downtimeMs * factor;
   return { rounds, totalMs, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
@@ -128,7 +128,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
  * The hypervisor's figure, and for how much longer a client waits, ms. By pre-copy its figure ends once the destination has
  * loaded all; by post-copy once the last was written, wherever that is then.
  */
-function standstill(
+function downtimeOf(
   { link, way, rounds, memoryBytes }: Facts,
   { ends, finalMs }: Rounds,
   { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },

@@ -25,22 +25,24 @@ export interface GuestFacts {
   readonly reachable: boolean;
   /** Why there is none, as its driver says. */
   readonly unmovable: readonly string[];
+  /** What a person can do about that, as its driver says. */
+  readonly hint?: string | undefined;
 }
 
 /** Whether Godwit may take hold of the guest, and can. */
-export function judgeGuest({ guest, state, manager, reachable, unmovable }: GuestFacts): Finding[] {
-  if (manager !== undefined)
-    return [refuses(godwitError('GODWIT_GUEST_MANAGED', { guest, manager }))];
+export function judgeGuest(facts: GuestFacts): Finding[] {
+  const { guest, state, manager, reachable, unmovable, hint } = facts;
+  if (manager !== undefined) {
+    const advice = hint === undefined ? {} : { hint };
+    return [refuses(godwitError('GODWIT_GUEST_MANAGED', { guest, manager }, advice))];
+  }
   if (state === 'paused' || state === 'stopped' || state === 'incoming') {
     return [refuses(godwitError('GODWIT_GUEST_STATE', { guest, state }))];
   }
   if (reachable) return [passes(`${guest} is ${state}, and nobody else holds its monitor`)];
-  const reason = unmovable[0] ?? 'no QMP socket of its hypervisor was found';
-  const hint =
-    'Start it with a QMP socket, or name the socket under `guests` in the configuration.';
-  return [
-    refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint })),
-  ];
+  const reason = unmovable[0] ?? 'its driver found no way to take hold of it';
+  const advice = { hint: hint ?? `\`godwit guest ${guest}\` shows what its driver found.` };
+  return [refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, advice))];
 }
 
 /** What Godwit does with a guest already. */

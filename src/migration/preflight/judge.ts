@@ -17,7 +17,7 @@ export function admissionChecks(facts: AdmissionFacts): Check[] {
   );
 }
 
-/** Judges what takes both hosts' word of themselves. */
+/** Judges what takes both hosts' reports of themselves. */
 export function hostChecks(facts: HostsFacts): Check[] {
   return CHECKS.flatMap((row) =>
     row.step === 'admit' && row.needs === 'both' && 'judge' in row

@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts';
 
 /** What the link to the destination is, and what a migration would feel of it. Pure. */
 
-/** The way that packets take out of the source, as its kernel has it. */
+/** The route that packets take out of the source, as its kernel has it. */
 export interface WayOut {
   /** The network device. */
   readonly device: string;
@@ -14,7 +14,7 @@ export interface WayOut {
   readonly bytesPerS?: number | undefined;
   /** Networks of guests of this host leave over it too. */
   readonly hasGuests: boolean | undefined;
-  /** What this host reaches by no other way, it reaches over it. */
+  /** It has the default route: what this host reaches by no other route, it reaches over it. */
   readonly isDefault: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface LinkFacts {
   readonly roundTripMs?: number | undefined;
   /** What one TCP connection to the destination may have under way, bytes; absent where a relay ends the connection. */
   readonly windowBytes?: number | undefined;
-  /** Memory may go by post-copy, for some of which a guest runs on two hosts at once. */
+  /** Memory may go by post-copy: for a time the guest’s memory is on both hosts, and each page that it lacks comes over the link. */
   readonly mayPostcopy: boolean;
   /** What is known of its rate before anything is measured for this. */
   readonly link?: LinkMeasure | undefined;
@@ -35,7 +35,7 @@ export interface LinkFacts {
   readonly memoryBytes?: number | undefined;
 }
 
-/** From here on a migration takes notice of the way to the other host, ms. */
+/** From here on a migration takes notice of the path to the other host, ms. */
 export const LONG_MS = 5;
 /** From here on others than the migration do: clusters, services that stay behind, ms. */
 const FAR_MS = 50;
@@ -139,7 +139,7 @@ export function judgeMigrationNetwork({
   const { device, hasGuests, isDefault } = way;
   const over = `memory goes to ${destination.name} over ${device}`;
   if (hasGuests === true) return [passes(`${over}, which networks of guests use as well`)];
-  const everywhere = isDefault ? ', the host’s way to everywhere else' : '';
+  const everywhere = isDefault ? ', which has the host’s default route' : '';
   if (hasGuests === undefined)
     return [passes(`${over}${everywhere}; what the host routes for guests may use it as well`)];
   if (isDefault) return [passes(`${over}${everywhere}; no network of guests uses it`)];

@@ -41,7 +41,10 @@ type Judged =
       readonly judge: (facts: HostsFacts) => Finding[];
     });
 
-/** A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. */
+/**
+ * A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. Where a judge
+ * of this folder decides it, that place calls the judge.
+ */
 interface Found extends Common {
   readonly step: Step;
   readonly needs: 'source' | 'destination' | 'both';
@@ -49,8 +52,8 @@ interface Found extends Common {
 }
 
 /**
- * Every check, in the order in which they are made and shown, with its judge from this folder where facts are enough, or
- * with who finds it out. A check that is not here does not compile.
+ * Every check, in the order in which they are made and shown, with its judge from this folder where the facts of an agent
+ * are enough, or with who finds it out. A check that is not here does not compile.
  */
 export const CHECKS = [
   {
@@ -253,7 +256,7 @@ export const CHECKS = [
     name: 'blocked',
     step: 'inspect',
     needs: 'source',
-    asks: 'does the hypervisor itself let the guest go?',
+    asks: 'does the hypervisor itself allow the guest to leave?',
     by: 'driver',
   },
   {

@@ -34,8 +34,8 @@ function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | u
     return warns(
       `${allows}, and the state of its devices alone takes ${formatDuration(least)}`,
       settings.mode === 'precopy'
-        ? 'Ask its owner for a time in which it may stand still for longer; `--mode postcopy` stops it for less.'
-        : 'Ask its owner for a time in which it may stand still for longer.',
+        ? 'Ask its owner for a time in which it may be paused for longer; `--mode postcopy` stops it for less.'
+        : 'Ask its owner for a time in which it may be paused for longer.',
     );
   const { mode, maxDowntimeMs = 0 } = settings;
   if (mode !== 'precopy' || maxDowntimeMs <= ownersDowntimeMs) return undefined;

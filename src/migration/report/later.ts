@@ -107,17 +107,17 @@ function withOne(
 ): ProbeReport {
   const { host, goesOnMs } = probe;
   if (goesOnMs === undefined) return probe;
-  const told = known.get(host);
+  const reported = known.get(host);
   const lastsMs = Math.min(goesOnMs, MOST_LATER_MS);
   const isPast = nowMs > endOf(report) + lastsMs + GRACE_MS + ASK_MS;
-  const isOpen = told === undefined || (!told.complete && told.ended === undefined);
+  const isOpen = reported === undefined || (!reported.complete && reported.ended === undefined);
   const seen =
     isOpen && isPast
       ? {
-          ...(told ?? NOTHING),
-          ended: `${host} was not asked for ${told === undefined ? 'it' : 'the rest of it'} in time`,
+          ...(reported ?? NOTHING),
+          ended: `${host} was not asked for ${reported === undefined ? 'it' : 'the rest of it'} in time`,
         }
-      : told;
+      : reported;
   return seen === undefined ? probe : { ...probe, latency: { ...probe.latency, later: seen } };
 }
 

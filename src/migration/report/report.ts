@@ -260,10 +260,10 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
 
 function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {
   const on = {
-    ask: 'with the destination’s own word',
+    ask: 'with the destination’s own answer',
     observed: 'the destination answers and has no copy of it',
     fenced: 'the other host was shown to be off',
-    operator: 'on a person’s word alone',
+    operator: 'on a person’s decision alone',
   };
   return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
 }

@@ -1,5 +1,5 @@
 import type { Journal } from '../../host/journal.ts';
-import type { Durability } from '../../migration/direct/durability.ts';
+import type { Durability } from '../../migration/durability.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { Mutex } from '../../mutex.ts';
 

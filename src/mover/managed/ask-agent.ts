@@ -2,7 +2,7 @@ import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { Api } from '../../rpc/client.ts';
-import { Path } from '../direct/source/path.ts';
+import { NetworkPath } from '../engine/network-path.ts';
 import type { Connect } from '../engine/surroundings.ts';
 
 export interface Answered<T> {
@@ -19,7 +19,7 @@ export async function askAgent<T>(
   question: (api: Api<typeof agentContract>) => Promise<T>,
 ): Promise<Answered<T>> {
   const all = [peer.address, ...(peer.addresses ?? [])];
-  const paths = all.map((each, index) => new Path(peer.name, each, index === 0, connect));
+  const paths = all.map((each, index) => new NetworkPath(peer.name, each, index === 0, connect));
   let last: unknown;
   for (const path of paths) {
     try {

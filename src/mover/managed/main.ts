@@ -16,7 +16,7 @@ import {
   pauseMs,
   STEPS,
 } from '../../migration/managed/lifecycle.ts';
-import type { ManagedEffect } from '../../migration/managed/lifecycle.ts';
+import type { ManagedEffect, UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
@@ -150,17 +150,20 @@ export class ManagedMover {
   }
 
   #perform(effect: ManagedEffect): void {
-    if (effect.type === 'end') {
-      this.#stop('the migration has ended');
-      this.#sequencer.end(effect.outcome);
-    } else if (effect.type === 'do') {
-      void this.#do(effect.step);
-    } else if (effect.type === 'time') {
-      this.#timeIn(effect.step, this.#allowedMs(effect.step));
-    } else if (effect.step === 'prepare') {
-      void this.#unprepare();
-    } else {
-      this.#askToEnd();
+    switch (effect.type) {
+      case 'do':
+        void this.#do(effect.step);
+        return;
+      case 'undo':
+        this.#undo(effect.step);
+        return;
+      case 'time':
+        this.#timeIn(effect.step, this.#allowedMs(effect.step));
+        return;
+      case 'end':
+        this.#stop('the migration has ended');
+        this.#sequencer.end(effect.outcome);
+        return;
     }
   }
 
@@ -182,6 +185,17 @@ export class ManagedMover {
       this.#around.log.warn({ step, code: error.code, error }, 'step failed');
       const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
       this.#sequencer.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+    }
+  }
+
+  #undo(step: UndoneStep): void {
+    switch (step) {
+      case 'prepare':
+        void this.#unprepare();
+        return;
+      case 'start':
+        this.#askToEnd();
+        return;
     }
   }
 

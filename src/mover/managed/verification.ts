@@ -153,7 +153,7 @@ export class ManagedVerification {
     const { from, to } = plan;
     const copies =
       unseen === true
-        ? notLooked('copies', 'both', `${from} has let it go, and ${to} did not answer`)
+        ? notLooked('copies', 'both', `${from} does not have it any more, and ${to} did not answer`)
         : looked('copies', 'both', passes(hasIt(plan)));
     const [clock, own, others, disks, there] = await Promise.all([
       this.#look.after(address, figures.downtimeMs ?? 0),

@@ -30,7 +30,7 @@ const otherAgent = z.object({
 
 const direct = { ...any, version: z.literal(1), peer: otherAgent };
 
-/** A migration of this host to that one, and for how long its guest stood still. */
+/** A migration of this host to that one, and for how long its guest was paused. */
 const ownMove = z.object({
   finished: z.enum(['precopy', 'postcopy']),
   byWire: z.boolean(),
@@ -60,7 +60,7 @@ export const sourceMoverRequest = z.object({
   seenLinkRate: bytes.optional(),
   /** What its agent knows of that link, for checks. */
   link: linkMeasure.optional(),
-  /** The latest to that host, the newest first: how long guests stand still there. */
+  /** The latest to that host, the newest first: for how long guests are paused there. */
   ownMoves: z.array(ownMove).max(64).optional(),
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),

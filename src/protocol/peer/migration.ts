@@ -208,7 +208,7 @@ export const releaseBody = epochBody.extend({
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });
 export type Running = z.infer<typeof running>;
 
-/** The destination's word, synced, that it has not run and never will under this epoch. */
+/** The destination's refusal, synced: it has not run and never will under this epoch. */
 export const refused = z.object({ epoch, refused: z.literal(true) });
 
 /** What the destination's side knows; the source's mover polls it and reads it after a takeover. */

@@ -31,7 +31,7 @@ const guest: GuestFact = {
   pid: 7,
   handle,
   dir: '/s/guests/web1',
-  marked: true,
+  unsettled: true,
 };
 const directory: GuestDirectoryFact = {
   name: 'web1',
@@ -54,10 +54,10 @@ const anyMigration: fc.Arbitrary<MigrationFact> = fc
   });
 const states = ['running', 'paused', 'migrating', 'incoming', 'stopped', 'unknown'] as const;
 const anyGuest: fc.Arbitrary<GuestFact> = fc
-  .record({ state: fc.constantFrom(...states), marked: fc.boolean(), ours: fc.boolean() })
-  .map(({ state, marked, ours }) => {
+  .record({ state: fc.constantFrom(...states), unsettled: fc.boolean(), ours: fc.boolean() })
+  .map(({ state, unsettled, ours }) => {
     const { dir, ...rest } = guest;
-    return { ...rest, state, marked, ...(ours && dir !== undefined ? { dir } : {}) };
+    return { ...rest, state, unsettled, ...(ours && dir !== undefined ? { dir } : {}) };
   });
 const anyTap: fc.Arbitrary<TapFact> = fc.record({
   name: fc.constantFrom('gw01234567n0', 'gw99999999n1'),
@@ -112,7 +112,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ guests: [paused] }), ['hypervisor kept']);
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
     assert.deepEqual(found({ guests: [paused], migrations: [gaveUp] }), ['hypervisor']);
-    assert.deepEqual(found({ guests: [{ ...paused, marked: false }] }), []);
+    assert.deepEqual(found({ guests: [{ ...paused, unsettled: false }] }), []);
   });
 
   test('nothing of a held migration may go: it is what a person decides on', () => {

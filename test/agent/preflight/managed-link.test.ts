@@ -40,7 +40,7 @@ describe('the link over which a manager sends a guest', () => {
     assert.match(found[0] ?? '', /a round trip to b takes 20 ms/);
     assert.match(found[1] ?? '', /the link to b carries .*less than 1 Gbit/);
     assert.match(found[2] ?? '', /memory goes to b over eth1, a network of its own/);
-    for (const each of found) assert.match(each, /its manager may take another way\)$/);
+    for (const each of found) assert.match(each, /its manager may take another path\)$/);
   });
 
   test('is that of the agents alone where memory takes the wire between them', async () => {

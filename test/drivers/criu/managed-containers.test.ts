@@ -143,7 +143,9 @@ test('a container of another manager is a guest that is refused by its managerâ€
       [[name, 'docker', undefined]],
     );
     const { state, manager, unmovable } = seen[0]?.info ?? assert.fail();
-    const [finding] = judgeGuest({ guest: name, state, manager, unmovable, reachable: false });
+    const hint = seen[0]?.hint;
+    const facts = { guest: name, state, manager, unmovable, hint, reachable: false };
+    const [finding] = judgeGuest(facts);
     assert.equal(finding?.error?.code, 'GODWIT_GUEST_MANAGED');
     assert.match(finding.error.message, /managed by docker/);
     assert.match(finding.error.hint ?? '', /runc alone/);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
-import { countedChecks, isLeftOut } from '../../../src/migration/direct/cold.ts';
+import { countedChecks, isOfStream } from '../../../src/migration/direct/cold.ts';
 import { sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
 import { isBeforeNoReturn, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
@@ -13,7 +13,6 @@ import { errorOf, planned } from './samples.ts';
 import { World } from './world.ts';
 
 const settings = { mode: 'cold' } as const;
-const isOfStream = (step: StepName): boolean => isLeftOut(step, { plan: planned(settings) });
 const steps = STEP_NAMES.filter((step) => !isOfStream(step));
 
 function begun(world: World): StepName[] {

@@ -260,7 +260,7 @@ describe('a destination that was taken over', () => {
     assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
   });
 
-  test('gives its word where the record proves it', () => {
+  test('confirms it where the record proves it', () => {
     assert.equal(knowsItNeverRan('none', undefined, 'boot-2'), true);
     assert.equal(knowsItNeverRan('refused', 'boot-1', 'boot-2'), true);
     assert.equal(knowsItNeverRan('armed', 'boot-1', 'boot-1'), true);

@@ -136,7 +136,7 @@ describe('what each answer to a held migration risks', () => {
     assert.equal(answers['source']?.verdict, 'risky');
   });
 
-  test('a source that had taken it back before may do so again, on a person’s word', () => {
+  test('a source that had taken it back before may do so again, on a person’s decision', () => {
     const answers = judged(
       { right: 'abandoned' },
       { right: 'refused', hypervisor: 'none', hasRun: true, complete: false },

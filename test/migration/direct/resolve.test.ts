@@ -66,7 +66,7 @@ describe('an operator resolves a migration that is held', () => {
     assert.equal(state.right, 'committing');
   });
 
-  test('back to the source: the destination’s own word is asked for, as ever', () => {
+  test('back to the source: the destination’s own refusal is asked for, as ever', () => {
     const { state } = transition(stateAfter(commitHeld), order('source'));
     assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });
     assert.equal(state.right, 'committing');

@@ -24,7 +24,7 @@ const armed = [admitted, RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
 const running = [...armed, RECORDS.committed, RECORDS.running];
 
 describe('a migration about which the other host may still ask', () => {
-  test('is at its source one that is held or lost, or that was closed without the destination’s word', () => {
+  test('is at its source one that is held or lost, or that was closed without the destination’s refusal', () => {
     for (const outcome of ['held', 'lost'] as const) {
       assert.equal(sourceMayBeAsked(ended(outcome)), true, outcome);
     }

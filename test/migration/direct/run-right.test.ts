@@ -38,7 +38,7 @@ describe('the source’s right', () => {
     assert.equal(sourceRightAfter('passed', 'running'), 'passed');
   });
 
-  test('is not abandoned on the source’s own word once a commit may be on its way', () => {
+  test('is not abandoned by the source alone once a commit may be on its way', () => {
     assert.equal(sourceRightAfter('committing', 'abandon'), undefined);
     assert.equal(sourceRightAfter('committing', 'refused'), 'abandoned');
   });
@@ -165,7 +165,7 @@ function nexts(parties: Parties, mayResume: typeof sourceMayResume): Parties[] {
         });
         break;
       case 'not-armed':
-        // The source takes it for the end of the epoch, but resumes with the recorded word alone.
+        // The source takes it for the end of the epoch, but resumes with the recorded refusal alone.
         found.push(
           send({ ...parties, right: sourceRightAfter(right, 'refused') ?? right }, 'refuse'),
         );

@@ -37,6 +37,7 @@ const toPrepare = [did('inspect'), { type: 'did', step: 'check', facts: { copies
 const held = (...steps: readonly ('watch' | 'verify')[]): ManagedEvent[] =>
   steps.map((step) => ({ type: 'timeout', step, afterMs: 1 }));
 const toStart = [did('inspect'), did('check'), { type: 'ordered' }] as const;
+const BEFORE_ORDER = STEP_NAMES.slice(0, STEP_NAMES.indexOf(POINT_OF_NO_RETURN));
 
 function after(...events: readonly ManagedEvent[]): ManagedState {
   let { state } = initialManaged(planned());
@@ -222,7 +223,7 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(final)), 'failed');
   });
 
-  test('what is held ends by its manager’s word, asked again, or on a person’s word alone', () => {
+  test('what is held ends by its manager’s answer, asked again, or on a person’s decision alone', () => {
     const kept = [...toStart, { type: 'accepted' } as const, ...held('watch', 'watch', 'verify')];
     assert.equal(outcomeOf(after(...kept)), 'held');
     assert.equal(managedMayBeAsked(after(...kept)), true);
@@ -244,7 +245,6 @@ describe('the life of a managed migration', () => {
   });
 
   test('names a step for each name, and what has no undo says why', () => {
-    assert.ok(STEP_NAMES.includes(POINT_OF_NO_RETURN));
     for (const name of STEP_NAMES) {
       const { undo, noUndo } = STEPS[name];
       assert.ok((undo === undefined) !== (noUndo === undefined), name);
@@ -267,6 +267,8 @@ describe('the life of a managed migration', () => {
           const sends = effects.some((each) => each.type === 'do' && each.step === 'start');
           assert.ok(!sends || state.order === 'none', 'an order is sent again');
           if (before.doing.kind === 'end') assert.deepEqual(state, before);
+          if (state.doing.kind === 'do' && BEFORE_ORDER.includes(state.doing.step))
+            assert.ok(managedRunsAt(state) === 'source' && canCancel(state), 'no way back');
           assert.ok(tidies(before, state), 'what was prepared is left');
           judge(state, heard);
         }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  choosePath,
+  decideDataPath,
   PACKED3_STREAM,
   PACKED_STREAM,
   SEVERAL_STREAMS,
@@ -17,8 +17,8 @@ import { MBIT, MIX, offer, own, thin, anyFacts, guest, MIB } from './samples.ts'
 
 const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
 
-function pathOf(...args: Parameters<typeof choosePath>) {
-  const choice = choosePath(...args);
+function pathOf(...args: Parameters<typeof decideDataPath>) {
+  const choice = decideDataPath(...args);
   assert.ok(choice.takes !== 'neither');
   return choice;
 }
@@ -26,16 +26,16 @@ function pathOf(...args: Parameters<typeof choosePath>) {
 describe('the data path of memory', () => {
   test('is native where nothing was asked for, whatever the link', () => {
     const settings = migrationSettings.parse({});
-    assert.equal(choosePath(settings, thin).takes, 'native');
+    assert.equal(decideDataPath(settings, thin).takes, 'native');
   });
 
   test('is the wire where it was asked for and both hosts have it', () => {
     const fat = { ...thin, linkBytesPerS: undefined };
-    assert.equal(choosePath(ask({ path: 'wire' }), fat).takes, 'wire');
+    assert.equal(decideDataPath(ask({ path: 'wire' }), fat).takes, 'wire');
   });
 
   test('is neither where the wire was asked for and cannot be had, with the reason', () => {
-    const choice = choosePath(ask({ path: 'wire' }), { ...thin, offer: undefined });
+    const choice = decideDataPath(ask({ path: 'wire' }), { ...thin, offer: undefined });
     assert.deepEqual(choice, {
       takes: 'neither',
       reason: 'the destination does not offer the wire',
@@ -44,19 +44,22 @@ describe('the data path of memory', () => {
 
   test('is the wire alone where the hosts reach each other through a relay', () => {
     for (const asked of ['native', 'wire', 'auto'] as const) {
-      const choice = choosePath(ask({ path: asked }), { ...thin, byRelay: true });
+      const choice = decideDataPath(ask({ path: asked }), { ...thin, byRelay: true });
       assert.equal(choice.takes, 'wire');
     }
     const facts = { ...thin, byRelay: true, offer: undefined };
-    assert.equal(choosePath(ask({ path: 'native' }), facts).takes, 'neither');
+    assert.equal(decideDataPath(ask({ path: 'native' }), facts).takes, 'neither');
     const several = ask({ path: 'native', streams: 4 });
-    assert.equal(choosePath(several, { ...thin, byRelay: true }).takes, 'neither');
+    assert.equal(decideDataPath(several, { ...thin, byRelay: true }).takes, 'neither');
   });
 
   test('is predicted: by the wire on a thin link for pages that occur twice, native on a fat one', () => {
     const looked = { ...thin, measured: { curve: [], mix: { ...MIX, duplicate: 0.1 } } };
-    assert.equal(choosePath(ask(), looked).takes, 'wire');
-    assert.equal(choosePath(ask(), { ...looked, linkBytesPerS: 10_000 * MBIT }).takes, 'native');
+    assert.equal(decideDataPath(ask(), looked).takes, 'wire');
+    assert.equal(
+      decideDataPath(ask(), { ...looked, linkBytesPerS: 10_000 * MBIT }).takes,
+      'native',
+    );
   });
 
   test('goes by the cap where the link is fatter', () => {
@@ -66,16 +69,16 @@ describe('the data path of memory', () => {
   });
 
   test('is native where nobody knows the link, and says so', () => {
-    const choice = choosePath(ask(), { ...thin, linkBytesPerS: undefined });
+    const choice = decideDataPath(ask(), { ...thin, linkBytesPerS: undefined });
     assert.deepEqual(choice, { takes: 'native', why: 'the rate of the link is not known' });
   });
 
   test('is the wire on a fatter link where both caches know the guest', () => {
     const link = { ...thin, linkBytesPerS: 450 * MBIT };
-    assert.equal(choosePath(ask(), link).takes, 'native');
+    assert.equal(decideDataPath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
-    assert.equal(choosePath(ask(), { ...link, ...known }).takes, 'wire');
-    assert.equal(choosePath(ask(), { ...link, own: known.own }).takes, 'native');
+    assert.equal(decideDataPath(ask(), { ...link, ...known }).takes, 'wire');
+    assert.equal(decideDataPath(ask(), { ...link, own: known.own }).takes, 'native');
   });
 
   test('is the hypervisor’s own compression between the two, and where the wire cannot be had', () => {
@@ -120,7 +123,7 @@ describe('the data path of memory', () => {
   test('is native under auto with a stream that was asked for, as it was asked for', () => {
     for (const given of [{ streams: 4 }, { compress: 'zstd' }, { compress: 'xbzrle' }]) {
       const settings = ask(given);
-      const choice = choosePath(settings, thin);
+      const choice = decideDataPath(settings, thin);
       assert.deepEqual(choice, { takes: 'native', why: wireObstacle(settings, thin) });
     }
     const newer = { ...offer, version: WIRE_VERSION + 1 };
@@ -135,7 +138,7 @@ describe('the data path of memory', () => {
       fc.property(rate, rate, fc.boolean(), (one, other, knowsGuest) => {
         const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
         const [thinner, fatter] = [Math.min(one, other), Math.max(one, other)].map(
-          (mbit) => choosePath(ask(), { ...thin, ...sides, linkBytesPerS: mbit * MBIT }).takes,
+          (mbit) => decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: mbit * MBIT }).takes,
         );
         assert.ok(!(fatter === 'wire' && thinner === 'native'));
       }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { choosePath, goesByPages } from '../../../src/migration/prediction/data-path.ts';
+import { decideDataPath, goesByPages } from '../../../src/migration/prediction/data-path.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { offer, thin } from './samples.ts';
 
@@ -28,7 +28,7 @@ test('the path that auto takes hangs on what the pages hold only where that is s
       const request = migrationSettings.parse(settings);
       const choices = mixes.map((mix) => {
         const measured = { curve: [], mix };
-        const choice = choosePath(request, { ...facts, measured });
+        const choice = decideDataPath(request, { ...facts, measured });
         return JSON.stringify({ ...choice, why: '' });
       });
       if (new Set(choices).size === 1) return;

@@ -181,7 +181,7 @@ describe('a plan', () => {
     const settings = { ...facts(1).settings, maxDowntimeMs: 1 };
     const given = facts(1, { settings });
     assert.equal(contradiction(given, planned(given)), undefined);
-    assert.match(advice(given), /predicted to stand still for .* at least, and 1 ms are allowed/);
+    assert.match(advice(given), /predicted to be paused for .* at least, and 1 ms are allowed/);
     assert.doesNotMatch(advice(facts(1)), /stand still/);
   });
 });

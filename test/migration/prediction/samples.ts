@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
+import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { COSTS } from '../../../src/migration/prediction/parameters.ts';
 import type { Way } from '../../../src/migration/prediction/parameters.ts';
@@ -13,7 +13,7 @@ export const MBIT = 125_000;
 /** What two hosts of two processors offer over 100 Mbit/s for a guest that neither knows. */
 export const own = { cores: 2, knowsGuest: false };
 export const offer = { version: WIRE_VERSION, ...own };
-export const thin: PathFacts = {
+export const thin: DataPathFacts = {
   own,
   reachable: true,
   offer,

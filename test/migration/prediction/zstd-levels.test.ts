@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  choosePath,
+  decideDataPath,
   PACKED3_STREAM,
   PACKED9_STREAM,
   PACKED_STREAM,
 } from '../../../src/migration/prediction/data-path.ts';
-import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
+import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { MBIT, MIX, offer, own, thin, MIB } from './samples.ts';
 
-function pathOf(facts: PathFacts) {
-  const choice = choosePath(migrationSettings.parse({ path: 'auto' }), facts);
+function pathOf(facts: DataPathFacts) {
+  const choice = decideDataPath(migrationSettings.parse({ path: 'auto' }), facts);
   assert.ok(choice.takes !== 'neither');
   return choice;
 }

@@ -31,15 +31,21 @@ test('Godwit takes hold of a guest exactly where it stands by itself, runs, and 
   );
 });
 
-test('a guest without a monitor is told what its driver found, and what to do', () => {
-  const [found] = judgeGuest({
-    guest: 'web1',
-    state: 'unknown',
-    reachable: false,
-    unmovable: ['it has no QMP socket: start it with one'],
-  });
-  assert.match(found?.evidence ?? '', /it has no QMP socket/);
-  assert.match(found?.error?.hint ?? '', /QMP socket/);
+test('a guest that nobody can take hold of is refused with what its driver found, and its hint', () => {
+  const held = { guest: 'web1', state: 'unknown', reachable: false } as const;
+  const [found] = judgeGuest({ ...held, unmovable: ['it has no monitor'], hint: 'Make one.' });
+  assert.match(found?.evidence ?? '', /it has no monitor/);
+  assert.equal(found?.error?.hint, 'Make one.');
+  const [unsaid] = judgeGuest({ ...held, unmovable: [] });
+  assert.match(unsaid?.error?.hint ?? '', /godwit guest web1/);
+});
+
+test('a guest of another manager is refused with the hint of its driver, where that has one', () => {
+  const managed = { guest: 'web1', state: 'running', manager: 'libvirt', unmovable: [] } as const;
+  const hintOf = (hint?: string) =>
+    judgeGuest({ ...managed, reachable: false, hint })[0]?.error?.hint;
+  assert.equal(hintOf('Give it a second socket.'), 'Give it a second socket.');
+  assert.match(hintOf() ?? '', /through the manager/);
 });
 
 test('a guest that moves, or whose disk moves, is busy, with what it is busy with', () => {

@@ -122,7 +122,7 @@ test('whether migrations have a network of their own is said and never warned of
   assert.match(said(false, false), /^memory goes to b over eth1, a network of its own/);
   for (const isDefault of [true, false])
     assert.match(said(true, isDefault), /over eth1, which networks of guests use as well$/);
-  assert.match(said(false, true), /over eth1, the host’s way to everywhere else; no network/);
+  assert.match(said(false, true), /over eth1, which has the host’s default route; no network/);
   for (const isDefault of [true, false])
     assert.match(
       said(undefined, isDefault),

@@ -30,7 +30,7 @@ describe('a stream whose bytes are stalled', () => {
     );
   });
 
-  test('goes over another way when its own is dead, and does not wait for TCP once its own is back', () => {
+  test('goes over another path when its own is dead, and does not wait for TCP once its own is back', () => {
     const dead = { stillMs: 2000, answers: false, wasSilent: true, otherAnswers: false };
     assert.equal(judgeStandstill(dead), 'wait');
     assert.equal(judgeStandstill({ ...dead, otherAnswers: true }), 'recover');

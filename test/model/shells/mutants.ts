@@ -65,7 +65,8 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
   },
   {
     name: 'forget what may have been committed',
-    breaks: 'a source that may have sent a commit closes the epoch without the destination’s word',
+    breaks:
+      'a source that may have sent a commit closes the epoch without the destination’s refusal',
     mode: 'precopy',
     steps: ['arm'],
     edit: {

@@ -6,7 +6,7 @@ import { parseAgentConfig } from '../../../src/config.ts';
 import type { AgentConfig } from '../../../src/config.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { Durability } from '../../../src/migration/direct/durability.ts';
+import type { Durability } from '../../../src/migration/durability.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { openDestination } from '../../../src/mover/direct/destination/main.ts';

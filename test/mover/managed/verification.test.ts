@@ -189,7 +189,10 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
 
   test('has been seen by nobody where only its source has spoken', async () => {
     const found = await seen([10, -60, -60], { state: { ...PLANNED, unseen: true } });
-    assert.equal(found['copies'], 'not tried: not tried: a has let it go, and b did not answer');
+    assert.equal(
+      found['copies'],
+      'not tried: not tried: a does not have it any more, and b did not answer',
+    );
   });
 
   test('is said to be at its host as before where its storage alone has moved', async () => {

@@ -3,7 +3,7 @@ import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts'
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { DiscoverOptions, DiscoveredGuest } from '../../port/inventory.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { connectMonitor } from '../qmp/connect.ts';
+import { connectMonitor, SECOND_SOCKET } from '../qmp/connect.ts';
 import { describeBackends } from '../spec/backends.ts';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
 import { describeGuest } from '../spec/describe.ts';
@@ -136,9 +136,13 @@ async function lookAt(
   }
   signal.throwIfAborted();
   const manager = candidate.manager ?? (mine.length > 0 ? 'another program' : undefined);
-  if (manager !== undefined) return { info: { ...base, manager }, countedBy };
+  if (manager !== undefined) {
+    return { info: { ...base, manager }, countedBy, hint: SECOND_SOCKET };
+  }
   const unmovable = ['it has no QMP socket: start it with -qmp unix:PATH,server=on,wait=off'];
-  return { info: { ...base, unmovable }, countedBy };
+  const hint =
+    'Start it with a QMP socket, or name the socket under `guests` in the configuration.';
+  return { info: { ...base, unmovable }, countedBy, hint };
 }
 
 function isAsked(name: string, { only }: DiscoverOptions): boolean {

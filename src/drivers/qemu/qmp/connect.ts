@@ -9,6 +9,9 @@ import type { MonitorOwner } from './monitor-end.ts';
 
 /** The pause before a monitor whose queue is full is tried again, ms. */
 const FULL_MS = 20;
+/** For a guest whose monitors others hold. */
+export const SECOND_SOCKET =
+  'Move it through the manager, or give its QEMU a second QMP socket for Godwit.';
 
 export interface MonitorAddress extends MonitorOwner {
   /** Unix socket. */
@@ -54,7 +57,8 @@ export async function connectMonitor(
 }
 
 function managed({ guest }: MonitorAddress, cause: unknown): Error {
-  return godwitError('GODWIT_GUEST_MANAGED', { guest, manager: 'another program' }, { cause });
+  const facts = { guest, manager: 'another program' };
+  return godwitError('GODWIT_GUEST_MANAGED', facts, { cause, hint: SECOND_SOCKET });
 }
 
 /** Others wait there already, of whom some may have given up: QEMU has not looked yet. */

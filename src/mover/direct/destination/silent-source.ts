@@ -51,7 +51,7 @@ export function isForsaken(state: DestinationState): boolean {
 
 /**
  * Somebody who knows is asked first, where there is a way to. A guest that runs here is settled only when the source has not closed the epoch
- * without this side's word; as long as it cannot be asked, that stays open.
+ * without this side's refusal; as long as it cannot be asked, that stays open.
  */
 export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void> {
   const { log, others } = hands.context;
@@ -134,7 +134,7 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
 }
 
-/** The source has closed the epoch without this side's word: it runs the guest, on a proof or a person's word. */
+/** The source has closed the epoch without this side's refusal: it runs the guest, on a proof or a person's decision. */
 async function overruled(
   hands: Hands,
   source: SideView | undefined,
@@ -144,7 +144,7 @@ async function overruled(
   const { epoch } = admission;
   if (source?.right !== 'abandoned' || source.epoch !== epoch) return false;
   if (right !== 'running' && !unsure) return false;
-  const why = `${source.host} has taken the guest back without this side’s word`;
+  const why = `${source.host} has taken the guest back without this side’s refusal`;
   hands.context.log.warn({ epoch }, why);
   await hands.record({ type: 'overruled', epoch, why });
   await hands.release(why, signal);

@@ -30,7 +30,7 @@ interface ConnectionTable {
  * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
  * guest is paused. Nothing of it ends a migration.
  */
-export class SourceConnections {
+export class GuestConnections {
   readonly #table: ConnectionTable;
   readonly #mutex = new Mutex();
   readonly #over = new AbortController();

@@ -13,7 +13,7 @@ import type {
 } from '../../../migration/direct/source-state.ts';
 import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
 import { endsBy, isLimited } from '../../../migration/direct/cold.ts';
-import type { StepName } from '../../../migration/direct/steps.ts';
+import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
@@ -228,14 +228,14 @@ export class Coordinator {
     this.dispatch({ type: 'failed', step, error: error.toJSON(), ...facts });
   }
 
-  async #undo(step: StepName): Promise<void> {
+  async #undo(step: UndoneStep): Promise<void> {
     const steps = this.#mustHaveSteps();
     clearTimeout(this.#timer);
     // A step that is half done must have stopped before it is undone.
     if (this.#current !== undefined) await within(STOP_MS, this.#current.settled);
     try {
-      await withDeadline(`undoing ${step}`, undoMs(this.state), undefined, async (signal) =>
-        LIFECYCLE[step].undo?.(steps, signal),
+      await withDeadline(`undoing ${step}`, undoMs(this.state), undefined, (signal) =>
+        LIFECYCLE[step].undo(steps, signal),
       );
       this.dispatch({ type: 'undid', step });
     } catch (thrown) {

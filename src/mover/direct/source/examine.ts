@@ -7,7 +7,7 @@ import { judgePlugs } from '../../../migration/preflight/plug.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import { lookAtBalloon } from './balloon.ts';
-import { assessStream, streamFrom } from './choose-path.ts';
+import { assessStream, streamFrom } from './choose-data-path.ts';
 import { networksOf } from './networks.ts';
 import { askAhead, preparation } from './source-context.ts';
 import type { LookDependencies } from './source-context.ts';

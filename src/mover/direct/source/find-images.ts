@@ -14,8 +14,8 @@ import { besideInDirectory, besideOnExport } from '../../../disks/proof/proof.ts
 import type { Beside } from '../../../disks/proof/proof.ts';
 import { clientFor } from '../../../protocol/network-file.ts';
 import type { NetworkClient } from '../../../protocol/network-file.ts';
-import { deviceMedium, imageMedium, lunMedium } from './media.ts';
-import type { Medium } from './media.ts';
+import { deviceMedium, imageMedium, lunMedium } from '../../engine/media.ts';
+import type { Medium } from '../../engine/media.ts';
 
 /** Where the images of a guest's disks lie in this host's `storage`. */
 

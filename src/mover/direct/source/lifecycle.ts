@@ -17,7 +17,7 @@ import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
-import { choosePathTo } from './choose-path.ts';
+import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { deflate, inflate } from './balloon.ts';
 import { compareDisks } from './compare.ts';
@@ -123,7 +123,7 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...(await choosePathTo(context, wire, signal)) };
+      return { moverAddress, checks, ...(await chooseDataPath(context, wire, signal)) };
     },
 
     undo: async (context, signal) => {
@@ -215,8 +215,8 @@ export const LIFECYCLE: Lifecycle = {
       return { checks: [connections] };
     },
 
-    // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
-    // Where the record may have been lost, it is needed.
+    // The destination's refusal is asked for, and not needed: this side has sent no commit under the epoch and, by the
+    // record, never will. Where a commit may have been sent, it is needed.
     undo: async (context, signal) => {
       resumePeer(context);
       const { plan, right, proof } = context.state();

@@ -15,7 +15,7 @@ import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
 import { fencingMs } from '../../../host/fencing.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
-import { SourceConnections } from './connections.ts';
+import { GuestConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
@@ -84,7 +84,7 @@ export function openSource(
     guest,
     peer,
     dataPath: new SourceDataPath(around.wire, log),
-    connections: new SourceConnections(),
+    connections: new GuestConnections(),
     ...besides(around),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,

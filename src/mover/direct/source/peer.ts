@@ -9,7 +9,7 @@ import type { LookAtPath, PathLook } from '../../../host/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
-import { Path } from './path.ts';
+import { NetworkPath } from '../../engine/network-path.ts';
 
 type AgentApi = Api<typeof agentContract>;
 export type PeerApi = Api<typeof peerContract>;
@@ -35,9 +35,9 @@ const HEAD_START_MS = 150;
  */
 export class DestinationPeer {
   readonly #name: string;
-  readonly #paths: readonly Path[];
+  readonly #paths: readonly NetworkPath[];
   readonly #reach: Reach | undefined;
-  #path: Path;
+  #path: NetworkPath;
   readonly #askKernel: AskKernel | undefined;
   readonly #lookAtPath: LookAtPath | undefined;
   /** Where the destination's mover says that it listens. */
@@ -60,12 +60,12 @@ export class DestinationPeer {
     this.#name = name;
     this.#askKernel = around.askKernel;
     this.#lookAtPath = around.lookAtPath;
-    this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
+    this.#paths = addresses.map((each, index) => new NetworkPath(name, each, index === 0, connect));
     this.#reach = around.reach;
     this.#path = this.#first();
   }
 
-  #first(): Path {
+  #first(): NetworkPath {
     const [main] = this.#paths;
     if (main === undefined)
       throw godwitError('GODWIT_INTERNAL', { what: 'a host without address' });
@@ -241,7 +241,7 @@ export class DestinationPeer {
   }
 
   /** Asks over the path in use; gives up, with its connections, when that path is dead or was for a while. */
-  async #watched<T>(signal: AbortSignal, ask: (path: Path) => Promise<T>): Promise<T> {
+  async #watched<T>(signal: AbortSignal, ask: (path: NetworkPath) => Promise<T>): Promise<T> {
     const path = this.#path;
     const work = ask(path);
     if (this.#reach === undefined) return work;
@@ -260,7 +260,7 @@ export class DestinationPeer {
    * Rejects once the path takes nothing any more, or takes something again: the connections that it had learn of that
    * late, since TCP asks ever more seldom.
    */
-  async #silence(path: Path, signal: AbortSignal): Promise<never> {
+  async #silence(path: NetworkPath, signal: AbortSignal): Promise<never> {
     for (let missed = 0; ;) {
       await systemClock.sleep(REACH_MS, signal);
       const answers = (await this.#reach?.(path.address, REACH_MS, signal)) ?? true;
@@ -272,12 +272,12 @@ export class DestinationPeer {
     }
   }
 
-  #silent({ address }: Path): Error {
+  #silent({ address }: NetworkPath): Error {
     const reason = 'there is no answer over that path';
     return godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
   }
 
-  #api(path: Path): PeerApi {
+  #api(path: NetworkPath): PeerApi {
     if (this.#moverAddress === undefined) {
       throw godwitError('GODWIT_INTERNAL', {
         what: `${this.#name} has not admitted the guest yet`,

@@ -1,8 +1,8 @@
 import { proofFile, verdictOf } from '../../../disks/proof/proof.ts';
 import type { Beside, Verdict } from '../../../disks/proof/proof.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
-import { proveMedia } from './media.ts';
-import type { MediumVerdict } from './media.ts';
+import { proveMedia } from '../../engine/media.ts';
+import type { MediumVerdict } from '../../engine/media.ts';
 import { directoryOf } from './find-images.ts';
 import type { Lying } from './find-images.ts';
 import { askAhead } from './source-context.ts';

@@ -10,7 +10,7 @@ const ANSWER_MS = 5000;
 
 /**
  * Whether the switch would find its other end: the destination's mover answers now and waits for the guest, and what the
- * mover carries has a link. To be asked before the guest is stopped: towards a mover that is dead it would stand still
+ * mover carries has a link. To be asked before the guest is stopped: towards a mover that is dead it would be paused
  * until another has taken over.
  */
 export async function isReadyThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {

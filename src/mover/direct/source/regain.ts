@@ -16,7 +16,7 @@ const AGENT_RETRY_MS = 250;
 
 /**
  * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
- * without its word a mover would be left there until it finds out by itself.
+ * without its answer a mover would be left there until it finds out by itself.
  */
 export async function isMoverThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {
   const until = systemClock.monotonicMs() + AGENT_BACK_MS;
@@ -31,7 +31,7 @@ export async function isMoverThere(context: SourceContext, signal: AbortSignal):
   }
 }
 
-/** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
+/** Ends with the guest running here, or with GODWIT_HELD where the destination’s refusal is needed and not to be had. */
 export async function regain(context: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await context.guest.session(signal);
   const status = await session.cancel(signal);
@@ -69,7 +69,7 @@ function hadRight({ request }: SourceContext): Error {
   return godwitError('GODWIT_HELD', { guest: request.request.guest, reason });
 }
 
-/** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */
+/** The destination's refusal, or where that will do the proof that its host is off; GODWIT_HELD without. */
 async function needRefusal(
   context: SourceContext,
   signal: AbortSignal,
@@ -85,8 +85,8 @@ async function needRefusal(
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
     const fencing = orProof && isDark ? await context.fence(signal) : undefined;
     if (fencing?.off === true) return;
-    const word = cause instanceof Error ? cause.message : String(cause);
-    const why = fencing === undefined ? word : `${word}; ${fencing.why}`;
+    const failure = cause instanceof Error ? cause.message : String(cause);
+    const why = fencing === undefined ? failure : `${failure}; ${fencing.why}`;
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;
     throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason }, { cause });
   }

@@ -20,7 +20,7 @@ import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
 import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
-import type { SourceConnections } from './connections.ts';
+import type { GuestConnections } from './connections.ts';
 import type { DiskLatencies } from './disk-latencies.ts';
 import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
@@ -39,7 +39,7 @@ export interface SourceContext {
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
   readonly dataPath: SourceDataPath;
-  readonly connections: SourceConnections;
+  readonly connections: GuestConnections;
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
@@ -59,7 +59,7 @@ export interface SourceContext {
   readonly record: (event: SourceEvent) => Promise<void>;
   /**
    * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
-   * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host
+   * when this resolves. Undefined where there is none. May be called whenever the destination's answer is missing: a host
    * that is not dark is never fenced.
    */
   readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
@@ -77,7 +77,7 @@ export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;
-  readonly connections: Pick<SourceConnections, 'learn'>;
+  readonly connections: Pick<GuestConnections, 'learn'>;
   readonly dataPath: Pick<SourceDataPath, 'offered'>;
 };
 
@@ -130,7 +130,7 @@ export function darkMs({ fenceMs }: SourceContext, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
 }
 
-/** What failed for want of the destination’s word, with why no proof could take its place. */
+/** What failed for want of the destination’s answer, with why no proof could take its place. */
 export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
   if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
   const message = `${thrown.message}; ${fencing.why}`;

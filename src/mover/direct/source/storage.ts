@@ -151,7 +151,7 @@ function isFileHere({ client, proof }: Lying): boolean {
 /** Why it cannot be copied, by where it lies. */
 function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
   if (located.client === 'nfs') return 'what lies on an NFS export is not copied';
-  if (located.client === 'iscsi') return 'a LUN that QEMU opens by itself is not copied';
+  if (located.client === 'iscsi') return 'a LUN that the hypervisor opens by itself is not copied';
   if (located.client === 'rbd') return 'an image of RBD is not copied';
   return 'medium' in located.proof && !isWritten(disks, node)
     ? 'a device that the guest only reads is not copied'

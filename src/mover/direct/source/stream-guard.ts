@@ -99,7 +99,7 @@ export class StreamGuard {
     dispatch({ type: 'destination-lost', error: error.toJSON() });
   }
 
-  /** The stream broke with a word of its own: what is stalled is known. */
+  /** The hypervisor itself reported that the stream broke: what is stalled is known. */
   known(): void {
     this.#isReported = true;
   }

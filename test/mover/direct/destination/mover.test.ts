@@ -45,7 +45,7 @@ describe('the destination’s mover', () => {
     assert.equal(scene.journaled().filter((type) => type === 'armed').length, 1);
   });
 
-  test('released, leaves nothing behind and gives its word first', async (t) => {
+  test('released, leaves nothing behind and refuses first', async (t) => {
     const { mover, hosts, journaled } = await armed(t);
     await mover.release(EPOCH, never);
     await mover.release(EPOCH, never);

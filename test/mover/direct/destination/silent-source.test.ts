@@ -226,7 +226,7 @@ describe('a destination whose source’s agent says that it has ended', () => {
     assert.deepEqual(lost.deeds, ['tear-down']);
   });
 
-  test('does nothing on another epoch’s word, or on none', async () => {
+  test('does nothing on an answer about another epoch, or on none', async () => {
     for (const others of [says({ phase: 'failed', epoch: 7 }), dark, {}]) {
       const one = scene(armed, others);
       await endWithSource(one.hands);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { SourceConnections } from '../../../../src/mover/direct/source/connections.ts';
+import { GuestConnections } from '../../../../src/mover/direct/source/connections.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { connection, MOST_IN_CALL } from '../../../../src/protocol/peer/connections.ts';
 import type { Connection } from '../../../../src/protocol/peer/connections.ts';
@@ -57,7 +57,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
     state: () => ({ plan: { epoch: 17, to: 'b' }, known: { networks } }),
     peer: peerOf(api),
   };
-  const connections = new SourceConnections({
+  const connections = new GuestConnections({
     trackedHere: async () => host.count,
     readConnections: async () => ({ entries: host.entries, leftOut: host.leftOut }),
   });

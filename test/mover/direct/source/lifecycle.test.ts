@@ -6,6 +6,7 @@ import {
   stepIndex,
   STEPS,
 } from '../../../../src/migration/direct/steps.ts';
+import type { SourceEffect } from '../../../../src/migration/direct/source-state.ts';
 import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
 import type { Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
 
@@ -29,5 +30,11 @@ describe('the lifecycle of a direct migration', () => {
     // @ts-expect-error there is no way back from commit.
     const after: Lifecycle = { ...LIFECYCLE, commit: { do: work, undo: async () => {} } };
     assert.ok(without.memory !== LIFECYCLE.memory && after.commit !== LIFECYCLE.commit);
+  });
+
+  test('is asked for no undo but of a step that has one', () => {
+    // @ts-expect-error nothing undoes commit.
+    const step: Extract<SourceEffect, { type: 'undo' }>['step'] = 'commit';
+    assert.equal(STEPS[step].undo, undefined);
   });
 });

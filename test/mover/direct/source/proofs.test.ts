@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import type { Beside } from '../../../../src/disks/proof/proof.ts';
-import type { Medium } from '../../../../src/mover/direct/source/media.ts';
+import type { Medium } from '../../../../src/mover/engine/media.ts';
 import { dropProofs } from '../../../../src/mover/direct/source/drop-proofs.ts';
 import { prove, provenMedia } from '../../../../src/mover/direct/source/proofs.ts';
 import type { Image } from '../../../../src/mover/direct/source/proofs.ts';

@@ -130,7 +130,7 @@ describe('a guest that is to run here for sure', () => {
     );
   });
 
-  test('is resumed after post-copy by the destination’s own word alone: a host that is off may have run it', async () => {
+  test('is resumed after post-copy by the destination’s own refusal alone: a host that is off may have run it', async () => {
     const off: Fencing = { off: true, by: 'the hook' };
     const known = { right: 'committing', via: 'postcopy' } as const;
     const dark = await here(known, silent, off, regain);

@@ -122,7 +122,7 @@ describe('a guest whose memory was lost', () => {
     assert.deepEqual(done, []);
   });
 
-  test('is started without the destination’s word where its host is proved to be off already', async () => {
+  test('is started without the destination’s answer where its host is proved to be off already', async () => {
     for (const proof of ['fenced', 'operator', 'observed'] as const) {
       const { done, ending } = lostGuest({ proof, release: unreachable });
       await ending();

@@ -172,7 +172,7 @@ test('a silent destination is waited for 45 s at most, and the fencing program h
   assert.equal(of(30_000, 60_000), 30_000);
 });
 
-test('an error for want of the destination’s word says why no proof took its place, where one was tried in vain', () => {
+test('an error for want of the destination’s answer says why no proof took its place, where one was tried in vain', () => {
   const silent = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'x', reason: 'silent' });
   const why = 'its kernel answers';
   const said = unproved(silent, { off: false, why });

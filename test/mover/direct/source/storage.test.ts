@@ -234,7 +234,7 @@ describe('the storage of a guest', () => {
       assert.deepEqual(judged(found), ['refuse both GODWIT_DISK_LOCAL']);
       assert.match(
         found.checks[0]?.evidence ?? '',
-        /a LUN that QEMU opens by itself is not copied/,
+        /a LUN that the hypervisor opens by itself is not copied/,
       );
     }
   });

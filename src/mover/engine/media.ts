@@ -1,23 +1,23 @@
-import { judgeSamples, sampleDevice } from '../../../disks/proof/device-samples.ts';
+import { judgeSamples, sampleDevice } from '../../disks/proof/device-samples.ts';
 import type {
   Judgement,
   Sample,
   SampleEnds,
   SampleQuestion,
-} from '../../../disks/proof/device-samples.ts';
-import { identityOf } from '../../../disks/proof/devices.ts';
-import type { Identity } from '../../../disks/proof/devices.ts';
-import { identityOfLun, sampleLun } from '../../../disks/proof/luns.ts';
-import type { Target } from '../../../disks/proof/luns.ts';
+} from '../../disks/proof/device-samples.ts';
+import { identityOf } from '../../disks/proof/devices.ts';
+import type { Identity } from '../../disks/proof/devices.ts';
+import { identityOfLun, sampleLun } from '../../disks/proof/luns.ts';
+import type { Target } from '../../disks/proof/luns.ts';
 import {
   dropNotes,
   identityOfImage,
   isAnswered,
   refuseOthers,
   noteForProof,
-} from '../../../disks/proof/rbd-images.ts';
-import type { ImagePool } from '../../../disks/proof/rbd-images.ts';
-import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
+} from '../../disks/proof/rbd-images.ts';
+import type { ImagePool } from '../../disks/proof/rbd-images.ts';
+import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 
 /** The source's half of the proof that both hosts see the same block device, LUN or image of RBD. */
 

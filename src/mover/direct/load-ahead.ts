@@ -1,10 +1,10 @@
 import { loadDrivers } from '../../drivers/registry.ts';
 
 /**
- * Loads what a mover of either side, or a checker, loads once it is asked for it, to have it compiled ahead: a process that
- * compiles takes 20 MB and some hundred milliseconds more.
+ * Loads what a mover of either side, or a checker, loads once it is asked for it. A process that does this and ends has it
+ * compiled for the next ones: one that compiles takes 20 MB and some hundred milliseconds more.
  */
-export async function loadAll(): Promise<void> {
+export async function loadAhead(): Promise<void> {
   await Promise.all([
     loadDrivers(),
     import('../../migration/prediction/data-path.ts'),

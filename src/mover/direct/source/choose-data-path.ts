@@ -2,7 +2,7 @@ import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import type { PathFacts } from '../../../migration/prediction/data-path.ts';
+import type { DataPathFacts } from '../../../migration/prediction/data-path.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
@@ -18,8 +18,8 @@ const LOOK_MS = 1000;
 /** What one look sees is enough. */
 const ONE_LOOK = AbortSignal.abort();
 
-/** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
-export async function choosePathTo(
+/** The data path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
+export async function chooseDataPath(
   deps: LookDependencies,
   offer: WireOffer | undefined,
   signal: AbortSignal,
@@ -34,8 +34,9 @@ export async function choosePathTo(
   }
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
-  const { choosePath, goesByPages } = await import('../../../migration/prediction/data-path.ts');
-  const facts: PathFacts = {
+  const { decideDataPath, goesByPages } =
+    await import('../../../migration/prediction/data-path.ts');
+  const facts: DataPathFacts = {
     reachable: deps.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
@@ -47,7 +48,7 @@ export async function choosePathTo(
   };
   const looks = request.measured === undefined && goesByPages(settings, facts);
   const seen = looks ? { ...facts, measured: await mixOf(deps, signal) } : facts;
-  const choice = choosePath(settings, seen);
+  const choice = decideDataPath(settings, seen);
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay
     ? 'A relay carries the wire alone: leave out what it does not take, or upgrade Godwit on the host that is named.'
@@ -63,7 +64,7 @@ export async function choosePathTo(
 async function mixOf(
   { guest }: Pick<LookDependencies, 'guest'>,
   over: AbortSignal,
-): Promise<PathFacts['measured']> {
+): Promise<DataPathFacts['measured']> {
   try {
     return await withDeadline('a look at the pages', LOOK_MS, over, async (signal) => {
       const session = await guest.session(signal);
@@ -76,7 +77,7 @@ async function mixOf(
   }
 }
 
-type Path = NonNullable<StepFacts['path']>;
+type ChosenPath = NonNullable<StepFacts['path']>;
 
 /** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
 export async function streamFrom(
@@ -109,6 +110,6 @@ export async function assessStream<T extends { readonly checks: readonly Check[]
   return { answer: await assess(plain), path: plainly(path, refused.evidence) };
 }
 
-function plainly({ takes, why }: Path, reason: string): Path {
+function plainly({ takes, why }: ChosenPath, reason: string): ChosenPath {
   return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MOST_WORDS) };
 }

@@ -13,8 +13,8 @@ const STORY = `
   await loadOneLanguage();
   for (const name of ['mover/main.ts', 'mover/direct/source/main.ts', 'drivers/qemu/driver.ts']) await import(at(name));
   const first = [...urls];
-  const { loadAll } = await import(at('mover/direct/compile-ahead.ts'));
-  await loadAll();
+  const { loadAhead } = await import(at('mover/direct/load-ahead.ts'));
+  await loadAhead();
   console.log(JSON.stringify({ first, all: urls }));
 `;
 

@@ -9,9 +9,9 @@ import type { StepFacts } from '../../../../src/migration/direct/source-state.ts
 import { SEVERAL_STREAMS, wireObstacle } from '../../../../src/migration/prediction/data-path.ts';
 import {
   assessStream,
-  choosePathTo,
+  chooseDataPath,
   streamFrom,
-} from '../../../../src/mover/direct/source/choose-path.ts';
+} from '../../../../src/mover/direct/source/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
@@ -92,8 +92,8 @@ describe('the path that memory takes', () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
     const takes = async (measured: GuestMeasure | undefined) =>
-      (await choosePathTo(partsOf({ ...given, measured }), OFFER, signal)).path?.stream?.compress ??
-      'as asked';
+      (await chooseDataPath(partsOf({ ...given, measured }), OFFER, signal)).path?.stream
+        ?.compress ?? 'as asked';
     assert.equal(await takes(undefined), 'zstd');
     const mix = { zero: 0, duplicate: 0, packed: 0.4, packedAgain: 0.4 };
     assert.equal(await takes({ ...pages, curve: [], mix }), 'zstd');
@@ -103,7 +103,7 @@ describe('the path that memory takes', () => {
   test('is chosen by one look at a sample of its pages where no plan was made, and without it where that fails', async (t) => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const compressOf = async (measure: SourceSession['measure']) =>
-      (await choosePathTo(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
+      (await chooseDataPath(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
     const empty: SourceSession['measure'] = async (_signal, enough) => {
       assert.equal(enough?.aborted, true, 'one look, and no windows');
       // A curve of one moment says nothing.
@@ -137,12 +137,12 @@ describe('the path that memory takes', () => {
       throw new Error('it is over');
     };
     const parts = partsOf({ settings: { path: 'auto' }, configured: 100 * MBIT, measure });
-    await assert.rejects(choosePathTo(parts, OFFER, over.signal), reason);
+    await assert.rejects(chooseDataPath(parts, OFFER, over.signal), reason);
   });
 
   test('is not chosen where nothing was asked for, or no memory moves', async () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
-      assert.deepEqual(await choosePathTo(partsOf({ settings }), OFFER, signal), {});
+      assert.deepEqual(await chooseDataPath(partsOf({ settings }), OFFER, signal), {});
     }
   });
 
@@ -155,10 +155,10 @@ describe('the path that memory takes', () => {
         const own = given.offered ? OFFER : undefined;
         const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
         if (obstacle === undefined) {
-          assert.equal((await choosePathTo(context, offer, signal)).path?.takes, 'wire');
+          assert.equal((await chooseDataPath(context, offer, signal)).path?.takes, 'wire');
           return;
         }
-        await assert.rejects(choosePathTo(context, offer, signal), (thrown: unknown) => {
+        await assert.rejects(chooseDataPath(context, offer, signal), (thrown: unknown) => {
           assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
           assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
           return true;
@@ -171,7 +171,7 @@ describe('the path that memory takes', () => {
     await fc.assert(
       fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const settings = { ...given.settings, path: 'auto' } as const;
-        const chosen = await choosePathTo(
+        const chosen = await chooseDataPath(
           partsOf({ ...given, settings, byRelay: false }),
           offer,
           signal,
@@ -185,7 +185,7 @@ describe('the path that memory takes', () => {
     // By post-copy QEMU compresses nothing: a thin link is the wire's.
     const settings = { path: 'auto', mode: 'postcopy' } as const;
     const takes = async (given: Given) =>
-      (await choosePathTo(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
+      (await chooseDataPath(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
     assert.equal(await takes({ seen: thin }), 'wire');
     assert.equal(await takes({ seen: fat }), 'native');

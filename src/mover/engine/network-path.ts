@@ -1,12 +1,12 @@
-import { agentContract } from '../../../protocol/contract.ts';
-import { peerContract } from '../../../protocol/peer/contract.ts';
-import { splitAddress, withHost } from '../../../protocol/names.ts';
-import { rendezvousOf } from '../../../protocol/relay.ts';
-import type { Api, Client } from '../../../rpc/client.ts';
-import type { Connect } from '../../engine/surroundings.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import { peerContract } from '../../protocol/peer/contract.ts';
+import { splitAddress, withHost } from '../../protocol/names.ts';
+import { rendezvousOf } from '../../protocol/relay.ts';
+import type { Api, Client } from '../../rpc/client.ts';
+import type { Connect } from './surroundings.ts';
 
 /** One path to the destination: an address of its agent, and the connections over that path. */
-export class Path {
+export class NetworkPath {
   /** Of the agent. */
   readonly address: string;
   readonly #name: string;

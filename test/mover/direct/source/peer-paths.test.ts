@@ -132,7 +132,7 @@ describe('a destination with two addresses', () => {
     assert.equal(splitAddress(peer.address).host, OTHER);
   });
 
-  test('is asked to admit a guest over the way that is open', async (t) => {
+  test('is asked to admit a guest over the path that is open', async (t) => {
     const { peer, dark, calledAt } = await scene(t);
     dark.add(MAIN);
     await peer.admit(admission, never);
@@ -140,7 +140,7 @@ describe('a destination with two addresses', () => {
     assert.deepEqual(calledAt, [OTHER]);
   });
 
-  test('is called over one way again when both were dark for a while', async (t) => {
+  test('is called over one path again when both were dark for a while', async (t) => {
     const { peer, dark, mover, missed } = await scene(t);
     peer.resume(mover.address);
     dark.add(MAIN).add(OTHER);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { proveMedia } from '../../../../src/mover/direct/source/media.ts';
-import type { Medium } from '../../../../src/mover/direct/source/media.ts';
-import type { DeviceAnswer, DeviceProof } from '../../../../src/protocol/disk.ts';
+import { proveMedia } from '../../../src/mover/engine/media.ts';
+import type { Medium } from '../../../src/mover/engine/media.ts';
+import type { DeviceAnswer, DeviceProof } from '../../../src/protocol/disk.ts';
 
 const ENDS = { from: 'a', to: 'b', migration: 'm-1' };
 const CHALLENGE = 'ab'.repeat(32);
