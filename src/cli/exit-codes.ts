@@ -4,7 +4,7 @@ export const EXITS: readonly (readonly [number, string])[] = [
   [2, 'the command line or a configuration file is wrong'],
   [3, 'a name that nothing has'],
   [4, 'refused before anything started'],
-  [5, 'failed; the guest runs on at the source'],
+  [5, 'failed; read the error for where the guest runs, mostly the source'],
   [6, 'cancelled; the guest runs on at the source'],
   [7, 'held or lost: a person must look'],
   [8, 'no answer, or not in time'],

@@ -16,8 +16,10 @@ export const SETTINGS = {
     kind: 'choice',
     choices: [...STRATEGY_NAMES],
     summary:
-      'a strategy for a guest that does not converge: give up early and never touch it, a longer downtime and then ' +
-      'post-copy, whatever it takes, without post-copy, or within a downtime and a deadline; it decides the mode',
+      'what to do about a guest that does not converge. gentle: give up early, and never touch the guest; standard: a ' +
+      'longer downtime, then post-copy; must-finish: post-copy, or slow the guest down as far as it takes; no-postcopy: a ' +
+      'longer downtime, then slow the guest down; budget: all of that, within --max-downtime and a deadline. The strategy ' +
+      'decides the mode',
   },
   steeringFile: {
     kind: 'file',
@@ -27,7 +29,7 @@ export const SETTINGS = {
   maxDowntime: {
     kind: 'duration',
     summary:
-      'the longest switchover that pre-copy may plan for; 100ms, or as the strategy has it, where it is not given',
+      'the longest pause at the switch that pre-copy may plan for (default: 100ms, or what the strategy has)',
   },
   deadline: {
     kind: 'text',
@@ -98,8 +100,8 @@ export const SETTINGS = {
   timeout: {
     kind: 'duration',
     summary:
-      'roll back when the switch has not begun by then; once the guest runs at the destination, Godwit’s own movers bring ' +
-      'its migration to the end however long that takes',
+      'roll back when the switch has not begun by then; once the guest runs at the destination, Godwit’s own movers go on ' +
+      'as long as its memory flows',
     preset: '10m',
   },
   hybridRounds: {
@@ -142,8 +144,8 @@ export const SETTINGS = {
     kind: 'choice',
     choices: ['tcp', 'zero-copy', 'rdma'],
     summary:
-      'native: how QEMU carries memory; zero-copy (with --streams) and rdma do not encrypt it, and both hosts have to ' +
-      'allow that (`unencryptedMemory`); refused by name where a host lacks what it takes',
+      'how QEMU carries memory on the native path. zero-copy (it needs --streams) and rdma do not encrypt memory: both ' +
+      'hosts must allow that (`unencryptedMemory`). A check refuses what a host lacks',
     preset: 'tcp',
   },
   linkGrace: {
@@ -155,8 +157,8 @@ export const SETTINGS = {
     kind: 'text',
     value: 'name',
     summary:
-      'where its disks are to lie: a datastore of vSphere by its name, a folder of Hyper-V by its path; with the host that ' +
-      'the guest is on, its disks alone move',
+      'guests of vSphere and Hyper-V: where the disks go, a datastore by its name or a folder by its path. If --to is the ' +
+      'host that the guest is on, only the disks move',
   },
   priority: {
     kind: 'choice',
@@ -188,7 +190,7 @@ export const SETTINGS = {
   keepSource: {
     kind: 'switch',
     summary:
-      'disks that are copied, because the hosts do not share their storage, stay at the source: under another name, or of libvirt under their own',
+      'keep the images of copied disks at the source, under another name (those of libvirt keep their own)',
   },
   diskWrites: {
     kind: 'choice',

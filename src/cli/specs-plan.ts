@@ -39,7 +39,7 @@ export const simSpec = spec({
       kind: 'count',
       value: 'number',
       summary:
-        'add invented trouble: hosts that fail, are drained or report nothing, moves that fail, sensors that lie; the same number makes the same trouble',
+        'add invented faults: hosts that fail, are drained or report nothing, moves that fail, sensors that report wrong values; the same number gives the same faults',
     },
     html: { kind: 'file', value: 'file', summary: 'a report with charts, as a page of its own' },
   },

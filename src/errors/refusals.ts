@@ -143,20 +143,6 @@ export const refusalErrors = {
     4,
     422,
   ),
-  GODWIT_DISK_FAILED: row(
-    'disk {device} of {guest} could not be copied: {reason}',
-    'The guest runs on with its own disk. Look at the storage of both hosts, and start the migration again.',
-    true,
-    5,
-    502,
-  ),
-  GODWIT_DISK_BUSY: row(
-    '{guest} writes {writes}/s to its disks and {copies}/s of them are copied: the copies never end',
-    'Migrate it when it writes less, give it more bandwidth, or let its writes wait for their copies (--disk-writes slow; QEMU 8.2 and later).',
-    true,
-    4,
-    409,
-  ),
   GODWIT_DISK_FIXED: row(
     'disk {device} of {guest} ({file}) cannot be moved on its host: {reason}',
     'Put it on a plain raw or qcow2 file in one of the directories of `storage`, or move it with the guest shut down.',

@@ -143,6 +143,20 @@ export const runningErrors = {
     6,
     409,
   ),
+  GODWIT_DISK_FAILED: row(
+    'disk {device} of {guest} could not be copied: {reason}',
+    'The guest runs on with its own disk. Look at the storage of both hosts, and start the migration again.',
+    true,
+    5,
+    502,
+  ),
+  GODWIT_DISK_BUSY: row(
+    '{guest} writes {writes}/s to its disks and {copies}/s of them are copied: the copies never end',
+    'The guest runs on with its own disks. Migrate it when it writes less, give it more bandwidth, or let its writes wait for their copies (--disk-writes slow; QEMU 8.2 and later).',
+    true,
+    5,
+    409,
+  ),
   GODWIT_DISK_DIFFERS: row(
     'disk {device} of {guest} is not the same at {host} as it was at the switch, first at byte {at}',
     'The guest runs at {host}. Its images at the source are kept as NAME.moved-ID: find out which are right before you remove them.',
@@ -172,8 +186,8 @@ export const runningErrors = {
     409,
   ),
   GODWIT_HELD: row(
-    '{guest} is held paused: {reason}',
-    'Find out which host holds the guest before you resume either copy.',
+    '{guest} is held: {reason}',
+    'Godwit cannot know which host may run the guest, so it changes nothing more. The guest may be paused, or it may already run at the destination. `godwit resolve ID` shows what both hosts know.',
     false,
     7,
     409,

@@ -38,7 +38,7 @@ function verbSection(spec: Spec, group: string): string {
   const flags = Object.entries(spec.flags ?? {}).filter(([, flag]) => flag.hidden !== true);
   const parts = [
     `${group === '' ? '##' : '###'} ${name}`,
-    [sentence(spec.summary), spec.details ?? '', alsoText(spec)]
+    [sentence(spec.summary), spec.details ?? '', alsoText(spec, group)]
       .filter((text) => text !== '')
       .join(' '),
     code([`${[name, ...words].join(' ')}${flags.length > 0 ? ' [flags]' : ''}`].join('\n')),
@@ -50,10 +50,11 @@ function verbSection(spec: Spec, group: string): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function alsoText({ aliases = [] }: Spec): string {
+function alsoText({ aliases = [] }: Spec, group: string): string {
+  const before = group === '' ? 'godwit' : `godwit ${group}`;
   return aliases.length === 0
     ? ''
-    : `Also: ${aliases.map((each) => `\`godwit ${each}\``).join(', ')}.`;
+    : `Also: ${aliases.map((each) => `\`${before} ${each}\``).join(', ')}.`;
 }
 
 /** Names of shapes become links, shapes themselves code. */

@@ -67,11 +67,12 @@ export const pkiIssueSpec = spec({
 
 export const pkiRenewSpec = spec({
   name: 'renew',
-  summary: 'renew a person’s certificate, with a new key, at the agent that holds the CA',
+  summary:
+    'renew the certificate of a person or a controller, with a new key, at the agent that holds the CA',
   details:
-    'For operators and viewers; hosts renew their own. It changes nothing before half of the ' +
-    'certificate’s life is over. The old one is valid until its end: revoke its serial number where ' +
-    'somebody else may have it.',
+    'For operators, viewers and controllers. Hosts renew their own; a relay’s is issued again with `godwit pki issue`. ' +
+    'It changes nothing before half of the certificate’s life is over. The old one is valid until its end: revoke its ' +
+    'serial number where somebody else may have it.',
   flags: {
     at: {
       kind: 'text',
@@ -83,7 +84,7 @@ export const pkiRenewSpec = spec({
       kind: 'file',
       value: 'directory',
       summary:
-        'the folder with ca.crt, operator.crt and operator.key (default: those of the context in use)',
+        'the folder with ca.crt and the certificate, such as operator.crt and operator.key (default: those of the context in use)',
     },
   },
   examples: ['pki renew --at https://a.example:7443 --dir ~/.godwit'],

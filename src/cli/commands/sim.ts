@@ -115,7 +115,7 @@ const configError = (file: string, what: string, cause: Error | undefined): Erro
   godwitError(
     'GODWIT_CONFIG',
     { file, what },
-    { cause, hint: 'Correct the file; docs/sim.md has the columns of a history.' },
+    { cause, hint: 'Correct the file; docs/history-replay.md has the columns of a history.' },
   );
 
 function write(file: string, text: string): void {

@@ -37,7 +37,7 @@ const PHASE_WORDS: Record<Phase, string> = {
   rehearsed: 'rehearsed; the guest runs on at the source',
   failed: 'failed; the guest runs on at the source',
   cancelled: 'cancelled; the guest runs on at the source',
-  held: 'held paused: a person must decide',
+  held: 'held: a person must decide',
   lost: 'the guest was lost',
 };
 

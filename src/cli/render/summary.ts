@@ -213,7 +213,7 @@ function headline(report: Report, name: string, paint: Painter): string {
       if (report.error?.code === 'GODWIT_TASK_UNKNOWN') {
         return `${paint.red('✘')} nobody says where ${name} runs: its manager was asked to move it from ${from} to ${to} (${id})`;
       }
-      return `${paint.red('✘')} ${name} is held paused between ${from} and ${to} (${id})`;
+      return `${paint.red('✘')} ${name} is held between ${from} and ${to} (${id})`;
     case 'lost':
       return `${paint.red('✘')} ${name} was lost between ${from} and ${to} (${id})`;
   }

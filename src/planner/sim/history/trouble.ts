@@ -1,4 +1,4 @@
-/** Made trouble for a history, so that a policy is seen in bad weeks too. Pure: the same seed, the same trouble. */
+/** Invented faults for a history (`--trouble`), so that a policy is seen in bad weeks too. Pure: the same seed gives the same faults. */
 import { seeded } from '../seeded.ts';
 import type { SceneEvent } from './events.ts';
 import { TICK_S } from './history.ts';
@@ -21,7 +21,7 @@ const LASTS = {
 } as const;
 const WEEK_S = 7 * 24 * 3600;
 
-/** The part of the moves that fail in a history with trouble. */
+/** The part of the moves that fail in a history with invented faults. */
 export const FAILING = 0.03;
 
 /** The history, and beside what it has: hosts that fail, are drained or report nothing, sensors that lie, restarts of the controller. */
