@@ -1,3 +1,4 @@
+import { Mutex } from '../../../mutex.ts';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { IscsiConnection } from './connection.ts';
 import { login } from './login.ts';
@@ -37,7 +38,7 @@ export class IscsiClient {
   readonly #connection: IscsiConnection;
   readonly #lun: Buffer;
   #commandNumber: number;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #commands = new Mutex();
 
   private constructor(connection: IscsiConnection, lun: number, commandNumber: number) {
     this.#connection = connection;
@@ -81,7 +82,7 @@ export class IscsiClient {
   async ask(name: string, cdb: Buffer, most: number): Promise<Buffer> {
     for (let count = 1; ; count++) {
       try {
-        return await this.#inTurn(() => this.#once(name, cdb, most));
+        return await this.#commands.run(() => this.#once(name, cdb, most));
       } catch (error) {
         const isAttention =
           error instanceof ScsiError &&
@@ -90,12 +91,6 @@ export class IscsiClient {
         if (!isAttention || count >= MOST_ATTENTIONS) throw error;
       }
     }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const own = this.#turn.then(work);
-    this.#turn = own.catch(() => undefined);
-    return own;
   }
 
   async #once(name: string, cdb: Buffer, most: number): Promise<Buffer> {
