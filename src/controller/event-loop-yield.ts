@@ -7,7 +7,7 @@ const TURN_MS = 5;
  * Turns of the event loop between pieces of work that are all there at once: hundreds of wishes wait for one look at the
  * fleet, and transactions of SQLite for one another. Each asks here first, so that this process hears others in between.
  */
-export class Breaths {
+export class EventLoopYield {
   readonly #monotonicMs: () => number;
   readonly #turn: () => Promise<unknown>;
   #last: Promise<void> = Promise.resolve();
