@@ -1,7 +1,7 @@
 import { estimate } from './estimate.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
-import { sensible } from './sensible.ts';
+import { sensible } from './sanitize-inventory.ts';
 
 /** A guest in a plan that is being made. */
 export interface Seat {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { LibvirtEnds } from '../../src/drivers/libvirt/ends.ts';
+import { LibvirtEnds } from '../../src/drivers/libvirt/daemon-pair.ts';
 import { endAtDestination } from '../../src/drivers/libvirt/left-behind.ts';
 import { MARK, markElement } from '../../src/drivers/libvirt/mark.ts';
 import { LibvirtSession } from '../../src/drivers/libvirt/session.ts';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
-import { isPossible } from '../../planner/possible.ts';
+import { isPossible } from '../../planner/processor-use-bounds.ts';
 
 /** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */
 export const LOOK_MS = 300_000;

@@ -4,8 +4,8 @@ import { homesOf, labelsOf, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
-import { mostOfGuest } from '../../planner/possible.ts';
-import { keeperOf } from './keepers.ts';
+import { mostOfGuest } from '../../planner/processor-use-bounds.ts';
+import { keeperOf } from './left-to-managers.ts';
 import type { Loads } from './loads.ts';
 
 /** A move of the last day. */

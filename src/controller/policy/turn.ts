@@ -12,11 +12,11 @@ import type { Wishes } from '../store/wishes.ts';
 import type { World } from '../wishes/facts.ts';
 import { draftsOf } from './drafts.ts';
 import type { Drafted } from './drafts.ts';
-import { doubtsOf } from './doubts.ts';
+import { doubtsOf } from './unreliable-samples.ts';
 import { whyNoChoice } from './few-hosts.ts';
-import { foreignMoves, otherHand } from './foreign.ts';
+import { foreignMoves, otherHand } from './foreign-moves.ts';
 import { inventoryFor } from './inventory.ts';
-import { keepersWords } from './keepers.ts';
+import { keepersWords } from './left-to-managers.ts';
 import { Loads, STALE_LOOKS } from './loads.ts';
 import {
   accepted,

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { isLeft, whyKept } from './brought.ts';
+import { isLeft, whyKept } from './container-ownership.ts';
 import { cgroupVersion } from './cgroup.ts';
 import { judgeGpu } from './assess-gpu.ts';
 import { processorFeatures } from './inspect.ts';

@@ -1,7 +1,7 @@
 import { lifeOf } from '../../host/life.ts';
 import type { DestinationOptions, HypervisorStatus } from '../port/direct.ts';
 import type { Arrival } from './arrival.ts';
-import { isOf } from './brought.ts';
+import { isOf } from './container-ownership.ts';
 import { coldRun } from './cold-start.ts';
 import type { HostContext } from './host-context.ts';
 import { cgroupOf, standsStill } from './processes.ts';

@@ -18,7 +18,7 @@ import type {
 } from '../port/direct.ts';
 import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
-import { isOf, whyKept } from './brought.ts';
+import { isOf, whyKept } from './container-ownership.ts';
 import { cgroupsIn } from './cgroup.ts';
 import { release, startCold } from './cold-start.ts';
 import { destinationStatus } from './destination-status.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { DestinationOptions } from '../port/direct.ts';
 import { Arrival } from './arrival.ts';
-import { isOf } from './brought.ts';
+import { isOf } from './container-ownership.ts';
 import type { Arrivals } from './destination.ts';
 import { handleOf } from './handle.ts';
 import type { HostContext } from './host-context.ts';

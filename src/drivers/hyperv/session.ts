@@ -5,7 +5,7 @@ import { Mutex } from '../../mutex.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
-import { CONVERTED } from '../converted.ts';
+import { CONVERTED } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
 import { refuses } from '../port/manager-checks.ts';
 import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';

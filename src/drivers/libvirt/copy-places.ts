@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { LibvirtClient } from './client.ts';
 import { isThere } from './copies.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { LibvirtEnds } from './daemon-pair.ts';
 import { createVolume, deleteVolume, poolAt, refresh, volume, volumeSizes } from './volumes.ts';
 import type { Pool, Volume } from './volumes.ts';
 import { presence, whereabouts } from './whereabouts.ts';

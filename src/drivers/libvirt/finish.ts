@@ -1,7 +1,7 @@
 import { GodwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { removeOriginals } from './copy-places.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { LibvirtEnds } from './daemon-pair.ts';
 import { endAtSource } from './left-behind.ts';
 import { MARK } from './mark.ts';
 

@@ -5,7 +5,7 @@ import type { GodwitError } from '../../errors.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { LibvirtEnds } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import type { Mark } from './mark.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';

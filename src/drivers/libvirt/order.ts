@@ -2,7 +2,7 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { LibvirtEnds } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { MARK, markElement } from './mark.ts';
 import type { Mark } from './mark.ts';

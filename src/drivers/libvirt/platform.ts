@@ -9,7 +9,7 @@ import { processorChecks } from './processor.ts';
 import { capabilities, domainCapabilities } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { SecurityLabel } from './security-labels.ts';
-import { answered, unsaid } from './unsaid.ts';
+import { answered, unsaid } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 

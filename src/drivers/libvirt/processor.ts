@@ -8,7 +8,7 @@ import type { DomainFacts } from './domain-xml.ts';
 import { capabilities, compareCpu, domainCapabilities } from './questions.ts';
 import type { CpuComparison } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
-import { answered } from './unsaid.ts';
+import { answered } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor gives the guest the processor that it runs on. */
 

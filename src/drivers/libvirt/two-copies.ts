@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { LibvirtEnds } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
 import { MARK, markElement } from './mark.ts';

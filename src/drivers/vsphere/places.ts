@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import { CONVERTED } from '../converted.ts';
+import { CONVERTED } from '../conversion-hint.ts';
 import type { VsphereClient } from './client.ts';
 import { HOST_PROPERTIES, wordIn } from './inventory.ts';
 import { hostNameOf, unescapedName } from './names.ts';

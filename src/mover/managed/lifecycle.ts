@@ -19,7 +19,7 @@ import { waitForManaged } from './beginning.ts';
 import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
-import { believed } from './believed.ts';
+import { believed } from './accepted-facts.ts';
 import { reporter } from './task-reporter.ts';
 import { TaskSteering } from './task-steering.ts';
 

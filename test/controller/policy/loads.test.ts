@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HostLooks, LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign.ts';
+import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign-moves.ts';
 import { NOW } from '../wishes/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { makePlaces, removePlaces } from '../../../src/drivers/libvirt/copy-places.ts';
-import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
+import { LibvirtEnds } from '../../../src/drivers/libvirt/daemon-pair.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';

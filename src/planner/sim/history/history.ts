@@ -1,6 +1,6 @@
 /** What a site recorded of its own hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
-import { mostOfGuest } from '../../possible.ts';
+import { mostOfGuest } from '../../processor-use-bounds.ts';
 import { readRange, tooMuch } from './prometheus.ts';
 import type { RangeReading } from './prometheus.ts';
 import { readEvents } from './events.ts';

@@ -1,6 +1,6 @@
 /** What guests used, from the answer of a Prometheus to a range query. Pure. */
 import { z } from 'zod';
-import { mostOfGuest } from '../../possible.ts';
+import { mostOfGuest } from '../../processor-use-bounds.ts';
 import { TableError } from './table.ts';
 
 /** Labels that name a guest, the first one that a series has: Godwit's, that of libvirt's exporters, the usual one. */

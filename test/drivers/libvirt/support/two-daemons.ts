@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { LibvirtEnds } from '../../../../src/drivers/libvirt/ends.ts';
-import type { LibvirtHost } from '../../../../src/drivers/libvirt/ends.ts';
+import { LibvirtEnds } from '../../../../src/drivers/libvirt/daemon-pair.ts';
+import type { LibvirtHost } from '../../../../src/drivers/libvirt/daemon-pair.ts';
 import { markElement, parseMark } from '../../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../../src/drivers/libvirt/mark.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { isLeft, isOf } from '../../../src/drivers/criu/brought.ts';
+import { isLeft, isOf } from '../../../src/drivers/criu/container-ownership.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
 import { CriuDestination } from '../../../src/drivers/criu/destination.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';

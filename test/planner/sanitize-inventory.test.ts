@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { balance } from '../../src/planner/balance.ts';
 import { consolidate } from '../../src/planner/consolidate.ts';
 import type { Inventory } from '../../src/planner/inventory.ts';
-import { sensible } from '../../src/planner/sensible.ts';
+import { sensible } from '../../src/planner/sanitize-inventory.ts';
 import { broken, guest, host, lively } from './inventories.ts';
 
 const NONSENSE = [Number.NaN, -1, Infinity, -Infinity];

@@ -1,6 +1,6 @@
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import type { HostFacts } from '../wishes/facts.ts';
-import { named } from './doubts.ts';
+import { named } from './unreliable-samples.ts';
 
 /** Managers that balance their hosts themselves, or set their power: two hands would move guests to and fro. */
 

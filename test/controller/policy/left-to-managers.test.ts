@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keepersWords } from '../../../src/controller/policy/keepers.ts';
+import { keepersWords } from '../../../src/controller/policy/left-to-managers.ts';
 import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { host } from '../wishes/worlds.ts';
 

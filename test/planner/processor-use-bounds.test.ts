@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isPossible } from '../../src/planner/possible.ts';
+import { isPossible } from '../../src/planner/processor-use-bounds.ts';
 
 test('a guest uses no more than twice its processors and a thread, nor more than its host has', () => {
   assert.equal(isPossible(9, { vcpus: 4, hostCores: 64 }), true);
