@@ -5,7 +5,7 @@ import { Mutex } from '../../mutex.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
-import { CONVERTED } from '../conversion-hint.ts';
+import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
 import { refuses } from '../port/manager-checks.ts';
 import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';
@@ -112,7 +112,7 @@ export class HypervSession implements ManagedSession {
     };
     const names = Object.keys(this.#options.hosts);
     const near = names.includes(to) ? undefined : didYouMean(to, names);
-    const hint = [near, error.hint, CONVERTED].filter((each) => each !== undefined).join(' ');
+    const hint = [near, error.hint, CONVERSION_HINT].filter((each) => each !== undefined).join(' ');
     return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { hint, cause: error });
   }
 

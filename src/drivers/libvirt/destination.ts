@@ -167,7 +167,7 @@ function existenceCheck(
   found: Existence,
 ): Check {
   if (found.is === 'active') return passes(check, 'destination', `${kind} ${name} is active there`);
-  if (found.is === 'unsaid') {
+  if (found.is === 'unanswered') {
     const evidence = `libvirt there does not say whether it has ${kind} ${name}: ${found.why}`;
     const hint = 'See that it has one: libvirt itself looks only once the move has begun.';
     return {

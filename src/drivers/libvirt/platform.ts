@@ -9,7 +9,7 @@ import { processorChecks } from './processor.ts';
 import { capabilities, domainCapabilities } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { SecurityLabel } from './security-labels.ts';
-import { answered, unsaid } from './answer-or-warning.ts';
+import { answerOrWarning, unanswered } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 
@@ -26,9 +26,9 @@ interface Asked {
 
 export async function platformChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
   const { facts, to, there } = asked;
-  const known = await answered('machine', signal, async () => {
+  const known = await answerOrWarning('machine', signal, async () => {
     const read = readCapabilities(await capabilities(there, signal));
-    return read ?? unsaid('machine', 'its capabilities cannot be read');
+    return read ?? unanswered('machine', 'its capabilities cannot be read');
   });
   if ('verdict' in known) return [known];
   const checks = isOfAnother(facts, known)
@@ -51,9 +51,9 @@ async function partsChecks(
   const { firmware, tpm, machine } = facts;
   if (firmware === undefined && tpm === undefined) return [];
   const name = firmware === undefined ? 'tpm' : 'firmware';
-  const destination = await answered(name, signal, async () => {
+  const destination = await answerOrWarning(name, signal, async () => {
     const read = readMachineCapabilities(await domainCapabilities(there, machine, signal));
-    return read ?? unsaid(name, 'its capabilities of that machine cannot be read');
+    return read ?? unanswered(name, 'its capabilities of that machine cannot be read');
   });
   if ('verdict' in destination) return [destination];
   // What the source does not say is not compared.
@@ -82,7 +82,7 @@ function isOfAnother(
 
 async function emulatorCheck({ facts, there }: Asked, signal: AbortSignal): Promise<Check> {
   const { machine } = facts;
-  return answered('machine', signal, async () => {
+  return answerOrWarning('machine', signal, async () => {
     await domainCapabilities(there, machine, signal);
     const evidence = `libvirt there has machine type ${machine.type} by ${machine.emulator}`;
     return passes('machine', 'destination', evidence);

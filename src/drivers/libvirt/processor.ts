@@ -8,7 +8,7 @@ import type { DomainFacts } from './domain-xml.ts';
 import { capabilities, compareCpu, domainCapabilities } from './questions.ts';
 import type { CpuComparison } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
-import { answered } from './answer-or-warning.ts';
+import { answerOrWarning } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor gives the guest the processor that it runs on. */
 
@@ -45,7 +45,7 @@ export async function processorChecks(asked: Asked, signal: AbortSignal): Promis
   if (!isOfHost && (mode !== 'custom' || check === 'none')) return [];
   const cpu = isOfHost ? await hostCpu(asked, signal) : machine.cpu;
   if (cpu === undefined) return [unknown(guest, mode)];
-  const found = await answered('processor', signal, () =>
+  const found = await answerOrWarning('processor', signal, () =>
     compareCpu(there, { ...machine, cpu }, signal),
   );
   if ('is' in found) {
@@ -62,7 +62,7 @@ async function isLessAt(
   machine: Parameters<typeof compareCpu>[1],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const found = await answered('processor', signal, () => compareCpu(client, machine, signal));
+  const found = await answerOrWarning('processor', signal, () => compareCpu(client, machine, signal));
   return 'is' in found && found.is === 'less';
 }
 
