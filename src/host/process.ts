@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
 export const MS_PER_TICK = 10;
@@ -88,6 +88,24 @@ function statOf(pid: number): ProcessStat | undefined {
 /** Every process of this host. */
 export function pids(): number[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+/** Whether a process has a file open of which that is so; false where this user may not see its files. */
+export function opens(pid: number, isIt: (target: string) => boolean): boolean {
+  const dir = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(dir).some((fd) => isIt(linkOf(`${dir}/${fd}`)));
+  } catch {
+    return false;
+  }
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return '';
+  }
 }
 
 /** Start time of a living process, in clock ticks since boot; with the pid it names one process for good. */
