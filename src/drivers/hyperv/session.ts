@@ -7,7 +7,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
-import { refuses } from '../port/manager-checks.ts';
+import { managerRefusal } from '../port/manager-checks.ts';
 import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';
 import type { Hosts } from './check.ts';
 import { HypervHost } from './host.ts';
@@ -79,7 +79,7 @@ export class HypervSession implements ManagedSession {
       destination = await (await this.#there(to)).ask('host', {}, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', this.#unreached(to, toGodwitError(thrown)))];
+      return [managerRefusal('manager', 'destination', this.#unreached(to, toGodwitError(thrown)))];
     }
     const hosts: Hosts = {
       guest,

@@ -1,5 +1,6 @@
 import { hasCode } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { managerWarn } from '../port/manager-checks.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** Questions to a daemon that it may leave unanswered: that is a warning, since libvirt itself decides. */
@@ -21,7 +22,7 @@ export async function answerOrWarning<T>(
 }
 
 export function unanswered(name: string, why: string): Check {
-  const evidence = `libvirt there does not say: ${why}`.slice(0, 4096);
+  const evidence = `libvirt there does not say: ${why}`;
   const hint = 'libvirt itself refuses once the move has begun; the guest then stays where it is.';
-  return { name, side: 'destination', verdict: 'warn', evidence, hint };
+  return managerWarn(name, 'destination', evidence, hint);
 }

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { processorChecks } from './processor.ts';
@@ -85,7 +85,7 @@ async function emulatorCheck({ facts, there }: Asked, signal: AbortSignal): Prom
   return answerOrWarning('machine', signal, async () => {
     await domainCapabilities(there, machine, signal);
     const evidence = `libvirt there has machine type ${machine.type} by ${machine.emulator}`;
-    return passes('machine', 'destination', evidence);
+    return managerPass('machine', 'destination', evidence);
   });
 }
 
@@ -104,7 +104,7 @@ export function partChecks(
     const hint = `See that ${to} has that file (Debian: ovmf; on ARM qemu-efi-aarch64). ${LOOKS_ONCE}`;
     checks.push(
       destination.loaders.includes(loader)
-        ? passes('firmware', 'destination', `libvirt there lists ${loader}`)
+        ? managerPass('firmware', 'destination', `libvirt there lists ${loader}`)
         : { name: 'firmware', side: 'destination', verdict: 'warn', evidence, hint },
     );
   }
@@ -113,8 +113,12 @@ export function partChecks(
     const hint = `Install swtpm at {host} (Debian: packages swtpm and swtpm-tools). ${LOOKS_ONCE}`;
     checks.push(
       destination.tpmBackends.includes('emulator')
-        ? passes('tpm', 'destination', 'libvirt there emulates one')
-        : refuses('tpm', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint })),
+        ? managerPass('tpm', 'destination', 'libvirt there emulates one')
+        : managerRefusal(
+            'tpm',
+            'destination',
+            godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
+          ),
     );
   }
   return checks;
@@ -127,15 +131,15 @@ export function machineChecks(facts: DomainFacts, to: string, host: HostCapabili
   const version = newestLike(type, machines) ?? 'none of its kind';
   return [
     virtTypes.includes(virtType)
-      ? passes('accelerator', 'destination', `libvirt there runs ${virtType} on ${arch}`)
-      : refuses(
+      ? managerPass('accelerator', 'destination', `libvirt there runs ${virtType} on ${arch}`)
+      : managerRefusal(
           'accelerator',
           'destination',
           godwitError('GODWIT_ACCELERATOR', { guest, host: to, accel: `${virtType} on ${arch}` }),
         ),
     machines.includes(type)
-      ? passes('machine', 'destination', `libvirt there has machine type ${type}`)
-      : refuses(
+      ? managerPass('machine', 'destination', `libvirt there has machine type ${type}`)
+      : managerRefusal(
           'machine',
           'destination',
           godwitError('GODWIT_MACHINE_TYPE', { host: to, machine: type, version }),
@@ -154,7 +158,11 @@ function labelChecks(
   const last = securityLabels.toSorted((a, b) => isOff(a) - isOff(b)).toReversed();
   return [...new Map(last.map((label) => [label.model, label])).values()].map((label) => {
     if (labelModels.includes(label.model))
-      return passes('labels', 'destination', `libvirt there confines guests by ${label.model}`);
+      return managerPass(
+        'labels',
+        'destination',
+        `libvirt there confines guests by ${label.model}`,
+      );
     return label.kind === 'off' ? labelWarning(label) : labelRefusal(guest, to, label);
   });
 }
@@ -185,7 +193,7 @@ function labelRefusal(guest: string, to: string, { model, kind, device }: Securi
     kind === 'fixed'
       ? 'Or define the guest without a label of its own.'
       : 'A guest that runs keeps its model: it goes there once it was started without.';
-  return refuses(
+  return managerRefusal(
     'labels',
     'destination',
     godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint: `${there} ${here}` }),

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { XmlElement } from '../../formats/xml.ts';
-import { passes, refuses, warns } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
@@ -40,7 +40,7 @@ export async function processorChecks(asked: Asked, signal: AbortSignal): Promis
     const hint =
       'Shut it down and start it there with libvirt, or choose a host with processors of the same vendor.';
     const error = godwitError('GODWIT_CPU_VENDOR', { guest, host: to, ...foreign }, { hint });
-    return [refuses('processor', 'destination', error)];
+    return [managerRefusal('processor', 'destination', error)];
   }
   if (!isOfHost && (mode !== 'custom' || check === 'none')) return [];
   const cpu = isOfHost ? await hostCpu(asked, signal) : machine.cpu;
@@ -62,7 +62,9 @@ async function isLessAt(
   machine: Parameters<typeof compareCpu>[1],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const found = await answerOrWarning('processor', signal, () => compareCpu(client, machine, signal));
+  const found = await answerOrWarning('processor', signal, () =>
+    compareCpu(client, machine, signal),
+  );
   return 'is' in found && found.is === 'less';
 }
 
@@ -115,20 +117,20 @@ export function judgeComparison(
     const { why } = compared;
     const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
     const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
-    return refuses('processor', 'destination', error);
+    return managerRefusal('processor', 'destination', error);
   }
   if (hasMore) {
     const evidence = `${guest} has the processor of its host, and that of ${to} has features beyond it`;
     const hint = `It moves, and sees them from then on. Software that takes them into use there may keep it from coming back: start it with a named model that both hosts have (\`virsh hypervisor-cpu-baseline\`).`;
-    return warns('processor', 'destination', evidence, hint);
+    return managerWarn('processor', 'destination', evidence, hint);
   }
   const evidence = 'its hypervisor gives all that the guest uses';
-  return passes('processor', 'destination', evidence);
+  return managerPass('processor', 'destination', evidence);
 }
 
 function unknown(guest: string, mode: string): Check {
   const evidence = `${guest} has the processor of its host (${mode}), and libvirt here does not say what that is: it was not compared`;
-  return warns('processor', 'source', evidence, ALIKE);
+  return managerWarn('processor', 'source', evidence, ALIKE);
 }
 
 /** What a daemon refuses to say is not compared. */

@@ -10,7 +10,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { diskChecks, guestChecks, heldDevices } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -103,10 +103,12 @@ export class LibvirtSession implements ManagedSession {
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
     let there: LibvirtClient;
     try {
-      there = await this.#daemons.reported('connect', () => this.#daemons.destination(order.to, signal));
+      there = await this.#daemons.reported('connect', () =>
+        this.#daemons.destination(order.to, signal),
+      );
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', toGodwitError(thrown))];
+      return [managerRefusal('manager', 'destination', toGodwitError(thrown))];
     }
     return this.#daemons.reported('check', async () => {
       const { source } = this.#daemons;
@@ -118,7 +120,7 @@ export class LibvirtSession implements ManagedSession {
       const planned = await planCopies({ ...asked, domain, here: source }, signal);
       const versions = { source: own, destination: other };
       return [
-        passes('manager', 'both', evidence),
+        managerPass('manager', 'both', evidence),
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
         ...planned.checks,
@@ -151,7 +153,8 @@ export class LibvirtSession implements ManagedSession {
     if (isOrdered) await daemons.reported('destroy', () => endSecondCopy(daemons, order, signal));
     if ((order.copies ?? []).length > 0)
       await daemons.reported('vol-delete', () => removePlaces(daemons, order, isOrdered, signal));
-    if (isOrdered) await daemons.reported('undefine', () => endAtDestination(daemons, order, signal));
+    if (isOrdered)
+      await daemons.reported('undefine', () => endAtDestination(daemons, order, signal));
     return isOrdered ? wordsOfSecond(daemons, order, signal) : undefined;
   }
 
