@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
+import { MS_PER_TICK, readStat } from '../src/host/process.ts';
 import { agentsOf } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
@@ -91,9 +92,6 @@ async function workIn(
   return { bytesPerS: ((after.dirtiedBytes - before.dirtiedBytes) / ms) * 1000, tookMs };
 }
 
-/** Of the kernel's own unit, in which it counts for programs (`getconf CLK_TCK`). */
-const TICK_MS = 10;
-
 /** What each host's agent has had of processors, with the processes that it started, ms. */
 async function processorsOf(lab: Lab): Promise<{ readonly a: number; readonly b: number }> {
   const of = async (host: string): Promise<number> => {
@@ -109,11 +107,8 @@ async function processorsOf(lab: Lab): Promise<{ readonly a: number; readonly b:
 
 /** What a process has had, with those of its own that have ended; 0 where it has ended itself, which its parent's has. */
 async function ownMs(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  if (text === undefined) return 0;
-  // From the state on, which follows the name: proc(5) has user and system time as the 12th, and of its children after that.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+  const stat = readStat(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
+  return stat === undefined ? 0 : (stat.usedTicks + stat.childrenTicks) * MS_PER_TICK;
 }
 
 function lineOf({ checkMs, planMs, hereMs, thereMs, alone, sampled }: Pair): string {

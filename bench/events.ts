@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
+import { portIn, tcpSockets } from '../src/host/kernel-tables.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { reachesBrowser } from './events-browser.ts';
@@ -165,14 +166,11 @@ function measuresOf(of: {
   ];
 }
 
-/** What each connection of a process's namespace has still to send, bytes: the fifth field, in hexadecimal. */
+/** What each connection of a process's namespace has still to send, bytes. */
 function queuesOf(pid: number): number[] {
-  const rows = readFileSync(`/proc/${pid}/net/tcp`, 'utf8').trim().split('\n').slice(1);
-  const suffix = `:${PORT.toString(16).toUpperCase()}`;
-  return rows.flatMap((row) => {
-    const [, local = '', , , queues = ''] = row.trim().split(/\s+/);
-    return local.endsWith(suffix) ? [Number.parseInt(queues.split(':')[0] ?? '0', 16)] : [];
-  });
+  return tcpSockets(readFileSync(`/proc/${pid}/net/tcp`, 'utf8'))
+    .filter(({ local }) => portIn(local) === PORT)
+    .map(({ unsent }) => unsent);
 }
 
 /** Two namespaces with a link between; they go with the benchmark. */

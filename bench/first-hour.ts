@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { MS_PER_TICK, readStat } from '../src/host/process.ts';
 import { builtDeb } from '../test/e2e/support/built-deb.ts';
 import { bringDebian13 } from '../test/e2e/support/clean-root.ts';
 import {
@@ -158,14 +159,13 @@ async function idleAgent(host: CleanHost, { signal, say }: BenchOptions): Promis
   ];
 }
 
-/** Of a host's agent: processor time so far, by the kernel's ticks of 10 ms, and what is resident of it. */
+/** Of a host's agent: processor time so far, and what is resident of it. */
 async function usedBy(host: CleanHost): Promise<{ cpuMs: number; bytes: number }> {
   const pid = await host.agentPid();
-  const stat = await host.does(`cat /proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const stat = readStat(await host.does(`cat /proc/${pid}/stat`));
   const status = await host.does(`cat /proc/${pid}/status`);
   const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
-  return { cpuMs: (Number(fields[11]) + Number(fields[12])) * 10, bytes: kib * 1024 };
+  return { cpuMs: (stat?.usedTicks ?? 0) * MS_PER_TICK, bytes: kib * 1024 };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

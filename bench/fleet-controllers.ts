@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import { openStore } from '../src/controller/store/open.ts';
 import type { Store } from '../src/controller/store/open.ts';
+import { MS_PER_TICK, readStat } from '../src/host/process.ts';
 import { silentLog } from '../src/log.ts';
 import { controllerContract } from '../src/protocol/controller/contract.ts';
 import { client } from '../src/rpc/client.ts';
@@ -142,9 +143,8 @@ function residentBytesOf(pid: number): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** User and system time; the kernel counts in hundredths. */
+/** User and system time. */
 function cpuSecondsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const stat = readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return ((stat?.usedTicks ?? 0) * MS_PER_TICK) / 1000;
 }

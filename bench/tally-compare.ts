@@ -1,3 +1,5 @@
+import { TCP_STATES, tcpSockets, unixSockets } from '../src/host/kernel-tables.ts';
+
 /** What moves left behind, found by counting before and after. Pure. */
 
 export interface HostTally {
@@ -16,7 +18,6 @@ export interface HostTally {
 /** The record of a migration that has ended stays on purpose. */
 const RECORD =
   /^migrations(\/[^/]+(\/(request\.json|mover\.json|mover\.log|mover-\w+\.lock|journal-\w+\.jsonl))?)?$/;
-const TIME_WAIT = '06';
 
 /**
  * A line for each difference between two tallies of one lab with its guest on the same host both times.
@@ -43,11 +44,8 @@ export function leftBehind(before: readonly HostTally[], after: readonly HostTal
 
 /** From /proc/net/tcp and /proc/net/unix, one after the other. */
 export function socketsOf(text: string): { tcpSockets: number; unixSockets: number } {
-  const lines = text.split('\n').map((line) => line.trim());
-  const tcp = lines.filter((line) => /^\d+: [0-9A-F]{8}:/.test(line));
-  const open = tcp.filter((line) => line.split(/\s+/)[3] !== TIME_WAIT);
-  const unix = lines.filter((line) => /^[0-9a-f]{8,}: [0-9A-F]{8} /.test(line));
-  return { tcpSockets: open.length, unixSockets: unix.length };
+  const open = tcpSockets(text).filter(({ state }) => state !== TCP_STATES.timeWait);
+  return { tcpSockets: open.length, unixSockets: unixSockets(text).length };
 }
 
 function counted(what: string, before: number, now: number): string[] {

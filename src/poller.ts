@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts';
 import { toGodwitError } from './errors.ts';
 import type { Log } from './log.ts';
 
-/** Poller again and again until it is closed. A look that fails is logged, and the next one comes. */
+/** Repeats looks at intervals until it is closed. A look that fails is logged, and the next one comes. */
 export class Poller {
   readonly #clock: Clock;
   readonly #log: Log;

@@ -4,8 +4,8 @@ import type { Log } from '../src/log.ts';
 import { Poller } from '../src/poller.ts';
 import { untilSo } from './until.ts';
 
-/** Poller on a clock that waits for nobody, until its signal aborts. */
-function looks() {
+/** A poller on a clock that waits for nobody, until its signal aborts. */
+function pretendedPoller() {
   const warnings: string[] = [];
   const log = { warn: (_facts: object, words: string) => warnings.push(words) } as unknown as Log;
   const sleep = async (_ms: number, signal?: AbortSignal): Promise<void> => {
@@ -13,37 +13,37 @@ function looks() {
     signal?.throwIfAborted();
   };
   const clock = { wallMs: () => 0, monotonicMs: () => 0, sleep };
-  return { made: new Poller({ clock, log }), warnings };
+  return { poller: new Poller({ clock, log }), warnings };
 }
 
 test('looks go on after one that failed, and the failure is logged', async () => {
-  const { made, warnings } = looks();
+  const { poller, warnings } = pretendedPoller();
   let count = 0;
   const look = async (): Promise<void> => {
     count += 1;
     if (count === 2) throw new Error('the store is away');
   };
-  made.start(1000, look, 'it was not seen to');
+  poller.start(1000, look, 'it was not seen to');
   await untilSo(() => count > 3);
-  await made.close();
+  await poller.close();
   assert.deepEqual(warnings, ['it was not seen to']);
 });
 
 test('closing ends all looks, waits for the one that goes on, and logs nothing of its end', async () => {
-  const { made, warnings } = looks();
+  const { poller, warnings } = pretendedPoller();
   let isOver = false;
   let others = 0;
   const look = (): Promise<void> =>
     new Promise((_resolve, reject) => {
-      made.signal.addEventListener('abort', () => {
+      poller.signal.addEventListener('abort', () => {
         isOver = true;
         reject(new Error('it was broken off'));
       });
     });
-  made.start(1000, look, 'it was not seen to');
-  made.start(1000, async () => void (others += 1), 'nor this');
+  poller.start(1000, look, 'it was not seen to');
+  poller.start(1000, async () => void (others += 1), 'nor this');
   await untilSo(() => others > 0);
-  await made.close();
+  await poller.close();
   assert.equal(isOver, true);
   const before = others;
   await new Promise((resolve) => setImmediate(resolve));

@@ -351,7 +351,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/agent/preflight/hung.e2e.ts': { seconds: 19, of: ['src/agent/'] },
   'test/network/handover.e2e.ts': { seconds: 2, core: true },
   'test/network/ovn.e2e.ts': { seconds: 30, of: ['src/network/', 'examples/hooks/'] },
-  'test/network/ovs.e2e.ts': { seconds: 9, of: ['src/network/'] },
+  'test/network/openvswitch.e2e.ts': { seconds: 9, of: ['src/network/'] },
   'test/network/path-size.e2e.ts': { seconds: 3, of: ['src/network/'] },
   'test/network/segment.e2e.ts': { seconds: 1, core: true },
   'test/network/tap.e2e.ts': { seconds: 1, core: true },

@@ -1,14 +1,14 @@
 /** runc and CRIU at work on a container of a host, as processes. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pagersIn } from '../../src/drivers/criu/pager/one-pager.ts';
 import { lifeOf } from '../../src/host/life.ts';
-import { parseStat } from '../../src/host/process.ts';
+import { pids, readStat } from '../../src/host/process.ts';
 import { BOX } from './plan.ts';
 
 /** `root`: runc's directory of states there. */
 export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
-  return processes().find((pid) => {
+  return pids().find((pid) => {
     const words = wordsOf(pid);
     return words[0]?.endsWith('runc') === true && words.includes(verb) && words.includes(root);
   });
@@ -18,19 +18,13 @@ export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | u
 export function criuAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
   const runc = runcAt(root, verb);
   if (runc === undefined) return undefined;
-  return processes().find((pid) => parentOf(pid) === runc && nameOf(pid) === 'criu');
+  return pids().find((pid) => parentOf(pid) === runc && nameOf(pid) === 'criu');
 }
 
 /** Of the container that comes to a host, by what the pager has written down of itself. */
 export function pagerOf(stateDir: string): number | undefined {
   const written = read(path.join(stateDir, 'containers', BOX, 'in/images/pagers'));
   return pagersIn(written).findLast((each) => lifeOf(each).state !== 'gone')?.pid;
-}
-
-function processes(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
 }
 
 function wordsOf(pid: number): string[] {
@@ -42,10 +36,8 @@ function nameOf(pid: number): string {
 }
 
 function parentOf(pid: number): number | undefined {
-  const text = read(`/proc/${pid}/stat`);
-  return parseStat(text) === undefined
-    ? undefined
-    : Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
+  const stat = readStat(read(`/proc/${pid}/stat`));
+  return stat?.hasEnded === false ? stat.parent : undefined;
 }
 
 /** Empty of one that has ended. */

@@ -18,16 +18,6 @@ export function parseProcessor(text: string): HostInfo['processor'] {
   };
 }
 
-/** /proc/meminfo, in bytes. Available is the kernel's own estimate of what can be taken without swapping. */
-export function parseMemory(text: string): { totalBytes: number; availableBytes: number } {
-  const kib = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
-  return {
-    totalBytes: kib('MemTotal') * 1024,
-    availableBytes: (kib('MemAvailable') || kib('MemFree')) * 1024,
-  };
-}
-
 const ipLinks = z.array(
   z.object({
     ifname: z.string(),
@@ -58,21 +48,6 @@ export function parseLinks(text: string): Link[] {
       .slice(0, 64)
       .map(({ local, prefixlen }) => `${local}/${prefixlen ?? ''}`),
   }));
-}
-
-/** Ports of a range on which nothing listens, from the kernel's tables (/proc/net/tcp, tcp6). */
-export function freePortsIn(
-  tables: readonly string[],
-  { from, to }: { readonly from: number; readonly to: number },
-): number {
-  const taken = new Set<number>();
-  for (const line of tables.flatMap((table) => table.split('\n').slice(1))) {
-    const [, local = '', , state] = line.trim().split(/\s+/);
-    const port = Number.parseInt(local.split(':').at(-1) ?? '', 16);
-    // 0A is LISTEN.
-    if (state === '0A' && port >= from && port <= to) taken.add(port);
-  }
-  return to - from + 1 - taken.size;
 }
 
 export function bridgesOf(links: readonly Link[]): string[] {

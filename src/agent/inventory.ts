@@ -4,15 +4,10 @@ import { promisify } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
+import { freePortsIn, parseMemory } from '../host/kernel-tables.ts';
 import type { HostHealth } from '../protocol/public/health.ts';
 import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
-import {
-  bridgesOf,
-  freePortsIn,
-  parseLinks,
-  parseMemory,
-  parseProcessor,
-} from './inventory-parse.ts';
+import { bridgesOf, parseLinks, parseProcessor } from './inventory-parse.ts';
 import type { OwnProcessors } from './own-processors.ts';
 
 const LINKS_FOR_MS = 2000;

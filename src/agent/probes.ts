@@ -17,7 +17,7 @@ import type {
   WatchResult,
 } from '../protocol/peer/probe.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { LaterWatches } from './later.ts';
+import { LaterWatches } from './later-watches.ts';
 import { watcherProcess } from './watcher-process.ts';
 import type { StartWatcher, WatcherProcess } from './watcher-process.ts';
 

@@ -3,7 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { printJson, usesColor } from './context.ts';
 import type { Context } from './context.ts';
-import { wrap } from './render/fit.ts';
+import { wrap } from './render/terminal-width.ts';
 import { painter, printable } from './render/style.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 import { mindInterrupts } from './interrupts.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
-import { wrap } from './render/fit.ts';
+import { wrap } from './render/terminal-width.ts';
 import { contextPainter } from './render/paint.ts';
 import { NOTHING_SHOWN, progressBlock, show } from './render/progress.ts';
 import type { Shown } from './render/progress.ts';

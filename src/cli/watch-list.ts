@@ -3,7 +3,7 @@ import { contextWith } from './context.ts';
 import type { Context, InterruptSignal } from './context.ts';
 import { printError } from './failure.ts';
 import { exitOfSignal } from './interrupts.ts';
-import { width } from './render/fit.ts';
+import { width } from './render/terminal-width.ts';
 import { Screen } from './screen.ts';
 
 /** Between two looks. */

@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { GuestCounters } from '../migration/load-history.ts';
-import { readStat } from './process.ts';
-
-/** The kernel's clock for processes, Hz; the same on every x86-64. */
-const MS_PER_TICK = 10;
+import { MS_PER_TICK, readStat } from './process.ts';
 
 /** The files of a cgroup that say what all processes in it and below it use, those that have ended included. */
 export interface CountedCgroup {

@@ -3,9 +3,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { godwitError } from '../errors.ts';
-import { opens } from '../rpc/port-holder.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
-import { pids } from './process.ts';
+import { unixSockets } from './kernel-tables.ts';
+import { opens, pids } from './process.ts';
 
 /** What is held: one side of a migration on this host. */
 export interface LockedSide {
@@ -81,12 +81,10 @@ function refusal(id: string, side: string, cause: unknown): Error {
 
 /** Whether another process of this user holds that abstract socket, as the kernel lists it. */
 function isOurs(name: string): boolean {
-  const line = readFileSync('/proc/net/unix', 'utf8')
-    .split('\n')
-    .find((each) => each.endsWith(` @${name}`));
-  const inode = line?.trim().split(/\s+/)[6];
-  if (inode === undefined) return false;
-  const socket = `socket:[${inode}]`;
+  const all = unixSockets(readFileSync('/proc/net/unix', 'utf8'));
+  const held = all.find(({ boundTo }) => boundTo === `@${name}`);
+  if (held === undefined) return false;
+  const socket = `socket:[${held.inode}]`;
   return pids().some((pid) => isUsers(pid) && opens(pid, (target) => target === socket));
 }
 

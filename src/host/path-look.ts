@@ -1,8 +1,8 @@
 import { sendBufferBytes } from './locked-memory.ts';
-import type { WayOut } from '../migration/preflight/link.ts';
+import type { RouteOut } from '../migration/preflight/link.ts';
 import { LONG_MS } from '../migration/preflight/link.ts';
 import { networkTool } from '../network/ip.ts';
-import { wayOutTo } from '../network/way-out.ts';
+import { routeOutTo } from '../network/route-out.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
 import { askKernel } from '../rpc/reach.ts';
@@ -11,7 +11,7 @@ import type { AskKernel } from '../rpc/reach.ts';
 /** What is seen of the path to another host, for checks. What is not seen is left out. */
 export interface PathLook {
   readonly roundTripMs?: number;
-  readonly way?: WayOut;
+  readonly routeOut?: RouteOut;
   /** So much of a stream of this host may be under way; a relay ends its connections. */
   readonly windowBytes?: number;
 }
@@ -42,12 +42,12 @@ export const lookAtPath: LookAtPath = async (address, question, signal) => {
   const within = AbortSignal.any([signal, AbortSignal.timeout(MOST_MS)]);
   try {
     if (rendezvousOf(address) !== undefined) return await timed(question, within);
-    const [trip, way, windowBytes] = await Promise.all([
+    const [trip, routeOut, windowBytes] = await Promise.all([
       byKernel(address, within),
-      wayOutTo(splitAddress(address).host, within),
+      routeOutTo(splitAddress(address).host, within),
       sendBufferBytes(),
     ]);
-    return { ...trip, windowBytes, ...(way === undefined ? {} : { way }) };
+    return { ...trip, windowBytes, ...(routeOut === undefined ? {} : { routeOut }) };
   } catch {
     signal.throwIfAborted();
     return {};

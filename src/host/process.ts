@@ -1,4 +1,7 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+/** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
+export const MS_PER_TICK = 10;
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -16,12 +19,16 @@ export interface ProcessStat {
 
 /** What a line of /proc/PID/stat says, of a process that may have ended. */
 export interface StatLine extends ProcessStat {
+  /** Field 4: the process that started it, or that took it over. */
+  readonly parent: number;
   /** Field 9: PF_ of linux/sched.h. */
   readonly flags: number;
   /** Field 6: the process that leads its session. */
   readonly session: number;
   /** Fields 14 and 15: what it has used of processors, its own time and the kernel's for it, clock ticks. */
   readonly usedTicks: number;
+  /** Fields 16 and 17: the same of its children that have ended. */
+  readonly childrenTicks: number;
   /**
    * A killed process is a zombie as soon as its first thread has ended, and holds its files, with the locks on a guest's
    * images, until the last one has.
@@ -29,23 +36,35 @@ export interface StatLine extends ProcessStat {
   readonly hasEnded: boolean;
 }
 
-/** Fields 3, 6, 9, 14, 15, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
+/** The state, and the numbers that are read, in the order of proc_pid_stat(5). */
+const FIELDS = [3, 4, 6, 9, 14, 15, 16, 17, 20, 22];
+
+/** What a line of /proc/PID/stat says; undefined for what is no such line. */
 export function readStat(text: string): StatLine | undefined {
   // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const wanted = [3, 6, 9, 14, 15, 20, 22].map((field) => fields[field - 3] ?? '');
-  const [state = '', session = '', flags = '', user = '', kernel = '', threads = '', ticks = ''] =
-    wanted;
-  if (!/^[A-Za-z]$/.test(state) || !wanted.slice(1).every((each) => /^\d+$/.test(each))) {
-    return undefined;
-  }
-  const hasEnded = (state === 'Z' || state === 'X') && !(Number(threads) > 1);
+  const [state = '', ...counts] = FIELDS.map((field) => fields[field - 3] ?? '');
+  if (!/^[A-Za-z]$/.test(state) || !counts.every((each) => /^\d+$/.test(each))) return undefined;
+  const [
+    parent = 0,
+    session = 0,
+    flags = 0,
+    user = 0,
+    kernel = 0,
+    childrenUser = 0,
+    childrenKernel = 0,
+    threads = 0,
+    startTicks = 0,
+  ] = counts.map(Number);
+  const hasEnded = (state === 'Z' || state === 'X') && !(threads > 1);
   return {
     state,
-    startTicks: Number(ticks),
-    flags: Number(flags),
-    session: Number(session),
-    usedTicks: Number(user) + Number(kernel),
+    startTicks,
+    parent,
+    flags,
+    session,
+    usedTicks: user + kernel,
+    childrenTicks: childrenUser + childrenKernel,
     hasEnded,
   };
 }
@@ -69,6 +88,24 @@ function statOf(pid: number): ProcessStat | undefined {
 /** Every process of this host. */
 export function pids(): number[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+/** Whether a process has a file open of which that is so; false where this user may not see its files. */
+export function opens(pid: number, isIt: (target: string) => boolean): boolean {
+  const dir = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(dir).some((fd) => isIt(linkOf(`${dir}/${fd}`)));
+  } catch {
+    return false;
+  }
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return '';
+  }
 }
 
 /** Start time of a living process, in clock ticks since boot; with the pid it names one process for good. */

@@ -14,7 +14,7 @@ import { undoing } from './handover.ts';
 import type { Command, OwnRoute, Step } from './handover.ts';
 import { networkTool } from './ip.ts';
 import type { NetworkTool } from './ip.ts';
-import { readOvs } from './ovs.ts';
+import { readOvs } from './openvswitch.ts';
 import { hasDefaultMetric } from './routed.ts';
 
 const READ_MS = 10_000;

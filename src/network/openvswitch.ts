@@ -1,6 +1,19 @@
 import { access } from 'node:fs/promises';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import { parseOvsPorts } from './facts.ts';
+import type { OvsPort } from './facts.ts';
+import { unplugStep } from './handover.ts';
+import { networkTool } from './ip.ts';
+
+/** This host's Open vSwitch: where its database is, and what `ovs-vsctl` says and does. */
 
 const DIRECTORIES = ['/run/openvswitch', '/usr/local/var/run/openvswitch'];
+/** A database that has stopped answering must not hold up a host that has nothing to do with it. */
+const READ_MS = 4000;
+const UNPLUG_MS = 3000;
+const READ =
+  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge -- --columns=name,external_ids list Interface';
 
 /**
  * The socket of this host's Open vSwitch; undefined where it has none. As its own tools look for it: in OVS_RUNDIR, and
@@ -19,4 +32,40 @@ export async function ovsDatabase(
     if (isThere) return socket;
   }
   return undefined;
+}
+
+/** Its ports; none where this host has no Open vSwitch, or one that does not answer. */
+export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
+  if ((await ovsDatabase()) === undefined) return [];
+  try {
+    return await withDeadline('Open vSwitch', READ_MS, signal, async (inner) => {
+      const { status, output } = await networkTool('ovs-vsctl', READ.split(' '), inner);
+      // A line of JSON for each of the three.
+      const [ports = '', bridges = '', interfaces] = output.split('\n');
+      return status === 0 ? parseOvsPorts(ports, bridges, interfaces) : [];
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return none(thrown);
+  }
+}
+
+function none(thrown: unknown): [] {
+  const { code } = toGodwitError(thrown);
+  if (code === 'GODWIT_HOST_LACKS' || code === 'GODWIT_DEADLINE') return [];
+  throw thrown;
+}
+
+/**
+ * Takes a port out of Open vSwitch, which would remember it after it is gone. Nothing where it has no such port; waits
+ * for no switch that may be down. GODWIT_HOST_LACKS, or GODWIT_DEADLINE, where there is a database that does not do it.
+ */
+export async function unplug(port: string, signal: AbortSignal): Promise<void> {
+  if ((await ovsDatabase()) === undefined) return;
+  const { does, run } = unplugStep(port);
+  await withDeadline(does, UNPLUG_MS, signal, async (inner) => {
+    const { status, reason } = await networkTool('ovs-vsctl', run.words, inner);
+    if (status === 0) return;
+    throw godwitError('GODWIT_HOST_LACKS', { what: `what it takes to ${does}: ${reason}` });
+  });
 }

@@ -5,7 +5,7 @@ import { arrivalPlan, arrivalSteps, departureSteps, staleForwarding } from './ha
 import type { PortKind } from './handover.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
 import type { Landing } from './mapping.ts';
-import { unplug } from './ovs.ts';
+import { unplug } from './openvswitch.ts';
 import { createTap, removeTap } from './tap.ts';
 
 /** How the guest's NICs are attached here; one that we know nothing of is left out. */

@@ -37,14 +37,14 @@ export class Destinations {
     this.#targets = targets;
     this.#before = new Map((options.before ?? []).map(({ guest, to }) => [guest, to]));
     for (const { from, to, bytes } of options.others ?? []) {
-      for (const [host, way] of [
+      for (const [host, direction] of [
         [from, 'out'],
         [to, 'in'],
       ] as const) {
         const place = fleet.byName.get(host);
         if (place === undefined) continue;
-        const name = `${host}, ${way}`;
-        this.#busy.set(name, (this.#busy.get(name) ?? 0) + bytes / this.#carries(place, way));
+        const name = `${host}, ${direction}`;
+        this.#busy.set(name, (this.#busy.get(name) ?? 0) + bytes / this.#carries(place, direction));
       }
     }
   }
@@ -195,8 +195,8 @@ export class Destinations {
   }
 
   /** As this drain has seen it, bytes/s. */
-  #carries(place: Place, way: 'out' | 'in'): number {
-    return linkOf(place) * (this.#options.linkFactors?.[`${place.host.name}, ${way}`] ?? 1);
+  #carries(place: Place, direction: 'out' | 'in'): number {
+    return linkOf(place) * (this.#options.linkFactors?.[`${place.host.name}, ${direction}`] ?? 1);
   }
 
   /** How long each of its links is busy with the unit, s. */

@@ -74,7 +74,7 @@ export interface Evacuation {
 /** The part of a move that is not its bytes, s. */
 const FIXED_S = (START_MS + END_MS) / 1000;
 
-interface Way {
+interface MoveOption {
   readonly how: How;
   readonly bytes: number;
   readonly seconds: number;
@@ -88,22 +88,22 @@ export function evacuate(leavers: readonly Leaver[], line: Line): Evacuation {
   const leaving: Leaving[] = [];
   const staying: Staying[] = [];
   let bytes = 0;
-  const all = leavers.map((leaver) => ({ leaver, ways: waysOf(leaver, rate) }));
-  for (const { leaver, ways } of all.toSorted(inTurn)) {
+  const all = leavers.map((leaver) => ({ leaver, options: optionsOf(leaver, rate) }));
+  for (const { leaver, options } of all.toSorted(inTurn)) {
     const { guest, to, priority } = leaver;
     const startSeconds = startOf(free, lanes);
     const timeLeft = line.deadlineSeconds - startSeconds;
     const budgetLeft = (line.budgetBytes ?? Infinity) - bytes;
-    const way = ways.find((each) => each.seconds <= timeLeft && each.bytes <= budgetLeft);
-    if (way === undefined) {
-      const words = whyLeft(ways, { rate, timeLeft, budgetLeft }, leaver);
+    const option = options.find((each) => each.seconds <= timeLeft && each.bytes <= budgetLeft);
+    if (option === undefined) {
+      const words = whyLeft(options, { rate, timeLeft, budgetLeft }, leaver);
       staying.push({ guest: guest.name, priority, words });
       continue;
     }
-    const { seconds, ...rest } = way;
+    const { seconds, ...rest } = option;
     const endSeconds = startSeconds + seconds;
     free.push(endSeconds);
-    bytes += way.bytes;
+    bytes += option.bytes;
     leaving.push({ guest: guest.name, to, priority, startSeconds, endSeconds, ...rest });
   }
   return { leaving, staying, lanes, bytes };
@@ -119,10 +119,11 @@ function startOf(ends: readonly number[], lanes: number): number {
   return sorted[sorted.length - lanes] ?? 0;
 }
 
-type Placed = { readonly leaver: Leaver; readonly ways: readonly Way[] };
+type Placed = { readonly leaver: Leaver; readonly options: readonly MoveOption[] };
 
 function inTurn(left: Placed, right: Placed): number {
-  const soonest = ({ ways }: Placed): number => Math.min(...ways.map(({ seconds }) => seconds));
+  const soonest = ({ options }: Placed): number =>
+    Math.min(...options.map(({ seconds }) => seconds));
   return (
     right.leaver.priority - left.leaver.priority ||
     compare(soonest(left), soonest(right)) ||
@@ -134,28 +135,28 @@ function inTurn(left: Placed, right: Placed): number {
 const compare = (left: number, right: number): number => (left === right ? 0 : left - right);
 
 /** How it could go, the gentlest first. */
-function waysOf(
+function optionsOf(
   { guest, size, diskBytes, noticeSeconds, mayPostcopy, maxPauseSeconds }: Leaver,
   rate: number,
-): Way[] {
+): MoveOption[] {
   const used = size?.postcopyBytes ?? guest.usedBytes ?? guest.memoryBytes;
   const hot = Math.min(guest.workingSetBytes ?? used, used);
   const dirty = guest.dirtyBytesPerSecond ?? 0;
-  const way = (how: How, memory: number): Way => {
+  const option = (how: How, memory: number): MoveOption => {
     const bytes = Math.ceil(memory + diskBytes);
     return { how, bytes, seconds: noticeSeconds + bytes / rate + FIXED_S };
   };
-  const ways: Way[] = [];
+  const options: MoveOption[] = [];
   const precopyBytes =
     size === undefined && dirty <= rate * MOST_DIRTY
       ? bytesOf({ guest }, rate)
       : size?.precopyBytes;
-  if (precopyBytes !== undefined) ways.push(way('precopy', precopyBytes));
+  if (precopyBytes !== undefined) options.push(option('precopy', precopyBytes));
   if (mayPostcopy && (size === undefined || size.postcopyBytes !== undefined))
-    ways.push(way('postcopy', used));
+    options.push(option('postcopy', used));
   const rest = Math.min(hot, dirty * (used / rate));
-  if (dirty > 0 && rest / rate <= maxPauseSeconds) ways.push(way('pause', used + rest));
-  return ways;
+  if (dirty > 0 && rest / rate <= maxPauseSeconds) options.push(option('pause', used + rest));
+  return options;
 }
 
 interface Room {
@@ -164,13 +165,13 @@ interface Room {
   readonly budgetLeft: number;
 }
 
-/** Why no way of it fits, with the arithmetic. */
+/** Why none of its options fits, with the arithmetic. */
 function whyLeft(
-  ways: readonly Way[],
+  options: readonly MoveOption[],
   { rate, timeLeft, budgetLeft }: Room,
   { guest }: Leaver,
 ): string {
-  const [least] = ways.toSorted((left, right) => left.bytes - right.bytes);
+  const [least] = options.toSorted((left, right) => left.bytes - right.bytes);
   const perSecond = (bytes: number): string => `${formatBytes(bytes)}/s`;
   if (least === undefined) {
     const written = perSecond(guest.dirtyBytesPerSecond ?? 0);

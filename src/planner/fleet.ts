@@ -1,7 +1,7 @@
 import { estimate } from './estimate.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
-import { sensible } from './sensible.ts';
+import { sanitizeInventory } from './sanitize-inventory.ts';
 
 /** A guest in a plan that is being made. */
 export interface Seat {
@@ -101,7 +101,7 @@ export class Fleet {
   readonly lost: readonly PlannerGuest[];
 
   constructor(reported: Inventory, options?: EstimateOptions) {
-    const inventory = sensible(reported);
+    const inventory = sanitizeInventory(reported);
     this.places = inventory.hosts.map((host, number) => new Place(host, number));
     this.byName = new Map(this.places.map((place) => [place.host.name, place]));
     const seats: Seat[] = [];

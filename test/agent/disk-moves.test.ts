@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -11,6 +11,7 @@ import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import type { DirectDriver, SourceSession } from '../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
+import { ownIdentity } from '../../src/host/process.ts';
 import { silentLog } from '../../src/log.ts';
 import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
@@ -27,9 +28,7 @@ describe('the moves of disks on a host', () => {
   beforeEach(async () => {
     silent = false;
     host = await PretendedHost.open();
-    const stat = readFileSync('/proc/self/stat', 'utf8');
-    const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-    const handle = { driver: 'fake', name: 'db1', pid: process.pid, startTicks, monitor: 'none' };
+    const handle = { driver: 'fake', name: 'db1', ...ownIdentity(), monitor: 'none' };
     found = { ...guest('db1'), handle };
     moves = agent();
   });

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  bridgesOf,
-  parseLinks,
-  parseMemory,
-  parseProcessor,
-} from '../../src/agent/inventory-parse.ts';
+import { bridgesOf, parseLinks, parseProcessor } from '../../src/agent/inventory-parse.ts';
 
 test('processors are counted, and the first gives model and features', () => {
   const one = (index: number) =>
@@ -21,12 +16,6 @@ test('processors are counted, and the first gives model and features', () => {
 test('an ARM processor has features under another name', () => {
   const text = 'processor\t: 0\nFeatures\t: fp asimd\nCPU part\t: 0xd0c\n';
   assert.deepEqual(parseProcessor(text), { model: '0xd0c', cores: 1, features: ['fp', 'asimd'] });
-});
-
-test('memory is what the kernel says can be taken, in bytes', () => {
-  const text = 'MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n';
-  assert.deepEqual(parseMemory(text), { totalBytes: 1_024_000, availableBytes: 614_400 });
-  assert.equal(parseMemory('MemFree: 100 kB\n').availableBytes, 102_400);
 });
 
 test('links come with kind, master and addresses', () => {
@@ -58,7 +47,6 @@ test('no text whatever makes the parsers fail', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
       parseProcessor(text);
-      parseMemory(text);
       assert.ok(Array.isArray(parseLinks(text)));
     }),
   );

@@ -27,13 +27,13 @@ function program(t: TestContext, text: string): string {
   return file;
 }
 
+const PROCESS = JSON.stringify(import.meta.resolve('../../src/host/process.ts'));
 const READY = `
-import { readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
+const { ownIdentity } = await import(${PROCESS});
 const dir = process.argv[process.argv.indexOf('--dir') + 1];
-const stat = readFileSync('/proc/self/stat', 'utf8');
-const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 writeFileSync(dir + '/mover.json', JSON.stringify({
-  pid: process.pid, startTicks, socket: dir + '/mover.sock', address: '127.0.0.1:50000' }));
+  ...ownIdentity(), socket: dir + '/mover.sock', address: '127.0.0.1:50000' }));
 writeSync(3, 'ready\\n');
 setInterval(() => {}, 1000);
 `;

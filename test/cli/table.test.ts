@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
-import { fitTable, truncate, width, wrap } from '../../src/cli/render/fit.ts';
+import { fitTable, truncate, width, wrap } from '../../src/cli/render/terminal-width.ts';
 import { painter, printableCell } from '../../src/cli/render/style.ts';
 import { renderTable } from '../../src/cli/render/table.ts';
 

@@ -7,7 +7,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import { chooseQemu } from '../../src/lab/guest/qemu.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive, startTicksOf } from '../../src/host/process.ts';
 import type { ProcessIdentity } from '../../src/host/process.ts';
 import { endProcesses, signalProcess, startDetached } from '../../src/lab/processes.ts';
 
@@ -201,13 +201,8 @@ describe('what crashes have left on hosts', () => {
       pid: number;
     };
     signalProcess(pid, 'SIGKILL');
-    await until('the mover to be gone', 5000, async () => {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-        return stat.includes(') Z ') ? true : undefined;
-      } catch {
-        return true;
-      }
-    });
+    await until('the mover to be gone', 5000, async () =>
+      startTicksOf(pid) === undefined ? true : undefined,
+    );
   }
 });

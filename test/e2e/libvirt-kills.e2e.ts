@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/clock.ts';
+import { pids, readStat } from '../../src/host/process.ts';
 import { seeded } from '../../src/planner/sim/seeded.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
@@ -82,15 +83,13 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   }
 
   /** The QEMUs of the guest, by what the kernel has of them: what each has worked, ticks. */
-  function qemus(): { readonly pid: string; readonly ticks: number }[] {
-    return readdirSync('/proc').flatMap((pid) => {
-      if (!/^\d+$/.test(pid)) return [];
+  function qemus(): { readonly pid: number; readonly ticks: number }[] {
+    return pids().flatMap((pid) => {
       try {
         const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
         if (!argv.includes(`guest=${guest},`)) return [];
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        return fields[0] === 'Z' ? [] : [{ pid, ticks: Number(fields[11]) + Number(fields[12]) }];
+        const stat = readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+        return stat?.hasEnded === false ? [{ pid, ticks: stat.usedTicks }] : [];
       } catch {
         return [];
       }

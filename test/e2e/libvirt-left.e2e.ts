@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { LibvirtEnds } from '../../src/drivers/libvirt/ends.ts';
+import { DaemonPair } from '../../src/drivers/libvirt/daemon-pair.ts';
 import { endAtDestination } from '../../src/drivers/libvirt/left-behind.ts';
 import { MARK, markElement } from '../../src/drivers/libvirt/mark.ts';
 import { LibvirtSession } from '../../src/drivers/libvirt/session.ts';
@@ -23,19 +23,23 @@ const MARKED = {
 describe('a guest of libvirt that stayed, and has a definition at its destination', () => {
   const guest = `left-${process.pid}`;
   let hosts: LibvirtHosts;
-  let ends: LibvirtEnds;
+  let daemons: DaemonPair;
 
   before(async () => {
     hosts = await LibvirtHosts.open();
     const uuid = await hosts.guest('a', guest, { isPersistent: true });
     const host = { name: 'a', uri: hosts.uri('a'), options: hosts.options('a') };
-    ends = await LibvirtEnds.open({ ...host, outcomes: new Map(), hear: new Set() }, uuid, signal);
-    const domain = await ends.running(ends.source, signal);
+    daemons = await DaemonPair.open(
+      { ...host, outcomes: new Map(), hear: new Set() },
+      uuid,
+      signal,
+    );
+    const domain = await daemons.running(daemons.source, signal);
     assert.ok(domain);
-    await ends.source.setMetadata(domain, MARK, markElement(MARKED), signal);
+    await daemons.source.setMetadata(domain, MARK, markElement(MARKED), signal);
   });
   after(async () => {
-    ends?.close();
+    daemons?.close();
     await hosts?.destroy(guest);
     await hosts?.close();
   });
@@ -48,7 +52,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
     await hosts.virsh('b', 'define', file);
   }
 
-  const ended = (): Promise<void> => endAtDestination(ends, { ...ORDER, guest }, signal);
+  const ended = (): Promise<void> => endAtDestination(daemons, { ...ORDER, guest }, signal);
 
   test('loses it where it says what the one at its source says', async () => {
     await define((xml) => xml);
@@ -81,7 +85,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
 describe('a guest of libvirt that has moved, and has a definition at its source', () => {
   const guest = `moved-${process.pid}`;
   let hosts: LibvirtHosts;
-  let ends: LibvirtEnds;
+  let daemons: DaemonPair;
   let session: LibvirtSession;
   let definition: string;
 
@@ -90,18 +94,18 @@ describe('a guest of libvirt that has moved, and has a definition at its source'
     const uuid = await hosts.guest('a', guest, { isPersistent: true });
     const name = { name: 'a', uri: hosts.uri('a'), options: hosts.options('a') };
     const host = { ...name, outcomes: new Map(), hear: new Set<() => void>() };
-    ends = await LibvirtEnds.open(host, uuid, signal);
+    daemons = await DaemonPair.open(host, uuid, signal);
     session = await LibvirtSession.open(host, uuid, signal);
-    const domain = await ends.running(ends.source, signal);
+    const domain = await daemons.running(daemons.source, signal);
     assert.ok(domain);
-    await ends.source.setMetadata(domain, MARK, markElement(MARKED), signal);
+    await daemons.source.setMetadata(domain, MARK, markElement(MARKED), signal);
     definition = await hosts.virsh('a', 'dumpxml', guest, '--inactive');
     const to = hosts.options('a').hosts['b']?.uri ?? '';
     await hosts.virsh('a', 'migrate', '--live', '--p2p', '--persistent', guest, to);
     assert.equal(await hosts.state('b', guest), 'running');
   });
   after(async () => {
-    ends?.close();
+    daemons?.close();
     await session?.close();
     await hosts?.destroy(guest);
     await hosts?.close();

@@ -8,6 +8,7 @@ import { hasCode } from '../../src/errors.ts';
 import { HOOK_NAMES, hookInput, HOOKS } from '../../src/hooks/hooks.ts';
 import type { HookFacts } from '../../src/hooks/hooks.ts';
 import { runHook } from '../../src/hooks/runner.ts';
+import { startTicksOf } from '../../src/host/process.ts';
 import { until } from '../until.ts';
 import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/steps.ts';
 
@@ -38,11 +39,7 @@ function site(t: TestContext, script?: string, executable = true): Site {
 }
 
 function hasEnded(pid: string): boolean {
-  try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return true;
-  }
+  return startTicksOf(Number(pid)) === undefined;
 }
 
 describe('a hook', () => {

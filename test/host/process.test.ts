@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import {
   bootId,
   isAlive,
@@ -9,6 +10,7 @@ import {
   ownIdentity,
   parseStat,
   pids,
+  readStat,
   startTicksOf,
 } from '../../src/host/process.ts';
 
@@ -52,6 +54,31 @@ describe('the identity of a process', () => {
     assert.equal(isAlive({ pid, startTicks }), false);
     assert.equal(startTicksOf(2 ** 30), undefined);
   });
+});
+
+test('a line of the kernel is read by the numbers of proc_pid_stat(5), and any other text is none', () => {
+  const numbers = fc.array(fc.nat(), { minLength: 49, maxLength: 49 });
+  fc.assert(
+    fc.property(fc.string(), fc.constantFrom('R', 'S', 'D', 'T'), numbers, (name, state, rest) => {
+      const field = (number: number): number => rest[number - 4] ?? 0;
+      assert.deepEqual(readStat(`12 (${name}) ${state} ${rest.join(' ')}\n`), {
+        state,
+        parent: field(4),
+        session: field(6),
+        flags: field(9),
+        usedTicks: field(14) + field(15),
+        childrenTicks: field(16) + field(17),
+        startTicks: field(22),
+        hasEnded: false,
+      });
+    }),
+  );
+  fc.assert(
+    fc.property(fc.stringMatching(/^[12 ()SZx\n-]{0,120}$/), (text) => {
+      const line = readStat(text);
+      if (line !== undefined) assert.ok(line.startTicks >= 0, text);
+    }),
+  );
 });
 
 test('a boot of the host has one name', () => {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
+import { unixSockets } from '../../host/kernel-tables.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
@@ -111,8 +112,8 @@ async function directoryFact(
 
 /** Unix sockets of this network namespace that some process has bound. */
 function boundSockets(): ReadonlySet<string> {
-  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n').slice(1);
-  return new Set(lines.flatMap((line) => /\s(\/.*)$/.exec(line)?.[1] ?? []));
+  const sockets = unixSockets(readFileSync('/proc/net/unix', 'utf8'));
+  return new Set(sockets.flatMap(({ boundTo }) => boundTo ?? []));
 }
 
 function tapFacts(): TapFact[] {

@@ -65,26 +65,26 @@ export function askProcess(
   program: string = PROGRAM,
   keptMs = KEPT_MS,
 ): AskChecker {
-  let waiting: { readonly checker: CheckerProcess; readonly asker: string } | undefined;
-  const takeOf = (asker: string): CheckerProcess | undefined => {
-    if (waiting?.asker !== asker) return undefined;
+  let waiting: { readonly checker: CheckerProcess; readonly requester: string } | undefined;
+  const takeOf = (requester: string): CheckerProcess | undefined => {
+    if (waiting?.requester !== requester) return undefined;
     const { checker } = waiting;
     waiting = undefined;
     return checker.canGoOn ? checker : undefined;
   };
   return (question, onHost, signal) => {
-    const asker = question.what === 'examine' ? OWN : question.admission.from;
+    const requester = question.what === 'examine' ? OWN : question.admission.from;
     const askOne = (checker: CheckerProcess): Heard => {
       const asked = checker.ask(question, onHost, signal);
       void asked.gone.then(() => {
         if (!checker.canGoOn) return;
         waiting?.checker.end();
-        waiting = { checker, asker };
+        waiting = { checker, requester };
       });
       return asked;
     };
     const askNew = (): Heard => askOne(new CheckerProcess(configFile, program, keptMs));
-    const kept = takeOf(asker);
+    const kept = takeOf(requester);
     return kept === undefined ? askNew() : orElse(askOne(kept), askNew, signal);
   };
 }

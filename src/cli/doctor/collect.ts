@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
+import { freePortsIn, parseMemory } from '../../host/kernel-tables.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
 import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
@@ -124,26 +125,20 @@ async function findBridges(): Promise<string[]> {
 }
 
 async function readMemory(): Promise<Facts['memory']> {
-  const info = (await text('/proc/meminfo')) ?? '';
-  const field = (name: string): number | undefined => {
-    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(info)?.[1];
-    return kib === undefined ? undefined : Number(kib) * 1024;
-  };
-  const [totalBytes, availableBytes] = [field('MemTotal'), field('MemAvailable')];
-  if (totalBytes === undefined || availableBytes === undefined) return undefined;
-  return { totalBytes, availableBytes };
+  const memory = parseMemory((await text('/proc/meminfo')) ?? '');
+  return memory.totalBytes === 0 ? undefined : memory;
 }
 
-/** Ports of the range on which nothing listens in this network namespace, by the kernel's own tables. */
+/** Ports of the range on which nothing listens in this network namespace. */
 async function countPorts(range: { from: number; to: number }): Promise<Facts['ports']> {
   const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(text));
-  const taken = new Set<number>();
-  for (const line of tables.flatMap((table) => (table ?? '').split('\n').slice(1))) {
-    const [, local = '', , state] = line.trim().split(/\s+/);
-    const port = Number.parseInt(local.split(':').at(-1) ?? '', 16);
-    if (state === '0A' && port >= range.from && port <= range.to) taken.add(port);
-  }
-  return { ...range, free: range.to - range.from + 1 - taken.size };
+  return {
+    ...range,
+    free: freePortsIn(
+      tables.map((table = '') => table),
+      range,
+    ),
+  };
 }
 
 async function readClock(): Promise<Facts['clock']> {

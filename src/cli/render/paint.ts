@@ -1,6 +1,6 @@
 import { usesColor } from '../context.ts';
 import type { Context } from '../context.ts';
-import { wrap } from './fit.ts';
+import { wrap } from './terminal-width.ts';
 import { painter } from './style.ts';
 import type { Painter } from './style.ts';
 import type { Look } from './table.ts';

@@ -1,7 +1,7 @@
 import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskLine } from './disks.ts';
-import { truncate } from './fit.ts';
+import { truncate } from './terminal-width.ts';
 import { printable } from './style.ts';
 import type { Painter } from './style.ts';
 

@@ -1,4 +1,4 @@
-import { MARK } from './fit.ts';
+import { MARK } from './terminal-width.ts';
 
 /** Marks up text for a terminal, or leaves it as it is. */
 export interface Painter {

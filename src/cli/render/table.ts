@@ -1,4 +1,4 @@
-import { BETWEEN, fitTable, truncate, width, wrap } from './fit.ts';
+import { BETWEEN, fitTable, truncate, width, wrap } from './terminal-width.ts';
 import { printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 
@@ -13,8 +13,8 @@ export interface Look {
 }
 
 /**
- * Rows under a head, each column as wide as its widest cell. On a terminal it is as fit.ts decides; where there is no room
- * for a table, each row is lines `title  value`.
+ * Rows under a head, each column as wide as its widest cell. On a terminal it is as terminal-width.ts decides; where there is
+ * no room for a table, each row is lines `title  value`.
  */
 export function renderTable(
   head: readonly string[],

@@ -47,7 +47,7 @@ export function ownAddresses(): string[] {
 /** host:port at which this host is to be reached. GODWIT_USAGE where there is a choice to make, or none. */
 export function chosenAddress(given: string | undefined, port: number = PORT): string {
   const own = ownAddresses();
-  const wanted = given ?? wayOut() ?? (own.length === 1 ? own[0] : undefined);
+  const wanted = given ?? defaultRouteAddress() ?? (own.length === 1 ? own[0] : undefined);
   if (wanted === undefined) {
     const what = `this host has ${own.length === 0 ? 'no address' : `the addresses ${own.join(', ')}`}`;
     throw usage(what, 'Say how other hosts reach it: --address IP.');
@@ -63,7 +63,7 @@ export function chosenAddress(given: string | undefined, port: number = PORT): s
 }
 
 /** The address of the device of the default route. */
-function wayOut(): string | undefined {
+function defaultRouteAddress(): string | undefined {
   try {
     const routes = readFileSync('/proc/net/route', 'utf8').split('\n').slice(1);
     const device = routes.map((line) => line.split('\t')).find(([, to]) => to === '00000000')?.[0];

@@ -34,7 +34,7 @@ export interface CarrierDependencies {
   /** Of all wishes of a controller: who promises room takes one. */
   readonly turns: Mutex;
   /** Waited for before a decision, so that those of many wishes do not follow one another at once; absent: nothing is. */
-  readonly breath?: () => Promise<void>;
+  readonly yieldTurn?: () => Promise<void>;
 }
 
 /** What was heard by the beginning of a round. */
@@ -153,7 +153,7 @@ export class Carrier {
     look: ReturnType<FleetView['look']>,
   ): Promise<StepOutput> {
     const known = await look;
-    await this.#deps.breath?.();
+    await this.#deps.yieldTurn?.();
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());

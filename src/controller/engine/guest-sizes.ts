@@ -8,7 +8,7 @@ import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
 import { sizeOf } from '../wishes/guest-size.ts';
 import type { SizedGuest } from '../wishes/guest-size.ts';
-import { measuredLine, MOST_MEASURES, toldLine } from '../wishes/measured-line.ts';
+import { linkMeasureOf, measuredLine, MOST_MEASURES } from '../wishes/measured-line.ts';
 import type { Measure } from '../wishes/measured-line.ts';
 import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
@@ -67,16 +67,16 @@ export class AskedSizes implements GuestSizes {
     const key = JSON.stringify(ask.sites);
     const before = this.#fresh(this.#lines.get(key))?.line;
     const measures: Measure[] = [];
-    const asked = { ask, link: before && toldLine(before), measures, signal };
+    const asked = { ask, link: before && linkMeasureOf(before), measures, signal };
     // A host that is alone measures it once for all of its guests.
     if (before === undefined && hosts.size > 1) await this.#measureLine([...hosts.values()], asked);
-    const told = before ?? measuredLine(measures, map);
-    const telling = { ...asked, link: told && toldLine(told) };
+    const measured = before ?? measuredLine(measures, map);
+    const withLine = { ...asked, link: measured && linkMeasureOf(measured) };
     const works = [...hosts.values()].flatMap((waiting) =>
-      Array.from({ length: AT_ONCE }, () => this.#measure(waiting, telling)),
+      Array.from({ length: AT_ONCE }, () => this.#measure(waiting, withLine)),
     );
     await Promise.all(works);
-    const line = told ?? (hosts.size > 1 ? undefined : measuredLine(measures.slice(0, 1), map));
+    const line = measured ?? (hosts.size > 1 ? undefined : measuredLine(measures.slice(0, 1), map));
     if (line !== undefined && before === undefined) this.#keep(this.#lines, key, { line });
     const sizes = guests.flatMap((each) => {
       const size = this.#known(each, ask);

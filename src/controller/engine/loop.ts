@@ -2,14 +2,14 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Mutex } from '../../mutex.ts';
-import { Breaths } from '../breaths.ts';
+import { EventLoopYield } from '../event-loop-yield.ts';
 import { Carrier } from './carrier.ts';
 import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
 export interface LoopDependencies extends Omit<
   CarrierDependencies,
-  'leaseMs' | 'turns' | 'breath'
+  'leaseMs' | 'turns' | 'yieldTurn'
 > {
   readonly clock: Clock;
   readonly log: Log;
@@ -43,8 +43,8 @@ export class WishLoop {
   #beating: Promise<void> = Promise.resolve();
 
   constructor(deps: LoopDependencies) {
-    const breaths = new Breaths(() => deps.clock.monotonicMs());
-    const own = { turns: new Mutex(), breath: () => breaths.next() };
+    const eventLoop = new EventLoopYield(() => deps.clock.monotonicMs());
+    const own = { turns: new Mutex(), yieldTurn: () => eventLoop.next() };
     this.#deps = { leaseMs: LEASE_MS, most: MOST, ...own, ...deps };
   }
 

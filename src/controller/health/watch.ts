@@ -51,7 +51,7 @@ export class HealthWatch {
     await this.#looks.close();
   }
 
-  /** Poller at each host once. */
+  /** Looks at each host once. */
   async look(): Promise<void> {
     const { store } = this.#deps;
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];

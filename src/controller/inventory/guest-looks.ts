@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
-import { isPossible } from '../../planner/possible.ts';
+import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 
 /** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */
 export const LOOK_MS = 300_000;
@@ -70,7 +70,7 @@ export class HostLooks {
     const aheadMs = Date.parse(at) - atMs;
     if (Math.abs(aheadMs) < Math.abs(this.#aheadMs)) this.#aheadMs = aheadMs;
     for (const { name, cores } of guests) {
-      if (!isPossible(cores, { vcpus: sizeOf(name), hostCores: processor.cores })) {
+      if (!isPossibleUse(cores, { vcpus: sizeOf(name), hostCores: processor.cores })) {
         this.#aside.set(name, Math.max(this.#aside.get(name) ?? 0, cores));
         continue;
       }

@@ -4,8 +4,8 @@ import { homesOf, labelsOf, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
-import { mostOfGuest } from '../../planner/possible.ts';
-import { keeperOf } from './keepers.ts';
+import { mostCoresOf } from '../../planner/processor-use-bounds.ts';
+import { whyLeftToManager } from './left-to-managers.ts';
 import type { Loads } from './loads.ts';
 
 /** A move of the last day. */
@@ -123,7 +123,7 @@ function plannerHost(
   const isOn = mark?.power === undefined || mark.power === 'waking';
   const isShut =
     (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
-  const isLeft = kind !== undefined && keeperOf(facts, kind) !== undefined;
+  const isLeft = kind !== undefined && whyLeftToManager(facts, kind) !== undefined;
   const looks = loads.host(name);
   // Processor time that others than guests use is not available to guests. Where a guest is unreported, what it uses is
   // part of that.
@@ -202,8 +202,8 @@ function whyItStays(
   { kind, world, asked, mutedGuests }: Known,
 ): string | undefined {
   const at = world.hosts.get(host);
-  const keeper = at === undefined || kind === undefined ? undefined : keeperOf(at, kind);
-  const why = whyItNeverMoves(facts, world) ?? keeper;
+  const isJudged = at !== undefined && kind !== undefined;
+  const why = whyItNeverMoves(facts, world) ?? (isJudged ? whyLeftToManager(at, kind) : undefined);
   if (why !== undefined) return why;
   if (mutedGuests.has(facts.name)) return 'somebody rejected its move, or put it off';
   if (asked.has(facts.name)) return 'it was asked to move already';
@@ -236,7 +236,7 @@ function shareOfRest(
 }
 
 const ofItsSize = (cores: number, cpu: number): number =>
-  cores > cpu && cores <= mostOfGuest(cpu) ? cpu : cores;
+  cores > cpu && cores <= mostCoresOf(cpu) ? cpu : cores;
 
 const meanOf = (values: readonly number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, each) => sum + each, 0) / values.length;

@@ -12,11 +12,11 @@ import type { Wishes } from '../store/wishes.ts';
 import type { World } from '../wishes/facts.ts';
 import { draftsOf } from './drafts.ts';
 import type { Drafted } from './drafts.ts';
-import { doubtsOf } from './doubts.ts';
+import { sampleWarnings } from './unreliable-samples.ts';
 import { whyNoChoice } from './few-hosts.ts';
-import { foreignMoves, otherHand } from './foreign.ts';
+import { foreignMoves, otherBalancerWords } from './foreign-moves.ts';
 import { inventoryFor } from './inventory.ts';
-import { keepersWords } from './keepers.ts';
+import { leftToManagersWords } from './left-to-managers.ts';
 import { Loads, STALE_LOOKS } from './loads.ts';
 import {
   accepted,
@@ -80,13 +80,17 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const { nowMs, policy } = view;
   const { world, loads } = seen;
   const isOurs = scopeOf(view);
-  const other = otherHandIn(view, loads, isOurs);
-  const kept = keepersWords(
+  const other = otherBalancerIn(view, loads, isOurs);
+  const leftToManagers = leftToManagersWords(
     [...world.hosts.values()].filter(({ name }) => isOurs(name)),
     policy.kind,
   );
   const few = whyNoChoice(policy, world, isOurs);
-  const note = withWords(whyNothing(policy, seen, nowMs, { few, other }), policy.mode, kept);
+  const note = withWords(
+    whyNothing(policy, seen, nowMs, { few, other }),
+    policy.mode,
+    leftToManagers,
+  );
   const proposals = view.proposals.map((each) =>
     followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
   );
@@ -106,7 +110,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const decided = [...changed.values()].map((each) =>
     acts && each.state === 'open' ? accepted(each, { nowMs, by }) : { proposal: each, wishes: [] },
   );
-  const doubts = policy.mode === 'off' ? [] : doubtsOf({ world, loads, isOurs });
+  const warnings = policy.mode === 'off' ? [] : sampleWarnings({ world, loads, isOurs });
   const after = [
     ...proposals.filter(({ id }) => !changed.has(id)),
     ...decided.map(({ proposal }) => proposal),
@@ -116,7 +120,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
     open: after.filter(({ state }) => state === 'open').length,
     accepted: decided.filter(({ wishes }) => wishes.length > 0).length,
     beyond: output.beyond,
-    refusals: [...doubts, ...drafted.refusals],
+    refusals: [...warnings, ...drafted.refusals],
     note: note.words,
   });
   const cancel = overdue(proposals, nowMs);
@@ -132,8 +136,8 @@ export function scopeOf({ policy, groups }: Pick<PolicyView, 'policy' | 'groups'
     : (host: string): boolean => own.has(host);
 }
 
-function otherHandIn(view: PolicyView, loads: Loads, isOurs: (host: string) => boolean) {
-  return otherHand(foreignMoves(loads.moves, view.own), isOurs);
+function otherBalancerIn(view: PolicyView, loads: Loads, isOurs: (host: string) => boolean) {
+  return otherBalancerWords(foreignMoves(loads.moves, view.own), isOurs);
 }
 
 /** What a person should know, and whether it keeps the policy from proposing anything. */

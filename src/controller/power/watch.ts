@@ -76,7 +76,7 @@ export class PowerWatch {
     await Promise.all(this.#running.values());
   }
 
-  /** Poller at all hosts once, and begins what is to be done with its own. */
+  /** Looks at all hosts once, and begins what is to be done with its own. */
   async look(settings: Settings): Promise<void> {
     const { store, policies, wishes, fleet, held } = this.#deps;
     const world = { ...(await wishes.world()), ...(await fleet.look('now')) };

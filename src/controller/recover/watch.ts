@@ -67,7 +67,7 @@ export class RecoverWatch {
     await this.#looks.close();
   }
 
-  /** Poller at each guest, and at each host that is silent, once. */
+  /** Looks at each guest, and at each host that is silent, once. */
   async look(): Promise<void> {
     const { store } = this.#deps;
     const covered = await coveredGuests(store);

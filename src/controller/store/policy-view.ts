@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { Policy, PolicyKind, Proposal } from '../../protocol/controller/policy.ts';
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
-import type { OwnMove } from '../policy/foreign.ts';
+import type { OwnMove } from '../policy/foreign-moves.ts';
 import type { PastMove } from '../policy/inventory.ts';
 import type { MadeMove } from '../policy/proposals.ts';
 import { readPolicy, readProposal } from './proposal-rows.ts';

@@ -3,7 +3,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { CompiledQuery, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { Mutex } from '../../mutex.ts';
-import { Breaths } from '../breaths.ts';
+import { EventLoopYield } from '../event-loop-yield.ts';
 
 /** Prepared statements that are kept; a controller has some dozens. */
 const MOST_STATEMENTS = 256;
@@ -29,7 +29,7 @@ class SqliteFileDriver implements Driver {
   readonly #open: () => DatabaseSync;
   readonly #turns = new Mutex();
   /** SQLite answers at once: without them a queue of transactions would run as one. */
-  readonly #breaths = new Breaths(() => performance.now());
+  readonly #eventLoop = new EventLoopYield(() => performance.now());
   #database: DatabaseSync | undefined;
   #connection: SqliteFileConnection | undefined;
   #release: (() => void) | undefined;
@@ -47,7 +47,7 @@ class SqliteFileDriver implements Driver {
   acquireConnection(): Promise<DatabaseConnection> {
     const { promise, resolve, reject } = Promise.withResolvers<DatabaseConnection>();
     void this.#turns.run(async () => {
-      await this.#breaths.next();
+      await this.#eventLoop.next();
       if (this.#connection === undefined) {
         reject(new Error('the database is closed'));
         return;

@@ -43,7 +43,7 @@ function careful(values: readonly number[], safe: 'least' | 'most'): number {
   return sorted[at] ?? 0;
 }
 
-/** As hosts that measure nothing are told of it. */
-export const toldLine = ({ bytesPerS, roundTripMs }: MeasuredLine): LinkMeasure => {
+/** As it is given to hosts that measure nothing themselves. */
+export const linkMeasureOf = ({ bytesPerS, roundTripMs }: MeasuredLine): LinkMeasure => {
   return { rate: bytesPerS, how: 'measured', roundTripMs };
 };

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { isLeft, whyKept } from './brought.ts';
+import { isAbandonedCopy, whyNameInUse } from './container-ownership.ts';
 import { cgroupVersion } from './cgroup.ts';
 import { judgeGpu } from './assess-gpu.ts';
 import { processorFeatures } from './inspect.ts';
@@ -175,7 +175,7 @@ async function judgeVolumes(
   const places = placesOf(volumes, volumeDirs, shared);
   if (places === undefined) return [refused('its volumes', 'it has no directory of volumes')];
   const left = records.readSync(guest);
-  const goes = isLeft(left, where) ? (left?.made?.volumes ?? []) : [];
+  const goes = isAbandonedCopy(left, where) ? (left?.made?.volumes ?? []) : [];
   const own = new Set(goes.map((each) => each.path));
   const checks: NamedCheck[] = [];
   const bytes = places.reduce((sum, each) => sum + each.bytes, 0);
@@ -275,10 +275,10 @@ async function judgeName(
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
   const { host, guest } = where;
-  const kept = whyKept(records, where);
-  if (kept !== undefined) return [refusal('name', kept, 'destination')];
+  const inUse = whyNameInUse(records, where);
+  if (inUse !== undefined) return [refusal('name', inUse, 'destination')];
   const there = await runc.state(guest, signal);
-  if (there === undefined || isLeft(records.readSync(guest), where)) return [];
+  if (there === undefined || isAbandonedCopy(records.readSync(guest), where)) return [];
   const hint = `It is ${there.status}. Remove it with \`runc delete ${guest}\`, if nobody needs it.`;
   return [
     refusal('name', godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint }), 'destination'),

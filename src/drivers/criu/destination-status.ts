@@ -1,7 +1,7 @@
 import { lifeOf } from '../../host/life.ts';
 import type { DestinationOptions, HypervisorStatus } from '../port/direct.ts';
 import type { Arrival } from './arrival.ts';
-import { isOf } from './brought.ts';
+import { isMadeFor } from './container-ownership.ts';
 import { coldRun } from './cold-start.ts';
 import type { HostContext } from './host-context.ts';
 import { cgroupOf, standsStill } from './processes.ts';
@@ -16,7 +16,7 @@ export async function destinationStatus(
   const { guest } = options;
   const gone = { run: 'gone', stream: 'none' } as const;
   const record = context.records.readSync(guest);
-  if (record === undefined || !isOf(record, options))
+  if (record === undefined || !isMadeFor(record, options))
     return { ...gone, reason: 'nothing was made for it here' };
   const stream = arrival?.reported.stream ?? 'none';
   if (record.init === undefined) {

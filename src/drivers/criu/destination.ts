@@ -18,7 +18,7 @@ import type {
 } from '../port/direct.ts';
 import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
-import { isOf, whyKept } from './brought.ts';
+import { isMadeFor, whyNameInUse } from './container-ownership.ts';
 import { cgroupsIn } from './cgroup.ts';
 import { release, startCold } from './cold-start.ts';
 import { destinationStatus } from './destination-status.ts';
@@ -113,8 +113,8 @@ export class CriuDestination implements DestinationSession {
     const handle: CriuHandle = { driver: 'criu', name: guest, token, memoryBytes };
     const { records } = this.#context;
     const network = networkNames(token, spec.nics);
-    const kept = whyKept(records, this.#options);
-    if (kept !== undefined) throw kept;
+    const inUse = whyNameInUse(records, this.#options);
+    if (inUse !== undefined) throw inUse;
     await removeLeft(this.#context, guest, records.readSync(guest));
     const mover = { ...ownIdentity(), bootId: bootId() };
     const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
@@ -251,7 +251,7 @@ export class CriuDestination implements DestinationSession {
     this.#arrivals.delete(guest);
     const record = records.readSync(guest);
     // Else nothing was made here for this migration: a container of that name is somebody else's.
-    if (record === undefined || !isOf(record, this.#options)) return;
+    if (record === undefined || !isMadeFor(record, this.#options)) return;
     // A restore that waits for memory goes on at once then, and is of no use.
     if (record.late === true)
       await new LateArrival(this.#context, guest, this.#options, this.#reported).close(true);

@@ -18,7 +18,7 @@ import type {
   Life,
 } from '../port/inventory.ts';
 import { Canary } from './canary.ts';
-import { countedBy } from './counted.ts';
+import { countedBy } from './counted-cgroup.ts';
 import { CriuDestination } from './destination.ts';
 import type { Arrivals } from './destination.ts';
 import { HostGpus } from './gpu.ts';

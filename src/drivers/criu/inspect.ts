@@ -7,7 +7,7 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
 import { cgroupVersion } from './cgroup.ts';
-import { bytesInTime, fileLimits } from './fits.ts';
+import { bytesInTime, fileLimits } from './file-limits.ts';
 import type { HostContext } from './host-context.ts';
 import type { CriuHandle } from './handle.ts';
 import { giveBackMs } from './gpu-checks.ts';

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { parseMemory } from '../../host/kernel-tables.ts';
 import { pass } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
@@ -51,6 +52,5 @@ export async function lookAtGpus(
 
 /** Memory that the kernel could give without taking any from programs. */
 export async function availableBytes(): Promise<number> {
-  const text = await readFile('/proc/meminfo', 'utf8');
-  return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+  return parseMemory(await readFile('/proc/meminfo', 'utf8')).availableBytes;
 }

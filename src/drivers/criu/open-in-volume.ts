@@ -1,5 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
+import { unixSockets } from '../../host/kernel-tables.ts';
 import type { Obstacle } from './obstacle.ts';
 import { filesOf } from './processes.ts';
 
@@ -61,9 +62,8 @@ export function boundPaths(
   directories: readonly string[],
   held: ReadonlySet<string>,
 ): string[] {
-  return table.split('\n').flatMap((line) => {
-    const [, inode, bound] = /^[0-9a-f]+: (?:\S+\s+){5}(\d+)\s+([^@\s].*)$/i.exec(line) ?? [];
-    if (bound === undefined || !held.has(`socket:[${inode}]`)) return [];
+  return unixSockets(table).flatMap(({ inode, boundTo: bound = '@' }) => {
+    if (bound.startsWith('@') || !held.has(`socket:[${inode}]`)) return [];
     return bound.startsWith('/')
       ? [path.posix.normalize(bound)]
       : directories.map((each) => path.posix.join(each, bound));

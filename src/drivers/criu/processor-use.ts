@@ -2,11 +2,10 @@ import os from 'node:os';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { startTicksOf } from '../../host/process.ts';
+import { MS_PER_TICK, startTicksOf } from '../../host/process.ts';
 
 /** What a container may use of its host's processors, and what it uses: it has none of its own. */
 
-const MS_PER_TICK = 10;
 /** Two looks within less say little. */
 const LEAST_MS = 5000;
 /** The kernel's weights for one processor, by the version of its cgroups. */

@@ -15,7 +15,7 @@ import type { CriuHandle } from './handle.ts';
 import type { HostContext } from './host-context.ts';
 import { connectTo } from './link.ts';
 import { identify } from './processes.ts';
-import { bytesInTime } from './fits.ts';
+import { bytesInTime } from './file-limits.ts';
 import { rootOf } from './rootfs.ts';
 import { removeOut } from './run-here.ts';
 import type { Listed } from './runc.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { DestinationOptions } from '../port/direct.ts';
 import { Arrival } from './arrival.ts';
-import { isOf } from './brought.ts';
+import { isMadeFor } from './container-ownership.ts';
 import type { Arrivals } from './destination.ts';
 import { handleOf } from './handle.ts';
 import type { HostContext } from './host-context.ts';
@@ -21,7 +21,7 @@ export async function takeUpLate(
   if (known !== undefined) return known.attached();
   const record = context.records.readSync(guest);
   if (handle === undefined || record?.init === undefined) return;
-  if (!isOf(record, options)) return;
+  if (!isMadeFor(record, options)) return;
   const images = path.join(context.records.dirOf(guest), 'in', 'images');
   if (record.late !== true && !(await wasAllGiven(images).catch(() => false))) return;
   const arrival = new Arrival(context, handleOf(handle), '', options);

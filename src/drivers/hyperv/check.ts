@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses, warns } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';
 import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';
@@ -29,8 +29,8 @@ export function guestChecks(name: string, found: GuestWhole): Check[] {
   const isRunning = state === 'running' || state === 'paused';
   return [
     isRunning
-      ? passes('state', 'source', `${name} is ${state}`)
-      : refuses(
+      ? managerPass('state', 'source', `${name} is ${state}`)
+      : managerRefusal(
           'state',
           'source',
           godwitError('GODWIT_GUEST_STATE', { guest: name, state: guest.state }),
@@ -38,8 +38,8 @@ export function guestChecks(name: string, found: GuestWhole): Check[] {
     ...devices.map((device) => unmovable(name, device)),
     ...images.filter((image) => !isShared(image)).map(localImage),
     compatibility
-      ? passes('processor', 'source', 'processor compatibility is on')
-      : warns(
+      ? managerPass('processor', 'source', 'processor compatibility is on')
+      : managerWarn(
           'processor',
           'source',
           'processor compatibility is off: a destination needs every feature of this processor',
@@ -50,11 +50,11 @@ export function guestChecks(name: string, found: GuestWhole): Check[] {
 
 function unmovable(guest: string, device: string): Check {
   const facts = { device, type: 'of the host', guest, reason: 'Hyper-V moves no assigned device' };
-  return refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
+  return managerRefusal('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
 }
 
 function localImage(image: string): Check {
-  return warns(
+  return managerWarn(
     'images',
     'source',
     `${image} is in its DVD drive, and lies on this host`,
@@ -96,7 +96,7 @@ function versionChecks({ from, to, source, destination }: Hosts): Check[] {
   ];
   if (refused.length > 0) return refused;
   const versions = `Windows ${source.version} here, ${destination.version} there`;
-  return [passes('manager', 'both', versions)];
+  return [managerPass('manager', 'both', versions)];
 }
 
 /** None for a Windows that is known. */
@@ -106,7 +106,7 @@ export function versionCheck(
   { version }: Pick<HostFacts, 'version'>,
 ): Check[] {
   const error = unknownWindows(version, host);
-  return error === undefined ? [] : [refuses('manager', side, error)];
+  return error === undefined ? [] : [managerRefusal('manager', side, error)];
 }
 
 function nameOf({ from, to }: Hosts, side: 'source' | 'destination'): string {
@@ -126,39 +126,46 @@ export function impossible(
 function clusterCheck(hosts: Hosts): Check {
   const { source, destination, to } = hosts;
   const isNode = source.nodes.some((node) => node.toLowerCase() === destination.name.toLowerCase());
-  if (isNode) return passes('cluster', 'both', `the cluster moves it: ${to} is one of its nodes`);
+  if (isNode)
+    return managerPass('cluster', 'both', `the cluster moves it: ${to} is one of its nodes`);
   const reason = `it is a role of a cluster, and ${to} (${destination.name}) is no node of it (${source.nodes.join(', ') || 'none is named'})`;
   const hint =
     'Choose a node of the cluster, or take the guest out of the cluster first (`Remove-ClusterGroup`).';
-  return refuses('cluster', 'both', impossible(hosts, reason, hint));
+  return managerRefusal('cluster', 'both', impossible(hosts, reason, hint));
 }
 
 function enabledCheck(hosts: Hosts, side: 'source' | 'destination'): Check {
   const name = nameOf(hosts, side);
-  if (hosts[side].enabled) return passes('live-migration', side, `it is on at ${name}`);
+  if (hosts[side].enabled) return managerPass('live-migration', side, `it is on at ${name}`);
   const hint = `Run \`Enable-VMMigration\` on ${name}.`;
-  return refuses('live-migration', side, impossible(hosts, `it is off on ${name}`, hint));
+  return managerRefusal('live-migration', side, impossible(hosts, `it is off on ${name}`, hint));
 }
 
 function limitCheck(hosts: Hosts, side: 'source' | 'destination'): Check {
   const { active, limit } = hosts[side];
   const name = nameOf(hosts, side);
-  if (active < limit) return passes('limit', side, `${active} of ${limit} migrations at ${name}`);
+  if (active < limit)
+    return managerPass('limit', side, `${active} of ${limit} migrations at ${name}`);
   const error = godwitError(
     'GODWIT_OVERLOADED',
     { what: `simultaneous live migrations of ${name}`, limit },
     { hint: 'Wait for one to end, or raise it: `Set-VMHost -MaximumVirtualMachineMigrations`.' },
   );
-  return refuses('limit', side, error);
+  return managerRefusal('limit', side, error);
 }
 
 function networkCheck(hosts: Hosts, side: 'source' | 'destination'): Check {
   const { anyNetwork, networks } = hosts[side];
   const name = nameOf(hosts, side);
-  if (anyNetwork) return passes('networks', side, `${name} takes any network`);
-  if (networks.length > 0) return passes('networks', side, `${name} takes ${networks.join(', ')}`);
+  if (anyNetwork) return managerPass('networks', side, `${name} takes any network`);
+  if (networks.length > 0)
+    return managerPass('networks', side, `${name} takes ${networks.join(', ')}`);
   const hint = `On ${name}: \`Add-VMMigrationNetwork SUBNET\`, or \`Set-VMHost -UseAnyNetworkForMigration $true\`.`;
-  return refuses('networks', side, impossible(hosts, `${name} names no network for it`, hint));
+  return managerRefusal(
+    'networks',
+    side,
+    impossible(hosts, `${name} names no network for it`, hint),
+  );
 }
 
 function authenticationCheck(hosts: Hosts): Check {
@@ -166,10 +173,10 @@ function authenticationCheck(hosts: Hosts): Check {
   const isKerberos = (each: HostFacts): boolean => /kerberos/i.test(each.authentication);
   if (isKerberos(source) && isKerberos(destination)) {
     if (source.domain !== '' && destination.domain !== '') {
-      return passes('authentication', 'both', `Kerberos, of ${source.domain}`);
+      return managerPass('authentication', 'both', `Kerberos, of ${source.domain}`);
     }
     const reason = 'one of the hosts is in no domain, and Kerberos needs one';
-    return refuses(
+    return managerRefusal(
       'authentication',
       'both',
       impossible(hosts, reason, 'Join both hosts to a domain.'),
@@ -178,7 +185,7 @@ function authenticationCheck(hosts: Hosts): Check {
   const reason = `the hosts authenticate by ${source.authentication} and ${destination.authentication}; CredSSP needs a person who is logged on at the source`;
   const hint =
     'On both hosts: `Set-VMHost -VirtualMachineMigrationAuthenticationType Kerberos`, with constrained delegation.';
-  return refuses('authentication', 'both', impossible(hosts, reason, hint));
+  return managerRefusal('authentication', 'both', impossible(hosts, reason, hint));
 }
 
 function switchCheck({ guest, to, destination }: Hosts, found: GuestWhole): Check {
@@ -188,7 +195,7 @@ function switchCheck({ guest, to, destination }: Hosts, found: GuestWhole): Chec
   const there = new Set(destination.switches.map((each) => each.toLowerCase()));
   const missing = wanted.filter((each) => !there.has(each.toLowerCase()));
   if (missing.length === 0) {
-    return passes('switches', 'destination', wanted.join(', ') || 'it is on no switch');
+    return managerPass('switches', 'destination', wanted.join(', ') || 'it is on no switch');
   }
   const error = godwitError(
     'GODWIT_DEVICE_UNMAPPED',
@@ -200,7 +207,7 @@ function switchCheck({ guest, to, destination }: Hosts, found: GuestWhole): Chec
     },
     { hint: `Make one of that name on ${to} (\`New-VMSwitch\`), or rename one.` },
   );
-  return refuses('switches', 'destination', error);
+  return managerRefusal('switches', 'destination', error);
 }
 
 function diskChecks(
@@ -215,35 +222,40 @@ function diskChecks(
       ? 'Detach it, or give the guest a virtual disk in its place.'
       : 'Name a folder of the destination in `drivers.hyperv.hosts.NAME.storage`: the guest moves with its disks then. Or put them on a share (SMB 3).';
     const facts = { device: at, guest, file: path, reason };
-    return [refuses('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }))];
+    return [managerRefusal('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }))];
   });
   if (refused.length > 0) return refused;
   const isGoing = hasLocalDisks(found) || isAsked;
   const evidence = isGoing ? `they go along, to ${storage}` : 'on shared storage';
-  return [passes('disks', 'source', evidence)];
+  return [managerPass('disks', 'source', evidence)];
 }
 
 /** What Compare-VM says: Hyper-V's own test of this move. */
 export function compareChecks(hosts: Hosts, found: readonly Incompatibility[]): Check[] {
   const { guest, to } = hosts;
-  if (found.length === 0) return [passes('compare', 'both', 'Compare-VM finds nothing against it')];
+  if (found.length === 0)
+    return [managerPass('compare', 'both', 'Compare-VM finds nothing against it')];
   return found.map(({ id, message }) => {
     const meaning = meaningOf(message);
     const reported = `${message} (Compare-VM ${id})`;
     const hint = meaning?.fix ?? 'The message is Hyper-V’s own: `Compare-VM` shows it too.';
     if (meaning?.kind === 'cpu') {
       const facts = { host: to, guest, features: reported };
-      return refuses('compare', 'destination', godwitError('GODWIT_CPU_FEATURE', facts, { hint }));
+      return managerRefusal(
+        'compare',
+        'destination',
+        godwitError('GODWIT_CPU_FEATURE', facts, { hint }),
+      );
     }
     if (meaning?.kind === 'switch') {
       const facts = { device: 'a network adapter', guest, host: to, what: reported };
-      return refuses(
+      return managerRefusal(
         'compare',
         'destination',
         godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
       );
     }
-    return refuses('compare', 'both', impossible(hosts, reported, hint));
+    return managerRefusal('compare', 'both', impossible(hosts, reported, hint));
   });
 }
 
@@ -256,10 +268,10 @@ export function notCompared(hosts: Hosts, error: ScriptError): Check {
   if (!isDelegation) {
     const hint =
       meaning?.fix ?? 'The message is Hyper-V’s own: `Compare-VM` on the source shows it too.';
-    return refuses('compare', 'both', impossible(hosts, reported, hint));
+    return managerRefusal('compare', 'both', impossible(hosts, reported, hint));
   }
   const hint = `In the domain, as its administrator: ${delegationScript(source.name, destination.name)}`;
-  return refuses('delegation', 'both', impossible(hosts, reported, hint));
+  return managerRefusal('delegation', 'both', impossible(hosts, reported, hint));
 }
 
 /** Lets each host act for a user at the other: resource-based constrained delegation. */

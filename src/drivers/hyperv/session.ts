@@ -5,9 +5,9 @@ import { Mutex } from '../../mutex.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
-import { CONVERTED } from '../converted.ts';
+import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
-import { refuses } from '../port/manager-checks.ts';
+import { managerRefusal } from '../port/manager-checks.ts';
 import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';
 import type { Hosts } from './check.ts';
 import { HypervHost } from './host.ts';
@@ -79,7 +79,7 @@ export class HypervSession implements ManagedSession {
       destination = await (await this.#there(to)).ask('host', {}, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', this.#unreached(to, toGodwitError(thrown)))];
+      return [managerRefusal('manager', 'destination', this.#unreached(to, toGodwitError(thrown)))];
     }
     const hosts: Hosts = {
       guest,
@@ -112,7 +112,7 @@ export class HypervSession implements ManagedSession {
     };
     const names = Object.keys(this.#options.hosts);
     const near = names.includes(to) ? undefined : didYouMean(to, names);
-    const hint = [near, error.hint, CONVERTED].filter((each) => each !== undefined).join(' ');
+    const hint = [near, error.hint, CONVERSION_HINT].filter((each) => each !== undefined).join(' ');
     return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { hint, cause: error });
   }
 

@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestWhole, HostFacts } from './answers.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { impossible, versionCheck } from './check.ts';
 
 /** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */
@@ -41,7 +41,7 @@ export function folderChecks({ guest, to, datastore }: Order): Check[] {
   if (datastore === undefined || WHOLE_PATH.test(windowsFolder(datastore))) return [];
   const reason = `${datastore} is no folder of Windows with its whole path`;
   const hint = String.raw`Name one as D:\VMs or \\server\share\VMs.`;
-  return [refuses('disks', 'destination', impossible({ guest, to }, reason, hint))];
+  return [managerRefusal('disks', 'destination', impossible({ guest, to }, reason, hint))];
 }
 
 /** For or against a move of storage alone; Compare-VM judges no such move. */
@@ -49,7 +49,7 @@ export function storageChecks(order: Order, found: GuestWhole, host: HostFacts):
   const { guest, to, datastore = '' } = order;
   const unknown = versionCheck('source', to, host);
   return [
-    ...(unknown.length > 0 ? unknown : [passes('manager', 'both', `Windows ${host.version}`)]),
+    ...(unknown.length > 0 ? unknown : [managerPass('manager', 'both', `Windows ${host.version}`)]),
     ...folderChecks(order),
     ...clusterChecks(order, found),
     limitCheck(to, host),
@@ -63,29 +63,33 @@ export function clusterChecks(order: Order, { guest }: GuestWhole): Check[] {
   if (!guest.clustered) return [];
   const reason = 'it is a role of a cluster, whose configuration Godwit does not change';
   const hint = 'Move its storage in the Failover Cluster Manager.';
-  return [refuses('cluster', 'source', impossible(order, reason, hint))];
+  return [managerRefusal('cluster', 'source', impossible(order, reason, hint))];
 }
 
 function limitCheck(name: string, { storageActive, storageLimit: limit }: HostFacts): Check {
   const evidence = `${storageActive} of ${limit} moves of storage at ${name}`;
-  if (storageActive < limit) return passes('limit', 'source', evidence);
+  if (storageActive < limit) return managerPass('limit', 'source', evidence);
   const hint = 'Wait for one to end, or raise it: `Set-VMHost -MaximumStorageMigrations`.';
   const what = `simultaneous moves of storage of ${name}`;
-  return refuses('limit', 'source', godwitError('GODWIT_OVERLOADED', { what, limit }, { hint }));
+  return managerRefusal(
+    'limit',
+    'source',
+    godwitError('GODWIT_OVERLOADED', { what, limit }, { hint }),
+  );
 }
 
 function physicalChecks(guest: string, { disks }: GuestWhole): Check[] {
   const physical = disks.filter((each) => each.physical);
   if (physical.length === 0)
-    return [passes('disks', 'source', `${disks.length} virtual disks go there`)];
+    return [managerPass('disks', 'source', `${disks.length} virtual disks go there`)];
   return physical.map(({ path, at }) => {
     const facts = { device: at, guest, file: path, reason: 'it is a physical disk of this host' };
     const hint = 'Detach it, or give the guest a virtual disk in its place.';
-    return refuses('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }));
+    return managerRefusal('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }));
   });
 }
 
 function stays(order: Order): Check {
   const reason = `its files are in ${order.datastore ?? ''} already`;
-  return refuses('disks', 'source', impossible(order, reason, 'Name another folder.'));
+  return managerRefusal('disks', 'source', impossible(order, reason, 'Name another folder.'));
 }

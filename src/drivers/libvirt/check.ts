@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { HeldDevice } from '../port/managed.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */
@@ -27,8 +27,12 @@ export function guestChecks(name: string, state: string, facts: DomainFacts): Ch
   const isRunning = state === 'running' || state === 'paused';
   return [
     isRunning
-      ? passes('state', 'source', `${name} is ${state}`)
-      : refuses('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest: name, state })),
+      ? managerPass('state', 'source', `${name} is ${state}`)
+      : managerRefusal(
+          'state',
+          'source',
+          godwitError('GODWIT_GUEST_STATE', { guest: name, state }),
+        ),
     ...(facts.unmovable.length === 0 ? [] : [unmovable(name, facts.unmovable)]),
   ];
 }
@@ -36,7 +40,7 @@ export function guestChecks(name: string, state: string, facts: DomainFacts): Ch
 function unmovable(guest: string, reasons: readonly string[]): Check {
   const [device, type] = [`${reasons.length} of its devices`, 'of the host'];
   const facts = { device, type, guest, reason: reasons.join('; ') };
-  return refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
+  return managerRefusal('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
 }
 
 /**
@@ -51,7 +55,7 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
     const why = whyNotCopied(disk);
     if (why === undefined) {
       const evidence = `${disk.name} lies on ${lies.on}, which no other host has: it is copied`;
-      checks.push(passes('disks', 'source', evidence));
+      checks.push(managerPass('disks', 'source', evidence));
       continue;
     }
     const reason = `it lies on ${lies.on}, which no other host has, and ${why}`;
@@ -60,9 +64,9 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
       { device: disk.name, guest, file: disk.source, reason },
       { hint: 'Put it on storage that both hosts share (NFS, Ceph), at the same path.' },
     );
-    checks.push(refuses('disks', 'source', error));
+    checks.push(managerRefusal('disks', 'source', error));
   }
-  return checks.length > 0 ? checks : [passes('disks', 'source', said(disks))];
+  return checks.length > 0 ? checks : [managerPass('disks', 'source', said(disks))];
 }
 
 /** libvirt opens them by their path there, and compares nothing. */

@@ -4,7 +4,7 @@ import type { GodwitError } from '../../errors.ts';
 import type { CopiedDisk } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { whereItLies, whyNotCopied } from './check.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
@@ -39,12 +39,12 @@ export async function planCopies(asked: Asked, signal: AbortSignal): Promise<Cop
     if (whyNotCopied(disk) !== undefined) continue;
     const found = await placeOf(asked, disk, rooms, signal);
     if (found === undefined) continue;
-    if ('refusal' in found) checks.push(refuses('copies', 'destination', found.refusal));
+    if ('refusal' in found) checks.push(managerRefusal('copies', 'destination', found.refusal));
     else {
       copies.push(found);
       const size = formatBytes(found.sizeBytes);
       const evidence = `${disk.name} (${size}) is copied into pool ${found.place} of ${asked.to}`;
-      checks.push(passes('copies', 'destination', evidence));
+      checks.push(managerPass('copies', 'destination', evidence));
     }
   }
   return { copies, checks };

@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { LibvirtClient } from './client.ts';
 import { isThere } from './copies.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { DaemonPair } from './daemon-pair.ts';
 import { createVolume, deleteVolume, poolAt, refresh, volume, volumeSizes } from './volumes.ts';
 import type { Pool, Volume } from './volumes.ts';
 import { presence, whereabouts } from './whereabouts.ts';
@@ -18,11 +18,11 @@ const EMPTY_BYTES = 2 * 1024 ** 2;
 
 /** Makes those that are not there. One that is there is ours where it is as we make it: its answer was lost. */
 export async function makePlaces(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { to, guest, copies = [] }: ManagedOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const there = await ends.destination(to, signal);
+  const there = await daemons.destination(to, signal);
   for (const copy of copies) {
     const { name: device, file, format, sizeBytes } = copy;
     const pool = await poolOf(there, copy, { host: to, guest }, signal);
@@ -38,14 +38,17 @@ export async function makePlaces(
 
 /** Removes what was made, where the guest runs at its source and both daemons say so. */
 export async function removePlaces(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { to, guest, copies = [] }: ManagedOrder,
   isOrdered: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const there = await ends.destination(to, signal);
-  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
-  const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
+  const there = await daemons.destination(to, signal);
+  const sights = [
+    await daemons.sight(daemons.source, signal),
+    await daemons.sight(there, signal),
+  ] as const;
+  const { at, busy } = whereabouts(...sights, await daemons.isMoving(signal));
   const isGone = ['absent', 'left'].includes(presence(sights[1]));
   if (at !== 'source' || busy !== false || !isGone) {
     const reason = `not both daemons say that it is at its source alone, so its volumes at ${to} stay`;
@@ -57,18 +60,21 @@ export async function removePlaces(
 
 /** Removes the images at the source, where the guest runs at the destination and both daemons say so. */
 export async function removeOriginals(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { from, to, guest, copies = [] }: ManagedOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const there = await ends.destination(to, signal);
-  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
+  const there = await daemons.destination(to, signal);
+  const sights = [
+    await daemons.sight(daemons.source, signal),
+    await daemons.sight(there, signal),
+  ] as const;
   const isGone = ['absent', 'left'].includes(presence(sights[0]));
   if (!isGone || presence(sights[1]) !== 'has') {
     const reason = `not both daemons say that it is at ${to} alone, so its volumes at ${from} stay`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
-  await removeEach(ends.source, copies, { host: from, guest, onlyEmpty: false }, signal);
+  await removeEach(daemons.source, copies, { host: from, guest, onlyEmpty: false }, signal);
 }
 
 /** Passes over a volume that is gone already. */

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses, warns } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts, NicHostLink } from './domain-xml.ts';
 import { keptFor, network, networkDevice, pool } from './questions.ts';
@@ -35,11 +35,15 @@ async function identityChecks(
   const other = same === undefined || same.name === guest ? undefined : same.name;
   return [
     isTaken
-      ? refuses('name', 'destination', godwitError('GODWIT_NAME_IN_USE', { host: to, guest }))
-      : passes('name', 'destination', `${guest} is free there`),
+      ? managerRefusal(
+          'name',
+          'destination',
+          godwitError('GODWIT_NAME_IN_USE', { host: to, guest }),
+        )
+      : managerPass('name', 'destination', `${guest} is free there`),
     other === undefined
-      ? passes('uuid', 'destination', `no other guest there has ${uuid}`)
-      : refuses(
+      ? managerPass('uuid', 'destination', `no other guest there has ${uuid}`)
+      : managerRefusal(
           'uuid',
           'destination',
           godwitError('GODWIT_UUID_IN_USE', { host: to, guest, other: other.slice(0, 128) }),
@@ -69,7 +73,7 @@ export async function keptChecks(
     ['saved', Number(hasManagedSave), 'a saved state', 'virsh managedsave-remove', true],
   ] as const;
   return found.map(([name, count, what, command, isInTheWay]): Check => {
-    if (count === 0) return passes(name, side, `${guest} has none at ${host}`);
+    if (count === 0) return managerPass(name, side, `${guest} has none at ${host}`);
     if (!isInTheWay) {
       const evidence = `${guest} has ${what} at ${host}, which libvirt does not take along`;
       const isBackup = name === 'checkpoints';
@@ -79,7 +83,11 @@ export async function keptChecks(
       return { name, side, verdict: 'warn', evidence, hint };
     }
     const hint = `Remove what is not needed at {host} before it moves (\`${command}\`).`;
-    return refuses(name, side, godwitError('GODWIT_GUEST_KEPT', { guest, host, what }, { hint }));
+    return managerRefusal(
+      name,
+      side,
+      godwitError('GODWIT_GUEST_KEPT', { guest, host, what }, { hint }),
+    );
   });
 }
 
@@ -122,17 +130,21 @@ function hostLinkCheck(
     link.kind === 'bridge'
       ? `a bridge ${name}, in the configuration of its network (by hand \`ip link add ${name} type bridge\` or \`ovs-vsctl add-br ${name}\`)`
       : `a network device ${name}, in the configuration of its network`;
-  if (found.is === 'active') return passes('bridge', 'destination', `${of} ${name} is there`);
+  if (found.is === 'active') return managerPass('bridge', 'destination', `${of} ${name} is there`);
   if (found.is === 'absent') {
     const device = `NIC ${link.nic} (${of} ${name})`;
     const facts = { device, guest, host: to, what: `it has no network device ${name}` };
     const hint = `Make {host} ${make}.`;
-    return refuses('bridge', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
+    return managerRefusal(
+      'bridge',
+      'destination',
+      godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
+    );
   }
   const why = 'why' in found ? `: ${found.why}` : '';
   const evidence = `libvirt there does not list a network device ${name}${why}`.slice(0, 4096);
   const hint = `See that ${to} has ${make}: libvirt itself looks only once the move has begun.`;
-  return warns('bridge', 'destination', evidence, hint);
+  return managerWarn('bridge', 'destination', evidence, hint);
 }
 
 async function poolChecks(
@@ -166,22 +178,21 @@ function existenceCheck(
   { check, kind, name, device, guest, to, command }: Wanted,
   found: Existence,
 ): Check {
-  if (found.is === 'active') return passes(check, 'destination', `${kind} ${name} is active there`);
-  if (found.is === 'unsaid') {
+  if (found.is === 'active')
+    return managerPass(check, 'destination', `${kind} ${name} is active there`);
+  if (found.is === 'unanswered') {
     const evidence = `libvirt there does not say whether it has ${kind} ${name}: ${found.why}`;
     const hint = 'See that it has one: libvirt itself looks only once the move has begun.';
-    return {
-      name: check,
-      side: 'destination',
-      verdict: 'warn',
-      evidence: evidence.slice(0, 4096),
-      hint,
-    };
+    return managerWarn(check, 'destination', evidence, hint);
   }
   const isAbsent = found.is === 'absent';
   const what = `libvirt there ${isAbsent ? 'has no' : 'has not started'} ${kind} ${name}`;
   const start = `\`virsh ${command}-start ${command === 'net' ? 'NETWORK' : 'POOL'}\``;
   const hint = `At {host}: ${isAbsent ? `\`virsh ${command}-define FILE\`, then ${start}` : start}.`;
   const facts = { device, guest, host: to, what };
-  return refuses(check, 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
+  return managerRefusal(
+    check,
+    'destination',
+    godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
+  );
 }

@@ -26,7 +26,7 @@ import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';
 import { capabilities } from './questions.ts';
 import { LibvirtSession } from './session.ts';
-import type { LibvirtHost } from './ends.ts';
+import type { LibvirtHost } from './daemon-pair.ts';
 import { runState } from './whereabouts.ts';
 
 const LIFE_MS = 5000;

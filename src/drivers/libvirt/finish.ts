@@ -1,7 +1,7 @@
 import { GodwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { removeOriginals } from './copy-places.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { DaemonPair } from './daemon-pair.ts';
 import { endAtSource } from './left-behind.ts';
 import { MARK } from './mark.ts';
 
@@ -9,21 +9,21 @@ import { MARK } from './mark.ts';
 
 /** Repeatable. Where something stays at the source, all of it is in the one error, and the mark stays with the guest. */
 export async function finishOrder(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: ManagedOrder,
   signal: AbortSignal,
 ): Promise<void> {
   const { id, to, copies = [], keepSource } = order;
-  const { source } = ends;
-  const there = await ends.destination(to, signal);
-  const arrived = await ends.marked(there, id, signal);
+  const { source } = daemons;
+  const there = await daemons.destination(to, signal);
+  const arrived = await daemons.marked(there, id, signal);
   // libvirt refuses it to a guest without a definition, whatever the mark says.
   if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
     await there.setAutostart(arrived.domain, true, signal);
-  const left = await ends.reported('undefine', () => endAtSource(ends, order, signal));
+  const left = await daemons.reported('undefine', () => endAtSource(daemons, order, signal));
   if (copies.length > 0 && keepSource !== true) {
     try {
-      await ends.reported('vol-delete', () => removeOriginals(ends, order, signal));
+      await daemons.reported('vol-delete', () => removeOriginals(daemons, order, signal));
     } catch (thrown) {
       throw left === undefined ? thrown : both(thrown, left);
     }
@@ -31,7 +31,7 @@ export async function finishOrder(
   // The mark stays with it: whoever asks again, since this answer was lost, hears of it as well.
   if (left !== undefined) throw left;
   for (const client of [source, there]) {
-    const marked = await ends.marked(client, id, signal);
+    const marked = await daemons.marked(client, id, signal);
     if (marked === undefined) continue;
     await client.setMetadata(marked.domain, MARK, undefined, signal);
   }

@@ -5,7 +5,7 @@ import type { GodwitError } from '../../errors.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import type { Mark } from './mark.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
@@ -22,30 +22,31 @@ import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
  * stays loses its autostart, and why it stays is said. The mark only ever keeps one from being removed. Repeatable.
  */
 export async function endAtSource(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: Pick<ManagedOrder, 'id' | 'to' | 'guest' | 'copies'>,
   signal: AbortSignal,
 ): Promise<GodwitError | undefined> {
   const { id, to, guest } = order;
-  const { source } = ends;
-  const left = await ends.domain(source, signal);
+  const { source } = daemons;
+  const left = await daemons.domain(source, signal);
   if (left === undefined) return undefined;
-  const there = await ends.destination(to, signal);
-  const arrived = await ends.marked(there, id, signal);
-  const sights = [await ends.sight(source, signal), await ends.sight(there, signal)] as const;
-  if (arrived === undefined || presence(sights[1]) !== 'has') throw disagree(ends.host.name, order);
+  const there = await daemons.destination(to, signal);
+  const arrived = await daemons.marked(there, id, signal);
+  const sights = [await daemons.sight(source, signal), await daemons.sight(there, signal)] as const;
+  if (arrived === undefined || presence(sights[1]) !== 'has')
+    throw disagree(daemons.host.name, order);
   if (left.id !== -1) {
-    const isPaused = isLeftPaused(...sights, await ends.isMoving(signal));
-    const copy = isPaused ? await pausedCopy(ends, order, signal) : 'other';
-    if (copy === 'other') throw disagree(ends.host.name, order);
+    const isPaused = isLeftPaused(...sights, await daemons.isMoving(signal));
+    const copy = isPaused ? await pausedCopy(daemons, order, signal) : 'other';
+    if (copy === 'other') throw disagree(daemons.host.name, order);
     if (copy === 'shared') {
       const autostart = await endAutostart(source, left, signal);
       const why = `libvirt may take files of the running guest with it; ${autostart}`;
-      return leftToYou({ host: ends.host.name, guest, what: 'paused copy' }, why);
+      return leftToYou({ host: daemons.host.name, guest, what: 'paused copy' }, why);
     }
     await source.stop(left, 'destroy', signal);
   }
-  const definition = await ends.domain(source, signal);
+  const definition = await daemons.domain(source, signal);
   if (definition?.id !== -1) return undefined;
   // A guest that has no definition where it arrived would be nowhere once it is shut down.
   const why =
@@ -55,10 +56,10 @@ export async function endAtSource(
       await source.definition(definition, signal),
       signal,
     )) ??
-    (await refusal('does not remove it', undefineAtRest(ends, source, signal)));
+    (await refusal('does not remove it', undefineAtRest(daemons, source, signal)));
   if (why === undefined) return undefined;
   const autostart = await endAutostart(source, definition, signal);
-  return leftToYou({ host: ends.host.name, guest, what: 'definition' }, `${why}; ${autostart}`);
+  return leftToYou({ host: daemons.host.name, guest, what: 'definition' }, `${why}; ${autostart}`);
 }
 
 /** Asked again, they may: a daemon that has just started again knows less at first. */
@@ -96,18 +97,18 @@ async function refusal(what: string, asked: Promise<void>): Promise<string | und
  * without harm to the guest; `shared`: it has files with the guest; `other`: it is of no migration of ours, or still needed.
  */
 export async function pausedCopy(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { id, to, copies = [] }: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
   signal: AbortSignal,
 ): Promise<'private' | 'shared' | 'other'> {
-  const there = await ends.destination(to, signal);
+  const there = await daemons.destination(to, signal);
   const [ours, arrived] = [
-    await ends.marked(ends.source, id, signal),
-    await ends.marked(there, id, signal),
+    await daemons.marked(daemons.source, id, signal),
+    await daemons.marked(there, id, signal),
   ];
   if (ours === undefined || arrived === undefined) return 'other';
   if (isMigrating(await there.job(arrived.domain, signal))) return 'other';
-  const { facts } = readDomain(await ends.source.xml(ours.domain, signal));
+  const { facts } = readDomain(await daemons.source.xml(ours.domain, signal));
   return facts !== undefined && isPrivate(facts, copies) ? 'private' : 'shared';
 }
 
@@ -130,15 +131,15 @@ export function isPrivate(
  * one. Repeatable.
  */
 export async function endAtDestination(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const stayed = await ends.marked(ends.source, id, signal);
+  const stayed = await daemons.marked(daemons.source, id, signal);
   if (stayed === undefined || stayed.mark.defined === 'yes') return;
   let there: LibvirtClient;
   try {
-    there = await ends.destination(to, signal);
+    there = await daemons.destination(to, signal);
   } catch (thrown) {
     signal.throwIfAborted();
     // Not retryable: the guest runs, and nobody waits for a host that may be dead.
@@ -146,10 +147,13 @@ export async function endAtDestination(
     const facts = { hypervisor: 'libvirt', host: to, command: 'undefine', reason };
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
   }
-  const left = await ends.domain(there, signal);
+  const left = await daemons.domain(there, signal);
   if (left === undefined) return;
-  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
-  const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
+  const sights = [
+    await daemons.sight(daemons.source, signal),
+    await daemons.sight(there, signal),
+  ] as const;
+  const { at, busy } = whereabouts(...sights, await daemons.isMoving(signal));
   if (at !== 'source' || busy !== false) {
     const reason = `not both daemons say that it is at its source alone, so a definition of it at ${to} stays`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
@@ -158,12 +162,12 @@ export async function endAtDestination(
     ? 'a guest of it has run there'
     : (whyNotOurs(stayed.mark) ??
       (await whyNotTheSame(
-        { client: ends.source, domain: stayed.domain, where: 'at its source' },
+        { client: daemons.source, domain: stayed.domain, where: 'at its source' },
         await there.definition(left, signal),
         signal,
       )));
   if (why !== undefined) throw leftToYou({ host: to, guest, what: 'definition' }, why);
-  await undefineAtRest(ends, there, signal);
+  await undefineAtRest(daemons, there, signal);
 }
 
 interface Left {
@@ -240,11 +244,11 @@ function partsOf({
 }
 
 async function undefineAtRest(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   client: LibvirtClient,
   signal: AbortSignal,
 ): Promise<void> {
-  const domain = await ends.domain(client, signal);
+  const domain = await daemons.domain(client, signal);
   if (domain?.id !== -1) return;
   const { facts } = readDomain(await client.xml(domain, signal));
   await client.undefine(domain, facts?.tpm !== undefined, signal);

@@ -2,7 +2,7 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { MARK, markElement } from './mark.ts';
 import type { Mark } from './mark.ts';
@@ -22,26 +22,26 @@ const NOTE_MS = 35_000;
  * this migration was ordered before.
  */
 export async function giveOrder(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: ManagedOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const { source, host } = ends;
+  const { source, host } = daemons;
   const before = host.outcomes.get(order.id);
   if (before !== undefined && before.state !== 'unheard') return;
-  const domain = await ends.running(source, signal);
+  const domain = await daemons.running(source, signal);
   if (domain === undefined) {
-    const there = await ends.destination(order.to, signal);
-    if ((await ends.marked(there, order.id, signal)) !== undefined) return;
-    throw ends.refused('migrate', 'it does not run here');
+    const there = await daemons.destination(order.to, signal);
+    if ((await daemons.marked(there, order.id, signal)) !== undefined) return;
+    throw daemons.refused('migrate', 'it does not run here');
   }
-  if ((await ends.marked(source, order.id, signal)) !== undefined) return;
+  if ((await daemons.marked(source, order.id, signal)) !== undefined) return;
   if (isMigrating(await source.job(domain, signal))) {
-    throw ends.refused('migrate', 'another migration of it is under way');
+    throw daemons.refused('migrate', 'another migration of it is under way');
   }
   const isPersistent = await source.isPersistent(domain, signal);
   const autostart = isPersistent && (await source.autostart(domain, signal));
-  const isDefined = await isDefinedAt(ends, order.to, signal);
+  const isDefined = await isDefinedAt(daemons, order.to, signal);
   const mark: Mark = {
     id: order.id,
     state: 'sent',
@@ -51,8 +51,8 @@ export async function giveOrder(
     defined: isDefined ? 'yes' : 'no',
   };
   await source.setMetadata(domain, MARK, markElement(mark), signal);
-  const ended = await send(ends, order, { domain, mark, isPersistent }, signal);
-  if (ended?.state === 'failed') throw await notBegun(ends, order, ended.cause, signal);
+  const ended = await send(daemons, order, { domain, mark, isPersistent }, signal);
+  if (ended?.state === 'failed') throw await notBegun(daemons, order, ended.cause, signal);
   if (ended === undefined) {
     // A libvirt that takes no limit now goes by its own.
     await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
@@ -60,9 +60,9 @@ export async function giveOrder(
 }
 
 /** Where its daemon does not say, what is there afterwards is not ours to remove. */
-async function isDefinedAt(ends: LibvirtEnds, to: string, signal: AbortSignal): Promise<boolean> {
+async function isDefinedAt(daemons: DaemonPair, to: string, signal: AbortSignal): Promise<boolean> {
   try {
-    return (await ends.domain(await ends.destination(to, signal), signal)) !== undefined;
+    return (await daemons.domain(await daemons.destination(to, signal), signal)) !== undefined;
   } catch {
     signal.throwIfAborted();
     return true;
@@ -77,13 +77,13 @@ interface Marked {
 
 /** Undefined once its job is seen; the outcome where the call ended before that. */
 async function send(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: ManagedOrder,
   { domain, mark, isPersistent }: Marked,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
-  const { outcomes, hear, options } = ends.host;
-  const caller = await ends.another(signal);
+  const { outcomes, hear, options } = daemons.host;
+  const caller = await daemons.another(signal);
   const { migrateUri } = options.hosts[order.to] ?? {};
   const { tls, sockets } = options;
   const facts = { isPersistent, tls, migrateUri, sockets: sockets.directory };
@@ -102,7 +102,7 @@ async function send(
     })
     .finally(() => caller.close());
   while (ended === undefined) {
-    if (isMigrating(await ends.source.job(domain, signal))) return undefined;
+    if (isMigrating(await daemons.source.job(domain, signal))) return undefined;
     await systemClock.sleep(BEGUN_MS, signal);
   }
   return ended;
@@ -110,19 +110,19 @@ async function send(
 
 /** No job was seen: libvirt has begun none, where the guest is as it was. */
 async function notBegun(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { guest, to }: ManagedOrder,
   cause: LibvirtRefusal,
   signal: AbortSignal,
 ): Promise<Error> {
-  const there = await ends.destination(to, signal).then(
-    (client) => ends.sight(client, signal),
+  const there = await daemons.destination(to, signal).then(
+    (client) => daemons.sight(client, signal),
     () => 'silent' as const,
   );
-  const here = await ends.sight(ends.source, signal);
-  const { at, busy } = whereabouts(here, there, await ends.isMoving(signal));
+  const here = await daemons.sight(daemons.source, signal);
+  const { at, busy } = whereabouts(here, there, await daemons.isMoving(signal));
   const reason = cause.message;
-  if (at === 'source' && busy === false) return ends.refused('migrate', reason, cause);
+  if (at === 'source' && busy === false) return daemons.refused('migrate', reason, cause);
   return godwitError('GODWIT_TASK_FAILED', { guest, reason }, { cause });
 }
 

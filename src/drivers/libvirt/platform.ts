@@ -2,14 +2,14 @@ import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { processorChecks } from './processor.ts';
 import { capabilities, domainCapabilities } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { SecurityLabel } from './security-labels.ts';
-import { answered, unsaid } from './unsaid.ts';
+import { answerOrWarning, unanswered } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 
@@ -26,9 +26,9 @@ interface Asked {
 
 export async function platformChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
   const { facts, to, there } = asked;
-  const known = await answered('machine', signal, async () => {
+  const known = await answerOrWarning('machine', signal, async () => {
     const read = readCapabilities(await capabilities(there, signal));
-    return read ?? unsaid('machine', 'its capabilities cannot be read');
+    return read ?? unanswered('machine', 'its capabilities cannot be read');
   });
   if ('verdict' in known) return [known];
   const checks = isOfAnother(facts, known)
@@ -51,9 +51,9 @@ async function partsChecks(
   const { firmware, tpm, machine } = facts;
   if (firmware === undefined && tpm === undefined) return [];
   const name = firmware === undefined ? 'tpm' : 'firmware';
-  const destination = await answered(name, signal, async () => {
+  const destination = await answerOrWarning(name, signal, async () => {
     const read = readMachineCapabilities(await domainCapabilities(there, machine, signal));
-    return read ?? unsaid(name, 'its capabilities of that machine cannot be read');
+    return read ?? unanswered(name, 'its capabilities of that machine cannot be read');
   });
   if ('verdict' in destination) return [destination];
   // What the source does not say is not compared.
@@ -82,10 +82,10 @@ function isOfAnother(
 
 async function emulatorCheck({ facts, there }: Asked, signal: AbortSignal): Promise<Check> {
   const { machine } = facts;
-  return answered('machine', signal, async () => {
+  return answerOrWarning('machine', signal, async () => {
     await domainCapabilities(there, machine, signal);
     const evidence = `libvirt there has machine type ${machine.type} by ${machine.emulator}`;
-    return passes('machine', 'destination', evidence);
+    return managerPass('machine', 'destination', evidence);
   });
 }
 
@@ -104,7 +104,7 @@ export function partChecks(
     const hint = `See that ${to} has that file (Debian: ovmf; on ARM qemu-efi-aarch64). ${LOOKS_ONCE}`;
     checks.push(
       destination.loaders.includes(loader)
-        ? passes('firmware', 'destination', `libvirt there lists ${loader}`)
+        ? managerPass('firmware', 'destination', `libvirt there lists ${loader}`)
         : { name: 'firmware', side: 'destination', verdict: 'warn', evidence, hint },
     );
   }
@@ -113,8 +113,12 @@ export function partChecks(
     const hint = `Install swtpm at {host} (Debian: packages swtpm and swtpm-tools). ${LOOKS_ONCE}`;
     checks.push(
       destination.tpmBackends.includes('emulator')
-        ? passes('tpm', 'destination', 'libvirt there emulates one')
-        : refuses('tpm', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint })),
+        ? managerPass('tpm', 'destination', 'libvirt there emulates one')
+        : managerRefusal(
+            'tpm',
+            'destination',
+            godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
+          ),
     );
   }
   return checks;
@@ -127,15 +131,15 @@ export function machineChecks(facts: DomainFacts, to: string, host: HostCapabili
   const version = newestLike(type, machines) ?? 'none of its kind';
   return [
     virtTypes.includes(virtType)
-      ? passes('accelerator', 'destination', `libvirt there runs ${virtType} on ${arch}`)
-      : refuses(
+      ? managerPass('accelerator', 'destination', `libvirt there runs ${virtType} on ${arch}`)
+      : managerRefusal(
           'accelerator',
           'destination',
           godwitError('GODWIT_ACCELERATOR', { guest, host: to, accel: `${virtType} on ${arch}` }),
         ),
     machines.includes(type)
-      ? passes('machine', 'destination', `libvirt there has machine type ${type}`)
-      : refuses(
+      ? managerPass('machine', 'destination', `libvirt there has machine type ${type}`)
+      : managerRefusal(
           'machine',
           'destination',
           godwitError('GODWIT_MACHINE_TYPE', { host: to, machine: type, version }),
@@ -154,7 +158,11 @@ function labelChecks(
   const last = securityLabels.toSorted((a, b) => isOff(a) - isOff(b)).toReversed();
   return [...new Map(last.map((label) => [label.model, label])).values()].map((label) => {
     if (labelModels.includes(label.model))
-      return passes('labels', 'destination', `libvirt there confines guests by ${label.model}`);
+      return managerPass(
+        'labels',
+        'destination',
+        `libvirt there confines guests by ${label.model}`,
+      );
     return label.kind === 'off' ? labelWarning(label) : labelRefusal(guest, to, label);
   });
 }
@@ -185,7 +193,7 @@ function labelRefusal(guest: string, to: string, { model, kind, device }: Securi
     kind === 'fixed'
       ? 'Or define the guest without a label of its own.'
       : 'A guest that runs keeps its model: it goes there once it was started without.';
-  return refuses(
+  return managerRefusal(
     'labels',
     'destination',
     godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint: `${there} ${here}` }),

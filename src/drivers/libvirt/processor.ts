@@ -1,14 +1,14 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { XmlElement } from '../../formats/xml.ts';
-import { passes, refuses, warns } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { capabilities, compareCpu, domainCapabilities } from './questions.ts';
 import type { CpuComparison } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
-import { answered } from './unsaid.ts';
+import { answerOrWarning } from './answer-or-warning.ts';
 
 /** Whether the destination's hypervisor gives the guest the processor that it runs on. */
 
@@ -40,12 +40,12 @@ export async function processorChecks(asked: Asked, signal: AbortSignal): Promis
     const hint =
       'Shut it down and start it there with libvirt, or choose a host with processors of the same vendor.';
     const error = godwitError('GODWIT_CPU_VENDOR', { guest, host: to, ...foreign }, { hint });
-    return [refuses('processor', 'destination', error)];
+    return [managerRefusal('processor', 'destination', error)];
   }
   if (!isOfHost && (mode !== 'custom' || check === 'none')) return [];
   const cpu = isOfHost ? await hostCpu(asked, signal) : machine.cpu;
   if (cpu === undefined) return [unknown(guest, mode)];
-  const found = await answered('processor', signal, () =>
+  const found = await answerOrWarning('processor', signal, () =>
     compareCpu(there, { ...machine, cpu }, signal),
   );
   if ('is' in found) {
@@ -62,7 +62,9 @@ async function isLessAt(
   machine: Parameters<typeof compareCpu>[1],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const found = await answered('processor', signal, () => compareCpu(client, machine, signal));
+  const found = await answerOrWarning('processor', signal, () =>
+    compareCpu(client, machine, signal),
+  );
   return 'is' in found && found.is === 'less';
 }
 
@@ -115,20 +117,20 @@ export function judgeComparison(
     const { why } = compared;
     const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
     const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
-    return refuses('processor', 'destination', error);
+    return managerRefusal('processor', 'destination', error);
   }
   if (hasMore) {
     const evidence = `${guest} has the processor of its host, and that of ${to} has features beyond it`;
     const hint = `It moves, and sees them from then on. Software that takes them into use there may keep it from coming back: start it with a named model that both hosts have (\`virsh hypervisor-cpu-baseline\`).`;
-    return warns('processor', 'destination', evidence, hint);
+    return managerWarn('processor', 'destination', evidence, hint);
   }
   const evidence = 'its hypervisor gives all that the guest uses';
-  return passes('processor', 'destination', evidence);
+  return managerPass('processor', 'destination', evidence);
 }
 
 function unknown(guest: string, mode: string): Check {
   const evidence = `${guest} has the processor of its host (${mode}), and libvirt here does not say what that is: it was not compared`;
-  return warns('processor', 'source', evidence, ALIKE);
+  return managerWarn('processor', 'source', evidence, ALIKE);
 }
 
 /** What a daemon refuses to say is not compared. */

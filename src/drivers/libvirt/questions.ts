@@ -47,10 +47,10 @@ export interface Kept {
   readonly hasManagedSave: boolean;
 }
 
-/** `unsaid`: the daemon refuses the question, in its words. */
+/** `unanswered`: the daemon refuses the question, in its words. */
 export type Existence =
   | { readonly is: 'active' | 'inactive' | 'absent' }
-  | { readonly is: 'unsaid'; readonly why: string };
+  | { readonly is: 'unanswered'; readonly why: string };
 
 export async function keptFor(
   client: LibvirtClient,
@@ -108,7 +108,7 @@ async function existence(
     const active = (await client.ask(isActive, body, signal)).int32() !== 0;
     return { is: active ? 'active' : 'inactive' };
   } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return { is: 'unsaid', why: thrown.message };
+    if (thrown instanceof LibvirtRefusal) return { is: 'unanswered', why: thrown.message };
     throw thrown;
   }
 }
@@ -129,12 +129,12 @@ export async function networkDevice(
     if (found !== undefined) return { is: 'active' };
     const isListed = await listsDevice(client, name, signal);
     if (isListed === undefined)
-      return { is: 'unsaid', why: `its interfaces lack ${name}, and it lists no devices` };
+      return { is: 'unanswered', why: `its interfaces lack ${name}, and it lists no devices` };
     return { is: isListed ? 'active' : 'absent' };
   } catch (thrown) {
     if (!(thrown instanceof LibvirtRefusal)) throw thrown;
     const isListed = await listsDevice(client, name, signal);
-    return isListed === true ? { is: 'active' } : { is: 'unsaid', why: thrown.message };
+    return isListed === true ? { is: 'active' } : { is: 'unanswered', why: thrown.message };
   }
 }
 

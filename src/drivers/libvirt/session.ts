@@ -10,7 +10,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { diskChecks, guestChecks, heldDevices } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -19,9 +19,9 @@ import { destinationChecks, keptChecks } from './destination.ts';
 import { measureDomain } from './dirty-rate.ts';
 import { planCopies } from './copies.ts';
 import { makePlaces, removePlaces } from './copy-places.ts';
-import { LibvirtEnds } from './ends.ts';
+import { DaemonPair } from './daemon-pair.ts';
 import { DomainEvents } from './events.ts';
-import type { LibvirtHost } from './ends.ts';
+import type { LibvirtHost } from './daemon-pair.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { finishOrder } from './finish.ts';
 import { endAtDestination } from './left-behind.ts';
@@ -45,21 +45,21 @@ const NOW_AND_THEN_MS = 400;
  */
 export class LibvirtSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
-  readonly #ends: LibvirtEnds;
+  readonly #daemons: DaemonPair;
   #ordering: Promise<void> = Promise.resolve();
   #events: Promise<DomainEvents | undefined> | undefined;
 
-  private constructor(ends: LibvirtEnds) {
-    this.#ends = ends;
+  private constructor(daemons: DaemonPair) {
+    this.#daemons = daemons;
   }
 
   static async open(host: LibvirtHost, uuid: string, signal: AbortSignal): Promise<LibvirtSession> {
-    return new LibvirtSession(await LibvirtEnds.open(host, uuid, signal));
+    return new LibvirtSession(await DaemonPair.open(host, uuid, signal));
   }
 
   inspect(signal: AbortSignal): Promise<ManagedInspection> {
-    const { source, host } = this.#ends;
-    return this.#ends.reported('dumpxml', async () => {
+    const { source, host } = this.#daemons;
+    return this.#daemons.reported('dumpxml', async () => {
       const domain = await this.#known(signal);
       const facts = await this.#facts(domain, signal);
       const migrating = isMigrating(await source.job(domain, signal));
@@ -74,16 +74,16 @@ export class LibvirtSession implements ManagedSession {
   }
 
   measure(signal: AbortSignal): Promise<GuestMeasure> {
-    return this.#ends.reported('domdirtyrate-calc', async () => {
+    return this.#daemons.reported('domdirtyrate-calc', async () => {
       const domain = await this.#known(signal);
       const { memoryBytes } = await this.#facts(domain, signal);
-      return measureDomain(this.#ends.source, domain, memoryBytes, signal);
+      return measureDomain(this.#daemons.source, domain, memoryBytes, signal);
     });
   }
 
   async #known(signal: AbortSignal): Promise<Domain> {
-    const { source, host } = this.#ends;
-    const domain = await this.#ends.domain(source, signal);
+    const { source, host } = this.#daemons;
+    const domain = await this.#daemons.domain(source, signal);
     if (domain !== undefined) return domain;
     throw godwitError('GODWIT_HYPERVISOR_LOST', {
       side: 'source',
@@ -93,7 +93,7 @@ export class LibvirtSession implements ManagedSession {
   }
 
   async #facts(domain: Domain, signal: AbortSignal): Promise<DomainFacts> {
-    const { facts, why } = readDomain(await this.#ends.source.xml(domain, signal));
+    const { facts, why } = readDomain(await this.#daemons.source.xml(domain, signal));
     if (facts !== undefined) return facts;
     const known = { peer: 'libvirt', expected: `XML of domain ${domain.name}`, what: why };
     const hint = 'Compare `virsh dumpxml` of it with the page of the driver libvirt.';
@@ -103,13 +103,15 @@ export class LibvirtSession implements ManagedSession {
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
     let there: LibvirtClient;
     try {
-      there = await this.#ends.reported('connect', () => this.#ends.destination(order.to, signal));
+      there = await this.#daemons.reported('connect', () =>
+        this.#daemons.destination(order.to, signal),
+      );
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', toGodwitError(thrown))];
+      return [managerRefusal('manager', 'destination', toGodwitError(thrown))];
     }
-    return this.#ends.reported('check', async () => {
-      const { source } = this.#ends;
+    return this.#daemons.reported('check', async () => {
+      const { source } = this.#daemons;
       const [own, other] = await Promise.all([source.version(signal), there.version(signal)]);
       const evidence = `libvirt ${own} here, ${other} at ${there.uri}`;
       const domain = await this.#known(signal);
@@ -118,7 +120,7 @@ export class LibvirtSession implements ManagedSession {
       const planned = await planCopies({ ...asked, domain, here: source }, signal);
       const versions = { source: own, destination: other };
       return [
-        passes('manager', 'both', evidence),
+        managerPass('manager', 'both', evidence),
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
         ...planned.checks,
@@ -129,9 +131,9 @@ export class LibvirtSession implements ManagedSession {
   }
 
   copies({ to }: ManagedOrder, signal: AbortSignal): Promise<CopiedDisk[]> {
-    return this.#ends.reported('vol-info', async () => {
-      const { source: here } = this.#ends;
-      const there = await this.#ends.destination(to, signal);
+    return this.#daemons.reported('vol-info', async () => {
+      const { source: here } = this.#daemons;
+      const there = await this.#daemons.destination(to, signal);
       const domain = await this.#known(signal);
       const facts = await this.#facts(domain, signal);
       return [...(await planCopies({ facts, domain, here, there, to }, signal)).copies];
@@ -139,7 +141,7 @@ export class LibvirtSession implements ManagedSession {
   }
 
   prepare(order: ManagedOrder, signal: AbortSignal): Promise<void> {
-    return this.#ends.reported('vol-create', () => makePlaces(this.#ends, order, signal));
+    return this.#daemons.reported('vol-create', () => makePlaces(this.#daemons, order, signal));
   }
 
   async unprepare(
@@ -147,19 +149,20 @@ export class LibvirtSession implements ManagedSession {
     isOrdered: boolean,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const ends = this.#ends;
-    if (isOrdered) await ends.reported('destroy', () => endSecondCopy(ends, order, signal));
+    const daemons = this.#daemons;
+    if (isOrdered) await daemons.reported('destroy', () => endSecondCopy(daemons, order, signal));
     if ((order.copies ?? []).length > 0)
-      await ends.reported('vol-delete', () => removePlaces(ends, order, isOrdered, signal));
-    if (isOrdered) await ends.reported('undefine', () => endAtDestination(ends, order, signal));
-    return isOrdered ? wordsOfSecond(ends, order, signal) : undefined;
+      await daemons.reported('vol-delete', () => removePlaces(daemons, order, isOrdered, signal));
+    if (isOrdered)
+      await daemons.reported('undefine', () => endAtDestination(daemons, order, signal));
+    return isOrdered ? wordsOfSecond(daemons, order, signal) : undefined;
   }
 
   /** One order at a time: libvirt distinguishes none from another. */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
-      .then(() => this.#ends.reported('migrate', () => giveOrder(this.#ends, order, signal)));
+      .then(() => this.#daemons.reported('migrate', () => giveOrder(this.#daemons, order, signal)));
     this.#ordering = mine;
     return mine;
   }
@@ -172,15 +175,15 @@ export class LibvirtSession implements ManagedSession {
 
   /** Asked for once, before the first look: what changes after it is heard. */
   async #listen(signal: AbortSignal): Promise<DomainEvents | undefined> {
-    const { source, host } = this.#ends;
-    const domain = await this.#ends.running(source, signal);
+    const { source, host } = this.#daemons;
+    const domain = await this.#daemons.running(source, signal);
     const events = domain && (await DomainEvents.open(source, domain, signal));
     if (events !== undefined) host.hear.add(events.news);
     return events;
   }
 
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
-    return this.#ends.reported('domjobinfo', async () => {
+    return this.#daemons.reported('domjobinfo', async () => {
       this.#events ??= this.#listen(signal);
       (await this.#events)?.looked();
       return this.#look(order, signal);
@@ -189,14 +192,14 @@ export class LibvirtSession implements ManagedSession {
 
   async #look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
     const { id } = order;
-    const { source, host } = this.#ends;
+    const { source, host } = this.#daemons;
     const outcome = host.outcomes.get(id);
     if (outcome?.state === 'failed') return { state: 'failed', reason: outcome.reason };
     if (outcome?.state === 'cancelled') return { state: 'cancelled' };
-    if ((await this.#ends.running(source, signal)) === undefined) {
+    if ((await this.#daemons.running(source, signal)) === undefined) {
       return this.#arrived(order, outcome, signal);
     }
-    const marked = await this.#ends.marked(source, id, signal);
+    const marked = await this.#daemons.marked(source, id, signal);
     if (marked === undefined) return { state: 'none' };
     const job = await source.job(marked.domain, signal);
     if (isMigrating(job)) {
@@ -215,7 +218,7 @@ export class LibvirtSession implements ManagedSession {
     { job, state }: { readonly job: JobStats; readonly state: DomainState },
     signal: AbortSignal,
   ): Promise<void> {
-    const { source } = this.#ends;
+    const { source } = this.#daemons;
     const rounds = job.params['memory_iteration'];
     if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
     if (presence(state) !== 'has') return;
@@ -225,9 +228,9 @@ export class LibvirtSession implements ManagedSession {
 
   /** libvirt takes each while the job runs; of a task that has ended nothing is left to change. */
   steer({ id }: ManagedOrder, change: TaskChange, signal: AbortSignal): Promise<void> {
-    const { source } = this.#ends;
-    return this.#ends.reported('migrate-steer', async () => {
-      const marked = await this.#ends.marked(source, id, signal);
+    const { source } = this.#daemons;
+    return this.#daemons.reported('migrate-steer', async () => {
+      const marked = await this.#daemons.marked(source, id, signal);
       if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
       const { domain } = marked;
       if (presence(await source.state(domain, signal)) !== 'has') return;
@@ -243,8 +246,8 @@ export class LibvirtSession implements ManagedSession {
     outcome: Outcome | undefined,
     signal: AbortSignal,
   ): Promise<TaskSight> {
-    const there = await this.#ends.destination(to, signal);
-    const marked = await this.#ends.marked(there, id, signal);
+    const there = await this.#daemons.destination(to, signal);
+    const marked = await this.#daemons.marked(there, id, signal);
     if (marked === undefined) return { state: 'none' };
     if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
       return { state: 'running' };
@@ -256,26 +259,26 @@ export class LibvirtSession implements ManagedSession {
   }
 
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
-    return whereIs(this.#ends, order, signal);
+    return whereIs(this.#daemons, order, signal);
   }
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
-    const { source } = this.#ends;
-    return this.#ends.reported('domjobabort', async () => {
-      const marked = await this.#ends.marked(source, id, signal);
+    const { source } = this.#daemons;
+    return this.#daemons.reported('domjobabort', async () => {
+      const marked = await this.#daemons.marked(source, id, signal);
       if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
       await source.abortJob(marked.domain, signal);
     });
   }
 
   finish(order: ManagedOrder, signal: AbortSignal): Promise<void> {
-    return this.#ends.reported('metadata', () => finishOrder(this.#ends, order, signal));
+    return this.#daemons.reported('metadata', () => finishOrder(this.#daemons, order, signal));
   }
 
   async close(): Promise<void> {
     // A connection that ends is news, too: whoever waits for some looks, and finds it closed.
-    this.#ends.close();
+    this.#daemons.close();
     const events = await this.#events?.catch(() => undefined);
-    if (events !== undefined) this.#ends.host.hear.delete(events.news);
+    if (events !== undefined) this.#daemons.host.hear.delete(events.news);
   }
 }

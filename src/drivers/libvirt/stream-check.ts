@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { isAtLeast } from './wire-check.ts';
 
 /** Whether both libvirts compress a guest's memory as it is asked for. Pure. */
@@ -40,8 +40,8 @@ export function compressionChecks({ order, versions }: StreamAsked): Check[] {
       const error = godwitError('GODWIT_CAPABILITY', facts, {
         hint: `Leave --compress out, or ${hint}.`,
       });
-      return refuses('compression', side, error);
+      return managerRefusal('compression', side, error);
     });
   if (refused.length > 0) return refused;
-  return [passes('compression', 'both', `libvirt of both hosts takes ${compress} so`)];
+  return [managerPass('compression', 'both', `libvirt of both hosts takes ${compress} so`)];
 }

@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
-import type { LibvirtEnds } from './ends.ts';
+import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
 import { MARK, markElement } from './mark.ts';
@@ -20,22 +20,23 @@ import type { Sight } from './whereabouts.ts';
 
 /** Where the guest is, by the words of both daemons. */
 export async function whereIs(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
   signal: AbortSignal,
 ): Promise<Whereabouts> {
-  const destination = ends.destination(order.to, signal).then(
-    (client) => ends.sight(client, signal),
+  const destination = daemons.destination(order.to, signal).then(
+    (client) => daemons.sight(client, signal),
     (): Sight => 'silent',
   );
-  const [source, other] = await Promise.all([ends.sight(ends.source, signal), destination]);
+  const [source, other] = await Promise.all([daemons.sight(daemons.source, signal), destination]);
   signal.throwIfAborted();
-  const isMoving = await ends.isMoving(signal);
+  const isMoving = await daemons.isMoving(signal);
   const isLeft =
-    isLeftPaused(source, other, isMoving) && (await pausedCopy(ends, order, signal)) === 'private';
+    isLeftPaused(source, other, isMoving) &&
+    (await pausedCopy(daemons, order, signal)) === 'private';
   const seen = whereabouts(source, other, isMoving, isLeft);
   if (presence(source) !== 'has' || seen.busy !== true) return seen;
-  const isSecond = (await secondCopy(ends, order, signal)) !== undefined;
+  const isSecond = (await secondCopy(daemons, order, signal)) !== undefined;
   return isSecond ? { at: 'source', busy: false, second: true } : seen;
 }
 
@@ -52,18 +53,18 @@ interface SecondCopy {
  * is asked after the destination: a guest that has arrived is not at work at its source any more.
  */
 async function secondCopy(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { id, to }: Pick<ManagedOrder, 'id' | 'to'>,
   signal: AbortSignal,
 ): Promise<SecondCopy | undefined> {
-  const { source } = ends;
-  const there = await ends.destination(to, signal);
-  const copy = await ends.marked(there, id, signal);
+  const { source } = daemons;
+  const there = await daemons.destination(to, signal);
+  const copy = await daemons.marked(there, id, signal);
   if (copy === undefined || isMigrating(await there.job(copy.domain, signal))) return undefined;
-  const hasRun = presence(await ends.sight(there, signal)) === 'has';
-  const stayed = await ends.marked(source, id, signal);
-  if (stayed === undefined || (await ends.isMoving(signal)) !== false) return undefined;
-  if (!isAtWork(await ends.sight(source, signal))) return undefined;
+  const hasRun = presence(await daemons.sight(there, signal)) === 'has';
+  const stayed = await daemons.marked(source, id, signal);
+  if (stayed === undefined || (await daemons.isMoving(signal)) !== false) return undefined;
+  if (!isAtWork(await daemons.sight(source, signal))) return undefined;
   return { domain: copy.domain, guest: stayed, hasRun };
 }
 
@@ -73,19 +74,19 @@ async function secondCopy(
  * does not answer. Repeatable.
  */
 export async function endSecondCopy(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   order: Pick<ManagedOrder, 'id' | 'to' | 'guest' | 'copies'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { to, guest, copies = [] } = order;
   let there: LibvirtClient;
   try {
-    there = await ends.destination(to, signal);
+    there = await daemons.destination(to, signal);
   } catch {
     signal.throwIfAborted();
     return;
   }
-  const copy = await secondCopy(ends, order, signal);
+  const copy = await secondCopy(daemons, order, signal);
   if (copy === undefined) return;
   const { facts } = readDomain(await there.xml(copy.domain, signal));
   if (facts === undefined || !isPrivate(facts, copies)) {
@@ -95,21 +96,21 @@ export async function endSecondCopy(
     throw sharesFiles(to, guest);
   }
   const { domain, mark } = copy.guest;
-  const isOurs = mark.defined === 'no' && (await isOfTheGuest(ends, copy, order, signal));
+  const isOurs = mark.defined === 'no' && (await isOfTheGuest(daemons, copy, order, signal));
   const second = copy.hasRun ? 'ran' : 'waited';
-  await ends.source.setMetadata(domain, MARK, markElement({ ...mark, second }), signal);
+  await daemons.source.setMetadata(domain, MARK, markElement({ ...mark, second }), signal);
   await there.stop(copy.domain, 'destroy', signal);
-  if (isOurs && (await ends.domain(there, signal))?.id === -1)
+  if (isOurs && (await daemons.domain(there, signal))?.id === -1)
     await there.undefine(copy.domain, facts.tpm !== undefined, signal);
 }
 
 /** What a person has to know of a second copy that was ended; undefined where there was none. */
 export async function wordsOfSecond(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  switch ((await ends.marked(ends.source, id, signal))?.mark.second) {
+  switch ((await daemons.marked(daemons.source, id, signal))?.mark.second) {
     case 'ran':
       return `libvirt ran ${guest} at both hosts, since the answer of ${to} was lost: its copy at ${to} was ended, and what that did is lost`;
     case 'waited':
@@ -120,14 +121,14 @@ export async function wordsOfSecond(
 }
 
 async function isOfTheGuest(
-  ends: LibvirtEnds,
+  daemons: DaemonPair,
   { domain, guest }: SecondCopy,
   { to }: Pick<ManagedOrder, 'to'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const there = await ends.destination(to, signal);
+  const there = await daemons.destination(to, signal);
   if (!(await there.isPersistent(domain, signal))) return false;
-  const runs = { client: ends.source, domain: guest.domain, where: 'at its source' };
+  const runs = { client: daemons.source, domain: guest.domain, where: 'at its source' };
   return (await whyNotTheSame(runs, await there.definition(domain, signal), signal)) === undefined;
 }
 

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 
 /** Whether libvirt can send memory through a socket of Godwit's. Pure. */
 
@@ -32,12 +32,12 @@ export function wireChecks({ order, versions }: WireAsked): Check[] {
       );
     });
   if (refused.length > 0) return refused;
-  return [passes('path', 'both', 'libvirt of both hosts migrates over a unix socket')];
+  return [managerPass('path', 'both', 'libvirt of both hosts migrates over a unix socket')];
 }
 
 function refusal(side: Check['side'], reason: string, hint: string): Check {
   const facts = { what: '--path wire', reason };
-  return refuses('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
+  return managerRefusal('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
 }
 
 /** Of versions as libvirt writes them: 9.0.0. */

@@ -1,17 +1,22 @@
 import type { GodwitError } from '../../errors.ts';
-import * as finding from '../../migration/preflight/finding.ts';
+import { passes, refuses, warns } from '../../migration/preflight/finding.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
 /** Checks of a guest that a manager moves: their names are not those of the table. Pure. */
 
-export function passes(name: string, side: Check['side'], evidence: string): Check {
-  return { name, side, ...finding.passes(evidence) };
+export function managerPass(name: string, side: Check['side'], evidence: string): Check {
+  return { name, side, ...passes(evidence) };
 }
 
-export function warns(name: string, side: Check['side'], evidence: string, hint: string): Check {
-  return { name, side, ...finding.warns(evidence, hint) };
+export function managerWarn(
+  name: string,
+  side: Check['side'],
+  evidence: string,
+  hint: string,
+): Check {
+  return { name, side, ...warns(evidence, hint) };
 }
 
-export function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  return { name, side, ...finding.refuses(error) };
+export function managerRefusal(name: string, side: Check['side'], error: GodwitError): Check {
+  return { name, side, ...refuses(error) };
 }

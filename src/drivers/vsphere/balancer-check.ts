@@ -1,6 +1,6 @@
 import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes } from '../port/manager-checks.ts';
+import { managerPass } from '../port/manager-checks.ts';
 import type { VsphereClient } from './client.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';
 import { drsIn, maintenanceModeOf } from './drs.ts';
@@ -42,5 +42,5 @@ export function balancerOf(guest: string, mode: MaintenanceMode, power: PowerMod
     power.sets === 'manager'
       ? `${power.words} puts hosts to sleep by itself, and moves their guests for that`
       : power.words;
-  return passes('balancer', 'destination', `${moves}; ${sets}`);
+  return managerPass('balancer', 'destination', `${moves}; ${sets}`);
 }

@@ -1,7 +1,7 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { balancerCheck } from './balancer-check.ts';
 import type { VsphereClient } from './client.ts';
 import { elsewhereCheck } from './elsewhere.ts';
@@ -32,7 +32,7 @@ export async function checkMove(
     const error = toGodwitError(thrown);
     const isPlace = ['GODWIT_HOST_UNKNOWN', 'GODWIT_MANAGER_REFUSES'].includes(error.code);
     if (!isPlace) throw thrown;
-    return [refuses('host', 'destination', error)];
+    return [managerRefusal('host', 'destination', error)];
   }
   const { client, host } = target;
   const found = await startMove(guest, target, signal);
@@ -63,11 +63,11 @@ function managerCheck(
   { other, client }: Target,
 ): Check {
   const said = `${own.product}, API ${own.version}`;
-  if (other === undefined) return passes('manager', 'both', said);
+  if (other === undefined) return managerPass('manager', 'both', said);
   const { product, version } = client.about;
   const shown = client.certificate?.thumbprint ?? 'that it does not show';
   const evidence = `${said}; to ${other}: ${product}, API ${version}, with the certificate ${shown}`;
-  return passes('manager', 'both', evidence);
+  return managerPass('manager', 'both', evidence);
 }
 
 /** Where vSphere refuses: who else of the destination's cluster would take the guest. */
@@ -107,8 +107,8 @@ async function encrypts(client: VsphereClient, host: Ref, signal: AbortSignal): 
 }
 
 export function stateCheck(guest: string, state: string): Check {
-  if (state === 'running') return passes('state', 'source', `${guest} is running`);
-  return refuses('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
+  if (state === 'running') return managerPass('state', 'source', `${guest} is running`);
+  return managerRefusal('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
 }
 
 export function deviceChecks(guest: string, devices: readonly string[]): Check[] {
@@ -119,16 +119,16 @@ export function deviceChecks(guest: string, devices: readonly string[]): Check[]
     guest,
     reason: 'no other host has it',
   };
-  return [refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts))];
+  return [managerRefusal('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts))];
 }
 
 function hostChecks(guest: string, to: string, { host }: Target): Check[] {
   const refuse = (reason: string): Check[] => {
     const facts = { manager: 'vSphere', guest, host: to, reason };
-    return [refuses('host', 'destination', godwitError('GODWIT_MANAGER_REFUSES', facts))];
+    return [managerRefusal('host', 'destination', godwitError('GODWIT_MANAGER_REFUSES', facts))];
   };
   if (host.connection !== 'connected')
     return refuse(`its vCenter says that it is ${host.connection}`);
   if (host.inMaintenance) return refuse('it is in maintenance mode');
-  return [passes('host', 'destination', `${host.name} is connected`)];
+  return [managerPass('host', 'destination', `${host.name} is connected`)];
 }

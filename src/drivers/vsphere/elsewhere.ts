@@ -1,7 +1,7 @@
 import type { Check } from '../../protocol/public/migration.ts';
 import { at } from '../../formats/xml.ts';
 import type { XmlElement } from '../../formats/xml.ts';
-import { passes } from '../port/manager-checks.ts';
+import { managerPass } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
@@ -52,5 +52,5 @@ function elsewhereOf(names: readonly string[]): Check {
     names.length === 0
       ? 'vSphere names no other host of the cluster that would take the guest'
       : `vSphere would move the guest to ${some(names)}`;
-  return passes('elsewhere', 'destination', evidence);
+  return managerPass('elsewhere', 'destination', evidence);
 }

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, refuses } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 
 /** Of a host's capabilities. */
 export const ENCRYPTS = 'encryptedVMotionSupported';
@@ -20,7 +20,7 @@ export interface EncryptionFacts {
 /** A guest that requires it is encrypted or not moved; one that allows it is encrypted where both hosts can. Pure. */
 export function encryptionCheck(facts: EncryptionFacts): Check {
   const { guest, to, isAsked, encryption, bothCan } = facts;
-  const passing = (evidence: string): Check => passes('encryption', 'both', evidence);
+  const passing = (evidence: string): Check => managerPass('encryption', 'both', evidence);
   if (encryption === 'required') return passing('the guest requires encrypted vMotion');
   if (encryption === 'opportunistic' && bothCan)
     return passing('encrypted: the guest allows it and both hosts can');
@@ -36,5 +36,5 @@ export function encryptionCheck(facts: EncryptionFacts): Check {
     { manager: 'vSphere', guest, host: to, reason },
     { hint },
   );
-  return refuses('encryption', 'both', error);
+  return managerRefusal('encryption', 'both', error);
 }

@@ -1,5 +1,5 @@
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, warns } from '../port/manager-checks.ts';
+import { managerPass, managerWarn } from '../port/manager-checks.ts';
 import { adviceOf, baselineOf, some, trapAt } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { clusterFeatures, evcModes } from './features.ts';
@@ -18,17 +18,17 @@ export async function evcCheck(
     host.evcMode !== undefined || host.parent === undefined
       ? undefined
       : await clusterFeatures(client, host.parent, signal);
-  if (seen === undefined || seen.hosts.length < 2) return passes('evc', 'both', said);
+  if (seen === undefined || seen.hosts.length < 2) return managerPass('evc', 'both', said);
   const baseline = baselineOf(seen.hosts, await evcModes(client, signal));
   const evidence = `${said}; its cluster has no EVC: ${adviceOf(baseline)}`;
   const features = seen.hosts.find(({ name }) => name === host.name)?.features;
   const trap = trapAt(host.name, { features }, baseline);
-  if (trap === undefined) return passes('evc', 'both', evidence);
+  if (trap === undefined) return managerPass('evc', 'both', evidence);
   const trapped = `off and on again there, the guest may use ${some(trap.features)}, and then moves no more to ${some(trap.hosts)}`;
   const { mode } = baseline;
   const hint =
     mode === undefined
       ? 'Keep the guest among hosts with the same processors.'
       : `Give the cluster the EVC mode ${mode.key}.`;
-  return warns('evc', 'both', `${evidence}; ${trapped}`, hint);
+  return managerWarn('evc', 'both', `${evidence}; ${trapped}`, hint);
 }

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import { CONVERTED } from '../converted.ts';
+import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { VsphereClient } from './client.ts';
 import { HOST_PROPERTIES, wordIn } from './inventory.ts';
 import { hostNameOf, unescapedName } from './names.ts';
@@ -63,7 +63,8 @@ export class HostsByName {
     if (found === undefined) {
       const names = named.flatMap(({ name }) => name ?? []);
       const hint =
-        didYouMean(to, names) ?? `Hosts have the names that \`godwit guests\` shows. ${CONVERTED}`;
+        didYouMean(to, names) ??
+        `Hosts have the names that \`godwit guests\` shows. ${CONVERSION_HINT}`;
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint });
     }
     if (other === undefined) return found.ref;

@@ -1,7 +1,7 @@
 import { textAt } from '../../formats/xml.ts';
 import type { XmlElement } from '../../formats/xml.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { passes, warns } from '../port/manager-checks.ts';
+import { managerPass, managerWarn } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { HostFeatures } from './baseline.ts';
 
@@ -30,9 +30,9 @@ export interface RequirementFacts {
 
 /** vSphere itself judges whether the guest can go there; this names the features, and the hosts that lack them. */
 export function requirementCheck({ needed, to, hosts }: RequirementFacts): Check {
-  const passing = (evidence: string): Check => passes('features', 'destination', evidence);
+  const passing = (evidence: string): Check => managerPass('features', 'destination', evidence);
   const warning = (evidence: string, hint: string): Check =>
-    warns('features', 'destination', evidence, hint);
+    managerWarn('features', 'destination', evidence, hint);
   if (needed.length === 0)
     return passing('the vCenter names no feature of the processor that the guest needs');
   const lacks = ({ features }: Pick<HostFeatures, 'features'>): string[] =>

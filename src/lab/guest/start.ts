@@ -11,6 +11,7 @@ import type { GuestImage, GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { storageClientLacks } from '../storage.ts';
+import { parseMemory } from '../../host/kernel-tables.ts';
 import { isAlive } from '../../host/process.ts';
 import { checkSocketPath } from '../../protocol/socket-path.ts';
 import type { ProcessIdentity } from '../../host/process.ts';
@@ -268,8 +269,7 @@ export async function checkMemory(
   guest: string,
   neededBytes: number,
 ): Promise<void> {
-  const meminfo = await readFile('/proc/meminfo', 'utf8');
-  const availableBytes = Number(/^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  const { availableBytes } = parseMemory(await readFile('/proc/meminfo', 'utf8'));
   if (neededBytes <= availableBytes) return;
   throw godwitError('GODWIT_MEMORY_SHORT', {
     host: `host ${host.name}`,

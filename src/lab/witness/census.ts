@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
+import { portIn, TCP_STATES, tcpSockets } from '../../host/kernel-tables.ts';
 import { COMPILES_AHEAD } from '../../host/small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
@@ -79,12 +80,10 @@ function shownProcess(argv: readonly string[]): string {
   return script === undefined ? name : `${name} ${path.basename(script)}`;
 }
 
-/** From /proc/net/tcp: state 0A is LISTEN, ports are hexadecimal. */
+/** From /proc/net/tcp. */
 function listeningPorts(table: string): string[] {
-  return table
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === '0A')
-    .map((fields) => String(Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16)))
+  return tcpSockets(table)
+    .filter(({ state }) => state === TCP_STATES.listen)
+    .map(({ local }) => String(portIn(local)))
     .toSorted();
 }

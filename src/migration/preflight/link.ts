@@ -7,14 +7,14 @@ import type { Finding } from './finding.ts';
 /** What the link to the destination is, and what a migration would feel of it. Pure. */
 
 /** The route that packets take out of the source, as its kernel has it. */
-export interface WayOut {
+export interface RouteOut {
   /** The network device. */
   readonly device: string;
   /** As the device says, bytes/s; absent where it says nothing. */
   readonly bytesPerS?: number | undefined;
   /** Networks of guests of this host leave over it too. */
   readonly hasGuests: boolean | undefined;
-  /** It has the default route: what this host reaches by no other route, it reaches over it. */
+  /** The default route leads over it. */
   readonly isDefault: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface LinkFacts {
   /** What is known of its rate before anything is measured for this. */
   readonly link?: LinkMeasure | undefined;
   /** Absent where it is not known: through a relay, or by an earlier build. */
-  readonly way?: WayOut | undefined;
+  readonly routeOut?: RouteOut | undefined;
   /** The guest's. */
   readonly memoryBytes?: number | undefined;
 }
@@ -100,17 +100,17 @@ const SLOWER = {
 
 /** Whether the link carries less than most networks of migrations do, and what that costs this guest. */
 export function judgeLink(
-  facts: Pick<LinkFacts, 'destination' | 'link' | 'way' | 'memoryBytes'>,
+  facts: Pick<LinkFacts, 'destination' | 'link' | 'routeOut' | 'memoryBytes'>,
 ): Finding[] {
-  const { destination, link, way, memoryBytes = 0 } = facts;
+  const { destination, link, routeOut, memoryBytes = 0 } = facts;
   const to = `the link to ${destination.name}`;
-  const stated = way?.bytesPerS ?? Infinity;
+  const stated = routeOut?.bytesPerS ?? Infinity;
   if (link === undefined && stated >= LEAST_RATE)
     return [passes(`nobody has measured yet what ${to} carries; \`godwit plan\` does`)];
   // Its own word counts for more than that of hosts that may have been slower.
   const isByDevice = link === undefined || (link.isLeast === true && stated < LEAST_RATE);
   const rate = isByDevice ? stated : link.rate;
-  const source = isByDevice ? `as ${way?.device} says of itself` : HOW[link.how];
+  const source = isByDevice ? `as ${routeOut?.device} says of itself` : HOW[link.how];
   const at = isByDevice || link.at === undefined ? '' : ` at ${link.at.slice(11, 16)} UTC`;
   const evidence = `${to} carries ${rateWords(rate)}, ${source}${at}`;
   if (rate >= LEAST_RATE) return [passes(evidence)];
@@ -133,10 +133,10 @@ export function judgeLink(
 /** Whether migrations have a network of their own, which is said and never warned of: what it costs is the check `workload`'s to say. */
 export function judgeMigrationNetwork({
   destination,
-  way,
-}: Pick<LinkFacts, 'destination' | 'way'>): Finding[] {
-  if (way === undefined) return [];
-  const { device, hasGuests, isDefault } = way;
+  routeOut,
+}: Pick<LinkFacts, 'destination' | 'routeOut'>): Finding[] {
+  if (routeOut === undefined) return [];
+  const { device, hasGuests, isDefault } = routeOut;
   const over = `memory goes to ${destination.name} over ${device}`;
   if (hasGuests === true) return [passes(`${over}, which networks of guests use as well`)];
   const everywhere = isDefault ? ', which has the host’s default route' : '';

@@ -19,7 +19,7 @@ import { waitForManaged } from './beginning.ts';
 import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
-import { believed } from './believed.ts';
+import { acceptedFacts } from './accepted-facts.ts';
 import { reporter } from './task-reporter.ts';
 import { TaskSteering } from './task-steering.ts';
 
@@ -91,7 +91,7 @@ export const LIFECYCLE: Lifecycle = {
       const found = await ask((session, inner) => session.inspect(inner), signal);
       verification?.inspected(found);
       const held = await proveDevices?.(found, order, signal);
-      return believed({ ...found, checks: [...found.checks, ...(held ?? [])] });
+      return acceptedFacts({ ...found, checks: [...found.checks, ...(held ?? [])] });
     },
   },
 
@@ -101,7 +101,10 @@ export const LIFECYCLE: Lifecycle = {
       const checks = await ask((session, inner) => session.check(order, inner), signal);
       const copies = await ask((session, inner) => copiesOf(session, order, checks, inner), signal);
       const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
-      return believed({ checks: [...path, ...checks], ...(copies && { copies, takesBack: true }) });
+      return acceptedFacts({
+        checks: [...path, ...checks],
+        ...(copies && { copies, takesBack: true }),
+      });
     },
   },
 

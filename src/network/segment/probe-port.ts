@@ -9,7 +9,7 @@ import type { PortVlan } from '../../protocol/network.ts';
 import { plugStep, vlanSteps } from '../handover.ts';
 import { carryOn } from '../host.ts';
 import { ip } from '../ip.ts';
-import { unplug } from '../ovs.ts';
+import { unplug } from '../openvswitch.ts';
 import { portMac, tapName } from '../tap.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { Mutex } from '../../mutex.ts';
 import { BadFrame } from './bytes.ts';
 import type { Method } from './frame.ts';
 
@@ -178,8 +179,8 @@ interface Fed {
 /** Feeds one zstd stream piece by piece, and gives of each piece exactly what came out for it. */
 class Chain {
   readonly #stream: zlib.ZstdCompress | zlib.ZstdDecompress;
+  readonly #feeds = new Mutex();
   #joined = Buffer.alloc(0);
-  #last: Promise<unknown> = Promise.resolve();
   #out: Buffer[] = [];
   #outBytes = 0;
   #most = Infinity;
@@ -198,13 +199,11 @@ class Chain {
 
   /** What comes out for these pieces: exactly `expected` bytes where that is finite. */
   feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {
-    const result = this.#last.then(() => this.#feed(pieces, expected));
-    this.#last = result.catch(() => undefined);
-    return result;
+    return this.#feeds.run(() => this.#feed(pieces, expected));
   }
 
   end(): void {
-    void this.#last.then(() => this.#stream.destroy());
+    void this.#feeds.idle().then(() => this.#stream.destroy());
   }
 
   async #feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {

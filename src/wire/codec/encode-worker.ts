@@ -45,7 +45,10 @@ function owned(frame: Buffer): Uint8Array<ArrayBuffer> {
   return whole ? new Uint8Array(buffer) : Uint8Array.from(frame);
 }
 
-/** Items, flushes and the end, in their order; the rest is taken at once. */
+/**
+ * Items, flushes and the end, in their order; the rest is taken at once. A Mutex would go on after a failure, and might
+ * report a flush of what was never sent.
+ */
 let last: Promise<void> = Promise.resolve();
 
 function inOrder(work: () => Promise<void>): void {

@@ -5,7 +5,7 @@ import type { LinkAsked } from '../../../src/agent/preflight/managed-link.ts';
 import type { PathLook } from '../../../src/host/path-look.ts';
 
 const GIB = 1024 ** 3;
-const way = { device: 'eth1', hasGuests: false, isDefault: false } as const;
+const routeOut = { device: 'eth1', hasGuests: false, isDefault: false } as const;
 
 function asked(change: Partial<LinkAsked> = {}, seen: PathLook = {}): LinkAsked {
   return {
@@ -32,7 +32,7 @@ async function said(of: LinkAsked): Promise<string[]> {
 describe('the link over which a manager sends a guest', () => {
   test('is judged as that of any other guest, by what the agents see of it', async () => {
     const link = { rate: 11e6, how: 'seen' } as const;
-    const found = await said(asked({ link }, { roundTripMs: 20, way }));
+    const found = await said(asked({ link }, { roundTripMs: 20, routeOut }));
     assert.deepEqual(
       found.map((each) => each.split(': ').slice(0, 2).join(' ')),
       ['round-trip warn', 'link warn', 'migration-network pass'],
@@ -45,7 +45,7 @@ describe('the link over which a manager sends a guest', () => {
 
   test('is that of the agents alone where memory takes the wire between them', async () => {
     const order = { from: 'a', to: 'b', mode: 'precopy', wire: true } as const;
-    const [trip] = await said(asked({ order }, { roundTripMs: 20, way }));
+    const [trip] = await said(asked({ order }, { roundTripMs: 20, routeOut }));
     assert.equal(trip, 'round-trip: warn: a round trip to b takes 20 ms at most');
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HostLooks, LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign.ts';
+import { foreignMoves, otherBalancerWords } from '../../../src/controller/policy/foreign-moves.ts';
 import { NOW } from '../wishes/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
@@ -103,7 +103,7 @@ describe('another hand', () => {
 
   test('is seen by moves that Godwit did not make, and not by its own', () => {
     assert.match(
-      otherHand(foreignMoves(moves, []), everywhere) ?? '',
+      otherBalancerWords(foreignMoves(moves, []), everywhere) ?? '',
       /2 moves within three hours/,
     );
     const own = { guest: 'g1', createdAtMs: NOW + LOOK_MS, endedAtMs: NOW + LOOK_MS + 5000 };
@@ -111,11 +111,11 @@ describe('another hand', () => {
       foreignMoves(moves, [own]).map(({ guest }) => guest),
       ['g2'],
     );
-    assert.equal(otherHand(foreignMoves(moves, [own]), everywhere), undefined);
+    assert.equal(otherBalancerWords(foreignMoves(moves, [own]), everywhere), undefined);
     const old = { guest: 'g1', createdAtMs: 1, endedAtMs: 2 };
     assert.equal(foreignMoves(moves, [old]).length, 2);
     assert.equal(
-      otherHand(moves, (host) => host === 'c'),
+      otherBalancerWords(moves, (host) => host === 'c'),
       undefined,
     );
   });

@@ -6,11 +6,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { canaryProgram, SAYS } from '../../../src/drivers/criu/canary-program.ts';
+import { TCP_STATES, tcpSockets } from '../../../src/host/kernel-tables.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 
 const skip = process.arch === 'x64' ? false : 'it is a program for x86-64';
-/** A socket that listens, in /proc/net/tcp. */
-const LISTENS = '0A';
 
 test(
   'the canary’s program listens on TCP, says so and waits, without a library',
@@ -28,11 +27,9 @@ test(
         (await readdir(`${own}/fd`)).map((each) => readlink(`${own}/fd/${each}`)),
       );
       const sockets = files.flatMap((each) => /^socket:\[(\d+)\]$/.exec(each)?.[1] ?? []);
-      const lines = (await readFile(`${own}/net/tcp`, 'utf8'))
-        .split('\n')
-        .map((each) => each.trim().split(/\s+/));
-      const states = lines.filter((each) => sockets.includes(each[9] ?? '')).map((each) => each[3]);
-      assert.deepEqual(states, [LISTENS]);
+      const all = tcpSockets(await readFile(`${own}/net/tcp`, 'utf8'));
+      const states = all.filter(({ inode }) => sockets.includes(inode)).map(({ state }) => state);
+      assert.deepEqual(states, [TCP_STATES.listen]);
       const maps = await readFile(`${own}/maps`, 'utf8');
       assert.doesNotMatch(maps, /\.so/);
       assert.equal(child.exitCode, null);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { makePlaces, removePlaces } from '../../../src/drivers/libvirt/copy-places.ts';
-import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
+import { DaemonPair } from '../../../src/drivers/libvirt/daemon-pair.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';
@@ -66,12 +66,12 @@ function answers({ volumes }: Images, hasGuest: boolean): Answers {
   };
 }
 
-async function ends(t: TestContext, there: Images, at: 'a' | 'b'): Promise<LibvirtEnds> {
+async function daemonPair(t: TestContext, there: Images, at: 'a' | 'b'): Promise<DaemonPair> {
   const uri = async (images: Images, hasGuest: boolean): Promise<string> =>
     `qemu+unix:///system?socket=${await fakeDaemon(t, answers(images, hasGuest))}`;
   const here = await uri({ volumes: new Map() }, at === 'a');
   const options = libvirtOptions.parse({ hosts: { b: { uri: await uri(there, at === 'b') } } });
-  const found = await LibvirtEnds.open(
+  const found = await DaemonPair.open(
     { name: 'a', options, uri: here, outcomes: new Map(), hear: new Set() },
     UUID,
     signal,
@@ -83,7 +83,7 @@ async function ends(t: TestContext, there: Images, at: 'a' | 'b'): Promise<Libvi
 describe('volumes for copies', () => {
   test('are made once however often they are asked for, and are removed again', async (t) => {
     const there: Images = { volumes: new Map() };
-    const both = await ends(t, there, 'a');
+    const both = await daemonPair(t, there, 'a');
     await makePlaces(both, ORDER, signal);
     await makePlaces(both, ORDER, signal);
     assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
@@ -94,13 +94,13 @@ describe('volumes for copies', () => {
 
   test('that hold a part of a copy are removed once the move was ordered', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
-    await removePlaces(await ends(t, there, 'a'), ORDER, true, signal);
+    await removePlaces(await daemonPair(t, there, 'a'), ORDER, true, signal);
     assert.deepEqual([...there.volumes.keys()], []);
   });
 
   test('leave alone what somebody else has put there', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
-    const both = await ends(t, there, 'a');
+    const both = await daemonPair(t, there, 'a');
     await assert.rejects(makePlaces(both, ORDER, signal), { code: 'GODWIT_DISK_PLACE' });
     await removePlaces(both, ORDER, false, signal);
     assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
@@ -108,7 +108,7 @@ describe('volumes for copies', () => {
 
   test('stay where the guest runs at the destination, or may', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 0]]) };
-    const both = await ends(t, there, 'b');
+    const both = await daemonPair(t, there, 'b');
     await assert.rejects(removePlaces(both, ORDER, true, signal), {
       code: 'GODWIT_MANAGERS_DISAGREE',
     });

@@ -11,7 +11,7 @@ import { ORDER } from './support/order.ts';
 import {
   ARRIVED,
   DISK,
-  ends,
+  daemonPair,
   FAILED,
   host,
   OFF,
@@ -33,7 +33,7 @@ describe('what a daemon that died leaves behind', () => {
     order: ManagedOrder = ORDER,
   ): Promise<string[]> => {
     const did: string[] = [];
-    const both = await ends(t, { ...source, did }, { ...there, did: [] });
+    const both = await daemonPair(t, { ...source, did }, { ...there, did: [] });
     for (let again = 0; again < 2; again += 1) {
       const left = await endAtSource(both, order, signal);
       if (again === 1 && left !== undefined) did.push(left.message);
@@ -66,7 +66,7 @@ describe('what a daemon that died leaves behind', () => {
       there: Omit<Daemon, 'did'>,
     ): Promise<void> => {
       const did: string[] = [];
-      const both = await ends(t, { ...source, did }, { ...there, did });
+      const both = await daemonPair(t, { ...source, did }, { ...there, did });
       await assert.rejects(endAtSource(both, ORDER, signal), {
         code: 'GODWIT_MANAGERS_DISAGREE',
         retryable: true,
@@ -182,7 +182,7 @@ describe('what a daemon that died leaves behind', () => {
   ): Promise<string[]> => {
     const did: string[] = [];
     const source = { state: RUNS, did: [], ...(mark === undefined ? {} : { mark }) };
-    const both = await ends(t, source, { state, did });
+    const both = await daemonPair(t, source, { state, did });
     await endAtDestination(both, ORDER, signal);
     await endAtDestination(both, ORDER, signal);
     return did;
@@ -205,7 +205,7 @@ describe('what a daemon that died leaves behind', () => {
     expected: object,
   ): Promise<void> => {
     const did: string[] = [];
-    const both = await ends(t, { mark: {}, ...source, did }, { ...there, did });
+    const both = await daemonPair(t, { mark: {}, ...source, did }, { ...there, did });
     await assert.rejects(endAtDestination(both, ORDER, signal), expected);
     assert.deepEqual(did, []);
   };
@@ -228,7 +228,7 @@ describe('what a daemon that died leaves behind', () => {
   });
 
   test('a destination that does not answer is named, and not waited for', async (t) => {
-    const both = await ends(t, { state: RUNS, mark: {}, did: [] });
+    const both = await daemonPair(t, { state: RUNS, mark: {}, did: [] });
     await assert.rejects(endAtDestination(both, ORDER, signal), {
       code: 'GODWIT_HYPERVISOR',
       retryable: false,

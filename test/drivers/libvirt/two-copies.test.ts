@@ -8,7 +8,7 @@ import { ORDER } from './support/order.ts';
 import {
   ARRIVED,
   DISK,
-  ends,
+  daemonPair,
   host,
   OFF,
   PAUSED,
@@ -37,7 +37,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     order = COPIED,
   ): Promise<{ readonly did: string[]; readonly said: readonly (string | undefined)[] }> => {
     const did: string[] = [];
-    const both = await ends(t, { ...source, did }, { ...there, did });
+    const both = await daemonPair(t, { ...source, did }, { ...there, did });
     const said: (string | undefined)[] = [];
     for (let again = 0; again < 2; again += 1) {
       await endSecondCopy(both, order, signal);
@@ -59,7 +59,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.deepEqual(paused.did, ['mark waited', 'destroy', 'undefine']);
     assert.equal(paused.said[0], 'a copy of web1 that waited at b was ended');
     const did: string[] = [];
-    const both = await ends(t, { ...STAYED, did }, { ...CAME, state: PAUSED, did });
+    const both = await daemonPair(t, { ...STAYED, did }, { ...CAME, state: PAUSED, did });
     const unsure = { code: 'GODWIT_MANAGERS_DISAGREE', retryable: true };
     await assert.rejects(endSecondCopy(both, ORDER, signal), unsure);
     assert.deepEqual(did, []);
@@ -78,7 +78,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
       [DISK + TPM, COPIED],
     ] as const) {
       const did: string[] = [];
-      const both = await ends(t, { ...STAYED, did }, { ...CAME, devices, did });
+      const both = await daemonPair(t, { ...STAYED, did }, { ...CAME, devices, did });
       await assert.rejects(endSecondCopy(both, order, signal), {
         code: 'GODWIT_HYPERVISOR',
         retryable: false,
@@ -113,7 +113,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
 
   test('is at its source, for whoever asks where it is', async (t) => {
     const where = async (source: Seen, there: Seen): Promise<unknown> =>
-      whereIs(await ends(t, { ...source, did: [] }, { ...there, did: [] }), COPIED, signal);
+      whereIs(await daemonPair(t, { ...source, did: [] }, { ...there, did: [] }), COPIED, signal);
     const second = { at: 'source', busy: false, second: true };
     assert.deepEqual(await where(STAYED, CAME), second);
     assert.deepEqual(await where(STAYED, { ...CAME, state: PAUSED }), second);

@@ -11,13 +11,12 @@ import { pathBridge } from '../../../src/lab/network-plan.ts';
 import { AGENT_PORT, hostAddress, migrationLink } from '../../../src/lab/plan.ts';
 import { signalProcess, startDetached } from '../../../src/lab/processes.ts';
 import type { Lab } from '../../../src/lab/state.ts';
-import { isAlive } from '../../../src/host/process.ts';
+import { isAlive, MS_PER_TICK, readStat } from '../../../src/host/process.ts';
 import type { ProcessIdentity } from '../../../src/host/process.ts';
 import { until } from '../../until.ts';
 
 const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));
 const RELAY = { name: 'relay1', address: '203.0.113.9', port: 7500 } as const;
-const TICKS_PER_SECOND = 100;
 
 /** What a host of two knows: the other one through the relay alone. Any further host knows nobody. */
 export function siteConfig(host: string): Partial<AgentConfigInput> {
@@ -77,13 +76,8 @@ export async function costOf(pid: number): Promise<ProcessCost> {
     ['status', 'stat'].map((file) => readFile(`/proc/${pid}/${file}`, 'utf8')),
   );
   const kib = Number(/VmHWM:\s+(\d+) kB/.exec(status ?? '')?.[1]);
-  // From the state on: a program's name may hold blanks.
-  const [user, system] = (stat ?? '')
-    .replace(/^.*\) /, '')
-    .split(' ')
-    .slice(11, 13);
-  const ticks = Number(user) + Number(system);
-  return { residentBytes: kib * 1024, processorMs: (ticks * 1000) / TICKS_PER_SECOND };
+  const ticks = readStat(stat ?? '')?.usedTicks ?? 0;
+  return { residentBytes: kib * 1024, processorMs: ticks * MS_PER_TICK };
 }
 
 /** `godwit relay` at the public address, as a process that can be killed. */

@@ -106,7 +106,7 @@ test('what both hosts report of themselves is judged by each row once, in their 
     roundTripMs: 1,
     mayPostcopy: true,
     link: { rate: 1.25e9, how: 'measured' as const },
-    way: { device: 'eth1', hasGuests: false, isDefault: false },
+    routeOut: { device: 'eth1', hasGuests: false, isDefault: false },
     paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
     siteCheck: 'check-web',
     transport: 'zero-copy' as const,

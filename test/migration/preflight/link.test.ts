@@ -92,17 +92,17 @@ test('a link is not called slow where only the hosts that showed it may have bee
 });
 
 test('a device that says that it is slow is believed before hosts that may have been slower', () => {
-  const way = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS: 12_500_000 };
+  const routeOut = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS: 12_500_000 };
   const link = { rate: 11_000_000, how: 'seen', isLeast: true } as const;
-  const [found] = judgeLink(facts({ link, way }));
+  const [found] = judgeLink(facts({ link, routeOut }));
   assert.equal(found?.verdict, 'warn');
   assert.match(found?.evidence ?? '', /\(100 Mbit\/s\), as eth0 says of itself/);
 });
 
 test('a link that nobody knows is said to be that, unless the device says that it is slow', () => {
   const judged = (bytesPerS?: number) => {
-    const way = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
-    return judgeLink(facts({ way }))[0];
+    const routeOut = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
+    return judgeLink(facts({ routeOut }))[0];
   };
   assert.match(judgeLink(facts())[0]?.evidence ?? '', /^nobody has measured yet .*godwit plan/);
   assert.equal(judged()?.verdict, 'pass');
@@ -114,8 +114,8 @@ test('a link that nobody knows is said to be that, unless the device says that i
 
 test('whether migrations have a network of their own is said and never warned of', () => {
   const said = (hasGuests: boolean | undefined, isDefault: boolean) => {
-    const way = { device: 'eth1', hasGuests, isDefault };
-    const [found] = judgeMigrationNetwork(facts({ way }));
+    const routeOut = { device: 'eth1', hasGuests, isDefault };
+    const [found] = judgeMigrationNetwork(facts({ routeOut }));
     assert.equal(found?.verdict, 'pass');
     return found?.evidence ?? '';
   };

@@ -9,8 +9,8 @@ import { percentText } from '../base/text.ts';
 import { Icon } from '../components/icons.tsx';
 import { Loading, ProblemNote } from '../components/notices.tsx';
 import { Badge } from '../components/states.tsx';
-import { waysOf } from '../wishes/ways.ts';
-import type { Way } from '../wishes/ways.ts';
+import { moveOptionsOf } from '../wishes/move-options.ts';
+import type { MoveOption } from '../wishes/move-options.ts';
 
 /** A guest that writes little is measured in seconds; its host gives up after two minutes. */
 const ANSWER_MS = 130_000;
@@ -55,7 +55,7 @@ export function CompareModes({ guest, to, mode }: { guest: string; to: string; m
 
 function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
   const { measured, unmeasured, link, linkUnmeasured, advice, host } = answer;
-  const ways = waysOf(answer);
+  const options = moveOptionsOf(answer);
   const reported = host.checks.filter(({ verdict }) => verdict !== 'pass');
   return (
     <>
@@ -81,7 +81,7 @@ function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
           .
         </p>
       )}
-      {ways.length === 0 ? null : <Ways ways={ways} mode={mode} />}
+      {options.length === 0 ? null : <MoveOptions options={options} mode={mode} />}
       {advice.length === 0 ? null : (
         <ul class="advice">
           {advice.map((each) => (
@@ -99,7 +99,7 @@ function written(curve: NonNullable<PlanAnswer['measured']>['curve']): string {
   return `${formatBytes(last.dirtyBytes)} of it written in ${formatDuration(last.windowMs)}`;
 }
 
-function Ways({ ways, mode }: { ways: readonly Way[]; mode: string }) {
+function MoveOptions({ options, mode }: { options: readonly MoveOption[]; mode: string }) {
   return (
     <div class="scrolls" tabIndex={0} role="group" aria-label="Ways side by side">
       <table class="list">
@@ -118,33 +118,33 @@ function Ways({ ways, mode }: { ways: readonly Way[]; mode: string }) {
           </tr>
         </thead>
         <tbody>
-          {ways.map((way) => {
-            const isChosen = way.path === 'native' && way.mode === (mode || 'precopy');
+          {options.map((option) => {
+            const isChosen = option.path === 'native' && option.mode === (mode || 'precopy');
             return (
-              <tr key={`${way.mode} ${way.path}`}>
-                <td class="whole">{MODE_WORDS[way.mode]}</td>
-                <td>{way.path}</td>
+              <tr key={`${option.mode} ${option.path}`}>
+                <td class="whole">{MODE_WORDS[option.mode]}</td>
+                <td>{option.path}</td>
                 <td class="right">
-                  {way.converges.probability < 0.5 ? (
+                  {option.converges.probability < 0.5 ? (
                     <Badge tone="warn" glyph="warn">
-                      {percentText(way.converges.probability)}
+                      {percentText(option.converges.probability)}
                     </Badge>
                   ) : (
-                    percentText(way.converges.probability)
+                    percentText(option.converges.probability)
                   )}
                 </td>
-                <Figure of={way.totalMs} text={formatDuration} />
-                <Figure of={way.downtimeMs} text={formatDuration} />
-                <Figure of={way.clientGapMs} text={formatDuration} />
-                <Figure of={way.bytes} text={formatBytes} />
+                <Figure of={option.totalMs} text={formatDuration} />
+                <Figure of={option.downtimeMs} text={formatDuration} />
+                <Figure of={option.clientGapMs} text={formatDuration} />
+                <Figure of={option.bytes} text={formatBytes} />
                 <td class="right">
-                  {way.path !== 'native' ? null : isChosen ? (
+                  {option.path !== 'native' ? null : isChosen ? (
                     <span class="soft">chosen</span>
                   ) : (
                     <button
                       type="button"
-                      aria-label={`Choose ${MODE_WORDS[way.mode]}`}
-                      onClick={() => putQuery({ mode: way.mode })}
+                      aria-label={`Choose ${MODE_WORDS[option.mode]}`}
+                      onClick={() => putQuery({ mode: option.mode })}
                     >
                       Choose
                     </button>

@@ -1,7 +1,8 @@
+import { Mutex } from '../../../mutex.ts';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { IscsiConnection } from './connection.ts';
 import { login } from './login.ts';
 import * as pdus from './pdu.ts';
-import { Wire } from './wire.ts';
 
 /**
  * A small iSCSI client (RFC 7143) that reads: hypervisors open LUNs that no host has attached, and what they are has to be
@@ -34,13 +35,13 @@ class ScsiError extends Error {
 }
 
 export class IscsiClient {
-  readonly #wire: Wire;
+  readonly #connection: IscsiConnection;
   readonly #lun: Buffer;
   #commandNumber: number;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #commands = new Mutex();
 
-  private constructor(wire: Wire, lun: number, commandNumber: number) {
-    this.#wire = wire;
+  private constructor(connection: IscsiConnection, lun: number, commandNumber: number) {
+    this.#connection = connection;
     this.#lun = Buffer.alloc(8);
     this.#lun.writeUInt16BE(lun, 0);
     this.#commandNumber = commandNumber;
@@ -50,14 +51,14 @@ export class IscsiClient {
   static async open(place: IscsiPlace, signal: AbortSignal): Promise<IscsiClient> {
     let at = place;
     for (let count = 0; count <= MOST_REDIRECTIONS; count++) {
-      const wire = await Wire.open(at.host, at.port, signal);
+      const connection = await IscsiConnection.open(at.host, at.port, signal);
       try {
-        const moved = await login(wire, at);
-        if (moved === undefined) return new IscsiClient(wire, at.lun, 1);
-        wire.close();
+        const moved = await login(connection, at);
+        if (moved === undefined) return new IscsiClient(connection, at.lun, 1);
+        connection.close();
         at = moved;
       } catch (error) {
-        wire.close();
+        connection.close();
         throw error;
       }
     }
@@ -69,19 +70,19 @@ export class IscsiClient {
     const bye = pdus.headerOf(
       pdus.OPCODES.logout | pdus.IMMEDIATE,
       pdus.GO_ON,
-      this.#wire.nextTag(),
+      this.#connection.nextTag(),
     );
     bye.writeUInt32BE(this.#commandNumber, 24);
-    bye.writeUInt32BE(this.#wire.expected, 28);
-    this.#wire.send(pdus.encode(bye));
-    this.#wire.close();
+    bye.writeUInt32BE(this.#connection.expected, 28);
+    this.#connection.send(pdus.encode(bye));
+    this.#connection.close();
   }
 
   /** What a command reads, up to `most` bytes; it is asked again where the LUN first reports what happened to it. */
   async ask(name: string, cdb: Buffer, most: number): Promise<Buffer> {
     for (let count = 1; ; count++) {
       try {
-        return await this.#inTurn(() => this.#once(name, cdb, most));
+        return await this.#commands.run(() => this.#once(name, cdb, most));
       } catch (error) {
         const isAttention =
           error instanceof ScsiError &&
@@ -92,26 +93,20 @@ export class IscsiClient {
     }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const own = this.#turn.then(work);
-    this.#turn = own.catch(() => undefined);
-    return own;
-  }
-
   async #once(name: string, cdb: Buffer, most: number): Promise<Buffer> {
-    const tag = this.#wire.nextTag();
+    const tag = this.#connection.nextTag();
     const header = pdus.headerOf(pdus.OPCODES.command, most > 0 ? 0xc1 : 0x81, tag);
     this.#lun.copy(header, 8);
     header.writeUInt32BE(most, 20);
     header.writeUInt32BE(this.#commandNumber, 24);
-    header.writeUInt32BE(this.#wire.expected, 28);
+    header.writeUInt32BE(this.#connection.expected, 28);
     cdb.copy(header, 32);
     this.#commandNumber = (this.#commandNumber + 1) >>> 0;
-    this.#wire.send(pdus.encode(header));
+    this.#connection.send(pdus.encode(header));
     const found = Buffer.alloc(most);
     let filled = 0;
     for (;;) {
-      const pdu = await this.#wire.next();
+      const pdu = await this.#connection.next();
       const { header: seen, data } = pdu;
       const opcode = pdus.opcodeOf(pdu);
       if (opcode === pdus.OPCODES.nopIn) {
@@ -145,8 +140,8 @@ export class IscsiClient {
     seen.copy(pong, 8, 8, 16);
     pong.writeUInt32BE(tag, 20);
     pong.writeUInt32BE(this.#commandNumber, 24);
-    pong.writeUInt32BE(this.#wire.expected, 28);
-    this.#wire.send(pdus.encode(pong));
+    pong.writeUInt32BE(this.#connection.expected, 28);
+    this.#connection.send(pdus.encode(pong));
   }
 }
 

@@ -4,8 +4,8 @@ import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { parseIscsi } from '../../../protocol/iscsi-url.ts';
 import { CHAP_ALGORITHMS, chapAnswer } from './chap.ts';
 import type { Login } from './chap.ts';
+import type { IscsiConnection } from './connection.ts';
 import * as pdus from './pdu.ts';
-import type { Wire } from './wire.ts';
 
 /** As QEMU's client calls itself where nobody says a name. */
 const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
@@ -37,17 +37,20 @@ const SETTINGS = {
  * Undefined once the session is there; else the portal that the target is reached at. Who logs in says who it is where the
  * target asks for it; whether the target is the one that it says is not asked.
  */
-export async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace | undefined> {
+export async function login(
+  connection: IscsiConnection,
+  place: IscsiPlace,
+): Promise<IscsiPlace | undefined> {
   // Random (10b): a session of the same name and number would end the one that is there, which may be QEMU's.
   const session = randomBytes(6).fill(0x80, 0, 1);
-  const tag = wire.nextTag();
+  const tag = connection.nextTag();
   const send = (stage: number, next: number | undefined, keys: Keys): void => {
     const flags = next === undefined ? stage << 2 : pdus.GO_ON | (stage << 2) | next;
     const header = pdus.headerOf(pdus.OPCODES.login | pdus.IMMEDIATE, flags, tag);
     session.copy(header, 8);
     header.writeUInt32BE(1, 24);
-    header.writeUInt32BE(wire.expected, 28);
-    wire.send(pdus.encode(header, pdus.encodeKeys(keys)));
+    header.writeUInt32BE(connection.expected, 28);
+    connection.send(pdus.encode(header, pdus.encodeKeys(keys)));
   };
   const own = await ownLogin(place);
   let stage = SECURITY;
@@ -63,7 +66,7 @@ export async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace |
   for (let step = 0; step < MOST_LOGIN_STEPS; step++) {
     const next = stage === SECURITY ? OPERATIONAL : FULL;
     send(stage, said.isLast ? next : undefined, said.keys);
-    const answer = await wire.next();
+    const answer = await connection.next();
     if (pdus.opcodeOf(answer) !== pdus.OPCODES.loginResponse) throw new Error('it speaks no iSCSI');
     const status = answer.header.readUInt16BE(36);
     const keys = pdus.decodeKeys(answer.data);

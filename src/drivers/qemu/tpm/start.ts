@@ -5,6 +5,8 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import { connectSocket } from '../../../host/checked-open.ts';
+import { unixSockets } from '../../../host/kernel-tables.ts';
+import type { UnixSocket } from '../../../host/kernel-tables.ts';
 import { killProcess } from '../guest/process.ts';
 import { findSwtpm } from '../guest/tpm.ts';
 import { LOG_FLAGS, logEnd } from '../launch.ts';
@@ -75,10 +77,10 @@ function startError({ host }: SwtpmSite, reason: string, cause?: unknown): Error
   return godwitError('GODWIT_HYPERVISOR', facts, { cause });
 }
 
-/** Its file is there a moment before that: the kernel shows which sockets take connections (__SO_ACCEPTCON). */
+/** Its file is there a moment before that: the kernel shows which sockets take connections. */
 async function listens(socket: string, signal: AbortSignal): Promise<void> {
-  const is = (line: string): boolean => line.endsWith(` ${socket}`) && line.includes(' 00010000 ');
-  while (!(await readFile('/proc/self/net/unix', 'utf8')).split('\n').some(is)) {
+  const is = ({ boundTo, isListening }: UnixSocket): boolean => boundTo === socket && isListening;
+  while (!unixSockets(await readFile('/proc/self/net/unix', 'utf8')).some(is)) {
     await systemClock.sleep(POLL_MS, signal);
   }
 }

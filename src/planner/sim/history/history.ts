@@ -1,6 +1,6 @@
 /** What a site recorded of its own hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
-import { mostOfGuest } from '../../possible.ts';
+import { mostCoresOf } from '../../processor-use-bounds.ts';
 import { readRange, tooMuch } from './prometheus.ts';
 import type { RangeReading } from './prometheus.ts';
 import { readEvents } from './events.ts';
@@ -176,7 +176,7 @@ function readLoadTable(
     const has = coresOf(name);
     if (has === undefined) throw wrong('guest', `expected a guest of guests.csv, got '${name}'`);
     const cores = Number(row['cores']);
-    if (cores > mostOfGuest(has)) throw wrong('cores', `${tooMuch(has)}, got '${cores}'`);
+    if (cores > mostCoresOf(has)) throw wrong('cores', `${tooMuch(has)}, got '${cores}'`);
     sample(name, Number(row['time']), cores);
   });
 }

@@ -1,6 +1,6 @@
 /** What guests used, from the answer of a Prometheus to a range query. Pure. */
 import { z } from 'zod';
-import { mostOfGuest } from '../../possible.ts';
+import { mostCoresOf } from '../../processor-use-bounds.ts';
 import { TableError } from './table.ts';
 
 /** Labels that name a guest, the first one that a series has: Godwit's, that of libvirt's exporters, the usual one. */
@@ -64,7 +64,7 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
         const at = ['data', 'result', series, 'values', nth, 1];
         throw wrong(at, `expected a number, 0 or more, got ${shown(value)}`);
       }
-      if (cores > mostOfGuest(has)) {
+      if (cores > mostCoresOf(has)) {
         const at = ['data', 'result', series, 'values', nth, 1];
         throw wrong(at, `${tooMuch(has)}, got ${shown(value)}`);
       }
@@ -75,7 +75,7 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
 
 /** Of a guest that is said to use more than it can. */
 export const tooMuch = (cores: number): string =>
-  `expected at most ${mostOfGuest(cores)} of a guest with ${cores} cores`;
+  `expected at most ${mostCoresOf(cores)} of a guest with ${cores} cores`;
 
 function checked(
   text: string,

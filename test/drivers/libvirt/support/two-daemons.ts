@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { LibvirtEnds } from '../../../../src/drivers/libvirt/ends.ts';
-import type { LibvirtHost } from '../../../../src/drivers/libvirt/ends.ts';
+import { DaemonPair } from '../../../../src/drivers/libvirt/daemon-pair.ts';
+import type { LibvirtHost } from '../../../../src/drivers/libvirt/daemon-pair.ts';
 import { markElement, parseMark } from '../../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../../src/drivers/libvirt/mark.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
@@ -139,8 +139,12 @@ export async function host(t: TestContext, source: Daemon, there?: Daemon): Prom
   return { name: 'a', options, uri: await uri(source), outcomes: new Map(), hear: new Set() };
 }
 
-export async function ends(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtEnds> {
-  const found = await LibvirtEnds.open(await host(t, source, there), UUID, signal);
+export async function daemonPair(
+  t: TestContext,
+  source: Daemon,
+  there?: Daemon,
+): Promise<DaemonPair> {
+  const found = await DaemonPair.open(await host(t, source, there), UUID, signal);
   t.after(() => found.close());
   return found;
 }

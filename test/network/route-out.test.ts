@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { hasGuests, wayOutTo } from '../../src/network/way-out.ts';
-import type { Device } from '../../src/network/way-out.ts';
+import { hasGuests, routeOutTo } from '../../src/network/route-out.ts';
+import type { Device } from '../../src/network/route-out.ts';
 import { kernel } from './kernel.ts';
 
 const { signal } = new AbortController();
@@ -29,17 +29,17 @@ describe('the way out to another host', () => {
 
   test('is known by its device, and whether that is the way to everywhere else', async () => {
     const run = kernel(answers);
-    const own = await wayOutTo('10.1.0.2', signal, run, '/nowhere');
+    const own = await routeOutTo('10.1.0.2', signal, run, '/nowhere');
     assert.deepEqual(own, { device: 'eth1', hasGuests: false, isDefault: false });
-    const usual = await wayOutTo('192.0.2.2', signal, run, '/nowhere');
+    const usual = await routeOutTo('192.0.2.2', signal, run, '/nowhere');
     assert.deepEqual(usual, { device: 'eth0', hasGuests: false, isDefault: true });
   });
 
   test('is not known on this host itself, without a route, or where nothing can be asked', async () => {
-    assert.equal(await wayOutTo('127.0.0.1', signal, kernel(answers)), undefined);
-    assert.equal(await wayOutTo('10.9.0.9', signal, kernel(answers)), undefined);
+    assert.equal(await routeOutTo('127.0.0.1', signal, kernel(answers)), undefined);
+    assert.equal(await routeOutTo('10.9.0.9', signal, kernel(answers)), undefined);
     const none = async (): Promise<never> => Promise.reject(new Error('no such program'));
-    assert.equal(await wayOutTo('10.1.0.2', signal, none), undefined);
+    assert.equal(await routeOutTo('10.1.0.2', signal, none), undefined);
   });
 
   test('has the speed that the device says of itself, and never that of another namespace’s device', async (t) => {
@@ -52,7 +52,7 @@ describe('the way out to another host', () => {
     write('address', '02:00:00:00:00:01');
     const rate = async (speed: string): Promise<number | undefined> => {
       write('speed', speed);
-      return (await wayOutTo('10.1.0.2', signal, kernel(answers), directory))?.bytesPerS;
+      return (await routeOutTo('10.1.0.2', signal, kernel(answers), directory))?.bytesPerS;
     };
     assert.equal(await rate('10000'), 1_250_000_000);
     assert.equal(await rate('-1'), undefined);

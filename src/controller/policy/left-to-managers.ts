@@ -1,14 +1,14 @@
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import type { HostFacts } from '../wishes/facts.ts';
-import { named } from './doubts.ts';
+import { firstNames } from './unreliable-samples.ts';
 
 /** Managers that balance their hosts themselves, or set their power: two hands would move guests to and fro. */
 
-type Keeping = Pick<HostFacts, 'name' | 'maintenanceMode' | 'powerMode'>;
+type ManagedHost = Pick<HostFacts, 'name' | 'maintenanceMode' | 'powerMode'>;
 
 /** Why a policy of that kind leaves a host and its guests alone, in its manager's words; undefined where it does not. */
-export function keeperOf(
-  { maintenanceMode, powerMode }: Keeping,
+export function whyLeftToManager(
+  { maintenanceMode, powerMode }: ManagedHost,
   kind: PolicyKind,
 ): string | undefined {
   if (kind === 'consolidate' && powerMode?.sets === 'manager')
@@ -19,13 +19,16 @@ export function keeperOf(
 }
 
 /** What a look says of the hosts that it leaves to their managers; undefined where there are none. Pure. */
-export function keepersWords(hosts: Iterable<Keeping>, kind: PolicyKind): string | undefined {
-  const kept = [...hosts].flatMap((host) => {
-    const words = keeperOf(host, kind);
+export function leftToManagersWords(
+  hosts: Iterable<ManagedHost>,
+  kind: PolicyKind,
+): string | undefined {
+  const left = [...hosts].flatMap((host) => {
+    const words = whyLeftToManager(host, kind);
     return words === undefined ? [] : [{ name: host.name, words }];
   });
-  if (kept.length === 0) return undefined;
-  return [...Map.groupBy(kept, ({ words }) => words)]
-    .map(([words, group]) => `${words}, and the guests of ${named(group)} are left to it`)
+  if (left.length === 0) return undefined;
+  return [...Map.groupBy(left, ({ words }) => words)]
+    .map(([words, group]) => `${words}, and the guests of ${firstNames(group)} are left to it`)
     .join('; ');
 }

@@ -8,7 +8,7 @@ import type { Loads } from './loads.ts';
 
 const MOST_NAMED = 4;
 
-export interface Doubtful {
+interface Known {
   readonly world: World;
   readonly loads: Loads;
   /** The hosts that the policy is for. */
@@ -16,8 +16,8 @@ export interface Doubtful {
 }
 
 /** A line for each thing; none where everything is known. */
-export function doubtsOf(given: Doubtful): string[] {
-  const { world, loads, isOurs } = given;
+export function sampleWarnings(known: Known): string[] {
+  const { world, loads, isOurs } = known;
   // A manager reports no samples at all.
   const hosts = [...world.hosts.values()].filter(
     ({ name, realm }) => isOurs(name) && realm === undefined,
@@ -49,14 +49,14 @@ function silentWords(hosts: readonly HostFacts[], { marks }: World): string[] {
       silentSinceMs !== undefined && marks.get(name)?.power === undefined,
   );
   if (silent.length === 0) return [];
-  return [`${named(silent)}: not heard of; nothing moves from there or to it`];
+  return [`${firstNames(silent)}: not heard of; nothing moves from there or to it`];
 }
 
 function unsampled(hosts: readonly HostFacts[], loads: Loads): string[] {
   const without = hosts.filter(({ name }) => loads.newest(name) === undefined);
   if (without.length === 0) return [];
   return [
-    `${named(without)}: no sample of late of how busy it is; nothing moves from there or to it`,
+    `${firstNames(without)}: no sample of late of how busy it is; nothing moves from there or to it`,
   ];
 }
 
@@ -100,13 +100,15 @@ function guestWords(guests: readonly Running[], loads: Loads): string[] {
     ...(more > 0 ? [`${more} more guests are said to use what they cannot have`] : []),
     ...(missing.length === 0
       ? []
-      : [`${named(missing.map(({ facts }) => facts))}: nobody reports what it uses; it stays`]),
+      : [
+          `${firstNames(missing.map(({ facts }) => facts))}: nobody reports what it uses; it stays`,
+        ]),
   ];
 }
 
 const short = (cores: number): string => String(Math.round(cores * 10) / 10);
 
-export function named(all: readonly { readonly name: string }[]): string {
+export function firstNames(all: readonly { readonly name: string }[]): string {
   const names = all.map(({ name }) => name).toSorted();
   const more = names.length - MOST_NAMED;
   return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;

@@ -4,7 +4,7 @@ import * as pdus from './pdu.ts';
 import type { Pdu } from './pdu.ts';
 
 /** One connection: messages out, messages in one after the other. */
-export class Wire {
+export class IscsiConnection {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
   #failed: Error | undefined;
@@ -23,7 +23,7 @@ export class Wire {
     socket.on('close', () => this.#fail(new Error('it closed the connection')));
   }
 
-  static open(host: string, port: number, signal: AbortSignal): Promise<Wire> {
+  static open(host: string, port: number, signal: AbortSignal): Promise<IscsiConnection> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const socket = connect({ host: host.replaceAll(/^\[|\]$/g, ''), port, noDelay: true });
@@ -36,7 +36,7 @@ export class Wire {
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.removeListener('error', reject);
-        resolve(new Wire(socket));
+        resolve(new IscsiConnection(socket));
       });
     });
   }

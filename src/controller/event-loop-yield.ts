@@ -1,16 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Mutex } from '../mutex.ts';
 
-/** Of one turn of the event loop, ms: what is asked of this process meanwhile waits for that long. */
+/** Work of one turn of the event loop, ms: what is asked of this process meanwhile waits for that long. */
 const TURN_MS = 5;
 
 /**
- * Turns of the event loop between pieces of work that are all there at once: hundreds of wishes wait for one look at the
+ * Yields to the event loop between pieces of work that are all there at once: hundreds of wishes wait for one look at the
  * fleet, and transactions of SQLite for one another. Each asks here first, so that this process hears others in between.
  */
-export class Breaths {
+export class EventLoopYield {
   readonly #monotonicMs: () => number;
   readonly #turn: () => Promise<unknown>;
-  #last: Promise<void> = Promise.resolve();
+  readonly #queue = new Mutex();
   #begunMs = -Infinity;
 
   constructor(monotonicMs: () => number, turn: () => Promise<unknown> = () => nextTurn()) {
@@ -20,11 +21,10 @@ export class Breaths {
 
   /** Resolves in order, each once whoever asked before has had its part of a turn. */
   next(): Promise<void> {
-    this.#last = this.#last.then(async () => {
+    return this.#queue.run(async () => {
       if (this.#monotonicMs() - this.#begunMs < TURN_MS) return;
       await this.#turn();
       this.#begunMs = this.#monotonicMs();
     });
-    return this.#last;
   }
 }

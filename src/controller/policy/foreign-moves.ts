@@ -25,7 +25,7 @@ export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[])
 }
 
 /** Who else moves guests between these hosts, in words; undefined where nobody is seen to. */
-export function otherHand(
+export function otherBalancerWords(
   moves: readonly SeenMove[],
   isOurs: (host: string) => boolean,
 ): string | undefined {

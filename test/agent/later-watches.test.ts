@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LaterWatches } from '../../src/agent/later.ts';
+import { LaterWatches } from '../../src/agent/later-watches.ts';
 import type { WatcherProcess } from '../../src/agent/watcher-process.ts';
 
 /** A process that ends when it is told to. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { balance } from '../../src/planner/balance.ts';
 import { consolidate } from '../../src/planner/consolidate.ts';
 import type { Inventory } from '../../src/planner/inventory.ts';
-import { sensible } from '../../src/planner/sensible.ts';
+import { sanitizeInventory } from '../../src/planner/sanitize-inventory.ts';
 import { broken, guest, host, lively } from './inventories.ts';
 
 const NONSENSE = [Number.NaN, -1, Infinity, -Infinity];
@@ -12,31 +12,34 @@ const NONSENSE = [Number.NaN, -1, Infinity, -Infinity];
 test('what makes sense is left as it is', () => {
   fc.assert(
     fc.property(lively, (inventory) => {
-      assert.deepEqual(sensible(inventory), inventory);
+      assert.deepEqual(sanitizeInventory(inventory), inventory);
     }),
   );
 });
 
 test('a host whose size makes no sense is silent, and a guest whose size makes none fills its host and is unknown', () => {
   for (const value of [...NONSENSE, 0]) {
-    const { hosts } = sensible({ hosts: [host('a', { cpu: value })], guests: [] });
+    const { hosts } = sanitizeInventory({ hosts: [host('a', { cpu: value })], guests: [] });
     assert.equal(hosts[0]?.silent, true);
   }
   for (const value of NONSENSE) {
     const of = { hosts: [host('a')], guests: [guest('one', 'a', { memoryBytes: value })] };
-    const [one] = sensible(of).guests;
+    const [one] = sanitizeInventory(of).guests;
     assert.deepEqual([one?.memoryBytes, one?.demand], [host('a').memoryBytes, []]);
   }
 });
 
 test('a guest of which nobody says how many processors it has is moved all the same', () => {
   const one = guest('one', 'a', { cpu: 0, demand: [0] });
-  assert.deepEqual(sensible({ hosts: [host('a')], guests: [one] }).guests, [one]);
+  assert.deepEqual(sanitizeInventory({ hosts: [host('a')], guests: [one] }).guests, [one]);
 });
 
 test('a clock that is off makes no past move older than it may be', () => {
   const left = [{ host: 'b', secondsAgo: -3600 }];
-  const { guests } = sensible({ hosts: [host('a')], guests: [guest('one', 'a', { left })] });
+  const { guests } = sanitizeInventory({
+    hosts: [host('a')],
+    guests: [guest('one', 'a', { left })],
+  });
   assert.deepEqual(guests[0]?.left, [{ host: 'b', secondsAgo: 0 }]);
 });
 
@@ -70,7 +73,10 @@ test('whatever nonsense one host or guest reports, the plan is the same, its fig
       for (const policy of [balance, consolidate]) {
         const plans = NONSENSE.map((value) => {
           const plan = policy(reporting(inventory, { field, at, value }));
-          assert.deepEqual(broken(sensible(reporting(inventory, { field, at, value })), plan), []);
+          assert.deepEqual(
+            broken(sanitizeInventory(reporting(inventory, { field, at, value })), plan),
+            [],
+          );
           return plan;
         });
         const [first] = plans;

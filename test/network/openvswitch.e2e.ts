@@ -22,7 +22,7 @@ test(
   async () => {
     const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovs-'));
     try {
-      const steps = path.join(import.meta.dirname, 'ovs-steps.ts');
+      const steps = path.join(import.meta.dirname, 'openvswitch-steps.ts');
       const apart = ['--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child'];
       const argv = [...apart, process.execPath, steps];
       const marks = { OVS_RUNDIR: own, OVS_LOGDIR: own, OVS_DBDIR: own, OVS_SYSCONFDIR: own };

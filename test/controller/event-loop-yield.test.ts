@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Breaths } from '../../src/controller/breaths.ts';
+import { EventLoopYield } from '../../src/controller/event-loop-yield.ts';
 
 /** So many decisions asked for at once, each of which takes so long: the turn of the event loop in which each was made. */
 async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
   let [nowMs, turn] = [0, 0];
-  const breaths = new Breaths(
+  const eventLoop = new EventLoopYield(
     () => nowMs,
     async () => {
       turn += 1;
@@ -13,7 +13,7 @@ async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
   );
   const made: number[] = [];
   const decide = async (): Promise<void> => {
-    await breaths.next();
+    await eventLoop.next();
     made.push(turn);
     nowMs += eachMs;
   };

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import type { WayOut } from '../migration/preflight/link.ts';
+import type { RouteOut } from '../migration/preflight/link.ts';
 import { ip, listedBy } from './ip.ts';
 import type { Ip } from './ip.ts';
 
@@ -26,13 +26,13 @@ const device = z.object({
 export type Device = z.infer<typeof device>;
 const routes = z.array(z.object({ dev: name.optional() }));
 
-/** The way to an IP address, by the kernel's own tables; undefined where they do not say it. Never rejects but by the signal. */
-export async function wayOutTo(
+/** The route to an IP address, by the kernel's own tables; undefined where they do not say it. Never rejects but by the signal. */
+export async function routeOutTo(
   address: string,
   signal: AbortSignal,
   run: Ip = ip,
   directory = DEVICES,
-): Promise<WayOut | undefined> {
+): Promise<RouteOut | undefined> {
   const ask = <T>(shape: z.ZodType<T[]>, words: readonly string[]): Promise<T[]> =>
     listedBy(run, shape, words, signal);
   const family = address.includes(':') ? '-6' : '-4';
@@ -68,14 +68,14 @@ export function hasGuests(devices: readonly Device[], over: string): boolean | u
   const uppers = new Set(
     devices.filter(isGuests).map((each) => (kindOf(each) === 'macvtap' ? each.link : each.master)),
   );
-  const ways = [...uppers].map((upper) => (upper === undefined ? undefined : below(upper)));
-  if (ways.some((way) => way !== undefined && !own.isDisjointFrom(way))) return true;
+  const lowers = [...uppers].map((upper) => (upper === undefined ? undefined : below(upper)));
+  if (lowers.some((each) => each !== undefined && !own.isDisjointFrom(each))) return true;
   const isBridge = (name: string): boolean =>
     devices.some(
       (each) => each.ifname === name && ['bridge', 'openvswitch'].includes(kindOf(each)),
     );
   // By no bridge, or by one that has no port but theirs.
-  const mayBeRouted = ways.some((way) => way === undefined || [...way].every(isBridge));
+  const mayBeRouted = lowers.some((each) => each === undefined || [...each].every(isBridge));
   return mayBeRouted ? undefined : false;
 }
 

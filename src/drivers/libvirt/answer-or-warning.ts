@@ -1,11 +1,12 @@
 import { hasCode } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { managerWarn } from '../port/manager-checks.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** Questions to a daemon that it may leave unanswered: that is a warning, since libvirt itself decides. */
 
 /** A check that warns where the daemon refuses the question, or takes too long over it. */
-export async function answered<T>(
+export async function answerOrWarning<T>(
   name: string,
   signal: AbortSignal,
   question: () => Promise<T>,
@@ -14,14 +15,14 @@ export async function answered<T>(
     return await question();
   } catch (thrown) {
     signal.throwIfAborted();
-    const isUnsaid = thrown instanceof LibvirtRefusal || hasCode(thrown, 'GODWIT_DEADLINE');
-    if (isUnsaid) return unsaid(name, thrown.message);
+    const isUnanswered = thrown instanceof LibvirtRefusal || hasCode(thrown, 'GODWIT_DEADLINE');
+    if (isUnanswered) return unanswered(name, thrown.message);
     throw thrown;
   }
 }
 
-export function unsaid(name: string, why: string): Check {
-  const evidence = `libvirt there does not say: ${why}`.slice(0, 4096);
+export function unanswered(name: string, why: string): Check {
+  const evidence = `libvirt there does not say: ${why}`;
   const hint = 'libvirt itself refuses once the move has begun; the guest then stays where it is.';
-  return { name, side: 'destination', verdict: 'warn', evidence, hint };
+  return managerWarn(name, 'destination', evidence, hint);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keepersWords } from '../../../src/controller/policy/keepers.ts';
+import { leftToManagersWords } from '../../../src/controller/policy/left-to-managers.ts';
 import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { host } from '../wishes/worlds.ts';
 
@@ -14,11 +14,11 @@ test('a look names the hosts that it leaves to their manager, and why, each mana
     host('d'),
   ];
   assert.equal(
-    keepersWords(hosts, 'balance'),
+    leftToManagersWords(hosts, 'balance'),
     'DRS of C0 moves guests by itself, and the guests of a, b are left to it; DRS of C1 moves guests by itself, and the guests of c are left to it',
   );
   assert.equal(
-    keepersWords(hosts.slice(0, 2), 'consolidate'),
+    leftToManagersWords(hosts.slice(0, 2), 'consolidate'),
     'DPM of C0 puts hosts to sleep and wakes them by itself, and the guests of a, b are left to it',
   );
 });
@@ -28,11 +28,11 @@ test('a manager that leaves it to whoever asks is nothing to be said', () => {
     maintenanceMode: { ...drs, moves: 'asker' },
     powerMode: { ...dpm, sets: 'asker' },
   });
-  assert.equal(keepersWords([asker, host('b')], 'consolidate'), undefined);
-  assert.equal(keepersWords([host('a', { powerMode: dpm })], 'balance'), undefined);
+  assert.equal(leftToManagersWords([asker, host('b')], 'consolidate'), undefined);
+  assert.equal(leftToManagersWords([host('a', { powerMode: dpm })], 'balance'), undefined);
 });
 
 test('of many hosts the first few are named', () => {
   const many = Array.from({ length: 9 }, (_none, at) => host(`h${at}`, { powerMode: dpm }));
-  assert.match(keepersWords(many, 'consolidate') ?? '', /h0, h1, h2, h3 and 5 more/);
+  assert.match(leftToManagersWords(many, 'consolidate') ?? '', /h0, h1, h2, h3 and 5 more/);
 });

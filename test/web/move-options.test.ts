@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlannedWay } from '../../src/protocol/public/plan.ts';
-import { waysOf } from '../../web/src/wishes/ways.ts';
+import { moveOptionsOf } from '../../web/src/wishes/move-options.ts';
 
 const range = { low: 1, middle: 2, high: 3 };
-const way = (mode: PlannedWay['mode'], path: PlannedWay['path'], streams = 1): PlannedWay => ({
+const option = (mode: PlannedWay['mode'], path: PlannedWay['path'], streams = 1): PlannedWay => ({
   mode,
   path,
   stream: { streams, compress: 'none' },
@@ -19,18 +19,18 @@ const way = (mode: PlannedWay['mode'], path: PlannedWay['path'], streams = 1): P
 });
 
 test('each mode and path stands once, by mode, as it was asked for or the best of its kind', () => {
-  const ways = waysOf({
-    prediction: way('precopy', 'native', 1),
+  const options = moveOptionsOf({
+    prediction: option('precopy', 'native', 1),
     others: [
-      way('postcopy', 'native'),
-      way('precopy', 'wire'),
-      way('precopy', 'native', 4),
-      way('hybrid', 'native', 4),
-      way('hybrid', 'native', 1),
+      option('postcopy', 'native'),
+      option('precopy', 'wire'),
+      option('precopy', 'native', 4),
+      option('hybrid', 'native', 4),
+      option('hybrid', 'native', 1),
     ],
   });
   assert.deepEqual(
-    ways.map(({ mode, path, stream, isAsked }) => [mode, path, stream.streams, isAsked]),
+    options.map(({ mode, path, stream, isAsked }) => [mode, path, stream.streams, isAsked]),
     [
       ['precopy', 'native', 1, true],
       ['precopy', 'wire', 1, false],
@@ -40,6 +40,6 @@ test('each mode and path stands once, by mode, as it was asked for or the best o
   );
 });
 
-test('a plan that could predict nothing has no ways', () => {
-  assert.deepEqual(waysOf({}), []);
+test('a plan that could predict nothing has no options', () => {
+  assert.deepEqual(moveOptionsOf({}), []);
 });

@@ -1,5 +1,5 @@
 /**
- * Run by ovs.e2e.ts in namespaces of its own, and nowhere else: this host has an Open vSwitch in the directory that
+ * Run by openvswitch.e2e.ts in namespaces of its own, and nowhere else: this host has an Open vSwitch in the directory that
  * OVS_RUNDIR names. What Godwit reads, makes and removes there is reported on standard output.
  */
 import { execFileSync } from 'node:child_process';

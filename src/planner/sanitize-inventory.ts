@@ -6,10 +6,10 @@ import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
  * sense fills its host and has no samples, so that no policy moves it. What makes no sense of links, power and memory in
  * use is left out; of what a guest writes, it is all of its memory each second.
  */
-export function sensible(inventory: Inventory): Inventory {
-  const hosts = inventory.hosts.map(sensibleHost);
+export function sanitizeInventory(inventory: Inventory): Inventory {
+  const hosts = inventory.hosts.map(sanitizedHost);
   const byName = new Map(hosts.map((host) => [host.name, host]));
-  return { hosts, guests: inventory.guests.map((guest) => sensibleGuest(guest, byName)) };
+  return { hosts, guests: inventory.guests.map((guest) => sanitizedGuest(guest, byName)) };
 }
 
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
@@ -17,7 +17,7 @@ const isPositive = (value: number): boolean => Number.isFinite(value) && value >
 const isFine = (value: number | undefined): boolean =>
   value === undefined || (Number.isFinite(value) && value >= 0);
 
-function sensibleHost(host: PlannerHost): PlannerHost {
+function sanitizedHost(host: PlannerHost): PlannerHost {
   const { cpu, coreCpu, memoryBytes, linkBytesPerSecond, watts } = host;
   const hasSize = isPositive(cpu) && isPositive(coreCpu) && isPositive(memoryBytes);
   const hasLink = linkBytesPerSecond === undefined || isPositive(linkBytesPerSecond);
@@ -34,7 +34,10 @@ function sensibleHost(host: PlannerHost): PlannerHost {
 
 const NO_SIZE = { cpu: 1, coreCpu: 1, memoryBytes: 1, silent: true };
 
-function sensibleGuest(guest: PlannerGuest, hosts: ReadonlyMap<string, PlannerHost>): PlannerGuest {
+function sanitizedGuest(
+  guest: PlannerGuest,
+  hosts: ReadonlyMap<string, PlannerHost>,
+): PlannerGuest {
   const { cpu, memoryBytes, dirtyBytesPerSecond, usedBytes, workingSetBytes, left } = guest;
   // Of some guests nobody says how many processors they have: 0 is no nonsense.
   const isSized = isFine(cpu) && isFine(memoryBytes);

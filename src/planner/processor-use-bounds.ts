@@ -6,14 +6,14 @@ const OWN_THREADS = 1;
 const ROUNDING = 1.25;
 
 /** Cores: twice its own, and a thread. */
-export const mostOfGuest = (vcpus: number): number => vcpus * 2 + OWN_THREADS;
+export const mostCoresOf = (vcpus: number): number => vcpus * 2 + OWN_THREADS;
 
 /** Whether a guest of so many processors, where that is known, can have used so much on a host of so many. */
-export function isPossible(
+export function isPossibleUse(
   cores: number,
   { vcpus = 0, hostCores }: { readonly vcpus?: number | undefined; readonly hostCores: number },
 ): boolean {
   if (!Number.isFinite(cores) || cores < 0) return false;
   if (cores > hostCores * ROUNDING + OWN_THREADS) return false;
-  return vcpus <= 0 || cores <= mostOfGuest(vcpus);
+  return vcpus <= 0 || cores <= mostCoresOf(vcpus);
 }

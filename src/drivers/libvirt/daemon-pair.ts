@@ -24,7 +24,7 @@ export interface LibvirtHost {
 }
 
 /** One domain at both daemons: its source's is there from the beginning, its destination's is asked once it is named. */
-export class LibvirtEnds {
+export class DaemonPair {
   readonly host: LibvirtHost;
   readonly source: LibvirtClient;
   readonly #uuid: string;
@@ -36,9 +36,9 @@ export class LibvirtEnds {
     this.source = source;
   }
 
-  static async open(host: LibvirtHost, uuid: string, signal: AbortSignal): Promise<LibvirtEnds> {
+  static async open(host: LibvirtHost, uuid: string, signal: AbortSignal): Promise<DaemonPair> {
     const source = await LibvirtClient.open(host.uri, host.options.credentials, signal);
-    return new LibvirtEnds(host, uuid, source);
+    return new DaemonPair(host, uuid, source);
   }
 
   /** A connection of its own to the source, for a call that outlives the session. */

@@ -6,7 +6,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** What the journal can hold: an answer beyond that ends the step, and not the mover. Throws where a check refuses. */
-export function believed(facts: ManagedFacts): ManagedFacts {
+export function acceptedFacts(facts: ManagedFacts): ManagedFacts {
   const against = (each: Check): boolean => each.verdict === 'refuse';
   const all = facts.checks ?? [];
   // Where there are too many, those that refuse are kept.

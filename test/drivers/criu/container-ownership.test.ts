@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { isLeft, isOf } from '../../../src/drivers/criu/brought.ts';
+import { isAbandonedCopy, isMadeFor } from '../../../src/drivers/criu/container-ownership.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
 import { CriuDestination } from '../../../src/drivers/criu/destination.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
@@ -143,12 +143,12 @@ test('a migration takes down what it made itself, and what its mover’s success
   const record = { token: 't', mover, memoryBytes: 1, made, init: DEAD, migration: 'm-00000001' };
   const { migration: _, ...older } = record;
   const handle = (token: string) => ({ driver: 'criu', name: 'box', token, memoryBytes: 1 });
-  assert.ok(isOf(record, { migration: 'm-00000001' }));
-  assert.ok(isOf(record, { handle: handle('t') }));
-  assert.ok(isOf(older, { migration: 'm-00000001', handle: handle('t') }));
-  assert.ok(!isOf(older, { migration: 'm-00000001' }));
-  assert.ok(!isOf(record, { migration: 'm-00000002', handle: handle('other') }));
-  assert.ok(!isOf(undefined, { migration: 'm-00000001' }));
+  assert.ok(isMadeFor(record, { migration: 'm-00000001' }));
+  assert.ok(isMadeFor(record, { handle: handle('t') }));
+  assert.ok(isMadeFor(older, { migration: 'm-00000001', handle: handle('t') }));
+  assert.ok(!isMadeFor(older, { migration: 'm-00000001' }));
+  assert.ok(!isMadeFor(record, { migration: 'm-00000002', handle: handle('other') }));
+  assert.ok(!isMadeFor(undefined, { migration: 'm-00000001' }));
 });
 
 test('nothing is left over while its mover lives, or while a restore may go on', () => {
@@ -160,8 +160,10 @@ test('nothing is left over while its mover lives, or while a restore may go on',
     made,
     migration: 'm-00000001',
   };
-  assert.ok(isLeft(record, { migration: 'm-00000001' }));
-  assert.ok(!isLeft(record, { migration: 'm-00000002' }));
-  assert.ok(isLeft({ ...record, mover: DEAD }, { migration: 'm-00000002' }));
-  assert.ok(!isLeft({ ...record, mover: DEAD, worker: DEAD }, { migration: 'm-00000001' }));
+  assert.ok(isAbandonedCopy(record, { migration: 'm-00000001' }));
+  assert.ok(!isAbandonedCopy(record, { migration: 'm-00000002' }));
+  assert.ok(isAbandonedCopy({ ...record, mover: DEAD }, { migration: 'm-00000002' }));
+  assert.ok(
+    !isAbandonedCopy({ ...record, mover: DEAD, worker: DEAD }, { migration: 'm-00000001' }),
+  );
 });

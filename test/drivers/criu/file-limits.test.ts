@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { MOST_DEPTH } from '../../../src/drivers/criu/changes.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
-import { countsOf, fileLimits, tableObstacle } from '../../../src/drivers/criu/fits.ts';
+import { countsOf, fileLimits, tableObstacle } from '../../../src/drivers/criu/file-limits.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { Tree } from '../../../src/drivers/criu/trees.ts';

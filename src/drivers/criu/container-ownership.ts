@@ -13,7 +13,10 @@ import type { ContainerRecord, Records } from './records.ts';
 type Migration = Pick<DestinationOptions, 'migration'>;
 
 /** What a mover left of a container that was never whole here: the beginning of a copy, which may go. */
-export function isLeft(record: ContainerRecord | undefined, { migration }: Migration): boolean {
+export function isAbandonedCopy(
+  record: ContainerRecord | undefined,
+  { migration }: Migration,
+): boolean {
   if (record?.made === undefined) return false;
   const { init, worker, cold } = record;
   if (init !== undefined || worker !== undefined || cold !== undefined) return false;
@@ -22,7 +25,7 @@ export function isLeft(record: ContainerRecord | undefined, { migration }: Migra
 }
 
 /** Whether what a record says was made here was made for the migration of a session. */
-export function isOf(
+export function isMadeFor(
   record: ContainerRecord | undefined,
   { migration, handle }: Pick<DestinationOptions, 'migration' | 'handle'>,
 ): boolean {
@@ -36,13 +39,13 @@ export function isOf(
 }
 
 /** Why no other container may take the name and the places of one that came here before; undefined where it may. */
-export function whyKept(
+export function whyNameInUse(
   records: Records,
   options: Pick<DestinationOptions, 'host' | 'guest' | 'migration'>,
 ): GodwitError | undefined {
   const { host, guest } = options;
   const record = records.readSync(guest);
-  if (record?.made === undefined || isLeft(record, options)) return undefined;
+  if (record?.made === undefined || isAbandonedCopy(record, options)) return undefined;
   const directory = records.dirOf(guest);
   const [first, ...more] = (record.made.volumes ?? []).map((each) => each.path);
   const volumes =

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { countedCgroup } from '../../../src/drivers/criu/counted.ts';
+import { countedCgroup } from '../../../src/drivers/criu/counted-cgroup.ts';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const place = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);

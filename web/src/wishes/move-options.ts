@@ -1,0 +1,26 @@
+/** Options of moving one guest, side by side. Pure. */
+import type { PlanAnswer, PlannedWay } from '../../../src/protocol/public/plan.ts';
+
+export interface MoveOption extends PlannedWay {
+  /** It is what was asked for, or what the mode that was chosen gives. */
+  readonly isAsked: boolean;
+}
+
+const MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+
+/** One option for each mode and path: the one asked for, or the best of them; by mode, the native path first. */
+export function moveOptionsOf({
+  prediction,
+  others = [],
+}: Pick<PlanAnswer, 'prediction' | 'others'>): MoveOption[] {
+  const found = new Map<string, MoveOption>();
+  const asked = prediction === undefined ? [] : [{ ...prediction, isAsked: true }];
+  for (const option of [...asked, ...others.map((each) => ({ ...each, isAsked: false }))]) {
+    const key = `${option.mode} ${option.path}`;
+    if (!found.has(key)) found.set(key, option);
+  }
+  return [...found.values()].toSorted(
+    (one, other) =>
+      MODES.indexOf(one.mode) - MODES.indexOf(other.mode) || one.path.localeCompare(other.path),
+  );
+}
