@@ -2,7 +2,7 @@
 import type { FleetMigration, MigrationNews } from '../../src/protocol/controller/history.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import type { Check, Progress, Report } from '../../src/protocol/public/migration.ts';
-import type { PlanAnswer, PlannedWay } from '../../src/protocol/public/plan.ts';
+import type { PlanAnswer, PlanOption } from '../../src/protocol/public/plan.ts';
 import {
   at,
   dice,
@@ -205,10 +205,10 @@ export function newsAt(step: number): MigrationNews[] {
 /** What a move of `GUEST` would come to, in each mode. */
 export function plan(): PlanAnswer {
   const way = (
-    mode: PlannedWay['mode'],
-    path: PlannedWay['path'],
+    mode: PlanOption['mode'],
+    path: PlanOption['path'],
     [seconds, downtimeMs, probability]: readonly [number, number, number],
-  ): PlannedWay => ({
+  ): PlanOption => ({
     ...PREDICTION,
     mode,
     path,

@@ -1,12 +1,12 @@
 /** What an agent answers to a plan: a guest that ends by pre-copy, and would be sooner with zstd; refused for others than b. */
-import type { PlanAnswer, PlannedWay } from '../../src/protocol/public/plan.ts';
+import type { PlanAnswer, PlanOption } from '../../src/protocol/public/plan.ts';
 import type { Range } from '../../src/protocol/public/prediction.ts';
 import { checked } from './checked.ts';
 
 const MIB = 1024 ** 2;
 const range = (middle: number): Range => ({ low: middle * 0.8, middle, high: middle * 1.25 });
 
-const way: PlannedWay = {
+const way: PlanOption = {
   mode: 'precopy',
   path: 'native',
   stream: { streams: 1, compress: 'none' },

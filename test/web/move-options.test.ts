@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PlannedWay } from '../../src/protocol/public/plan.ts';
+import type { PlanOption } from '../../src/protocol/public/plan.ts';
 import { moveOptionsOf } from '../../web/src/wishes/move-options.ts';
 
 const range = { low: 1, middle: 2, high: 3 };
-const option = (mode: PlannedWay['mode'], path: PlannedWay['path'], streams = 1): PlannedWay => ({
+const option = (mode: PlanOption['mode'], path: PlanOption['path'], streams = 1): PlanOption => ({
   mode,
   path,
   stream: { streams, compress: 'none' },

@@ -86,14 +86,14 @@ export class Plans {
     if (why !== undefined) return { ...answer, advice: [`${why}.`] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
     const facts = this.#facts(request, examination, measured, known.link);
-    const way = { ...planned(facts), ...this.#latency(request, examination, known.link) };
-    const against = contradiction(facts, way);
+    const option = { ...planned(facts), ...this.#latency(request, examination, known.link) };
+    const against = contradiction(facts, option);
     if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
     const rest = others(facts);
     // What somebody else says of the link is his word; a report is compared with what this host has measured.
-    if (link === undefined) kept.keep(request, { prediction: prediction.parse(way), measured });
-    const advice = adviceFor(facts, way, rest);
-    return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
+    if (link === undefined) kept.keep(request, { prediction: prediction.parse(option), measured });
+    const advice = adviceFor(facts, option, rest);
+    return { ...answer, prediction: option, ...(compare ? { others: rest } : {}), advice };
   }
 
   #latency(

@@ -3,7 +3,7 @@ import { DECISION_WORDS } from '../../migration/steering/steering.ts';
 import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
-import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
+import type { PlanAnswer, PlanOption } from '../../protocol/public/plan.ts';
 import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { loadPairs } from './guest-load.ts';
@@ -40,7 +40,7 @@ export function checkedPlanText(answer: PlanAnswer, look: Look): string {
 function predictedSections({ prediction, others = [], advice }: PlanAnswer, look: Look): Section[] {
   return [
     ['Predicted', prediction === undefined ? '' : predictedText(prediction, look)],
-    ['Other options', others.length === 0 ? '' : waysText(others, look)],
+    ['Other options', others.length === 0 ? '' : optionsText(others, look)],
     ['Advice', advice.map((each) => `${printable(each)}\n`).join('')],
   ];
 }
@@ -139,20 +139,20 @@ function latencyRows(
   });
 }
 
-function predictedText(way: PlannedWay, look: Look): string {
-  const rows = predictedRows(way).map(([name, { low, middle, high }, format]) => {
+function predictedText(option: PlanOption, look: Look): string {
+  const rows = predictedRows(option).map(([name, { low, middle, high }, format]) => {
     return [name, format(low), format(middle), format(high)];
   });
   rows.push(
-    ...latencyRows(way).map(([name, { low, middle, high }]) => [
+    ...latencyRows(option).map(([name, { low, middle, high }]) => [
       name,
       ...[low, middle, high].map(formatDuration),
     ]),
   );
-  const table = renderTable(['', `LOW (${percent(way.level)})`, 'MIDDLE', 'HIGH'], rows, look);
-  const { probability, why } = way.converges;
-  const steps = steeredLines(way).map((each) => `  ${each}\n`);
-  const steered = steps.length === 0 ? '' : `steered by ${way.steering?.strategy}:\n`;
+  const table = renderTable(['', `LOW (${percent(option.level)})`, 'MIDDLE', 'HIGH'], rows, look);
+  const { probability, why } = option.converges;
+  const steps = steeredLines(option).map((each) => `  ${each}\n`);
+  const steered = steps.length === 0 ? '' : `steered by ${option.steering?.strategy}:\n`;
   return `${table}it ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
 }
 
@@ -195,17 +195,17 @@ export function besideRows(report: Report): string[][] {
   return [['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], ...rows];
 }
 
-function waysText(ways: readonly PlannedWay[], look: Look): string {
+function optionsText(options: readonly PlanOption[], look: Look): string {
   const span = ({ low, high }: Range, format: (amount: number) => string): string =>
     `${format(low)} to ${format(high)}`;
-  const rows = ways.map((way) => [
-    way.mode,
-    way.path,
-    `${way.stream.streams} x ${compressionText(way.stream)}`,
-    percent(way.converges.probability),
-    span(way.totalMs, formatDuration),
-    span(way.bytes, formatBytes),
-    span(way.downtimeMs, formatDuration),
+  const rows = options.map((option) => [
+    option.mode,
+    option.path,
+    `${option.stream.streams} x ${compressionText(option.stream)}`,
+    percent(option.converges.probability),
+    span(option.totalMs, formatDuration),
+    span(option.bytes, formatBytes),
+    span(option.downtimeMs, formatDuration),
   ]);
   return renderTable(['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME'], rows, look);
 }

@@ -3,7 +3,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
 import type { Facts } from './load.ts';
-import type { Content, Way } from './parameters.ts';
+import type { Content, MemoryPath } from './parameters.ts';
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';
 
@@ -38,9 +38,9 @@ export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
 export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };
-/** Of the soonest way: between those that are as near the bytes decide. */
+/** Of the soonest path: between those that are as near the bytes decide. */
 const NEAR = 1.1;
-/** Of the least bytes among those: between ways that send as little, the simplest does. */
+/** Of the least bytes among those: between paths that send as little, the simplest does. */
 const ALIKE = 1.05;
 
 /** Why the wire cannot carry this migration; undefined where it can. */
@@ -104,12 +104,12 @@ function predicted(
   }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
   const looked = facts.measured?.mix !== undefined;
-  const ways = waysFor(settings, { mayWire: obstacle === undefined, known, looked });
-  const found = reckon(ways, settings, facts);
+  const memoryPaths = candidatesFor(settings, { mayWire: obstacle === undefined, known, looked });
+  const found = reckon(memoryPaths, settings, facts);
   const ends = found.some(({ totalMs }) => Number.isFinite(totalMs));
   // Where none would end, what a pass takes decides.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
-  const reckoned = ends ? found : reckon(ways, settings, idle);
+  const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
   const why = reasonOf(reckoned, { link, obstacle, ends });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };
@@ -117,7 +117,7 @@ function predicted(
 }
 
 interface Candidate {
-  readonly way: Exclude<Way, 'xbzrle' | Content>;
+  readonly memoryPath: Exclude<MemoryPath, 'xbzrle' | Content>;
   readonly takes: 'wire' | 'native';
   /** Where it is not what the settings say. */
   readonly stream?: ChosenStream;
@@ -134,26 +134,26 @@ interface Reckoned extends Candidate {
  * they may not shrink. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
  * depends on how much of what is written QEMU's cache holds, and nobody has measured that.
  */
-function waysFor(
+function candidatesFor(
   { mode }: Pick<MigrationSettings, 'mode'>,
   { mayWire, known, looked }: Record<'mayWire' | 'known' | 'looked', boolean>,
 ): Candidate[] {
   const ofPrecopy: readonly Candidate[] = [
-    { way: 'several', takes: 'native', stream: SEVERAL_STREAMS },
-    { way: 'packed', takes: 'native', stream: PACKED_STREAM },
-    { way: 'packed3', takes: 'native', stream: PACKED3_STREAM },
-    ...(looked ? [{ way: 'packed9', takes: 'native', stream: PACKED9_STREAM } as const] : []),
+    { memoryPath: 'several', takes: 'native', stream: SEVERAL_STREAMS },
+    { memoryPath: 'packed', takes: 'native', stream: PACKED_STREAM },
+    { memoryPath: 'packed3', takes: 'native', stream: PACKED3_STREAM },
+    ...(looked ? [{ memoryPath: 'packed9', takes: 'native', stream: PACKED9_STREAM } as const] : []),
   ];
   return [
-    { way: 'plain', takes: 'native' },
+    { memoryPath: 'plain', takes: 'native' },
     ...(mode === 'precopy' ? ofPrecopy : []),
-    ...(mayWire ? [{ way: known ? 'known' : 'cold', takes: 'wire' } as const] : []),
+    ...(mayWire ? [{ memoryPath: known ? 'known' : 'cold', takes: 'wire' } as const] : []),
   ];
 }
 
-/** What each way comes to. */
+/** What each path comes to. */
 function reckon(
-  ways: readonly Candidate[],
+  memoryPaths: readonly Candidate[],
   settings: MigrationSettings,
   { memoryBytes, own, offer, linkBytesPerS, measured }: DataPathFacts,
 ): Reckoned[] {
@@ -166,15 +166,15 @@ function reckon(
   const link =
     linkBytesPerS === undefined ? undefined : ({ rate: linkBytesPerS, how: 'configured' } as const);
   const guest = { memoryBytes, curve, mix, hintedFreeBytes };
-  return ways.map((each) => {
-    const facts = { ...guest, link, processors, way: each.way, settings: asked };
+  return memoryPaths.map((each) => {
+    const facts = { ...guest, link, processors, memoryPath: each.memoryPath, settings: asked };
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
     return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };
   });
 }
 
-/** Of the ways that are nearly as soon as the soonest, the simplest of those that send the least. */
+/** Of the paths that are nearly as soon as the soonest, the simplest of those that send the least. */
 function bestOf(reckoned: readonly Reckoned[]): Reckoned {
   const soonest = Math.min(...reckoned.map(({ totalMs }) => totalMs));
   const near = reckoned.filter(({ totalMs }) => totalMs <= soonest * NEAR);
@@ -184,7 +184,7 @@ function bestOf(reckoned: readonly Reckoned[]): Reckoned {
   return best;
 }
 
-const WORDS: Readonly<Record<Candidate['way'], string>> = {
+const WORDS: Readonly<Record<Candidate['memoryPath'], string>> = {
   plain: 'from hypervisor to hypervisor',
   several: `over ${SEVERAL_STREAMS.streams} streams`,
   packed: `with its zstd over ${PACKED_STREAM.streams} streams`,
@@ -202,10 +202,10 @@ interface Said {
 }
 
 function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends }: Said): string {
-  const paths = reckoned.map(({ way, totalMs, bytes }) => {
+  const paths = reckoned.map(({ memoryPath, totalMs, bytes }) => {
     // The bytes of a path that does not end are those of a time that nobody allows.
-    if (!Number.isFinite(totalMs)) return `no end ${WORDS[way]}`;
-    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${WORDS[way]}`;
+    if (!Number.isFinite(totalMs)) return `no end ${WORDS[memoryPath]}`;
+    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${WORDS[memoryPath]}`;
   });
   const begins = ends
     ? 'the move is predicted to take'

@@ -16,11 +16,11 @@ import {
   ZERO_NOTE,
   ZERO_WORK,
 } from './parameters.ts';
-import type { Way } from './parameters.ts';
+import type { MemoryPath } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
 
-/** What a pass over memory, and a page that is sent again, cost on a way. Pure. */
+/** What a pass over memory, and a page that is sent again, cost on a memory path. Pure. */
 
 /** Of a host. */
 export interface Processors {
@@ -41,7 +41,7 @@ export interface Facts {
   readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
   /** Of the hosts of which they are known: one at least. */
   readonly processors: readonly Processors[];
-  readonly way: Way;
+  readonly memoryPath: MemoryPath;
   /** What this host's own migrations took around their memory, ms; absent: none has been made. */
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
@@ -63,15 +63,15 @@ export interface Facts {
 const GB = 1e9;
 
 export function loadOf(facts: Facts, scenario: Scenario): Load {
-  const { memoryBytes, way, mix } = facts;
-  const cost = COSTS[way];
+  const { memoryBytes, memoryPath, mix } = facts;
+  const cost = COSTS[memoryPath];
   // The sample is off to either side in what is zero, too.
   const held = (1 - (mix?.zero ?? 0)) * scenario.share ** (mix === undefined ? 0 : HELD_SPREAD);
   const zero = Math.max(0, 1 - held);
   // What is sent as it is has no share that could be off, once it is known what there is to send.
   const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
-  const share = Math.min(1, shareOf(way, mix) * off);
-  const againShare = Math.min(1, shareOf(way, rewritten(way, mix)) * off) * cost.again;
+  const share = Math.min(1, shareOf(memoryPath, mix) * off);
+  const againShare = Math.min(1, shareOf(memoryPath, rewritten(memoryPath, mix)) * off) * cost.again;
   const workMs = workMsPerByte(facts, scenario);
   const linkMsPerByte = 1000 / linkOf(facts, scenario);
   // The link and the processors work at the same time: the slower of the two counts.
@@ -98,23 +98,23 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
 }
 
 /** As a mover does: not where a byte that is written is not a byte that is sent. */
-function looksAtWrites({ pages = 0, shape, way }: Facts): boolean {
-  return pages > 0 && shape !== 'managed' && (way === 'plain' || way === 'several');
+function looksAtWrites({ pages = 0, shape, memoryPath }: Facts): boolean {
+  return pages > 0 && shape !== 'managed' && (memoryPath === 'plain' || memoryPath === 'several');
 }
 
 function workMsPerByte(facts: Facts, { processor }: Scenario): number {
-  return (COSTS[facts.way].secondsPerGb / coresOf(facts) / GB) * 1000 * processor;
+  return (COSTS[facts.memoryPath].secondsPerGb / coresOf(facts) / GB) * 1000 * processor;
 }
 
 /** Workers start, and each end finds what the other knows. */
 function startMsOf(facts: Facts, { processor }: Scenario): number {
-  const { startSeconds = 0 } = COSTS[facts.way];
+  const { startSeconds = 0 } = COSTS[facts.memoryPath];
   return (startSeconds / coresOf(facts)) * 1000 * processor;
 }
 
 /** Both hosts have to do the work: of the one that has less time for it. */
-function coresOf({ way, processors }: Facts): number {
-  return Math.min(...processors.map((host) => coresFor(COSTS[way].mostCores, host)));
+function coresOf({ memoryPath, processors }: Facts): number {
+  return Math.min(...processors.map((host) => coresFor(COSTS[memoryPath].mostCores, host)));
 }
 
 /** One of those that want to run is the guest's; and each thread gets as much as any other. */
@@ -133,42 +133,42 @@ function leftOut(facts: Facts, msPerByte: number): number {
 }
 
 /** Bytes over the link for each byte of a page that is not zero. */
-function shareOf(way: Way, mix: PageMix | undefined): number {
-  const { share, ofPacked, once } = COSTS[way];
+function shareOf(memoryPath: MemoryPath, mix: PageMix | undefined): number {
+  const { share, ofPacked, once } = COSTS[memoryPath];
   if (mix === undefined) return share;
   const alike = once === true ? 1 - mix.duplicate : 1;
   if (ofPacked === undefined) return share * alike;
-  return Math.min(1, mix.packed * ofPacked * alike * ofHigher(way, mix));
+  return Math.min(1, mix.packed * ofPacked * alike * ofHigher(memoryPath, mix));
 }
 
 /** What hardly shrinks at the quickest level does not at a higher one, either. */
-function ofHigher(way: Way, { packed }: PageMix): number {
-  const { ofQuickest = 1 } = COSTS[way];
+function ofHigher(memoryPath: MemoryPath, { packed }: PageMix): number {
+  const { ofQuickest = 1 } = COSTS[memoryPath];
   return 1 - (1 - ofQuickest) * Math.min(1, 2 * (1 - packed));
 }
 
 /** The wire sends what changed in such a page, and its cost is of the whole one. */
-function rewritten(way: Way, mix: PageMix | undefined): PageMix | undefined {
-  if (!isPacked(way) || mix?.packedAgain === undefined) return mix;
+function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | undefined {
+  if (!isPacked(memoryPath) || mix?.packedAgain === undefined) return mix;
   return { ...mix, packed: mix.packedAgain };
 }
 
-const isPacked = (way: Way): boolean =>
-  way === 'packed' || way === 'packed3' || way === 'packed9' || way === 'contentPacked';
+const isPacked = (memoryPath: MemoryPath): boolean =>
+  memoryPath === 'packed' || memoryPath === 'packed3' || memoryPath === 'packed9' || memoryPath === 'contentPacked';
 
 /** More than one of the hypervisor's own streams. */
-export const isSeveral = (way: Way): boolean =>
-  COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known';
+export const isSeveral = (memoryPath: MemoryPath): boolean =>
+  COSTS[memoryPath].mostCores > 1 && memoryPath !== 'cold' && memoryPath !== 'known';
 
 /**
  * What was written before the guest is stopped, and is still to go, ms. The wire bounds what is under way, and a
  * hypervisor that keeps to a cap below the link has nothing in front of it.
  */
 export function queuedMsOf(facts: Facts, scenario: Scenario): number {
-  const { link, settings, way } = facts;
+  const { link, settings, memoryPath } = facts;
   const rate = (link?.rate ?? Infinity) * scenario.link;
   if (isByWire(facts) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
-  return queuedMs(isSeveral(way) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate);
+  return queuedMs(isSeveral(memoryPath) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate);
 }
 
 /** What a mover leaves out of the downtime that its hypervisor may plan for, ms. */
@@ -179,7 +179,7 @@ export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
-const isByWire = ({ way }: Facts): boolean => way === 'cold' || way === 'known';
+const isByWire = ({ memoryPath }: Facts): boolean => memoryPath === 'cold' || memoryPath === 'known';
 
 /** bytes/s; a cap is kept to as it is. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {

@@ -1,20 +1,20 @@
 /** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/prediction.md. Pure. */
 
-/** The ways that guest memory can take. `known`: by the wire, whose caches know the guest. */
-export type Way = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known' | Content;
+/** The paths that guest memory can take. `known`: by the wire, whose caches know the guest. */
+export type MemoryPath = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known' | Content;
 /** A container's, compared by content: as it is, or by zstd. */
 export type Content = 'content' | 'contentPacked';
 /** zstd over several streams at its levels 1, 3 and 9. */
 export type Packed = 'packed' | 'packed3' | 'packed9';
 
 /**
- * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
+ * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
  * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
  */
 export interface Cost {
   /** Where nobody has looked at the pages. */
   readonly share: number;
-  /** Where a sample of them was compressed: times what the quick compressor made of it; absent: the way does not compress. */
+  /** Where a sample of them was compressed: times what the quick compressor made of it; absent: the path does not compress. */
   readonly ofPacked?: number;
   /** Of a higher level: times what the quickest makes of pages that shrink; absent: 1. */
   readonly ofQuickest?: number;
@@ -28,7 +28,7 @@ export interface Cost {
   readonly once?: true;
 }
 
-export const COSTS: Readonly<Record<Way, Cost>> = {
+export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   /** One thread finds the pages and encrypts them. */
   plain: { share: 1, again: 1, secondsPerGb: 3, mostCores: 1 },
   several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
@@ -99,7 +99,7 @@ export const FREEZE_MS_PER_GB = 3000;
 /** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */
 export const ZERO_NOTE = 9 / 4096;
 /**
- * However many threads a host counts: a way gets this share of what it would get alone at least. A kernel counts those that
+ * However many threads a host counts: a path gets this share of what it would get alone at least. A kernel counts those that
  * wait for a disk, too. Assumed.
  */
 export const LEAST_SHARE = 0.125;
@@ -181,7 +181,7 @@ export const SPREADS = {
 /** How much of the spread of `share` is that of the pages which hold something at all. */
 export const HELD_SPREAD = 0.25;
 
-/** A way is said to end from here on. */
+/** A move is said to end from here on. */
 export const SURE = 0.95;
 /** Pages of a mover's sample: it has other work to do, and takes fewer than a plan. */
 export const MOVER_PAGES = 1024;

@@ -1,5 +1,5 @@
 import type { Compression, StreamMode } from '../../protocol/public/migration.ts';
-import type { PlannedWay } from '../../protocol/public/plan.ts';
+import type { PlanOption } from '../../protocol/public/plan.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { Capabilities } from '../preflight/capabilities.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
@@ -7,12 +7,12 @@ import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
 import { SURE } from './parameters.ts';
-import type { Content, Packed, Way } from './parameters.ts';
+import type { Content, Packed, MemoryPath } from './parameters.ts';
 import { predict } from './predict.ts';
 
 /** What was asked for, what it comes to, and what would be better. Pure. */
 
-/** A way of moving a guest: what a migration is asked for. */
+/** An option: what a migration is asked for. */
 export interface Asked {
   readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
@@ -23,7 +23,7 @@ export interface Asked {
   };
 }
 
-export interface PlanFacts extends Omit<Facts, 'way' | 'levers' | 'rounds'> {
+export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds'> {
   readonly asked: Asked;
   readonly capabilities: Pick<
     Capabilities,
@@ -46,9 +46,9 @@ export interface PlanFacts extends Omit<Facts, 'way' | 'levers' | 'rounds'> {
  */
 const MOST_OF_LINK = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
 
-/** A way is as likely to end as not. */
+/** An option is as likely to end as not. */
 const HARDLY = 0.5;
-/** The share of the time that another way must save to be worth mentioning. */
+/** The share of the time that another option must save to be worth mentioning. */
 const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
 const PLAIN = { streams: 1, compress: 'none' } as const;
@@ -56,8 +56,8 @@ const PLAIN = { streams: 1, compress: 'none' } as const;
 const BY_MANAGER =
   'its manager moves it: the rounds are those of QEMU’s pre-copy, and the link is taken to be that between the agents';
 
-/** What one way is predicted by. */
-export type WayFacts = Omit<
+/** What one option is predicted by. */
+export type OptionFacts = Omit<
   PlanFacts,
   'capabilities' | 'hasWire' | 'copiesDisks' | 'stateBytes'
 > & {
@@ -75,15 +75,15 @@ export function unpredicted(
 }
 
 /** As it was asked for. */
-export function planned(facts: WayFacts): PlannedWay {
-  return waysOf(facts, facts.asked);
+export function planned(facts: OptionFacts): PlanOption {
+  return optionOf(facts, facts.asked);
 }
 
 /**
- * Other ways that the guest's driver has, the best first: those that end, by time. XBZRLE is not among them: what it saves
+ * Other options that the guest's driver has, the best first: those that end, by time. XBZRLE is not among them: what it saves
  * depends on how much of what is written QEMU's cache holds, and no sample shows that.
  */
-export function others(facts: PlanFacts): PlannedWay[] {
+export function others(facts: PlanFacts): PlanOption[] {
   const { capabilities, hasWire, asked } = facts;
   const all: Asked[] = [
     { mode: 'precopy', path: 'native', stream: PLAIN },
@@ -105,27 +105,27 @@ export function others(facts: PlanFacts): PlannedWay[] {
     (path === 'native' || hasWire);
   return all
     .filter((each) => can(each) && nameOf(each) !== nameOf(asked))
-    .map((each) => waysOf({ ...facts, settings: { ...facts.settings, steering: undefined } }, each))
+    .map((each) => optionOf({ ...facts, settings: { ...facts.settings, steering: undefined } }, each))
     .toSorted(byBest);
 }
 
 /** What to do about a plan, with the figures; what it leaves out comes last. */
 export function adviceFor(
   facts: PlanFacts,
-  way: PlannedWay,
-  rest: readonly PlannedWay[],
+  option: PlanOption,
+  rest: readonly PlanOption[],
 ): string[] {
   const advice: string[] = [];
-  const { probability } = way.converges;
+  const { probability } = option.converges;
   const mayFail = probability < SURE;
   if (mayFail) {
-    const enough = way.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
+    const enough = option.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
     if (enough !== undefined)
       advice.push(`--max-downtime ${enough} ms would let it end in ${percent(SURE)} of cases`);
   }
   const [best] = rest;
   if (best !== undefined && best.converges.probability >= SURE) {
-    const [soon, now] = [best.totalMs.middle, way.totalMs.middle];
+    const [soon, now] = [best.totalMs.middle, option.totalMs.middle];
     const took = `${formatDuration(soon)}, where this one takes ${formatDuration(now)}`;
     if (mayFail)
       advice.push(
@@ -134,15 +134,15 @@ export function adviceFor(
     else if (soon < now * WORTH) advice.push(`${nameOf(best)} is predicted to take ${took}`);
   }
   const { link, settings } = facts;
-  const { low } = way.downtimeMs;
-  if (way.mode === 'precopy' && way.converges.probability > 0 && low > settings.maxDowntimeMs)
+  const { low } = option.downtimeMs;
+  if (option.mode === 'precopy' && option.converges.probability > 0 && low > settings.maxDowntimeMs)
     advice.push(
       `the guest is predicted to be paused for ${formatDuration(low)} at least, and ${formatDuration(settings.maxDowntimeMs)} are allowed: the switch itself takes that long`,
     );
   if (link === undefined && settings.maxBandwidth === undefined)
     advice.push('the link is not known: the times are those of the processors alone');
   if (facts.capabilities.shape === 'managed') advice.push(BY_MANAGER);
-  if (facts.capabilities.throttlesItself === true && ownThrottle(strategyOf(settings), way.mode))
+  if (facts.capabilities.throttlesItself === true && ownThrottle(strategyOf(settings), option.mode))
     advice.push('its manager slows the guest down by itself, which is not in these figures');
   if (facts.mix === undefined)
     advice.push('nobody could look at its pages: zero and compressible ones are not reckoned with');
@@ -150,7 +150,7 @@ export function adviceFor(
     advice.push(
       'pages that the destination has kept of it, and its files, are not in these figures',
     );
-  if (way.stream.compress === 'xbzrle')
+  if (option.stream.compress === 'xbzrle')
     advice.push('what XBZRLE saves of pages that are sent again is assumed, and not measured');
   if (facts.copiesDisks) advice.push('its disks are copied first, which is not in these figures');
   return advice.slice(0, 16);
@@ -167,8 +167,8 @@ export function nameOf({ mode, path, stream }: Asked): string {
 }
 
 /** Why a plan is refused at once: the arithmetic of limits that contradict each other; undefined where they do not. */
-export function contradiction(facts: PlanFacts, way: PlannedWay): string | undefined {
-  return tooShortStop(facts) ?? tooShortTime(facts, way);
+export function contradiction(facts: PlanFacts, option: PlanOption): string | undefined {
+  return tooShortStop(facts) ?? tooShortTime(facts, option);
 }
 
 /** The hypervisor does not stop the guest while more than what the limit allows would be sent meanwhile. */
@@ -187,30 +187,30 @@ function isBound(link: PlanFacts['link']): link is NonNullable<PlanFacts['link']
   return link !== undefined && link.isLeast !== true;
 }
 
-function tooShortTime({ link, ...facts }: PlanFacts, way: PlannedWay): string | undefined {
+function tooShortTime({ link, ...facts }: PlanFacts, option: PlanOption): string | undefined {
   const { timeoutMs, maxBandwidth = Infinity, mode } = facts.settings;
   const rate = Math.min(isBound(link) ? link.rate : Infinity, maxBandwidth);
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
-  if (mode === 'postcopy' || !Number.isFinite(rate) || way.converges.probability > 0)
+  if (mode === 'postcopy' || !Number.isFinite(rate) || option.converges.probability > 0)
     return undefined;
   const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   // By the model alone: what moves came to says nothing of what cannot be.
   const least = { ...facts, link, curve: [], ownMoves: undefined, settings: patient };
-  const pass = waysOf(least, facts.asked).bytes.low;
+  const pass = optionOf(least, facts.asked).bytes.low;
   const leastMs = (pass / rate) * 1000;
   if (leastMs <= timeoutMs) return undefined;
   return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;
 }
 
-function waysOf(facts: WayFacts, asked: Asked): PlannedWay {
+function optionOf(facts: OptionFacts, asked: Asked): PlanOption {
   const settings = { ...facts.settings, mode: asked.mode };
   const { levers, rounds, shape } = facts.capabilities;
-  const way = rounds === 'content' ? contentOf(asked) : wayOf(asked, facts.knowsGuest);
-  const found = predict({ ...facts, settings, levers, rounds, shape, way });
+  const memoryPath = rounds === 'content' ? contentOf(asked) : memoryPathOf(asked, facts.knowsGuest);
+  const found = predict({ ...facts, settings, levers, rounds, shape, memoryPath });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 
-function wayOf({ path, stream }: Asked, knowsGuest: boolean): Way {
+function memoryPathOf({ path, stream }: Asked, knowsGuest: boolean): MemoryPath {
   if (path === 'wire') return knowsGuest ? 'known' : 'cold';
   if (stream.compress === 'zstd') return levelOf(stream.compressLevel);
   if (stream.compress === 'xbzrle') return 'xbzrle';
@@ -226,8 +226,8 @@ function levelOf(level = 1): Packed {
   return level <= 3 ? 'packed3' : 'packed9';
 }
 
-function byBest(left: PlannedWay, right: PlannedWay): number {
-  const rank = ({ converges: { probability } }: PlannedWay): number =>
+function byBest(left: PlanOption, right: PlanOption): number {
+  const rank = ({ converges: { probability } }: PlanOption): number =>
     probability >= SURE ? 0 : probability >= HARDLY ? 1 : 2;
   return rank(left) - rank(right) || left.totalMs.middle - right.totalMs.middle;
 }
@@ -237,7 +237,7 @@ function downtimeThatEnds(facts: PlanFacts): number | undefined {
   return DOWNTIMES_MS.find((each) => {
     if (each <= maxDowntimeMs) return false;
     const settings = { ...facts.settings, maxDowntimeMs: each };
-    return waysOf({ ...facts, settings }, facts.asked).converges.probability >= SURE;
+    return optionOf({ ...facts, settings }, facts.asked).converges.probability >= SURE;
   });
 }
 

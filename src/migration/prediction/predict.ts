@@ -84,12 +84,12 @@ export const expected = (facts: Facts): Outcome => outcome(facts, NOMINAL, facto
 
 /** What this site’s own moves make of what is assumed of the downtime. */
 function factorOf(facts: Facts): number {
-  const { way, settings, ownMoves = [] } = facts;
+  const { memoryPath, settings, ownMoves = [] } = facts;
   if (ownMoves.length === 0) return 1;
   const { rounds, downtimeMs } = outcome(facts, NOMINAL, 1);
   if (rounds.ends !== 'precopy' && rounds.ends !== 'postcopy') return 1;
-  const byWire = way === 'cold' || way === 'known';
-  const several = isSeveral(way);
+  const byWire = memoryPath === 'cold' || memoryPath === 'known';
+  const several = isSeveral(memoryPath);
   const { maxDowntimeMs } = settings;
   return learnedFactor(
     downtimeMs,
@@ -129,7 +129,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
  * loaded all; by post-copy once the last was written, wherever that is then.
  */
 function downtimeOf(
-  { link, way, rounds, memoryBytes }: Facts,
+  { link, memoryPath, rounds, memoryBytes }: Facts,
   { ends, finalMs }: Rounds,
   { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
 ): { readonly downtimeMs: number; readonly laterMs: number } {
@@ -140,7 +140,7 @@ function downtimeOf(
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };
   }
   const frozenMs = FREEZE_MS + (memoryBytes / 1e9) * FREEZE_MS_PER_GB;
-  const runningMs = isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
+  const runningMs = isSeveral(memoryPath) ? SEVERAL_SWITCH_MS : SWITCH_MS;
   const switchMs = rounds === 'content' ? frozenMs : runningMs;
   const loadedMs = queuedMs + finalMs + switchMs * fixed + LOADED_ROUND_TRIPS * roundTripMs;
   const laterTrips = CLIENT_ROUND_TRIPS - LOADED_ROUND_TRIPS;

@@ -11,20 +11,20 @@ import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 export const planRequest = migrationSettings.extend({
   guest: guestName,
   to: hostName,
-  /** Also other ways of moving it, side by side. */
+  /** Also other options, side by side. */
   compare: z.boolean().optional(),
   /** What the caller knows of the link; it is not measured then. */
   link: linkMeasure.optional(),
 });
 export type PlanRequest = z.infer<typeof planRequest>;
 
-/** A way of moving the guest, and what it is expected to come to. */
-export const plannedWay = prediction.extend({
+/** An option: how the guest can move, and what that is expected to come to. */
+export const planOption = prediction.extend({
   mode: streamMode,
   path: z.enum(['native', 'wire']),
   stream: chosenStream,
 });
-export type PlannedWay = z.infer<typeof plannedWay>;
+export type PlanOption = z.infer<typeof planOption>;
 
 export const planAnswer = z.object({
   guest: guestName,
@@ -41,9 +41,9 @@ export const planAnswer = z.object({
   /** Why the link was not measured. */
   linkUnmeasured: shortText.optional(),
   /** As it was asked for. Absent where a check refuses, or the guest could not be measured. */
-  prediction: plannedWay.optional(),
-  /** With `compare`: other ways, the best first. */
-  others: z.array(plannedWay).max(16).optional(),
+  prediction: planOption.optional(),
+  /** With `compare`: other options, the best first. */
+  others: z.array(planOption).max(16).optional(),
   /** What would suit this guest better and why, and what the prediction leaves out. */
   advice: z.array(shortText).max(16),
 });

@@ -7,7 +7,7 @@ import type { LinkMeasure } from '../../../src/protocol/public/prediction.ts';
 import type { planAnswer } from '../../../src/protocol/public/plan.ts';
 import type { z } from 'zod';
 import { godwitError } from '../../../src/errors.ts';
-import { wayOf } from '../plan-ways.ts';
+import { optionOf } from '../plan-options.ts';
 
 const ASK: WishAsk = { kind: 'evacuate', hosts: ['a'], priority: 0, settings: { streams: 1 } };
 const guest = (name: string) => ({ guest: name, from: 'a', to: 'b' });
@@ -41,7 +41,7 @@ function agents(answer: (guest: string) => Answer) {
 test('asks each guest’s own host, a few at a time, and leaves those out that cannot be measured', async () => {
   const { sizes, asked, most } = agents((name) => {
     if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
-    return name === 'g4' ? {} : { prediction: wayOf({ bytes: 1000 }) };
+    return name === 'g4' ? {} : { prediction: optionOf({ bytes: 1000 }) };
   });
   const names = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6'];
   const { sizes: found } = await sizes.of(
@@ -61,7 +61,7 @@ test('a guest whose host has as many checks as it takes is asked for again, and 
     const isFirst = !refused.has(name);
     refused.add(name);
     if (isFirst) throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
-    return { prediction: wayOf({ bytes: 1000 }) };
+    return { prediction: optionOf({ bytes: 1000 }) };
   });
   const { sizes: found } = await sizes.of(names.map(guest), ASK);
   assert.deepEqual(Object.keys(found).toSorted(), names);
@@ -78,7 +78,7 @@ describe('guests of several hosts', () => {
   const measuredBy = (rates: Readonly<Record<string, number>>) => (name: string) => {
     const rate = rates[name];
     const link = rate === undefined ? {} : { link: { ...LINE, rate } };
-    return { prediction: wayOf({ bytes: 1000 }), ...link };
+    return { prediction: optionOf({ bytes: 1000 }), ...link };
   };
 
   test('have the line measured by three hosts, one after the other, and the others are told the one in the middle', async () => {
@@ -120,7 +120,7 @@ describe('guests of several hosts', () => {
       { ...LINE, how: 'seen' as const },
       { ...LINE, rate: 0 },
     ]) {
-      const { sizes, asked } = agents(() => ({ prediction: wayOf({ bytes: 1000 }), link }));
+      const { sizes, asked } = agents(() => ({ prediction: optionOf({ bytes: 1000 }), link }));
       assert.equal((await sizes.of(spread, ASK)).line, undefined);
       assert.ok(asked.every((each) => each.link === undefined));
     }
@@ -130,7 +130,7 @@ describe('guests of several hosts', () => {
     const { sizes, asked } = agents((name) => {
       if (name === 'g1') throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
       if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
-      return { prediction: wayOf({ bytes: 1000 }) };
+      return { prediction: optionOf({ bytes: 1000 }) };
     });
     await sizes.of(spread.slice(1), ASK);
     assert.deepEqual(
@@ -143,7 +143,7 @@ describe('guests of several hosts', () => {
 });
 
 test('what was measured with other settings is measured again', async () => {
-  const { sizes, asked } = agents(() => ({ prediction: wayOf({ bytes: 1000 }) }));
+  const { sizes, asked } = agents(() => ({ prediction: optionOf({ bytes: 1000 }) }));
   await sizes.of([guest('g1')], ASK);
   await sizes.of([guest('g1')], { ...ASK, settings: { streams: 4 } });
   assert.equal(asked.length, 2);
@@ -151,7 +151,7 @@ test('what was measured with other settings is measured again', async () => {
 
 test('a plan that is looked at and then asked for rests on the same measurements, for ten minutes', async () => {
   let bytes = 1000;
-  const { sizes, pass } = agents(() => ({ prediction: wayOf({ bytes }) }));
+  const { sizes, pass } = agents(() => ({ prediction: optionOf({ bytes }) }));
   const first = await sizes.of([guest('g1')], ASK);
   bytes = 2000;
   assert.deepEqual(await sizes.of([guest('g1')], ASK), first);

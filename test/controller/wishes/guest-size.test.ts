@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { guestsToSize, sizeOf } from '../../../src/controller/wishes/guest-size.ts';
 import { storedWorld } from '../../../src/controller/wishes/preview.ts';
 import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { wayOf } from '../plan-ways.ts';
+import { optionOf } from '../plan-options.ts';
 import { drainOf, guest, host, world } from './worlds.ts';
 
 const hosts = [host('a', { site: 's1' }), host('b', { site: 's2' }), host('c', { site: 's2' })];
@@ -30,20 +30,20 @@ test('nothing is measured for a wish that leaves no site, or has no open host to
 
 test('a size has what pre-copy sends if that ends, and what post-copy sends on the same path', () => {
   const others = [
-    wayOf({ bytes: 900, mode: 'postcopy', path: 'native' }),
-    wayOf({ bytes: 400, mode: 'postcopy' }),
+    optionOf({ bytes: 900, mode: 'postcopy', path: 'native' }),
+    optionOf({ bytes: 400, mode: 'postcopy' }),
   ];
   const sized = (probability: number) =>
-    sizeOf({ prediction: wayOf({ bytes: 500, probability }), others });
+    sizeOf({ prediction: optionOf({ bytes: 500, probability }), others });
   assert.deepEqual(sized(0.95), { precopyBytes: 500, postcopyBytes: 400 });
   assert.deepEqual(sized(0.94), { postcopyBytes: 400 });
-  assert.deepEqual(sizeOf({ prediction: wayOf({ bytes: 500 }) }), { precopyBytes: 500 });
+  assert.deepEqual(sizeOf({ prediction: optionOf({ bytes: 500 }) }), { precopyBytes: 500 });
   assert.equal(sizeOf({ others }), undefined);
 });
 
 test('a guest has no measured size where neither way is known to end, or where a host says what nobody can send', () => {
-  assert.equal(sizeOf({ prediction: wayOf({ bytes: 500, probability: 0.5 }) }), undefined);
-  assert.equal(sizeOf({ prediction: wayOf({ bytes: Number.MAX_SAFE_INTEGER }) }), undefined);
-  const others = [wayOf({ bytes: Number.NaN, mode: 'postcopy' })];
-  assert.equal(sizeOf({ prediction: wayOf({ bytes: 500 }), others }), undefined);
+  assert.equal(sizeOf({ prediction: optionOf({ bytes: 500, probability: 0.5 }) }), undefined);
+  assert.equal(sizeOf({ prediction: optionOf({ bytes: Number.MAX_SAFE_INTEGER }) }), undefined);
+  const others = [optionOf({ bytes: Number.NaN, mode: 'postcopy' })];
+  assert.equal(sizeOf({ prediction: optionOf({ bytes: 500 }), others }), undefined);
 });

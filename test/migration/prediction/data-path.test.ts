@@ -9,7 +9,7 @@ import {
   wireObstacle,
 } from '../../../src/migration/prediction/data-path.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
-import type { Way } from '../../../src/migration/prediction/parameters.ts';
+import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';
 import { expected } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
@@ -157,16 +157,16 @@ describe('the path that auto takes over a slow link', () => {
   });
   type Sides = Parameters<Parameters<(typeof sides)['map']>[0]>[0];
 
-  /** What a way comes to by the model, of that very guest. */
-  function comesTo(way: Way, facts: Facts, { mode, cores, load }: Sides) {
+  /** What a path comes to by the model, of that very guest. */
+  function comesTo(memoryPath: MemoryPath, facts: Facts, { mode, cores, load }: Sides) {
     const settings = { ...facts.settings, mode, timeoutMs: Number.MAX_SAFE_INTEGER };
     const { rounds, totalMs } = expected({
       ...facts,
       processors: [{ cores, load }],
-      way,
+      memoryPath,
       settings,
     });
-    return { way, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
+    return { memoryPath, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
   }
 
   function choiceOf(facts: Facts, { hasWire, knowsGuest, cores, load, mode }: Sides) {
@@ -182,7 +182,7 @@ describe('the path that auto takes over a slow link', () => {
     });
   }
 
-  function chosen(facts: Facts, of: Sides): Way {
+  function chosen(facts: Facts, of: Sides): MemoryPath {
     const choice = choiceOf(facts, of);
     if (choice.takes === 'wire') return of.knowsGuest ? 'known' : 'cold';
     const { stream } = choice;
@@ -193,9 +193,9 @@ describe('the path that auto takes over a slow link', () => {
     return stream.compress === 'xbzrle' ? 'xbzrle' : 'several';
   }
 
-  function possible({ mode, hasWire, knowsGuest }: Sides, { mix }: Facts): Way[] {
-    const wire: Way[] = hasWire ? [knowsGuest ? 'known' : 'cold'] : [];
-    const levels: Way[] = mix === undefined ? ['packed3'] : ['packed3', 'packed9'];
+  function possible({ mode, hasWire, knowsGuest }: Sides, { mix }: Facts): MemoryPath[] {
+    const wire: MemoryPath[] = hasWire ? [knowsGuest ? 'known' : 'cold'] : [];
+    const levels: MemoryPath[] = mix === undefined ? ['packed3'] : ['packed3', 'packed9'];
     return mode === 'precopy'
       ? ['plain', 'several', 'packed', ...levels, ...wire]
       : ['plain', ...wire];
@@ -207,15 +207,15 @@ describe('the path that auto takes over a slow link', () => {
       fc.property(anyFacts, mbit, sides, (any, rate, of) => {
         // The chosen path goes by what is said of the link, and by both hosts' processors.
         const facts = { ...any, link: { rate: rate * MBIT, how: 'configured' as const } };
-        const all = possible(of, facts).map((way) => comesTo(way, facts, of));
+        const all = possible(of, facts).map((memoryPath) => comesTo(memoryPath, facts, of));
         const soonest = Math.min(...all.map(({ totalMs }) => totalMs));
         if (!Number.isFinite(soonest)) return;
         ended += 1;
         const taken = comesTo(chosen(facts, of), facts, of);
-        assert.ok(taken.totalMs <= soonest * 1.1, `${taken.way}: ${taken.totalMs} of ${soonest}`);
+        assert.ok(taken.totalMs <= soonest * 1.1, `${taken.memoryPath}: ${taken.totalMs} of ${soonest}`);
         const near = all.filter(({ totalMs }) => totalMs <= soonest * 1.1);
         const least = Math.min(...near.map(({ bytes }) => bytes));
-        assert.ok(taken.bytes <= least * 1.05, `${taken.way}: ${taken.bytes} of ${least}`);
+        assert.ok(taken.bytes <= least * 1.05, `${taken.memoryPath}: ${taken.bytes} of ${least}`);
       }),
       { numRuns: 2000 },
     );

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { loadOf, underWayMsOf } from '../../../src/migration/prediction/load.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
-import { guest, MIB, WAYS } from './samples.ts';
+import { guest, MIB, MEMORY_PATHS } from './samples.ts';
 
-describe('what memory costs on its way', () => {
+describe('what memory costs on its path', () => {
   const quiet = guest(0);
 
   test('is what the link takes for what is not zero, and a note for each page that is', () => {
@@ -20,22 +20,22 @@ describe('what memory costs on its way', () => {
     const link = { rate: 125_000_000_000, how: 'measured' } as const;
     const slow = loadOf({ ...quiet, link }, NOMINAL).passMs;
     assert.ok(slow > 2000, String(slow));
-    assert.ok(loadOf({ ...quiet, link, way: 'several' }, NOMINAL).passMs < slow / 2);
+    assert.ok(loadOf({ ...quiet, link, memoryPath: 'several' }, NOMINAL).passMs < slow / 2);
   });
 
   const fat = { ...quiet, link: { rate: 125_000_000_000, how: 'measured' } as const };
-  const passMs = (way: Facts['way'], ...processors: Facts['processors']) =>
-    loadOf({ ...fat, way, processors }, NOMINAL).passMs;
+  const passMs = (memoryPath: Facts['memoryPath'], ...processors: Facts['processors']) =>
+    loadOf({ ...fat, memoryPath, processors }, NOMINAL).passMs;
 
   test('takes longer where other threads want the processors, and most where one thread does all the work', () => {
     // The guest's own thread is there already.
-    for (const way of ['plain', 'packed', 'cold'] as const)
-      assert.equal(passMs(way, { cores: 2, load: 1 }), passMs(way, { cores: 2 }));
-    const times = (way: Facts['way']) =>
-      passMs(way, { cores: 2, load: 8 }) / passMs(way, { cores: 2 });
+    for (const memoryPath of ['plain', 'packed', 'cold'] as const)
+      assert.equal(passMs(memoryPath, { cores: 2, load: 1 }), passMs(memoryPath, { cores: 2 }));
+    const times = (memoryPath: Facts['memoryPath']) =>
+      passMs(memoryPath, { cores: 2, load: 8 }) / passMs(memoryPath, { cores: 2 });
     assert.ok(times('plain') > times('cold') && times('cold') > times('packed'));
     assert.ok(times('packed') > 1);
-    // Whatever waits there for a disk: a way gets an eighth of what it would get alone.
+    // Whatever waits there for a disk: a path gets an eighth of what it would get alone.
     assert.ok(passMs('plain', { cores: 2, load: 1e6 }) <= 8 * passMs('plain', { cores: 2 }) + 1e-6);
   });
 
@@ -44,12 +44,12 @@ describe('what memory costs on its way', () => {
       cores: fc.integer({ min: 1, max: 128 }),
       load: fc.option(fc.double({ min: 0, max: 300, noNaN: true }), { nil: undefined }),
     });
-    const ways = fc.constantFrom(...WAYS);
+    const memoryPaths = fc.constantFrom(...MEMORY_PATHS);
     fc.assert(
-      fc.property(ways, hosts, hosts, (way, one, other) => {
-        const slower = Math.max(passMs(way, one), passMs(way, other));
-        assert.equal(passMs(way, one, other), slower);
-        assert.equal(passMs(way, other, one), slower);
+      fc.property(memoryPaths, hosts, hosts, (memoryPath, one, other) => {
+        const slower = Math.max(passMs(memoryPath, one), passMs(memoryPath, other));
+        assert.equal(passMs(memoryPath, one, other), slower);
+        assert.equal(passMs(memoryPath, other, one), slower);
       }),
     );
   });
@@ -59,30 +59,30 @@ describe('what memory costs on its way', () => {
       loadOf({ ...quiet, pages: 4096, ...more }, NOMINAL).writes;
     const { curve, memoryBytes } = loadOf(quiet, NOMINAL);
     assert.deepEqual(writes({}), { pages: 1024, memoryBytes, curve, linkRate: 0 });
-    assert.deepEqual(writes({ way: 'several', pages: 100 })?.pages, 100);
+    assert.deepEqual(writes({ memoryPath: 'several', pages: 100 })?.pages, 100);
     for (const none of [
       { pages: 0 },
       { shape: 'managed' },
-      { way: 'packed' },
-      { way: 'cold' },
+      { memoryPath: 'packed' },
+      { memoryPath: 'cold' },
     ] as const)
       assert.equal(writes(none), undefined, JSON.stringify(none));
   });
 
-  test('follows the sample of pages where a way compresses, and nothing else', () => {
-    const packed = loadOf({ ...quiet, way: 'packed' }, NOMINAL).passBytes;
+  test('follows the sample of pages where a path compresses, and nothing else', () => {
+    const packed = loadOf({ ...quiet, memoryPath: 'packed' }, NOMINAL).passBytes;
     const plain = loadOf(quiet, NOMINAL).passBytes;
     assert.ok(packed < plain * 0.6 && packed > plain * 0.3);
     const random = { zero: 0.25, duplicate: 0, packed: 1 };
-    const whole = loadOf({ ...quiet, mix: random, way: 'packed' }, NOMINAL).passBytes;
+    const whole = loadOf({ ...quiet, mix: random, memoryPath: 'packed' }, NOMINAL).passBytes;
     assert.ok(whole > plain * 0.9 && whole <= plain);
   });
 
   test('sends again what the pages that are written shrink to, where the hypervisor compresses', () => {
     const mix = { zero: 0.25, duplicate: 0.1, packed: 0.4, packedAgain: 0.9 };
-    const [packed, cold] = (['packed', 'cold'] as const).map((way) => {
+    const [packed, cold] = (['packed', 'cold'] as const).map((memoryPath) => {
       const [other, usual] = [mix, quiet.mix].map((each) =>
-        loadOf({ ...quiet, mix: each, way }, NOMINAL),
+        loadOf({ ...quiet, mix: each, memoryPath }, NOMINAL),
       );
       assert.equal(other?.passBytes, usual?.passBytes);
       return [usual?.againBytesPerByte, other?.againBytesPerByte];
@@ -111,7 +111,7 @@ describe('what memory costs on its way', () => {
 
   test('leaves out of the downtime what is under way before the last pages, and the switch, where a mover does', () => {
     const of = (more: Partial<Facts>) => Math.round(underWayMsOf({ ...quiet, ...more }, NOMINAL));
-    assert.deepEqual([of({}), of({ way: 'packed' }), of({ way: 'cold' })], [52, 64, 60]);
+    assert.deepEqual([of({}), of({ memoryPath: 'packed' }), of({ memoryPath: 'cold' })], [52, 64, 60]);
     const { settings } = quiet;
     assert.equal(of({ settings: { ...settings, maxBandwidth: 100_000_000 } }), 40);
     assert.deepEqual([of({ shape: 'managed' }), of({ rounds: 'content' })], [0, 0]);

@@ -14,7 +14,7 @@ describe('the parameters of a prediction', () => {
       assert.ok(each > 0 && each < 60_000, String(each));
   });
 
-  test('have no way that sends more over the link than the plain one', () => {
+  test('have no path that sends more over the link than the plain one', () => {
     const { COSTS } = parameters;
     for (const { share } of Object.values(COSTS)) assert.ok(share <= COSTS.plain.share);
   });

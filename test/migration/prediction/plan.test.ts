@@ -9,7 +9,7 @@ import {
   planned,
 } from '../../../src/migration/prediction/plan.ts';
 import type { PlanFacts } from '../../../src/migration/prediction/plan.ts';
-import { plannedWay } from '../../../src/protocol/public/plan.ts';
+import { planOption } from '../../../src/protocol/public/plan.ts';
 import { anyFacts, guest, MIB } from './samples.ts';
 
 const capabilities = {
@@ -38,7 +38,7 @@ const advice = (given: PlanFacts): string =>
   adviceFor(given, planned(given), others(given)).join('\n');
 
 describe('a plan', () => {
-  test('is of the way that was asked for, and the others are what the driver has', () => {
+  test('is of the option that was asked for, and the others are what the driver has', () => {
     const given = facts(10);
     assert.equal(planned(given).mode, 'precopy');
     const names = others(given).map((each) => nameOf(each));
@@ -77,7 +77,7 @@ describe('a plan', () => {
     assert.ok(bytesAt(1) > bytesAt(3) && bytesAt(3) > bytesAt(9));
   });
 
-  test('has the ways that end first, and of these the soonest', () => {
+  test('has the options that end first, and of these the soonest', () => {
     fc.assert(
       fc.property(anyFacts, (any) => {
         const found = others({ ...facts(0), ...any });
@@ -89,7 +89,7 @@ describe('a plan', () => {
           times,
           times.toSorted((left, right) => left - right),
         );
-        for (const each of found) plannedWay.parse(each);
+        for (const each of found) planOption.parse(each);
       }),
       { numRuns: 30 },
     );
@@ -107,7 +107,7 @@ describe('a plan', () => {
     assert.match(advice(facts(10, { link: undefined })), /the link is not known/);
   });
 
-  test('names a way that is a good deal sooner, and none that is hardly so', () => {
+  test('names an option that is a good deal sooner, and none that is hardly so', () => {
     const settings = { ...facts(10).settings, maxBandwidth: 2 * MIB };
     assert.match(advice(facts(1, { settings })), /--compress zstd is predicted to take/);
     const random = { zero: 0, duplicate: 0, packed: 1 };

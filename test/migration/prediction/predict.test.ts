@@ -128,8 +128,8 @@ describe('a prediction', () => {
   test('is wider where less is known', () => {
     const facts = guest(10);
     const width = ({ bytes: { low, high } }: { bytes: Range }) => high - low;
-    const unlooked = predict({ ...facts, way: 'packed', mix: undefined });
-    assert.ok(width(unlooked) > width(predict({ ...facts, way: 'packed' })) * 2);
+    const unlooked = predict({ ...facts, memoryPath: 'packed', mix: undefined });
+    assert.ok(width(unlooked) > width(predict({ ...facts, memoryPath: 'packed' })) * 2);
   });
 
   test('has a longer downtime over a thinner link, by what is queued there ahead of the last pages', () => {
@@ -143,7 +143,7 @@ describe('a prediction', () => {
       return { ...facts, settings: { ...facts.settings, maxBandwidth: 5_000_000 } };
     };
     assert.equal(downtime(capped(thin)), downtime(capped(idle)));
-    const byWire = (facts: Facts): Facts => ({ ...facts, way: 'cold' });
+    const byWire = (facts: Facts): Facts => ({ ...facts, memoryPath: 'cold' });
     assert.ok(downtime(byWire(thin)) - downtime(byWire(idle)) < 30);
   });
 

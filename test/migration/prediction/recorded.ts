@@ -28,9 +28,9 @@ const GUESTS = {
 /** Of its other pages. */
 const PACKED = 0.5;
 const WAYS = {
-  precopy: { mode: 'precopy', way: 'plain' },
-  zstd: { mode: 'precopy', way: 'packed' },
-  postcopy: { mode: 'postcopy', way: 'plain' },
+  precopy: { mode: 'precopy', memoryPath: 'plain' },
+  zstd: { mode: 'precopy', memoryPath: 'packed' },
+  postcopy: { mode: 'postcopy', memoryPath: 'plain' },
 } as const;
 
 /** Link, guest, way; what it came to: total, s; memory, MiB; downtime, ms. */
@@ -95,7 +95,7 @@ export function factsOf({ link, guest, way }: Pick<Recorded, 'link' | 'guest' | 
     },
     link: { ...LINKS[link], how: 'measured' },
     processors: [{ cores: 2 }],
-    way: WAYS[way].way,
+    memoryPath: WAYS[way].memoryPath,
     settings: {
       mode: WAYS[way].mode,
       maxDowntimeMs: 100,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { COSTS } from '../../../src/migration/prediction/parameters.ts';
-import type { Way } from '../../../src/migration/prediction/parameters.ts';
+import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 
 /** Facts that any guest, link and request may give. */
@@ -24,7 +24,7 @@ export const thin: DataPathFacts = {
 /** A fifth zeros, and the rest packs as images and page caches do. */
 export const MIX = { zero: 0.2, duplicate: 0, packed: 0.45 };
 
-export const WAYS = Object.keys(COSTS) as Way[];
+export const MEMORY_PATHS = Object.keys(COSTS) as MemoryPath[];
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 
@@ -58,7 +58,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
     }),
     { minLength: 1, maxLength: 2 },
   ),
-  way: fc.constantFrom(...WAYS),
+  memoryPath: fc.constantFrom(...MEMORY_PATHS),
   settings: fc.record({
     mode: fc.constantFrom('precopy' as const, 'postcopy' as const),
     maxDowntimeMs: fc.integer({ min: 1, max: 5000 }),
@@ -79,7 +79,7 @@ export function guest(dirtyMib: number, settings: Partial<Facts['settings']> = {
     mix: { zero: 0.25, duplicate: 0.1, packed: 0.4 },
     link: { rate: 125_000_000, how: 'measured', roundTripMs: 1 },
     processors: [{ cores: 16 }],
-    way: 'plain',
+    memoryPath: 'plain',
     settings: {
       mode: 'precopy',
       maxDowntimeMs: 100,

@@ -1,7 +1,7 @@
 /** Options of moving one guest, side by side. Pure. */
-import type { PlanAnswer, PlannedWay } from '../../../src/protocol/public/plan.ts';
+import type { PlanAnswer, PlanOption } from '../../../src/protocol/public/plan.ts';
 
-export interface MoveOption extends PlannedWay {
+export interface MoveOption extends PlanOption {
   /** It is what was asked for, or what the mode that was chosen gives. */
   readonly isAsked: boolean;
 }

@@ -129,7 +129,7 @@ const outcomeOf = ({ memoryBytes, dirtyBytesPerSecond }: Transfer, rate: number)
     curve: dirtyBytesPerSecond > 0 ? [{ windowMs: 1000, dirtyBytes: dirtyBytesPerSecond }] : [],
     link: { rate, how: 'measured', roundTripMs: 0 },
     processors: [{ cores: CORES }],
-    way: 'plain',
+    memoryPath: 'plain',
     settings: {
       ...SETTINGS,
       timeoutMs: Math.max(TIMEOUT_MS, (1000 * TIMEOUT_PASSES * memoryBytes) / rate),

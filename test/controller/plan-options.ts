@@ -1,15 +1,15 @@
-import type { PlannedWay } from '../../src/protocol/public/plan.ts';
+import type { PlanOption } from '../../src/protocol/public/plan.ts';
 
 const sure = (amount: number) => ({ low: amount, middle: amount, high: amount });
 
-/** What a plan predicts of one way, but for what is said. */
+/** What a plan predicts of one option, but for what is said. */
 export const wayOf = ({
   bytes,
   probability = 1,
   ...more
 }: { readonly bytes: number; readonly probability?: number } & Partial<
-  Pick<PlannedWay, 'mode' | 'path'>
->): PlannedWay => ({
+  Pick<PlanOption, 'mode' | 'path'>
+>): PlanOption => ({
   mode: 'precopy',
   path: 'wire',
   stream: { streams: 1, compress: 'none' },
