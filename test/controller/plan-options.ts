@@ -3,7 +3,7 @@ import type { PlanOption } from '../../src/protocol/public/plan.ts';
 const sure = (amount: number) => ({ low: amount, middle: amount, high: amount });
 
 /** What a plan predicts of one option, but for what is said. */
-export const wayOf = ({
+export const optionOf = ({
   bytes,
   probability = 1,
   ...more
