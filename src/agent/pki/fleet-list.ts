@@ -1,6 +1,7 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { existsSync, linkSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
@@ -156,6 +157,12 @@ export function readmitted(name: string): Change {
 /** The host that holds the CA. */
 export function heldBy(member: Member): Change {
   return (list, nowMs) => ({ ...withMember(member)(list, nowMs), holder: member.name });
+}
+
+/** Whether that host is the one in the list, at these addresses. */
+export function isHeldBy({ holder, members }: FleetList, member: Member): boolean {
+  const kept = members.find(({ name }) => name === member.name);
+  return holder === member.name && isDeepStrictEqual(kept, member);
 }
 
 /** All certificates of a name that were issued until now count no more. */

@@ -16,7 +16,15 @@ import { SecretFetch } from './secret-fetch.ts';
 import { writePrivate } from './files.ts';
 import { Holders } from './holders.ts';
 import { endReplaced, isLast, replacesOthers } from './issued.ts';
-import { changeList, followedList, heldBy, isDue, keepList, unchanged } from './fleet-list.ts';
+import {
+  changeList,
+  followedList,
+  heldBy,
+  isDue,
+  isHeldBy,
+  keepList,
+  unchanged,
+} from './fleet-list.ts';
 
 /** How soon the agent beside the CA sees what `godwit pki` has signed there. */
 const LOOK_MS = 1000;
@@ -98,8 +106,9 @@ export class Spread {
     try {
       let latest = this.#latest?.();
       const nowMs = clock.wallMs();
-      if (latest?.list.holder !== name) {
-        latest = changeList(caDir, heldBy({ name, address, addresses }), nowMs);
+      const own = { name, address, addresses };
+      if (latest === undefined || !isHeldBy(latest.list, own)) {
+        latest = changeList(caDir, heldBy(own), nowMs);
       } else if (isDue(latest.list, nowMs)) latest = changeList(caDir, unchanged, nowMs);
       const known = this.#known();
       if (known?.signed.list === latest.signed.list || newerList(known, latest) !== latest) return;

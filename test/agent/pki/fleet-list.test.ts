@@ -9,6 +9,7 @@ import {
   changeList,
   followedList,
   heldBy,
+  isHeldBy,
   isDue,
   keepList,
   latestList,
@@ -103,6 +104,20 @@ test('two who change the list at once make two lists, one upon the other', async
     ['b', 'c', 'd'],
   );
   assert.equal(keepList(caDir, latestList(caDir)!), false);
+});
+
+test('the host that holds the CA is the one in the list until its name or an address of it changes', async (t) => {
+  const { caDir } = await authority(t);
+  const old = { ...member('a'), addresses: ['10.1.0.1:7443'] };
+  const { list } = changeList(caDir, heldBy(old), Date.now());
+  assert.equal(isHeldBy(list, old), true);
+  for (const change of [{ name: 'b' }, { address: '10.0.0.9:7443' }, { addresses: [] }]) {
+    const now = { ...old, ...change };
+    assert.equal(isHeldBy(list, now), false, JSON.stringify(change));
+    const next = changeList(caDir, heldBy(now), Date.now());
+    assert.equal(isHeldBy(latestList(caDir)!.list, now), true);
+    assert.equal(next.list.members.filter(({ name }) => name === now.name).length, 1);
+  }
 });
 
 test('the host that holds the CA is not removed, and a list that is too large is not signed', async (t) => {
