@@ -142,7 +142,9 @@ function candidatesFor(
     { memoryPath: 'several', takes: 'native', stream: SEVERAL_STREAMS },
     { memoryPath: 'packed', takes: 'native', stream: PACKED_STREAM },
     { memoryPath: 'packed3', takes: 'native', stream: PACKED3_STREAM },
-    ...(looked ? [{ memoryPath: 'packed9', takes: 'native', stream: PACKED9_STREAM } as const] : []),
+    ...(looked
+      ? [{ memoryPath: 'packed9', takes: 'native', stream: PACKED9_STREAM } as const]
+      : []),
   ];
   return [
     { memoryPath: 'plain', takes: 'native' },

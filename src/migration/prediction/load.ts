@@ -71,7 +71,8 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   // What is sent as it is has no share that could be off, once it is known what there is to send.
   const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
   const share = Math.min(1, shareOf(memoryPath, mix) * off);
-  const againShare = Math.min(1, shareOf(memoryPath, rewritten(memoryPath, mix)) * off) * cost.again;
+  const againShare =
+    Math.min(1, shareOf(memoryPath, rewritten(memoryPath, mix)) * off) * cost.again;
   const workMs = workMsPerByte(facts, scenario);
   const linkMsPerByte = 1000 / linkOf(facts, scenario);
   // The link and the processors work at the same time: the slower of the two counts.
@@ -154,7 +155,10 @@ function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | 
 }
 
 const isPacked = (memoryPath: MemoryPath): boolean =>
-  memoryPath === 'packed' || memoryPath === 'packed3' || memoryPath === 'packed9' || memoryPath === 'contentPacked';
+  memoryPath === 'packed' ||
+  memoryPath === 'packed3' ||
+  memoryPath === 'packed9' ||
+  memoryPath === 'contentPacked';
 
 /** More than one of the hypervisor's own streams. */
 export const isSeveral = (memoryPath: MemoryPath): boolean =>
@@ -179,7 +183,8 @@ export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
-const isByWire = ({ memoryPath }: Facts): boolean => memoryPath === 'cold' || memoryPath === 'known';
+const isByWire = ({ memoryPath }: Facts): boolean =>
+  memoryPath === 'cold' || memoryPath === 'known';
 
 /** bytes/s; a cap is kept to as it is. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {

@@ -105,7 +105,9 @@ export function others(facts: PlanFacts): PlanOption[] {
     (path === 'native' || hasWire);
   return all
     .filter((each) => can(each) && nameOf(each) !== nameOf(asked))
-    .map((each) => optionOf({ ...facts, settings: { ...facts.settings, steering: undefined } }, each))
+    .map((each) =>
+      optionOf({ ...facts, settings: { ...facts.settings, steering: undefined } }, each),
+    )
     .toSorted(byBest);
 }
 
@@ -205,7 +207,8 @@ function tooShortTime({ link, ...facts }: PlanFacts, option: PlanOption): string
 function optionOf(facts: OptionFacts, asked: Asked): PlanOption {
   const settings = { ...facts.settings, mode: asked.mode };
   const { levers, rounds, shape } = facts.capabilities;
-  const memoryPath = rounds === 'content' ? contentOf(asked) : memoryPathOf(asked, facts.knowsGuest);
+  const memoryPath =
+    rounds === 'content' ? contentOf(asked) : memoryPathOf(asked, facts.knowsGuest);
   const found = predict({ ...facts, settings, levers, rounds, shape, memoryPath });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }

@@ -18,7 +18,13 @@ const LONG_MS = Number.MAX_SAFE_INTEGER;
 /** Any container, with all the time that it needs. */
 const box = anyFacts.map((facts): Facts => {
   const settings = { ...facts.settings, mode: 'precopy' as const, timeoutMs: LONG_MS };
-  return { ...facts, settings, memoryPath: 'content', rounds: 'content', hintedFreeBytes: undefined };
+  return {
+    ...facts,
+    settings,
+    memoryPath: 'content',
+    rounds: 'content',
+    hintedFreeBytes: undefined,
+  };
 });
 const roundsOf = (facts: Facts) =>
   simulateContent(loadOf(facts, NOMINAL), facts.settings, NOMINAL.processor);

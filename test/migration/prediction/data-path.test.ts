@@ -166,7 +166,11 @@ describe('the path that auto takes over a slow link', () => {
       memoryPath,
       settings,
     });
-    return { memoryPath, totalMs: rounds.ends === 'never' ? Infinity : totalMs, bytes: rounds.bytes };
+    return {
+      memoryPath,
+      totalMs: rounds.ends === 'never' ? Infinity : totalMs,
+      bytes: rounds.bytes,
+    };
   }
 
   function choiceOf(facts: Facts, { hasWire, knowsGuest, cores, load, mode }: Sides) {
@@ -212,7 +216,10 @@ describe('the path that auto takes over a slow link', () => {
         if (!Number.isFinite(soonest)) return;
         ended += 1;
         const taken = comesTo(chosen(facts, of), facts, of);
-        assert.ok(taken.totalMs <= soonest * 1.1, `${taken.memoryPath}: ${taken.totalMs} of ${soonest}`);
+        assert.ok(
+          taken.totalMs <= soonest * 1.1,
+          `${taken.memoryPath}: ${taken.totalMs} of ${soonest}`,
+        );
         const near = all.filter(({ totalMs }) => totalMs <= soonest * 1.1);
         const least = Math.min(...near.map(({ bytes }) => bytes));
         assert.ok(taken.bytes <= least * 1.05, `${taken.memoryPath}: ${taken.bytes} of ${least}`);

@@ -111,7 +111,10 @@ describe('what memory costs on its path', () => {
 
   test('leaves out of the downtime what is under way before the last pages, and the switch, where a mover does', () => {
     const of = (more: Partial<Facts>) => Math.round(underWayMsOf({ ...quiet, ...more }, NOMINAL));
-    assert.deepEqual([of({}), of({ memoryPath: 'packed' }), of({ memoryPath: 'cold' })], [52, 64, 60]);
+    assert.deepEqual(
+      [of({}), of({ memoryPath: 'packed' }), of({ memoryPath: 'cold' })],
+      [52, 64, 60],
+    );
     const { settings } = quiet;
     assert.equal(of({ settings: { ...settings, maxBandwidth: 100_000_000 } }), 40);
     assert.deepEqual([of({ shape: 'managed' }), of({ rounds: 'content' })], [0, 0]);
