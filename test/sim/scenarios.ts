@@ -179,4 +179,21 @@ export const FOUND: readonly Found[] = [
     what: 'post-copy that flowed was held when the user’s time was over (seed 1529)',
     scenario: scenario({ mode: 'postcopy', memoryMiB: 512, dirtyMiB: 500, timeoutMs: 1228 }),
   },
+  {
+    what: 'an order to stop that crossed the stream’s end was taken for one to a dead stream (seed 197)',
+    scenario: scenario({
+      noise: 3_680_691_276,
+      mode: 'postcopy',
+      memoryMiB: 16,
+      dirtyMiB: 100,
+      linkMiB: 2000,
+      hybridRounds: 1,
+      faults: [
+        {
+          when: { at: 'stream', state: 'active', afterMs: 5 },
+          deed: { kind: 'kill hypervisor', host: 'b' },
+        },
+      ],
+    }),
+  },
 ];
