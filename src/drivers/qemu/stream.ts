@@ -149,7 +149,7 @@ export function sourceParameters(setup: StreamSetup, tlsHostname: string | undef
   return {
     'max-bandwidth': setup.maxBandwidth ?? UNLIMITED,
     'max-postcopy-bandwidth': setup.maxBandwidth ?? 0,
-    'downtime-limit': Math.round(setup.maxDowntimeMs),
+    'downtime-limit': downtimeLimit(setup.maxDowntimeMs),
     ...streamParameters(setup),
     ...(setup.compress === 'zstd'
       ? { 'multifd-zstd-level': setup.compressLevel ?? QUICKEST_LEVEL }
@@ -180,6 +180,11 @@ function throttleParameters(percent: number): Parameters {
   };
 }
 
+/** QEMU takes whole milliseconds, and by a limit of 0 only a guest that writes nothing at all comes to its end. */
+function downtimeLimit(ms: number): number {
+  return Math.max(1, Math.round(ms));
+}
+
 /** For migrate-set-parameters while the stream runs. */
 export function changedParameters({
   maxBandwidth,
@@ -190,7 +195,7 @@ export function changedParameters({
     ...(maxBandwidth === undefined
       ? {}
       : { 'max-bandwidth': maxBandwidth, 'max-postcopy-bandwidth': maxBandwidth }),
-    ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': Math.round(maxDowntimeMs) }),
+    ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': downtimeLimit(maxDowntimeMs) }),
     ...(throttlePercent === undefined ? {} : throttleParameters(throttlePercent)),
   };
 }

@@ -90,6 +90,10 @@ describe('the settings of a stream', () => {
   test('name the credentials on both sides, and the peer', () => {
     assert.equal(sourceParameters(setup, 'b')['tls-hostname'], 'b');
     assert.equal(sourceParameters(setup, 'b')['downtime-limit'], 100);
+    for (const maxDowntimeMs of [0.3, 1]) {
+      assert.equal(sourceParameters({ ...setup, maxDowntimeMs }, 'b')['downtime-limit'], 1);
+      assert.equal(changedParameters({ maxDowntimeMs })['downtime-limit'], 1);
+    }
     const there = destinationParameters(setup);
     assert.deepEqual(there, { 'tls-creds': 'godwit-tls', 'tls-authz': 'godwit-authz' });
     assert.equal(destinationParameters({ ...setup, tls: false })['tls-creds'], '');
