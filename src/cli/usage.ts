@@ -85,10 +85,15 @@ function usageError(error: CommanderError, command: Command): GodwitError {
     case 'commander.optionMissingArgument':
       return usage(`${path}: ${quoted} needs a value`, undefined);
     case 'commander.excessArguments':
-      return usage(`${path} takes fewer words than that`, undefined);
+      return usage(`${path} takes fewer words${firstTooMany(command)}`, undefined);
     default:
       return usage(error.message.replace(/^error: /, ''), undefined);
   }
+}
+
+function firstTooMany({ args, registeredArguments }: Command): string {
+  const word = args[registeredArguments.length];
+  return word === undefined ? ' than that' : `: "${word}" is one too many`;
 }
 
 function pathOf(command: Command): string {

@@ -75,7 +75,7 @@ describe('the frame', () => {
     ['echo a --times two', /--times: "two" is not a number/, /whole number/],
     ['echo a --times=-1', /--times: "-1" is not a number/, /whole number/],
     ['echo a --max-rate', /needs a value/, /godwit echo --help/],
-    ['echo a small more', /fewer words/, /godwit echo --help/],
+    ['echo a small more', /takes fewer words: "more" is one too many/, /godwit echo --help/],
   ];
   for (const [line, error, hint] of wrong) {
     test(`\`${line}\` is refused as a mistake in usage, with the hint`, async () => {
