@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { besideText } from '../../src/cli/render/plan.ts';
+import { besideText, planText } from '../../src/cli/render/plan.ts';
 import { painter } from '../../src/cli/render/style.ts';
 import { ERRORS } from '../../src/errors.ts';
-import type { PlanRequest } from '../../src/protocol/public/plan.ts';
+import type { PlanAnswer, PlanRequest } from '../../src/protocol/public/plan.ts';
 import { planRequest } from '../../src/protocol/public/plan.ts';
 import { endpoint, FakeContext, godwit, guest, host, report } from './fake.ts';
 import { plannedTo } from './planned-move.ts';
+
+const look = { columns: 120, isTerminal: false, paint: painter(false) };
 
 function world() {
   const asked: PlanRequest[] = [];
@@ -82,9 +84,44 @@ describe('godwit plan', () => {
   });
 });
 
-describe('a report after a plan', () => {
-  const look = { columns: 120, isTerminal: false, paint: painter(false) };
+describe('a plan for the terminal', () => {
+  const linkLine = (link: PlanAnswer['link'], linkUnmeasured?: string): string =>
+    /^link +(.*)$/m.exec(planText({ ...plannedTo('b'), link, linkUnmeasured }, look))?.[1] ?? '';
 
+  test('says how the link is known, and where it may carry more', () => {
+    const rate = 13.1 * 2 ** 20;
+    const measured = { rate, how: 'measured', roundTripMs: 2.32 } as const;
+    assert.equal(linkLine(measured), '13.1 MiB/s, 2.32 ms (measured)');
+    assert.equal(
+      linkLine({ ...measured, isLeast: true }),
+      'at least 13.1 MiB/s, 2.32 ms (measured; the agents may have been slower)',
+    );
+    assert.equal(
+      linkLine({ rate, how: 'seen', isLeast: true }, 'it is busy'),
+      'at least 13.1 MiB/s (what an earlier migration came to; not measured now: it is busy)',
+    );
+    assert.equal(linkLine({ rate, how: 'configured' }), '13.1 MiB/s (configured)');
+  });
+
+  test('has no downtime of a move that never ends', () => {
+    const answer = plannedTo('b');
+    const { prediction = assert.fail() } = answer;
+    const range = { low: 0, middle: 0, high: 0 };
+    const never = {
+      ...prediction,
+      downtimeMs: range,
+      clientGapMs: range,
+      converges: { probability: 0, why: 'it writes too much' },
+    };
+    const text = planText({ ...answer, prediction: never, others: [never] }, look);
+    assert.match(text, /^downtime +- +- +-$/m);
+    assert.match(text, /^client gap +- +- +-$/m);
+    assert.match(text, /^total time +4\.8 s +6\.0 s +7\.5 s$/m);
+    assert.match(text, /^precopy +native .* 0 % .*MiB +-$/m);
+  });
+});
+
+describe('a report after a plan', () => {
   test('has what was predicted beside what it came to', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);

@@ -4,7 +4,12 @@ import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../../protocol/public/plan.ts';
-import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
+import type {
+  GuestMeasure,
+  LinkMeasure,
+  Prediction,
+  Range,
+} from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { loadPairs } from './guest-load.ts';
 import { checkLine, checkText } from './checks.ts';
@@ -65,14 +70,27 @@ function measuredPairs({
   else pairs.push(...guestPairs(measured));
   if (load !== undefined) pairs.push(...loadPairs(load));
   if (link === undefined) pairs.push(['link', `not known: ${linkUnmeasured ?? ''}`]);
-  else {
-    const trip = link.roundTripMs === undefined ? '' : `, ${formatDuration(link.roundTripMs)}`;
-    const why = linkUnmeasured === undefined ? '' : `; not measured now: ${linkUnmeasured}`;
-    pairs.push(['link', `${formatRate(link.rate)}${trip} (${link.how}${why})`]);
-  }
+  else pairs.push(['link', linkText(link, linkUnmeasured)]);
   for (const { node, now } of prediction?.diskLatency ?? [])
     pairs.push([`requests to ${printable(node)}`, requestsText(now)]);
   return pairs;
+}
+
+const HOW_KNOWN = {
+  measured: 'measured',
+  seen: 'what an earlier migration came to',
+  configured: 'configured',
+} as const;
+
+function linkText(
+  { rate, how, roundTripMs, isLeast = false }: LinkMeasure,
+  unmeasured: string | undefined,
+): string {
+  const least = isLeast ? 'at least ' : '';
+  const trip = roundTripMs === undefined ? '' : `, ${formatDuration(roundTripMs)}`;
+  const slower = isLeast && how === 'measured' ? '; the agents may have been slower' : '';
+  const why = unmeasured === undefined ? '' : `; not measured now: ${unmeasured}`;
+  return `${least}${formatRate(rate)}${trip} (${HOW_KNOWN[how]}${slower}${why})`;
 }
 
 function guestPairs({
@@ -139,9 +157,14 @@ function latencyRows(
   });
 }
 
+/** There is no such figure of a move that never ends. */
+const isOfItsEnd = (key: Predicted): boolean => key === 'downtimeMs' || key === 'clientGapMs';
+const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
+
 function predictedText(option: PlanOption, look: Look): string {
-  const rows = predictedRows(option).map(([name, { low, middle, high }, format]) => {
-    return [name, format(low), format(middle), format(high)];
+  const rows = predictedRows(option).map(([name, { low, middle, high }, format, key]) => {
+    const shown = isOfItsEnd(key) && !mayEnd(option) ? () => '-' : format;
+    return [name, shown(low), shown(middle), shown(high)];
   });
   rows.push(
     ...latencyRows(option).map(([name, { low, middle, high }]) => [
@@ -205,7 +228,7 @@ function optionsText(options: readonly PlanOption[], look: Look): string {
     percent(option.converges.probability),
     span(option.totalMs, formatDuration),
     span(option.bytes, formatBytes),
-    span(option.downtimeMs, formatDuration),
+    mayEnd(option) ? span(option.downtimeMs, formatDuration) : '-',
   ]);
   return renderTable(['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME'], rows, look);
 }
