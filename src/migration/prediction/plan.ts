@@ -117,23 +117,26 @@ export function adviceFor(
   option: PlanOption,
   rest: readonly PlanOption[],
 ): string[] {
-  const advice: string[] = [];
+  const tight = tightTime(facts);
+  const advice = tight === undefined ? [] : [tight];
   const { probability } = option.converges;
   const mayFail = probability < SURE;
   if (mayFail) {
     const enough = option.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
     if (enough !== undefined)
-      advice.push(`--max-downtime ${enough} ms would let it end in ${percent(SURE)} of cases`);
+      advice.push(`--max-downtime ${enough}ms would let it end in ${percent(SURE)} of cases`);
   }
   const [best] = rest;
   if (best !== undefined && best.converges.probability >= SURE) {
     const [soon, now] = [best.totalMs.middle, option.totalMs.middle];
     const took = `${formatDuration(soon)}, where this one takes ${formatDuration(now)}`;
+    const name = nameOf(best) + insteadOf(facts.settings);
+    const after = noRollback(best);
     if (mayFail)
       advice.push(
-        `${nameOf(best)} ends: ${formatDuration(soon)}, ${formatBytes(best.bytes.middle)}`,
+        `${name} ends: ${formatDuration(soon)}, ${formatBytes(best.bytes.middle)}${after}`,
       );
-    else if (soon < now * WORTH) advice.push(`${nameOf(best)} is predicted to take ${took}`);
+    else if (soon < now * WORTH) advice.push(`${name} is predicted to take ${took}${after}`);
   }
   const { link, settings } = facts;
   const { low } = option.downtimeMs;
@@ -157,6 +160,15 @@ export function adviceFor(
   if (facts.copiesDisks) advice.push('its disks are copied first, which is not in these figures');
   return advice.slice(0, 16);
 }
+
+/** A strategy decides the mode: both together are refused. */
+function insteadOf({ steering }: PlanFacts['settings']): string {
+  if (steering === undefined) return '';
+  return ` instead of ${typeof steering === 'string' ? `--steering ${steering}` : '--steering-file'}`;
+}
+
+const noRollback = ({ mode }: Asked): string =>
+  mode === 'precopy' ? '' : '; there is no rollback once post-copy has begun';
 
 /** In words, for a table and for advice: the flags that ask for it. */
 export function nameOf({ mode, path, stream }: Asked): string {
@@ -189,19 +201,39 @@ function isBound(link: PlanFacts['link']): link is NonNullable<PlanFacts['link']
   return link !== undefined && link.isLeast !== true;
 }
 
-function tooShortTime({ link, ...facts }: PlanFacts, option: PlanOption): string | undefined {
-  const { timeoutMs, maxBandwidth = Infinity, mode } = facts.settings;
+function tooShortTime(facts: PlanFacts, option: PlanOption): string | undefined {
+  const { link, settings } = facts;
+  const { maxBandwidth = Infinity } = settings;
   const rate = Math.min(isBound(link) ? link.rate : Infinity, maxBandwidth);
+  const pass = option.converges.probability > 0 ? undefined : tooLongPass(facts, rate);
+  if (pass === undefined) return undefined;
+  return `${formatBytes(pass.bytes)} at ${formatRate(rate)} take ${formatDuration(pass.ms)}, and ${formatDuration(settings.timeoutMs)} are allowed`;
+}
+
+/** What refuses nothing: the link may carry more than it was seen to carry. */
+function tightTime(facts: PlanFacts): string | undefined {
+  const { link, settings } = facts;
+  const { timeoutMs, maxBandwidth = Infinity } = settings;
+  if (link?.isLeast !== true || link.rate > maxBandwidth) return undefined;
+  const pass = tooLongPass(facts, link.rate);
+  if (pass === undefined) return undefined;
+  return `one pass takes ${formatDuration(pass.ms)} by a link of at least ${formatRate(link.rate)}, and ${formatDuration(timeoutMs)} are allowed`;
+}
+
+/** A pass over memory at this rate, where its time is over before that. */
+function tooLongPass(
+  facts: PlanFacts,
+  rate: number,
+): { readonly bytes: number; readonly ms: number } | undefined {
+  const { timeoutMs, mode } = facts.settings;
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
-  if (mode === 'postcopy' || !Number.isFinite(rate) || option.converges.probability > 0)
-    return undefined;
+  if (mode === 'postcopy' || !Number.isFinite(rate)) return undefined;
   const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   // By the model alone: what moves came to says nothing of what cannot be.
-  const least = { ...facts, link, curve: [], ownMoves: undefined, settings: patient };
-  const pass = optionOf(least, facts.asked).bytes.low;
-  const leastMs = (pass / rate) * 1000;
-  if (leastMs <= timeoutMs) return undefined;
-  return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;
+  const least = { ...facts, curve: [], ownMoves: undefined, settings: patient };
+  const bytes = optionOf(least, facts.asked).bytes.low;
+  const ms = (bytes / rate) * 1000;
+  return ms <= timeoutMs ? undefined : { bytes, ms };
 }
 
 function optionOf(facts: OptionFacts, asked: Asked): PlanOption {

@@ -9,6 +9,8 @@ import {
   planned,
 } from '../../../src/migration/prediction/plan.ts';
 import type { PlanFacts } from '../../../src/migration/prediction/plan.ts';
+import { steeringStrategy } from '../../../src/protocol/public/steering.ts';
+import { parseDuration } from '../../../src/protocol/quantity.ts';
 import { planOption } from '../../../src/protocol/public/plan.ts';
 import { anyFacts, guest, MIB } from './samples.ts';
 
@@ -101,6 +103,33 @@ describe('a plan', () => {
     assert.match(said, /--mode \w+.* ends: /);
   });
 
+  test('names a downtime as the command line takes it', () => {
+    const downtime = /--max-downtime (\S+) would let it end in /;
+    const found = [20, 40, 60, 80].flatMap(
+      (dirty) => downtime.exec(advice(facts(dirty)))?.[1] ?? [],
+    );
+    assert.ok(found.length > 0);
+    for (const text of found) assert.ok(parseDuration(text) > facts(0).settings.maxDowntimeMs);
+  });
+
+  test('of a guest with a strategy names no mode beside it, and of post-copy says that there is no rollback', () => {
+    const steered = (steering: PlanFacts['settings']['steering']): string =>
+      advice(facts(400, { settings: { ...facts(400).settings, steering } }));
+    const named = (instead: string): RegExp =>
+      new RegExp(
+        `^--mode \\w+${instead} ends: .*; there is no rollback once post-copy has begun$`,
+        'm',
+      );
+    assert.match(steered(undefined), named(''));
+    assert.match(steered('gentle'), named(' instead of --steering gentle'));
+    assert.match(
+      steered(steeringStrategy.parse({ name: 'ours' })),
+      named(' instead of --steering-file'),
+    );
+    const settings = { ...facts(1).settings, maxBandwidth: 2 * MIB };
+    assert.doesNotMatch(advice(facts(1, { settings })), /rollback/);
+  });
+
   test('says what it leaves out', () => {
     assert.match(advice(facts(10, { copiesDisks: true })), /its disks are copied first/);
     assert.match(advice(facts(10, { mix: undefined })), /nobody could look at its pages/);
@@ -130,6 +159,11 @@ describe('a plan', () => {
     assert.match(stopOf(facts(0, { settings, link })) ?? '', / at 1 MiB\/s take /);
     const least = { ...link, isLeast: true };
     assert.equal(stopOf(facts(0, { settings, link: least })), undefined);
+    const tight = /^one pass takes .* by a link of at least 1 MiB\/s, and 10\.0 s are allowed$/m;
+    assert.match(advice(facts(0, { settings, link: least })), tight);
+    const patient = { ...settings, timeoutMs: 3_600_000 };
+    assert.doesNotMatch(advice(facts(0, { settings: patient, link: least })), /one pass takes/);
+    assert.doesNotMatch(advice(facts(0, { settings, link })), /one pass takes/);
     const capped = { ...settings, maxBandwidth: 2 * MIB };
     assert.match(
       stopOf(facts(0, { settings: capped, link: least })) ?? '',
