@@ -162,8 +162,8 @@ function steeringOf({
   const isBound = maxDowntime !== undefined && (deadline ?? window) !== undefined;
   if (strategy.mustHaveLimits && !isBound)
     return refused(
-      `the strategy ${strategy.name} needs --max-downtime and --deadline`,
-      'Say both, such as --max-downtime 300ms --deadline 5m.',
+      `the strategy ${strategy.name} needs --max-downtime, and --deadline or --window`,
+      'Give both, such as --max-downtime 300ms --deadline 5m, or --max-downtime 300ms --window 01:00-05:00.',
     );
   return {
     steering,

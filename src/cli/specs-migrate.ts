@@ -223,7 +223,7 @@ export const migrateSpec = spec({
       kind: 'switch',
       summary:
         'do everything up to the switch with the real guest, undo it, and say what the move would have cost; the guest ' +
-        'stays where it is, and nothing is left at the other host',
+        'stays where it is, paused for moments, and nothing is left at the other host',
     },
     dryRun: {
       kind: 'switch',

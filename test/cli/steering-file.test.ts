@@ -125,7 +125,7 @@ test('a budget needs both its limits, and no strategy goes with a mode', async (
   };
   const { context, asked } = world({ more: { plan } });
   assert.equal(await godwit(context, 'migrate web1 --to b --steering budget'), 2);
-  assert.match(context.err.text, /budget needs --max-downtime and --deadline/);
+  assert.match(context.err.text, /budget needs --max-downtime, and --deadline or --window/);
   assert.equal(await godwit(context, 'migrate web1 --to b --steering gentle --mode hybrid'), 2);
   const whole = 'migrate web1 --to b --steering budget --max-downtime 300ms --deadline 5m';
   assert.equal(await godwit(context, whole), 0);

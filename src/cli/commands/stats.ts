@@ -1,8 +1,9 @@
-import type { Insight, PredictionScore } from '../../protocol/controller/history.ts';
+import type { Insight } from '../../protocol/controller/history.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { SPREAD, spreadRow } from '../history.ts';
 import { listLook } from '../lists.ts';
+import { FIGURES, scoresText } from '../render/prediction-scores.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
 import type { statsSpec } from '../specs-fleet.ts';
@@ -24,22 +25,13 @@ export const run: Run<typeof statsSpec> = (input, context) =>
     if (answer.isPart) context.out.write(`of the newest ${answer.count}\n`);
   });
 
-const NAMES = {
-  bytes: 'bytes',
-  totalMs: 'total time',
-  memoryMs: 'memory',
-  rounds: 'rounds',
-  downtimeMs: 'downtime',
-  clientGapMs: 'client gap',
-} as const satisfies Record<PredictionScore['of'], string>;
-
 function statsText(insight: Insight, look: Look): string {
   const { count, outcomes, saved, failures } = insight;
   if (count === 0) return 'no migrations\n';
   const rows = (['totalMs', 'downtimeMs', 'clientGapMs', 'bytes'] as const).flatMap((name) => {
     const spread = insight[name];
     const format = name === 'bytes' ? formatBytes : formatDuration;
-    return spread === undefined ? [] : [[NAMES[name], ...spreadRow(spread, format)]];
+    return spread === undefined ? [] : [[FIGURES[name], ...spreadRow(spread, format)]];
   });
   const counts = outcomes.map((each) => `${each.count} ${each.outcome}`).join(', ');
   return [
@@ -48,17 +40,4 @@ function statsText(insight: Insight, look: Look): string {
     ...saved.map(({ kind, bytes }) => `not sent: ${formatBytes(bytes)} of ${kind}\n`),
     ...failures.map(({ code, count: often, newest }) => `${code}: ${often}, last in ${newest}\n`),
   ].join('');
-}
-
-function scoresText(scores: readonly PredictionScore[], look: Look): string {
-  if (scores.length === 0)
-    return 'no migration that was predicted has come to its end; a drain asks for no predictions\n';
-  const percent = (share: number): string => `${Math.round(share * 100)} %`;
-  const rows = scores.map(({ of, within, level, error, size }) => [
-    NAMES[of],
-    ...spreadRow(size, percent),
-    percent(error.mean),
-    `${percent(within)} of ${percent(level)}`,
-  ]);
-  return renderTable(['ERROR OF', ...SPREAD, 'MEAN', 'WITHIN RANGE'], rows, look);
 }

@@ -14,8 +14,9 @@ import type { Finding } from './finding.ts';
 
 /** Limits that contradict what any migration takes, by arithmetic alone. Pure. */
 
-/** A migration may be asked for so long before it is to begin, ms. */
-export const MOST_WAIT_MS = 7 * 86_400_000;
+/** A migration may be asked for so long before it is to begin. */
+const MOST_WAIT_DAYS = 7;
+export const MOST_WAIT_MS = MOST_WAIT_DAYS * 86_400_000;
 
 /** The same for a quiet moment of the guest (protocol/public/migration.ts), ms. */
 export const MOST_QUIET_MS = 86_400_000;
@@ -81,7 +82,7 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   if (unreadable.length > 0) return unreadable;
   const refused: string[] = [];
   if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
-    refused.push(`${notBefore} is more than ${formatDuration(MOST_WAIT_MS)} ahead`);
+    refused.push(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`);
   if (deadlineAt !== undefined) {
     const left = leftOfLimits({ deadlineAt, notBefore, whenQuiet, noticeMs }, nowMs);
     const takes = `a migration takes ${formatDuration(START_MS)} before memory moves`;
@@ -96,7 +97,8 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   }
   if (strategy?.mustHaveLimits === true) {
     const least = leastSwitchMs({ ...settings, mode: modeOf(strategy) });
-    if (deadlineAt === undefined) refused.push(`the strategy ${strategy.name} needs a deadline`);
+    if (deadlineAt === undefined)
+      refused.push(`the strategy ${strategy.name} needs a deadline: --deadline or --window`);
     if (maxDowntimeMs < least)
       refused.push(
         `${formatDuration(maxDowntimeMs)} of downtime are allowed, and the state of the devices alone takes ${formatDuration(least)}`,

@@ -29,7 +29,7 @@ export const steeringStrategy = z.strictObject({
   postcopyWithinMs: z.number().int().min(1).max(3_600_000).optional(),
   /** After the last measure, so many stalled rounds end the migration. Absent: it goes on until its time is over. */
   giveUpRounds: z.number().int().min(1).max(20).optional(),
-  /** A longest downtime and a deadline must be asked for, and are refused where they cannot be kept to. */
+  /** A longest downtime, and a deadline or a window, must be asked for, and are refused where they cannot be kept to. */
   mustHaveLimits: z.boolean().default(false),
 });
 export type SteeringStrategy = z.infer<typeof steeringStrategy>;
