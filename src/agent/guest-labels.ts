@@ -6,7 +6,7 @@ import { syncDirectory } from '../host/journal-file.ts';
 import { writeWhole } from '../host/whole-file.ts';
 import { labels as labelsShape } from '../protocol/labels.ts';
 import type { GuestLabels, LabelsChange } from '../protocol/labels.ts';
-import { readLabels } from '../protocol/label-rules.ts';
+import { LABELS_HINT, readLabels } from '../protocol/label-rules.ts';
 import { guestName, migrationId } from '../protocol/names.ts';
 
 /** Guests whose labels are kept, those that are gone included; the one that was labelled longest ago goes first. */
@@ -65,7 +65,9 @@ export class HostLabels {
       throw godwitError('GODWIT_USAGE', { what: read.error.issues[0]?.message ?? 'no labels' });
     }
     const judged = readLabels(next);
-    if ('words' in judged) throw godwitError('GODWIT_USAGE', { what: judged.words });
+    if ('words' in judged) {
+      throw godwitError('GODWIT_USAGE', { what: judged.words }, { hint: LABELS_HINT });
+    }
     this.#keep(guest, next);
     return next;
   }

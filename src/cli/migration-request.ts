@@ -5,6 +5,7 @@ import type { MigrationRequest, MigrationSettings } from '../protocol/public/mig
 import { modeOf, strategyNamed } from '../protocol/public/steering.ts';
 import type { StrategyName } from '../protocol/public/steering.ts';
 import { momentOf, windowOf } from './deadline.ts';
+import { wrongValue } from './flag-bounds.ts';
 import { readStrategyFile } from './steering-file.ts';
 import { askAny } from './agent-set.ts';
 import type { AgentSet } from './agent-set.ts';
@@ -70,10 +71,11 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
       { hint: 'See `godwit guests` and `godwit hosts` for the names.', cause: parsed.error },
     );
   }
-  const field = flagOf(String(issue?.path[0] ?? ''));
+  const field = flagOf(String(issue?.path[0] ?? ''), issue?.path[1]);
+  const why = issue === undefined ? 'not accepted' : wrongValue(migrationRequest, issue);
   throw godwitError(
     'GODWIT_USAGE',
-    { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
+    { what: `${flagName(field)}: ${why}` },
     { hint: `See \`godwit ${verb} --help\` for what is accepted.`, cause: parsed.error },
   );
 }
@@ -193,9 +195,9 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
 }
 
 /** The flag that a field of the request comes from. */
-function flagOf(field: string): string {
+function flagOf(field: string, part: PropertyKey | undefined): string {
   if (field === 'networks') return 'network';
-  if (field === 'whenQuiet') return 'within';
+  if (field === 'whenQuiet' || part === 'withinMs') return 'within';
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 

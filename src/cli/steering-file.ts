@@ -50,9 +50,18 @@ export function readStrategyFile(file: string): SteeringStrategy {
   try {
     text = readBounded(file);
   } catch (error) {
-    throw refused(file, error instanceof Error ? error.message : String(error), error);
+    throw unreadable(file, error);
   }
   return parseStrategy(text, file);
+}
+
+function unreadable(file: string, error: unknown): Error {
+  const { code } = error as NodeJS.ErrnoException;
+  const isAbsent = code === 'ENOENT' || code === 'ENOTDIR';
+  const why = error instanceof Error ? error.message : String(error);
+  const what = `--steering-file ${file.slice(0, 200)}: ${isAbsent ? 'no such file' : why}`;
+  const hint = 'Name a file of JSON that holds a strategy, such as that in docs/steering.md.';
+  return godwitError('GODWIT_USAGE', { what }, { hint, cause: error });
 }
 
 function readBounded(file: string): string {
@@ -90,12 +99,13 @@ export function parseStrategy(text: string, file: string): SteeringStrategy {
     throw refused(file, what, parsed.error, didYouMean(field, FIELDS));
   }
   const field = String(issue.path[0] ?? '');
-  throw refused(
-    file,
-    `${whereIs(text, field)}${field || 'the file'}: ${issue.message}`,
-    parsed.error,
-  );
+  const isMissing = issue.path.length === 1 && isWithout(value, field);
+  const why = isMissing ? ' is missing' : `: ${issue.message.replace(/^Invalid input: /, '')}`;
+  throw refused(file, `${whereIs(text, field)}${field || 'the file'}${why}`, parsed.error);
 }
+
+const isWithout = (value: unknown, field: string): boolean =>
+  typeof value === 'object' && value !== null && !Object.hasOwn(value, field);
 
 /** Whoever knows QEMU may ask for it; why there is none is in decision 0024. */
 function asksForDirtyLimit(value: unknown): boolean {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ERRORS, GodwitError } from '../errors.ts';
 import type { ErrorCode, ErrorFacts, SerialError } from '../errors.ts';
+import { nearest } from './nearest.ts';
+import { schemaAt } from './schema-at.ts';
 
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
@@ -43,15 +45,32 @@ export const problemBody: z.ZodType<SerialError> = z
   .transform(({ detail, ...rest }): unknown => ({ ...rest, message: detail }))
   .pipe(serialError);
 
-/** What a value breaks of its schema, on one line: `path: reason; ...`, the first few. */
-export function whatIsWrong(error: z.ZodError): string {
-  const lines = error.issues.slice(0, 5).map(({ path, message }) => {
-    const place = path.map(String).join('.');
-    return place === '' ? message : `${place}: ${message}`;
+/** What a value breaks of its schema, on one line: `path: reason; ...`, the first few. With the schema, the nearest names. */
+export function whatIsWrong(error: z.ZodError, schema?: z.ZodType): string {
+  const lines = error.issues.slice(0, 5).map((issue) => {
+    const place = issue.path.map(String).join('.');
+    const why = issue.code === 'unrecognized_keys' ? unknownField(issue, schema) : issue.message;
+    return place === '' ? why : `${place}: ${why}`;
   });
   const rest = error.issues.length - lines.length;
   if (rest > 0) lines.push(`and ${rest} more`);
   return lines.join('; ').slice(0, 2000);
+}
+
+function unknownField(
+  { keys, path }: z.core.$ZodIssueUnrecognizedKeys,
+  schema: z.ZodType | undefined,
+): string {
+  const at = schemaAt(schema, path);
+  const fields = at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+  return keys
+    .slice(0, 5)
+    .map((key) => {
+      const near = nearest(key, fields);
+      const meant = near === undefined ? '' : `; did you mean ${near}?`;
+      return `unknown field ${JSON.stringify(key.slice(0, 64))}${meant}`;
+    })
+    .join('; ');
 }
 
 /** The error that a peer reported, to be thrown on this side. */

@@ -30,6 +30,9 @@ export interface Window {
   readonly toMinute: number;
 }
 
+/** Where to read on, for a person whose label is refused. */
+export const LABELS_HINT = 'See `godwit label --help`.';
+
 export const NO_LABELS: Labels = { neverMove: false };
 
 const NAMES = [
@@ -53,48 +56,46 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   const own = Object.entries(given).filter(([name]) => name.startsWith('godwit/'));
   const strange = own.find(([name]) => !(NAMES as readonly string[]).includes(name));
   if (strange !== undefined) {
-    const near = didYouMean(strange[0], NAMES) ?? `They are ${NAMES.join(', ')}.`;
-    return { words: `its label ${strange[0]} is none of Godwit’s. ${near}` };
+    const near = didYouMean(strange[0], NAMES) ?? `Godwit knows ${NAMES.join(', ')}.`;
+    return { words: `the label ${strange[0]} is not one that Godwit knows. ${near}` };
   }
   const never = given['godwit/never-move'];
   if (never !== undefined && never !== 'true' && never !== 'false') {
-    return { words: `its label godwit/never-move is ${never}, neither true nor false` };
+    return { words: says('never-move', never, 'neither true nor false') };
   }
   const downtime = given['godwit/max-downtime'];
   const maxDowntimeMs = downtime === undefined ? undefined : durationMs(downtime);
   if (downtime !== undefined && !(maxDowntimeMs !== undefined && inBounds(maxDowntimeMs))) {
-    return { words: `its label godwit/max-downtime is ${downtime}, no time from 1ms to 60s` };
+    return { words: says('max-downtime', downtime, 'no duration from 1ms to 60s') };
   }
   const group = given['godwit/anti-affinity'];
   if (group !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(group)) {
-    return { words: `its label godwit/anti-affinity names no group: ${group}` };
+    return { words: says('anti-affinity', group, 'no name of a group') };
   }
   const when = given['godwit/window'];
   const window = when === undefined ? undefined : windowOf(when);
   if (when !== undefined && window === undefined) {
-    return {
-      words: `its label godwit/window is ${when}, nothing like "sat,sun 22:00-04:00" (UTC)`,
-    };
+    return { words: says('window', when, 'nothing like "sat,sun 22:00-04:00" (UTC)') };
   }
   const notice = given['godwit/notice'];
   const noticeMs = notice === undefined ? undefined : durationMs(notice);
   if (notice !== undefined && !(noticeMs !== undefined && isNotice(noticeMs))) {
-    return { words: `its label godwit/notice is ${notice}, no time from 1s to 1h` };
+    return { words: says('notice', notice, 'no duration from 1s to 1h') };
   }
   const urgency = given['godwit/priority'];
   if (urgency !== undefined && !isPriority(urgency)) {
-    return { words: `its label godwit/priority is ${urgency}, no whole number from -100 to 100` };
+    return { words: says('priority', urgency, 'no whole number from -100 to 100') };
   }
   const recover = given['godwit/recover'];
   if (recover !== undefined && recover !== 'true' && recover !== 'false') {
-    return { words: `its label godwit/recover is ${recover}, neither true nor false` };
+    return { words: says('recover', recover, 'neither true nor false') };
   }
   const devices: { unplug?: Unplugs; plug?: Unplugs } = {};
   for (const name of ['unplug', 'plug'] as const) {
     const text = given[`godwit/${name}`];
     const named = text === undefined ? undefined : readDevices(text);
     if (text !== undefined && named === undefined)
-      return { words: `its label godwit/${name} is ${text}, nothing like "hostdev0,usb1"` };
+      return { words: says(name, text, 'nothing like "hostdev0,usb1"') };
     if (named !== undefined) devices[name] = named;
   }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
@@ -112,6 +113,9 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(recover === 'true' ? { recover: true as const } : {}),
   };
 }
+
+const says = (name: string, value: string, which: string): string =>
+  `the label godwit/${name} says "${value}", which is ${which}`;
 
 const isPriority = (text: string): boolean =>
   /^(0|-?[1-9]\d{0,2})$/.test(text) && Math.abs(Number(text)) <= 100;

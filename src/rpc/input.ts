@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
-import { godwitError } from '../errors.ts';
+import { GodwitError, godwitError, hasCode } from '../errors.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { nearest } from '../protocol/nearest.ts';
 import { isAmongParts } from '../protocol/route.ts';
@@ -26,6 +26,16 @@ export interface Input {
 
 /** Path, query and body of a request as its route takes them; GODWIT_PROTOCOL_INVALID says what is wrong, and where. */
 export async function readInput(limits: RpcLimits, input: Input): Promise<RouteInput<Route>> {
+  try {
+    return await readParts(limits, input);
+  } catch (error) {
+    const isPersons = PERSONS.has(input.caller.role) && hasCode(error, 'GODWIT_PROTOCOL_INVALID');
+    if (!isPersons) throw error;
+    throw new GodwitError({ ...error.toJSON(), hint: PERSONS_HINT }, { cause: error });
+  }
+}
+
+async function readParts(limits: RpcLimits, input: Input): Promise<RouteInput<Route>> {
   const { match, search, request, caller, who, hold, signal } = input;
   const { route, params } = match;
   const peer = caller.name;
@@ -44,6 +54,12 @@ export async function readInput(limits: RpcLimits, input: Input): Promise<RouteI
   const body = await readJson(request, bounds, peer, signal);
   return { ...asked, body: valid(route.body, body, peer, `a body of ${route.path}`) as undefined };
 }
+
+/** Who may have written the request by hand. */
+const PERSONS: ReadonlySet<Caller['role']> = new Set(['local', 'viewer', 'operator', 'admin']);
+
+const PERSONS_HINT =
+  'GET /openapi.json describes what each call takes. If `godwit` sent it, its version and the one of who answers differ.';
 
 /** Who is a program of a build that may be newer than this one. */
 const PARTS: ReadonlySet<Caller['role']> = new Set(['agent', 'controller']);
@@ -83,7 +99,7 @@ function valid<T extends z.ZodType>(
 ): z.output<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const what = whatIsWrong(parsed.error);
+  const what = whatIsWrong(parsed.error, schema);
   throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
 }
 

@@ -23,11 +23,14 @@ test('labels are kept on the disk of their host, and what makes no sense changes
   const refused = (set: Record<string, string>, words: RegExp) =>
     assert.throws(
       () => labels.change('web1', { set, remove: [] }),
-      (thrown) => hasCode(thrown, 'GODWIT_USAGE') && words.test(thrown.message),
+      (thrown) =>
+        hasCode(thrown, 'GODWIT_USAGE') &&
+        words.test(thrown.message) &&
+        /godwit label --help/.test(thrown.hint),
     );
-  refused({ 'godwit/never-mov': 'true' }, /none of Godwit’s.*never-move/);
+  refused({ 'godwit/never-mov': 'true' }, /not one that Godwit knows.*never-move/);
   refused({ 'godwit/never-move': 'true' }, /contradict each other: godwit\/never-move/);
-  refused({ 'godwit/max-downtime': 'long' }, /no time from 1ms to 60s/);
+  refused({ 'godwit/max-downtime': 'long' }, /which is no duration from 1ms to 60s/);
   assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), { 'godwit/window': '22:00-04:00' });
   writeFileSync(path.join(stateDir, 'guest-labels.json'), '[["web1"');
   assert.throws(

@@ -59,7 +59,7 @@ describe('godwit migrate', () => {
     );
     for (const typed of ['half', '0', '150%', '70', '-1'])
       assert.equal(await godwit(context, `migrate web1 --to b --link-share ${typed}`), 2, typed);
-    assert.match(context.err.text, /--link-share/);
+    assert.match(context.err.text, /--link-share: must be 0\.01 to 1/);
   });
 
   test('takes a check of the site’s and its time, shows how it stands, and refuses --within for nothing or for two', async () => {
@@ -220,7 +220,7 @@ describe('godwit migrate', () => {
     assert.equal(await godwit(context, 'migrate web1 --to b --streams 99'), 2);
     assert.match(context.err.text, /--streams: /);
     assert.equal(await godwit(context, 'migrate web1 --to b --max-downtime 2h'), 2);
-    assert.match(context.err.text, /--max-downtime: /);
+    assert.match(context.err.text, /--max-downtime: must be 1ms to 60s/);
     assert.deepEqual(asked, []);
   });
 

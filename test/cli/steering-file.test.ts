@@ -47,6 +47,17 @@ test('a value that is not accepted is named with its line', () => {
   assert.match(refusal('[]').message, /night\.json/);
 });
 
+test('a field that must be there, and a file that is not there, are said to be missing', () => {
+  assert.match(refusal('{"measures": ["downtime"]}').message, /night\.json: name is missing$/);
+  assert.throws(
+    () => readStrategyFile('/nowhere/night.json'),
+    (thrown) =>
+      thrown instanceof GodwitError &&
+      thrown.message.endsWith('--steering-file /nowhere/night.json: no such file') &&
+      thrown.hint.startsWith('Name a file of JSON'),
+  );
+});
+
 test('QEMU’s dirty limit is refused by its name, with what there is in its place', () => {
   const { code, message, hint } = refusal('{"name": "ring",\n"measures": ["dirty-limit"]}');
   assert.equal(code, 'GODWIT_USAGE');
@@ -86,7 +97,7 @@ test('whatever is in a file is read or refused with GODWIT_USAGE', () => {
 });
 
 test('a file that cannot be read, or is far too long, is refused', () => {
-  assert.throws(() => readStrategyFile('/nowhere/at-all.json'), /at-all\.json.*ENOENT/);
+  assert.throws(() => readStrategyFile('/'), /EISDIR/);
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-strategy-'));
   try {
     const file = path.join(directory, 'long.json');

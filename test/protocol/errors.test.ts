@@ -58,6 +58,17 @@ describe('an error on the wire', () => {
 describe('what a value breaks', () => {
   const schema = z.object({ guest: z.object({ name: z.string() }), to: z.string() });
 
+  test('names a field that is not known, and with the schema the nearest one that is', () => {
+    const schema = z.strictObject({ log: z.strictObject({ level: z.string().optional() }) });
+    const { error } = schema.safeParse({ log: { levl: 'info' }, zzzzz: 1 });
+    assert.ok(error !== undefined);
+    assert.equal(
+      whatIsWrong(error, schema),
+      'log: unknown field "levl"; did you mean level?; unknown field "zzzzz"',
+    );
+    assert.equal(whatIsWrong(error), 'log: unknown field "levl"; unknown field "zzzzz"');
+  });
+
   test('is reported by its place, on one line', () => {
     const parsed = schema.safeParse({ guest: { name: 1 }, to: 'b' });
     assert.ok(!parsed.success);

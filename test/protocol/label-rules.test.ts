@@ -33,14 +33,20 @@ test('labels that contradict each other or make no sense are said in words', () 
   };
   const both = { 'godwit/never-move': 'true', 'godwit/window': '22:00-04:00' };
   assert.match(words(both), /contradict each other: godwit\/never-move and godwit\/window/);
-  assert.match(words({ 'godwit/nevermove': 'true' }), /godwit\/nevermove is none of Godwit’s/);
+  assert.match(
+    words({ 'godwit/nevermove': 'true' }),
+    /godwit\/nevermove is not one that Godwit knows\. Did you mean godwit\/never-move\?/,
+  );
   assert.match(words({ 'godwit/never-move': 'yes' }), /neither true nor false/);
-  assert.match(words({ 'godwit/max-downtime': '2h' }), /no time from 1ms to 60s/);
+  assert.match(
+    words({ 'godwit/max-downtime': '2h' }),
+    /says "2h", which is no duration from 1ms to 60s/,
+  );
   assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
-  assert.match(words({ 'godwit/notice': '2h' }), /no time from 1s to 1h/);
+  assert.match(words({ 'godwit/notice': '2h' }), /no duration from 1s to 1h/);
   assert.match(words({ 'godwit/unplug': '/dev/vfio/1' }), /nothing like "hostdev0/);
-  assert.match(words({ 'godwit/plug': 'gpu0,gpu0' }), /godwit\/plug is .* nothing like/);
-  assert.match(words({ 'godwit/anti-affinity': '../x' }), /names no group/);
+  assert.match(words({ 'godwit/plug': 'gpu0,gpu0' }), /godwit\/plug says .* nothing like/);
+  assert.match(words({ 'godwit/anti-affinity': '../x' }), /no name of a group/);
 });
 
 test('whatever a label holds, it is read or refused in words', () => {

@@ -170,6 +170,23 @@ test('no bytes whatever bring the server down', async (t) => {
   );
 });
 
+test('who may have written a request by hand is told where the calls are described, a part of Godwit its version', async (t) => {
+  const { issue } = await authority(t);
+  const { address } = await serving(t, await issue('b', 'agent'));
+  const bytes = post('/say/x', '{"text":7}');
+  for (const [role, hint] of [
+    ['agent', /^Check that both ends run released versions/],
+    ['operator', /^GET \/openapi\.json describes/],
+  ] as const) {
+    const answer = await exchangeTls(address, await issue('c', role), bytes);
+    assert.equal(answer.status, 400, answer.text);
+    assert.match(answer.json.error.hint, hint);
+  }
+  const unix = await servingUnix(t);
+  const { json } = await exchangeUnix(unix.address, bytes);
+  assert.match(json.error.hint, /^GET \/openapi\.json describes/);
+});
+
 test('a part of Godwit may ask with a parameter of a newer build, and a person may not', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'));

@@ -8,7 +8,7 @@ export interface RawAnswer {
   readonly status: number;
   readonly text: string;
   // The bytes of a hostile exchange are looked at as they come.
-  readonly json: { error: { code: string; message: string } };
+  readonly json: { error: { code: string; message: string; hint: string } };
 }
 
 /** Sends bytes as they are over TLS and reads until the server ends the connection or has answered once. */
@@ -53,7 +53,7 @@ export async function readAnswer(socket: Duplex): Promise<RawAnswer> {
   return {
     status,
     text,
-    json: status === 0 ? { error: { code: '', message: '' } } : JSON.parse(json),
+    json: status === 0 ? { error: { code: '', message: '', hint: '' } } : JSON.parse(json),
   };
 }
 

@@ -3,6 +3,7 @@ import { diskMoveRequest } from '../../protocol/public/disk-move.ts';
 import type { DiskMoveRequest } from '../../protocol/public/disk-move.ts';
 import { printJson } from '../context.ts';
 import { followDiskMove } from '../disk-moves.ts';
+import { wrongValue } from '../flag-bounds.ts';
 import { askAtHome } from '../home.ts';
 import type { moveDiskSpec } from '../specs.ts';
 import { flagName } from '../values.ts';
@@ -52,9 +53,10 @@ function requestOf({ args, flags }: Input<typeof moveDiskSpec>): DiskMoveRequest
   const [issue] = parsed.error.issues;
   const field = String(issue?.path[0] ?? '');
   const where = field === 'maxBandwidth' || field === 'to' ? flagName(field) : `the ${field}`;
+  const why = issue === undefined ? 'not accepted' : wrongValue(diskMoveRequest, issue);
   throw godwitError(
     'GODWIT_USAGE',
-    { what: `${where}: ${issue?.message ?? 'not accepted'}` },
+    { what: `${where}: ${why}` },
     { hint: 'See `godwit move-disk --help` for what is accepted.', cause: parsed.error },
   );
 }

@@ -22,7 +22,7 @@ import type { Proposals } from '../store/proposals.ts';
 import type { Wishes } from '../store/wishes.ts';
 import { clipped } from '../wishes/bounds.ts';
 import type { World } from '../wishes/facts.ts';
-import { readLabels } from '../../protocol/label-rules.ts';
+import { LABELS_HINT, readLabels } from '../../protocol/label-rules.ts';
 import { CostlyAnswers } from './costly.ts';
 
 type Routes = typeof policyRoutes;
@@ -152,7 +152,9 @@ async function placed(
   { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
 ): Promise<RouteAnswer<Routes['place']>> {
   const labels = readLabels(given);
-  if ('words' in labels) throw godwitError('GODWIT_USAGE', { what: labels.words });
+  if ('words' in labels) {
+    throw godwitError('GODWIT_USAGE', { what: labels.words }, { hint: LABELS_HINT });
+  }
   const world = { ...(await wishes.world()), ...(await fleet.look()) };
   if (hosts !== undefined) checkHosts(hosts, world);
   const nobody = new Set<string>();

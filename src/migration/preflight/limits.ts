@@ -9,7 +9,7 @@ import {
   START_MS,
   SWITCH_MS,
 } from '../prediction/parameters.ts';
-import { passes, refuses } from './finding.ts';
+import { passes, refuses, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 
 /** Limits that contradict what any migration takes, by arithmetic alone. Pure. */
@@ -74,41 +74,60 @@ function unreadableTimes({ deadlineAt, notBefore }: Partial<MigrationSettings>):
   });
 }
 
+const QUIET_HINT =
+  'The wait for a quiet moment, --within (1h by default), must fit before the deadline: give a shorter --within, or a later deadline.';
+
+const TIMEOUT_HINT = 'Give a longer --timeout (10m by default).';
+
+interface Refusal {
+  readonly what: string;
+  readonly hint?: string;
+}
+
+const TAKES = `a migration takes ${formatDuration(START_MS)} before memory moves`;
+
+/** Why a migration cannot be over by its deadline, or nothing. */
+function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[] {
+  const { deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
+  if (deadlineAt === undefined) return [];
+  const left = leftOfLimits({ deadlineAt, notBefore, whenQuiet, noticeMs }, nowMs);
+  if (left >= START_MS) return [];
+  const quietMs = whenQuiet?.withinMs ?? 0;
+  const quiet = quietMs === 0 ? '' : `, ${formatDuration(quietMs)} for a quiet moment out`;
+  const from = `${notBefore === undefined ? '' : ` from ${notBefore}`}${quiet}`;
+  const what =
+    left <= 0
+      ? `the deadline ${deadlineAt} is over${from && ` before it begins${quiet}`}`
+      : `${formatDuration(left)} are left${from} until ${deadlineAt}, and ${TAKES}`;
+  return [left + quietMs >= START_MS ? { what, hint: QUIET_HINT } : { what }];
+}
+
 /** Whether the limits of a migration leave room for any. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
-  const { steering, deadlineAt, notBefore, whenQuiet, noticeMs, maxDowntimeMs = 0 } = settings;
+  const { steering, deadlineAt, notBefore, maxDowntimeMs = 0, timeoutMs = Infinity } = settings;
   const strategy = steering === undefined ? undefined : strategyNamed(steering);
   const unreadable = unreadableTimes(settings);
   if (unreadable.length > 0) return unreadable;
-  const refused: string[] = [];
+  const refused: Refusal[] = [];
+  const refuse = (what: string): void => void refused.push({ what });
   if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
-    refused.push(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`);
-  if (deadlineAt !== undefined) {
-    const left = leftOfLimits({ deadlineAt, notBefore, whenQuiet, noticeMs }, nowMs);
-    const takes = `a migration takes ${formatDuration(START_MS)} before memory moves`;
-    const quiet =
-      whenQuiet === undefined
-        ? ''
-        : `, ${formatDuration(whenQuiet.withinMs)} for a quiet moment out`;
-    const from = `${notBefore === undefined ? '' : ` from ${notBefore}`}${quiet}`;
-    if (left <= 0) refused.push(`the deadline ${deadlineAt} is over${from && ' before it begins'}`);
-    else if (left < START_MS)
-      refused.push(`${formatDuration(left)} are left${from} until ${deadlineAt}, and ${takes}`);
-  }
+    refuse(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`);
+  refused.push(...lateFor(settings, nowMs));
   if (strategy?.mustHaveLimits === true) {
     const least = leastSwitchMs({ ...settings, mode: modeOf(strategy) });
     if (deadlineAt === undefined)
-      refused.push(`the strategy ${strategy.name} needs a deadline: --deadline or --window`);
+      refuse(`the strategy ${strategy.name} needs a deadline: --deadline or --window`);
     if (maxDowntimeMs < least)
-      refused.push(
+      refuse(
         `${formatDuration(maxDowntimeMs)} of downtime are allowed, and the state of the devices alone takes ${formatDuration(least)}`,
       );
   }
   if (refused.length > 0)
-    return refused.map((what) =>
-      refuses(
-        godwitError('GODWIT_USAGE', { what }, { hint: 'Allow more, or leave the limit out.' }),
-      ),
+    return refused.map(({ what, hint = 'Allow more, or leave the limit out.' }) =>
+      refuses(godwitError('GODWIT_USAGE', { what }, { hint })),
     );
+  // A small guest may be quicker than predictions have it.
+  if (timeoutMs < START_MS)
+    return [warns(`the timeout is ${formatDuration(timeoutMs)}, and ${TAKES}`, TIMEOUT_HINT)];
   return [passes(strategy === undefined ? 'as the mode has it' : `strategy ${strategy.name}`)];
 }

@@ -88,7 +88,7 @@ export const CHECKS = [
     name: 'limits',
     step: 'ask',
     needs: 'source',
-    asks: 'do deadline and downtime leave room for a migration?',
+    asks: 'do deadline, timeout and downtime leave room for a migration?',
     judge: judgeLimits,
   },
   {

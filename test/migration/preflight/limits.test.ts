@@ -66,6 +66,24 @@ test('the sooner of timeout and deadline counts', () => {
   assert.equal(leftOfLimits({}, NOW), Infinity);
 });
 
+test('a wait for a quiet moment that does not fit before the deadline is named, with what sets it', () => {
+  const settings = migrationSettings.parse({
+    whenQuiet: { withinMs: 3_600_000 },
+    deadlineAt: at(1_800_000),
+  });
+  const [{ evidence, error } = assert.fail('nothing was found')] = judgeLimits({
+    settings,
+    nowMs: NOW,
+  });
+  assert.match(evidence, /is over before it begins, 1 h 00 min for a quiet moment out$/);
+  assert.match(error?.hint ?? '', /--within \(1h by default\), must fit before the deadline/);
+});
+
+test('a timeout that is over before memory could move is warned of', () => {
+  assert.match(words({ timeoutMs: 2000 }), /^warn: the timeout is 2\.0 s, .*takes 2\.5 s before/);
+  assert.match(words({ timeoutMs: 10_000 }), /^pass/);
+});
+
 test('a beginning bounds what a deadline leaves, and is at most a week ahead', () => {
   const notBefore = at(60_000);
   assert.equal(leftOfLimits({ notBefore, deadlineAt: at(90_000) }, NOW), 30_000);
