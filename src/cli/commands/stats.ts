@@ -3,7 +3,8 @@ import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { SPREAD, spreadRow } from '../history.ts';
 import { listLook } from '../lists.ts';
-import { FIGURES, scoresText } from '../render/prediction-scores.ts';
+import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
+import { scoresText } from '../render/prediction-scores.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
 import type { statsSpec } from '../specs-fleet.ts';
@@ -31,7 +32,7 @@ function statsText(insight: Insight, look: Look): string {
   const rows = (['totalMs', 'downtimeMs', 'clientGapMs', 'bytes'] as const).flatMap((name) => {
     const spread = insight[name];
     const format = name === 'bytes' ? formatBytes : formatDuration;
-    return spread === undefined ? [] : [[FIGURES[name], ...spreadRow(spread, format)]];
+    return spread === undefined ? [] : [[FIGURE_NAMES[name], ...spreadRow(spread, format)]];
   });
   const counts = outcomes.map((each) => `${each.count} ${each.outcome}`).join(', ');
   return [

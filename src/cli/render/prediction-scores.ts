@@ -1,3 +1,4 @@
+import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
 import type { PredictionScore } from '../../protocol/controller/history.ts';
 import { SPREAD, spreadRow } from '../history.ts';
 import { renderTable } from './table.ts';
@@ -5,22 +6,12 @@ import type { Look } from './table.ts';
 
 /** How far predictions were off, as a table. Pure. */
 
-/** The figures of migrations, as they are called. */
-export const FIGURES = {
-  bytes: 'bytes',
-  totalMs: 'total time',
-  memoryMs: 'memory',
-  rounds: 'rounds',
-  downtimeMs: 'downtime',
-  clientGapMs: 'client gap',
-} as const satisfies Record<PredictionScore['of'], string>;
-
 export function scoresText(scores: readonly PredictionScore[], look: Look): string {
   const [first] = scores;
   if (first === undefined) return 'no migration that was predicted has come to its end\n';
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
   const rows = scores.map(({ of, within, error, size }) => [
-    FIGURES[of],
+    FIGURE_NAMES[of],
     ...spreadRow(size, percent),
     percent(error.mean),
     percent(within),

@@ -1,3 +1,4 @@
+import { FIGURE_NAMES } from '../../../src/protocol/controller/figure-names.ts';
 import type { Insight, PredictionScore } from '../../../src/protocol/controller/history.ts';
 import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
@@ -105,23 +106,12 @@ function Figures({ insight }: { insight: Insight }) {
   );
 }
 
-const NAMES = {
-  bytes: 'bytes',
-  totalMs: 'total time',
-  memoryMs: 'memory',
-  rounds: 'rounds',
-  downtimeMs: 'downtime',
-  clientGapMs: 'client gap',
-} as const satisfies Record<PredictionScore['of'], string>;
-
 function Predictions({ scores }: { scores: readonly PredictionScore[] }) {
   return (
     <section class="panel">
       <h2>How far off predictions were</h2>
       {scores.length === 0 ? (
-        <p class="soft">
-          No migration that was predicted has come to its end; a drain asks for no predictions.
-        </p>
+        <p class="soft">No migration that was predicted has come to its end.</p>
       ) : (
         <>
           <div class="scrolls" tabIndex={0} role="group" aria-label="How far off predictions were">
@@ -153,7 +143,7 @@ function Score({ score: { of, count: often, within, level, error } }: { score: P
   const [low, middle, high] = [0.05, 0.5, 0.95].map((share) => quantile(error, share) ?? 0);
   return (
     <tr>
-      <td>{NAMES[of]}</td>
+      <td>{FIGURE_NAMES[of]}</td>
       <td class="right">{count(often)}</td>
       <td class="right">{errorText(middle ?? 0)}</td>
       <td>
