@@ -40,8 +40,10 @@ const meantStrategy = meantFields.superRefine((asked, context) => {
     });
   if (!taken.includes('throttle') && percents.length > 0) without('throttlePercents', 'throttle');
   if (!taken.includes('downtime') && shares.length > 1) without('downtimeShares', 'downtime');
-  if (!taken.includes('postcopy') && asked.precopyRounds !== undefined)
-    without('precopyRounds', 'postcopy');
+  if (taken.includes('postcopy')) return;
+  if (asked.precopyRounds !== undefined) without('precopyRounds', 'postcopy');
+  if (asked.postcopyWithinMs !== undefined) without('postcopyWithinMs', 'postcopy');
+  if (asked.postcopyIfCheaper !== undefined) without('postcopyIfCheaper', 'postcopy');
 });
 
 /** GODWIT_USAGE names the file, the line and what is wrong there. */

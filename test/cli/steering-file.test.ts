@@ -72,6 +72,8 @@ test('a measure without steps, and steps without their measure, are refused with
     ['throttlePercents', '[50]'],
     ['downtimeShares', '[0.5, 1]'],
     ['precopyRounds', '3'],
+    ['postcopyWithinMs', '3000'],
+    ['postcopyIfCheaper', 'true'],
   ];
   for (const [field, value] of own) {
     const { message } = refusal(`{"name": "own",\n"${field}": ${value}}`);

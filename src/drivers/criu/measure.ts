@@ -15,14 +15,14 @@ import { processesIn } from './processes.ts';
 export async function measureContainer(
   name: string,
   cgroup: string,
-  { signal, enough }: Until,
+  { signal, brief }: Until,
 ): Promise<GuestMeasure> {
   const refused = (reason: string): Error =>
     godwitError('GODWIT_CAPABILITY', { what: `to measure ${name}`, reason });
   const pages = new ContainerPages();
   try {
     await pages.add(await processesIn(cgroup), signal);
-    const found = await samplePages(pages, systemClock, signal, Math.random, enough);
+    const found = await samplePages(pages, systemClock, signal, Math.random, brief);
     if (found === undefined) throw refused('none of its pages can be read');
     const memoryBytes = pages.count * 4096;
     return { how: 'pages', memoryBytes, ...found, curve: [...found.curve] };

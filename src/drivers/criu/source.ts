@@ -138,8 +138,8 @@ export class CriuSource implements SourceSession {
     return this.#facts;
   }
 
-  readonly measure: NonNullable<SourceSession['measure']> = async (signal, enough) =>
-    measureContainer(this.handle.name, await this.#cgroup(), { signal, enough });
+  readonly measure: NonNullable<SourceSession['measure']> = async (signal, brief) =>
+    measureContainer(this.handle.name, await this.#cgroup(), { signal, brief });
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;

@@ -15,6 +15,14 @@ const MOST_PACKED = 512;
 const PACK_PAGES = 32;
 /** After these the sample is looked at again, ms from the first look. */
 export const WINDOWS_MS = [100, 300, 1000, 3000] as const;
+/**
+ * And once more where the last of them still saw new pages: a guest that takes a few seconds to go once through what it writes
+ * would be taken for one that writes all of its memory.
+ */
+const FURTHER_MS = 6000;
+/** New pages are this share of all that were seen written, and so many of the sample. */
+const NEW_SHARE = 0.2;
+const LEAST_NEW = 16;
 /** So many pages in a row, before others have their turn and the signal is looked at. */
 const AT_ONCE = 256;
 
@@ -38,10 +46,17 @@ interface Time {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** A look at fewer pages, from outside alone. */
+export interface Brief {
+  /** Once it is aborted, what has been seen is enough: one more look, and no more. */
+  readonly enough: AbortSignal;
+  /** One more window, where it is longer than the others, ms. */
+  readonly longestMs?: number | undefined;
+}
+
 export interface Until {
   readonly signal: AbortSignal;
-  /** Once it is aborted, what has been seen is enough: one more look, and no more. A smaller sample is taken then. */
-  readonly enough?: AbortSignal | undefined;
+  readonly brief?: Brief | undefined;
 }
 
 /** One page of each of as many equal parts of memory. `random`: 0 to 1. */
@@ -61,9 +76,9 @@ export async function samplePages(
   time: Time,
   signal: AbortSignal,
   random: () => number = Math.random,
-  enough?: AbortSignal,
+  brief?: Brief,
 ): Promise<Sampled | undefined> {
-  const most = enough === undefined ? MOST_PAGES : MOVER_PAGES;
+  const most = brief === undefined ? MOST_PAGES : MOVER_PAGES;
   const first = new Map<number, Buffer>();
   const firstMs = time.monotonicMs();
   await eachOf(choose(pages.count, most, random), signal, (page) => {
@@ -76,8 +91,9 @@ export async function samplePages(
   const written = new Set<number>();
   const curve: CurvePoint[] = [];
   const now = Buffer.alloc(PAGE_BYTES);
-  for (const windowMs of WINDOWS_MS) {
-    const isEnough = await rest(time, beganMs + windowMs, { signal, enough });
+  const windows = [...windowsOf(brief)];
+  for (const windowMs of windows) {
+    const isEnough = await rest(time, beganMs + windowMs, { signal, brief });
     const lookMs = time.monotonicMs();
     await eachOf([...first.keys()], signal, (page) => {
       if (!written.has(page) && hasChanged(pages, page, first.get(page) ?? ZEROS, now))
@@ -89,6 +105,12 @@ export async function samplePages(
     const leastMs = isEnough ? 1 : windowMs;
     curve.push({ windowMs: Math.max(leastMs, Math.round(middleMs - beganMs)), dirtyBytes });
     if (isEnough) break;
+    if (
+      brief === undefined &&
+      curve.length === WINDOWS_MS.length &&
+      isRising(curve, { sampled: first.size, count: pages.count })
+    )
+      windows.push(FURTHER_MS);
   }
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
   const again =
@@ -97,13 +119,30 @@ export async function samplePages(
   return { pages: first.size, curve, mix };
 }
 
+function windowsOf(brief: Brief | undefined): readonly number[] {
+  const longestMs = brief?.longestMs ?? 0;
+  return longestMs > Math.max(...WINDOWS_MS) ? [...WINDOWS_MS, longestMs] : WINDOWS_MS;
+}
+
+/** Whether the newest look saw many pages written that none had seen before. */
+function isRising(
+  curve: readonly CurvePoint[],
+  { sampled, count }: { readonly sampled: number; readonly count: number },
+): boolean {
+  const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
+  const memory = count * PAGE_BYTES;
+  const seen = ((all - before) / memory) * sampled;
+  return all < memory && seen >= LEAST_NEW && all - before >= all * NEW_SHARE;
+}
+
 /** Until the next look is due; true where it is to be the last one, at once. */
-async function rest(time: Time, untilMs: number, { signal, enough }: Until): Promise<boolean> {
+async function rest(time: Time, untilMs: number, { signal, brief }: Until): Promise<boolean> {
   const ms = Math.max(0, untilMs - time.monotonicMs());
-  if (enough === undefined) {
+  if (brief === undefined) {
     await time.sleep(ms, signal);
     return false;
   }
+  const { enough } = brief;
   await time.sleep(ms, AbortSignal.any([signal, enough])).catch(() => signal.throwIfAborted());
   return enough.aborted;
 }

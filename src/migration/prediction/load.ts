@@ -3,6 +3,8 @@ import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
+import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/cheaper.ts';
+import { dirtiedWithin } from './curve.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
 import {
@@ -84,18 +86,40 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
     return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
   });
   const pages = Math.min(facts.pages ?? 0, MOVER_PAGES);
+  const passMs =
+    startMsOf(facts, scenario) +
+    slower(reported * share, reported) +
+    slower(zeros * ZERO_NOTE, zeros * ZERO_WORK);
   return {
     memoryBytes,
     curve,
-    ...(looksAtWrites(facts) ? { writes: { pages, memoryBytes, curve, linkRate: 0 } } : {}),
-    passMs:
-      startMsOf(facts, scenario) +
-      slower(reported * share, reported) +
-      slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
+    ...(looksAtWrites(facts)
+      ? {
+          writes: {
+            pages,
+            memoryBytes,
+            curve,
+            ...longLook(curve, passMs, memoryBytes),
+            linkRate: 0,
+          },
+        }
+      : {}),
+    passMs,
+    zeroShare: zero,
     passBytes: reported * share + zeros * ZERO_NOTE,
     againMsPerByte: slower(againShare, 1),
     againBytesPerByte: againShare,
   };
+}
+
+/** What a mover sees in a good part of the first round, if the guest goes on as it was seen. */
+function longLook(
+  curve: readonly CurvePoint[],
+  passMs: number,
+  memoryBytes: number,
+): { readonly long: CurvePoint } {
+  const windowMs = Math.min(passMs * LONG_LOOK_SHARE, MOST_LONG_LOOK_MS);
+  return { long: { windowMs, dirtyBytes: dirtiedWithin(curve, windowMs, memoryBytes) } };
 }
 
 /** As a mover does: not where a byte that is written is not a byte that is sent. */

@@ -35,16 +35,16 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   /** The hypervisor's own compression, over several streams: the sample's own level, and more pages at a time. */
   packed: { share: 0.4, ofPacked: 0.92, again: 1, secondsPerGb: 3, mostCores: 4 },
   /**
-   * What they send of what level 1 does: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Their times by the quiet
-   * machine of wire.md, 640 MiB over 1 Gbit/s in 3.2 and 9.4 s, and a third more: what else wants the processors nobody
-   * knows, and a lower level leaves them more of that.
+   * What they send of what level 1 does: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Their times lie between
+   * those of two machines, both quiet: 4.8 and 14 s a GB (wire.md), and 16 and 34 (prediction.md). The slower one counts for
+   * more: a level too low costs some bytes, and one too high twice the time.
    */
   packed3: {
     share: 0.34,
     ofPacked: 0.92,
     ofQuickest: 0.86,
     again: 1,
-    secondsPerGb: 6.4,
+    secondsPerGb: 12,
     mostCores: 4,
   },
   packed9: {
@@ -52,19 +52,22 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     ofPacked: 0.92,
     ofQuickest: 0.8,
     again: 1,
-    secondsPerGb: 18.7,
+    secondsPerGb: 30,
     mostCores: 4,
   },
   /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** One thread of the wire encodes the pages, others compress. */
   cold: { share: 0.35, ofPacked: 0.66, again: 0.5, secondsPerGb: 10, mostCores: 2, once: true },
-  /** By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and the rest for each GB. */
+  /**
+   * By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and 5.8 s for each GB. Other machines take
+   * two to three times that (prediction.md): a third more counts.
+   */
   known: {
     share: 0.05,
     ofPacked: 0.1,
     again: 1,
-    secondsPerGb: 5.8,
+    secondsPerGb: 8,
     startSeconds: 0.9,
     mostCores: 2,
   },
@@ -154,6 +157,15 @@ export const LOADED_ROUND_TRIPS = 1;
 export const CLIENT_ROUND_TRIPS = 3;
 /** In post-copy pages are asked for one by one: the pass takes so much longer. */
 export const POSTCOPY_PASS = 1.03;
+/**
+ * Before post-copy's switch a mover lets the link carry what is queued, where that takes so long, ms: QEMU that is held back
+ * looks at its orders ten times a second, and the guest is paused from the order on.
+ */
+export const LEAST_QUEUED_MS = 100;
+/** For so long at most, ms. */
+export const EMPTY_MS = 3000;
+/** What a client waits then: for the rest of the queue, and until QEMU has seen the order, ms. */
+export const EMPTIED_MS = 60;
 /** Post-copy begins after pre-copy has begun, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 

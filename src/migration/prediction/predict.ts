@@ -3,6 +3,7 @@ import type { PlannedSteering, Prediction, Range } from '../../protocol/public/p
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
+import { effectsOf } from './effects.ts';
 import { isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { widened, widthsOf } from './own-errors.ts';
@@ -11,6 +12,9 @@ import {
   AROUND_MS,
   CLIENT_MS,
   CLIENT_ROUND_TRIPS,
+  EMPTIED_MS,
+  EMPTY_MS,
+  LEAST_QUEUED_MS,
   FREEZE_MS,
   FREEZE_MS_PER_GB,
   FURTHER_ROUNDS,
@@ -24,7 +28,7 @@ import {
   SWITCH_MS,
 } from './parameters.ts';
 import { isThere, simulate } from './rounds.ts';
-import type { Rounds } from './rounds.ts';
+import type { Load, Rounds } from './rounds.ts';
 import { NOMINAL, scenarios } from './scenarios.ts';
 import type { Scenario, Spreads } from './scenarios.ts';
 
@@ -45,6 +49,7 @@ export function predict(facts: Facts): Prediction {
       cases.map((each) => of(each)),
       of(middle),
     );
+  const effects = isThere(middle.rounds) ? { effects: effectsOf(facts, middle) } : {};
   const probability = cases.filter(({ rounds }) => isThere(rounds)).length / cases.length;
   const widths = probability < SURE ? {} : widthsOf(facts.ownMoves ?? []);
   const ranges = {
@@ -59,6 +64,7 @@ export function predict(facts: Facts): Prediction {
     ...widened(ranges, widths, facts.settings.timeoutMs),
     rounds: range(({ rounds }) => rounds.rounds + furtherOf(facts, rounds)),
     ...(Object.keys(widths).length === 0 ? {} : { widths }),
+    ...effects,
     converges: { probability, why: whyOf(facts, middle.rounds) },
     steering: steeringOf(facts, middle.rounds),
   };
@@ -99,6 +105,7 @@ function factorOf(facts: Facts): number {
 }
 
 export interface Outcome {
+  readonly load: Load;
   readonly rounds: Rounds;
   readonly totalMs: number;
   readonly downtimeMs: number;
@@ -117,11 +124,11 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
       : simulate(load, { ...policy, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
   const totalMs = aroundMs + memoryMs;
-  if (!isThere(rounds)) return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
+  if (!isThere(rounds)) return { load, rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
   const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
   const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed: scenario.fixed });
   const downMs = downtimeMs * factor;
-  return { rounds, totalMs, downtimeMs: downMs, clientGapMs: downMs + laterMs };
+  return { load, rounds, totalMs, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
 
 /**
@@ -129,14 +136,16 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
  * loaded all; by post-copy once the last was written, wherever that is then.
  */
 function downtimeOf(
-  { link, memoryPath, rounds, memoryBytes }: Facts,
+  { link, memoryPath, rounds, memoryBytes, shape }: Facts,
   { ends, finalMs }: Rounds,
   { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
 ): { readonly downtimeMs: number; readonly laterMs: number } {
   const roundTripMs = link?.roundTripMs ?? 0;
   const seenMs = CLIENT_MS * fixed;
   if (ends === 'postcopy') {
-    const laterMs = queuedMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
+    const isEmptied = shape !== 'managed' && !isSeveral(memoryPath) && queuedMs >= LEAST_QUEUED_MS;
+    const aheadMs = isEmptied ? EMPTIED_MS + Math.max(0, queuedMs - EMPTY_MS) : queuedMs;
+    const laterMs = aheadMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };
   }
   const frozenMs = FREEZE_MS + (memoryBytes / 1e9) * FREEZE_MS_PER_GB;
@@ -180,6 +189,8 @@ function whyOf(
     const { why = '', hint = '' } = steps.at(-1) ?? {};
     return `it will not converge, and ${strategyOf(facts.settings).name} gives it up after ${rounds} rounds and ${formatDuration(memoryMs)} of memory: ${why}. ${hint}`;
   }
+  if (ends === 'postcopy' && rounds === 1)
+    return `post-copy follows after ${formatDuration(lastMs)} of the first round, in which ${formatBytes(Math.round(lastDirtied))} were written again`;
   if (ends === 'postcopy') return `${round} after ${rounds} rounds, which follows by post-copy`;
   if (ends === 'precopy' && facts.rounds === 'content')
     return `its rounds end by themselves: ${round} after ${rounds} rounds, which is sent while it is frozen`;

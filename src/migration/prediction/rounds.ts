@@ -10,6 +10,7 @@ import {
   POSTCOPY_PASS,
   ROUND_SPREAD,
 } from './parameters.ts';
+import { sinceSent } from '../steering/cheaper.ts';
 import type { Writes } from '../steering/write-rate.ts';
 import { SteeredRounds } from './steered-rounds.ts';
 import type { SteeredStep } from './steered-rounds.ts';
@@ -23,6 +24,8 @@ export interface Load {
   /** Of a pass over all of memory. */
   readonly passMs: number;
   readonly passBytes: number;
+  /** Of all memory, which takes next to nothing to send. */
+  readonly zeroShare: number;
   /** Of a byte of memory that is sent again. */
   readonly againMsPerByte: number;
   readonly againBytesPerByte: number;
@@ -50,6 +53,8 @@ export interface Rounds {
   readonly memoryMs: number;
   /** Of these, while the guest is paused. */
   readonly finalMs: number;
+  /** Of these, while memory follows by post-copy; absent: none does. */
+  readonly lateMs?: number;
   /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
   readonly lastMs: number;
   readonly lastDirtied: number;
@@ -75,7 +80,10 @@ const STANDSTILL = 1e-5;
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   const steered = new SteeredRounds(load, policy);
-  if (policy.mode === 'postcopy' || steered.isPostcopyAtOnce) return postcopy(load);
+  if (policy.mode === 'postcopy' || steered.isPostcopyAtOnce)
+    return postcopyAfter(POSTCOPY_AFTER_MS, load);
+  const earlyMs = steered.postcopyInFirstRound();
+  if (earlyMs !== undefined) return postcopyAfter(earlyMs, load, steered.steps);
   let { lastMs, restMs, slackMs } = nextRound(load, policy, steered.downtimeMs, load.passMs);
   let memoryMs = lastMs;
   let bytes = load.passBytes;
@@ -177,19 +185,25 @@ function chanceOf(usualMs: number, slackMs: number): number {
   return Math.exp(-((Math.log(usualMs / slackMs) / ROUND_SPREAD) ** 2) / 2);
 }
 
-/** From the start: nothing is sent twice but what was dirtied before it began. */
-function postcopy(load: Load): Rounds {
-  const sentMs = Math.min(POSTCOPY_AFTER_MS, load.passMs);
-  const lastDirtied = dirtiedWithin(load.curve, sentMs, load.memoryBytes);
+/** In the first round: of what was sent by then, nothing is sent twice but what was dirtied since. */
+function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rounds {
+  const sentMs = Math.min(ms, load.passMs);
+  // From the start, what little is sent may be what is written.
+  const lastDirtied =
+    ms > POSTCOPY_AFTER_MS
+      ? (sinceSent(load.curve, sentMs, load.memoryBytes) * sentMs) / load.passMs
+      : dirtiedWithin(load.curve, sentMs, load.memoryBytes);
+  const lateMs = (load.passMs - sentMs) * POSTCOPY_PASS + lastDirtied * load.againMsPerByte;
   return {
     ends: 'postcopy',
     rounds: 1,
     bytes: load.passBytes + lastDirtied * load.againBytesPerByte,
-    memoryMs: sentMs + (load.passMs - sentMs) * POSTCOPY_PASS + lastDirtied * load.againMsPerByte,
+    memoryMs: sentMs + lateMs,
     finalMs: 0,
+    lateMs,
     lastMs: sentMs,
     lastDirtied,
-    steps: [],
+    steps,
   };
 }
 
@@ -197,8 +211,8 @@ type Before = Omit<Rounds, 'ends' | 'finalMs'>;
 
 /** What is left after the rounds of pre-copy follows the guest. */
 function follow(before: Before, pendingMs: number): Rounds {
-  const memoryMs = before.memoryMs + pendingMs * POSTCOPY_PASS;
-  return { ...before, ends: 'postcopy', memoryMs, finalMs: 0 };
+  const lateMs = pendingMs * POSTCOPY_PASS;
+  return { ...before, ends: 'postcopy', memoryMs: before.memoryMs + lateMs, finalMs: 0, lateMs };
 }
 
 /** Goes on at the rate that it has until the time is over. */

@@ -1,5 +1,6 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
+import { LONG_LOOK_SHARE } from '../steering/cheaper.ts';
 import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
 import { steer } from '../steering/steering.ts';
 import type { Decision } from '../steering/steering.ts';
@@ -22,6 +23,9 @@ type Ended = Pick<Rounds, 'rounds' | 'memoryMs' | 'lastMs' | 'lastDirtied'> & {
 
 /** After so many rounds in which it decided nothing it will decide nothing more. */
 const SETTLED_ROUNDS = 50;
+
+/** A mover looks all the time: when it may first know enough, and later on, as a share of the first round. */
+const LOOKED_AT = [LONG_LOOK_SHARE, 0.5, 0.7, 0.9] as const;
 
 export class SteeredRounds {
   readonly #load: Load;
@@ -58,6 +62,22 @@ export class SteeredRounds {
     return precopyRounds === 0 && can && mode !== 'precopy';
   }
 
+  /** How long after memory began to flow post-copy follows in the first round, by what a mover has seen until then, ms. */
+  postcopyInFirstRound(): number | undefined {
+    const { memoryBytes, passMs, writes } = this.#load;
+    if (writes?.long === undefined) return undefined;
+    for (const share of LOOKED_AT) {
+      const memoryMs = share * passMs;
+      if (memoryMs < writes.long.windowMs || memoryMs > this.#policy.timeoutMs) continue;
+      const now = { rounds: 0, memoryMs, lastMs: 1, lastDirtied: 0 };
+      const sample = this.#sample(now, memoryBytes * (1 - share));
+      const decision = this.#decide(sample);
+      if (decision?.what === 'postcopy' && this.#take(decision, sample) === 'postcopy')
+        return memoryMs;
+    }
+    return undefined;
+  }
+
   /** That pre-copy may plan for at present. */
   get downtimeMs(): number {
     const { maxDowntimeMs, underWayMs = 0 } = this.#policy;
@@ -89,19 +109,23 @@ export class SteeredRounds {
     this.#throttle(memoryMs);
     const sample = this.#sample(ended, Math.min(memoryBytes, pendingMs / againMsPerByte));
     this.#trace = afterRound(this.#trace, sample);
+    const decision = this.#decide(sample);
+    this.#quiet += 1;
+    if (decision === undefined) return undefined;
+    return this.#take(decision, sample);
+  }
+
+  #decide(sample: MemorySample): Decision | undefined {
     const { timeoutMs, mode, maxDowntimeMs, maxBandwidth, underWayMs = 0 } = this.#policy;
-    const decision = steer(this.#strategy, {
+    return steer(this.#strategy, {
       sample,
       trace: this.#trace,
       levers: this.#levers,
       settings: { mode, maxDowntimeMs, maxBandwidth },
-      leftMs: timeoutMs - memoryMs,
+      leftMs: timeoutMs - sample.totalMs,
       underWayMs,
       writes: this.#load.writes,
     });
-    this.#quiet += 1;
-    if (decision === undefined) return undefined;
-    return this.#take(decision, sample);
   }
 
   #take(

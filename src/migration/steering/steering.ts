@@ -8,10 +8,11 @@ import type {
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { inputsOf, steadyRate, wordsOf } from './figures.ts';
+import { forCost } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
-import { outpacingRate } from './write-rate.ts';
 import type { Writes } from './write-rate.ts';
 
 /** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
@@ -112,16 +113,18 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
       why: `${strategy.precopyRounds} rounds of pre-copy are over`,
       inputs,
     };
-  // Nothing is known before the first full round.
-  if (sample.round < 2 || sample.rate === 0) return undefined;
+  if (sample.rate === 0) return undefined;
+  // Nothing is known before the first full round, but by a look at the guest's pages.
+  if (sample.round < 2) return mayPostcopy ? forCost(strategy, view, inputs) : undefined;
   const isEnough = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view);
   if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
   const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
   if (soon !== undefined) return soon;
   if (!isThrottleThere(view)) return undefined;
   const next = nextMeasure(strategy, view, inputs);
-  if (next === undefined) return giveUp(strategy, view, inputs);
-  return isDue(next, strategy, view, inputs) ? next : undefined;
+  if (next !== undefined && isDue(next, strategy, view, inputs)) return next;
+  const cheaper = mayPostcopy ? forCost(strategy, view, inputs) : undefined;
+  return cheaper ?? (next === undefined ? giveUp(strategy, view, inputs) : undefined);
 }
 
 /** The guest is slowed down as was decided, or had the time to be: what that brings can be judged. */
@@ -140,25 +143,6 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
   const failures = view.trace?.failed?.filter((each) => each === SETS[measure]).length ?? 0;
   if (failures >= MOST_FAILURES) return false;
   return measure !== 'postcopy' || view.settings.mode !== 'precopy';
-}
-
-function inputsOf(view: SteeringView): SteeringInputs {
-  const { sample, trace, leftMs } = view;
-  const { round, remainingBytes, rate, dirtyRate } = sample;
-  // As a round begins, the hypervisor's own figure is of the round before, or still the downtime that it was asked for.
-  const atStart = trace?.round === round ? trace.remainingBytes : remainingBytes;
-  const reckoned = (atStart * 1000) / Math.max(1, steadyRate(sample));
-  const writeRate = outpacingRate(view);
-  return {
-    round,
-    remainingBytes,
-    rate,
-    dirtyRate,
-    ...(writeRate === undefined ? {} : { writeRate }),
-    expectedDowntimeMs: Math.round(Math.max(sample.expectedDowntimeMs ?? 0, reckoned)),
-    stalledRounds: trace?.stalledRounds ?? 0,
-    leftMs: Math.max(0, Math.round(leftMs)),
-  };
 }
 
 /** The rest by post-copy while there is still time for it. */
@@ -233,11 +217,6 @@ function isDue(
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
-/** bytes/s of the link: a single look at it may fall into a short standstill. */
-function steadyRate({ rate, transferredBytes, totalMs }: MemorySample): number {
-  return totalMs === 0 ? rate : Math.max(rate, (transferredBytes * 1000) / totalMs);
-}
-
 /** More than post-copy is to bring over, and it may still become less. */
 function isTooMuch(
   { postcopyWithinMs = Infinity }: SteeringStrategy,
@@ -279,13 +258,4 @@ function giveUp(
   const isThrottled = throttlePercent > 0;
   const hint = fixesFor({ settings, inputs, leastBytes, levers, underWayMs, isThrottled });
   return { what: 'give-up', rule: 'exhausted', why, inputs, hint };
-}
-
-function wordsOf({ round, rate, dirtyRate, writeRate, stalledRounds }: SteeringInputs): string {
-  const writes =
-    writeRate === undefined ? '' : ` (it writes ${formatRate(writeRate)} in a short time)`;
-  const rates = `the guest dirties ${formatRate(dirtyRate)}${writes}, the link takes ${formatRate(rate)}`;
-  const stalled = stalledRounds === 1 ? '1 round' : `${stalledRounds} rounds`;
-  const words = stalledRounds === 0 ? '' : `; what remains has set no new minimum for ${stalled}`;
-  return `round ${round}: ${rates}${words}`;
 }

@@ -15,6 +15,8 @@ export interface Writes {
   readonly pages: number;
   readonly memoryBytes: number;
   readonly curve: readonly CurvePoint[];
+  /** What was seen written in a window that is a good part of the first round; absent: nobody has looked for so long. */
+  readonly long?: CurvePoint;
   /**
    * The most that was sent within a second of the first round, bytes/s. What the hypervisor says at one moment may fall
    * into a short standstill of the link, or among pages of zeros.

@@ -109,6 +109,25 @@ export type PredictionWidths = z.infer<typeof predictionWidths>;
 export const predictionOff = ofFigures(z.number().nonnegative().max(16));
 export type PredictionOff = z.infer<typeof predictionOff>;
 
+/** What a migration is expected to take from the guest, the link and the hosts, as things were measured. */
+export const effects = z.object({
+  guest: z.object({
+    /** The most of its processor time that is taken from it to slow it down; absent: nobody slows it down. */
+    throttlePercent: z.number().min(0).max(100).optional(),
+    /** Of its work: while it is slowed down, while it waits for memory that follows by post-copy, and while it stands still. */
+    lostMs: ms,
+  }),
+  /** While memory moves; the share is absent where nobody knows the link. */
+  link: z.object({ share: share.optional(), forMs: ms }),
+  hosts: z.object({
+    /** Of one processor, on the host that has more to do. */
+    processorMs: ms,
+    /** That the destination has to have for the guest. */
+    memoryBytes: bytes,
+  }),
+});
+export type Effects = z.infer<typeof effects>;
+
 /** What a migration is expected to come to. */
 export const prediction = z.object({
   /** The share of outcomes that each range is to hold. */
@@ -127,6 +146,8 @@ export const prediction = z.object({
   converges: z.object({ probability: share, why: shortText }),
   /** Absent of earlier builds. */
   steering: plannedSteering.optional(),
+  /** Absent where it would not end, and of earlier builds. */
+  effects: effects.optional(),
   /** By what this host’s own moves came to beside what was said of them; absent: as the model alone has it. */
   widths: predictionWidths.optional(),
   /** Absent where no disk is copied, or its hypervisor does not count requests. */

@@ -27,6 +27,8 @@ export const steeringStrategy = z.strictObject({
   precopyRounds: z.number().int().min(0).max(50).optional(),
   /** Post-copy waits for a remainder that the link takes within this, as long as rounds still bring it nearer, ms. */
   postcopyWithinMs: z.number().int().min(1).max(3_600_000).optional(),
+  /** Post-copy also as soon as it costs less than further rounds: time, and the guest's work that is lost. */
+  postcopyIfCheaper: z.boolean().optional(),
   /** After the last measure, so many stalled rounds end the migration. Absent: it goes on until its time is over. */
   giveUpRounds: z.number().int().min(1).max(20).optional(),
   /** A longest downtime, and a deadline or a window, must be asked for, and are refused where they cannot be kept to. */
@@ -58,12 +60,13 @@ export const STRATEGIES: Readonly<Record<StrategyName, SteeringStrategy>> = {
     postcopyWithinMs: 60_000,
     giveUpRounds: 5,
   }),
-  /** Post-copy as soon as pre-copy leads nowhere; where there is none, the whole budget and the guest's speed. */
+  /** Post-copy as soon as it costs less than going on, or pre-copy leads nowhere; where there is none, the whole budget and the guest's speed. */
   'must-finish': steeringStrategy.parse({
     name: 'must-finish',
     maxDowntimeMs: 1000,
     measures: ['postcopy', 'downtime', 'throttle'],
     throttlePercents: [30, 60, 80, 99],
+    postcopyIfCheaper: true,
   }),
   /** What pre-copy alone can do. */
   'no-postcopy': steeringStrategy.parse({
@@ -107,6 +110,8 @@ const steeringRule = z.enum([
   'outpaced',
   /** What remains set no new minimum. */
   'stalled',
+  /** Further rounds would cost more than post-copy. */
+  'cheaper',
   /** The rest would not be sent in what is left of the time. */
   'time-left',
   /** A guest that is slowed down would do without. */

@@ -70,7 +70,7 @@ describe('a sample of pages', () => {
         by.throwIfAborted();
       },
     };
-    const found = await samplePages(memory, time, signal, () => 0, enough.signal);
+    const found = await samplePages(memory, time, signal, () => 0, { enough: enough.signal });
     assert.ok(found !== undefined);
     assert.deepEqual(
       found.curve.map(({ windowMs }) => windowMs),
@@ -91,7 +91,33 @@ describe('a sample of pages', () => {
         by.throwIfAborted();
       },
     };
-    await assert.rejects(samplePages(memory, time, asked.signal, () => 0, enough.signal));
+    await assert.rejects(
+      samplePages(memory, time, asked.signal, () => 0, { enough: enough.signal }),
+    );
+  });
+
+  test('is looked at once more where the last look saw many new pages, and only there', async () => {
+    /** Goes through 800 of 4096 pages once within so long. */
+    const cycling = (ms: number) =>
+      new Memory(
+        4096,
+        () => text,
+        (page, at) => page < Math.min(800, (800 * at) / ms),
+      );
+    const looked = async (ms: number) => {
+      const memory = cycling(ms);
+      return (await samplePages(memory, memory.time, signal, () => 0))?.curve ?? [];
+    };
+    for (const ms of [200, 900])
+      assert.deepEqual(
+        (await looked(ms)).map(({ windowMs }) => windowMs),
+        WINDOWS_MS,
+      );
+    const slow = await looked(4500);
+    assert.equal(slow.at(-1)?.windowMs, 6000);
+    // By the first four looks alone it would go on to all of its memory.
+    assert.equal(slow.at(-1)?.dirtyBytes, 800 * PAGE_BYTES);
+    assert.ok((slow.at(-2)?.dirtyBytes ?? 0) < 600 * PAGE_BYTES);
   });
 
   test('says what share is zeros, what is there twice, and how far the rest shrinks', async () => {

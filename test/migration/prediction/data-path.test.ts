@@ -74,7 +74,7 @@ describe('the data path of memory', () => {
   });
 
   test('is the wire on a fatter link where both caches know the guest', () => {
-    const link = { ...thin, linkBytesPerS: 450 * MBIT };
+    const link = { ...thin, linkBytesPerS: 380 * MBIT };
     assert.equal(decideDataPath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
     assert.equal(decideDataPath(ask(), { ...link, ...known }).takes, 'wire');

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { dirtiedWithin } from '../../../src/migration/prediction/curve.ts';
 import { loadOf, underWayMsOf } from '../../../src/migration/prediction/load.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB, MEMORY_PATHS } from './samples.ts';
+import { LONG_LOOK_SHARE } from '../../../src/migration/steering/cheaper.ts';
 
 describe('what memory costs on its path', () => {
   const quiet = guest(0);
@@ -57,8 +59,10 @@ describe('what memory costs on its path', () => {
   test('has the look of a mover while the first round runs, where a mover makes one', () => {
     const writes = (more: Partial<Facts>) =>
       loadOf({ ...quiet, pages: 4096, ...more }, NOMINAL).writes;
-    const { curve, memoryBytes } = loadOf(quiet, NOMINAL);
-    assert.deepEqual(writes({}), { pages: 1024, memoryBytes, curve, linkRate: 0 });
+    const { curve, memoryBytes, passMs } = loadOf(quiet, NOMINAL);
+    const windowMs = passMs * LONG_LOOK_SHARE;
+    const long = { windowMs, dirtyBytes: dirtiedWithin(curve, windowMs, memoryBytes) };
+    assert.deepEqual(writes({}), { pages: 1024, memoryBytes, curve, long, linkRate: 0 });
     assert.deepEqual(writes({ memoryPath: 'several', pages: 100 })?.pages, 100);
     for (const none of [
       { pages: 0 },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { steer } from '../../../src/migration/steering/steering.ts';
-import type { Decision } from '../../../src/migration/steering/steering.ts';
+import type { Decision, SteeringView } from '../../../src/migration/steering/steering.ts';
 import { plannedNowMs } from '../../../src/migration/steering/downtime.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
@@ -73,6 +73,19 @@ export function writesOf({ workingSetBytes: set, dirtyRate, memoryBytes }: Cours
   return { pages: memoryBytes / 4096, memoryBytes, curve, linkRate: 0 };
 }
 
+/** What a mover is told while the first round goes on, of which the view has the beginning. */
+function inFirstRound(strategy: SteeringStrategy, view: SteeringView): Decision | undefined {
+  const { totalBytes, rate } = view.sample;
+  for (const share of [0.1, 0.3, 0.5, 0.7, 0.9]) {
+    const sent = Math.round(share * totalBytes);
+    const totalMs = Math.round((sent * 1000) / rate);
+    const now = { totalMs, transferredBytes: sent, remainingBytes: totalBytes - sent };
+    const decision = steer(strategy, { ...view, sample: { ...view.sample, ...now } });
+    if (decision !== undefined) return decision;
+  }
+  return undefined;
+}
+
 /** A hypervisor looks at what was dirtied no more often than this, s. */
 const LEAST_ROUND_S = 0.05;
 
@@ -112,15 +125,15 @@ export function play(
     trace = afterRound(trace, sample);
     const settings = { mode: modeOf(strategy), maxDowntimeMs };
     const leftMs = timeoutMs - atMs;
-    const decision = steer(strategy, {
-      sample,
-      trace,
-      levers,
-      settings,
-      leftMs,
-      underWayMs,
-      writes,
-    });
+    const view = { trace, levers, settings, leftMs, underWayMs, writes };
+    if (round === 1) {
+      const early = inFirstRound(strategy, { ...view, sample });
+      if (early !== undefined) {
+        decisions.push(early);
+        return result('postcopy', round);
+      }
+    }
+    const decision = steer(strategy, { ...view, sample });
     if (decision !== undefined) {
       decisions.push(decision);
       if (decision.what === 'postcopy') return result('postcopy', round);

@@ -26,24 +26,22 @@ export async function measureGuest(
   handle: QemuHandle,
   client: QmpClient,
   balloon: Pick<Balloon, 'look'>,
-  { signal, enough }: Until,
+  { signal, brief }: Until,
 ): Promise<GuestMeasure> {
   const blocks = await readRamBlocks(client, signal);
   const memoryBytes = blocks.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   const place = await placeOf(client, blocks, signal);
   const [found, hinted] = await Promise.all([
-    place === undefined ? undefined : fromOutside(handle, place, { signal, enough }),
+    place === undefined ? undefined : fromOutside(handle, place, { signal, brief }),
     // Its driver may be slow to say.
-    enough === undefined ? hintedFree(client, balloon, signal) : {},
+    brief === undefined ? hintedFree(client, balloon, signal) : {},
   ]);
   if (found !== undefined) return { how: 'pages', memoryBytes, ...found, ...hinted };
   const curve =
-    enough === undefined
-      ? await calcDirtyRate(client, memoryBytes, systemClock, signal)
-      : undefined;
+    brief === undefined ? await calcDirtyRate(client, memoryBytes, systemClock, signal) : undefined;
   if (curve !== undefined) return { how: 'hypervisor', memoryBytes, pages: 0, curve };
   const reason =
-    enough === undefined
+    brief === undefined
       ? 'this agent may not read its memory, and its QEMU does not measure what the guest writes'
       : 'its mover may not read its memory';
   throw godwitError('GODWIT_CAPABILITY', { what: `to measure ${handle.name}`, reason });
@@ -93,7 +91,7 @@ export function placeIn(text: string): { name: string; address: number } | undef
 async function fromOutside(
   handle: QemuHandle,
   place: Place,
-  { signal, enough }: Until,
+  { signal, brief }: Until,
 ): Promise<Pick<GuestMeasure, 'pages' | 'curve' | 'mix'> | undefined> {
   let pages: ProcessPages;
   try {
@@ -105,7 +103,7 @@ async function fromOutside(
   try {
     // The opened files belong to the process that has the number now: only once it is known to be this one.
     if (lifeOf(handle).state !== 'alive') return undefined;
-    const found = await samplePages(pages, systemClock, signal, Math.random, enough);
+    const found = await samplePages(pages, systemClock, signal, Math.random, brief);
     return found === undefined ? undefined : { ...found, curve: [...found.curve] };
   } finally {
     pages.close();

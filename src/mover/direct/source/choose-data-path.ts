@@ -68,7 +68,7 @@ async function mixOf(
   try {
     return await withDeadline('a look at the pages', LOOK_MS, over, async (signal) => {
       const session = await guest.session(signal);
-      const measured = await session.measure?.(signal, ONE_LOOK);
+      const measured = await session.measure?.(signal, { enough: ONE_LOOK });
       return measured?.mix === undefined ? undefined : { mix: measured.mix, curve: [] };
     });
   } catch {

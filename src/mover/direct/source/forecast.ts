@@ -77,7 +77,7 @@ export class Forecast {
       const session = await guest.session(signal);
       if (session.measure === undefined)
         return { why: `the driver ${session.handle.driver} cannot look at what a guest writes` };
-      return { measured: await session.measure(signal, this.#enough.signal) };
+      return { measured: await session.measure(signal, { enough: this.#enough.signal }) };
     } catch (thrown) {
       return { why: toGodwitError(thrown).message };
     }

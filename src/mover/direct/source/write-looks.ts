@@ -1,9 +1,12 @@
 import type { Clock } from '../../../clock.ts';
 import { WINDOWS_MS } from '../../../host/memory-sample/pages.ts';
+import type { Brief } from '../../../host/memory-sample/pages.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
+import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../../../migration/steering/cheaper.ts';
 import { LinkPeak, LOOK_MS } from '../../../migration/steering/write-rate.ts';
 import type { Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
+import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import { goesByWire } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -19,7 +22,8 @@ export class WriteLooks {
   readonly #clock: Pick<Clock, 'sleep'>;
   readonly #over = new AbortController();
   readonly #peak = new LinkPeak();
-  #newest: Omit<Writes, 'linkRate'> | undefined;
+  #newest: Omit<Writes, 'linkRate' | 'long'> | undefined;
+  #long: CurvePoint | undefined;
   #hasBegun = false;
 
   constructor(clock: Pick<Clock, 'sleep'>) {
@@ -30,7 +34,7 @@ export class WriteLooks {
   get newest(): Writes | undefined {
     const { bytesPerS: linkRate } = this.#peak;
     if (this.#newest === undefined || linkRate === undefined) return undefined;
-    return { ...this.#newest, linkRate };
+    return { ...this.#newest, linkRate, ...(this.#long && { long: this.#long }) };
   }
 
   /** Begins to look where that is of use, and ends with the first round. */
@@ -40,9 +44,15 @@ export class WriteLooks {
       return;
     }
     this.#peak.saw(sample);
-    if (this.#hasBegun || !isLookedAt(needs, sample)) return;
+    const { bytesPerS } = this.#peak;
+    if (this.#hasBegun || bytesPerS === undefined || !isLookedAt(needs)) return;
+    // By a whole second of the link: what goes at first goes into the kernel's queue.
+    const roundMs = (sample.remainingBytes * 1000) / Math.max(1, bytesPerS);
+    if (roundMs < LOOK_MS) return;
     this.#hasBegun = true;
     void this.#look(needs);
+    const { postcopyIfCheaper } = strategyOf(needs.state().plan.settings);
+    if (postcopyIfCheaper === true) void this.#lookLong(needs, roundMs * LONG_LOOK_SHARE);
   }
 
   /** No look after this; one that is under way ends. */
@@ -55,12 +65,9 @@ export class WriteLooks {
     const { signal } = this.#over;
     try {
       for (;;) {
-        const session = await guest.session(signal);
-        if (session.measure === undefined) return;
-        // From outside alone: its hypervisor has enough to do.
-        const { how, pages, memoryBytes, curve } = await session.measure(signal, NEVER_ENOUGH);
-        if (how !== 'pages') return;
-        this.#newest = { pages, memoryBytes, curve };
+        const found = await lookOnce(guest, { enough: NEVER_ENOUGH }, signal);
+        if (found === undefined) return;
+        this.#newest = found;
         await this.#clock.sleep(PAUSE_MS, signal);
       }
     } catch {
@@ -68,13 +75,34 @@ export class WriteLooks {
       if (!signal.aborted) this.#newest = undefined;
     }
   }
+
+  /** Beside them, once. Never rejects. */
+  async #lookLong({ guest }: Needs, ms: number): Promise<void> {
+    const longestMs = Math.round(Math.min(ms, MOST_LONG_LOOK_MS));
+    const brief = { enough: NEVER_ENOUGH, longestMs };
+    const found = await lookOnce(guest, brief, this.#over.signal).catch(() => undefined);
+    this.#long = found?.curve.at(-1);
+  }
+}
+
+/** From outside alone: its hypervisor has enough to do. Undefined where that cannot be. */
+async function lookOnce(
+  guest: Needs['guest'],
+  brief: Brief,
+  signal: AbortSignal,
+): Promise<Omit<Writes, 'linkRate' | 'long'> | undefined> {
+  const session = await guest.session(signal);
+  const found = await session.measure?.(signal, brief);
+  if (found?.how !== 'pages') return undefined;
+  const { pages, memoryBytes, curve } = found;
+  return { pages, memoryBytes, curve };
 }
 
 /**
- * Whether a look at its pages says what the rounds do not, and is over before the first one is. Where a byte that is
+ * Whether a look at its pages says what the rounds do not. Where a byte that is
  * written is not a byte that is sent it would be compared with the wrong rate.
  */
-function isLookedAt({ state, guest }: Needs, { remainingBytes, rate }: MemorySample): boolean {
+function isLookedAt({ state, guest }: Needs): boolean {
   const { plan, known } = state();
   const { measures, precopyRounds } = strategyOf(plan.settings);
   if (measures.length === 0 || precopyRounds === 0) return false;
@@ -82,6 +110,5 @@ function isLookedAt({ state, guest }: Needs, { remainingBytes, rate }: MemorySam
   if (goesByWire({ state }) || compress !== 'none') return false;
   // A look says nothing of a downtime that is longer than its windows.
   if (plan.settings.maxDowntimeMs > Math.max(...WINDOWS_MS)) return false;
-  if (guest.capabilities.rounds === 'content') return false;
-  return rate > 0 && (remainingBytes * 1000) / rate >= LOOK_MS;
+  return guest.capabilities.rounds !== 'content';
 }

@@ -104,8 +104,8 @@ describe('the path that memory takes', () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const compressOf = async (measure: SourceSession['measure']) =>
       (await chooseDataPath(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
-    const empty: SourceSession['measure'] = async (_signal, enough) => {
-      assert.equal(enough?.aborted, true, 'one look, and no windows');
+    const empty: SourceSession['measure'] = async (_signal, brief) => {
+      assert.equal(brief?.enough.aborted, true, 'one look, and no windows');
       // A curve of one moment says nothing.
       const curve = [{ windowMs: 1, dirtyBytes: 1 << 30 }];
       const mix = { zero: 1, duplicate: 0, packed: 1 };

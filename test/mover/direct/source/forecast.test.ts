@@ -27,7 +27,7 @@ interface Given {
   readonly stoodStillMs?: readonly number[];
   /** What was counted of the guest's requests. */
   readonly latencies?: DiskLatency[];
-  readonly measure?: (signal: AbortSignal, enough: AbortSignal) => Promise<GuestMeasure>;
+  readonly measure?: (signal: AbortSignal, brief: { enough: AbortSignal }) => Promise<GuestMeasure>;
 }
 
 function contextOf({
@@ -72,7 +72,7 @@ async function factsOf(given: Given) {
 describe('a migration without a plan', () => {
   test('has a prediction by what was looked at while the destination was made ready', async () => {
     let ended = false;
-    const measure = async (_signal: AbortSignal, enough: AbortSignal) => {
+    const measure = async (_signal: AbortSignal, { enough }: { enough: AbortSignal }) => {
       await new Promise((resolve) => {
         if (enough.aborted) resolve(undefined);
         enough.addEventListener('abort', resolve);

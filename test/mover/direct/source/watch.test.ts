@@ -45,8 +45,12 @@ describe('the stream', () => {
   test('has its guest’s pages looked at until the guest stops', async (t) => {
     const { state } = initialSource(planned({ mode: 'hybrid' }));
     const { watch, seen, go, looking } = scene(t, { ...state, ...doing('memory') });
-    seen.sample = sampleOf({ round: 1, rate: 1000, remainingBytes: 10_000_000 });
+    const first = { round: 1, rate: 1000, remainingBytes: 10_000_000 };
+    seen.sample = sampleOf({ ...first, totalMs: 0 });
     watch.onHypervisor(active);
+    await go(1000);
+    // The link is known by a second of it.
+    seen.sample = sampleOf({ ...first, totalMs: 2000, transferredBytes: 2000 });
     await go(1000);
     assert.equal(looking()?.aborted, false);
     watch.onHypervisor({ type: 'stopped' });

@@ -1,0 +1,50 @@
+import type { Effects } from '../../protocol/public/prediction.ts';
+import { LOST_SHARE } from '../steering/cheaper.ts';
+import type { Facts } from './load.ts';
+import { COSTS } from './parameters.ts';
+import type { Load, Rounds } from './rounds.ts';
+
+/** What a migration takes from the guest, the link and the hosts. Pure. */
+
+export interface Course {
+  readonly load: Load;
+  readonly rounds: Rounds;
+  readonly downtimeMs: number;
+}
+
+const GB = 1e9;
+
+export function effectsOf(
+  { link, memoryPath, memoryBytes }: Pick<Facts, 'link' | 'memoryPath' | 'memoryBytes'>,
+  { load, rounds, downtimeMs }: Course,
+): Effects {
+  const { bytes, memoryMs, lateMs = 0, steps } = rounds;
+  const throttles = steps.filter(({ what }) => what === 'throttle');
+  const slowedMs = throttles.reduce((sum, { atMs, change }, at) => {
+    const untilMs = throttles[at + 1]?.atMs ?? memoryMs;
+    return sum + (Math.max(0, untilMs - atMs) * (change?.to ?? 0)) / 100;
+  }, 0);
+  const percent = Math.max(0, ...throttles.map(({ change }) => change?.to ?? 0));
+  const lostMs = slowedMs + lateMs * LOST_SHARE + downtimeMs;
+  const most = link === undefined ? undefined : (link.rate * memoryMs) / 1000;
+  const share = most === undefined || most <= 0 ? undefined : Math.min(1, bytes / most);
+  return {
+    guest: { ...(percent > 0 ? { throttlePercent: percent } : {}), lostMs: Math.round(lostMs) },
+    link: { ...(share === undefined ? {} : { share }), forMs: Math.round(memoryMs) },
+    hosts: {
+      processorMs: Math.round(
+        (contentBytes(load, bytes) / GB) * COSTS[memoryPath].secondsPerGb * 1000,
+      ),
+      memoryBytes,
+    },
+  };
+}
+
+/** Of memory, sent again or for the first time, that comes to so many bytes over the link. */
+function contentBytes(
+  { memoryBytes, passBytes, againBytesPerByte, zeroShare }: Load,
+  bytes: number,
+): number {
+  const again = againBytesPerByte > 0 ? Math.max(0, bytes - passBytes) / againBytesPerByte : 0;
+  return memoryBytes * (1 - zeroShare) + again;
+}
