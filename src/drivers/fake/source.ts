@@ -10,9 +10,9 @@ import type {
   HypervisorStatus,
   Launch,
   SourceSession,
-  StreamChange,
   StreamSetup,
 } from '../port/direct.ts';
+import type { StreamChange } from '../port/stream-change.ts';
 import type { Inspection } from '../port/inspection.ts';
 import type { GuestHandle } from '../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';

@@ -1,3 +1,4 @@
+import type { Brief } from '../../host/memory-sample/pages.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
@@ -10,6 +11,7 @@ import type { MayBalloon } from './balloon.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 import type { Inspection } from './inspection.ts';
+import type { StreamChange } from './stream-change.ts';
 import type { Unplugger } from './unplugger.ts';
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
@@ -74,13 +76,6 @@ export interface StreamSetup extends StreamSettings {
   readonly socket?: string;
 }
 
-/** What can be changed while memory moves. */
-export interface StreamChange {
-  readonly maxBandwidth?: number;
-  readonly maxDowntimeMs?: number;
-  readonly throttlePercent?: number;
-}
-
 export interface HypervisorSession extends MayBalloon {
   /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
@@ -129,10 +124,9 @@ export interface SourceSession extends HypervisorSession {
   ): Promise<(there: unknown, host: string) => NamedCheck>;
   /**
    * Measures what the running guest writes within several windows, and, where this process may look, what its memory
-   * holds; takes a few seconds, and never stops the guest. GODWIT_CAPABILITY says why it cannot be measured. Absent where the
-   * driver cannot. `enough`: looks at less, from outside alone, and ends with what has been seen once that is aborted.
+   * holds; takes seconds, and never stops it. GODWIT_CAPABILITY says why it cannot be measured. Absent where the driver cannot.
    */
-  measure?(signal: AbortSignal, enough?: AbortSignal): Promise<GuestMeasure>;
+  measure?(signal: AbortSignal, brief?: Brief): Promise<GuestMeasure>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */

@@ -1,6 +1,7 @@
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
-import type { StreamChange, StreamSetup } from '../port/direct.ts';
+import type { StreamSetup } from '../port/direct.ts';
+import type { StreamChange } from '../port/stream-change.ts';
 import { transportObstacles } from './transport.ts';
 import { compareVersions } from './version.ts';
 
@@ -188,6 +189,8 @@ function downtimeLimit(ms: number): number {
 /** For migrate-set-parameters while the stream runs. */
 export function changedParameters({
   maxBandwidth,
+  precopyBandwidth: before,
+  postcopyBandwidth: after,
   maxDowntimeMs,
   throttlePercent,
 }: StreamChange): Parameters {
@@ -195,6 +198,8 @@ export function changedParameters({
     ...(maxBandwidth === undefined
       ? {}
       : { 'max-bandwidth': maxBandwidth, 'max-postcopy-bandwidth': maxBandwidth }),
+    ...(before === undefined ? {} : { 'max-bandwidth': before === 0 ? UNLIMITED : before }),
+    ...(after === undefined ? {} : { 'max-postcopy-bandwidth': after }),
     ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': downtimeLimit(maxDowntimeMs) }),
     ...(throttlePercent === undefined ? {} : throttleParameters(throttlePercent)),
   };

@@ -94,6 +94,7 @@ describe('the settings of a stream', () => {
       assert.equal(sourceParameters({ ...setup, maxDowntimeMs }, 'b')['downtime-limit'], 1);
       assert.equal(changedParameters({ maxDowntimeMs })['downtime-limit'], 1);
     }
+    assert.deepEqual(changedParameters({ precopyBandwidth: 65_536 }), { 'max-bandwidth': 65_536 });
     const there = destinationParameters(setup);
     assert.deepEqual(there, { 'tls-creds': 'godwit-tls', 'tls-authz': 'godwit-authz' });
     assert.equal(destinationParameters({ ...setup, tls: false })['tls-creds'], '');

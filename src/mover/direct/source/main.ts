@@ -21,6 +21,7 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
+import { PostcopyPace } from './postcopy-pace.ts';
 import { UnderWay } from './under-way.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
@@ -138,6 +139,7 @@ function besides({
   | 'verification'
   | 'forecast'
   | 'underWay'
+  | 'pace'
   | 'hostFacts'
   | 'removeTree'
 > {
@@ -150,6 +152,7 @@ function besides({
     verification: new SourceVerification(clock),
     forecast: new Forecast(),
     underWay: new UnderWay(queuedBytes, log),
+    pace: new PostcopyPace(queuedBytes, clock, log),
     hostFacts,
     removeTree,
   };

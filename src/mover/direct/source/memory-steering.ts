@@ -2,8 +2,9 @@ import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { StreamChange } from '../../../drivers/port/direct.ts';
+import type { StreamChange } from '../../../drivers/port/stream-change.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import { steadyRate } from '../../../migration/steering/figures.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -43,25 +44,46 @@ export class MemorySteering {
     signal: AbortSignal,
   ): Promise<void> {
     context.underWay.saw(context, sample, signal);
+    await context.pace.saw(context, sample, signal);
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
-    const { doing, plan, steering, stopped } = this.#recorder.state;
+    const { plan, steering } = this.#recorder.state;
     const { settings } = plan;
     this.#looks.saw(context, sample);
     const { newest: writes } = this.#looks;
     const known = { levers: this.#levers, leftMs, writes };
     const underWayMs = context.underWay.msOf(context);
     const view = { sample, trace: steering, settings, underWayMs, ...known };
-    const isDue = doing.kind === 'do' && doing.step === 'memory' && !stopped;
-    const decision = isDue ? steer(strategy, view) : undefined;
+    const decision = this.#isDue ? steer(strategy, view) : undefined;
     if (decision === undefined) {
       this.isWaiting = false;
       return;
     }
     // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
-    this.isWaiting = decision.what === 'postcopy' && !(await isReadyThere(context, signal));
-    if (!this.isWaiting) await this.#recorder.record({ type: 'decided', ...decision });
+    const mayCome =
+      decision.what !== 'postcopy' || (await this.#makeReady(context, sample, signal));
+    this.isWaiting = !mayCome;
+    if (mayCome && this.#isDue) await this.#recorder.record({ type: 'decided', ...decision });
+  }
+
+  get #isDue(): boolean {
+    const { doing, stopped } = this.#recorder.state;
+    return doing.kind === 'do' && doing.step === 'memory' && !stopped;
+  }
+
+  /** The other side is ready for the switch to post-copy, and this one has sent what goes ahead of it. */
+  async #makeReady(
+    context: SourceContext,
+    sample: MemorySample,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!(await isReadyThere(context, signal))) return false;
+    const isEmpty = await context.pace.empty(context, steadyRate(sample), signal);
+    if (!this.#isDue) return true;
+    if (isEmpty && (await isReadyThere(context, signal))) return true;
+    if (this.#isDue) await context.pace.fill(context, signal);
+    return false;
   }
 
   /** Looks at the guest's pages no more: the guest stops, or the first round is over. */

@@ -26,6 +26,7 @@ import type { Forecast } from './forecast.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
+import type { PostcopyPace } from './postcopy-pace.ts';
 import type { UnderWay } from './under-way.ts';
 import type { SourceVerification } from './verify.ts';
 import type { SourceDataPath } from './data-path.ts';
@@ -44,6 +45,7 @@ export interface SourceContext {
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
   readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
+  readonly pace: Pick<PostcopyPace, 'empty' | 'fill' | 'saw'>;
   readonly disks: SourceDisks;
   readonly latencies: DiskLatencies;
   readonly backingFiles: SourceBackingFiles;

@@ -51,8 +51,7 @@ export class UnderWay {
       this.#since = { totalMs, transferredBytes };
       this.#askedForMs = context.tookOver() ? undefined : 0;
     }
-    const { known } = context.state();
-    const address = known.streamOver ?? known.memoryAddress;
+    const address = streamAddress(context);
     const tookMs = totalMs - this.#since.totalMs;
     if (address === undefined || tookMs < EVERY_MS || this.#isLooking || !hasQueue(context)) return;
     const bytesPerS = ((transferredBytes - this.#since.transferredBytes) * 1000) / tookMs;
@@ -97,6 +96,12 @@ export class UnderWay {
   }
 }
 
+/** Where the source's connections go. */
+export function streamAddress({ state }: Pick<SourceContext, 'state'>): string | undefined {
+  const { streamOver, memoryAddress } = state().known;
+  return streamOver ?? memoryAddress;
+}
+
 /** Whether pre-copy goes on by the hypervisor's own connections, and ends by the downtime that it plans for. */
 function hasQueue(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
   const { doing, stopped, plan } = context.state();
@@ -107,6 +112,6 @@ function hasQueue(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
 }
 
 /** Its rounds end by what they sent, and not by the downtime that is left. */
-function endsByContent({ guest }: Pick<SourceContext, 'guest'>): boolean {
+export function endsByContent({ guest }: Pick<SourceContext, 'guest'>): boolean {
   return guest.capabilities.rounds === 'content';
 }

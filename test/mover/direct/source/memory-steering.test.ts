@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../../../src/clock.ts';
-import type { StreamChange } from '../../../../src/drivers/port/direct.ts';
+import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
+import type { Brief } from '../../../../src/host/memory-sample/pages.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
@@ -29,6 +30,7 @@ async function afterThrottle(
   const context: unknown = {
     state: () => state,
     underWay: { saw: () => {}, msOf: () => 0 },
+    pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
     dispatch: (event: SourceEvent) => events.push(event),
     guest: { session: async () => ({ adjust }) },
   };
@@ -66,6 +68,7 @@ const FIRST = sampleOf({
   transferredBytes: 40 * MIB,
 });
 const LATER = { ...FIRST, totalMs: 6000, transferredBytes: 60 * MIB };
+const LATER_STILL = { ...LATER, totalMs: 7000, transferredBytes: 70 * MIB };
 /** The second round begins; by the first alone the guest dirties less than the link carries. */
 const SECOND = sampleOf({
   ...SLOW,
@@ -80,7 +83,7 @@ type Taken = Omit<NonNullable<SourceState['known']['path']>, 'why'>;
 
 /** A migration by `must-finish` of a guest that is looked at so; what it decides as each of these is seen. */
 async function decidedBy(
-  measure: ((signal: AbortSignal, enough: unknown) => Promise<unknown>) | undefined,
+  measure: ((signal: AbortSignal, brief: Brief) => Promise<unknown>) | undefined,
   samples: readonly MemorySample[],
   {
     rounds,
@@ -99,6 +102,7 @@ async function decidedBy(
   const context: unknown = {
     state: () => state,
     underWay: { saw: () => {}, msOf: () => 0 },
+    pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
     dataPath: { isCut: false },
     peer: { resume: () => {}, once: async () => ({ state: 'armed', hypervisor: 'incoming' }) },
     guest: { session: async () => session, capabilities: { rounds } },
@@ -139,16 +143,33 @@ describe('a guest is looked at while the first round runs', () => {
     assert.deepEqual(await decidedBy(undefined, [FIRST, LATER, SECOND]), []);
   });
 
+  test('and before that where most of what is sent would have to be sent again', async () => {
+    let longestMs: number | undefined;
+    const measure = async (_: AbortSignal, brief: Brief) => {
+      longestMs ??= brief.longestMs;
+      if (brief.longestMs === undefined) return SEEN;
+      const curve = [{ windowMs: 1000, dirtyBytes: 28 * MIB }];
+      return { ...SEEN, curve: [...curve, { windowMs: 9000, dirtyBytes: 200 * MIB }] };
+    };
+    assert.deepEqual(await decidedBy(measure, [FIRST, LATER, LATER_STILL]), ['postcopy']);
+    // A part of the 20 s that the round still takes.
+    assert.equal(longestMs, 6000);
+    assert.deepEqual(
+      await decidedBy(measure, [FIRST, LATER, LATER_STILL], { steering: 'standard' }),
+      [],
+    );
+  });
+
   test('once, and not where the round is over before the look would be', async () => {
     let looks = 0;
     const counted = async () => {
       looks += 1;
       return busy();
     };
-    await decidedBy(counted, [FIRST, { ...FIRST, remainingBytes: 190 * MIB }, SECOND]);
-    assert.equal(looks, 1);
-    await decidedBy(counted, [{ ...FIRST, remainingBytes: 20 * MIB }, SECOND]);
-    assert.equal(looks, 1);
+    await decidedBy(counted, [FIRST, LATER, { ...LATER_STILL, remainingBytes: 190 * MIB }, SECOND]);
+    assert.equal(looks, 2, 'a short one and a long one');
+    await decidedBy(counted, [FIRST, { ...LATER, remainingBytes: 20 * MIB }, SECOND]);
+    assert.equal(looks, 2);
   });
 
   test('not where a byte that it writes is no byte that is sent, nor where its hypervisor would have to look', async () => {
@@ -158,13 +179,13 @@ describe('a guest is looked at while the first round runs', () => {
     assert.deepEqual(await decidedBy(busy, both, { path: { takes: 'native', stream } }), []);
     assert.deepEqual(await decidedBy(busy, both, { path: { takes: 'wire' } }), []);
     assert.deepEqual(await decidedBy(busy, both, { rounds: 'content' }), []);
-    let enough: unknown;
-    const outside = async (_: AbortSignal, how: unknown) => {
-      enough = how;
+    let enough: AbortSignal | undefined;
+    const outside = async (_: AbortSignal, brief: Brief) => {
+      ({ enough } = brief);
       return { ...SEEN, how: 'hypervisor' };
     };
     assert.deepEqual(await decidedBy(outside, both), []);
-    assert.ok(enough instanceof AbortSignal && !enough.aborted, 'from outside alone');
+    assert.equal(enough?.aborted, false, 'from outside alone');
   });
 
   test('and not where post-copy is to begin at once', async () => {
@@ -185,7 +206,7 @@ describe('a guest is looked at while the first round runs', () => {
         inner.addEventListener('abort', () => reject(inner.reason as Error));
       });
     };
-    assert.deepEqual(await decidedBy(measure, [FIRST, FIRST]), []);
+    assert.deepEqual(await decidedBy(measure, [FIRST, LATER]), []);
     assert.equal(signal?.aborted, true);
   });
 
@@ -196,55 +217,5 @@ describe('a guest is looked at while the first round runs', () => {
     assert.deepEqual(await decidedBy(refused, [FIRST, LATER, SECOND]), []);
     const third = { ...SECOND, round: 3, totalMs: 20_000, dirtyRate: 10 * MIB };
     assert.deepEqual(await decidedBy(refused, [FIRST, LATER, SECOND, third]), ['postcopy']);
-  });
-});
-
-describe('post-copy that is due', () => {
-  test('is decided once the destination is ready for it; until then each look asks anew', async () => {
-    const state: SourceState = {
-      ...initialSource(planned({ mode: 'postcopy' })).state,
-      doing: { kind: 'do', step: 'memory' },
-    };
-    const recorded: SourceEvent[] = [];
-    let answers = false;
-    let step: 'memory' | 'switchover' = 'memory';
-    const context: unknown = {
-      state: () => state,
-      underWay: { saw: () => {}, msOf: () => 0 },
-      dataPath: { isCut: false },
-      peer: {
-        resume: () => {},
-        once: async () => {
-          if (!answers) throw new Error('nobody listens there');
-          return { state: 'armed', hypervisor: 'incoming' };
-        },
-      },
-      guest: { session: async () => ({ levers: async () => ['postcopy'] }) },
-    };
-    const record = async (event: SourceEvent): Promise<void> => void recorded.push(event);
-    const recorder = {
-      get state(): SourceState {
-        return { ...state, doing: { kind: 'do', step } };
-      },
-      record,
-    };
-    const steering = new MemorySteering(recorder, systemClock);
-    const look = (): Promise<void> =>
-      steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
-    await look();
-    await look();
-    assert.deepEqual([recorded, steering.isWaiting], [[], true]);
-    // Memory came to its end meanwhile: nothing waits any more.
-    step = 'switchover';
-    await look();
-    assert.deepEqual([recorded, steering.isWaiting], [[], false]);
-    step = 'memory';
-    answers = true;
-    await look();
-    assert.equal(steering.isWaiting, false);
-    assert.deepEqual(
-      recorded.map((event) => (event.type === 'decided' ? event.what : event.type)),
-      ['postcopy'],
-    );
   });
 });

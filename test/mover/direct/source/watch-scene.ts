@@ -73,6 +73,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),
     underWay: { saw: () => {}, msOf: () => 0 },
+    pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
     probes: { saw: () => {}, stopped: () => void (counts.stops += 1) },
     peer: {
       known: true,

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { systemClock } from '../../../../src/clock.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { MemorySteering } from '../../../../src/mover/direct/source/memory-steering.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+
+describe('post-copy that is due', () => {
+  test('is decided once the destination is ready for it; until then each look asks anew', async () => {
+    const state: SourceState = {
+      ...initialSource(planned({ mode: 'postcopy' })).state,
+      doing: { kind: 'do', step: 'memory' },
+    };
+    const recorded: SourceEvent[] = [];
+    let answers = false;
+    let step: 'memory' | 'switchover' = 'memory';
+    const context: unknown = {
+      state: () => state,
+      underWay: { saw: () => {}, msOf: () => 0 },
+      pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
+      dataPath: { isCut: false },
+      peer: {
+        resume: () => {},
+        once: async () => {
+          if (!answers) throw new Error('nobody listens there');
+          return { state: 'armed', hypervisor: 'incoming' };
+        },
+      },
+      guest: { session: async () => ({ levers: async () => ['postcopy'] }) },
+    };
+    const record = async (event: SourceEvent): Promise<void> => void recorded.push(event);
+    const recorder = {
+      get state(): SourceState {
+        return { ...state, doing: { kind: 'do', step } };
+      },
+      record,
+    };
+    const steering = new MemorySteering(recorder, systemClock);
+    const look = (): Promise<void> =>
+      steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
+    await look();
+    await look();
+    assert.deepEqual([recorded, steering.isWaiting], [[], true]);
+    // Memory came to its end meanwhile: nothing waits any more.
+    step = 'switchover';
+    await look();
+    assert.deepEqual([recorded, steering.isWaiting], [[], false]);
+    step = 'memory';
+    answers = true;
+    await look();
+    assert.equal(steering.isWaiting, false);
+    assert.deepEqual(
+      recorded.map((event) => (event.type === 'decided' ? event.what : event.type)),
+      ['postcopy'],
+    );
+  });
+
+  test('comes once the link has carried what is queued, and not where that brought to light that it cannot come', async () => {
+    const due = async (given: { empty?: boolean; goesAway?: boolean; isOver?: boolean }) => {
+      const { empty: isEmpty = true, goesAway = false, isOver = false } = given;
+      let state: SourceState = {
+        ...initialSource(planned({ mode: 'postcopy' })).state,
+        doing: { kind: 'do', step: 'memory' },
+      };
+      const said: string[] = [];
+      let isThere = true;
+      const pace = {
+        saw: async () => {},
+        empty: async () => {
+          said.push('emptied');
+          isThere = !goesAway;
+          // The guest has stopped by itself meanwhile: pre-copy came to its end.
+          if (isOver) state = { ...state, stopped: true };
+          return isEmpty;
+        },
+        fill: async () => void said.push('filled'),
+      };
+      const context: unknown = {
+        state: () => state,
+        underWay: { saw: () => {}, msOf: () => 0 },
+        pace,
+        dataPath: { isCut: false },
+        peer: {
+          resume: () => {},
+          once: async () => {
+            if (!isThere) throw new Error('nobody listens there');
+            return { state: 'armed', hypervisor: 'incoming' };
+          },
+        },
+        guest: { session: async () => ({ levers: async () => ['postcopy'] }) },
+      };
+      const recorder = {
+        get state(): SourceState {
+          return state;
+        },
+        record: async (event: SourceEvent): Promise<void> => void said.push(event.type),
+      };
+      const steering = new MemorySteering(recorder, systemClock);
+      const { signal } = new AbortController();
+      await steering.look(context as SourceContext, sampleOf(), 60_000, signal);
+      return [said.join(', '), steering.isWaiting];
+    };
+    assert.deepEqual(await due({}), ['emptied, decided', false]);
+    assert.deepEqual(await due({ empty: false }), ['emptied, filled', true]);
+    assert.deepEqual(await due({ goesAway: true }), ['emptied, filled', true]);
+    assert.deepEqual(await due({ isOver: true }), ['emptied', false]);
+  });
+});
