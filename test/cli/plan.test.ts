@@ -117,7 +117,7 @@ describe('a plan for the terminal', () => {
     assert.match(text, /^downtime +- +- +-$/m);
     assert.match(text, /^client gap +- +- +-$/m);
     assert.match(text, /^total time +4\.8 s +6\.0 s +7\.5 s$/m);
-    assert.match(text, /^precopy +native .* 0 % .*MiB +-$/m);
+    assert.match(text, /^precopy \(as asked\) +native .* 0 % .*MiB +- +- /m);
   });
 });
 

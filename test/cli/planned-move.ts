@@ -17,6 +17,11 @@ const way: PlanOption = {
   rounds: range(5),
   downtimeMs: range(80),
   clientGapMs: range(100),
+  effects: {
+    guest: { throttlePercent: 40, lostMs: 3200 },
+    link: { share: 0.84, forMs: 4000 },
+    hosts: { processorMs: 1500, memoryBytes: 512 * MIB },
+  },
   converges: { probability: 0.98, why: 'a round of 100 ms leaves 2 MiB written' },
   steering: {
     strategy: 'standard',

@@ -8,6 +8,7 @@ import { incomplete, reachHost } from '../agent-set.ts';
 import type { Endpoint } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
+import { labelsCell } from '../lists.ts';
 import { loadPairs } from '../render/guest-load.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { movingWords } from '../render/moving.ts';
@@ -116,6 +117,9 @@ export function guestText(
       ['manager', known(guest.manager ?? 'none')],
       ['network', printable(nics.join(', ')) || 'none'],
       ...(disks.length === 0 ? [] : [['disks', printable(disks.join(', '))] as const]),
+      ...(guest.labels === undefined
+        ? []
+        : [['labels', printable(labelsCell(guest.labels))] as const]),
       ...(load === undefined ? [] : loadPairs(load)),
       ['devices', printable(devices.join(', ')) || 'none'],
       ['migration', guest.migration === undefined ? 'none' : movingWords(guest)],

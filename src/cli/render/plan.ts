@@ -5,6 +5,7 @@ import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../../protocol/public/plan.ts';
 import type {
+  Effects,
   GuestMeasure,
   LinkMeasure,
   Prediction,
@@ -45,7 +46,13 @@ export function checkedPlanText(answer: PlanAnswer, look: Look): string {
 function predictedSections({ prediction, others = [], advice }: PlanAnswer, look: Look): Section[] {
   return [
     ['Predicted', prediction === undefined ? '' : predictedText(prediction, look)],
-    ['Other options', others.length === 0 ? '' : optionsText(others, look)],
+    [
+      'What it takes',
+      prediction?.effects === undefined
+        ? ''
+        : renderPairs(effectPairs(prediction.effects), look.paint),
+    ],
+    ['Side by side', others.length === 0 ? '' : optionsText(prediction, others, look)],
     ['Advice', advice.map((each) => `${printable(each)}\n`).join('')],
   ];
 }
@@ -179,6 +186,23 @@ function predictedText(option: PlanOption, look: Look): string {
   return `${table}it ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
 }
 
+/** What it takes from the guest, the link and the hosts. */
+function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
+  const slowed =
+    guest.throttlePercent === undefined
+      ? ''
+      : `, slowed down by up to ${Math.round(guest.throttlePercent)} %`;
+  const share = link.share === undefined ? 'an unknown share' : percent(link.share);
+  return [
+    ['the guest', `loses ${formatDuration(guest.lostMs)} of its work${slowed}`],
+    ['the link', `${share} of it for ${formatDuration(link.forMs)}`],
+    [
+      'each host',
+      `up to ${formatDuration(hosts.processorMs)} of a processor; ${formatBytes(hosts.memoryBytes)} of memory at the destination`,
+    ],
+  ];
+}
+
 /** What the steering is expected to decide, and when. */
 function steeredLines({ steering }: Prediction): string[] {
   const steps = steering?.steps ?? [];
@@ -218,19 +242,28 @@ export function besideRows(report: Report): string[][] {
   return [['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], ...rows];
 }
 
-function optionsText(options: readonly PlanOption[], look: Look): string {
+/** What was asked for first, then the others as the plan orders them. */
+function optionsText(
+  asked: PlanOption | undefined,
+  others: readonly PlanOption[],
+  look: Look,
+): string {
   const span = ({ low, high }: Range, format: (amount: number) => string): string =>
     `${format(low)} to ${format(high)}`;
-  const rows = options.map((option) => [
-    option.mode,
+  const options = asked === undefined ? others : [asked, ...others];
+  const rows = options.map((option, at) => [
+    at === 0 && asked !== undefined ? `${option.mode} (as asked)` : option.mode,
     option.path,
     `${option.stream.streams} x ${compressionText(option.stream)}`,
     percent(option.converges.probability),
     span(option.totalMs, formatDuration),
     span(option.bytes, formatBytes),
     mayEnd(option) ? span(option.downtimeMs, formatDuration) : '-',
+    mayEnd(option) ? span(option.clientGapMs, formatDuration) : '-',
+    option.effects === undefined ? '-' : formatDuration(option.effects.guest.lostMs),
   ]);
-  return renderTable(['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME'], rows, look);
+  const head = ['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME', 'CLIENT GAP'];
+  return renderTable([...head, 'WORK LOST'], rows, look);
 }
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
