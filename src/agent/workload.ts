@@ -1,4 +1,3 @@
-import type { AgentConfig } from '../config.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
 import { readLabels } from '../protocol/label-rules.ts';
 import type { Labels } from '../protocol/label-rules.ts';
@@ -23,8 +22,7 @@ export function labelsOf({ labels }: KnownOfGuests, guest: string): Labels | und
 }
 
 interface Known extends KnownOfGuests {
-  readonly config: Pick<AgentConfig, 'wire'>;
-  readonly links: Pick<LinkRates, 'seen'>;
+  readonly links: Pick<LinkRates, 'now'>;
 }
 
 export function workloadOf(
@@ -33,6 +31,8 @@ export function workloadOf(
 ): Omit<WorkloadFacts, 'settings'> {
   const load = known.guestLoads?.of(guest).now;
   // Reports are read for it: not where nobody knows what the guest does.
-  const linkRate = load && (known.config.wire.rates[to] ?? known.links.seen(to));
+  const link = load && known.links.now(to);
+  // A link that carries at least so much may carry what the guest sends beside.
+  const linkRate = link?.isLeast === true ? undefined : link?.rate;
   return { load, ownersDowntimeMs: labelsOf(known, guest)?.maxDowntimeMs, linkRate };
 }

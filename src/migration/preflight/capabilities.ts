@@ -135,7 +135,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     if (path === 'wire') lacks.push(...withWire(settings, driver.capabilities));
   }
   if (lacks.length === 0)
-    return [shape === 'managed' ? steerable(driver, settings) : passes(driver.name)];
+    return [shape === 'managed' ? steerable(driver, settings) : can(driver.name)];
   return lacks.map(([what, has, instead = 'Leave the option out.']) => {
     const reason = `the driver ${driver.name} cannot: ${has}`;
     const hint = shape === 'managed' ? { hint: instead } : {};
@@ -143,12 +143,15 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   });
 }
 
+const can = (driver: string, how = ''): Finding =>
+  passes(`the driver ${driver} can do what is asked${how}`);
+
 /** Which measures of the strategy its manager does not let one take: they are left out, and the others taken. */
 function steerable(
   { name, capabilities: { levers = [], throttlesItself = false } }: Known,
   { steering, mode }: Asked,
 ): Finding {
-  if (steering === undefined) return passes(name);
+  if (steering === undefined) return can(name);
   const strategy = strategyNamed(steering);
   const own = throttlesItself && ownThrottle(strategy, mode) !== undefined;
   // The order cannot ask for it before post-copy, and where that is there nobody misses it.
@@ -170,7 +173,7 @@ function steerable(
       `${name} moves it by strategy ${strategy.name} without post-copy: --mode precopy has none${slows}`,
       'Ask for the mode hybrid to have it.',
     );
-  if (without.length === 0) return passes(`${name}, by strategy ${strategy.name}${slows}`);
+  if (without.length === 0) return can(name, `, by strategy ${strategy.name}${slows}`);
   const words = {
     downtime: 'a longer downtime',
     throttle: 'slowing the guest down',

@@ -85,7 +85,8 @@ export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
 /** Whether each host has room for what a migration writes down. */
 export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, journalFreeBytes: free }) => {
-    if (free === undefined || free >= LEAST_JOURNAL_BYTES) return undefined;
+    if (free === undefined) return `${name} does not say how much is free for its journals`;
+    if (free >= LEAST_JOURNAL_BYTES) return `${formatBytes(free)} are free on ${name}`;
     const evidence = `${formatBytes(free)} are free where ${name} keeps its journals`;
     return warns(
       evidence,
@@ -97,8 +98,9 @@ export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
 /** Whether each host's certificate lasts. */
 export function judgeCertificates({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, certificateEndsMs: ends, wallMs }) => {
-    if (ends === undefined || ends - wallMs >= LEAST_CERTIFICATE_MS) return undefined;
+    if (ends === undefined) return `${name} does not say how long its certificate lasts`;
     const left = formatDuration(Math.max(0, ends - wallMs));
+    if (ends - wallMs >= LEAST_CERTIFICATE_MS) return `${name}: ${left} are left`;
     const evidence = `the certificate of ${name} expires in ${left}`;
     return warns(
       evidence,
@@ -114,7 +116,8 @@ export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
     ...here.filter((hook) => !there.includes(hook)).map((hook) => ({ hook, host: destination })),
     ...there.filter((hook) => !here.includes(hook)).map((hook) => ({ hook, host: source })),
   ];
-  if (missing.length === 0) return [passes(here.length === 0 ? 'none' : here.join(', '))];
+  if (missing.length === 0)
+    return [passes(here.length === 0 ? 'neither host has any' : `both have ${here.join(', ')}`)];
   const all = missing.map(({ hook, host }) => `${hook} on ${host.name}`).join(', ');
   const hint =
     'Install it there too as an executable in `hooks.directory`, or remove it from the other host: which host is source and which is destination changes with each migration.';
@@ -184,10 +187,13 @@ export function judgeSiteCheck({
   return [refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }))];
 }
 
+/** What speaks against a host, or where nothing speaks against any of them what was seen of each. */
 function eachOf(
   hosts: readonly HostFacts[],
-  judge: (host: HostFacts) => Finding | undefined,
+  judge: (host: HostFacts) => Finding | string,
 ): Finding[] {
-  const found = hosts.flatMap((host) => judge(host) ?? []);
-  return found.length > 0 ? found : [passes(hosts.map(({ name }) => name).join(' and '))];
+  const judged = hosts.map(judge);
+  const found = judged.filter((each) => typeof each !== 'string');
+  const seen = judged.filter((each) => typeof each === 'string');
+  return found.length > 0 ? found : [passes(seen.join(', '))];
 }

@@ -102,6 +102,16 @@ function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[]
   return [left + quietMs >= START_MS ? { what, hint: QUIET_HINT } : { what }];
 }
 
+/** What a migration is allowed, and by which strategy. */
+function allowedText({ maxDowntimeMs, timeoutMs, steering }: LimitsFacts['settings']): string {
+  const allowed = [
+    maxDowntimeMs === undefined ? [] : `${formatDuration(maxDowntimeMs)} of downtime`,
+    timeoutMs === undefined ? [] : `${formatDuration(timeoutMs)} in all`,
+  ].flat();
+  const by = steering === undefined ? '' : `, by strategy ${strategyNamed(steering).name}`;
+  return allowed.length === 0 ? `none are asked for${by}` : `allowed: ${allowed.join(', ')}${by}`;
+}
+
 /** Whether the limits of a migration leave room for any. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   const { steering, deadlineAt, notBefore, maxDowntimeMs = 0, timeoutMs = Infinity } = settings;
@@ -129,5 +139,5 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   // A small guest may be quicker than predictions have it.
   if (timeoutMs < START_MS)
     return [warns(`the timeout is ${formatDuration(timeoutMs)}, and ${TAKES}`, TIMEOUT_HINT)];
-  return [passes(strategy === undefined ? 'as the mode has it' : `strategy ${strategy.name}`)];
+  return [passes(allowedText(settings))];
 }

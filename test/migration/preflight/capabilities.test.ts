@@ -111,7 +111,7 @@ describe('what is asked of a driver', () => {
         driver: { name: 'any', capabilities: has },
         settings: { ...plain, ...more },
       })[0];
-    assert.equal(judged({})?.evidence, 'any');
+    assert.equal(judged({})?.evidence, 'the driver any can do what is asked');
     for (const [more, why, instead] of [
       [{ mode: 'postcopy' }, /--path wire.*pre-copy alone/, /--mode precopy/],
       [{ streams: 2 }, /--path wire.*--streams/, /`wire\.connections`/],

@@ -41,7 +41,10 @@ test('a budget below what the devices alone take is refused, and one without a d
     words({ ...budget, maxDowntimeMs: 2 }),
     /^refuse: .*2 ms of downtime.*alone takes 3 ms/,
   );
-  assert.match(words({ ...budget, maxDowntimeMs: 100 }), /^pass: strategy budget/);
+  assert.match(
+    words({ ...budget, maxDowntimeMs: 100 }),
+    /^pass: allowed: 100 ms of downtime, .* by strategy budget$/,
+  );
   assert.match(
     words({ steering: 'budget', maxDowntimeMs: 100 }),
     /^refuse: .*needs a deadline: --deadline or --window/,
