@@ -71,8 +71,11 @@ export function lostOf(wallMs: number, writtenBytes: number, bytesPerSecond: num
 export const MAX_DOWNTIME_MS = 300;
 
 /** Seconds until the end and seconds of work lost; nothing is as bad as what does not end, or only beyond its downtime. */
-export function costOf({ finished, totalMs, downtimeMs = 0, lostS }: Tried): number {
-  return finished && downtimeMs <= MAX_DOWNTIME_MS ? totalMs / 1000 + lostS : Infinity;
+export function costOf(
+  { finished, totalMs, downtimeMs = 0, lostS }: Tried,
+  longestMs: number = MAX_DOWNTIME_MS,
+): number {
+  return finished && downtimeMs <= longestMs ? totalMs / 1000 + lostS : Infinity;
 }
 
 export interface Verdict {
@@ -86,13 +89,17 @@ export interface Verdict {
 
 const OURS: ReadonlySet<ConvergenceMethod> = new Set(['standard', 'must-finish']);
 
-/** By point: the better of the strategies beside the best of the single settings. */
-export function verdictOf(tried: readonly Tried[]): Verdict {
+/** By point: the better of the strategies beside the best of the single settings, each within that downtime (ms). */
+export function verdictOf(tried: readonly Tried[], longestMs: number = MAX_DOWNTIME_MS): Verdict {
   const byPoint = Map.groupBy(tried, ({ point }) => nameOf(point));
   let [points, missed, asGood] = [0, 0, 0];
   for (const moves of byPoint.values()) {
     const best = (isOurs: boolean): number =>
-      Math.min(...moves.filter(({ way }) => OURS.has(way) === isOurs).map((each) => costOf(each)));
+      Math.min(
+        ...moves
+          .filter(({ way }) => OURS.has(way) === isOurs)
+          .map((each) => costOf(each, longestMs)),
+      );
     const [ours, others] = [best(true), best(false)];
     if (Math.min(ours, others) === Infinity) continue;
     points += 1;

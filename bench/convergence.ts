@@ -25,12 +25,13 @@ import { spans } from './stream-times.ts';
 
 const MIB = 1024 ** 2;
 /** Has room for 80 % beside its kernel. */
-const WHOLE_MEMORY = 640 * MIB;
+const WHOLE_MEMORY = 768 * MIB;
 const FEW_MEMORY = 256 * MIB;
 /** Of the smaller guest's memory, beside its kernel. */
 const FEW_MOST_SET = 0.5;
-/** Of the working set, what is written again and again. */
+/** Of the working set, what is written again and again. In the larger guest the rest has no room beside 80 % of its memory. */
 const REWRITTEN = 0.9;
+const WHOLE_REWRITTEN = 0.98;
 /** bytes/s: a slow link, so that an emulated guest can outrun it. */
 const LINK = 10 * MIB;
 /** How long a move may take: all points, or a few. */
@@ -65,7 +66,9 @@ export const convergence: Bench = {
     const points = named === undefined ? (isWhole ? WHOLE : few) : pointsOf(named);
     const isLarge = isWhole || points.some(({ set }) => set > FEW_MOST_SET);
     const cutMs = isLarge ? WHOLE_CUT_MS : FEW_CUT_MS;
-    const memoryBytes = isLarge ? WHOLE_MEMORY : FEW_MEMORY;
+    const size = isLarge
+      ? { memoryBytes: WHOLE_MEMORY, rewritten: WHOLE_REWRITTEN }
+      : { memoryBytes: FEW_MEMORY, rewritten: REWRITTEN };
     const tried: Tried[] = [];
     for (const point of points) {
       // A move by hand that is cut leaves both its QEMUs as they are: it has a lab of its own.
@@ -73,7 +76,7 @@ export const convergence: Bench = {
       const byHand = ways.filter((way) => WORDS[way] === undefined).map((way) => [way]);
       for (const some of [byGodwit, ...byHand]) {
         if (some.length === 0) continue;
-        tried.push(...(await ofPoint({ point, ways: some, memoryBytes, cutMs }, options)));
+        tried.push(...(await ofPoint({ point, ways: some, ...size, cutMs }, options)));
       }
     }
     return measuresOf(tried);
@@ -84,12 +87,13 @@ interface Course {
   readonly point: Point;
   readonly ways: readonly ConvergenceMethod[];
   readonly memoryBytes: number;
+  readonly rewritten: number;
   readonly cutMs: number;
 }
 
 /** Moves one guest to and fro, once in each way. */
 async function ofPoint(
-  { point, ways, memoryBytes, cutMs }: Course,
+  { point, ways, memoryBytes, rewritten, cutMs }: Course,
   options: BenchOptions,
 ): Promise<Tried[]> {
   return withLab(
@@ -100,8 +104,8 @@ async function ofPoint(
         name: NAME,
         host: 'a',
         memoryBytes,
-        workingSetBytes: Math.round((point.set * memoryBytes) / REWRITTEN / MIB) * MIB,
-        rewrittenShare: REWRITTEN,
+        workingSetBytes: Math.round((point.set * memoryBytes) / rewritten / MIB) * MIB,
+        rewrittenShare: rewritten,
         dirtyBytesPerSecond: Math.round(point.dirty * LINK),
         signal,
       });
@@ -113,7 +117,7 @@ async function ofPoint(
         const one = await tryOnce({ lab, point, way, from: at, to, cutMs }, options);
         say(lineOf(one));
         tried.push(one);
-        if (one.finished) at = to;
+        if (one.isThere) at = to;
         await untilQuiet(lab, signal);
       }
       return tried;
@@ -131,8 +135,12 @@ interface Move {
   readonly cutMs: number;
 }
 
-async function tryOnce(move: Move, { signal }: BenchOptions): Promise<Tried> {
-  const { lab, point, way } = move;
+/** `isThere`: the guest is at its destination, if only after the cut: post-copy has no way back. */
+async function tryOnce(
+  move: Move,
+  { signal }: BenchOptions,
+): Promise<Tried & { readonly isThere: boolean }> {
+  const { lab, point, way, cutMs } = move;
   const stats = () => readGuestStats(lab, NAME, { signal });
   const bytesPerSecond = await rateOf(stats, signal);
   const before = await stats();
@@ -142,7 +150,8 @@ async function tryOnce(move: Move, { signal }: BenchOptions): Promise<Tried> {
   const after = await stats();
   const wallMs = systemClock.monotonicMs() - startMs;
   const lostS = lostOf(wallMs, after.dirtiedBytes - before.dirtiedBytes, bytesPerSecond);
-  return { point, way, totalMs, lostS, finished: came !== undefined, ...came };
+  const isThere = came !== undefined;
+  return { point, way, totalMs, lostS, isThere, finished: isThere && totalMs <= cutMs, ...came };
 }
 
 /** What the guest writes while nothing moves, bytes/s. */
@@ -207,8 +216,15 @@ function measuresOf(tried: readonly Tried[]): Measure[] {
     ];
   });
   const { points, missed, asGood } = verdictOf(tried);
+  const anyDowntime = verdictOf(tried, Infinity);
   return [
     ...each,
+    {
+      name: 'points as good, if the longest downtime did not count',
+      value: (anyDowntime.asGood / anyDowntime.points) * 100,
+      unit: '%',
+      runs: anyDowntime.points,
+    },
     {
       name: 'points that only another way got through',
       value: missed,
