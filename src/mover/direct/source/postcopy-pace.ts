@@ -88,10 +88,12 @@ export class PostcopyPace {
     { totalMs }: Pick<MemorySample, 'totalMs'>,
     over: AbortSignal,
   ): Promise<void> {
-    this.#isHeld ??= context.tookOver();
-    if (!this.#isHeld) return;
     const { doing } = context.state();
-    if (doing.kind === 'do' && doing.step === 'drain') {
+    const isInMemory = doing.kind === 'do' && doing.step === 'memory';
+    // Whoever has let memory flow has looked at it before anything was held back.
+    this.#isHeld ??= !isInMemory || context.tookOver();
+    if (!this.#isHeld) return;
+    if (!isInMemory) {
       this.#runsSinceMs ??= totalMs;
       if (totalMs - this.#runsSinceMs < FIRST_MS) return;
     }

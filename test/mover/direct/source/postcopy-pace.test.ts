@@ -159,6 +159,7 @@ describe('after the switch to post-copy', () => {
 
   test('nothing is asked for where nothing was held back', async () => {
     const stream = streamOf();
+    await stream.look(9000, 'memory');
     for (const totalMs of [10_000, 12_000]) await stream.look(totalMs, 'drain');
     assert.deepEqual(stream.asked, []);
   });
@@ -175,8 +176,13 @@ describe('after the switch to post-copy', () => {
   });
 
   test('a mover that took over gives back what the other one may have held back, once', async () => {
-    for (const step of ['memory', 'drain'] as const) {
-      const stream = streamOf({ tookOver: true });
+    // One that took over in the switch has done a step of its own when it first looks.
+    for (const [step, tookOver] of [
+      ['memory', true],
+      ['drain', true],
+      ['drain', false],
+    ] as const) {
+      const stream = streamOf({ tookOver });
       for (const totalMs of [10_000, 11_000, 12_000]) await stream.look(totalMs, step);
       assert.deepEqual(stream.asked, [FILLED], step);
     }
