@@ -136,14 +136,15 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
  * loaded all; by post-copy once the last was written, wherever that is then.
  */
 function downtimeOf(
-  { link, memoryPath, rounds, memoryBytes, shape }: Facts,
+  { link, memoryPath, rounds, memoryBytes, shape, settings }: Facts,
   { ends, finalMs }: Rounds,
   { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
 ): { readonly downtimeMs: number; readonly laterMs: number } {
   const roundTripMs = link?.roundTripMs ?? 0;
   const seenMs = CLIENT_MS * fixed;
   if (ends === 'postcopy') {
-    const isEmptied = shape !== 'managed' && !isSeveral(memoryPath) && queuedMs >= LEAST_QUEUED_MS;
+    const isPaced = shape !== 'managed' && settings.mode !== 'postcopy' && !isSeveral(memoryPath);
+    const isEmptied = isPaced && queuedMs >= LEAST_QUEUED_MS;
     const aheadMs = isEmptied ? EMPTIED_MS + Math.max(0, queuedMs - EMPTY_MS) : queuedMs;
     const laterMs = aheadMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };

@@ -4,7 +4,6 @@ import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { StreamChange } from '../../../drivers/port/stream-change.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
-import { steadyRate } from '../../../migration/steering/figures.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -79,7 +78,7 @@ export class MemorySteering {
     signal: AbortSignal,
   ): Promise<boolean> {
     if (!(await isReadyThere(context, signal))) return false;
-    const isEmpty = await context.pace.empty(context, steadyRate(sample), signal);
+    const isEmpty = await context.pace.empty(context, sample, signal);
     if (!this.#isDue) return true;
     if (isEmpty && (await isReadyThere(context, signal))) return true;
     if (this.#isDue) await context.pace.fill(context, signal);

@@ -5,12 +5,15 @@ import type { QueuedBytes } from '../../../host/socket-queue.ts';
 import type { Log } from '../../../log.ts';
 import { EMPTY_MS, LEAST_QUEUED_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs } from '../../../migration/steering/downtime.ts';
+import { steadyRate } from '../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import { goesByWire } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { endsByContent, streamAddress } from './under-way.ts';
 
 const SET_MS = 10_000;
+/** By a younger stream nobody can tell what the link carries, ms: what goes at first goes into the kernel's queue. */
+const KNOWN_AFTER_MS = 1000;
 /** Between two looks at the queue that is emptied, ms. */
 const EMPTY_EVERY_MS = 20;
 /** What the kernel may hold at the switch. A link of 100 Mbit/s carries that within 10 ms. */
@@ -43,12 +46,15 @@ export class PostcopyPace {
 
   /**
    * Resolves once the kernel holds next to nothing of the stream. Pre-copy sends next to nothing meanwhile. True also where
-   * that is not worth its time, and where nobody can look: the switch may come. False where the link carries nothing.
+   * that is not worth its time, and where nobody can look or knows the link yet: the switch may come. False where the link
+   * carries nothing.
    */
-  async empty(context: SourceContext, bytesPerS: number, over: AbortSignal): Promise<boolean> {
+  async empty(context: SourceContext, sample: MemorySample, over: AbortSignal): Promise<boolean> {
     const address = streamAddress(context);
     const queued = this.#queued;
     if (address === undefined || queued === undefined || !hasOneStream(context)) return true;
+    if (sample.totalMs < KNOWN_AFTER_MS) return true;
+    const bytesPerS = steadyRate(sample);
     let first: number | undefined;
     let held: number | undefined;
     try {

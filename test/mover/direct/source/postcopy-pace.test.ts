@@ -7,7 +7,7 @@ import type { SourceState } from '../../../../src/migration/direct/source-state.
 import { PostcopyPace } from '../../../../src/mover/direct/source/postcopy-pace.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
-import { planned } from '../../../migration/direct/samples.ts';
+import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
@@ -60,9 +60,10 @@ function streamOf({
     guest: { session: async () => ({ adjust }), capabilities: { rounds } },
   } as unknown as SourceContext;
   /** With so much queued; whether the switch may come, and what is left then. */
-  const empty = async (bytes: number | undefined, over = signal) => {
+  const empty = async (bytes: number | undefined, over = signal, totalMs = 1000) => {
     held = bytes;
-    return [await pace.empty(context, 10 * MB, over), held];
+    const sample = sampleOf({ totalMs, transferredBytes: (totalMs / 1000) * 10 * MB, rate: MB });
+    return [await pace.empty(context, sample, over), held];
   };
   const look = async (totalMs: number, step?: 'memory' | 'drain'): Promise<void> => {
     if (step !== undefined) seen.state = { ...seen.state, doing: { kind: 'do', step } };
@@ -100,6 +101,12 @@ describe('before the switch to post-copy', () => {
       assert.deepEqual(await stream.empty(4 * MB), [true, 4 * MB]);
       assert.deepEqual([stream.asked, stream.addresses], [[], []], JSON.stringify(given));
     }
+  });
+
+  test('nobody waits in the first second, in which nobody knows what the link carries', async () => {
+    const stream = streamOf();
+    assert.deepEqual(await stream.empty(4 * MB, signal, 999), [true, 4 * MB]);
+    assert.deepEqual(stream.asked, []);
   });
 
   test('the switch comes all the same where the kernel or the hypervisor does not answer', async () => {
