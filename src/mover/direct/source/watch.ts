@@ -20,6 +20,7 @@ import type { SourceContext } from './source-context.ts';
 import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
 import type { Seen } from './stream-progress.ts';
+import { streamAddress } from './under-way.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;
@@ -65,11 +66,8 @@ export class Watch {
     resumePeer(context);
     const { dispatch, peer } = context;
     this.#probes = context.probes;
-    const streamAddress = (): string | undefined => {
-      const { streamOver, memoryAddress } = context.state().known;
-      return streamOver ?? memoryAddress;
-    };
-    this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch, streamAddress });
+    const stream = { peer, dispatch, streamAddress: () => streamAddress(context) };
+    this.#guard = new StreamGuard({ clock: this.#clock, ...stream });
     void this.#sampling(context);
     void this.#guarding(context);
     void this.#heartbeat(context);
