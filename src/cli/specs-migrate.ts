@@ -17,8 +17,8 @@ export const SETTINGS = {
     choices: [...STRATEGY_NAMES],
     summary:
       'what to do about a guest that does not converge. gentle: give up early, and never touch the guest; standard: a ' +
-      'longer downtime, then post-copy; must-finish: post-copy as soon as it costs less than going on, or slow the guest down as far as it takes; no-postcopy: a ' +
-      'longer downtime, then slow the guest down; budget: all of that, within --max-downtime and a deadline. The strategy ' +
+      'longer downtime, then post-copy; must-finish: post-copy as soon as it costs less than going on, or slow the ' +
+      'guest down as far as it takes; no-postcopy: a longer downtime, then slow the guest down; budget: all of that, within --max-downtime and a deadline. The strategy ' +
       'decides the mode',
   },
   steeringFile: {

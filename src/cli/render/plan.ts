@@ -197,8 +197,8 @@ function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
     ['the guest', `loses ${formatDuration(guest.lostMs)} of its work${slowed}`],
     ['the link', `${share} of it for ${formatDuration(link.forMs)}`],
     [
-      'each host',
-      `up to ${formatDuration(hosts.processorMs)} of a processor; ${formatBytes(hosts.memoryBytes)} of memory at the destination`,
+      'the hosts',
+      `up to ${formatDuration(hosts.processorMs)} of a processor on each, and ${formatBytes(hosts.memoryBytes)} of memory at the destination`,
     ],
   ];
 }
