@@ -57,6 +57,8 @@ async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promi
 
 /** The agent itself gives up a little earlier, ms. */
 const PLAN_MS = 120_000;
+/** Longer than the agent takes to look at the guest and the link, and then to give its mover 28 s to serve, ms. */
+const BEGIN_MS = 60_000;
 
 interface Started {
   readonly id: string;
@@ -70,7 +72,9 @@ async function startAt(
 ): Promise<Started> {
   await mustKnow(endpoint, body);
   await withinItsLimits(fleet, endpoint, body);
-  const { id } = await withNearestHost(fleet, body.to, () => endpoint.api.migrate({ body }));
+  const { id } = await withNearestHost(fleet, body.to, () =>
+    endpoint.api.migrate({ body }, { deadlineMs: BEGIN_MS }),
+  );
   return { id, endpoint };
 }
 
