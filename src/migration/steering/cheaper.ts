@@ -4,7 +4,7 @@ import type { SteeringInputs, SteeringStrategy } from '../../protocol/public/ste
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { dirtiedWithin } from '../prediction/curve.ts';
 import { plannedDowntimeMs } from './downtime.ts';
-import { steadyRate, wordsOf } from './figures.ts';
+import { wordsOf } from './figures.ts';
 import type { Decision, SteeringView } from './steering.ts';
 import type { SteeringTrace } from './trace.ts';
 import { LOOK_MS } from './write-rate.ts';
@@ -55,7 +55,7 @@ export function forCost(
   const { decidedRound = 0 } = trace ?? {};
   const { postcopyIfCheaper = false, postcopyWithinMs = Infinity } = strategy;
   if (!postcopyIfCheaper || (decidedRound !== 0 && round <= decidedRound + 1)) return undefined;
-  const rate = Math.max(steadyRate(sample), writes?.linkRate ?? 0);
+  const rate = Math.max(inputs.rate, writes?.linkRate ?? 0);
   if (rate <= 0 || (remainingBytes * 1000) / rate > postcopyWithinMs) return undefined;
   const downtimeMs = plannedDowntimeMs(settings.maxDowntimeMs, underWayMs);
   const costs = costsOf({ sample, trace, writes, rate, downtimeMs });

@@ -8,7 +8,7 @@ import type {
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { inputsOf, steadyRate, wordsOf } from './figures.ts';
+import { inputsOf, reckonedMs, wordsOf } from './figures.ts';
 import { forCost } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
@@ -177,7 +177,7 @@ function nextMeasure(
   );
   if (first?.what !== 'downtime' || second?.what !== 'postcopy') return first;
   const longestMs = plannedDowntimeMs(view.settings.maxDowntimeMs, view.underWayMs ?? 0);
-  const neededMs = (inputs.expectedDowntimeMs * inputs.rate) / steadyRate(view.sample);
+  const neededMs = reckonedMs(view);
   const isOutOfReach = neededMs > longestMs * WITHIN_REACH;
   return isOutOfReach && isDue(second, strategy, view, inputs) ? second : first;
 }
@@ -206,14 +206,14 @@ function decisionFor(
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
-  { trace, sample }: SteeringView,
+  { trace }: SteeringView,
   inputs: SteeringInputs,
 ): boolean {
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
   if (rule === 'stalled') return true;
   const { dirtyRate, writeRate = dirtyRate } = inputs;
-  if (writeRate < steadyRate(sample) * CONVERGING_SHARE) return false;
+  if (writeRate < inputs.rate * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
