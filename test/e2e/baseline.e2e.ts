@@ -74,6 +74,9 @@ describe('a baseline', { skip }, () => {
         ['destination', 'refuse', 'GODWIT_BASELINE'],
       ],
     );
+    // And nobody has to ask for it.
+    const { out } = await godwit(world, 'guests');
+    assert.match(out, /^base1 .*the guest has more than Nehalem-v1: /m);
   });
 
   test('of a host that is not there is refused by its name', async () => {

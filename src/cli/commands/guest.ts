@@ -126,6 +126,9 @@ export function guestText(
       ...(guest.unmovable.length === 0
         ? []
         : [['stops it', paint.yellow(guest.unmovable.map(printable).join('; '))] as const]),
+      ...(guest.warnings === undefined
+        ? []
+        : [['warnings', paint.yellow(guest.warnings.map(printable).join('; '))] as const]),
       ['can move', moveWords(moves, guest, paint)],
     ],
     paint,

@@ -121,5 +121,6 @@ function stateNote(guest: GuestInfo, paint: Painter): string[] {
   if (guest.migration !== undefined) return [paint.cyan(movingWords(guest))];
   if (guest.manager !== undefined) return [paint.yellow(`managed by ${guest.manager}`)];
   const [first] = guest.unmovable;
-  return first === undefined ? [] : [paint.yellow(`cannot move: ${first}`)];
+  if (first !== undefined) return [paint.yellow(`cannot move: ${first}`)];
+  return (guest.warnings ?? []).slice(0, 1).map((warning) => paint.yellow(warning));
 }

@@ -20,7 +20,7 @@ import type {
   HandleFacts,
 } from '../port/inventory.ts';
 import { listPrograms } from './binaries.ts';
-import { belowBaseline } from './baseline.ts';
+import { belowBaseline, GuestsBeyond } from './baseline.ts';
 import type { SetBaseline } from './baseline.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { Census } from './guest/census.ts';
@@ -96,6 +96,7 @@ export class QemuDriver implements DirectDriver {
   readonly #images: ImageStore;
   readonly #census = new Census();
   readonly #processors = new KeptProcessors();
+  readonly #beyond = new GuestsBeyond();
 
   constructor(options: QemuDriverOptions) {
     this.#options = options;
@@ -142,7 +143,9 @@ export class QemuDriver implements DirectDriver {
 
   async discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
     const { discoverGuests } = await import('./guest/discover.ts');
-    return discoverGuests(options, signal, this.#processors);
+    const set = this.#baseline();
+    const known = { processors: this.#processors, ...(set && { beyond: this.#beyond.of(set) }) };
+    return discoverGuests(options, signal, known);
   }
 
   life(handle: GuestHandle): Promise<Life> {

@@ -120,6 +120,8 @@ export const guestInfo = z.object({
     .optional(),
   /** What would stop it from moving, in words; empty when nothing is known to. */
   unmovable: z.array(shortText).max(64).default([]),
+  /** What does not stop it, and is to be known before it moves: such as a processor beyond the baseline. Absent: nothing. */
+  warnings: z.array(shortText).max(64).optional(),
   migration: migrationId.optional(),
   /** Between which hosts that migration moves it, and which of them runs it, as far as this host knows. */
   moving: z.object({ from: hostName, to: hostName, runsAt }).optional(),

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { belowBaseline, guestFits, hostGives } from '../../../src/drivers/qemu/baseline.ts';
+import { setImmediate } from 'node:timers/promises';
+import {
+  belowBaseline,
+  guestFits,
+  GuestsBeyond,
+  hostGives,
+} from '../../../src/drivers/qemu/baseline.ts';
 import type { SetBaseline } from '../../../src/drivers/qemu/baseline.ts';
 import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
@@ -86,4 +92,25 @@ test('what is no baseline is refused where the configuration is read', () => {
     'x-v1,a=on,-s',
   ])
     assert.ok(!read(bad), bad);
+});
+
+test('looks at guests warn of those that have more, from the look after the first one on', async () => {
+  const guests = new GuestsBeyond();
+  let asked = 0;
+  const counted = {
+    ...set([offer()]),
+    offers: () => {
+      asked += 1;
+      return Promise.resolve([offer()]);
+    },
+  };
+  const more = { accelerator: 'kvm', cpu: { features: ['aes', 'avx', 'lm', 'sse2'] } };
+  assert.deepEqual(guests.of(counted, 0)(more), [], 'nobody waits for what the host offers');
+  await setImmediate();
+  const look = guests.of(counted, 5000);
+  assert.deepEqual(look(more), ['the guest has more than Nehalem-v1,aes=on: avx']);
+  assert.deepEqual(look({ ...more, cpu: { features: ['aes', 'lm', 'sse2'] } }), []);
+  assert.deepEqual(look({ accelerator: 'tcg' }), []);
+  guests.of(counted, 70_000);
+  assert.equal(asked, 2, 'it is looked again what the host offers');
 });

@@ -18,6 +18,7 @@ import { readFacts } from './facts.ts';
 import { KeptProcessors } from './kept-processors.ts';
 import { listQemuProcesses, userOf } from './process.ts';
 import type { QemuProcess } from './process.ts';
+import type { Beyond } from '../baseline.ts';
 import type { QemuHandle } from '../handle.ts';
 
 const GREETING_MS = 700;
@@ -36,14 +37,21 @@ export interface Candidate {
   readonly manager: string | undefined;
 }
 
+/** What is kept between looks, and what they are judged by. */
+export interface Known {
+  readonly processors: KeptProcessors;
+  /** Absent where no baseline is set. */
+  readonly beyond?: Beyond | undefined;
+}
+
 /**
  * The guests of this host. Holds each monitor for some ms; a busy guest's is not touched. A look at all of them keeps their
- * processors in `known`; where one guest alone is asked, all of it is asked anew.
+ * processors in `known.processors`; where one guest alone is asked, all of it is asked anew.
  */
 export async function discoverGuests(
   options: DiscoverOptions,
   signal: AbortSignal,
-  known = new KeptProcessors(),
+  known: Known,
 ): Promise<DiscoveredGuest[]> {
   const processes = await listQemuProcesses(signal);
   const byProcess = candidatesOf(processes, options.configured);
@@ -52,13 +60,14 @@ export async function discoverGuests(
   const bySocket = await candidatesBehind(unseen, options, signal);
   const named = new Set(bySocket.map(({ process }) => process.pid));
   const candidates = [...byProcess.filter(({ process }) => !named.has(process.pid)), ...bySocket];
-  const kept = options.only === undefined ? known : new KeptProcessors();
+  const { processors } = known;
+  const kept = options.only === undefined ? known : { ...known, processors: new KeptProcessors() };
   const found: DiscoveredGuest[] = [];
   for (let at = 0; at < candidates.length; at += AT_ONCE) {
     const group = candidates.slice(at, at + AT_ONCE);
     found.push(...(await Promise.all(group.map((each) => lookAt(each, options, kept, signal)))));
   }
-  known.keepOnly(candidates.map(({ process }) => process));
+  processors.keepOnly(candidates.map(({ process }) => process));
   return found;
 }
 
@@ -116,7 +125,7 @@ export function managerOf(argv: readonly string[]): string | undefined {
 async function lookAt(
   candidate: Candidate,
   options: DiscoverOptions,
-  kept: KeptProcessors,
+  kept: Known,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const base = fromProcess(candidate, options.host);
@@ -156,7 +165,7 @@ function ownSockets({ sockets }: Candidate): string[] {
 async function ask(
   candidate: Candidate,
   { socket, base }: { readonly socket: string; readonly base: GuestInfo },
-  kept: KeptProcessors,
+  kept: Known,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
   const owner = {
@@ -169,11 +178,13 @@ async function ask(
   let client: QmpClient | undefined;
   try {
     client = await connectMonitor(owner, GREETING_MS, signal);
-    const facts = await readFacts(client, candidate.process, signal, kept);
+    const facts = await readFacts(client, candidate.process, signal, kept.processors);
     const handle = handleOf(candidate, socket);
     if (handle === undefined) return undefined;
     const countedBy = { pid: candidate.process.pid, ports: tapsOf(facts.network) };
-    return { info: fromFacts(base, facts), handle, countedBy };
+    const warnings = kept.beyond?.(facts) ?? [];
+    const info = { ...fromFacts(base, facts), ...(warnings.length > 0 && { warnings }) };
+    return { info, handle, countedBy };
   } catch (error) {
     signal.throwIfAborted();
     if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_MONITOR_UNREACHABLE')) return undefined;
