@@ -56,7 +56,7 @@ export function sampleOf(given: Partial<MemorySample> = {}): MemorySample {
   return {
     totalBytes: 1 << 30,
     remainingBytes: 1 << 20,
-    transferredBytes: 0,
+    transferredBytes: 1 << 29,
     skippedBytes: 0,
     rate: 100_000_000,
     dirtyRate: 10_000_000,

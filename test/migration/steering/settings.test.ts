@@ -26,6 +26,7 @@ describe('a throttle that the hypervisor has not taken over yet', () => {
         round,
         totalMs: round * 100,
         expectedDowntimeMs: 10_000,
+        transferredBytes: 0,
         ...(percent === undefined ? {} : { throttlePercent: percent }),
       });
     let trace = afterMeasure(afterRound(undefined, at(5)), 'throttle', change);
