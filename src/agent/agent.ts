@@ -9,8 +9,10 @@ import { agentContract } from '../protocol/contract.ts';
 import { listenTls, listenUnix } from '../rpc/listen.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import { serve } from '../rpc/server.ts';
+import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
+import { DirtyRates } from './dirty-rates.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
 import { IdleCollection } from './idle-collection.ts';
@@ -104,8 +106,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
-  const [hostEvents, loads] = [new HostEvents(), new GuestLoads(config.stateDir, { clock, log })];
-  const labels = new HostLabels(config.stateDir, (id) => store.arrival(id));
+  const arrival = (id: string) => store.arrival(id);
+  const loads = new GuestLoads(config.stateDir, { clock, log, arrival });
+  const [hostEvents, labels] = [new HostEvents(), new HostLabels(config.stateDir, arrival)];
   const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels, loads));
   const health = new Health({ clock, log }, options.hardware);
   const [peers, processors] = [new Peers(fleet, credentials), ownProcessors(config)];
@@ -117,6 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
   const probes = new GuestProbes(config, clock, othersOf(config, incoming, peers));
+  const dirtyRates = new DirtyRates({ ...common, guestLoads: loads });
   const predicting = { ...openPrediction(common), guestLoads: loads };
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const follow = new Follow({ ...common, movers });
@@ -144,12 +148,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     load: new Load(() => guests.known().map(processOf), common, load, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
-  const listening = { log, refusals };
-  const listener = serve(agentContract, handlers, { name: config.name, ...listening });
-  const { tls, unix } = await listen(listener, config, credentials, listening);
+  const { tls, unix } = await listen(handlers, config, credentials, { log, refusals });
   hostEvents.start(store, log);
-  const started = [supervisor, guests, diskMoves, spread, renewal, health, returns, afterMove];
-  for (const each of started) each.start();
+  const started = [supervisor, guests, dirtyRates, diskMoves, spread, renewal, health];
+  for (const each of [...started, returns, afterMove]) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, { store, cache, receivers });
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
@@ -158,7 +160,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     socket: unix.address,
     reload: () => reload.orLog(),
     close: async () => {
-      for (const each of [supervisor, guests, hostEvents, health]) each.stop();
+      for (const each of [supervisor, guests, dirtyRates, hostEvents, health]) each.stop();
       for (const each of [spread, renewal]) each.close();
       await Promise.all([endTending(), returns.close(), afterMove.close(), loads.close()]);
       probes.close();
@@ -181,11 +183,12 @@ function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Othe
 
 /** Both of the agent's listeners, or none. */
 async function listen(
-  listener: Parameters<typeof listenTls>[0],
-  { address, addresses, stateDir }: AgentConfig,
-  credentials: Parameters<typeof listenTls>[2],
+  handlers: Handlers<typeof agentContract>,
+  { name, address, addresses, stateDir }: AgentConfig,
+  credentials: Credentials,
   listening: Parameters<typeof listenUnix>[2],
 ) {
+  const listener = serve(agentContract, handlers, { name, ...listening });
   const tls = await listenTls(listener, { address, further: addresses }, credentials, listening);
   const socket = path.join(stateDir, 'agent.sock');
   const unix = await listenUnix(listener, socket, listening).catch(async (thrown: unknown) => {

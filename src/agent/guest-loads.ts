@@ -12,12 +12,16 @@ import {
   withDirtied,
   withinBounds,
   withRates,
+  withTold,
 } from '../migration/load-history.ts';
 import type { GuestCounters, LoadHistory } from '../migration/load-history.ts';
+import type { Admission } from '../protocol/peer/migration.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { GuestLoad, LoadHour } from '../protocol/public/guest-load.ts';
 import type { Handlers } from '../rpc/server.ts';
+import type { Arrival } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
+import type { Peers } from './peers.ts';
 
 /** Looks may come oftener: counters are read once in this time. */
 const EVERY_MS = 55_000;
@@ -25,6 +29,9 @@ const EVERY_MS = 55_000;
 const LONGEST_MS = 300_000;
 /** Whoever is killed loses no more than this. */
 const WRITTEN_MS = 3_600_000;
+/** For the answer of a guest's source; a week of hours is about 40 KiB. */
+const SOURCE_MS = 3000;
+const MOST_BYTES = 256 * 1024;
 /** Read before others get their turn. */
 const AT_ONCE = 64;
 
@@ -36,6 +43,14 @@ interface Seen {
 interface Needs {
   readonly clock: Clock;
   readonly log: Log;
+  /** What became of a migration to this host; absent: nobody comes. */
+  readonly arrival?: (migration: string) => Arrival;
+}
+
+/** Of a guest that may come here, as the host that sends it has kept them; absent until that has answered. */
+interface Expected {
+  readonly guest: string;
+  readonly hours?: readonly LoadHour[];
 }
 
 /** How busy each guest of this host was, hour by hour: read with the looks of the inventory, and kept on its disk. */
@@ -48,6 +63,8 @@ export class GuestLoads {
   #now = new Map<string, GuestLoad['now']>();
   /** A guest that moves, or that was not asked, is counted where it was seen last. */
   #counted = new Map<string, CountedBy>();
+  /** By migration. There are no more than migrations to this host that go on. */
+  readonly #expected = new Map<string, Expected>();
   #readMs = -Infinity;
   #writtenMs: number;
   #isChanged = false;
@@ -63,6 +80,7 @@ export class GuestLoads {
 
   /** The inventory has looked. Never throws. */
   looked(found: readonly DiscoveredGuest[]): void {
+    this.#settle();
     const { clock, log } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#readMs < EVERY_MS) return;
@@ -73,6 +91,7 @@ export class GuestLoads {
   }
 
   of(guest: string): GuestLoad {
+    this.#settle();
     return loadOf(this.#history.get(guest) ?? [], this.#now.get(guest));
   }
 
@@ -84,6 +103,29 @@ export class GuestLoads {
     this.#isChanged = true;
   }
 
+  /** Whether what somebody measures of it now belongs to an hour. */
+  isCounted(guest: string): boolean {
+    return this.#now.has(guest);
+  }
+
+  /**
+   * A guest may come here, and `ask` is answered with what its source has kept of it. That counts once the guest runs here:
+   * a host that only asks, and never sends a guest, changes nothing. It is forgotten by an agent that ends before. Never
+   * rejects: without it the guest begins anew.
+   */
+  async expect(migration: string, guest: string, ask: () => Promise<GuestLoad>): Promise<void> {
+    if (this.#expected.has(migration)) return;
+    this.#expected.set(migration, { guest });
+    try {
+      const { hours } = await ask();
+      this.#expected.set(migration, { guest, hours });
+    } catch (error) {
+      this.#expected.delete(migration);
+      const { log } = this.#parts;
+      log.info({ guest, error: toGodwitError(error) }, 'how busy it was on its host is not known');
+    }
+  }
+
   /** Once a reading that goes on is over. */
   async read(): Promise<void> {
     await this.#reading;
@@ -93,6 +135,20 @@ export class GuestLoads {
   async close(): Promise<void> {
     await this.read();
     this.#write();
+  }
+
+  /** Hours of guests that have arrived are theirs, and those of guests that will not are forgotten. */
+  #settle(): void {
+    const { clock, arrival = () => 'stayed-away' as const } = this.#parts;
+    for (const [migration, { guest, hours }] of this.#expected) {
+      const became = hours === undefined ? 'open' : arrival(migration);
+      if (became === 'open') continue;
+      this.#expected.delete(migration);
+      if (became === 'stayed-away' || hours === undefined) continue;
+      const own = this.#history.get(guest) ?? [];
+      this.#history.set(guest, withTold(own, hours, clock.wallMs()));
+      this.#isChanged = true;
+    }
   }
 
   async #take(found: readonly DiscoveredGuest[]): Promise<void> {
@@ -163,6 +219,15 @@ export class GuestLoads {
       log.warn({ error: toGodwitError(error) }, 'how busy guests were could not be written');
     }
   }
+}
+
+/** What the host that sends a guest has kept of it. */
+export function loadAtSource(
+  peers: Pick<Peers, 'probing'>,
+  { from, guest }: Pick<Admission, 'from' | 'guest'>,
+): Promise<GuestLoad> {
+  const options = { deadlineMs: SOURCE_MS, allowance: { bytes: MOST_BYTES } };
+  return peers.probing(from).guestLoad({ params: { guest } }, options);
 }
 
 export interface LoadHandlerDependencies {

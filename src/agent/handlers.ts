@@ -17,7 +17,7 @@ import type { HostCache } from './cache.ts';
 import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
-import { loadHandler } from './guest-loads.ts';
+import { loadAtSource, loadHandler } from './guest-loads.ts';
 import type { LoadHandlerDependencies } from './guest-loads.ts';
 import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
@@ -136,7 +136,13 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
-    admit: ({ body, caller }) => probes.comesHere(body.guest, incoming.admit(body, caller)),
+    admit: async ({ body, caller }) => {
+      const { id, guest } = body;
+      const admitted = await probes.comesHere(guest, incoming.admit(body, caller));
+      // Its source has it for as long as it has the guest; nobody waits for it.
+      void deps.guestLoads.expect(id, guest, () => loadAtSource(deps.peers, body));
+      return admitted;
+    },
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(deps),
     ...recoveryHandlers(deps),

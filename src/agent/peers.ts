@@ -175,8 +175,8 @@ export class Peers {
     return this.#client(name).api.processors({}, { deadlineMs: PROCESSORS_MS, signal });
   }
 
-  /** A peer’s agent as a watch of a guest asks it. */
-  probing(name: string): Pick<PeerClient['api'], 'admittedGuest' | 'laterWatch'> {
+  /** A peer’s agent as whoever has to do with a guest of it asks it. */
+  probing(name: string): Pick<PeerClient['api'], 'admittedGuest' | 'laterWatch' | 'guestLoad'> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
     return this.#client(name).api;
   }

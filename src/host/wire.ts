@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { pkiDirOf } from './fleet.ts';
+import { processorLoad } from './processor-load.ts';
 import { WIRE_VERSION } from '../protocol/wire.ts';
 import type { CacheScope, WireOffer, WireTerms } from '../protocol/wire.ts';
 import type { SourceWireOptions, WireCache } from '../wire/open.ts';
@@ -125,13 +126,9 @@ function secretAt(file: string): Buffer | undefined {
 
 /** What this host offers to the peer that sends it that guest. */
 export function offerOf(config: AgentConfig, guest: string, peer: string): WireOffer {
-  const cores = availableParallelism();
-  // The kernel counts for all of the machine, of which this process may have a part.
-  const load = ((loadavg()[0] ?? 0) * cores) / Math.max(1, cpus().length);
   return {
     version: WIRE_VERSION,
-    cores,
-    load,
+    ...processorLoad(),
     knowsGuest: existsSync(placesFile(config, guest, peer)) && siteSecret(config) !== undefined,
   };
 }

@@ -95,6 +95,26 @@ export function withDirtied(
   });
 }
 
+/**
+ * The hours of a guest with what another host has told of it. What this host has seen stays as it is: of the others, hours
+ * of the last week that are over, each once.
+ */
+export function withTold(
+  own: readonly LoadHour[],
+  told: readonly LoadHour[],
+  nowMs: number,
+): LoadHour[] {
+  const [oldest, now] = [hourOf(nowMs - MOST_LOAD_HOURS * HOUR_MS), hourOf(nowMs)];
+  const all = new Map(own.map((hour) => [hour.from, hour]));
+  for (const hour of told) {
+    const { from } = hour;
+    const isOver = isHour(from) && from > oldest && from < now;
+    if (isOver && !all.has(from)) all.set(from, hour);
+  }
+  const sorted = [...all.values()].toSorted((one, other) => (one.from < other.from ? -1 : 1));
+  return mostRecent(sorted, MOST_LOAD_HOURS, nowMs);
+}
+
 /** Where there are more hours than are kept, those that are yet to come go first: a clock was wrong. Then the oldest go. */
 function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): LoadHour[] {
   const now = hourOf(nowMs);
@@ -164,6 +184,12 @@ function newestFirst(one: readonly LoadHour[], other: readonly LoadHour[]): numb
 /** When the hour of a moment began, as it is written. */
 function hourOf(atMs: number): string {
   return new Date(Math.floor(atMs / HOUR_MS) * HOUR_MS).toISOString();
+}
+
+/** Written as this host writes them, so that it compares with others. */
+function isHour(from: string): boolean {
+  const atMs = Date.parse(from);
+  return Number.isFinite(atMs) && hourOf(atMs) === from;
 }
 
 const rounded = (cores: number): number => Math.round(cores * 1000) / 1000;

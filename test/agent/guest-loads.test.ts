@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import type { Arrival } from '../../src/agent/guest-labels.ts';
 import { GuestLoads } from '../../src/agent/guest-loads.ts';
 import { readLoadHistory } from '../../src/host/load-file.ts';
 import { silentLog } from '../../src/log.ts';
+import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
 import { systemClock } from '../../src/clock.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { guest } from './samples.ts';
@@ -27,7 +29,9 @@ function host(stateDir: string) {
     if (file.endsWith('/io')) return `read_bytes: 0\nwrite_bytes: ${world.nowMs / 100}\n`;
     return `tap0: ${world.nowMs} 0 0 0 0 0 0 0 0 0\n`;
   };
-  const loads = new GuestLoads(stateDir, { clock, log: silentLog }, read);
+  const arrivals = new Map<string, Arrival>();
+  const arrival = (migration: string): Arrival => arrivals.get(migration) ?? 'open';
+  const loads = new GuestLoads(stateDir, { clock, log: silentLog, arrival }, read);
   const ports = { now: ['tap0'] as string[] };
   const look = async (afterMs = MINUTE_MS): Promise<void> => {
     world.nowMs += afterMs;
@@ -35,7 +39,7 @@ function host(stateDir: string) {
     loads.looked([web1, guest('container')]);
     await loads.read();
   };
-  return { world, loads, look, ports };
+  return { world, loads, look, ports, arrivals };
 }
 
 describe('how busy guests are', () => {
@@ -100,6 +104,45 @@ describe('how busy guests are', () => {
     assert.deepEqual(loads.of('container'), { hours: [] });
     await loads.close();
     assert.deepEqual(host(stateDir).loads.of('web1').hours, loads.of('web1').hours);
+  });
+
+  test('goes with a guest that has come, beside what was seen of it here', async (t) => {
+    const stateDir = tempDir(t);
+    const { loads, look, arrivals } = host(stateDir);
+    await look();
+    await look();
+    const before = { from: '2026-03-01T09:00:00.000Z', overMs: 3_600_000, cores: 2 };
+    const [own] = loads.of('web1').hours;
+    assert.ok(own !== undefined);
+    const told = [before, { ...own, cores: 9 }];
+    await loads.expect('m-1', 'web1', async () => ({ hours: told }));
+    assert.deepEqual(loads.of('web1').hours, [own], 'it may stay where it is');
+    arrivals.set('m-1', 'arrived');
+    assert.deepEqual(loads.of('web1').hours, [before, own]);
+    await loads.close();
+    assert.deepEqual(readLoadHistory(stateDir).get('web1'), [before, own]);
+  });
+
+  test('is not changed by a host that sends no guest, or does not say', async (t) => {
+    const { loads, arrivals } = host(tempDir(t));
+    const hours = [{ from: '2026-03-01T09:00:00.000Z', overMs: 3_600_000, cores: 2 }];
+    arrivals.set('m-1', 'stayed-away');
+    await loads.expect('m-1', 'web1', async () => ({ hours }));
+    arrivals.set('m-2', 'arrived');
+    await loads.expect('m-2', 'web1', () => Promise.reject(new Error('it is gone there')));
+    assert.deepEqual(loads.of('web1').hours, []);
+  });
+
+  test('is asked for once a migration, and waited for where the guest is here sooner', async (t) => {
+    const { loads, arrivals } = host(tempDir(t));
+    arrivals.set('m-1', 'arrived');
+    const answer = Promise.withResolvers<{ hours: LoadHour[] }>();
+    const expected = loads.expect('m-1', 'web1', () => answer.promise);
+    await loads.expect('m-1', 'web1', () => assert.fail('it has been asked'));
+    assert.deepEqual(loads.of('web1').hours, []);
+    answer.resolve({ hours: [{ from: '2026-03-01T09:00:00.000Z', overMs: 1, cores: 2 }] });
+    await expected;
+    assert.equal(loads.of('web1').hours.length, 1);
   });
 
   test('begins anew where its file is not what it was', async (t) => {

@@ -37,6 +37,7 @@ export function runConformance(suite: Conformance): void {
     promise('answers an unknown process with GODWIT_HYPERVISOR_LOST', refusesAGhost);
     promise('describes a guest so that the destination accepts it', describesTheGuest);
     promise('measures a running guest, which runs on', measuresTheGuest);
+    promise('samples what a guest writes, whoever holds its monitor meanwhile', samplesTheGuest);
     promise('refuses what is not a description', refusesNonsense);
     promise('moves a guest by pre-copy, paused until resumed', (trial) =>
       movesBy(trial, 'precopy'),
@@ -125,6 +126,16 @@ async function measuresTheGuest(trial: Trial): Promise<void> {
   }
   assert.ok(mix === undefined || mix.zero < 1);
   assert.equal((await source.status(trial.signal)).run, 'running');
+}
+
+async function samplesTheGuest(trial: Trial): Promise<void> {
+  const { source } = trial.place;
+  const handle = await trial.handle();
+  const first = await source.sampleDirty?.(handle, trial.signal);
+  assert.ok(first !== undefined && first.dirtyBytes > 0, JSON.stringify(first));
+  const session = await trial.openSource();
+  assert.ok((await source.sampleDirty?.(handle, trial.signal)) !== undefined);
+  assert.equal((await session.status(trial.signal)).run, 'running');
 }
 
 async function refusesNonsense(trial: Trial): Promise<void> {

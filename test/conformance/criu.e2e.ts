@@ -23,6 +23,10 @@ else
         tests: ['measures a running guest, which runs on'],
       },
       {
+        reason: 'all page maps of a container are read before a sample of it can be',
+        tests: ['samples what a guest writes, whoever holds its monitor meanwhile'],
+      },
+      {
         reason: 'a container whose memory is lost is started anew by who started it',
         tests: ['starts a lost guest anew, once'],
       },

@@ -41,5 +41,10 @@ async function make(): Promise<TrialSite> {
 runConformance({
   name: 'fake',
   make,
-  skip: [],
+  skip: [
+    {
+      reason: 'its guests have no pages',
+      tests: ['samples what a guest writes, whoever holds its monitor meanwhile'],
+    },
+  ],
 });

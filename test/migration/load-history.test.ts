@@ -7,6 +7,7 @@ import {
   withinBounds,
   withDirtied,
   withRates,
+  withTold,
 } from '../../src/migration/load-history.ts';
 import type { LoadHistory } from '../../src/migration/load-history.ts';
 import { guestLoad, MOST_LOAD_HOURS } from '../../src/protocol/public/guest-load.ts';
@@ -151,6 +152,58 @@ describe('what a guest writes to its memory', () => {
     const hours = withRates([], { cores: 1 }, at(0));
     assert.deepEqual(withDirtied(hours, 100, START_MS + HOUR_MS), hours);
     assert.deepEqual(withDirtied([], 100, START_MS), []);
+  });
+});
+
+describe('what the host that a guest comes from tells of it', () => {
+  const nowMs = START_MS + 5 * HOUR_MS + MINUTE_MS;
+  const hour = (at: number, cores: number): LoadHour => ({
+    from: new Date(START_MS + at * HOUR_MS).toISOString(),
+    overMs: HOUR_MS,
+    cores,
+  });
+  const coresOf = (hours: readonly LoadHour[]) => hours.map(({ cores }) => cores);
+
+  test('stands beside what was seen here, oldest first, and changes nothing of that', () => {
+    const own = [hour(1, 1), hour(5, 1)];
+    const all = withTold(own, [hour(4, 9), hour(1, 9), hour(0, 9)], nowMs);
+    assert.deepEqual(coresOf(all), [9, 1, 9, 1]);
+  });
+
+  test('is of hours of the last week that are over, each once, written as here', () => {
+    const { from, ...rest } = hour(3, 7);
+    const told = [
+      hour(2, 3),
+      hour(2, 4),
+      hour(5, 9),
+      hour(6, 9),
+      hour(-163, 9),
+      { from: from.replace('Z', '+00:00'), ...rest },
+      { from: 'soon', ...rest },
+    ];
+    assert.deepEqual(coresOf(withTold([], told, nowMs)), [3]);
+  });
+
+  test('never makes hours that a host would not keep, whatever it is', () => {
+    const anyHour = fc.record({
+      from: fc.oneof(
+        fc.integer({ min: -400, max: 400 }).map((at) => hour(at, 1).from),
+        fc.string(),
+      ),
+      overMs: fc.nat(),
+      cores: fc.double({ min: 0, max: 1e6, noNaN: true }),
+    });
+    const anyHours = fc.array(anyHour, { maxLength: MOST_LOAD_HOURS });
+    fc.assert(
+      fc.property(anyHours, fc.nat(10), (told, count) => {
+        const own = hoursOf(Array.from({ length: count }, () => 1));
+        const all = withTold(own, told, nowMs);
+        const froms = all.map(({ from }) => from);
+        assert.deepEqual(froms, [...new Set(froms)].toSorted());
+        assert.ok(all.length <= MOST_LOAD_HOURS);
+        for (const each of own) assert.ok(all.includes(each));
+      }),
+    );
   });
 });
 

@@ -19,7 +19,7 @@ import type { Check, MigrationRequest } from '../../protocol/public/migration.ts
 import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
 import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
-import { rateWithin } from '../../migration/prediction/curve.ts';
+import { comparableRate } from '../../migration/prediction/curve.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure, Prediction } from '../../protocol/public/prediction.ts';
 import type { GuestLoads } from '../guest-loads.ts';
@@ -68,8 +68,8 @@ export class Plans {
       link === undefined
         ? withLink(examination, known.link, measured?.memoryBytes, request.path)
         : examination.host;
-    const longest = measured?.curve.at(-1);
-    if (longest !== undefined) guestLoads.dirtied(request.guest, rateWithin(longest));
+    const rate = measured === undefined ? undefined : comparableRate(measured);
+    if (rate !== undefined) guestLoads.dirtied(request.guest, rate);
     const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {
       guest: request.guest,

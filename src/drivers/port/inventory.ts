@@ -3,6 +3,7 @@ import type { Life } from '../../host/life.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
 
 export type { Capabilities, GuestHandle, Life };
@@ -47,6 +48,12 @@ export interface DriverInventory {
   diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
   /** What a guest has of it. */
   processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;
+  /**
+   * Looks from outside at how much of its memory a running guest writes within one window, by a small sample of its pages.
+   * Its hypervisor is held for some ms at most, and is not stopped. Undefined where its pages cannot be read. Absent where
+   * the driver has no such look.
+   */
+  sampleDirty?(handle: GuestHandle, signal: AbortSignal): Promise<CurvePoint | undefined>;
   /** What the guests below a directory need now and then from whoever is there all the time. */
   tend?(guestsDir: string): Promise<void>;
   /**

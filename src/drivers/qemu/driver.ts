@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { Life } from '../../host/life.ts';
@@ -27,6 +28,7 @@ import { Census } from './guest/census.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { KeptProcessors } from './guest/kept-processors.ts';
+import type { KeptPlaces } from './measure/kept-places.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { offersOf, readGuestProcessor } from './processors.ts';
@@ -97,6 +99,7 @@ export class QemuDriver implements DirectDriver {
   readonly #census = new Census();
   readonly #processors = new KeptProcessors();
   readonly #beyond = new GuestsBeyond();
+  #places: KeptPlaces | undefined;
 
   constructor(options: QemuDriverOptions) {
     this.#options = options;
@@ -190,6 +193,13 @@ export class QemuDriver implements DirectDriver {
       client.close();
       throw error;
     }
+  }
+
+  async sampleDirty(handle: GuestHandle, signal: AbortSignal): Promise<CurvePoint | undefined> {
+    const { KeptPlaces } = await import('./measure/kept-places.ts');
+    this.#places ??= new KeptPlaces();
+    const connect = () => connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
+    return this.#places.sample(handleOf(handle), connect, signal);
   }
 
   diskWriters(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]> {

@@ -41,7 +41,7 @@ export interface Sampled {
   readonly mix: PageMix;
 }
 
-interface Time {
+export interface Time {
   monotonicMs(): number;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -60,7 +60,7 @@ export interface Until {
 }
 
 /** One page of each of as many equal parts of memory. `random`: 0 to 1. */
-function choose(count: number, most: number, random: () => number): number[] {
+export function choose(count: number, most: number, random: () => number): number[] {
   const chosen = Math.min(most, count);
   return Array.from({ length: chosen }, (_, index) =>
     Math.min(count - 1, Math.floor(((index + random()) * count) / chosen)),
@@ -165,7 +165,7 @@ function hasChanged(pages: Pages, page: number, before: Buffer, into: Buffer): b
   return state === 'here' && pages.read(page, into) && !into.equals(before);
 }
 
-async function eachOf(
+export async function eachOf(
   all: readonly number[],
   signal: AbortSignal,
   look: (page: number) => void,

@@ -1,6 +1,9 @@
-import type { CurvePoint } from '../../protocol/public/prediction.ts';
+import type { CurvePoint, GuestMeasure } from '../../protocol/public/prediction.ts';
 
 /** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
+
+/** In which rates of several looks are compared: what is written over and over counts for less in a longer window. */
+export const RATE_WINDOW_MS = 3000;
 
 /**
  * Bytes that are written at least once within `windowMs`, never more than all of memory. Between two measured windows
@@ -25,6 +28,16 @@ export function dirtiedWithin(
 /** bytes/s of a guest that goes on as in that window. */
 export function rateWithin({ windowMs, dirtyBytes }: CurvePoint): number {
   return Math.round((dirtyBytes * 1000) / Math.max(1, windowMs));
+}
+
+/** bytes/s as looks with other windows are compared with it; undefined of one that has none. */
+export function comparableRate({
+  curve,
+  memoryBytes,
+}: Pick<GuestMeasure, 'curve' | 'memoryBytes'>): number | undefined {
+  if (curve.length === 0) return undefined;
+  const dirtyBytes = dirtiedWithin(curve, RATE_WINDOW_MS, memoryBytes);
+  return rateWithin({ windowMs: RATE_WINDOW_MS, dirtyBytes });
 }
 
 /** By window, each once. A longer look that saw less is a matter of the sample. */

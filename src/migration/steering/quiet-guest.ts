@@ -14,6 +14,10 @@ const NEXT_TO_NOTHING = 1024 ** 2;
 const NEXT_TO_IDLE = 0.05;
 /** With fewer hours nobody knows how little the guest can do. */
 const FEW_HOURS = 6;
+/** A day of them shows what a guest writes when it is busy, and when it is not. */
+const MANY_HOURS = 24;
+/** Of those hours: the quietest quarter, and the busiest tenth. */
+const [LOW, BUSY] = [0.25, 0.9];
 /** Looks that are kept. */
 export const MOST_LOOKS = 1000;
 
@@ -29,6 +33,10 @@ export function whyQuiet(
   if (newest === undefined) return undefined;
   if (newest <= NEXT_TO_NOTHING) return `the guest is quiet: it writes ${formatRate(newest)}`;
   const kept = hours.flatMap(({ dirtyBytesPerS }) => dirtyBytesPerS ?? []);
+  // A guest that is quiet most of the time never writes half of its median.
+  const [low, busy] = [quantileOf(kept, LOW), quantileOf(kept, BUSY)];
+  if (kept.length >= MANY_HOURS && newest <= Math.min(low, busy * QUIET_SHARE))
+    return `the guest is quiet: it writes ${formatRate(newest)}, as in its quietest hours, and ${formatRate(busy)} when it is busy`;
   const looked = rates.slice(0, -1);
   // An hour counts as a look: how little it can write shows over days as well as within minutes.
   const before = [...kept, ...looked];
@@ -73,7 +81,11 @@ export function neverQuiet(withinMs: number, rates: readonly number[]): string {
 }
 
 function medianOf(all: readonly number[]): number {
-  return all.toSorted((one, other) => one - other)[Math.floor(all.length / 2)] ?? 0;
+  return quantileOf(all, 0.5);
+}
+
+function quantileOf(all: readonly number[], share: number): number {
+  return all.toSorted((one, other) => one - other)[Math.floor(all.length * share)] ?? 0;
 }
 
 const coresText = (cores: number): string => cores.toFixed(2);

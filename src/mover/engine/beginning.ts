@@ -7,7 +7,7 @@ import type { CountedBy } from '../../host/guest-counters.ts';
 import { readLoadHistory } from '../../host/load-file.ts';
 import { ratesBetween } from '../../migration/load-history.ts';
 import type { GuestCounters } from '../../migration/load-history.ts';
-import { rateWithin } from '../../migration/prediction/curve.ts';
+import { comparableRate } from '../../migration/prediction/curve.ts';
 import { MOST_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steering/quiet-guest.ts';
 import type { LoadHour } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
@@ -117,15 +117,13 @@ function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
   }
 }
 
-/** bytes/s over the longest window that is measured; undefined where this look came to nothing. */
+/** bytes/s, as those of its hours; undefined where this look came to nothing. */
 export async function rateOf(
-  measure: () => Promise<Pick<GuestMeasure, 'curve'>>,
+  measure: () => Promise<Pick<GuestMeasure, 'curve' | 'memoryBytes'>>,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   try {
-    const { curve } = await measure();
-    const longest = curve.at(-1);
-    return longest === undefined ? undefined : rateWithin(longest);
+    return comparableRate(await measure());
   } catch {
     signal.throwIfAborted();
     // It may be measured for somebody else just now; one that is gone says so by its own event.

@@ -30,7 +30,7 @@ export const loadHour = guestRates.extend({
   from: moment,
   /** For how long of it the guest was seen. */
   overMs: ms,
-  /** What the guest wrote to its memory, the mean of the looks at that (plans) in this hour; absent where there was none. */
+  /** What the guest wrote to its memory, the mean of the looks at that in this hour; absent where there was none. */
   dirtyBytesPerS: perS.optional(),
   dirtyLooks: z.number().int().min(1).max(1_000_000).optional(),
 });

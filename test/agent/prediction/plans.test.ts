@@ -215,7 +215,9 @@ test('what a plan has measured of a guest’s writing is kept with the hours of 
   const seen: unknown[] = [];
   const curve = [
     { windowMs: 100, dirtyBytes: MIB },
-    { windowMs: 2000, dirtyBytes: 6 * MIB },
+    { windowMs: 3000, dirtyBytes: 9 * MIB },
+    // Of a longer look, with which others are not compared.
+    { windowMs: 6000, dirtyBytes: 10 * MIB },
   ];
   const measured = { how: 'pages', memoryBytes: 64 * MIB, pages: 16, curve };
   const planOf = (found: object) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { dirtiedWithin } from '../../../src/migration/prediction/curve.ts';
+import { comparableRate, dirtiedWithin } from '../../../src/migration/prediction/curve.ts';
 import { anyFacts } from './samples.ts';
 
 describe('the working set’s curve', () => {
@@ -26,6 +26,16 @@ describe('the working set’s curve', () => {
   test('is never more than all of memory, and nothing where nothing was measured', () => {
     assert.equal(dirtiedWithin(curve, 1e9, 5500), 5500);
     assert.equal(dirtiedWithin([], 1000, 5500), 0);
+  });
+
+  test('is compared by one window, whichever were measured', () => {
+    const rateOf = (points: typeof curve) =>
+      comparableRate({ curve: points, memoryBytes: 1e6 }) ?? assert.fail();
+    assert.equal(rateOf(curve), Math.round(5000 / 3));
+    assert.equal(rateOf([...curve, { windowMs: 6000, dirtyBytes: 5100 }]), rateOf(curve));
+    assert.equal(rateOf([{ windowMs: 3012, dirtyBytes: 3012 }]), 1000);
+    assert.equal(rateOf([{ windowMs: 1000, dirtyBytes: 2000 }]), 2000);
+    assert.equal(comparableRate({ curve: [], memoryBytes: 1e6 }), undefined);
   });
 
   test('never falls with the window, whatever the sample saw', () => {

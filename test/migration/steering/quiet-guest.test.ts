@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { LoadHour } from '../../../src/protocol/public/guest-load.ts';
 import { neverQuiet, whyIdle, whyQuiet } from '../../../src/migration/steering/quiet-guest.ts';
 
 const MIB = 1024 ** 2;
 const busy = Array.from({ length: 5 }, () => 40 * MIB);
+
+/** Hours of which it is known what the guest wrote, or only its load. */
+function hoursOf(rates: readonly (number | undefined)[]): LoadHour[] {
+  return rates.map((rate, at) => ({
+    from: new Date(Date.parse('2026-03-01T00:00:00Z') + at * 3_600_000).toISOString(),
+    overMs: 3_600_000,
+    cores: 1,
+    ...(rate === undefined ? {} : { dirtyBytesPerS: rate, dirtyLooks: 1 }),
+  }));
+}
 
 describe('a guest', () => {
   test('that writes next to nothing is quiet at the first look', () => {
@@ -22,14 +33,7 @@ describe('a guest', () => {
   });
 
   test('is quiet at the first look by what its host has kept of the hours before', () => {
-    const hours = (count: number) =>
-      Array.from({ length: count }, (_none, at) => ({
-        from: `2026-03-01T0${at}:00:00.000Z`,
-        overMs: 3_600_000,
-        cores: 1,
-        dirtyBytesPerS: 40 * MIB,
-        dirtyLooks: 1,
-      }));
+    const hours = (count: number) => hoursOf(Array.from({ length: count }, () => 40 * MIB));
     assert.match(whyQuiet([20 * MIB], hours(5)) ?? '', /20 MiB\/s, and 40 MiB\/s otherwise/);
     assert.equal(whyQuiet([21 * MIB], hours(5)), undefined);
     assert.equal(whyQuiet([20 * MIB], hours(4)), undefined, 'too few hours');
@@ -37,13 +41,36 @@ describe('a guest', () => {
     assert.equal(whyQuiet([20 * MIB], unlooked), undefined);
   });
 
+  test('that is quiet most of the day is quiet as in its quietest hours, once a day of them is kept', () => {
+    /** Busy for eight hours of each day. */
+    const day = Array.from({ length: 24 }, (_none, at) => (at < 8 ? 100 : 10 + (at % 3)) * MIB);
+    assert.match(whyQuiet([10 * MIB], hoursOf(day)) ?? '', /10 MiB\/s, as in .* 100 MiB\/s when/);
+    assert.equal(whyQuiet([13 * MIB], hoursOf(day)), undefined, 'it has quieter hours');
+    assert.equal(whyQuiet([10 * MIB], hoursOf(day.slice(0, 23))), undefined, 'too few hours');
+  });
+
+  test('that writes the same all day is not quiet by its quietest hours', () => {
+    const day = Array.from({ length: 48 }, (_none, at) => (40 + (at % 5)) * MIB);
+    assert.equal(whyQuiet([40 * MIB], hoursOf(day)), undefined);
+    assert.notEqual(whyQuiet([20 * MIB], hoursOf(day)), undefined);
+  });
+
+  test('is judged by the hours alone of which it is known what it wrote', () => {
+    const loads = hoursOf(Array.from({ length: 100 }, () => undefined));
+    assert.equal(whyQuiet([2 * MIB], loads), undefined);
+    const known = hoursOf(busy);
+    assert.equal(whyQuiet([20 * MIB], [...loads, ...known]), whyQuiet([20 * MIB], known));
+  });
+
   test('that is quiet would be so writing less', () => {
     const rate = fc.nat(1000 * MIB);
+    const rates = fc.array(rate, { maxLength: 60 });
     fc.assert(
-      fc.property(fc.array(rate, { maxLength: 20 }), rate, rate, (before, one, other) => {
+      fc.property(rates, rates, rate, rate, (before, kept, one, other) => {
         const [less, more] = [Math.min(one, other), Math.max(one, other)];
-        if (whyQuiet([...before, more]) !== undefined)
-          assert.notEqual(whyQuiet([...before, less]), undefined);
+        const hours = hoursOf(kept);
+        if (whyQuiet([...before, more], hours) !== undefined)
+          assert.notEqual(whyQuiet([...before, less], hours), undefined);
       }),
     );
   });

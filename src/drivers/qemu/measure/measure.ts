@@ -64,6 +64,14 @@ async function hintedFree(
   }
 }
 
+/** Where its memory lies in its process; undefined where QEMU does not say it. */
+export async function readPlace(
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<Place | undefined> {
+  return placeOf(client, await readRamBlocks(client, signal), signal);
+}
+
 /** The block in which memory begins, as QEMU's process has it. */
 async function placeOf(
   client: QmpClient,
@@ -93,18 +101,27 @@ async function fromOutside(
   place: Place,
   { signal, brief }: Until,
 ): Promise<Pick<GuestMeasure, 'pages' | 'curve' | 'mix'> | undefined> {
+  const found = await onPagesOf(handle, place, (pages) =>
+    samplePages(pages, systemClock, signal, Math.random, brief),
+  );
+  return found === undefined ? undefined : { ...found, curve: [...found.curve] };
+}
+
+/** Undefined where the kernel does not let this process read them, and where that QEMU is not known to live. */
+export async function onPagesOf<T>(
+  handle: QemuHandle,
+  place: Place,
+  look: (pages: ProcessPages) => Promise<T>,
+): Promise<T | undefined> {
   let pages: ProcessPages;
   try {
     pages = new ProcessPages(handle.pid, place);
   } catch {
-    // The kernel does not let us.
     return undefined;
   }
   try {
     // The opened files belong to the process that has the number now: only once it is known to be this one.
-    if (lifeOf(handle).state !== 'alive') return undefined;
-    const found = await samplePages(pages, systemClock, signal, Math.random, brief);
-    return found === undefined ? undefined : { ...found, curve: [...found.curve] };
+    return lifeOf(handle).state === 'alive' ? await look(pages) : undefined;
   } finally {
     pages.close();
   }

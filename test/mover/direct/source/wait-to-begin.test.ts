@@ -19,7 +19,7 @@ function waited(
 ): Promise<StepFacts> {
   const measure = async () => {
     if (dirtyBytes === undefined) throw new Error('it is measured for somebody else');
-    return { curve: [{ windowMs: 1000, dirtyBytes }] };
+    return { memoryBytes: 1024 * MIB, curve: [{ windowMs: 1000, dirtyBytes }] };
   };
   const session = { handle: { driver: 'fake' }, ...(measures ? { measure } : {}) };
   const context: unknown = {

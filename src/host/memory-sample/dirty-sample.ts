@@ -1,0 +1,54 @@
+import { crc32 } from 'node:zlib';
+import { RATE_WINDOW_MS } from '../../migration/prediction/curve.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
+import { choose, eachOf, PAGE_BYTES } from './pages.ts';
+import type { Pages, Time } from './pages.ts';
+
+/** Of one look of an agent, which looks at each guest again and again. */
+export const DIRTY_SAMPLE_PAGES = 512;
+const ZEROS = crc32(Buffer.alloc(PAGE_BYTES));
+
+/**
+ * How much of its memory a guest writes within one window, by a small sample of which only checksums are kept. The window
+ * is as long as it came to be. Undefined where no page can be looked at.
+ */
+export async function sampleDirty(
+  pages: Pages,
+  time: Time,
+  signal: AbortSignal,
+  random: () => number = Math.random,
+): Promise<CurvePoint | undefined> {
+  const content = Buffer.alloc(PAGE_BYTES);
+  const before = new Map<number, number>();
+  const first = await timed(time, () =>
+    eachOf(choose(pages.count, DIRTY_SAMPLE_PAGES, random), signal, (page) => {
+      const sum = sumOf(pages, page, content);
+      if (sum !== undefined) before.set(page, sum);
+    }),
+  );
+  if (before.size === 0) return undefined;
+  await time.sleep(Math.max(0, first + RATE_WINDOW_MS - time.monotonicMs()), signal);
+  let written = 0;
+  const second = await timed(time, () =>
+    eachOf([...before.keys()], signal, (page) => {
+      const sum = sumOf(pages, page, content);
+      if (sum !== undefined && sum !== before.get(page)) written += 1;
+    }),
+  );
+  const dirtyBytes = Math.round((written / before.size) * pages.count * PAGE_BYTES);
+  return { windowMs: Math.max(1, Math.round(second - first)), dirtyBytes };
+}
+
+/** The middle of the time that it took. */
+async function timed(time: Time, look: () => Promise<void>): Promise<number> {
+  const beganMs = time.monotonicMs();
+  await look();
+  return (beganMs + time.monotonicMs()) / 2;
+}
+
+/** Undefined where the page cannot be looked at now. */
+function sumOf(pages: Pages, page: number, content: Buffer): number | undefined {
+  const state = pages.state(page);
+  if (state === 'absent') return ZEROS;
+  return state === 'here' && pages.read(page, content) ? crc32(content) : undefined;
+}

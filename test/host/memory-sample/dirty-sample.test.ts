@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { DIRTY_SAMPLE_PAGES, sampleDirty } from '../../../src/host/memory-sample/dirty-sample.ts';
+import { PAGE_BYTES } from '../../../src/host/memory-sample/pages.ts';
+import type { Pages } from '../../../src/host/memory-sample/pages.ts';
+import { RATE_WINDOW_MS } from '../../../src/migration/prediction/curve.ts';
+
+const { signal } = new AbortController();
+
+/** Memory of which `written` says what is written within the window; a page is what `states` says of it, at either look. */
+function memory(
+  count: number,
+  written: (page: number) => boolean,
+  states: (page: number, isSecond: boolean) => ReturnType<Pages['state']> = () => 'here',
+) {
+  const world = { nowMs: 0, reads: 0, lateMs: 0 };
+  const pages: Pages = {
+    count,
+    state: (page) => states(page, world.nowMs > 0),
+    read: (page, into) => {
+      assert.equal(states(page, world.nowMs > 0), 'here', 'a page was read that is not there');
+      world.reads += 1;
+      into.fill(page % 251);
+      if (world.nowMs > 0 && written(page)) into[PAGE_BYTES - 1] = 255;
+      return true;
+    },
+  };
+  const time = {
+    monotonicMs: () => world.nowMs,
+    sleep: async (ms: number) => void (world.nowMs += ms + world.lateMs),
+  };
+  return { world, sample: () => sampleDirty(pages, time, signal) };
+}
+
+describe('a small sample of pages', () => {
+  test('says how much of memory is written within its window, by two reads of each', async () => {
+    const { world, sample } = memory(8192, (page) => page % 4 === 0);
+    const { windowMs, dirtyBytes } = (await sample()) ?? assert.fail();
+    assert.equal(windowMs, RATE_WINDOW_MS);
+    const share = dirtyBytes / (8192 * PAGE_BYTES);
+    assert.ok(share > 0.15 && share < 0.35, `${share}`);
+    assert.equal(world.reads, 2 * DIRTY_SAMPLE_PAGES);
+  });
+
+  test('reads no page that would be made or brought back by that, and counts one that has come', async () => {
+    const none = memory(
+      64,
+      () => true,
+      () => 'away',
+    );
+    assert.equal(await none.sample(), undefined);
+    const absent = memory(
+      64,
+      () => true,
+      (page, isSecond) => (isSecond && page < 16 ? 'here' : 'absent'),
+    );
+    // Page 0 is as it was: zeros, but for its last byte, which was written.
+    assert.equal((await absent.sample())?.dirtyBytes, 16 * PAGE_BYTES);
+    const leaves = memory(
+      64,
+      () => true,
+      (_page, isSecond) => (isSecond ? 'away' : 'here'),
+    );
+    assert.equal((await leaves.sample())?.dirtyBytes, 0);
+  });
+
+  test('is of memory of any size, and never more than all of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 3000 }), fc.nat(10), async (count, every) => {
+        const { sample } = memory(count, (page) => every > 0 && page % every === 0);
+        const { dirtyBytes } = (await sample()) ?? assert.fail();
+        assert.ok(dirtyBytes >= 0 && dirtyBytes <= count * PAGE_BYTES);
+        if (every === 0) assert.equal(dirtyBytes, 0);
+        if (every === 1) assert.equal(dirtyBytes, count * PAGE_BYTES);
+      }),
+    );
+  });
+
+  test('says how long its window was where the second look came late', async () => {
+    const { world, sample } = memory(64, () => false);
+    world.lateMs = 5000;
+    assert.equal((await sample())?.windowMs, RATE_WINDOW_MS + 5000);
+  });
+});
