@@ -134,6 +134,7 @@ export class GuestLoads {
   /** What is known is on the disk when this resolves, as far as the disk takes it. */
   async close(): Promise<void> {
     await this.read();
+    this.#settle();
     this.#write();
   }
 
@@ -146,8 +147,12 @@ export class GuestLoads {
       this.#expected.delete(migration);
       if (became === 'stayed-away' || hours === undefined) continue;
       const own = this.#history.get(guest) ?? [];
-      this.#history.set(guest, withTold(own, hours, clock.wallMs()));
+      const all = withTold(own, hours, clock.wallMs());
+      if (all.length === own.length) continue;
+      this.#history.set(guest, all);
       this.#isChanged = true;
+      // A mover that moves it on reads them from the disk: they are there with the next reading.
+      this.#writtenMs = -Infinity;
     }
   }
 

@@ -3,6 +3,7 @@ import type { AgentConfig } from '../config.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { arrivalRoutes } from '../protocol/peer/arrival.ts';
+import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import type { probeRoutes } from '../protocol/peer/probe.ts';
 import type { HostInfo } from '../protocol/public/host.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
@@ -11,6 +12,7 @@ import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
 import type { ClearedList } from '../protocol/public/leftover.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
+import type { Caller } from '../rpc/caller.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { arrivalSeen } from './arrivals.ts';
 import type { HostCache } from './cache.ts';
@@ -85,7 +87,7 @@ export interface AgentHandlerDependencies
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof agentContract> {
-  const { config, log, guests, outgoing, incoming, follow, probes } = deps;
+  const { config, log, guests, outgoing, incoming, follow } = deps;
   return {
     hello: () => ({
       name: config.name,
@@ -136,13 +138,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
-    admit: async ({ body, caller }) => {
-      const { id, guest } = body;
-      const admitted = await probes.comesHere(guest, incoming.admit(body, caller));
-      // Its source has it for as long as it has the guest; nobody waits for it.
-      void deps.guestLoads.expect(id, guest, () => loadAtSource(deps.peers, body));
-      return admitted;
-    },
+    admit: ({ body, caller }) => admitted(deps, body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(deps),
     ...recoveryHandlers(deps),
@@ -156,6 +152,18 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     ...diskMoveHandlers(deps),
     ...fleetHandlers(deps),
   };
+}
+
+async function admitted(
+  { probes, incoming, guestLoads, peers }: AgentHandlerDependencies,
+  admission: Admission,
+  caller: Caller,
+): Promise<Admitted> {
+  const { id, guest } = admission;
+  const answer = await probes.comesHere(guest, incoming.admit(admission, caller));
+  // Its source has it for as long as it has the guest; nobody waits for it.
+  void guestLoads.expect(id, guest, () => loadAtSource(peers, admission));
+  return answer;
 }
 
 type ProbeRoutes = Pick<

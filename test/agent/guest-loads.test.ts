@@ -119,8 +119,8 @@ describe('how busy guests are', () => {
     assert.deepEqual(loads.of('web1').hours, [own], 'it may stay where it is');
     arrivals.set('m-1', 'arrived');
     assert.deepEqual(loads.of('web1').hours, [before, own]);
-    await loads.close();
-    assert.deepEqual(readLoadHistory(stateDir).get('web1'), [before, own]);
+    await look();
+    assert.deepEqual(readLoadHistory(stateDir).get('web1'), loads.of('web1').hours);
   });
 
   test('is not changed by a host that sends no guest, or does not say', async (t) => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { writeLoadHistory } from '../../src/host/load-file.ts';
+import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../../src/protocol/public/migration.ts';
 import { startWatchedGuest } from './support/client-view.ts';
@@ -14,6 +17,16 @@ import type { World } from './support/world.ts';
 
 const MOVE = { guest: 'web1', from: 'a', to: 'b' } as const;
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
+
+/** Hours before this one, as its host would have kept them of a guest that wrote more than web1 ever can. */
+function busyHours(count: number): LoadHour[] {
+  const [hourMs, dirtyBytesPerS] = [3_600_000, 1024 ** 3];
+  const nowMs = Math.floor(Date.now() / hourMs) * hourMs;
+  return Array.from({ length: count }, (_none, at) => {
+    const from = new Date(nowMs - (count - at) * hourMs).toISOString();
+    return { from, overMs: hourMs, cores: 1, dirtyBytesPerS, dirtyLooks: 6 };
+  });
+}
 
 describe('a migration that is to begin later', () => {
   let world: World;
@@ -67,13 +80,16 @@ describe('a migration that is to begin later', () => {
     assert.ok((planned?.ms ?? 0) >= 5000);
   });
 
-  test('waits on by the journal when its agent restarts and its mover dies, and begins in time', async () => {
+  test('waits on by the journal when its agent restarts and its mover dies, and begins in time, quiet by the guest’s own hours, which go with it', async () => {
     const notBefore = inMs(12_000);
+    const hours = busyHours(6);
     await web1.unharmed('b', async () => {
       // The time that it may take runs from when it begins.
-      const id = await begin(world, { ...MOVE, notBefore, timeoutMs: 60_000 });
+      const whenQuiet = { withinMs: 60_000 };
+      const id = await begin(world, { ...MOVE, notBefore, whenQuiet, timeoutMs: 60_000 });
       await follow(world, 'a', id, ({ phase }) => phase === 'planned');
       await stopAgent(world.lab, 'a');
+      writeLoadHistory(labHost(world.lab, 'a').stateDir, new Map([['web1', hours]]));
       await killMover(world, 'a', id);
       await startAgent(world.lab, 'a');
       const began = await follow(world, 'a', id, ({ phase }) => phase !== 'planned');
@@ -81,9 +97,12 @@ describe('a migration that is to begin later', () => {
       const report = await reportAtEnd(world, 'a', id);
       assert.equal(report.outcome, 'done', JSON.stringify(report.error));
       assert.equal(report.takeovers, 1);
+      assert.match(report.decisions[0]?.what ?? '', /is quiet: it writes/);
       const planned = report.phases.find(({ phase }) => phase === 'planned');
       assert.ok((planned?.ms ?? 0) >= Date.parse(notBefore) - Date.parse(report.startedAt));
     });
     await assertOnlyGuests(world, { b: ['web1'] });
+    const load = await world.agent('b').guestLoad({ params: { guest: 'web1' } });
+    assert.deepEqual(load.hours.slice(0, hours.length), hours);
   });
 });
