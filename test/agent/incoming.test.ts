@@ -18,7 +18,8 @@ test('a guest is let in with a mover of its own, and asking again changes nothin
   assert.equal(wire?.version, WIRE_VERSION);
   assert.equal(wire?.knowsGuest, false);
   const again = await api.admit({ body: admission });
-  assert.deepEqual({ ...again, host: own }, admitted);
+  // How busy the host is by now may differ.
+  assert.deepEqual({ ...again, host: own, wire }, admitted);
   assert.deepEqual(b.movers.started, [admission.id]);
   const { migrations } = await b.api.migrations();
   assert.equal(migrations[0]?.side, 'destination');
