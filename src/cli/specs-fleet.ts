@@ -213,7 +213,8 @@ export const statsSpec = spec({
   name: 'stats',
   summary: 'durations, gaps and failures of the migrations of a fleet',
   details:
-    'Asks a controller. Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause.',
+    'Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause. Asks a ' +
+    'controller where one is named, and else this host’s agent and its peers for their newest 500 reports.',
   flags: {
     since: { kind: 'duration', summary: 'of this time until now, such as 7d', preset: '30d' },
     prediction: {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { distributionOf } from '../../src/controller/history/insight.ts';
+import { distributionOf } from '../../src/migration/insight/insight.ts';
 import { daysIn, errorText, heightsOf, placeOf, quantile } from '../../web/src/insight/spread.ts';
 
 const amounts = fc.array(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { minLength: 1 });

@@ -1,6 +1,12 @@
 import type { Insight } from '../../protocol/controller/history.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import { incomplete } from '../agent-set.ts';
 import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import { controllerNamed } from '../controller-place.ts';
+import { sayIncomplete } from '../failure.ts';
+import { insightOfAgents } from '../fleet-insight.ts';
+import { withController } from '../fleet-lists.ts';
 import { SPREAD, spreadRow } from '../history.ts';
 import { listLook } from '../lists.ts';
 import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
@@ -8,23 +14,41 @@ import { scoresText } from '../render/prediction-scores.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
 import type { statsSpec } from '../specs-fleet.ts';
-import type { Run } from '../verb.ts';
-import { atController } from '../wishes.ts';
+import type { Input, Run } from '../verb.ts';
 
 const MONTH_MS = 30 * 86_400_000;
 
-export const run: Run<typeof statsSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
-    const { since = MONTH_MS, prediction } = input.flags;
-    const sinceMs = Math.max(0, context.clock.wallMs() - since);
-    const answer = await api.insight({ query: { since: new Date(sinceMs).toISOString() } });
-    if (input.json) return printJson(context, answer);
-    const look = listLook(context, {});
-    const text =
-      prediction === true ? scoresText(answer.predictions, look) : statsText(answer, look);
-    context.out.write(text);
-    if (answer.isPart) context.out.write(`of the newest ${answer.count}\n`);
-  });
+export const run: Run<typeof statsSpec> = async (input, context) => {
+  const untilMs = context.clock.wallMs();
+  const sinceMs = Math.max(0, untilMs - (input.flags.since ?? MONTH_MS));
+  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  if (where !== undefined) {
+    const query = { since: new Date(sinceMs).toISOString() };
+    const insight = await withController(where, input.connection, context.env, (api) =>
+      api.insight({ query }),
+    );
+    show(insight, input, context);
+    return 0;
+  }
+  const fleet = await context.connect(input.connection);
+  try {
+    const { insight, missing } = await insightOfAgents(fleet, { sinceMs, untilMs });
+    show(insight, input, context);
+    const lacks = incomplete('the statistics', missing);
+    return lacks === undefined ? 0 : sayIncomplete(context, lacks);
+  } finally {
+    fleet.close();
+  }
+};
+
+function show(insight: Insight, { flags, json }: Input<typeof statsSpec>, context: Context): void {
+  if (json) return printJson(context, insight);
+  const look = listLook(context, {});
+  context.out.write(
+    flags.prediction === true ? scoresText(insight.predictions, look) : statsText(insight, look),
+  );
+  if (insight.isPart) context.out.write(`of the newest ${insight.count}\n`);
+}
 
 function statsText(insight: Insight, look: Look): string {
   const { count, outcomes, saved, failures } = insight;

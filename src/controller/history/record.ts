@@ -4,7 +4,7 @@ import type { FleetMigration } from '../../protocol/controller/history.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { MigrationSummary, Progress, Report } from '../../protocol/public/migration.ts';
 import type { MigrationRow } from '../store/tables.ts';
-import { columnsOf } from './figures.ts';
+import { columnsOf } from './columns.ts';
 import { packed } from './kept-report.ts';
 
 /** A migration as it is written; what the lease adds is left out. */

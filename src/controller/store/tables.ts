@@ -224,7 +224,7 @@ export interface MigrationRow {
   bytes: number | null;
   link_rate: number | null;
   dirty_rate: number | null;
-  /** JSON, see history/figures.ts. */
+  /** JSON, see migration/insight/figures.ts. */
   figures: string | null;
   /** Packed, see history/kept-report.ts. */
   report: string | null;

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { columnsOf, figuresOf } from '../../../src/controller/history/figures.ts';
-import { distributionOf, insightOf, scoresOf } from '../../../src/controller/history/insight.ts';
-import type { Reported } from '../../../src/controller/history/insight.ts';
-import { cameTo } from '../../../src/migration/report/outcome-figures.ts';
+import { godwitError } from '../../../src/errors.ts';
+import {
+  distributionOf,
+  insightOf,
+  reportedOf,
+  scoresOf,
+} from '../../../src/migration/insight/insight.ts';
+import type { Reported } from '../../../src/migration/insight/insight.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 
@@ -68,54 +72,12 @@ test('a score says how many lay within their range and how far off the middle wa
   assert.equal(score?.size.quantiles[2]?.amount, 0.1);
 });
 
-test('a report’s figures are what it came to beside its prediction, and what the wire spared', () => {
-  const wire = {
-    streamBytes: 10 * 4096 + 1000,
-    linkBytes: 1000,
-    returnBytes: 0,
-    told: { zero: 4, literal: 6, cached: 1 },
-    misses: 0,
-    levels: [],
-    processorMs: 0,
-    cuts: 0,
-    longestCutMs: 0,
-    sessions: 1,
-  };
-  assert.deepEqual(figuresOf(report({ wire })).saved, {
-    'zero pages': 4 * 4096,
-    'pages of the cache': 4096,
-    'compressed and deltas': 5 * 4096,
-  });
-  const range = { low: 1, middle: 2, high: 50 };
-  const predicted = ['bytes', 'totalMs', 'memoryMs', 'rounds', 'downtimeMs', 'clientGapMs'].map(
-    (name) => [name, range],
-  );
-  const prediction = {
-    level: 0.9,
-    ...Object.fromEntries(predicted),
-    converges: { probability: 1, why: 'it is idle' },
-  } as NonNullable<ReturnType<typeof report>['prediction']>;
-  const figures = figuresOf(report({ prediction }));
-  assert.deepEqual(figures.predicted.downtimeMs, [1, 2, 50, 42]);
-  assert.equal(figures.level, 0.9);
-});
-
-test('a link that was held back on purpose is not read for its rate', () => {
-  const free = columnsOf(report());
-  assert.equal(free.link_rate, 118 * 1024 * 1024);
-  assert.equal(free.dirty_rate, 20 * 1024 * 1024);
-  const { settings } = report();
-  const held = columnsOf(report({ settings: { ...settings, maxBandwidth: 4096 } }));
-  assert.equal(held.link_rate, null);
-});
-
-test('the time for which a migration waited for its moment is no part of what it took, and stays in its report', () => {
-  const worked = report();
-  const waited = report({
-    totalMs: worked.totalMs + 3_600_000,
-    phases: [{ phase: 'planned', ms: 3_600_000 }, ...worked.phases],
-  });
-  assert.equal(columnsOf(waited).total_ms, worked.totalMs);
-  assert.equal(cameTo(waited).totalMs, worked.totalMs);
-  assert.equal(waited.totalMs, worked.totalMs + 3_600_000);
+test('one whose report is not to be had counts by how it ended, how long it took and why', () => {
+  const error = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
+  const listed = { id: 'm-00000001', phase: 'cancelled', elapsedMs: 7, error } as const;
+  const found = reportedOf(listed, undefined);
+  assert.deepEqual([found.outcome, found.code, found.totalMs], ['cancelled', error.code, 7]);
+  assert.deepEqual([found.bytes, found.figures], [undefined, { predicted: {}, saved: {} }]);
+  const known = reportedOf({ ...listed, phase: 'done', error: undefined }, report());
+  assert.deepEqual([known.outcome, known.code, known.downtimeMs], ['done', undefined, 42]);
 });

@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { cameTo, clientGapMs, workedMs } from '../../migration/report/outcome-figures.ts';
+import { cameTo, clientGapMs, workedMs } from '../report/outcome-figures.ts';
 import { PREDICTED } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
+
+/** What is read of a report for statistics over many of them. Pure. */
 
 /** A page of guest memory, as the wire counts them. */
 const PAGE_BYTES = 4096;
@@ -18,6 +20,25 @@ export const figures = z.object({
   saved: z.record(z.string().max(32), amount),
 });
 export type Figures = z.infer<typeof figures>;
+
+/** Of one migration: ms, and bytes over the link; absent where nobody saw it. */
+export interface Amounts {
+  /** Without the time for which it waited for its moment. */
+  readonly totalMs: number;
+  readonly downtimeMs: number | undefined;
+  readonly clientGapMs: number | undefined;
+  readonly bytes: number | undefined;
+}
+
+export function amountsOf(report: Report): Amounts {
+  const { downtimeMs, bytes, wire } = report;
+  return {
+    totalMs: workedMs(report),
+    downtimeMs,
+    clientGapMs: clientGapMs(report),
+    bytes: wire?.linkBytes ?? bytes,
+  };
+}
 
 export function figuresOf(report: Report): Figures {
   const { prediction } = report;
@@ -54,37 +75,4 @@ function savedBy({ wire }: Report): Record<string, number> {
   const noted = notes.reduce((sum, [, bytes]) => sum + bytes, 0);
   const rest = all - noted;
   return Object.fromEntries(rest > 0 ? [...notes, ['compressed and deltas', rest]] : notes);
-}
-
-/** What the columns of a migration's row have of its report. */
-export interface Columns {
-  /** Without the time for which it waited for its moment. */
-  readonly total_ms: number;
-  readonly downtime_ms: number | null;
-  readonly client_gap_ms: number | null;
-  readonly bytes: number | null;
-  /** bytes/s of the link, where nobody asked for less. */
-  readonly link_rate: number | null;
-  /** bytes/s of memory that the guest made dirty: the median of its rounds that know it. */
-  readonly dirty_rate: number | null;
-  readonly figures: string;
-}
-
-export function columnsOf(report: Report): Columns {
-  const { downtimeMs, bytes, throughput, settings, roundList, wire } = report;
-  const isFree = settings.maxBandwidth === undefined && report.outcome === 'done';
-  return {
-    total_ms: workedMs(report),
-    downtime_ms: downtimeMs ?? null,
-    client_gap_ms: clientGapMs(report) ?? null,
-    bytes: wire?.linkBytes ?? bytes ?? null,
-    link_rate: isFree && wire === undefined && (throughput ?? 0) > 0 ? (throughput ?? null) : null,
-    dirty_rate: median(roundList.flatMap(({ dirtyRate }) => (dirtyRate > 0 ? [dirtyRate] : []))),
-    figures: JSON.stringify(figuresOf(report)),
-  };
-}
-
-function median(amounts: readonly number[]): number | null {
-  const sorted = amounts.toSorted((left, right) => left - right);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
 }

@@ -5,7 +5,12 @@ import type {
   MigrationOutcome,
   PredictionScore,
 } from '../../protocol/controller/history.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { MigrationSummary, Report } from '../../protocol/public/migration.ts';
+import { amountsOf, figuresOf } from './figures.ts';
 import type { Figures } from './figures.ts';
+
+/** What the migrations of a time came to. Pure. */
 
 /** What is asked of each migration. */
 export interface Reported {
@@ -17,6 +22,20 @@ export interface Reported {
   readonly clientGapMs: number | undefined;
   readonly bytes: number | undefined;
   readonly figures: Figures;
+}
+
+/** One that has ended, as its host lists it, with its report where that was to be had. */
+export function reportedOf(
+  { id, phase, elapsedMs, error }: Pick<MigrationSummary, 'id' | 'phase' | 'elapsedMs' | 'error'>,
+  report: Report | undefined,
+): Reported {
+  const outcome = isEnd(phase) ? phase : 'lost';
+  const code = (report?.error ?? error)?.code;
+  if (report !== undefined)
+    return { id, outcome, code, ...amountsOf(report), figures: figuresOf(report) };
+  const unknown = { downtimeMs: undefined, clientGapMs: undefined, bytes: undefined };
+  const figures = { predicted: {}, saved: {} };
+  return { id, outcome, code, totalMs: elapsedMs, ...unknown, figures };
 }
 
 const SHARES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1];

@@ -1,0 +1,36 @@
+import { amountsOf, figuresOf } from '../../migration/insight/figures.ts';
+import type { Report } from '../../protocol/public/migration.ts';
+
+/** What the columns of a migration's row have of its report. */
+export interface Columns {
+  /** Without the time for which it waited for its moment. */
+  readonly total_ms: number;
+  readonly downtime_ms: number | null;
+  readonly client_gap_ms: number | null;
+  readonly bytes: number | null;
+  /** bytes/s of the link, where nobody asked for less. */
+  readonly link_rate: number | null;
+  /** bytes/s of memory that the guest made dirty: the median of its rounds that know it. */
+  readonly dirty_rate: number | null;
+  readonly figures: string;
+}
+
+export function columnsOf(report: Report): Columns {
+  const { throughput, settings, roundList, wire } = report;
+  const { totalMs, downtimeMs, clientGapMs, bytes } = amountsOf(report);
+  const isFree = settings.maxBandwidth === undefined && report.outcome === 'done';
+  return {
+    total_ms: totalMs,
+    downtime_ms: downtimeMs ?? null,
+    client_gap_ms: clientGapMs ?? null,
+    bytes: bytes ?? null,
+    link_rate: isFree && wire === undefined && (throughput ?? 0) > 0 ? (throughput ?? null) : null,
+    dirty_rate: median(roundList.flatMap(({ dirtyRate }) => (dirtyRate > 0 ? [dirtyRate] : []))),
+    figures: JSON.stringify(figuresOf(report)),
+  };
+}
+
+function median(amounts: readonly number[]): number | null {
+  const sorted = amounts.toSorted((left, right) => left - right);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
+}
