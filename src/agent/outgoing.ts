@@ -12,8 +12,6 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
 import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
-import type { OwnMove } from '../migration/prediction/own-times.ts';
-import type { LinkMeasure } from '../protocol/public/prediction.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
@@ -52,14 +50,12 @@ export interface Looked extends DiscoveredGuest {
   readonly address: string | undefined;
   readonly checks: readonly Check[];
   /** What else a mover would be given, where it is known. */
-  readonly seen: {
-    readonly vcpus?: number;
-    readonly macs?: string[];
-    readonly unbridged?: boolean;
-    readonly seenLinkRate?: number;
-    readonly link?: LinkMeasure;
-    readonly ownMoves?: OwnMove[];
-  };
+  readonly seen: Partial<
+    Pick<
+      SourceMoverRequest,
+      'vcpus' | 'macs' | 'unbridged' | 'seenLinkRate' | 'link' | 'ownMoves' | 'writtenBytesPerS'
+    >
+  >;
 }
 
 /** Starts migrations of guests that run here. */
@@ -233,11 +229,12 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What is known of the link, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
-  #linkTo({ path, to }: MigrationRequest, driver: string): Looked['seen'] {
+  /** What is known of the link and the guest's writes, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
+  #linkTo({ path, to, guest }: MigrationRequest, driver: string): Looked['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to, driver);
-    const known = { ...(link === undefined ? {} : { link }), ownMoves };
+    const { writtenBytesPerS } = this.#deps.guestLoads?.of(guest).now ?? {};
+    const known = { link, ownMoves, writtenBytesPerS };
     if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return known;
     const rate = this.links.seen(to);
     return rate === undefined ? known : { ...known, seenLinkRate: rate };

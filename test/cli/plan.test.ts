@@ -130,6 +130,24 @@ describe('a report after a plan', () => {
     assert.match(text, /bytes +320 MiB to 500 MiB +400 MiB +900 MiB +no/);
   });
 
+  test('has the copy of disks beside the time of its phase', () => {
+    const { prediction } = plannedTo('b');
+    assert.ok(prediction !== undefined);
+    const range = { low: 1000, middle: 2000, high: 4000 };
+    const made = report();
+    const text = besideText(
+      {
+        ...made,
+        prediction: { ...prediction, disks: { ms: range, bytes: range } },
+        phases: [{ phase: 'disks', ms: 5000 }, ...made.phases],
+      },
+      look,
+    );
+    assert.match(text, /copy of disks +1\.0 s to 4\.0 s +2\.0 s +5\.0 s +no/);
+    assert.match(text, /bytes of disks +0\.98 KiB to 3\.91 KiB +1\.95 KiB +-/);
+    assert.match(text, /total time .* 5\.0 s +yes/);
+  });
+
   test('has what was expected of the guest’s own requests beside how long they took', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);

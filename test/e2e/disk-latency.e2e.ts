@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import { insight } from '../../src/protocol/controller/history.ts';
 import type { RequestTimes } from '../../src/protocol/disk.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { until } from '../until.ts';
+import { godwit } from './support/cli.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
@@ -103,8 +105,14 @@ describe('the guest’s own requests to disks that are copied', () => {
   });
 
   test('are in a plan, which counts them only as long as it lasts, and in the report of the move after it', async () => {
-    const { prediction } = await world.agent('a').plan({ body: { guest: 'db1', to: 'b' } });
-    const expected = prediction?.diskLatency ?? assert.fail();
+    const { prediction, advice } = await world.agent('a').plan({ body: { guest: 'db1', to: 'b' } });
+    assert.ok(prediction?.diskLatency !== undefined && prediction.disks !== undefined);
+    const { diskLatency: expected, disks: copy } = prediction;
+    // Of each disk 112 MiB of random bytes.
+    const { bytes, ms } = copy;
+    assert.ok(bytes.low >= 2 * 112 * MIB && bytes.middle < 4 * 128 * MIB, JSON.stringify(bytes));
+    assert.ok(ms.low > 0 && ms.middle < prediction.totalMs.middle, JSON.stringify(ms));
+    assert.doesNotMatch(advice.join('\n'), /its disks are copied first/);
     for (const disk of ['disk0', 'disk1']) {
       const found = expected.find(({ node }) => node === `${disk}-dev-image`);
       const { count } = found?.now.writes ?? assert.fail(disk);
@@ -121,6 +129,16 @@ describe('the guest’s own requests to disks that are copied', () => {
       assert.ok((during?.p50Ms ?? 0) > 0, JSON.stringify(report.diskLatency));
       assert.equal((await seen('b', disk)).stats.wr_latency_histogram, undefined);
     }
+    const shown = await godwit(world, 'report', report.id);
+    assert.match(shown.out, /^copy of disks +\d.* to .*(yes|no)$/m);
+    assert.match(shown.out, /^total time +\d.* to .*(yes|no)$/m);
+    // Both hosts know of it: it counts once, and each of its disks where enough requests were counted.
+    const { exit, out } = await godwit(world, 'stats', '--json');
+    const scores = insight.parse(JSON.parse(out));
+    assert.equal(exit, 0, out);
+    assert.equal(scores.predictions.find(({ of }) => of === 'totalMs')?.count, 1, out);
+    assert.equal(scores.diskPredictions?.find(({ of }) => of === 'diskMs')?.count, 1, out);
+    assert.match((await godwit(world, 'stats', '--prediction')).out, /^copy of disks +1 /m);
   });
 });
 

@@ -114,7 +114,7 @@ export class Plans {
     { memoryBytes, pages, curve, mix, hintedFreeBytes }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
-    const { config, outgoing } = this.#deps;
+    const { config, outgoing, guestLoads } = this.#deps;
     const { guest, to, mode, streams, compress, compressLevel } = request;
     const own = offerOf(config, guest, to);
     const {
@@ -122,9 +122,11 @@ export class Plans {
       offer,
       reachable = false,
       copiesDisks = false,
+      diskBytes,
       balloon,
       stateBytes = 0,
     } = found ?? {};
+    const { writtenBytesPerS } = guestLoads.of(guest).now ?? {};
     const isTaken = mix !== undefined && balloon !== undefined;
     const plain = { streams: 1, compress: 'none' } as const;
     const obstacle = wireObstacle(plain, { own, offer, reachable });
@@ -132,6 +134,7 @@ export class Plans {
       memoryBytes,
       pages,
       curve,
+      disks: diskBytes === undefined ? undefined : { bytes: diskBytes, writtenBytesPerS },
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
       // What a balloon has taken is free no more.
       hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,

@@ -1,6 +1,7 @@
 import { withDeadline } from '../../deadline.ts';
 import type { DirectDriver } from '../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
+import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
@@ -133,11 +134,14 @@ async function oneHost(
   const what = `to check ${request.guest} against ${to}`;
   const found: Partial<ExaminedHost> = {};
   const requests = new RequestLook(() => held.open(asked));
-  const learned: Examining['learned'] = ({ path, copies = [] }, offer) => {
+  const learned: Examining['learned'] = ({ path, copies = [], description }, offer) => {
     const { takes, stream } = path ?? {};
     const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
     Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
-    if (measure) requests.begin(copies.map(({ node }) => node));
+    const nodes = copies.map(({ node }) => node);
+    const diskBytes = nodes.length > 0 ? bytesToCopy(description?.disks ?? [], nodes) : undefined;
+    if (diskBytes !== undefined) Object.assign(found, { diskBytes });
+    if (measure) requests.begin(nodes);
   };
   const ballooned: Examining['ballooned'] = (balloon) => Object.assign(found, { balloon });
   const stated: Examining['stated'] = (stateBytes) => Object.assign(found, { stateBytes });

@@ -70,6 +70,8 @@ const examinedHost = z.object({
   offer: wireOffer.optional(),
   /** Disks would be copied before memory is sent. */
   copiesDisks: z.boolean().optional(),
+  /** How much there is to copy of them at first; absent where that is not known. */
+  diskBytes: bytes.optional(),
   /** How long the guest's own requests to those take now, where it was to be measured. */
   diskLatency: copiedDisks.diskLatency,
   /** The guest's hypervisor may come to a socket of this host's mover. */

@@ -53,7 +53,7 @@ export interface Examining extends ExamineDependencies, Examined {
   readonly guest: SourceGuest;
   /** Called with what a migration would do, each time that more of it is known. */
   readonly learned?: (
-    facts: Pick<StepFacts, 'path' | 'copies'>,
+    facts: Pick<StepFacts, 'path' | 'copies' | 'description'>,
     offer: PreflightAnswer['wire'],
   ) => void;
   /** The same of what `--balloon` would take of the guest. */

@@ -44,8 +44,9 @@ export const run: Run<typeof statsSpec> = async (input, context) => {
 function show(insight: Insight, { flags, json }: Input<typeof statsSpec>, context: Context): void {
   if (json) return printJson(context, insight);
   const look = listLook(context, {});
+  const scores = [...insight.predictions, ...(insight.diskPredictions ?? [])];
   context.out.write(
-    flags.prediction === true ? scoresText(insight.predictions, look) : statsText(insight, look),
+    flags.prediction === true ? scoresText(scores, look) : statsText(insight, look),
   );
   if (insight.isPart) context.out.write(`of the newest ${insight.count}\n`);
 }

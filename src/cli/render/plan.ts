@@ -134,10 +134,19 @@ export function predictedRows(
   return [
     ['bytes', found.bytes, formatBytes, 'bytes'],
     ['total time', found.totalMs, formatDuration, 'totalMs'],
+    ...diskRows(found),
     ['memory', found.memoryMs, formatDuration, 'memoryMs'],
     ['rounds', found.rounds, whole, 'rounds'],
     ['downtime', found.downtimeMs, formatDuration, 'downtimeMs'],
     ['client gap', found.clientGapMs, formatDuration, 'clientGapMs'],
+  ];
+}
+
+function diskRows({ disks }: Prediction): ReturnType<typeof predictedRows> {
+  if (disks === undefined) return [];
+  return [
+    ['copy of disks', disks.ms, formatDuration, 'diskMs'],
+    ['bytes of disks', disks.bytes, formatBytes, 'diskBytes'],
   ];
 }
 

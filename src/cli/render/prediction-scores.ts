@@ -1,17 +1,19 @@
-import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
-import type { PredictionScore } from '../../protocol/controller/history.ts';
+import { DISK_FIGURE_NAMES, FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
+import type { DiskScore, PredictionScore } from '../../protocol/controller/history.ts';
 import { SPREAD, spreadRow } from '../history.ts';
 import { renderTable } from './table.ts';
 import type { Look } from './table.ts';
 
 /** How far predictions were off, as a table. Pure. */
 
-export function scoresText(scores: readonly PredictionScore[], look: Look): string {
+const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
+
+export function scoresText(scores: readonly (PredictionScore | DiskScore)[], look: Look): string {
   const [first] = scores;
   if (first === undefined) return 'no migration that was predicted has come to its end\n';
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
   const rows = scores.map(({ of, within, error, size }) => [
-    FIGURE_NAMES[of],
+    NAMES[of],
     ...spreadRow(size, percent),
     percent(error.mean),
     percent(within),

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { cameTo, clientGapMs, workedMs } from '../report/outcome-figures.ts';
-import { PREDICTED } from '../../protocol/controller/history.ts';
+import { DISK_PREDICTED, PREDICTED } from '../../protocol/controller/history.ts';
+import type { DiskScore } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
+import type { Range } from '../../protocol/public/prediction.ts';
+import { knownOf } from '../prediction/disk-latency.ts';
 
 /** What is read of a report for statistics over many of them. Pure. */
 
@@ -9,11 +12,16 @@ import type { Report } from '../../protocol/public/migration.ts';
 const PAGE_BYTES = 4096;
 
 const amount = z.number().nonnegative();
+/** A range that was predicted, and what it came to. */
+const pair = z.tuple([amount, amount, amount, amount]);
+export type Pair = z.infer<typeof pair>;
 
 /** What is read of many migrations at once, beside the columns: all of it is small. */
 export const figures = z.object({
   /** Figures that were predicted and that it came to: low, middle and high of the range, and what it came to. */
-  predicted: z.partialRecord(z.enum(PREDICTED), z.tuple([amount, amount, amount, amount])),
+  predicted: z.partialRecord(z.enum(PREDICTED), pair),
+  /** The same of disks that were copied; absent where none was, and in rows of earlier builds. */
+  disks: z.partialRecord(z.enum(DISK_PREDICTED), z.array(pair).max(64)).optional(),
   /** The share of outcomes that the ranges were made to hold. */
   level: z.number().min(0).max(1).optional(),
   /** Bytes of guest memory that did not travel as they were, by how they went instead. */
@@ -46,13 +54,43 @@ export function figuresOf(report: Report): Figures {
   const pairs = PREDICTED.flatMap((name) => {
     const [range, outcome] = [prediction?.[name], came[name]];
     if (range === undefined || outcome === undefined) return [];
-    return [[name, [range.low, range.middle, range.high, outcome]] as const];
+    return [[name, pairOf(range, outcome)] as const];
   });
+  const disks = diskPairsOf(report);
+  const has = pairs.length > 0 || disks !== undefined;
   return {
     predicted: Object.fromEntries(pairs),
-    ...(pairs.length === 0 || prediction === undefined ? {} : { level: prediction.level }),
+    ...(disks === undefined ? {} : { disks }),
+    ...(has && prediction !== undefined ? { level: prediction.level } : {}),
     saved: savedBy(report),
   };
+}
+
+const pairOf = ({ low, middle, high }: Range, came: number): Pair => [low, middle, high, came];
+
+/** By the guest's requests to each disk, too, where enough were counted during its copy. */
+function diskPairsOf(report: Report): Figures['disks'] {
+  const { prediction, diskLatency: counted = [] } = report;
+  const came = cameTo(report);
+  const found: Partial<Record<DiskScore['of'], Pair[]>> = {};
+  const add = (name: DiskScore['of'], range: Range | undefined, amounts: number | undefined) => {
+    if (range !== undefined && amounts !== undefined)
+      (found[name] ??= []).push(pairOf(range, amounts));
+  };
+  add('diskBytes', prediction?.disks?.bytes, came.diskBytes);
+  add('diskMs', prediction?.disks?.ms, came.diskMs);
+  if (report.outcome === 'done') {
+    for (const expected of prediction?.diskLatency ?? []) {
+      const { during } = counted.find(({ node }) => node === expected.node) ?? {};
+      for (const kind of ['reads', 'writes', 'flushes'] as const)
+        for (const [at, name] of [
+          ['p50Ms', 'P50Ms'],
+          ['p99Ms', 'P99Ms'],
+        ] as const)
+          add(`${kind}${name}`, expected[kind][at], knownOf(during, kind, at));
+    }
+  }
+  return Object.keys(found).length === 0 ? undefined : found;
 }
 
 /** Pages that went as a note alone; each of them would have been a page on the wire. */

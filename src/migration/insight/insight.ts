@@ -1,5 +1,6 @@
-import { PREDICTED } from '../../protocol/controller/history.ts';
+import { DISK_PREDICTED, PREDICTED } from '../../protocol/controller/history.ts';
 import type {
+  DiskScore,
   Distribution,
   Insight,
   MigrationOutcome,
@@ -8,7 +9,7 @@ import type {
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { MigrationSummary, Report } from '../../protocol/public/migration.ts';
 import { amountsOf, figuresOf } from './figures.ts';
-import type { Figures } from './figures.ts';
+import type { Figures, Pair } from './figures.ts';
 
 /** What the migrations of a time came to. Pure. */
 
@@ -99,6 +100,7 @@ export function insightOf(all: readonly Reported[], { sinceMs, untilMs, isPart }
   const done = all.filter(({ outcome }) => outcome === 'done');
   const spread = (of: (reported: Reported) => number | undefined): Distribution | undefined =>
     distributionOf(done.flatMap((each) => of(each) ?? []));
+  const diskScores = diskScoresOf(all);
   const spreads = {
     totalMs: spread((each) => each.totalMs),
     downtimeMs: spread((each) => each.downtimeMs),
@@ -116,37 +118,72 @@ export function insightOf(all: readonly Reported[], { sinceMs, untilMs, isPart }
     })),
     ...Object.fromEntries(Object.entries(spreads).filter(([, each]) => each !== undefined)),
     predictions: scoresOf(all),
+    ...(diskScores.length === 0 ? {} : { diskPredictions: diskScores }),
     saved: savedOf(all),
     failures: failuresOf(all),
   };
 }
 
+type Predicted = Pick<Reported, 'figures'>;
+
 /** Predictions against what they came to: how far off, and whether the ranges held what they promised. */
-export function scoresOf(all: readonly Pick<Reported, 'figures'>[]): PredictionScore[] {
-  return PREDICTED.flatMap((name): PredictionScore[] => {
-    const pairs = all.flatMap(({ figures }) => {
-      const pair = figures.predicted[name];
-      return pair === undefined ? [] : [{ pair, level: figures.level ?? 0 }];
-    });
-    const errors = pairs.map(
-      ({ pair: [, middle, , came] }) => (came - middle) / Math.max(1, middle),
-    );
-    const error = distributionOf(errors);
-    const size = distributionOf(errors.map(Math.abs));
-    if (error === undefined || size === undefined) return [];
-    const within = pairs.filter(({ pair: [low, , high, came] }) => came >= low && came <= high);
-    const level = pairs.reduce((sum, pair) => sum + pair.level, 0) / pairs.length;
-    return [
-      {
-        of: name,
-        count: pairs.length,
-        within: within.length / pairs.length,
-        level: Math.min(1, level),
-        error,
-        size,
-      },
-    ];
-  });
+export function scoresOf(all: readonly Predicted[]): PredictionScore[] {
+  return PREDICTED.flatMap((name) =>
+    scoreOf(
+      name,
+      all.map(({ figures: { level, predicted } }) => {
+        const pair = predicted[name];
+        return { level, pairs: pair === undefined ? [] : [pair] };
+      }),
+    ),
+  );
+}
+
+/** The same of disks that were copied. */
+export function diskScoresOf(all: readonly Predicted[]): DiskScore[] {
+  return DISK_PREDICTED.flatMap((name) =>
+    scoreOf(
+      name,
+      all.map(({ figures: { level, disks } }) => ({ level, pairs: disks?.[name] ?? [] })),
+    ),
+  );
+}
+
+interface Compared {
+  readonly level: number | undefined;
+  readonly pairs: readonly Pair[];
+}
+
+/** Less than that is predicted of nothing but requests, which take a few microseconds at the least. */
+const LEAST = 1;
+const LEAST_MS = 0.001;
+
+function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
+  name: N,
+  all: readonly Compared[],
+): (Omit<PredictionScore, 'of'> & { of: N })[] {
+  const pairs = all.flatMap(({ level = 0, pairs: found }) =>
+    found.map((pair) => ({ pair, level })),
+  );
+  const least = /P\d\dMs$/.test(name) ? LEAST_MS : LEAST;
+  const errors = pairs.map(
+    ({ pair: [, middle, , came] }) => (came - middle) / Math.max(least, middle),
+  );
+  const error = distributionOf(errors);
+  const size = distributionOf(errors.map(Math.abs));
+  if (error === undefined || size === undefined) return [];
+  const within = pairs.filter(({ pair: [low, , high, came] }) => came >= low && came <= high);
+  const level = pairs.reduce((sum, pair) => sum + pair.level, 0) / pairs.length;
+  return [
+    {
+      of: name,
+      count: pairs.length,
+      within: within.length / pairs.length,
+      level: Math.min(1, level),
+      error,
+      size,
+    },
+  ];
 }
 
 /** The most frequent first. */

@@ -5,8 +5,8 @@ import { MOST_LOOKED_AT, weightOf } from './parameters.ts';
 
 /** How long a guest's own requests to a disk will take while it is copied. Pure. */
 
-type Kind = 'reads' | 'writes' | 'flushes';
-type Percentile = 'p50Ms' | 'p99Ms';
+export type RequestKind = 'reads' | 'writes' | 'flushes';
+export type Percentile = 'p50Ms' | 'p99Ms';
 
 /** Of fewer requests nobody can say such a percentile. */
 const ENOUGH: Readonly<Record<Percentile, number>> = { p50Ms: 20, p99Ms: 100 };
@@ -32,7 +32,7 @@ export function expectedLatencies(
 ): ExpectedRequests[] {
   return disks.flatMap(({ node, before }) => {
     if (before === undefined) return [];
-    const times = (kind: Kind) => ({
+    const times = (kind: RequestKind) => ({
       ...expected(before, kind, 'p50Ms', facts),
       ...expected(before, kind, 'p99Ms', facts),
     });
@@ -44,7 +44,7 @@ export function expectedLatencies(
 /** Nothing where too few requests were counted. */
 function expected(
   before: DiskRequests,
-  kind: Kind,
+  kind: RequestKind,
   at: Percentile,
   facts: LatencyFacts,
 ): Partial<Record<Percentile, Range>> {
@@ -68,7 +68,7 @@ function writeWaitMs({ link, maxBandwidth = Number.POSITIVE_INFINITY }: LatencyF
   return (link.roundTripMs ?? 0) + (WRITE_BYTES * 1000) / rate;
 }
 
-function ratiosOf(own: readonly DiskLatency[], kind: Kind, at: Percentile): number[] {
+function ratiosOf(own: readonly DiskLatency[], kind: RequestKind, at: Percentile): number[] {
   const found = own.flatMap(({ before, during }) => {
     const [was, is] = [knownOf(before, kind, at), knownOf(during, kind, at)];
     return was === undefined || is === undefined ? [] : [is / was];
@@ -76,9 +76,10 @@ function ratiosOf(own: readonly DiskLatency[], kind: Kind, at: Percentile): numb
   return found.slice(0, MOST_LOOKED_AT);
 }
 
-function knownOf(
+/** Undefined where too few were counted to say it, or some took longer than the hypervisor tells apart. */
+export function knownOf(
   requests: DiskRequests | undefined,
-  kind: Kind,
+  kind: RequestKind,
   at: Percentile,
 ): number | undefined {
   const { count = 0, isLeast, [at]: ms = 0 } = requests?.[kind] ?? {};

@@ -5,6 +5,7 @@ import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/cheaper.ts';
 import { dirtiedWithin } from './curve.ts';
+import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { OwnMove } from './own-times.ts';
 import {
@@ -54,6 +55,8 @@ export interface Facts {
   readonly shape?: Capabilities['shape'] | undefined;
   /** Pages of the sample; 0 or absent: nobody could look at them from outside. */
   readonly pages?: number | undefined;
+  /** Disks that are copied before memory moves; absent: none is, or nobody knows how much that is. */
+  readonly disks?: CopiedBytes | undefined;
   /** How its driver makes rounds of pre-copy; absent: by what was written. */
   readonly rounds?: 'content' | undefined;
   readonly settings: Pick<
@@ -125,6 +128,12 @@ function longLook(
 /** As a mover does: not where a byte that is written is not a byte that is sent. */
 function looksAtWrites({ pages = 0, shape, memoryPath }: Facts): boolean {
   return pages > 0 && shape !== 'managed' && (memoryPath === 'plain' || memoryPath === 'several');
+}
+
+/** What a byte takes that goes as it is, like those of QEMU's own stream, ms. */
+export function plainMsPerByte(facts: Facts, scenario: Scenario): number {
+  const workMs = workMsPerByte({ ...facts, memoryPath: 'plain' }, scenario);
+  return Math.max(1000 / linkOf(facts, scenario), workMs);
 }
 
 function workMsPerByte(facts: Facts, { processor }: Scenario): number {

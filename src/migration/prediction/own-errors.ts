@@ -28,15 +28,12 @@ const NARROWEST = 0.25;
  * has it: 1 is that end. Both as logarithms. Only of what can be said so.
  */
 export function offOf(report: Report): PredictionOff {
-  const { prediction, phases } = report;
+  const { prediction } = report;
   // The ranges of one that may not end are cut off by the time allowed.
   if (prediction === undefined || prediction.converges.probability < SURE) return {};
   const came = cameTo(report);
   const off: PredictionOff = {};
   for (const name of NAMES) {
-    // A plan leaves out the copies of disks.
-    if (name === 'totalMs' && phases.some(({ phase }) => phase === 'disks' || phase === 'seeding'))
-      continue;
     const amount = came[name];
     const far = amount === undefined ? undefined : farFrom(prediction[name], amount);
     if (far === undefined) continue;

@@ -157,7 +157,8 @@ export function adviceFor(
     );
   if (option.stream.compress === 'xbzrle')
     advice.push('what XBZRLE saves of pages that are sent again is assumed, and not measured');
-  if (facts.copiesDisks) advice.push('its disks are copied first, which is not in these figures');
+  if (facts.copiesDisks && facts.disks === undefined)
+    advice.push('its disks are copied first, which is not in these figures');
   return advice.slice(0, 16);
 }
 

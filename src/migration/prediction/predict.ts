@@ -3,6 +3,7 @@ import type { PlannedSteering, Prediction, Range } from '../../protocol/public/p
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
+import { diskCopyOf } from './disk-copy.ts';
 import { effectsOf } from './effects.ts';
 import { isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
@@ -49,8 +50,8 @@ export function predict(facts: Facts): Prediction {
       cases.map((each) => of(each)),
       of(middle),
     );
-  const effects = isThere(middle.rounds) ? { effects: effectsOf(facts, middle) } : {};
-  const probability = cases.filter(({ rounds }) => isThere(rounds)).length / cases.length;
+  const effects = middle.ends ? { effects: effectsOf(facts, middle) } : {};
+  const probability = cases.filter(({ ends }) => ends).length / cases.length;
   const widths = probability < SURE ? {} : widthsOf(facts.ownMoves ?? []);
   const ranges = {
     bytes: range(({ rounds }) => Math.round(rounds.bytes)),
@@ -63,9 +64,17 @@ export function predict(facts: Facts): Prediction {
     level: LEVEL,
     ...widened(ranges, widths, facts.settings.timeoutMs),
     rounds: range(({ rounds }) => rounds.rounds + furtherOf(facts, rounds)),
+    ...(facts.disks === undefined
+      ? {}
+      : {
+          disks: {
+            bytes: range(({ diskBytes }) => Math.round(diskBytes)),
+            ms: range(({ diskMs }) => Math.round(diskMs)),
+          },
+        }),
     ...(Object.keys(widths).length === 0 ? {} : { widths }),
     ...effects,
-    converges: { probability, why: whyOf(facts, middle.rounds) },
+    converges: { probability, why: lateWhy(facts, middle) ?? whyOf(facts, middle.rounds) },
     steering: steeringOf(facts, middle.rounds),
   };
 }
@@ -107,7 +116,12 @@ function factorOf(facts: Facts): number {
 export interface Outcome {
   readonly load: Load;
   readonly rounds: Rounds;
+  /** The guest comes over in the time allowed. */
+  readonly ends: boolean;
   readonly totalMs: number;
+  /** For the copies of its disks, before its memory moves; and what goes over the link for them until the switch. */
+  readonly diskMs: number;
+  readonly diskBytes: number;
   readonly downtimeMs: number;
   readonly clientGapMs: number;
 }
@@ -115,7 +129,9 @@ export interface Outcome {
 function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const { settings } = facts;
   const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
-  const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
+  const disks = diskCopyOf(facts, scenario);
+  const leftMs = settings.timeoutMs - aroundMs - disks.ms;
+  const timeoutMs = Math.max(1, leftMs);
   const load = loadOf(facts, scenario);
   const policy = { ...settings, timeoutMs, underWayMs: underWayMsOf(facts, scenario) };
   const rounds =
@@ -123,12 +139,21 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
       ? simulateContent(load, policy, scenario.processor)
       : simulate(load, { ...policy, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
-  const totalMs = aroundMs + memoryMs;
-  if (!isThere(rounds)) return { load, rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
+  // That the times around memory alone are too long for is said by a check.
+  const ends = isThere(rounds) && (disks.ms === 0 || leftMs > 0);
+  const whole = {
+    load,
+    rounds,
+    ends,
+    totalMs: aroundMs + disks.ms + memoryMs,
+    diskMs: disks.ms,
+    diskBytes: Math.min(Number.MAX_SAFE_INTEGER, disks.bytes + disks.writtenPerMs * memoryMs),
+  };
+  if (!ends) return { ...whole, downtimeMs: 0, clientGapMs: 0 };
   const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
   const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed: scenario.fixed });
   const downMs = downtimeMs * factor;
-  return { load, rounds, totalMs, downtimeMs: downMs, clientGapMs: downMs + laterMs };
+  return { ...whole, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
 
 /**
@@ -177,6 +202,13 @@ function rangeOf(values: readonly number[], middle: number): Range {
     middle,
     high: Math.max(middle, sorted.at(-1 - out) ?? middle),
   };
+}
+
+/** Where its disks take all of the time that is allowed. */
+function lateWhy({ settings }: Facts, { diskMs, totalMs, rounds }: Outcome): string | undefined {
+  if (diskMs === 0 || totalMs - rounds.memoryMs < settings.timeoutMs) return undefined;
+  const [takes, allowed] = [diskMs, settings.timeoutMs].map(formatDuration);
+  return `the copies of its disks take ${takes}, and ${allowed} are allowed for all of it`;
 }
 
 function whyOf(

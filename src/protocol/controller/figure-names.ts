@@ -1,4 +1,4 @@
-import type { PredictionScore } from './history.ts';
+import type { DiskScore, PredictionScore } from './history.ts';
 
 /** What the figures of a migration are called; of its own, since a browser loads it without the schemas. */
 export const FIGURE_NAMES = {
@@ -9,3 +9,14 @@ export const FIGURE_NAMES = {
   downtimeMs: 'downtime',
   clientGapMs: 'client gap',
 } as const satisfies Record<PredictionScore['of'], string>;
+
+export const DISK_FIGURE_NAMES = {
+  diskBytes: 'bytes of disks',
+  diskMs: 'copy of disks',
+  readsP50Ms: 'reads p50',
+  readsP99Ms: 'reads p99',
+  writesP50Ms: 'writes p50',
+  writesP99Ms: 'writes p99',
+  flushesP50Ms: 'flushes p50',
+  flushesP99Ms: 'flushes p99',
+} as const satisfies Record<DiskScore['of'], string>;

@@ -136,6 +136,18 @@ export const PREDICTED = [
   'clientGapMs',
 ] as const;
 
+/** What is predicted of disks that are copied: of all of a migration together, and of the guest's own requests to each. */
+export const DISK_PREDICTED = [
+  'diskBytes',
+  'diskMs',
+  'readsP50Ms',
+  'readsP99Ms',
+  'writesP50Ms',
+  'writesP99Ms',
+  'flushesP50Ms',
+  'flushesP99Ms',
+] as const;
+
 /** What was predicted of migrations that came to their end, beside what they came to. */
 const predictionScore = z.object({
   of: z.enum(PREDICTED),
@@ -149,6 +161,10 @@ const predictionScore = z.object({
   size: distribution,
 });
 export type PredictionScore = z.infer<typeof predictionScore>;
+
+/** The same; of the guest's requests each disk counts. */
+const diskScore = predictionScore.extend({ of: z.enum(DISK_PREDICTED) });
+export type DiskScore = z.infer<typeof diskScore>;
 
 /** What the migrations of a time came to. */
 export const insight = z.object({
@@ -164,6 +180,8 @@ export const insight = z.object({
   clientGapMs: distribution.optional(),
   bytes: distribution.optional(),
   predictions: z.array(predictionScore).max(PREDICTED.length),
+  /** Absent where none of them copied disks, and of earlier builds. */
+  diskPredictions: z.array(diskScore).max(DISK_PREDICTED.length).optional(),
   /** Guest memory that did not travel as it was, by how it went instead; the most first. */
   saved: z.array(z.object({ kind: z.string().max(32), bytes })).max(32),
   /** The most frequent first, each with the newest migration that it ended. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
+import { guestRates } from '../public/guest-load.ts';
 import { returns } from '../public/site-check.ts';
 import { guestMeasure, linkMeasure, prediction, predictionOff } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
@@ -62,6 +63,8 @@ export const sourceMoverRequest = z.object({
   link: linkMeasure.optional(),
   /** The latest to that host, the newest first: for how long guests are paused there. */
   ownMoves: z.array(ownMove).max(64).optional(),
+  /** What it wrote to its disks in the minute before, where its agent has seen that. */
+  writtenBytesPerS: guestRates.shape.writtenBytesPerS,
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
   /** What that plan had measured of the guest, for `--path auto`. */

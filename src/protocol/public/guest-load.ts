@@ -12,7 +12,7 @@ export const MOST_LOAD_HOURS = 7 * 24;
 const perS = z.number().nonnegative().max(MOST_BYTES_PER_S);
 
 /** What a guest used; what its host could not see is absent. */
-const guestRates = z.object({
+export const guestRates = z.object({
   /** Processors of its host: 1.5 of a guest with two busy vCPUs that waited for a quarter of the time. */
   cores: z.number().nonnegative().max(1_000_000),
   /** What its hypervisor read from storage and wrote to it. */

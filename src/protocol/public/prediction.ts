@@ -134,11 +134,16 @@ export const prediction = z.object({
   level: share,
   /** Of memory, over the link. */
   bytes: range,
-  /** Of the whole migration, ms. */
+  /** Of the whole migration, ms; without the copies of its disks where `disks` is absent. */
   totalMs: range,
   /** Of these, while memory moves. */
   memoryMs: range,
   rounds: range,
+  /**
+   * Disks that are copied: how long that takes before memory moves, and what goes over the link for them until the switch.
+   * Absent where none is, where nobody knows how much that is, and of earlier builds.
+   */
+  disks: z.object({ bytes: range, ms: range }).optional(),
   downtimeMs: range,
   /** The longest time without an answer that a client sees, ms. */
   clientGapMs: range,

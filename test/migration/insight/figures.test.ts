@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { figuresOf } from '../../../src/migration/insight/figures.ts';
+import { figures, figuresOf } from '../../../src/migration/insight/figures.ts';
+import { prediction as answer } from '../../../src/protocol/public/prediction.ts';
 import { report } from '../../cli/fake.ts';
+import { plannedTo } from '../../cli/planned-move.ts';
 
 test('a report’s figures are what it came to beside its prediction, and what the wire spared', () => {
   const wire = {
@@ -30,7 +32,45 @@ test('a report’s figures are what it came to beside its prediction, and what t
     ...Object.fromEntries(predicted),
     converges: { probability: 1, why: 'it is idle' },
   } as NonNullable<ReturnType<typeof report>['prediction']>;
-  const figures = figuresOf(report({ prediction }));
-  assert.deepEqual(figures.predicted.downtimeMs, [1, 2, 50, 42]);
-  assert.equal(figures.level, 0.9);
+  const found = figuresOf(report({ prediction }));
+  assert.deepEqual(found.predicted.downtimeMs, [1, 2, 50, 42]);
+  assert.equal(found.level, 0.9);
+});
+
+test('what was predicted of disks stands beside it of each disk, where enough requests were counted', () => {
+  const times = (p50: number, p99: number) => ({
+    p50Ms: { low: 0.1, middle: p50, high: 9 },
+    p99Ms: { low: 0.1, middle: p99, high: 9 },
+  });
+  const expected = (node: string) => ({
+    node,
+    now: {},
+    reads: {},
+    writes: times(1, 2),
+    flushes: times(1, 2),
+  });
+  const ms = { low: 1000, middle: 2000, high: 4000 };
+  const prediction = {
+    ...answer.parse(plannedTo('b').prediction),
+    disks: { ms, bytes: ms },
+    diskLatency: [expected('disk0'), expected('disk1')],
+  };
+  const seen = (count: number) => ({ count, p50Ms: 3, p99Ms: 8 });
+  const diskLatency = [
+    { node: 'disk0', during: { writes: seen(150), flushes: seen(20) } },
+    { node: 'disk1', during: { writes: { ...seen(150), isLeast: true as const } } },
+  ];
+  const made = report();
+  const phases = [{ phase: 'disks' as const, ms: 3000 }, ...made.phases];
+  const moved = report({ prediction, diskLatency, phases });
+  const { disks, level } = figures.parse(figuresOf(moved));
+  assert.equal(level, prediction.level);
+  assert.deepEqual(disks, {
+    diskMs: [[1000, 2000, 4000, 3000]],
+    writesP50Ms: [[0.1, 1, 9, 3]],
+    writesP99Ms: [[0.1, 2, 9, 8]],
+    flushesP50Ms: [[0.1, 1, 9, 3]],
+  });
+  assert.equal(figuresOf({ ...moved, outcome: 'failed' }).disks, undefined);
+  assert.equal(figuresOf(report()).disks, undefined);
 });

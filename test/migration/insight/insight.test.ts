@@ -72,6 +72,27 @@ test('a score says how many lay within their range and how far off the middle wa
   assert.equal(score?.size.quantiles[2]?.amount, 0.1);
 });
 
+test('each disk counts in the scores of disks, and errors of less than a millisecond are errors, too', () => {
+  const writesP50Ms = [
+    [0.1, 0.2, 0.4, 0.3],
+    [0.1, 0.2, 0.4, 0.8],
+  ] satisfies [number, number, number, number][];
+  const disks = {
+    writesP50Ms,
+    diskMs: [[1, 2, 4, 3]] satisfies [[number, number, number, number]],
+  };
+  const move = reported('m-00000001', {
+    figures: { predicted: {}, level: 0.8, saved: {}, disks },
+  });
+  const all = [move, reported('m-00000002')];
+  const found = insight.parse(insightOf(all, { sinceMs: 0, untilMs: 5, isPart: false }));
+  const [copy, writes, ...others] = found.diskPredictions ?? [];
+  assert.deepEqual([copy?.of, copy?.count, copy?.within], ['diskMs', 1, 1]);
+  assert.deepEqual([writes?.of, writes?.count, writes?.within], ['writesP50Ms', 2, 0.5]);
+  assert.ok(Math.abs((writes?.error.most ?? 0) - 3) < 1e-9);
+  assert.deepEqual([others, found.predictions], [[], []]);
+});
+
 test('one whose report is not to be had counts by how it ended, how long it took and why', () => {
   const error = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
   const listed = { id: 'm-00000001', phase: 'cancelled', elapsedMs: 7, error } as const;

@@ -58,15 +58,22 @@ describe('how far a move came out from what was said', () => {
     assert.deepEqual(offOf(came(1, said, { outcome: 'failed' })), {});
   });
 
-  test('is of what went over the link, and says nothing of the time where disks were copied', () => {
+  test('is of what went over the link, and of the time with the copies of disks where they were predicted', () => {
     const wire = { linkBytes: said.bytes.middle } as Report['wire'];
     assert.equal(offOf(came(1, said, { bytes: said.bytes.middle * 20, wire })).bytes, 0);
     const phases: Report['phases'] = [
+      { phase: 'planned', ms: HOUR_MS },
       { phase: 'disks', ms: HOUR_MS },
       { phase: 'memory', ms: said.memoryMs.middle },
     ];
     const copied = offOf(came(1, said, { phases }));
     assert.deepEqual([copied.totalMs, copied.memoryMs], [undefined, 0]);
+    const ms = { low: 1000, middle: 2000, high: 4000 };
+    const whole = { ...said, disks: { ms, bytes: ms } };
+    assert.equal(offOf(came(1, whole, { phases })).totalMs, offOf(came(1)).totalMs);
+    // No prediction knows how long backing files take.
+    const seeded: Report['phases'] = [{ phase: 'seeding', ms: 1 }, ...phases];
+    assert.equal(offOf(came(1, whole, { phases: seeded })).totalMs, undefined);
   });
 });
 

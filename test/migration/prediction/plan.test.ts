@@ -132,6 +132,8 @@ describe('a plan', () => {
 
   test('says what it leaves out', () => {
     assert.match(advice(facts(10, { copiesDisks: true })), /its disks are copied first/);
+    const disks = { bytes: MIB };
+    assert.doesNotMatch(advice(facts(10, { copiesDisks: true, disks })), /its disks/);
     assert.match(advice(facts(10, { mix: undefined })), /nobody could look at its pages/);
     assert.match(advice(facts(10, { link: undefined })), /the link is not known/);
   });

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cameTo, clientGapMs } from '../../../src/migration/report/outcome-figures.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import { prediction as answer } from '../../../src/protocol/public/prediction.ts';
 import { report } from '../../cli/fake.ts';
+import { plannedTo } from '../../cli/planned-move.ts';
 
 test('a migration that came to its end came to its figures, and what nobody saw is absent', () => {
   const { vantages: _vantages, ...unseen } = report();
@@ -16,8 +19,38 @@ test('a migration that came to its end came to its figures, and what nobody saw 
   });
 });
 
+test('copies of disks came to their phase and what the hypervisor sent; the total is known of a prediction that has them', () => {
+  const diskLink = {
+    sentBytes: 700,
+    receivedBytes: 1,
+    linkBytes: 900,
+    cuts: 0,
+    longestCutMs: 0,
+    sessions: 1,
+  };
+  const made = report();
+  const phases = [{ phase: 'disks' as const, ms: 3000 }, ...made.phases];
+  const copied = { ...made, phases, diskLink };
+  const { diskMs, diskBytes, totalMs } = cameTo(copied);
+  assert.deepEqual([diskMs, diskBytes, totalMs], [3000, 700, undefined]);
+  const range = { low: 1, middle: 2, high: 3 };
+  const said = answer.parse(plannedTo('b').prediction);
+  assert.equal(cameTo({ ...copied, prediction: said }).totalMs, undefined);
+  const prediction = { ...said, disks: { ms: range, bytes: range } };
+  assert.equal(cameTo({ ...copied, prediction }).totalMs, 5000);
+});
+
 test('one that failed came to nothing that was predicted', () => {
   assert.deepEqual(cameTo(report({ outcome: 'failed' })), {});
+});
+
+test('what a client waited for is held against a prediction by the gap at the switch, as far as a host saw the guest', () => {
+  const of = (...vantages: NonNullable<Report['vantages']>) =>
+    cameTo(report({ vantages })).clientGapMs;
+  assert.equal(of({ host: 'c', gapMs: 900, switchGapMs: 60 }, { host: 'd', gapMs: 70 }), 70);
+  assert.equal(of({ host: 'c', gapMs: 90, ownStallMs: 95 }), undefined);
+  assert.equal(of({ host: 'c', gapMs: 90, isOpen: true }), undefined);
+  assert.equal(of({ host: 'e', notTried: 'no address' }), undefined);
 });
 
 test('the client gap is the longest that any host saw', () => {

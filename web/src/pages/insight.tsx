@@ -1,5 +1,9 @@
-import { FIGURE_NAMES } from '../../../src/protocol/controller/figure-names.ts';
-import type { Insight, PredictionScore } from '../../../src/protocol/controller/history.ts';
+import { DISK_FIGURE_NAMES, FIGURE_NAMES } from '../../../src/protocol/controller/figure-names.ts';
+import type {
+  DiskScore,
+  Insight,
+  PredictionScore,
+} from '../../../src/protocol/controller/history.ts';
 import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
@@ -13,6 +17,9 @@ import { Spread } from '../components/spread.tsx';
 import { Story } from './story.tsx';
 
 const DAY_MS = 86_400_000;
+const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
+
+type AnyScore = PredictionScore | DiskScore;
 
 /** What the migrations of a time came to, and the story of one guest. */
 export function InsightPage() {
@@ -97,7 +104,7 @@ function Figures({ insight }: { insight: Insight }) {
         <Spread title="Total time" of={insight.totalMs} text={formatDuration} />
         <Spread title="Bytes over the link" of={insight.bytes} text={formatBytes} />
       </div>
-      <Predictions scores={insight.predictions} />
+      <Predictions scores={[...insight.predictions, ...(insight.diskPredictions ?? [])]} />
       <div class="columns">
         <Saved saved={insight.saved} />
         <Failures failures={insight.failures} />
@@ -106,7 +113,7 @@ function Figures({ insight }: { insight: Insight }) {
   );
 }
 
-function Predictions({ scores }: { scores: readonly PredictionScore[] }) {
+function Predictions({ scores }: { scores: readonly AnyScore[] }) {
   return (
     <section class="panel">
       <h2>How far off predictions were</h2>
@@ -139,11 +146,11 @@ function Predictions({ scores }: { scores: readonly PredictionScore[] }) {
   );
 }
 
-function Score({ score: { of, count: often, within, level, error } }: { score: PredictionScore }) {
+function Score({ score: { of, count: often, within, level, error } }: { score: AnyScore }) {
   const [low, middle, high] = [0.05, 0.5, 0.95].map((share) => quantile(error, share) ?? 0);
   return (
     <tr>
-      <td>{FIGURE_NAMES[of]}</td>
+      <td>{NAMES[of]}</td>
       <td class="right">{count(often)}</td>
       <td class="right">{errorText(middle ?? 0)}</td>
       <td>

@@ -96,6 +96,7 @@ async function predictionOf(
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
+  const { bytesToCopy } = await import('../../../migration/prediction/disk-copy.ts');
   const { END_MS } = await import('../../../migration/prediction/parameters.ts');
   const { prediction } = await import('../../../protocol/public/prediction.ts');
   const { request, config, state, guest } = context;
@@ -106,6 +107,10 @@ async function predictionOf(
   const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
   const { maxBandwidth } = plan.settings;
+  const { copies = [], description } = known;
+  const nodes = copies.map(({ node }) => node);
+  const bytes = nodes.length > 0 ? bytesToCopy(description?.disks ?? [], nodes) : undefined;
+  const { writtenBytesPerS } = request;
   const expected = expectedLatencies(latency, { link, maxBandwidth, own: [] });
   return prediction.parse({
     ...(expected.length === 0 ? {} : { diskLatency: expected }),
@@ -113,6 +118,7 @@ async function predictionOf(
       ...measured,
       link,
       ownMoves: request.ownMoves,
+      disks: bytes === undefined ? undefined : { bytes, writtenBytesPerS },
       // How busy they are changes the prediction of a plan alone: a run of a simulation is to give the same again.
       processors: [{ cores: own.cores }],
       // What has passed is known, and only the end is not.

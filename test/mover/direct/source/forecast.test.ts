@@ -95,6 +95,7 @@ describe('a migration without a plan', () => {
     const copied = await factsOf({ measure, latencies });
     const [disk] = copied.prediction?.diskLatency ?? [];
     assert.deepEqual(disk?.now, { writes: times });
+    assert.equal(copied.prediction?.disks, undefined);
     // The other half of 10 MiB/s is memory's: 64 KiB take 12.5 ms.
     assert.equal(disk.writes.p99Ms?.middle, 15.5);
     // It is begun once, and what is known is not asked for again.
@@ -102,6 +103,24 @@ describe('a migration without a plan', () => {
     const known = { ...context.state(), known: { prediction } };
     const again = await new Forecast().facts({ ...context, state: () => known }, signal);
     assert.deepEqual(again, {});
+  });
+
+  test('has the copy of its disks in it, which comes before memory', async () => {
+    const context = contextOf({ measure: async () => MEASURED });
+    const image = { node: 'disk0', format: 'raw', bytes: 40 * MIB, readOnly: false };
+    const known = {
+      copies: [{ node: 'disk0', pool: '0123456789abcdef', path: 'web1.img' }],
+      description: { disks: [{ name: 'disk0', images: [{ ...image, allocatedBytes: 20 * MIB }] }] },
+    };
+    const copying = { ...context, state: () => ({ ...context.state(), known }) };
+    const [forecast, alone] = [new Forecast(), await factsOf({ measure: async () => MEASURED })];
+    forecast.begin(context);
+    const facts = await forecast.facts(copying as unknown as SourceContext, signal);
+    const { disks, totalMs } = stepFacts.parse(facts).prediction ?? assert.fail();
+    // 20 MiB at 10 MiB/s.
+    assert.deepEqual([disks?.ms.middle, disks?.bytes.middle], [2000, 20 * MIB]);
+    const more = totalMs.middle - (alone.prediction?.totalMs.middle ?? 0);
+    assert.ok(more > 1800 && more < 4000, `${more}`);
   });
 
   test('learns how long guests stand still from earlier migrations to that host', async () => {
