@@ -9,6 +9,8 @@ export interface Scored {
   readonly prediction: Prediction;
   /** Absent where the move did not end in time. */
   readonly report: Report | undefined;
+  /** The longest time without an answer that a client of the guest saw meanwhile, ms. */
+  readonly clientGapMs?: number | undefined;
 }
 
 /** The figures that a prediction is judged by, with the median error that it may have. */
@@ -16,7 +18,7 @@ const FIGURES: readonly {
   readonly name: string;
   readonly atMost?: number;
   readonly predicted: (from: Prediction) => Range;
-  readonly cameTo: (report: Report) => number | undefined;
+  readonly cameTo: (report: Report, clientGapMs?: number) => number | undefined;
 }[] = [
   {
     name: 'total time',
@@ -39,6 +41,11 @@ const FIGURES: readonly {
     predicted: ({ downtimeMs }) => downtimeMs,
     cameTo: ({ downtimeMs }) => downtimeMs,
   },
+  {
+    name: 'client gap',
+    predicted: ({ clientGapMs }) => clientGapMs,
+    cameTo: (_report, clientGapMs) => clientGapMs,
+  },
 ];
 /** What the ranges are to hold, of outcomes; they claim 80 %. One that holds all is too wide to plan by. */
 const HELD = { atLeast: 0.75, atMost: 0.9 } as const;
@@ -51,12 +58,12 @@ export function errorOf({ middle }: Range, cameTo: number): number {
 }
 
 export function measures(scored: readonly Scored[]): Measure[] {
-  const ended = scored.flatMap(({ prediction, report }) =>
-    report === undefined ? [] : [{ prediction, report }],
+  const ended = scored.flatMap(({ prediction, report, clientGapMs }) =>
+    report === undefined ? [] : [{ prediction, report, clientGapMs }],
   );
   const figures = FIGURES.flatMap(({ name, atMost, predicted, cameTo }): Measure[] => {
-    const pairs = ended.flatMap(({ prediction, report }) => {
-      const outcome = cameTo(report);
+    const pairs = ended.flatMap(({ prediction, report, clientGapMs }) => {
+      const outcome = cameTo(report, clientGapMs);
       return outcome === undefined ? [] : [{ range: predicted(prediction), outcome }];
     });
     if (pairs.length === 0) return [];

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import { runCommand } from '../src/lab/command.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { planAnswer } from '../src/protocol/public/plan.ts';
 import type { Mode, Report } from '../src/protocol/public/migration.ts';
@@ -23,6 +24,8 @@ const PLAN_MS = 60_000;
 const TIMEOUT = '40s';
 /** Before each plan the guest writes as it will during the move, ms. */
 const SETTLE_MS = 1000;
+/** After a move all that the client asked is answered within this, ms. */
+const SETTLED_MS = 60_000;
 
 const LINKS = { '100mbit': 1, '400mbit': 1, '1gbit': 1, uncapped: 0 } as const;
 const GUESTS = {
@@ -124,7 +127,24 @@ async function planAndMove(
   });
   const { prediction: found } = planAnswer.parse(JSON.parse(output));
   if (found === undefined) throw new Error(`${name} was not predicted: ${output.slice(0, 500)}`);
-  return { name, prediction: found, report: await moved(lab, { to, mode, words: asked }, signal) };
+  return { name, prediction: found, ...(await watched(lab, { to, mode, words: asked }, signal)) };
+}
+
+/** A client speaks to the guest meanwhile. Where its connection breaks, what it waited for is not known. */
+async function watched(
+  lab: Lab,
+  move: { to: string; mode: Mode; words: readonly string[] },
+  signal: AbortSignal,
+): Promise<Pick<Scored, 'report' | 'clientGapMs'>> {
+  const client = await openProbe(lab, 'web1', { signal });
+  try {
+    await client.mark();
+    const report = await moved(lab, move, signal);
+    const { connectionKept, clientGapMs } = await client.settle(SETTLED_MS, signal);
+    return { report, ...(connectionKept ? { clientGapMs } : {}) };
+  } finally {
+    await client.stop();
+  }
 }
 
 /** Undefined where it did not end in its time. */
@@ -142,11 +162,11 @@ async function moved(
   }
 }
 
-function lineOf({ name, prediction: said, report }: Scored): string {
+function lineOf({ name, prediction: said, report, clientGapMs }: Scored): string {
   const [sure, total] = [said.converges.probability.toFixed(2), said.totalMs];
-  const predicted = `${formatDuration(total.low)}..${formatDuration(total.middle)}..${formatDuration(total.high)}, ${formatBytes(said.bytes.middle)}, ${said.rounds.middle} rounds, down ${said.downtimeMs.low}..${said.downtimeMs.middle}..${said.downtimeMs.high} ms, ends ${sure}`;
+  const predicted = `${formatDuration(total.low)}..${formatDuration(total.middle)}..${formatDuration(total.high)}, ${formatBytes(said.bytes.middle)}, ${said.rounds.middle} rounds, down ${said.downtimeMs.low}..${said.downtimeMs.middle}..${said.downtimeMs.high} ms, client gap ${said.clientGapMs.low}..${said.clientGapMs.middle}..${said.clientGapMs.high} ms, ends ${sure}`;
   if (report === undefined) return `${name}: predicted ${predicted}; did not end`;
   const memory = report.phases.find(({ phase }) => phase === 'memory')?.ms ?? 0;
-  const came = `${formatDuration(report.totalMs)} (memory ${formatDuration(memory)}, said ${formatDuration(said.memoryMs.middle)}), ${formatBytes(report.bytes ?? 0)}, ${report.rounds} rounds, down ${report.downtimeMs} ms`;
+  const came = `${formatDuration(report.totalMs)} (memory ${formatDuration(memory)}, said ${formatDuration(said.memoryMs.middle)}), ${formatBytes(report.bytes ?? 0)}, ${report.rounds} rounds, down ${report.downtimeMs} ms, client gap ${clientGapMs?.toFixed(0) ?? '?'} ms`;
   return `${name}: predicted ${predicted}; came to ${came}`;
 }

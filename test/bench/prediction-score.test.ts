@@ -18,13 +18,14 @@ test('what was predicted is held against what moves came to, and what did not en
   const exact = { ...report(), totalMs: 6000, bytes: prediction.bytes.middle, downtimeMs: 200 };
   const never = { ...prediction, converges: { probability: 0, why: '' } };
   const found = measures([
-    { name: 'ends', prediction, report: exact },
+    { name: 'ends', prediction, report: exact, clientGapMs: prediction.clientGapMs.middle },
     { name: 'never', prediction: never, report: undefined },
   ]);
   const of = (name: string) => found.find((each) => each.name.startsWith(name))?.value;
   assert.equal(of('total time: error'), 0);
   assert.equal(of('bytes: within'), 1);
   assert.equal(of('downtime: within'), 0);
+  assert.equal(of('client gap: error'), 0);
   assert.equal(of('said to end'), 1);
   assert.equal(of('said not to end'), 1);
 });
