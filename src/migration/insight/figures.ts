@@ -68,27 +68,32 @@ export function figuresOf(report: Report): Figures {
 
 const pairOf = ({ low, middle, high }: Range, came: number): Pair => [low, middle, high, came];
 
-/** By the guest's requests to each disk, too, where enough were counted during its copy. */
+const REQUESTS = [
+  ['readsP50Ms', 'reads', 'p50Ms'],
+  ['readsP99Ms', 'reads', 'p99Ms'],
+  ['writesP50Ms', 'writes', 'p50Ms'],
+  ['writesP99Ms', 'writes', 'p99Ms'],
+  ['flushesP50Ms', 'flushes', 'p50Ms'],
+  ['flushesP99Ms', 'flushes', 'p99Ms'],
+] as const;
+
+/** Of the guest's requests to each disk, where enough were counted during its copy. */
 function diskPairsOf(report: Report): Figures['disks'] {
-  const { prediction, diskLatency: counted = [] } = report;
+  const { prediction, outcome, diskLatency: counted = [] } = report;
+  if (prediction === undefined || outcome !== 'done') return undefined;
+  const { disks, diskLatency = [] } = prediction;
   const came = cameTo(report);
   const found: Partial<Record<DiskScore['of'], Pair[]>> = {};
-  const add = (name: DiskScore['of'], range: Range | undefined, amounts: number | undefined) => {
-    if (range !== undefined && amounts !== undefined)
-      (found[name] ??= []).push(pairOf(range, amounts));
+  const add = (name: DiskScore['of'], range?: Range, amount?: number): void => {
+    if (range !== undefined && amount !== undefined)
+      (found[name] ??= []).push(pairOf(range, amount));
   };
-  add('diskBytes', prediction?.disks?.bytes, came.diskBytes);
-  add('diskMs', prediction?.disks?.ms, came.diskMs);
-  if (report.outcome === 'done') {
-    for (const expected of prediction?.diskLatency ?? []) {
-      const { during } = counted.find(({ node }) => node === expected.node) ?? {};
-      for (const kind of ['reads', 'writes', 'flushes'] as const)
-        for (const [at, name] of [
-          ['p50Ms', 'P50Ms'],
-          ['p99Ms', 'P99Ms'],
-        ] as const)
-          add(`${kind}${name}`, expected[kind][at], knownOf(during, kind, at));
-    }
+  add('diskBytes', disks?.bytes, came.diskBytes);
+  add('diskMs', disks?.ms, came.diskMs);
+  for (const expected of diskLatency) {
+    const { during } = counted.find(({ node }) => node === expected.node) ?? {};
+    for (const [name, kind, at] of REQUESTS)
+      add(name, expected[kind][at], knownOf(during, kind, at));
   }
   return Object.keys(found).length === 0 ? undefined : found;
 }
