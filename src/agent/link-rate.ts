@@ -1,8 +1,9 @@
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
-import { aroundMs, movesTo } from '../migration/prediction/own-times.ts';
-import type { OwnMove } from '../migration/prediction/own-times.ts';
+import { movesTo } from '../migration/prediction/own-moves.ts';
+import type { OwnMove } from '../migration/prediction/own-moves.ts';
+import { aroundMs } from '../migration/prediction/own-times.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';

@@ -15,7 +15,12 @@ export interface Course {
 const GB = 1e9;
 
 export function effectsOf(
-  { link, memoryPath, memoryBytes }: Pick<Facts, 'link' | 'memoryPath' | 'memoryBytes'>,
+  {
+    link,
+    memoryPath,
+    memoryBytes,
+    factors,
+  }: Pick<Facts, 'link' | 'memoryPath' | 'memoryBytes' | 'factors'>,
   { load, rounds, downtimeMs }: Course,
 ): Effects {
   const { bytes, memoryMs, lateMs = 0, steps } = rounds;
@@ -27,14 +32,13 @@ export function effectsOf(
   const percent = Math.max(0, ...throttles.map(({ change }) => change?.to ?? 0));
   const lostMs = slowedMs + lateMs * LOST_SHARE + downtimeMs;
   const most = link === undefined ? undefined : (link.rate * memoryMs) / 1000;
+  const secondsPerGb = COSTS[memoryPath].secondsPerGb * (factors?.processor.times ?? 1);
   const share = most === undefined || most <= 0 ? undefined : Math.min(1, bytes / most);
   return {
     guest: { ...(percent > 0 ? { throttlePercent: percent } : {}), lostMs: Math.round(lostMs) },
     link: { ...(share === undefined ? {} : { share }), forMs: Math.round(memoryMs) },
     hosts: {
-      processorMs: Math.round(
-        (contentBytes(load, bytes) / GB) * COSTS[memoryPath].secondsPerGb * 1000,
-      ),
+      processorMs: Math.round((contentBytes(load, bytes) / GB) * secondsPerGb * 1000),
       memoryBytes,
     },
   };

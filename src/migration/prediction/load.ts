@@ -7,7 +7,8 @@ import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/cheaper.ts';
 import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
-import type { OwnMove } from './own-times.ts';
+import type { CostFactors } from './own-costs.ts';
+import type { OwnMove } from './own-moves.ts';
 import {
   COSTS,
   HELD_SPREAD,
@@ -49,6 +50,8 @@ export interface Facts {
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
   readonly ownMoves?: readonly OwnMove[] | undefined;
+  /** What these make of the costs of its path; absent: as they are assumed. */
+  readonly factors?: CostFactors | undefined;
   /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
   /** Who moves it; absent: Godwit’s own movers. */
@@ -67,32 +70,87 @@ export interface Facts {
 
 const GB = 1e9;
 
-export function loadOf(facts: Facts, scenario: Scenario): Load {
-  const { memoryBytes, memoryPath, mix } = facts;
+/** What a pass over memory sends, and what a byte takes of the link and of the processors, each by itself. */
+interface Pass {
+  /** Of memory: what is sent as pages, and what as notes of zeros. */
+  readonly reported: number;
+  readonly zeros: number;
+  readonly zeroShare: number;
+  /** Of a page, and of one that is sent again: bytes over the link for each byte. */
+  readonly share: number;
+  readonly againShare: number;
+  readonly startMs: number;
+  /** For a byte of memory. */
+  readonly workMs: number;
+  /** For a byte over the link. */
+  readonly linkMs: number;
+}
+
+/** The link and the processors work at the same time: the slower of the two counts. */
+const slower = (
+  { workMs, linkMs }: Pick<Pass, 'workMs' | 'linkMs'>,
+  bytes: number,
+  work: number,
+): number => Math.max(bytes * linkMs, work * workMs);
+
+function passOf(facts: Facts, scenario: Scenario): Pass {
+  const { memoryBytes, memoryPath, mix, factors } = facts;
   const cost = COSTS[memoryPath];
   // The sample is off to either side in what is zero, too.
   const held = (1 - (mix?.zero ?? 0)) * scenario.share ** (mix === undefined ? 0 : HELD_SPREAD);
-  const zero = Math.max(0, 1 - held);
+  const zeroShare = Math.max(0, 1 - held);
   // What is sent as it is has no share that could be off, once it is known what there is to send.
   const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
-  const share = Math.min(1, shareOf(memoryPath, mix) * off);
-  const againShare =
-    Math.min(1, shareOf(memoryPath, rewritten(memoryPath, mix)) * off) * cost.again;
+  const learned = isSampled(facts) ? (factors?.bytes.times ?? 1) : 1;
+  const shareWith = (pages: PageMix | undefined): number =>
+    Math.min(1, shareOf(memoryPath, pages) * off * learned);
+  const share = shareWith(mix);
+  const againShare = shareWith(rewritten(memoryPath, mix)) * cost.again;
   const workMs = workMsPerByte(facts, scenario);
-  const linkMsPerByte = 1000 / linkOf(facts, scenario);
-  // The link and the processors work at the same time: the slower of the two counts.
-  const slower = (bytes: number, work: number): number =>
-    Math.max(bytes * linkMsPerByte, work * workMs);
-  const reported = Math.max(0, memoryBytes * (1 - zero) - leftOut(facts, slower(share, 1)));
-  const zeros = memoryBytes * zero;
+  const linkMs = 1000 / linkOf(facts, scenario);
+  const msPerByte = slower({ workMs, linkMs }, share, 1);
+  const reported = Math.max(0, memoryBytes * (1 - zeroShare) - leftOut(facts, msPerByte));
+  const zeros = memoryBytes * zeroShare;
+  const startMs = startMsOf(facts, scenario);
+  return { reported, zeros, zeroShare, share, againShare, startMs, workMs, linkMs };
+}
+
+/** Somebody has looked at its pages, and the path compresses them. */
+export const isSampled = ({ memoryPath, mix }: Pick<Facts, 'memoryPath' | 'mix'>): boolean =>
+  mix !== undefined && COSTS[memoryPath].ofPacked !== undefined;
+
+const firstBytesOf = ({ reported, zeros, share }: Pass): number =>
+  reported * share + zeros * ZERO_NOTE;
+
+/** What so many bytes over the link would take of the processors alone, and of the link alone, ms; and those of the first pass. */
+export function aloneOf(
+  facts: Facts,
+  scenario: Scenario,
+  bytes: number,
+): { readonly workMs: number; readonly linkMs: number; readonly firstBytes: number } {
+  const pass = passOf(facts, scenario);
+  const { reported, zeros, againShare, startMs, workMs, linkMs } = pass;
+  const firstBytes = firstBytesOf(pass);
+  const again = againShare > 0 ? Math.max(0, bytes - firstBytes) / againShare : 0;
+  return {
+    workMs: startMs + (reported + zeros * ZERO_WORK + again) * workMs,
+    linkMs: bytes * linkMs,
+    firstBytes,
+  };
+}
+
+export function loadOf(facts: Facts, scenario: Scenario): Load {
+  const { memoryBytes } = facts;
+  const pass = passOf(facts, scenario);
+  const { reported, zeros, zeroShare, share, againShare } = pass;
   const curve = facts.curve.map(({ windowMs, dirtyBytes }) => {
     return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
   });
   const pages = Math.min(facts.pages ?? 0, MOVER_PAGES);
   const passMs =
-    startMsOf(facts, scenario) +
-    slower(reported * share, reported) +
-    slower(zeros * ZERO_NOTE, zeros * ZERO_WORK);
+    pass.startMs +
+    slower(pass, reported * share, reported) +
+    slower(pass, zeros * ZERO_NOTE, zeros * ZERO_WORK);
   return {
     memoryBytes,
     curve,
@@ -108,9 +166,9 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
         }
       : {}),
     passMs,
-    zeroShare: zero,
-    passBytes: reported * share + zeros * ZERO_NOTE,
-    againMsPerByte: slower(againShare, 1),
+    zeroShare,
+    passBytes: firstBytesOf(pass),
+    againMsPerByte: slower(pass, againShare, 1),
     againBytesPerByte: againShare,
   };
 }
@@ -136,15 +194,20 @@ export function plainMsPerByte(facts: Facts, scenario: Scenario): number {
   return Math.max(1000 / linkOf(facts, scenario), workMs);
 }
 
-function workMsPerByte(facts: Facts, { processor }: Scenario): number {
-  return (COSTS[facts.memoryPath].secondsPerGb / coresOf(facts) / GB) * 1000 * processor;
+function workMsPerByte(facts: Facts, scenario: Scenario): number {
+  const { secondsPerGb } = COSTS[facts.memoryPath];
+  return (secondsPerGb / coresOf(facts) / GB) * 1000 * slownessOf(facts, scenario);
 }
 
 /** Workers start, and each end finds what the other knows. */
-function startMsOf(facts: Facts, { processor }: Scenario): number {
+function startMsOf(facts: Facts, scenario: Scenario): number {
   const { startSeconds = 0 } = COSTS[facts.memoryPath];
-  return (startSeconds / coresOf(facts)) * 1000 * processor;
+  return (startSeconds / coresOf(facts)) * 1000 * slownessOf(facts, scenario);
 }
+
+/** How much longer the processors take than is assumed. */
+const slownessOf = ({ factors }: Facts, { processor }: Scenario): number =>
+  processor * (factors?.processor.times ?? 1);
 
 /** Both hosts have to do the work: of the one that has less time for it. */
 function coresOf({ memoryPath, processors }: Facts): number {

@@ -1,12 +1,8 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import type { PredictionOff } from '../../protocol/public/prediction.ts';
-import { offOf } from './own-errors.ts';
-import { AROUND_MS, MOST_LOOKED_AT, weightOf } from './parameters.ts';
+import { AROUND_MS, ENOUGH_MOVES, MOST_LOOKED_AT, weightOf } from './parameters.ts';
 
 /** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
-/** So many are taken at their word. */
-const ENOUGH = 3;
 /** Checks, both movers, the destination's hypervisor, the switch, hooks, and what is tidied up. */
 const AROUND: readonly Phase[] = [
   'checking',
@@ -33,7 +29,7 @@ export function aroundMs(
   }
   if (took.length === 0) return undefined;
   const seen = medianOf(took);
-  if (took.length >= ENOUGH) return seen;
+  if (took.length >= ENOUGH_MOVES) return seen;
   return AROUND_MS * (seen / AROUND_MS) ** weightOf(took.length);
 }
 
@@ -46,28 +42,6 @@ export interface Kind {
   readonly maxDowntimeMs: number;
 }
 
-/** A migration of this host to another, and for how long its guest was paused. */
-export interface OwnMove extends Kind {
-  readonly downtimeMs: number;
-  /** How far it came out from what had been said of it; absent where nothing was. */
-  readonly off?: PredictionOff | undefined;
-}
-
-/** The latest of these migrations (newest first) that went to that host, and whose guest was paused. */
-export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
-  const moves: OwnMove[] = [];
-  for (const report of reports) {
-    const { outcome, finished, settings, stream, wire, downtimeMs = 0, to: went } = report;
-    if (outcome !== 'done' || went !== to || downtimeMs <= 0) continue;
-    if (finished !== 'precopy' && finished !== 'postcopy') continue;
-    const { streams } = stream ?? settings;
-    const { maxDowntimeMs } = settings;
-    const kind = { finished, byWire: wire !== undefined, several: streams > 1, maxDowntimeMs };
-    moves.push({ ...kind, downtimeMs, off: offOf(report) });
-  }
-  return moves;
-}
-
 /** What a few moves say of the downtime is believed up to here: one long downtime is no rule. */
 const MOST_LEARNED = 8;
 
@@ -75,7 +49,11 @@ const MOST_LEARNED = 8;
  * What to multiply by what the model says of the downtime: towards the median of the latest moves of the same kind, as far
  * as these outweigh what is assumed. 1 where there is none.
  */
-export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMove[]): number {
+export function learnedFactor(
+  saidMs: number,
+  kind: Kind,
+  moves: readonly (Kind & { readonly downtimeMs: number })[],
+): number {
   const same = moves.filter(
     (move) =>
       move.finished === kind.finished &&

@@ -177,6 +177,8 @@ export const THROTTLE_PERIODS = 2;
 export const ASSUMED_COUNTS = 1;
 /** Of its moves, the latest; what is older is not looked at. */
 export const MOST_LOOKED_AT = 9;
+/** So many moves are taken at their word. */
+export const ENOUGH_MOVES = 3;
 /** What so many moves weigh beside what is assumed, 0 to 1. */
 export const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
 

@@ -1,12 +1,18 @@
 import { MOST_STEPS } from '../../protocol/public/prediction.ts';
-import type { PlannedSteering, Prediction, Range } from '../../protocol/public/prediction.ts';
+import type {
+  PlannedSteering,
+  Prediction,
+  PredictionCosts,
+  Range,
+} from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
 import { diskCopyOf } from './disk-copy.ts';
 import { effectsOf } from './effects.ts';
-import { isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
+import { aloneOf, isSampled, isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
+import { factorsOf } from './own-costs.ts';
 import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor } from './own-times.ts';
 import {
@@ -38,10 +44,11 @@ import type { Scenario, Spreads } from './scenarios.ts';
 /**
  * Simulates the rounds as things were measured, which gives the middle of each range, and again for a fixed set of cases
  * in which each figure is off by as much as it may be. A range leaves out as many of these at either end as the level
- * allows. Each case is as monotone as the simulation, and so are the ranges. Last, each range is made as wide as this
- * host's own moves to that one ask for.
+ * allows. Each case is as monotone as the simulation, and so are the ranges. This host's own moves to that one say what the
+ * path costs there; last, each range is made as wide as they ask for.
  */
-export function predict(facts: Facts): Prediction {
+export function predict(asked: Facts): Prediction {
+  const facts = learned(asked);
   const factor = factorOf(facts);
   const middle = outcome(facts, NOMINAL, factor);
   const cases = scenarios(spreadsOf(facts)).map((scenario) => outcome(facts, scenario, factor));
@@ -74,6 +81,7 @@ export function predict(facts: Facts): Prediction {
         }),
     ...(Object.keys(widths).length === 0 ? {} : { widths }),
     ...effects,
+    ...costsOf(facts, middle.rounds),
     converges: { probability, why: lateWhy(facts, middle) ?? whyOf(facts, middle.rounds) },
     steering: steeringOf(facts, middle.rounds),
   };
@@ -95,7 +103,32 @@ function furtherOf(facts: Facts, { ends }: Rounds): number {
 }
 
 /** As everything was measured: the middle of each range, for a small part of what `predict` takes. */
-export const expected = (facts: Facts): Outcome => outcome(facts, NOMINAL, factorOf(facts));
+export function expected(asked: Facts): Outcome {
+  const facts = learned(asked);
+  return outcome(facts, NOMINAL, factorOf(facts));
+}
+
+const learned = (facts: Facts): Facts => ({
+  ...facts,
+  factors: factorsOf(facts.memoryPath, facts.ownMoves ?? []),
+});
+
+/** What later predictions learn from this one. Managers and containers make rounds and dumps that this does not tell apart. */
+function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Prediction, 'costs'> {
+  const { memoryPath, factors, link, shape, rounds } = facts;
+  const isOwn = shape !== 'managed' && rounds !== 'content';
+  if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
+  const { workMs, linkMs, firstBytes } = aloneOf(facts, NOMINAL, bytes);
+  const part = (ms: number): number => Math.min(1, ms / memoryMs);
+  const firstShare = bytes > 0 ? Math.min(1, firstBytes / bytes) : 1;
+  const costs: PredictionCosts = {
+    memoryPath,
+    processor: { ...factors.processor, share: part(workMs) },
+    ...(isSampled(facts) ? { bytes: { ...factors.bytes, firstShare } } : {}),
+    ...(link === undefined ? {} : { linkShare: part(linkMs) }),
+  };
+  return { costs };
+}
 
 /** What this site’s own moves make of what is assumed of the downtime. */
 function factorOf(facts: Facts): number {

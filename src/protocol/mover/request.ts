@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/guest-load.ts';
 import { returns } from '../public/site-check.ts';
-import { guestMeasure, linkMeasure, prediction, predictionOff } from '../public/prediction.ts';
+import {
+  guestMeasure,
+  linkMeasure,
+  prediction,
+  predictionOff,
+  toldCosts,
+} from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -40,6 +46,7 @@ const ownMove = z.object({
   downtimeMs: z.number().positive(),
   /** How far it came out from what had been said of it. */
   off: predictionOff.optional(),
+  costs: toldCosts.optional(),
 });
 
 export const sourceMoverRequest = z.object({
@@ -61,7 +68,7 @@ export const sourceMoverRequest = z.object({
   seenLinkRate: bytes.optional(),
   /** What its agent knows of that link, for checks. */
   link: linkMeasure.optional(),
-  /** The latest to that host, the newest first: for how long guests are paused there. */
+  /** The latest to that host, the newest first: for how long guests are paused there, and what its path costs. */
   ownMoves: z.array(ownMove).max(64).optional(),
   /** What it wrote to its disks in the minute before, where its agent has seen that. */
   writtenBytesPerS: guestRates.shape.writtenBytesPerS,

@@ -109,6 +109,43 @@ export type PredictionWidths = z.infer<typeof predictionWidths>;
 export const predictionOff = ofFigures(z.number().nonnegative().max(16));
 export type PredictionOff = z.infer<typeof predictionOff>;
 
+/** Times what a table assumes. */
+const times = z.number().positive().max(16);
+/** The kind of data path that memory takes, by its name in the model; that of a newer build may be another. */
+const memoryPath = z.string().max(32);
+
+/** What its data path was taken to cost, so that later predictions can learn from what it came to. */
+const predictionCosts = z.object({
+  memoryPath,
+  processor: z.object({
+    /** What the processor time that the model assumes was multiplied by, and how many of this host’s own moves said so. */
+    times,
+    moves: z.number().int().nonnegative().max(64),
+    /** Of the time while memory moves: how much of it the processors alone would take. 1: they bound it. */
+    share,
+  }),
+  /** The same of its bytes; absent where no pages were looked at, or the path does not compress. */
+  bytes: z
+    .object({
+      times,
+      moves: z.number().int().nonnegative().max(64),
+      /** Of all bytes: those of the first pass over memory. */
+      firstShare: share,
+    })
+    .optional(),
+  /** Of the time while memory moves: how much of it the link, or the cap, alone would take; absent: nobody knew the link. */
+  linkShare: share.optional(),
+});
+export type PredictionCosts = z.infer<typeof predictionCosts>;
+
+/** What a move told of its data path's costs, each as times what the model assumes; absent: it told nothing of that. */
+export const toldCosts = z.object({
+  memoryPath,
+  processor: times.optional(),
+  bytes: times.optional(),
+});
+export type ToldCosts = z.infer<typeof toldCosts>;
+
 /** What a migration is expected to take from the guest, the link and the hosts, as things were measured. */
 export const effects = z.object({
   guest: z.object({
@@ -155,6 +192,8 @@ export const prediction = z.object({
   effects: effects.optional(),
   /** By what this host’s own moves came to beside what was said of them; absent: as the model alone has it. */
   widths: predictionWidths.optional(),
+  /** Absent where later moves learn nothing from it, and of earlier builds. */
+  costs: predictionCosts.optional(),
   /** Absent where no disk is copied, or its hypervisor does not count requests. */
   diskLatency: z.array(expectedRequests).max(64).optional(),
 });

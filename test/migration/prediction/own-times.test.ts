@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { aroundMs, learnedFactor, movesTo } from '../../../src/migration/prediction/own-times.ts';
-import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
+import { aroundMs, learnedFactor } from '../../../src/migration/prediction/own-times.ts';
+import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import { AROUND_MS, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import { report } from '../../cli/fake.ts';
 import { anyFacts, guest } from './samples.ts';
 
 const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
@@ -122,26 +120,4 @@ test('what is learned leaves time and bytes as they are, and lies between what w
       assert.ok(middle <= Math.max(plain.downtimeMs.middle, ...seen) + 1);
     }),
   );
-});
-
-test('moves to another host, that failed, or in which no guest stood still are not learned from', () => {
-  const settings = migrationSettings.parse({ streams: 4 });
-  const move = report({
-    outcome: 'done',
-    finished: 'precopy',
-    settings,
-    downtimeMs: 70,
-    to: 'b',
-    stream: undefined,
-    prediction: undefined,
-  });
-  const all = [
-    move,
-    { ...move, to: 'c' },
-    { ...move, outcome: 'failed' as const },
-    { ...move, finished: 'none' as const },
-    { ...move, downtimeMs: undefined },
-  ];
-  const { maxDowntimeMs } = settings;
-  assert.deepEqual(movesTo('b', all), [stood(70, { several: true, maxDowntimeMs, off: {} })]);
 });

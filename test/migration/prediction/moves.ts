@@ -1,0 +1,59 @@
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
+import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
+import { MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
+import { expected, predict } from '../../../src/migration/prediction/predict.ts';
+import type { Outcome } from '../../../src/migration/prediction/predict.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import type { ToldCosts } from '../../../src/protocol/public/prediction.ts';
+import { report } from '../../cli/fake.ts';
+import { MEMORY_PATHS } from './samples.ts';
+
+/** Moves that were made before, and what they came to on hosts whose paths cost otherwise than is assumed. */
+
+/** Those whose costs are learned. */
+export const PATHS = MEMORY_PATHS.filter((each) => each !== 'content' && each !== 'contentPacked');
+
+export const move = (costs?: ToldCosts): OwnMove => ({
+  finished: 'precopy',
+  byWire: false,
+  several: false,
+  maxDowntimeMs: 1,
+  downtimeMs: 1,
+  costs,
+});
+export const moves = (count: number, costs: ToldCosts): OwnMove[] =>
+  Array.from({ length: count }, () => move(costs));
+
+/** What that comes to on hosts that take so many times the processor time that is assumed, and send so many times the bytes. */
+export const cameOn = (facts: Facts, processor: number, bytes = 1): Outcome =>
+  expected({
+    ...facts,
+    ownMoves: moves(MOST_LOOKED_AT, { memoryPath: facts.memoryPath, processor, bytes }),
+  });
+
+/** The report of a move that was predicted by those before it, and came to that. */
+export function reportOf(
+  facts: Facts,
+  { rounds }: Pick<Outcome, 'rounds'>,
+  before: readonly Report[] = [],
+  more: Partial<Report> = {},
+): Report {
+  const found = predict({ ...facts, ownMoves: movesTo('b', before) });
+  return report({
+    prediction: found,
+    bytes: Math.round(rounds.bytes),
+    phases: [
+      { phase: 'checking', ms: 700 },
+      { phase: 'memory', ms: Math.round(rounds.memoryMs) },
+    ],
+    ...more,
+  });
+}
+
+/** So many moves of that guest, one after the other; the newest first. */
+export function repeated(facts: Facts, came: Pick<Outcome, 'rounds'>, count: number): Report[] {
+  let reports: Report[] = [];
+  for (let at = 0; at < count; at += 1) reports = [reportOf(facts, came, reports), ...reports];
+  return reports;
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+import { costsLines, factorsOf, toldBy } from '../../../src/migration/prediction/own-costs.ts';
+import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';
+import { MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
+import { predict } from '../../../src/migration/prediction/predict.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import { toldCosts } from '../../../src/protocol/public/prediction.ts';
+import { cameOn, move, moves, PATHS, reportOf } from './moves.ts';
+import { anyFacts, guest, MBIT } from './samples.ts';
+
+const COMPRESSING: readonly MemoryPath[] = ['packed', 'packed3', 'packed9', 'cold', 'known'];
+
+describe('what a path costs, by this host’s own moves', () => {
+  const told = fc.record(
+    {
+      memoryPath: fc.constantFrom<string>(...PATHS, 'a path of a newer build'),
+      processor: fc.double({ min: 0.25, max: 4, noNaN: true }),
+      bytes: fc.double({ min: 0.5, max: 2, noNaN: true }),
+    },
+    { requiredKeys: ['memoryPath'] },
+  );
+  const anyMoves = fc.array(fc.option(told, { nil: undefined }).map(move), { maxLength: 16 });
+  const paths = fc.constantFrom(...PATHS);
+
+  test('is what is assumed where no move told anything', () => {
+    for (const memoryPath of PATHS) {
+      const none = { times: 1, moves: 0 };
+      assert.deepEqual(factorsOf(memoryPath, []), { processor: none, bytes: none });
+      assert.deepEqual(factorsOf(memoryPath, [move()]), { processor: none, bytes: none });
+    }
+  });
+
+  test('lies between what is assumed and what the moves told', () => {
+    fc.assert(
+      fc.property(paths, anyMoves, (memoryPath, latest) => {
+        const found = factorsOf(memoryPath, latest);
+        for (const name of ['processor', 'bytes'] as const) {
+          const all = [1, ...latest.flatMap(({ costs }) => costs?.[name] ?? [])];
+          const { times, moves: count } = found[name];
+          assert.ok(times >= Math.min(...all) - 1e-9 && times <= Math.max(...all) + 1e-9);
+          assert.ok(count <= MOST_LOOKED_AT);
+        }
+      }),
+    );
+  });
+
+  test('grows with what any move told', () => {
+    fc.assert(
+      fc.property(paths, anyMoves, fc.nat(), (memoryPath, latest, place) => {
+        const at = latest.length === 0 ? 0 : place % latest.length;
+        const more = latest.map((each, index) => {
+          const { costs } = each;
+          if (index !== at || costs === undefined) return each;
+          const { processor, bytes } = costs;
+          return move({
+            ...costs,
+            ...(processor === undefined ? {} : { processor: processor * 1.5 }),
+            ...(bytes === undefined ? {} : { bytes: bytes * 1.5 }),
+          });
+        });
+        const [one, other] = [factorsOf(memoryPath, latest), factorsOf(memoryPath, more)];
+        for (const name of ['processor', 'bytes'] as const)
+          assert.ok(other[name].times >= one[name].times - 1e-9);
+      }),
+    );
+  });
+
+  test('goes half of the way with one move, and all of it with three by the same path', () => {
+    const after = (count: number) =>
+      factorsOf('packed', moves(count, { memoryPath: 'packed', processor: 3, bytes: 1.5 }));
+    assert.ok(Math.abs(after(1).processor.times - Math.sqrt(3)) < 1e-9);
+    assert.deepEqual(after(3), {
+      processor: { times: 3, moves: 3 },
+      bytes: { times: 1.5, moves: 3 },
+    });
+  });
+
+  test('is told by other paths that compress as far as few moves took this one, and never by plain ones', () => {
+    const by = (memoryPath: MemoryPath) => moves(8, { memoryPath, processor: 2, bytes: 1.5 });
+    for (const path of COMPRESSING) {
+      const { processor, bytes } = factorsOf(path, by(path === 'packed' ? 'packed9' : 'packed'));
+      assert.ok(processor.times > 1.8 && processor.times < 2);
+      assert.equal(bytes.times, 1);
+      assert.equal(factorsOf(path, by('plain')).processor.times, 1);
+    }
+    assert.equal(factorsOf('plain', by('packed')).processor.times, 1);
+    assert.equal(factorsOf('plain', by('several')).processor.times, 1);
+    const own3 = moves(3, { memoryPath: 'known', processor: 0.8 });
+    assert.equal(factorsOf('known', [...by('packed'), ...own3]).processor.times, 0.8);
+  });
+});
+
+describe('a move', () => {
+  const facts: Facts = { ...guest(1), memoryPath: 'packed', processors: [{ cores: 2 }] };
+  const fat: Facts = { ...facts, link: { rate: 1_250_000_000, how: 'measured', roundTripMs: 1 } };
+  const came = cameOn(fat, 2);
+
+  test('tells of its processors in times what is assumed, whatever was learned before', () => {
+    const learned = moves(3, { memoryPath: 'packed', processor: 3 });
+    const prediction = predict({ ...fat, ownMoves: learned });
+    assert.equal(prediction.costs?.processor.times, 3);
+    const told = toldBy(reportOf(fat, came, [], { prediction }));
+    assert.ok(Math.abs((told?.processor ?? 9) - 2) < 0.1, JSON.stringify(told));
+  });
+
+  test('tells nothing where something else held it up, or it did not end by pre-copy', () => {
+    const settings = migrationSettings.parse({ unplug: ['nic0'] });
+    const wire = { cuts: 1 } as Report['wire'];
+    const balloon = {} as Report['balloon'];
+    const disks = [
+      { phase: 'disks' as const, ms: 5000 },
+      { phase: 'memory' as const, ms: 5000 },
+    ];
+    const held: Partial<Report>[] = [
+      { outcome: 'failed' },
+      { outcome: 'rehearsed' },
+      { finished: 'postcopy' },
+      { finished: 'unknown' },
+      { prediction: undefined },
+      { settings },
+      { wire },
+      { balloon },
+      { takeovers: 1 },
+      { phases: disks },
+    ];
+    assert.notEqual(toldBy(reportOf(fat, came)), undefined);
+    for (const more of held) assert.equal(toldBy(reportOf(fat, came, [], more)), undefined);
+  });
+
+  test('tells nothing of processors where the link may be why it took longer', () => {
+    const longer = { rounds: { ...came.rounds, memoryMs: came.rounds.memoryMs * 3 } };
+    const { link: _, ...unknown } = fat;
+    assert.equal(toldBy(reportOf(unknown, longer))?.processor, undefined);
+    const thinner = { ...facts, link: { rate: 100 * MBIT, how: 'measured' as const } };
+    const slow = { rounds: { ...came.rounds, memoryMs: 60_000 } };
+    const settings = migrationSettings.parse({ maxBandwidth: 100 * MBIT });
+    assert.equal(toldBy(reportOf(thinner, slow, [], { settings }))?.processor, undefined);
+    const stuck = { rounds: { ...came.rounds, memoryMs: 600_000 } };
+    assert.equal(toldBy(reportOf(thinner, stuck))?.processor, undefined);
+  });
+
+  test('that took less than the link alone tells no more than that its processors were as quick', () => {
+    const { memoryMs, bytes } = predict(fat);
+    const quick = { rounds: { ...came.rounds, bytes: bytes.middle, memoryMs: 1000 } };
+    const told = toldBy(reportOf(fat, quick))?.processor ?? 9;
+    assert.ok(Math.abs(told - 1000 / memoryMs.middle) < 0.01, String(told));
+  });
+
+  test('tells what the protocol takes, within bounds, whatever it came to', () => {
+    const amount = fc.double({ min: 0, max: 1e12, noNaN: true });
+    fc.assert(
+      fc.property(anyFacts, amount, amount, (any, bytes, memoryMs) => {
+        const told = toldBy(reportOf(any, { rounds: { ...came.rounds, bytes, memoryMs } }));
+        if (told === undefined) return;
+        toldCosts.parse(told);
+        const { processor = 1, bytes: sent = 1 } = told;
+        assert.ok(processor >= 0.25 && processor <= 4 && sent >= 0.5 && sent <= 2);
+      }),
+    );
+  });
+
+  test('of an earlier build, or by a manager, or of a container, tells nothing', () => {
+    const { costs: _, ...earlier } = predict(fat);
+    assert.equal(toldBy(reportOf(fat, came, [], { prediction: earlier })), undefined);
+    assert.equal(predict({ ...fat, shape: 'managed' }).costs, undefined);
+    assert.equal(predict({ ...fat, memoryPath: 'content', rounds: 'content' }).costs, undefined);
+  });
+});
+
+describe('what is said of learned costs', () => {
+  test('is nothing of what is as it is assumed', () => {
+    const { costs } = predict(guest(1));
+    assert.ok(costs !== undefined);
+    assert.deepEqual(costsLines(costs, 'b'), []);
+    const bytes = { times: 1.31, moves: 1, firstShare: 1 };
+    assert.deepEqual(costsLines({ ...costs, bytes }, 'b'), [
+      'one plain stream sends 1.3 times the bytes that are assumed: a move to b',
+    ]);
+  });
+});
