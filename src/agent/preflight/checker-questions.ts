@@ -34,7 +34,14 @@ export const examined = z.object({
   /** With `standby`: what people said of the guest. */
   labels: labels.optional(),
   seen: sourceMoverRequest
-    .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true, link: true })
+    .pick({
+      vcpus: true,
+      macs: true,
+      unbridged: true,
+      seenLinkRate: true,
+      link: true,
+      ownMoves: true,
+    })
     .partial(),
 });
 export type Examined = z.infer<typeof examined>;

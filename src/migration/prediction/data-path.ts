@@ -24,6 +24,8 @@ export interface DataPathFacts {
   readonly linkBytesPerS: number | undefined;
   /** Absent where nobody has looked: a guest that writes nothing, of whose pages nothing is known. */
   readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
+  /** This host's latest migrations to that host, the newest first: what each path costs there. */
+  readonly ownMoves?: Facts['ownMoves'];
 }
 
 export type DataPathChoice =
@@ -157,7 +159,7 @@ function candidatesFor(
 function reckon(
   memoryPaths: readonly Candidate[],
   settings: MigrationSettings,
-  { memoryBytes, own, offer, linkBytesPerS, measured }: DataPathFacts,
+  { memoryBytes, own, offer, linkBytesPerS, measured, ownMoves }: DataPathFacts,
 ): Reckoned[] {
   const hosts = [own, offer].filter((side) => side !== undefined);
   const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;
@@ -167,7 +169,7 @@ function reckon(
   // A cap is kept to as it is, and nothing waits for the link then.
   const link =
     linkBytesPerS === undefined ? undefined : ({ rate: linkBytesPerS, how: 'configured' } as const);
-  const guest = { memoryBytes, curve, mix, hintedFreeBytes };
+  const guest = { memoryBytes, curve, mix, hintedFreeBytes, ownMoves };
   return memoryPaths.map((each) => {
     const facts = { ...guest, link, processors, memoryPath: each.memoryPath, settings: asked };
     const { rounds, totalMs } = expected(facts);

@@ -45,6 +45,7 @@ export async function chooseDataPath(
     // Last what the agents measured for a plan: where they are slower than the link, it is too little.
     linkBytesPerS: saidLinkRate(deps) ?? request.link?.rate,
     measured: request.measured,
+    ownMoves: request.ownMoves,
   };
   const looks = request.measured === undefined && goesByPages(settings, facts);
   const seen = looks ? { ...facts, measured: await mixOf(deps, signal) } : facts;

@@ -75,7 +75,7 @@ export interface SourceContext {
 export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
-    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured' | 'link'
+    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured' | 'link' | 'ownMoves'
   >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;

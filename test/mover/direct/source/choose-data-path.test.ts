@@ -13,6 +13,7 @@ import {
   streamFrom,
 } from '../../../../src/mover/direct/source/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
+import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
@@ -40,6 +41,8 @@ interface Given {
   readonly link?: LinkMeasure;
   /** What a plan measured of the guest shortly before. */
   readonly measured?: GuestMeasure | undefined;
+  /** What this host's moves to that host told. */
+  readonly ownMoves?: SourceMoverRequest['ownMoves'];
   /** How the guest is looked at; absent: nobody can. */
   readonly measure?: SourceSession['measure'];
 }
@@ -56,6 +59,7 @@ function partsOf(given: Given): LookDependencies {
       seenLinkRate: given.seen,
       link: given.link,
       measured: given.measured,
+      ownMoves: given.ownMoves,
     },
     guest: {
       mayReachUs: reachable,
@@ -98,6 +102,16 @@ describe('the path that memory takes', () => {
     const mix = { zero: 0, duplicate: 0, packed: 0.4, packedAgain: 0.4 };
     assert.equal(await takes({ ...pages, curve: [], mix }), 'zstd');
     assert.equal(await takes({ ...pages, curve: [], mix: { ...mix, zero: 1 } }), 'as asked');
+  });
+
+  test('is chosen by what this host’s moves to that host told of its paths', async () => {
+    const given = { settings: { path: 'auto' }, configured: 1000 * MBIT, offered: false } as const;
+    const kind = { finished: 'precopy', byWire: false, several: true, maxDowntimeMs: 100 } as const;
+    const told = { ...kind, downtimeMs: 50, costs: { memoryPath: 'packed', processor: 4 } };
+    const takes = async (ownMoves: Given['ownMoves']) =>
+      (await chooseDataPath(partsOf({ ...given, ownMoves }), OFFER, signal)).path?.stream?.compress;
+    assert.equal(await takes(undefined), 'zstd');
+    assert.equal(await takes([told, told, told]), undefined);
   });
 
   test('is chosen by one look at a sample of its pages where no plan was made, and without it where that fails', async (t) => {
