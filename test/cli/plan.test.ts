@@ -103,6 +103,23 @@ describe('a plan for the terminal', () => {
     assert.equal(linkLine({ rate, how: 'configured' }), '13.1 MiB/s (configured)');
   });
 
+  test('says what its path was seen to cost, where that is not what is assumed', () => {
+    const answer = plannedTo('b');
+    const { prediction = assert.fail() } = answer;
+    const processor = { times: 1.82, moves: 4, share: 1 };
+    const costs = { memoryPath: 'packed', processor };
+    const text = planText({ ...answer, prediction: { ...prediction, costs } }, look);
+    const line = 'zstd takes 1.8 times the processor time that is assumed: 4 moves to b';
+    assert.ok(/^costs /m.test(text) && text.includes(line), text);
+    const after = besideText(report({ prediction: { ...prediction, costs } }), look);
+    assert.ok(after.endsWith(`${line}\n`), after);
+    const usual = { ...costs, processor: { ...processor, times: 1 } };
+    assert.doesNotMatch(
+      planText({ ...answer, prediction: { ...prediction, costs: usual } }, look),
+      /costs/,
+    );
+  });
+
   test('has no downtime of a move that never ends', () => {
     const answer = plannedTo('b');
     const { prediction = assert.fail() } = answer;

@@ -1,4 +1,5 @@
 import { compressionText } from '../../protocol/public/compression-text.ts';
+import { costsLines } from '../../migration/prediction/own-costs.ts';
 import { DECISION_WORDS } from '../../migration/steering/steering.ts';
 import { cameTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
@@ -65,6 +66,7 @@ function sectionsText({ paint }: Look, sections: readonly Section[]): string {
 }
 
 function measuredPairs({
+  host,
   measured,
   unmeasured,
   load,
@@ -80,8 +82,15 @@ function measuredPairs({
   else pairs.push(['link', linkText(link, linkUnmeasured)]);
   for (const { node, now } of prediction?.diskLatency ?? [])
     pairs.push([`requests to ${printable(node)}`, requestsText(now)]);
+  pairs.push(...costsPairs(prediction, host.to));
   return pairs;
 }
+
+/** What its path was seen to cost, where that is not what is assumed. */
+const costsPairs = (found: Prediction | undefined, to: string): [string, string][] =>
+  found?.costs === undefined
+    ? []
+    : costsLines(found.costs, to).map((each) => ['costs', printable(each)]);
 
 const HOW_KNOWN = {
   measured: 'measured',
@@ -225,8 +234,9 @@ function steeredLines({ steering }: Prediction): string[] {
 /** What was predicted of a migration, and what it came to; why nothing was, where that is known. */
 export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
-  if (head !== undefined) return renderTable(head, rows, look);
-  const { unpredicted } = report;
+  const { unpredicted, prediction, to } = report;
+  const costs = costsPairs(prediction, to).map(([, line]) => `${line}\n`);
+  if (head !== undefined) return `${renderTable(head, rows, look)}${costs.join('')}`;
   return unpredicted === undefined ? '' : `not known: ${printable(unpredicted)}\n`;
 }
 
