@@ -31,7 +31,7 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
 export function cacheFor(
   config: AgentConfig,
   guest: string,
-  { sharing, tenant }: WireTerms,
+  { sharing, tenant }: Pick<WireTerms, 'sharing' | 'tenant'>,
   peer: string,
 ): WireCache | undefined {
   // The narrower of both hosts' wishes; the scopes differ then, and nothing is shared where the other’s is wider.

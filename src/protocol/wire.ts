@@ -36,6 +36,24 @@ export const wireTerms = z.object({
 });
 export type WireTerms = z.infer<typeof wireTerms>;
 
+/** Characters in which it is told: each of 65,536 names takes 4.3 bytes at most, where its neighbours lie apart as they may. */
+const MOST_SUMMARY = 400_000;
+
+/** Whose pages a source asks of before there is a migration: its terms, and its circle by each secret, the newest first. */
+export const knownQuestion = wireTerms
+  .omit({ linkGraceMs: true })
+  .extend({ tags: z.array(z.string().max(64)).min(1).max(3) });
+export type KnownQuestion = z.infer<typeof knownQuestion>;
+
+/** A part of the summary of its cache that the destination would send to that source. */
+export const knownPart = z.object({
+  /** Of the circle that both know. */
+  tag: z.string().max(64),
+  /** One in so many names is in it. */
+  parts: z.literal([1, 2, 4, 8, 16, 32, 64, 128, 256]),
+  summary: z.base64().max(MOST_SUMMARY),
+});
+
 /** A session's name: 128 random bits, made by the destination each time that it waits for one. */
 export const wireSession = z.object({
   session: z

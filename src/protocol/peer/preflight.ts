@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { route } from '../route.ts';
 import { check } from '../public/migration.ts';
-import { wireOffer } from '../wire.ts';
+import { knownPart, knownQuestion, wireOffer } from '../wire.ts';
 import { checkId } from '../names.ts';
 import { hostFacts } from './host-facts.ts';
 import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
@@ -33,6 +33,14 @@ export type PreflightStorage = z.infer<typeof preflightStorage>;
 export const preflightAssess = z.object({ ...asked, preparation });
 export type PreflightAssess = z.infer<typeof preflightAssess>;
 
+/** It is answered where the admission would be: what the wire would tell this source of the destination's cache. */
+export const preflightKnown = preflightAdmission.extend({ cache: knownQuestion });
+export type PreflightKnown = z.infer<typeof preflightKnown>;
+
+/** Empty where the wire would tell nothing. */
+export const knownAnswer = z.object({ known: knownPart.optional() });
+export type KnownAnswer = z.infer<typeof knownAnswer>;
+
 export const preflightRoutes = {
   preflight: route({
     method: 'POST',
@@ -57,5 +65,13 @@ export const preflightRoutes = {
     access: 'agent',
     body: preflightAssess,
     response: assessment,
+  }),
+  preflightKnown: route({
+    method: 'POST',
+    path: '/v1/preflight/known',
+    summary: 'A part of what the wire would tell this source of the cache; begins nothing',
+    access: 'agent',
+    body: preflightKnown,
+    response: knownAnswer,
   }),
 };

@@ -21,6 +21,11 @@ export const pageMix = z.object({
   packed: share,
   /** The same of the pages that were written meanwhile, by what they held before; absent where none was. */
   packedAgain: share.optional(),
+  /**
+   * Not zeros, and in the destination's cache, as the wire would find it; by so many pages of the sample, each content once.
+   * Absent where that host has not told.
+   */
+  known: z.object({ share, pages: z.number().int().positive().max(1_000_000) }).optional(),
 });
 export type PageMix = z.infer<typeof pageMix>;
 

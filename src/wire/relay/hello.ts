@@ -1,8 +1,7 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { z } from 'zod';
-import { hasSegments } from '../cache/directory.ts';
+import { agreedCircle, circleBy, circlesOf } from '../cache/circles.ts';
 import { placesDigest } from '../cache/places.ts';
-import { Scope } from '../cache/scope.ts';
 import type { CodecSettings } from '../codec/settings.ts';
 import { MOST_SETTINGS } from '../codec/settings.ts';
 import type { ThreadCache } from '../codec/thread-messages.ts';
@@ -98,7 +97,7 @@ export function reportCache(
   cells: number,
 ): Pick<SourceHello, 'tag' | 'earlier' | 'digest'> {
   if (cache === undefined || !isUsable(cache.directory)) return { tag: null, digest: '' };
-  const [circle = null, ...earlier] = circlesOf(cache).map(({ tag: each }) => each);
+  const [circle = null, ...earlier] = circlesOf(cache).map(({ scope }) => scope.tag);
   const more = earlier.length === 0 ? {} : { earlier: earlier.slice(0, MOST_EARLIER) };
   return { tag: circle, ...more, digest: placesDigest(cache.placesFile, cells) };
 }
@@ -113,18 +112,8 @@ export function answerCache(
 ): Pick<TargetHello, 'tag' | 'digest'> {
   const own = reportCache(cache, cells);
   if (cache === undefined || own.tag === null) return own;
-  const known = circlesOf(cache).filter(({ tag: each }) => [newest, ...earlier].includes(each));
-  const full = known.find(({ peerTag }) => hasSegments(cache.directory, peerTag));
-  const { tag: circle } = full ?? known[0] ?? own;
-  return { tag: circle, digest: own.digest };
-}
-
-/** One for each secret, the newest first. */
-function circlesOf({ secret, earlier = [], sharing, peer }: WireCache) {
-  return [secret, ...earlier].map((each) => {
-    const { tag: circle, peerTag } = new Scope(each, sharing, peer);
-    return { secret: each, tag: circle, peerTag };
-  });
+  const tags = [newest ?? [], earlier].flat();
+  return { tag: agreedCircle(cache, tags)?.scope.tag ?? own.tag, digest: own.digest };
 }
 
 /** A cache that cannot be had costs compression, never a migration. */
@@ -146,7 +135,7 @@ export function agreedCache(
   cells: number,
 ): ThreadCache | undefined {
   if (cache === undefined || agreed === null) return undefined;
-  const found = circlesOf(cache).find(({ tag: each }) => each === agreed);
+  const found = circleBy(cache, agreed);
   if (found === undefined) return undefined;
   const { placesFile, earlier: _earlier, ...kept } = cache;
   return { ...kept, secret: found.secret, places: { file: placesFile, cells, farDigest } };

@@ -7,7 +7,9 @@ import type { TestContext } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
 import type { AgentConfig } from '../../../src/config.ts';
 import { cacheFor, offerOf } from '../../../src/host/wire.ts';
+import { circlesOf } from '../../../src/wire/cache/circles.ts';
 import { FarCache } from '../../../src/wire/cache/contents.ts';
+import { knownBy, tellKnown } from '../../../src/wire/cache/known.ts';
 import { Places } from '../../../src/wire/cache/places.ts';
 import { Scope } from '../../../src/wire/cache/scope.ts';
 import { Store } from '../../../src/wire/cache/store.ts';
@@ -132,6 +134,23 @@ describe('a host that never had a guest', () => {
       const into = Buffer.alloc(4096);
       const found = guesses.filter((page) => far.read(scope.nameOf(page), into) !== undefined);
       assert.equal(found.length, 0, `${found.length} of 4 guessed pages are there by name`);
+    });
+
+    test(`learns from no plan which of its guesses are pages of it, ${what}`, async (t) => {
+      const { a, b, c, guesses } = await fleet(t);
+      const toldTo = async (to: AgentConfig) => {
+        const cache = cacheOf(b, 'web1', sharing, to.name);
+        const own = cacheOf(to, 'web1', sharing, 'b');
+        const part = await tellKnown(
+          cache,
+          circlesOf(own).map(({ scope }) => scope.tag),
+        );
+        assert.ok(part !== undefined);
+        const isThere = knownBy(own, part);
+        return guesses.map((page) => isThere?.(page));
+      };
+      assert.deepEqual(await toldTo(c), [false, false, false, false]);
+      assert.deepEqual(await toldTo(a), [true, true, true, true]);
     });
 
     test(`is not told what its places held, nor that it is known at all, ${what}`, async (t) => {
