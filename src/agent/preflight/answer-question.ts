@@ -4,8 +4,10 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
+import type { KnownAnswer } from '../../protocol/peer/preflight.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { ExamineDependencies, Examining } from './examine.ts';
+import { knownPart } from '../../protocol/wire.ts';
 import { RequestLook } from './request-look.ts';
 import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
 
@@ -24,12 +26,14 @@ export async function answerQuestion(
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
-): Promise<StorageAnswer | Assessment | null> {
+): Promise<StorageAnswer | Assessment | KnownAnswer | null> {
   switch (question.what) {
     case 'storage':
       return storage(deps, question);
     case 'assess':
       return assessed(deps, question, signal);
+    case 'known':
+      return known(deps, question);
     case 'examine':
       await examineAll(deps, question, onHost, signal);
       return null;
@@ -42,6 +46,21 @@ async function storage(
 ): Promise<StorageAnswer> {
   const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
   return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
+}
+
+/** What the wire would tell that source of this host's cache, as its terms and this host's scope have it. */
+async function known(
+  { config }: ExamineDependencies,
+  { admission, cache: { tags, ...terms } }: Of<'known'>,
+): Promise<KnownAnswer> {
+  const { cacheFor } = await import('../../host/wire.ts');
+  const cache = cacheFor(config, admission.guest, terms, admission.from);
+  if (cache === undefined) return {};
+  const { tellKnown } = await import('../../wire/cache/known.ts');
+  const found = await tellKnown(cache, tags);
+  if (found === undefined) return {};
+  const { tag, parts, summary } = found;
+  return { known: knownPart.parse({ tag, parts, summary: summary.toString('base64') }) };
 }
 
 async function assessed(
@@ -148,7 +167,7 @@ async function oneHost(
   try {
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
-      const measuring = measure ? measureGuest(guest, within) : Promise.resolve({});
+      const measuring = measure ? measureGuest(deps, asked, guest, within) : Promise.resolve({});
       // The path is chosen by it.
       const first: Pick<ExaminedHost, 'measured'> = request.path === 'auto' ? await measuring : {};
       const listeners = { learned, ballooned, stated };
@@ -169,13 +188,17 @@ async function oneHost(
 
 /** A guest that cannot be measured can move all the same. */
 async function measureGuest(
+  deps: ExamineDependencies,
+  asked: Examined,
   guest: SourceGuest,
   signal: AbortSignal,
 ): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {
   try {
     const session = await guest.session(signal);
     if (session.measure === undefined) return { unmeasured: 'its driver does not measure guests' };
-    return { measured: await session.measure(signal) };
+    const { askKnown } = await import('./ask-known.ts');
+    const knows = askKnown({ ...deps, ...asked, guest }, signal);
+    return { measured: await session.measure(signal, undefined, knows) };
   } catch (thrown) {
     signal.throwIfAborted();
     return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };

@@ -7,10 +7,13 @@ import { godwitError } from '../../errors.ts';
 import { SegmentQuota } from '../../network/segment/quota.ts';
 import { assessment, storageAnswer } from '../../protocol/peer/migration.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
+import { knownAnswer } from '../../protocol/peer/preflight.ts';
 import type {
+  KnownAnswer,
   PreflightAdmission,
   PreflightAnswer,
   PreflightAssess,
+  PreflightKnown,
   PreflightStorage,
 } from '../../protocol/peer/preflight.ts';
 import type { Caller } from '../../rpc/caller.ts';
@@ -73,6 +76,23 @@ export class PreflightAnswers {
     const placeKey = this.placeKey(admission);
     const asked = { what: 'assess', admission, preparation, placeKey, ...at } as const;
     return this.#apart(asked, caller, signal, assessment);
+  }
+
+  /** Only a guest that would be let in: the wire tells nothing before that. */
+  known({ cache, ...asked }: PreflightKnown, caller: Caller): Promise<KnownAnswer> {
+    const { admission } = asked;
+    return this.#bounded(admission, caller, undefined, (within) => {
+      const under = this.#deps.incoming.judge(asked, caller).then(({ checks }) => {
+        if (checks.some(({ verdict }) => verdict === 'refuse')) return undefined;
+        const question = { what: 'known', admission, cache } as const;
+        return this.#deps.apart(question, () => undefined, within);
+      });
+      const over = (): void => undefined;
+      return {
+        answer: under.then(async (it) => knownAnswer.parse((await it?.answer) ?? {})),
+        gone: under.then((it) => it?.gone, over),
+      };
+    });
   }
 
   #apart<T>(

@@ -9,7 +9,7 @@ import { serialError } from '../../protocol/errors.ts';
 import { shortText } from '../../protocol/names.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
 import { chosenStream } from '../../protocol/public/migration.ts';
-import { wireOffer } from '../../protocol/wire.ts';
+import { knownQuestion, wireOffer } from '../../protocol/wire.ts';
 import { check, migrationRequest } from '../../protocol/public/migration.ts';
 
 /** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
@@ -56,6 +56,7 @@ export const question = z.discriminatedUnion('what', [
     /** The address at which the other host called. */
     calledAt: z.string().max(64).optional(),
   }),
+  z.object({ what: z.literal('known'), admission: asked, cache: knownQuestion }),
   z.object({
     what: z.literal('examine'),
     hosts: z.array(examined).max(10_000),

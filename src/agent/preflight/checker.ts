@@ -38,7 +38,7 @@ async function partsFor(
     drivers: [],
     peers: { preflight: alone, address: alone, furtherAddresses: alone, linkProbe: alone },
   };
-  if (what === 'storage') return parts;
+  if (what === 'storage' || what === 'known') return parts;
   const { allDrivers } = await import('../../drivers/registry.ts');
   const drivers = await allDrivers(config);
   if (what === 'assess') return { ...parts, drivers };

@@ -39,7 +39,7 @@ const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 /** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
 const NATIVE_PORTS = 2;
-const WIRE_PORTS = 1;
+export const WIRE_PORTS = 1;
 
 /** What is needed of this host. */
 export interface ExamineDependencies {
@@ -147,7 +147,7 @@ class LookState {
 }
 
 /** As the step `admit` says it; what the guest does not report now is said with the check `state`. */
-async function admissionOf(
+export async function admissionOf(
   { id, config, request, seen, driver, memoryBytes: found = 0, guest }: Examining,
   signal: AbortSignal,
 ): Promise<Admission> {

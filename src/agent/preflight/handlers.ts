@@ -26,6 +26,7 @@ export function checkHandlers(deps: CheckHandlerDependencies): Handlers<CheckRou
     preflightStorage: ({ body, caller }) => answers.storage(body, caller),
     preflightAssess: ({ body, caller, signal, calledAt }) =>
       answers.assess(body, caller, signal, calledAt),
+    preflightKnown: ({ body, caller }) => answers.known(body, caller),
     ...receiverHandlers(deps),
   };
 }

@@ -22,7 +22,7 @@ export async function measureContainer(
   const pages = new ContainerPages();
   try {
     await pages.add(await processesIn(cgroup), signal);
-    const found = await samplePages(pages, systemClock, signal, Math.random, brief);
+    const found = await samplePages(pages, systemClock, { signal, brief }, Math.random);
     if (found === undefined) throw refused('none of its pages can be read');
     const memoryBytes = pages.count * 4096;
     return { how: 'pages', memoryBytes, ...found, curve: [...found.curve] };

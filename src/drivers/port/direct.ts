@@ -1,4 +1,4 @@
-import type { Brief } from '../../host/memory-sample/pages.ts';
+import type { Brief, Knows } from '../../host/memory-sample/pages.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
@@ -125,8 +125,9 @@ export interface SourceSession extends HypervisorSession {
   /**
    * Measures what the running guest writes within several windows, and, where this process may look, what its memory
    * holds; takes seconds, and never stops it. GODWIT_CAPABILITY says why it cannot be measured. Absent where the driver cannot.
+   * `knows` never rejects; a driver whose guests' pages do not go by the wire has no use for it.
    */
-  measure?(signal: AbortSignal, brief?: Brief): Promise<GuestMeasure>;
+  measure?(signal: AbortSignal, brief?: Brief, knows?: Knows): Promise<GuestMeasure>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */

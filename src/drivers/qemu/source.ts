@@ -21,7 +21,7 @@ import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
 import { tapsOf, withTapNames } from './guest/attachments.ts';
 import { readNetwork } from './guest/facts.ts';
-import type { Brief } from '../../host/memory-sample/pages.ts';
+import type { Brief, Knows } from '../../host/memory-sample/pages.ts';
 import { lifeOf } from '../../host/life.ts';
 import { endingMsOf, killProcess, waitForExit } from './guest/process.ts';
 import { lookAt } from './look.ts';
@@ -80,8 +80,8 @@ export class QemuSource implements SourceSession {
   readonly unplugger: QemuUnplugger;
   readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
-  readonly measure = (signal: AbortSignal, brief?: Brief): Promise<GuestMeasure> =>
-    measureGuest(this.handle, this.#client, this.balloon, { signal, brief });
+  readonly measure = (signal: AbortSignal, brief?: Brief, knows?: Knows): Promise<GuestMeasure> =>
+    measureGuest(this.handle, this.#client, this.balloon, { signal, brief, knows });
   readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
   readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
     startAgain(this.#client, this.handle, withinMs, signal);

@@ -23,6 +23,8 @@ const FURTHER_MS = 6000;
 /** New pages are this share of all that were seen written, and so many of the sample. */
 const NEW_SHARE = 0.2;
 const LEAST_NEW = 16;
+/** Of fewer pages that the other host has, or has not, no share is made. */
+const LEAST_TOLD = 64;
 /** So many pages in a row, before others have their turn and the signal is looked at. */
 const AT_ONCE = 256;
 
@@ -54,9 +56,13 @@ export interface Brief {
   readonly longestMs?: number | undefined;
 }
 
+/** Whether the other host has such a page already, once that is known; undefined of a page of which it has not told. */
+export type Knows = Promise<((page: Uint8Array) => boolean | undefined) | undefined>;
+
 export interface Until {
   readonly signal: AbortSignal;
   readonly brief?: Brief | undefined;
+  readonly knows?: Knows | undefined;
 }
 
 /** One page of each of as many equal parts of memory. `random`: 0 to 1. */
@@ -74,9 +80,8 @@ export function choose(count: number, most: number, random: () => number): numbe
 export async function samplePages(
   pages: Pages,
   time: Time,
-  signal: AbortSignal,
+  { signal, brief, knows }: Until,
   random: () => number = Math.random,
-  brief?: Brief,
 ): Promise<Sampled | undefined> {
   const most = brief === undefined ? MOST_PAGES : MOVER_PAGES;
   const first = new Map<number, Buffer>();
@@ -115,7 +120,7 @@ export async function samplePages(
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
   const again =
     rewritten.length === 0 ? {} : { packedAgain: await packedShare(partsOf(rewritten), signal) };
-  const mix = { ...(await mixOf([...first.values()], signal)), ...again };
+  const mix = { ...(await mixOf([...first.values()], { signal, knows })), ...again };
   return { pages: first.size, curve, mix };
 }
 
@@ -180,17 +185,28 @@ export async function eachOf(
 const reportedOf = (content: Buffer | undefined): Buffer[] =>
   content === undefined || content === ZEROS ? [] : [content];
 
-async function mixOf(contents: readonly Buffer[], signal: AbortSignal): Promise<PageMix> {
+async function mixOf(
+  contents: readonly Buffer[],
+  { signal, knows }: Pick<Until, 'signal' | 'knows'>,
+): Promise<PageMix> {
   const reported = contents.flatMap(reportedOf);
   const names = new Set<string>();
+  const isKnown = await knows;
+  let [told, known] = [0, 0];
   await eachOf([...reported.keys()], signal, (index) => {
     const content = reported[index] ?? ZEROS;
-    names.add(createHash('sha1').update(content).digest('latin1'));
+    const before = names.size;
+    const { size } = names.add(createHash('sha1').update(content).digest('latin1'));
+    const there = size > before ? isKnown?.(content) : undefined;
+    if (there !== undefined) told += 1;
+    if (there === true) known += 1;
   });
+  const held = reported.length / contents.length;
   return {
-    zero: 1 - reported.length / contents.length,
+    zero: 1 - held,
     duplicate: (reported.length - names.size) / contents.length,
     packed: await packedShare(partsOf(reported), signal),
+    ...(told < LEAST_TOLD ? {} : { known: { share: (held * known) / told, pages: told } }),
   };
 }
 

@@ -9,6 +9,11 @@ import { askProcess } from '../../../src/agent/preflight/checker-process.ts';
 import type { AskChecker } from '../../../src/agent/preflight/checker-process.ts';
 import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
+import { cacheDirectory, siteSecrets } from '../../../src/host/wire.ts';
+import type { Check } from '../../../src/protocol/public/migration.ts';
+import { Scope } from '../../../src/wire/cache/scope.ts';
+import { Store } from '../../../src/wire/cache/store.ts';
+import { Summary } from '../../../src/wire/cache/summary.ts';
 import { writeProof } from '../../../src/disks/proof/proof.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
@@ -143,6 +148,48 @@ test('a process of its own answers for the storage as the destination’s mover 
   await assert.rejects(answers.assess(asked, caller, AbortSignal.timeout(10_000), undefined), {
     code: 'GODWIT_PROTOCOL_INVALID',
   });
+});
+
+test('the cache is told of where the guest would be let in, and to nobody who speaks for another host', async (t) => {
+  const { file } = await hostFile(t);
+  const config = loadAgentConfig(file);
+  writeFileSync(path.join(config.stateDir, 'pki', 'site.secret'), 'ab'.repeat(32));
+  const [secret] = siteSecrets(config);
+  assert.ok(secret !== undefined);
+  const scope = new Scope(secret, { with: 'guest', guest: admission.guest }, admission.from);
+  const page = Buffer.alloc(4096, 'page');
+  const store = await Store.open({
+    directory: cacheDirectory(config),
+    mostBytes: 2 ** 20,
+    scope,
+  });
+  store.insert(scope.nameOf(page), page);
+  store.close();
+  const checks: Check[] = [];
+  const judge = () => Promise.resolve({ checks });
+  const apart = askProcess(file);
+  const answers = new PreflightAnswers({
+    clock: systemClock,
+    config,
+    apart,
+    incoming: { judge },
+  });
+  const cache = { sharing: 'guest' as const, tags: [scope.tag] };
+  const asked = { admission, ports: 1, cache };
+  const { known } = await answers.known(asked, caller);
+  assert.deepEqual([known?.tag, known?.parts], [scope.tag, 1]);
+  assert.equal(new Summary(Buffer.from(known?.summary ?? '', 'base64')).size, 1);
+  const foreign = { ...asked, cache: { ...cache, tags: ['0123456789abcdef'] } };
+  assert.deepEqual(await answers.known(foreign, caller), {});
+  const other = { role: 'agent', name: 'c' } as never;
+  await assert.rejects(async () => answers.known(asked, other), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  checks.push({
+    name: 'admission',
+    side: 'destination',
+    verdict: 'refuse',
+    evidence: 'it is here',
+  });
+  assert.deepEqual(await answers.known(asked, caller), {});
 });
 
 test('a process that does not end by itself is killed, and its thread hangs with nobody', async (t) => {

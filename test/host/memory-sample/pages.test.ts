@@ -70,7 +70,12 @@ describe('a sample of pages', () => {
         by.throwIfAborted();
       },
     };
-    const found = await samplePages(memory, time, signal, () => 0, { enough: enough.signal });
+    const found = await samplePages(
+      memory,
+      time,
+      { signal, brief: { enough: enough.signal } },
+      () => 0,
+    );
     assert.ok(found !== undefined);
     assert.deepEqual(
       found.curve.map(({ windowMs }) => windowMs),
@@ -92,7 +97,12 @@ describe('a sample of pages', () => {
       },
     };
     await assert.rejects(
-      samplePages(memory, time, asked.signal, () => 0, { enough: enough.signal }),
+      samplePages(
+        memory,
+        time,
+        { signal: asked.signal, brief: { enough: enough.signal } },
+        () => 0,
+      ),
     );
   });
 
@@ -106,7 +116,7 @@ describe('a sample of pages', () => {
       );
     const looked = async (ms: number) => {
       const memory = cycling(ms);
-      return (await samplePages(memory, memory.time, signal, () => 0))?.curve ?? [];
+      return (await samplePages(memory, memory.time, { signal }, () => 0))?.curve ?? [];
     };
     for (const ms of [200, 900])
       assert.deepEqual(
@@ -123,7 +133,7 @@ describe('a sample of pages', () => {
   test('says what share is zeros, what is there twice, and how far the rest shrinks', async () => {
     const parts = [Buffer.alloc(PAGE_BYTES), 'absent', random, text] as const;
     const memory = new Memory(4000, (page) => parts[page % 4] ?? 'absent');
-    const found = await samplePages(memory, memory.time, signal, () => 0);
+    const found = await samplePages(memory, memory.time, { signal }, () => 0);
     assert.ok(found !== undefined);
     assert.equal(found.mix.zero, 0.5);
     assert.ok(Math.abs(found.mix.duplicate - 0.4995) < 0.001);
@@ -132,13 +142,13 @@ describe('a sample of pages', () => {
 
   test('takes random pages for what does not shrink', async () => {
     const memory = new Memory(64, () => randomBytes(PAGE_BYTES));
-    const found = await samplePages(memory, memory.time, signal);
+    const found = await samplePages(memory, memory.time, { signal });
     assert.deepEqual([found?.mix.zero, found?.mix.duplicate, found?.mix.packed], [0, 0, 1]);
   });
 
   test('says how far all of memory shrinks, and not its lower part alone', async () => {
     const memory = new Memory(4096, (page) => (page < 1024 ? text : randomBytes(PAGE_BYTES)));
-    const { packed = 0 } = (await samplePages(memory, memory.time, signal))?.mix ?? {};
+    const { packed = 0 } = (await samplePages(memory, memory.time, { signal }))?.mix ?? {};
     assert.ok(packed > 0.7 && packed < 0.8, String(packed));
   });
 
@@ -149,10 +159,10 @@ describe('a sample of pages', () => {
       (page, ms) => page < 100 && ms > 0,
     );
     const { packed = 1, packedAgain } =
-      (await samplePages(memory, memory.time, signal, () => 0))?.mix ?? {};
+      (await samplePages(memory, memory.time, { signal }, () => 0))?.mix ?? {};
     assert.ok(packed < 0.5 && packedAgain !== undefined && packedAgain > packed);
     const still = new Memory(1000, () => text);
-    assert.equal((await samplePages(still, still.time, signal))?.mix.packedAgain, undefined);
+    assert.equal((await samplePages(still, still.time, { signal }))?.mix.packedAgain, undefined);
   });
 
   test('takes what it needs to look for a part of the windows, and for no writing', async () => {
@@ -166,7 +176,7 @@ describe('a sample of pages', () => {
       return read(page, into);
     };
     slow.time.monotonicMs = () => Math.round(slow.nowMs);
-    const found = await samplePages(slow, slow.time, signal, () => 0);
+    const found = await samplePages(slow, slow.time, { signal }, () => 0);
     const windows = found?.curve.map(({ windowMs }) => windowMs) ?? [];
     assert.deepEqual(windows, [150, 350, 1050, 3050]);
     const [first = 0, ...later] = looksAt500;
@@ -180,7 +190,7 @@ describe('a sample of pages', () => {
       () => random,
       (page, ms) => page < 100 && ms > 0,
     );
-    const still = await samplePages(hot, hot.time, signal, () => 0);
+    const still = await samplePages(hot, hot.time, { signal }, () => 0);
     const all = 100 * PAGE_BYTES;
     assert.deepEqual(
       still?.curve,
@@ -191,7 +201,7 @@ describe('a sample of pages', () => {
       () => random,
       (page, ms) => page < ms,
     );
-    const curve = (await samplePages(grows, grows.time, signal, () => 0))?.curve ?? [];
+    const curve = (await samplePages(grows, grows.time, { signal }, () => 0))?.curve ?? [];
     assert.deepEqual(
       curve.map(({ dirtyBytes }) => dirtyBytes / PAGE_BYTES),
       WINDOWS_MS,
@@ -204,7 +214,7 @@ describe('a sample of pages', () => {
       () => 'absent',
       (page, ms) => page < 5 && ms >= 1000,
     );
-    const found = await samplePages(memory, memory.time, signal);
+    const found = await samplePages(memory, memory.time, { signal });
     assert.deepEqual(
       found?.curve.map(({ dirtyBytes }) => dirtyBytes / PAGE_BYTES),
       [0, 0, 5, 5],
@@ -214,17 +224,41 @@ describe('a sample of pages', () => {
 
   test('never brings back what is away, and says nothing where all of it is', async () => {
     const half = new Memory(100, (page) => (page % 2 === 0 ? 'away' : random));
-    assert.equal((await samplePages(half, half.time, signal))?.pages, 50);
+    assert.equal((await samplePages(half, half.time, { signal }))?.pages, 50);
     const gone = new Memory(100, () => 'away');
-    assert.equal(await samplePages(gone, gone.time, signal), undefined);
+    assert.equal(await samplePages(gone, gone.time, { signal }), undefined);
     assert.equal(gone.reads, 0);
   });
 
   test('is bounded however much memory there is, and ends when it is given up', async () => {
     const large = new Memory(2 ** 28, () => 'absent');
-    assert.equal((await samplePages(large, large.time, signal))?.pages, 4096);
+    assert.equal((await samplePages(large, large.time, { signal }))?.pages, 4096);
     const given = AbortSignal.abort(new Error('given up'));
-    await assert.rejects(samplePages(large, large.time, given), /given up/);
+    await assert.rejects(samplePages(large, large.time, { signal: given }), /given up/);
+  });
+
+  test('says how much of memory the other host has, each content once, of what that has told', async () => {
+    // A quarter is zeros, and a half the same page; of the others, the other host has every second one.
+    const memory = new Memory(1024, (page) => {
+      if (page % 4 === 0) return 'absent';
+      return page % 2 === 0 ? text : Buffer.alloc(PAGE_BYTES, `page ${page} `);
+    });
+    const asked: string[] = [];
+    const isThere = (page: Uint8Array): boolean | undefined => {
+      const words = Buffer.from(page).toString('latin1', 0, 9);
+      asked.push(words);
+      if (!words.startsWith('page ')) return undefined;
+      return Number.parseInt(words.slice(5), 10) % 4 === 1;
+    };
+    const knows = Promise.resolve(isThere);
+    const found = await samplePages(memory, memory.time, { signal, knows }, () => 0);
+    assert.deepEqual(found?.mix.known, { share: 0.375, pages: 512 });
+    assert.equal(asked.length, 513);
+    for (const told of [undefined, () => undefined]) {
+      const until = { signal, knows: Promise.resolve(told) };
+      const none = await samplePages(memory, memory.time, until, () => 0);
+      assert.ok(none !== undefined && !('known' in none.mix));
+    }
   });
 
   test('has a curve that never falls, and shares of a whole, of any memory', async () => {
@@ -241,7 +275,7 @@ describe('a sample of pages', () => {
             (page) => made[page]?.[0] ?? 'absent',
             (page, ms) => ms > (made[page]?.[1] ?? 0),
           );
-          const found = await samplePages(memory, memory.time, signal);
+          const found = await samplePages(memory, memory.time, { signal });
           if (found === undefined) return;
           const dirty = found.curve.map(({ dirtyBytes }) => dirtyBytes);
           assert.deepEqual(
@@ -249,7 +283,8 @@ describe('a sample of pages', () => {
             dirty.toSorted((left, right) => left - right),
           );
           assert.ok((dirty.at(-1) ?? 0) <= made.length * PAGE_BYTES);
-          for (const share of Object.values(found.mix))
+          const { known: _none, ...shares } = found.mix;
+          for (const share of Object.values(shares))
             assert.ok(share === undefined || (share >= 0 && share <= 1));
         },
       ),

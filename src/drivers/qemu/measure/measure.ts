@@ -26,13 +26,13 @@ export async function measureGuest(
   handle: QemuHandle,
   client: QmpClient,
   balloon: Pick<Balloon, 'look'>,
-  { signal, brief }: Until,
+  { signal, brief, knows }: Until,
 ): Promise<GuestMeasure> {
   const blocks = await readRamBlocks(client, signal);
   const memoryBytes = blocks.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   const place = await placeOf(client, blocks, signal);
   const [found, hinted] = await Promise.all([
-    place === undefined ? undefined : fromOutside(handle, place, { signal, brief }),
+    place === undefined ? undefined : fromOutside(handle, place, { signal, brief, knows }),
     // Its driver may be slow to say.
     brief === undefined ? hintedFree(client, balloon, signal) : {},
   ]);
@@ -99,10 +99,11 @@ export function placeIn(text: string): { name: string; address: number } | undef
 async function fromOutside(
   handle: QemuHandle,
   place: Place,
-  { signal, brief }: Until,
+  { signal, brief, knows }: Until,
 ): Promise<Pick<GuestMeasure, 'pages' | 'curve' | 'mix'> | undefined> {
+  const until = { signal, brief, knows };
   const found = await onPagesOf(handle, place, (pages) =>
-    samplePages(pages, systemClock, signal, Math.random, brief),
+    samplePages(pages, systemClock, until, Math.random),
   );
   return found === undefined ? undefined : { ...found, curve: [...found.curve] };
 }
