@@ -8,7 +8,8 @@ export interface BalloonTake {
 
 /**
  * The mix of pages once the balloon has taken so much: those are zeros. Pages that were zeros before are taken to be among
- * those that the guest does not use, and to be taken like the others of them. Pure.
+ * those that the guest does not use, and to be taken like the others of them. So are pages that the destination knows: of
+ * what is left it knows as large a part. Pure.
  */
 export function balloonedMix(
   mix: PageMix,
@@ -19,5 +20,8 @@ export function balloonedMix(
   const unused = Math.min(mix.zero * memoryBytes, availableBytes);
   const taken = Math.min(takesBytes, availableBytes);
   const more = taken * (1 - unused / availableBytes);
-  return { ...mix, zero: Math.min(1, mix.zero + more / memoryBytes) };
+  const zero = Math.min(1, mix.zero + more / memoryBytes);
+  if (mix.known === undefined || mix.zero >= 1) return { ...mix, zero };
+  const { share, pages } = mix.known;
+  return { ...mix, zero, known: { share: (share * (1 - zero)) / (1 - mix.zero), pages } };
 }

@@ -1,7 +1,9 @@
 import type { ChosenStream, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { PageMix } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
+import { isByWire } from './hits.ts';
 import type { Facts } from './load.ts';
 import type { Content, MemoryPath } from './parameters.ts';
 import { expected } from './predict.ts';
@@ -112,7 +114,7 @@ function predicted(
   // Where none would end, what a pass takes decides.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
   const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
-  const why = reasonOf(reckoned, { link, obstacle, ends });
+  const why = reasonOf(reckoned, { link, obstacle, ends, mix: facts.measured?.mix });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };
   return { takes, why, stream };
@@ -198,18 +200,25 @@ const WORDS: Readonly<Record<Candidate['memoryPath'], string>> = {
   known: 'by the wire, whose caches know the guest',
 };
 
+function wordsOf(memoryPath: Candidate['memoryPath'], mix: PageMix | undefined): string {
+  if (!isByWire(memoryPath) || mix?.known === undefined) return WORDS[memoryPath];
+  return `by the wire, whose cache there has ${Math.round(mix.known.share * 100)} % of it`;
+}
+
 interface Said {
   readonly link: number;
   readonly obstacle: string | undefined;
   /** Whether any path would end. */
   readonly ends: boolean;
+  readonly mix: PageMix | undefined;
 }
 
-function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends }: Said): string {
+function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends, mix }: Said): string {
   const paths = reckoned.map(({ memoryPath, totalMs, bytes }) => {
+    const words = wordsOf(memoryPath, mix);
     // The bytes of a path that does not end are those of a time that nobody allows.
-    if (!Number.isFinite(totalMs)) return `no end ${WORDS[memoryPath]}`;
-    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${WORDS[memoryPath]}`;
+    if (!Number.isFinite(totalMs)) return `no end ${words}`;
+    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${words}`;
   });
   const begins = ends
     ? 'the move is predicted to take'

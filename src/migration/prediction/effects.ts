@@ -1,8 +1,9 @@
 import type { Effects } from '../../protocol/public/prediction.ts';
 import { LOST_SHARE } from '../steering/cheaper.ts';
 import type { Facts } from './load.ts';
-import { COSTS } from './parameters.ts';
 import type { Load, Rounds } from './rounds.ts';
+import { NOMINAL } from './scenarios.ts';
+import { workOf } from './work.ts';
 
 /** What a migration takes from the guest, the link and the hosts. Pure. */
 
@@ -15,14 +16,10 @@ export interface Course {
 const GB = 1e9;
 
 export function effectsOf(
-  {
-    link,
-    memoryPath,
-    memoryBytes,
-    factors,
-  }: Pick<Facts, 'link' | 'memoryPath' | 'memoryBytes' | 'factors'>,
+  facts: Pick<Facts, 'link' | 'memoryPath' | 'memoryBytes' | 'mix' | 'factors'>,
   { load, rounds, downtimeMs }: Course,
 ): Effects {
+  const { link, memoryBytes } = facts;
   const { bytes, memoryMs, lateMs = 0, steps } = rounds;
   const throttles = steps.filter(({ what }) => what === 'throttle');
   const slowedMs = throttles.reduce((sum, { atMs, change }, at) => {
@@ -32,7 +29,7 @@ export function effectsOf(
   const percent = Math.max(0, ...throttles.map(({ change }) => change?.to ?? 0));
   const lostMs = slowedMs + lateMs * LOST_SHARE + downtimeMs;
   const most = link === undefined ? undefined : (link.rate * memoryMs) / 1000;
-  const secondsPerGb = COSTS[memoryPath].secondsPerGb * (factors?.processor.times ?? 1);
+  const { secondsPerGb } = workOf(facts, NOMINAL);
   const share = most === undefined || most <= 0 ? undefined : Math.min(1, bytes / most);
   return {
     guest: { ...(percent > 0 ? { throttlePercent: percent } : {}), lostMs: Math.round(lostMs) },

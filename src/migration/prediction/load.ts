@@ -8,12 +8,13 @@ import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
 import type { CostFactors } from './own-costs.ts';
+import { between, hitsOf, isByWire } from './hits.ts';
 import type { OwnMove } from './own-moves.ts';
 import {
   COSTS,
   HELD_SPREAD,
-  LEAST_SHARE,
   MOVER_PAGES,
+  NAMED,
   QUEUED_BYTES,
   SEVERAL_QUEUED_BYTES,
   SWITCH_MS,
@@ -23,6 +24,7 @@ import {
 import type { MemoryPath } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
+import { startMsOf, workMsPerByte } from './work.ts';
 
 /** What a pass over memory, and a page that is sent again, cost on a memory path. Pure. */
 
@@ -68,8 +70,6 @@ export interface Facts {
   >;
 }
 
-const GB = 1e9;
-
 /** What a pass over memory sends, and what a byte takes of the link and of the processors, each by itself. */
 interface Pass {
   /** Of memory: what is sent as pages, and what as notes of zeros. */
@@ -94,18 +94,11 @@ const slower = (
 ): number => Math.max(bytes * linkMs, work * workMs);
 
 function passOf(facts: Facts, scenario: Scenario): Pass {
-  const { memoryBytes, memoryPath, mix, factors } = facts;
-  const cost = COSTS[memoryPath];
+  const { memoryBytes, mix } = facts;
   // The sample is off to either side in what is zero, too.
   const held = (1 - (mix?.zero ?? 0)) * scenario.share ** (mix === undefined ? 0 : HELD_SPREAD);
   const zeroShare = Math.max(0, 1 - held);
-  // What is sent as it is has no share that could be off, once it is known what there is to send.
-  const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
-  const learned = isSampled(facts) ? (factors?.bytes.times ?? 1) : 1;
-  const shareWith = (pages: PageMix | undefined): number =>
-    Math.min(1, shareOf(memoryPath, pages) * off * learned);
-  const share = shareWith(mix);
-  const againShare = shareWith(rewritten(memoryPath, mix)) * cost.again;
+  const { share, againShare } = sharesOf(facts, scenario);
   const workMs = workMsPerByte(facts, scenario);
   const linkMs = 1000 / linkOf(facts, scenario);
   const msPerByte = slower({ workMs, linkMs }, share, 1);
@@ -173,6 +166,32 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   };
 }
 
+/** Of a byte of a page that is not zero, over the link: when it is sent first, and again. */
+function sharesOf(
+  facts: Facts,
+  scenario: Scenario,
+): { readonly share: number; readonly againShare: number } {
+  const hits = hitsOf(facts, scenario);
+  if (hits === undefined) return sharesBy(facts, scenario);
+  const missed = sharesBy({ ...facts, memoryPath: 'cold' }, scenario);
+  const known = sharesBy({ ...facts, memoryPath: 'known' }, scenario);
+  return {
+    share: between(missed.share, Math.min(missed.share, NAMED), hits),
+    againShare: between(missed.againShare, Math.min(missed.againShare, known.againShare), hits),
+  };
+}
+
+function sharesBy(facts: Facts, scenario: Scenario) {
+  const { memoryPath, mix, factors } = facts;
+  const { again, ofPacked } = COSTS[memoryPath];
+  // What is sent as it is has no share that could be off, once it is known what there is to send.
+  const off = mix !== undefined && ofPacked === undefined ? 1 : scenario.share;
+  const learned = isSampled(facts) ? (factors?.bytes.times ?? 1) : 1;
+  const shareWith = (pages: PageMix | undefined): number =>
+    Math.min(1, shareOf(memoryPath, pages) * off * learned);
+  return { share: shareWith(mix), againShare: shareWith(rewritten(memoryPath, mix)) * again };
+}
+
 /** What a mover sees in a good part of the first round, if the guest goes on as it was seen. */
 function longLook(
   curve: readonly CurvePoint[],
@@ -192,34 +211,6 @@ function looksAtWrites({ pages = 0, shape, memoryPath }: Facts): boolean {
 export function plainMsPerByte(facts: Facts, scenario: Scenario): number {
   const workMs = workMsPerByte({ ...facts, memoryPath: 'plain' }, scenario);
   return Math.max(1000 / linkOf(facts, scenario), workMs);
-}
-
-function workMsPerByte(facts: Facts, scenario: Scenario): number {
-  const { secondsPerGb } = COSTS[facts.memoryPath];
-  return (secondsPerGb / coresOf(facts) / GB) * 1000 * slownessOf(facts, scenario);
-}
-
-/** Workers start, and each end finds what the other knows. */
-function startMsOf(facts: Facts, scenario: Scenario): number {
-  const { startSeconds = 0 } = COSTS[facts.memoryPath];
-  return (startSeconds / coresOf(facts)) * 1000 * slownessOf(facts, scenario);
-}
-
-/** How much longer the processors take than is assumed. */
-const slownessOf = ({ factors }: Facts, { processor }: Scenario): number =>
-  processor * (factors?.processor.times ?? 1);
-
-/** Both hosts have to do the work: of the one that has less time for it. */
-function coresOf({ memoryPath, processors }: Facts): number {
-  return Math.min(...processors.map((host) => coresFor(COSTS[memoryPath].mostCores, host)));
-}
-
-/** One of those that want to run is the guest's; and each thread gets as much as any other. */
-function coresFor(threads: number, { cores, load = 0 }: Processors): number {
-  const others = Math.max(0, load - 1);
-  const alone = Math.min(threads, Math.max(0.5, cores - 1));
-  const beside = (cores * threads) / (others + threads);
-  return Math.max(alone * LEAST_SHARE, Math.min(alone, beside));
 }
 
 /** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */
@@ -258,7 +249,7 @@ const isPacked = (memoryPath: MemoryPath): boolean =>
 
 /** More than one of the hypervisor's own streams. */
 export const isSeveral = (memoryPath: MemoryPath): boolean =>
-  COSTS[memoryPath].mostCores > 1 && memoryPath !== 'cold' && memoryPath !== 'known';
+  COSTS[memoryPath].mostCores > 1 && !isByWire(memoryPath);
 
 /**
  * What was written before the guest is stopped, and is still to go, ms. The wire bounds what is under way, and a
@@ -267,7 +258,7 @@ export const isSeveral = (memoryPath: MemoryPath): boolean =>
 export function queuedMsOf(facts: Facts, scenario: Scenario): number {
   const { link, settings, memoryPath } = facts;
   const rate = (link?.rate ?? Infinity) * scenario.link;
-  if (isByWire(facts) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
+  if (isByWire(memoryPath) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
   return queuedMs(isSeveral(memoryPath) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate);
 }
 
@@ -275,12 +266,9 @@ export function queuedMsOf(facts: Facts, scenario: Scenario): number {
 export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   // A manager plans by itself, and a container's rounds end by what they sent.
   const isPlanned = facts.shape === 'managed' || facts.rounds === 'content';
-  if (isByWire(facts)) return WIRE_UNDER_WAY_MS + (isPlanned ? 0 : SWITCH_MS);
+  if (isByWire(facts.memoryPath)) return WIRE_UNDER_WAY_MS + (isPlanned ? 0 : SWITCH_MS);
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
-
-const isByWire = ({ memoryPath }: Facts): boolean =>
-  memoryPath === 'cold' || memoryPath === 'known';
 
 /** bytes/s; a cap is kept to as it is. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {

@@ -84,6 +84,9 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   },
 };
 
+/** By the wire, of a page that the destination's cache has: its name of 16 bytes. Unchanged in its place, it takes less. */
+export const NAMED = 16 / 4096;
+
 /** By content as many rounds at most: each reads all memory, and what changes all the time is not worth another. */
 export const CONTENT_ROUNDS = 8;
 /** A round that sends more than this share of the one before gains nothing. */

@@ -32,7 +32,7 @@ export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds
     Partial<Pick<Capabilities, 'shape' | 'throttlesItself'>>;
   /** The wire can be had. */
   readonly hasWire: boolean;
-  /** Both hosts' caches know the guest. */
+  /** Both hosts' caches know the guest; counts where the sample of its pages does not say how much of it the destination has. */
   readonly knowsGuest: boolean;
   /** Disks are copied before memory is sent. */
   readonly copiesDisks: boolean;

@@ -10,6 +10,7 @@ import { strategyOf } from '../steering/strategies.ts';
 import { simulateContent } from './content-rounds.ts';
 import { diskCopyOf } from './disk-copy.ts';
 import { effectsOf } from './effects.ts';
+import { isByWire } from './hits.ts';
 import { aloneOf, isSampled, isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { factorsOf } from './own-costs.ts';
@@ -136,12 +137,11 @@ function factorOf(facts: Facts): number {
   if (ownMoves.length === 0) return 1;
   const { rounds, downtimeMs } = outcome(facts, NOMINAL, 1);
   if (rounds.ends !== 'precopy' && rounds.ends !== 'postcopy') return 1;
-  const byWire = memoryPath === 'cold' || memoryPath === 'known';
   const several = isSeveral(memoryPath);
   const { maxDowntimeMs } = settings;
   return learnedFactor(
     downtimeMs,
-    { finished: rounds.ends, byWire, several, maxDowntimeMs },
+    { finished: rounds.ends, byWire: isByWire(memoryPath), several, maxDowntimeMs },
     ownMoves,
   );
 }

@@ -12,6 +12,14 @@ describe('the pages of a guest whose balloon has taken some', () => {
     assert.deepEqual(mix, { ...MIX, zero: 0.35 });
   });
 
+  test('are known at the destination as before, as a part of what is left', () => {
+    const mix = { ...MIX, known: { share: 0.4, pages: 900 } };
+    const { known } = balloonedMix(mix, { takesBytes: 250, availableBytes: 500 }, 1000);
+    assert.deepEqual(known, { share: (0.4 * 0.65) / 0.8, pages: 900 });
+    const zeros = { ...mix, zero: 1, known: { share: 0, pages: 900 } };
+    assert.deepEqual(balloonedMix(zeros, { takesBytes: 250, availableBytes: 500 }, 1000), zeros);
+  });
+
   test('are what they were where nothing is taken, or all unused ones are zeros', () => {
     assert.deepEqual(balloonedMix(MIX, { takesBytes: 0, availableBytes: 500 }, 1000), MIX);
     assert.deepEqual(balloonedMix(MIX, { takesBytes: 90, availableBytes: 100 }, 1000), MIX);

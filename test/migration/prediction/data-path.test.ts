@@ -81,6 +81,18 @@ describe('the data path of memory', () => {
     assert.equal(decideDataPath(ask(), { ...link, own: known.own }).takes, 'native');
   });
 
+  test('is the wire on a fatter link where the destination’s cache has most of the pages that were looked at', () => {
+    const of = (share: number, knowsGuest: boolean) => {
+      const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
+      const measured = { curve: [], mix: { ...MIX, known: { share, pages: 1000 } } };
+      return decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: 380 * MBIT, measured });
+    };
+    assert.equal(of(0.75, false).takes, 'wire');
+    assert.match((of(0.75, false) as { why: string }).why, /whose cache there has 75 % of it$/);
+    // What was seen of its pages counts, and not that it was there once.
+    assert.equal(of(0.01, true).takes, 'native');
+  });
+
   test('is the hypervisor’s own compression between the two, and where the wire cannot be had', () => {
     const fat = { ...thin, linkBytesPerS: 1000 * MBIT };
     const packed = { takes: 'native', stream: PACKED_STREAM };

@@ -40,7 +40,13 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
   curve,
   mix: fc.option(
     fc.record(
-      { zero: share, duplicate: share, packed: share, packedAgain: share },
+      {
+        zero: share,
+        duplicate: share,
+        packed: share,
+        packedAgain: share,
+        known: fc.record({ share, pages: fc.integer({ min: 64, max: 4096 }) }),
+      },
       { requiredKeys: ['zero', 'duplicate', 'packed'] },
     ),
     { nil: undefined },
