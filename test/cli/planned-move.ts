@@ -55,7 +55,12 @@ export function plannedTo(to: string): PlanAnswer {
         { windowMs: 100, dirtyBytes: 2 * MIB },
         { windowMs: 3000, dirtyBytes: 20 * MIB },
       ],
-      mix: { zero: 0.6, duplicate: 0.02, packed: 0.4 },
+      mix: {
+        zero: 0.6,
+        duplicate: 0.02,
+        packed: 0.4,
+        known: { share: 0.3, pages: 1600 },
+      },
     },
     link: { rate: 12_500_000, how: 'measured', roundTripMs: 9.8 },
     prediction: way,

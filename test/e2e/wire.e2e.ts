@@ -66,6 +66,19 @@ describe('a guest whose memory goes over the wire', () => {
     return report;
   }
 
+  /** How much of what is not zeros a plan finds in the cache of the other host. */
+  async function knownThere(): Promise<number> {
+    const { from, to } = await wayOfWeb1();
+    const body = { guest: 'web1', to, path: 'wire' } as const;
+    // A destination that is busy may not tell in time.
+    for (let tries = 3; ; tries -= 1) {
+      const { measured } = await world.agent(from).plan({ body }, { deadlineMs: 60_000 });
+      const { known, zero = 0 } = measured?.mix ?? {};
+      if (known !== undefined) return known.share / (1 - zero);
+      assert.ok(tries > 1, JSON.stringify(measured));
+    }
+  }
+
   /** All of its memory has to travel again. */
   async function forget(): Promise<void> {
     for (const host of ['a', 'b']) await world.agent(host).pruneCache({ body: { bytes: 0 } });
@@ -81,8 +94,12 @@ describe('a guest whose memory goes over the wire', () => {
   }
 
   test('moves by pre-copy, and comes back in a small part of the bytes', async (t) => {
+    const before = await knownThere();
     const there = await moveThrough(SLOW);
+    const after = await knownThere();
     const back = await moveThrough(SLOW);
+    t.diagnostic(`plans found ${before} of it known there, and ${after} on the way back`);
+    assert.ok(before < 0.05 && after > 0.6, `${before}, then ${after}`);
     const [first, second] = [there.wire?.linkBytes ?? 0, back.wire?.linkBytes ?? 0];
     t.diagnostic(`${first} bytes there, ${second} back`);
     assert.ok(first > WORKING_SET_BYTES / 2 && first < (there.bytes ?? 0));

@@ -9,6 +9,7 @@ import type {
   Effects,
   GuestMeasure,
   LinkMeasure,
+  PageMix,
   Prediction,
   Range,
 } from '../../protocol/public/prediction.ts';
@@ -73,10 +74,11 @@ function measuredPairs({
   link,
   linkUnmeasured,
   prediction,
+  host,
 }: PlanAnswer) {
   const pairs: [string, string][] = [];
   if (measured === undefined) pairs.push(['guest', `not measured: ${unmeasured ?? 'not asked'}`]);
-  else pairs.push(...guestPairs(measured));
+  else pairs.push(...guestPairs(measured, host.to));
   if (load !== undefined) pairs.push(...loadPairs(load));
   if (link === undefined) pairs.push(['link', `not known: ${linkUnmeasured ?? ''}`]);
   else pairs.push(['link', linkText(link, linkUnmeasured)]);
@@ -109,17 +111,11 @@ function linkText(
   return `${least}${formatRate(rate)}${trip} (${HOW_KNOWN[how]}${slower}${why})`;
 }
 
-function guestPairs({
-  memoryBytes,
-  mix,
-  curve,
-  pages,
-  hintedFreeBytes,
-}: GuestMeasure): [string, string][] {
-  const holds =
-    mix === undefined
-      ? ''
-      : `: ${percent(mix.zero)} zeros, ${percent(mix.duplicate)} twice, the rest shrinks to ${percent(mix.packed)}`;
+function guestPairs(
+  { memoryBytes, mix, curve, pages, hintedFreeBytes }: GuestMeasure,
+  to: string,
+): [string, string][] {
+  const holds = mix === undefined ? '' : `: ${mixText(mix, to)}`;
   const written = curve.map(
     ({ windowMs, dirtyBytes }) => `${formatBytes(dirtyBytes)} in ${formatDuration(windowMs)}`,
   );
@@ -133,6 +129,11 @@ function guestPairs({
     ...free,
     ['writes', `${written.join(', ') || 'nothing'} (${by})`],
   ];
+}
+
+function mixText({ zero, duplicate, packed, known }: PageMix, to: string): string {
+  const there = known === undefined ? '' : `, ${percent(known.share)} known at ${printable(to)}`;
+  return `${percent(zero)} zeros, ${percent(duplicate)} twice${there}, the rest shrinks to ${percent(packed)}`;
 }
 
 /** Each figure with its range; in a report, what it came to stands beside. */
