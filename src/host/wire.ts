@@ -31,6 +31,24 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
 export function cacheFor(
   config: AgentConfig,
   guest: string,
+  terms: WireTerms,
+  peer: string,
+): WireCache | undefined {
+  const cache = cacheToRead(config, guest, terms, peer);
+  if (cache === undefined) return undefined;
+  try {
+    mkdirSync(path.dirname(cache.placesFile), { recursive: true, mode: 0o700 });
+  } catch {
+    // A cache never fails a migration.
+    return undefined;
+  }
+  return cache;
+}
+
+/** The same for who only looks: it may not be there yet. */
+export function cacheToRead(
+  config: AgentConfig,
+  guest: string,
   { sharing, tenant }: Pick<WireTerms, 'sharing' | 'tenant'>,
   peer: string,
 ): WireCache | undefined {
@@ -40,13 +58,6 @@ export function cacheFor(
   const [secret, ...earlier] = siteSecrets(config);
   const circle = circleOf(narrower, guest, tenant);
   if (secret === undefined || circle === undefined) return undefined;
-  const file = placesFile(config, guest, peer);
-  try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  } catch {
-    // A cache never fails a migration.
-    return undefined;
-  }
   const { bytes: mostBytes } = config.cache;
   return {
     directory: cacheDirectory(config),
@@ -57,7 +68,7 @@ export function cacheFor(
     peer,
     // Whose seeds these are, this host's own configuration says.
     seeds: circle.with !== 'tenant' || config.cache.tenants[guest] === circle.tenant,
-    placesFile: file,
+    placesFile: placesFile(config, guest, peer),
   };
 }
 

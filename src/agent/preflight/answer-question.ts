@@ -53,8 +53,8 @@ async function known(
   { config }: ExamineDependencies,
   { admission, cache: { tags, ...terms } }: Of<'known'>,
 ): Promise<KnownAnswer> {
-  const { cacheFor } = await import('../../host/wire.ts');
-  const cache = cacheFor(config, admission.guest, terms, admission.from);
+  const { cacheToRead } = await import('../../host/wire.ts');
+  const cache = cacheToRead(config, admission.guest, terms, admission.from);
   if (cache === undefined) return {};
   const { tellKnown } = await import('../../wire/cache/known.ts');
   const found = await tellKnown(cache, tags);

@@ -1,4 +1,4 @@
-import { cacheFor, termsFor } from '../../host/wire.ts';
+import { cacheToRead, termsFor } from '../../host/wire.ts';
 import type { Knows } from '../../host/memory-sample/pages.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import { circlesOf } from '../../wire/cache/circles.ts';
@@ -19,7 +19,7 @@ export async function askKnown(asked: Examining, signal: AbortSignal): Knows {
   if (request.mode === 'cold' || guest.capabilities.rounds === 'content') return undefined;
   const { sharing, tenant } = termsFor(config, request.guest, DEFAULT_LINK_GRACE_MS);
   const terms = { sharing, ...(tenant === undefined ? {} : { tenant }) };
-  const cache = cacheFor(config, request.guest, terms, request.to);
+  const cache = cacheToRead(config, request.guest, terms, request.to);
   if (cache === undefined) return undefined;
   try {
     const tags = circlesOf(cache).map(({ scope }) => scope.tag);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { makeHash64 } from '../codec/hash.ts';
 import type { Hash64 } from '../codec/contents.ts';
 import type { WireCache } from '../open.ts';
@@ -91,6 +92,7 @@ function* told(files: readonly (Segment | Seed)[], parts: number): Generator<Uin
 
 /** In the order of the wire's summary: seeds, then what is newest. */
 function openAll({ directory, seeds }: Telling, scope: Scope, hash64: Hash64): (Segment | Seed)[] {
+  if (!existsSync(directory)) return [];
   const indexes = seeds ? seedIndexes(directory, scope.tag) : [];
   const segments = survey(directory, undefined).segments.toReversed();
   return [

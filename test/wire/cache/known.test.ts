@@ -87,8 +87,8 @@ describe('what a host tells of its cache before a guest comes', () => {
     assert.equal(knownBy({ ...here, secret: newer }, part), undefined);
   });
 
-  test('is nothing where the two have no circle in common', async (t) => {
-    const { directory, there, here } = caches(t);
+  test('is nothing where the two have no circle in common, or there is no cache yet', async (t) => {
+    const { directory, there, here, tags } = caches(t);
     await keep(directory, [1]);
     const other = circlesOf({ ...here, sharing: { with: 'guest', guest: 'web2' } });
     assert.equal(
@@ -99,6 +99,9 @@ describe('what a host tells of its cache before a guest comes', () => {
       undefined,
     );
     assert.equal(await tellKnown(there, []), undefined);
+    const none = await tellKnown({ ...there, directory: path.join(directory, 'none') }, tags);
+    assert.ok(none !== undefined && readdirSync(directory).every((name) => name !== 'none'));
+    assert.equal(new Summary(none.summary).size, 0);
   });
 
   test('is a part of a large cache, and of the other pages nothing', async (t) => {
