@@ -74,7 +74,6 @@ function measuredPairs({
   link,
   linkUnmeasured,
   prediction,
-  host,
 }: PlanAnswer) {
   const pairs: [string, string][] = [];
   if (measured === undefined) pairs.push(['guest', `not measured: ${unmeasured ?? 'not asked'}`]);
