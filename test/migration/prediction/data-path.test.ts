@@ -144,16 +144,20 @@ describe('the data path of memory', () => {
     assert.match(wireObstacle(ask(), { ...thin, reachable: false }) ?? '', /another user/);
   });
 
-  test('never turns from the wire because the link is thinner', () => {
+  test('never turns from the wire to what sends more because the link is thinner', () => {
     const rate = fc.integer({ min: 1, max: 10_000 });
     fc.assert(
       fc.property(rate, rate, fc.boolean(), (one, other, knowsGuest) => {
         const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
-        const [thinner, fatter] = [Math.min(one, other), Math.max(one, other)].map(
-          (mbit) => decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: mbit * MBIT }).takes,
-        );
-        assert.ok(!(fatter === 'wire' && thinner === 'native'));
+        const at = (mbit: number) =>
+          decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: mbit * MBIT });
+        if (at(Math.max(one, other)).takes !== 'wire') return;
+        const { takes, stream } = at(Math.min(one, other));
+        // A cold wire sends a little more than zstd 3, and takes less of the processors.
+        const isLeast = !knowsGuest && stream?.compress === 'zstd';
+        assert.ok(takes === 'wire' || isLeast);
       }),
+      { examples: [[1, 260, false]] },
     );
   });
 });

@@ -288,13 +288,8 @@ test('a guest that is quiet again gets its speed back', () => {
 });
 
 test('post-copy takes the rest while there is still time for it', () => {
-  const sample = sampleOf({
-    round: 2,
-    transferredBytes: 0,
-    rate: MiB,
-    dirtyRate: 0,
-    remainingBytes: 30 * MiB,
-  });
+  const rates = { transferredBytes: 0, rate: MiB, dirtyRate: 0 };
+  const sample = sampleOf({ ...rates, round: 2, remainingBytes: 30 * MiB });
   const trace = afterRound(undefined, sample);
   const settings = { mode: 'hybrid', maxDowntimeMs: 100 } as const;
   const view = { sample, trace, levers: ALL, settings };
