@@ -96,8 +96,12 @@ export async function samplePages(
   const written = new Set<number>();
   const curve: CurvePoint[] = [];
   const now = Buffer.alloc(PAGE_BYTES);
-  const windows = [...windowsOf(brief)];
-  for (const windowMs of windows) {
+  const sample = { sampled: first.size, count: pages.count };
+  for (
+    let windowMs = nextWindow(curve, sample, brief);
+    windowMs !== undefined;
+    windowMs = nextWindow(curve, sample, brief)
+  ) {
     const isEnough = await rest(time, beganMs + windowMs, { signal, brief });
     const lookMs = time.monotonicMs();
     await eachOf([...first.keys()], signal, (page) => {
@@ -110,12 +114,6 @@ export async function samplePages(
     const leastMs = isEnough ? 1 : windowMs;
     curve.push({ windowMs: Math.max(leastMs, Math.round(middleMs - beganMs)), dirtyBytes });
     if (isEnough) break;
-    if (
-      brief === undefined &&
-      curve.length === WINDOWS_MS.length &&
-      isRising(curve, { sampled: first.size, count: pages.count })
-    )
-      windows.push(FURTHER_MS);
   }
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
   const again =
@@ -124,16 +122,27 @@ export async function samplePages(
   return { pages: first.size, curve, mix };
 }
 
-function windowsOf(brief: Brief | undefined): readonly number[] {
-  const longestMs = brief?.longestMs ?? 0;
-  return longestMs > Math.max(...WINDOWS_MS) ? [...WINDOWS_MS, longestMs] : WINDOWS_MS;
+/** The window of the next look, ms; undefined where the looks so far are enough. */
+function nextWindow(
+  curve: readonly CurvePoint[],
+  sample: Sample,
+  brief: Brief | undefined,
+): number | undefined {
+  const next = WINDOWS_MS[curve.length];
+  if (next !== undefined || curve.length > WINDOWS_MS.length) return next;
+  if (brief === undefined) return isRising(curve, sample) ? FURTHER_MS : undefined;
+  const { longestMs = 0 } = brief;
+  return longestMs > Math.max(...WINDOWS_MS) ? longestMs : undefined;
+}
+
+/** Of so many pages, so many are looked at. */
+interface Sample {
+  readonly sampled: number;
+  readonly count: number;
 }
 
 /** Whether the newest look saw many pages written that none had seen before. */
-function isRising(
-  curve: readonly CurvePoint[],
-  { sampled, count }: { readonly sampled: number; readonly count: number },
-): boolean {
+function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boolean {
   const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
   const memory = count * PAGE_BYTES;
   const seen = ((all - before) / memory) * sampled;
