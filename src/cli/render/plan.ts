@@ -1,7 +1,7 @@
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { costsLines } from '../../migration/prediction/own-costs.ts';
 import { DECISION_WORDS } from '../../migration/steering/steering.ts';
-import { cameTo } from '../../migration/report/outcome-figures.ts';
+import { cameTo, rehearsedTo } from '../../migration/report/outcome-figures.ts';
 import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../../protocol/public/plan.ts';
@@ -244,7 +244,7 @@ export function besideText(report: Report, look: Look): string {
 export function besideRows(report: Report): string[][] {
   const { prediction } = report;
   if (prediction === undefined) return [];
-  const came = cameTo(report);
+  const came = { ...cameTo(report), ...rehearsedTo(report) };
   const rows = predictedRows(prediction).map(([name, { low, middle, high }, format, key]) => {
     const outcome = came[key];
     const within = outcome === undefined ? '' : outcome >= low && outcome <= high ? 'yes' : 'no';

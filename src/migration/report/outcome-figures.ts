@@ -33,6 +33,18 @@ export function cameTo(report: Report): Readonly<Partial<Record<Predicted, numbe
   return Object.fromEntries(Object.entries(came).filter(([, amount]) => amount !== undefined));
 }
 
+/**
+ * What a rehearsal came to until the switch that it did not make, where that was by pre-copy: there all memory had been sent
+ * but for the last pages. Nothing learns from it.
+ */
+export function rehearsedTo(report: Report): ReturnType<typeof cameTo> {
+  if (report.outcome !== 'rehearsed' || report.rehearsal?.switches !== 'precopy') return {};
+  const { bytes, rounds, memoryMs } = cameTo({ ...report, outcome: 'done' });
+  return Object.fromEntries(
+    Object.entries({ bytes, rounds, memoryMs }).filter(([, amount]) => amount !== undefined),
+  );
+}
+
 const sumOf = (phases: Report['phases']): number => phases.reduce((sum, { ms }) => sum + ms, 0);
 
 /** What was predicted of the total time had no part that it took: no prediction knows of backing files, and not each of the copies of disks. */

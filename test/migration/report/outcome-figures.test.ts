@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cameTo, clientGapMs } from '../../../src/migration/report/outcome-figures.ts';
+import { cameTo, clientGapMs, rehearsedTo } from '../../../src/migration/report/outcome-figures.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { prediction as answer } from '../../../src/protocol/public/prediction.ts';
 import { report } from '../../cli/fake.ts';
@@ -42,6 +42,16 @@ test('copies of disks came to their phase and what the hypervisor sent; the tota
 
 test('one that failed came to nothing that was predicted', () => {
   assert.deepEqual(cameTo(report({ outcome: 'failed' })), {});
+});
+
+test('a rehearsal came to what it sent before a switch by pre-copy, and to no switch', () => {
+  const rehearsed = (switches: 'precopy' | 'postcopy') =>
+    report({ outcome: 'rehearsed', rehearsal: { switches, maxDowntimeMs: 100 } });
+  const figures = { bytes: 600 * 1024 * 1024, rounds: 3, memoryMs: 4300 };
+  assert.deepEqual(rehearsedTo(rehearsed('precopy')), figures);
+  assert.deepEqual(rehearsedTo(rehearsed('postcopy')), {});
+  assert.deepEqual(rehearsedTo(report()), {});
+  assert.deepEqual(cameTo(rehearsed('precopy')), {}, 'nothing is learned from it');
 });
 
 test('what a client waited for is held against a prediction by the gap at the switch, as far as a host saw the guest', () => {
