@@ -2,15 +2,14 @@ import type { SteeringInputs } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringView } from './steering.ts';
-import type { SteeringTrace } from './trace.ts';
 import { outpacingRate } from './write-rate.ts';
 
 /** The figures that a decision rests on, and the words for them. Pure. */
 
 export function inputsOf(view: SteeringView): SteeringInputs {
-  const { sample, trace, leftMs } = view;
+  const { sample, trace, leftMs, recentRate } = view;
   const { round, remainingBytes, dirtyRate } = sample;
-  const rate = Math.round(steadyRate(sample, trace));
+  const rate = Math.round(steadyRate(sample, recentRate));
   const writeRate = outpacingRate(view);
   return {
     round,
@@ -28,24 +27,27 @@ export function inputsOf(view: SteeringView): SteeringInputs {
  * What the rest takes that the round began with, ms: as a round begins, the hypervisor's own figure is of the round before, or
  * still the downtime that it was asked for.
  */
-export function reckonedMs({ sample, trace }: SteeringView): number {
+export function reckonedMs({ sample, trace, recentRate }: SteeringView): number {
   const { round, remainingBytes } = sample;
   const atStart = trace?.round === round ? trace.remainingBytes : remainingBytes;
-  return (atStart * 1000) / Math.max(1, steadyRate(sample, trace));
+  return (atStart * 1000) / Math.max(1, steadyRate(sample, recentRate));
 }
 
 /**
- * bytes/s of the link: the hypervisor's figure, or the mean of the latest rounds (2 s at least) where that is more. A single
- * look may fall into a short standstill.
+ * bytes/s of the link: the hypervisor's figure, or the mean of late where that is more, as a single look may fall into a short
+ * standstill. Where nobody has seen enough of late the mean of the whole stream counts.
  */
 export function steadyRate(
   { rate, transferredBytes, totalMs }: MemorySample,
-  trace: Pick<SteeringTrace, 'meanFrom'> | undefined,
+  recentRate?: number,
 ): number {
-  const { atMs = 0, transferredBytes: before = 0 } = trace?.meanFrom?.[0] ?? {};
-  const [ms, bytes] = [totalMs - atMs, transferredBytes - before];
-  return ms <= 0 ? rate : Math.max(rate, (bytes * 1000) / ms);
+  const whole = totalMs === 0 ? 0 : (transferredBytes * 1000) / totalMs;
+  return Math.max(rate, recentRate ?? whole);
 }
+
+/** The same for what must not come too late: what the link carried of late, though a look may have seen more. */
+export const cautiousRate = ({ sample, recentRate = sample.rate }: SteeringView): number =>
+  Math.max(1, recentRate);
 
 export function wordsOf({
   round,

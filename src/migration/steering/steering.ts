@@ -8,7 +8,7 @@ import type {
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { inputsOf, reckonedMs, wordsOf } from './figures.ts';
+import { cautiousRate, inputsOf, reckonedMs, wordsOf } from './figures.ts';
 import { forCost } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { fixesFor } from './fixes.ts';
@@ -44,6 +44,8 @@ export interface SteeringView {
   /** What the hypervisor lets one change now. */
   readonly levers: readonly SteeringMeasure[];
   readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
+  /** What the link carried in the last seconds, bytes/s; absent: nobody has seen enough of it. */
+  readonly recentRate?: number | undefined;
   /** Until the time allowed is over, ms. */
   readonly leftMs: number;
   /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
@@ -99,7 +101,7 @@ const MOST_FAILURES = 2;
 
 /** What to do next; undefined: pre-copy goes on as it is. */
 export function steer(strategy: SteeringStrategy, view: SteeringView): Decision | undefined {
-  const { sample, trace } = view;
+  const { sample } = view;
   if (sample.totalBytes === 0) return undefined;
   const mayPostcopy = can(strategy, view, 'postcopy');
   const inputs = inputsOf(view);
@@ -118,7 +120,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
   if (sample.round < 2) return mayPostcopy ? forCost(strategy, view, inputs) : undefined;
   const isEnough = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view);
   if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
-  const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
+  const soon = forTime(mayPostcopy, view, inputs) ?? speedBack(view, inputs);
   if (soon !== undefined) return soon;
   if (!isThrottleThere(view)) return undefined;
   const next = nextMeasure(strategy, view, inputs);
@@ -146,23 +148,30 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
 }
 
 /** The rest by post-copy while there is still time for it. */
-function forTime(mayPostcopy: boolean, inputs: SteeringInputs): Decision | undefined {
-  const { remainingBytes, rate, leftMs } = inputs;
+function forTime(
+  mayPostcopy: boolean,
+  view: SteeringView,
+  inputs: SteeringInputs,
+): Decision | undefined {
+  const { remainingBytes, leftMs } = inputs;
+  const rate = cautiousRate(view);
   const needsMs = (remainingBytes / rate) * 1000 * POSTCOPY_MARGIN + POSTCOPY_SPARE_MS;
   if (!mayPostcopy || leftMs >= needsMs) return undefined;
   const left = `${formatDuration(leftMs)} are left`;
-  const why = `${left}, and the link takes ${formatBytes(remainingBytes)} at ${formatRate(rate)}`;
+  const why = `${left}, and the link takes ${formatBytes(remainingBytes)} at ${formatRate(Math.round(rate))}`;
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 
 /** A guest that dirties little by itself now does not stay slow. */
-function speedBack(trace: SteeringTrace | undefined, inputs: SteeringInputs): Decision | undefined {
+function speedBack(view: SteeringView, inputs: SteeringInputs): Decision | undefined {
+  const { trace } = view;
+  const rate = cautiousRate(view);
   const { throttlePercent: percent = 0, decidedRound = 0 } = trace ?? {};
   if (percent === 0 || inputs.round <= decidedRound) return undefined;
   const unthrottled = inputs.dirtyRate / (1 - percent / 100);
-  if (unthrottled >= inputs.rate * QUIET_SHARE) return undefined;
+  if (unthrottled >= rate * QUIET_SHARE) return undefined;
   const change = { of: 'throttlePercent', from: percent, to: 0 } as const;
-  const why = `at full speed the guest would dirty ${formatRate(Math.round(unthrottled))} of the link’s ${formatRate(inputs.rate)}`;
+  const why = `at full speed the guest would dirty ${formatRate(Math.round(unthrottled))} of the link’s ${formatRate(Math.round(rate))}`;
   return { what: 'throttle', rule: 'quiet', why: `${percent} % to 0 %: ${why}`, inputs, change };
 }
 

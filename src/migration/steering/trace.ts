@@ -3,12 +3,6 @@ import type { SteeringChange } from '../../protocol/public/steering.ts';
 
 /** What steering remembers of a migration: made from its journal alone, so that a mover that takes over goes on. Pure. */
 
-/** How far the stream was at a moment of it. */
-interface StreamMark {
-  readonly atMs: number;
-  readonly transferredBytes: number;
-}
-
 export interface SteeringTrace {
   /** The newest round that was seen to begin. */
   readonly round: number;
@@ -25,8 +19,6 @@ export interface SteeringTrace {
   /** As steering set them; absent: as they were at the start. */
   readonly downtimeMs?: number;
   readonly throttlePercent?: number;
-  /** Beginnings of two rounds, the earlier one first, from which on the link's mean is taken; absent: the stream's own. */
-  readonly meanFrom?: readonly [StreamMark, StreamMark];
   /** When the newest round was seen to begin, and when the last measure was taken, ms of the stream. */
   readonly atMs?: number;
   readonly decidedAtMs?: number;
@@ -40,10 +32,6 @@ export interface SteeringTrace {
 
 /** A remainder that is not less than this share of the least so far is no new minimum. */
 const NEW_MINIMUM = 0.95;
-
-/** A mean of the link over less is no mean, ms. */
-const MEAN_MS = 2000;
-const START: StreamMark = { atMs: 0, transferredBytes: 0 };
 
 const NOTHING_SEEN: SteeringTrace = {
   round: 0,
@@ -68,19 +56,9 @@ export function afterRound(trace: SteeringTrace | undefined, sample: MemorySampl
     round,
     remainingBytes,
     atMs: sample.totalMs,
-    meanFrom: meanFrom(before.meanFrom, sample),
     leastBytes: Math.min(before.leastBytes, remainingBytes),
     stalledRounds: isLess || isSlower ? 0 : before.stalledRounds + 1,
   };
-}
-
-/** The mean reaches back to the earlier mark: so it covers `MEAN_MS` at least, and a round or two where these are longer. */
-function meanFrom(
-  [earlier, later]: readonly [StreamMark, StreamMark] = [START, START],
-  { totalMs, transferredBytes }: MemorySample,
-): readonly [StreamMark, StreamMark] {
-  if (totalMs - later.atMs < MEAN_MS) return [earlier, later];
-  return [later, { atMs: totalMs, transferredBytes }];
 }
 
 /** A measure was taken: it gets rounds of its own to show what it brings. */

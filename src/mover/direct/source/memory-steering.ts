@@ -4,6 +4,7 @@ import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { StreamChange } from '../../../drivers/port/stream-change.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import { RecentRate } from '../../../migration/steering/recent-rate.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -27,6 +28,7 @@ export class MemorySteering {
   /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
   readonly #looks: WriteLooks;
+  readonly #recent = new RecentRate();
   /** Post-copy is due, and the destination was not ready for it. */
   isWaiting = false;
 
@@ -43,6 +45,7 @@ export class MemorySteering {
     signal: AbortSignal,
   ): Promise<void> {
     context.underWay.saw(context, sample, signal);
+    this.#recent.saw(sample);
     await context.pace.saw(context, sample, signal);
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
@@ -51,7 +54,8 @@ export class MemorySteering {
     const { settings } = plan;
     this.#looks.saw(context, sample);
     const { newest: writes } = this.#looks;
-    const known = { levers: this.#levers, leftMs, writes };
+    const recentRate = this.#recent.bytesPerS;
+    const known = { levers: this.#levers, leftMs, writes, recentRate };
     const underWayMs = context.underWay.msOf(context);
     const view = { sample, trace: steering, settings, underWayMs, ...known };
     const decision = this.#isDue ? steer(strategy, view) : undefined;

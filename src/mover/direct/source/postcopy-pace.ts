@@ -54,7 +54,7 @@ export class PostcopyPace {
     const queued = this.#queued;
     if (address === undefined || queued === undefined || !hasOneStream(context)) return true;
     if (sample.totalMs < KNOWN_AFTER_MS) return true;
-    const bytesPerS = steadyRate(sample, context.state().steering);
+    const bytesPerS = steadyRate(sample);
     let first: number | undefined;
     let held: number | undefined;
     try {
