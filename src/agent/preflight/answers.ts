@@ -35,6 +35,9 @@ export interface AnswersDependencies {
   readonly incoming: Pick<Incoming, 'judge'>;
 }
 
+/** Questions under way, by the host that asks. */
+type Running = Map<string, number>;
+
 /**
  * Answers the checks of other hosts’ guests. The code is that of the destination’s mover, which has not been started:
  * nothing is written, built or kept for a question. What looks at storage, or at what else a peer names, is a process for
@@ -45,7 +48,9 @@ export class PreflightAnswers {
   /** Names the places of this host for as long as this agent runs; those of a migration have a key of their own. */
   readonly #key = randomBytes(32);
   readonly #segments: SegmentQuota;
-  readonly #running = new Map<string, number>();
+  readonly #running: Running = new Map();
+  /** Questions of what a cache has, beside the others: a plan has both under way, and none is to refuse the other. */
+  readonly #telling: Running = new Map();
 
   constructor(deps: AnswersDependencies) {
     this.#deps = deps;
@@ -81,18 +86,19 @@ export class PreflightAnswers {
   /** Only a guest that would be let in: the wire tells nothing before that. */
   known({ cache, ...asked }: PreflightKnown, caller: Caller): Promise<KnownAnswer> {
     const { admission } = asked;
-    return this.#bounded(admission, caller, undefined, (within) => {
+    const work = (within: AbortSignal) => {
       const under = this.#deps.incoming.judge(asked, caller).then(({ checks }) => {
         if (checks.some(({ verdict }) => verdict === 'refuse')) return undefined;
         const question = { what: 'known', admission, cache } as const;
         return this.#deps.apart(question, () => undefined, within);
       });
-      const over = (): void => undefined;
+      const ended = (): void => undefined;
       return {
         answer: under.then(async (it) => knownAnswer.parse((await it?.answer) ?? {})),
-        gone: under.then((it) => it?.gone, over),
+        gone: under.then((it) => it?.gone, ended),
       };
-    });
+    };
+    return this.#bounded(admission, caller, undefined, work, this.#telling);
   }
 
   #apart<T>(
@@ -124,10 +130,11 @@ export class PreflightAnswers {
     caller: Caller,
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => { readonly answer: Promise<T>; readonly gone: Promise<void> },
+    running = this.#running,
   ): Promise<T> {
     checkSender(caller, from);
-    const all = [...this.#running.values()].reduce((sum, each) => sum + each, 0);
-    const own = this.#running.get(from) ?? 0;
+    const all = [...running.values()].reduce((sum, each) => sum + each, 0);
+    const own = running.get(from) ?? 0;
     const { name } = this.#deps.config;
     const what = `${name}, in checks of guests of ${from},`;
     if (own >= MOST_OF_ONE) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_OF_ONE });
@@ -136,15 +143,15 @@ export class PreflightAnswers {
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
       // Not before: for a question that was given up already, no work begins that would end.
       const { answer, gone } = work(within);
-      this.#running.set(from, own + 1);
-      void gone.then(() => this.#over(from));
+      running.set(from, own + 1);
+      void gone.then(() => over(running, from));
       return answer;
     });
   }
+}
 
-  #over(from: string): void {
-    const left = (this.#running.get(from) ?? 1) - 1;
-    if (left === 0) this.#running.delete(from);
-    else this.#running.set(from, left);
-  }
+function over(running: Running, from: string): void {
+  const left = (running.get(from) ?? 1) - 1;
+  if (left === 0) running.delete(from);
+  else running.set(from, left);
 }

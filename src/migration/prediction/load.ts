@@ -7,6 +7,7 @@ import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/cheaper.ts';
 import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
+import { factorsOf } from './own-costs.ts';
 import type { CostFactors } from './own-costs.ts';
 import { between, hitsOf, isByWire } from './hits.ts';
 import type { OwnMove } from './own-moves.ts';
@@ -209,7 +210,8 @@ function looksAtWrites({ pages = 0, shape, memoryPath }: Facts): boolean {
 
 /** What a byte takes that goes as it is, like those of QEMU's own stream, ms. */
 export function plainMsPerByte(facts: Facts, scenario: Scenario): number {
-  const workMs = workMsPerByte({ ...facts, memoryPath: 'plain' }, scenario);
+  const factors = factorsOf('plain', facts.ownMoves ?? []);
+  const workMs = workMsPerByte({ ...facts, memoryPath: 'plain', factors }, scenario);
   return Math.max(1000 / linkOf(facts, scenario), workMs);
 }
 

@@ -1,6 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Prediction, PredictionCosts, ToldCosts } from '../../protocol/public/prediction.ts';
 import { cameTo } from '../report/outcome-figures.ts';
+import { memoryPathOf } from './memory-path.ts';
 import { medianOf } from './own-times.ts';
 import { COSTS, ENOUGH_MOVES, MOST_LOOKED_AT, weightOf } from './parameters.ts';
 import type { Content, MemoryPath } from './parameters.ts';
@@ -40,7 +41,7 @@ export function toldBy(report: Report): ToldCosts | undefined {
   const { prediction, finished, settings } = report;
   const costs = prediction?.costs;
   if (prediction === undefined || costs === undefined) return undefined;
-  if (finished !== 'precopy' || wasHeldUp(report)) return undefined;
+  if (finished !== 'precopy' || wasHeldUp(report) || !tookPath(report, costs)) return undefined;
   const { memoryMs = 0, bytes = 0 } = cameTo(report);
   const { bytes: said, memoryMs: saidMs } = prediction;
   if (Math.min(memoryMs, bytes, said.middle, saidMs.middle) <= 0) return undefined;
@@ -67,6 +68,12 @@ function wasHeldUp({ phases, takeovers, wire, balloon, settings }: Report): bool
   );
 }
 
+/** `auto` decides anew after a plan, and a stream that a hypervisor cannot send is given up for a plain one. */
+function tookPath({ wire, stream, settings }: Report, { memoryPath }: PredictionCosts): boolean {
+  const path = wire === undefined ? 'native' : 'wire';
+  return memoryPathOf(path, stream ?? settings, memoryPath === 'known') === memoryPath;
+}
+
 interface Came {
   readonly memoryMs: number;
   /** Bytes, in times what was said. */
@@ -76,25 +83,28 @@ interface Came {
 
 /**
  * A move cannot have taken less than its processors did: that it took less than they were said to take holds whatever the
- * link did. That it took more says so only where the link alone would have taken less.
+ * link did. That it took more says so only where the link alone would have taken less. Where the link explains all of it,
+ * processors are taken for no slower than is assumed: one odd move is not believed for ever.
  */
 function processorTold(
   { memoryMs: said }: Pick<Prediction, 'memoryMs'>,
-  { processor: { times: used, share }, bytes, linkShare }: PredictionCosts,
+  { memoryPath, processor: { times: used, share }, bytes, linkShare }: PredictionCosts,
   { memoryMs, more, isCapped }: Came,
 ): number | undefined {
   const saidMs = said.middle * share;
   if (memoryMs < LEAST_MS || saidMs <= 0) return undefined;
   // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
-  const pages = bytes === undefined ? more : Math.sqrt(more);
+  // What a cache has counts as much, and sends next to nothing.
+  const byCache = bytes === undefined && (memoryPath === 'cold' || memoryPath === 'known');
+  const pages = byCache ? 1 : bytes === undefined ? more : Math.sqrt(more);
   const off = memoryMs / saidMs / pages;
-  const told = used * off;
-  if (off < 1) return Math.max(1 / MOST_PROCESSOR, told);
+  const told = Math.max(1 / MOST_PROCESSOR, used * off);
+  const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
+  if (linkMs !== undefined && memoryMs < linkMs * BESIDE_LINK && used > 1) return Math.min(1, told);
+  if (off < 1) return told;
   // A link that nobody knew may be why.
-  if (linkShare === undefined) return undefined;
-  const linkMs = said.middle * linkShare * more;
-  if (share >= MOSTLY)
-    return memoryMs < linkMs * BESIDE_LINK ? undefined : Math.min(MOST_PROCESSOR, told);
+  if (linkMs === undefined || memoryMs < linkMs * BESIDE_LINK) return undefined;
+  if (share >= MOSTLY) return Math.min(MOST_PROCESSOR, told);
   // A cap is kept to with pauses; and what processors cannot be why of, something else was.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MOST_PROCESSOR) return undefined;
   return told;

@@ -7,7 +7,8 @@ import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
 import { SURE } from './parameters.ts';
-import type { Content, Packed, MemoryPath } from './parameters.ts';
+import { memoryPathOf } from './memory-path.ts';
+import type { Content } from './parameters.ts';
 import { predict } from './predict.ts';
 
 /** What was asked for, what it comes to, and what would be better. Pure. */
@@ -241,26 +242,15 @@ function optionOf(facts: OptionFacts, asked: Asked): PlanOption {
   const settings = { ...facts.settings, mode: asked.mode };
   const { levers, rounds, shape } = facts.capabilities;
   const memoryPath =
-    rounds === 'content' ? contentOf(asked) : memoryPathOf(asked, facts.knowsGuest);
+    rounds === 'content'
+      ? contentOf(asked)
+      : memoryPathOf(asked.path, asked.stream, facts.knowsGuest);
   const found = predict({ ...facts, settings, levers, rounds, shape, memoryPath });
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 
-function memoryPathOf({ path, stream }: Asked, knowsGuest: boolean): MemoryPath {
-  if (path === 'wire') return knowsGuest ? 'known' : 'cold';
-  if (stream.compress === 'zstd') return levelOf(stream.compressLevel);
-  if (stream.compress === 'xbzrle') return 'xbzrle';
-  return stream.streams > 1 ? 'several' : 'plain';
-}
-
 const contentOf = ({ stream }: Asked): Content =>
   stream.compress === 'none' ? 'content' : 'contentPacked';
-
-/** Levels between those that were measured count as the next one. */
-function levelOf(level = 1): Packed {
-  if (level <= 1) return 'packed';
-  return level <= 3 ? 'packed3' : 'packed9';
-}
 
 function byBest(left: PlanOption, right: PlanOption): number {
   const rank = ({ converges: { probability } }: PlanOption): number =>

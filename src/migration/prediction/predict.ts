@@ -116,8 +116,9 @@ const learned = (facts: Facts): Facts => ({
 
 /** What later predictions learn from this one. Managers and containers make rounds and dumps that this does not tell apart. */
 function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Prediction, 'costs'> {
-  const { memoryPath, factors, link, shape, rounds } = facts;
-  const isOwn = shape !== 'managed' && rounds !== 'content';
+  const { memoryPath, factors, link, shape, rounds, processors, mix } = facts;
+  // Of one host's processors alone nobody can tell whether they, or those of the other host, took longer.
+  const isOwn = shape !== 'managed' && rounds !== 'content' && processors.length > 1;
   if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
   const { workMs, linkMs, firstBytes } = aloneOf(facts, NOMINAL, bytes);
   const part = (ms: number): number => Math.min(1, ms / memoryMs);
@@ -125,7 +126,10 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   const costs: PredictionCosts = {
     memoryPath,
     processor: { ...factors.processor, share: part(workMs) },
-    ...(isSampled(facts) ? { bytes: { ...factors.bytes, firstShare } } : {}),
+    // Bytes do not go by the pages that a cache has.
+    ...(isSampled(facts) && mix?.known === undefined
+      ? { bytes: { ...factors.bytes, firstShare } }
+      : {}),
     ...(link === undefined ? {} : { linkShare: part(linkMs) }),
   };
   return { costs };

@@ -70,6 +70,11 @@ test('a question that storage keeps is counted until nothing of it is left', asy
   await assert.rejects(answers.assess(question, caller, new AbortController().signal, undefined), {
     code: 'GODWIT_OVERLOADED',
   });
+  // What a cache has is asked for beside them, and finds room.
+  await assert.rejects(
+    async () => answers.known({ admission, cache: {} as never }, caller),
+    (thrown: { code?: string }) => thrown.code !== 'GODWIT_OVERLOADED',
+  );
   assert.equal(begun, 4);
   release();
   await gone;

@@ -7,6 +7,7 @@ import type { Outcome } from '../../../src/migration/prediction/predict.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import type { ToldCosts } from '../../../src/protocol/public/prediction.ts';
 import { report } from '../../cli/fake.ts';
+import { wireReportOf } from '../direct/samples.ts';
 import { MEMORY_PATHS } from './samples.ts';
 
 /** Moves that were made before, and what they came to on hosts whose paths cost otherwise than is assumed. */
@@ -32,6 +33,21 @@ export const cameOn = (facts: Facts, processor: number, bytes = 1): Outcome =>
     ownMoves: moves(MOST_LOOKED_AT, { memoryPath: facts.memoryPath, processor, bytes }),
   });
 
+/** How a report says which path memory took. */
+function byPath(
+  memoryPath: Facts['memoryPath'],
+  linkBytes: number,
+): Pick<Report, 'stream' | 'wire'> {
+  if (memoryPath === 'cold' || memoryPath === 'known') return { wire: wireReportOf({ linkBytes }) };
+  const level = LEVELS[memoryPath];
+  if (level !== undefined)
+    return { stream: { streams: 4, compress: 'zstd', compressLevel: level } };
+  const compress = memoryPath === 'xbzrle' ? 'xbzrle' : 'none';
+  return { stream: { streams: memoryPath === 'several' ? 4 : 1, compress } };
+}
+
+const LEVELS: Partial<Record<Facts['memoryPath'], number>> = { packed: 1, packed3: 3, packed9: 9 };
+
 /** The report of a move that was predicted by those before it, and came to that. */
 export function reportOf(
   facts: Facts,
@@ -39,9 +55,12 @@ export function reportOf(
   before: readonly Report[] = [],
   more: Partial<Report> = {},
 ): Report {
-  const found = predict({ ...facts, ownMoves: movesTo('b', before) });
+  // Of both hosts, which are alike.
+  const processors = [...facts.processors, ...facts.processors];
+  const found = predict({ ...facts, processors, ownMoves: movesTo('b', before) });
   return report({
     prediction: found,
+    ...byPath(facts.memoryPath, Math.round(rounds.bytes)),
     bytes: Math.round(rounds.bytes),
     phases: [
       { phase: 'checking', ms: 700 },

@@ -9,9 +9,12 @@ import { predict } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { toldCosts } from '../../../src/protocol/public/prediction.ts';
+import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
+import { wireReportOf } from '../direct/samples.ts';
 import { cameOn, move, moves, PATHS, reportOf } from './moves.ts';
 import { anyFacts, guest, MBIT } from './samples.ts';
 
+const BOTH = [{ cores: 2 }, { cores: 2 }];
 const COMPRESSING: readonly MemoryPath[] = ['packed', 'packed3', 'packed9', 'cold', 'known'];
 
 describe('what a path costs, by this host’s own moves', () => {
@@ -95,7 +98,7 @@ describe('what a path costs, by this host’s own moves', () => {
 });
 
 describe('a move', () => {
-  const facts: Facts = { ...guest(1), memoryPath: 'packed', processors: [{ cores: 2 }] };
+  const facts: Facts = { ...guest(1), memoryPath: 'packed', processors: BOTH };
   const fat: Facts = { ...facts, link: { rate: 1_250_000_000, how: 'measured', roundTripMs: 1 } };
   const came = cameOn(fat, 2);
 
@@ -168,12 +171,39 @@ describe('a move', () => {
     assert.equal(toldBy(reportOf(fat, came, [], { prediction: earlier })), undefined);
     assert.equal(predict({ ...fat, shape: 'managed' }).costs, undefined);
     assert.equal(predict({ ...fat, memoryPath: 'content', rounds: 'content' }).costs, undefined);
+    // Nor of one whose destination nobody knew: that may be slower.
+    assert.equal(predict({ ...fat, processors: [{ cores: 2 }] }).costs, undefined);
+  });
+
+  test('tells nothing of a path that memory did not take', () => {
+    const stream = { streams: 1, compress: 'none' } as const;
+    assert.equal(toldBy(reportOf(fat, came, [], { stream })), undefined);
+    assert.equal(toldBy(reportOf(fat, came, [], { wire: wireReportOf() })), undefined);
+  });
+
+  test('that came as the link alone would have had it speaks against slower processors, so that an odd one is forgotten', () => {
+    const thin: Facts = { ...facts, link: { rate: 60_000_000, how: 'measured', roundTripMs: 1 } };
+    const plain = cameOn(thin, 1);
+    const { rounds } = plain;
+    const odd = reportOf(thin, { rounds: { ...rounds, memoryMs: rounds.memoryMs * 1.4 } });
+    assert.ok((toldBy(odd)?.processor ?? 1) > 2);
+    let before = [odd, odd, odd];
+    for (let at = 0; at < 4; at += 1) before = [reportOf(thin, plain, before), ...before];
+    assert.ok(factorsOf('packed', movesTo('b', before)).processor.times <= 1.01);
+  });
+
+  test('whose pages were counted by what a cache has tells nothing of bytes', () => {
+    const mix = { zero: 0.2, duplicate: 0, packed: 0.4, known: { share: 0.7, pages: 4096 } };
+    const known: Facts = { ...facts, memoryPath: 'cold', mix };
+    const { costs } = predict(known);
+    assert.ok(costs !== undefined && costs.bytes === undefined);
+    assert.equal(toldBy(reportOf(known, cameOn(known, 1)))?.bytes, undefined);
   });
 });
 
 describe('what is said of learned costs', () => {
   test('is nothing of what is as it is assumed', () => {
-    const { costs } = predict(guest(1));
+    const { costs } = predict({ ...guest(1), processors: BOTH });
     assert.ok(costs !== undefined);
     assert.deepEqual(costsLines(costs, 'b'), []);
     const bytes = { times: 1.31, moves: 1, firstShare: 1 };

@@ -7,6 +7,7 @@ import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
+import type { WireOffer } from '../../../protocol/wire.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 
 /** What is not known by then is not waited for any longer, ms. */
@@ -29,10 +30,16 @@ export class Forecast {
   /** A step's own signal ends with the step, and the look goes on over several. */
   readonly #over = new AbortController();
   #measuring: Promise<Measured> | undefined;
+  /** What the destination has, as it has let the guest in; absent with an earlier build, and after a takeover. */
+  #offer: WireOffer | undefined;
 
   begin(context: Needs): void {
     if (!isWanted(context)) return;
     this.#measuring ??= this.#measure(context, this.#over.signal);
+  }
+
+  admitted(offer: WireOffer | undefined): void {
+    this.#offer = offer;
   }
 
   /** Looks no more. */
@@ -59,7 +66,8 @@ export class Forecast {
       const counted = context.latencies.now(context, signal);
       const latency = await Promise.race([counted, late]);
       const known = 'why' in latency ? [] : latency;
-      return { prediction: await predictionOf(context, found.measured, known) };
+      const offer = this.#offer;
+      return { prediction: await predictionOf(context, found.measured, { latency: known, offer }) };
     } catch (thrown) {
       signal.throwIfAborted();
       return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
@@ -92,7 +100,10 @@ function isWanted({ request, state }: Needs): boolean {
 async function predictionOf(
   context: Needs,
   measured: GuestMeasure,
-  latency: readonly DiskLatency[],
+  {
+    latency,
+    offer,
+  }: { readonly latency: readonly DiskLatency[]; readonly offer: WireOffer | undefined },
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
@@ -106,6 +117,7 @@ async function predictionOf(
   const rate = saidLinkRate(context);
   const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
+  const passedMs = Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs));
   const { maxBandwidth } = plan.settings;
   const { copies = [], description } = known;
   const nodes = copies.map(({ node }) => node);
@@ -119,13 +131,13 @@ async function predictionOf(
       link,
       ownMoves: request.ownMoves,
       disks: bytes === undefined ? undefined : { bytes, writtenBytesPerS },
-      // How busy they are changes the prediction of a plan alone: a run of a simulation is to give the same again.
-      processors: [{ cores: own.cores }],
+      // As a plan counts them, so that what is learned from one is true of the other.
+      processors: offer === undefined ? [{ cores: own.cores }] : [own, offer],
       // What has passed is known, and only the end is not.
-      aroundMs: Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs)) + END_MS,
+      aroundMs: passedMs + END_MS,
       settings: {
         ...plan.settings,
-        timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs)),
+        timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs) + passedMs),
       },
       asked: {
         mode: streamModeOf(mode),
@@ -133,7 +145,7 @@ async function predictionOf(
         stream: known.path?.stream ?? { streams, compress, compressLevel },
       },
       capabilities: guest.capabilities,
-      knowsGuest: own.knowsGuest,
+      knowsGuest: own.knowsGuest && offer?.knowsGuest !== false,
     }),
   });
 }

@@ -106,6 +106,7 @@ export const LIFECYCLE: Lifecycle = {
         },
         signal,
       );
+      context.forecast.admitted(wire);
       const { address, addresses = [] } = request.peer;
       const checks = checksOfHosts({
         to: request.toHost,
