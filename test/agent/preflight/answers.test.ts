@@ -72,7 +72,7 @@ test('a question that storage keeps is counted until nothing of it is left', asy
   });
   // What a cache has is asked for beside them, and finds room.
   await assert.rejects(
-    async () => answers.known({ admission, cache: {} as never }, caller),
+    async () => answers.known({ admission, ports: 1, cache: {} as never }, caller),
     (thrown: { code?: string }) => thrown.code !== 'GODWIT_OVERLOADED',
   );
   assert.equal(begun, 4);
