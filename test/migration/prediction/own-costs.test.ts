@@ -198,6 +198,8 @@ describe('a move', () => {
     const { costs } = predict(known);
     assert.ok(costs !== undefined && costs.bytes === undefined);
     assert.equal(toldBy(reportOf(known, cameOn(known, 1)))?.bytes, undefined);
+    // And where nobody had asked the cache, a move by the wire tells nothing at all.
+    assert.equal(predict({ ...fat, memoryPath: 'cold' }).costs, undefined);
   });
 });
 
