@@ -128,8 +128,8 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   const costs: PredictionCosts = {
     memoryPath,
     processor: { ...factors.processor, share: part(workMs) },
-    // Bytes do not go by the pages that a cache has.
-    ...(isSampled(facts) && mix?.known === undefined
+    // Of what a cache has only names are sent: those bytes say nothing of how pages shrink.
+    ...(isSampled(facts) && !isByWire(memoryPath)
       ? { bytes: { ...factors.bytes, firstShare } }
       : {}),
     ...(link === undefined ? {} : { linkShare: part(linkMs) }),

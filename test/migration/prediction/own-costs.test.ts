@@ -198,6 +198,8 @@ describe('a move', () => {
     const { costs } = predict(known);
     assert.ok(costs !== undefined && costs.bytes === undefined);
     assert.equal(toldBy(reportOf(known, cameOn(known, 1)))?.bytes, undefined);
+    // Memory that goes from hypervisor to hypervisor uses no cache, though the plan has asked what is there.
+    assert.ok(predict({ ...facts, mix }).costs?.bytes !== undefined);
     // And where nobody had asked the cache, a move by the wire tells nothing at all.
     assert.equal(predict({ ...fat, memoryPath: 'cold' }).costs, undefined);
   });
