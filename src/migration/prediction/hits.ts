@@ -5,7 +5,8 @@ import type { Scenario } from './scenarios.ts';
 
 /** What the destination's cache has of a guest's pages, as a sample of them shows it. Pure. */
 
-export const isByWire = (memoryPath: MemoryPath): boolean =>
+/** Also by the name that a report has, which may be one of a newer build. */
+export const isByWire = (memoryPath: string): boolean =>
   memoryPath === 'cold' || memoryPath === 'known';
 
 /**

@@ -1,6 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Prediction, PredictionCosts, ToldCosts } from '../../protocol/public/prediction.ts';
 import { cameTo } from '../report/outcome-figures.ts';
+import { isByWire } from './hits.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { medianOf } from './own-times.ts';
 import { COSTS, ENOUGH_MOVES, MOST_LOOKED_AT, weightOf } from './parameters.ts';
@@ -94,9 +95,8 @@ function processorTold(
   const saidMs = said.middle * share;
   if (memoryMs < LEAST_MS || saidMs <= 0) return undefined;
   // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
-  // What a cache has counts as much, and sends next to nothing.
-  const byCache = bytes === undefined && (memoryPath === 'cold' || memoryPath === 'known');
-  const pages = byCache ? 1 : bytes === undefined ? more : Math.sqrt(more);
+  // By the wire they say nothing of pages: of one that a cache has only its name is sent.
+  const pages = isByWire(memoryPath) ? 1 : bytes === undefined ? more : Math.sqrt(more);
   const off = memoryMs / saidMs / pages;
   const told = Math.max(1 / MOST_PROCESSOR, used * off);
   const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
