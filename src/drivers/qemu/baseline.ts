@@ -34,8 +34,9 @@ export async function guestFits(
   return [warn('baseline', beyondWords(argument, beyond), hint)];
 }
 
-/** What offers are good for, ms: programs of a host change seldom. */
+/** For so long what a host offers is not asked again, ms: its programs change seldom. */
 const OFFERS_FOR_MS = 60_000;
+/** For the answer of all of its programs, ms. */
 const OFFERS_MS = 60_000;
 
 /** Says in words what each guest of a look has beyond the baseline. */

@@ -15,7 +15,7 @@ export type Predicted =
  * What a migration came to, beside its prediction; a figure is absent where nobody saw it, and all are where it did not come
  * to its end: bytes over the link, ms, rounds.
  */
-export function cameTo(report: Report): Readonly<Partial<Record<Predicted, number>>> {
+export function cameTo(report: Report): Came {
   if (report.outcome !== 'done') return {};
   const { wire, bytes, phases, rounds, downtimeMs, diskLink } = report;
   const memory = phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
@@ -30,20 +30,23 @@ export function cameTo(report: Report): Readonly<Partial<Record<Predicted, numbe
     diskMs: copies.length === 0 ? undefined : sumOf(copies),
     diskBytes: diskLink?.sentBytes,
   };
-  return Object.fromEntries(Object.entries(came).filter(([, amount]) => amount !== undefined));
+  return seenOf(came);
 }
 
 /**
  * What a rehearsal came to until the switch that it did not make, where that was by pre-copy: there all memory had been sent
  * but for the last pages. Nothing learns from it.
  */
-export function rehearsedTo(report: Report): ReturnType<typeof cameTo> {
+export function rehearsedTo(report: Report): Came {
   if (report.outcome !== 'rehearsed' || report.rehearsal?.switches !== 'precopy') return {};
   const { bytes, rounds, memoryMs } = cameTo({ ...report, outcome: 'done' });
-  return Object.fromEntries(
-    Object.entries({ bytes, rounds, memoryMs }).filter(([, amount]) => amount !== undefined),
-  );
+  return seenOf({ bytes, rounds, memoryMs });
 }
+
+type Came = Readonly<Partial<Record<Predicted, number>>>;
+
+const seenOf = (came: Partial<Record<Predicted, number | undefined>>): Came =>
+  Object.fromEntries(Object.entries(came).filter(([, amount]) => amount !== undefined));
 
 const sumOf = (phases: Report['phases']): number => phases.reduce((sum, { ms }) => sum + ms, 0);
 
@@ -60,6 +63,12 @@ export function workedMs({ totalMs, phases }: Pick<Report, 'totalMs' | 'phases'>
   return Math.max(0, totalMs - waits.reduce((sum, { ms }) => sum + ms, 0));
 }
 
+/** The longest time without an answer that a host which watched the guest saw, ms. */
+export function clientGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | undefined {
+  const gaps = vantages.flatMap(({ gapMs }) => gapMs ?? []);
+  return gaps.length === 0 ? undefined : Math.max(...gaps);
+}
+
 /**
  * The same at the switch, which is what a prediction speaks of, as far as the hosts know when that was. One that was stalled
  * itself for as long saw nothing of the guest, and one that still waits has not seen the end of it.
@@ -69,11 +78,5 @@ function switchGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | unde
     const gap = atSwitch ?? gapMs;
     return gap === undefined || isOpen === true || ownStallMs >= gap ? [] : [gap];
   });
-  return gaps.length === 0 ? undefined : Math.max(...gaps);
-}
-
-/** The longest time without an answer that a host which watched the guest saw, ms. */
-export function clientGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | undefined {
-  const gaps = vantages.flatMap(({ gapMs }) => gapMs ?? []);
   return gaps.length === 0 ? undefined : Math.max(...gaps);
 }
