@@ -24,6 +24,7 @@ import { fenceOf } from '../../host/fencing.ts';
 import { Fleet } from '../../host/fleet.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
+import { processorLoad } from '../../host/processor-load.ts';
 import { lookAtPath } from '../../host/path-look.ts';
 import type { LookAtPath } from '../../host/path-look.ts';
 import { removeTree } from '../../host/remove-tree.ts';
@@ -57,6 +58,8 @@ export interface Surroundings {
   readonly removeTree: (directory: string) => Promise<void>;
   /** What this host reports to the other one of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
+  /** Absent: how busy hosts are is left out of predictions, so that a run of a simulation gives the same again. */
+  readonly processorLoad?: typeof processorLoad;
   readonly connect: Connect;
   /** Absent: nothing is seen of the path to another host. */
   readonly lookAtPath?: LookAtPath;
@@ -92,6 +95,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     openFile: openJournalFile,
     removeTree,
     hostFacts: hostFactsOf(config, systemClock),
+    processorLoad,
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
     lookAtPath,

@@ -98,7 +98,7 @@ function beside() {
       end: async () => undefined,
       offered: false,
     },
-    forecast: { begin: () => undefined, facts: async () => ({}) },
+    forecast: { begin: () => undefined, admitted: () => undefined, facts: async () => ({}) },
     connections: {
       handOver: async () => check,
       follow: () => undefined,

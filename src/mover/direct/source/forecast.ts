@@ -7,6 +7,8 @@ import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
+import type { Processors } from '../../../migration/prediction/load.ts';
+import type { Surroundings } from '../../engine/surroundings.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 
@@ -32,6 +34,11 @@ export class Forecast {
   #measuring: Promise<Measured> | undefined;
   /** What the destination has, as it has let the guest in; absent with an earlier build, and after a takeover. */
   #offer: WireOffer | undefined;
+  readonly #load: Surroundings['processorLoad'];
+
+  constructor(load: Surroundings['processorLoad']) {
+    this.#load = load;
+  }
 
   begin(context: Needs): void {
     if (!isWanted(context)) return;
@@ -66,8 +73,8 @@ export class Forecast {
       const counted = context.latencies.now(context, signal);
       const latency = await Promise.race([counted, late]);
       const known = 'why' in latency ? [] : latency;
-      const offer = this.#offer;
-      return { prediction: await predictionOf(context, found.measured, { latency: known, offer }) };
+      const seen = { latency: known, offer: this.#offer, load: this.#load?.() };
+      return { prediction: await predictionOf(context, found.measured, seen) };
     } catch (thrown) {
       signal.throwIfAborted();
       return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
@@ -97,13 +104,22 @@ function isWanted({ request, state }: Needs): boolean {
   return request.prediction === undefined && state().plan.settings.mode !== 'cold';
 }
 
+interface Seen {
+  readonly latency: readonly DiskLatency[];
+  readonly offer: WireOffer | undefined;
+  readonly load: Processors | undefined;
+}
+
+/** As a plan counts them, so that what is learned from one is true of the other. */
+function processorsOf({ offer, load }: Seen, cores: number): Processors[] {
+  if (offer === undefined) return [{ cores }];
+  return load === undefined ? [{ cores }, { cores: offer.cores }] : [load, offer];
+}
+
 async function predictionOf(
   context: Needs,
   measured: GuestMeasure,
-  {
-    latency,
-    offer,
-  }: { readonly latency: readonly DiskLatency[]; readonly offer: WireOffer | undefined },
+  seen: Seen,
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../migration/prediction/disk-latency.ts');
@@ -123,6 +139,7 @@ async function predictionOf(
   const nodes = copies.map(({ node }) => node);
   const bytes = nodes.length > 0 ? bytesToCopy(description?.disks ?? [], nodes) : undefined;
   const { writtenBytesPerS } = request;
+  const { latency, offer } = seen;
   const expected = expectedLatencies(latency, { link, maxBandwidth, own: [] });
   return prediction.parse({
     ...(expected.length === 0 ? {} : { diskLatency: expected }),
@@ -131,8 +148,7 @@ async function predictionOf(
       link,
       ownMoves: request.ownMoves,
       disks: bytes === undefined ? undefined : { bytes, writtenBytesPerS },
-      // As a plan counts them, so that what is learned from one is true of the other.
-      processors: offer === undefined ? [{ cores: own.cores }] : [own, offer],
+      processors: processorsOf(seen, own.cores),
       // What has passed is known, and only the end is not.
       aroundMs: passedMs + END_MS,
       settings: {

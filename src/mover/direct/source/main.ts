@@ -128,6 +128,7 @@ function besides({
   clock,
   log,
   hostFacts,
+  processorLoad,
   queuedBytes,
   removeTree,
 }: Surroundings): Pick<
@@ -150,7 +151,7 @@ function besides({
     backingFiles: new SourceBackingFiles(log),
     probes,
     verification: new SourceVerification(clock),
-    forecast: new Forecast(),
+    forecast: new Forecast(processorLoad),
     underWay: new UnderWay(queuedBytes, log),
     pace: new PostcopyPace(queuedBytes, clock, log),
     hostFacts,

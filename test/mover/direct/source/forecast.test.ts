@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { stepFacts, initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { WireOffer } from '../../../../src/protocol/wire.ts';
 import { Forecast } from '../../../../src/mover/direct/source/forecast.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
@@ -64,7 +65,7 @@ function contextOf({
 }
 
 async function factsOf(given: Given) {
-  const [forecast, context] = [new Forecast(), contextOf(given)];
+  const [forecast, context] = [new Forecast(undefined), contextOf(given)];
   forecast.begin(context);
   return stepFacts.parse(await forecast.facts(context, signal));
 }
@@ -101,8 +102,26 @@ describe('a migration without a plan', () => {
     // It is begun once, and what is known is not asked for again.
     const context = contextOf({ measure });
     const known = { ...context.state(), known: { prediction } };
-    const again = await new Forecast().facts({ ...context, state: () => known }, signal);
+    const again = await new Forecast(undefined).facts({ ...context, state: () => known }, signal);
     assert.deepEqual(again, {});
+  });
+
+  test('counts the processors of both hosts and how busy they are, once the destination has said it', async () => {
+    const said = async (...offers: (WireOffer | undefined)[]) => {
+      const [forecast, context] = [
+        new Forecast(() => ({ cores: 16, load: 1 })),
+        contextOf({ measure: async () => MEASURED }),
+      ];
+      forecast.begin(context);
+      for (const offer of offers) forecast.admitted(offer);
+      const { prediction } = stepFacts.parse(await forecast.facts(context, signal));
+      return prediction?.costs?.processor.share;
+    };
+    const offer = { version: 1, cores: 16, load: 1, knowsGuest: false };
+    // Nothing is learned from a move of which one host alone was known.
+    assert.deepEqual([await said(), await said(undefined)], [undefined, undefined]);
+    const [quiet = NaN, busy = NaN] = [await said(offer), await said({ ...offer, load: 400 })];
+    assert.ok(busy > quiet, `${busy} of ${quiet}`);
   });
 
   test('has the copy of its disks in it, which comes before memory', async () => {
@@ -113,7 +132,10 @@ describe('a migration without a plan', () => {
       description: { disks: [{ name: 'disk0', images: [{ ...image, allocatedBytes: 20 * MIB }] }] },
     };
     const copying = { ...context, state: () => ({ ...context.state(), known }) };
-    const [forecast, alone] = [new Forecast(), await factsOf({ measure: async () => MEASURED })];
+    const [forecast, alone] = [
+      new Forecast(undefined),
+      await factsOf({ measure: async () => MEASURED }),
+    ];
     forecast.begin(context);
     const facts = await forecast.facts(copying as unknown as SourceContext, signal);
     const { disks, totalMs } = stepFacts.parse(facts).prediction ?? assert.fail();
@@ -152,7 +174,7 @@ describe('a migration without a plan', () => {
       looks = own;
       return new Promise<GuestMeasure>(() => {});
     };
-    const forecast = new Forecast();
+    const forecast = new Forecast(undefined);
     forecast.begin(contextOf({ measure }));
     await new Promise(setImmediate);
     assert.equal(looks?.aborted, false);
@@ -161,7 +183,7 @@ describe('a migration without a plan', () => {
   });
 
   test('of which another mover saw the beginning is not predicted', async () => {
-    const { unpredicted } = await new Forecast().facts(contextOf({}), signal);
+    const { unpredicted } = await new Forecast(undefined).facts(contextOf({}), signal);
     assert.match(unpredicted ?? '', /ended$/);
   });
 
