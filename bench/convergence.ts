@@ -20,7 +20,7 @@ import {
 } from './convergence-grid.ts';
 import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
 import { godwitMigrate, isUnmoved } from './godwit.ts';
-import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
 import { spans } from './stream-times.ts';
 
 const MIB = 1024 ** 2;
@@ -109,6 +109,8 @@ async function ofPoint(
         dirtyBytesPerSecond: Math.round(point.dirty * LINK),
         signal,
       });
+      // Pages that it has yet to write for the first time are zeros, of which the first way would send fewer than the last.
+      await untilWritten(lab, guest, signal);
       const tried: Tried[] = [];
       let at = 'a';
       for (const way of ways) {

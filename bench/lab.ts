@@ -81,13 +81,24 @@ export async function untilDirtied(
   if (dirtyBytesPerSecond === 0) return;
   const before = await readGuestStats(lab, name, { signal });
   const wanted = before.dirtiedBytes + (dirtyBytesPerSecond * forMs) / 1000;
-  await withDeadline(`${name} to dirty its memory`, DIRTY_MS, signal, async (inner) => {
+  const deadlineMs = Math.max(DIRTY_MS, 2 * forMs);
+  await withDeadline(`${name} to dirty its memory`, deadlineMs, signal, async (inner) => {
     for (;;) {
       const { dirtiedBytes } = await readGuestStats(lab, name, { signal: inner });
       if (dirtiedBytes >= wanted) return;
       await systemClock.sleep(250, inner);
     }
   });
+}
+
+/** Waits until the guest has written all that it rewrites once. */
+export async function untilWritten(
+  lab: Lab,
+  guest: Parameters<typeof untilDirtied>[1] & { readonly dirtyBytes: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { dirtyBytes, dirtyBytesPerSecond } = guest;
+  await untilDirtied(lab, guest, (dirtyBytes / Math.max(1, dirtyBytesPerSecond)) * 1000, signal);
 }
 
 /** The guest's QEMU on a host, with the monitor that nobody else uses: the last of its command line. */

@@ -1,27 +1,28 @@
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
-import { movesTo } from '../migration/prediction/own-moves.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
+import { Lessons } from './lessons.ts';
+import type { Lesson } from './lessons.ts';
 import type { Peers } from './peers.ts';
 import type { LinkMeter, Metered } from './prediction/link-meter.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 /** Less than this shows the connection's start rather than the link. */
 const LEAST_BYTES = 32 * 1024 * 1024;
-/** So much faster than the agents was a migration that these did not show what the link carries. */
-const MUCH_FASTER = 1.25;
+/** Of a guest that sent less than this share of its memory, pages of zeros were looked at for much of the time. */
+const LEAST_SHARE = 0.25;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
 type Reported = Pick<
   Report,
-  'outcome' | 'settings' | 'stream' | 'bytes' | 'throughput' | 'wire' | 'finished'
+  'outcome' | 'settings' | 'stream' | 'bytes' | 'memoryBytes' | 'throughput' | 'wire' | 'finished'
 >;
 
 /**
@@ -31,11 +32,12 @@ type Reported = Pick<
  */
 export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
   for (const report of reports) {
-    const { settings, stream, bytes = 0, throughput = 0, outcome, wire } = report;
+    const { settings, stream, bytes = 0, memoryBytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };
     const isFree = settings.maxBandwidth === undefined && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
-    const isWhole = outcome === 'done' && report.finished === 'precopy' && bytes >= LEAST_BYTES;
+    const isMuch = bytes >= Math.max(LEAST_BYTES, memoryBytes * LEAST_SHARE);
+    const isWhole = outcome === 'done' && report.finished === 'precopy' && isMuch;
     if (wire === undefined && isFree && isWhole && throughput > 0) return throughput;
   }
   return undefined;
@@ -56,11 +58,10 @@ interface OtherRates {
 export function linkKnown(metered: Metered, { configured, seen }: OtherRates): LinkKnown {
   if ('link' in metered) {
     const { link } = metered;
-    // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
-    if (seen === undefined || seen <= link.rate) return { link };
-    // Where both come to about the same, it is the link that held both back.
-    const isLeast = link.isLeast === true || seen > link.rate * MUCH_FASTER;
-    return { link: { ...link, rate: seen, how: 'seen', ...(isLeast ? { isLeast } : {}) } };
+    // What held the measurement back was the link itself: an older migration says nothing of it now.
+    if (link.isLeast !== true || seen === undefined || seen <= link.rate) return { link };
+    // Two agents were slower than the link, and so may a migration have been: the faster one has shown more of it.
+    return { link: { ...link, rate: seen, how: 'seen' } };
   }
   const linkUnmeasured = metered.why.slice(0, 4096);
   const link = unmeasured(configured, 'configured') ?? unmeasured(seen, 'seen');
@@ -87,45 +88,45 @@ export interface LinkRatesDependencies {
 /** What this agent knows of the links to other hosts. */
 export class LinkRates {
   readonly #deps: LinkRatesDependencies;
+  readonly #lessons: Lessons;
 
   constructor(deps: LinkRatesDependencies) {
     this.#deps = deps;
+    this.#lessons = new Lessons(deps.store);
   }
 
   /** What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. */
   seen(to: string): number | undefined {
-    const { store } = this.#deps;
     // What says by itself that it was held back is not read for it.
-    const free = store.all().filter(({ request }) => {
+    const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
       const { maxBandwidth, linkShare } = request.request;
       return maxBandwidth === undefined && linkShare === undefined;
     });
-    return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
+    return seenLinkRate(free);
   }
 
   /** What this host's own migrations took around their memory, ms; undefined where none shows it. */
   aroundMs(driver?: string): number | undefined {
-    const { store } = this.#deps;
-    const left = store.all().filter(({ request }) => isOf(request, driver));
-    return aroundMs(reportsOf(store, left.slice(-LOOKED_AT).toReversed()));
+    return aroundMs(this.#latest((request) => isOf(request, driver)));
   }
 
   /** The latest migrations of this host to that one, the newest first. */
   movesTo(to: string, driver?: string): OwnMove[] {
-    const { store } = this.#deps;
-    const went = store
-      .all()
-      .filter(({ request }) => isOf(request, driver) && request.toHost === to);
-    return movesTo(to, reportsOf(store, went.slice(-LOOKED_AT).toReversed()));
+    const went = this.#latest((request) => isOf(request, driver) && request.toHost === to);
+    return [...went].flatMap(({ move }) => move ?? []);
   }
 
   /** How long the guests' own requests took in the latest migrations of this host that copied disks. */
   diskLatencies(): DiskLatency[] {
-    const { store } = this.#deps;
-    const left = store.all().filter(({ request }) => request.side === 'source');
-    const reports = [...reportsOf(store, left.slice(-LOOKED_AT).toReversed())];
-    return reports.flatMap(({ diskLatency = [] }) => diskLatency);
+    const left = this.#latest(({ side }) => side === 'source');
+    return [...left].flatMap(({ diskLatency }) => diskLatency);
+  }
+
+  /** What the latest migrations of that kind say, the newest first. */
+  #latest(isOne: (request: Migration['request']) => boolean): Iterable<Lesson> {
+    const all = this.#deps.store.all().filter(({ request }) => isOne(request));
+    return this.#lessons.of(all.slice(-LOOKED_AT).toReversed());
   }
 
   /** What is known of the link without measuring it now. */
@@ -163,18 +164,4 @@ export class LinkRates {
 /** Left this host by that driver, or by any: a container's downtime says nothing of a virtual machine's. */
 function isOf(request: Migration['request'], driver: string | undefined): boolean {
   return request.side === 'source' && (driver === undefined || request.handle.driver === driver);
-}
-
-/** Read one after the other, as far as they are wanted. */
-function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
-  for (const { id } of migrations) {
-    let report: Report;
-    try {
-      report = store.report(id);
-    } catch {
-      // A journal that was damaged, also since its migration ended, teaches nothing, and holds up no other migration.
-      continue;
-    }
-    yield report;
-  }
 }

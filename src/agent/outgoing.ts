@@ -53,7 +53,7 @@ export interface Looked extends DiscoveredGuest {
   readonly seen: Partial<
     Pick<
       SourceMoverRequest,
-      'vcpus' | 'macs' | 'unbridged' | 'seenLinkRate' | 'link' | 'ownMoves' | 'writtenBytesPerS'
+      'vcpus' | 'macs' | 'unbridged' | 'link' | 'ownMoves' | 'writtenBytesPerS'
     >
   >;
 }
@@ -151,7 +151,7 @@ export class Outgoing {
       handle,
       ...share,
     } as const;
-    const planned = this.#deps.kept?.take(request);
+    const planned = this.#deps.kept?.take(request, handle);
     if (address === undefined) {
       const peer = receivingAgent(peers, config.name, request);
       const known = { ...(memoryBytes && { memoryBytes }), ...(peer && { peer }) };
@@ -229,15 +229,12 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What is known of the link and the guest's writes, for checks and the prediction; and what `--path auto` needs and the configuration does not state. */
-  #linkTo({ path, to, guest }: MigrationRequest, driver: string): Looked['seen'] {
+  /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */
+  #linkTo({ to, guest }: MigrationRequest, driver: string): Looked['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to, driver);
     const { writtenBytesPerS } = this.#deps.guestLoads?.of(guest).now ?? {};
-    const known = { link, ownMoves, writtenBytesPerS };
-    if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return known;
-    const rate = this.links.seen(to);
-    return rate === undefined ? known : { ...known, seenLinkRate: rate };
+    return { link, ownMoves, writtenBytesPerS };
   }
 
   #unknownHost(to: string): Error {

@@ -172,6 +172,11 @@ export class MigrationStore {
     return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
   }
 
+  /** Whether one of them may send: one that waits for its beginning touches nothing. */
+  usesLink(): boolean {
+    return this.running().some(({ id }) => this.progress(id).phase !== 'planned');
+  }
+
   /** Where it stands by its journal; `held` with the error where that cannot be read. */
   progress(id: string): Progress {
     const kept = this.#ended.get(id);

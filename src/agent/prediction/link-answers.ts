@@ -18,16 +18,16 @@ interface Taken {
 /** Takes what other hosts send to measure their link to this one: no more of each than a measurement needs. */
 export class LinkAnswers {
   readonly #clock: Clock;
-  readonly #store: Pick<MigrationStore, 'running'>;
+  readonly #store: Pick<MigrationStore, 'usesLink'>;
   readonly #taken = new Map<string, Taken>();
 
-  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>) {
+  constructor(clock: Clock, store: Pick<MigrationStore, 'usesLink'>) {
     this.#clock = clock;
     this.#store = store;
   }
 
   answer({ pad }: { readonly pad: string }, { name }: Caller): LinkAnswer {
-    if (this.#store.running().length > 0) return { busy: 'a migration uses its link' };
+    if (this.#store.usesLink()) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
     taken.bytes += Math.max(LEAST_BYTES, pad.length);
     // The first question of a measurement may find what the one before has left: it ends with a whole question.

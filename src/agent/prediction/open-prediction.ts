@@ -16,7 +16,7 @@ interface Needs {
 export function openPrediction({ clock, store, peers }: Needs) {
   const linkMeter = new LinkMeter({
     clock,
-    isBusy: () => store.running().length > 0,
+    isBusy: () => store.usesLink(),
     workMs: ownWorkMs,
     ask: (to, pad, within) => peers.linkProbe(to, pad, within),
   });

@@ -35,7 +35,7 @@ export interface PlansDependencies {
   readonly config: AgentConfig;
   readonly checks: Pick<Checks, 'examination'>;
   readonly kept: Pick<PredictionCache, 'keep'>;
-  readonly outgoing: Pick<Outgoing, 'links'>;
+  readonly outgoing: Pick<Outgoing, 'links' | 'labelled'>;
   readonly guestLoads: Pick<GuestLoads, 'of' | 'dirtied'>;
 }
 
@@ -54,7 +54,8 @@ export class Plans {
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
     const { config, checks, outgoing, kept, guestLoads } = this.#deps;
     const { compare = false, link, ...settings } = asked;
-    const request = migrationRequest.parse(settings);
+    // As the migration after it will be: its labels name devices, too.
+    const request = outgoing.labelled(migrationRequest.parse(settings));
     const linkOf = (): Promise<LinkKnown> => outgoing.links.known(request.to, signal);
     // The path is chosen by it.
     const before = link === undefined && request.path === 'auto' ? await linkOf() : undefined;
@@ -91,7 +92,8 @@ export class Plans {
     if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
     const rest = others(facts);
     // What somebody else says of the link is his word; a report is compared with what this host has measured.
-    if (link === undefined) kept.keep(request, { prediction: prediction.parse(option), measured });
+    if (link === undefined)
+      kept.keep(request, examination.handle, { prediction: prediction.parse(option), measured });
     const advice = adviceFor(facts, option, rest);
     return { ...answer, prediction: option, ...(compare ? { others: rest } : {}), advice };
   }

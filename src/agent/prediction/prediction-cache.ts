@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import type { GuestMeasure, Prediction } from '../../protocol/public/prediction.ts';
@@ -16,34 +17,61 @@ export interface KeptPlan {
   readonly measured: GuestMeasure;
 }
 
+interface Kept {
+  readonly plan: KeptPlan;
+  readonly atMs: number;
+  readonly moments: Moments;
+}
+
 /** What the latest plans said, and what they had measured. */
 export class PredictionCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #kept = new Map<string, { readonly plan: KeptPlan; readonly atMs: number }>();
+  readonly #kept = new Map<string, Kept>();
 
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock;
   }
 
-  keep(request: MigrationRequest, plan: KeptPlan): void {
-    const name = nameOf(request);
+  /** `handle`: of the guest as it lived then; what is known of no life of it is not kept. */
+  keep(request: MigrationRequest, handle: GuestHandle | undefined, plan: KeptPlan): void {
+    if (handle === undefined) return;
+    const { name, moments } = namesOf(request, handle);
     this.#kept.delete(name);
-    this.#kept.set(name, { plan, atMs: this.#clock.monotonicMs() });
+    this.#kept.set(name, { plan, moments, atMs: this.#clock.monotonicMs() });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
   }
 
-  /** Of this very request, once: the guest is elsewhere after it. */
-  take(request: MigrationRequest): KeptPlan | undefined {
-    const name = nameOf(request);
+  /** Of this very request and this life of the guest, once: the guest is elsewhere after it. */
+  take(request: MigrationRequest, handle: GuestHandle): KeptPlan | undefined {
+    const { name, moments } = namesOf(request, handle);
     const found = this.#kept.get(name);
+    if (found === undefined || !areAlike(found.moments, moments)) return undefined;
     this.#kept.delete(name);
-    if (found === undefined || this.#clock.monotonicMs() - found.atMs > KEPT_MS) return undefined;
-    return found.plan;
+    return this.#clock.monotonicMs() - found.atMs > KEPT_MS ? undefined : found.plan;
   }
 }
 
-/** The same for the same request, with what it leaves out filled in. */
-function nameOf(request: MigrationRequest): string {
-  return JSON.stringify(migrationRequest.parse(request));
+/** Wall clock, ms; undefined where the request has none. */
+type Moments = readonly (number | undefined)[];
+
+/** The same for the same request, with what it leaves out filled in. A guest that was started anew has another handle. */
+function namesOf(
+  request: MigrationRequest,
+  handle: GuestHandle,
+): { readonly name: string; readonly moments: Moments } {
+  const { notBefore, deadlineAt, ...rest } = migrationRequest.parse(request);
+  const moments = [notBefore, deadlineAt].map((moment) =>
+    moment === undefined ? undefined : Date.parse(moment),
+  );
+  return { name: JSON.stringify([rest, handle]), moments };
+}
+
+/** `5m` from now is another moment each time that it is typed: as far off as the plan may be old. */
+function areAlike(some: Moments, others: Moments): boolean {
+  return some.every((moment, at) => {
+    const other = others[at];
+    if (moment === undefined || other === undefined) return moment === other;
+    return Math.abs(moment - other) <= KEPT_MS;
+  });
 }

@@ -38,7 +38,6 @@ export const examined = z.object({
       vcpus: true,
       macs: true,
       unbridged: true,
-      seenLinkRate: true,
       link: true,
       ownMoves: true,
     })

@@ -12,6 +12,7 @@ import { inOrder } from '../../migration/preflight/judge.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
+import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
@@ -58,6 +59,8 @@ export interface Examination {
     'shape' | 'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
   >;
   readonly driver: string | undefined;
+  /** Of the guest as it lives now; absent where nobody could take hold of it. */
+  readonly handle: GuestHandle | undefined;
 }
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
@@ -106,6 +109,7 @@ export class Checks {
       found,
       capabilities: driver?.capabilities ?? none,
       driver: driver?.name,
+      handle: planned.looked.handle,
     };
   }
 

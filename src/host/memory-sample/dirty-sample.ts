@@ -10,7 +10,8 @@ const ZEROS = crc32(Buffer.alloc(PAGE_BYTES));
 
 /**
  * How much of its memory a guest writes within one window, by a small sample of which only checksums are kept. The window
- * is as long as it came to be. Undefined where no page can be looked at.
+ * is as long as it came to be. Undefined where no page can be looked at, or most of them only once: they say nothing of
+ * what was written.
  */
 export async function sampleDirty(
   pages: Pages,
@@ -28,14 +29,17 @@ export async function sampleDirty(
   );
   if (before.size === 0) return undefined;
   await time.sleep(Math.max(0, first + RATE_WINDOW_MS - time.monotonicMs()), signal);
-  let written = 0;
+  let [again, written] = [0, 0];
   const second = await timed(time, () =>
     eachOf([...before.keys()], signal, (page) => {
       const sum = sumOf(pages, page, content);
-      if (sum !== undefined && sum !== before.get(page)) written += 1;
+      if (sum === undefined) return;
+      again += 1;
+      if (sum !== before.get(page)) written += 1;
     }),
   );
-  const dirtyBytes = Math.round((written / before.size) * pages.count * PAGE_BYTES);
+  if (again < before.size / 2) return undefined;
+  const dirtyBytes = Math.round((written / again) * pages.count * PAGE_BYTES);
   return { windowMs: Math.max(1, Math.round(second - first)), dirtyBytes };
 }
 

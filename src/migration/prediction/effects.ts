@@ -35,17 +35,14 @@ export function effectsOf(
     guest: { ...(percent > 0 ? { throttlePercent: percent } : {}), lostMs: Math.round(lostMs) },
     link: { ...(share === undefined ? {} : { share }), forMs: Math.round(memoryMs) },
     hosts: {
-      processorMs: Math.round((contentBytes(load, bytes) / GB) * secondsPerGb * 1000),
+      processorMs: Math.round((allContent(load, bytes) / GB) * secondsPerGb * 1000),
       memoryBytes,
     },
   };
 }
 
 /** Of memory, sent again or for the first time, that comes to so many bytes over the link. */
-function contentBytes(
-  { memoryBytes, passBytes, againBytesPerByte, zeroShare }: Load,
-  bytes: number,
-): number {
+function allContent({ contentBytes, passBytes, againBytesPerByte }: Load, bytes: number): number {
   const again = againBytesPerByte > 0 ? Math.max(0, bytes - passBytes) / againBytesPerByte : 0;
-  return memoryBytes * (1 - zeroShare) + again;
+  return contentBytes + again;
 }

@@ -3,7 +3,7 @@ import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
-import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/cheaper.ts';
+import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/first-round.ts';
 import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
@@ -136,7 +136,7 @@ export function aloneOf(
 export function loadOf(facts: Facts, scenario: Scenario): Load {
   const { memoryBytes } = facts;
   const pass = passOf(facts, scenario);
-  const { reported, zeros, zeroShare, share, againShare } = pass;
+  const { reported, zeros, share, againShare } = pass;
   const curve = facts.curve.map(({ windowMs, dirtyBytes }) => {
     return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
   });
@@ -160,7 +160,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
         }
       : {}),
     passMs,
-    zeroShare,
+    contentBytes: reported,
     passBytes: firstBytesOf(pass),
     againMsPerByte: slower(pass, againShare, 1),
     againBytesPerByte: againShare,

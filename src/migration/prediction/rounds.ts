@@ -10,7 +10,7 @@ import {
   POSTCOPY_PASS,
   ROUND_SPREAD,
 } from './parameters.ts';
-import { sinceSent } from '../steering/cheaper.ts';
+import { sinceSent } from '../steering/first-round.ts';
 import type { Writes } from '../steering/write-rate.ts';
 import { SteeredRounds } from './steered-rounds.ts';
 import type { SteeredStep } from './steered-rounds.ts';
@@ -24,8 +24,8 @@ export interface Load {
   /** Of a pass over all of memory. */
   readonly passMs: number;
   readonly passBytes: number;
-  /** Of all memory, which takes next to nothing to send. */
-  readonly zeroShare: number;
+  /** Of a pass: pages that are sent, and not only noted as zeros or left out. */
+  readonly contentBytes: number;
   /** Of a byte of memory that is sent again. */
   readonly againMsPerByte: number;
   readonly againBytesPerByte: number;

@@ -1,6 +1,6 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
-import { LONG_LOOK_SHARE } from '../steering/cheaper.ts';
+import { LONG_LOOK_SHARE } from '../steering/first-round.ts';
 import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
 import { steer } from '../steering/steering.ts';
 import type { Decision } from '../steering/steering.ts';

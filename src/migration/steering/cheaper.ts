@@ -1,13 +1,12 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { SteeringInputs, SteeringStrategy } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { dirtiedWithin } from '../prediction/curve.ts';
 import { plannedDowntimeMs } from './downtime.ts';
 import { wordsOf } from './figures.ts';
+import { firstRoundOf } from './first-round.ts';
 import type { Decision, SteeringView } from './steering.ts';
 import type { SteeringTrace } from './trace.ts';
-import { LOOK_MS } from './write-rate.ts';
 import type { Writes } from './write-rate.ts';
 
 /**
@@ -28,19 +27,8 @@ export interface Outlook {
 
 /** Of each second in which the rest follows by post-copy, a busy guest loses so much of its work (docs/measurements/convergence.md). */
 export const LOST_SHARE = 0.75;
-/**
- * In the first round: of the time that it takes in all, a look at the guest's pages has to have seen so much. What a guest
- * writes in a long time cannot be said by what it does in a short one.
- */
-const NEEDED_LOOK_SHARE = 0.25;
-/** So a look is made that takes a little more: the round may turn out to be longer. */
-export const LONG_LOOK_SHARE = 0.3;
-/** It takes no more than this, ms. */
-export const MOST_LONG_LOOK_MS = 600_000;
 /** Rounds that are reckoned ahead: those that lead somewhere are fewer. */
 const MOST_ROUNDS = 100;
-/** Moments in a round at which a page may have been sent. */
-const MOMENTS = 8;
 
 /**
  * Post-copy where further rounds cost more; undefined where they do not, where the last measure has yet to show what it
@@ -66,7 +54,7 @@ export function forCost(
   return { what: 'postcopy', rule: 'cheaper', why, inputs };
 }
 
-function writtenWords(writes: Writes | undefined): string {
+export function writtenWords(writes: Writes | undefined): string {
   const point = writes?.long ?? writes?.curve.at(-1);
   if (point === undefined) return 'nothing is known of what the guest writes';
   return `the guest writes ${formatBytes(point.dirtyBytes)} in ${formatDuration(point.windowMs)}`;
@@ -120,28 +108,11 @@ function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs |
  * long. After a first round to its end that work is only lost for what was written by then, which is more.
  */
 function inFirstRound({ sample, writes, rate }: Outlook): Costs | undefined {
-  const { totalBytes, remainingBytes, totalMs } = sample;
-  const sentBytes = totalBytes - remainingBytes;
-  if (writes === undefined || sentBytes <= 0 || totalMs <= 0) return undefined;
-  const msOf = (bytes: number): number => (bytes * 1000) / rate;
-  // Pages of zeros take no time: those that are gone say nothing of what is left.
-  const restMs = Math.max((remainingBytes * totalMs) / sentBytes, msOf(remainingBytes));
-  const passMs = totalMs + restMs;
-  if (passMs < LOOK_MS) return undefined;
-  const curve = [...writes.curve, ...(writes.long === undefined ? [] : [writes.long])];
-  const lookedMs = curve.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
-  if (lookedMs < passMs * NEEDED_LOOK_SHARE) return undefined;
-  const againThen = sinceSent(curve, passMs, totalBytes);
-  const againNow = (sinceSent(curve, totalMs, totalBytes) * sentBytes) / totalBytes;
+  const ahead = firstRoundOf(sample, writes, rate);
+  if (ahead === undefined) return undefined;
+  const { restMs, againNowMs, againThenMs } = ahead;
   return {
-    nowMs: (restMs + msOf(againNow)) * (1 + LOST_SHARE),
-    laterMs: restMs + msOf(againThen) * (1 + LOST_SHARE),
+    nowMs: (restMs + againNowMs) * (1 + LOST_SHARE),
+    laterMs: restMs + againThenMs * (1 + LOST_SHARE),
   };
-}
-
-/** Of all memory, what is written between the moment at which it was sent, one after the other within `ms`, and the end of that. */
-export function sinceSent(curve: readonly CurvePoint[], ms: number, memoryBytes: number): number {
-  const moments = Array.from({ length: MOMENTS }, (_, at) => (ms * (at + 0.5)) / MOMENTS);
-  const sum = moments.reduce((all, each) => all + dirtiedWithin(curve, each, memoryBytes), 0);
-  return sum / MOMENTS;
 }

@@ -107,10 +107,19 @@ const IN_LINE_BYTES = 768 * 1024;
 /** On a link of less a write that waits for the other host would wait for seconds. */
 const LEAST_SLOW_BYTES_PER_S = 1024 ** 2;
 
-/** For how long the other host may be silent once the guest's writes wait for it, ms; `bytesPerS`: 0 while not known. */
-export function answerTimeoutMs(bytesPerS: number): number {
+/** On the slowest link on which a guest's writes wait, and no more than that, ms: guests have timeouts of their own. */
+const MOST_ANSWER_MS =
+  MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / LEAST_SLOW_BYTES_PER_S);
+
+/**
+ * For how long the other host may be silent once the guest's writes wait for it, ms; `bytesPerS`: what the link carries at
+ * this moment, 0 while not known; `copiesPerS`: what it carried of the copies for a while.
+ */
+export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
   if (bytesPerS === 0) return 5 * MUST_ANSWER_MS;
-  return MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / bytesPerS);
+  const needed =
+    MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / Math.max(bytesPerS, copiesPerS));
+  return Math.min(MOST_ANSWER_MS, needed);
 }
 
 /**

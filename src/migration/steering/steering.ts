@@ -9,8 +9,9 @@ import type {
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { cautiousRate, inputsOf, reckonedMs, wordsOf } from './figures.ts';
-import { forCost } from './cheaper.ts';
+import { forCost, writtenWords } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
+import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
 import { fixesFor } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
@@ -87,10 +88,6 @@ const NEARLY = 1.25;
  * otherwise (by the wire it plans for less, and all figures are rounded), and would go on until the timeout.
  */
 const ENOUGH_ROUNDS = 4;
-/** Post-copy begins with so much more time left than the rest takes by the link. */
-const POSTCOPY_MARGIN = 1.5;
-const POSTCOPY_SPARE_MS = 5000;
-
 /**
  * A hypervisor takes a throttle over at the end of a round of a second or more, and QEMU only where two of them dirtied
  * much: a step that does not show by then never will, ms.
@@ -117,7 +114,10 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
     };
   if (sample.rate === 0) return undefined;
   // Nothing is known before the first full round, but by a look at the guest's pages.
-  if (sample.round < 2) return mayPostcopy ? forCost(strategy, view, inputs) : undefined;
+  if (sample.round < 2) {
+    if (!mayPostcopy) return undefined;
+    return forCost(strategy, view, inputs) ?? forTimeInFirstRound(view, inputs);
+  }
   const isEnough = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view);
   if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
   const soon = forTime(mayPostcopy, view, inputs) ?? speedBack(view, inputs);
@@ -155,10 +155,26 @@ function forTime(
 ): Decision | undefined {
   const { remainingBytes, leftMs } = inputs;
   const rate = cautiousRate(view);
-  const needsMs = (remainingBytes / rate) * 1000 * POSTCOPY_MARGIN + POSTCOPY_SPARE_MS;
-  if (!mayPostcopy || leftMs >= needsMs) return undefined;
+  if (!mayPostcopy || leftMs >= neededFor((remainingBytes * 1000) / rate)) return undefined;
   const left = `${formatDuration(leftMs)} are left`;
   const why = `${left}, and the link takes ${formatBytes(remainingBytes)} at ${formatRate(Math.round(rate))}`;
+  return { what: 'postcopy', rule: 'time-left', why, inputs };
+}
+
+/** The same, where the end of the first round would be too late for it. */
+function forTimeInFirstRound(
+  { sample, writes, settings, underWayMs = 0 }: SteeringView,
+  inputs: SteeringInputs,
+): Decision | undefined {
+  const { leftMs } = inputs;
+  const rate = Math.max(inputs.rate, writes?.linkRate ?? 0);
+  const ahead = firstRoundOf(sample, writes, rate);
+  const downtimeMs = plannedDowntimeMs(settings.maxDowntimeMs, underWayMs);
+  if (ahead === undefined || !isLastMoment(ahead, { leftMs, downtimeMs })) return undefined;
+  const [left, rest, again] = [leftMs, ahead.restMs, ahead.againThenMs].map((ms) =>
+    formatDuration(Math.round(ms)),
+  );
+  const why = `${left} are left; the first round takes ${rest} more, and what is written by its end takes ${again} (${writtenWords(writes)})`;
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 

@@ -64,9 +64,7 @@ export const sourceMoverRequest = z.object({
   macs: z.array(z.string().max(17)).max(63).optional(),
   /** A NIC of it may be routed: what is routed to it is read before it is admitted. */
   unbridged: z.boolean().optional(),
-  /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
-  seenLinkRate: bytes.optional(),
-  /** What its agent knows of that link, for checks. */
+  /** What its agent knows of the link to that host. */
   link: linkMeasure.optional(),
   /** The latest to that host, the newest first: for how long guests are paused there, and what its path costs. */
   ownMoves: z.array(ownMove).max(64).optional(),

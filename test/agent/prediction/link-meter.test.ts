@@ -147,9 +147,9 @@ describe('a host whose link is measured', () => {
   const caller = (name: string) => ({ name, role: 'agent' }) as never;
 
   function host() {
-    const state = { nowMs: 0, running: [] as unknown[] };
+    const state = { nowMs: 0, isUsed: false };
     const clock = { monotonicMs: () => state.nowMs } as never;
-    return { state, answers: new LinkAnswers(clock, { running: () => state.running as never }) };
+    return { state, answers: new LinkAnswers(clock, { usesLink: () => state.isUsed }) };
   }
 
   test('takes a measurement of each host, and no more of it for a while', () => {
@@ -175,7 +175,7 @@ describe('a host whose link is measured', () => {
 
   test('takes nothing while a migration is under way', () => {
     const { state, answers } = host();
-    state.running.push({});
+    state.isUsed = true;
     assert.match(answers.answer({ pad: '' }, caller('a')).busy ?? '', /a migration/);
   });
 });

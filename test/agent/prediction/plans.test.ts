@@ -1,3 +1,4 @@
+import type { GuestHandle } from '../../../src/protocol/mover/handle.ts';
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -198,17 +199,54 @@ test('a prediction is of one request, is used once, and grows old', () => {
   const kept = new PredictionCache({ monotonicMs: () => state.nowMs });
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
   const found = { level: 0.8 } as never;
-  kept.keep(request, found);
-  assert.equal(kept.take({ ...request, maxDowntimeMs: 200 }), undefined);
-  assert.equal(kept.take(request), found);
-  assert.equal(kept.take(request), undefined);
-  kept.keep(request, found);
+  const lives = (pid: number) => ({ driver: 'qemu', name: 'web1', pid });
+  const handle: GuestHandle = lives(7);
+  kept.keep(request, handle, found);
+  assert.equal(kept.take({ ...request, maxDowntimeMs: 200 }, handle), undefined);
+  assert.equal(kept.take(request, lives(8)), undefined, 'it was started anew');
+  assert.equal(kept.take(request, handle), found);
+  assert.equal(kept.take(request, handle), undefined);
+  kept.keep(request, undefined, found);
+  kept.keep(request, handle, found);
   state.nowMs += 3_600_000;
-  assert.equal(kept.take(request), undefined);
+  assert.equal(kept.take(request, handle), undefined);
   for (let index = 0; index < 1000; index += 1)
-    kept.keep({ ...request, guest: `g${index}` }, found);
-  assert.equal(kept.take({ ...request, guest: 'g0' }), undefined);
-  assert.equal(kept.take({ ...request, guest: 'g999' }), found);
+    kept.keep({ ...request, guest: `g${index}` }, handle, found);
+  assert.equal(kept.take({ ...request, guest: 'g0' }, handle), undefined);
+  assert.equal(kept.take({ ...request, guest: 'g999' }, handle), found);
+});
+
+test('a deadline that was typed as a duration is a little later each time, and is the same request all the same', () => {
+  const kept = new PredictionCache({ monotonicMs: () => 0 });
+  const handle = { driver: 'qemu', name: 'web1' };
+  const at = (second: number, deadlineAt: string | undefined = `2026-01-01T00:00:0${second}Z`) =>
+    migrationRequest.parse({ guest: 'web1', to: 'b', ...(deadlineAt && { deadlineAt }) });
+  const found = { level: 0.8 } as never;
+  kept.keep(at(0), handle, found);
+  assert.equal(kept.take(at(0, ''), handle), undefined);
+  assert.equal(kept.take(at(0, '2026-01-01T01:00:00Z'), handle), undefined);
+  assert.equal(kept.take(at(9), handle), found);
+});
+
+test('a plan is of the devices that the guest’s labels name, as the migration after it is', async () => {
+  const asked: unknown[] = [];
+  const deps: unknown = {
+    config: { name: 'a' },
+    checks: {
+      examination: async (request: unknown) => {
+        asked.push(request);
+        return { host: { to: 'b', verdict: 'refuse', checks: [] }, capabilities: PLAIN };
+      },
+    },
+    outgoing: {
+      links: { known: async () => ({}) },
+      labelled: (request: object) => ({ ...request, unplug: ['usb1'] }),
+    },
+    guestLoads: { of: () => ({ hours: [] }) },
+  };
+  const plan = planRequest.parse({ guest: 'web1', to: 'b' });
+  await new Plans(deps as PlansDependencies).answer(plan, new AbortController().signal);
+  assert.deepEqual((asked[0] as { unplug?: unknown }).unplug, ['usb1']);
 });
 
 test('what a plan has measured of a guest’s writing is kept with the hours of its load', async () => {
@@ -230,7 +268,7 @@ test('what a plan has measured of a guest’s writing is kept with the hours of 
           capabilities: PLAIN,
         }),
       },
-      outgoing: { links: { known: async () => ({}) } },
+      outgoing: { links: { known: async () => ({}) }, labelled: (request: object) => request },
       guestLoads: { of: () => ({ hours: [] }), dirtied: (...given: unknown[]) => seen.push(given) },
     };
     const asked = planRequest.parse({ guest: 'web1', to: 'b' });

@@ -13,7 +13,7 @@ const COURSE: Course = {
     curve: [],
     passMs: 80_000,
     passBytes: 800 * MIB,
-    zeroShare: 0.2,
+    contentBytes: 800 * MIB,
     againMsPerByte: 1,
     againBytesPerByte: 1,
   },

@@ -6,7 +6,7 @@ import { loadOf, underWayMsOf } from '../../../src/migration/prediction/load.ts'
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB, MEMORY_PATHS } from './samples.ts';
-import { LONG_LOOK_SHARE } from '../../../src/migration/steering/cheaper.ts';
+import { LONG_LOOK_SHARE } from '../../../src/migration/steering/first-round.ts';
 
 describe('what memory costs on its path', () => {
   const quiet = guest(0);

@@ -22,7 +22,7 @@ function loadOf(course: Course): Load {
     curve: writesOf(course).curve,
     writes: writesOf(course),
     passMs: (memoryBytes / linkRate) * 1000,
-    zeroShare: 0,
+    contentBytes: memoryBytes,
     passBytes: memoryBytes,
     againMsPerByte: 1000 / linkRate,
     againBytesPerByte: 1,

@@ -141,4 +141,7 @@ test('writes wait for a link that has carried the copies, though it carries litt
   assert.equal(mayWaitFor(100_000, 5 * MIB), true);
   assert.equal(mayWaitFor(100_000, 100_000), false);
   assert.equal(mayWaitFor(5 * MIB, 100_000), true);
+  // And no longer for a host that has gone silent than such a link needs.
+  assert.equal(answerTimeoutMs(5000, 20 * MIB), answerTimeoutMs(20 * MIB));
+  assert.ok(answerTimeoutMs(5000, 5000) < 3000);
 });

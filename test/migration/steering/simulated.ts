@@ -80,7 +80,8 @@ function inFirstRound(strategy: SteeringStrategy, view: SteeringView): Decision 
     const sent = Math.round(share * totalBytes);
     const totalMs = Math.round((sent * 1000) / rate);
     const now = { totalMs, transferredBytes: sent, remainingBytes: totalBytes - sent };
-    const decision = steer(strategy, { ...view, sample: { ...view.sample, ...now } });
+    const sample = { ...view.sample, ...now };
+    const decision = steer(strategy, { ...view, sample, leftMs: view.leftMs - totalMs });
     if (decision !== undefined) return decision;
   }
   return undefined;

@@ -1,10 +1,11 @@
 import { systemClock } from '../../../clock.ts';
 import { sampleDirty } from '../../../host/memory-sample/dirty-sample.ts';
-import type { Place } from '../../../host/memory-sample/process-pages.ts';
 import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { onPagesOf, readPlace } from './measure.ts';
+import { ofAll, onPagesOf, readPlace } from './measure.ts';
+
+type Known = NonNullable<Awaited<ReturnType<typeof readPlace>>>;
 
 /** QEMUs whose place is kept; the one that was asked longest ago goes first. */
 const MOST = 4096;
@@ -14,7 +15,7 @@ const MOST = 4096;
  * kept: its monitor serves one client at a time, and is not held while its pages are looked at.
  */
 export class KeptPlaces {
-  readonly #known = new Map<string, Place>();
+  readonly #known = new Map<string, Known>();
 
   /** Undefined where its pages cannot be read. */
   async sample(
@@ -22,26 +23,30 @@ export class KeptPlaces {
     connect: () => Promise<QmpClient>,
     signal: AbortSignal,
   ): Promise<CurvePoint | undefined> {
-    const place = await this.#of(handle, connect, signal);
-    if (place === undefined) return undefined;
-    return onPagesOf(handle, place, (pages) => sampleDirty(pages, systemClock, signal));
+    const known = await this.#of(handle, connect, signal);
+    if (known === undefined) return undefined;
+    const { place, memoryBytes } = known;
+    const found = await onPagesOf(handle, place, (pages) =>
+      sampleDirty(pages, systemClock, signal),
+    );
+    return found === undefined ? undefined : ofAll(found, place, memoryBytes);
   }
 
   async #of(
     { pid, startTicks }: QemuHandle,
     connect: () => Promise<QmpClient>,
     signal: AbortSignal,
-  ): Promise<Place | undefined> {
+  ): Promise<Known | undefined> {
     const key = `${pid} ${startTicks}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const client = await connect();
     try {
-      const place = await readPlace(client, signal);
-      if (place !== undefined) this.#known.set(key, place);
+      const read = await readPlace(client, signal);
+      if (read !== undefined) this.#known.set(key, read);
       const [oldest] = this.#known.keys();
       if (this.#known.size > MOST && oldest !== undefined) this.#known.delete(oldest);
-      return place;
+      return read;
     } finally {
       client.close();
     }

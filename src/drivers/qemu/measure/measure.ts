@@ -1,12 +1,13 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import { lifeOf } from '../../../host/life.ts';
-import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
+import type { CurvePoint, GuestMeasure } from '../../../protocol/public/prediction.ts';
 import type { Balloon } from '../../port/balloon.ts';
 import { readRamBlocks } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import type { QemuHandle } from '../handle.ts';
 import { freePageHints } from '../free-pages.ts';
+import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { calcDirtyRate } from './dirty-rate.ts';
 import { samplePages } from '../../../host/memory-sample/pages.ts';
@@ -28,15 +29,17 @@ export async function measureGuest(
   balloon: Pick<Balloon, 'look'>,
   { signal, brief, knows }: Until,
 ): Promise<GuestMeasure> {
-  const blocks = await readRamBlocks(client, signal);
-  const memoryBytes = blocks.reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  const place = await placeOf(client, blocks, signal);
+  const memoryBytes = await wholeBytes(client, signal);
+  const place = await placeOf(client, await readRamBlocks(client, signal), signal);
   const [found, hinted] = await Promise.all([
     place === undefined ? undefined : fromOutside(handle, place, { signal, brief, knows }),
     // Its driver may be slow to say.
     brief === undefined ? hintedFree(client, balloon, signal) : {},
   ]);
-  if (found !== undefined) return { how: 'pages', memoryBytes, ...found, ...hinted };
+  if (found !== undefined && place !== undefined) {
+    const curve = found.curve.map((point) => ofAll(point, place, memoryBytes));
+    return { how: 'pages', memoryBytes, ...found, curve, ...hinted };
+  }
   const curve =
     brief === undefined ? await calcDirtyRate(client, memoryBytes, systemClock, signal) : undefined;
   if (curve !== undefined) return { how: 'hypervisor', memoryBytes, pages: 0, curve };
@@ -64,12 +67,30 @@ async function hintedFree(
   }
 }
 
-/** Where its memory lies in its process; undefined where QEMU does not say it. */
+/** Of all its memory, in each of its blocks, bytes. */
+async function wholeBytes(client: QmpClient, signal: AbortSignal): Promise<number> {
+  const size = await client.query('query-memory-size-summary', {}, answers.memorySize, signal);
+  return size['base-memory'] + size['plugged-memory'];
+}
+
+/** What was seen written in the block that was looked at, as if its other memory were written as much. */
+export function ofAll(
+  { windowMs, dirtyBytes }: CurvePoint,
+  { bytes }: Pick<Place, 'bytes'>,
+  memoryBytes: number,
+): CurvePoint {
+  const scale = Math.max(1, memoryBytes / Math.max(1, bytes));
+  return { windowMs, dirtyBytes: Math.min(memoryBytes, Math.round(dirtyBytes * scale)) };
+}
+
+/** Where its memory begins in its process, and how much it has in all; undefined where QEMU does not say it. */
 export async function readPlace(
   client: QmpClient,
   signal: AbortSignal,
-): Promise<Place | undefined> {
-  return placeOf(client, await readRamBlocks(client, signal), signal);
+): Promise<{ readonly place: Place; readonly memoryBytes: number } | undefined> {
+  const place = await placeOf(client, await readRamBlocks(client, signal), signal);
+  if (place === undefined) return undefined;
+  return { place, memoryBytes: await wholeBytes(client, signal) };
 }
 
 /** The block in which memory begins, as QEMU's process has it. */
@@ -122,7 +143,10 @@ export async function onPagesOf<T>(
   }
   try {
     // The opened files belong to the process that has the number now: only once it is known to be this one.
-    return lifeOf(handle).state === 'alive' ? await look(pages) : undefined;
+    if (lifeOf(handle).state !== 'alive') return undefined;
+    const found = await look(pages);
+    // Pages of a guest that ended meanwhile looked like pages that nobody writes.
+    return lifeOf(handle).state === 'alive' ? found : undefined;
   } finally {
     pages.close();
   }

@@ -42,8 +42,7 @@ export async function chooseDataPath(
     offer,
     byRelay,
     memoryBytes: request.memoryBytes,
-    // Last what the agents measured for a plan: where they are slower than the link, it is too little.
-    linkBytesPerS: saidLinkRate(deps) ?? request.link?.rate,
+    linkBytesPerS: saidLinkRate(deps),
     measured: request.measured,
     ownMoves: request.ownMoves,
   };

@@ -164,7 +164,7 @@ export class SourceDisks {
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
     const source = await sourceOf(context, signal);
     // A guest's write must not wait for a host that has gone silent.
-    this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS));
+    this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS, copiesPerS));
     const canSlow = await source.setWriteBlocking(nodesOf(context), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;

@@ -5,7 +5,6 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DiskLatency } from '../../../protocol/disk.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
-import { saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import type { Processors } from '../../../migration/prediction/load.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
@@ -130,8 +129,7 @@ async function predictionOf(
   const { plan, known } = state();
   const { mode, streams, compress, compressLevel } = plan.settings;
   const own = offerOf(config, plan.guest, plan.to);
-  const rate = saidLinkRate(context);
-  const link = request.link ?? (rate === undefined ? undefined : { rate, how: 'seen' as const });
+  const { link } = request;
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
   const passedMs = Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs));
   const { maxBandwidth } = plan.settings;

@@ -52,7 +52,7 @@ export class MemorySteering {
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { plan, steering } = this.#recorder.state;
     const { settings } = plan;
-    this.#looks.saw(context, sample);
+    this.#looks.saw(context, sample, leftMs);
     const { newest: writes } = this.#looks;
     const recentRate = this.#recent.bytesPerS;
     const known = { levers: this.#levers, leftMs, writes, recentRate };

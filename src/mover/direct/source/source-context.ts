@@ -75,7 +75,7 @@ export interface SourceContext {
 export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
-    'id' | 'request' | 'memoryBytes' | 'seenLinkRate' | 'measured' | 'link' | 'ownMoves'
+    'id' | 'request' | 'memoryBytes' | 'measured' | 'link' | 'ownMoves'
   >;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;
@@ -186,13 +186,13 @@ export function streamDowntimeMs(
   return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
 }
 
-/** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
+/** What the configuration says of the link to the other host, else what its agent knows of it, bytes/s. */
 export function saidLinkRate({
   config,
   request,
   state,
 }: Pick<LookDependencies, 'config' | 'request' | 'state'>): number | undefined {
-  return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
+  return config.wire.rates[state().plan.to] ?? request.link?.rate;
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */

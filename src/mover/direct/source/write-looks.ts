@@ -2,7 +2,11 @@ import type { Clock } from '../../../clock.ts';
 import { WINDOWS_MS } from '../../../host/memory-sample/pages.ts';
 import type { Brief } from '../../../host/memory-sample/pages.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
-import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../../../migration/steering/cheaper.ts';
+import {
+  LONG_LOOK_SHARE,
+  mayBeLate,
+  MOST_LONG_LOOK_MS,
+} from '../../../migration/steering/first-round.ts';
 import { LinkPeak, LOOK_MS } from '../../../migration/steering/write-rate.ts';
 import type { Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -37,8 +41,8 @@ export class WriteLooks {
     return { ...this.#newest, linkRate, ...(this.#long && { long: this.#long }) };
   }
 
-  /** Begins to look where that is of use, and ends with the first round. */
-  saw(needs: Needs, sample: MemorySample): void {
+  /** Begins to look where that is of use, and ends with the first round. `leftMs`: until the time allowed is over. */
+  saw(needs: Needs, sample: MemorySample, leftMs: number): void {
     if (sample.round > 1) {
       this.close();
       return;
@@ -51,8 +55,8 @@ export class WriteLooks {
     if (roundMs < LOOK_MS) return;
     this.#hasBegun = true;
     void this.#look(needs);
-    const { postcopyIfCheaper } = strategyOf(needs.state().plan.settings);
-    if (postcopyIfCheaper === true) void this.#lookLong(needs, roundMs * LONG_LOOK_SHARE);
+    if (isLookedAtForLong(needs, mayBeLate(roundMs, leftMs)))
+      void this.#lookLong(needs, roundMs * LONG_LOOK_SHARE);
   }
 
   /** No look after this; one that is under way ends. */
@@ -96,6 +100,14 @@ async function lookOnce(
   if (found?.how !== 'pages') return undefined;
   const { pages, memoryBytes, curve } = found;
   return { pages, memoryBytes, curve };
+}
+
+/** Whether post-copy may have to begin in the first round: where it is cheaper, or where its end would be too late. */
+function isLookedAtForLong({ state }: Pick<Needs, 'state'>, isShort: boolean): boolean {
+  const { settings } = state().plan;
+  const { postcopyIfCheaper = false, measures } = strategyOf(settings);
+  if (settings.mode === 'precopy' || !measures.includes('postcopy')) return false;
+  return postcopyIfCheaper || isShort;
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { placeIn } from '../../../../src/drivers/qemu/measure/measure.ts';
+import { ofAll, placeIn } from '../../../../src/drivers/qemu/measure/measure.ts';
 import { ProcessPages } from '../../../../src/host/memory-sample/process-pages.ts';
 import type { SessionContext } from '../../../../src/drivers/qemu/session-context.ts';
 import { QemuSource } from '../../../../src/drivers/qemu/source.ts';
@@ -68,6 +68,16 @@ test('where memory lies is read from QEMU’s words, and from nothing that only 
     '(pc.ram) is 0x7f2bb7e0000000000000',
   ])
     assert.equal(placeIn(other), undefined, other);
+});
+
+test('what is written in the block that was looked at stands for all memory, and is never more than that', () => {
+  const seen = { windowMs: 1000, dirtyBytes: 10 * MIB };
+  const at = (bytes: number, all: number) => ofAll(seen, { bytes }, all).dirtyBytes;
+  assert.equal(at(512 * MIB, 512 * MIB), 10 * MIB);
+  assert.equal(at(512 * MIB, 2048 * MIB), 40 * MIB);
+  // What a machine has of its own beside its memory does not make it less.
+  assert.equal(at(513 * MIB, 512 * MIB), 10 * MIB);
+  assert.equal(at(1, 5 * MIB), 5 * MIB);
 });
 
 test('any words are either a place or none', () => {

@@ -29,7 +29,7 @@ interface Given {
   readonly settings?: Partial<MigrationSettings>;
   readonly known?: StepFacts;
   readonly config?: object;
-  readonly seenLinkRate?: number;
+  readonly linkRate?: number;
   readonly underWay?: SourceContext['underWay'];
   readonly peer?: object;
 }
@@ -39,7 +39,10 @@ function contextOf({ settings = {}, known = {}, ...given }: Given = {}): SourceC
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
     dir: '/state/migrations/m-00000001',
-    request: { id: 'm-00000001', seenLinkRate: given.seenLinkRate },
+    request: {
+      id: 'm-00000001',
+      ...(given.linkRate && { link: { rate: given.linkRate, how: 'measured' } }),
+    },
     state: () => ({ ...initialSource(planned(settings)).state, known }),
     peer: given.peer,
     guest: { capabilities: {} },
@@ -133,10 +136,10 @@ describe('what the destination learns of the guest', () => {
   });
 });
 
-test('a configured rate of the link counts before one that an earlier migration saw', () => {
+test('a configured rate of the link counts before what its agent knows of it', () => {
   const config = { wire: { rates: { b: 5 * MBIT } } };
-  assert.equal(saidLinkRate(contextOf({ config, seenLinkRate: MBIT })), 5 * MBIT);
-  assert.equal(saidLinkRate(contextOf({ seenLinkRate: MBIT })), MBIT);
+  assert.equal(saidLinkRate(contextOf({ config, linkRate: MBIT })), 5 * MBIT);
+  assert.equal(saidLinkRate(contextOf({ linkRate: MBIT })), MBIT);
   assert.equal(saidLinkRate(contextOf()), undefined);
 });
 

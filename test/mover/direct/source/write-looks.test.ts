@@ -37,7 +37,8 @@ function looking(fails: (look: number) => boolean = () => false) {
         signal?.addEventListener('abort', () => reject(signal.reason as Error));
       }),
   });
-  const saw = (sample: typeof FIRST): void => looks.saw(needs as SourceContext, sample);
+  const saw = (sample: typeof FIRST, leftMs = 600_000): void =>
+    looks.saw(needs as SourceContext, sample, leftMs);
   const pause = async (): Promise<void> => {
     go();
     await new Promise(setImmediate);
@@ -75,6 +76,20 @@ describe('looks at a guest while the first round runs', () => {
       await course.pause();
       assert.equal(course.made(), made, end);
       assert.ok(writtenMib(course) !== undefined, 'what was seen still counts');
+    }
+  });
+
+  test('are made for long beside them, where the end of the round may be too late for post-copy', async () => {
+    for (const [leftMs, windows] of [
+      [600_000, 1],
+      [20_000, 2],
+    ] as const) {
+      const course = looking();
+      course.saw(FIRST, leftMs);
+      course.saw(LATER, leftMs);
+      await new Promise(setImmediate);
+      assert.equal(course.made(), windows, `${leftMs}`);
+      assert.equal(course.looks.newest?.long === undefined, windows === 1);
     }
   });
 

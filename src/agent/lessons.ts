@@ -1,0 +1,75 @@
+import { movesTo } from '../migration/prediction/own-moves.ts';
+import type { OwnMove } from '../migration/prediction/own-moves.ts';
+import type { Report } from '../protocol/public/migration.ts';
+import type { Migration, MigrationStore } from './store.ts';
+
+/** What one migration of this host says of the next ones. */
+export interface Lesson extends Pick<
+  Report,
+  | 'outcome'
+  | 'settings'
+  | 'stream'
+  | 'bytes'
+  | 'memoryBytes'
+  | 'throughput'
+  | 'wire'
+  | 'finished'
+  | 'phases'
+> {
+  /** For how long its guest was paused, and what its path cost; absent where its guest did not move. */
+  readonly move?: OwnMove | undefined;
+  readonly diskLatency: NonNullable<Report['diskLatency']>;
+}
+
+/** Ended ones whose lessons are kept; beyond these the one that was read longest ago is forgotten. */
+const MOST = 1024;
+
+/** Reads what migrations say of the next ones. The journal of one that has ended is read once: it does not change. */
+export class Lessons {
+  readonly #store: Pick<MigrationStore, 'report' | 'isEnded'>;
+  readonly #kept = new Map<string, Lesson>();
+
+  constructor(store: Pick<MigrationStore, 'report' | 'isEnded'>) {
+    this.#store = store;
+  }
+
+  /** One after the other, as far as they are wanted. */
+  *of(migrations: readonly Migration[]): Generator<Lesson> {
+    for (const { id } of migrations) {
+      const lesson = this.#of(id);
+      if (lesson !== undefined) yield lesson;
+    }
+  }
+
+  #of(id: string): Lesson | undefined {
+    // A guest may be taken back after the end: until that is over too, its journal is read anew.
+    const isEnded = this.#store.isEnded(id);
+    const known = isEnded ? this.#kept.get(id) : undefined;
+    if (known !== undefined) return known;
+    this.#kept.delete(id);
+    let report: Report;
+    try {
+      report = this.#store.report(id);
+    } catch {
+      // A journal that was damaged, also since its migration ended, teaches nothing, and holds up no other migration.
+      return undefined;
+    }
+    const lesson = lessonOf(report);
+    if (isEnded) this.#keep(id, lesson);
+    return lesson;
+  }
+
+  #keep(id: string, lesson: Lesson): void {
+    this.#kept.set(id, lesson);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+function lessonOf(report: Report): Lesson {
+  const { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished } = report;
+  const { phases, diskLatency = [] } = report;
+  const figures = { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished };
+  const [move] = movesTo(report.to, [report]);
+  return { ...figures, phases, diskLatency, move };
+}

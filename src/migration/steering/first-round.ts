@@ -1,0 +1,82 @@
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
+import { dirtiedWithin } from '../prediction/curve.ts';
+import { LOOK_MS } from './write-rate.ts';
+import type { Writes } from './write-rate.ts';
+
+/** What a look at the guest's pages shows of the first round's end, while that round runs. Pure. */
+
+/**
+ * Of the time that the round takes in all, a look has to have seen so much. What a guest writes in a long time cannot be
+ * said by what it does in a short one.
+ */
+const NEEDED_LOOK_SHARE = 0.25;
+/** So a look is made that takes a little more: the round may turn out to be longer. */
+export const LONG_LOOK_SHARE = 0.3;
+/** It takes no more than this, ms. */
+export const MOST_LONG_LOOK_MS = 600_000;
+/** Moments in a round at which a page may have been sent. */
+const MOMENTS = 8;
+/** Post-copy begins with so much more time left than the rest takes by the link. */
+const POSTCOPY_MARGIN = 1.5;
+const POSTCOPY_SPARE_MS = 5000;
+
+/** From when on post-copy has to bring over what takes so long by the link: with how much time left, ms. */
+export const neededFor = (ms: number): number => ms * POSTCOPY_MARGIN + POSTCOPY_SPARE_MS;
+
+/** The rest of the first round, all in ms of the link. */
+export interface FirstRound {
+  /** Until all memory was sent once. */
+  readonly restMs: number;
+  /** What was written by now of what is there already. */
+  readonly againNowMs: number;
+  /** What will have been written by the end of the round. */
+  readonly againThenMs: number;
+}
+
+/** `rate`: bytes/s of the link. Undefined where nobody has looked at the guest's pages for long enough. */
+export function firstRoundOf(
+  { totalBytes, remainingBytes, totalMs }: MemorySample,
+  writes: Writes | undefined,
+  rate: number,
+): FirstRound | undefined {
+  const sentBytes = totalBytes - remainingBytes;
+  if (writes === undefined || sentBytes <= 0 || totalMs <= 0 || rate <= 0) return undefined;
+  const msOf = (bytes: number): number => (bytes * 1000) / rate;
+  // Pages of zeros take no time: those that are gone say nothing of what is left.
+  const restMs = Math.max((remainingBytes * totalMs) / sentBytes, msOf(remainingBytes));
+  const passMs = totalMs + restMs;
+  if (passMs < LOOK_MS) return undefined;
+  const curve = [...writes.curve, ...(writes.long === undefined ? [] : [writes.long])];
+  const lookedMs = curve.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
+  if (lookedMs < passMs * NEEDED_LOOK_SHARE) return undefined;
+  const againNow = (sinceSent(curve, totalMs, totalBytes) * sentBytes) / totalBytes;
+  return {
+    restMs,
+    againNowMs: msOf(againNow),
+    againThenMs: msOf(sinceSent(curve, passMs, totalBytes)),
+  };
+}
+
+/**
+ * Whether post-copy has to begin in the first round to be over within `leftMs`: after the round it would be too late, and
+ * now it is not. Not where what is left after the round fits into the downtime: pre-copy ends by itself then.
+ */
+export function isLastMoment(
+  { restMs, againNowMs, againThenMs }: FirstRound,
+  { leftMs, downtimeMs }: { readonly leftMs: number; readonly downtimeMs: number },
+): boolean {
+  if (againThenMs <= downtimeMs || restMs + againNowMs > leftMs) return false;
+  return restMs + neededFor(againThenMs) > leftMs;
+}
+
+/** Whether a round of `roundMs` could be the last in which post-copy can begin in time, if all of memory were written meanwhile. */
+export const mayBeLate = (roundMs: number, leftMs: number): boolean =>
+  roundMs + neededFor(roundMs) > leftMs;
+
+/** Of all memory, what is written between the moment at which it was sent, one after the other within `ms`, and the end of that. */
+export function sinceSent(curve: readonly CurvePoint[], ms: number, memoryBytes: number): number {
+  const moments = Array.from({ length: MOMENTS }, (_, at) => (ms * (at + 0.5)) / MOMENTS);
+  const sum = moments.reduce((all, each) => all + dirtiedWithin(curve, each, memoryBytes), 0);
+  return sum / MOMENTS;
+}
