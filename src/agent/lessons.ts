@@ -24,12 +24,15 @@ export interface Lesson extends Pick<
 /** Ended ones whose lessons are kept; beyond these the one that was read longest ago is forgotten. */
 const MOST = 1024;
 
+/** After these nothing follows. What is held, or lost, may be resolved yet. */
+const ENDS: ReadonlySet<Report['outcome']> = new Set(['done', 'rehearsed', 'failed', 'cancelled']);
+
 /** Reads what migrations say of the next ones. The journal of one that has ended is read once: it does not change. */
 export class Lessons {
-  readonly #store: Pick<MigrationStore, 'report' | 'isEnded'>;
+  readonly #store: Pick<MigrationStore, 'report'>;
   readonly #kept = new Map<string, Lesson>();
 
-  constructor(store: Pick<MigrationStore, 'report' | 'isEnded'>) {
+  constructor(store: Pick<MigrationStore, 'report'>) {
     this.#store = store;
   }
 
@@ -42,11 +45,8 @@ export class Lessons {
   }
 
   #of(id: string): Lesson | undefined {
-    // A guest may be taken back after the end: until that is over too, its journal is read anew.
-    const isEnded = this.#store.isEnded(id);
-    const known = isEnded ? this.#kept.get(id) : undefined;
+    const known = this.#kept.get(id);
     if (known !== undefined) return known;
-    this.#kept.delete(id);
     let report: Report;
     try {
       report = this.#store.report(id);
@@ -55,7 +55,7 @@ export class Lessons {
       return undefined;
     }
     const lesson = lessonOf(report);
-    if (isEnded) this.#keep(id, lesson);
+    if (ENDS.has(report.outcome)) this.#keep(id, lesson);
     return lesson;
   }
 

@@ -214,7 +214,8 @@ export const statsSpec = spec({
   summary: 'durations, gaps and failures of the migrations of a fleet',
   details:
     'Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause. Asks a ' +
-    'controller where one is named, and else this host’s agent and its peers for their newest 500 reports.',
+    'controller where one is named, and else this host’s agent and its peers for the newest 500 ' +
+    'reports of all. The client gap is the longest of the whole watch; with --prediction, the one at the switch.',
   flags: {
     since: { kind: 'duration', summary: 'of this time until now, such as 7d', preset: '30d' },
     prediction: {

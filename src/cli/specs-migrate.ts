@@ -137,7 +137,7 @@ export const SETTINGS = {
     choices: ['auto', 'native', 'wire'],
     summary:
       'the data path of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
-      'know (for thin links); auto takes the sooner by prediction',
+      'know (for thin links); auto takes what is soonest by prediction, or what sends less and takes at most a tenth longer',
     preset: 'native',
   },
   transport: {

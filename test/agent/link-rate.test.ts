@@ -107,7 +107,7 @@ test('what lies around memory is of this host’s own moves, the latest first, a
     finished: 'precopy',
     phases: [{ phase: 'checking', ms: checking[id.slice(0, 3)] ?? assert.fail(`${id} is read`) }],
   });
-  const store = { all: () => all, report, isEnded: () => true };
+  const store = { all: () => all, report };
   assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(), 1000);
   const none = { ...store, all: () => all.slice(-1) };
   assert.equal(
@@ -133,7 +133,7 @@ test('what containers took says nothing of virtual machines, and the other way r
           return { outcome: 'done', finished: 'precopy', to: 'b', settings, downtimeMs };
         };
         const links = new LinkRates({
-          store: { all: () => all, report, isEnded: () => true },
+          store: { all: () => all, report },
         } as unknown as LinkRatesDependencies);
         for (const driver of ['criu', 'qemu'])
           assert.deepEqual(
@@ -152,7 +152,7 @@ test('a journal that was damaged since its migration ended teaches nothing, and 
     if (id === 'm-damaged') throw new Error('its journal is damaged');
     return whole;
   };
-  const store = { all: () => all, report, isEnded: () => true };
+  const store = { all: () => all, report };
   const links = new LinkRates({ store } as unknown as LinkRatesDependencies);
   assert.equal(links.seen('b'), whole.throughput);
 });

@@ -6,6 +6,8 @@ import type { GuestMeasure, Prediction } from '../../protocol/public/prediction.
 
 /** Older than this it says nothing about the guest any more, ms. */
 const KEPT_MS = 600_000;
+/** So much more or less may pass between a command that is typed and the look at its request, ms. */
+const TYPED_MS = 2000;
 /** Beyond these the oldest is forgotten. */
 const MOST = 256;
 
@@ -46,9 +48,11 @@ export class PredictionCache {
   take(request: MigrationRequest, handle: GuestHandle): KeptPlan | undefined {
     const { name, moments } = namesOf(request, handle);
     const found = this.#kept.get(name);
-    if (found === undefined || !areAlike(found.moments, moments)) return undefined;
+    if (found === undefined) return undefined;
+    const passedMs = this.#clock.monotonicMs() - found.atMs;
+    if (!areAlike(found.moments, moments, passedMs)) return undefined;
     this.#kept.delete(name);
-    return this.#clock.monotonicMs() - found.atMs > KEPT_MS ? undefined : found.plan;
+    return passedMs > KEPT_MS ? undefined : found.plan;
   }
 }
 
@@ -67,11 +71,11 @@ function namesOf(
   return { name: JSON.stringify([rest, handle]), moments };
 }
 
-/** `5m` from now is another moment each time that it is typed: as far off as the plan may be old. */
-function areAlike(some: Moments, others: Moments): boolean {
+/** The same moments, or later by the time that has passed: `5m` from now is another moment each time that it is typed. */
+function areAlike(some: Moments, others: Moments, passedMs: number): boolean {
   return some.every((moment, at) => {
     const other = others[at];
     if (moment === undefined || other === undefined) return moment === other;
-    return Math.abs(moment - other) <= KEPT_MS;
+    return moment === other || Math.abs(other - moment - passedMs) <= TYPED_MS;
   });
 }

@@ -16,6 +16,7 @@ export function sampleOf(state: MigrationState, memoryBytes: number): MemorySamp
     remainingBytes: whole(ram?.remaining),
     transferredBytes: whole(ram?.transferred),
     skippedBytes: whole(((ram?.duplicate ?? 0) + (ram?.skipped ?? 0)) * pageBytes),
+    ...(ram?.normal === undefined ? {} : { contentBytes: whole(ram.normal * pageBytes) }),
     // Megabits/s over QEMU's last interval.
     rate: whole(((ram?.mbps ?? 0) * 1e6) / 8),
     dirtyRate: whole((ram?.['dirty-pages-rate'] ?? 0) * pageBytes),

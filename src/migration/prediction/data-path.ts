@@ -4,6 +4,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
 import { isByWire } from './hits.ts';
+import { factorsOf } from './own-costs.ts';
 import type { Facts } from './load.ts';
 import type { Content, MemoryPath } from './parameters.ts';
 import { expected } from './predict.ts';
@@ -131,6 +132,8 @@ interface Reckoned extends Candidate {
   /** Infinity: it would not end. */
   readonly totalMs: number;
   readonly bytes: number;
+  /** What this host's own moves made of the processor time that is assumed; 1: nothing. */
+  readonly times: number;
 }
 
 /**
@@ -176,7 +179,8 @@ function reckon(
     const facts = { ...guest, link, processors, memoryPath: each.memoryPath, settings: asked };
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
-    return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes };
+    const { times } = factorsOf(each.memoryPath, ownMoves ?? []).processor;
+    return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes, times };
   });
 }
 
@@ -214,8 +218,10 @@ interface Said {
 }
 
 function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends, mix }: Said): string {
-  const paths = reckoned.map(({ memoryPath, totalMs, bytes }) => {
-    const words = wordsOf(memoryPath, mix);
+  const paths = reckoned.map(({ memoryPath, totalMs, bytes, times }) => {
+    const shown = times.toFixed(1);
+    const learned = shown === '1.0' ? '' : ` (${shown} times the processor time assumed)`;
+    const words = `${wordsOf(memoryPath, mix)}${learned}`;
     // The bytes of a path that does not end are those of a time that nobody allows.
     if (!Number.isFinite(totalMs)) return `no end ${words}`;
     return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${words}`;

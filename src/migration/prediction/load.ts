@@ -153,6 +153,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
           writes: {
             pages,
             memoryBytes,
+            zeroShare: 1 - reported / Math.max(1, memoryBytes),
             curve,
             ...longLook(curve, passMs, memoryBytes),
             linkRate: 0,

@@ -1,4 +1,4 @@
-/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/prediction.md. Pure. */
+/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/measurements/prediction.md. Pure. */
 
 /** The paths that guest memory can take. `known`: by the wire, whose caches know the guest. */
 export type MemoryPath = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known' | Content;
@@ -169,6 +169,12 @@ export const LEAST_QUEUED_MS = 100;
 export const EMPTY_MS = 3000;
 /** What a client waits then: for the rest of the queue, and until QEMU has seen the order, ms. */
 export const EMPTIED_MS = 60;
+/**
+ * A client of a guest in post-copy has its answer once the guest has fetched what it needs for that, page by page: so many
+ * bytes of the link's time, and no more than so much of the time that post-copy takes.
+ */
+export const POSTCOPY_NEEDED_BYTES = 100 * 1024 ** 2;
+export const POSTCOPY_NEEDED_SHARE = 0.8;
 /** Post-copy begins after pre-copy has begun, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 

@@ -21,6 +21,8 @@ import {
   CLIENT_MS,
   CLIENT_ROUND_TRIPS,
   EMPTIED_MS,
+  POSTCOPY_NEEDED_BYTES,
+  POSTCOPY_NEEDED_SHARE,
   EMPTY_MS,
   LEAST_QUEUED_MS,
   FREEZE_MS,
@@ -190,9 +192,18 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   };
   if (!ends) return { ...whole, downtimeMs: 0, clientGapMs: 0 };
   const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
-  const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed: scenario.fixed });
+  const neededMs = neededMsOf(load, rounds) * scenario.fixed;
+  const { fixed } = scenario;
+  const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed, neededMs });
   const downMs = downtimeMs * factor;
   return { ...whole, downtimeMs: downMs, clientGapMs: downMs + laterMs };
+}
+
+/** Until a guest in post-copy has fetched what it needs to answer a client, as far as that was not there at the switch, ms. */
+function neededMsOf({ passMs, againMsPerByte }: Load, { lateMs = 0 }: Rounds): number {
+  const missing = Math.min(1, lateMs / Math.max(1, passMs));
+  const fetchedMs = POSTCOPY_NEEDED_BYTES * againMsPerByte * missing;
+  return Math.min(lateMs * POSTCOPY_NEEDED_SHARE, fetchedMs);
 }
 
 /**
@@ -202,7 +213,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
 function downtimeOf(
   { link, memoryPath, rounds, memoryBytes, shape, settings }: Facts,
   { ends, finalMs }: Rounds,
-  { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
+  { queuedMs, fixed, neededMs }: Readonly<Record<'queuedMs' | 'fixed' | 'neededMs', number>>,
 ): { readonly downtimeMs: number; readonly laterMs: number } {
   const roundTripMs = link?.roundTripMs ?? 0;
   const seenMs = CLIENT_MS * fixed;
@@ -210,7 +221,7 @@ function downtimeOf(
     const isPaced = shape !== 'managed' && settings.mode !== 'postcopy' && !isSeveral(memoryPath);
     const isEmptied = isPaced && queuedMs >= LEAST_QUEUED_MS;
     const aheadMs = isEmptied ? EMPTIED_MS + Math.max(0, queuedMs - EMPTY_MS) : queuedMs;
-    const laterMs = aheadMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
+    const laterMs = aheadMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs + neededMs;
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };
   }
   const frozenMs = FREEZE_MS + (memoryBytes / 1e9) * FREEZE_MS_PER_GB;

@@ -64,13 +64,16 @@ export class SteeredRounds {
 
   /** How long after memory began to flow post-copy follows in the first round, by what a mover has seen until then, ms. */
   postcopyInFirstRound(): number | undefined {
-    const { memoryBytes, passMs, writes } = this.#load;
+    const { memoryBytes, contentBytes, passMs, writes } = this.#load;
     if (writes?.long === undefined) return undefined;
     for (const share of LOOKED_AT) {
       const memoryMs = share * passMs;
       if (memoryMs < writes.long.windowMs || memoryMs > this.#policy.timeoutMs) continue;
       const now = { rounds: 0, memoryMs, lastMs: 1, lastDirtied: 0 };
-      const sample = this.#sample(now, memoryBytes * (1 - share));
+      const sample = {
+        ...this.#sample(now, memoryBytes * (1 - share)),
+        transferredBytes: Math.round(contentBytes * share),
+      };
       const decision = this.#decide(sample);
       if (decision?.what === 'postcopy' && this.#take(decision, sample) === 'postcopy')
         return memoryMs;

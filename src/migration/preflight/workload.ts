@@ -38,7 +38,9 @@ function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | u
         : 'Ask its owner for a time in which it may be paused for longer.',
     );
   const { mode, maxDowntimeMs = 0 } = settings;
-  if (mode !== 'precopy' || maxDowntimeMs <= ownersDowntimeMs) return undefined;
+  // Hybrid may end by pre-copy, too.
+  const plansForIt = mode === 'precopy' || mode === 'hybrid';
+  if (!plansForIt || maxDowntimeMs <= ownersDowntimeMs) return undefined;
   return warns(
     `${allows}, and ${formatDuration(maxDowntimeMs)} are asked for`,
     `Ask for --max-downtime ${ownersDowntimeMs}ms; a controller does so by itself.`,

@@ -110,16 +110,18 @@ const LEAST_SLOW_BYTES_PER_S = 1024 ** 2;
 /** On the slowest link on which a guest's writes wait, and no more than that, ms: guests have timeouts of their own. */
 const MOST_ANSWER_MS =
   MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / LEAST_SLOW_BYTES_PER_S);
+/** While nobody knows what the link carries. */
+const UNKNOWN_ANSWER_MS = 5 * MUST_ANSWER_MS;
 
 /**
  * For how long the other host may be silent once the guest's writes wait for it, ms; `bytesPerS`: what the link carries at
- * this moment, 0 while not known; `copiesPerS`: what it carried of the copies for a while.
+ * this moment, 0 while not known; `copiesPerS`: what it carried of the copies for a while, 0 while not known.
  */
 export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
-  if (bytesPerS === 0) return 5 * MUST_ANSWER_MS;
-  const needed =
-    MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / Math.max(bytesPerS, copiesPerS));
-  return Math.min(MOST_ANSWER_MS, needed);
+  const known = Math.max(bytesPerS, copiesPerS);
+  if (known === 0) return UNKNOWN_ANSWER_MS;
+  const neededMs = MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / known);
+  return Math.min(MOST_ANSWER_MS, neededMs);
 }
 
 /**

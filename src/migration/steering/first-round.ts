@@ -36,20 +36,21 @@ export interface FirstRound {
 
 /** `rate`: bytes/s of the link. Undefined where nobody has looked at the guest's pages for long enough. */
 export function firstRoundOf(
-  { totalBytes, remainingBytes, totalMs }: MemorySample,
+  { totalBytes, remainingBytes, transferredBytes, totalMs }: MemorySample,
   writes: Writes | undefined,
   rate: number,
 ): FirstRound | undefined {
   const sentBytes = totalBytes - remainingBytes;
   if (writes === undefined || sentBytes <= 0 || totalMs <= 0 || rate <= 0) return undefined;
   const msOf = (bytes: number): number => (bytes * 1000) / rate;
-  // Pages of zeros take no time: those that are gone say nothing of what is left.
-  const restMs = Math.max((remainingBytes * totalMs) / sentBytes, msOf(remainingBytes));
+  // Pages of zeros take no time. Where they lie nobody knows: what is left is what the look saw of others, less what was sent.
+  const content = totalBytes * (1 - (writes.zeroShare ?? 0));
+  const restMs = msOf(Math.min(remainingBytes, Math.max(0, content - transferredBytes)));
   const passMs = totalMs + restMs;
   if (passMs < LOOK_MS) return undefined;
   const curve = [...writes.curve, ...(writes.long === undefined ? [] : [writes.long])];
   const lookedMs = curve.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
-  if (lookedMs < passMs * NEEDED_LOOK_SHARE) return undefined;
+  if (!isLongEnough(lookedMs, passMs)) return undefined;
   const againNow = (sinceSent(curve, totalMs, totalBytes) * sentBytes) / totalBytes;
   return {
     restMs,
@@ -59,20 +60,25 @@ export function firstRoundOf(
 }
 
 /**
- * Whether post-copy has to begin in the first round to be over within `leftMs`: after the round it would be too late, and
- * now it is not. Not where what is left after the round fits into the downtime: pre-copy ends by itself then.
+ * Whether post-copy has to begin now to be over within `leftMs`: each moment of the first round makes more of what has to be
+ * sent again. Not where the round itself takes longer than that, and post-copy as well. Nor where what is left after the round
+ * fits into the downtime: pre-copy ends by itself then.
  */
 export function isLastMoment(
   { restMs, againNowMs, againThenMs }: FirstRound,
   { leftMs, downtimeMs }: { readonly leftMs: number; readonly downtimeMs: number },
 ): boolean {
-  if (againThenMs <= downtimeMs || restMs + againNowMs > leftMs) return false;
-  return restMs + neededFor(againThenMs) > leftMs;
+  if (againThenMs <= downtimeMs || restMs > leftMs) return false;
+  return restMs + neededFor(againNowMs) > leftMs;
 }
 
-/** Whether a round of `roundMs` could be the last in which post-copy can begin in time, if all of memory were written meanwhile. */
-export const mayBeLate = (roundMs: number, leftMs: number): boolean =>
-  roundMs + neededFor(roundMs) > leftMs;
+/** Whether that moment may come in a round of which so much is left, if all of memory were written meanwhile. */
+export const mayBeLate = (restMs: number, passMs: number, leftMs: number): boolean =>
+  restMs + neededFor(passMs) > leftMs;
+
+/** Whether a look of so long says what the round's end will be like. */
+export const isLongEnough = (lookedMs: number, passMs: number): boolean =>
+  lookedMs >= passMs * NEEDED_LOOK_SHARE;
 
 /** Of all memory, what is written between the moment at which it was sent, one after the other within `ms`, and the end of that. */
 export function sinceSent(curve: readonly CurvePoint[], ms: number, memoryBytes: number): number {

@@ -47,6 +47,11 @@ export interface SteeringView {
   readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
   /** What the link carried in the last seconds, bytes/s; absent: nobody has seen enough of it. */
   readonly recentRate?: number | undefined;
+  /**
+   * Bytes of memory that a byte over the link stands for, more than 1 where the stream is compressed; absent: nobody counts
+   * it. What the guest writes is memory. Post-copy is not compressed, and a hypervisor plans its downtime by the link.
+   */
+  readonly packing?: number;
   /** Until the time allowed is over, ms. */
   readonly leftMs: number;
   /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
@@ -180,8 +185,8 @@ function forTimeInFirstRound(
 
 /** A guest that dirties little by itself now does not stay slow. */
 function speedBack(view: SteeringView, inputs: SteeringInputs): Decision | undefined {
-  const { trace } = view;
-  const rate = cautiousRate(view);
+  const { trace, packing = 1 } = view;
+  const rate = cautiousRate(view) * packing;
   const { throttlePercent: percent = 0, decidedRound = 0 } = trace ?? {};
   if (percent === 0 || inputs.round <= decidedRound) return undefined;
   const unthrottled = inputs.dirtyRate / (1 - percent / 100);
@@ -231,14 +236,14 @@ function decisionFor(
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
-  { trace }: SteeringView,
+  { trace, packing = 1 }: SteeringView,
   inputs: SteeringInputs,
 ): boolean {
   const { decidedRound = 0 } = trace ?? {};
   if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
   if (rule === 'stalled') return true;
   const { dirtyRate, writeRate = dirtyRate } = inputs;
-  if (writeRate < inputs.rate * CONVERGING_SHARE) return false;
+  if (writeRate < inputs.rate * packing * CONVERGING_SHARE) return false;
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
@@ -253,13 +258,14 @@ function isTooMuch(
 /** The least step that suffices by these rates, where what the guest dirties falls with its speed. */
 function slower(
   { throttlePercents }: SteeringStrategy,
-  { trace }: SteeringView,
+  { trace, packing = 1 }: SteeringView,
   { rate, dirtyRate, writeRate = dirtyRate }: SteeringInputs,
 ): SteeringChange | undefined {
   const from = trace?.throttlePercent ?? 0;
   const above = throttlePercents.filter((percent) => percent > from);
   const unthrottled = writeRate / (1 - from / 100);
-  const needed = unthrottled === 0 ? 0 : (1 - (rate * THROTTLED_SHARE) / unthrottled) * 100;
+  const needed =
+    unthrottled === 0 ? 0 : (1 - (rate * packing * THROTTLED_SHARE) / unthrottled) * 100;
   const to = above.find((percent) => percent >= needed) ?? above.at(-1);
   return to === undefined ? undefined : { of: 'throttlePercent', from, to };
 }
@@ -269,13 +275,13 @@ function giveUp(
   view: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
-  const { settings, trace, levers, underWayMs = 0, isBeyond = false } = view;
+  const { settings, trace, levers, underWayMs = 0, isBeyond = false, packing = 1 } = view;
   if (strategy.giveUpRounds === undefined || trace === undefined) return undefined;
   const isNearly = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view) * NEARLY;
   const enough = strategy.giveUpRounds + (isNearly ? 1 : 0);
   // All of a round at that speed brought nothing, and the next one would not either.
-  const isHopeless =
-    isBeyond && inputs.stalledRounds > 0 && inputs.dirtyRate >= inputs.rate * CONVERGING_SHARE;
+  const converging = inputs.rate * packing * CONVERGING_SHARE;
+  const isHopeless = isBeyond && inputs.stalledRounds > 0 && inputs.dirtyRate >= converging;
   if (!isHopeless && inputs.stalledRounds < enough) return undefined;
   const { leastBytes, throttlePercent = 0 } = trace;
   const least = formatBytes(leastBytes);

@@ -14,6 +14,8 @@ export interface Writes {
   /** Pages of the sample. */
   readonly pages: number;
   readonly memoryBytes: number;
+  /** Of its pages, those that hold zeros; absent: nobody knows. */
+  readonly zeroShare?: number | undefined;
   readonly curve: readonly CurvePoint[];
   /** What was seen written in a window that is a good part of the first round; absent: nobody has looked for so long. */
   readonly long?: CurvePoint;

@@ -143,6 +143,8 @@ export const memorySample = z.object({
   transferredBytes: bytes,
   /** Zero and unchanged pages that travelled as a note, bytes. */
   skippedBytes: bytes,
+  /** Of pages that were sent as such since the start, before they were compressed, bytes; absent: nobody counts it. */
+  contentBytes: bytes.optional(),
   /** bytes/s over the hypervisor's last interval; 0 before it knows. */
   rate: bytes,
   /** bytes/s of guest memory made dirty; 0 before the first round ends. */

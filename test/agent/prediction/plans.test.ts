@@ -217,15 +217,20 @@ test('a prediction is of one request, is used once, and grows old', () => {
 });
 
 test('a deadline that was typed as a duration is a little later each time, and is the same request all the same', () => {
-  const kept = new PredictionCache({ monotonicMs: () => 0 });
+  const state = { nowMs: 0 };
+  const kept = new PredictionCache({ monotonicMs: () => state.nowMs });
   const handle = { driver: 'qemu', name: 'web1' };
   const at = (second: number, deadlineAt: string | undefined = `2026-01-01T00:00:0${second}Z`) =>
     migrationRequest.parse({ guest: 'web1', to: 'b', ...(deadlineAt && { deadlineAt }) });
   const found = { level: 0.8 } as never;
   kept.keep(at(0), handle, found);
   assert.equal(kept.take(at(0, ''), handle), undefined);
-  assert.equal(kept.take(at(0, '2026-01-01T01:00:00Z'), handle), undefined);
+  assert.equal(kept.take(at(9), handle), undefined, 'another deadline');
+  state.nowMs = 9000;
   assert.equal(kept.take(at(9), handle), found);
+  kept.keep(at(0), handle, found);
+  state.nowMs = 60_000;
+  assert.equal(kept.take(at(0), handle), found, 'the very same moment');
 });
 
 test('a plan is of the devices that the guest’s labels name, as the migration after it is', async () => {

@@ -43,6 +43,7 @@ describe('QEMU’s account of the stream', () => {
       total: number,
       duplicate: fc.double({ min: 0, max: 1e9, noNaN: true }),
       skipped: fc.constant(0),
+      normal: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }), { nil: undefined }),
       mbps: fc.double({ min: -1, max: 1e6, noNaN: true }),
       'dirty-pages-rate': fc.double({ min: 0, max: 1e9, noNaN: true }),
       'dirty-sync-count': fc.nat(),
@@ -54,6 +55,16 @@ describe('QEMU’s account of the stream', () => {
         memorySample.parse(sampleOf({ status: 'active', ram: each, 'total-time': 5 }, 0));
       }),
     );
+  });
+
+  test('counts the pages that were sent as such, before they were compressed', () => {
+    const ram = { transferred: 1000, remaining: 0, total: 1 << 20, duplicate: 3, skipped: 0 };
+    const counts = { 'dirty-pages-rate': 0, 'dirty-sync-count': 1, 'postcopy-requests': 0 };
+    const all = { ...ram, ...counts, mbps: 0, 'page-size': 4096 };
+    const content = (normal?: number) =>
+      sampleOf({ status: 'active', ram: { ...all, normal } }, 0).contentBytes;
+    assert.equal(content(10), 40_960);
+    assert.equal(content(), undefined);
   });
 
   test('has a downtime at the end, and an expectation before', () => {

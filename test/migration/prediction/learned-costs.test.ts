@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { decideDataPath, PACKED_STREAM } from '../../../src/migration/prediction/data-path.ts';
+import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { isByWire } from '../../../src/migration/prediction/hits.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { costsLines } from '../../../src/migration/prediction/own-costs.ts';
@@ -156,4 +157,18 @@ describe('the choice of a path', () => {
       'zstd takes 4.0 times the processor time that is assumed: 3 moves to b',
     ]);
   });
+});
+
+test('the data path is chosen by what this host’s own moves showed of its processors, and says so', () => {
+  const costs = { memoryPath: 'packed3', processor: 3 } as const;
+  const kind = { finished: 'precopy', byWire: false, several: true } as const;
+  const told = { ...kind, maxDowntimeMs: 100, downtimeMs: 50, costs };
+  const settings = migrationSettings.parse({ path: 'auto' });
+  const whyOf = (known: DataPathFacts): string => {
+    const choice = decideDataPath(settings, known);
+    return choice.takes === 'neither' ? '' : choice.why;
+  };
+  const facts = { ...thin, offer: undefined, ownMoves: [told, told, told] };
+  assert.match(whyOf(facts), / with zstd 3 \(3\.0 times the processor time assumed\)/);
+  assert.doesNotMatch(whyOf({ ...facts, ownMoves: [] }), /times the processor/);
 });

@@ -62,7 +62,14 @@ describe('what memory costs on its path', () => {
     const { curve, memoryBytes, passMs } = loadOf(quiet, NOMINAL);
     const windowMs = passMs * LONG_LOOK_SHARE;
     const long = { windowMs, dirtyBytes: dirtiedWithin(curve, windowMs, memoryBytes) };
-    assert.deepEqual(writes({}), { pages: 1024, memoryBytes, curve, long, linkRate: 0 });
+    assert.deepEqual(writes({}), {
+      pages: 1024,
+      memoryBytes,
+      zeroShare: 0.25,
+      curve,
+      long,
+      linkRate: 0,
+    });
     assert.deepEqual(writes({ memoryPath: 'several', pages: 100 })?.pages, 100);
     for (const none of [
       { pages: 0 },

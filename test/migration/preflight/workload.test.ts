@@ -29,6 +29,9 @@ test('a downtime beyond what its owner allows is warned of, with the option that
   // Post-copy has no such limit.
   const settings = { ...PLAIN, mode: 'postcopy' } as const;
   assert.match(words({ ownersDowntimeMs: 60, settings }), /^pass/);
+  // Hybrid may end by pre-copy, with all of the downtime that was asked for.
+  const hybrid = { ...PLAIN, mode: 'hybrid' } as const;
+  assert.match(words({ ownersDowntimeMs: 60, settings: hybrid }), /^warn: .* are asked for/);
 });
 
 test('a limit that the state of the devices alone exceeds is warned of, whatever is asked for', () => {

@@ -49,6 +49,7 @@ function inFirstRound(share: number, writes: Writes | undefined, rate = LINK) {
     round: 1,
     totalBytes: MEMORY,
     remainingBytes: Math.round(MEMORY * (1 - share)),
+    transferredBytes: Math.round(MEMORY * share),
     rate,
     totalMs: Math.round((share * MEMORY * 1000) / rate),
   });

@@ -3,12 +3,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   firstRoundOf,
-  isLastMoment,
   mayBeLate,
   neededFor,
   sinceSent,
 } from '../../../src/migration/steering/first-round.ts';
-import { steer } from '../../../src/migration/steering/steering.ts';
 import { STEERING_MEASURES, STRATEGIES } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
 import { play, writesOf } from './simulated.ts';
@@ -27,6 +25,9 @@ const COURSE: Course = {
   levers: STEERING_MEASURES,
 };
 
+/** Nobody has looked at its pages. */
+const BLIND = { pages: 0, memoryBytes: COURSE.memoryBytes, curve: [], linkRate: 0 };
+
 describe('post-copy begins in the first round', () => {
   test('where its end would be too late for the time allowed, under each strategy that may take it', () => {
     for (const name of ['standard', 'budget'] as const) {
@@ -36,11 +37,13 @@ describe('post-copy begins in the first round', () => {
     }
   });
 
-  test('not with enough time, nor where even post-copy at once would come too late', () => {
+  test('not with enough time, nor where the round itself takes longer than that', () => {
     for (const timeoutMs of [600_000, 60_000]) {
       const { rounds } = play(STRATEGIES.standard, { ...COURSE, timeoutMs });
       assert.notEqual(rounds, 1, `${timeoutMs}`);
     }
+    // Where that is just soon enough, later would be worse.
+    assert.equal(play(STRATEGIES.standard, { ...COURSE, timeoutMs: 80_000 }).rounds, 1);
   });
 
   test('not where what is written fits into the downtime, however short the time', () => {
@@ -50,45 +53,58 @@ describe('post-copy begins in the first round', () => {
 
   test('never where a strategy has no post-copy, or nobody has looked at the pages', () => {
     assert.notEqual(play(STRATEGIES['no-postcopy'], COURSE).ends, 'postcopy');
-    const blind = { ...writesOf(COURSE), curve: [] };
-    assert.notEqual(play(STRATEGIES.standard, COURSE, () => 1, blind).rounds, 1);
+    assert.notEqual(play(STRATEGIES.standard, COURSE, () => 1, BLIND).rounds, 1);
   });
 
-  test('only once, and only then, the end of the round would be too late', () => {
-    const shares = fc.double({ min: 0.05, max: 0.95, noNaN: true });
-    const left = fc.integer({ min: 0, max: 400_000 });
+  test('no sooner than it must, and in time by its own measure', () => {
+    const left = fc.integer({ min: 78_000, max: 300_000 });
+    const rates = fc.double({ min: 0.05, max: 4, noNaN: true });
+    const sets = fc.integer({ min: 20, max: 700 });
     fc.assert(
-      fc.property(shares, left, (share, leftMs) => {
-        const { memoryBytes: totalBytes, maxDowntimeMs } = COURSE;
-        const sent = Math.round(share * totalBytes);
-        const totalMs = Math.round((sent * 1000) / LINK);
-        const remainingBytes = totalBytes - sent;
-        const sample = sampleOf({
-          totalBytes,
-          remainingBytes,
-          transferredBytes: sent,
-          totalMs,
-          rate: LINK,
-          round: 1,
-        });
-        const writes = writesOf(COURSE);
-        const ahead = firstRoundOf(sample, writes, LINK);
-        assert.ok(ahead !== undefined);
-        const { restMs, againNowMs, againThenMs } = ahead;
-        const isDue = restMs + againNowMs <= leftMs && restMs + neededFor(againThenMs) > leftMs;
-        assert.equal(isLastMoment(ahead, { leftMs, downtimeMs: maxDowntimeMs }), isDue);
-        const settings = { mode: 'hybrid', maxDowntimeMs } as const;
-        const view = { sample, trace: undefined, levers: STEERING_MEASURES, settings };
-        const decision = steer(STRATEGIES.standard, { ...view, leftMs, writes });
-        assert.equal(decision?.rule, isDue ? 'time-left' : undefined);
+      fc.property(left, rates, sets, (timeoutMs, share, mib) => {
+        const guest = { workingSetBytes: mib * MIB, dirtyRate: share * LINK };
+        const course = { ...COURSE, ...guest, timeoutMs };
+        const blind = play(STRATEGIES.standard, course, () => 1, BLIND);
+        const { rounds, decisions } = play(STRATEGIES.standard, course);
+        if (rounds > 1) return;
+        assert.equal(decisions[0]?.rule, 'time-left');
+        // Pre-copy alone would have taken most of the time at the least: there was no room for a second round of such a size.
+        const passMs = (course.memoryBytes / LINK) * 1000;
+        const againMs =
+          (sinceSent(writesOf(course).curve, passMs, course.memoryBytes) / LINK) * 1000;
+        assert.ok(
+          passMs + neededFor(againMs) > timeoutMs,
+          'the end of the round would have been soon enough',
+        );
+        if (blind.ends === 'precopy') assert.ok(blind.atMs > timeoutMs - neededFor(againMs));
       }),
+      { numRuns: 300 },
     );
+  });
+
+  test('where pages of zeros are left, by what is left of others alone', () => {
+    const totalBytes = COURSE.memoryBytes;
+    const half = totalBytes / 2;
+    // Half of memory was sent, a quarter of it as pages, and as many zeros are left.
+    const sample = sampleOf({
+      totalBytes,
+      remainingBytes: half,
+      transferredBytes: half / 2,
+      totalMs: 20_000,
+      rate: LINK,
+      round: 1,
+    });
+    const rest = (zeroShare: number) =>
+      firstRoundOf(sample, { ...writesOf(COURSE), zeroShare }, LINK)?.restMs;
+    assert.equal(rest(0.5), ((half / 2) * 1000) / LINK);
+    assert.equal(rest(0), (half * 1000) / LINK);
+    assert.equal(rest(1), 0);
   });
 });
 
 test('a look is made for long where all of memory might be written, and no time would be left for that', () => {
-  assert.equal(mayBeLate(60_000, 600_000), false);
-  assert.equal(mayBeLate(77_000, 120_000), true);
+  assert.equal(mayBeLate(60_000, 60_000, 600_000), false);
+  assert.equal(mayBeLate(77_000, 77_000, 120_000), true);
 });
 
 test('nothing is known of a round that has just begun, or of one that is over before a look is', () => {

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { RecentRate } from '../../../src/migration/steering/recent-rate.ts';
+import { steer } from '../../../src/migration/steering/steering.ts';
+import { afterRound } from '../../../src/migration/steering/trace.ts';
+import { STEERING_MEASURES, STRATEGIES } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
+import { LINK } from './simulated.ts';
+
+const MiB = 1024 * 1024;
 
 const looks = (course: readonly (readonly [ms: number, bytes: number])[]): RecentRate => {
   const recent = new RecentRate();
@@ -63,4 +69,41 @@ describe('what the link carried of late', () => {
     recent.saw(sampleOf({ totalMs: 50, transferredBytes: 0 }));
     assert.equal(recent.bytesPerS, undefined);
   });
+});
+
+describe('over a stream that is compressed', () => {
+  const seen = (contents: readonly (number | undefined)[]): RecentRate => {
+    const recent = new RecentRate();
+    contents.forEach((contentBytes, at) => {
+      recent.saw(sampleOf({ totalMs: at * 1000, transferredBytes: at * 100, contentBytes }));
+    });
+    return recent;
+  };
+
+  test('a byte over the link stands for as much memory as was sent by it of late', () => {
+    assert.equal(seen([0, 250, 500, 750]).packing, 2.5);
+    // The first pages shrank, and those that are sent now do not.
+    assert.equal(seen([0, 1000, 1100, 1200]).packing, 1);
+  });
+
+  test('and for itself where it is not compressed, or nobody counts what is sent', () => {
+    // Beside its pages a stream has headers.
+    assert.equal(seen([0, 98, 196]).packing, 1);
+    assert.equal(seen([undefined, undefined]).packing, 1);
+    assert.equal(seen([]).packing, 1);
+  });
+});
+
+test('a guest that writes more than the link and less than goes over of compressed memory does not outpace it', () => {
+  const rates = { transferredBytes: 0, rate: LINK, dirtyRate: 1.5 * LINK };
+  const sample = sampleOf({ ...rates, round: 3, remainingBytes: 200 * MiB });
+  const trace = afterRound(undefined, sample);
+  const settings = { mode: 'precopy', maxDowntimeMs: 100 } as const;
+  const view = { sample, trace, levers: STEERING_MEASURES, settings, leftMs: 600_000 };
+  assert.equal(steer(STRATEGIES['no-postcopy'], view)?.rule, 'outpaced');
+  assert.equal(steer(STRATEGIES['no-postcopy'], { ...view, packing: 2.5 }), undefined);
+  // Post-copy is not compressed, and begins as early as without.
+  const late = { ...view, settings: { ...settings, mode: 'hybrid' as const }, leftMs: 7900 };
+  for (const packing of [1, 2.5])
+    assert.equal(steer(STRATEGIES.budget, { ...late, packing })?.rule, 'time-left');
 });

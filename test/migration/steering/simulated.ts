@@ -56,6 +56,8 @@ export const swinging = (list: readonly number[]) => (round: number) =>
 export interface Outcome {
   readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'timeout';
   readonly rounds: number;
+  /** When pre-copy was over, ms. */
+  readonly atMs: number;
   readonly decisions: readonly Decision[];
   /** What remained as each round began. */
   readonly remaining: readonly number[];
@@ -105,7 +107,14 @@ export function play(
   // As a round begins, a hypervisor's own figure is of the round before, and at first the downtime that it was asked for.
   let lateMs = plannedNowMs(strategy, { settings: { maxDowntimeMs }, trace, underWayMs });
   const result = (ends: Outcome['ends'], rounds: number): Outcome => {
-    return { ends, rounds, decisions, remaining, throttlePercent: trace?.throttlePercent ?? 0 };
+    return {
+      ends,
+      rounds,
+      atMs,
+      decisions,
+      remaining,
+      throttlePercent: trace?.throttlePercent ?? 0,
+    };
   };
   for (let round = 1; ; round += 1) {
     remaining.push(left);

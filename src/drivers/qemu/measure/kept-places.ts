@@ -5,14 +5,16 @@ import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { ofAll, onPagesOf, readPlace } from './measure.ts';
 
-type Known = NonNullable<Awaited<ReturnType<typeof readPlace>>>;
+type Known = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
 
 /** QEMUs whose place is kept; the one that was asked longest ago goes first. */
 const MOST = 4096;
+/** Memory may be plugged in meanwhile, ms. */
+const ASKED_AGAIN_MS = 3_600_000;
 
 /**
- * Looks at what guests write again and again. Where memory lies in its process is asked for once in the life of a QEMU, and
- * kept: its monitor serves one client at a time, and is not held while its pages are looked at.
+ * Looks at what guests write again and again. Where memory lies in its process is asked for once an hour, and kept: its
+ * monitor serves one client at a time, and is not held while its pages are looked at.
  */
 export class KeptPlaces {
   readonly #known = new Map<string, Known>();
@@ -39,10 +41,13 @@ export class KeptPlaces {
   ): Promise<Known | undefined> {
     const key = `${pid} ${startTicks}`;
     const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    const nowMs = systemClock.monotonicMs();
+    if (known !== undefined && nowMs - known.atMs < ASKED_AGAIN_MS) return known;
     const client = await connect();
     try {
-      const read = await readPlace(client, signal);
+      const found = await readPlace(client, signal);
+      const read = found === undefined ? undefined : { ...found, atMs: nowMs };
+      this.#known.delete(key);
       if (read !== undefined) this.#known.set(key, read);
       const [oldest] = this.#known.keys();
       if (this.#known.size > MOST && oldest !== undefined) this.#known.delete(oldest);

@@ -37,6 +37,7 @@ export const migrationState = z.object({
       total: count,
       duplicate: count.default(0),
       skipped: count.default(0),
+      normal: count.optional(),
       mbps: z.number().default(0),
       'dirty-pages-rate': count.default(0),
       'dirty-sync-count': count.default(0),

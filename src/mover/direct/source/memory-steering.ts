@@ -54,8 +54,8 @@ export class MemorySteering {
     const { settings } = plan;
     this.#looks.saw(context, sample, leftMs);
     const { newest: writes } = this.#looks;
-    const recentRate = this.#recent.bytesPerS;
-    const known = { levers: this.#levers, leftMs, writes, recentRate };
+    const { bytesPerS: recentRate, packing } = this.#recent;
+    const known = { levers: this.#levers, leftMs, writes, recentRate, packing };
     const underWayMs = context.underWay.msOf(context);
     const view = { sample, trace: steering, settings, underWayMs, ...known };
     const decision = this.#isDue ? steer(strategy, view) : undefined;

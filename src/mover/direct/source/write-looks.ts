@@ -3,6 +3,7 @@ import { WINDOWS_MS } from '../../../host/memory-sample/pages.ts';
 import type { Brief } from '../../../host/memory-sample/pages.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import {
+  isLongEnough,
   LONG_LOOK_SHARE,
   mayBeLate,
   MOST_LONG_LOOK_MS,
@@ -29,6 +30,9 @@ export class WriteLooks {
   #newest: Omit<Writes, 'linkRate' | 'long'> | undefined;
   #long: CurvePoint | undefined;
   #hasBegun = false;
+  #isLookingLong = false;
+  /** For how long the last of the long looks was to take, ms. */
+  #longMs = 0;
 
   constructor(clock: Pick<Clock, 'sleep'>) {
     this.#clock = clock;
@@ -48,15 +52,18 @@ export class WriteLooks {
       return;
     }
     this.#peak.saw(sample);
-    const { bytesPerS } = this.#peak;
-    if (this.#hasBegun || bytesPerS === undefined || !isLookedAt(needs)) return;
-    // By a whole second of the link: what goes at first goes into the kernel's queue.
-    const roundMs = (sample.remainingBytes * 1000) / Math.max(1, bytesPerS);
-    if (roundMs < LOOK_MS) return;
-    this.#hasBegun = true;
-    void this.#look(needs);
-    if (isLookedAtForLong(needs, mayBeLate(roundMs, leftMs)))
-      void this.#lookLong(needs, roundMs * LONG_LOOK_SHARE);
+    const restMs = restOf(sample, this.#peak.bytesPerS);
+    if (restMs === undefined || !isLookedAt(needs)) return;
+    if (!this.#hasBegun) {
+      if (restMs < LOOK_MS) return;
+      this.#hasBegun = true;
+      void this.#look(needs);
+    }
+    const passMs = sample.totalMs + restMs;
+    // Once more where the round turned out to be longer than the look before had been made for.
+    if (this.#isLookingLong || isLongEnough(this.#longMs, passMs)) return;
+    if (isLookedAtForLong(needs, mayBeLate(restMs, passMs, leftMs)))
+      void this.#lookLong(needs, passMs * LONG_LOOK_SHARE);
   }
 
   /** No look after this; one that is under way ends. */
@@ -80,12 +87,17 @@ export class WriteLooks {
     }
   }
 
-  /** Beside them, once. Never rejects. */
+  /** Beside them. Never rejects. */
   async #lookLong({ guest }: Needs, ms: number): Promise<void> {
     const longestMs = Math.round(Math.min(ms, MOST_LONG_LOOK_MS));
+    this.#longMs = ms;
     const brief = { enough: NEVER_ENOUGH, longestMs };
+    this.#isLookingLong = true;
     const found = await lookOnce(guest, brief, this.#over.signal).catch(() => undefined);
-    this.#long = found?.curve.at(-1);
+    // What cannot be read is not tried again.
+    if (found === undefined) return;
+    this.#long = found.curve.at(-1);
+    this.#isLookingLong = false;
   }
 }
 
@@ -98,8 +110,23 @@ async function lookOnce(
   const session = await guest.session(signal);
   const found = await session.measure?.(signal, brief);
   if (found?.how !== 'pages') return undefined;
-  const { pages, memoryBytes, curve } = found;
-  return { pages, memoryBytes, curve };
+  const { pages, memoryBytes, curve, mix } = found;
+  return { pages, memoryBytes, curve, zeroShare: mix?.zero };
+}
+
+/**
+ * How long the first round goes on, ms: by the most that the link carried within a second, as what goes at first goes into the
+ * kernel's queue, or as it went until now, where that is sooner: a second among pages of zeros shows little of the link.
+ * Undefined before a second is over.
+ */
+function restOf(
+  { totalBytes, remainingBytes, totalMs }: MemorySample,
+  bytesPerS: number | undefined,
+): number | undefined {
+  const sentBytes = totalBytes - remainingBytes;
+  if (bytesPerS === undefined || sentBytes <= 0) return undefined;
+  const byLinkMs = (remainingBytes * 1000) / Math.max(1, bytesPerS);
+  return Math.min(byLinkMs, (remainingBytes * totalMs) / sentBytes);
 }
 
 /** Whether post-copy may have to begin in the first round: where it is cheaper, or where its end would be too late. */

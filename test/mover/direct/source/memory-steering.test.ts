@@ -152,12 +152,24 @@ describe('a guest is looked at while the first round runs', () => {
       return { ...SEEN, curve: [...curve, { windowMs: 9000, dirtyBytes: 200 * MIB }] };
     };
     assert.deepEqual(await decidedBy(measure, [FIRST, LATER, LATER_STILL]), ['postcopy']);
-    // A part of the 20 s that the round still takes.
-    assert.equal(longestMs, 6000);
+    // A part of the 26 s that the round takes in all.
+    assert.equal(longestMs, 7800);
     assert.deepEqual(
       await decidedBy(measure, [FIRST, LATER, LATER_STILL], { steering: 'standard' }),
       [],
     );
+  });
+
+  test('and once more where the round turns out to take longer than the long look was made for', async () => {
+    const asked: number[] = [];
+    const measure = async (_: AbortSignal, brief: Brief) => {
+      if (brief.longestMs !== undefined) asked.push(brief.longestMs);
+      return SEEN;
+    };
+    const slower = { ...LATER_STILL, totalMs: 40_000, remainingBytes: 199 * MIB };
+    await decidedBy(measure, [FIRST, LATER, LATER_STILL, slower, slower]);
+    assert.equal(asked.length, 2);
+    assert.ok((asked[1] ?? 0) > (asked[0] ?? 0) * 2, String(asked));
   });
 
   test('once, and not where the round is over before the look would be', async () => {
@@ -186,6 +198,19 @@ describe('a guest is looked at while the first round runs', () => {
     };
     assert.deepEqual(await decidedBy(outside, both), []);
     assert.equal(enough?.aborted, false, 'from outside alone');
+  });
+
+  test('and what it writes is compared with what goes over of memory where that is compressed', async () => {
+    const to = (totalMs: number, packing: number) => {
+      const transferredBytes = (totalMs / 1000) * 10 * MIB;
+      const contentBytes = transferredBytes * packing;
+      return { ...SECOND, round: 3, totalMs, transferredBytes, contentBytes, dirtyRate: 12 * MIB };
+    };
+    const settings = { steering: 'standard', compress: 'zstd', streams: 2 } as const;
+    const decides = (packing: number) =>
+      decidedBy(undefined, [to(10_000, packing), to(12_500, packing)], settings);
+    assert.deepEqual(await decides(1), ['postcopy', 'postcopy']);
+    assert.deepEqual(await decides(2.5), ['postcopy']);
   });
 
   test('and not where post-copy is to begin at once', async () => {

@@ -45,7 +45,7 @@ describe('the stream', () => {
   test('has its guest’s pages looked at until the guest stops', async (t) => {
     const { state } = initialSource(planned({ mode: 'hybrid' }));
     const { watch, seen, go, looking } = scene(t, { ...state, ...doing('memory') });
-    const first = { round: 1, rate: 1000, remainingBytes: 10_000_000 };
+    const first = { round: 1, rate: 1000, totalBytes: 10_002_000, remainingBytes: 10_000_000 };
     seen.sample = sampleOf({ ...first, totalMs: 0 });
     watch.onHypervisor(active);
     await go(1000);
