@@ -15,8 +15,13 @@ const NEEDED_LOOK_SHARE = 0.25;
 export const LONG_LOOK_SHARE = 0.3;
 /** It takes no more than this, ms. */
 export const MOST_LONG_LOOK_MS = 600_000;
-/** Moments in a round at which a page may have been sent. */
-const MOMENTS = 8;
+/**
+ * As much memory as QEMU begins to watch at once, as the first page of it is sent (`clear_bitmap_shift`): what is written in
+ * it from then on is sent again, also if it had not been sent yet.
+ */
+const WATCHED_BYTES = 1024 ** 3;
+/** Pieces of that size that are told apart at the most. */
+const MOST_PIECES = 64;
 /** Post-copy begins with so much more time left than the rest takes by the link. */
 const POSTCOPY_MARGIN = 1.5;
 const POSTCOPY_SPARE_MS = 5000;
@@ -80,9 +85,13 @@ export const mayBeLate = (restMs: number, passMs: number, leftMs: number): boole
 export const isLongEnough = (lookedMs: number, passMs: number): boolean =>
   lookedMs >= passMs * NEEDED_LOOK_SHARE;
 
-/** Of all memory, what is written between the moment at which it was sent, one after the other within `ms`, and the end of that. */
+/**
+ * Of all memory, what has to be sent again after a pass that took `ms`: what is written from the moment on at which the pass
+ * came to that piece of memory.
+ */
 export function sinceSent(curve: readonly CurvePoint[], ms: number, memoryBytes: number): number {
-  const moments = Array.from({ length: MOMENTS }, (_, at) => (ms * (at + 0.5)) / MOMENTS);
-  const sum = moments.reduce((all, each) => all + dirtiedWithin(curve, each, memoryBytes), 0);
-  return sum / MOMENTS;
+  const pieces = Math.min(MOST_PIECES, Math.max(1, Math.round(memoryBytes / WATCHED_BYTES)));
+  const since = Array.from({ length: pieces }, (_, at) => (ms * (at + 1)) / pieces);
+  const sum = since.reduce((all, each) => all + dirtiedWithin(curve, each, memoryBytes), 0);
+  return sum / pieces;
 }

@@ -168,11 +168,13 @@ function forTime(
 
 /** The same, where the end of the first round would be too late for it. */
 function forTimeInFirstRound(
-  { sample, writes, settings, underWayMs = 0 }: SteeringView,
+  { sample, writes, settings, recentRate = 0, underWayMs = 0 }: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
   const { leftMs } = inputs;
-  const rate = Math.max(inputs.rate, writes?.linkRate ?? 0);
+  // No peak: what goes into the kernel's queue in the first second makes the link look faster than it is.
+  const meanRate = (sample.transferredBytes * 1000) / Math.max(1, sample.totalMs);
+  const rate = Math.max(recentRate, meanRate);
   const ahead = firstRoundOf(sample, writes, rate);
   const downtimeMs = plannedDowntimeMs(settings.maxDowntimeMs, underWayMs);
   if (ahead === undefined || !isLastMoment(ahead, { leftMs, downtimeMs })) return undefined;
