@@ -56,7 +56,8 @@ export function firstRoundOf(
   const curve = [...writes.curve, ...(writes.long === undefined ? [] : [writes.long])];
   const lookedMs = curve.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
   if (!isLongEnough(lookedMs, passMs)) return undefined;
-  const againNow = (sinceSent(curve, totalMs, totalBytes) * sentBytes) / totalBytes;
+  // By the time, and not by the pages: those of zeros that are left are there already, as far as that counts.
+  const againNow = (sinceSent(curve, totalMs, totalBytes) * totalMs) / passMs;
   return {
     restMs,
     againNowMs: msOf(againNow),

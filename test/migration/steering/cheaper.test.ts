@@ -120,6 +120,20 @@ describe('in the first round post-copy is cheaper', () => {
     assert.equal(inFirstRound(0, looked(205 * MIB, LINK)), false);
   });
 
+  test('not at the end of the round for the pages of zeros that are left', () => {
+    const writes = { ...looked(14 * MIB, LINK, 12_000), zeroShare: 0.1 };
+    const sample = sampleOf({
+      round: 1,
+      totalBytes: MEMORY,
+      remainingBytes: Math.round(MEMORY * 0.1),
+      transferredBytes: Math.round(MEMORY * 0.9),
+      rate: LINK,
+      totalMs: 23_000,
+    });
+    const outlook = { sample, trace: undefined, writes, rate: LINK, downtimeMs: 100 };
+    assert.equal(isPostcopyCheaper(outlook), false);
+  });
+
   test('not in a round that is over before a look at the pages is', () => {
     assert.equal(inFirstRound(0.5, looked(205 * MIB, 100 * LINK), 10 * LINK), false);
   });
