@@ -59,8 +59,13 @@ export function linkKnown(metered: Metered, { configured, seen }: OtherRates): L
   if ('link' in metered) {
     const { link } = metered;
     // What held the measurement back was the link itself: an older migration says nothing of it now.
-    if (link.isLeast !== true || seen === undefined || seen <= link.rate) return { link };
-    // Two agents were slower than the link, and so may a migration have been: the faster one has shown more of it.
+    if (link.isLeast !== true) return { link };
+    // Two agents were slower than the link, and so may a migration have been.
+    if (configured !== undefined && configured >= Math.max(seen ?? 0, link.rate)) {
+      const { isLeast: _, ...found } = link;
+      return { link: { ...found, rate: configured, how: 'configured' } };
+    }
+    if (seen === undefined || seen <= link.rate) return { link };
     return { link: { ...link, rate: seen, how: 'seen' } };
   }
   const linkUnmeasured = metered.why.slice(0, 4096);

@@ -51,6 +51,9 @@ describe('what a link carries', () => {
     const known = (seen: number) => linkKnown({ link: slow }, { configured: 7, seen });
     assert.deepEqual(known(99), { link: slow });
     assert.deepEqual(known(101), { link: { ...slow, rate: 101, how: 'seen' } });
+    // The configuration says what it carries.
+    const configured = linkKnown({ link: slow }, { configured: 500, seen: 101 });
+    assert.deepEqual(configured, { link: { ...link, rate: 500, how: 'configured' } });
   });
 
   test('is what is configured, then what was seen, where it cannot be measured, and the reason stays', () => {

@@ -53,6 +53,8 @@ export class Plans {
   /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
     const { config, checks, outgoing, kept, guestLoads } = this.#deps;
+    // A deadline that was typed as a duration is of this moment, and the plan takes some seconds.
+    const asOf = { wallMs: systemClock.wallMs(), monotonicMs: systemClock.monotonicMs() };
     const { compare = false, link, ...settings } = asked;
     // As the migration after it will be: its labels name devices, too.
     const request = outgoing.labelled(migrationRequest.parse(settings));
@@ -86,14 +88,20 @@ export class Plans {
     const why = unpredicted(examination.capabilities, streamModeOf(request.mode));
     if (why !== undefined) return { ...answer, advice: [`${why}.`] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
-    const facts = this.#facts(request, examination, measured, known.link);
+    const facts = this.#facts(request, examination, measured, known.link, asOf.wallMs);
     const option = { ...planned(facts), ...this.#latency(request, examination, known.link) };
     const against = contradiction(facts, option);
-    if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
+    if (against !== undefined)
+      throw godwitError('GODWIT_USAGE', { what: against.what }, { hint: against.hint });
     const rest = others(facts);
     // What somebody else says of the link is his word; a report is compared with what this host has measured.
     if (link === undefined)
-      kept.keep(request, examination.handle, { prediction: prediction.parse(option), measured });
+      kept.keep(
+        request,
+        examination.handle,
+        { prediction: prediction.parse(option), measured },
+        asOf.monotonicMs,
+      );
     const advice = adviceFor(facts, option, rest);
     return { ...answer, prediction: option, ...(compare ? { others: rest } : {}), advice };
   }
@@ -115,6 +123,7 @@ export class Plans {
     { found, capabilities, driver }: Examination,
     { memoryBytes, pages, curve, mix, hintedFreeBytes }: GuestMeasure,
     link: LinkMeasure | undefined,
+    nowMs: number,
   ): PlanFacts {
     const { config, outgoing, guestLoads } = this.#deps;
     const { guest, to, mode, streams, compress, compressLevel } = request;
@@ -146,7 +155,7 @@ export class Plans {
       processors: offer === undefined ? [own] : [own, offer],
       settings: {
         ...withShare(request, shareOf(request, link)),
-        timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())),
+        timeoutMs: Math.max(1, leftOfLimits(request, nowMs)),
         // A manager has no such number: its driver switches once all of memory has gone over.
         ...(capabilities.shape === 'managed' ? { hybridRounds: 1 } : {}),
       },

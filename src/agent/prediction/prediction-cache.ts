@@ -34,12 +34,20 @@ export class PredictionCache {
     this.#clock = clock;
   }
 
-  /** `handle`: of the guest as it lived then; what is known of no life of it is not kept. */
-  keep(request: MigrationRequest, handle: GuestHandle | undefined, plan: KeptPlan): void {
+  /**
+   * `handle`: of the guest as it lived then; what is known of no life of it is not kept. `atMs`: when the plan was asked for,
+   * monotonic.
+   */
+  keep(
+    request: MigrationRequest,
+    handle: GuestHandle | undefined,
+    plan: KeptPlan,
+    atMs: number = this.#clock.monotonicMs(),
+  ): void {
     if (handle === undefined) return;
     const { name, moments } = namesOf(request, handle);
     this.#kept.delete(name);
-    this.#kept.set(name, { plan, moments, atMs: this.#clock.monotonicMs() });
+    this.#kept.set(name, { plan, moments, atMs });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
   }

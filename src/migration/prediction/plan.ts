@@ -49,6 +49,8 @@ const MOST_OF_LINK = { measured: 1.5, configured: 1.5, seen: Infinity } as const
 
 /** An option is as likely to end as not. */
 const HARDLY = 0.5;
+/** Of the soonest: what takes no longer than that is taken where it can be rolled back. */
+const NEARLY_AS_SOON = 1.1;
 /** The share of the time that another option must save to be worth mentioning. */
 const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
@@ -112,6 +114,18 @@ export function others(facts: PlanFacts): PlanOption[] {
     .toSorted(byBest);
 }
 
+/** The soonest, or one that is nearly as soon and can be rolled back. */
+function bestOf(rest: readonly PlanOption[]): PlanOption | undefined {
+  const [soonest] = rest;
+  if (soonest === undefined) return undefined;
+  return (
+    rest.find(({ mode, converges, totalMs }) => {
+      const isNear = totalMs.middle <= soonest.totalMs.middle * NEARLY_AS_SOON;
+      return mode === 'precopy' && converges.probability >= SURE && isNear;
+    }) ?? soonest
+  );
+}
+
 /** What to do about a plan, with the figures; what it leaves out comes last. */
 export function adviceFor(
   facts: PlanFacts,
@@ -127,7 +141,7 @@ export function adviceFor(
     if (enough !== undefined)
       advice.push(`--max-downtime ${enough}ms would let it end in ${percent(SURE)} of cases`);
   }
-  const [best] = rest;
+  const best = bestOf(rest);
   if (best !== undefined && best.converges.probability >= SURE) {
     const [soon, now] = [best.totalMs.middle, option.totalMs.middle];
     const took = `${formatDuration(soon)}, where this one takes ${formatDuration(now)}`;
@@ -183,9 +197,20 @@ export function nameOf({ mode, path, stream }: Asked): string {
 }
 
 /** Why a plan is refused at once: the arithmetic of limits that contradict each other; undefined where they do not. */
-export function contradiction(facts: PlanFacts, option: PlanOption): string | undefined {
-  return tooShortStop(facts) ?? tooShortTime(facts, option);
+export function contradiction(
+  facts: PlanFacts,
+  option: PlanOption,
+): { readonly what: string; readonly hint: string } | undefined {
+  const stop = tooShortStop(facts);
+  if (stop !== undefined) return { what: stop, hint: MORE_DOWNTIME };
+  const time = tooShortTime(facts, option);
+  return time === undefined ? undefined : { what: time, hint: MORE_TIME };
 }
+
+const MORE_DOWNTIME =
+  'Allow a longer --max-downtime, or unplug the devices for the move (--unplug).';
+const MORE_TIME =
+  'Give it more time (--timeout, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
 
 /** The hypervisor does not stop the guest while more than what the limit allows would be sent meanwhile. */
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {

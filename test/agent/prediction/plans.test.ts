@@ -228,6 +228,11 @@ test('a deadline that was typed as a duration is a little later each time, and i
   assert.equal(kept.take(at(9), handle), undefined, 'another deadline');
   state.nowMs = 9000;
   assert.equal(kept.take(at(9), handle), found);
+  // The plan took 7 s.
+  state.nowMs = 20_000;
+  kept.keep(at(3), handle, found, 13_000);
+  state.nowMs = 18_000 + 1000;
+  assert.equal(kept.take(at(9), handle), found);
   kept.keep(at(0), handle, found);
   state.nowMs = 60_000;
   assert.equal(kept.take(at(0), handle), found, 'the very same moment');

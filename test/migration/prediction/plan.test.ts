@@ -34,7 +34,7 @@ function facts(dirtyMib: number, more: Partial<PlanFacts> = {}): PlanFacts {
   };
 }
 
-const stopOf = (given: PlanFacts): string | undefined => contradiction(given, planned(given));
+const stopOf = (given: PlanFacts): string | undefined => contradiction(given, planned(given))?.what;
 
 const advice = (given: PlanFacts): string =>
   adviceFor(given, planned(given), others(given)).join('\n');
@@ -149,7 +149,7 @@ describe('a plan', () => {
     const settings = { ...facts(0).settings, maxBandwidth: MIB, timeoutMs: 10_000 };
     const given = facts(0, { settings });
     assert.match(
-      contradiction(given, planned(given)) ?? '',
+      contradiction(given, planned(given))?.what ?? '',
       / at 1 MiB\/s take .* 10\.0 s are allowed/,
     );
     assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
@@ -181,7 +181,7 @@ describe('a plan', () => {
     const settings = { ...facts(1).settings, maxDowntimeMs: 100 };
     const given = facts(1, { settings, stateBytes: 256 * MIB });
     assert.match(
-      contradiction(given, planned(given)) ?? '',
+      contradiction(given, planned(given))?.what ?? '',
       /^256 MiB of device state at .*\/s at most take 1\.4 s while the guest is stopped, and 100 ms are allowed$/,
     );
   });
