@@ -180,8 +180,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
       ? simulateContent(load, policy, scenario.processor)
       : simulate(load, { ...policy, levers: facts.levers }, scenario.tail);
   const { memoryMs } = rounds;
-  // That the times around memory alone are too long for is said by a check.
-  const ends = isThere(rounds) && (disks.ms === 0 || leftMs > 0);
+  const ends = isThere(rounds) && leftMs > 0;
   const whole = {
     load,
     rounds,
@@ -254,11 +253,16 @@ function rangeOf(values: readonly number[], middle: number): Range {
   };
 }
 
-/** Where its disks take all of the time that is allowed. */
+/** Where all of the time that is allowed is over before memory moves. */
 function lateWhy({ settings }: Facts, { diskMs, totalMs, rounds }: Outcome): string | undefined {
-  if (diskMs === 0 || totalMs - rounds.memoryMs < settings.timeoutMs) return undefined;
-  const [takes, allowed] = [diskMs, settings.timeoutMs].map(formatDuration);
-  return `the copies of its disks take ${takes}, and ${allowed} are allowed for all of it`;
+  const beforeMs = totalMs - rounds.memoryMs;
+  if (beforeMs < settings.timeoutMs) return undefined;
+  const [disks, around, allowed] = [diskMs, beforeMs, settings.timeoutMs].map((ms) =>
+    formatDuration(Math.round(ms)),
+  );
+  return diskMs === 0
+    ? `all but its memory takes ${around}, and ${allowed} are allowed for all of it`
+    : `the copies of its disks take ${disks}, and ${allowed} are allowed for all of it`;
 }
 
 function whyOf(

@@ -104,11 +104,17 @@ describe('a prediction', () => {
     );
   });
 
-  test('says that post-copy ends, of any guest over any link', () => {
+  test('says that post-copy ends, of any guest over any link, if it can begin in time', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const settings = { ...facts.settings, mode: 'postcopy' as const };
-        assert.equal(predict({ ...facts, settings }).converges.probability, 1);
+        const long = { ...settings, timeoutMs: 600_000 };
+        assert.equal(predict({ ...facts, settings: long }).converges.probability, 1);
+        const { probability, why } = predict({
+          ...facts,
+          settings: { ...settings, timeoutMs: 1 },
+        }).converges;
+        assert.deepEqual([probability, /are allowed for all of it/.test(why)], [0, true]);
       }),
     );
   });
