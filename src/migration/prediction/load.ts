@@ -76,7 +76,6 @@ interface Pass {
   /** Of memory: what is sent as pages, and what as notes of zeros. */
   readonly reported: number;
   readonly zeros: number;
-  readonly zeroShare: number;
   /** Of a page, and of one that is sent again: bytes over the link for each byte. */
   readonly share: number;
   readonly againShare: number;
@@ -106,7 +105,7 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   const reported = Math.max(0, memoryBytes * (1 - zeroShare) - leftOut(facts, msPerByte));
   const zeros = memoryBytes * zeroShare;
   const startMs = startMsOf(facts, scenario);
-  return { reported, zeros, zeroShare, share, againShare, startMs, workMs, linkMs };
+  return { reported, zeros, share, againShare, startMs, workMs, linkMs };
 }
 
 /** Somebody has looked at its pages, and the path compresses them. */

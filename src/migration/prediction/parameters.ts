@@ -170,8 +170,8 @@ export const EMPTY_MS = 3000;
 /** What a client waits then: for the rest of the queue, and until QEMU has seen the order, ms. */
 export const EMPTIED_MS = 60;
 /**
- * A client of a guest in post-copy has its answer once the guest has fetched what it needs for that, page by page: so many
- * bytes of the link's time, and no more than so much of the time that post-copy takes.
+ * Before a guest in post-copy answers a client, it fetches the pages that its answer needs, one by one. That takes as long as
+ * the link takes for so many bytes, and no more than this share of the time that post-copy takes.
  */
 export const POSTCOPY_NEEDED_BYTES = 100 * 1024 ** 2;
 export const POSTCOPY_NEEDED_SHARE = 0.8;

@@ -37,12 +37,16 @@ export function reckonedMs({ sample, trace, recentRate }: SteeringView): number 
  * bytes/s of the link: the hypervisor's figure, or the mean of late where that is more, as a single look may fall into a short
  * standstill. Where nobody has seen enough of late the mean of the whole stream counts.
  */
-export function steadyRate(
-  { rate, transferredBytes, totalMs }: MemorySample,
-  recentRate?: number,
-): number {
-  const whole = totalMs === 0 ? 0 : (transferredBytes * 1000) / totalMs;
-  return Math.max(rate, recentRate ?? whole);
+export function steadyRate(sample: MemorySample, recentRate?: number): number {
+  return Math.max(sample.rate, recentRate ?? meanRate(sample));
+}
+
+/** The mean of the whole stream, bytes/s. */
+export function meanRate({
+  transferredBytes,
+  totalMs,
+}: Pick<MemorySample, 'transferredBytes' | 'totalMs'>): number {
+  return totalMs === 0 ? 0 : (transferredBytes * 1000) / totalMs;
 }
 
 /** The same for what must not come too late: what the link carried of late, though a look may have seen more. */

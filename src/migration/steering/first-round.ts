@@ -56,7 +56,7 @@ export function firstRoundOf(
   const curve = [...writes.curve, ...(writes.long === undefined ? [] : [writes.long])];
   const lookedMs = curve.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
   if (!isLongEnough(lookedMs, passMs)) return undefined;
-  // By the time, and not by the pages: those of zeros that are left are there already, as far as that counts.
+  // The share of the round that is over, by its time: pages of zeros that are left take none of it.
   const againNow = (sinceSent(curve, totalMs, totalBytes) * totalMs) / passMs;
   return {
     restMs,

@@ -8,7 +8,7 @@ import type {
   SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { cautiousRate, inputsOf, reckonedMs, wordsOf } from './figures.ts';
+import { cautiousRate, inputsOf, meanRate, reckonedMs, wordsOf } from './figures.ts';
 import { forCost, writtenWords } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
@@ -93,6 +93,7 @@ const NEARLY = 1.25;
  * otherwise (by the wire it plans for less, and all figures are rounded), and would go on until the timeout.
  */
 const ENOUGH_ROUNDS = 4;
+
 /**
  * A hypervisor takes a throttle over at the end of a round of a second or more, and QEMU only where two of them dirtied
  * much: a step that does not show by then never will, ms.
@@ -166,22 +167,21 @@ function forTime(
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 
-/** The same, where the end of the first round would be too late for it. */
+/** The same in the first round, where what was written of memory that is there already has to be sent again, too. */
 function forTimeInFirstRound(
   { sample, writes, settings, recentRate = 0, underWayMs = 0 }: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
   const { leftMs } = inputs;
   // No peak: what goes into the kernel's queue in the first second makes the link look faster than it is.
-  const meanRate = (sample.transferredBytes * 1000) / Math.max(1, sample.totalMs);
-  const rate = Math.max(recentRate, meanRate);
+  const rate = Math.max(recentRate, meanRate(sample));
   const ahead = firstRoundOf(sample, writes, rate);
   const downtimeMs = plannedDowntimeMs(settings.maxDowntimeMs, underWayMs);
   if (ahead === undefined || !isLastMoment(ahead, { leftMs, downtimeMs })) return undefined;
-  const [left, rest, again] = [leftMs, ahead.restMs, ahead.againThenMs].map((ms) =>
+  const [left, rest, again] = [leftMs, ahead.restMs, ahead.againNowMs].map((ms) =>
     formatDuration(Math.round(ms)),
   );
-  const why = `${left} are left; the first round takes ${rest} more, and what is written by its end takes ${again} (${writtenWords(writes)})`;
+  const why = `${left} are left; the first round takes ${rest} more, and what was written again of it takes ${again} (${writtenWords(writes)})`;
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 

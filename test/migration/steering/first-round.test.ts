@@ -33,7 +33,10 @@ describe('post-copy begins in the first round', () => {
     for (const name of ['standard', 'budget'] as const) {
       const { ends, rounds, decisions } = play(STRATEGIES[name], COURSE);
       assert.deepEqual([ends, rounds, decisions[0]?.rule], ['postcopy', 1, 'time-left'], name);
-      assert.match(decisions[0]?.why ?? '', /are left; the first round takes .* more, and what is/);
+      assert.match(
+        decisions[0]?.why ?? '',
+        /are left; the first round takes .* more, and what was written/,
+      );
     }
   });
 
@@ -56,7 +59,7 @@ describe('post-copy begins in the first round', () => {
     assert.notEqual(play(STRATEGIES.standard, COURSE, () => 1, BLIND).rounds, 1);
   });
 
-  test('no sooner than it must, and in time by its own measure', () => {
+  test('never where the end of the round would have been soon enough', () => {
     const left = fc.integer({ min: 78_000, max: 300_000 });
     const rates = fc.double({ min: 0.05, max: 4, noNaN: true });
     const sets = fc.integer({ min: 20, max: 700 });
@@ -64,11 +67,9 @@ describe('post-copy begins in the first round', () => {
       fc.property(left, rates, sets, (timeoutMs, share, mib) => {
         const guest = { workingSetBytes: mib * MIB, dirtyRate: share * LINK };
         const course = { ...COURSE, ...guest, timeoutMs };
-        const blind = play(STRATEGIES.standard, course, () => 1, BLIND);
         const { rounds, decisions } = play(STRATEGIES.standard, course);
         if (rounds > 1) return;
         assert.equal(decisions[0]?.rule, 'time-left');
-        // Pre-copy alone would have taken most of the time at the least: there was no room for a second round of such a size.
         const passMs = (course.memoryBytes / LINK) * 1000;
         const againMs =
           (sinceSent(writesOf(course).curve, passMs, course.memoryBytes) / LINK) * 1000;
@@ -76,7 +77,6 @@ describe('post-copy begins in the first round', () => {
           passMs + neededFor(againMs) > timeoutMs,
           'the end of the round would have been soon enough',
         );
-        if (blind.ends === 'precopy') assert.ok(blind.atMs > timeoutMs - neededFor(againMs));
       }),
       { numRuns: 300 },
     );

@@ -56,8 +56,6 @@ export const swinging = (list: readonly number[]) => (round: number) =>
 export interface Outcome {
   readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'timeout';
   readonly rounds: number;
-  /** When pre-copy was over, ms. */
-  readonly atMs: number;
   readonly decisions: readonly Decision[];
   /** What remained as each round began. */
   readonly remaining: readonly number[];
@@ -110,7 +108,6 @@ export function play(
     return {
       ends,
       rounds,
-      atMs,
       decisions,
       remaining,
       throttlePercent: trace?.throttlePercent ?? 0,
