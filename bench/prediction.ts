@@ -33,7 +33,7 @@ const GUESTS = {
   light: { workingSetBytes: 64 * MIB, dirtyBytesPerSecond: 2 * MIB },
   busy: { workingSetBytes: 64 * MIB, dirtyBytesPerSecond: 16 * MIB },
   wide: { workingSetBytes: 96 * MIB, dirtyBytesPerSecond: 6 * MIB },
-  /** More than 400 Mbit/s takes: pre-copy does not end over it, nor over less. */
+  /** More than 400 Mbit/s carries. */
   hard: { workingSetBytes: 128 * MIB, dirtyBytesPerSecond: 64 * MIB },
 } as const;
 const WAYS: Readonly<Record<string, { readonly mode: Mode; readonly words: readonly string[] }>> = {
