@@ -23,7 +23,10 @@ export interface Journey {
 export interface Travel {
   readonly stage: Stage;
   readonly guest: string;
-  /** Moves begin until it is aborted; one that is under way is waited for. */
+  /**
+   * Aborted when nothing dies any more. Moves begin until then, and on until one is done: where everything around a
+   * guest dies, each of its moves may fail, but not those after. One that is under way is waited for.
+   */
   readonly signal: AbortSignal;
   readonly next: () => number;
   readonly say: (text: string) => void;
@@ -48,7 +51,13 @@ export async function travel(given: Travel): Promise<Journey> {
   let verified = 0;
   try {
     await probe.mark();
-    for (let count = 1; !given.signal.aborted && violations.length === 0; count += 1) {
+    let calmSince: number | undefined;
+    const goesOn = (): boolean => {
+      if (!given.signal.aborted) return true;
+      calmSince ??= systemClock.monotonicMs();
+      return moves['done'] === undefined && systemClock.monotonicMs() - calmSince < MOVE_MS;
+    };
+    for (let count = 1; violations.length === 0 && goesOn(); count += 1) {
       const outcome = await moveOnce(given, witness);
       moves[outcome] = (moves[outcome] ?? 0) + 1;
       if (!['done', 'failed', 'refused'].includes(outcome)) {
