@@ -3,7 +3,7 @@
  *
  * Without a word, and with `core`: all `*.test.ts` and the core of the `*.e2e.ts`, as tools/test-times.ts has it. `rest`:
  * of the other `*.e2e.ts` those that test what changed `--since` a commit (by default of the last day) and others in
- * turn, as far as they fit into `--minutes` (by default 18) by the times of tools/test-times.ts and, as this machine may be
+ * turn, as far as they fit into `--minutes` (by default 14) by the times of tools/test-times.ts and, as this machine may be
  * slower, by the clock. What is left out is printed.
  *
  * `*.test.ts` are fast and run on all processors, one more at a time than there are, since some wait for much of
@@ -241,7 +241,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       lanes: { type: 'string' },
-      minutes: { type: 'string', default: '18' },
+      minutes: { type: 'string', default: '14' },
       since: { type: 'string' },
     },
   });

@@ -14,6 +14,7 @@ export interface Lesson extends Pick<
   | 'throughput'
   | 'wire'
   | 'finished'
+  | 'rehearsal'
   | 'phases'
 > {
   /** For how long its guest was paused, and what its path cost; absent where its guest did not move. */
@@ -68,8 +69,8 @@ export class Lessons {
 
 function lessonOf(report: Report): Lesson {
   const { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished } = report;
-  const { phases, diskLatency = [] } = report;
+  const { rehearsal, phases, diskLatency = [] } = report;
   const figures = { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished };
   const [move] = movesTo(report.to, [report]);
-  return { ...figures, phases, diskLatency, move };
+  return { ...figures, rehearsal, phases, diskLatency, move };
 }

@@ -22,7 +22,15 @@ const LOOKED_AT = 32;
 
 type Reported = Pick<
   Report,
-  'outcome' | 'settings' | 'stream' | 'bytes' | 'memoryBytes' | 'throughput' | 'wire' | 'finished'
+  | 'outcome'
+  | 'settings'
+  | 'stream'
+  | 'bytes'
+  | 'memoryBytes'
+  | 'throughput'
+  | 'wire'
+  | 'finished'
+  | 'rehearsal'
 >;
 
 /**
@@ -37,8 +45,11 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
     const isFree = settings.maxBandwidth === undefined && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
     const isMuch = bytes >= Math.max(LEAST_BYTES, memoryBytes * LEAST_SHARE);
-    const isWhole = outcome === 'done' && report.finished === 'precopy' && isMuch;
-    if (wire === undefined && isFree && isWhole && throughput > 0) return throughput;
+    const isWhole =
+      outcome === 'rehearsed'
+        ? report.rehearsal?.switches === 'precopy'
+        : outcome === 'done' && report.finished === 'precopy';
+    if (wire === undefined && isFree && isMuch && isWhole && throughput > 0) return throughput;
   }
   return undefined;
 }
@@ -111,9 +122,12 @@ export class LinkRates {
     return seenLinkRate(free);
   }
 
-  /** What this host's own migrations took around their memory, ms; undefined where none shows it. */
-  aroundMs(driver?: string): number | undefined {
-    return aroundMs(this.#latest((request) => isOf(request, driver)));
+  /** What this host's own migrations took around their memory, ms; `assumedMs` where none shows it. */
+  aroundMs(assumedMs: number, driver?: string): number {
+    return aroundMs(
+      this.#latest((request) => isOf(request, driver)),
+      assumedMs,
+    );
   }
 
   /** The latest migrations of this host to that one, the newest first. */

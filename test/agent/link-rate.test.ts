@@ -35,6 +35,14 @@ describe('what is known of a link by earlier migrations', () => {
     ];
     assert.equal(seenLinkRate(held), undefined);
   });
+
+  test('is what a rehearsal sent all of memory at, too, and not one that came to post-copy', () => {
+    const sent = { ...whole, outcome: 'rehearsed', finished: 'none' } as const;
+    const rehearsed = (switches: 'precopy' | 'postcopy') =>
+      seenLinkRate([{ ...sent, rehearsal: { switches, maxDowntimeMs: 300 } }]);
+    assert.equal(rehearsed('precopy'), 12_000_000);
+    assert.equal(rehearsed('postcopy'), undefined);
+  });
 });
 
 describe('what a link carries', () => {
@@ -111,12 +119,9 @@ test('what lies around memory is of this host’s own moves, the latest first, a
     phases: [{ phase: 'checking', ms: checking[id.slice(0, 3)] ?? assert.fail(`${id} is read`) }],
   });
   const store = { all: () => all, report };
-  assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(), 1000);
+  assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(7), 1000);
   const none = { ...store, all: () => all.slice(-1) };
-  assert.equal(
-    new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(),
-    undefined,
-  );
+  assert.equal(new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(7), 7);
 });
 
 test('what containers took says nothing of virtual machines, and the other way round', () => {

@@ -28,6 +28,7 @@ import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import { byAgents } from '../preflight/managed-link.ts';
 import type { PredictionCache } from './prediction-cache.ts';
+import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
 
@@ -150,7 +151,7 @@ export class Plans {
       // What a balloon has taken is free no more.
       hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,
       link,
-      aroundMs: outgoing.links.aroundMs(driver),
+      aroundMs: outgoing.links.aroundMs(assumedAroundMs(found?.startedMs), driver),
       ownMoves: outgoing.links.movesTo(to, driver),
       processors: offer === undefined ? [own] : [own, offer],
       settings: {

@@ -3,9 +3,12 @@ import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { question } from './checker-questions.ts';
-import type { CheckerLine, CheckerQuestion } from './checker-questions.ts';
+import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
+
+/** From the start of this process until what its first question needs was loaded, ms; undefined until then. */
+let startedMs: number | undefined;
 
 /** Answers one question by this host's configuration file; never rejects. */
 export async function runChecker(
@@ -17,7 +20,8 @@ export async function runChecker(
   try {
     const asked = question.parse(JSON.parse(text));
     const parts = await partsFor(asked, loadAgentConfig(configFile));
-    const onHost = (host: Extract<CheckerLine, { host: unknown }>['host']): void => say({ host });
+    startedMs ??= Math.round(process.uptime() * 1000);
+    const onHost = (host: ExaminedHost): void => say({ host: { ...host, startedMs } });
     say({ answer: await answerQuestion(parts, asked, onHost, signal) });
   } catch (thrown) {
     say({ error: toGodwitError(thrown).toJSON() });

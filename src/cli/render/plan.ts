@@ -201,7 +201,14 @@ function predictedText(option: PlanOption, look: Look): string {
   const { probability, why } = option.converges;
   const steps = steeredLines(option).map((each) => `  ${each}\n`);
   const steered = steps.length === 0 ? '' : `steered by ${option.steering?.strategy}:\n`;
-  return `${table}it ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
+  return `${table}memory goes by ${wayOf(option)}\nit ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
+}
+
+/** The path that was asked for, or that `--path auto` takes. */
+function wayOf({ path, stream }: PlanOption): string {
+  const over = stream.streams > 1 ? ` over ${stream.streams} streams` : '';
+  const by = stream.compress === 'none' ? '' : `, ${compressionText(stream)}`;
+  return `${path === 'wire' ? 'the wire' : 'the native path'}${over}${by}`;
 }
 
 /** What it takes from the guest, the link and the hosts. */

@@ -78,6 +78,7 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (check !== undefined)
     pairs.push(['goes back if', `${check.check} fails within ${formatDuration(check.withinMs)}`]);
   if (settings.rehearse === true) pairs.push(['rehearsal', 'everything up to the switch, undone']);
+  if (settings.balloon !== undefined) pairs.push(['memory taken by its balloon', settings.balloon]);
   if (settings.unplug !== undefined)
     pairs.push(['unplugged for the move', settings.unplug.join(', ')]);
   if (settings.plug !== undefined) pairs.push(['plugged in there', settings.plug.join(', ')]);

@@ -49,7 +49,7 @@ export interface Facts {
   /** Of the hosts of which they are known: one at least. */
   readonly processors: readonly Processors[];
   readonly memoryPath: MemoryPath;
-  /** What this host's own migrations took around their memory, ms; absent: none has been made. */
+  /** What this host's own migrations took around their memory, or what is assumed of it, ms; absent: as a quiet machine. */
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
   readonly ownMoves?: readonly OwnMove[] | undefined;

@@ -1,5 +1,13 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import { AROUND_MS, ENOUGH_MOVES, MOST_LOOKED_AT, weightOf } from './parameters.ts';
+import {
+  AROUND_ASSUMED_COUNTS,
+  AROUND_MS,
+  ENOUGH_MOVES,
+  MOST_LOOKED_AT,
+  MOST_SLOWER,
+  STARTED_MS,
+  weightOf,
+} from './parameters.ts';
 
 /** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
@@ -13,13 +21,20 @@ const AROUND: readonly Phase[] = [
   'cleanup',
 ];
 
+/** What is assumed of the times around memory on a host whose processes take so long to start, ms. */
+export function assumedAroundMs(startedMs: number = STARTED_MS): number {
+  const slower = startedMs / STARTED_MS;
+  return AROUND_MS * Math.min(MOST_SLOWER, Math.max(1 / MOST_SLOWER, slower));
+}
+
 /**
  * The median of what these migrations (newest first) took around their memory, ms. A few lie between that and what is
- * assumed. Undefined where none shows it.
+ * assumed, which it is where none shows it.
  */
 export function aroundMs(
   reports: Iterable<Pick<Report, 'outcome' | 'finished' | 'phases'>>,
-): number | undefined {
+  assumedMs: number,
+): number {
   const took: number[] = [];
   for (const { outcome, finished, phases } of reports) {
     if (outcome !== 'done' || finished === undefined) continue;
@@ -27,10 +42,11 @@ export function aroundMs(
     took.push(around.reduce((sum, { ms }) => sum + ms, 0));
     if (took.length === MOST_LOOKED_AT) break;
   }
-  if (took.length === 0) return undefined;
+  if (took.length === 0) return assumedMs;
   const seen = medianOf(took);
   if (took.length >= ENOUGH_MOVES) return seen;
-  return AROUND_MS * (seen / AROUND_MS) ** weightOf(took.length);
+  // One move differs from the next by far less than one machine from another.
+  return assumedMs * (seen / assumedMs) ** weightOf(took.length, AROUND_ASSUMED_COUNTS);
 }
 
 /** For how long a guest is paused depends on this. */

@@ -136,6 +136,12 @@ export const POSTCOPY_FURTHER_ROUNDS = 1;
 
 /** Checks, both movers, the destination’s hypervisor, the switch, its end, as a machine takes them that does little else, ms. */
 export const AROUND_MS = 1500;
+/** On such a machine the process that looks for a plan starts within so long, ms. */
+export const STARTED_MS = 550;
+/** A machine is taken to be so many times slower or faster at most. */
+export const MOST_SLOWER = 4;
+/** What is assumed of the times around memory counts as much as this many moves. */
+export const AROUND_ASSUMED_COUNTS = 0.25;
 /** Before memory flows and after it, for whoever has a deadline to keep: as a busy machine takes them, ms. */
 export const START_MS = 2500;
 export const END_MS = 500;
@@ -189,7 +195,8 @@ export const MOST_LOOKED_AT = 9;
 /** So many moves are taken at their word. */
 export const ENOUGH_MOVES = 3;
 /** What so many moves weigh beside what is assumed, 0 to 1. */
-export const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
+export const weightOf = (moves: number, assumedCounts: number = ASSUMED_COUNTS): number =>
+  moves / (moves + assumedCounts);
 
 /** How far the outcome lies from the figure that was measured, as the spread of its logarithm. */
 export const SPREADS = {

@@ -190,9 +190,10 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
     diskBytes: Math.min(Number.MAX_SAFE_INTEGER, disks.bytes + disks.writtenPerMs * memoryMs),
   };
   if (!ends) return { ...whole, downtimeMs: 0, clientGapMs: 0 };
-  const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
-  const neededMs = neededMsOf(load, rounds) * scenario.fixed;
   const { fixed } = scenario;
+  // What lies in a connection differs from one look to the next by more than the link does.
+  const queuedMs = Math.min(queuedMsOf(facts, scenario) * fixed, load.passMs);
+  const neededMs = neededMsOf(load, rounds) * fixed;
   const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed, neededMs });
   const downMs = downtimeMs * factor;
   return { ...whole, downtimeMs: downMs, clientGapMs: downMs + laterMs };
@@ -253,10 +254,17 @@ function rangeOf(values: readonly number[], middle: number): Range {
   };
 }
 
-/** Where all of the time that is allowed is over before memory moves. */
-function lateWhy({ settings }: Facts, { diskMs, totalMs, rounds }: Outcome): string | undefined {
+/** Where all of the time that is allowed is over before memory moves, or before all of it has been sent once. */
+function lateWhy(
+  { settings }: Facts,
+  { diskMs, totalMs, rounds, load }: Outcome,
+): string | undefined {
   const beforeMs = totalMs - rounds.memoryMs;
-  if (beforeMs < settings.timeoutMs) return undefined;
+  const leftMs = settings.timeoutMs - beforeMs;
+  if (leftMs > 0) {
+    if (rounds.ends !== 'never' || load.passMs <= leftMs) return undefined;
+    return `sending its memory once takes ${formatDuration(Math.round(load.passMs))}, and ${formatDuration(Math.round(leftMs))} are left for that of the ${formatDuration(settings.timeoutMs)} allowed`;
+  }
   const [disks, around, allowed] = [diskMs, beforeMs, settings.timeoutMs].map((ms) =>
     formatDuration(Math.round(ms)),
   );

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { aroundMs, learnedFactor } from '../../../src/migration/prediction/own-times.ts';
+import {
+  aroundMs,
+  assumedAroundMs,
+  learnedFactor,
+} from '../../../src/migration/prediction/own-times.ts';
 import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
-import { AROUND_MS, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
+import {
+  AROUND_MS,
+  MOST_LOOKED_AT,
+  MOST_SLOWER,
+  STARTED_MS,
+} from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { anyFacts, guest } from './samples.ts';
 
@@ -21,18 +30,31 @@ const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
 });
 
 test('what lies around memory is the median of the latest moves, without waiting, disks and memory', () => {
-  assert.equal(aroundMs([took(1000), took(9000), took(2000)]), 2100);
+  assert.equal(aroundMs([took(1000), took(9000), took(2000)], AROUND_MS), 2100);
   const many = Array.from({ length: MOST_LOOKED_AT }, () => took(1000));
-  assert.equal(aroundMs([...many, ...Array.from({ length: 40 }, () => took(8000))]), 1100);
+  const more = [...many, ...Array.from({ length: 40 }, () => took(8000))];
+  assert.equal(aroundMs(more, AROUND_MS), 1100);
 });
 
-test('a first move lies halfway between what is assumed and what it took; one that failed is not counted', () => {
+test('a first move weighs four times what is assumed; one that failed is not counted', () => {
   const [assumed, seen] = [AROUND_MS, 12_100];
-  const first = aroundMs([took(12_000), took(1000, 'failed')]) ?? 0;
-  assert.ok(Math.abs(first - Math.sqrt(assumed * seen)) < 1, String(first));
-  const second = aroundMs([took(12_000), took(12_000)]) ?? 0;
+  const first = aroundMs([took(12_000), took(1000, 'failed')], assumed);
+  assert.ok(Math.abs(first - assumed * (seen / assumed) ** 0.8) < 1, String(first));
+  const second = aroundMs([took(12_000), took(12_000)], assumed);
   assert.ok(second > first && second < seen);
-  assert.equal(aroundMs([took(1000, 'failed')]), undefined);
+  assert.equal(aroundMs([took(1000, 'failed')], assumed), assumed);
+});
+
+test('a host whose processes start slowly is assumed to take as much longer around memory, within a bound', () => {
+  assert.equal(assumedAroundMs(), AROUND_MS);
+  assert.equal(assumedAroundMs(STARTED_MS), AROUND_MS);
+  assert.equal(assumedAroundMs(2 * STARTED_MS), 2 * AROUND_MS);
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (startedMs) => {
+      const assumed = assumedAroundMs(startedMs) / AROUND_MS;
+      assert.ok(assumed >= 1 / MOST_SLOWER && assumed <= MOST_SLOWER, String(assumed));
+    }),
+  );
 });
 
 test('a prediction takes what the site’s own moves took around memory for its own', () => {

@@ -119,6 +119,17 @@ describe('a prediction', () => {
     );
   });
 
+  test('says of memory that cannot be sent once in time how long that takes, and what is left for it', () => {
+    const facts = guest(10);
+    const settings = { ...facts.settings, timeoutMs: 2000 };
+    const { probability, why } = predict({ ...facts, settings }).converges;
+    assert.equal(probability, 0);
+    assert.match(
+      why,
+      /^sending its memory once takes [\d.]+ s, and 500 ms are left for that of the 2\.0 s allowed$/,
+    );
+  });
+
   test('says what will end, what will not, and that it does not know between the two, with the reason', () => {
     const [calm, torn, wild] = [guest(10), guest(118), guest(600)].map(
       (facts) => predict(facts).converges,
