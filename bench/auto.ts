@@ -22,8 +22,7 @@ const DEFAULT_MEMORY = 384 * MIB;
 const DIRTY = MIB;
 /**
  * Up to this rate (bytes/s) guests get a longer downtime, so that each way ends: over 40 Mbit/s QEMU's last rounds took 170 ms
- * and left 0.9 MB, much of it of the guest's kernel and of its client. Over 100 Mbit/s they did not end within 30 ms on each
- * machine.
+ * and left 0.9 MB, much of it of the guest's kernel and of its client. Over 100 Mbit/s a move with 30 ms took 543 s on one machine.
  */
 const SLOW_LINK = 12_500_000;
 const SLOW_DOWNTIME_MS = 250;

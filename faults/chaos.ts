@@ -38,8 +38,11 @@ async function main(): Promise<number> {
   const { evidence } = values;
   const reported = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say, evidence });
   if (values.json) console.log(JSON.stringify(reported));
-  for (const { guest, moves, verified, darkMs, gapMs } of reported.journeys) {
-    const ends = Object.entries(moves).map(([outcome, count]) => `${count} ${outcome}`);
+  for (const { guest, moves, calmMoves, verified, darkMs, gapMs } of reported.journeys) {
+    const ends = [
+      ...Object.entries(moves).map(([outcome, count]) => `${count} ${outcome}`),
+      ...Object.entries(calmMoves).map(([outcome, count]) => `${count} ${outcome} afterwards`),
+    ];
     console.log(
       `${guest}: ${ends.join(', ')}; memory verified ${verified} times; longest without a running copy ${darkMs} ms, longest silence for its client ${gapMs} ms`,
     );

@@ -45,7 +45,7 @@ export async function chaos({
     const over = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
     const travelling = Promise.all(
       GUESTS.map((guest) =>
-        travel({ stage, guest, signal: over, next: chances(seed, guest), say }),
+        travel({ stage, guest, signal: over, stopped: signal, next: chances(seed, guest), say }),
       ),
     );
     const killing = killAtRandom({

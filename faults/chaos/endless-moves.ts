@@ -13,6 +13,8 @@ import { Witness } from '../witness.ts';
 export interface Journey {
   readonly guest: string;
   readonly moves: Readonly<Record<string, number>>;
+  /** Those that it made once nothing died any more, because none had been done. */
+  readonly calmMoves: Readonly<Record<string, number>>;
   readonly verified: number;
   /** Longest time in which no copy ran, ms. */
   readonly darkMs: number;
@@ -24,10 +26,12 @@ export interface Travel {
   readonly stage: Stage;
   readonly guest: string;
   /**
-   * Aborted when nothing dies any more. Moves begin until then, and on until one is done: where everything around a
-   * guest dies, each of its moves may fail, but not those after. One that is under way is waited for.
+   * Aborted when nothing dies any more. Moves begin until then. A guest of which none is done by then moves on until one is:
+   * where everything around it dies, each of its moves may fail. One that is under way is waited for.
    */
   readonly signal: AbortSignal;
+  /** Aborted when somebody stops all of it: no move begins after that. */
+  readonly stopped: AbortSignal;
   readonly next: () => number;
   readonly say: (text: string) => void;
 }
@@ -47,6 +51,7 @@ export async function travel(given: Travel): Promise<Journey> {
   const witness = await Witness.open(stage.lab, guest, stage.guests.get(guest) ?? '');
   const probe = await openProbe(stage.lab, guest, { intervalMs: 20 });
   const moves: Record<string, number> = {};
+  const calmMoves: Record<string, number> = {};
   const violations: string[] = [];
   let verified = 0;
   try {
@@ -55,11 +60,13 @@ export async function travel(given: Travel): Promise<Journey> {
     const goesOn = (): boolean => {
       if (!given.signal.aborted) return true;
       calmSince ??= systemClock.monotonicMs();
-      return moves['done'] === undefined && systemClock.monotonicMs() - calmSince < MOVE_MS;
+      const isOver = systemClock.monotonicMs() - calmSince > MOVE_MS;
+      return !given.stopped.aborted && !isOver && !moves['done'] && !calmMoves['done'];
     };
     for (let count = 1; violations.length === 0 && goesOn(); count += 1) {
+      const into = given.signal.aborted ? calmMoves : moves;
       const outcome = await moveOnce(given, witness);
-      moves[outcome] = (moves[outcome] ?? 0) + 1;
+      into[outcome] = (into[outcome] ?? 0) + 1;
       if (!['done', 'failed', 'refused'].includes(outcome)) {
         violations.push(`${guest}: a migration ended as ${outcome}`);
       }
@@ -74,7 +81,7 @@ export async function travel(given: Travel): Promise<Journey> {
     if (host !== undefined) stage.guests.set(guest, host);
     const gapMs = Math.round((await probe.read()).clientGapMs);
     const darkMs = longestDarkMs(witness.spans(), started, systemClock.wallMs());
-    return { guest, moves, verified: verified + 1, darkMs, gapMs, violations };
+    return { guest, moves, calmMoves, verified: verified + 1, darkMs, gapMs, violations };
   } finally {
     await probe.stop();
     await witness.close();

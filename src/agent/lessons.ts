@@ -15,6 +15,7 @@ export interface Lesson extends Pick<
   | 'wire'
   | 'finished'
   | 'rehearsal'
+  | 'takeovers'
   | 'phases'
 > {
   /** For how long its guest was paused, and what its path cost; absent where its guest did not move. */
@@ -69,8 +70,8 @@ export class Lessons {
 
 function lessonOf(report: Report): Lesson {
   const { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished } = report;
-  const { rehearsal, phases, diskLatency = [] } = report;
+  const { rehearsal, takeovers, phases, diskLatency = [] } = report;
   const figures = { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished };
   const [move] = movesTo(report.to, [report]);
-  return { ...figures, rehearsal, phases, diskLatency, move };
+  return { ...figures, rehearsal, takeovers, phases, diskLatency, move };
 }

@@ -31,6 +31,7 @@ type Reported = Pick<
   | 'wire'
   | 'finished'
   | 'rehearsal'
+  | 'takeovers'
 >;
 
 /**
@@ -45,9 +46,10 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
     const isFree = settings.maxBandwidth === undefined && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
     const isMuch = bytes >= Math.max(LEAST_BYTES, memoryBytes * LEAST_SHARE);
+    // Of a rehearsal that changed its mover nobody may know that it went by the wire.
     const isWhole =
       outcome === 'rehearsed'
-        ? report.rehearsal?.switches === 'precopy'
+        ? report.rehearsal?.switches === 'precopy' && report.takeovers === 0
         : outcome === 'done' && report.finished === 'precopy';
     if (wire === undefined && isFree && isMuch && isWhole && throughput > 0) return throughput;
   }
@@ -165,6 +167,15 @@ export class LinkRates {
         ? { why }
         : await linkMeter.measure(to, signal);
     return linkKnown(metered, { configured: config.wire.rates[to], seen: this.seen(to) });
+  }
+
+  /**
+   * Measures a link that is not configured, unless it was measured in the last minutes or is in use: `auto` chooses by it, and
+   * what an earlier migration came to may be the rate of its processors. Never rejects.
+   */
+  async measured(to: string): Promise<void> {
+    if (this.#deps.config.wire.rates[to] !== undefined) return;
+    await this.known(to, AbortSignal.timeout(MEASURED_MS)).catch(() => undefined);
   }
 
   /**

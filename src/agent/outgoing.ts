@@ -84,6 +84,7 @@ export class Outgoing {
     // Measured before the last look at the guest: nothing is waited for between that and the record.
     const isNew = this.#again(given, request) === undefined;
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
+    if (isNew && request.path === 'auto') await this.links.measured(request.to);
     const further = {
       ...(linkShareBandwidth === undefined ? {} : { linkShareBandwidth }),
       ...(returns === undefined ? {} : { returns }),

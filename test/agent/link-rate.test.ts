@@ -11,6 +11,7 @@ const whole = {
   outcome: 'done',
   finished: 'precopy',
   settings,
+  takeovers: 0,
   bytes: 512 * MIB,
   throughput: 12_000_000,
 } as const;
@@ -38,10 +39,17 @@ describe('what is known of a link by earlier migrations', () => {
 
   test('is what a rehearsal sent all of memory at, too, and not one that came to post-copy', () => {
     const sent = { ...whole, outcome: 'rehearsed', finished: 'none' } as const;
-    const rehearsed = (switches: 'precopy' | 'postcopy') =>
-      seenLinkRate([{ ...sent, rehearsal: { switches, maxDowntimeMs: 300 } }]);
+    const rehearsed = (switches: 'precopy' | 'postcopy', takeovers = 0) => {
+      const rehearsal = { switches, maxDowntimeMs: 300 };
+      const request = { side: 'source', toHost: 'b', request: {} };
+      const report = () => ({ ...sent, phases: [], to: 'b', rehearsal, takeovers });
+      const store = { all: () => [{ id: 'm-1', request }], report };
+      return new LinkRates({ store } as unknown as LinkRatesDependencies).seen('b');
+    };
     assert.equal(rehearsed('precopy'), 12_000_000);
     assert.equal(rehearsed('postcopy'), undefined);
+    // The mover that died may have sent it by the wire.
+    assert.equal(rehearsed('precopy', 1), undefined);
   });
 });
 
@@ -70,6 +78,27 @@ describe('what a link carries', () => {
     const link = { rate: 9, how: 'seen', isLeast: true };
     assert.deepEqual(known(undefined, 9), { link, linkUnmeasured: why });
     assert.deepEqual(known(), { linkUnmeasured: why });
+  });
+
+  test('is measured for --path auto where it is not configured, and no failure of that ends the migration', async () => {
+    let asked = 0;
+    const links = (measure: () => Promise<unknown>, configured: Record<string, number> = {}) =>
+      new LinkRates({
+        config: { name: 'a', wire: { rates: configured } },
+        store: { all: () => [] },
+        peers: { address: () => '127.0.0.1:1' },
+        linkMeter: {
+          measure: () => {
+            asked += 1;
+            return measure();
+          },
+        },
+      } as unknown as LinkRatesDependencies);
+    await links(async () => ({ why: 'busy' })).measured('b');
+    await links(() => Promise.reject(new Error('too late'))).measured('b');
+    assert.equal(asked, 2);
+    await links(() => assert.fail('it is configured'), { b: 5_000_000 }).measured('b');
+    assert.equal(asked, 2);
   });
 });
 

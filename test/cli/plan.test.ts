@@ -42,6 +42,19 @@ describe('godwit plan', () => {
     assert.match(text, /Advice\n--mode precopy --streams 4/);
   });
 
+  test('names the path that memory takes, its streams and its compression', () => {
+    const answer = plannedTo('b');
+    const { prediction = assert.fail() } = answer;
+    const said = (change: Partial<typeof prediction>): string | undefined =>
+      /^memory goes by (.*)$/m.exec(
+        planText({ ...answer, prediction: { ...prediction, ...change } }, look),
+      )?.[1];
+    assert.equal(said({}), 'the native path');
+    assert.equal(said({ path: 'wire' }), 'the wire');
+    const stream = { streams: 4, compress: 'zstd', compressLevel: 3 } as const;
+    assert.equal(said({ stream }), 'the native path over 4 streams, zstd 3');
+  });
+
   test('shows how long the guest’s own requests to copied disks take now, and what to expect', async () => {
     const now = { overMs: 2000, writes: { count: 90, p50Ms: 0.6, p99Ms: 7 }, reads: { count: 0 } };
     const writes = { p50Ms: { low: 0.2, middle: 0.6, high: 1.8 } };

@@ -5,8 +5,11 @@ import { chaos } from '../../faults/chaos/chaos.ts';
 test('three guests go round three hosts for a minute while movers, agents and links die, and nothing is lost', async (t) => {
   const reported = await chaos({ ms: 60_000, seed: 1, signal: t.signal, say: () => {} });
   assert.deepEqual(reported.violations, [], JSON.stringify(reported));
-  for (const { guest, moves } of reported.journeys) {
-    assert.ok((moves['done'] ?? 0) > 0, `${guest} did not get anywhere: ${JSON.stringify(moves)}`);
+  assert.ok(reported.moves > 0, `no guest got anywhere: ${JSON.stringify(reported.journeys)}`);
+  for (const { guest, moves, calmMoves } of reported.journeys) {
+    // Each of one guest's few moves may meet a death; none does afterwards.
+    const done = (moves['done'] ?? 0) + (calmMoves['done'] ?? 0);
+    assert.ok(done > 0, `${guest} did not get anywhere: ${JSON.stringify([moves, calmMoves])}`);
   }
   assert.ok(
     reported.deaths.mover > 0 && reported.deaths.agent > 0,

@@ -137,7 +137,10 @@ export class Plans {
       diskBytes,
       balloon,
       stateBytes = 0,
+      startedMs,
     } = found ?? {};
+    // A manager's tasks, and CRIU, take as long on a host whose processes start slowly.
+    const isByProcesses = capabilities.shape !== 'managed' && capabilities.rounds !== 'content';
     const { writtenBytesPerS } = guestLoads.of(guest).now ?? {};
     const isTaken = mix !== undefined && balloon !== undefined;
     const plain = { streams: 1, compress: 'none' } as const;
@@ -151,7 +154,10 @@ export class Plans {
       // What a balloon has taken is free no more.
       hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,
       link,
-      aroundMs: outgoing.links.aroundMs(assumedAroundMs(found?.startedMs), driver),
+      aroundMs: outgoing.links.aroundMs(
+        assumedAroundMs(isByProcesses ? startedMs : undefined),
+        driver,
+      ),
       ownMoves: outgoing.links.movesTo(to, driver),
       processors: offer === undefined ? [own] : [own, offer],
       settings: {
@@ -162,7 +168,7 @@ export class Plans {
       },
       asked: {
         mode: streamModeOf(mode),
-        path: path?.takes ?? 'native',
+        path: path?.takes ?? (request.path === 'wire' ? 'wire' : 'native'),
         stream: path?.stream ?? { streams, compress, compressLevel },
       },
       capabilities,

@@ -88,7 +88,7 @@ const examinedHost = z.object({
   unmeasured: shortText.optional(),
   /** What drivers of its devices say that they send while it is stopped. */
   stateBytes: bytes.optional(),
-  /** How long the process that looked took to start, ms: as long as others of this host do. */
+  /** How long the process that looked took to start, ms: a sign of how long others of this host take. */
   startedMs: z.number().nonnegative().optional(),
   /** With `--balloon`: what it would take of the guest. */
   balloon: z.object({ takesBytes: bytes, availableBytes: bytes }).optional(),

@@ -7,7 +7,7 @@ import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-quest
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 
-/** From the start of this process until what its first question needs was loaded, ms; undefined until then. */
+/** From the start of this process until it had loaded its drivers for its first question, ms; undefined until then. */
 let startedMs: number | undefined;
 
 /** Answers one question by this host's configuration file; never rejects. */

@@ -261,7 +261,10 @@ export function queuedMsOf(facts: Facts, scenario: Scenario): number {
   const { link, settings, memoryPath } = facts;
   const rate = (link?.rate ?? Infinity) * scenario.link;
   if (isByWire(memoryPath) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
-  return queuedMs(isSeveral(memoryPath) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate);
+  // It differs from one look to the next by more than the link does.
+  return (
+    queuedMs(isSeveral(memoryPath) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate) * scenario.fixed
+  );
 }
 
 /** What a mover leaves out of the downtime that its hypervisor may plan for, ms. */

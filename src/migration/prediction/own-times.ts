@@ -4,7 +4,7 @@ import {
   AROUND_MS,
   ENOUGH_MOVES,
   MOST_LOOKED_AT,
-  MOST_SLOWER,
+  SLOWER,
   STARTED_MS,
   weightOf,
 } from './parameters.ts';
@@ -24,7 +24,7 @@ const AROUND: readonly Phase[] = [
 /** What is assumed of the times around memory on a host whose processes take so long to start, ms. */
 export function assumedAroundMs(startedMs: number = STARTED_MS): number {
   const slower = startedMs / STARTED_MS;
-  return AROUND_MS * Math.min(MOST_SLOWER, Math.max(1 / MOST_SLOWER, slower));
+  return AROUND_MS * Math.min(SLOWER.most, Math.max(SLOWER.least, slower));
 }
 
 /**

@@ -137,12 +137,15 @@ export const POSTCOPY_FURTHER_ROUNDS = 1;
 /** Checks, both movers, the destination’s hypervisor, the switch, its end, as a machine takes them that does little else, ms. */
 export const AROUND_MS = 1500;
 /**
- * So long the process that looks for a plan takes to start on such a machine, ms: it took 365 ms where these times came to 2.7 s,
- * and each part of a start twice what it took there (measurements/prediction.md).
+ * How long the process that looks for a plan takes to start on that machine, ms. Taken as proportional, from one point: on a
+ * machine where these times came to 2.7 s it took 365 ms.
  */
 export const STARTED_MS = 200;
-/** A machine is taken to be so many times slower or faster at most. */
-export const MOST_SLOWER = 4;
+/**
+ * A slower start counts up to here. A quicker one hardly does: not all of these times are those of processes, and no quicker
+ * machine was measured.
+ */
+export const SLOWER = { least: 0.6, most: 4 };
 /** What is assumed of the times around memory counts as much as this many moves. */
 export const AROUND_ASSUMED_COUNTS = 0.25;
 /** Before memory flows and after it, for whoever has a deadline to keep: as a busy machine takes them, ms. */

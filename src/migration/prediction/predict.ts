@@ -39,7 +39,7 @@ import {
 } from './parameters.ts';
 import { isThere, simulate } from './rounds.ts';
 import type { Load, Rounds } from './rounds.ts';
-import { NOMINAL, scenarios } from './scenarios.ts';
+import { NOMINAL, rangeOf, scenarios } from './scenarios.ts';
 import type { Scenario, Spreads } from './scenarios.ts';
 
 /** What a migration is expected to come to, from what was measured. Pure. */
@@ -191,8 +191,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   };
   if (!ends) return { ...whole, downtimeMs: 0, clientGapMs: 0 };
   const { fixed } = scenario;
-  // What lies in a connection differs from one look to the next by more than the link does.
-  const queuedMs = Math.min(queuedMsOf(facts, scenario) * fixed, load.passMs);
+  const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
   const neededMs = neededMsOf(load, rounds) * fixed;
   const { downtimeMs, laterMs } = downtimeOf(facts, rounds, { queuedMs, fixed, neededMs });
   const downMs = downtimeMs * factor;
@@ -243,17 +242,6 @@ function spreadsOf({ link, mix }: Facts): Spreads {
   };
 }
 
-/** The range that leaves out (1 - LEVEL) / 2 at either end, and holds the middle. */
-function rangeOf(values: readonly number[], middle: number): Range {
-  const sorted = values.toSorted((left, right) => left - right);
-  const out = Math.floor((sorted.length * (1 - LEVEL)) / 2);
-  return {
-    low: Math.min(middle, sorted[out] ?? middle),
-    middle,
-    high: Math.max(middle, sorted.at(-1 - out) ?? middle),
-  };
-}
-
 /** Where all of the time that is allowed is over before memory moves, or before all of it has been sent once. */
 function lateWhy(
   { settings }: Facts,
@@ -263,7 +251,11 @@ function lateWhy(
   const leftMs = settings.timeoutMs - beforeMs;
   if (leftMs > 0) {
     if (rounds.ends !== 'never' || load.passMs <= leftMs) return undefined;
-    return `sending its memory once takes ${formatDuration(Math.round(load.passMs))}, and ${formatDuration(Math.round(leftMs))} are left for that of the ${formatDuration(settings.timeoutMs)} allowed`;
+    const [pass, left, allowed, copies] = [load.passMs, leftMs, settings.timeoutMs, diskMs].map(
+      (ms) => formatDuration(Math.round(ms)),
+    );
+    const after = diskMs === 0 ? '' : `, as the copies of its disks take ${copies}`;
+    return `sending its memory once takes ${pass}; of the ${allowed} allowed, ${left} remain for it${after}`;
   }
   const [disks, around, allowed] = [diskMs, beforeMs, settings.timeoutMs].map((ms) =>
     formatDuration(Math.round(ms)),

@@ -1,3 +1,6 @@
+import type { Range } from '../../protocol/public/prediction.ts';
+import { LEVEL } from './parameters.ts';
+
 /** What may come otherwise than it was measured, as a fixed set of cases. Pure: the same cases each time. */
 
 /** Factors on what was measured; 1 is the figure itself. */
@@ -53,4 +56,15 @@ function factor(spread: number, place: number): number {
   const within = Math.min(0.999, Math.max(0.001, place));
   const toNormal = Math.sqrt(3) / Math.PI;
   return Math.exp(spread * toNormal * Math.log(within / (1 - within)));
+}
+
+/** The range that leaves out (1 - LEVEL) / 2 at either end, and holds the middle. */
+export function rangeOf(values: readonly number[], middle: number): Range {
+  const sorted = values.toSorted((left, right) => left - right);
+  const out = Math.floor((sorted.length * (1 - LEVEL)) / 2);
+  return {
+    low: Math.min(middle, sorted[out] ?? middle),
+    middle,
+    high: Math.max(middle, sorted.at(-1 - out) ?? middle),
+  };
 }

@@ -35,7 +35,7 @@ export function cameTo(report: Report): Came {
 
 /**
  * What a rehearsal came to until the switch that it did not make, where that was by pre-copy: there all memory had been sent
- * but for the last pages. Nothing learns from it.
+ * but for the last pages. Predictions do not learn from it.
  */
 export function rehearsedTo(report: Report): Came {
   if (report.outcome !== 'rehearsed' || report.rehearsal?.switches !== 'precopy') return {};

@@ -11,6 +11,7 @@ import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
 import { cacheDirectory, siteSecrets } from '../../../src/host/wire.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
+import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { Scope } from '../../../src/wire/cache/scope.ts';
 import { Store } from '../../../src/wire/cache/store.ts';
 import { Summary } from '../../../src/wire/cache/summary.ts';
@@ -195,6 +196,26 @@ test('the cache is told of where the guest would be let in, and to nobody who sp
     evidence: 'it is here',
   });
   assert.deepEqual(await answers.known(asked, caller), {});
+});
+
+test('a process says how long it took to start, and the same with each question that it answers', async (t) => {
+  const { file } = await hostFile(t);
+  const apart = askProcess(file);
+  const seen: (number | undefined)[] = [];
+  const request = migrationRequest.parse({ guest: 'web1', to: 'c' });
+  const handle = { driver: 'none', name: 'web1' };
+  const hosts = [{ id: 'c-0000000000000001', request, handle, driver: 'none', seen: {} }];
+  for (let count = 0; count < 2; count += 1) {
+    const { answer, gone } = apart(
+      { what: 'examine', hosts, deadlineMs: 10_000 },
+      ({ startedMs }) => seen.push(startedMs),
+      AbortSignal.timeout(20_000),
+    );
+    await answer;
+    await gone;
+  }
+  const [first = 0, second] = seen;
+  assert.deepEqual([first > 0, second], [true, first]);
 });
 
 test('a process that does not end by itself is killed, and its thread hangs with nobody', async (t) => {

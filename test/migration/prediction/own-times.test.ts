@@ -10,7 +10,7 @@ import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import {
   AROUND_MS,
   MOST_LOOKED_AT,
-  MOST_SLOWER,
+  SLOWER,
   STARTED_MS,
 } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
@@ -51,8 +51,11 @@ test('a host whose processes start slowly is assumed to take as much longer arou
   assert.equal(assumedAroundMs(2 * STARTED_MS), 2 * AROUND_MS);
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (startedMs) => {
-      const assumed = assumedAroundMs(startedMs) / AROUND_MS;
-      assert.ok(assumed >= 1 / MOST_SLOWER && assumed <= MOST_SLOWER, String(assumed));
+      const [assumed, later] = [startedMs, startedMs * 1.5].map(
+        (each) => assumedAroundMs(each) / AROUND_MS,
+      );
+      assert.ok(assumed! >= SLOWER.least && assumed! <= later!, String(assumed));
+      assert.ok(later! <= SLOWER.most, String(later));
     }),
   );
 });

@@ -119,6 +119,20 @@ describe('a prediction', () => {
     );
   });
 
+  test('says a downtime that differs by what is queued, where the link holds memory back and no cap does', () => {
+    const span = (maxBandwidth?: number): number => {
+      const facts = guest(1);
+      const { low, high } = predict({
+        ...facts,
+        link: { rate: 12_500_000, how: 'measured', roundTripMs: 1 },
+        settings: { ...facts.settings, ...(maxBandwidth === undefined ? {} : { maxBandwidth }) },
+      }).downtimeMs;
+      return high - low;
+    };
+    assert.ok(span() > 130, String(span()));
+    assert.ok(span(11_000_000) < 100, String(span(11_000_000)));
+  });
+
   test('says of memory that cannot be sent once in time how long that takes, and what is left for it', () => {
     const facts = guest(10);
     const settings = { ...facts.settings, timeoutMs: 2000 };
@@ -126,7 +140,7 @@ describe('a prediction', () => {
     assert.equal(probability, 0);
     assert.match(
       why,
-      /^sending its memory once takes [\d.]+ s, and 500 ms are left for that of the 2\.0 s allowed$/,
+      /^sending its memory once takes [\d.]+ s; of the 2\.0 s allowed, 500 ms remain for it$/,
     );
   });
 
