@@ -135,6 +135,8 @@ function readCommandLine() {
       moves: { type: 'string' },
       // Of libvirt's.
       libvirt: { type: 'string' },
+      // Of prediction's.
+      seed: { type: 'string' },
     },
   });
 }

@@ -39,6 +39,7 @@ export interface BenchWords {
   readonly controllers?: string | undefined;
   readonly moves?: string | undefined;
   readonly libvirt?: string | undefined;
+  readonly seed?: string | undefined;
 }
 
 /** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */

@@ -1,6 +1,7 @@
 import { median } from './contract.ts';
 import type { Measure } from './contract.ts';
 import type { QmpEvent } from '../src/lab/witness/monitor.ts';
+import type { Report } from '../src/protocol/public/migration.ts';
 
 /** What a move of a guest with its disks came to, from what QEMUs, links and the guest say. Pure. */
 
@@ -17,6 +18,15 @@ export interface DiskMove {
   readonly rewrittenBytes: number;
   /** The whole command, where there is one. */
   readonly wallMs?: number;
+  /** How long the guest's own writes took before the copy and during it, and what was predicted, ms; as far as it was seen. */
+  readonly writes?: Readonly<Record<Moment, Percentiles>>;
+}
+
+const MOMENTS = ['before', 'during', 'predicted'] as const;
+type Moment = (typeof MOMENTS)[number];
+interface Percentiles {
+  readonly p50Ms?: number | undefined;
+  readonly p99Ms?: number | undefined;
 }
 
 /** A guest that was quiet, with a thin image. */
@@ -105,6 +115,32 @@ export function pairMeasures(
       'ms',
     ),
   ];
+}
+
+/** Of a report whose guest had one disk copied; what is predicted there is the middle. */
+export function writesOf({
+  diskLatency,
+  prediction,
+}: Pick<Report, 'diskLatency' | 'prediction'>): NonNullable<DiskMove['writes']> {
+  const [seen] = diskLatency ?? [];
+  const { p50Ms, p99Ms } = prediction?.diskLatency?.[0]?.writes ?? {};
+  return {
+    before: seen?.before?.writes ?? {},
+    during: seen?.during?.writes ?? {},
+    predicted: { p50Ms: p50Ms?.middle, p99Ms: p99Ms?.middle },
+  };
+}
+
+/** Medians of the moves that say it. */
+export function writesMeasures(name: string, moved: readonly DiskMove[]): Measure[] {
+  return MOMENTS.flatMap((moment) =>
+    (['p50Ms', 'p99Ms'] as const).flatMap((percentile): Measure[] => {
+      const found = moved.flatMap(({ writes }) => writes?.[moment][percentile] ?? []);
+      if (found.length === 0) return [];
+      const what = `the guest's writes, ${percentile.slice(0, 3)} ${moment}`;
+      return [{ name: `${name}: ${what}`, value: median(found), unit: 'ms', runs: found.length }];
+    }),
+  );
 }
 
 /** Of a 20 GiB image with 300 MiB in it. */

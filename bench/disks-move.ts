@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
+import { runCommand } from '../src/lab/command.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import { moveByHand } from './by-hand.ts';
-import { copyTimes, writtenIn } from './disks-figures.ts';
+import { copyTimes, writesOf, writtenIn } from './disks-figures.ts';
 import type { DiskMove } from './disks-figures.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
@@ -34,6 +35,9 @@ export interface Seen extends DiskMove {
 
 /** QEMU stops the guest for any time up to this as it happens to come; also what the last of the disk takes. */
 const MAX_DOWNTIME_MS = 100;
+const DOWNTIME = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`];
+const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
+const PLAN_MS = 60_000;
 const SETTLE_MS = 120_000;
 const MOVE_MS = 900_000;
 
@@ -63,8 +67,17 @@ export async function measuredMove(of: MoveOf, side: Side): Promise<Seen> {
     allocatedBytes,
     rewrittenBytes: writtenIn(stoppedAtMs - begunAtMs, before, after),
     ...(wallMs === undefined ? {} : { wallMs }),
-    ...(report === undefined ? {} : { report }),
+    ...(report === undefined ? {} : { report, writes: writesOf(report) }),
   };
+}
+
+/** What a plan says of the guest's own requests to its disk is in the report of the move after it. */
+export async function planned({ lab, guest, to, signal }: MoveOf): Promise<void> {
+  const mode = ['--mode', 'precopy'];
+  await runCommand(
+    [PROGRAM, 'plan', guest, '--to', to, ...mode, ...DOWNTIME, '--lab', lab.name, '--json'],
+    { deadlineMs: PLAN_MS, signal },
+  );
 }
 
 export function imageFile({ lab, guest, image }: MoveOf, host: string): string {
@@ -100,8 +113,7 @@ async function byGodwit({ lab, guest, from, to, words = [], signal }: MoveOf): P
   // It is waited for below; what goes wrong before then is reported first.
   opening.catch(() => {});
   try {
-    const asked = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, ...words];
-    const move = { guest, to, words: asked, deadlineMs: MOVE_MS };
+    const move = { guest, to, words: [...DOWNTIME, ...words], deadlineMs: MOVE_MS };
     const { wallMs, report } = await godwitMigrate(lab, move, signal);
     const resumed = (await opening).events.find(({ event }) => event === 'RESUME');
     const resumedAtMs = resumed?.atMs ?? Number.NaN;

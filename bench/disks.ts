@@ -6,9 +6,9 @@ import type { Lab } from '../src/lab/state.ts';
 import { formatBytes, parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { pairMeasures, shareOfNeeded, thinMeasures } from './disks-figures.ts';
+import { pairMeasures, shareOfNeeded, thinMeasures, writesMeasures } from './disks-figures.ts';
 import type { DiskMove, ThinMove } from './disks-figures.ts';
-import { allocated, imageFile, measuredMove } from './disks-move.ts';
+import { allocated, imageFile, measuredMove, planned } from './disks-move.ts';
 import type { Seen, Side } from './disks-move.ts';
 import { otherHost, untilQuiet, withLab } from './lab.ts';
 import { schedule } from './overhead.ts';
@@ -68,13 +68,15 @@ async function compare(lab: Lab, bytes: number, options: BenchOptions): Promise<
   for (const [index, side] of schedule((options.runs ?? DEFAULT_RUNS) + 1).entries()) {
     const to = otherHost(lab, from);
     const of = { lab, guest: name, image: 'disk0.raw', from, to, signal };
+    if (side === 'godwit') await planned(of);
     const result = await measuredMove(of, side);
     await mustHold(lab, name, signal);
     from = to;
     say(`${side.padEnd(7)}${describe(result)}${index < 2 ? '  (warming up)' : ''}`);
     if (index >= 2) moved[side].push(result);
   }
-  return pairMeasures(`${formatBytes(bytes)} raw`, moved.godwit, moved.hand);
+  const of = `${formatBytes(bytes)} raw`;
+  return [...pairMeasures(of, moved.godwit, moved.hand), ...writesMeasures(of, moved.godwit)];
 }
 
 /** The guest writes nothing to it, so that both images must be the same at the end. */

@@ -8,6 +8,7 @@ import { planAnswer } from '../src/protocol/public/plan.ts';
 import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';
 import { onlyOf } from './contract.ts';
+import { chances } from '../faults/chance.ts';
 import type { Bench, BenchOptions } from './contract.ts';
 import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
@@ -36,6 +37,9 @@ const GUESTS = {
   /** More than 400 Mbit/s carries. */
   hard: { workingSetBytes: 128 * MIB, dirtyBytesPerSecond: 64 * MIB },
 } as const;
+/** By a seed a guest's set and what it writes are up to so many times what is named, or that part of it. */
+const SET_SPREAD = 1.3;
+const RATE_SPREAD = 1.6;
 const WAYS: Readonly<Record<string, { readonly mode: Mode; readonly words: readonly string[] }>> = {
   precopy: { mode: 'precopy', words: [] },
   zstd: { mode: 'precopy', words: ['--streams', '4', '--compress', 'zstd'] },
@@ -55,9 +59,11 @@ function chosen<T extends string>(
 
 export const prediction: Bench = {
   name: 'prediction',
-  summary: 'what plans say beside what the moves after them come to [--only LINK,GUEST,WAY]',
+  summary:
+    'what plans say beside what the moves after them come to [--seed N] [--only LINK,GUEST,WAY]',
   run: async (options) => {
     const only = onlyOf(options, NAMES);
+    const seed = seedOf(options);
     const scored: Scored[] = [];
     for (const link of chosen(only, LINKS)) {
       const rate = link === 'uncapped' ? {} : { linkBytesPerSecond: parseRate(link) };
@@ -65,7 +71,7 @@ export const prediction: Bench = {
         options,
         async (lab) => {
           for (const guest of chosen(only, GUESTS))
-            scored.push(...(await ofGuest({ lab, link, guest, only }, options)));
+            scored.push(...(await ofGuest({ lab, link, guest, only, seed }, options)));
         },
         rate,
       );
@@ -79,16 +85,50 @@ interface Course {
   readonly link: string;
   readonly guest: keyof typeof GUESTS;
   readonly only: readonly string[] | undefined;
+  readonly seed: number | undefined;
+}
+
+/** Throws for what is none: it would measure something else. */
+function seedOf({ words }: BenchOptions): number | undefined {
+  if (words?.seed === undefined) return undefined;
+  const seed = Number(words.seed);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError('--seed takes a whole number');
+  return seed;
+}
+
+/** What a guest writes, and the ways in their order: as they are named above, or drawn around that by a seed. */
+export function drawn({
+  link,
+  guest,
+  only,
+  seed,
+}: Pick<Course, 'link' | 'guest' | 'only' | 'seed'>) {
+  const ways = chosen(only, WAYS);
+  const named = GUESTS[guest];
+  if (seed === undefined) return { ...named, ways };
+  const next = chances(seed, `${link} ${guest}`);
+  const around = (value: number, spread: number): number =>
+    Math.round(value * spread ** (2 * next() - 1));
+  return {
+    workingSetBytes: around(named.workingSetBytes / MIB, SET_SPREAD) * MIB,
+    dirtyBytesPerSecond: around(named.dirtyBytesPerSecond, RATE_SPREAD),
+    ways: ways
+      .map((way) => ({ way, at: next() }))
+      .toSorted((left, right) => left.at - right.at)
+      .map(({ way }) => way),
+  };
 }
 
 /** Moves one guest to and fro, each way as often, each move after a plan of it. */
-async function ofGuest({ lab, link, guest: kind, only }: Course, options: BenchOptions) {
+async function ofGuest(course: Course, options: BenchOptions) {
+  const { lab, link, guest: kind } = course;
+  const { ways, ...writes } = drawn(course);
   const { signal, say, runs = DEFAULT_RUNS } = options;
   const guest = await startGuest(lab, {
     name: 'web1',
     host: 'a',
     memoryBytes: MEMORY,
-    ...GUESTS[kind],
+    ...writes,
     signal,
   });
   const scored: Scored[] = [];
@@ -97,7 +137,7 @@ async function ofGuest({ lab, link, guest: kind, only }: Course, options: BenchO
     // Pages that it has yet to write for the first time are zeros to a plan, and none of those to the move after it.
     await untilWritten(lab, guest, signal);
     for (let run = 0; run < runs; run += 1) {
-      for (const key of chosen(only, WAYS)) {
+      for (const key of ways) {
         const way = WAYS[key];
         if (way === undefined) continue;
         await untilDirtied(lab, guest, SETTLE_MS, signal);

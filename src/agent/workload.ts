@@ -29,10 +29,13 @@ export function workloadOf(
   known: Known,
   { guest, to }: Pick<MigrationRequest, 'guest' | 'to'>,
 ): Omit<WorkloadFacts, 'settings'> {
-  const load = known.guestLoads?.of(guest).now;
+  const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};
+  // Not what it did long ago: in this hour, or in the one before.
+  const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};
   // Reports are read for it: not where nobody knows what the guest does.
   const link = load && known.links.now(to);
   // A link that carries at least so much may carry what the guest sends beside.
   const linkRate = link?.isLeast === true ? undefined : link?.rate;
-  return { load, ownersDowntimeMs: labelsOf(known, guest)?.maxDowntimeMs, linkRate };
+  const ownersDowntimeMs = labelsOf(known, guest)?.maxDowntimeMs;
+  return { load, dirtyBytesPerS: load && dirtyBytesPerS, ownersDowntimeMs, linkRate };
 }

@@ -5,7 +5,9 @@ import { labelsOf, workloadOf } from '../../src/agent/workload.ts';
 const now = { cores: 1, at: '2026-05-01T00:00:00Z', overMs: 60_000 };
 const known = {
   labels: { of: () => ({ 'godwit/max-downtime': '60ms' }) },
-  guestLoads: { of: () => ({ now, hours: [] }) },
+  guestLoads: {
+    of: () => ({ now, hours: [{ dirtyBytesPerS: 9 }, { dirtyBytesPerS: 3 }, { cores: 1 }] }),
+  },
   links: {
     now: (to: string) => ({ rate: to === 'b' ? 5 : 7, how: 'measured', isLeast: to === 'c' }),
   },
@@ -13,8 +15,19 @@ const known = {
 
 test('what a guest does, what its owner allows, and what the link is known to carry at most', () => {
   const all = workloadOf(known, { guest: 'web1', to: 'b' });
-  assert.deepEqual(all, { load: now, ownersDowntimeMs: 60, linkRate: 5 });
+  assert.deepEqual(all, { load: now, dirtyBytesPerS: 3, ownersDowntimeMs: 60, linkRate: 5 });
   assert.equal(workloadOf(known, { guest: 'web1', to: 'c' }).linkRate, undefined);
+});
+
+test('what a guest wrote hours ago, or before it was gone, says nothing of now', () => {
+  const of = (hours: object[], seen: object = { now }) =>
+    workloadOf({ ...known, guestLoads: { of: () => ({ ...seen, hours }) } } as never, {
+      guest: 'web1',
+      to: 'b',
+    }).dirtyBytesPerS;
+  assert.equal(of([{ dirtyBytesPerS: 9 }, {}]), 9);
+  assert.equal(of([{ dirtyBytesPerS: 9 }, {}, {}]), undefined);
+  assert.equal(of([{ dirtyBytesPerS: 9 }], {}), undefined);
 });
 
 test('no reports are read for a guest of which nobody knows what it does', () => {

@@ -7,6 +7,8 @@ import {
   pairMeasures,
   shareOfNeeded,
   thinMeasures,
+  writesMeasures,
+  writesOf,
   writtenIn,
 } from '../../bench/disks-figures.ts';
 import type { DiskMove } from '../../bench/disks-figures.ts';
@@ -86,4 +88,28 @@ test('a thin image that was filled with nothing on the way misses its targets', 
     judged.filter(({ ok }) => ok === false).map(({ name }) => name),
     ['thin: on the link', 'thin: allocated at the end'],
   );
+});
+
+test('what the guest’s writes took is told apart by when, as far as it was seen', () => {
+  const range = (middle: number) => ({ low: 0, middle, high: 9 });
+  const requests = (p50Ms: number) => ({ writes: { count: 9, p50Ms } });
+  const writes = writesOf({
+    diskLatency: [{ node: 'disk0', before: requests(1), during: requests(3) }],
+    prediction: {
+      diskLatency: [
+        { node: 'disk0', reads: {}, flushes: {}, writes: { p50Ms: range(2), p99Ms: range(7) } },
+      ],
+    } as never,
+  });
+  const found = writesMeasures('raw', [moveOf({ writes }), moveOf()]);
+  assert.deepEqual(
+    found.map(({ name, value, runs }) => [name, value, runs]),
+    [
+      ["raw: the guest's writes, p50 before", 1, 1],
+      ["raw: the guest's writes, p50 during", 3, 1],
+      ["raw: the guest's writes, p50 predicted", 2, 1],
+      ["raw: the guest's writes, p99 predicted", 7, 1],
+    ],
+  );
+  assert.deepEqual(writesMeasures('raw', [moveOf({ writes: writesOf({}) })]), []);
 });

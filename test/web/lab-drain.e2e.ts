@@ -10,6 +10,7 @@ import type { FleetController } from '../../demo/fleet/controller.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { godwit } from '../e2e/support/cli.ts';
 import { openWorld } from '../e2e/support/world.ts';
 import type { World } from '../e2e/support/world.ts';
 import { findings, openBrowser, openPage } from './axe.ts';
@@ -29,6 +30,7 @@ describe('the dashboard of a lab', () => {
     world = await openWorld('face', { hosts: 2 });
     const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    assert.equal((await godwit(world, 'label', 'web1', 'team=shop')).exit, 0);
     controller = await startFleetController(world.lab, new AbortController().signal);
     browser = await openBrowser();
   });
@@ -66,6 +68,7 @@ describe('the dashboard of a lab', () => {
     await page.goto(`${controller.url}/guests/web1`);
     await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
     await page.getByRole('link', { name: 'what asked for it' }).waitFor();
+    await page.getByText('team=shop').waitFor();
     await isClean('the story of the guest');
 
     await page.goto(`${controller.url}/hosts/a`);

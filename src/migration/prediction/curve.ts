@@ -1,4 +1,4 @@
-import type { CurvePoint, GuestMeasure } from '../../protocol/public/prediction.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 
 /** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
 
@@ -34,7 +34,10 @@ export function rateWithin({ windowMs, dirtyBytes }: CurvePoint): number {
 export function comparableRate({
   curve,
   memoryBytes,
-}: Pick<GuestMeasure, 'curve' | 'memoryBytes'>): number | undefined {
+}: {
+  readonly curve: readonly CurvePoint[];
+  readonly memoryBytes: number;
+}): number | undefined {
   if (curve.length === 0) return undefined;
   const dirtyBytes = dirtiedWithin(curve, RATE_WINDOW_MS, memoryBytes);
   return rateWithin({ windowMs: RATE_WINDOW_MS, dirtyBytes });

@@ -95,7 +95,7 @@ export const CHECKS = [
     name: 'workload',
     step: 'ask',
     needs: 'source',
-    asks: 'do the guest’s own traffic and its owner’s limit go together with what is asked for?',
+    asks: 'do the guest’s writes, its own traffic and its owner’s limit go together with what is asked for?',
     judge: judgeWorkload,
   },
   {

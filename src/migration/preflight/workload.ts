@@ -1,6 +1,7 @@
 import type { GuestRates } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { RATE_WINDOW_MS } from '../prediction/curve.ts';
 import { passes, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
@@ -9,20 +10,29 @@ import { leastSwitchMs } from './limits.ts';
 export interface WorkloadFacts {
   /** Over the last minute; absent where nobody has seen it for one. */
   readonly load?: GuestRates | undefined;
+  /**
+   * What it wrote to its memory lately, each page once in a window of RATE_WINDOW_MS, as bytes/s; absent where nobody looked.
+   */
+  readonly dirtyBytesPerS?: number | undefined;
   /** By its label `godwit/max-downtime`, ms; absent where nobody said. */
   readonly ownersDowntimeMs?: number | undefined;
   /** What the link to the destination is known to carry, bytes/s. */
   readonly linkRate?: number | undefined;
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
-    Partial<Pick<MigrationSettings, 'maxDowntimeMs' | 'maxBandwidth' | 'linkShare'>>;
+    Partial<
+      Pick<
+        MigrationSettings,
+        'maxDowntimeMs' | 'maxBandwidth' | 'linkShare' | 'path' | 'steering' | 'whenQuiet'
+      >
+    >;
 }
 
 /** A guest that has so much of the link for itself notices a migration that takes all of it. */
 const MOST_OF_LINK = 0.3;
 
-/** Whether the guest's own traffic and its owner's limit go together with the migration that is asked for. */
+/** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
-  const doubt = ownersDoubt(facts) ?? trafficDoubt(facts);
+  const doubt = ownersDoubt(facts) ?? writesDoubt(facts) ?? trafficDoubt(facts);
   return [doubt ?? passes(wordsOf(facts))];
 }
 
@@ -44,6 +54,27 @@ function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | u
   return warns(
     `${allows}, and ${formatDuration(maxDowntimeMs)} are asked for`,
     `Ask for --max-downtime ${ownersDowntimeMs}ms; a controller does so by itself.`,
+  );
+}
+
+/**
+ * Pre-copy alone sends what was written meanwhile until that fits into the downtime. A guest that writes more pages in a
+ * window than the link carries in it writes as much more in each shorter one: no round gets shorter than that window.
+ */
+function writesDoubt({
+  dirtyBytesPerS = 0,
+  linkRate,
+  settings,
+}: WorkloadFacts): Finding | undefined {
+  const { mode, compress, path = 'native', steering, whenQuiet } = settings;
+  const { maxDowntimeMs = 0, maxBandwidth = Infinity, linkShare = 1 } = settings;
+  const isPlain = mode === 'precopy' && compress === 'none' && path === 'native';
+  if (!isPlain || steering !== undefined || whenQuiet !== undefined) return undefined;
+  const rate = Math.min((linkRate ?? Infinity) * linkShare, maxBandwidth);
+  if (dirtyBytesPerS <= rate || maxDowntimeMs >= RATE_WINDOW_MS) return undefined;
+  return warns(
+    `it wrote ${formatRate(dirtyBytesPerS)} to its memory lately, and memory goes at ${formatRate(rate)}: pre-copy alone does not end while it goes on like that`,
+    'Use `--steering standard` or `--mode hybrid`, or wait with `--when quiet`; `godwit plan` says what each comes to.',
   );
 }
 

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { judgeWorkload } from '../../../src/migration/preflight/workload.ts';
+import { comparableRate, RATE_WINDOW_MS } from '../../../src/migration/prediction/curve.ts';
+import { expected } from '../../../src/migration/prediction/predict.ts';
+import { anyFacts } from '../prediction/samples.ts';
 import type { WorkloadFacts } from '../../../src/migration/preflight/workload.ts';
 
 const PLAIN = { mode: 'precopy', streams: 1, compress: 'none', maxDowntimeMs: 100 } as const;
@@ -47,4 +51,59 @@ test('a guest whose own traffic has much of the link is warned of, unless it is 
   assert.match(words({ ...busy, linkRate: 1_250_000_000 }), /^pass/);
   // Nobody knows what the link carries.
   assert.match(words({ load: busy.load }), /^pass/);
+});
+
+test('a guest that writes more than memory goes at is warned of, where pre-copy alone is to end', () => {
+  const busy = { dirtyBytesPerS: 30_000_000, linkRate: 12_500_000 };
+  assert.match(words(busy), /^warn: it wrote .* does not end .*--steering standard/);
+  assert.match(words({ ...busy, linkRate: 125_000_000 }), /^pass/);
+  // Nobody knows the link, and the cap is below it in any case.
+  assert.match(words({ dirtyBytesPerS: 30_000_000 }), /^pass/);
+  const capped = { ...PLAIN, maxBandwidth: 10_000_000 };
+  assert.match(words({ dirtyBytesPerS: 30_000_000, settings: capped }), /^warn/);
+  assert.match(
+    words({ ...busy, linkRate: 40_000_000, settings: { ...PLAIN, linkShare: 0.6 } }),
+    /^warn/,
+  );
+  for (const other of [
+    { mode: 'hybrid' },
+    { mode: 'postcopy' },
+    { steering: 'standard' },
+    { compress: 'zstd' },
+    { path: 'wire' },
+    { path: 'auto' },
+    { whenQuiet: { withinMs: 60_000 } },
+    { maxDowntimeMs: RATE_WINDOW_MS },
+  ] as const)
+    assert.match(words({ ...busy, settings: { ...PLAIN, ...other } }), /^pass/);
+});
+
+test('it is right about that: no plan of such a guest says that pre-copy ends', () => {
+  fc.assert(
+    fc.property(anyFacts, (given) => {
+      const facts = {
+        ...given,
+        memoryPath: 'plain' as const,
+        // What is written may be zeros again, and a pass over them is over at once.
+        mix: undefined,
+        hintedFreeBytes: undefined,
+        settings: {
+          ...given.settings,
+          mode: 'precopy' as const,
+          steering: undefined,
+          maxDowntimeMs: 300,
+        },
+      };
+      const dirtyBytesPerS = comparableRate(facts) ?? 0;
+      const linkRate = facts.link?.rate;
+      const { maxBandwidth } = facts.settings;
+      const said = words({
+        dirtyBytesPerS,
+        linkRate,
+        settings: { ...PLAIN, ...(maxBandwidth === undefined ? {} : { maxBandwidth }) },
+      });
+      fc.pre(said.startsWith('warn'));
+      assert.equal(expected(facts).ends, false);
+    }),
+  );
 });

@@ -56,6 +56,11 @@ export function GuestPage({ name }: { name: string }) {
   );
 }
 
+const labelsText = (labels: Detail['info']['labels'] = {}): string =>
+  Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(', ');
+
 function OnHost({ guest }: { guest: Detail }) {
   const { info, host, hostState, alsoClaimedBy } = guest;
   const rows: (readonly [string, preact.ComponentChildren])[] = [
@@ -68,6 +73,9 @@ function OnHost({ guest }: { guest: Detail }) {
         .join(', '),
     ],
     ...(info.manager === undefined ? [] : [['held by', info.manager] as const]),
+    ...(Object.keys(info.labels ?? {}).length === 0
+      ? []
+      : [['labels', labelsText(info.labels)] as const]),
     ...(info.uuid === undefined ? [] : [['uuid', <code key="u">{info.uuid}</code>] as const]),
     ...(info.pid === undefined ? [] : [['process', info.pid] as const]),
     [
