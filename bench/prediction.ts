@@ -39,6 +39,8 @@ const GUESTS = {
 } as const;
 /** By a seed a guest's set and what it writes are up to so many times what is named, or that part of it. */
 const SET_SPREAD = 1.3;
+/** A guest of this memory has room for no more. */
+const MOST_SET = 128;
 const RATE_SPREAD = 1.6;
 const WAYS: Readonly<Record<string, { readonly mode: Mode; readonly words: readonly string[] }>> = {
   precopy: { mode: 'precopy', words: [] },
@@ -110,7 +112,7 @@ export function drawn({
   const around = (value: number, spread: number): number =>
     Math.round(value * spread ** (2 * next() - 1));
   return {
-    workingSetBytes: around(named.workingSetBytes / MIB, SET_SPREAD) * MIB,
+    workingSetBytes: Math.min(MOST_SET, around(named.workingSetBytes / MIB, SET_SPREAD)) * MIB,
     dirtyBytesPerSecond: around(named.dirtyBytesPerSecond, RATE_SPREAD),
     ways: ways
       .map((way) => ({ way, at: next() }))

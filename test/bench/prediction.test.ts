@@ -22,6 +22,8 @@ test('a seed draws other guests around them, the same each time, and no way is l
       assert.deepEqual(ways.toSorted(), ['postcopy', 'precopy', 'zstd']);
     }),
   );
+  for (const seed of [1, 2, 3, 4])
+    assert.ok(drawn({ ...light, guest: 'hard', seed }).workingSetBytes <= 128 * MIB);
   const sets = [1, 2, 3, 4].map((seed) => drawn({ ...light, seed }).workingSetBytes);
   assert.ok(new Set(sets).size > 1);
   assert.deepEqual(drawn({ ...light, only: ['zstd'], seed: 5 }).ways, ['zstd']);
