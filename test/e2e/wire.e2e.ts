@@ -93,7 +93,7 @@ describe('a guest whose memory goes over the wire', () => {
     }
   }
 
-  // First: a plan of a later test measures the link between two busy agents, and `auto` would go by that.
+  // `auto` has the link measured between two busy agents, which see less than it carries.
   test('goes natively by auto over a fat link, and the report says why', async () => {
     const way = await wayOfWeb1();
     const report = await move(world, { guest: 'web1', ...way, path: 'auto' });
