@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
-import { runCommand } from '../src/lab/command.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
@@ -9,7 +8,7 @@ import type { Report } from '../src/protocol/public/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import { copyTimes, writesOf, writtenIn } from './disks-figures.ts';
 import type { DiskMove } from './disks-figures.ts';
-import { godwitMigrate } from './godwit.ts';
+import { godwitMigrate, godwitPlan } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { QmpEvent } from '../src/lab/witness/monitor.ts';
@@ -36,8 +35,6 @@ export interface Seen extends DiskMove {
 /** QEMU stops the guest for any time up to this as it happens to come; also what the last of the disk takes. */
 const MAX_DOWNTIME_MS = 100;
 const DOWNTIME = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`];
-const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
-const PLAN_MS = 60_000;
 const SETTLE_MS = 120_000;
 const MOVE_MS = 900_000;
 
@@ -71,13 +68,9 @@ export async function measuredMove(of: MoveOf, side: Side): Promise<Seen> {
   };
 }
 
-/** What a plan says of the guest's own requests to its disk is in the report of the move after it. */
+/** A plan of the move that follows: its report has what is predicted of the guest's own requests to its disk. */
 export async function planned({ lab, guest, to, signal }: MoveOf): Promise<void> {
-  const mode = ['--mode', 'precopy'];
-  await runCommand(
-    [PROGRAM, 'plan', guest, '--to', to, ...mode, ...DOWNTIME, '--lab', lab.name, '--json'],
-    { deadlineMs: PLAN_MS, signal },
-  );
+  await godwitPlan(lab, { guest, to, words: DOWNTIME }, signal);
 }
 
 export function imageFile({ lab, guest, image }: MoveOf, host: string): string {

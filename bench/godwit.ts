@@ -8,6 +8,7 @@ import type { Mode, Report } from '../src/protocol/public/migration.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
 const MOVE_MS = 180_000;
+const PLAN_MS = 60_000;
 
 export interface CommandMove {
   readonly guest: string;
@@ -25,6 +26,16 @@ export interface CommandRun {
   readonly spawnedAtMs: number;
   /** From there until it had ended, ms. */
   readonly wallMs: number;
+}
+
+/** `godwit plan` of that very migration, as JSON: what it says is in the report of the migration after it. */
+export function godwitPlan(
+  lab: Lab,
+  { guest, to, mode = 'precopy', words = [] }: CommandMove,
+  signal: AbortSignal,
+): Promise<string> {
+  const argv = [PROGRAM, 'plan', guest, '--to', to, '--mode', mode, ...words];
+  return runCommand([...argv, '--lab', lab.name, '--json'], { deadlineMs: PLAN_MS, signal });
 }
 
 /** `godwit migrate`, as a user types it. Rejects unless the guest has moved. */

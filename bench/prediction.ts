@@ -1,7 +1,5 @@
-import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
-import { runCommand } from '../src/lab/command.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { planAnswer } from '../src/protocol/public/plan.ts';
@@ -10,17 +8,15 @@ import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity
 import { onlyOf } from './contract.ts';
 import { chances } from '../faults/chance.ts';
 import type { Bench, BenchOptions } from './contract.ts';
-import { godwitMigrate, isUnmoved } from './godwit.ts';
+import { godwitMigrate, godwitPlan, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
 import { measures } from './prediction-score.ts';
 import type { Scored } from './prediction-score.ts';
 
-const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
 const MIB = 1024 ** 2;
 const MEMORY = 256 * MIB;
 /** Of each way, of each guest, over each link: 60 moves. */
 const DEFAULT_RUNS = 1;
-const PLAN_MS = 60_000;
 /** What is said not to end is given so long. */
 const TIMEOUT = '40s';
 /** Before each plan the guest writes as it will during the move, ms. */
@@ -163,11 +159,7 @@ async function planAndMove(
   signal: AbortSignal,
 ): Promise<Scored> {
   const asked = [...words, '--timeout', TIMEOUT];
-  const argv = [PROGRAM, 'plan', 'web1', '--to', to, '--mode', mode, ...asked];
-  const output = await runCommand([...argv, '--lab', lab.name, '--json'], {
-    deadlineMs: PLAN_MS,
-    signal,
-  });
+  const output = await godwitPlan(lab, { guest: 'web1', to, mode, words: asked }, signal);
   const { prediction: found } = planAnswer.parse(JSON.parse(output));
   if (found === undefined) throw new Error(`${name} was not predicted: ${output.slice(0, 500)}`);
   return { name, prediction: found, ...(await watched(lab, { to, mode, words: asked }, signal)) };
