@@ -4,7 +4,7 @@ import { shareOfLink } from '../migration/prediction/link-share.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
-import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
+import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
 import { Lessons } from './lessons.ts';
@@ -20,19 +20,7 @@ const LEAST_SHARE = 0.25;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
-type Reported = Pick<
-  Report,
-  | 'outcome'
-  | 'settings'
-  | 'stream'
-  | 'bytes'
-  | 'memoryBytes'
-  | 'throughput'
-  | 'wire'
-  | 'finished'
-  | 'rehearsal'
-  | 'takeovers'
->;
+type Reported = Omit<Lesson, 'phases' | 'move' | 'diskLatency'>;
 
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
