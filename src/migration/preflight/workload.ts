@@ -58,8 +58,8 @@ function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | u
 }
 
 /**
- * Pre-copy alone sends what was written meanwhile until that fits into the downtime. A guest that writes more pages in a
- * window than the link carries in it writes as much more in each shorter one: no round gets shorter than that window.
+ * Pre-copy alone sends what was written meanwhile until that fits into the downtime. The shorter a window, the higher the rate
+ * of pages that are written in it. So where the link carries less than that of this window, no round gets shorter than it.
  */
 function writesDoubt({
   dirtyBytesPerS = 0,

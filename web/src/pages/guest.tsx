@@ -63,6 +63,7 @@ const labelsText = (labels: Detail['info']['labels'] = {}): string =>
 
 function OnHost({ guest }: { guest: Detail }) {
   const { info, host, hostState, alsoClaimedBy } = guest;
+  const labels = labelsText(info.labels);
   const rows: (readonly [string, preact.ComponentChildren])[] = [
     ['memory', info.memoryBytes === undefined ? 'not known' : formatBytes(info.memoryBytes)],
     ['vCPUs', info.vcpus ?? 'not known'],
@@ -73,9 +74,7 @@ function OnHost({ guest }: { guest: Detail }) {
         .join(', '),
     ],
     ...(info.manager === undefined ? [] : [['held by', info.manager] as const]),
-    ...(Object.keys(info.labels ?? {}).length === 0
-      ? []
-      : [['labels', labelsText(info.labels)] as const]),
+    ...(labels === '' ? [] : [['labels', labels] as const]),
     ...(info.uuid === undefined ? [] : [['uuid', <code key="u">{info.uuid}</code>] as const]),
     ...(info.pid === undefined ? [] : [['process', info.pid] as const]),
     [
