@@ -7,9 +7,8 @@ import { fullDisk } from '../inject/disk.ts';
 import type { FaultSite, Injector } from '../inject/injector.ts';
 import { darkLink, resetLink } from '../inject/link.ts';
 import { killAgent, killMover } from '../inject/processes.ts';
-import { rootOn } from './scene.ts';
 import type { ContainerScene } from './scene.ts';
-import { criuAt, pagerOf, runcAt } from './workers.ts';
+import { pagerOf } from './workers.ts';
 
 export async function injectorOf(
   fault: Fault,
@@ -25,21 +24,13 @@ export async function injectorOf(
     case 'kill-destination-agent':
       return killAgent(place, place.to);
     case 'kill-source-criu':
-      return killed('the CRIU that dumps', (scene) =>
-        criuAt(rootOn(scene, scene.from), 'checkpoint'),
-      );
+      return killed('the CRIU that dumps', ({ worker }) => worker);
     case 'kill-source-runc':
-      return killed('the runc that dumps', (scene) =>
-        runcAt(rootOn(scene, scene.from), 'checkpoint'),
-      );
+      return killed('the runc that dumps', ({ worker }) => worker);
     case 'kill-destination-criu':
-      return killed('the CRIU that restores', (scene) =>
-        criuAt(rootOn(scene, scene.to), 'restore'),
-      );
+      return killed('the CRIU that restores', ({ worker }) => worker);
     case 'kill-destination-runc':
-      return killed('the runc that restores', (scene) =>
-        runcAt(rootOn(scene, scene.to), 'restore'),
-      );
+      return killed('the runc that restores', ({ worker }) => worker);
     case 'kill-destination-pager':
       return killed('the pager', ({ lab, to }) => pagerOf(labHost(lab, to).stateDir));
     case 'kill-source-container':

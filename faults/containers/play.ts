@@ -74,7 +74,8 @@ async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     new JournalTail(lab, from, id, 'source'),
     new JournalTail(lab, to, id, 'destination'),
   ];
-  const scene: ContainerScene = { cell, lab, from, to, witness, source, destination };
+  const tails = { source, destination };
+  const scene: ContainerScene = { cell, lab, from, to, witness, ...tails, worker: undefined };
   // It may go on writing: the rounds of a container have a greatest number.
   const calm = async (): Promise<void> => undefined;
   const fault = await strikeAndClear(scene, { ...act, moment: untilMoment(scene), calm });

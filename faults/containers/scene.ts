@@ -9,7 +9,7 @@ import type { Cell } from '../cell.ts';
 import type { JournalTail } from '../journal-tail.ts';
 import { BOX } from './plan.ts';
 import type { ContainerWitness } from './witness.ts';
-import { criuAt, runcAt } from './workers.ts';
+import { workerAt } from './workers.ts';
 
 export interface ContainerScene {
   readonly cell: Cell;
@@ -19,13 +19,15 @@ export interface ContainerScene {
   readonly witness: ContainerWitness;
   readonly source: JournalTail;
   readonly destination: JournalTail;
+  /** The runc or the CRIU whose being there is the moment: looked for again, it may have ended. */
+  worker: number | undefined;
 }
 
 const LOOK_MS = 2;
 const MOMENT_MS = 60_000;
 
 /** runc's directory of states on a host of the scene. */
-export function rootOn({ lab }: ContainerScene, host: string): string {
+function rootOn({ lab }: ContainerScene, host: string): string {
   return runcRoot(labHost(lab, host).stateDir);
 }
 
@@ -57,13 +59,11 @@ function reached(scene: ContainerScene): boolean {
         existsSync(path.join(labHost(lab, from).stateDir, 'containers', BOX, 'out', 'images'))
       );
     case 'box-dump':
-      return cell.fault.endsWith('criu')
-        ? criuAt(rootOn(scene, from), 'checkpoint') !== undefined
-        : runcAt(rootOn(scene, from), 'checkpoint') !== undefined;
+      scene.worker = workerAt(rootOn(scene, from), 'checkpoint', cell.fault);
+      return scene.worker !== undefined;
     case 'box-restore':
-      return cell.fault.endsWith('criu')
-        ? criuAt(rootOn(scene, to), 'restore') !== undefined
-        : runcAt(rootOn(scene, to), 'restore') !== undefined;
+      scene.worker = workerAt(rootOn(scene, to), 'restore', cell.fault);
+      return scene.worker !== undefined;
     case 'box-after-commit':
     case 'box-following':
       return source.did('commit');

@@ -149,16 +149,18 @@ export class ContainerWitness {
     try {
       const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
       const pid = known.init_process_pid;
-      const stat = readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-      // Another process may have its number by now.
-      if (stat?.startTicks !== known.init_process_start || stat.hasEnded) return undefined;
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      // In this order: one that is killed while it is frozen is thawed then, takes the signal, and says at once that it ends.
+      // Each file read before its forerunner would miss what has happened in between.
       const freezer = known.cgroup_paths['freezer'];
       const said =
         freezer === undefined
           ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
           : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
       const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      const stat = readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      // Another process may have its number by now.
+      if (stat?.startTicks !== known.init_process_start || stat.hasEnded) return undefined;
       const place = placeIn(textOf(`/proc/${pid}/syscall`));
       const ranNs = Number.parseInt(textOf(`/proc/${pid}/schedstat`), 10);
       const nothing = isEnding(stat.flags) || runsNothing(status);

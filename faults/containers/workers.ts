@@ -4,10 +4,11 @@ import path from 'node:path';
 import { pagersIn } from '../../src/drivers/criu/pager/one-pager.ts';
 import { lifeOf } from '../../src/host/life.ts';
 import { pids, readStat } from '../../src/host/process.ts';
+import type { Fault } from '../cell.ts';
 import { BOX } from './plan.ts';
 
 /** `root`: runc's directory of states there. */
-export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
+function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
   return pids().find((pid) => {
     const words = wordsOf(pid);
     return words[0]?.endsWith('runc') === true && words.includes(verb) && words.includes(root);
@@ -15,10 +16,19 @@ export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | u
 }
 
 /** The CRIU that it has started. */
-export function criuAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
+function criuAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
   const runc = runcAt(root, verb);
   if (runc === undefined) return undefined;
   return pids().find((pid) => parentOf(pid) === runc && nameOf(pid) === 'criu');
+}
+
+/** The one that a cell with `kill-…-criu` or `kill-…-runc` kills. */
+export function workerAt(
+  root: string,
+  verb: 'checkpoint' | 'restore',
+  fault: Fault,
+): number | undefined {
+  return fault.endsWith('criu') ? criuAt(root, verb) : runcAt(root, verb);
 }
 
 /** Of the container that comes to a host, by what the pager has written down of itself. */
