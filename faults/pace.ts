@@ -77,12 +77,7 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
       return { maxBandwidth: THIN / 4, dirtyBytesPerSecond: 0, jitterMs: 500 };
     case 'box-dump':
     case 'box-restore':
-      // A CRIU may be there for no longer than that.
-      return {
-        maxBandwidth: FAST,
-        dirtyBytesPerSecond: MIB,
-        jitterMs: fault.endsWith('criu') ? 0 : 30,
-      };
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: jitterOf(fault) };
     case 'box-checking':
     case 'box-preparing':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 150 };
@@ -92,3 +87,6 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
   }
 }
+
+/** A CRIU may be there for no longer than 30 ms. */
+const jitterOf = (fault: Cell['fault']): number => (fault.endsWith('criu') ? 0 : 30);
