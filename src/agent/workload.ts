@@ -36,6 +36,7 @@ export function workloadOf(
   const link = load && known.links.now(to);
   // A link that carries at least so much may carry what the guest sends beside.
   const linkRate = link?.isLeast === true ? undefined : link?.rate;
-  const ownersDowntimeMs = labelsOf(known, guest)?.maxDowntimeMs;
-  return { load, dirtyBytesPerS: load && dirtyBytesPerS, ownersDowntimeMs, linkRate };
+  const { maxDowntimeMs: ownersDowntimeMs, realtime } = labelsOf(known, guest) ?? {};
+  const written = load && dirtyBytesPerS;
+  return { load, dirtyBytesPerS: written, ownersDowntimeMs, isRealtime: realtime, linkRate };
 }

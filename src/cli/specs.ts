@@ -75,7 +75,7 @@ export const labelSpec = spec({
     'NAME=VALUE sets a label, NAME- takes it away; without one, the labels are shown. They stay with the guest when it ' +
     'moves. A controller goes by godwit/never-move, godwit/max-downtime, godwit/anti-affinity, godwit/window, godwit/notice, godwit/unplug, ' +
     'godwit/plug, godwit/priority and godwit/recover. `godwit migrate` at an agent is your own order: it goes by godwit/unplug and godwit/plug, ' +
-    'warns by godwit/max-downtime, and does not keep to the others; see docs/fleet.md.',
+    'warns by godwit/max-downtime and godwit/realtime, and does not keep to the others; see docs/fleet.md.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },
     changes: { kind: 'text', summary: 'such as team=web, or team-', repeatable: true },

@@ -7,6 +7,8 @@ import type { Unplugs } from './unplug.ts';
 export interface Labels {
   readonly neverMove: boolean;
   readonly maxDowntimeMs?: number;
+  /** It has times to keep: to slow it down, or to let it wait for pages, hurts it more than a pause. */
+  readonly realtime?: true;
   /** Never on a host with another guest of this group. */
   readonly antiAffinity?: string;
   /** When it may begin to move, by UTC. */
@@ -43,6 +45,7 @@ const NAMES = [
   'godwit/notice',
   'godwit/plug',
   'godwit/priority',
+  'godwit/realtime',
   'godwit/recover',
   'godwit/unplug',
 ] as const;
@@ -86,9 +89,11 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   if (urgency !== undefined && !isPriority(urgency)) {
     return { words: says('priority', urgency, 'no whole number from -100 to 100') };
   }
-  const recover = given['godwit/recover'];
-  if (recover !== undefined && recover !== 'true' && recover !== 'false') {
-    return { words: says('recover', recover, 'neither true nor false') };
+  for (const name of ['realtime', 'recover'] as const) {
+    const text = given[`godwit/${name}`];
+    if (text !== undefined && text !== 'true' && text !== 'false') {
+      return { words: says(name, text, 'neither true nor false') };
+    }
   }
   const devices: { unplug?: Unplugs; plug?: Unplugs } = {};
   for (const name of ['unplug', 'plug'] as const) {
@@ -110,7 +115,8 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(noticeMs === undefined ? {} : { noticeMs }),
     ...(urgency === undefined ? {} : { priority: Number(urgency) }),
     ...devices,
-    ...(recover === 'true' ? { recover: true as const } : {}),
+    ...(given['godwit/realtime'] === 'true' ? { realtime: true as const } : {}),
+    ...(given['godwit/recover'] === 'true' ? { recover: true as const } : {}),
   };
 }
 

@@ -54,6 +54,10 @@ export const knownPart = z.object({
   summary: z.base64().max(MOST_SUMMARY),
 });
 
+/** Empty where the wire would tell nothing. */
+export const knownAnswer = z.object({ known: knownPart.optional() });
+export type KnownAnswer = z.infer<typeof knownAnswer>;
+
 /** A session's name: 128 random bits, made by the destination each time that it waits for one. */
 export const wireSession = z.object({
   session: z

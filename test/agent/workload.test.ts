@@ -4,7 +4,7 @@ import { labelsOf, workloadOf } from '../../src/agent/workload.ts';
 
 const now = { cores: 1, at: '2026-05-01T00:00:00Z', overMs: 60_000 };
 const known = {
-  labels: { of: () => ({ 'godwit/max-downtime': '60ms' }) },
+  labels: { of: () => ({ 'godwit/max-downtime': '60ms', 'godwit/realtime': 'true' }) },
   guestLoads: {
     of: () => ({ now, hours: [{ dirtyBytesPerS: 9 }, { dirtyBytesPerS: 3 }, { cores: 1 }] }),
   },
@@ -15,7 +15,8 @@ const known = {
 
 test('what a guest does, what its owner allows, and what the link is known to carry at most', () => {
   const all = workloadOf(known, { guest: 'web1', to: 'b' });
-  assert.deepEqual(all, { load: now, dirtyBytesPerS: 3, ownersDowntimeMs: 60, linkRate: 5 });
+  const owners = { ownersDowntimeMs: 60, isRealtime: true };
+  assert.deepEqual(all, { load: now, dirtyBytesPerS: 3, ...owners, linkRate: 5 });
   assert.equal(workloadOf(known, { guest: 'web1', to: 'c' }).linkRate, undefined);
 });
 

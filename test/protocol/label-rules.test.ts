@@ -12,6 +12,7 @@ test('labels are read', () => {
       'godwit/notice': '90s',
       'godwit/unplug': 'hostdev0,usb1',
       'godwit/plug': 'gpu0',
+      'godwit/realtime': 'true',
       team: 'payments',
     }),
     {
@@ -22,6 +23,7 @@ test('labels are read', () => {
       noticeMs: 90_000,
       unplug: ['hostdev0', 'usb1'],
       plug: ['gpu0'],
+      realtime: true,
     },
   );
 });
@@ -43,6 +45,8 @@ test('labels that contradict each other or make no sense are said in words', () 
     /says "2h", which is no duration from 1ms to 60s/,
   );
   assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
+  assert.match(words({ 'godwit/realtime': 'yes' }), /godwit\/realtime says "yes", .* neither/);
+  assert.match(words({ 'godwit/recover': '1' }), /godwit\/recover says "1", .* neither/);
   assert.match(words({ 'godwit/notice': '2h' }), /no duration from 1s to 1h/);
   assert.match(words({ 'godwit/unplug': '/dev/vfio/1' }), /nothing like "hostdev0/);
   assert.match(words({ 'godwit/plug': 'gpu0,gpu0' }), /godwit\/plug says .* nothing like/);
@@ -56,6 +60,7 @@ test('whatever a label holds, it is read or refused in words', () => {
     'anti-affinity',
     'window',
     'notice',
+    'realtime',
     'other',
   );
   const entry = fc.tuple(

@@ -4,10 +4,9 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
-import type { KnownAnswer } from '../../protocol/peer/preflight.ts';
+import type { KnownAnswer } from '../../protocol/wire.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { ExamineDependencies, Examining } from './examine.ts';
-import { knownPart } from '../../protocol/wire.ts';
 import { RequestLook } from './request-look.ts';
 import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
 
@@ -48,19 +47,12 @@ async function storage(
   return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
 }
 
-/** What the wire would tell that source of this host's cache, as its terms and this host's scope have it. */
 async function known(
   { config }: ExamineDependencies,
-  { admission, cache: { tags, ...terms } }: Of<'known'>,
+  { admission, cache }: Of<'known'>,
 ): Promise<KnownAnswer> {
-  const { cacheToRead } = await import('../../host/wire.ts');
-  const cache = cacheToRead(config, admission.guest, terms, admission.from);
-  if (cache === undefined) return {};
-  const { tellKnown } = await import('../../wire/cache/known.ts');
-  const found = await tellKnown(cache, tags);
-  if (found === undefined) return {};
-  const { tag, parts, summary } = found;
-  return { known: knownPart.parse({ tag, parts, summary: summary.toString('base64') }) };
+  const { answerKnown } = await import('../../mover/direct/destination/known.ts');
+  return answerKnown(config, admission, cache);
 }
 
 async function assessed(
@@ -196,8 +188,8 @@ async function measureGuest(
   try {
     const session = await guest.session(signal);
     if (session.measure === undefined) return { unmeasured: 'its driver does not measure guests' };
-    const { askKnown } = await import('./ask-known.ts');
-    const knows = askKnown({ ...deps, ...asked, guest }, signal);
+    const { askAgentKnown } = await import('./ask-known.ts');
+    const knows = askAgentKnown({ ...deps, ...asked, guest }, signal);
     return { measured: await session.measure(signal, undefined, knows) };
   } catch (thrown) {
     signal.throwIfAborted();

@@ -7,9 +7,9 @@ import { godwitError } from '../../errors.ts';
 import { SegmentQuota } from '../../network/segment/quota.ts';
 import { assessment, storageAnswer } from '../../protocol/peer/migration.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
-import { knownAnswer } from '../../protocol/peer/preflight.ts';
+import { knownAnswer } from '../../protocol/wire.ts';
+import type { KnownAnswer } from '../../protocol/wire.ts';
 import type {
-  KnownAnswer,
   PreflightAdmission,
   PreflightAnswer,
   PreflightAssess,

@@ -199,6 +199,11 @@ function lookDependencies(
               { body: { admission, proof: body } },
               { signal, deadlineMs: STORAGE_MS },
             ),
+          known: ({ body }) =>
+            api.preflightKnown(
+              { body: { admission, ports: WIRE_PORTS, cache: body } },
+              { signal, deadlineMs: STORAGE_MS },
+            ),
           assess: ({ body }) =>
             api.preflightAssess(
               {

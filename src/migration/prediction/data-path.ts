@@ -1,5 +1,5 @@
 import type { ChosenStream, MigrationSettings } from '../../protocol/public/migration.ts';
-import type { PageMix } from '../../protocol/public/prediction.ts';
+import type { LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
@@ -25,6 +25,8 @@ export interface DataPathFacts {
   readonly memoryBytes: number;
   /** What the link between the hosts carries, bytes/s; undefined where nobody knows. */
   readonly linkBytesPerS: number | undefined;
+  /** What was seen of it, bytes/s, where that is less: whoever measured it was too busy to see more. */
+  readonly seenBytesPerS?: number | undefined;
   /** Absent where nobody has looked: a guest that writes nothing, of whose pages nothing is known. */
   readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
   /** This host's latest migrations to that host, the newest first: what each path costs there. */
@@ -86,6 +88,26 @@ export function goesByPages(settings: MigrationSettings, facts: DataPathFacts): 
   return settings.mode === 'precopy' || wireObstacle(settings, facts) === undefined;
 }
 
+/** From here on a link that agents were too busy to fill is one that leaves the choice to processors, bytes/s: 400 Mbit/s. */
+const AMPLE_SEEN = 50_000_000;
+/** What such a link counts as, bytes/s: 10 Gbit/s. */
+const AMPLE = 1_250_000_000;
+
+/**
+ * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 costs a fourth of the time at most, one of
+ * 10 taken for what two busy agents saw of it the double (docs/measurements/prediction.md).
+ */
+export function linkToChooseBy(
+  link: Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'> | undefined,
+): Pick<DataPathFacts, 'linkBytesPerS' | 'seenBytesPerS'> {
+  if (link === undefined) return { linkBytesPerS: undefined };
+  const { rate, isLeast, roundTripMs } = link;
+  // Without a round trip nobody has measured it now: what earlier migrations came to says how fast it is at the least, too.
+  const isAmple = isLeast === true && roundTripMs !== undefined && rate >= AMPLE_SEEN;
+  if (!isAmple || rate >= AMPLE) return { linkBytesPerS: rate };
+  return { linkBytesPerS: AMPLE, seenBytesPerS: rate };
+}
+
 /** Explicit settings of the hypervisor's stream stay. */
 const asksForStream = ({ streams, compress }: MigrationSettings): boolean =>
   streams > 1 || compress !== 'none';
@@ -115,7 +137,9 @@ function predicted(
   // Where none would end, what a pass takes decides.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
   const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
-  const why = reasonOf(reckoned, { link, obstacle, ends, mix: facts.measured?.mix });
+  const { seenBytesPerS, measured } = facts;
+  const seen = link === facts.linkBytesPerS ? seenBytesPerS : undefined;
+  const why = reasonOf(reckoned, { link, seen, obstacle, ends, mix: measured?.mix });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };
   return { takes, why, stream };
@@ -211,13 +235,18 @@ function wordsOf(memoryPath: Candidate['memoryPath'], mix: PageMix | undefined):
 
 interface Said {
   readonly link: number;
+  /** Of that link, at the least; absent: it is known. */
+  readonly seen: number | undefined;
   readonly obstacle: string | undefined;
   /** Whether any path would end. */
   readonly ends: boolean;
   readonly mix: PageMix | undefined;
 }
 
-function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends, mix }: Said): string {
+function reasonOf(
+  reckoned: readonly Reckoned[],
+  { link, seen, obstacle, ends, mix }: Said,
+): string {
   const paths = reckoned.map(({ memoryPath, totalMs, bytes, times }) => {
     const shown = times.toFixed(1);
     const learned = shown === '1.0' ? '' : ` (${shown} times the processor time assumed)`;
@@ -230,5 +259,9 @@ function reasonOf(reckoned: readonly Reckoned[], { link, obstacle, ends, mix }: 
     ? 'the move is predicted to take'
     : 'no path is predicted to end; if the guest wrote nothing, the move would take';
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
-  return `at ${formatRate(link)} ${begins} ${paths.join(', ')}${not}`;
+  const over =
+    seen === undefined
+      ? `at ${formatRate(link)}`
+      : `over a link that carries ${formatRate(seen)} at the least, as over ${formatRate(link)},`;
+  return `${over} ${begins} ${paths.join(', ')}${not}`;
 }

@@ -19,6 +19,7 @@ import {
   QUEUED_BYTES,
   SEVERAL_QUEUED_BYTES,
   SWITCH_MS,
+  THIN_LINK,
   ZERO_NOTE,
   ZERO_WORK,
 } from './parameters.ts';
@@ -84,14 +85,19 @@ interface Pass {
   readonly workMs: number;
   /** For a byte over the link. */
   readonly linkMs: number;
+  readonly isCompressed: boolean;
 }
 
-/** The link and the processors work at the same time: the slower of the two counts. */
+/**
+ * The link and the processors work at the same time: the slower of the two counts. Of pages that are compressed some shrink
+ * much, and the link waits for the processors; others do not, and these wait for it: where each alone would take about as
+ * long, both together take longer.
+ */
 const slower = (
-  { workMs, linkMs }: Pick<Pass, 'workMs' | 'linkMs'>,
+  { workMs, linkMs, isCompressed }: Pick<Pass, 'workMs' | 'linkMs' | 'isCompressed'>,
   bytes: number,
   work: number,
-): number => Math.max(bytes * linkMs, work * workMs);
+): number => (isCompressed ? Math.hypot : Math.max)(bytes * linkMs, work * workMs);
 
 function passOf(facts: Facts, scenario: Scenario): Pass {
   const { memoryBytes, mix } = facts;
@@ -101,11 +107,12 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   const { share, againShare } = sharesOf(facts, scenario);
   const workMs = workMsPerByte(facts, scenario);
   const linkMs = 1000 / linkOf(facts, scenario);
-  const msPerByte = slower({ workMs, linkMs }, share, 1);
+  const isCompressed = COSTS[facts.memoryPath].ofPacked !== undefined;
+  const msPerByte = slower({ workMs, linkMs, isCompressed }, share, 1);
   const reported = Math.max(0, memoryBytes * (1 - zeroShare) - leftOut(facts, msPerByte));
   const zeros = memoryBytes * zeroShare;
   const startMs = startMsOf(facts, scenario);
-  return { reported, zeros, share, againShare, startMs, workMs, linkMs };
+  return { reported, zeros, share, againShare, startMs, workMs, linkMs, isCompressed };
 }
 
 /** Somebody has looked at its pages, and the path compresses them. */
@@ -189,7 +196,7 @@ function sharesBy(facts: Facts, scenario: Scenario) {
   const off = mix !== undefined && ofPacked === undefined ? 1 : scenario.share;
   const learned = isSampled(facts) ? (factors?.bytes.times ?? 1) : 1;
   const shareWith = (pages: PageMix | undefined): number =>
-    Math.min(1, shareOf(memoryPath, pages) * off * learned);
+    Math.min(1, shareOf(memoryPath, pages, linkOf(facts, scenario)) * off * learned);
   return { share: shareWith(mix), againShare: shareWith(rewritten(memoryPath, mix)) * again };
 }
 
@@ -223,12 +230,21 @@ function leftOut(facts: Facts, msPerByte: number): number {
 }
 
 /** Bytes over the link for each byte of a page that is not zero. */
-function shareOf(memoryPath: MemoryPath, mix: PageMix | undefined): number {
-  const { share, ofPacked, once } = COSTS[memoryPath];
+function shareOf(memoryPath: MemoryPath, mix: PageMix | undefined, link: number): number {
+  const { share, once } = COSTS[memoryPath];
+  const ofPacked = ofPackedOver(memoryPath, link);
   if (mix === undefined) return share;
   const alike = once === true ? 1 - mix.duplicate : 1;
   if (ofPacked === undefined) return share * alike;
   return Math.min(1, mix.packed * ofPacked * alike * ofHigher(memoryPath, mix));
+}
+
+function ofPackedOver(memoryPath: MemoryPath, link: number): number | undefined {
+  const { ofPacked, ofPackedThin } = COSTS[memoryPath];
+  if (ofPacked === undefined || ofPackedThin === undefined) return ofPacked;
+  const { least, most } = THIN_LINK;
+  const fat = Math.log(link / least) / Math.log(most / least);
+  return between(ofPackedThin, ofPacked, Math.min(1, Math.max(0, fat)));
 }
 
 /** What hardly shrinks at the quickest level does not at a higher one, either. */

@@ -48,7 +48,9 @@ export function toldBy(report: Report): ToldCosts | undefined {
   if (Math.min(memoryMs, bytes, said.middle, saidMs.middle) <= 0) return undefined;
   const isCapped = settings.maxBandwidth !== undefined;
   const came = { memoryMs, more: bytes / said.middle, isCapped };
-  const processor = processorTold(prediction, costs, came);
+  const found = processorTold(prediction, costs, came);
+  const isTold = costs.onlySlower !== true || (found ?? 0) > Math.max(1, costs.processor.times);
+  const processor = isTold ? found : undefined;
   const sent = bytesTold(prediction, costs, came);
   if (processor === undefined && sent === undefined) return undefined;
   return {
@@ -94,12 +96,12 @@ function processorTold(
 ): number | undefined {
   const saidMs = said.middle * share;
   if (memoryMs < LEAST_MS || saidMs <= 0) return undefined;
+  const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
   // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
   // By the wire they say nothing of pages: of one that a cache has only its name is sent.
   const pages = isByWire(memoryPath) ? 1 : bytes === undefined ? more : Math.sqrt(more);
-  const off = memoryMs / saidMs / pages;
+  const off = besideLink(memoryPath, memoryMs, linkMs) / saidMs / pages;
   const told = Math.max(1 / MOST_PROCESSOR, used * off);
-  const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
   if (linkMs !== undefined && memoryMs < linkMs * BESIDE_LINK && used > 1) return Math.min(1, told);
   if (off < 1) return told;
   // A link that nobody knew may be why.
@@ -108,6 +110,12 @@ function processorTold(
   // A cap is kept to with pauses; and what processors cannot be why of, something else was.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MOST_PROCESSOR) return undefined;
   return told;
+}
+
+/** Of the time that memory took, what its processors alone would have taken, at the most, ms: see `slower` of a load. */
+function besideLink(memoryPath: string, memoryMs: number, linkMs = 0): number {
+  if (!COMPRESSING.has(memoryPath) || memoryMs < linkMs * BESIDE_LINK) return memoryMs;
+  return Math.sqrt(memoryMs ** 2 - linkMs ** 2);
 }
 
 function bytesTold(
@@ -133,7 +141,11 @@ export function factorsOf(
 ): CostFactors {
   const told = latest.flatMap(({ costs }) => costs ?? []);
   const own = told.filter((each) => each.memoryPath === memoryPath);
-  const compressing = told.filter((each) => COMPRESSING.has(each.memoryPath));
+  // Of the wire some moves tell only where it was slower: that says nothing of the hypervisor's own compression.
+  const compressing = told.filter(
+    (each) =>
+      COMPRESSING.has(each.memoryPath) && (isByWire(memoryPath) || !isByWire(each.memoryPath)),
+  );
   const alike = COMPRESSING.has(memoryPath) ? compressing : own;
   const processors = (all: readonly ToldCosts[]) => all.flatMap(({ processor }) => processor ?? []);
   const bytes = own.flatMap((each) => each.bytes ?? []);

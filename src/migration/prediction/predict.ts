@@ -121,8 +121,6 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   const { memoryPath, factors, link, shape, rounds, processors, mix } = facts;
   // Of one host's processors alone nobody can tell whether they, or those of the other host, took longer.
   const isOwn = shape !== 'managed' && rounds !== 'content' && processors.length > 1;
-  // Nor can they by the wire: what its caches have, and nobody had asked for, makes more of a difference than the hosts.
-  if (isByWire(memoryPath) && mix?.known === undefined) return {};
   if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
   const { workMs, linkMs, firstBytes } = aloneOf(facts, NOMINAL, bytes);
   const part = (ms: number): number => Math.min(1, ms / memoryMs);
@@ -130,6 +128,8 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   const costs: PredictionCosts = {
     memoryPath,
     processor: { ...factors.processor, share: part(workMs) },
+    // What the wire's caches have, and nobody had asked for, makes a move quicker, as quicker hosts do.
+    ...(isByWire(memoryPath) && mix?.known === undefined ? { onlySlower: true } : {}),
     // Of what a cache has only names are sent: those bytes say nothing of how pages shrink.
     ...(isSampled(facts) && !isByWire(memoryPath)
       ? { bytes: { ...factors.bytes, firstShare } }

@@ -2,6 +2,7 @@ import type { GuestRates } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { RATE_WINDOW_MS } from '../prediction/curve.ts';
+import { mayThrottle, strategyOf } from '../steering/strategies.ts';
 import { passes, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
@@ -16,6 +17,8 @@ export interface WorkloadFacts {
   readonly dirtyBytesPerS?: number | undefined;
   /** By its label `godwit/max-downtime`, ms; absent where nobody said. */
   readonly ownersDowntimeMs?: number | undefined;
+  /** By its label `godwit/realtime`; absent where nobody said. */
+  readonly isRealtime?: boolean | undefined;
   /** What the link to the destination is known to carry, bytes/s. */
   readonly linkRate?: number | undefined;
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
@@ -32,7 +35,8 @@ const MOST_OF_LINK = 0.3;
 
 /** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
-  const doubt = ownersDoubt(facts) ?? writesDoubt(facts) ?? trafficDoubt(facts);
+  const doubt =
+    ownersDoubt(facts) ?? realtimeDoubt(facts) ?? writesDoubt(facts) ?? trafficDoubt(facts);
   return [doubt ?? passes(wordsOf(facts))];
 }
 
@@ -54,6 +58,21 @@ function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | u
   return warns(
     `${allows}, and ${formatDuration(maxDowntimeMs)} are asked for`,
     `Ask for --max-downtime ${ownersDowntimeMs}ms; a controller does so by itself.`,
+  );
+}
+
+/** Slowed down, or while it waits for a page, it misses its times for seconds; a pause within the downtime is over at once. */
+function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undefined {
+  const { mode, steering } = settings;
+  if (isRealtime !== true || mode === 'cold') return undefined;
+  const { measures } = strategyOf({ hybridRounds: 1, ...settings });
+  const waits = measures.includes('postcopy');
+  if (!waits && !mayThrottle({ measures })) return undefined;
+  const by = steering === undefined ? `--mode ${mode}` : 'its strategy';
+  const does = waits ? 'may let it wait for pages that follow' : 'may slow it down';
+  return warns(
+    `its owner says that it works in real time (godwit/realtime), and ${by} ${does}`,
+    'Use `--steering gentle` or `--mode precopy` without a strategy; `godwit plan` says whether that ends.',
   );
 }
 

@@ -4,6 +4,7 @@ import { route } from '../route.ts';
 import { connectionRoutes } from './connections.ts';
 import { diskRoutes } from './disk-routes.ts';
 import * as peer from './migration.ts';
+import { knownAnswer, knownQuestion } from '../wire.ts';
 import { verifyRoutes } from './verify.ts';
 
 const done = z.object({ ok: z.literal(true) });
@@ -28,6 +29,14 @@ export const peerContract = {
     access: 'agent',
     body: peer.preparation,
     response: peer.assessment,
+  }),
+  known: route({
+    method: 'POST',
+    path: '/v1/known',
+    summary: 'What the wire would tell the source of the cache of this host; changes nothing',
+    access: 'agent',
+    body: knownQuestion,
+    response: knownAnswer,
   }),
   prepare: route({
     method: 'POST',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { route } from '../route.ts';
 import { check } from '../public/migration.ts';
-import { knownPart, knownQuestion, wireOffer } from '../wire.ts';
+import { knownAnswer, knownQuestion, wireOffer } from '../wire.ts';
 import { checkId } from '../names.ts';
 import { hostFacts } from './host-facts.ts';
 import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
@@ -36,10 +36,6 @@ export type PreflightAssess = z.infer<typeof preflightAssess>;
 /** It is answered where the admission would be: what the wire would tell this source of the destination's cache. */
 export const preflightKnown = preflightAdmission.extend({ cache: knownQuestion });
 export type PreflightKnown = z.infer<typeof preflightKnown>;
-
-/** Empty where the wire would tell nothing. */
-export const knownAnswer = z.object({ known: knownPart.optional() });
-export type KnownAnswer = z.infer<typeof knownAnswer>;
 
 export const preflightRoutes = {
   preflight: route({

@@ -74,7 +74,7 @@ describe('the data path of memory', () => {
   });
 
   test('is the wire on a fatter link where both caches know the guest', () => {
-    const link = { ...thin, linkBytesPerS: 380 * MBIT };
+    const link = { ...thin, linkBytesPerS: 300 * MBIT };
     assert.equal(decideDataPath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
     assert.equal(decideDataPath(ask(), { ...link, ...known }).takes, 'wire');
@@ -85,7 +85,7 @@ describe('the data path of memory', () => {
     const of = (share: number, knowsGuest: boolean) => {
       const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
       const measured = { curve: [], mix: { ...MIX, known: { share, pages: 1000 } } };
-      return decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: 380 * MBIT, measured });
+      return decideDataPath(ask(), { ...thin, ...sides, linkBytesPerS: 200 * MBIT, measured });
     };
     assert.equal(of(0.75, false).takes, 'wire');
     assert.match((of(0.75, false) as { why: string }).why, /whose cache there has 75 % of it$/);

@@ -10,6 +10,7 @@ import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { toldCosts } from '../../../src/protocol/public/prediction.ts';
 import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
+import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import { wireReportOf } from '../direct/samples.ts';
 import { cameOn, move, moves, PATHS, reportOf } from './moves.ts';
 import { anyFacts, guest, MBIT } from './samples.ts';
@@ -92,6 +93,7 @@ describe('what a path costs, by this host’s own moves', () => {
     }
     assert.equal(factorsOf('plain', by('packed')).processor.times, 1);
     assert.equal(factorsOf('plain', by('several')).processor.times, 1);
+    assert.equal(factorsOf('packed', by('cold')).processor.times, 1);
     const own3 = moves(3, { memoryPath: 'known', processor: 0.8 });
     assert.equal(factorsOf('known', [...by('packed'), ...own3]).processor.times, 0.8);
   });
@@ -189,7 +191,7 @@ describe('a move', () => {
     assert.ok((toldBy(odd)?.processor ?? 1) > 2);
     let before = [odd, odd, odd];
     for (let at = 0; at < 4; at += 1) before = [reportOf(thin, plain, before), ...before];
-    assert.ok(factorsOf('packed', movesTo('b', before)).processor.times <= 1.01);
+    assert.ok(factorsOf('packed', movesTo('b', before)).processor.times < 1.06);
   });
 
   test('whose pages were counted by what a cache has tells nothing of bytes', () => {
@@ -200,8 +202,23 @@ describe('a move', () => {
     assert.equal(toldBy(reportOf(known, cameOn(known, 1)))?.bytes, undefined);
     // Memory that goes from hypervisor to hypervisor uses no cache, though the plan has asked what is there.
     assert.ok(predict({ ...facts, mix }).costs?.bytes !== undefined);
-    // And where nobody had asked the cache, a move by the wire tells nothing at all.
-    assert.equal(predict({ ...fat, memoryPath: 'cold' }).costs, undefined);
+  });
+
+  test('by a cache that nobody had asked tells of slower processors alone: what it has makes a move quicker', () => {
+    const cold: Facts = { ...fat, memoryPath: 'cold' };
+    const told = (processor: number, before: readonly OwnMove[] = []): number | undefined =>
+      toldBy(
+        reportOf(cold, cameOn(cold, processor), [], {
+          prediction: predict({ ...cold, ownMoves: [...before] }),
+        }),
+      )?.processor;
+    assert.ok(Math.abs((told(2) ?? 9) - 2) < 0.1);
+    assert.equal(told(0.5), undefined);
+    const slow = moves(3, { memoryPath: 'cold', processor: 2 });
+    assert.equal(told(1.5, slow), undefined);
+    assert.ok(Math.abs((told(3, slow) ?? 9) - 3) < 0.1);
+    // Of bytes it tells nothing: those of what the cache has are missing.
+    assert.equal(toldBy(reportOf(cold, cameOn(cold, 2)))?.bytes, undefined);
   });
 });
 

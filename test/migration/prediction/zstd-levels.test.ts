@@ -25,8 +25,11 @@ test('auto takes a higher level on a thinner link, 9 only of pages that were loo
   };
   assert.deepEqual([at(100, 2), at(1000, 2)], [PACKED3_STREAM, PACKED_STREAM]);
   assert.deepEqual([at(40, 2), at(40, 2, MIX)], [PACKED3_STREAM, PACKED9_STREAM]);
-  assert.deepEqual([at(100, 1, MIX), at(200, 2, MIX)], [PACKED3_STREAM, PACKED3_STREAM]);
-  assert.deepEqual([at(200, 8, MIX), at(1000, 8, MIX)], [PACKED9_STREAM, PACKED3_STREAM]);
+  assert.deepEqual(
+    [at(100, 1, MIX), at(100, 2, MIX), at(200, 2, MIX)],
+    [PACKED_STREAM, PACKED3_STREAM, PACKED_STREAM],
+  );
+  assert.deepEqual([at(200, 8, MIX), at(1000, 8, MIX)], [PACKED9_STREAM, PACKED_STREAM]);
   // What does not shrink is not worth a level's time.
   const random = { zero: 0, duplicate: 0, packed: 1 };
   assert.deepEqual(at(40, 8, random), PACKED_STREAM);

@@ -38,6 +38,22 @@ test('a downtime beyond what its owner allows is warned of, with the option that
   assert.match(words({ ownersDowntimeMs: 60, settings: hybrid }), /^warn: .* are asked for/);
 });
 
+test('a guest that has times to keep is warned of where it may be slowed down, or wait for pages', () => {
+  const isRealtime = true;
+  for (const mode of ['postcopy', 'hybrid'] as const)
+    assert.match(
+      words({ isRealtime, settings: { ...PLAIN, mode } }),
+      new RegExp(`^warn: .*real time.*--mode ${mode} may let it wait for pages .*gentle`),
+    );
+  const by = (steering: 'gentle' | 'must-finish' | 'no-postcopy'): string =>
+    words({ isRealtime, settings: { ...PLAIN, steering } });
+  assert.match(by('must-finish'), /^warn: .*its strategy may /);
+  assert.match(by('no-postcopy'), /^warn: .*its strategy may slow it down/);
+  assert.match(by('gentle'), /^pass/);
+  assert.match(words({ isRealtime }), /^pass/);
+  assert.match(words({ settings: { ...PLAIN, steering: 'must-finish' } }), /^pass/);
+});
+
 test('a limit that the state of the devices alone exceeds is warned of, whatever is asked for', () => {
   const settings = { ...PLAIN, maxDowntimeMs: 5 };
   assert.match(words({ ownersDowntimeMs: 5, settings }), /^warn: .*devices alone takes .*postcopy/);

@@ -23,6 +23,7 @@ import { takeDownMs } from './destination-context.ts';
 import type { DestinationContext } from './destination-context.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
+import { answerKnown } from './known.ts';
 import { answerStorage } from './storage.ts';
 import { verifyHere } from './verify.ts';
 
@@ -136,6 +137,7 @@ function handlersOf(
     status: () => mover.status(),
     assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
     storage: ({ body }) => answerStorage(naming, mover.state.admission, body),
+    known: ({ body }) => answerKnown(naming.config, mover.state.admission, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     bases: ({ body, signal }) =>

@@ -7,14 +7,17 @@ import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
+import type { Knows } from '../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../host/wire.ts';
-import { saidLinkRate } from './source-context.ts';
+import { askAhead, saidLink } from './source-context.ts';
 import type { LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;
 /** A look that takes longer is not waited for, ms. */
 const LOOK_MS = 1000;
+/** Of that, for what the destination's cache has: most of it goes over the link, ms. */
+const KNOWN_MS = 700;
 /** What one look sees is enough. */
 const ONE_LOOK = AbortSignal.abort();
 
@@ -34,7 +37,7 @@ export async function chooseDataPath(
   }
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
-  const { decideDataPath, goesByPages } =
+  const { decideDataPath, goesByPages, linkToChooseBy, wireObstacle } =
     await import('../../../migration/prediction/data-path.ts');
   const facts: DataPathFacts = {
     reachable: deps.guest.mayReachUs,
@@ -42,12 +45,14 @@ export async function chooseDataPath(
     offer,
     byRelay,
     memoryBytes: request.memoryBytes,
-    linkBytesPerS: saidLinkRate(deps),
+    ...linkToChooseBy(saidLink(deps)),
     measured: request.measured,
     ownMoves: request.ownMoves,
   };
   const looks = request.measured === undefined && goesByPages(settings, facts);
-  const seen = looks ? { ...facts, measured: await mixOf(deps, signal) } : facts;
+  const seen = looks
+    ? { ...facts, measured: await mixOf(deps, wireObstacle(settings, facts) === undefined, signal) }
+    : facts;
   const choice = decideDataPath(settings, seen);
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay
@@ -58,23 +63,37 @@ export async function chooseDataPath(
 }
 
 /**
- * What the guest's memory holds, by one look at a small sample of its pages; undefined where nobody can look. What it writes
+ * What the guest's memory holds, by one look at a small sample of its pages, and how much of that the destination's cache has
+ * where the wire may carry it; undefined where nobody can look. What it writes
  * takes seconds to see, and a migration does not wait for that.
  */
 async function mixOf(
-  { guest }: Pick<LookDependencies, 'guest'>,
+  deps: LookDependencies,
+  mayWire: boolean,
   over: AbortSignal,
 ): Promise<DataPathFacts['measured']> {
   try {
     return await withDeadline('a look at the pages', LOOK_MS, over, async (signal) => {
-      const session = await guest.session(signal);
-      const measured = await session.measure?.(signal, { enough: ONE_LOOK });
+      const session = await deps.guest.session(signal);
+      const knows = mayWire ? knownThere(deps, signal) : undefined;
+      const measured = await session.measure?.(signal, { enough: ONE_LOOK }, knows);
       return measured?.mix === undefined ? undefined : { mix: measured.mix, curve: [] };
     });
   } catch {
     over.throwIfAborted();
     return undefined;
   }
+}
+
+async function knownThere(deps: LookDependencies, signal: AbortSignal): Knows {
+  const { askKnown } = await import('./ask-known.ts');
+  return askKnown(deps.config, deps.state().plan, (body) =>
+    withDeadline('what the cache there has', KNOWN_MS, signal, (within) =>
+      askAhead(deps, within, (api) =>
+        api.known({ body }, { signal: within, deadlineMs: KNOWN_MS }),
+      ),
+    ),
+  );
 }
 
 type ChosenPath = NonNullable<StepFacts['path']>;

@@ -10,7 +10,7 @@ import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { wireReport } from '../../engine/wire-report.ts';
-import { missing, saidLinkRate } from './source-context.ts';
+import { missing, saidLink } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
@@ -77,7 +77,7 @@ export class SourceDataPath {
     const terms = termsFor(context.config, plan.guest, graceMs);
     const cache = cacheFor(context.config, plan.guest, terms, plan.to);
     const budget = budgetOf(context.config);
-    const saidBytesPerS = saidLinkRate(context);
+    const saidBytesPerS = saidLink(context)?.rate;
     const opened = await this.#openers.source(
       {
         migration: plan.id,

@@ -10,6 +10,7 @@ import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type { LinkMeasure } from '../../../protocol/public/prediction.ts';
 import type {
   GuestDescription,
   Preparation,
@@ -90,7 +91,7 @@ interface LookPeer {
   resume(moverAddress: string): void;
   call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
 }
-export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess'>) => Promise<T>;
+export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess' | 'known'>) => Promise<T>;
 
 /** Asks what a destination answers before anything is built. */
 export function askAhead<T>(
@@ -186,13 +187,16 @@ export function streamDowntimeMs(
   return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
 }
 
-/** What the configuration says of the link to the other host, else what its agent knows of it, bytes/s. */
-export function saidLinkRate({
+/** What the configuration says of the link to the other host, else what its agent knows of it. */
+export function saidLink({
   config,
   request,
   state,
-}: Pick<LookDependencies, 'config' | 'request' | 'state'>): number | undefined {
-  return config.wire.rates[state().plan.to] ?? request.link?.rate;
+}: Pick<LookDependencies, 'config' | 'request' | 'state'>):
+  | Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'>
+  | undefined {
+  const rate = config.wire.rates[state().plan.to];
+  return rate === undefined ? request.link : { rate };
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */

@@ -9,7 +9,7 @@ import {
   ask,
   darkMs,
   preparation,
-  saidLinkRate,
+  saidLink,
   streamDowntimeMs,
   streamSetup,
   tearDown,
@@ -138,9 +138,9 @@ describe('what the destination learns of the guest', () => {
 
 test('a configured rate of the link counts before what its agent knows of it', () => {
   const config = { wire: { rates: { b: 5 * MBIT } } };
-  assert.equal(saidLinkRate(contextOf({ config, linkRate: MBIT })), 5 * MBIT);
-  assert.equal(saidLinkRate(contextOf({ linkRate: MBIT })), MBIT);
-  assert.equal(saidLinkRate(contextOf()), undefined);
+  assert.equal(saidLink(contextOf({ config, linkRate: MBIT }))?.rate, 5 * MBIT);
+  assert.equal(saidLink(contextOf({ linkRate: MBIT }))?.rate, MBIT);
+  assert.equal(saidLink(contextOf()), undefined);
 });
 
 test('the destination’s mover of an earlier process is known from the journal before it is asked', async () => {

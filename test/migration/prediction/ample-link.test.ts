@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  decideDataPath,
+  linkToChooseBy,
+  SEVERAL_STREAMS,
+} from '../../../src/migration/prediction/data-path.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { thin } from './samples.ts';
+
+const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
+
+function pathOf(...args: Parameters<typeof decideDataPath>) {
+  const choice = decideDataPath(...args);
+  assert.ok(choice.takes !== 'neither');
+  return choice;
+}
+
+test('the path over a link that busy agents could not fill is what processors take the least time for, and says so', () => {
+  const link = { rate: 80 * 1_000_000, isLeast: true, roundTripMs: 0.5 };
+  const seen = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
+  assert.deepEqual('stream' in seen && seen.stream, SEVERAL_STREAMS);
+  assert.match(
+    seen.why,
+    /^over a link that carries 76\.3 MiB\/s at the least, as over 1\.16 GiB\/s, /,
+  );
+  // A cap is kept to, however fast the link is.
+  const capped = pathOf(ask({ maxBandwidth: 80 * 1_000_000 }), {
+    ...thin,
+    ...linkToChooseBy(link),
+  });
+  assert.match(capped.why, /^at 76\.3 MiB\/s /);
+});
+
+test('the path goes by the rate of a link as it is where that was measured, is thin, or nobody has looked now', () => {
+  for (const link of [
+    { rate: 80_000_000, roundTripMs: 0.5 },
+    { rate: 40_000_000, isLeast: true, roundTripMs: 0.5 },
+    { rate: 80_000_000, isLeast: true },
+    { rate: 2_000_000_000, isLeast: true, roundTripMs: 0.5 },
+  ])
+    assert.deepEqual(linkToChooseBy(link), { linkBytesPerS: link.rate });
+  assert.deepEqual(linkToChooseBy(undefined), { linkBytesPerS: undefined });
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import type { AgentConfig } from '../../../../src/config.ts';
+import { cacheFor } from '../../../../src/host/wire.ts';
+import { answerKnown } from '../../../../src/mover/direct/destination/known.ts';
+import { askKnown } from '../../../../src/mover/direct/source/ask-known.ts';
+import { knownQuestion } from '../../../../src/protocol/wire.ts';
+import { circlesOf } from '../../../../src/wire/cache/circles.ts';
+import { Store } from '../../../../src/wire/cache/store.ts';
+import { pageOf } from '../../../wire/codec/support.ts';
+
+const TERMS = { linkGraceMs: 60_000, sharing: 'guest' } as const;
+const GUEST = { guest: 'web1', to: 'b' };
+
+function hostOf(t: TestContext, name: string, cache: object = {}): AgentConfig {
+  const stateDir = mkdtempSync(path.join(os.tmpdir(), 'godwit-known-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  mkdirSync(path.join(stateDir, 'pki'));
+  writeFileSync(path.join(stateDir, 'pki', 'site.secret'), 'ab'.repeat(32));
+  const config = { name, address: '10.0.0.1:7443', stateDir, cache };
+  return parseAgentConfig('agent.json', JSON.stringify(config));
+}
+
+/** What was exchanged with `peer` of the guest's pages. */
+async function keep(config: AgentConfig, peer: string, seeds: readonly number[]): Promise<void> {
+  const cache = cacheFor(config, 'web1', TERMS, peer);
+  assert.ok(cache !== undefined);
+  const [circle] = circlesOf(cache);
+  assert.ok(circle !== undefined);
+  const { directory, mostBytes } = cache;
+  const store = await Store.open({ directory, mostBytes, scope: circle.scope });
+  for (const seed of seeds) store.insert(circle.scope.nameOf(pageOf(seed)), pageOf(seed));
+  store.close();
+}
+
+describe('what the destination’s cache has', () => {
+  test('is known of each page, by what the destination tells', async (t) => {
+    const [a, b] = [hostOf(t, 'a'), hostOf(t, 'b')];
+    await keep(b, 'a', [1, 2, 3]);
+    const knows = await askKnown(a, GUEST, (question) =>
+      answerKnown(b, { guest: 'web1', from: 'a' }, knownQuestion.parse(question)),
+    );
+    assert.deepEqual(
+      [1, 3, 4].map((seed) => knows?.(pageOf(seed))),
+      [true, true, false],
+    );
+    // Another source learns nothing of what this one has sent.
+    const told = await askKnown(hostOf(t, 'c'), GUEST, (question) =>
+      answerKnown(b, { guest: 'web1', from: 'c' }, question),
+    );
+    assert.notEqual(told?.(pageOf(1)), true);
+  });
+
+  test('is not known where it does not answer, and is not asked for where nothing is shared', async (t) => {
+    const a = hostOf(t, 'a');
+    const silent = await askKnown(a, GUEST, () => Promise.reject(new Error('an earlier build')));
+    assert.equal(silent, undefined);
+    assert.equal(await askKnown(a, GUEST, () => Promise.resolve({})), undefined);
+    const alone = hostOf(t, 'a', { scope: 'none' });
+    assert.equal(await askKnown(alone, GUEST, () => assert.fail('it was asked')), undefined);
+  });
+});
