@@ -18,6 +18,7 @@ import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor } from './own-times.ts';
 import {
   AROUND_MS,
+  AROUND_SPREAD,
   CLIENT_MS,
   CLIENT_ROUND_TRIPS,
   EMPTIED_MS,
@@ -169,7 +170,7 @@ export interface Outcome {
 
 function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const { settings } = facts;
-  const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
+  const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed ** AROUND_SPREAD;
   const disks = diskCopyOf(facts, scenario);
   const leftMs = settings.timeoutMs - aroundMs - disks.ms;
   const timeoutMs = Math.max(1, leftMs);
