@@ -88,5 +88,5 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
   }
 }
 
-/** A CRIU may be there for no longer than 30 ms. */
-const jitterOf = (fault: Cell['fault']): number => (fault.endsWith('criu') ? 0 : 30);
+/** The CRIU that restores may be there for no longer than 30 ms. */
+const jitterOf = (fault: Cell['fault']): number => (fault === 'kill-destination-criu' ? 0 : 30);

@@ -1,5 +1,6 @@
 /** The faults of a container's cell. */
 import path from 'node:path';
+import { startTicksOf } from '../../src/host/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Fault } from '../cell.ts';
@@ -59,7 +60,9 @@ function killed(
   return {
     strike: async (scene) => {
       const pid = find(scene);
-      if (pid === undefined) throw new Error(`${what} was not there to be hit`);
+      // One that has ended since it was seen is not hit, either.
+      if (pid === undefined || startTicksOf(pid) === undefined)
+        throw new Error(`${what} was not there to be hit`);
       signalProcess(pid, 'SIGKILL');
       return `SIGKILL to ${what}, pid ${pid}`;
     },

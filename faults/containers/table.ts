@@ -99,7 +99,7 @@ export function expectationOf({ fault, phase }: Cell): Expectation {
         words: 'failed; CRIU’s code is in the container’s processes then, and may take it along',
       };
     case 'kill-destination-criu':
-      // Its last moments come after all is restored: killed in them, it is missed by nobody.
+      // Its last moments come after all is restored: a kill in them has no effect.
       return { ...either, words: 'failed with the container at the source, or all was restored' };
     case 'kill-destination-runc':
       return {

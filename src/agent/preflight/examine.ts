@@ -199,11 +199,8 @@ function lookDependencies(
               { body: { admission, proof: body } },
               { signal, deadlineMs: STORAGE_MS },
             ),
-          known: ({ body }) =>
-            api.preflightKnown(
-              { body: { admission, ports: WIRE_PORTS, cache: body } },
-              { signal, deadlineMs: STORAGE_MS },
-            ),
+          known: ({ body }, within) =>
+            api.preflightKnown({ body: { admission, ports: WIRE_PORTS, cache: body } }, within),
           assess: ({ body }) =>
             api.preflightAssess(
               {

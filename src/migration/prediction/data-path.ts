@@ -94,8 +94,9 @@ const AMPLE_SEEN = 50_000_000;
 const AMPLE = 1_250_000_000;
 
 /**
- * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 costs a fourth of the time at most, one of
- * 10 taken for what two busy agents saw of it the double (docs/measurements/prediction.md).
+ * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 cost 1.3 times the time, one without a
+ * limit taken for what two busy agents saw of it twice (docs/measurements/prediction.md). One of 400 Mbit/s would cost twice
+ * as well, but there agents are hardly so busy that they cannot fill it.
  */
 export function linkToChooseBy(
   link: Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'> | undefined,
@@ -138,7 +139,7 @@ function predicted(
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
   const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
   const { seenBytesPerS, measured } = facts;
-  const seen = link === facts.linkBytesPerS ? seenBytesPerS : undefined;
+  const seen = seenBytesPerS !== undefined && seenBytesPerS < link ? seenBytesPerS : undefined;
   const why = reasonOf(reckoned, { link, seen, obstacle, ends, mix: measured?.mix });
   const { takes, stream } = bestOf(reckoned);
   if (takes === 'wire' || stream === undefined) return { takes, why };

@@ -49,8 +49,7 @@ export function toldBy(report: Report): ToldCosts | undefined {
   const isCapped = settings.maxBandwidth !== undefined;
   const came = { memoryMs, more: bytes / said.middle, isCapped };
   const found = processorTold(prediction, costs, came);
-  const isTold = costs.onlySlower !== true || (found ?? 0) > Math.max(1, costs.processor.times);
-  const processor = isTold ? found : undefined;
+  const processor = costs.onlySlower === true ? slowerTold(found, costs.processor.times) : found;
   const sent = bytesTold(prediction, costs, came);
   if (processor === undefined && sent === undefined) return undefined;
   return {
@@ -110,6 +109,12 @@ function processorTold(
   // A cap is kept to with pauses; and what processors cannot be why of, something else was.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MOST_PROCESSOR) return undefined;
   return told;
+}
+
+/** That it was no slower than assumed is told only against what said that it was: an odd move is forgotten. */
+function slowerTold(found: number | undefined, used: number): number | undefined {
+  if (found === undefined || (found <= 1 && used <= 1)) return undefined;
+  return Math.max(1, found);
 }
 
 /** Of the time that memory took, what its processors alone would have taken, at the most, ms: see `slower` of a load. */

@@ -98,8 +98,8 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
 };
 
 /**
- * The wire has sent 0.63 to 0.67 of what zstd's quickest level makes of a sample over 40 Mbit/s, 0.73 over 100, and 0.77 from
- * 1 Gbit/s on (prediction.md). Between these two rates (bytes/s) by the rate's logarithm.
+ * The wire has sent 0.63 to 0.67 of what zstd's quickest level makes of a sample over 40 Mbit/s, 0.73 over 100, and 0.78 over
+ * 1 Gbit/s (prediction.md). Between these two rates (bytes/s), of which the second is assumed, by the rate's logarithm.
  */
 export const THIN_LINK = { least: 5e6, most: 25e6 };
 

@@ -35,19 +35,23 @@ const MOST_OF_LINK = 0.3;
 
 /** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
-  const doubt =
-    ownersDoubt(facts) ?? realtimeDoubt(facts) ?? writesDoubt(facts) ?? trafficDoubt(facts);
-  return [doubt ?? passes(wordsOf(facts))];
+  const owners = [ownersDoubt(facts), realtimeDoubt(facts)].filter((each) => each !== undefined);
+  if (owners.length > 0) return owners;
+  return [writesDoubt(facts) ?? trafficDoubt(facts) ?? passes(wordsOf(facts))];
 }
 
-function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | undefined {
+function ownersDoubt({
+  ownersDowntimeMs,
+  isRealtime,
+  settings,
+}: WorkloadFacts): Finding | undefined {
   if (ownersDowntimeMs === undefined) return undefined;
   const allows = `its owner allows ${formatDuration(ownersDowntimeMs)} of downtime (godwit/max-downtime)`;
   const least = leastSwitchMs(settings);
   if (least > ownersDowntimeMs)
     return warns(
       `${allows}, and the state of its devices alone takes ${formatDuration(least)}`,
-      settings.mode === 'precopy'
+      settings.mode === 'precopy' && isRealtime !== true
         ? 'Ask its owner for a time in which it may be paused for longer; `--mode postcopy` stops it for less.'
         : 'Ask its owner for a time in which it may be paused for longer.',
     );

@@ -215,7 +215,9 @@ describe('a move', () => {
     assert.ok(Math.abs((told(2) ?? 9) - 2) < 0.1);
     assert.equal(told(0.5), undefined);
     const slow = moves(3, { memoryPath: 'cold', processor: 2 });
-    assert.equal(told(1.5, slow), undefined);
+    assert.ok(Math.abs((told(1.5, slow) ?? 9) - 1.5) < 0.1);
+    // That it was quicker speaks against slower processors, and no further: a cache may be why.
+    assert.equal(told(0.5, slow), 1);
     assert.ok(Math.abs((told(3, slow) ?? 9) - 3) < 0.1);
     // Of bytes it tells nothing: those of what the cache has are missing.
     assert.equal(toldBy(reportOf(cold, cameOn(cold, 2)))?.bytes, undefined);

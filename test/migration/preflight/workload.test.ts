@@ -51,6 +51,14 @@ test('a guest that has times to keep is warned of where it may be slowed down, o
   assert.match(by('no-postcopy'), /^warn: .*its strategy may slow it down/);
   assert.match(by('gentle'), /^pass/);
   assert.match(words({ isRealtime }), /^pass/);
+  // Both labels are judged, and no hint of one goes against the other.
+  const settings = { ...PLAIN, mode: 'hybrid' } as const;
+  const both = judgeWorkload({ isRealtime, ownersDowntimeMs: 60, settings });
+  assert.deepEqual(
+    both.map(({ verdict }) => verdict),
+    ['warn', 'warn'],
+  );
+  assert.doesNotMatch(words({ isRealtime, ownersDowntimeMs: 5 }), /postcopy/);
   assert.match(words({ settings: { ...PLAIN, steering: 'must-finish' } }), /^pass/);
 });
 

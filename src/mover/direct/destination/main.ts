@@ -23,7 +23,7 @@ import { takeDownMs } from './destination-context.ts';
 import type { DestinationContext } from './destination-context.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
-import { answerKnown } from './known.ts';
+import { KnownThread } from './known-thread.ts';
 import { answerStorage } from './storage.ts';
 import { verifyHere } from './verify.ts';
 
@@ -128,6 +128,7 @@ function handlersOf(
   naming: Pick<DestinationContext, 'config' | 'placeIds'>,
 ): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
+  const known = new KnownThread();
   return {
     hello: () => ({
       name: naming.config.name,
@@ -137,7 +138,11 @@ function handlersOf(
     status: () => mover.status(),
     assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
     storage: ({ body }) => answerStorage(naming, mover.state.admission, body),
-    known: ({ body }) => answerKnown(naming.config, mover.state.admission, body),
+    known: ({ body, signal }) =>
+      known.answer(
+        { config: naming.config, admission: mover.state.admission, question: body },
+        signal,
+      ),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     bases: ({ body, signal }) =>

@@ -74,8 +74,8 @@ async function mixOf(
 ): Promise<DataPathFacts['measured']> {
   try {
     return await withDeadline('a look at the pages', LOOK_MS, over, async (signal) => {
-      const session = await deps.guest.session(signal);
       const knows = mayWire ? knownThere(deps, signal) : undefined;
+      const session = await deps.guest.session(signal);
       const measured = await session.measure?.(signal, { enough: ONE_LOOK }, knows);
       return measured?.mix === undefined ? undefined : { mix: measured.mix, curve: [] };
     });

@@ -8,6 +8,7 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import type { AgentConfig } from '../../../../src/config.ts';
 import { cacheFor } from '../../../../src/host/wire.ts';
 import { answerKnown } from '../../../../src/mover/direct/destination/known.ts';
+import { KnownThread } from '../../../../src/mover/direct/destination/known-thread.ts';
 import { askKnown } from '../../../../src/mover/direct/source/ask-known.ts';
 import { knownQuestion } from '../../../../src/protocol/wire.ts';
 import { circlesOf } from '../../../../src/wire/cache/circles.ts';
@@ -49,6 +50,24 @@ describe('what the destination’s cache has', () => {
       [1, 3, 4].map((seed) => knows?.(pageOf(seed))),
       [true, true, false],
     );
+    // The same by a thread of its own, and one question at a time.
+    const thread = new KnownThread();
+    const admission = { guest: 'web1', from: 'a' };
+    const never = new AbortController().signal;
+    let second: object | undefined;
+    const byThread = await askKnown(a, GUEST, async (question) => {
+      const first = thread.answer({ config: b, admission, question }, never);
+      second = await thread.answer({ config: b, admission, question }, never);
+      return first;
+    });
+    assert.deepEqual([byThread?.(pageOf(1)), byThread?.(pageOf(4)), second], [true, false, {}]);
+    assert.deepEqual(
+      await thread.answer(
+        { config: b, admission, question: { sharing: 'guest', tags: [''] } },
+        AbortSignal.abort(),
+      ),
+      {},
+    );
     // Another source learns nothing of what this one has sent.
     const told = await askKnown(hostOf(t, 'c'), GUEST, (question) =>
       answerKnown(b, { guest: 'web1', from: 'c' }, question),
@@ -61,6 +80,8 @@ describe('what the destination’s cache has', () => {
     const silent = await askKnown(a, GUEST, () => Promise.reject(new Error('an earlier build')));
     assert.equal(silent, undefined);
     assert.equal(await askKnown(a, GUEST, () => Promise.resolve({})), undefined);
+    const lies = { tag: 'of no circle', parts: 1 as const, summary: 'AAAA' };
+    assert.equal(await askKnown(a, GUEST, () => Promise.resolve({ known: lies })), undefined);
     const alone = hostOf(t, 'a', { scope: 'none' });
     assert.equal(await askKnown(alone, GUEST, () => assert.fail('it was asked')), undefined);
   });

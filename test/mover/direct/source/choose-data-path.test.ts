@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseAgentConfig } from '../../../../src/config.ts';
 import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { stepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { SEVERAL_STREAMS, wireObstacle } from '../../../../src/migration/prediction/data-path.ts';
 import {
@@ -12,62 +11,15 @@ import {
   chooseDataPath,
   streamFrom,
 } from '../../../../src/mover/direct/source/choose-data-path.ts';
-import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
-import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
-import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
-import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
+import type { Check } from '../../../../src/protocol/public/migration.ts';
+import type { GuestMeasure } from '../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
-import type { WireOffer } from '../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
+import { MBIT, OFFER, partsOf } from './path-scene.ts';
+import type { Given } from './path-scene.ts';
 
 const signal = new AbortController().signal;
-const OFFER: WireOffer = { version: WIRE_VERSION, cores: 2, knowsGuest: false };
-const MBIT = 125_000;
-
-interface Given {
-  readonly settings?: Partial<MigrationSettings>;
-  readonly known?: StepFacts;
-  /** The hosts reach each other through a relay alone. */
-  readonly byRelay?: boolean;
-  /** The hypervisor may open a socket of this mover. */
-  readonly reachable?: boolean;
-  /** This host has the wire. */
-  readonly offered?: boolean;
-  /** Bytes/s to the destination, by the configuration. */
-  readonly configured?: number;
-  /** What the agent knows of the link. */
-  readonly link?: LinkMeasure;
-  /** What a plan measured of the guest shortly before. */
-  readonly measured?: GuestMeasure | undefined;
-  /** What this host's moves to that host told. */
-  readonly ownMoves?: SourceMoverRequest['ownMoves'];
-  /** How the guest is looked at; absent: nobody can. */
-  readonly measure?: SourceSession['measure'];
-}
-
-function partsOf(given: Given): LookDependencies {
-  const { settings = {}, known = {}, byRelay = false, reachable = true, offered = true } = given;
-  const rates = given.configured === undefined ? {} : { rates: { b: given.configured } };
-  const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', wire: rates };
-  const context: unknown = {
-    config: parseAgentConfig('agent.json', JSON.stringify(config)),
-    state: () => ({ ...initialSource(planned(settings)).state, known }),
-    request: {
-      memoryBytes: 1 << 30,
-      link: given.link,
-      measured: given.measured,
-      ownMoves: given.ownMoves,
-    },
-    guest: {
-      mayReachUs: reachable,
-      session: () => Promise.resolve({ measure: given.measure }),
-    },
-    peer: { byRelay },
-    dataPath: { offered },
-  };
-  return context as LookDependencies;
-}
 
 const anyOffer = fc.option(
   fc.record({
