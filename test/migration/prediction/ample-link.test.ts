@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  decideDataPath,
-  linkToChooseBy,
-  SEVERAL_STREAMS,
-} from '../../../src/migration/prediction/data-path.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { linkToChooseBy, SEVERAL_STREAMS } from '../../../src/migration/prediction/data-path.ts';
+import { ask, pathOf } from './paths.ts';
 import { thin } from './samples.ts';
-
-const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
-
-function pathOf(...args: Parameters<typeof decideDataPath>) {
-  const choice = decideDataPath(...args);
-  assert.ok(choice.takes !== 'neither');
-  return choice;
-}
 
 test('the path over a link that busy agents could not fill is what processors take the least time for, and says so', () => {
   const link = { rate: 80 * 1_000_000, isLeast: true, roundTripMs: 0.5 };

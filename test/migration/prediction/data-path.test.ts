@@ -13,15 +13,8 @@ import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts
 import { expected } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
+import { ask, pathOf } from './paths.ts';
 import { MBIT, MIX, offer, own, thin, anyFacts, guest, MIB } from './samples.ts';
-
-const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
-
-function pathOf(...args: Parameters<typeof decideDataPath>) {
-  const choice = decideDataPath(...args);
-  assert.ok(choice.takes !== 'neither');
-  return choice;
-}
 
 describe('the data path of memory', () => {
   test('is native where nothing was asked for, whatever the link', () => {

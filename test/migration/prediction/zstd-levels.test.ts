@@ -1,26 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  decideDataPath,
   PACKED3_STREAM,
   PACKED9_STREAM,
   PACKED_STREAM,
 } from '../../../src/migration/prediction/data-path.ts';
-import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { ask, pathOf } from './paths.ts';
 import { MBIT, MIX, offer, own, thin, MIB } from './samples.ts';
-
-function pathOf(facts: DataPathFacts) {
-  const choice = decideDataPath(migrationSettings.parse({ path: 'auto' }), facts);
-  assert.ok(choice.takes !== 'neither');
-  return choice;
-}
 
 test('auto takes a higher level on a thinner link, 9 only of pages that were looked at, and none beyond what processors are free for', () => {
   const at = (mbit: number, cores: number, mix?: typeof MIX) => {
     const sides = { own: { ...own, cores }, offer: undefined };
     const measured = { curve: [], mix };
-    const choice = pathOf({ ...thin, ...sides, linkBytesPerS: mbit * MBIT, measured });
+    const choice = pathOf(ask(), { ...thin, ...sides, linkBytesPerS: mbit * MBIT, measured });
     return 'stream' in choice ? choice.stream : undefined;
   };
   assert.deepEqual([at(100, 2), at(1000, 2)], [PACKED3_STREAM, PACKED_STREAM]);
@@ -47,7 +39,7 @@ test('auto takes what was the soonest in recorded moves of a guest of 384 MiB, o
   for (const [mbit, knowsGuest, takes] of rows) {
     const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
     const facts = { ...thin, ...sides, memoryBytes: 384 * MIB, linkBytesPerS: mbit * MBIT };
-    const choice = pathOf(facts);
+    const choice = pathOf(ask(), facts);
     assert.equal(choice.takes, takes, `${mbit} Mbit/s: ${choice.why}`);
     if (mbit === 100 && 'stream' in choice) assert.deepEqual(choice.stream, PACKED3_STREAM);
   }
