@@ -6,7 +6,7 @@ import type { Admission } from '../../../protocol/peer/migration.ts';
 import { knownAnswer } from '../../../protocol/wire.ts';
 import type { KnownAnswer, KnownQuestion } from '../../../protocol/wire.ts';
 
-/** The source does not wait for longer, ms. */
+/** A source waits for less, ms. */
 const ANSWER_MS = 5000;
 
 /** What the thread is given; a copy of each. */
@@ -18,32 +18,31 @@ export interface KnownData {
 
 /**
  * Reads what this host's cache has in a thread of its own: names are read and gone through at once, and storage may hang, which
- * is not to hold up the mover. One question at a time; any other, and one that fails or takes too long, is answered with
- * nothing.
+ * is not to hold up the mover. One thread at a time: a question that comes while there is one, fails or takes too long is
+ * answered with nothing.
  */
 export class KnownThread {
-  #isAsked = false;
+  #isThere = false;
 
   async answer(data: KnownData, signal: AbortSignal): Promise<KnownAnswer> {
-    if (this.#isAsked) return {};
-    this.#isAsked = true;
+    if (this.#isThere) return {};
     try {
       return await withDeadline('what the cache has', ANSWER_MS, signal, async (within) => {
         const { guest, from } = data.admission;
         const workerData = { ...data, admission: { guest, from } };
         const worker = new Worker(new URL('./known-worker.ts', import.meta.url), { workerData });
+        this.#isThere = true;
+        // One that reads from storage that hangs ends when that answers.
+        worker.once('exit', () => (this.#isThere = false));
         try {
           const [answer] = (await once(worker, 'message', { signal: within })) as [unknown];
           return knownAnswer.parse(answer);
         } finally {
-          // Not waited for: one that reads from storage that hangs ends when that answers.
           void worker.terminate();
         }
       });
     } catch {
       return {};
-    } finally {
-      this.#isAsked = false;
     }
   }
 }

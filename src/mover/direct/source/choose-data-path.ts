@@ -64,8 +64,8 @@ export async function chooseDataPath(
 
 /**
  * What the guest's memory holds, by one look at a small sample of its pages, and how much of that the destination's cache has
- * where the wire may carry it; undefined where nobody can look. What it writes
- * takes seconds to see, and a migration does not wait for that.
+ * where the wire may carry it; undefined where nobody can look. What it writes takes seconds to see, and a migration does not
+ * wait for that.
  */
 async function mixOf(
   deps: LookDependencies,
