@@ -7,7 +7,7 @@ import type { Unplugs } from './unplug.ts';
 export interface Labels {
   readonly neverMove: boolean;
   readonly maxDowntimeMs?: number;
-  /** It has times to keep: to slow it down, or to let it wait for pages, hurts it more than a pause. */
+  /** It has times to keep: it is not to be slowed down, nor to wait for pages. */
   readonly realtime?: true;
   /** Never on a host with another guest of this group. */
   readonly antiAffinity?: string;

@@ -95,15 +95,15 @@ const AMPLE = 1_250_000_000;
 
 /**
  * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 cost 1.3 times the time, one without a
- * limit taken for what two busy agents saw of it twice (docs/measurements/prediction.md). One of 400 Mbit/s would cost twice
- * as well, but there agents are hardly so busy that they cannot fill it.
+ * limit taken for what two busy agents saw of it twice (docs/measurements/prediction.md). One of 400 Mbit/s would cost
+ * more than twice: agents that are too busy to fill so little are taken by their word only from that rate on.
  */
 export function linkToChooseBy(
   link: Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'> | undefined,
 ): Pick<DataPathFacts, 'linkBytesPerS' | 'seenBytesPerS'> {
   if (link === undefined) return { linkBytesPerS: undefined };
   const { rate, isLeast, roundTripMs } = link;
-  // Without a round trip nobody has measured it now: what earlier migrations came to says how fast it is at the least, too.
+  // Without a round trip nobody has measured it now: the rate is that of earlier migrations, and counts as it is.
   const isAmple = isLeast === true && roundTripMs !== undefined && rate >= AMPLE_SEEN;
   if (!isAmple || rate >= AMPLE) return { linkBytesPerS: rate };
   return { linkBytesPerS: AMPLE, seenBytesPerS: rate };

@@ -237,9 +237,8 @@ export const SPREADS = {
 } as const;
 
 /**
- * How much of the spread of `fixed` is that of the times around memory. In 149 moves on two cores that did nothing else, ranges
- * of the total time by all of it held 0.94, 0.96 and 0.95 of them; narrower by so much, they would have held 0.85, 0.81 and
- * 0.90 (measurements/prediction.md). What lies in connections is spread by all of it.
+ * How much of the spread of `fixed` is that of the times around memory. Assumed: with all of it, ranges of the total time held
+ * too many moves on two cores that did nothing else (measurements/prediction.md). What lies in connections is spread by all.
  */
 export const AROUND_SPREAD = 0.7;
 

@@ -65,7 +65,7 @@ function ownersDoubt({
   );
 }
 
-/** Slowed down, or while it waits for a page, it misses its times for seconds; a pause within the downtime is over at once. */
+/** Slowed down, or waiting for one page after the other, it misses its times for as long as that lasts; a pause comes once. */
 function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undefined {
   const { mode, steering } = settings;
   if (isRealtime !== true || mode === 'cold') return undefined;
