@@ -70,7 +70,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     if (/userfault/i.test(made.error?.message ?? '')) return t.skip(made.error?.message);
     t.diagnostic(JSON.stringify(decided(made).map(({ what }) => what)));
     const steps = decided(made);
-    assert.match(steps[0]?.what ?? '', /^downtime: 600 ms to \d+ ms/);
+    assert.match(steps[0]?.what ?? '', /^downtime: 600 ms to \d+ ms/, JSON.stringify(made));
     for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 2400);
     assert.match(steps.at(-1)?.what ?? '', /^post-copy: round \d+/);
     assert.deepEqual([made.outcome, await runsAt()], ['done', 'b'], JSON.stringify(made));

@@ -85,19 +85,20 @@ interface Pass {
   readonly workMs: number;
   /** For a byte over the link. */
   readonly linkMs: number;
-  readonly isCompressed: boolean;
+  /** Link and processors wait for each other in turn. */
+  readonly alternate: boolean;
 }
 
 /**
  * The link and the processors work at the same time: the slower of the two counts. Of pages that are compressed some shrink
  * much, and the link waits for the processors; others do not, and these wait for it: where each alone would take about as
- * long, both together take longer.
+ * long, both together take longer. Not where the link is known at the least only: it may not be waited for at all.
  */
 const slower = (
-  { workMs, linkMs, isCompressed }: Pick<Pass, 'workMs' | 'linkMs' | 'isCompressed'>,
+  { workMs, linkMs, alternate }: Pick<Pass, 'workMs' | 'linkMs' | 'alternate'>,
   bytes: number,
   work: number,
-): number => (isCompressed ? Math.hypot : Math.max)(bytes * linkMs, work * workMs);
+): number => (alternate ? Math.hypot : Math.max)(bytes * linkMs, work * workMs);
 
 function passOf(facts: Facts, scenario: Scenario): Pass {
   const { memoryBytes, mix } = facts;
@@ -107,12 +108,12 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   const { share, againShare } = sharesOf(facts, scenario);
   const workMs = workMsPerByte(facts, scenario);
   const linkMs = 1000 / linkOf(facts, scenario);
-  const isCompressed = COSTS[facts.memoryPath].ofPacked !== undefined;
-  const msPerByte = slower({ workMs, linkMs, isCompressed }, share, 1);
+  const alternate = COSTS[facts.memoryPath].ofPacked !== undefined && isLinkKnown(facts);
+  const msPerByte = slower({ workMs, linkMs, alternate }, share, 1);
   const reported = Math.max(0, memoryBytes * (1 - zeroShare) - leftOut(facts, msPerByte));
   const zeros = memoryBytes * zeroShare;
   const startMs = startMsOf(facts, scenario);
-  return { reported, zeros, share, againShare, startMs, workMs, linkMs, isCompressed };
+  return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternate };
 }
 
 /** Somebody has looked at its pages, and the path compresses them. */
@@ -175,10 +176,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
 }
 
 /** Of a byte of a page that is not zero, over the link: when it is sent first, and again. */
-function sharesOf(
-  facts: Facts,
-  scenario: Scenario,
-): { readonly share: number; readonly againShare: number } {
+function sharesOf(facts: Facts, scenario: Scenario) {
   const hits = hitsOf(facts, scenario);
   if (hits === undefined) return sharesBy(facts, scenario);
   const missed = sharesBy({ ...facts, memoryPath: 'cold' }, scenario);
@@ -260,10 +258,7 @@ function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | 
 }
 
 const isPacked = (memoryPath: MemoryPath): boolean =>
-  memoryPath === 'packed' ||
-  memoryPath === 'packed3' ||
-  memoryPath === 'packed9' ||
-  memoryPath === 'contentPacked';
+  COSTS[memoryPath].ofPacked !== undefined && !isByWire(memoryPath);
 
 /** More than one of the hypervisor's own streams. */
 export const isSeveral = (memoryPath: MemoryPath): boolean =>
@@ -290,6 +285,10 @@ export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   if (isByWire(facts.memoryPath)) return WIRE_UNDER_WAY_MS + (isPlanned ? 0 : SWITCH_MS);
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
+
+/** The link, or a cap below all that it was seen to carry, is no faster than it counts as. */
+const isLinkKnown = ({ link, settings: { maxBandwidth = Infinity } }: Facts): boolean =>
+  link?.isLeast !== true || maxBandwidth <= link.rate;
 
 /** bytes/s; a cap is kept to as it is. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {

@@ -25,6 +25,26 @@ describe('what memory costs on its path', () => {
     assert.ok(loadOf({ ...quiet, link, memoryPath: 'several' }, NOMINAL).passMs < slow / 2);
   });
 
+  test('takes longer than either where the link and the processors that compress wait for each other, if the link is known', () => {
+    const passMsOf = (memoryPath: Facts['memoryPath'], more: Partial<Facts>) =>
+      loadOf({ ...quiet, memoryPath, ...more }, NOMINAL).passMs;
+    // Where each alone would take about as long.
+    const paths = [
+      ['packed', 300_000_000],
+      ['cold', 40_000_000],
+      ['plain', 60_000_000],
+    ] as const;
+    for (const [memoryPath, rate] of paths) {
+      const measured = { rate, how: 'measured' } as const;
+      const atLeast = { ...measured, isLeast: true };
+      const capped = { ...quiet.settings, maxBandwidth: rate };
+      const known = passMsOf(memoryPath, { link: measured });
+      assert.equal(passMsOf(memoryPath, { link: atLeast, settings: capped }), known);
+      const share = passMsOf(memoryPath, { link: atLeast }) / known;
+      assert.ok(memoryPath === 'plain' ? share === 1 : share < 0.9, `${memoryPath}: ${share}`);
+    }
+  });
+
   const fat = { ...quiet, link: { rate: 125_000_000_000, how: 'measured' } as const };
   const passMs = (memoryPath: Facts['memoryPath'], ...processors: Facts['processors']) =>
     loadOf({ ...fat, memoryPath, processors }, NOMINAL).passMs;

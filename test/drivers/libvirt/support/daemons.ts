@@ -160,6 +160,8 @@ export class LibvirtHosts {
     const uuid = randomUUID();
     const { kernel, initramfs } = await this.#image();
     const log = path.join(this.dir, `${name}.log`);
+    // What an earlier guest of that name said there is not said by this one.
+    rmSync(log, { force: true });
     const words = [
       'console=ttyS0 quiet panic=-1 ipv6.disable=1 mitigations=off random.trust_cpu=on',
       `godwit.ip=10.0.0.1/24 godwit.static=8192 godwit.dirty=${dirtyMib * 1024}`,
