@@ -17,6 +17,7 @@ export interface Lesson extends Pick<
   | 'rehearsal'
   | 'takeovers'
   | 'phases'
+  | 'startedAt'
 > {
   /** For how long its guest was paused, and what its path cost; absent where its guest did not move. */
   readonly move?: OwnMove | undefined;
@@ -70,8 +71,8 @@ export class Lessons {
 
 function lessonOf(report: Report): Lesson {
   const { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished } = report;
-  const { rehearsal, takeovers, phases, diskLatency = [] } = report;
+  const { rehearsal, takeovers, phases, startedAt, diskLatency = [] } = report;
   const figures = { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished };
   const [move] = movesTo(report.to, [report]);
-  return { ...figures, rehearsal, takeovers, phases, diskLatency, move };
+  return { ...figures, rehearsal, takeovers, phases, startedAt, diskLatency, move };
 }

@@ -20,7 +20,10 @@ const LEAST_SHARE = 0.25;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
-type Reported = Omit<Lesson, 'phases' | 'move' | 'diskLatency'>;
+/** A migration that came to so many times what was measured before it shows that the measurement was wrong. */
+const REFUTES = 1.25;
+
+type Reported = Omit<Lesson, 'phases' | 'move' | 'diskLatency' | 'startedAt'>;
 
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
@@ -51,14 +54,21 @@ export type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
 interface OtherRates {
   /** As the configuration has it. */
   readonly configured: number | undefined;
-  /** What earlier migrations came to. */
+  /** What the newest earlier migration came to. */
   readonly seen: number | undefined;
+  /** The same of those that began after the link was measured. */
+  readonly seenSince?: number | undefined;
 }
 
 /** Measured, or as the configuration or an earlier migration has it. */
-export function linkKnown(metered: Metered, { configured, seen }: OtherRates): LinkKnown {
+export function linkKnown(
+  metered: Metered,
+  { configured, seen, seenSince = 0 }: OtherRates,
+): LinkKnown {
   if ('link' in metered) {
     const { link } = metered;
+    if (seenSince > link.rate * REFUTES)
+      return { link: { ...link, rate: seenSince, how: 'seen', isLeast: true } };
     // What held the measurement back was the link itself: an older migration says nothing of it now.
     if (link.isLeast !== true) return { link };
     // Two agents were slower than the link, and so may a migration have been.
@@ -101,15 +111,15 @@ export class LinkRates {
     this.#lessons = new Lessons(deps.store);
   }
 
-  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. */
-  seen(to: string): number | undefined {
+  /** What the link to that host came to in earlier migrations, or in those that began since then, bytes/s; undefined where none shows it. */
+  seen(to: string, since = ''): number | undefined {
     // What says by itself that it was held back is not read for it.
     const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
       const { maxBandwidth, linkShare } = request.request;
       return maxBandwidth === undefined && linkShare === undefined;
     });
-    return seenLinkRate(free);
+    return seenLinkRate(sinceThen(free, since));
   }
 
   /** What this host's own migrations took around their memory, ms; `assumedMs` where none shows it. */
@@ -140,10 +150,8 @@ export class LinkRates {
 
   /** What is known of the link without measuring it now. */
   now(to: string): LinkMeasure | undefined {
-    const { config, linkMeter } = this.#deps;
-    const link = linkMeter?.known(to);
-    const metered = link === undefined ? { why: '' } : { link };
-    return linkKnown(metered, { configured: config.wire.rates[to], seen: this.seen(to) }).link;
+    const link = this.#deps.linkMeter?.known(to);
+    return this.#weighed(to, link === undefined ? { why: '' } : { link }).link;
   }
 
   /** Measures the link, unless it was measured in the last minutes or is in use. */
@@ -154,7 +162,16 @@ export class LinkRates {
       linkMeter === undefined || peers.address(to) === undefined
         ? { why }
         : await linkMeter.measure(to, signal);
-    return linkKnown(metered, { configured: config.wire.rates[to], seen: this.seen(to) });
+    return this.#weighed(to, metered);
+  }
+
+  #weighed(to: string, metered: Metered): LinkKnown {
+    const measuredAt = 'link' in metered ? metered.link.at : undefined;
+    return linkKnown(metered, {
+      configured: this.#deps.config.wire.rates[to],
+      seen: this.seen(to),
+      seenSince: measuredAt === undefined ? undefined : this.seen(to, measuredAt),
+    });
   }
 
   /**
@@ -176,6 +193,14 @@ export class LinkRates {
     if (link !== undefined) return shareOfLink(linkShare, link.rate);
     const from = this.#deps.config.name;
     throw godwitError('GODWIT_LINK_UNKNOWN', { from, to, why: linkUnmeasured });
+  }
+}
+
+/** Those that began then or later, the newest first, as all of them are; `since`: ISO 8601 in UTC, of this host's clock. */
+function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson> {
+  for (const lesson of lessons) {
+    if (lesson.startedAt < since) return;
+    yield lesson;
   }
 }
 

@@ -62,6 +62,27 @@ describe('what a link carries', () => {
       assert.deepEqual(linkKnown({ link }, { configured: 7, seen }), { link });
   });
 
+  test('is what a migration came to that began after it was measured, at the least, if that is far more', () => {
+    const known = (seenSince: number) =>
+      linkKnown({ link }, { configured: 7, seen: seenSince, seenSince });
+    assert.deepEqual(known(125), { link });
+    const seen = { ...link, rate: 126, how: 'seen', isLeast: true };
+    assert.deepEqual(known(126), { link: seen });
+
+    const request = { side: 'source', toHost: 'b', request: {} };
+    const now = (startedAt: string) =>
+      new LinkRates({
+        config: { name: 'a', wire: { rates: {} } },
+        store: {
+          all: () => [{ id: 'm-1', request }],
+          report: () => ({ ...whole, phases: [], to: 'b', startedAt }),
+        },
+        linkMeter: { known: () => link },
+      } as unknown as LinkRatesDependencies).now('b');
+    assert.deepEqual(now('2025-12-31T23:59:59.999Z'), link);
+    assert.deepEqual(now('2026-01-01T00:00:01.000Z'), { ...seen, rate: 12_000_000 });
+  });
+
   test('is what an earlier migration came to, at the least, where the agents themselves were slower', () => {
     const slow = { ...link, isLeast: true };
     const known = (seen: number) => linkKnown({ link: slow }, { configured: 7, seen });
