@@ -1,8 +1,11 @@
+import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
+import { MORE_THAN_GIGABIT } from '../migration/prediction/parameters.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
+import { LINK_KEPT_MS } from '../protocol/peer/link.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
@@ -94,6 +97,7 @@ function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeas
 const MEASURED_MS = 30_000;
 
 export interface LinkRatesDependencies {
+  readonly clock: Pick<Clock, 'wallMs'>;
   readonly config: AgentConfig;
   readonly store: MigrationStore;
   readonly peers: Pick<Peers, 'address'>;
@@ -176,10 +180,14 @@ export class LinkRates {
 
   /**
    * Measures a link that is not configured, unless it was measured in the last minutes or is in use: `auto` chooses by it, and
-   * what an earlier migration came to may be the rate of its processors. Never rejects.
+   * what an earlier migration came to may be the rate of its processors. Nor if one has come to so much in these minutes
+   * that a measurement would tell no more. Never rejects.
    */
   async measured(to: string): Promise<void> {
-    if (this.#deps.config.wire.rates[to] !== undefined) return;
+    const { config, clock } = this.#deps;
+    if (config.wire.rates[to] !== undefined) return;
+    const since = new Date(clock.wallMs() - LINK_KEPT_MS).toISOString();
+    if ((this.seen(to, since) ?? 0) >= MORE_THAN_GIGABIT) return;
     await this.known(to, AbortSignal.timeout(MEASURED_MS)).catch(() => undefined);
   }
 

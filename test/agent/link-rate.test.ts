@@ -103,10 +103,20 @@ describe('what a link carries', () => {
 
   test('is measured for --path auto where it is not configured, and no failure of that ends the migration', async () => {
     let asked = 0;
-    const links = (measure: () => Promise<unknown>, configured: Record<string, number> = {}) =>
+    const nowMs = Date.parse('2026-01-01T01:00:00Z');
+    const links = (
+      measure: () => Promise<unknown>,
+      configured: Record<string, number> = {},
+      ...moves: object[]
+    ) =>
       new LinkRates({
+        clock: { wallMs: () => nowMs },
         config: { name: 'a', wire: { rates: configured } },
-        store: { all: () => [] },
+        store: {
+          all: () =>
+            moves.map((_, id) => ({ id, request: { side: 'source', toHost: 'b', request: {} } })),
+          report: (id: number) => ({ ...whole, phases: [], to: 'b', ...moves[id] }),
+        },
         peers: { address: () => '127.0.0.1:1' },
         linkMeter: {
           measure: () => {
@@ -120,6 +130,15 @@ describe('what a link carries', () => {
     assert.equal(asked, 2);
     await links(() => assert.fail('it is configured'), { b: 5_000_000 }).measured('b');
     assert.equal(asked, 2);
+
+    // A move of these minutes that came to more than a link of 1 Gbit/s carries tells as much.
+    const move = { startedAt: '2026-01-01T00:55:00.000Z', throughput: 200_000_000 };
+    await links(() => assert.fail('it was seen'), {}, move).measured('b');
+    const slower = { ...move, throughput: 100_000_000 };
+    const older = { ...move, startedAt: '2026-01-01T00:45:00.000Z' };
+    for (const one of [slower, older])
+      await links(async () => ({ why: '' }), {}, one).measured('b');
+    assert.equal(asked, 4);
   });
 });
 

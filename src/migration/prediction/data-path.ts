@@ -7,6 +7,7 @@ import { isByWire } from './hits.ts';
 import { factorsOf } from './own-costs.ts';
 import type { Facts } from './load.ts';
 import type { Content, MemoryPath } from './parameters.ts';
+import { MORE_THAN_GIGABIT } from './parameters.ts';
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';
 
@@ -103,8 +104,9 @@ export function linkToChooseBy(
 ): Pick<DataPathFacts, 'linkBytesPerS' | 'seenBytesPerS'> {
   if (link === undefined) return { linkBytesPerS: undefined };
   const { rate, isLeast, roundTripMs } = link;
-  // Without a round trip nobody has measured it now: the rate is that of earlier migrations, and counts as it is.
-  const isAmple = isLeast === true && roundTripMs !== undefined && rate >= AMPLE_SEEN;
+  // Without a round trip nobody has measured it now: the rate is that of earlier migrations.
+  const ample = roundTripMs === undefined ? MORE_THAN_GIGABIT : AMPLE_SEEN;
+  const isAmple = isLeast === true && rate >= ample;
   if (!isAmple || rate >= AMPLE) return { linkBytesPerS: rate };
   return { linkBytesPerS: AMPLE, seenBytesPerS: rate };
 }

@@ -97,6 +97,9 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   },
 };
 
+/** What an earlier move came to that no link of 1 Gbit/s carries, bytes/s. */
+export const MORE_THAN_GIGABIT = 150_000_000;
+
 /**
  * The wire has sent 0.63 to 0.67 of what zstd's quickest level makes of a sample over 40 Mbit/s, 0.73 over 100, and 0.78 over
  * 1 Gbit/s (prediction.md). Between these two rates (bytes/s), of which the second is assumed, by the rate's logarithm.

@@ -24,9 +24,13 @@ test('the path goes by the rate of a link as it is where that was measured, is t
   for (const link of [
     { rate: 80_000_000, roundTripMs: 0.5 },
     { rate: 40_000_000, isLeast: true, roundTripMs: 0.5 },
-    { rate: 80_000_000, isLeast: true },
+    { rate: 140_000_000, isLeast: true },
     { rate: 2_000_000_000, isLeast: true, roundTripMs: 0.5 },
   ])
     assert.deepEqual(linkToChooseBy(link), { linkBytesPerS: link.rate });
+  // No link of 1 Gbit/s carries what an earlier migration came to.
+  const fast = { rate: 200_000_000, isLeast: true };
+  const ample = { linkBytesPerS: 1_250_000_000, seenBytesPerS: fast.rate };
+  assert.deepEqual(linkToChooseBy(fast), ample);
   assert.deepEqual(linkToChooseBy(undefined), { linkBytesPerS: undefined });
 });
