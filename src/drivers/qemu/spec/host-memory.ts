@@ -110,12 +110,39 @@ export function boundHere(props: Props, here: ReadonlySet<number>): Props {
 /** Huge pages that the objects take, by the size of a page. */
 export function hugePagesOf(objects: readonly ObjectSpec[]): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
-  for (const { type, props } of objects) {
-    const pageBytes = Number(props['hugetlbsize'] ?? 0);
-    if (type !== 'memory-backend-memfd' || props['hugetlb'] === undefined) continue;
-    if (pageBytes === 0) continue;
-    const pages = Math.ceil(Number(props['size'] ?? 0) / pageBytes);
+  for (const object of objects) {
+    const pageBytes = hugePageOf(object);
+    if (pageBytes === undefined) continue;
+    const pages = Math.ceil(Number(object.props['size'] ?? 0) / pageBytes);
     found.set(pageBytes, (found.get(pageBytes) ?? 0) + pages);
   }
   return found;
+}
+
+/** Bytes; undefined: it is in plain pages. */
+function hugePageOf({ type, props }: ObjectSpec): number | undefined {
+  if (type !== 'memory-backend-memfd' || props['hugetlb'] === undefined) return undefined;
+  return Number(props['hugetlbsize'] ?? 0) || undefined;
+}
+
+/** Memory that may lie on these nodes alone. */
+export interface Bound {
+  readonly nodes: readonly number[];
+  readonly bytes: number;
+  /** Of its huge pages; absent: it is in plain ones. */
+  readonly pageBytes?: number | undefined;
+}
+
+/** What the objects bind to nodes, by the nodes and the size of a page: other policies take memory elsewhere where there is none. */
+export function boundTo(objects: readonly ObjectSpec[]): Bound[] {
+  const found = new Map<string, Bound>();
+  for (const object of objects) {
+    const { policy, size, 'host-nodes': list } = object.props;
+    if (policy !== 'bind' || list === undefined) continue;
+    const pageBytes = hugePageOf(object);
+    const key = `${String(list)} ${pageBytes}`;
+    const bytes = (found.get(key)?.bytes ?? 0) + Number(size ?? 0);
+    found.set(key, { nodes: nodesOf(list), bytes, pageBytes });
+  }
+  return [...found.values()];
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { nodesIn } from '../../../../src/drivers/qemu/host-memory.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { HostMemory, LiveObject } from '../../../../src/drivers/qemu/spec/facts.ts';
-import { boundHere, hugePagesOf } from '../../../../src/drivers/qemu/spec/host-memory.ts';
+import { boundHere, boundTo, hugePagesOf } from '../../../../src/drivers/qemu/spec/host-memory.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 
@@ -102,6 +102,23 @@ describe('memory that is bound to nodes of its host', () => {
     guestSpec.parse(spec);
     assert.deepEqual(boundHere(props, new Set([0, 1, 2])), props);
     assert.deepEqual(Object.keys(boundHere(props, new Set([0]))), ['size']);
+  });
+
+  test('needs room there only where no other policy takes it elsewhere, together with what is bound to the same nodes', () => {
+    const ram = (id: string, list: string, policy: string) => {
+      const props = { size: 512 * MIB, 'host-nodes': list, policy };
+      return { type: 'memory-backend-ram', id, props } as const;
+    };
+    const all = [ram('m0', '0', 'bind'), ram('m1', '0', 'bind'), ram('m2', '1', 'preferred')];
+    const onOne = { nodes: [0], bytes: 1024 * MIB, pageBytes: undefined };
+    assert.deepEqual(boundTo(all), [onOne]);
+    const huge = { hugetlb: true, hugetlbsize: 2 * MIB };
+    const { props } = ram('m3', '0', 'bind');
+    const paged = { type: 'memory-backend-memfd', id: 'm3', props: { ...props, ...huge } } as const;
+    assert.deepEqual(boundTo([...all, paged]), [
+      onOne,
+      { nodes: [0], bytes: 512 * MIB, pageBytes: 2 * MIB },
+    ]);
   });
 
   test('is compared with the kernel’s list of nodes', () => {
