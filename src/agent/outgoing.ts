@@ -24,6 +24,7 @@ import type { PredictionCache } from './prediction/prediction-cache.ts';
 import type { Migration } from './store.ts';
 import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
+import type { WorkloadFacts } from '../migration/preflight/workload.ts';
 import type { Supervisor } from './supervision.ts';
 import { labelsOf, workloadOf } from './workload.ts';
 import type { KnownOfGuests } from './workload.ts';
@@ -217,17 +218,21 @@ export class Outgoing {
     const checks = askChecks({
       ...takeable(found),
       driver,
-      settings: request,
       nowMs: clock.wallMs(),
       diskMove: diskMoves?.movingOf(guest),
       migration: this.#migrationOf(guest),
-      ...workloadOf({ ...this.#deps, links: this.links }, request),
+      ...this.workloadOf(request),
       host: config.name,
       running: store.running().filter(({ request: { side } }) => side === 'source').length,
       limit: config.limits.migrationsOut,
     });
     const seen = { ...seenOf(info), ...this.#linkTo(request, info.driver) };
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
+  }
+
+  workloadOf(request: MigrationRequest): WorkloadFacts {
+    const known = { ...this.#deps, links: this.links };
+    return { ...workloadOf(known, request), settings: request };
   }
 
   /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */

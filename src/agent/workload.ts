@@ -1,7 +1,12 @@
+import { judgedAgain } from '../migration/preflight/judge.ts';
+import { verdictOf } from '../migration/preflight/rank.ts';
+import { judgeWorkload } from '../migration/preflight/workload.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
 import { readLabels } from '../protocol/label-rules.ts';
 import type { Labels } from '../protocol/label-rules.ts';
+import type { CheckedHost } from '../protocol/public/check.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
+import type { LinkMeasure } from '../protocol/public/prediction.ts';
 import type { HostLabels } from './guest-labels.ts';
 import type { GuestLoads } from './guest-loads.ts';
 import type { LinkRates } from './link-rate.ts';
@@ -33,10 +38,27 @@ export function workloadOf(
   // Not what it did long ago: in this hour, or in the one before.
   const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};
   // Reports are read for it: not where nobody knows what the guest does.
-  const link = load && known.links.now(to);
-  // A link that carries at least so much may carry what the guest sends beside.
-  const linkRate = link?.isLeast === true ? undefined : link?.rate;
+  const linkRate = rateOf(load && known.links.now(to));
   const { maxDowntimeMs: ownersDowntimeMs, realtime } = labelsOf(known, guest) ?? {};
   const written = load && dirtyBytesPerS;
   return { load, dirtyBytesPerS: written, ownersDowntimeMs, isRealtime: realtime, linkRate };
+}
+
+/** A link that carries at least so much may carry what the guest sends beside. */
+const rateOf = (link: LinkMeasure | undefined): number | undefined =>
+  link?.isLeast === true ? undefined : link?.rate;
+
+/** The checks, that of the workload by what was learned later: whether disks are copied, and what the link was measured to carry. */
+export function withWorkload(
+  host: CheckedHost,
+  facts: WorkloadFacts,
+  learned: { readonly copiesDisks?: boolean | undefined; readonly link?: LinkMeasure | undefined },
+): CheckedHost {
+  // A guest that is busy already, say, is asked nothing more.
+  if (!host.checks.some(({ name }) => name === 'workload')) return host;
+  const { copiesDisks, link } = learned;
+  const linkRate = link === undefined ? facts.linkRate : rateOf(link);
+  const findings = judgeWorkload({ ...facts, linkRate, copiesDisks });
+  const checks = judgedAgain(host.checks, 'workload', findings);
+  return { ...host, verdict: verdictOf(checks), checks };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelsOf, workloadOf } from '../../src/agent/workload.ts';
+import { labelsOf, withWorkload, workloadOf } from '../../src/agent/workload.ts';
 
 const now = { cores: 1, at: '2026-05-01T00:00:00Z', overMs: 60_000 };
 const known = {
@@ -41,4 +41,22 @@ test('no reports are read for a guest of which nobody knows what it does', () =>
 test('labels that make no sense are none', () => {
   assert.equal(labelsOf({ labels: { of: () => ({ 'godwit/strange': 'x' }) } }, 'web1'), undefined);
   assert.equal(labelsOf({}, 'web1'), undefined);
+});
+
+test('a workload is judged once more by what was learned later: copied disks, and the link as it was measured', () => {
+  const check = { name: 'workload', side: 'source', verdict: 'pass', evidence: 'before' } as const;
+  const host = { to: 'b', verdict: 'pass', checks: [check] } as const;
+  const load = { ...now, writtenBytesPerS: 9e6 };
+  const settings = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+  const judged = (linkRate: number | undefined, learned: Parameters<typeof withWorkload>[2]) => {
+    const found = withWorkload({ ...host, checks: [check] }, { load, linkRate, settings }, learned);
+    return [found.verdict, found.checks[0]?.evidence.includes('copied at')];
+  };
+  const link = { rate: 9e6, how: 'measured' } as const;
+  assert.deepEqual(judged(undefined, { copiesDisks: true, link }), ['warn', true]);
+  assert.deepEqual(judged(9e6, { copiesDisks: true }), ['warn', true]);
+  // It may carry more than that.
+  const least = { ...link, isLeast: true };
+  assert.deepEqual(judged(9e6, { copiesDisks: true, link: least }), ['pass', false]);
+  assert.deepEqual(judged(9e6, { link }), ['pass', false]);
 });

@@ -12,10 +12,11 @@ import {
   unpredicted,
 } from '../../migration/prediction/plan.ts';
 import type { PlanFacts } from '../../migration/prediction/plan.ts';
+import { judgedAgain } from '../../migration/preflight/judge.ts';
 import { judgeLink } from '../../migration/preflight/link.ts';
 import { verdictOf } from '../../migration/preflight/rank.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
-import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
+import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
 import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
@@ -27,6 +28,7 @@ import type { LinkKnown } from '../link-rate.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import { byAgents } from '../preflight/managed-link.ts';
+import { withWorkload } from '../workload.ts';
 import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
@@ -36,7 +38,7 @@ export interface PlansDependencies {
   readonly config: AgentConfig;
   readonly checks: Pick<Checks, 'examination'>;
   readonly kept: Pick<PredictionCache, 'keep'>;
-  readonly outgoing: Pick<Outgoing, 'links' | 'labelled'>;
+  readonly outgoing: Pick<Outgoing, 'links' | 'labelled' | 'workloadOf'>;
   readonly guestLoads: Pick<GuestLoads, 'of' | 'dirtied'>;
 }
 
@@ -67,13 +69,17 @@ export class Plans {
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
     const known = link === undefined ? (before ?? (await linkOf())) : { link };
     const { measured, unmeasured } = found ?? {};
-    // The checks were made before the link was measured.
-    const host =
-      link === undefined
-        ? withLink(examination, known.link, measured?.memoryBytes, request.path)
-        : examination.host;
     const rate = measured === undefined ? undefined : comparableRate(measured);
     if (rate !== undefined) guestLoads.dirtied(request.guest, rate);
+    // The checks were made before the link was measured, and before anybody had looked at the guest's pages.
+    const host =
+      link === undefined
+        ? withWorkload(
+            withLink(examination, known.link, measured?.memoryBytes, request.path),
+            outgoing.workloadOf(request),
+            { copiesDisks: found?.copiesDisks, link: known.link },
+          )
+        : examination.host;
     const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {
       guest: request.guest,
@@ -191,11 +197,7 @@ function withLink(
   const judged = judgeLink({ destination: { name: host.to }, link, memoryBytes });
   const isByAgents = capabilities.shape === 'managed' && path !== 'wire';
   const found = isByAgents ? judged.map(byAgents) : judged;
-  const checks = host.checks.flatMap((each): Check[] =>
-    each.name === 'link' && each.notTried !== true
-      ? found.map((finding) => ({ ...each, hint: undefined, ...finding }))
-      : [each],
-  );
+  const checks = judgedAgain(host.checks, 'link', found);
   return { ...host, verdict: verdictOf(checks), checks };
 }
 

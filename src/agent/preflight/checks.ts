@@ -16,6 +16,7 @@ import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
+import { withWorkload } from '../workload.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
 
@@ -105,7 +106,7 @@ export class Checks {
     const driver = driverOf(this.#deps.drivers, planned.looked.handle);
     const none = { shape: 'direct', modes: [], compression: [], maxStreams: 1 } as const;
     return {
-      host: checkedHost(planned, found?.checks),
+      host: this.#checked(planned, found),
       found,
       capabilities: driver?.capabilities ?? none,
       driver: driver?.name,
@@ -119,7 +120,13 @@ export class Checks {
     signal: AbortSignal,
   ): Promise<CheckedHost[]> {
     const all = await this.#examine(asked, names, {}, signal);
-    return all.map(({ planned, found }) => checkedHost(planned, found?.checks));
+    return all.map(({ planned, found }) => this.#checked(planned, found));
+  }
+
+  #checked(planned: Planned, found: ExaminedHost | undefined): CheckedHost {
+    const host = checkedHost(planned, found?.checks);
+    if (found?.copiesDisks !== true) return host;
+    return withWorkload(host, this.#deps.outgoing.workloadOf(planned.request), found);
   }
 
   async #examine(

@@ -46,7 +46,7 @@ export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
 export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };
-/** Of the soonest path: between those that are as near the bytes decide. */
+/** Of the soonest path: between those that are as near the bytes decide. What lies around memory is the same on each. */
 const NEAR = 1.1;
 /** Of the least bytes among those: between paths that send as little, the simplest does. */
 const ALIKE = 1.05;
@@ -158,6 +158,8 @@ interface Candidate {
 interface Reckoned extends Candidate {
   /** Infinity: it would not end. */
   readonly totalMs: number;
+  /** Of that, what memory takes. */
+  readonly memoryMs: number;
   readonly bytes: number;
   /** What this host's own moves made of the processor time that is assumed; 1: nothing. */
   readonly times: number;
@@ -187,6 +189,8 @@ function candidatesFor(
   ];
 }
 
+const NEVER = { totalMs: Infinity, memoryMs: Infinity };
+
 /** What each path comes to. */
 function reckon(
   memoryPaths: readonly Candidate[],
@@ -207,14 +211,15 @@ function reckon(
     const { rounds, totalMs } = expected(facts);
     const ends = isThere(rounds);
     const { times } = factorsOf(each.memoryPath, ownMoves ?? []).processor;
-    return { ...each, totalMs: ends ? totalMs : Infinity, bytes: rounds.bytes, times };
+    const ms = ends ? { totalMs, memoryMs: rounds.memoryMs } : NEVER;
+    return { ...each, ...ms, bytes: rounds.bytes, times };
   });
 }
 
 /** Of the paths that are nearly as soon as the soonest, the simplest of those that send the least. */
 function bestOf(reckoned: readonly Reckoned[]): Reckoned {
-  const soonest = Math.min(...reckoned.map(({ totalMs }) => totalMs));
-  const near = reckoned.filter(({ totalMs }) => totalMs <= soonest * NEAR);
+  const soonest = Math.min(...reckoned.map(({ memoryMs }) => memoryMs));
+  const near = reckoned.filter(({ memoryMs }) => memoryMs <= soonest * NEAR);
   const least = Math.min(...near.map(({ bytes }) => bytes));
   const best = near.find(({ bytes }) => bytes <= least * ALIKE);
   if (best === undefined) throw new TypeError('no path is as soon as the soonest');

@@ -33,6 +33,18 @@ function named(
   return findings.map((finding) => ({ name, side, ...finding }));
 }
 
+/** The checks, the ones of that name as they are found once more is known. One that was not tried stays. */
+export function judgedAgain(
+  checks: readonly Check[],
+  name: string,
+  findings: readonly Finding[],
+): Check[] {
+  const before = checks.find((each) => each.name === name);
+  if (before === undefined || before.notTried === true) return [...checks];
+  const again = named({ name, needs: before.side }, findings);
+  return checks.flatMap((each) => (each === before ? again : each.name === name ? [] : [each]));
+}
+
 const PLACES: ReadonlyMap<string, number> = new Map(CHECKS.map(({ name }, at) => [name, at]));
 
 /** In the order of the table; those of the same name stay as they are, and what it does not name comes last. */

@@ -21,6 +21,8 @@ export interface WorkloadFacts {
   readonly isRealtime?: boolean | undefined;
   /** What the link to the destination is known to carry, bytes/s. */
   readonly linkRate?: number | undefined;
+  /** Disks of it are copied; absent: that is not known yet. */
+  readonly copiesDisks?: boolean | undefined;
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
     Partial<
       Pick<
@@ -32,12 +34,21 @@ export interface WorkloadFacts {
 
 /** A guest that has so much of the link for itself notices a migration that takes all of it. */
 const MOST_OF_LINK = 0.3;
+/** Of a guest that writes so much of it to disks that are copied, a good part of the copy is copied again. */
+const MOST_WRITTEN = 0.5;
 
 /** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
   const owners = [ownersDoubt(facts), realtimeDoubt(facts)].filter((each) => each !== undefined);
   if (owners.length > 0) return owners;
-  return [writesDoubt(facts) ?? trafficDoubt(facts) ?? passes(wordsOf(facts))];
+  const doubt = writesDoubt(facts) ?? disksDoubt(facts) ?? trafficDoubt(facts);
+  return [doubt ?? passes(wordsOf(facts))];
+}
+
+/** bytes/s of memory and disks; Infinity where nobody knows. */
+function rateOf({ linkRate = Infinity, settings }: WorkloadFacts): number {
+  const { maxBandwidth = Infinity, linkShare = 1 } = settings;
+  return Math.min(linkRate * linkShare, maxBandwidth);
 }
 
 function ownersDoubt({
@@ -84,22 +95,34 @@ function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undef
  * Pre-copy alone sends what was written meanwhile until that fits into the downtime. The shorter a window, the higher the rate
  * of pages that are written in it. So where the link carries less than that of this window, no round gets shorter than it.
  */
-function writesDoubt({
-  dirtyBytesPerS = 0,
-  linkRate,
-  settings,
-}: WorkloadFacts): Finding | undefined {
-  const { mode, compress, path = 'native', steering, whenQuiet } = settings;
-  const { maxDowntimeMs = 0, maxBandwidth = Infinity, linkShare = 1 } = settings;
+function writesDoubt(facts: WorkloadFacts): Finding | undefined {
+  const { dirtyBytesPerS = 0, settings } = facts;
+  const { mode, compress, path = 'native', steering, whenQuiet, maxDowntimeMs = 0 } = settings;
   const isPlain = mode === 'precopy' && compress === 'none' && path === 'native';
   if (!isPlain || steering !== undefined || whenQuiet !== undefined) return undefined;
-  const rate = Math.min((linkRate ?? Infinity) * linkShare, maxBandwidth);
+  const rate = rateOf(facts);
   if (dirtyBytesPerS <= rate || maxDowntimeMs >= RATE_WINDOW_MS) return undefined;
   return warns(
     `it wrote ${formatRate(dirtyBytesPerS)} to its memory lately, and memory goes at ${formatRate(rate)}: pre-copy alone does not end while it goes on like that`,
     'Use `--steering standard` or `--mode hybrid`, or wait with `--when quiet`; `godwit plan` says what each comes to.',
   );
 }
+
+/** What is written to a place that was copied already is copied again, and what is written faster waits for its copy. */
+function disksDoubt(facts: WorkloadFacts): Finding | undefined {
+  const { load, copiesDisks, settings } = facts;
+  const { writtenBytesPerS = 0 } = load ?? {};
+  const rate = rateOf(facts);
+  if (copiesDisks !== true || settings.whenQuiet !== undefined) return undefined;
+  if (writtenBytesPerS <= rate * MOST_WRITTEN) return undefined;
+  const evidence = `it writes ${formatRate(writtenBytesPerS)} to its disks, and they are copied at ${formatRate(rate)} at most`;
+  return writtenBytesPerS > rate
+    ? warns(`${evidence}: its writes wait for their copies`, QUIET_DISKS)
+    : warns(`${evidence}: much is copied again, and takes longer`, QUIET_DISKS);
+}
+
+const QUIET_DISKS =
+  'Wait with `--when quiet` or for an hour in which it writes less (`godwit guests NAME`), or move it over a faster link; `godwit plan` says how long the copy takes.';
 
 function trafficDoubt({ load, linkRate, settings }: WorkloadFacts): Finding | undefined {
   const traffic = trafficOf(load);

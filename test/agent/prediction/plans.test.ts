@@ -251,6 +251,7 @@ test('a plan is of the devices that the guest’s labels name, as the migration 
     outgoing: {
       links: { known: async () => ({}) },
       labelled: (request: object) => ({ ...request, unplug: ['usb1'] }),
+      workloadOf: (settings: object) => ({ settings }),
     },
     guestLoads: { of: () => ({ hours: [] }) },
   };
@@ -278,7 +279,11 @@ test('what a plan has measured of a guest’s writing is kept with the hours of 
           capabilities: PLAIN,
         }),
       },
-      outgoing: { links: { known: async () => ({}) }, labelled: (request: object) => request },
+      outgoing: {
+        links: { known: async () => ({}) },
+        labelled: (request: object) => request,
+        workloadOf: (settings: object) => ({ settings }),
+      },
       guestLoads: { of: () => ({ hours: [] }), dirtied: (...given: unknown[]) => seen.push(given) },
     };
     const asked = planRequest.parse({ guest: 'web1', to: 'b' });

@@ -178,6 +178,7 @@ describe('the path that auto takes over a slow link', () => {
     return {
       memoryPath,
       totalMs: rounds.ends === 'never' ? Infinity : totalMs,
+      memoryMs: rounds.ends === 'never' ? Infinity : rounds.memoryMs,
       bytes: rounds.bytes,
     };
   }
@@ -214,22 +215,22 @@ describe('the path that auto takes over a slow link', () => {
       : ['plain', ...wire];
   }
 
-  test('is never more than 1.1 times as long as the soonest, and of those as near one of the least bytes', () => {
+  test('is never one on which memory takes more than 1.1 times as long as on the soonest, and of those as near one of the least bytes', () => {
     let ended = 0;
     fc.assert(
       fc.property(anyFacts, mbit, sides, (any, rate, of) => {
         // The chosen path goes by what is said of the link, and by both hosts' processors.
         const facts = { ...any, link: { rate: rate * MBIT, how: 'configured' as const } };
         const all = possible(of, facts).map((memoryPath) => comesTo(memoryPath, facts, of));
-        const soonest = Math.min(...all.map(({ totalMs }) => totalMs));
+        const soonest = Math.min(...all.map(({ memoryMs }) => memoryMs));
         if (!Number.isFinite(soonest)) return;
         ended += 1;
         const taken = comesTo(chosen(facts, of), facts, of);
         assert.ok(
-          taken.totalMs <= soonest * 1.1,
-          `${taken.memoryPath}: ${taken.totalMs} of ${soonest}`,
+          taken.memoryMs <= soonest * 1.1,
+          `${taken.memoryPath}: ${taken.memoryMs} of ${soonest}`,
         );
-        const near = all.filter(({ totalMs }) => totalMs <= soonest * 1.1);
+        const near = all.filter(({ memoryMs }) => memoryMs <= soonest * 1.1);
         const least = Math.min(...near.map(({ bytes }) => bytes));
         assert.ok(taken.bytes <= least * 1.05, `${taken.memoryPath}: ${taken.bytes} of ${least}`);
       }),

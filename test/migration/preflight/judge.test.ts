@@ -4,6 +4,7 @@ import {
   admissionChecks,
   askChecks,
   hostChecks,
+  judgedAgain,
   inOrder,
 } from '../../../src/migration/preflight/judge.ts';
 import { CHECKS } from '../../../src/migration/preflight/table.ts';
@@ -119,4 +120,25 @@ test('what both hosts report of themselves is judged by each row once, in their 
     hostChecks(facts).map(({ name, side, verdict }) => [name, side, verdict]),
     rows.map((name) => [name, 'both', 'pass']),
   );
+});
+
+test('what is judged once more takes the place of all that was found before, and what was not tried stays so', () => {
+  const of = (name: string, more: object = {}) => ({
+    name,
+    side: 'source' as const,
+    verdict: 'warn' as const,
+    evidence: name,
+    hint: 'Wait.',
+    ...more,
+  });
+  const before = [of('limits'), of('workload'), of('workload'), of('link')];
+  const passed = { verdict: 'pass', evidence: 'quiet' } as const;
+  assert.deepEqual(judgedAgain(before, 'workload', [passed]), [
+    of('limits'),
+    { name: 'workload', side: 'source', ...passed },
+    of('link'),
+  ]);
+  assert.deepEqual(judgedAgain(before, 'memory', [passed]), before);
+  const untried = [of('workload', { notTried: true })];
+  assert.deepEqual(judgedAgain(untried, 'workload', [passed]), untried);
 });
