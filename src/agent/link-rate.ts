@@ -5,6 +5,7 @@ import { shareOfLink } from '../migration/prediction/link-share.ts';
 import { MORE_THAN_GIGABIT } from '../migration/prediction/parameters.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
+import { isManagedRequest } from '../protocol/mover/request.ts';
 import { LINK_KEPT_MS } from '../protocol/peer/link.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
@@ -59,7 +60,7 @@ interface OtherRates {
   readonly configured: number | undefined;
   /** What the newest earlier migration came to. */
   readonly seen: number | undefined;
-  /** The same of those that began after the link was measured. */
+  /** The same of those that were asked for after the link was measured. */
   readonly seenSince?: number | undefined;
 }
 
@@ -70,17 +71,17 @@ export function linkKnown(
 ): LinkKnown {
   if ('link' in metered) {
     const { link } = metered;
-    if (seenSince > link.rate * REFUTES)
-      return { link: { ...link, rate: seenSince, how: 'seen', isLeast: true } };
     // What held the measurement back was the link itself: an older migration says nothing of it now.
-    if (link.isLeast !== true) return { link };
+    if (link.isLeast !== true && seenSince <= link.rate * REFUTES) return { link };
     // Two agents were slower than the link, and so may a migration have been.
     if (configured !== undefined && configured >= Math.max(seen ?? 0, link.rate)) {
       const { isLeast: _, ...found } = link;
       return { link: { ...found, rate: configured, how: 'configured' } };
     }
     if (seen === undefined || seen <= link.rate) return { link };
-    return { link: { ...link, rate: seen, how: 'seen' } };
+    // The moment is that of the measurement.
+    const { at: _, ...found } = link;
+    return { link: { ...found, rate: seen, how: 'seen', isLeast: true } };
   }
   const linkUnmeasured = metered.why.slice(0, 4096);
   const link = unmeasured(configured, 'configured') ?? unmeasured(seen, 'seen');
@@ -115,11 +116,15 @@ export class LinkRates {
     this.#lessons = new Lessons(deps.store);
   }
 
-  /** What the link to that host came to in earlier migrations, or in those that began since then, bytes/s; undefined where none shows it. */
+  /**
+   * What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. `since` (ISO 8601): in those
+   * that were asked for since then, and not by a manager, whose hypervisors may have a link of their own.
+   */
   seen(to: string, since = ''): number | undefined {
     // What says by itself that it was held back is not read for it.
     const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
+      if (since !== '' && isManagedRequest(request)) return false;
       const { maxBandwidth, linkShare } = request.request;
       return maxBandwidth === undefined && linkShare === undefined;
     });
@@ -204,7 +209,7 @@ export class LinkRates {
   }
 }
 
-/** Those that began then or later, the newest first, as all of them are; `since`: ISO 8601 in UTC, of this host's clock. */
+/** Those that were asked for then or later: `lessons` has the newest first. `since`: ISO 8601 in UTC, by this host's clock. */
 function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson> {
   for (const lesson of lessons) {
     if (lesson.startedAt < since) return;

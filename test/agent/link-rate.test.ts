@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LinkRates, linkKnown, seenLinkRate } from '../../src/agent/link-rate.ts';
 import type { LinkRatesDependencies } from '../../src/agent/link-rate.ts';
+import { linkToChooseBy } from '../../src/migration/prediction/data-path.ts';
 import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
 
 const MIB = 1024 ** 2;
@@ -62,32 +63,41 @@ describe('what a link carries', () => {
       assert.deepEqual(linkKnown({ link }, { configured: 7, seen }), { link });
   });
 
-  test('is what a migration came to that began after it was measured, at the least, if that is far more', () => {
-    const known = (seenSince: number) =>
-      linkKnown({ link }, { configured: 7, seen: seenSince, seenSince });
-    assert.deepEqual(known(125), { link });
-    const seen = { ...link, rate: 126, how: 'seen', isLeast: true };
-    assert.deepEqual(known(126), { link: seen });
+  test('is what a migration came to that was asked for after it was measured, at the least, if that is far more', () => {
+    const known = (seenSince: number, configured?: number) =>
+      linkKnown({ link }, { configured, seen: seenSince, seenSince }).link;
+    assert.deepEqual(known(125), link);
+    // The moment was that of the measurement.
+    const { at: _, ...measured } = link;
+    const seen = { ...measured, how: 'seen', isLeast: true } as const;
+    assert.deepEqual(known(126), { ...seen, rate: 126 });
+    assert.deepEqual(known(126, 7), { ...seen, rate: 126 });
+    assert.deepEqual(known(126, 500), { ...link, rate: 500, how: 'configured' });
+    // For the choice of a path it is what an earlier migration came to, and no measurement.
+    assert.equal(linkToChooseBy(known(112_000_000))?.seenBytesPerS, undefined);
 
     const request = { side: 'source', toHost: 'b', request: {} };
-    const now = (startedAt: string) =>
+    const now = (startedAt: string, version = 1) =>
       new LinkRates({
         config: { name: 'a', wire: { rates: {} } },
         store: {
-          all: () => [{ id: 'm-1', request }],
+          all: () => [{ id: 'm-1', request: { ...request, version } }],
           report: () => ({ ...whole, phases: [], to: 'b', startedAt }),
         },
         linkMeter: { known: () => link },
       } as unknown as LinkRatesDependencies).now('b');
     assert.deepEqual(now('2025-12-31T23:59:59.999Z'), link);
     assert.deepEqual(now('2026-01-01T00:00:01.000Z'), { ...seen, rate: 12_000_000 });
+    // By a manager: its hypervisors may have a link of their own.
+    assert.deepEqual(now('2026-01-01T00:00:01.000Z', 2), link);
   });
 
   test('is what an earlier migration came to, at the least, where the agents themselves were slower', () => {
     const slow = { ...link, isLeast: true };
     const known = (seen: number) => linkKnown({ link: slow }, { configured: 7, seen });
     assert.deepEqual(known(99), { link: slow });
-    assert.deepEqual(known(101), { link: { ...slow, rate: 101, how: 'seen' } });
+    const { at: _, ...found } = slow;
+    assert.deepEqual(known(101), { link: { ...found, rate: 101, how: 'seen' } });
     // The configuration says what it carries.
     const configured = linkKnown({ link: slow }, { configured: 500, seen: 101 });
     assert.deepEqual(configured, { link: { ...link, rate: 500, how: 'configured' } });

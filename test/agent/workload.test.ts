@@ -50,7 +50,7 @@ test('a workload is judged once more by what was learned later: copied disks, an
   const settings = { mode: 'precopy', streams: 1, compress: 'none' } as const;
   const judged = (linkRate: number | undefined, learned: Parameters<typeof withWorkload>[2]) => {
     const found = withWorkload({ ...host, checks: [check] }, { load, linkRate, settings }, learned);
-    return [found.verdict, found.checks[0]?.evidence.includes('copied at')];
+    return [found.verdict, found.checks[0]?.evidence.includes('are copied')];
   };
   const link = { rate: 9e6, how: 'measured' } as const;
   assert.deepEqual(judged(undefined, { copiesDisks: true, link }), ['warn', true]);

@@ -126,7 +126,8 @@ export class Checks {
   #checked(planned: Planned, found: ExaminedHost | undefined): CheckedHost {
     const host = checkedHost(planned, found?.checks);
     if (found?.copiesDisks !== true) return host;
-    return withWorkload(host, this.#deps.outgoing.workloadOf(planned.request), found);
+    const facts = this.#deps.outgoing.workloadOf(planned.request);
+    return withWorkload(host, facts, { copiesDisks: true });
   }
 
   async #examine(

@@ -4,8 +4,8 @@ import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { boundTo, hugePagesOf, nodesOf } from './spec/host-memory.ts';
-import type { Bound } from './spec/host-memory.ts';
-import type { GuestSpec, ObjectSpec } from './spec/schema.ts';
+import type { Backed, Bound } from './spec/host-memory.ts';
+import type { ObjectSpec } from './spec/schema.ts';
 
 /** What a host has for guests whose memory is in huge pages, or bound to NUMA nodes. */
 
@@ -41,37 +41,63 @@ const COUNTS: Counts = { hugePages: HUGE_PAGES, nodes: NODES };
 
 /** Whether this host has the huge pages, and the nodes on which the guest's memory is, with room for what is bound to them. */
 export async function memoryChecks(
-  spec: Pick<GuestSpec, 'objects'>,
+  { objects, devices }: Backed,
   host: string,
   counts = COUNTS,
 ): Promise<NamedCheck[]> {
   const here = await memoryNodes(counts.nodes);
   const isHere = ({ props }: ObjectSpec): boolean =>
     nodesOf(props['host-nodes']).every((node) => here.has(node));
-  const huge = [...hugePagesOf(spec.objects)].map(async ([bytes, pages]) =>
-    shortOf(bytes, pages, await freePages(counts.hugePages, bytes)),
+  const bound = boundTo({ objects: objects.filter(isHere), devices });
+  const onNodes = await Promise.all(bound.map((each) => nodeShort(each, counts.nodes)));
+  const tooFew = new Set(onNodes.flatMap((short) => short?.pageBytes ?? []));
+  // What lacks on the nodes themselves is said of them alone.
+  const others = [...hugePagesOf({ objects, devices })].filter(([bytes]) => !tooFew.has(bytes));
+  const onHost = await Promise.all(
+    others.map(async ([bytes, pages]) =>
+      pagesShort(bytes, pages, await freePages(counts.hugePages, bytes)),
+    ),
   );
-  const bound = boundTo(spec.objects.filter(isHere)).map((each) => nodeShort(each, counts.nodes));
-  const unbound = spec.objects
+  const [short] = [...onNodes, ...onHost].filter((each) => each !== undefined);
+  const lacks =
+    short === undefined
+      ? []
+      : [refusal('memory', godwitError('GODWIT_HOST_LACKS', short, short), 'destination')];
+  const unbound = objects
     .filter((object) => !isHere(object))
     .map(({ id, props }) => {
       const evidence = `${id} is bound to ${nodeWords(nodesOf(props['host-nodes']))}, which ${host} has not: it is bound to none there`;
       const hint = 'Nothing to do, unless the guest counts on how near its memory is.';
       return warn('devices', evidence, hint, 'destination');
     });
-  return [...(await Promise.all([...huge, ...bound])).flat(), ...unbound];
+  return [...lacks, ...unbound];
 }
 
 const nodeWords = (nodes: readonly number[]): string =>
   `memory node${nodes.length === 1 ? '' : 's'} ${nodes.join(', ')}`;
 
-function shortOf(pageBytes: number, wanted: number, left: number, where = ''): NamedCheck[] {
-  if (left >= wanted) return [];
+/** What a host has too little of, and what to do about it. */
+interface Short {
+  readonly what: string;
+  readonly hint: string;
+  readonly pageBytes?: number;
+}
+
+/** `nodes`: on which it has to be; absent: on any. */
+function pagesShort(
+  pageBytes: number,
+  wanted: number,
+  left: number,
+  nodes?: readonly number[],
+): Short | undefined {
+  if (left >= wanted) return undefined;
   const size = pageBytes >= MIB ? `${pageBytes / MIB} MiB` : `${pageBytes / 1024} KiB`;
+  const where = nodes === undefined ? '' : ` on ${nodeWords(nodes)}`;
   const what = `${wanted} free huge pages of ${size}${where} for the guest’s memory: it has ${left}`;
-  const files = where === '' ? HUGE_PAGES : `${NODES}/nodeN/hugepages`;
-  const hint = `Set more aside there: add ${wanted - left} to ${files}/${folderOf(pageBytes)}/nr_hugepages.`;
-  return [refusal('memory', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination')];
+  const folders = nodes?.map((node) => `${NODES}/node${node}/hugepages`) ?? [HUGE_PAGES];
+  const files = folders.map((each) => `${each}/${folderOf(pageBytes)}/nr_hugepages`);
+  const hint = `Set more aside there: add ${wanted - left} to ${files.join(' or ')}.`;
+  return { what, hint, pageBytes };
 }
 
 const folderOf = (pageBytes: number): string => `hugepages-${pageBytes / 1024}kB`;
@@ -84,39 +110,46 @@ async function freePages(counts: string, pageBytes: number): Promise<number> {
   return Math.max(0, free - reserved);
 }
 
-/** Memory that is bound to nodes has to lie there: what does not find room takes its guest, or another program, with it. */
+/**
+ * Memory that is bound to nodes has to lie there: what does not find room takes its guest, or another program, with it. What a
+ * node might have to keep back is not known: only what surely has no room is refused.
+ */
 async function nodeShort(
   { nodes, bytes, pageBytes }: Bound,
   counts: string,
-): Promise<NamedCheck[]> {
-  const where = ` on ${nodeWords(nodes)}`;
+): Promise<Short | undefined> {
   const folders = nodes.map((node) => `${counts}/node${node}`);
   if (pageBytes !== undefined) {
     const free = await Promise.all(
       folders.map((folder) => freePages(`${folder}/hugepages`, pageBytes)),
     );
-    return shortOf(pageBytes, Math.ceil(bytes / pageBytes), sum(free), where);
+    return pagesShort(pageBytes, Math.ceil(bytes / pageBytes), sum(free), nodes);
   }
-  const texts = await Promise.all(
-    folders.map((folder) => readFile(`${folder}/meminfo`, 'utf8').catch(() => undefined)),
+  const left = sum(
+    await Promise.all(
+      folders.map(async (folder) =>
+        availableIn(await readFile(`${folder}/meminfo`, 'utf8').catch(() => '')),
+      ),
+    ),
   );
-  const read = texts.filter((text) => text !== undefined);
-  // Where the kernel does not say, nothing is claimed.
-  const left = read.length < texts.length ? Infinity : sum(read.map(availableIn));
-  if (left >= bytes) return [];
-  const what = `${formatBytes(bytes)}${where} for the guest’s memory: ${formatBytes(left)} are free there`;
+  if (left >= bytes) return undefined;
+  const what = `${formatBytes(bytes)} on ${nodeWords(nodes)} for the guest’s memory: ${formatBytes(left)} are free there`;
   const hint =
     'Free memory on these nodes, or choose another destination: the guest’s memory is bound to them (`host-nodes`, `policy=bind`).';
-  return [refusal('memory', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination')];
+  return { what, hint };
 }
 
 const sum = (numbers: readonly number[]): number =>
   numbers.reduce((total, each) => total + each, 0);
 
-/** What a node has free, or gives up at once, bytes: of its `meminfo`, whose lines begin with `Node 0`. Pure. */
+/**
+ * What a node has free, or gives up at once, bytes: of its `meminfo`, whose lines begin with `Node 0`. Infinity where that does
+ * not say it. Pure.
+ */
 export function availableIn(meminfo: string): number {
   const kib = (name: string): number =>
     Number(new RegExp(`\\s${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? 0);
+  if (!/\sMemFree:/.test(meminfo)) return Infinity;
   const names = ['MemFree', 'Active\\(file\\)', 'Inactive\\(file\\)', 'SReclaimable'];
   return sum(names.map(kib)) * 1024;
 }

@@ -26,6 +26,8 @@ export interface DataPathFacts {
   readonly memoryBytes: number;
   /** What the link between the hosts carries, bytes/s; undefined where nobody knows. */
   readonly linkBytesPerS: number | undefined;
+  /** It carries that at the least, and may carry more. */
+  readonly linkIsLeast?: boolean;
   /** What was seen of it, bytes/s, where that is less: whoever measured it was too busy to see more. */
   readonly seenBytesPerS?: number | undefined;
   /** Absent where nobody has looked: a guest that writes nothing, of whose pages nothing is known. */
@@ -100,14 +102,14 @@ const AMPLE = 1_250_000_000;
  * more than twice: agents that are too busy to fill so little are taken by their word only from that rate on.
  */
 export function linkToChooseBy(
-  link: Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'> | undefined,
-): Pick<DataPathFacts, 'linkBytesPerS' | 'seenBytesPerS'> {
+  link: Pick<LinkMeasure, 'rate' | 'how' | 'isLeast'> | undefined,
+): Pick<DataPathFacts, 'linkBytesPerS' | 'linkIsLeast' | 'seenBytesPerS'> {
   if (link === undefined) return { linkBytesPerS: undefined };
-  const { rate, isLeast, roundTripMs } = link;
-  // Without a round trip nobody has measured it now: the rate is that of earlier migrations.
-  const ample = roundTripMs === undefined ? MORE_THAN_GIGABIT : AMPLE_SEEN;
-  const isAmple = isLeast === true && rate >= ample;
-  if (!isAmple || rate >= AMPLE) return { linkBytesPerS: rate };
+  const { rate, how, isLeast = false } = link;
+  // An earlier migration may have come to all that the link carries.
+  const ample = how === 'seen' ? MORE_THAN_GIGABIT : AMPLE_SEEN;
+  if (!isLeast || rate < ample || rate >= AMPLE)
+    return { linkBytesPerS: rate, ...(isLeast ? { linkIsLeast: true } : {}) };
   return { linkBytesPerS: AMPLE, seenBytesPerS: rate };
 }
 
@@ -136,7 +138,7 @@ function predicted(
   const looked = facts.measured?.mix !== undefined;
   const memoryPaths = candidatesFor(settings, { mayWire: obstacle === undefined, known, looked });
   const found = reckon(memoryPaths, settings, facts);
-  const ends = found.some(({ totalMs }) => Number.isFinite(totalMs));
+  const ends = found.some(({ memoryMs }) => Number.isFinite(memoryMs));
   // Where none would end, what a pass takes decides.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
   const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
@@ -156,9 +158,7 @@ interface Candidate {
 }
 
 interface Reckoned extends Candidate {
-  /** Infinity: it would not end. */
-  readonly totalMs: number;
-  /** Of that, what memory takes. */
+  /** What memory takes; Infinity: it would not end. */
   readonly memoryMs: number;
   readonly bytes: number;
   /** What this host's own moves made of the processor time that is assumed; 1: nothing. */
@@ -189,13 +189,11 @@ function candidatesFor(
   ];
 }
 
-const NEVER = { totalMs: Infinity, memoryMs: Infinity };
-
 /** What each path comes to. */
 function reckon(
   memoryPaths: readonly Candidate[],
   settings: MigrationSettings,
-  { memoryBytes, own, offer, linkBytesPerS, measured, ownMoves }: DataPathFacts,
+  { memoryBytes, own, offer, linkBytesPerS, linkIsLeast, measured, ownMoves }: DataPathFacts,
 ): Reckoned[] {
   const hosts = [own, offer].filter((side) => side !== undefined);
   const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;
@@ -204,15 +202,16 @@ function reckon(
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   // A cap is kept to as it is, and nothing waits for the link then.
   const link =
-    linkBytesPerS === undefined ? undefined : ({ rate: linkBytesPerS, how: 'configured' } as const);
+    linkBytesPerS === undefined
+      ? undefined
+      : ({ rate: linkBytesPerS, how: 'configured', isLeast: linkIsLeast } as const);
   const guest = { memoryBytes, curve, mix, hintedFreeBytes, ownMoves };
   return memoryPaths.map((each) => {
     const facts = { ...guest, link, processors, memoryPath: each.memoryPath, settings: asked };
-    const { rounds, totalMs } = expected(facts);
+    const { rounds } = expected(facts);
     const ends = isThere(rounds);
     const { times } = factorsOf(each.memoryPath, ownMoves ?? []).processor;
-    const ms = ends ? { totalMs, memoryMs: rounds.memoryMs } : NEVER;
-    return { ...each, ...ms, bytes: rounds.bytes, times };
+    return { ...each, memoryMs: ends ? rounds.memoryMs : Infinity, bytes: rounds.bytes, times };
   });
 }
 
@@ -255,17 +254,17 @@ function reasonOf(
   reckoned: readonly Reckoned[],
   { link, seen, obstacle, ends, mix }: Said,
 ): string {
-  const paths = reckoned.map(({ memoryPath, totalMs, bytes, times }) => {
+  const paths = reckoned.map(({ memoryPath, memoryMs, bytes, times }) => {
     const shown = times.toFixed(1);
     const learned = shown === '1.0' ? '' : ` (${shown} times the processor time assumed)`;
     const words = `${wordsOf(memoryPath, mix)}${learned}`;
     // The bytes of a path that does not end are those of a time that nobody allows.
-    if (!Number.isFinite(totalMs)) return `no end ${words}`;
-    return `${formatDuration(totalMs)} and ${formatBytes(Math.round(bytes))} ${words}`;
+    if (!Number.isFinite(memoryMs)) return `no end ${words}`;
+    return `${formatDuration(Math.round(memoryMs))} and ${formatBytes(Math.round(bytes))} ${words}`;
   });
   const begins = ends
-    ? 'the move is predicted to take'
-    : 'no path is predicted to end; if the guest wrote nothing, the move would take';
+    ? 'memory is predicted to take'
+    : 'no path is predicted to end; if the guest wrote nothing, memory would take';
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
   const over =
     seen === undefined

@@ -86,7 +86,7 @@ interface Pass {
   /** For a byte over the link. */
   readonly linkMs: number;
   /** Link and processors wait for each other in turn. */
-  readonly alternate: boolean;
+  readonly alternating: boolean;
 }
 
 /**
@@ -95,10 +95,10 @@ interface Pass {
  * long, both together take longer. Not where the link is known at the least only: it may not be waited for at all.
  */
 const slower = (
-  { workMs, linkMs, alternate }: Pick<Pass, 'workMs' | 'linkMs' | 'alternate'>,
+  { workMs, linkMs, alternating }: Pick<Pass, 'workMs' | 'linkMs' | 'alternating'>,
   bytes: number,
   work: number,
-): number => (alternate ? Math.hypot : Math.max)(bytes * linkMs, work * workMs);
+): number => (alternating ? Math.hypot : Math.max)(bytes * linkMs, work * workMs);
 
 function passOf(facts: Facts, scenario: Scenario): Pass {
   const { memoryBytes, mix } = facts;
@@ -108,12 +108,12 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   const { share, againShare } = sharesOf(facts, scenario);
   const workMs = workMsPerByte(facts, scenario);
   const linkMs = 1000 / linkOf(facts, scenario);
-  const alternate = COSTS[facts.memoryPath].ofPacked !== undefined && isLinkKnown(facts);
-  const msPerByte = slower({ workMs, linkMs, alternate }, share, 1);
+  const alternating = COSTS[facts.memoryPath].ofPacked !== undefined && isLinkKnown(facts);
+  const msPerByte = slower({ workMs, linkMs, alternating }, share, 1);
   const reported = Math.max(0, memoryBytes * (1 - zeroShare) - leftOut(facts, msPerByte));
   const zeros = memoryBytes * zeroShare;
   const startMs = startMsOf(facts, scenario);
-  return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternate };
+  return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternating };
 }
 
 /** Somebody has looked at its pages, and the path compresses them. */
@@ -128,14 +128,15 @@ export function aloneOf(
   facts: Facts,
   scenario: Scenario,
   bytes: number,
-): { readonly workMs: number; readonly linkMs: number; readonly firstBytes: number } {
+): Pick<Pass, 'workMs' | 'linkMs' | 'alternating'> & { readonly firstBytes: number } {
   const pass = passOf(facts, scenario);
-  const { reported, zeros, againShare, startMs, workMs, linkMs } = pass;
+  const { reported, zeros, againShare, startMs, workMs, linkMs, alternating } = pass;
   const firstBytes = firstBytesOf(pass);
   const again = againShare > 0 ? Math.max(0, bytes - firstBytes) / againShare : 0;
   return {
     workMs: startMs + (reported + zeros * ZERO_WORK + again) * workMs,
     linkMs: bytes * linkMs,
+    alternating,
     firstBytes,
   };
 }
@@ -286,7 +287,7 @@ export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
-/** The link, or a cap below all that it was seen to carry, is no faster than it counts as. */
+/** Not at the least only; nor does a link matter that was seen to carry more than the cap. */
 const isLinkKnown = ({ link, settings: { maxBandwidth = Infinity } }: Facts): boolean =>
   link?.isLeast !== true || maxBandwidth <= link.rate;
 

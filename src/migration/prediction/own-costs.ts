@@ -90,7 +90,7 @@ interface Came {
  */
 function processorTold(
   { memoryMs: said }: Pick<Prediction, 'memoryMs'>,
-  { memoryPath, processor: { times: used, share }, bytes, linkShare }: PredictionCosts,
+  { memoryPath, processor: { times: used, share }, bytes, linkShare, alternating }: PredictionCosts,
   { memoryMs, more, isCapped }: Came,
 ): number | undefined {
   const saidMs = said.middle * share;
@@ -99,7 +99,7 @@ function processorTold(
   // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
   // By the wire they say nothing of pages: of one that a cache has only its name is sent.
   const pages = isByWire(memoryPath) ? 1 : bytes === undefined ? more : Math.sqrt(more);
-  const off = besideLink(memoryPath, memoryMs, linkMs) / saidMs / pages;
+  const off = (alternating === true ? besideLink(memoryMs, linkMs) : memoryMs) / saidMs / pages;
   const told = Math.max(1 / MOST_PROCESSOR, used * off);
   if (linkMs !== undefined && memoryMs < linkMs * BESIDE_LINK && used > 1) return Math.min(1, told);
   if (off < 1) return told;
@@ -118,8 +118,8 @@ function slowerTold(found: number | undefined, used: number): number | undefined
 }
 
 /** Of the time that memory took, what its processors alone would have taken, at the most, ms: see `slower` of a load. */
-function besideLink(memoryPath: string, memoryMs: number, linkMs = 0): number {
-  if (!COMPRESSING.has(memoryPath) || memoryMs < linkMs * BESIDE_LINK) return memoryMs;
+function besideLink(memoryMs: number, linkMs = 0): number {
+  if (memoryMs < linkMs * BESIDE_LINK) return memoryMs;
   return Math.sqrt(memoryMs ** 2 - linkMs ** 2);
 }
 

@@ -123,12 +123,13 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   // Of one host's processors alone nobody can tell whether they, or those of the other host, took longer.
   const isOwn = shape !== 'managed' && rounds !== 'content' && processors.length > 1;
   if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
-  const { workMs, linkMs, firstBytes } = aloneOf(facts, NOMINAL, bytes);
+  const { workMs, linkMs, alternating, firstBytes } = aloneOf(facts, NOMINAL, bytes);
   const part = (ms: number): number => Math.min(1, ms / memoryMs);
   const firstShare = bytes > 0 ? Math.min(1, firstBytes / bytes) : 1;
   const costs: PredictionCosts = {
     memoryPath,
     processor: { ...factors.processor, share: part(workMs) },
+    ...(alternating ? { alternating } : {}),
     // What the wire's caches have, and nobody had asked for, makes a move quicker, as quicker hosts do.
     ...(isByWire(memoryPath) && mix?.known === undefined ? { onlySlower: true } : {}),
     // Of what a cache has only names are sent: those bytes say nothing of how pages shrink.

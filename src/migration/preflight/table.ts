@@ -130,7 +130,7 @@ export const CHECKS = [
     name: 'memory',
     step: 'admit',
     needs: 'destination',
-    asks: 'has the destination memory for the guest, in huge pages where it has them?',
+    asks: 'has the destination memory for the guest, in huge pages and on NUMA nodes where it has them so?',
     judge: judgeMemory,
   },
   {

@@ -27,7 +27,13 @@ export interface WorkloadFacts {
     Partial<
       Pick<
         MigrationSettings,
-        'maxDowntimeMs' | 'maxBandwidth' | 'linkShare' | 'path' | 'steering' | 'whenQuiet'
+        | 'maxDowntimeMs'
+        | 'maxBandwidth'
+        | 'linkShare'
+        | 'path'
+        | 'steering'
+        | 'whenQuiet'
+        | 'diskWrites'
       >
     >;
 }
@@ -108,21 +114,27 @@ function writesDoubt(facts: WorkloadFacts): Finding | undefined {
   );
 }
 
-/** What is written to a place that was copied already is copied again, and what is written faster waits for its copy. */
+/**
+ * What is written to a place that was copied already is copied again, and what comes faster waits for its copy, if it may. The
+ * rate is that of all its disks: how much of it goes to those that are copied, nobody counts.
+ */
 function disksDoubt(facts: WorkloadFacts): Finding | undefined {
   const { load, copiesDisks, settings } = facts;
   const { writtenBytesPerS = 0 } = load ?? {};
   const rate = rateOf(facts);
-  if (copiesDisks !== true || settings.whenQuiet !== undefined) return undefined;
-  if (writtenBytesPerS <= rate * MOST_WRITTEN) return undefined;
-  const evidence = `it writes ${formatRate(writtenBytesPerS)} to its disks, and they are copied at ${formatRate(rate)} at most`;
-  return writtenBytesPerS > rate
-    ? warns(`${evidence}: its writes wait for their copies`, QUIET_DISKS)
-    : warns(`${evidence}: much is copied again, and takes longer`, QUIET_DISKS);
+  if (copiesDisks !== true || writtenBytesPerS <= rate * MOST_WRITTEN) return undefined;
+  const evidence = `it writes ${formatRate(writtenBytesPerS)} to its disks, of which some or all are copied, at ${formatRate(rate)} at most`;
+  const hint =
+    'Choose an hour in which it writes less (`godwit guest NAME`), or a faster link; `godwit plan` says how long the copy takes.';
+  if (writtenBytesPerS <= rate)
+    return warns(`${evidence}: much may be copied again, and take longer`, hint);
+  return warns(
+    settings.diskWrites === 'refuse'
+      ? `${evidence}: the migration may be given up (GODWIT_DISK_BUSY)`
+      : `${evidence}: its writes may have to wait for their copies`,
+    hint,
+  );
 }
-
-const QUIET_DISKS =
-  'Wait with `--when quiet` or for an hour in which it writes less (`godwit guests NAME`), or move it over a faster link; `godwit plan` says how long the copy takes.';
 
 function trafficDoubt({ load, linkRate, settings }: WorkloadFacts): Finding | undefined {
   const traffic = trafficOf(load);

@@ -5,7 +5,7 @@ import { ask, pathOf } from './paths.ts';
 import { thin } from './samples.ts';
 
 test('the path over a link that busy agents could not fill is what processors take the least time for, and says so', () => {
-  const link = { rate: 80 * 1_000_000, isLeast: true, roundTripMs: 0.5 };
+  const link = { rate: 80 * 1_000_000, how: 'measured', isLeast: true } as const;
   const seen = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
   assert.deepEqual('stream' in seen && seen.stream, SEVERAL_STREAMS);
   assert.match(
@@ -20,17 +20,28 @@ test('the path over a link that busy agents could not fill is what processors ta
   assert.match(capped.why, /^at 76\.3 MiB\/s /);
 });
 
-test('the path goes by the rate of a link as it is where that was measured, is thin, or nobody has looked now', () => {
+test('the path goes by the rate of a link as it is where that was measured, is thin, or an earlier migration came to it', () => {
+  const measured = { how: 'measured', isLeast: true } as const;
+  const linkIsLeast = true;
+  assert.deepEqual(linkToChooseBy({ rate: 80_000_000, how: 'measured' }), {
+    linkBytesPerS: 80_000_000,
+  });
   for (const link of [
-    { rate: 80_000_000, roundTripMs: 0.5 },
-    { rate: 40_000_000, isLeast: true, roundTripMs: 0.5 },
-    { rate: 140_000_000, isLeast: true },
-    { rate: 2_000_000_000, isLeast: true, roundTripMs: 0.5 },
+    { ...measured, rate: 40_000_000 },
+    { ...measured, rate: 140_000_000, how: 'seen' as const },
+    { ...measured, rate: 2_000_000_000 },
   ])
-    assert.deepEqual(linkToChooseBy(link), { linkBytesPerS: link.rate });
+    assert.deepEqual(linkToChooseBy(link), { linkBytesPerS: link.rate, linkIsLeast });
   // No link of 1 Gbit/s carries what an earlier migration came to.
-  const fast = { rate: 200_000_000, isLeast: true };
+  const fast = { ...measured, rate: 200_000_000, how: 'seen' as const };
   const ample = { linkBytesPerS: 1_250_000_000, seenBytesPerS: fast.rate };
   assert.deepEqual(linkToChooseBy(fast), ample);
   assert.deepEqual(linkToChooseBy(undefined), { linkBytesPerS: undefined });
+});
+
+test('a path is reckoned as a plan does where the link is known at the least only', () => {
+  const link = { rate: 40_000_000, how: 'measured', isLeast: true } as const;
+  const least = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
+  const known = pathOf(ask(), { ...thin, ...linkToChooseBy({ ...link, isLeast: false }) });
+  assert.notEqual(least.why, known.why);
 });

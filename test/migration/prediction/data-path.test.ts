@@ -94,7 +94,7 @@ describe('the data path of memory', () => {
     assert.deepEqual(choice, packed);
     assert.match(
       why,
-      /10\.1 s and 1 GiB from hypervisor to hypervisor, .* with its zstd over 4 streams, .* wire$/,
+      /8\.6 s and 1 GiB from hypervisor to hypervisor, .* with its zstd over 4 streams, .* wire$/,
     );
     const { why: other, ...without } = pathOf(ask(), { ...thin, offer: undefined });
     assert.deepEqual(without, packed3);
@@ -105,7 +105,7 @@ describe('the data path of memory', () => {
     const fat = { ...thin, linkBytesPerS: 10_000 * MBIT };
     const { why, ...choice } = pathOf(ask(), fat);
     assert.deepEqual(choice, { takes: 'native', stream: SEVERAL_STREAMS });
-    assert.match(why, /4\.7 s and 1 GiB from hypervisor to hypervisor, .* over 4 streams, /);
+    assert.match(why, /3\.2 s and 1 GiB from hypervisor to hypervisor, .* over 4 streams, /);
   });
 
   test('is compressed on a fat link, too, where processors for it are there: as soon, and fewer bytes', () => {
@@ -270,7 +270,7 @@ describe('the path that auto takes over a slow link', () => {
       assert.equal(takes, 'wire');
       assert.match(
         why,
-        /no path is predicted to end; if the guest wrote nothing, the move would take 2 min 43 s and 769 MiB from hyp/,
+        /no path is predicted to end; if the guest wrote nothing, memory would take 2 min 4. s and 769 MiB from hyp/,
       );
       const none = { ...wild, curve: [] };
       assert.equal(why.split('would take ')[1], choiceOf(none, of).why.split('to take ')[1]);

@@ -168,6 +168,19 @@ describe('a move', () => {
     );
   });
 
+  test('that came to what was said tells of processors as they were said to be, also over a link that is known at the least only', () => {
+    const least = { rate: 75_000_000, how: 'measured', isLeast: true } as const;
+    for (const memoryPath of COMPRESSING) {
+      for (const link of [least, { ...least, isLeast: false }]) {
+        const slow: Facts = { ...facts, link, memoryPath };
+        const { memoryMs, bytes } = predict(slow);
+        const rounds = { ...came.rounds, memoryMs: memoryMs.middle, bytes: bytes.middle };
+        const told = toldBy(reportOf(slow, { rounds }))?.processor ?? 1;
+        assert.ok(Math.abs(told - 1) < 0.01, `${memoryPath}, ${link.isLeast}: ${told}`);
+      }
+    }
+  });
+
   test('of an earlier build, or by a manager, or of a container, tells nothing', () => {
     const { costs: _, ...earlier } = predict(fat);
     assert.equal(toldBy(reportOf(fat, came, [], { prediction: earlier })), undefined);

@@ -1,9 +1,10 @@
 import type { HostMemory, LiveObject } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { takenBy } from './grammar/amounts.ts';
 import { switchValue } from './options.ts';
 import type { Scalar } from './options.ts';
-import type { ObjectSpec } from './schema.ts';
+import type { GuestSpec, ObjectSpec } from './schema.ts';
 
 /** Memory of a guest by how its host keeps it: in files, in huge pages, on NUMA nodes. Pure. */
 
@@ -107,13 +108,16 @@ export function boundHere(props: Props, here: ReadonlySet<number>): Props {
   return rest;
 }
 
-/** Huge pages that the objects take, by the size of a page. */
-export function hugePagesOf(objects: readonly ObjectSpec[]): ReadonlyMap<number, number> {
+/** What a guest has of memory backends, and which devices give it their memory. */
+export type Backed = Pick<GuestSpec, 'objects' | 'devices'>;
+
+/** Huge pages that the guest takes, by the size of a page. */
+export function hugePagesOf({ objects, devices }: Backed): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   for (const object of objects) {
     const pageBytes = hugePageOf(object);
     if (pageBytes === undefined) continue;
-    const pages = Math.ceil(Number(object.props['size'] ?? 0) / pageBytes);
+    const pages = Math.ceil(takenBy(object, devices) / pageBytes);
     found.set(pageBytes, (found.get(pageBytes) ?? 0) + pages);
   }
   return found;
@@ -133,16 +137,28 @@ export interface Bound {
   readonly pageBytes?: number | undefined;
 }
 
-/** What the objects bind to nodes, by the nodes and the size of a page: other policies take memory elsewhere where there is none. */
-export function boundTo(objects: readonly ObjectSpec[]): Bound[] {
-  const found = new Map<string, Bound>();
-  for (const object of objects) {
-    const { policy, size, 'host-nodes': list } = object.props;
-    if (policy !== 'bind' || list === undefined) continue;
-    const pageBytes = hugePageOf(object);
-    const key = `${String(list)} ${pageBytes}`;
-    const bytes = (found.get(key)?.bytes ?? 0) + Number(size ?? 0);
-    found.set(key, { nodes: nodesOf(list), bytes, pageBytes });
+/**
+ * What the guest binds to nodes, by the nodes and the size of a page: other policies take memory elsewhere where there is none.
+ * What is bound to some of these nodes is counted with it, and all of it together where it is bound to different ones.
+ */
+export function boundTo({ objects, devices }: Backed): Bound[] {
+  const parts = objects.flatMap((object): Bound[] => {
+    const { policy, 'host-nodes': list } = object.props;
+    if (policy !== 'bind' || list === undefined) return [];
+    const bytes = takenBy(object, devices);
+    return [{ nodes: nodesOf(list), bytes, pageBytes: hugePageOf(object) }];
+  });
+  const places = new Map<string, Bound>();
+  for (const { nodes, pageBytes } of parts) {
+    const beside = parts.filter((each) => each.pageBytes === pageBytes);
+    for (const some of [nodes, beside.flatMap((each) => each.nodes)]) {
+      const set = new Set(some.toSorted((left, right) => left - right));
+      const bytes = beside
+        .filter((each) => new Set(each.nodes).isSubsetOf(set))
+        .reduce((sum, each) => sum + each.bytes, 0);
+      const place = { nodes: [...set], bytes, pageBytes };
+      places.set(`${place.nodes.join(',')} ${pageBytes}`, place);
+    }
   }
-  return [...found.values()];
+  return [...places.values()];
 }

@@ -193,10 +193,10 @@ export function saidLink({
   request,
   state,
 }: Pick<LookDependencies, 'config' | 'request' | 'state'>):
-  | Pick<LinkMeasure, 'rate' | 'isLeast' | 'roundTripMs'>
+  | Pick<LinkMeasure, 'rate' | 'how' | 'isLeast' | 'roundTripMs'>
   | undefined {
   const rate = config.wire.rates[state().plan.to];
-  return rate === undefined ? request.link : { rate };
+  return rate === undefined ? request.link : { rate, how: 'configured' };
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */

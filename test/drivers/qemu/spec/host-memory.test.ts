@@ -35,7 +35,7 @@ describe('memory that is a file of its host', () => {
   test('has huge pages of the same size there', () => {
     const { spec } = described(FILE, { file: inDirectory, pageBytes: 2 * MIB });
     assert.deepEqual(spec.objects[0]?.type, 'memory-backend-memfd');
-    assert.deepEqual([...hugePagesOf(spec.objects)], [[2 * MIB, 256]]);
+    assert.deepEqual([...hugePagesOf(spec)], [[2 * MIB, 256]]);
     guestSpec.parse(spec);
   });
 
@@ -44,7 +44,7 @@ describe('memory that is a file of its host', () => {
     const live = { id: 'pc.ram', type: 'memory-backend-file' };
     const huge = described(line, { pageBytes: 2 * MIB }, live);
     assert.equal(huge.spec.machine.props['memory-backend'], 'pc.ram');
-    assert.deepEqual([...hugePagesOf(huge.spec.objects)], [[2 * MIB, 256]]);
+    assert.deepEqual([...hugePagesOf(huge.spec)], [[2 * MIB, 256]]);
     const plain = described(line, { pageBytes: 4096 }, live);
     assert.deepEqual([plain.spec.objects, plain.spec.machine.props, plain.findings], [[], {}, []]);
   });
@@ -111,14 +111,32 @@ describe('memory that is bound to nodes of its host', () => {
     };
     const all = [ram('m0', '0', 'bind'), ram('m1', '0', 'bind'), ram('m2', '1', 'preferred')];
     const onOne = { nodes: [0], bytes: 1024 * MIB, pageBytes: undefined };
-    assert.deepEqual(boundTo(all), [onOne]);
+    assert.deepEqual(boundTo({ objects: all, devices: [] }), [onOne]);
     const huge = { hugetlb: true, hugetlbsize: 2 * MIB };
     const { props } = ram('m3', '0', 'bind');
     const paged = { type: 'memory-backend-memfd', id: 'm3', props: { ...props, ...huge } } as const;
-    assert.deepEqual(boundTo([...all, paged]), [
+    assert.deepEqual(boundTo({ objects: [...all, paged], devices: [] }), [
       onOne,
       { nodes: [0], bytes: 512 * MIB, pageBytes: 2 * MIB },
     ]);
+    // What may lie on node 0 alone takes of what has both, too.
+    const both = { ...ram('m4', '1,0', 'bind') };
+    assert.deepEqual(boundTo({ objects: [...all, both], devices: [] }), [
+      onOne,
+      { nodes: [0, 1], bytes: 1536 * MIB, pageBytes: undefined },
+    ]);
+  });
+
+  test('needs no more than was asked for, of memory that its guest may grow into', () => {
+    const props = { size: 256 * 1024 * MIB, 'host-nodes': '0', policy: 'bind' };
+    const part = { type: 'memory-backend-ram', id: 'vm0', props } as const;
+    const given = { memdev: 'vm0', 'requested-size': 8 * 1024 * MIB };
+    const device = { driver: 'virtio-mem-pci', props: given };
+    const [bound] = boundTo({ objects: [part], devices: [device] });
+    assert.equal(bound?.bytes, 8 * 1024 * MIB);
+    const grown = { ...part, props: { ...props, prealloc: true, size: '256G' } };
+    const [all] = boundTo({ objects: [grown], devices: [device] });
+    assert.equal(all?.bytes, 256 * 1024 * MIB);
   });
 
   test('is compared with the kernel’s list of nodes', () => {

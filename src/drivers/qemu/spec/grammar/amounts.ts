@@ -1,6 +1,6 @@
 import { parseBytes } from '../options.ts';
 import type { Scalar } from '../options.ts';
-import type { GuestSpec } from '../schema.ts';
+import type { DeviceSpec, GuestSpec, ObjectSpec } from '../schema.ts';
 import { isProcessor } from './devices.ts';
 import type { Refused } from './judge.ts';
 import { globalParts } from './options.ts';
@@ -117,14 +117,26 @@ function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): nu
   }
   const added = objects.flatMap(({ type, id, props }) => {
     if (!type.startsWith('memory-backend-') || main.has(id)) return [];
-    const size = bytesOf(props['size']);
-    const device = devices.find((each) => each.props['memdev'] === id);
-    if (device?.driver === 'nvdimm') return [Math.max(0, size - LABEL_BYTES)];
-    // The guest has only what was asked for, of all that such a device could get.
-    if (device === undefined || !isPart(device.driver) || isOn(props['prealloc'])) return [size];
-    return [Math.min(size, bytesOf(device.props['requested-size']))];
+    const label = devices.some(
+      ({ driver, props: of }) => driver === 'nvdimm' && of['memdev'] === id,
+    )
+      ? LABEL_BYTES
+      : 0;
+    return [Math.max(0, takenBy({ id, props }, devices) - label)];
   });
   return added.reduce((sum, bytes) => sum + bytes, memory.bytes);
+}
+
+/** What a memory backend takes of its host, bytes; `devices`: of its guest. */
+export function takenBy(
+  { id, props }: Pick<ObjectSpec, 'id' | 'props'>,
+  devices: readonly Pick<DeviceSpec, 'driver' | 'props'>[],
+): number {
+  const size = bytesOf(props['size']);
+  const device = devices.find((each) => each.props['memdev'] === id);
+  // The guest has only what was asked for, of all that such a device could get.
+  if (device === undefined || !isPart(device.driver) || isOn(props['prealloc'])) return size;
+  return Math.min(size, bytesOf(device.props['requested-size']));
 }
 
 function isPart(driver: string): boolean {
