@@ -73,14 +73,13 @@ export function linkKnown(
     const { link } = metered;
     // What held the measurement back was the link itself: an older migration says nothing of it now.
     if (link.isLeast !== true && seenSince <= link.rate * REFUTES) return { link };
+    // The moment was that of the measurement.
+    const { at: _at, isLeast: _isLeast, ...found } = link;
     // Two agents were slower than the link, and so may a migration have been.
     if (configured !== undefined && configured >= Math.max(seen ?? 0, link.rate)) {
-      const { isLeast: _, ...found } = link;
       return { link: { ...found, rate: configured, how: 'configured' } };
     }
     if (seen === undefined || seen <= link.rate) return { link };
-    // The moment is that of the measurement.
-    const { at: _, ...found } = link;
     return { link: { ...found, rate: seen, how: 'seen', isLeast: true } };
   }
   const linkUnmeasured = metered.why.slice(0, 4096);

@@ -72,7 +72,7 @@ describe('what a link carries', () => {
     const seen = { ...measured, how: 'seen', isLeast: true } as const;
     assert.deepEqual(known(126), { ...seen, rate: 126 });
     assert.deepEqual(known(126, 7), { ...seen, rate: 126 });
-    assert.deepEqual(known(126, 500), { ...link, rate: 500, how: 'configured' });
+    assert.deepEqual(known(126, 500), { ...measured, rate: 500, how: 'configured' });
     // For the choice of a path it is what an earlier migration came to, and no measurement.
     assert.equal(linkToChooseBy(known(112_000_000))?.seenBytesPerS, undefined);
 
@@ -94,13 +94,15 @@ describe('what a link carries', () => {
 
   test('is what an earlier migration came to, at the least, where the agents themselves were slower', () => {
     const slow = { ...link, isLeast: true };
+    const { at: _at, ...measured } = link;
     const known = (seen: number) => linkKnown({ link: slow }, { configured: 7, seen });
     assert.deepEqual(known(99), { link: slow });
     const { at: _, ...found } = slow;
     assert.deepEqual(known(101), { link: { ...found, rate: 101, how: 'seen' } });
     // The configuration says what it carries.
     const configured = linkKnown({ link: slow }, { configured: 500, seen: 101 });
-    assert.deepEqual(configured, { link: { ...link, rate: 500, how: 'configured' } });
+    // The moment is that of the measurement.
+    assert.deepEqual(configured, { link: { ...measured, rate: 500, how: 'configured' } });
   });
 
   test('is what is configured, then what was seen, where it cannot be measured, and the reason stays', () => {

@@ -160,6 +160,15 @@ describe('a report after a plan', () => {
     assert.match(text, /bytes +320 MiB to 500 MiB +400 MiB +900 MiB +no/);
   });
 
+  test('says whether it was to end, and no downtime of one that never was to', () => {
+    const { prediction } = plannedTo('b');
+    assert.ok(prediction !== undefined);
+    const never = { ...prediction, converges: { probability: 0, why: 'it writes too much' } };
+    const text = besideText({ ...report(), prediction: never }, look);
+    assert.match(text, /^it ends: 0 %; it writes too much$/m);
+    assert.match(text, /^downtime +- +- +[\d.]+ ms *$/m);
+  });
+
   test('has the copy of disks beside the time of its phase', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);

@@ -186,22 +186,21 @@ function latencyRows(
 const isOfItsEnd = (key: Predicted): boolean => key === 'downtimeMs' || key === 'clientGapMs';
 const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
 
+/** Whether it comes over in the time allowed, and why. */
+export const endsText = ({ converges: { probability, why } }: Prediction): string =>
+  `it ends: ${percent(probability)}; ${printable(why)}`;
+
 function predictedText(option: PlanOption, look: Look): string {
   const rows = predictedRows(option).map(([name, { low, middle, high }, format, key]) => {
     const shown = isOfItsEnd(key) && !mayEnd(option) ? () => '-' : format;
     return [name, shown(low), shown(middle), shown(high)];
   });
-  rows.push(
-    ...latencyRows(option).map(([name, { low, middle, high }]) => [
-      name,
-      ...[low, middle, high].map(formatDuration),
-    ]),
-  );
+  for (const [name, { low, middle, high }] of latencyRows(option))
+    rows.push([name, ...[low, middle, high].map(formatDuration)]);
   const table = renderTable(['', `LOW (${percent(option.level)})`, 'MIDDLE', 'HIGH'], rows, look);
-  const { probability, why } = option.converges;
   const steps = steeredLines(option).map((each) => `  ${each}\n`);
   const steered = steps.length === 0 ? '' : `steered by ${option.steering?.strategy}:\n`;
-  return `${table}memory goes by ${wayOf(option)}\nit ends: ${percent(probability)}; ${printable(why)}\n${steered}${steps.join('')}`;
+  return `${table}memory goes by ${wayOf(option)}\n${endsText(option)}\n${steered}${steps.join('')}`;
 }
 
 /** The path that was asked for, or that `--path auto` takes. */
@@ -243,7 +242,8 @@ export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
   const { unpredicted, prediction, to } = report;
   const costs = costsPairs(prediction, to).map(([, line]) => `${line}\n`);
-  if (head !== undefined) return `${renderTable(head, rows, look)}${costs.join('')}`;
+  const ends = prediction === undefined ? '' : `${endsText(prediction)}\n`;
+  if (head !== undefined) return `${renderTable(head, rows, look)}${ends}${costs.join('')}`;
   return unpredicted === undefined ? '' : `not known: ${printable(unpredicted)}\n`;
 }
 
@@ -254,6 +254,8 @@ export function besideRows(report: Report): string[][] {
   const came = { ...cameTo(report), ...rehearsedTo(report) };
   const rows = predictedRows(prediction).map(([name, { low, middle, high }, format, key]) => {
     const outcome = came[key];
+    if (isOfItsEnd(key) && !mayEnd(prediction))
+      return [name, '-', '-', outcome === undefined ? '-' : format(outcome), ''];
     const within = outcome === undefined ? '' : outcome >= low && outcome <= high ? 'yes' : 'no';
     const shown = outcome === undefined ? '-' : format(outcome);
     return [name, `${format(low)} to ${format(high)}`, format(middle), shown, within];

@@ -5,7 +5,7 @@ import { html } from '../../formats/html.ts';
 import type { Markup } from '../../formats/html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { NOT_TRIED, verdictOf } from './checks.ts';
-import { besideRows } from './plan.ts';
+import { besideRows, endsText } from './plan.ts';
 import { askedFor } from './report-text.ts';
 import { STYLE } from './report-style.ts';
 import { headlineWords, measures } from './summary.ts';
@@ -206,6 +206,7 @@ function predicted(report: Report): Markup {
       head.map((name) => name.toLowerCase()),
       cells,
     )}
+    ${report.prediction === undefined ? html`` : html`<p>${endsText(report.prediction)}</p>`}
   </section>`;
 }
 

@@ -15,7 +15,7 @@ import { aloneOf, isSampled, isSeveral, loadOf, queuedMsOf, underWayMsOf } from 
 import type { Facts } from './load.ts';
 import { factorsOf } from './own-costs.ts';
 import { widened, widthsOf } from './own-errors.ts';
-import { learnedFactor } from './own-times.ts';
+import { learnedFactor, medianOf } from './own-times.ts';
 import {
   AROUND_MS,
   AROUND_SPREAD,
@@ -61,15 +61,21 @@ export function predict(asked: Facts): Prediction {
       cases.map((each) => of(each)),
       of(middle),
     );
+  const ended = cases.filter(({ ends }) => ends);
+  /** Of those that end: no other is stopped for the switch. */
+  const pause = (of: (each: Outcome) => number): Range => {
+    const all = ended.map((each) => of(each));
+    return rangeOf(all, middle.ends ? of(middle) : all.length === 0 ? 0 : medianOf(all));
+  };
   const effects = middle.ends ? { effects: effectsOf(facts, middle) } : {};
-  const probability = cases.filter(({ ends }) => ends).length / cases.length;
+  const probability = ended.length / cases.length;
   const widths = probability < SURE ? {} : widthsOf(facts.ownMoves ?? []);
   const ranges = {
     bytes: range(({ rounds }) => Math.round(rounds.bytes)),
     totalMs: range(({ totalMs }) => Math.round(totalMs)),
     memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
-    downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
-    clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
+    downtimeMs: pause(({ downtimeMs }) => Math.round(downtimeMs)),
+    clientGapMs: pause(({ clientGapMs }) => Math.round(clientGapMs)),
   };
   return {
     level: LEVEL,

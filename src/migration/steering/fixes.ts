@@ -6,7 +6,7 @@ import { askedDowntimeMs } from './downtime.ts';
 /** What would get a migration through that was given up: the two ways that cost the guest least. Pure. */
 
 interface Facts {
-  readonly settings: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>;
+  readonly settings: Pick<MigrationSettings, 'mode' | 'maxBandwidth' | 'linkShare'>;
   readonly inputs: SteeringInputs;
   /** The least that remained as any round began. */
   readonly leastBytes: number;
@@ -39,7 +39,7 @@ export function fixesFor(facts: Facts): string {
   const mayThrottle = levers.includes('throttle') && !isThrottled && dirtyRate > 0;
   const throttled = mayThrottle ? Math.round((1 - (rate * THROTTLED_SHARE) / dirtyRate) * 100) : 0;
   const ways = [
-    ...(isCapped ? [`a --max-bandwidth above ${neededRate}`] : []),
+    ...(isCapped ? [roomFor(settings, rate, dirtyRate * MARGIN)] : []),
     ...(isShort ? downtime : []),
     ...(levers.includes('postcopy') ? ['--steering must-finish (post-copy moves the rest)'] : []),
     ...(throttled > 0 && throttled < 99
@@ -50,6 +50,14 @@ export function fixesFor(facts: Facts): string {
   ];
   const [first = 'a faster link', second = 'a time when the guest writes less'] = ways;
   return `Use ${first} or ${second}.`;
+}
+
+/** A cap by a share of the link is no --max-bandwidth: the lower of the two counts. */
+function roomFor({ linkShare }: Facts['settings'], rate: number, needed: number): string {
+  const above = formatRate(Math.ceil(needed));
+  if (linkShare === undefined) return `a --max-bandwidth above ${above}`;
+  const share = Math.ceil(((linkShare * needed) / Math.max(1, rate)) * 100) / 100;
+  return share < 1 ? `a --link-share above ${share}` : `a link whose share is above ${above}`;
 }
 
 /** To two digits, ms. */

@@ -44,7 +44,10 @@ export interface SteeringView {
   readonly trace: SteeringTrace | undefined;
   /** What the hypervisor lets one change now. */
   readonly levers: readonly SteeringMeasure[];
-  readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
+  readonly settings: Pick<
+    MigrationSettings,
+    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'linkShare'
+  >;
   /** What the link carried in the last seconds, bytes/s; absent: nobody has seen enough of it. */
   readonly recentRate?: number | undefined;
   /**

@@ -156,6 +156,20 @@ describe('a prediction', () => {
     assert.match(wild?.why ?? '', /until the 10 min 00 s allowed are over$/);
   });
 
+  test('has the downtime of those cases that end, and none where no case does', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const { converges, downtimeMs, clientGapMs } = predict(facts);
+        for (const { low, middle, high } of [downtimeMs, clientGapMs]) {
+          assert.ok(low <= middle && middle <= high);
+          if (converges.probability > 0) assert.ok(low > 0, JSON.stringify(downtimeMs));
+          else assert.deepEqual([low, middle, high], [0, 0, 0]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('is wider where less is known', () => {
     const facts = guest(10);
     const width = ({ bytes: { low, high } }: { bytes: Range }) => high - low;

@@ -75,3 +75,18 @@ test('a guest is slowed down only where that can be, and has not been tried', ()
   assert.doesNotMatch(wordsOf(['throttle'], true), /no-postcopy/);
   assert.doesNotMatch(wordsOf(['downtime'], false), /no-postcopy/);
 });
+
+test('a share of the link is raised as a share, and no cap that would count beside it', () => {
+  const of = (linkShare: number): string =>
+    fixesFor({
+      settings: { mode: 'precopy', maxBandwidth: 100 * MiB, linkShare },
+      inputs,
+      leastBytes: 500 * MiB,
+      levers,
+      underWayMs,
+      isThrottled,
+    });
+  // 260 MiB/s of a link of which a fifth is 100.
+  assert.match(of(0.2), /^Use a --link-share above 0\.5[23] or --steering must-finish/);
+  assert.match(of(0.5), /^Use a link whose share is above 260 MiB\/s or /);
+});
