@@ -140,6 +140,9 @@ export function adviceFor(
     const enough = option.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
     if (enough !== undefined)
       advice.push(`--max-downtime ${enough}ms would let it end in ${percent(SURE)} of cases`);
+    const { converges, totalMs } = optionOf(withoutEnd(facts), facts.asked);
+    if (converges.probability >= SURE)
+      advice.push(`it would end within ${formatDuration(totalMs.high)}: allow it that long`);
   }
   const best = bestOf(rest);
   if (best !== undefined && best.converges.probability >= SURE) {
@@ -230,8 +233,7 @@ function isBound(link: PlanFacts['link']): link is NonNullable<PlanFacts['link']
 
 function tooShortTime(facts: PlanFacts, option: PlanOption): string | undefined {
   const { link, settings } = facts;
-  const { maxBandwidth = Infinity } = settings;
-  const rate = Math.min(isBound(link) ? link.rate : Infinity, maxBandwidth);
+  const rate = Math.min(isBound(link) ? link.rate : Infinity, settings.maxBandwidth ?? Infinity);
   const pass = option.converges.probability > 0 ? undefined : tooLongPass(facts, rate);
   if (pass === undefined) return undefined;
   return `${formatBytes(pass.bytes)} at ${formatRate(rate)} take ${formatDuration(pass.ms)}, and ${formatDuration(settings.timeoutMs)} are allowed`;
@@ -247,6 +249,10 @@ function tightTime(facts: PlanFacts): string | undefined {
   return `one pass takes ${formatDuration(pass.ms)} by a link of at least ${formatRate(link.rate)}, and ${formatDuration(timeoutMs)} are allowed`;
 }
 
+function withoutEnd(facts: PlanFacts): PlanFacts {
+  return { ...facts, settings: { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER } };
+}
+
 /** A pass over memory at this rate, where its time is over before that. */
 function tooLongPass(
   facts: PlanFacts,
@@ -255,9 +261,8 @@ function tooLongPass(
   const { timeoutMs, mode } = facts.settings;
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
   if (mode === 'postcopy' || !Number.isFinite(rate)) return undefined;
-  const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   // By the model alone: what moves came to says nothing of what cannot be.
-  const least = { ...facts, curve: [], ownMoves: undefined, settings: patient };
+  const least = { ...withoutEnd(facts), curve: [], ownMoves: undefined };
   const bytes = optionOf(least, facts.asked).bytes.low;
   const ms = (bytes / rate) * 1000;
   return ms <= timeoutMs ? undefined : { bytes, ms };

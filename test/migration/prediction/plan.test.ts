@@ -130,6 +130,14 @@ describe('a plan', () => {
     assert.doesNotMatch(advice(facts(1, { settings })), /rollback/);
   });
 
+  test('of a guest that would end if it had the time says how long that is, and of one that would not says nothing of it', () => {
+    const of = (dirtyMib: number, timeoutMs: number): string =>
+      advice(facts(dirtyMib, { settings: { ...facts(0).settings, timeoutMs } }));
+    const [, ms = ''] = /^it would end within (.*): allow it that long$/m.exec(of(1, 2000)) ?? [];
+    assert.ok(parseDuration(ms.replaceAll(' ', '')) > 2000, ms);
+    for (const given of [of(1, 600_000), of(600, 2000)]) assert.doesNotMatch(given, /it that long/);
+  });
+
   test('says what it leaves out', () => {
     assert.match(advice(facts(10, { copiesDisks: true })), /its disks are copied first/);
     const disks = { bytes: MIB };
