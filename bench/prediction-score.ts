@@ -1,3 +1,4 @@
+import { cameTo } from '../src/migration/report/outcome-figures.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import type { Prediction, Range } from '../src/protocol/public/prediction.ts';
 import { median } from './contract.ts';
@@ -29,7 +30,7 @@ const FIGURES: readonly {
   {
     name: 'memory',
     predicted: ({ memoryMs }) => memoryMs,
-    cameTo: memoryMsOf,
+    cameTo: (report) => cameTo(report).memoryMs,
   },
   { name: 'bytes', atMost: 0.08, predicted: ({ bytes }) => bytes, cameTo: ({ bytes }) => bytes },
   {
@@ -95,10 +96,4 @@ function said(scored: readonly Scored[]): Measure[] {
     const target = { atLeast: 0.95 };
     return [{ name, value: right / all.length, unit: '', runs: all.length, target }];
   });
-}
-
-/** What memory took, ms: by post-copy the most of it comes after the switch. */
-export function memoryMsOf({ phases }: Pick<Report, 'phases'>): number {
-  const memory = phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
-  return memory.reduce((sum, { ms }) => sum + ms, 0);
 }

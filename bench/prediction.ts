@@ -7,10 +7,11 @@ import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';
 import { onlyOf } from './contract.ts';
 import { chances } from '../faults/chance.ts';
+import { cameTo } from '../src/migration/report/outcome-figures.ts';
 import type { Bench, BenchOptions } from './contract.ts';
 import { godwitMigrate, godwitPlan, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
-import { measures, memoryMsOf } from './prediction-score.ts';
+import { measures } from './prediction-score.ts';
 import type { Scored } from './prediction-score.ts';
 
 const MIB = 1024 ** 2;
@@ -201,7 +202,7 @@ function lineOf({ name, prediction: said, report, clientGapMs }: Scored): string
   const [sure, total] = [said.converges.probability.toFixed(2), said.totalMs];
   const predicted = `${formatDuration(total.low)}..${formatDuration(total.middle)}..${formatDuration(total.high)}, ${formatBytes(said.bytes.middle)}, ${said.rounds.middle} rounds, down ${said.downtimeMs.low}..${said.downtimeMs.middle}..${said.downtimeMs.high} ms, client gap ${said.clientGapMs.low}..${said.clientGapMs.middle}..${said.clientGapMs.high} ms, ends ${sure}`;
   if (report === undefined) return `${name}: predicted ${predicted}; did not end`;
-  const memory = memoryMsOf(report);
+  const { memoryMs: memory = 0 } = cameTo(report);
   const came = `${formatDuration(report.totalMs)} (memory ${formatDuration(memory)}, said ${formatDuration(said.memoryMs.middle)}), ${formatBytes(report.bytes ?? 0)}, ${report.rounds} rounds, down ${report.downtimeMs} ms, client gap ${clientGapMs?.toFixed(0) ?? '?'} ms`;
   return `${name}: predicted ${predicted}; came to ${came}`;
 }
