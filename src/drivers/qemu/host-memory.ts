@@ -58,11 +58,11 @@ export async function memoryChecks(
       pagesShort(bytes, pages, await freePages(counts.hugePages, bytes)),
     ),
   );
-  const [short] = [...onNodes, ...onHost].filter((each) => each !== undefined);
-  const lacks =
-    short === undefined
-      ? []
-      : [refusal('memory', godwitError('GODWIT_HOST_LACKS', short, short), 'destination')];
+  const lacks = [...onNodes, ...onHost]
+    .filter((each) => each !== undefined)
+    .map(({ what, hint }) =>
+      refusal('memory', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination'),
+    );
   const unbound = objects
     .filter((object) => !isHere(object))
     .map(({ id, props }) => {

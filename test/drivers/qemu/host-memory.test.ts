@@ -89,6 +89,22 @@ test('a destination is refused whose nodes have no room for memory that is bound
   const [huge, ...more] = await found('0', 'bind', true);
   assert.deepEqual(more, []);
   assert.match(String(huge?.[2]), /256 free huge pages of 2 MiB on memory node 0 .*: it has 150$/);
+  // All that lacks is said at once, also where memory of both kinds is bound to one node.
+  const both = [
+    { type: 'memory-backend-ram', id: 'm0', props: { size: 512 * MIB } },
+    { type: 'memory-backend-memfd', id: 'm1', props },
+  ].map((each) => ({ ...each, props: { ...each.props, 'host-nodes': '0', policy: 'bind' } }));
+  const all = await memoryChecks({ objects: both as never, devices: [] }, 'b', {
+    hugePages,
+    nodes,
+  });
+  assert.deepEqual(
+    all.map(({ name, verdict }) => [name, verdict]),
+    [
+      ['memory', 'refuse'],
+      ['memory', 'refuse'],
+    ],
+  );
   // What a host lacks altogether it is bound to no more, and needs no room on it.
   const [lacking] = await found('2', 'bind');
   assert.deepEqual(lacking?.slice(0, 2), ['devices', 'warn']);
