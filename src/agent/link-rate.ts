@@ -116,18 +116,18 @@ export class LinkRates {
   }
 
   /**
-   * What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. `since` (ISO 8601): in those
-   * that were asked for since then, and not by a manager, whose hypervisors may have a link of their own.
+   * What the newest migration to that host that shows its link came to, bytes/s; undefined where none does. `since` (ISO 8601): only
+   * of those that were asked for since then, and of none by a manager, whose hypervisors may have a link of their own.
    */
-  seen(to: string, since = ''): number | undefined {
+  seen(to: string, since?: string): number | undefined {
     // What says by itself that it was held back is not read for it.
     const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
-      if (since !== '' && isManagedRequest(request)) return false;
+      if (since !== undefined && isManagedRequest(request)) return false;
       const { maxBandwidth, linkShare } = request.request;
       return maxBandwidth === undefined && linkShare === undefined;
     });
-    return seenLinkRate(sinceThen(free, since));
+    return seenLinkRate(since === undefined ? free : sinceThen(free, since));
   }
 
   /** What this host's own migrations took around their memory, ms; `assumedMs` where none shows it. */
@@ -184,8 +184,8 @@ export class LinkRates {
 
   /**
    * Measures a link that is not configured, unless it was measured in the last minutes or is in use: `auto` chooses by it, and
-   * what an earlier migration came to may be the rate of its processors. Nor if one has come to so much in these minutes
-   * that a measurement would tell no more. Never rejects.
+   * what an earlier migration came to may be the rate of its processors. It is not measured either where a migration of the
+   * last minutes was faster than any link of 1 Gbit/s: that is known then. Never rejects.
    */
   async measured(to: string): Promise<void> {
     const { config, clock } = this.#deps;

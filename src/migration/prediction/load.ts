@@ -287,7 +287,7 @@ export function underWayMsOf(facts: Facts, scenario: Scenario): number {
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
-/** Not at the least only; nor does a link matter that was seen to carry more than the cap. */
+/** Of a link that is known at the least, it is the cap that is known, if the link was seen to carry as much. */
 const isLinkKnown = ({ link, settings: { maxBandwidth = Infinity } }: Facts): boolean =>
   link?.isLeast !== true || maxBandwidth <= link.rate;
 

@@ -140,7 +140,7 @@ export function adviceFor(
     const enough = option.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
     if (enough !== undefined)
       advice.push(`--max-downtime ${enough}ms would let it end in ${percent(SURE)} of cases`);
-    const { converges, totalMs } = optionOf(withoutEnd(facts), facts.asked);
+    const { converges, totalMs } = optionOf(withoutTimeout(facts), facts.asked);
     if (converges.probability >= SURE)
       advice.push(`it would end within ${formatDuration(totalMs.high)}: allow it that long`);
   }
@@ -249,7 +249,7 @@ function tightTime(facts: PlanFacts): string | undefined {
   return `one pass takes ${formatDuration(pass.ms)} by a link of at least ${formatRate(link.rate)}, and ${formatDuration(timeoutMs)} are allowed`;
 }
 
-function withoutEnd(facts: PlanFacts): PlanFacts {
+function withoutTimeout(facts: PlanFacts): PlanFacts {
   return { ...facts, settings: { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER } };
 }
 
@@ -262,7 +262,7 @@ function tooLongPass(
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
   if (mode === 'postcopy' || !Number.isFinite(rate)) return undefined;
   // By the model alone: what moves came to says nothing of what cannot be.
-  const least = { ...withoutEnd(facts), curve: [], ownMoves: undefined };
+  const least = { ...withoutTimeout(facts), curve: [], ownMoves: undefined };
   const bytes = optionOf(least, facts.asked).bytes.low;
   const ms = (bytes / rate) * 1000;
   return ms <= timeoutMs ? undefined : { bytes, ms };

@@ -130,7 +130,7 @@ export const CHECKS = [
     name: 'memory',
     step: 'admit',
     needs: 'destination',
-    asks: 'has the destination memory for the guest, in huge pages and on NUMA nodes where it has them so?',
+    asks: 'has the destination memory for the guest, also in the huge pages and on the NUMA nodes that it asks for?',
     judge: judgeMemory,
   },
   {

@@ -140,7 +140,7 @@ const predictionCosts = z.object({
     .optional(),
   /** Of the time while memory moves: how much of it the link, or the cap, alone would take; absent: nobody knew the link. */
   linkShare: share.optional(),
-  /** The path compresses over a known link: what both take alone adds up as the root of both squares; else the slower counts. */
+  /** Link and processors were taken to wait for each other: the root of both squares counts; absent: the slower of the two. */
   alternating: z.boolean().optional(),
   /** It may turn out quicker for a reason that is not one of costs: only a move that took longer tells of them. */
   onlySlower: z.boolean().optional(),
