@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
+import { hoursOf } from './protocol/label-rules.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { guestProbing } from './protocol/peer/probe.ts';
@@ -32,6 +33,17 @@ const cacheConfig = z.strictObject({
   tenants: z.record(guestName, z.string().min(1).max(128)).default({}),
   /** Hex of at least 32 random bytes, alike on all hosts; default: site.secret beside the certificates. */
   secretFile: path.optional(),
+});
+
+/** Hours by this host's clock and time zone, and what each migration that leaves may send in them, bytes/s. */
+const cappedHours = z.strictObject({
+  hours: z
+    .string()
+    .max(64)
+    .refine((text) => hoursOf(text) !== undefined, {
+      error: 'expected hours such as "08:00-18:00" or "mon,tue 08:00-18:00"',
+    }),
+  bytesPerS: z.number().int().min(65_536),
 });
 
 /** The agent's configuration file (JSON). Movers read the same file. */
@@ -119,8 +131,10 @@ export const agentConfig = z.strictObject({
         .int()
         .nonnegative()
         .default(256 * 1024 * 1024),
+      /** Caps by the time of day; the least of those that hold counts. */
+      bandwidth: z.array(cappedHours).max(64).default([]),
     })
-    .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
+    .prefault({}),
   /** Where this host is not all of its machine (its agent runs in a container): the processors that it has. */
   processor: z
     .strictObject({

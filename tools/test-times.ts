@@ -191,6 +191,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/first-hour.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/pki/'] },
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
+  'test/e2e/timed-cap.e2e.ts': { seconds: 75, of: ['src/migration/', 'src/mover/'] },
   'test/e2e/leftovers.e2e.ts': { seconds: 34, core: true },
   'test/e2e/vsphere-vcenters.e2e.ts': { seconds: 60, of: ['src/drivers/vsphere/'] },
   'test/e2e/vsphere-doctor.e2e.ts': {

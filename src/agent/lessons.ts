@@ -12,6 +12,7 @@ export interface Lesson extends Pick<
   | 'bytes'
   | 'memoryBytes'
   | 'throughput'
+  | 'timedCap'
   | 'wire'
   | 'finished'
   | 'rehearsal'
@@ -71,8 +72,8 @@ export class Lessons {
 
 function lessonOf(report: Report): Lesson {
   const { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished } = report;
-  const { rehearsal, takeovers, phases, startedAt, diskLatency = [] } = report;
+  const { rehearsal, takeovers, phases, startedAt, timedCap, diskLatency = [] } = report;
   const figures = { outcome, settings, stream, bytes, memoryBytes, throughput, wire, finished };
   const [move] = movesTo(report.to, [report]);
-  return { ...figures, rehearsal, takeovers, phases, startedAt, diskLatency, move };
+  return { ...figures, timedCap, rehearsal, takeovers, phases, startedAt, diskLatency, move };
 }

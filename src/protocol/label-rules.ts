@@ -76,7 +76,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     return { words: says('anti-affinity', group, 'no name of a group') };
   }
   const when = given['godwit/window'];
-  const window = when === undefined ? undefined : windowOf(when);
+  const window = when === undefined ? undefined : hoursOf(when);
   if (when !== undefined && window === undefined) {
     return { words: says('window', when, 'nothing like "sat,sun 22:00-04:00" (UTC)') };
   }
@@ -141,7 +141,7 @@ const isNotice = (ms: number): boolean =>
   Number.isInteger(ms) && ms >= NOTICE_MS.least && ms <= NOTICE_MS.most;
 
 /** `[DAY[,DAY...] ]HH:MM-HH:MM`; undefined where it is nothing like that, or no time at all. */
-function windowOf(text: string): Window | undefined {
+export function hoursOf(text: string): Window | undefined {
   const match = /^(?:([a-z]{3}(?:,[a-z]{3})*) )?(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(text);
   if (match === null) return undefined;
   const [, dayNames, ...numbers] = match;

@@ -52,6 +52,11 @@ export interface TargetWireOptions extends WireOptions, TargetEndpoint {}
 /** One end of the wire, from its opening until it is over. */
 export type Wire = SessionEnd<WireFigures>;
 
+export interface SourceWire extends Wire {
+  /** Caps what this end sends, bytes/s; undefined: as much as the links and the host's budget let it. */
+  limit(bytesPerS: number | undefined): void;
+}
+
 export interface TargetWire extends Wire {
   /** host:port on which it waits for the source's mover. */
   readonly address: string;
@@ -89,7 +94,7 @@ function contextOf(migration: string): StreamContext {
 }
 
 /** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
-export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
+export async function openSourceWire(options: SourceWireOptions): Promise<SourceWire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
   const context = contextOf(options.migration);
   const { maxBytesPerS = Infinity, saidBytesPerS = Infinity } = options;

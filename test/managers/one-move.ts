@@ -40,7 +40,7 @@ export async function moveBy(
     createdAt: new Date().toISOString(),
   };
   const around = {
-    config: { name: 'a', stateDir: dir },
+    config: { name: 'a', stateDir: dir, limits: { bandwidth: [] } },
     clock: systemClock,
     log: silentLog,
     pid: process.pid,

@@ -33,6 +33,7 @@ import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
+import { beginsAtMs, capWords, withTimetable } from '../../migration/steering/timetable.ts';
 
 export interface PlansDependencies {
   readonly config: AgentConfig;
@@ -96,7 +97,8 @@ export class Plans {
     if (why !== undefined) return { ...answer, advice: [`${why}.`] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
     const facts = this.#facts(request, examination, measured, known.link, asOf.wallMs);
-    const option = { ...planned(facts), ...this.#latency(request, examination, known.link) };
+    const latency = this.#latency(examination, known.link, facts.settings);
+    const option = { ...planned(facts), ...latency };
     const against = contradiction(facts, option);
     if (against !== undefined)
       throw godwitError('GODWIT_USAGE', { what: against.what }, { hint: against.hint });
@@ -109,19 +111,21 @@ export class Plans {
         { prediction: prediction.parse(option), measured },
         asOf.monotonicMs,
       );
-    const advice = adviceFor(facts, option, rest);
+    const { bandwidth } = config.limits;
+    const beginMs = beginsAtMs(request, asOf.wallMs);
+    const capped = capWords(bandwidth, beginMs, option.totalMs.high);
+    const advice = [...adviceFor(facts, option, rest), ...(capped === undefined ? [] : [capped])];
     return { ...answer, prediction: option, ...(compare ? { others: rest } : {}), advice };
   }
 
   #latency(
-    request: MigrationRequest,
     { found }: Examination,
     link: LinkMeasure | undefined,
+    { maxBandwidth }: PlanFacts['settings'],
   ): Pick<Prediction, 'diskLatency'> {
     const { diskLatency } = found ?? {};
     if (diskLatency === undefined) return {};
     const own = this.#deps.outgoing.links.diskLatencies();
-    const { maxBandwidth } = withShare(request, shareOf(request, link));
     return { diskLatency: expectedLatencies(diskLatency, { link, maxBandwidth, own }) };
   }
 
@@ -134,6 +138,7 @@ export class Plans {
   ): PlanFacts {
     const { config, outgoing, guestLoads } = this.#deps;
     const { guest, to, mode, streams, compress, compressLevel } = request;
+    const shared = withShare(request, shareOf(request, link));
     const own = offerOf(config, guest, to);
     const {
       path,
@@ -167,7 +172,7 @@ export class Plans {
       ownMoves: outgoing.links.movesTo(to, driver),
       processors: offer === undefined ? [own] : [own, offer],
       settings: {
-        ...withShare(request, shareOf(request, link)),
+        ...withTimetable(shared, config.limits.bandwidth, beginsAtMs(request, nowMs)),
         timeoutMs: Math.max(1, leftOfLimits(request, nowMs)),
         // A manager has no such number: its driver switches once all of memory has gone over.
         ...(capabilities.shape === 'managed' ? { hybridRounds: 1 } : {}),

@@ -76,8 +76,9 @@ function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
   }
   if (moves.hosts.length === 0) return paint.yellow('there is no other host');
   const words = moves.hosts.map(({ to, verdict, checks }) => {
-    const found = checks.find((each) => each.verdict === verdict);
-    const why = printable(`${found?.name ?? ''}: ${found?.evidence ?? ''}`);
+    const [first, ...rest] = checks.filter((each) => each.verdict === verdict);
+    const more = rest.length === 0 ? '' : `; ${rest.length} more: \`godwit check\` names all`;
+    const why = `${printable(`${first?.name ?? ''}: ${first?.evidence ?? ''}`)}${more}`;
     if (verdict === 'refuse') return paint.red(`not to ${to} (${why})`);
     return verdict === 'warn'
       ? paint.yellow(`to ${to}, with a warning (${why})`)

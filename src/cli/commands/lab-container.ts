@@ -3,7 +3,7 @@ import { openLab } from '../../lab/up.ts';
 import { formatBytes, formatRate } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Run } from '../verb.ts';
-import { labName } from './lab-network.ts';
+import { inLab, labName } from './lab-network.ts';
 import type { labContainerSpec } from './lab.ts';
 
 const DEFAULT_BYTES = 64 * 1024 ** 2;
@@ -30,6 +30,6 @@ export const run: Run<typeof labContainerSpec> = async (input, context) => {
   );
   const other = lab.hosts.find((host) => host !== guest.startedOn);
   if (other !== undefined) {
-    context.out.write(`\nNext: godwit migrate ${guest.name} --to ${other}\n`);
+    context.out.write(`\nNext: godwit migrate ${guest.name} --to ${other}${inLab(flags.lab)}\n`);
   }
 };

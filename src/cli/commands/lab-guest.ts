@@ -17,7 +17,7 @@ import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Run } from '../verb.ts';
-import { interruptible, labName } from './lab-network.ts';
+import { inLab, interruptible, labName } from './lab-network.ts';
 import type { labClientSpec, labGuestSpec, labStopSpec, labVerifySpec } from './lab.ts';
 
 /** The guest's load writes to places this far apart and more. */
@@ -60,7 +60,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
   );
   const other = lab.hosts.find((host) => host !== guest.startedOn);
   if (other !== undefined) {
-    context.out.write(`\nNext: godwit migrate ${guest.name} --to ${other}\n`);
+    context.out.write(`\nNext: godwit migrate ${guest.name} --to ${other}${inLab(flags.lab)}\n`);
   }
 };
 

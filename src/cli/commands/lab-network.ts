@@ -29,6 +29,11 @@ export async function interruptible<T>(
   }
 }
 
+/** What a command that follows needs, where the lab was named. */
+export function inLab(named: string | undefined): string {
+  return named === undefined ? '' : ` --lab ${named}`;
+}
+
 export const up: Run<typeof labUpSpec> = async (input, context) => {
   const name = labName(input.flags.name, context);
   await interruptible(context, (signal) =>
@@ -48,12 +53,13 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
   const found = await labStatus(name);
   if (input.json) return printJson(context, found);
   printStatus(context, found);
-  context.out.write(`\nNext: ${nextStep(found)}\n`);
+  context.out.write(`\nNext: ${nextStep(found, input.flags.name)}\n`);
 };
 
 /** A vCenter has its guests already. */
-function nextStep({ controller, hosts }: LabStatus): string {
-  if (controller === undefined) return `godwit lab guest web1 --host ${hosts[0]?.name ?? 'a'}`;
+function nextStep({ controller, hosts }: LabStatus, named: string | undefined): string {
+  if (controller === undefined)
+    return `godwit lab guest web1 --host ${hosts[0]?.name ?? 'a'}${inLab(named)}`;
   const { socket, manager } = controller;
   return `GODWIT_CONTROLLER=${socket} godwit guests --manager ${manager}`;
 }

@@ -10,7 +10,8 @@ const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
 
 export function scoresText(scores: readonly (PredictionScore | DiskScore)[], look: Look): string {
   const [first] = scores;
-  if (first === undefined) return 'no migration that was predicted has come to its end\n';
+  if (first === undefined)
+    return 'no migration that was predicted has ended yet; rehearsals do not count\n';
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
   const rows = scores.map(({ of, within, error, size }) => [
     NAMES[of],

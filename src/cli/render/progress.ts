@@ -105,6 +105,12 @@ function ratesOf({ round, rate, dirtyRate }: MemorySample): string[] {
   ];
 }
 
+/** In the first round QEMU knows no better than the downtime that it was allowed. */
+function expectedOf({ round, expectedDowntimeMs: expected }: MemorySample): string[] {
+  if (expected === undefined || round < 2) return [];
+  return [`expected downtime ${formatDuration(expected)}`];
+}
+
 function numbersOf(now: Progress): string {
   const { sample } = now;
   if (sample === undefined) return `${now.percent.toFixed(0)} %`;
@@ -116,10 +122,7 @@ function numbersOf(now: Progress): string {
     `left ${formatBytes(sample.remainingBytes)}`,
   ];
   if (now.etaMs !== undefined) parts.push(`ETA ${formatDuration(now.etaMs)}`);
-  if (sample.expectedDowntimeMs !== undefined) {
-    parts.push(`expected downtime ${formatDuration(sample.expectedDowntimeMs)}`);
-  }
-  return parts.join(', ');
+  return [...parts, ...expectedOf(sample)].join(', ');
 }
 
 /** The block that is redrawn on a terminal: three lines, none wider than `columns`. */
@@ -143,9 +146,7 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
           `round ${sample.round}`,
           ...ratesOf(sample),
           `left ${formatBytes(sample.remainingBytes)}`,
-          ...(sample.expectedDowntimeMs === undefined
-            ? []
-            : [`expected downtime ${formatDuration(sample.expectedDowntimeMs)}`]),
+          ...expectedOf(sample),
           ...(sample.pageRequests === 0 ? [] : [`page requests ${sample.pageRequests}`]),
         ].join('  ');
   return [head, `${paint.cyan(phase)}  ${bar}${tail}`, `  ${paint.dim(numbers)}`].map((line) =>

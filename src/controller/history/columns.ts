@@ -16,9 +16,10 @@ export interface Columns {
 }
 
 export function columnsOf(report: Report): Columns {
-  const { throughput, settings, roundList, wire } = report;
+  const { throughput, settings, roundList, wire, timedCap } = report;
   const { totalMs, downtimeMs, clientGapMs, bytes } = amountsOf(report);
-  const isFree = settings.maxBandwidth === undefined && report.outcome === 'done';
+  const isCapped = settings.maxBandwidth !== undefined || timedCap !== undefined;
+  const isFree = !isCapped && report.outcome === 'done';
   return {
     total_ms: totalMs,
     downtime_ms: downtimeMs ?? null,

@@ -97,7 +97,7 @@ export class Dispatch {
     this.#work = this.#run(address, tlsHostname).catch((error: unknown) => this.#failed(error));
   }
 
-  adjust(change: { readonly maxBandwidth?: number; readonly maxDowntimeMs?: number }): void {
+  adjust(change: Pick<Partial<StreamSetup>, 'maxBandwidth' | 'maxDowntimeMs'>): void {
     this.#setup = { ...this.#setup, ...change };
     if (this.#sender !== undefined) this.#sender.bytesPerS = this.#setup.maxBandwidth;
     this.late?.adjust(change);

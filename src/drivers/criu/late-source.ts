@@ -211,8 +211,8 @@ export class LateSource {
     );
   }
 
-  adjust({ maxBandwidth }: { readonly maxBandwidth?: number }): void {
-    this.#setup = { ...this.#setup, ...(maxBandwidth === undefined ? {} : { maxBandwidth }) };
+  adjust(change: Pick<Partial<StreamSetup>, 'maxBandwidth' | 'maxDowntimeMs'>): void {
+    this.#setup = { ...this.#setup, ...change };
     if (this.#sender !== undefined) this.#sender.bytesPerS = this.#setup.maxBandwidth;
   }
 

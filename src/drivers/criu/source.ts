@@ -174,8 +174,9 @@ export class CriuSource implements SourceSession {
     return this.#setup?.mode === 'precopy' ? ['downtime'] : ['downtime', 'postcopy'];
   }
 
-  async adjust(change: { maxBandwidth?: number; maxDowntimeMs?: number }): Promise<void> {
-    (this.#dispatch ?? this.#late)?.adjust(change);
+  async adjust(change: Parameters<SourceSession['adjust']>[0]): Promise<void> {
+    const cap = change.maxBandwidth === 0 ? { maxBandwidth: undefined } : {};
+    (this.#dispatch ?? this.#late)?.adjust({ ...change, ...cap });
   }
 
   async startPostcopy(): Promise<void> {

@@ -153,7 +153,8 @@ export class FakeSource implements SourceSession {
 
   async adjust(change: StreamChange, signal: AbortSignal): Promise<void> {
     this.#enter('adjust', signal);
-    Object.assign(this.#instance.settings, change);
+    const isFree = change.maxBandwidth === 0;
+    Object.assign(this.#instance.settings, change, isFree ? { maxBandwidth: undefined } : {});
   }
 
   async startPostcopy(signal: AbortSignal): Promise<void> {

@@ -65,7 +65,7 @@ export interface StreamSetup extends StreamSettings {
   readonly disks?: boolean;
   /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
   readonly holdSwitchover?: boolean;
-  readonly maxBandwidth?: number;
+  readonly maxBandwidth?: number | undefined;
   /** Source: the guest may be slowed down later (`adjust`); left out where the hypervisor cannot. */
   readonly mayThrottle?: boolean;
   readonly tls: boolean;

@@ -197,8 +197,8 @@ export function changedParameters({
   return {
     ...(maxBandwidth === undefined
       ? {}
-      : { 'max-bandwidth': maxBandwidth, 'max-postcopy-bandwidth': maxBandwidth }),
-    ...(before === undefined ? {} : { 'max-bandwidth': before === 0 ? UNLIMITED : before }),
+      : { 'max-bandwidth': maxBandwidth || UNLIMITED, 'max-postcopy-bandwidth': maxBandwidth }),
+    ...(before === undefined ? {} : { 'max-bandwidth': before || UNLIMITED }),
     ...(after === undefined ? {} : { 'max-postcopy-bandwidth': after }),
     ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': downtimeLimit(maxDowntimeMs) }),
     ...(throttlePercent === undefined ? {} : throttleParameters(throttlePercent)),

@@ -118,7 +118,11 @@ export async function samplePages(
   const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
   const again =
     rewritten.length === 0 ? {} : { packedAgain: await packedShare(partsOf(rewritten), signal) };
-  const mix = { ...(await mixOf([...first.values()], { signal, knows })), ...again };
+  const more = function* (): Generator<Buffer> {
+    for (const page of choose(pages.count, MOST_PAGES, random))
+      yield contentOf(pages, page) ?? ZEROS;
+  };
+  const mix = { ...(await mixOf([...first.values()], more(), { signal, knows })), ...again };
   return { pages: first.size, curve, mix };
 }
 
@@ -179,41 +183,59 @@ function hasChanged(pages: Pages, page: number, before: Buffer, into: Buffer): b
   return state === 'here' && pages.read(page, into) && !into.equals(before);
 }
 
-export async function eachOf(
-  all: readonly number[],
+export async function eachOf<T>(
+  all: Iterable<T>,
   signal: AbortSignal,
-  look: (page: number) => void,
+  look: (each: T) => void,
 ): Promise<void> {
-  for (let at = 0; at < all.length; at += AT_ONCE) {
-    signal.throwIfAborted();
-    for (const page of all.slice(at, at + AT_ONCE)) look(page);
-    await setImmediate();
+  let since = 0;
+  for (const each of all) {
+    if (since === 0) signal.throwIfAborted();
+    look(each);
+    since = (since + 1) % AT_ONCE;
+    if (since === 0) await setImmediate();
+  }
+}
+
+function* whileSo<T>(all: Iterable<T>, isSo: () => boolean): Generator<T> {
+  if (!isSo()) return;
+  for (const each of all) {
+    yield each;
+    if (!isSo()) return;
   }
 }
 
 const reportedOf = (content: Buffer | undefined): Buffer[] =>
   content === undefined || content === ZEROS ? [] : [content];
 
+/** `more`: further pages, for what the other host has of them alone. */
 async function mixOf(
   contents: readonly Buffer[],
+  more: Iterable<Buffer>,
   { signal, knows }: Pick<Until, 'signal' | 'knows'>,
 ): Promise<PageMix> {
   const reported = contents.flatMap(reportedOf);
   const names = new Set<string>();
   const isKnown = await knows;
   let [told, known] = [0, 0];
-  await eachOf([...reported.keys()], signal, (index) => {
-    const content = reported[index] ?? ZEROS;
+  const look = (content: Buffer): void => {
     const before = names.size;
     const { size } = names.add(createHash('sha1').update(content).digest('latin1'));
     const there = size > before ? isKnown?.(content) : undefined;
     if (there !== undefined) told += 1;
     if (there === true) known += 1;
-  });
+  };
+  await eachOf(reported, signal, look);
   const held = reported.length / contents.length;
+  const duplicate = (reported.length - names.size) / contents.length;
+  // A host with a large cache tells of few of its pages.
+  const lacks = (): boolean => isKnown !== undefined && told < LEAST_TOLD;
+  await eachOf(whileSo(more, lacks), signal, (content) => {
+    if (content !== ZEROS) look(content);
+  });
   return {
     zero: 1 - held,
-    duplicate: (reported.length - names.size) / contents.length,
+    duplicate,
     packed: await packedShare(partsOf(reported), signal),
     ...(told < LEAST_TOLD ? {} : { known: { share: (held * known) / told, pages: told } }),
   };

@@ -15,6 +15,7 @@ export function durability(event: SourceEvent): Durability {
       // The last one is what the report shows.
       return event.final ? 'later' : 'spared';
     case 'hypervisor':
+    case 'capped':
     case 'decided':
     case 'unset':
     case 'stalled':

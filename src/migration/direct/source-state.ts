@@ -141,6 +141,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     why: z.string().max(1024),
     ...steeringRecord.shape,
   }),
+  /** By the time of day its host allows so much now, bytes/s; 0: as much as the link carries. */
+  z.object({ type: z.literal('capped'), bytesPerS: memorySample.shape.rate }),
   /** What steering decided last could not be set on the stream that runs. */
   z.object({ type: z.literal('unset'), error: serialError }),
   /** The destination says by itself that it cannot go on. */
@@ -210,6 +212,8 @@ export interface SourceState {
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
+  /** What its host allows by the time of day, bytes/s: now (0: no cap), and the least so far; absent: it has never set anything. */
+  readonly capped?: { readonly now: number; readonly least?: number };
   /** What steering remembers; absent until memory moves. */
   readonly steering?: SteeringTrace;
   /** The copies of disks as they were last heard of; absent where none is copied. */

@@ -23,15 +23,37 @@ export function measured(state: SourceState, sample: MemorySample, final: boolea
   return stay({ ...next, steering: afterRound(state.steering, sample) });
 }
 
+/** A decision, one that could not be set, or another cap by the time of day. */
+export function onSteered(
+  state: SourceState,
+  event: Extract<SourceEvent, { type: 'decided' | 'unset' | 'capped' }>,
+): Transition {
+  switch (event.type) {
+    case 'decided':
+      return onDecided(state, event);
+    case 'unset':
+      return onUnset(state, event.error);
+    case 'capped':
+      return onCapped(state, event.bytesPerS);
+  }
+}
+
+/** The time of day has changed what the host allows. */
+function onCapped(state: SourceState, bytesPerS: number): Transition {
+  const least = Math.min(state.capped?.least ?? Infinity, bytesPerS || Infinity);
+  const known = Number.isFinite(least) ? { least } : {};
+  return stay({ ...state, capped: { now: bytesPerS, ...known } });
+}
+
 /** What was decided could not be set on the stream: it does not count as set, and may be decided again. */
-export function onUnset(state: SourceState, error: SerialError): Transition {
+function onUnset(state: SourceState, error: SerialError): Transition {
   const { steering } = state;
   if (steering === undefined) return stay(state);
   const words = `${steering.last ?? 'what was decided'}; it could not be set: ${error.message}`;
   return stay({ ...state, steering: afterFailure(steering, words.slice(0, 1024)) });
 }
 
-export function onDecided(
+function onDecided(
   state: SourceState,
   event: Extract<SourceEvent, { type: 'decided' }>,
 ): Transition {

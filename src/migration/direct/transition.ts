@@ -15,7 +15,7 @@ import {
   timeoutError,
 } from './state-changes.ts';
 import { onFenced, onResolved } from './resolve.ts';
-import { measured, onDecided, onUnset, steeringAnew } from './steered.ts';
+import { measured, onSteered, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
 import { endsBy, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
@@ -55,10 +55,10 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return know(state, { diskLatency: event.disks });
     case 'inflating':
       return know(state, { inflatedFrom: event.fromBytes });
+    case 'capped':
     case 'decided':
-      return onDecided(state, event);
     case 'unset':
-      return onUnset(state, event.error);
+      return onSteered(state, event);
     case 'destination-lost':
       return destinationLost(state, event.error);
     case 'stalled':

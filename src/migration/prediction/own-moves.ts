@@ -25,6 +25,11 @@ export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
     const { streams } = stream ?? settings;
     const { maxDowntimeMs } = settings;
     const kind = { finished, byWire: wire !== undefined, several: streams > 1, maxDowntimeMs };
+    // Its prediction went by one cap, and the time of day may have changed that on the way.
+    if (report.timedCap !== undefined) {
+      moves.push({ ...kind, downtimeMs });
+      continue;
+    }
     const costs = toldBy(report);
     moves.push({ ...kind, downtimeMs, off: offOf(report), ...(costs && { costs }) });
   }

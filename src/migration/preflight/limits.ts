@@ -77,11 +77,13 @@ function unreadableTimes({ deadlineAt, notBefore }: Partial<MigrationSettings>):
 const QUIET_HINT =
   'The wait for a quiet moment, --within (1h by default), must fit before the deadline: give a shorter --within, or a later deadline.';
 
+const LATER_HINT = 'Give a later --deadline, or leave it out.';
+const SOONER_HINT = 'Give a sooner --not-before or --window.';
 const TIMEOUT_HINT = 'Give a longer --timeout (10m by default).';
 
 interface Refusal {
   readonly what: string;
-  readonly hint?: string;
+  readonly hint: string;
 }
 
 const TAKES = `a migration takes ${formatDuration(START_MS)} before memory moves`;
@@ -99,7 +101,7 @@ function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[]
     left <= 0
       ? `the deadline ${deadlineAt} is over${from && ` before it begins${quiet}`}`
       : `${formatDuration(left)} are left${from} until ${deadlineAt}, and ${TAKES}`;
-  return [left + quietMs >= START_MS ? { what, hint: QUIET_HINT } : { what }];
+  return [{ what, hint: left + quietMs >= START_MS ? QUIET_HINT : LATER_HINT }];
 }
 
 /** What a migration is allowed, and by which strategy. */
@@ -119,21 +121,22 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   const unreadable = unreadableTimes(settings);
   if (unreadable.length > 0) return unreadable;
   const refused: Refusal[] = [];
-  const refuse = (what: string): void => void refused.push({ what });
+  const refuse = (what: string, hint: string): void => void refused.push({ what, hint });
   if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
-    refuse(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`);
+    refuse(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`, SOONER_HINT);
   refused.push(...lateFor(settings, nowMs));
   if (strategy?.mustHaveLimits === true) {
     const least = leastSwitchMs({ ...settings, mode: modeOf(strategy) });
     if (deadlineAt === undefined)
-      refuse(`the strategy ${strategy.name} needs a deadline: --deadline or --window`);
+      refuse(`the strategy ${strategy.name} needs a deadline`, 'Give --deadline or --window.');
     if (maxDowntimeMs < least)
       refuse(
         `${formatDuration(maxDowntimeMs)} of downtime are allowed, and the state of the devices alone takes ${formatDuration(least)}`,
+        `Give --max-downtime ${least}ms or more.`,
       );
   }
   if (refused.length > 0)
-    return refused.map(({ what, hint = 'Allow more, or leave the limit out.' }) =>
+    return refused.map(({ what, hint }) =>
       refuses(godwitError('GODWIT_USAGE', { what }, { hint })),
     );
   // A small guest may be quicker than predictions have it.

@@ -1,12 +1,17 @@
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
 import { optimiseWhatIsHot } from '../../host/small-process.ts';
-import type { SourceWireOptions, TargetWire, TargetWireOptions, Wire } from '../../wire/open.ts';
+import type {
+  SourceWire,
+  SourceWireOptions,
+  TargetWire,
+  TargetWireOptions,
+} from '../../wire/open.ts';
 
 /** How a mover opens its end of the wire; a test gives its own. */
 export interface WireOpeners {
   /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
-  source(options: SourceWireOptions, signal: AbortSignal): Promise<Wire>;
+  source(options: SourceWireOptions, signal: AbortSignal): Promise<SourceWire>;
   target(options: TargetWireOptions): Promise<TargetWire>;
 }
 
@@ -33,7 +38,10 @@ export async function openDiskTunnel(
   return openSourceTunnel(options, signal);
 }
 
-async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {
+async function untilAborted(
+  opening: Promise<SourceWire>,
+  signal: AbortSignal,
+): Promise<SourceWire> {
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(toGodwitError(signal.reason));
   signal.addEventListener('abort', onAbort, { once: true });

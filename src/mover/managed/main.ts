@@ -1,9 +1,11 @@
 import path from 'node:path';
+import type { AgentConfig } from '../../config.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
 import type { Journal } from '../../host/journal.ts';
 import { withShare } from '../../migration/prediction/link-share.ts';
+import { beginsAtMs, withTimetable } from '../../migration/steering/timetable.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
@@ -41,6 +43,7 @@ const LEAST_MS = 1000;
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
   Pick<ManagedContext, 'config' | 'proveDevices'> & {
+    readonly config: { readonly limits: Pick<AgentConfig['limits'], 'bandwidth'> };
     readonly verification?: Looks | undefined;
     readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
   };
@@ -63,7 +66,7 @@ export class ManagedMover {
     const { clock, log, openFile } = around;
     const file = path.join(dir, journalFile('managed'));
     const { journal, events } = open(file, openFile(file), MANAGED_JOURNAL, clock);
-    const planned = planOf(request);
+    const planned = planOf(request, around.config);
     const found = replayManaged(events);
     const sequencer = new Sequencer<ManagedState, ManagedEvent, ManagedEffect>(
       {
@@ -279,16 +282,19 @@ function whyNotCancelled(state: ManagedState): string {
   return `too late (${managedPhase(state)})`;
 }
 
-function planOf(asked: ManagedMoverRequest): Planned {
+function planOf(asked: ManagedMoverRequest, { limits }: Around['config']): Planned {
   const { id, request, fromHost, toHost, createdAt, linkShareBandwidth, prediction } = asked;
+  const settings = withShare(migrationSettings.parse(request), linkShareBandwidth);
+  const askedAtMs = Date.parse(createdAt);
   return {
     type: 'planned',
     id,
     guest: request.guest,
     from: fromHost,
     to: toHost,
-    settings: withShare(migrationSettings.parse(request), linkShareBandwidth),
-    askedAtMs: Date.parse(createdAt),
+    // A manager takes one cap for all of it.
+    settings: withTimetable(settings, limits.bandwidth, beginsAtMs(settings, askedAtMs)),
+    askedAtMs,
     ...(prediction === undefined ? {} : { prediction }),
   };
 }

@@ -257,6 +257,8 @@ export const report = z.object({
   roundList: z.array(roundReport).max(10_000),
   /** How its hypervisor sent memory, where the path was `auto` and the settings do not say so. */
   stream: chosenStream.optional(),
+  /** The least that its host allowed by the time of day while it ran (`limits.bandwidth`), bytes/s; absent: nothing was capped so. */
+  timedCap: bytes.optional(),
   /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
   wire: wireFigures.optional(),
   ...copiedDisks,

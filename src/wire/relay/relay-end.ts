@@ -3,7 +3,7 @@ import type { EncodeTally } from '../codec/thread-messages.ts';
 import { KINDS } from '../codec/records.ts';
 import type { Kind } from '../codec/records.ts';
 import type { LinkSession } from '../../links/link-session.ts';
-import type { Wire, WireFigures } from '../open.ts';
+import type { SourceWire, WireFigures } from '../open.ts';
 import type { LinkMeasure } from '../../links/session.ts';
 
 /** What the two relays have in common. */
@@ -21,7 +21,7 @@ export interface RelayFigures {
 }
 
 /** One end of the wire: a session, and the relay over it. */
-export class End implements Wire {
+export class End implements SourceWire {
   readonly ended: Promise<void>;
   readonly #session: LinkSession;
   readonly #relay: Relay;
@@ -36,6 +36,10 @@ export class End implements Wire {
 
   get measure(): LinkMeasure {
     return this.#session.measure;
+  }
+
+  limit(bytesPerS: number | undefined): void {
+    this.#session.setRate(bytesPerS);
   }
 
   figures(): WireFigures {

@@ -3,49 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PAGE_BYTES, WINDOWS_MS, samplePages } from '../../../src/host/memory-sample/pages.ts';
-import type { Pages } from '../../../src/host/memory-sample/pages.ts';
+import { Memory } from './memory.ts';
 
 const { signal } = new AbortController();
-
-/** Memory whose pages are made by number; `written(page, ms)`: whether it has been written by then. */
-class Memory implements Pages {
-  readonly count: number;
-  nowMs = 0;
-  reads = 0;
-  readonly #content: (page: number) => Buffer | 'absent' | 'away';
-  readonly #written: (page: number, ms: number) => boolean;
-
-  constructor(
-    count: number,
-    content: (page: number) => Buffer | 'absent' | 'away',
-    written: (page: number, ms: number) => boolean = () => false,
-  ) {
-    this.count = count;
-    this.#content = content;
-    this.#written = written;
-  }
-
-  state(page: number) {
-    const content = this.#content(page);
-    if (content === 'away') return 'away';
-    return content === 'absent' && !this.#written(page, this.nowMs) ? 'absent' : 'here';
-  }
-
-  read(page: number, into: Buffer): boolean {
-    assert.equal(this.state(page), 'here', 'a page was read that is not there');
-    this.reads += 1;
-    const content = this.#content(page);
-    into.fill(0);
-    if (typeof content !== 'string') content.copy(into);
-    if (this.#written(page, this.nowMs)) into.writeUInt32LE(this.nowMs, 0);
-    return true;
-  }
-
-  readonly time = {
-    monotonicMs: () => this.nowMs,
-    sleep: async (ms: number) => void (this.nowMs += ms),
-  };
-}
 
 const random = randomBytes(PAGE_BYTES);
 const text = Buffer.alloc(PAGE_BYTES, 'the same words again and again, ');
@@ -259,6 +219,23 @@ describe('a sample of pages', () => {
       const none = await samplePages(memory, memory.time, until, () => 0);
       assert.ok(none !== undefined && !('known' in none.mix));
     }
+  });
+
+  test('a mover looks at more pages where the other host tells of few, and no more than it needs', async () => {
+    // The other host tells of one page in 32, and has half of these.
+    const memory = new Memory(2 ** 16, (page) => Buffer.alloc(PAGE_BYTES, `page ${page} `));
+    const isThere = (page: Uint8Array): boolean | undefined => {
+      const number = Number.parseInt(Buffer.from(page).toString('latin1', 5, 12), 10);
+      return number % 32 === 0 ? number % 64 === 0 : undefined;
+    };
+    const brief = { enough: AbortSignal.abort() };
+    const until = { signal, brief, knows: Promise.resolve(isThere) };
+    const { known } = (await samplePages(memory, memory.time, until))?.mix ?? {};
+    assert.equal(known?.pages, 64);
+    assert.ok(Math.abs(known.share - 0.5) < 0.3, String(known.share));
+    const without = new Memory(2 ** 16, (page) => Buffer.alloc(PAGE_BYTES, `page ${page} `));
+    await samplePages(without, without.time, { signal, brief });
+    assert.equal(without.reads, 2048, 'each page of the sample, and once more');
   });
 
   test('has a curve that never falls, and shares of a whole, of any memory', async () => {

@@ -45,10 +45,7 @@ test('a budget below what the devices alone take is refused, and one without a d
     words({ ...budget, maxDowntimeMs: 100 }),
     /^pass: allowed: 100 ms of downtime, .* by strategy budget$/,
   );
-  assert.match(
-    words({ steering: 'budget', maxDowntimeMs: 100 }),
-    /^refuse: .*needs a deadline: --deadline or --window/,
-  );
+  assert.match(words({ steering: 'budget', maxDowntimeMs: 100 }), /^refuse: .*needs a deadline/);
   // A longest downtime of anybody else is a wish.
   assert.match(words({ steering: 'standard', maxDowntimeMs: 1 }), /^pass/);
 });

@@ -61,7 +61,13 @@ export function partsFor(
     peer: peerOf(script),
     ...beside(),
     underWay: { saw: () => undefined, msOf: () => 0 },
-    pace: { saw: async () => undefined, empty: async () => true, fill: async () => undefined },
+    pace: {
+      saw: async () => undefined,
+      empty: async () => true,
+      fill: async () => undefined,
+      isHolding: false,
+    },
+    timedCap: { saw: async () => undefined },
     tookOver: () => script.fact('took over', ['no', 'yes']) === 'yes',
     state: () => stateOf(script, program),
     dispatch: (event: { type: string; event?: { type: string } }) => {

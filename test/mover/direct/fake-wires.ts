@@ -3,10 +3,10 @@ import { godwitError } from '../../../src/errors.ts';
 import type { LinkMeasure } from '../../../src/links/session.ts';
 import type { WireOpeners } from '../../../src/mover/engine/wire-openers.ts';
 import type {
+  SourceWire,
   SourceWireOptions,
   TargetWire,
   TargetWireOptions,
-  Wire,
   WireFigures,
 } from '../../../src/wire/open.ts';
 
@@ -35,7 +35,7 @@ const FIGURES: WireFigures = {
   longestCutMs: 700.25,
 };
 
-class FakeWire implements TargetWire {
+class FakeWire implements SourceWire, TargetWire {
   readonly address: string;
   measure: LinkMeasure = { bytesPerS: 0, roundTripMs: 0, connections: 1, cutForMs: undefined };
   readonly #over = Promise.withResolvers<void>();
@@ -50,6 +50,8 @@ class FakeWire implements TargetWire {
   get ended(): Promise<void> {
     return this.#over.promise;
   }
+
+  limit(): void {}
 
   figures(): WireFigures {
     return FIGURES;
@@ -81,7 +83,7 @@ export class FakeWires implements WireOpeners {
     this.#world = world;
   }
 
-  source(options: SourceWireOptions): Promise<Wire> {
+  source(options: SourceWireOptions): Promise<SourceWire> {
     this.sources.push(options);
     const target = this.#waiting.get(options.addresses[0] ?? '');
     if (target?.session !== options.session) {

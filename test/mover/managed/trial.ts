@@ -115,6 +115,8 @@ export interface TrialOptions {
   readonly leaves?: readonly GodwitError[];
   readonly verification?: Looks;
   readonly hooks?: AgentConfig['hooks'];
+  /** Caps by the time of day. */
+  readonly bandwidth?: AgentConfig['limits']['bandwidth'];
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
@@ -190,6 +192,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       config: {
         name: 'a',
         stateDir: '/nonexistent',
+        limits: { bandwidth: options.bandwidth ?? [] },
         ...(options.hooks && { hooks: options.hooks }),
       },
       verification: options.verification,

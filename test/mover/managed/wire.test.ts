@@ -14,7 +14,7 @@ import { ManagedWire } from '../../../src/mover/managed/wire.ts';
 import type { ManagedWireDependencies } from '../../../src/mover/managed/wire.ts';
 import type { Receiver } from '../../../src/protocol/peer/receiver.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
-import type { Wire } from '../../../src/wire/open.ts';
+import type { SourceWire } from '../../../src/wire/open.ts';
 import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
@@ -28,7 +28,8 @@ class Session {
   readonly end = Promise.withResolvers<void>();
   readonly closing = Promise.withResolvers<void>();
   aborts: string[] = [];
-  readonly wire: Wire = {
+  readonly wire: SourceWire = {
+    limit: () => undefined,
     ended: this.end.promise,
     measure: { bytesPerS: 0, roundTripMs: 0, connections: 1, cutForMs: undefined },
     figures: () => NO_FIGURES,
@@ -54,7 +55,7 @@ class PretendedTunnel {
 
 async function wireOf(
   t: TestContext,
-  opens: (session: Session) => Promise<Wire>,
+  opens: (session: Session) => Promise<SourceWire>,
   answer: Receiver = PLACE,
 ) {
   const stateDir = tempDir(t);

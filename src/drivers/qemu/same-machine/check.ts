@@ -5,6 +5,7 @@ import { compareMachines } from './compare.ts';
 import type { Comparison, Difference } from './compare.ts';
 import { machineParts } from './machine-parts.ts';
 import type { MachineParts } from './machine-parts.ts';
+import { lostFeatures } from './virtio-features.ts';
 
 /** Differences that are reported one by one; of the others, how many there are. */
 const MOST_REPORTED = 6;
@@ -26,14 +27,16 @@ export function sameMachineCheck(
     throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what });
   }
   const compared = compareMachines(here, there.data);
-  if (compared.refused.length > 0) {
-    const what = textOf(compared.refused);
+  const lost = lostFeatures(here.virtio ?? [], there.data.virtio ?? []);
+  if (compared.refused.length > 0 || lost.length > 0) {
+    const what = textOf([...compared.refused.map(sentenceOf), ...lost]);
     const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what });
     return refusal('same-machine', error, 'both');
   }
   const evidence = summaryOf(compared);
   if (compared.warned.length === 0) return pass('same-machine', evidence, 'both');
-  const warned = `not the guest’s, but other there: ${textOf(compared.warned)}; ${evidence}`;
+  const others = textOf(compared.warned.map(sentenceOf));
+  const warned = `not the guest’s, but other there: ${others}; ${evidence}`;
   return warn('same-machine', warned, WARN_HINT, 'both');
 }
 
@@ -45,9 +48,9 @@ function summaryOf({ same, unknown, allowed }: Comparison): string {
   return parts.join('; ');
 }
 
-function textOf(differences: readonly Difference[]): string {
-  const reported = differences.slice(0, MOST_REPORTED).map(sentenceOf);
-  const more = differences.length - reported.length;
+function textOf(sentences: readonly string[]): string {
+  const reported = sentences.slice(0, MOST_REPORTED);
+  const more = sentences.length - reported.length;
   return [...reported, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 

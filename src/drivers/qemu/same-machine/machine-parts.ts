@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { virtioDevices } from './virtio-features.ts';
 
 /**
  * A machine as its own QEMU reports it: parts, each with its properties as text. It is made alike on both hosts, so that
@@ -60,6 +61,8 @@ export const machineParts = z.object({
   /** Which kinds of parts it reports, also where the machine has none of one. */
   kinds: z.array(z.string().max(32)).max(64),
   parts: z.array(part).max(MOST_PARTS),
+  /** Absent: an earlier Godwit does not tell. */
+  virtio: virtioDevices.optional(),
 });
 export type MachineParts = z.infer<typeof machineParts>;
 

@@ -11,6 +11,8 @@ import { parseDeviceTree } from './device-tree.ts';
 import { diskParts } from './disk-parts.ts';
 import { AS_OBJECT, MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
 import type { MachineParts, Part, PartKind } from './machine-parts.ts';
+import { virtioDeviceOf } from './virtio-features.ts';
+import type { VirtioDevice } from './virtio-features.ts';
 
 /**
  * Reads all that QEMU reports of its machine; changes nothing. Reads the rest property by property, a few hundred in
@@ -40,6 +42,9 @@ const NO_SETTING =
   /^(type|realized|hotplugged|hotpluggable|parent_bus|hotplug-handler|legacy-.*|child\[\d+\])$/;
 const NO_VALUE = /^(child<|link<(irq|memory-region|qemu:memory-region|bus)>)/;
 
+/** Devices that carry one of virtio, on whatever bus. */
+const VIRTIO = /^v(irtio|host)-/;
+
 interface Found {
   readonly place: string;
   readonly path: string;
@@ -64,7 +69,7 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<Machin
     reader.processors(),
     reader.objects(),
   ]);
-  const more = await reader.moreOfDevices(tree);
+  const { more, virtio } = await reader.moreOfDevices(tree);
   const parts = [
     ...machine,
     ...processor,
@@ -84,7 +89,7 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<Machin
       limit: MOST_PARTS,
     });
   }
-  return { version: client.version, kinds: [...PART_KINDS], parts };
+  return { version: client.version, kinds: [...PART_KINDS], parts, virtio };
 }
 
 function networkParts(lines: readonly BackendLine[]): Part[] {
@@ -158,8 +163,8 @@ class Reader {
     return [...parts, { kind: 'processor', place: 'processor', type: '', props }];
   }
 
-  /** What devices have as objects and the tree does not show: their order at boot, lists of queues. */
-  async moreOfDevices(tree: readonly Part[]): Promise<Part[]> {
+  /** What devices have as objects and the tree does not show: their order at boot, lists of queues, features of virtio. */
+  async moreOfDevices(tree: readonly Part[]): Promise<{ more: Part[]; virtio: VirtioDevice[] }> {
     const shown = shownByType(tree);
     const [named, unnamed, builtIn] = await Promise.all(
       ['peripheral', 'peripheral-anon', 'unattached'].map((each) =>
@@ -179,7 +184,18 @@ class Reader {
         return { kind: 'device', place: `${place}${AS_OBJECT}`, type, props };
       }),
     );
-    return parts.filter((each) => each !== undefined);
+    const virtio = await Promise.all(found.map((each) => this.#virtio(each)));
+    const isThere = <T>(each: T | undefined): each is T => each !== undefined;
+    return { more: parts.filter(isThere), virtio: virtio.filter(isThere) };
+  }
+
+  async #virtio({ place, path, type }: Found): Promise<VirtioDevice | undefined> {
+    if (!VIRTIO.test(type)) return undefined;
+    const args = { path: `${path}/virtio-backend` };
+    const answer = await this.#run(() =>
+      this.#client.request('x-query-virtio-status', args, this.#signal),
+    );
+    return answer.ok ? virtioDeviceOf(place, answer.value) : undefined;
   }
 
   /** Devices without ids, each by its type and its bus. */

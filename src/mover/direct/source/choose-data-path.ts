@@ -9,7 +9,7 @@ import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import type { Knows } from '../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../host/wire.ts';
-import { askAhead, saidLink } from './source-context.ts';
+import { askAhead, saidLink, settingsNow } from './source-context.ts';
 import type { LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
@@ -28,7 +28,8 @@ export async function chooseDataPath(
   signal: AbortSignal,
 ): Promise<Pick<StepFacts, 'path'>> {
   const { config, dataPath, request } = deps;
-  const { guest, to, settings } = deps.state().plan;
+  const { guest, to } = deps.state().plan;
+  const settings = settingsNow(deps);
   const { byRelay } = deps.peer;
   const { transport = 'tcp' } = settings;
   if (byRelay && transport !== 'tcp') {

@@ -5,12 +5,12 @@ import type { Log } from '../../../log.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
-import type { Wire } from '../../../wire/open.ts';
+import type { SourceWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { wireReport } from '../../engine/wire-report.ts';
-import { missing, saidLink } from './source-context.ts';
+import { missing, saidLink, settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
@@ -26,7 +26,7 @@ export interface Target {
 export class SourceDataPath {
   readonly #openers: WireOpeners | undefined;
   readonly #log: Log;
-  #wire: Wire | undefined;
+  #wire: SourceWire | undefined;
   /** The destination's mover at the time; another one knows nothing of this session. */
   #mover: string | undefined;
   #why: string | undefined;
@@ -69,7 +69,7 @@ export class SourceDataPath {
     this.abort(context, 'it is resumed');
     if (this.#openers === undefined) throw missing('the wire');
     const { plan, known } = context.state();
-    const { settings } = plan;
+    const settings = settingsNow(context);
     const socket = path.join(context.dir, 'wire.sock');
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
@@ -108,7 +108,12 @@ export class SourceDataPath {
     return { address: `unix:${socket}`, tlsHostname: undefined };
   }
 
-  #broke(wire: Wire, thrown: unknown): void {
+  /** Caps what the wire sends from now on, bytes/s; undefined: no cap. */
+  limit(bytesPerS: number | undefined): void {
+    this.#wire?.limit(bytesPerS);
+  }
+
+  #broke(wire: SourceWire, thrown: unknown): void {
     if (this.#wire !== wire) return;
     const error = toGodwitError(thrown);
     this.#why = error.message;
@@ -138,7 +143,7 @@ export class SourceDataPath {
     wire.abort(new Error(why));
   }
 
-  #recordFigures(context: SourceContext, wire: Wire): void {
+  #recordFigures(context: SourceContext, wire: SourceWire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;

@@ -19,7 +19,7 @@ import {
   progressOf,
 } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask } from './source-context.ts';
+import { ask, settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { openTunnel } from './tunnel.ts';
@@ -67,6 +67,11 @@ export class SourceDisks {
   /** What is seen of their path; undefined while none is open. */
   get link(): LinkMeasure | undefined {
     return this.#tunnel?.measure;
+  }
+
+  /** Caps what the copies send from now on, bytes/s; undefined: no cap. */
+  limit(bytesPerS: number | undefined): void {
+    this.#tunnel?.limit(bytesPerS);
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
@@ -172,10 +177,9 @@ export class SourceDisks {
 
   /** The known rate of the link, bytes/s; 0 while it is unknown. */
   #linkRate(context: SourceContext): number {
-    const { maxBandwidth = Number.POSITIVE_INFINITY } = context.state().plan.settings;
-    const measured = this.#tunnel?.measure.bytesPerS ?? 0;
-    if (measured > 0) return Math.min(measured, maxBandwidth);
-    return Number.isFinite(maxBandwidth) ? maxBandwidth : 0;
+    const { maxBandwidth = Infinity } = settingsNow(context);
+    const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
+    return Number.isFinite(rate) ? rate : 0;
   }
 
   /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
@@ -183,6 +187,7 @@ export class SourceDisks {
     const source = await sourceOf(context, signal);
     const disks = await source.sample(nodesOf(context), signal);
     this.areWhole = disks.every(isNearlyWhole);
+    await context.timedCap.saw(context, signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, systemClock.monotonicMs());
     } else this.#convergence.forget();
@@ -254,10 +259,8 @@ export class SourceDisks {
   }
 
   async #open(context: SourceContext, socket: string, signal: AbortSignal): Promise<void> {
-    const { plan } = context.state();
-    const { settings } = plan;
-    const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const body = { epoch: plan.epoch, linkGraceMs: graceMs };
+    const { epoch, settings } = context.state().plan;
+    const body = { epoch, linkGraceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS };
     const offered = await ask(context, signal, async (api, route) => {
       const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
       return { ...recorded, address: route(recorded.address) };
@@ -285,10 +288,8 @@ function nodesOf(context: SourceContext): string[] {
 /** It runs, and will soon be paused. */
 function isUnderWay(context: SourceContext): boolean {
   const { doing, stopped } = context.state();
-  if (doing.kind !== 'do') return false;
-  return (
-    doing.step === 'memory' || (doing.step === 'switchover' && isCold(context.state()) && !stopped)
-  );
+  const step = doing.kind === 'do' ? doing.step : undefined;
+  return step === 'memory' || (step === 'switchover' && isCold(context.state()) && !stopped);
 }
 
 async function sourceOf(context: SourceContext, signal: AbortSignal): Promise<DiskSource> {

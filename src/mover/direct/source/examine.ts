@@ -9,7 +9,7 @@ import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts
 import { lookAtBalloon } from './balloon.ts';
 import { assessStream, streamFrom } from './choose-data-path.ts';
 import { networksOf } from './networks.ts';
-import { askAhead, preparation } from './source-context.ts';
+import { askAhead, preparation, settingsNow } from './source-context.ts';
 import type { LookDependencies } from './source-context.ts';
 import { proveStorage } from './storage.ts';
 import type { StorageFound } from './storage.ts';
@@ -67,8 +67,7 @@ export async function inspectGuest(
 }
 
 function switchoverChecks(deps: LookDependencies, devices: readonly DeviceState[]): NamedCheck[] {
-  const { settings } = deps.state().plan;
-  const { mode, maxDowntimeMs, maxBandwidth } = settings;
+  const { mode, maxDowntimeMs, maxBandwidth } = settingsNow(deps);
   // A guest that is started anew brings no state of devices.
   if (mode === 'cold') return [];
   const found = judgeSwitchover({ devices, maxDowntimeMs, bytesPerS: maxBandwidth });

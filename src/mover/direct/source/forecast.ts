@@ -5,6 +5,7 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DiskLatency } from '../../../protocol/disk.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
+import { settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import type { Processors } from '../../../migration/prediction/load.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
@@ -127,12 +128,12 @@ async function predictionOf(
   const { prediction } = await import('../../../protocol/public/prediction.ts');
   const { request, config, state, guest } = context;
   const { plan, known } = state();
-  const { mode, streams, compress, compressLevel } = plan.settings;
+  const settings = settingsNow(context);
+  const { mode, streams, compress, compressLevel, maxBandwidth } = settings;
   const own = offerOf(config, plan.guest, plan.to);
   const { link } = request;
   const [askedAtMs, nowMs] = [Date.parse(request.createdAt), systemClock.wallMs()];
   const passedMs = Math.max(0, nowMs - (known.beganAtMs ?? askedAtMs));
-  const { maxBandwidth } = plan.settings;
   const { copies = [], description } = known;
   const nodes = copies.map(({ node }) => node);
   const bytes = nodes.length > 0 ? bytesToCopy(description?.disks ?? [], nodes) : undefined;
@@ -150,7 +151,7 @@ async function predictionOf(
       // What has passed is known, and only the end is not.
       aroundMs: passedMs + END_MS,
       settings: {
-        ...plan.settings,
+        ...settings,
         timeoutMs: Math.max(1, leftOf(state(), askedAtMs, nowMs) + passedMs),
       },
       asked: {

@@ -22,6 +22,7 @@ import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
 import { PostcopyPace } from './postcopy-pace.ts';
+import { TimedCap } from './timed-cap.ts';
 import { UnderWay } from './under-way.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
@@ -141,6 +142,7 @@ function besides({
   | 'forecast'
   | 'underWay'
   | 'pace'
+  | 'timedCap'
   | 'hostFacts'
   | 'removeTree'
 > {
@@ -154,6 +156,7 @@ function besides({
     forecast: new Forecast(processorLoad),
     underWay: new UnderWay(queuedBytes, log),
     pace: new PostcopyPace(queuedBytes, clock, log),
+    timedCap: new TimedCap(log),
     hostFacts,
     removeTree,
   };

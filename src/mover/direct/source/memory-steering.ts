@@ -10,7 +10,7 @@ import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
-import { streamDowntimeMs } from './source-context.ts';
+import { settingsNow, streamDowntimeMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { WriteLooks } from './write-looks.ts';
 
@@ -47,11 +47,12 @@ export class MemorySteering {
     context.underWay.saw(context, sample, signal);
     this.#recent.saw(sample);
     await context.pace.saw(context, sample, signal);
+    await context.timedCap.saw(context, signal);
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
-    const { plan, steering } = this.#recorder.state;
-    const { settings } = plan;
+    const { steering } = this.#recorder.state;
+    const settings = settingsNow(context);
     this.#looks.saw(context, sample, leftMs);
     const { newest: writes } = this.#looks;
     const { bytesPerS: recentRate, packing } = this.#recent;

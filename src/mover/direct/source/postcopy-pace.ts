@@ -7,7 +7,7 @@ import { EMPTY_MS, LEAST_QUEUED_MS } from '../../../migration/prediction/paramet
 import { queuedMs } from '../../../migration/steering/downtime.ts';
 import { steadyRate } from '../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import { goesByWire } from './source-context.ts';
+import { goesByWire, settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { endsByContent, streamAddress } from './under-way.ts';
 
@@ -80,12 +80,17 @@ export class PostcopyPace {
   /** The switch does not come now: pre-copy goes on as it was set up. */
   async fill(context: SourceContext, over: AbortSignal): Promise<void> {
     if (!hasOneStream(context)) return;
-    const bytesPerS = context.state().plan.settings.maxBandwidth ?? 0;
+    const bytesPerS = settingsNow(context).maxBandwidth ?? 0;
     await withDeadline('setting the bandwidth', SET_MS, over, async (signal) => {
       const session = await context.guest.session(signal);
       await session.adjust({ precopyBandwidth: bytesPerS, postcopyBandwidth: bytesPerS }, signal);
     });
     this.#isHeld = false;
+  }
+
+  /** Pre-copy, or what follows by post-copy, is held back on purpose. */
+  get isHolding(): boolean {
+    return this.#isHeld === true;
   }
 
   /** A look at the stream. A mover that took over does not know what the other one held back. */
@@ -115,7 +120,7 @@ export class PostcopyPace {
   }
 
   async #hold(context: SourceContext, bytesPerS: number, signal: AbortSignal): Promise<void> {
-    const { maxBandwidth = Infinity } = context.state().plan.settings;
+    const { maxBandwidth = Infinity } = settingsNow(context);
     const postcopyBandwidth = Math.round(Math.min(bytesPerS * FIRST_SHARE, maxBandwidth));
     const session = await context.guest.session(signal);
     this.#isHeld = true;

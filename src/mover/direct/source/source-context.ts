@@ -1,3 +1,4 @@
+import { systemClock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { StreamSetup } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
@@ -5,10 +6,12 @@ import { GodwitError, godwitError } from '../../../errors.ts';
 import { plannedNowMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
+import { withTimetable } from '../../../migration/steering/timetable.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type { LinkMeasure } from '../../../protocol/public/prediction.ts';
 import type {
@@ -28,6 +31,7 @@ import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
 import type { PostcopyPace } from './postcopy-pace.ts';
+import type { TimedCap } from './timed-cap.ts';
 import type { UnderWay } from './under-way.ts';
 import type { SourceVerification } from './verify.ts';
 import type { SourceDataPath } from './data-path.ts';
@@ -46,7 +50,8 @@ export interface SourceContext {
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
   readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
-  readonly pace: Pick<PostcopyPace, 'empty' | 'fill' | 'saw'>;
+  readonly pace: Pick<PostcopyPace, 'empty' | 'fill' | 'saw' | 'isHolding'>;
+  readonly timedCap: Pick<TimedCap, 'saw'>;
   readonly disks: SourceDisks;
   readonly latencies: DiskLatencies;
   readonly backingFiles: SourceBackingFiles;
@@ -155,9 +160,10 @@ export function streamSetup(context: SourceContext): StreamSetup {
   };
   // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
   if (goesByWire(context)) return { ...setup, tls: false };
+  const { maxBandwidth } = settingsNow(context);
   return {
     ...setup,
-    ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
+    ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
     ...(setup.transport === undefined
       ? { tls: true, credentials: streamTls(context.config, context.dir, to) }
       : { tls: false }),
@@ -185,6 +191,14 @@ export function streamDowntimeMs(
   const { settings } = plan;
   const underWayMs = context.underWay.msOf(context);
   return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
+}
+
+/** The settings of the migration with the cap as it is now, by the time of day. */
+export function settingsNow({
+  config,
+  state,
+}: Pick<LookDependencies, 'config' | 'state'>): MigrationSettings {
+  return withTimetable(state().plan.settings, config.limits.bandwidth, systemClock.wallMs());
 }
 
 /** What the configuration says of the link to the other host, else what its agent knows of it. */

@@ -4,16 +4,19 @@ import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { openDiskTunnel } from '../../engine/wire-openers.ts';
 import { budgetOf } from '../../../host/wire.ts';
+import { settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
 export async function openTunnel(
-  { config, state }: SourceContext,
+  context: SourceContext,
   { session, address }: DiskTunnel,
   socket: string,
   signal: AbortSignal,
 ): Promise<Tunnel> {
-  const { id, epoch, to, settings } = state().plan;
+  const { config } = context;
+  const { id, epoch, to } = context.state().plan;
+  const settings = settingsNow(context);
   const budget = budgetOf(config);
   return openDiskTunnel(
     {

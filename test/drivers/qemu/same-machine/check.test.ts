@@ -39,6 +39,22 @@ describe('the machine at the destination, compared with the one that runs', () =
     assert.deepEqual([verdict, evidence], ['pass', '3 properties are the same']);
   });
 
+  test('is refused where it does not offer what the guest’s drivers have taken', () => {
+    const device = (offers: string[], taken: string[]) => ({
+      ...machine([NIC]),
+      virtio: [{ place: 'nic0', offers, taken, offersMore: false }],
+    });
+    const here = device(['VIRTIO_NET_F_MQ'], ['VIRTIO_NET_F_MQ']);
+    const { verdict, error } = check(here, device([], []));
+    assert.deepEqual([verdict, error?.code], ['refuse', 'GODWIT_MACHINE_DIFFERS']);
+    assert.match(
+      error?.message ?? '',
+      /nic0: the guest uses VIRTIO_NET_F_MQ, which the destination/,
+    );
+    assert.equal(check(here, device(['VIRTIO_NET_F_MQ'], [])).verdict, 'pass');
+    assert.equal(check(here, machine([NIC])).verdict, 'pass', 'an earlier Godwit does not tell');
+  });
+
   test('is refused with the place, the property and both values where a property differs', () => {
     const { verdict, error } = check(machine([NIC]), machine([withProps({ mq: 'false' })]));
     assert.equal(verdict, 'refuse');

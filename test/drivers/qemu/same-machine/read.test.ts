@@ -91,6 +91,8 @@ function monitor(change: Record<string, unknown> = {}) {
         const held = OBJECTS[path]?.find(({ name }) => name === args['property']);
         return held?.value === undefined ? new Refusal('not readable') : held.value;
       }
+      case 'x-query-virtio-status':
+        return path === '/machine/peripheral/net0/virtio-backend' ? VIRTIO : new Refusal('none');
       case 'human-monitor-command':
         return args['command-line'] === 'info qtree' ? TREE : NETWORK;
       case 'query-hotpluggable-cpus':
@@ -122,6 +124,14 @@ const NODE = {
   ro: false,
   cache: { writeback: true, direct: true, 'no-flush': false },
   image: { 'virtual-size': 65_536 },
+};
+const FEATURES = {
+  transports: ['VIRTIO_F_VERSION_1: compliant'],
+  'dev-features': ['VIRTIO_NET_F_MAC: has a MAC'],
+};
+const VIRTIO = {
+  'host-features': FEATURES,
+  'guest-features': { ...FEATURES, 'dev-features': [] },
 };
 const NETWORK = [
   'net0: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:00:00:01',
@@ -173,6 +183,16 @@ describe('what a machine is', () => {
     const part = await partsOf();
     // The tree leaves its netdev out; x-mtu is shown of the device that it carries.
     assert.deepEqual(part('net0 as an object').props, { netdev: 'hn0', bootindex: '1' });
+  });
+
+  test('has what a virtio device offers and what its driver has taken, where QEMU tells', async () => {
+    const offers = ['VIRTIO_F_VERSION_1', 'VIRTIO_NET_F_MAC'];
+    const told = { place: 'net0', offers, taken: ['VIRTIO_F_VERSION_1'], offersMore: false };
+    const read = (change?: Record<string, unknown>) =>
+      readMachine(monitor(change).client, AbortSignal.timeout(10_000));
+    assert.deepEqual((await read()).virtio, [told]);
+    for (const answer of [new Refusal('no such command'), { odd: true }])
+      assert.deepEqual((await read({ 'x-query-virtio-status': answer })).virtio, []);
   });
 
   test('has devices without ids by type and bus, in the order in which they were made', async () => {

@@ -59,3 +59,9 @@ export function timeOf(t: TestContext) {
   });
   return { goOn, now: () => now };
 }
+
+/** A host whose configuration caps nothing by the time of day. */
+export const UNCAPPED = {
+  config: { limits: { bandwidth: [] } },
+  timedCap: { saw: async (): Promise<void> => {} },
+};

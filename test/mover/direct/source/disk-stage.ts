@@ -11,7 +11,7 @@ import { SourceDisks } from '../../../../src/mover/direct/source/disks.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
-import { peerOf, timeOf } from './answers.ts';
+import { peerOf, timeOf, UNCAPPED } from './answers.ts';
 
 export const MIB = 1024 ** 2;
 export const GIB = 1024 ** 3;
@@ -103,6 +103,7 @@ export function stage(t: TestContext, given: Copying = {}) {
     doing: given.doing ?? { kind: 'do', step: 'memory' },
   };
   const context: unknown = {
+    ...UNCAPPED,
     dir,
     request: { id: 'm-1', toHost: 'b', request: { guest: 'web1' } },
     peer,

@@ -14,6 +14,7 @@ import {
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MemorySample, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { UNCAPPED } from './answers.ts';
 
 const inMemory: SourceState = {
   ...initialSource(planned({ steering: 'no-postcopy' })).state,
@@ -28,6 +29,7 @@ async function afterThrottle(
   const { state } = transition(inMemory, { type: 'decided', what: 'throttle', why: 'so', change });
   const events: SourceEvent[] = [];
   const context: unknown = {
+    ...UNCAPPED,
     state: () => state,
     underWay: { saw: () => {}, msOf: () => 0 },
     pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
@@ -100,6 +102,7 @@ async function decidedBy(
   const decided: string[] = [];
   const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
   const context: unknown = {
+    ...UNCAPPED,
     state: () => state,
     underWay: { saw: () => {}, msOf: () => 0 },
     pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },

@@ -6,6 +6,7 @@ import type { SourceEvent, SourceState } from '../../../../src/migration/direct/
 import { MemorySteering } from '../../../../src/mover/direct/source/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { UNCAPPED } from './answers.ts';
 
 describe('post-copy that is due', () => {
   test('is decided once the destination is ready for it; until then each look asks anew', async () => {
@@ -17,6 +18,7 @@ describe('post-copy that is due', () => {
     let answers = false;
     let step: 'memory' | 'switchover' = 'memory';
     const context: unknown = {
+      ...UNCAPPED,
       state: () => state,
       underWay: { saw: () => {}, msOf: () => 0 },
       pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
@@ -78,6 +80,7 @@ describe('post-copy that is due', () => {
         fill: async () => void said.push('filled'),
       };
       const context: unknown = {
+        ...UNCAPPED,
         state: () => state,
         underWay: { saw: () => {}, msOf: () => 0 },
         pace,

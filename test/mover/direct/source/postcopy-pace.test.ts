@@ -8,6 +8,7 @@ import { PostcopyPace } from '../../../../src/mover/direct/source/postcopy-pace.
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { UNCAPPED } from './answers.ts';
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
@@ -55,6 +56,7 @@ function streamOf({
     asked.push(change);
   };
   const context = {
+    ...UNCAPPED,
     state: () => seen.state,
     tookOver: () => tookOver,
     guest: { session: async () => ({ adjust }), capabilities: { rounds } },

@@ -9,7 +9,7 @@ import type { SourceContext } from '../../../../src/mover/direct/source/source-c
 import { Watch } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
-import { answer, turn } from './answers.ts';
+import { answer, turn, UNCAPPED } from './answers.ts';
 import type { Answer } from './answers.ts';
 
 export const WELL: DestinationStatus = {
@@ -69,6 +69,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const mind = { mind: () => {}, isOpen: false };
   const context: unknown = {
+    ...UNCAPPED,
     request: { id: 'm-00000001', toHost: 'b', request: { guest: 'web1' } },
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),

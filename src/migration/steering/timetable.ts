@@ -1,0 +1,66 @@
+import { hoursOf, untilWindowMs } from '../../protocol/label-rules.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import { formatRate } from '../../protocol/quantity.ts';
+
+/** What a host's migrations may send by the time of day. Pure. */
+
+/** As `limits.bandwidth` of the configuration has it. */
+export type Timetable = readonly {
+  /** `[DAY[,DAY...] ]HH:MM-HH:MM`, in the host's time zone. */
+  readonly hours: string;
+  /** What each migration that leaves may send in them, bytes/s. */
+  readonly bytesPerS: number;
+}[];
+
+/** The least cap of the hours that hold at that moment (ms since 1970), bytes/s; undefined outside of all. */
+export function capAt(timetable: Timetable, wallMs: number): number | undefined {
+  const localMs = wallMs - new Date(wallMs).getTimezoneOffset() * 60_000;
+  const caps = timetable.flatMap(({ hours, bytesPerS }) => {
+    const window = hoursOf(hours);
+    return window !== undefined && untilWindowMs(window, localMs) === 0 ? [bytesPerS] : [];
+  });
+  return caps.length === 0 ? undefined : Math.min(...caps);
+}
+
+/** When the migration begins, as far as that is known, ms since 1970. */
+export function beginsAtMs(
+  { notBefore }: Pick<MigrationSettings, 'notBefore'>,
+  askedAtMs: number,
+): number {
+  return Math.max(askedAtMs, notBefore === undefined ? 0 : Date.parse(notBefore));
+}
+
+/** The settings as they hold at that moment: the lower one of their own cap and the host's. */
+export function withTimetable<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
+  settings: S,
+  timetable: Timetable,
+  wallMs: number,
+): S {
+  const cap = capAt(timetable, wallMs);
+  if (cap === undefined) return settings;
+  return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, cap) };
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MINUTES = 24 * 60;
+
+/** What a plan says of the host's caps while the migration runs; undefined where there are none. It looks a day ahead at most. */
+export function capWords(
+  timetable: Timetable,
+  beginMs: number,
+  lastsMs: number,
+): string | undefined {
+  const minutes = Math.min(DAY_MINUTES, Math.ceil(lastsMs / MINUTE_MS));
+  const caps = Array.from({ length: minutes + 1 }, (_, minute) =>
+    capAt(timetable, beginMs + minute * MINUTE_MS),
+  );
+  const [first] = caps;
+  const other = caps.findIndex((cap) => cap !== first);
+  const begins = `as it begins its host allows ${capName(first)} by the time of day`;
+  if (other !== -1)
+    return `${begins}, and ${capName(caps[other])} later: the prediction goes by the first`;
+  return first === undefined ? undefined : begins;
+}
+
+const capName = (cap: number | undefined): string =>
+  cap === undefined ? 'as much as the link carries' : formatRate(cap);

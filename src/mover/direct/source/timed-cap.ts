@@ -1,0 +1,55 @@
+import { withDeadline } from '../../../deadline.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import { goesByWire, settingsNow } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
+
+const SET_MS = 10_000;
+
+/** Keeps a migration that is under way to what its host allows at the time of day (`limits.bandwidth`). */
+export class TimedCap {
+  readonly #log: Log;
+  /** What this mover set last, bytes/s (0: no cap), and in which step; absent: nothing, and another mover may have. */
+  #set: { readonly bytesPerS: number; readonly step: string | undefined } | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** A look at memory or at disks that are copied. What cannot be set now, the next look tries again. */
+  async saw(context: SourceContext, over: AbortSignal): Promise<void> {
+    if (context.config.limits.bandwidth.length === 0) return;
+    const { maxBandwidth } = settingsNow(context);
+    const bytesPerS = maxBandwidth ?? 0;
+    const { doing } = context.state();
+    const step = doing.kind === 'do' ? doing.step : undefined;
+    // A stream may have been set up with the cap of the moment before.
+    if (bytesPerS === this.#set?.bytesPerS && step === this.#set.step) return;
+    // What is held back on purpose is let go in a moment, and by the cap of that moment.
+    if (context.pace.isHolding) return;
+    const before = this.#set;
+    this.#set = { bytesPerS, step };
+    try {
+      context.disks.limit(maxBandwidth);
+      context.dataPath.limit(maxBandwidth);
+      if ((step === 'memory' || step === 'drain') && !goesByWire(context)) {
+        await withDeadline('setting the bandwidth', SET_MS, over, async (signal) =>
+          (await context.guest.session(signal)).adjust({ maxBandwidth: bytesPerS }, signal),
+        );
+      }
+    } catch (thrown) {
+      this.#set = before;
+      over.throwIfAborted();
+      this.#log.warn({ error: toGodwitError(thrown) }, 'the cap of these hours is not set yet');
+      return;
+    }
+    record(context, bytesPerS);
+  }
+}
+
+/** Into the journal, where it is another cap than before. */
+function record(context: SourceContext, bytesPerS: number): void {
+  const { plan, capped } = context.state();
+  if (bytesPerS === (capped?.now ?? plan.settings.maxBandwidth ?? 0)) return;
+  context.dispatch({ type: 'capped', bytesPerS });
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  beginsAtMs,
+  capAt,
+  capWords,
+  withTimetable,
+} from '../../../src/migration/steering/timetable.ts';
+import type { Timetable } from '../../../src/migration/steering/timetable.ts';
+
+const MB = 1_000_000;
+/** By day little, and less at noon; half of it at weekends. */
+const TIMETABLE: Timetable = [
+  { hours: 'mon,tue,wed,thu,fri 08:00-18:00', bytesPerS: 20 * MB },
+  { hours: 'mon,tue,wed,thu,fri 12:00-13:00', bytesPerS: 10 * MB },
+  { hours: 'sat,sun 22:00-06:00', bytesPerS: 50 * MB },
+];
+/** In the time zone of this process, as the hours are. 2 November 2026 is a Monday. */
+const at = (day: number, hour: number, minute = 0): number =>
+  new Date(2026, 10, day, hour, minute).getTime();
+
+describe('what a host allows by the time of day', () => {
+  test('the least cap of the hours that hold, and none outside of all', () => {
+    assert.equal(capAt(TIMETABLE, at(2, 7, 59)), undefined);
+    assert.equal(capAt(TIMETABLE, at(2, 8)), 20 * MB);
+    assert.equal(capAt(TIMETABLE, at(2, 12, 30)), 10 * MB);
+    assert.equal(capAt(TIMETABLE, at(2, 17, 59)), 20 * MB);
+    assert.equal(capAt(TIMETABLE, at(2, 18)), undefined);
+    assert.equal(capAt(TIMETABLE, at(7, 12)), undefined);
+    assert.equal(capAt([], at(2, 12)), undefined);
+  });
+
+  test('hours over midnight belong to the day on which they begin', () => {
+    assert.equal(capAt(TIMETABLE, at(7, 23)), 50 * MB);
+    assert.equal(capAt(TIMETABLE, at(9, 5)), 50 * MB, 'the night after Sunday');
+    assert.equal(capAt(TIMETABLE, at(7, 5)), undefined, 'the night after Friday');
+  });
+
+  test('the lower one of a migration’s own cap and the host’s counts, and no other setting changes', () => {
+    const whole = fc.record({
+      maxBandwidth: fc.option(fc.integer({ min: 1024, max: 100 * MB }), { nil: undefined }),
+      mode: fc.constant('hybrid'),
+    });
+    fc.assert(
+      fc.property(whole, fc.integer({ min: 0, max: 14 * 86_400_000 }), (settings, afterMs) => {
+        const nowMs = at(2, 0) + afterMs;
+        const cap = capAt(TIMETABLE, nowMs) ?? Infinity;
+        const { maxBandwidth: own = Infinity } = settings;
+        const { maxBandwidth = Infinity, ...rest } = withTimetable(settings, TIMETABLE, nowMs);
+        assert.equal(maxBandwidth, Math.min(cap, own));
+        assert.deepEqual(rest, { mode: 'hybrid' });
+      }),
+    );
+  });
+});
+
+describe('what a plan says of it', () => {
+  test('nothing where nothing is capped while the migration runs', () => {
+    assert.equal(capWords([], at(2, 9), 60_000), undefined);
+    assert.equal(capWords(TIMETABLE, at(2, 6), 60_000), undefined);
+  });
+
+  test('the cap that holds, and that it will be another one', () => {
+    assert.match(capWords(TIMETABLE, at(2, 9), 60_000) ?? '', /allows 19\.1 MiB\/s by the time/);
+    const later = capWords(TIMETABLE, at(2, 11, 58), 180_000) ?? '';
+    assert.match(later, /allows 19\.1 MiB\/s .*, and 9\.54 MiB\/s later: the prediction goes by/);
+    const free = capWords(TIMETABLE, at(2, 17, 59), 180_000) ?? '';
+    assert.match(free, /, and as much as the link carries later/);
+  });
+
+  test('a migration that waits for its moment begins then', () => {
+    const notBefore = new Date(at(2, 9)).toISOString();
+    assert.equal(beginsAtMs({ notBefore }, at(2, 6)), at(2, 9));
+    assert.equal(beginsAtMs({ notBefore }, at(2, 10)), at(2, 10));
+    assert.equal(beginsAtMs({}, at(2, 10)), at(2, 10));
+  });
+});
