@@ -231,8 +231,7 @@ export class Outgoing {
   }
 
   workloadOf(request: MigrationRequest): WorkloadFacts {
-    const known = { ...this.#deps, links: this.links };
-    return { ...workloadOf(known, request), settings: request };
+    return workloadOf({ ...this.#deps, links: this.links }, request);
   }
 
   /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */

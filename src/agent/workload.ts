@@ -1,7 +1,10 @@
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
 import { judgedAgain } from '../migration/preflight/judge.ts';
 import { verdictOf } from '../migration/preflight/rank.ts';
 import { judgeWorkload } from '../migration/preflight/workload.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
+import { beginsAtMs, withTimetable } from '../migration/steering/timetable.ts';
 import { readLabels } from '../protocol/label-rules.ts';
 import type { Labels } from '../protocol/label-rules.ts';
 import type { CheckedHost } from '../protocol/public/check.ts';
@@ -28,12 +31,14 @@ export function labelsOf({ labels }: KnownOfGuests, guest: string): Labels | und
 
 interface Known extends KnownOfGuests {
   readonly links: Pick<LinkRates, 'now'>;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly config: { readonly limits: Pick<AgentConfig['limits'], 'bandwidth'> };
 }
 
-export function workloadOf(
-  known: Known,
-  { guest, to }: Pick<MigrationRequest, 'guest' | 'to'>,
-): Omit<WorkloadFacts, 'settings'> {
+export function workloadOf(known: Known, request: MigrationRequest): WorkloadFacts {
+  const { guest, to } = request;
+  const { bandwidth } = known.config.limits;
+  const settings = withTimetable(request, bandwidth, beginsAtMs(request, known.clock.wallMs()));
   const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};
   // Not what it did long ago: in this hour, or in the one before.
   const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};
@@ -41,7 +46,8 @@ export function workloadOf(
   const linkRate = rateOf(load && known.links.now(to));
   const { maxDowntimeMs: ownersDowntimeMs, realtime } = labelsOf(known, guest) ?? {};
   const written = load && dirtyBytesPerS;
-  return { load, dirtyBytesPerS: written, ownersDowntimeMs, isRealtime: realtime, linkRate };
+  const ofGuest = { load, dirtyBytesPerS: written, ownersDowntimeMs, isRealtime: realtime };
+  return { ...ofGuest, linkRate, settings };
 }
 
 /** A link that carries at least so much may carry what the guest sends beside. */

@@ -140,16 +140,17 @@ const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms 
 const isNotice = (ms: number): boolean =>
   Number.isInteger(ms) && ms >= NOTICE_MS.least && ms <= NOTICE_MS.most;
 
-/** `[DAY[,DAY...] ]HH:MM-HH:MM`; undefined where it is nothing like that, or no time at all. */
+/** `[DAY[,DAY...] ]HH:MM-HH:MM`, up to 24:00; undefined where it is nothing like that, or no time at all. */
 export function hoursOf(text: string): Window | undefined {
   const match = /^(?:([a-z]{3}(?:,[a-z]{3})*) )?(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(text);
   if (match === null) return undefined;
   const [, dayNames, ...numbers] = match;
   const [fromHour = 0, fromPart = 0, toHour = 0, toPart = 0] = numbers.map(Number);
   const isTime = (hour: number, minute: number): boolean => hour < 24 && minute < 60;
+  const isMidnight = toHour === 24 && toPart === 0;
   const days = dayNames?.split(',').map((name) => DAYS.indexOf(name)) ?? DAYS.map((_, day) => day);
   const [fromMinute, toMinute] = [fromHour * 60 + fromPart, toHour * 60 + toPart];
-  if (!isTime(fromHour, fromPart) || !isTime(toHour, toPart)) return undefined;
+  if (!isTime(fromHour, fromPart) || !(isMidnight || isTime(toHour, toPart))) return undefined;
   if (fromMinute === toMinute || days.includes(-1)) return undefined;
   return { days, fromMinute, toMinute };
 }
@@ -160,7 +161,7 @@ export function untilWindowMs({ days, fromMinute, toMinute }: Window, nowMs: num
   // 1 January 1970 was a Thursday.
   const week = 7 * DAY_MINUTES;
   const now = Math.floor(nowMs / minuteMs) + 4 * DAY_MINUTES;
-  const length = (toMinute - fromMinute + DAY_MINUTES) % DAY_MINUTES;
+  const length = toMinute - fromMinute + (toMinute < fromMinute ? DAY_MINUTES : 0);
   let soonest = week;
   for (const day of days) {
     const since = (((now - day * DAY_MINUTES - fromMinute) % week) + week) % week;

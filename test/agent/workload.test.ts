@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labelsOf, withWorkload, workloadOf } from '../../src/agent/workload.ts';
+import { systemClock } from '../../src/clock.ts';
+import { migrationRequest } from '../../src/protocol/public/migration.ts';
 
 const now = { cores: 1, at: '2026-05-01T00:00:00Z', overMs: 60_000 };
 const known = {
@@ -11,21 +13,30 @@ const known = {
   links: {
     now: (to: string) => ({ rate: to === 'b' ? 5 : 7, how: 'measured', isLeast: to === 'c' }),
   },
+  clock: systemClock,
+  config: { limits: { bandwidth: [] } },
 } as unknown as Parameters<typeof workloadOf>[0];
+const asked = (to: string) => migrationRequest.parse({ guest: 'web1', to });
 
 test('what a guest does, what its owner allows, and what the link is known to carry at most', () => {
-  const all = workloadOf(known, { guest: 'web1', to: 'b' });
+  const request = asked('b');
+  const all = workloadOf(known, request);
   const owners = { ownersDowntimeMs: 60, isRealtime: true };
-  assert.deepEqual(all, { load: now, dirtyBytesPerS: 3, ...owners, linkRate: 5 });
-  assert.equal(workloadOf(known, { guest: 'web1', to: 'c' }).linkRate, undefined);
+  const found = { load: now, dirtyBytesPerS: 3, ...owners, linkRate: 5, settings: request };
+  assert.deepEqual(all, found);
+  assert.equal(workloadOf(known, asked('c')).linkRate, undefined);
+});
+
+test('a host that allows less at the time of day allows that', () => {
+  const bandwidth = [{ hours: '00:00-24:00', bytesPerS: 70_000 }];
+  const { settings } = workloadOf({ ...known, config: { limits: { bandwidth } } }, asked('b'));
+  assert.equal(settings.maxBandwidth, 70_000);
 });
 
 test('what a guest wrote hours ago, or before it was gone, says nothing of now', () => {
   const of = (hours: object[], seen: object = { now }) =>
-    workloadOf({ ...known, guestLoads: { of: () => ({ ...seen, hours }) } } as never, {
-      guest: 'web1',
-      to: 'b',
-    }).dirtyBytesPerS;
+    workloadOf({ ...known, guestLoads: { of: () => ({ ...seen, hours }) } } as never, asked('b'))
+      .dirtyBytesPerS;
   assert.equal(of([{ dirtyBytesPerS: 9 }, {}]), 9);
   assert.equal(of([{ dirtyBytesPerS: 9 }, {}, {}]), undefined);
   assert.equal(of([{ dirtyBytesPerS: 9 }], {}), undefined);
@@ -34,7 +45,7 @@ test('what a guest wrote hours ago, or before it was gone, says nothing of now',
 test('no reports are read for a guest of which nobody knows what it does', () => {
   const links = { now: () => assert.fail('reports were read') };
   const { guestLoads: _none, ...rest } = known;
-  const found = workloadOf({ ...rest, links }, { guest: 'web1', to: 'b' });
+  const found = workloadOf({ ...rest, links }, asked('b'));
   assert.deepEqual([found.load, found.linkRate], [undefined, undefined]);
 });
 

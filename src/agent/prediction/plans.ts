@@ -33,7 +33,7 @@ import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
-import { beginsAtMs, capWords, withTimetable } from '../../migration/steering/timetable.ts';
+import { beginsAtMs, capOver, withTimetable } from '../../migration/steering/timetable.ts';
 
 export interface PlansDependencies {
   readonly config: AgentConfig;
@@ -100,8 +100,11 @@ export class Plans {
     const latency = this.#latency(examination, known.link, facts.settings);
     const option = { ...planned(facts), ...latency };
     const against = contradiction(facts, option);
-    if (against !== undefined)
-      throw godwitError('GODWIT_USAGE', { what: against.what }, { hint: against.hint });
+    const capped = capOver(config.limits.bandwidth, beginsAtMs(request, asOf.wallMs));
+    if (against !== undefined && capped(facts.settings.timeoutMs)?.changes !== true) {
+      const what = [against.what, capped(0)?.words ?? []].flat().join('; ');
+      throw godwitError('GODWIT_USAGE', { what }, { hint: against.hint });
+    }
     const rest = others(facts);
     // What somebody else says of the link is his word; a report is compared with what this host has measured.
     if (link === undefined)
@@ -111,10 +114,8 @@ export class Plans {
         { prediction: prediction.parse(option), measured },
         asOf.monotonicMs,
       );
-    const { bandwidth } = config.limits;
-    const beginMs = beginsAtMs(request, asOf.wallMs);
-    const capped = capWords(bandwidth, beginMs, option.totalMs.high);
-    const advice = [...adviceFor(facts, option, rest), ...(capped === undefined ? [] : [capped])];
+    const words = capped(option.totalMs.high)?.words ?? [];
+    const advice = [adviceFor(facts, option, rest), words].flat();
     return { ...answer, prediction: option, ...(compare ? { others: rest } : {}), advice };
   }
 

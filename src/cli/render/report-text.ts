@@ -45,7 +45,8 @@ export function reportText(report: Report, look: Look): string {
 }
 
 /** What the user asked for, and when, as `name, value`. */
-export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [string, string][] {
+export function askedFor(report: Report): [string, string][] {
+  const { settings, startedAt, endedAt, takeovers, timedCap } = report;
   const share =
     settings.linkShare === undefined
       ? ''
@@ -56,6 +57,9 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     ['mode', settings.mode],
     ['longest downtime', formatDuration(settings.maxDowntimeMs)],
     ['bandwidth cap', cap],
+    ...(timedCap === undefined
+      ? []
+      : [['by the time of day', `${formatRate(timedCap)} at least once`] as [string, string]]),
     ['streams', String(settings.streams)],
     ['compression', compressionText(settings)],
     ['timeout', formatDuration(settings.timeoutMs)],

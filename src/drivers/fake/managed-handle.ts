@@ -10,6 +10,7 @@ export const FAKE_CAPABILITIES = {
   maxStreams: 1,
   postcopyRecovery: false,
   measures: true,
+  keepsCap: true,
   levers: ['downtime', 'postcopy'],
   figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
 } as const;

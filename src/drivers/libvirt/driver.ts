@@ -45,6 +45,7 @@ export class LibvirtDriver implements ManagedDriver {
     postcopyRecovery: false,
     keepsSource: true,
     wire: true,
+    keepsCap: true,
     measures: true,
     levers: ['downtime', 'postcopy'],
     throttlesItself: true,

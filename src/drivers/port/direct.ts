@@ -116,11 +116,13 @@ export interface SourceSession extends HypervisorSession {
   readonly unplugger?: Unplugger;
   /**
    * Reads all that its hypervisor reports of the machine; resolves to what compares with it what `DestinationSession.machine`
-   * reported on `host`. `without`: ids of devices that are yet to be unplugged here. Absent where the driver cannot.
+   * reported on `host`. `without`: ids of devices that are yet to be unplugged here; `isCold`: the guest is started anew there,
+   * so that its drivers agree anew with its devices. Absent where the driver cannot.
    */
   sameMachine?(
     signal: AbortSignal,
     without?: readonly string[],
+    isCold?: boolean,
   ): Promise<(there: unknown, host: string) => NamedCheck>;
   /**
    * Measures what the running guest writes within several windows, and, where this process may look, what its memory

@@ -135,8 +135,9 @@ export class QemuSource implements SourceSession {
     return found;
   }
 
-  async sameMachine(signal: AbortSignal, without: readonly string[] = []) {
-    const here = withoutParts(await readMachine(this.#client, signal), without);
+  async sameMachine(signal: AbortSignal, without: readonly string[] = [], isCold = false) {
+    const machine = withoutParts(await readMachine(this.#client, signal), without);
+    const here = isCold ? { ...machine, virtio: [] } : machine;
     return (there: unknown, host: string): NamedCheck =>
       sameMachineCheck(this.handle.name, here, there, host);
   }

@@ -25,6 +25,10 @@ const NEW_SHARE = 0.2;
 const LEAST_NEW = 16;
 /** Of fewer pages that the other host has, or has not, no share is made. */
 const LEAST_TOLD = 64;
+/** For further pages, of which only that is asked, ms: whoever chooses a path by it waits. */
+const MORE_MS = 100;
+/** A prime: steps of it come to each of any number of pages once. */
+const STRIDE = 2_654_435_761;
 /** So many pages in a row, before others have their turn and the signal is looked at. */
 const AT_ONCE = 256;
 
@@ -119,8 +123,11 @@ export async function samplePages(
   const again =
     rewritten.length === 0 ? {} : { packedAgain: await packedShare(partsOf(rewritten), signal) };
   const more = function* (): Generator<Buffer> {
-    for (const page of choose(pages.count, MOST_PAGES, random))
+    const untilMs = time.monotonicMs() + MORE_MS;
+    for (const page of inNoOrder(choose(pages.count, MOST_PAGES, random))) {
+      if (time.monotonicMs() > untilMs) return;
       yield contentOf(pages, page) ?? ZEROS;
+    }
   };
   const mix = { ...(await mixOf([...first.values()], more(), { signal, knows })), ...again };
   return { pages: first.size, curve, mix };
@@ -197,6 +204,11 @@ export async function eachOf<T>(
   }
 }
 
+/** From all over memory, however few are taken: low in it lies the kernel. */
+function* inNoOrder(pages: readonly number[]): Generator<number> {
+  for (let at = 0; at < pages.length; at += 1) yield pages[(at * STRIDE) % pages.length] ?? 0;
+}
+
 function* whileSo<T>(all: Iterable<T>, isSo: () => boolean): Generator<T> {
   if (!isSo()) return;
   for (const each of all) {
@@ -229,8 +241,9 @@ async function mixOf(
   const held = reported.length / contents.length;
   const duplicate = (reported.length - names.size) / contents.length;
   // A host with a large cache tells of few of its pages.
-  const lacks = (): boolean => isKnown !== undefined && told < LEAST_TOLD;
-  await eachOf(whileSo(more, lacks), signal, (content) => {
+  const lacks = (): boolean => told < LEAST_TOLD;
+  const may = told * (1 + MOST_PAGES / contents.length) >= LEAST_TOLD;
+  await eachOf(may ? whileSo(more, lacks) : [], signal, (content) => {
     if (content !== ZEROS) look(content);
   });
   return {

@@ -212,7 +212,7 @@ export interface SourceState {
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
-  /** What its host allows by the time of day, bytes/s: now (0: no cap), and the least so far; absent: it has never set anything. */
+  /** By how much the time of day caps it, bytes/s: now (0: it does not), and the least so far; absent: it never did. */
   readonly capped?: { readonly now: number; readonly least?: number };
   /** What steering remembers; absent until memory moves. */
   readonly steering?: SteeringTrace;

@@ -1,8 +1,10 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
-import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { OTHER_HOURS } from '../steering/fixes.ts';
+import type { Limits } from '../steering/fixes.ts';
 import { SAID_MS } from '../steering/standstill.ts';
 import { isLeftOut } from './left-out.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
@@ -146,7 +148,8 @@ export function timeoutError(
     return godwitError('GODWIT_LINK_STILL', { guest, from, to, still, allowed }).toJSON();
   }
   const facts = { guest, allowed, why: slowWords(sample) };
-  return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(settings, sample) }).toJSON();
+  const limits = { ...settings, isOfHours: (state.capped?.now ?? 0) > 0 };
+  return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(limits, sample) }).toJSON();
 }
 
 /** What the guest dirties nobody knows before the first round ends. */
@@ -162,7 +165,7 @@ function slowWords(sample: MemorySample): string {
 
 /** Settings that would have helped and were not requested. */
 function slowHint(
-  { mode, maxBandwidth }: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>,
+  { mode, maxBandwidth, isOfHours = false }: Limits,
   sample: Pick<MemorySample, 'dirtyRate' | 'rate' | 'round'>,
 ): string {
   const { dirtyRate, rate } = sample;
@@ -173,7 +176,11 @@ function slowHint(
       ? [`--mode ${helps}`]
       : []),
     ...(mode === 'precopy' && dirtyRate >= rate ? ['a higher --max-downtime'] : []),
-    ...(maxBandwidth === undefined ? ['a faster link'] : ['a higher --max-bandwidth']),
+    isOfHours
+      ? OTHER_HOURS
+      : maxBandwidth === undefined
+        ? 'a faster link'
+        : 'a higher --max-bandwidth',
     'more time (--timeout)',
   ];
   return `Use ${ways.slice(0, -1).join(', ')} or ${ways.at(-1) ?? ''}.`;

@@ -52,6 +52,8 @@ export interface Capabilities {
   readonly keepsSource?: boolean;
   /** What can be changed of a migration that runs, as far as its mode allows: what the steering can do. Absent: it cannot be steered. */
   readonly levers?: readonly SteeringMeasure[];
+  /** Its manager sends no more than it is asked to (`maxBandwidth`). */
+  readonly keepsCap?: boolean;
   /** Its manager slows a guest down by itself, where the order says so. */
   readonly throttlesItself?: boolean;
   /** What its manager reports of a task; absent: Godwit measures all of it itself. */

@@ -5,8 +5,13 @@ import { askedDowntimeMs } from './downtime.ts';
 
 /** What would get a migration through that was given up: the two ways that cost the guest least. Pure. */
 
+export type Limits = Pick<MigrationSettings, 'mode' | 'maxBandwidth' | 'linkShare'> & {
+  /** The cap is that of its host, by the time of day. */
+  readonly isOfHours?: boolean;
+};
+
 interface Facts {
-  readonly settings: Pick<MigrationSettings, 'mode' | 'maxBandwidth' | 'linkShare'>;
+  readonly settings: Limits;
   readonly inputs: SteeringInputs;
   /** The least that remained as any round began. */
   readonly leastBytes: number;
@@ -52,8 +57,12 @@ export function fixesFor(facts: Facts): string {
   return `Use ${first} or ${second}.`;
 }
 
+/** The way out of a cap by the time of day. */
+export const OTHER_HOURS = 'a time of day in which its host allows more (limits.bandwidth)';
+
 /** A cap by a share of the link is no --max-bandwidth: the lower of the two counts. */
-function roomFor({ linkShare }: Facts['settings'], rate: number, needed: number): string {
+function roomFor({ linkShare, isOfHours }: Limits, rate: number, needed: number): string {
+  if (isOfHours === true) return OTHER_HOURS;
   const above = formatRate(Math.ceil(needed));
   if (linkShare === undefined) return `a --max-bandwidth above ${above}`;
   const share = Math.ceil(((linkShare * needed) / Math.max(1, rate)) * 100) / 100;

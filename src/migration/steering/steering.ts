@@ -13,6 +13,7 @@ import { forCost, writtenWords } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
 import { fixesFor } from './fixes.ts';
+import type { Limits } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
 
@@ -44,10 +45,7 @@ export interface SteeringView {
   readonly trace: SteeringTrace | undefined;
   /** What the hypervisor lets one change now. */
   readonly levers: readonly SteeringMeasure[];
-  readonly settings: Pick<
-    MigrationSettings,
-    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'linkShare'
-  >;
+  readonly settings: Limits & Pick<MigrationSettings, 'maxDowntimeMs'>;
   /** What the link carried in the last seconds, bytes/s; absent: nobody has seen enough of it. */
   readonly recentRate?: number | undefined;
   /**

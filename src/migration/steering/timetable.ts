@@ -24,10 +24,10 @@ export function capAt(timetable: Timetable, wallMs: number): number | undefined 
 
 /** When the migration begins, as far as that is known, ms since 1970. */
 export function beginsAtMs(
-  { notBefore }: Pick<MigrationSettings, 'notBefore'>,
+  { notBefore, noticeMs = 0 }: Pick<MigrationSettings, 'notBefore' | 'noticeMs'>,
   askedAtMs: number,
 ): number {
-  return Math.max(askedAtMs, notBefore === undefined ? 0 : Date.parse(notBefore));
+  return Math.max(askedAtMs + noticeMs, notBefore === undefined ? 0 : Date.parse(notBefore));
 }
 
 /** The settings as they hold at that moment: the lower one of their own cap and the host's. */
@@ -44,23 +44,42 @@ export function withTimetable<S extends Pick<MigrationSettings, 'maxBandwidth'>>
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 
-/** What a plan says of the host's caps while the migration runs; undefined where there are none. It looks a day ahead at most. */
-export function capWords(
+/** What a plan says of the host's caps. */
+export interface CapAhead {
+  readonly words: string;
+  /** Another one holds before that time is over. */
+  readonly changes: boolean;
+}
+
+/**
+ * From a beginning (ms since 1970) on: what is to be said of the caps that hold within so long, ms; undefined where none does.
+ * It looks a day ahead at most.
+ */
+export function capOver(
   timetable: Timetable,
   beginMs: number,
-  lastsMs: number,
-): string | undefined {
-  const minutes = Math.min(DAY_MINUTES, Math.ceil(lastsMs / MINUTE_MS));
-  const caps = Array.from({ length: minutes + 1 }, (_, minute) =>
-    capAt(timetable, beginMs + minute * MINUTE_MS),
-  );
-  const [first] = caps;
-  const other = caps.findIndex((cap) => cap !== first);
-  const begins = `as it begins its host allows ${capName(first)} by the time of day`;
-  if (other !== -1)
-    return `${begins}, and ${capName(caps[other])} later: the prediction goes by the first`;
-  return first === undefined ? undefined : begins;
+): (lastsMs: number) => CapAhead | undefined {
+  const at = (minute: number): number => beginMs + minute * MINUTE_MS;
+  const first = capAt(timetable, beginMs);
+  const begins = `as it begins its host allows ${capName(first)} by the time of day (limits.bandwidth)`;
+  return (lastsMs) => {
+    const minutes = Math.min(DAY_MINUTES, Math.ceil(lastsMs / MINUTE_MS));
+    const ahead =
+      timetable.length === 0 ? [] : Array.from({ length: minutes }, (_, each) => each + 1);
+    const other = ahead.find((minute) => capAt(timetable, at(minute)) !== first);
+    if (other === undefined)
+      return first === undefined ? undefined : { words: begins, changes: false };
+    const then = `${capName(capAt(timetable, at(other)))} from ${timeOfDay(at(other))} on`;
+    return { words: `${begins}, and ${then}: the prediction goes by the first`, changes: true };
+  };
 }
 
 const capName = (cap: number | undefined): string =>
   cap === undefined ? 'as much as the link carries' : formatRate(cap);
+
+/** HH:MM in this process's time zone. */
+function timeOfDay(wallMs: number): string {
+  const when = new Date(wallMs);
+  const part = (value: number): string => String(value).padStart(2, '0');
+  return `${part(when.getHours())}:${part(when.getMinutes())}`;
+}

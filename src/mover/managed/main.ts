@@ -4,8 +4,6 @@ import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
 import type { Journal } from '../../host/journal.ts';
-import { withShare } from '../../migration/prediction/link-share.ts';
-import { beginsAtMs, withTimetable } from '../../migration/steering/timetable.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
@@ -22,7 +20,6 @@ import type { ManagedEffect, UndoneStep } from '../../migration/managed/lifecycl
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { journalFile } from '../../protocol/mover/request.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
@@ -34,6 +31,7 @@ import type { Surroundings } from '../engine/surroundings.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
 import { managerConnection } from './manager-connection.ts';
+import { managedSettings } from './settings.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
@@ -66,7 +64,9 @@ export class ManagedMover {
     const { clock, log, openFile } = around;
     const file = path.join(dir, journalFile('managed'));
     const { journal, events } = open(file, openFile(file), MANAGED_JOURNAL, clock);
-    const planned = planOf(request, around.config);
+    const keepsCap = driver.capabilities.keepsCap === true;
+    const settings = managedSettings(request, around.config.limits, keepsCap);
+    const planned = planOf(request, settings);
     const found = replayManaged(events);
     const sequencer = new Sequencer<ManagedState, ManagedEvent, ManagedEffect>(
       {
@@ -282,19 +282,16 @@ function whyNotCancelled(state: ManagedState): string {
   return `too late (${managedPhase(state)})`;
 }
 
-function planOf(asked: ManagedMoverRequest, { limits }: Around['config']): Planned {
-  const { id, request, fromHost, toHost, createdAt, linkShareBandwidth, prediction } = asked;
-  const settings = withShare(migrationSettings.parse(request), linkShareBandwidth);
-  const askedAtMs = Date.parse(createdAt);
+function planOf(asked: ManagedMoverRequest, settings: Planned['settings']): Planned {
+  const { id, request, fromHost, toHost, createdAt, prediction } = asked;
   return {
     type: 'planned',
     id,
     guest: request.guest,
     from: fromHost,
     to: toHost,
-    // A manager takes one cap for all of it.
-    settings: withTimetable(settings, limits.bandwidth, beginsAtMs(settings, askedAtMs)),
-    askedAtMs,
+    settings,
+    askedAtMs: Date.parse(createdAt),
     ...(prediction === undefined ? {} : { prediction }),
   };
 }

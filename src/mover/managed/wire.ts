@@ -14,7 +14,7 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { DiskTunnel } from '../../protocol/peer/migration.ts';
 import type { Receiver } from '../../protocol/peer/receiver.ts';
-import { DEFAULT_LINK_GRACE_MS, migrationSettings } from '../../protocol/public/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
 import type { WireReport, WireTerms } from '../../protocol/wire.ts';
 import type { Api } from '../../rpc/client.ts';
@@ -23,6 +23,7 @@ import type { Surroundings } from '../engine/surroundings.ts';
 import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
 import { askAgent } from './ask-agent.ts';
 import type { Answered } from './ask-agent.ts';
+import { managedSettings } from './settings.ts';
 import { checkWire } from './wire-offer.ts';
 
 /** Once the manager says that its task has ended, what is under way may take this long, ms. */
@@ -133,7 +134,8 @@ export class ManagedWire {
   }
 
   get #settings(): MigrationSettings {
-    return migrationSettings.parse(this.#deps.request.request);
+    const { config, request } = this.#deps;
+    return managedSettings(request, config.limits, true);
   }
 
   /** What both sessions have alike. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {
   beginsAtMs,
   capAt,
-  capWords,
+  capOver,
   withTimetable,
 } from '../../../src/migration/steering/timetable.ts';
 import type { Timetable } from '../../../src/migration/steering/timetable.ts';
@@ -29,6 +29,14 @@ describe('what a host allows by the time of day', () => {
     assert.equal(capAt(TIMETABLE, at(2, 18)), undefined);
     assert.equal(capAt(TIMETABLE, at(7, 12)), undefined);
     assert.equal(capAt([], at(2, 12)), undefined);
+  });
+
+  test('a whole day ends at 24:00', () => {
+    const saturday = [{ hours: 'sat 00:00-24:00', bytesPerS: MB }];
+    assert.deepEqual(
+      [at(6, 23, 59), at(7, 0), at(7, 23, 59), at(8, 0)].map((each) => capAt(saturday, each)),
+      [undefined, MB, MB, undefined],
+    );
   });
 
   test('hours over midnight belong to the day on which they begin', () => {
@@ -57,16 +65,22 @@ describe('what a host allows by the time of day', () => {
 
 describe('what a plan says of it', () => {
   test('nothing where nothing is capped while the migration runs', () => {
-    assert.equal(capWords([], at(2, 9), 60_000), undefined);
-    assert.equal(capWords(TIMETABLE, at(2, 6), 60_000), undefined);
+    assert.equal(capOver([], at(2, 9))(60_000), undefined);
+    assert.equal(capOver(TIMETABLE, at(2, 6))(60_000), undefined);
   });
 
   test('the cap that holds, and that it will be another one', () => {
-    assert.match(capWords(TIMETABLE, at(2, 9), 60_000) ?? '', /allows 19\.1 MiB\/s by the time/);
-    const later = capWords(TIMETABLE, at(2, 11, 58), 180_000) ?? '';
-    assert.match(later, /allows 19\.1 MiB\/s .*, and 9\.54 MiB\/s later: the prediction goes by/);
-    const free = capWords(TIMETABLE, at(2, 17, 59), 180_000) ?? '';
-    assert.match(free, /, and as much as the link carries later/);
+    const now = capOver(TIMETABLE, at(2, 9))(60_000);
+    assert.match(now?.words ?? '', /allows 19\.1 MiB\/s by the time of day \(limits\.bandwidth\)$/);
+    assert.equal(now?.changes, false);
+    const later = capOver(TIMETABLE, at(2, 11, 58))(180_000);
+    assert.match(
+      later?.words ?? '',
+      /19\.1 MiB\/s .*, and 9\.54 MiB\/s from 12:00 on: the prediction/,
+    );
+    const free = capOver(TIMETABLE, at(2, 17, 59))(180_000);
+    assert.match(free?.words ?? '', /, and as much as the link carries from 18:00 on/);
+    assert.deepEqual([later?.changes, free?.changes], [true, true]);
   });
 
   test('a migration that waits for its moment begins then', () => {
@@ -74,5 +88,6 @@ describe('what a plan says of it', () => {
     assert.equal(beginsAtMs({ notBefore }, at(2, 6)), at(2, 9));
     assert.equal(beginsAtMs({ notBefore }, at(2, 10)), at(2, 10));
     assert.equal(beginsAtMs({}, at(2, 10)), at(2, 10));
+    assert.equal(beginsAtMs({ notBefore, noticeMs: 60_000 }, at(2, 9)), at(2, 9, 1));
   });
 });

@@ -117,6 +117,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const known = { description, bases: [base], copies };
   const context = {
     config: a,
+    timedCap: { saw: async () => undefined },
     dir: path.join(a.stateDir, 'm'),
     request: { id, toHost: 'b', request: { guest } },
     guest: { session: async () => ({ disks: { images } }) },

@@ -9,6 +9,8 @@ import { lostFeatures } from './virtio-features.ts';
 
 /** Differences that are reported one by one; of the others, how many there are. */
 const MOST_REPORTED = 6;
+const LOST_HINT =
+  'Move it to a host whose kernel and QEMU offer that, or cold (--mode cold), so that its drivers agree anew.';
 const WARN_HINT =
   'Nothing: the guest does not see it. To have it there too, set it on the destination once the guest is there.';
 
@@ -28,9 +30,10 @@ export function sameMachineCheck(
   }
   const compared = compareMachines(here, there.data);
   const lost = lostFeatures(here.virtio ?? [], there.data.virtio ?? []);
+  const hint = compared.refused.length === 0 ? { hint: LOST_HINT } : {};
   if (compared.refused.length > 0 || lost.length > 0) {
     const what = textOf([...compared.refused.map(sentenceOf), ...lost]);
-    const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what });
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what }, hint);
     return refusal('same-machine', error, 'both');
   }
   const evidence = summaryOf(compared);

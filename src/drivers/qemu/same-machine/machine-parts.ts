@@ -26,7 +26,8 @@ export function withoutParts(machine: MachineParts, ids: readonly string[]): Mac
   const parts = machine.parts.filter(
     ({ kind, place: own }) => kind !== 'device' || !own.split('/').some(isOne),
   );
-  return { ...machine, parts };
+  const virtio = machine.virtio?.filter(({ place: own }) => !ids.includes(own));
+  return { ...machine, parts, virtio };
 }
 
 export const PART_KINDS = [

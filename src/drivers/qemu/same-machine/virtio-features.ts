@@ -22,10 +22,13 @@ export const virtioDevice = z.object({
 export const virtioDevices = z.array(virtioDevice).max(MOST_DEVICES);
 export type VirtioDevice = z.infer<typeof virtioDevice>;
 
+/** Each device on PCI offers it, and no driver is to take it (`VIRTIO_F_BAD_FEATURE`). QEMU has a name for it for some alone. */
+const ALWAYS_OFFERED = 1n << 30n;
+
 const features = z.object({
   transports: z.array(z.string().max(1024)).max(MOST_FEATURES),
   'dev-features': z.array(z.string().max(1024)).max(MOST_FEATURES).default([]),
-  'unknown-dev-features': z.number().optional(),
+  'unknown-dev-features': z.int().nonnegative().optional(),
 });
 const status = z.object({ 'host-features': features, 'guest-features': features });
 
@@ -34,13 +37,20 @@ export function virtioDeviceOf(place: string, answer: unknown): VirtioDevice | u
   const parsed = status.safeParse(answer);
   if (!parsed.success) return undefined;
   const { 'host-features': offered, 'guest-features': taken } = parsed.data;
-  const offersMore = (offered['unknown-dev-features'] ?? 0) !== 0;
+  const unknown = BigInt(offered['unknown-dev-features'] ?? 0);
+  const offersMore = (unknown & ~ALWAYS_OFFERED) !== 0n;
   return { place, offers: namesOf(offered), taken: namesOf(taken), offersMore };
 }
 
 /** `VIRTIO_NET_F_MAC: ...`: the words after the name differ between versions of QEMU. */
 function namesOf({ transports, 'dev-features': own }: z.infer<typeof features>): string[] {
-  return [...transports, ...own].map((each) => (each.split(':')[0] ?? '').slice(0, 64));
+  return [...transports, ...own].map((each) => {
+    const [name = '', words = ''] = each.split(':');
+    // QEMU 8.0 to 10.1 has the name of the other one for it.
+    if (name.endsWith('_USO4') && words.includes('USOv6')) return name.replace('_USO4', '_USO6');
+    // Misspelt in versions of QEMU, which may mend it.
+    return name.replace('LEGNTH', 'LENGTH').replace('SUSPND', 'SUSPEND').slice(0, 64);
+  });
 }
 
 /** What drivers at the source have taken of devices that do not offer it at the destination, in words. */

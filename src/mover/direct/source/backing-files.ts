@@ -67,6 +67,11 @@ export class SourceBackingFiles {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
+  /** Caps what is sent of them from now on, bytes/s; undefined: no cap. */
+  limit(bytesPerS: number | undefined): void {
+    this.#tunnel?.limit(bytesPerS);
+  }
+
   abort(why: string): void {
     this.#tunnel?.abort(new Error(why));
     this.#tunnel = undefined;
@@ -111,7 +116,11 @@ export class SourceBackingFiles {
     try {
       const { BackingFileSender } = await import('../../../disks/backing/send.ts');
       const { guest } = context.request.request;
-      const progress = (each: BackingFileProgress): void => this.#note(context, each, sent);
+      const progress = (each: BackingFileProgress): void => {
+        this.#note(context, each, sent);
+        // It fails where the step has ended: then nothing is to be set.
+        context.timedCap.saw(context, signal).catch(() => undefined);
+      };
       const sender = new BackingFileSender({
         tunnel,
         guest,

@@ -102,6 +102,8 @@ export class SourceDataPath {
       signal,
     );
     this.#wire = opened;
+    // The time of day may have changed it meanwhile.
+    this.limit(settingsNow(context).maxBandwidth);
     this.#mover = context.peer.moverAddress;
     opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
     await (await context.guest.session(signal)).letIn?.(socket);

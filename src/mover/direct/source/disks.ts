@@ -269,6 +269,7 @@ export class SourceDisks {
     await rm(socket, { force: true });
     const tunnel = await this.#openTunnel(context, offered, socket, signal);
     this.#tunnel = tunnel;
+    this.limit(settingsNow(context).maxBandwidth);
     this.#mover = context.peer.moverAddress;
     const waits = this.#convergence.canSlow === true;
     tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(context)) : MAY_BE_SILENT_MS);

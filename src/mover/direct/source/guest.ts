@@ -145,7 +145,8 @@ export class SourceGuest {
 
   /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */
   async machine(signal: AbortSignal) {
-    return (await this.session(signal)).sameMachine?.(signal, this.#settings.unplug);
+    const { unplug, mode } = this.#settings;
+    return (await this.session(signal)).sameMachine?.(signal, unplug, mode === 'cold');
   }
 
   /** Which guests of this host may write to these files now; undefined where the driver cannot say. */

@@ -87,7 +87,7 @@ export function openSource(
     peer,
     dataPath: new SourceDataPath(around.wire, log),
     connections: new GuestConnections(),
-    ...besides(around),
+    ...besides(around, tookOver),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     ...recorderOf(coordinator),
@@ -124,15 +124,10 @@ function recorderOf(coordinator: Coordinator): Pick<SourceContext, 'dispatch' | 
   };
 }
 
-function besides({
-  connect,
-  clock,
-  log,
-  hostFacts,
-  processorLoad,
-  queuedBytes,
-  removeTree,
-}: Surroundings): Pick<
+function besides(
+  { connect, clock, log, hostFacts, processorLoad, queuedBytes, removeTree }: Surroundings,
+  tookOver: boolean,
+): Pick<
   SourceContext,
   | 'disks'
   | 'latencies'
@@ -156,7 +151,7 @@ function besides({
     forecast: new Forecast(processorLoad),
     underWay: new UnderWay(queuedBytes, log),
     pace: new PostcopyPace(queuedBytes, clock, log),
-    timedCap: new TimedCap(log),
+    timedCap: new TimedCap(log, tookOver),
     hostFacts,
     removeTree,
   };

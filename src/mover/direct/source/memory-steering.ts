@@ -51,8 +51,9 @@ export class MemorySteering {
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
-    const { steering } = this.#recorder.state;
-    const settings = settingsNow(context);
+    const { steering, plan } = this.#recorder.state;
+    const now = settingsNow(context);
+    const settings = { ...now, isOfHours: now.maxBandwidth !== plan.settings.maxBandwidth };
     this.#looks.saw(context, sample, leftMs);
     const { newest: writes } = this.#looks;
     const { bytesPerS: recentRate, packing } = this.#recent;

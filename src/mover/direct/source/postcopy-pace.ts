@@ -102,7 +102,7 @@ export class PostcopyPace {
     const { doing } = context.state();
     const isInMemory = doing.kind === 'do' && doing.step === 'memory';
     // Whoever has let memory flow has looked at it before anything was held back.
-    this.#isHeld ??= !isInMemory || context.tookOver();
+    this.#isHeld ??= hasOneStream(context) && (!isInMemory || context.tookOver());
     if (!this.#isHeld) return;
     if (!isInMemory) {
       this.#runsSinceMs ??= totalMs;

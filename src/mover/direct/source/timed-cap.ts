@@ -9,16 +9,20 @@ const SET_MS = 10_000;
 /** Keeps a migration that is under way to what its host allows at the time of day (`limits.bandwidth`). */
 export class TimedCap {
   readonly #log: Log;
+  /** Another mover may have set a cap of hours that the configuration has no more. */
+  readonly #tookOver: boolean;
   /** What this mover set last, bytes/s (0: no cap), and in which step; absent: nothing, and another mover may have. */
   #set: { readonly bytesPerS: number; readonly step: string | undefined } | undefined;
 
-  constructor(log: Log) {
+  constructor(log: Log, tookOver: boolean) {
     this.#log = log;
+    this.#tookOver = tookOver;
   }
 
   /** A look at memory or at disks that are copied. What cannot be set now, the next look tries again. */
   async saw(context: SourceContext, over: AbortSignal): Promise<void> {
-    if (context.config.limits.bandwidth.length === 0) return;
+    const { bandwidth } = context.config.limits;
+    if (bandwidth.length === 0 && !this.#tookOver) return;
     const { maxBandwidth } = settingsNow(context);
     const bytesPerS = maxBandwidth ?? 0;
     const { doing } = context.state();
@@ -30,6 +34,7 @@ export class TimedCap {
     const before = this.#set;
     this.#set = { bytesPerS, step };
     try {
+      context.backingFiles.limit(maxBandwidth);
       context.disks.limit(maxBandwidth);
       context.dataPath.limit(maxBandwidth);
       if ((step === 'memory' || step === 'drain') && !goesByWire(context)) {
@@ -43,13 +48,13 @@ export class TimedCap {
       this.#log.warn({ error: toGodwitError(thrown) }, 'the cap of these hours is not set yet');
       return;
     }
-    record(context, bytesPerS);
+    record(context, maxBandwidth);
   }
 }
 
-/** Into the journal, where it is another cap than before. */
-function record(context: SourceContext, bytesPerS: number): void {
+/** Into the journal, where the hours cap it otherwise than before; what it was asked to keep to is no news. */
+function record(context: SourceContext, maxBandwidth: number | undefined): void {
   const { plan, capped } = context.state();
-  if (bytesPerS === (capped?.now ?? plan.settings.maxBandwidth ?? 0)) return;
-  context.dispatch({ type: 'capped', bytesPerS });
+  const bytesPerS = maxBandwidth === plan.settings.maxBandwidth ? 0 : (maxBandwidth ?? 0);
+  if (bytesPerS !== (capped?.now ?? 0)) context.dispatch({ type: 'capped', bytesPerS });
 }

@@ -43,6 +43,28 @@ describe('what drivers of virtio have taken', () => {
     assert.deepEqual(lostFeatures([], [device([CSUM], [])]), []);
   });
 
+  test('has one name where versions of QEMU spell it otherwise', () => {
+    // QEMU 8.0 to 10.1 has the name of the other feature for this one.
+    const offered = (words: readonly string[]) => ({ ...features([]), 'dev-features': words });
+    const four = 'VIRTIO_NET_F_GUEST_USO4: Driver can receive USOv4';
+    const old = 'VIRTIO_NET_F_GUEST_USO4: Driver can receive USOv6';
+    const mended = 'VIRTIO_NET_F_GUEST_USO6: Driver can receive USOv6';
+    const of = (words: readonly string[]) => {
+      const answer = { 'host-features': offered(words), 'guest-features': offered(words) };
+      return virtioDeviceOf('net0', answer) ?? assert.fail('it is not read');
+    };
+    assert.deepEqual(lostFeatures([of([four, mended])], [of([four, old])]), []);
+    assert.deepEqual(lostFeatures([of([four, old])], [of([four, mended])]), []);
+    assert.match(lostFeatures([of([four, old])], [of([four])])[0] ?? '', /uses .*_USO6, which/);
+  });
+
+  test('is lost also where QEMU has no name for the one feature that each device on PCI offers', () => {
+    const here = device([CSUM], [CSUM], 2 ** 30);
+    assert.equal(here.offersMore, false);
+    assert.equal(lostFeatures([here], [device([], [], 2 ** 30)]).length, 1);
+    assert.equal(device([], [], 2 ** 30 + 4096).offersMore, true);
+  });
+
   test('is nothing where QEMU answers something else', () => {
     for (const answer of [undefined, {}, { 'host-features': features([]) }, 'features', [1]])
       assert.equal(virtioDeviceOf('net0', answer), undefined);

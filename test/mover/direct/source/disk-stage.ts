@@ -59,6 +59,7 @@ class FakeTunnel {
   figures() {
     return { ...FIGURES, cuts: this.cuts };
   }
+  limit(): void {}
   mustAnswerWithin(ms: number | undefined): void {
     this.answerMs.push(ms);
   }

@@ -12,6 +12,7 @@ import { UNCAPPED } from './answers.ts';
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
+const WIRE = { takes: 'wire', why: 'so' } as const;
 /** Of 10 MB/s. */
 const HELD = { precopyBandwidth: 65_536, postcopyBandwidth: 2.5 * MB };
 const FILLED = { precopyBandwidth: 0, postcopyBandwidth: 0 };
@@ -71,7 +72,16 @@ function streamOf({
     if (step !== undefined) seen.state = { ...seen.state, doing: { kind: 'do', step } };
     await pace.saw(context, { totalMs }, signal);
   };
-  return { empty, look, asked, addresses, fails, fill: () => pace.fill(context, signal) };
+  const isHolding = (): boolean => pace.isHolding;
+  return {
+    empty,
+    look,
+    isHolding,
+    asked,
+    addresses,
+    fails,
+    fill: () => pace.fill(context, signal),
+  };
 }
 
 describe('before the switch to post-copy', () => {
@@ -182,6 +192,14 @@ describe('after the switch to post-copy', () => {
     stream.fails.ask = false;
     await stream.look(12_000, 'drain');
     assert.deepEqual(stream.asked, [HELD, FILLED]);
+  });
+
+  test('a mover that took over several streams, or the wire, holds nothing: their caps can be set', async () => {
+    for (const given of [{ settings: { streams: 4 } }, { known: { path: WIRE } }] as const) {
+      const stream = streamOf({ ...given, tookOver: true });
+      await stream.look(2000);
+      assert.deepEqual([stream.isHolding(), stream.asked], [false, []]);
+    }
   });
 
   test('a mover that took over gives back what the other one may have held back, once', async () => {

@@ -14,8 +14,7 @@ import { planned } from '../../../migration/direct/samples.ts';
 const MB = 1_000_000;
 const { signal } = new AbortController();
 /** At every time of day. */
-const always = (bytesPerS: number): Timetable =>
-  ['00:00-12:00', '12:00-00:00'].map((hours) => ({ hours, bytesPerS }));
+const always = (bytesPerS: number): Timetable => [{ hours: '00:00-24:00', bytesPerS }];
 /** A table that never holds now: the hours of a day that is not today. */
 const notToday = (): Timetable => {
   const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
@@ -41,6 +40,7 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
   const stream: StreamChange[] = [];
   const wire: (number | undefined)[] = [];
   const disks: (number | undefined)[] = [];
+  const bases: (number | undefined)[] = [];
   const events: SourceEvent[] = [];
   const adjust = async (change: StreamChange): Promise<void> => {
     if (seen.fails) throw new Error('the monitor is busy');
@@ -57,6 +57,7 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
     },
     guest: { session: async () => ({ adjust }) },
     disks: { limit: (cap: number | undefined) => disks.push(cap) },
+    backingFiles: { limit: (cap: number | undefined) => bases.push(cap) },
     dataPath: { limit: (cap: number | undefined) => wire.push(cap) },
     pace: {
       get isHolding() {
@@ -64,16 +65,16 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
       },
     },
   } as unknown as SourceContext;
-  let cap = new TimedCap(silentLog);
+  let cap = new TimedCap(silentLog, false);
   const look = (): Promise<void> => cap.saw(context, signal);
-  const takeOver = (): void => void (cap = new TimedCap(silentLog));
+  const takeOver = (): void => void (cap = new TimedCap(silentLog, true));
   const said = (): unknown[] => events.map((each) => each.type === 'capped' && each.bytesPerS);
-  return { seen, stream, wire, disks, events, look, takeOver, said };
+  return { seen, stream, wire, disks, bases, events, look, takeOver, said };
 }
 
 describe('a migration of a host that allows less by the time of day', () => {
   test('is capped at its first look, and the cap is taken away when its hours are over', async () => {
-    const { seen, stream, wire, disks, look, said } = stage(always(20 * MB));
+    const { seen, stream, wire, disks, bases, look, said } = stage(always(20 * MB));
     await look();
     await look();
     assert.deepEqual(stream, [{ maxBandwidth: 20 * MB }]);
@@ -81,7 +82,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     await look();
     assert.deepEqual(stream, [{ maxBandwidth: 20 * MB }, { maxBandwidth: 0 }]);
     assert.deepEqual(wire, [20 * MB, undefined]);
-    assert.deepEqual(disks, [20 * MB, undefined]);
+    for (const each of [disks, bases]) assert.deepEqual(each, [20 * MB, undefined]);
     assert.deepEqual(said(), [20 * MB, 0]);
     assert.deepEqual(seen.state.capped, { now: 0, least: 20 * MB });
   });
@@ -96,6 +97,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     high.seen.timetable = notToday();
     await high.look();
     assert.deepEqual(high.stream.at(-1), { maxBandwidth: 50 * MB });
+    assert.deepEqual(high.said(), [20 * MB, 0]);
   });
 
   test('by the wire its hypervisor is left alone: it sends to the mover', async () => {
@@ -141,6 +143,16 @@ describe('a migration of a host that allows less by the time of day', () => {
     await look();
     assert.deepEqual(stream, [{ maxBandwidth: MB }, { maxBandwidth: MB }]);
     assert.deepEqual(said(), [MB]);
+  });
+
+  test('a mover that takes over lifts a cap of hours that the configuration has no more', async () => {
+    const { seen, stream, look, takeOver, said } = stage(always(MB));
+    await look();
+    takeOver();
+    seen.timetable = [];
+    await look();
+    assert.deepEqual(stream.at(-1), { maxBandwidth: 0 });
+    assert.deepEqual(said(), [MB, 0]);
   });
 
   test('a host without such hours sets nothing', async () => {

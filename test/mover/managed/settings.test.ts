@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { managedSettings } from '../../../src/mover/managed/settings.ts';
+import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
+
+const NOON = new Date(2026, 10, 2, 12).getTime();
+const MORNING = { bandwidth: [{ hours: '08:00-12:30', bytesPerS: 70_000 }] };
+
+const asked = (request: object, more: object = {}) =>
+  managedMoverRequest.parse({
+    version: 2,
+    lifecycle: 'managed',
+    id: 'm-00000001',
+    side: 'source',
+    fromHost: 'a',
+    toHost: 'b',
+    createdAt: new Date(NOON).toISOString(),
+    request: { guest: 'web1', to: 'b', ...request },
+    handle: { driver: 'libvirt', name: 'web1' },
+    ...more,
+  });
+const cap = (request: object, more?: object, keepsCap = true): number | undefined =>
+  managedSettings(asked(request, more), MORNING, keepsCap).maxBandwidth;
+
+test('all of a managed migration has the cap of its beginning', () => {
+  assert.equal(cap({}), 70_000);
+  assert.equal(cap({ noticeMs: 3_600_000 }), undefined);
+  assert.equal(cap({ notBefore: new Date(NOON + 3_600_000).toISOString() }), undefined);
+});
+
+test('the least of its own cap, its share of the link and the hours counts', () => {
+  assert.equal(cap({ maxBandwidth: 50_000 }), 50_000);
+  assert.equal(cap({ maxBandwidth: 90_000 }, { linkShareBandwidth: 60_000 }), 60_000);
+});
+
+test('a manager that keeps to no cap is asked for none by the hours', () => {
+  assert.equal(cap({}, {}, false), undefined);
+  assert.equal(cap({}, { linkShareBandwidth: 60_000 }, false), 60_000);
+});
