@@ -41,9 +41,10 @@ const cappedHours = z.strictObject({
     .string()
     .max(64)
     .refine((text) => hoursOf(text) !== undefined, {
-      error: 'expected hours such as "08:00-18:00" or "mon,tue 08:00-18:00"',
+      error:
+        'expected hours such as "08:00-18:00" or "mon,tue 08:00-24:00": two digits each, days (sun, mon, tue, wed, thu, fri, sat) separated by commas',
     }),
-  bytesPerS: z.number().int().min(65_536),
+  bytesPerS: z.number().int().min(65_536, 'expected at least 65536 (64 KiB/s)'),
 });
 
 /** The agent's configuration file (JSON). Movers read the same file. */

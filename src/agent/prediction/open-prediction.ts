@@ -1,19 +1,22 @@
 import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
 import type { Peers } from '../peers.ts';
 import { ownWorkMs } from '../../host/own-work.ts';
+import { beginsAtMs, withTimetable } from '../../migration/steering/timetable.ts';
 import type { MigrationStore } from '../store.ts';
 import { PredictionCache } from './prediction-cache.ts';
 import { LinkAnswers } from './link-answers.ts';
 import { LinkMeter } from './link-meter.ts';
 
 interface Needs {
+  readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
   readonly peers: Peers;
 }
 
 /** What an agent keeps to predict its migrations, and to let other hosts measure their links to it. */
-export function openPrediction({ clock, store, peers }: Needs) {
+export function openPrediction({ config, clock, store, peers }: Needs) {
   const linkMeter = new LinkMeter({
     clock,
     isBusy: () => store.usesLink(),
@@ -22,7 +25,9 @@ export function openPrediction({ clock, store, peers }: Needs) {
   });
   return {
     linkMeter,
-    kept: new PredictionCache(clock),
+    kept: new PredictionCache(clock, (request) =>
+      withTimetable(request, config.limits.bandwidth, beginsAtMs(request, clock.wallMs())),
+    ),
     linkAnswers: new LinkAnswers(clock, store),
   };
 }

@@ -100,7 +100,9 @@ export class Plans {
     const latency = this.#latency(examination, known.link, facts.settings);
     const option = { ...planned(facts), ...latency };
     const against = contradiction(facts, option);
-    const capped = capOver(config.limits.bandwidth, beginsAtMs(request, asOf.wallMs));
+    const { maxBandwidth: own } = withShare(request, shareOf(request, known.link));
+    const beginMs = beginsAtMs(request, asOf.wallMs);
+    const capped = capOver(config.limits.bandwidth, beginMs, { host: config.name, own });
     if (against !== undefined && capped(facts.settings.timeoutMs)?.changes !== true) {
       const what = [against.what, capped(0)?.words ?? []].flat().join('; ');
       throw godwitError('GODWIT_USAGE', { what }, { hint: against.hint });

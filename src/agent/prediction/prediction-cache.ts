@@ -28,10 +28,16 @@ interface Kept {
 /** What the latest plans said, and what they had measured. */
 export class PredictionCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
+  /** A request as it is carried out now, within what its host allows. */
+  readonly #asItIs: (request: MigrationRequest) => MigrationRequest;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+  constructor(
+    clock: Pick<Clock, 'monotonicMs'>,
+    asItIs: (request: MigrationRequest) => MigrationRequest = (request) => request,
+  ) {
     this.#clock = clock;
+    this.#asItIs = asItIs;
   }
 
   /**
@@ -45,7 +51,7 @@ export class PredictionCache {
     atMs: number = this.#clock.monotonicMs(),
   ): void {
     if (handle === undefined) return;
-    const { name, moments } = namesOf(request, handle);
+    const { name, moments } = namesOf(this.#asItIs(request), handle);
     this.#kept.delete(name);
     this.#kept.set(name, { plan, moments, atMs });
     const [oldest] = this.#kept.keys();
@@ -54,7 +60,7 @@ export class PredictionCache {
 
   /** Of this very request and this life of the guest, once: the guest is elsewhere after it. */
   take(request: MigrationRequest, handle: GuestHandle): KeptPlan | undefined {
-    const { name, moments } = namesOf(request, handle);
+    const { name, moments } = namesOf(this.#asItIs(request), handle);
     const found = this.#kept.get(name);
     if (found === undefined) return undefined;
     const passedMs = this.#clock.monotonicMs() - found.atMs;

@@ -34,7 +34,7 @@ export const run: Run<typeof statsSpec> = async (input, context) => {
   try {
     const { insight, missing } = await insightOfAgents(fleet, { sinceMs, untilMs });
     show(insight, input, context);
-    const lacks = incomplete('the statistics', missing);
+    const lacks = incomplete('the summary of migrations', missing);
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();

@@ -59,7 +59,7 @@ export function askedFor(report: Report): [string, string][] {
     ['bandwidth cap', cap],
     ...(timedCap === undefined
       ? []
-      : [['by the time of day', `${formatRate(timedCap)} at least once`] as [string, string]]),
+      : [['least by the time of day', formatRate(timedCap)] as [string, string]]),
     ['streams', String(settings.streams)],
     ['compression', compressionText(settings)],
     ['timeout', formatDuration(settings.timeoutMs)],

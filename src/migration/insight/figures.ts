@@ -49,7 +49,8 @@ export function amountsOf(report: Report): Amounts {
 }
 
 export function figuresOf(report: Report): Figures {
-  const { prediction } = report;
+  // The time of day may have changed the cap that a prediction went by.
+  const prediction = report.timedCap === undefined ? report.prediction : undefined;
   const came = cameTo(report);
   const pairs = PREDICTED.flatMap((name) => {
     const [range, outcome] = [prediction?.[name], came[name]];
@@ -79,8 +80,8 @@ const REQUESTS = [
 
 /** Of the guest's requests to each disk, where enough were counted during its copy. */
 function diskPairsOf(report: Report): Figures['disks'] {
-  const { prediction, outcome, diskLatency: counted = [] } = report;
-  if (prediction === undefined || outcome !== 'done') return undefined;
+  const { prediction, outcome, timedCap, diskLatency: counted = [] } = report;
+  if (prediction === undefined || outcome !== 'done' || timedCap !== undefined) return undefined;
   const { disks, diskLatency = [] } = prediction;
   const came = cameTo(report);
   const found: Partial<Record<DiskScore['of'], Pair[]>> = {};

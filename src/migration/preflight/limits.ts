@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { modeOf, strategyNamed } from '../../protocol/public/steering.ts';
-import { formatDuration } from '../../protocol/quantity.ts';
+import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import {
   POSTCOPY_SWITCH_MS,
   SEVERAL_SWITCH_MS,
@@ -105,10 +105,16 @@ function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[]
 }
 
 /** What a migration is allowed, and by which strategy. */
-function allowedText({ maxDowntimeMs, timeoutMs, steering }: LimitsFacts['settings']): string {
+function allowedText({
+  maxDowntimeMs,
+  timeoutMs,
+  maxBandwidth,
+  steering,
+}: LimitsFacts['settings']): string {
   const allowed = [
     maxDowntimeMs === undefined ? [] : `${formatDuration(maxDowntimeMs)} of downtime`,
     timeoutMs === undefined ? [] : `${formatDuration(timeoutMs)} in all`,
+    maxBandwidth === undefined ? [] : formatRate(maxBandwidth),
   ].flat();
   const by = steering === undefined ? '' : `, by strategy ${strategyNamed(steering).name}`;
   return allowed.length === 0 ? `none are asked for${by}` : `allowed: ${allowed.join(', ')}${by}`;

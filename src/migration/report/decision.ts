@@ -1,5 +1,6 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import type { SteeringRecord } from '../../protocol/public/steering.ts';
+import { formatRate } from '../../protocol/quantity.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 
 /** A decision of the steering, as a journal has it. Pure. */
@@ -34,4 +35,10 @@ export function decisionOf(
     ...(change === undefined ? {} : { change }),
     ...(hint === undefined ? {} : { hint }),
   };
+}
+
+/** What its host allows now by the time of day, bytes/s; 0: as much as the link carries. */
+export function cappedWords(bytesPerS: number, host = 'its host'): string {
+  const cap = bytesPerS === 0 ? 'no cap' : `at most ${formatRate(bytesPerS)}`;
+  return `bandwidth: ${cap} by the time of day of ${host}`;
 }

@@ -4,6 +4,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { waitWords } from '../waits.ts';
 import { phaseOf } from '../direct/source-state.ts';
 import type { SourceState } from '../direct/source-state.ts';
+import { cappedWords } from './decision.ts';
 
 /** The live view's line for a state, with the newest sample (which is not journaled). */
 export function progressOf(
@@ -38,15 +39,22 @@ export function progressOf(
   };
 }
 
-/** While memory moves, the last decision where nothing else is to be said. */
+/** In which something goes over the link. */
+const SENDING: ReadonlySet<Phase> = new Set(['seeding', 'disks', 'memory', 'draining']);
+
+/** While memory moves, the last decision where nothing else is to be said, and a cap by the time of day. */
 function noteOf(
   note: string | undefined,
   phase: Phase,
-  { steering, plan }: SourceState,
+  { steering, plan, capped }: SourceState,
 ): Pick<Progress, 'note'> {
   if (note !== undefined) return { note };
   if (phase === 'planned') return { note: waitWords(plan.settings) };
-  return phase === 'memory' && steering?.last !== undefined ? { note: steering.last } : {};
+  const { now: bytesPerS = 0 } = capped ?? {};
+  const cap = bytesPerS > 0 && SENDING.has(phase) ? [cappedWords(bytesPerS, plan.from)] : [];
+  const words = [phase === 'memory' ? (steering?.last ?? []) : [], cap];
+  const said = words.flat().join('; ');
+  return said === '' ? {} : { note: said };
 }
 
 /**

@@ -15,8 +15,7 @@ import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/stan
 import type { Stalls } from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
 import { compressionText } from '../../protocol/public/compression-text.ts';
-import { formatRate } from '../../protocol/quantity.ts';
-import { boundedDecisions, decisionOf } from './decision.ts';
+import { boundedDecisions, cappedWords, decisionOf } from './decision.ts';
 
 /** The journal, walked once; what the report needs of the way. */
 interface Walk {
@@ -186,14 +185,6 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
   return walk;
 }
 
-function cappedWords(
-  { state }: Pick<Walk, 'state'>,
-  { bytesPerS }: { readonly bytesPerS: number },
-): string {
-  const cap = bytesPerS === 0 ? 'no cap' : `at most ${formatRate(bytesPerS)}`;
-  return `bandwidth: ${cap} by the time of day of ${state?.plan.from ?? 'its host'}`;
-}
-
 function isSending({ doing }: SourceState): boolean {
   return doing.kind === 'do' && doing.step === 'memory';
 }
@@ -206,7 +197,8 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   walk.marks = marksAfter(walk.marks, event, at);
   walk.stand = standAfter(walk.stand, event, at);
   if (event.type === 'decided') walk.decisions.push(decisionOf(event, atMs));
-  if (event.type === 'capped') walk.decisions.push({ atMs, what: cappedWords(walk, event) });
+  if (event.type === 'capped')
+    walk.decisions.push({ atMs, what: cappedWords(event.bytesPerS, walk.state?.plan.from) });
   if (event.type === 'unset')
     walk.decisions.push({
       atMs,

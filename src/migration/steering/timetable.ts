@@ -52,30 +52,34 @@ export interface CapAhead {
 }
 
 /**
- * From a beginning (ms since 1970) on: what is to be said of the caps that hold within so long, ms; undefined where none does.
- * It looks a day ahead at most.
+ * From a beginning (ms since 1970) on: what is to be said of the caps that hold within so long, ms; undefined where none is
+ * lower than the migration's own. It looks a day ahead at most.
  */
 export function capOver(
   timetable: Timetable,
   beginMs: number,
+  { host, own = Infinity }: { readonly host: string; readonly own?: number | undefined },
 ): (lastsMs: number) => CapAhead | undefined {
+  const binding = (wallMs: number): number | undefined => {
+    const cap = capAt(timetable, wallMs) ?? Infinity;
+    return cap < own ? cap : undefined;
+  };
   const at = (minute: number): number => beginMs + minute * MINUTE_MS;
-  const first = capAt(timetable, beginMs);
-  const begins = `as it begins its host allows ${capName(first)} by the time of day (limits.bandwidth)`;
+  const first = binding(beginMs);
+  const free = own === Infinity ? 'as much as the link carries' : formatRate(own);
+  const named = (cap: number | undefined): string => (cap === undefined ? free : formatRate(cap));
+  const begins = `as it begins ${host} lets it send ${named(first)} by the time of day (limits.bandwidth)`;
   return (lastsMs) => {
     const minutes = Math.min(DAY_MINUTES, Math.ceil(lastsMs / MINUTE_MS));
     const ahead =
       timetable.length === 0 ? [] : Array.from({ length: minutes }, (_, each) => each + 1);
-    const other = ahead.find((minute) => capAt(timetable, at(minute)) !== first);
+    const other = ahead.find((minute) => binding(at(minute)) !== first);
     if (other === undefined)
       return first === undefined ? undefined : { words: begins, changes: false };
-    const then = `${capName(capAt(timetable, at(other)))} from ${timeOfDay(at(other))} on`;
+    const then = `${named(binding(at(other)))} from ${timeOfDay(at(other))} on`;
     return { words: `${begins}, and ${then}: the prediction goes by the first`, changes: true };
   };
 }
-
-const capName = (cap: number | undefined): string =>
-  cap === undefined ? 'as much as the link carries' : formatRate(cap);
 
 /** HH:MM in this process's time zone. */
 function timeOfDay(wallMs: number): string {

@@ -216,6 +216,19 @@ test('a prediction is of one request, is used once, and grows old', () => {
   assert.equal(kept.take({ ...request, guest: 'g999' }, handle), found);
 });
 
+test('a prediction under another cap by the time of day is another one', () => {
+  let maxBandwidth: number | undefined;
+  const kept = new PredictionCache({ monotonicMs: () => 0 }, (each) => ({ ...each, maxBandwidth }));
+  const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
+  const handle = { driver: 'qemu', name: 'web1' };
+  const found = { level: 0.8 } as never;
+  kept.keep(request, handle, found);
+  maxBandwidth = 70_000;
+  assert.equal(kept.take(request, handle), undefined);
+  maxBandwidth = undefined;
+  assert.equal(kept.take(request, handle), found);
+});
+
 test('a deadline that was typed as a duration is a little later each time, and is the same request all the same', () => {
   const state = { nowMs: 0 };
   const kept = new PredictionCache({ monotonicMs: () => state.nowMs });

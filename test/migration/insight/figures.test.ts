@@ -33,6 +33,8 @@ test('a report’s figures are what it came to beside its prediction, and what t
     converges: { probability: 1, why: 'it is idle' },
   } as NonNullable<ReturnType<typeof report>['prediction']>;
   const found = figuresOf(report({ prediction }));
+  // Of one that was capped by the time of day nobody knows which cap its prediction went by.
+  assert.deepEqual(figuresOf(report({ prediction, timedCap: 70_000 })).predicted, {});
   assert.deepEqual(found.predicted.downtimeMs, [1, 2, 50, 42]);
   assert.equal(found.level, 0.9);
 });

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { boundedDecisions, decisionOf } from '../../../src/migration/report/decision.ts';
+import {
+  boundedDecisions,
+  cappedWords,
+  decisionOf,
+} from '../../../src/migration/report/decision.ts';
 
 test('a decision has what is known of it, and nothing that is not', () => {
   assert.deepEqual(decisionOf({ what: 'postcopy', why: 'round 2' }, 7), {
@@ -14,6 +18,11 @@ test('a decision has what is known of it, and nothing that is not', () => {
     what: 'downtime: 25 ms to 100 ms',
     ...whole,
   });
+});
+
+test('a cap by the time of day is said with its host', () => {
+  assert.equal(cappedWords(131_072, 'a'), 'bandwidth: at most 128 KiB/s by the time of day of a');
+  assert.equal(cappedWords(0), 'bandwidth: no cap by the time of day of its host');
 });
 
 test('of too many the first and the last are kept, with how many are left out between them', () => {

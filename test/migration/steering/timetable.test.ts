@@ -10,6 +10,7 @@ import {
 import type { Timetable } from '../../../src/migration/steering/timetable.ts';
 
 const MB = 1_000_000;
+const A = { host: 'a' };
 /** By day little, and less at noon; half of it at weekends. */
 const TIMETABLE: Timetable = [
   { hours: 'mon,tue,wed,thu,fri 08:00-18:00', bytesPerS: 20 * MB },
@@ -65,20 +66,24 @@ describe('what a host allows by the time of day', () => {
 
 describe('what a plan says of it', () => {
   test('nothing where nothing is capped while the migration runs', () => {
-    assert.equal(capOver([], at(2, 9))(60_000), undefined);
-    assert.equal(capOver(TIMETABLE, at(2, 6))(60_000), undefined);
+    assert.equal(capOver([], at(2, 9), A)(60_000), undefined);
+    assert.equal(capOver(TIMETABLE, at(2, 6), A)(60_000), undefined);
+    assert.equal(capOver(TIMETABLE, at(2, 9), { ...A, own: MB })(60_000), undefined, 'its own');
   });
 
   test('the cap that holds, and that it will be another one', () => {
-    const now = capOver(TIMETABLE, at(2, 9))(60_000);
-    assert.match(now?.words ?? '', /allows 19\.1 MiB\/s by the time of day \(limits\.bandwidth\)$/);
+    const now = capOver(TIMETABLE, at(2, 9), A)(60_000);
+    assert.match(
+      now?.words ?? '',
+      /^as it begins a lets it send 19\.1 MiB\/s by the time of day \(limits\.bandwidth\)$/,
+    );
     assert.equal(now?.changes, false);
-    const later = capOver(TIMETABLE, at(2, 11, 58))(180_000);
+    const later = capOver(TIMETABLE, at(2, 11, 58), A)(180_000);
     assert.match(
       later?.words ?? '',
       /19\.1 MiB\/s .*, and 9\.54 MiB\/s from 12:00 on: the prediction/,
     );
-    const free = capOver(TIMETABLE, at(2, 17, 59))(180_000);
+    const free = capOver(TIMETABLE, at(2, 17, 59), A)(180_000);
     assert.match(free?.words ?? '', /, and as much as the link carries from 18:00 on/);
     assert.deepEqual([later?.changes, free?.changes], [true, true]);
   });
