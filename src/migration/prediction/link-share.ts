@@ -1,4 +1,6 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import { CAP_STEP } from './parameters.ts';
+import type { MemoryPath } from './parameters.ts';
 
 /** The least cap that a migration takes, bytes/s. */
 const LEAST = 1024;
@@ -15,4 +17,18 @@ export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
 ): S {
   if (shareBytesPerS === undefined) return settings;
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, shareBytesPerS) };
+}
+
+/** The settings with the cap as whoever sends keeps to it. `rounds`: a driver's own, which keeps to each cap. */
+export function asKept<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
+  settings: S,
+  {
+    memoryPath,
+    rounds,
+  }: { readonly memoryPath: MemoryPath; readonly rounds?: 'content' | undefined },
+): S {
+  const { maxBandwidth } = settings;
+  const isPlain = memoryPath === 'plain' || memoryPath === 'xbzrle';
+  if (maxBandwidth === undefined || !isPlain || rounds !== undefined) return settings;
+  return { ...settings, maxBandwidth: Math.ceil(maxBandwidth / CAP_STEP) * CAP_STEP };
 }

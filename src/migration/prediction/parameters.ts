@@ -146,6 +146,11 @@ export const HINTS_AFTER_MS = 200;
  */
 export const PIECE_MS = 50;
 export const CAPPED_PIECE_MS = 100;
+/**
+ * QEMU counts what one plain stream has sent in pieces of 128 KiB (migration/qemu-file.c: 64 parts, of which a page takes two),
+ * and stops for the rest of a tenth of a second once they are no less than the cap allows: it sends the cap rounded up, bytes/s.
+ */
+export const CAP_STEP = 10 * 128 * 1024;
 /** As a mover does not see each piece: how much of it counts. */
 export const PIECE_SHARE = 0.8;
 

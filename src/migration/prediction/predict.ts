@@ -11,6 +11,7 @@ import { simulateContent } from './content-rounds.ts';
 import { diskCopyOf } from './disk-copy.ts';
 import { effectsOf } from './effects.ts';
 import { isByWire } from './hits.ts';
+import { asKept } from './link-share.ts';
 import { aloneOf, isSampled, isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { factorsOf } from './own-costs.ts';
@@ -120,6 +121,7 @@ export function expected(asked: Facts): Outcome {
 
 const learned = (facts: Facts): Facts => ({
   ...facts,
+  settings: asKept(facts.settings, facts),
   factors: factorsOf(facts.memoryPath, facts.ownMoves ?? []),
 });
 

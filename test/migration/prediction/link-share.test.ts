@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { shareOfLink, withShare } from '../../../src/migration/prediction/link-share.ts';
+import { asKept, shareOfLink, withShare } from '../../../src/migration/prediction/link-share.ts';
 
 const rate = fc.integer({ min: 1024, max: 2 ** 40 });
 const share = fc.double({ min: 0.01, max: 1, noNaN: true });
@@ -27,4 +27,16 @@ test('of a share and a cap the lower one counts, and without a share the cap is 
       assert.equal(withShare(settings, undefined), settings);
     }),
   );
+});
+
+test('one plain stream sends its cap rounded up to 1.25 MiB/s, as moves under low caps did; others keep to it', () => {
+  const kept = (maxBandwidth: number, memoryPath: 'plain' | 'cold' | 'packed' = 'plain') =>
+    asKept({ maxBandwidth }, { memoryPath }).maxBandwidth;
+  const MIB = 1024 ** 2;
+  const [least, low, more] = [65_536, 1_500_000, 6_000_000].map((cap) => kept(cap));
+  assert.deepEqual([least, low, more], [1.25 * MIB, 2.5 * MIB, 6.25 * MIB]);
+  for (const path of ['cold', 'packed'] as const) assert.equal(kept(65_536, path), 65_536);
+  assert.deepEqual(asKept({}, { memoryPath: 'plain' }), {});
+  const content = { memoryPath: 'plain', rounds: 'content' } as const;
+  assert.equal(asKept({ maxBandwidth: 65_536 }, content).maxBandwidth, 65_536);
 });
