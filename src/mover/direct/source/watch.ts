@@ -15,7 +15,7 @@ import type { Coordinator } from './coordinator.ts';
 import { LinkState } from './link-state.ts';
 import { linkSilent } from './link-silent.ts';
 import { MemorySteering } from './memory-steering.ts';
-import { resumePeer } from './source-context.ts';
+import { resumePeer, settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
@@ -167,7 +167,9 @@ export class Watch {
   #standsStill(context: SourceContext): Seen['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
-    return forMs < SAID_MS ? undefined : { forMs, timeoutMs: silenceOf(context) };
+    // By the wire a cap holds the hypervisor back for seconds, and the wire itself knows of a cut.
+    const isPaced = context.dataPath.hasLink && settingsNow(context).maxBandwidth !== undefined;
+    return forMs < SAID_MS || isPaced ? undefined : { forMs, timeoutMs: silenceOf(context) };
   }
 
   #note(): string | undefined {

@@ -11,6 +11,7 @@ import type { DestinationStatus } from '../../../../src/protocol/peer/migration.
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer, turn, UNCAPPED } from './answers.ts';
 import type { Answer } from './answers.ts';
+import type { Seen } from '../../../../src/mover/direct/source/stream-progress.ts';
 
 export const WELL: DestinationStatus = {
   id: 'm-00000001',
@@ -40,6 +41,8 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     there: WELL as Answer<DestinationStatus>,
     sample: sampleOf() as Answer<ReturnType<typeof sampleOf>>,
     wire: { isOpen: false, isCut: false, hasLink: false },
+    /** As the newest look says. */
+    isStill: false,
     /** The path to the destination takes something. */
     answers: true,
   };
@@ -64,7 +67,10 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     },
     leftMs: 60_000,
     dispatch: (event: SourceEvent) => events.push(event),
-    observe: () => void (counts.observed += 1),
+    observe: ({ still }: Seen) => {
+      counts.observed += 1;
+      seen.isStill = still !== undefined;
+    },
     record: async (event: SourceEvent) => void recorded.push(event),
   };
   const mind = { mind: () => {}, isOpen: false };

@@ -102,6 +102,18 @@ describe('the stream', () => {
     assert.equal(losses().length, 1);
   });
 
+  test('is not said to be stalled by the wire that keeps to a cap, and is once its link is cut', async (t) => {
+    const { state } = initialSource(planned({ maxBandwidth: 65_536 }));
+    const { watch, seen, go } = scene(t, { ...state, ...doing('memory') });
+    watch.onHypervisor(active);
+    seen.wire = { isOpen: true, isCut: false, hasLink: true };
+    await go(10_000);
+    assert.equal(seen.isStill, false);
+    seen.wire = { isOpen: true, isCut: true, hasLink: false };
+    await go(1000);
+    assert.equal(seen.isStill, true);
+  });
+
   test('is the wire’s own to repair while a cut is shorter than its grace', async (t) => {
     const { seen, events, go } = scene(t, doing('drain'));
     seen.wire = { isOpen: true, isCut: true, hasLink: false };
