@@ -4,7 +4,7 @@ import { judgedAgain } from '../migration/preflight/judge.ts';
 import { verdictOf } from '../migration/preflight/rank.ts';
 import { judgeWorkload } from '../migration/preflight/workload.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
-import { beginsAtMs, withTimetable } from '../migration/steering/timetable.ts';
+import { asItBegins } from '../migration/steering/timetable.ts';
 import { readLabels } from '../protocol/label-rules.ts';
 import type { Labels } from '../protocol/label-rules.ts';
 import type { CheckedHost } from '../protocol/public/check.ts';
@@ -37,8 +37,7 @@ interface Known extends KnownOfGuests {
 
 export function workloadOf(known: Known, request: MigrationRequest): WorkloadFacts {
   const { guest, to } = request;
-  const { bandwidth } = known.config.limits;
-  const settings = withTimetable(request, bandwidth, beginsAtMs(request, known.clock.wallMs()));
+  const settings = asItBegins(request, known.config.limits.bandwidth, known.clock.wallMs());
   const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};
   // Not what it did long ago: in this hour, or in the one before.
   const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Peers } from '../peers.ts';
 import { ownWorkMs } from '../../host/own-work.ts';
-import { beginsAtMs, withTimetable } from '../../migration/steering/timetable.ts';
+import { asItBegins } from '../../migration/steering/timetable.ts';
 import type { MigrationStore } from '../store.ts';
 import { PredictionCache } from './prediction-cache.ts';
 import { LinkAnswers } from './link-answers.ts';
@@ -26,7 +26,7 @@ export function openPrediction({ config, clock, store, peers }: Needs) {
   return {
     linkMeter,
     kept: new PredictionCache(clock, (request) =>
-      withTimetable(request, config.limits.bandwidth, beginsAtMs(request, clock.wallMs())),
+      asItBegins(request, config.limits.bandwidth, clock.wallMs()),
     ),
     linkAnswers: new LinkAnswers(clock, store),
   };

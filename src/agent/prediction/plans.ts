@@ -33,7 +33,7 @@ import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
-import { beginsAtMs, capOver, withTimetable } from '../../migration/steering/timetable.ts';
+import { asItBegins, beginsAtMs, capOver } from '../../migration/steering/timetable.ts';
 
 export interface PlansDependencies {
   readonly config: AgentConfig;
@@ -175,7 +175,7 @@ export class Plans {
       ownMoves: outgoing.links.movesTo(to, driver),
       processors: offer === undefined ? [own] : [own, offer],
       settings: {
-        ...withTimetable(shared, config.limits.bandwidth, beginsAtMs(request, nowMs)),
+        ...asItBegins(shared, config.limits.bandwidth, nowMs),
         timeoutMs: Math.max(1, leftOfLimits(request, nowMs)),
         // A manager has no such number: its driver switches once all of memory has gone over.
         ...(capabilities.shape === 'managed' ? { hybridRounds: 1 } : {}),

@@ -41,6 +41,13 @@ export function withTimetable<S extends Pick<MigrationSettings, 'maxBandwidth'>>
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, cap) };
 }
 
+/** The settings as they hold when the migration begins, as far as that is known. `askedAtMs`: when it is asked for, ms since 1970. */
+export function asItBegins<
+  S extends Parameters<typeof beginsAtMs>[0] & Pick<MigrationSettings, 'maxBandwidth'>,
+>(settings: S, timetable: Timetable, askedAtMs: number): S {
+  return withTimetable(settings, timetable, beginsAtMs(settings, askedAtMs));
+}
+
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 

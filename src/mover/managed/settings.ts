@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../config.ts';
 import { withShare } from '../../migration/prediction/link-share.ts';
-import { beginsAtMs, withTimetable } from '../../migration/steering/timetable.ts';
+import { asItBegins } from '../../migration/steering/timetable.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
@@ -16,5 +16,5 @@ export function managedSettings(
 ): MigrationSettings {
   const settings = withShare(migrationSettings.parse(request), linkShareBandwidth);
   if (!keepsCap) return settings;
-  return withTimetable(settings, bandwidth, beginsAtMs(settings, Date.parse(createdAt)));
+  return asItBegins(settings, bandwidth, Date.parse(createdAt));
 }
