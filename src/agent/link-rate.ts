@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import { shareOfLink } from '../migration/prediction/link-share.ts';
+import { shareOfLink, wasCapped } from '../migration/prediction/link-share.ts';
 import { MORE_THAN_GIGABIT } from '../migration/prediction/parameters.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
@@ -38,7 +38,7 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
   for (const report of reports) {
     const { settings, stream, bytes = 0, memoryBytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };
-    const isFree = !isCapped(report) && compress === 'none';
+    const isFree = !wasCapped(report) && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
     const isMuch = bytes >= Math.max(LEAST_BYTES, memoryBytes * LEAST_SHARE);
     // Of a rehearsal that changed its mover nobody may know that it went by the wire.
@@ -49,11 +49,6 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
     if (wire === undefined && isFree && isMuch && isWhole && throughput > 0) return throughput;
   }
   return undefined;
-}
-
-/** By its request, or by the time of day. */
-function isCapped({ settings, timedCap }: Pick<Reported, 'settings' | 'timedCap'>): boolean {
-  return settings.maxBandwidth !== undefined || timedCap !== undefined;
 }
 
 /** The known rate of a link, or why nobody measured it. */

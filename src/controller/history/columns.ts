@@ -1,4 +1,5 @@
 import { amountsOf, figuresOf } from '../../migration/insight/figures.ts';
+import { wasCapped } from '../../migration/prediction/link-share.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
 /** What the columns of a migration's row have of its report. */
@@ -16,10 +17,9 @@ export interface Columns {
 }
 
 export function columnsOf(report: Report): Columns {
-  const { throughput, settings, roundList, wire, timedCap } = report;
+  const { throughput, roundList, wire } = report;
   const { totalMs, downtimeMs, clientGapMs, bytes } = amountsOf(report);
-  const isCapped = settings.maxBandwidth !== undefined || timedCap !== undefined;
-  const isFree = !isCapped && report.outcome === 'done';
+  const isFree = !wasCapped(report) && report.outcome === 'done';
   return {
     total_ms: totalMs,
     downtime_ms: downtimeMs ?? null,

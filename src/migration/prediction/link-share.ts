@@ -1,4 +1,4 @@
-import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import type { MigrationSettings, Report } from '../../protocol/public/migration.ts';
 import { CAP_STEP } from './parameters.ts';
 import type { MemoryPath } from './parameters.ts';
 
@@ -19,6 +19,11 @@ export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, shareBytesPerS) };
 }
 
+/** Whether a migration was held below its link, by its request or by the time of day: its rate says nothing of the link. */
+export function wasCapped({ settings, timedCap }: Pick<Report, 'settings' | 'timedCap'>): boolean {
+  return settings.maxBandwidth !== undefined || timedCap !== undefined;
+}
+
 /** The settings with the cap as whoever sends keeps to it. `rounds`: a driver's own, which keeps to each cap. */
 export function asKept<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   settings: S,
@@ -28,7 +33,7 @@ export function asKept<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   }: { readonly memoryPath: MemoryPath; readonly rounds?: 'content' | undefined },
 ): S {
   const { maxBandwidth } = settings;
-  const isPlain = memoryPath === 'plain' || memoryPath === 'xbzrle';
-  if (maxBandwidth === undefined || !isPlain || rounds !== undefined) return settings;
+  const isOneStream = memoryPath === 'plain' || memoryPath === 'xbzrle';
+  if (maxBandwidth === undefined || !isOneStream || rounds !== undefined) return settings;
   return { ...settings, maxBandwidth: Math.ceil(maxBandwidth / CAP_STEP) * CAP_STEP };
 }
