@@ -171,16 +171,13 @@ function slowHint(
   const { dirtyRate, rate } = sample;
   // Hybrid takes post-copy after a round at the earliest.
   const helps = isFirstRound(sample) ? 'postcopy' : 'hybrid';
+  const more = maxBandwidth === undefined ? 'a faster link' : 'a higher --max-bandwidth';
   const ways = [
     ...(mode === 'precopy' || (mode === 'hybrid' && helps === 'postcopy')
       ? [`--mode ${helps}`]
       : []),
     ...(mode === 'precopy' && dirtyRate >= rate ? ['a higher --max-downtime'] : []),
-    isOfHours
-      ? OTHER_HOURS
-      : maxBandwidth === undefined
-        ? 'a faster link'
-        : 'a higher --max-bandwidth',
+    isOfHours ? OTHER_HOURS : more,
     'more time (--timeout)',
   ];
   return `Use ${ways.slice(0, -1).join(', ')} or ${ways.at(-1) ?? ''}.`;

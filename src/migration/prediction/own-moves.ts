@@ -25,13 +25,11 @@ export function movesTo(to: string, reports: Iterable<Report>): OwnMove[] {
     const { streams } = stream ?? settings;
     const { maxDowntimeMs } = settings;
     const kind = { finished, byWire: wire !== undefined, several: streams > 1, maxDowntimeMs };
-    // Its prediction went by one cap, and the time of day may have changed that on the way.
-    if (report.timedCap !== undefined) {
-      moves.push({ ...kind, downtimeMs });
-      continue;
-    }
-    const costs = toldBy(report);
-    moves.push({ ...kind, downtimeMs, off: offOf(report), ...(costs && { costs }) });
+    // A prediction goes by one cap, and the time of day may have changed that on the way.
+    const isComparable = report.timedCap === undefined;
+    const costs = isComparable ? toldBy(report) : undefined;
+    const off = isComparable ? offOf(report) : undefined;
+    moves.push({ ...kind, downtimeMs, off, ...(costs && { costs }) });
   }
   return moves;
 }
