@@ -2,21 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { managedSettings } from '../../../src/mover/managed/settings.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
+import { REQUEST } from './trial.ts';
 
 const NOON = new Date(2026, 10, 2, 12).getTime();
 const MORNING = { bandwidth: [{ hours: '08:00-12:30', bytesPerS: 70_000 }] };
 
 const asked = (request: object, more: object = {}) =>
   managedMoverRequest.parse({
-    version: 2,
-    lifecycle: 'managed',
-    id: 'm-00000001',
-    side: 'source',
-    fromHost: 'a',
-    toHost: 'b',
+    ...REQUEST,
     createdAt: new Date(NOON).toISOString(),
     request: { guest: 'web1', to: 'b', ...request },
-    handle: { driver: 'libvirt', name: 'web1' },
     ...more,
   });
 const cap = (request: object, more?: object, keepsCap = true): number | undefined =>

@@ -143,7 +143,7 @@ export interface Outcome {
   readonly points: number;
 }
 
-const REQUEST: ManagedMoverRequest = {
+export const REQUEST: ManagedMoverRequest = {
   version: 2,
   lifecycle: 'managed',
   id: 'm-00000001',
