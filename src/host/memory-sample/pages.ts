@@ -25,7 +25,7 @@ const NEW_SHARE = 0.2;
 const LEAST_NEW = 16;
 /** Of fewer pages that the other host has, or has not, no share is made. */
 const LEAST_TOLD = 64;
-/** For further pages, of which only that is asked, ms: whoever chooses a path by it waits. */
+/** How long further pages are read and looked up in what the other host told, ms: the choice of the path waits for it. */
 const MORE_MS = 100;
 /** A prime: steps of it come to each of any number of pages once. */
 const STRIDE = 2_654_435_761;

@@ -48,7 +48,7 @@ function namesOf({ transports, 'dev-features': own }: z.infer<typeof features>):
     const [name = '', words = ''] = each.split(':');
     // QEMU 8.0 to 10.1 has the name of the other one for it.
     if (name.endsWith('_USO4') && words.includes('USOv6')) return name.replace('_USO4', '_USO6');
-    // Misspelt in versions of QEMU, which may mend it.
+    // QEMU misspells two names, and a later version may spell them right.
     return name.replace('LEGNTH', 'LENGTH').replace('SUSPND', 'SUSPEND').slice(0, 64);
   });
 }
