@@ -9,8 +9,11 @@ import type { GuestLabels, LabelsChange } from '../protocol/labels.ts';
 import { LABELS_HINT, readLabels } from '../protocol/label-rules.ts';
 import { guestName, migrationId } from '../protocol/names.ts';
 
-/** Guests whose labels are kept, those that are gone included; the one that was labelled longest ago goes first. */
+/** Guests whose labels are kept, including guests that are gone. */
 const MOST = 10_000;
+/** JSON of all labels together: the file is written whole with each change. One guest's labels are 75 KiB at most. */
+const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES_OF_ONE = 75 * 1024;
 /** In stateDir. */
 const FILE = 'guest-labels.json';
 const kept = z.array(z.tuple([guestName, labelsShape])).max(MOST);
@@ -22,6 +25,9 @@ const written = z.union([
 ]);
 type Written = z.output<typeof written>;
 type Expected = Written['expected'][number];
+
+/** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
+export type Present = ReadonlySet<string> | undefined;
 
 /** What became of a guest that was let in: it runs here, it never will by this migration, or that is open. */
 export type Arrival = 'arrived' | 'stayed-away' | 'open';
@@ -39,8 +45,8 @@ export class HostLabels {
   #expected: readonly Expected[];
 
   /**
-   * `arrival`: what became of a migration to this host; one that is not known has never begun. GODWIT_CONFIG where the
-   * file is no longer what it was: labels that say `never-move` are not forgotten silently.
+   * `arrival`: the outcome of a migration to this host; an unknown migration has never begun. GODWIT_CONFIG if the file is
+   * damaged: a label `never-move` is not forgotten silently.
    */
   constructor(stateDir: string, arrival: (migration: string) => Arrival) {
     this.#file = path.join(stateDir, FILE);
@@ -50,14 +56,23 @@ export class HostLabels {
     this.#expected = read.expected;
   }
 
+  /** Whether labels of absent guests must give way before another guest is labelled. */
+  isFull(): boolean {
+    const count = this.#kept.size + this.#expected.length;
+    return count >= MOST || bytesIn(this.#kept, this.#expected) >= MAX_BYTES - MAX_BYTES_OF_ONE;
+  }
+
   /** Undefined where it has none. */
   of(guest: string): GuestLabels | undefined {
     this.#settle();
     return this.#kept.get(guest);
   }
 
-  /** What it has from now on; on the disk when this returns. GODWIT_USAGE for what makes no sense, in words. */
-  change(guest: string, { set, remove }: LabelsChange): GuestLabels {
+  /**
+   * The guest's labels from now on; on the disk when this returns. GODWIT_USAGE for labels that make no sense,
+   * GODWIT_LABELS_FULL if this host has no room for them. `here`: see Present.
+   */
+  change(guest: string, { set, remove }: LabelsChange, here?: Present): GuestLabels {
     const next = { ...this.of(guest), ...set };
     for (const name of remove) delete next[name];
     const read = labelsShape.safeParse(next);
@@ -68,23 +83,56 @@ export class HostLabels {
     if ('words' in judged) {
       throw godwitError('GODWIT_USAGE', { what: judged.words }, { hint: LABELS_HINT });
     }
-    this.#keep(guest, next);
+    this.#keep(guest, next, here);
     return next;
   }
 
   /**
    * A guest may come with these, by a migration that is about to be begun. Its source checked them; one that makes no
-   * sense keeps the guest from being moved on. Undefined: those that it has here stay.
+   * sense keeps the guest from being moved on. Undefined: the labels that it has here stay. GODWIT_LABELS_FULL if this host
+   * has no room for them; from here on their room is kept until the migration ends.
    */
-  expect(migration: string, guest: string, labels: GuestLabels | undefined): void {
+  expect(migration: string, guest: string, labels: GuestLabels | undefined, here?: Present): void {
     this.#settle();
     const isNews = Object.keys(labels ?? {}).length > 0 || this.#kept.has(guest);
     if (labels === undefined || !isNews) return;
-    this.#write(this.#kept, [...this.#expected, [migration, guest, labels]]);
+    const expects = [...this.#expected, [migration, guest, labels] satisfies Expected];
+    this.#write(this.#withRoom(guest, this.#kept, expects, here), expects);
   }
 
-  #keep(guest: string, labels: GuestLabels): void {
-    this.#write(withLabels(this.#kept, guest, labels), this.#expected);
+  #keep(guest: string, labels: GuestLabels, here: Present): void {
+    const next = withLabels(this.#kept, guest, labels);
+    const isLess = bytesOf(labels) <= bytesOf(this.#kept.get(guest) ?? {});
+    const isKnown = this.#kept.has(guest);
+    const kept = isLess && isKnown ? next : this.#withRoom(guest, next, this.#expected, here);
+    this.#write(kept, this.#expected);
+  }
+
+  /**
+   * The labels that stay so that `wanted` fits: absent guests lose theirs, the guest labelled longest ago first. A present
+   * guest, or one on its way here, never loses any. GODWIT_LABELS_FULL if that is not enough.
+   */
+  #withRoom(
+    guest: string,
+    wanted: ReadonlyMap<string, GuestLabels>,
+    expects: readonly Expected[],
+    here: Present,
+  ): ReadonlyMap<string, GuestLabels> {
+    let bytes = bytesIn(wanted, expects);
+    const isFull = (count: number): boolean => count + expects.length > MOST || bytes > MAX_BYTES;
+    if (!isFull(wanted.size)) return wanted;
+    const kept = new Map(wanted);
+    for (const [name, labels] of wanted) {
+      if (!isFull(kept.size)) break;
+      if (here === undefined || here.has(name) || name === guest) continue;
+      kept.delete(name);
+      bytes -= bytesOf(labels);
+    }
+    if (!isFull(kept.size)) return kept;
+    const limit = `labels of ${MOST} guests and ${MAX_BYTES} bytes`;
+    const why =
+      here === undefined ? 'has not listed all of its guests yet' : 'all of these guests are here';
+    throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });
   }
 
   /** Labels of guests that have arrived are theirs, and those of guests that will not are forgotten. */
@@ -123,9 +171,16 @@ function withLabels(
   const all = new Map(before);
   all.delete(guest);
   if (Object.keys(labels).length > 0) all.set(guest, labels);
-  const [oldest] = all.keys();
-  if (all.size > MOST && oldest !== undefined) all.delete(oldest);
   return all;
+}
+
+function bytesIn(kept: ReadonlyMap<string, GuestLabels>, expects: readonly Expected[]): number {
+  const all = [...kept.values(), ...expects.map(([, , labels]) => labels)];
+  return all.reduce((sum, labels) => sum + bytesOf(labels), 0);
+}
+
+function bytesOf(labels: GuestLabels): number {
+  return Buffer.byteLength(JSON.stringify(labels));
 }
 
 function readWritten(file: string): Written {

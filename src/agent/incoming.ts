@@ -18,6 +18,7 @@ import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
 import type { HostLabels } from './guest-labels.ts';
+import { namesIn } from './guest-snapshot.ts';
 import type { Guests } from './guests.ts';
 import type { HostInventory } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -188,14 +189,14 @@ export class Incoming {
     const { config, clock, store, peers, labels } = this.#deps;
     const { id, from } = admission;
     store.mustBeNew(id);
-    const address = this.#sender(admission);
-    const further = [...peers.furtherAddresses(from)];
+    const [address, further] = [this.#sender(admission), [...peers.furtherAddresses(from)]];
+    const here = labels?.isFull() ? namesIn(await this.#deps.guests.listed()) : undefined;
     throwRefusal(admissionChecks(await this.#facts(admission, MOVER_PORTS)));
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     // Before it is known here: a migration without its labels would forget what they forbid.
-    labels?.expect(id, admission.guest, admission.labels);
+    labels?.expect(id, admission.guest, admission.labels, here);
     return store.add({
       version: 1,
       id,

@@ -2,6 +2,7 @@ import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { HostLabels } from './guest-labels.ts';
+import { namesIn } from './guest-snapshot.ts';
 import type { Guests } from './guests.ts';
 
 export interface LabelHandlerDependencies {
@@ -18,7 +19,9 @@ export function labelHandler({
   return {
     labelGuest: async ({ params: { guest }, body, caller }) => {
       await guests.need(guest);
-      const now = labels.change(guest, body);
+      // Labels of absent guests give way: a guest that was started a moment ago counts as present.
+      const here = labels.isFull() ? namesIn(await guests.listed()) : undefined;
+      const now = labels.change(guest, body, here);
       log.info({ guest, ...body, by: caller.name }, 'a guest was labelled');
       // Whoever follows this host hears of it.
       await guests.listed(true);

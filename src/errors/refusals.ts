@@ -80,6 +80,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_LABELS_FULL: row(
+    '{guest} gets no labels on this host: {what}',
+    'Remove labels of guests that do not need them (`godwit label GUEST NAME-`), or move labelled guests to another host.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_PATH_LONG: row(
     '{path} is {bytes} bytes long: the path of a unix socket has at most {limit}',
     'Use a shorter `stateDir` there, or a shorter name for the guest.',

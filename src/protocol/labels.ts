@@ -59,6 +59,6 @@ export const labelRoutes = {
     params: z.object({ guest: guestName }),
     body: labelsChange,
     response: z.object({ labels }),
-    errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN', 'GODWIT_USAGE'],
+    errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN', 'GODWIT_USAGE', 'GODWIT_LABELS_FULL'],
   }),
 };

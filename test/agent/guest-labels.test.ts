@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HostLabels } from '../../src/agent/guest-labels.ts';
 import type { Arrival } from '../../src/agent/guest-labels.ts';
@@ -14,6 +15,18 @@ import { until } from '../until.ts';
 import { fleet, guest } from './samples.ts';
 
 const NOBODY = (): Arrival => 'stayed-away';
+
+/** The state of a host that keeps labels of 10,000 guests, the first labelled longest ago. */
+function fullHost(t: TestContext, labels: GuestLabels): { stateDir: string; names: string[] } {
+  const stateDir = tempDir(t);
+  const names = Array.from({ length: 10_000 }, (_none, nth) => `web${nth}`);
+  const kept = names.map((name) => [name, labels]);
+  writeFileSync(path.join(stateDir, 'guest-labels.json'), JSON.stringify({ kept, expected: [] }));
+  return { stateDir, names };
+}
+
+const isFull = (guestName: string) => (thrown: unknown) =>
+  hasCode(thrown, 'GODWIT_LABELS_FULL') && thrown.message.includes(guestName);
 
 test('labels are kept on the disk of their host, and what makes no sense changes nothing', (t) => {
   const stateDir = tempDir(t);
@@ -31,7 +44,9 @@ test('labels are kept on the disk of their host, and what makes no sense changes
   refused({ 'godwit/never-mov': 'true' }, /not one that Godwit knows.*never-move/);
   refused({ 'godwit/never-move': 'true' }, /contradict each other: godwit\/never-move/);
   refused({ 'godwit/max-downtime': 'long' }, /which is no duration from 1ms to 60s/);
-  assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), { 'godwit/window': '22:00-04:00' });
+  assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), {
+    'godwit/window': '22:00-04:00',
+  });
   writeFileSync(path.join(stateDir, 'guest-labels.json'), '[["web1"');
   assert.throws(
     () => new HostLabels(stateDir, NOBODY),
@@ -91,6 +106,68 @@ test('an earlier build’s labels are read, and nothing is left where none are k
   labels.change('web1', { set: {}, remove: ['team'] });
   assert.equal(labels.of('web2'), undefined);
   assert.equal(existsSync(file), false);
+});
+
+test('the 10,001st guest takes the place of an absent guest, and never of one that is here', (t) => {
+  const never = { 'godwit/never-move': 'true' };
+  const { stateDir, names } = fullHost(t, never);
+  const absent = new Set(['web7', 'web9']);
+  const here = new Set([...names, 'db1', 'db2'].filter((name) => !absent.has(name)));
+  const labels = new HostLabels(stateDir, NOBODY);
+  for (const name of ['db1', 'db2'])
+    labels.change(name, { set: { 'godwit/anti-affinity': 'db' }, remove: [] }, here);
+  assert.deepEqual(labels.of('web0'), never);
+  assert.equal(labels.of('web7'), undefined);
+  assert.equal(labels.of('web9'), undefined);
+  assert.throws(() => labels.change('db3', { set: never, remove: [] }, here), isFull('db3'));
+  assert.throws(() => labels.expect('m-00000001', 'db4', never, here), isFull('db4'));
+  // Guests with a place change their labels as before.
+  labels.change('web0', { set: { team: 'web' }, remove: [] }, here);
+  labels.change('web1', { set: {}, remove: ['godwit/never-move'] }, here);
+  labels.change('db3', { set: never, remove: [] }, here);
+  const again = new HostLabels(stateDir, NOBODY);
+  for (const name of here) if (name !== 'web1') assert.ok(again.of(name), name);
+});
+
+test('labels give way to none while a driver has not listed its guests', (t) => {
+  const { stateDir } = fullHost(t, { team: 'web' });
+  const labels = new HostLabels(stateDir, NOBODY);
+  assert.throws(() => labels.change('db1', { set: { team: 'db' }, remove: [] }), isFull('db1'));
+  assert.deepEqual(labels.of('web0'), { team: 'web' });
+});
+
+test('the room of an expected guest is kept, and its arrival takes no labels of a guest that is here', (t) => {
+  const { stateDir, names } = fullHost(t, { team: 'web' });
+  let arrival: Arrival = 'open';
+  const here = new Set(names.slice(1));
+  const labels = new HostLabels(stateDir, () => arrival);
+  labels.expect('m-00000001', 'db1', { team: 'db' }, here);
+  assert.equal(labels.of('web0'), undefined);
+  assert.throws(
+    () => labels.change('db2', { set: { team: 'db' }, remove: [] }, here),
+    isFull('db2'),
+  );
+  arrival = 'arrived';
+  assert.deepEqual(labels.of('db1'), { team: 'db' });
+  for (const name of here) assert.ok(labels.of(name), name);
+});
+
+test('labels of all guests are bounded in bytes', (t) => {
+  const long = Object.fromEntries(
+    Array.from({ length: 60 }, (_none, nth) => [`a${nth}`, '€'.repeat(256)]),
+  );
+  const stateDir = tempDir(t);
+  const names = Array.from({ length: 360 }, (_none, nth) => `web${nth}`);
+  const kept = names.map((name) => [name, long]);
+  writeFileSync(path.join(stateDir, 'guest-labels.json'), JSON.stringify({ kept, expected: [] }));
+  const here = new Set(names);
+  const labels = new HostLabels(stateDir, NOBODY);
+  assert.throws(() => labels.expect('m-00000001', 'db1', long, here), isFull('db1'));
+  // Fewer labels than before always have room.
+  labels.change('web0', { set: {}, remove: ['a0'] }, here);
+  here.clear();
+  labels.expect('m-00000001', 'db1', long, here);
+  assert.equal(labels.of('web2'), undefined);
 });
 
 test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {
