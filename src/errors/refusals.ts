@@ -136,6 +136,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_DISK_OVERLAID: row(
+    '{host} does not write to disk {device} of {guest}: {reason}',
+    'If the newest data of the guest is in the image that names the other one, start the guest by hand with that image. If it is left over from a snapshot that was merged, move it out of the storage, and recover the guest again.',
+    false,
+    4,
+    409,
+  ),
   GODWIT_DISK_PLACE: row(
     '{host} has no place for a copy of disk {device} of {guest}: {reason}',
     'Name a directory for it in `storage` of that host’s configuration, at the same path as at the source or as the only one; a file that is there already is never written over.',

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
@@ -17,6 +20,7 @@ import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
+const run = promisify(execFile);
 const GUEST = `rec${process.pid}`;
 /** An emulated guest boots within that time on a busy machine, ms. */
 const BOOTS_MS = 120_000;
@@ -25,6 +29,7 @@ describe('a guest whose host is dead', () => {
   let world: World;
   let hook: Hook;
   let asked = 0;
+  let disk: string;
 
   before(async () => {
     hook = makeHook();
@@ -35,13 +40,14 @@ describe('a guest whose host is dead', () => {
         fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
       }),
     });
-    await startGuest(world.lab, {
+    const guest = await startGuest(world.lab, {
       name: GUEST,
       host: 'a',
       memoryBytes: 192 * MIB,
       workingSetBytes: 16 * MIB,
       disks: [{ bytes: 64 * MIB, thin: false }],
     });
+    [disk = ''] = guest.disks ?? [];
   });
   after(async () => {
     await world?.close();
@@ -105,8 +111,21 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(await runningOn(world.lab, GUEST), []);
   });
 
-  test('is started once its host is proved off and no other has it, and goes on over the death of its mover', async () => {
+  test('is not started on an image that a snapshot has made a backing file, and no host is fenced', async () => {
     await startAgent(world.lab, 'c');
+    const before = hook.calls();
+    const overlay = `${disk}.snapshot`;
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', disk, overlay]);
+    const { outcome, error } = await recovered('b');
+    assert.equal(outcome, 'failed');
+    assert.equal(error?.code, 'GODWIT_DISK_OVERLAID');
+    assert.match(error?.message ?? '', new RegExp(`${overlay} names `));
+    assert.deepEqual(hook.calls(), before);
+    assert.deepEqual(await runningOn(world.lab, GUEST), []);
+    rmSync(overlay);
+  });
+
+  test('is started once its host is proved off and no other has it, and goes on over the death of its mover', async () => {
     const id = await ordered('b');
     await follow(world, 'b', id, ({ phase }) => phase === 'memory');
     await killMover(world, 'b', id);

@@ -4,6 +4,7 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import type { Sighting } from '../../../protocol/peer/sighting.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
+import { refuseOverlaid } from './overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
 /**
@@ -39,11 +40,16 @@ export async function recoverGuest(
   // What an earlier mover has ended.
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
   try {
-    if (mover.state.right === 'none')
+    if (mover.state.right === 'none') {
       await mover.prepare(request.recovery.preparation, AbortSignal.timeout(BUILD_MS));
+      // Before another host is asked, or fenced.
+      await refuseOverlays(mover);
+    }
     if (mover.state.right !== 'running') await mover.arm(epoch);
     // Whoever takes over after the proof goes on with it: a guest that may have run is never given up.
     const by = mover.state.right === 'running' ? undefined : await provedAlone(request, around);
+    // Again: the guest's host may have lived until now, and made one.
+    if (by !== undefined) await refuseOverlays(mover);
     await mover.decide(async ({ record, run, state }) => {
       if (by !== undefined) await record({ type: 'resolved', epoch, proof: 'fenced', by });
       if (!state().hasRun) await run(AbortSignal.timeout(BUILD_MS));
@@ -56,6 +62,12 @@ export async function recoverGuest(
     await mover.release(epoch, AbortSignal.timeout(endMs()), because);
   }
 }
+
+/** GODWIT_DISK_OVERLAID if another image needs one to which the guest would write. */
+const refuseOverlays = (mover: DestinationMover): Promise<void> =>
+  mover.decide(({ context, state }) =>
+    refuseOverlaid(context, state().preparation, AbortSignal.timeout(BUILD_MS)),
+  );
 
 /** The proof that the guest runs nowhere. GODWIT_RECOVERY_UNPROVED with the first thing that is not proved. */
 export async function provedAlone(request: Recovering, around: Around): Promise<string> {
