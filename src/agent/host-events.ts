@@ -8,8 +8,8 @@ import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import type { Load } from './load.ts';
 import type { MigrationStore } from './store.ts';
 
-/** So many are kept for who comes back; a busy host makes a few a second. */
-const KEPT = 1000;
+/** Kept for followers that come back; a busy host makes a few events a second, of about 1 KiB each. */
+const KEPT = { events: 1000, bytes: 8 * 1024 * 1024 };
 /** Between two looks at where the migrations stand. */
 const TICK_MS = 1000;
 

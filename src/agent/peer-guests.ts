@@ -13,7 +13,7 @@ const FOLLOWED_MS = 20_000;
 /** Far more than a host runs. */
 export const MOST_GUESTS = 10_000;
 /** All pages together; a guest is about 1 KiB. */
-const MOST_BYTES = 16 * 1024 * 1024;
+export const GUESTS_BYTES = 16 * 1024 * 1024;
 /** More than a host has drivers. */
 const MOST_SILENT = 16;
 
@@ -31,9 +31,8 @@ export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
   guest: string | undefined,
-  { deadlineMs = GUESTS_MS, signal: outer }: Pick<CallOptions, 'deadlineMs' | 'signal'> = {},
+  { deadlineMs = GUESTS_MS, signal: outer, allowance = { bytes: GUESTS_BYTES } }: CallOptions = {},
 ): Promise<PeerGuests> {
-  const allowance = { bytes: MOST_BYTES };
   const missing = new Map<string, MissingGuests>();
   const all = await withDeadline(`the guests of ${host}`, deadlineMs, outer, (signal) =>
     everyPage(async (after) => {
@@ -53,14 +52,14 @@ export async function guestsOfPeer(
 
 /**
  * All guests of a host, for who takes those that are not listed for gone. Those of a silent driver count as it listed them
- * last; GODWIT_INCOMPLETE where it has listed none yet. `signal`: nobody follows that host any more.
+ * last; GODWIT_INCOMPLETE where it has listed none yet. `signal`: that host is not followed any more.
  */
 export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
-  signal: AbortSignal,
+  asked: Pick<CallOptions, 'signal' | 'allowance'>,
 ): Promise<GuestInfo[]> {
-  const options = { deadlineMs: FOLLOWED_MS, signal };
+  const options = { ...asked, deadlineMs: FOLLOWED_MS };
   const { guests, missing } = await guestsOfPeer(api, host, undefined, options);
   const unseen = missing.find(({ asOf }) => asOf === undefined);
   if (unseen === undefined) return guests;

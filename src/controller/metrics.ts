@@ -42,6 +42,7 @@ export class Metrics {
   readonly #streams;
   readonly #hosts;
   readonly #drained;
+  readonly #excessive;
   readonly #guests;
   readonly #open;
   readonly #wishes;
@@ -99,6 +100,11 @@ export class Metrics {
     this.#streams = gauge('godwit_api_streams', 'Streams of the API that are open.', ['operation']);
     this.#hosts = gauge('godwit_hosts', 'Hosts of the fleet, by state.', ['state']);
     this.#drained = gauge('godwit_hosts_drained', 'Hosts that no guest may come to.', []);
+    this.#excessive = gauge(
+      'godwit_hosts_over_limit',
+      'Hosts whose agents send more than a controller takes from one host.',
+      [],
+    );
     this.#guests = gauge('godwit_guests', 'Guests of the fleet, by state.', ['state']);
     this.#open = gauge('godwit_migrations_open', 'Migrations that go on.', []);
     this.#wishes = gauge('godwit_wishes_open', 'Wishes that are not over, by kind.', ['kind']);
@@ -172,8 +178,10 @@ export class Metrics {
       .select(['kind', count])
       .groupBy('kind')
       .execute();
-    const [closed, going] = [
+    const excessive = db.selectFrom('hosts').where('excess', 'is not', null);
+    const [closed, over, going] = [
       await drained.select(count).executeTakeFirst(),
+      await excessive.select(count).executeTakeFirst(),
       await open.select(count).executeTakeFirst(),
     ];
     for (const each of [this.#hosts, this.#guests, this.#wishes]) each.reset();
@@ -183,6 +191,7 @@ export class Metrics {
     for (const { state, count } of guests) this.#guests.set({ state }, Number(count));
     for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
     this.#drained.set(Number(closed?.count ?? 0));
+    this.#excessive.set(Number(over?.count ?? 0));
     this.#open.set(Number(going?.count ?? 0));
   }
 }

@@ -27,10 +27,16 @@ export async function readAll(
   return Buffer.concat(chunks, size).toString('utf8');
 }
 
+export interface LineReading {
+  readonly idleMs: number;
+  /** Waited for before the bytes are used: a reader that is slow makes the server wait. Shorter than `idleMs`. */
+  readonly pace?: ((bytes: number) => Promise<void> | undefined) | undefined;
+}
+
 /** The lines of an NDJSON answer, without the empty ones that only say that the server lives. */
 export async function* readLines(
   response: IncomingMessage,
-  idleMs: number,
+  { idleMs, pace }: LineReading,
   wire: HttpPool,
 ): AsyncGenerator<string, void, undefined> {
   const { socket } = response;
@@ -56,6 +62,7 @@ export async function* readLines(
     response.setEncoding('utf8');
     for await (const chunk of response as AsyncIterable<string>) {
       timer.refresh();
+      await pace?.(Buffer.byteLength(chunk));
       rest += chunk;
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';

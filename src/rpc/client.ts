@@ -8,6 +8,7 @@ import type { Hello } from '../protocol/hello.ts';
 import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
+import type { LineReading } from './client-body.ts';
 import { networkFailure, openPool } from './transport.ts';
 import type { Transport, HttpPool } from './transport.ts';
 import { jsonOf } from '../formats/json.ts';
@@ -18,6 +19,8 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** What several answers may have together, in bytes: each takes its own from it. GODWIT_TOO_LARGE beyond. */
   readonly allowance?: { bytes: number };
+  /** Of a stream: see LineReading. */
+  readonly pace?: LineReading['pace'];
 }
 
 type Given<R extends Route> =
@@ -129,7 +132,8 @@ async function* stream(
     const response = await withDeadline(what, deadlineMs, given.signal, () =>
       send(calling, route, input, signal),
     );
-    for await (const line of readLines(response, limits.streamIdleMs, wire)) {
+    const reading = { idleMs: limits.streamIdleMs, pace: given.pace };
+    for await (const line of readLines(response, reading, wire)) {
       const text = route.framing === 'events' ? dataIn(line) : line;
       if (text !== undefined) yield parse(wire, route, text);
     }

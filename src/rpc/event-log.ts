@@ -9,33 +9,66 @@ export interface Newest<N> {
   readonly waiting: Set<() => void>;
 }
 
+/** What a log keeps at most. `bytes`: JSON of its events; the objects take a few times that. */
+export interface EventLogBounds {
+  readonly events: number;
+  readonly bytes: number;
+}
+
+interface Kept<N> {
+  readonly event: N & { readonly id: string };
+  readonly bytes: number;
+}
+
+/** Dropped events leave empty places at the front of the list, which are removed together. */
+const MAX_EMPTY = 1024;
+
 /**
- * Events in order, each with an id by which whoever follows comes back. The last `kept` are kept for that. The ids of
- * another run of the process, or of what is kept no more, are answered with `lost`: then lists show where things stand.
+ * Events in order, each with an id by which a follower comes back. The newest are kept for that, within the bounds. The ids
+ * of another run of the process, or of an event that was dropped, are answered with `lost`: then lists show the state.
  */
 export class EventLog<N extends { readonly type: string }> {
   readonly #run = randomBytes(6).toString('hex');
-  readonly #most: number;
-  #kept: (N & { readonly id: string })[] = [];
-  /** Of `#kept`, those before it are kept no more. */
+  readonly #bounds: EventLogBounds;
+  #kept: (Kept<N> | undefined)[] = [];
+  /** Of `#kept`, the places before it are empty. */
   #first = 0;
   #count = 0;
+  #bytes = 0;
   readonly #waiting = new Set<() => void>();
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(bounds: EventLogBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** JSON of the events that are kept, bytes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   add(news: N): void {
     this.#count += 1;
-    this.#kept.push({ id: this.#idOf(this.#count), ...news });
-    if (this.#kept.length - this.#first > this.#most) this.#first += 1;
-    // Not one by one: that would move all of them each time.
-    if (this.#first > this.#most) {
-      this.#kept = this.#kept.slice(this.#first);
-      this.#first = 0;
-    }
+    const event = { id: this.#idOf(this.#count), ...news };
+    const bytes = Buffer.byteLength(JSON.stringify(event));
+    this.#kept.push({ event, bytes });
+    this.#bytes += bytes;
+    while (this.#isFull()) this.#dropFirst();
     wake(this.#waiting);
+  }
+
+  #isFull(): boolean {
+    const count = this.#kept.length - this.#first;
+    return count > 0 && (count > this.#bounds.events || this.#bytes > this.#bounds.bytes);
+  }
+
+  #dropFirst(): void {
+    this.#bytes -= this.#kept[this.#first]?.bytes ?? 0;
+    this.#kept[this.#first] = undefined;
+    this.#first += 1;
+    // Not one by one: that would move all of them each time.
+    if (this.#first < MAX_EMPTY || this.#first < this.#kept.length / 2) return;
+    this.#kept = this.#kept.slice(this.#first);
+    this.#first = 0;
   }
 
   /**
@@ -57,7 +90,7 @@ export class EventLog<N extends { readonly type: string }> {
         yield { id: this.#idOf(at), type: 'lost' };
         continue;
       }
-      const next = this.#kept[this.#first + at - first];
+      const next = this.#kept[this.#first + at - first]?.event;
       const newest = besides?.newest();
       if (next !== undefined) {
         at += 1;

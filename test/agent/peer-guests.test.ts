@@ -73,8 +73,8 @@ test('the guests of a silent driver count as it listed them last, and none are t
   const wanted = new AbortController().signal;
   const listed = await guestsOfPeer(answering(asOf), 'b', undefined);
   assert.deepEqual(listed.missing, [{ host: 'b', why: 'libvirt: no answer', asOf }]);
-  assert.equal((await everyGuestOfPeer(answering(asOf), 'b', wanted)).length, 1);
-  await assert.rejects(everyGuestOfPeer(answering(), 'b', wanted), {
+  assert.equal((await everyGuestOfPeer(answering(asOf), 'b', { signal: wanted })).length, 1);
+  await assert.rejects(everyGuestOfPeer(answering(), 'b', { signal: wanted }), {
     code: 'GODWIT_INCOMPLETE',
     message: 'the list of guests of b is incomplete: libvirt: no answer',
   });
@@ -83,7 +83,7 @@ test('the guests of a silent driver count as it listed them last, and none are t
 test('the guests of a host that nobody follows any more are not waited for', async () => {
   const { api } = endpoint('b', { guests: () => new Promise<Page>(() => {}) });
   const end = new AbortController();
-  const asked = everyGuestOfPeer(api, 'b', end.signal);
+  const asked = everyGuestOfPeer(api, 'b', { signal: end.signal });
   end.abort(new Error('the follower ends'));
   await assert.rejects(asked, { message: 'the follower ends' });
 });

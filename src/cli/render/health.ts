@@ -11,9 +11,14 @@ export function healthText(host: string, health: HostHealth | undefined): string
   return lines.join('');
 }
 
-/** What a person noted of a host, and what the health policy makes of it. */
-export function illText({ name, ill, maintenance }: ListedHost): string {
-  const note = maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;
+/** A person's note about a host, a limit that it exceeds, and the judgement of the health policy. */
+export function illText({ name, ill, maintenance, excess }: ListedHost): string {
+  const noted =
+    maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;
+  const note =
+    excess === undefined
+      ? noted
+      : `${noted}${name}: over its limit since ${excess.since}: ${printable(excess.words)}\n`;
   if (ill === undefined) return note;
   const next =
     ill.wish === undefined

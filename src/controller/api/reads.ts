@@ -60,7 +60,7 @@ type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'changed_at'>;
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'reason', 'version', 'cores'] as const),
   ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site', 'managed'] as const),
-  'epoch',
+  ...(['excess', 'excess_since', 'epoch'] as const),
 ] as const;
 
 function current<T extends HostColumns>(row: T, leases: Following): T & { state: HostState } {

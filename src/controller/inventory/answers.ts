@@ -22,6 +22,7 @@ type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
   const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
+  const { excess, excess_since: excessMs } = row;
   const { manager, closed } = managedIn(row) ?? {};
   const sample = load === undefined ? undefined : withoutGuests(load);
   return {
@@ -34,6 +35,7 @@ export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad
     state: state as HostState,
     since: momentOf(since),
     ...(reason === null ? {} : { reason }),
+    ...(excess === null ? {} : { excess: { since: momentOf(excessMs ?? since), words: excess } }),
     ...(followedBy === undefined ? {} : { followedBy }),
     ...(version === null ? {} : { version }),
     ...(cores === null ? {} : { cores }),

@@ -1,4 +1,4 @@
-import { everyGuestOfPeer } from '../../agent/peer-guests.ts';
+import { everyGuestOfPeer, GUESTS_BYTES } from '../../agent/peer-guests.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { PeerAddress } from '../../host/fleet.ts';
@@ -9,8 +9,9 @@ import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
 import type { Contract } from '../../protocol/route.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
 import { client } from '../../rpc/client.ts';
-import type { Client } from '../../rpc/client.ts';
+import type { CallOptions, Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
+import { EVENT_READS, ReadBudget } from './read-budget.ts';
 import type { Pacing } from './turns.ts';
 
 /** A host sends a heartbeat each 5 s. */
@@ -20,6 +21,13 @@ const CONNECT_MS = 10_000;
 const RETRY = { firstMs: 1000, mostMs: 15_000 };
 /** What a host is changes seldom, and much of it is in each sample. */
 const REFRESH_MS = 30 * 60_000;
+
+/** What the agent of a host says of itself, and its list of guests. */
+const MAX_LIST_BYTES = 4 * 1024 * 1024 + GUESTS_BYTES;
+/** Beside its bytes, an event costs what is made and written because of it. */
+const EVENT_BYTES = 1024;
+/** A host that is over its budget is read so seldom; far oftener than it counts as silent. */
+const MAX_PACE_MS = 5000;
 
 /** Of thousands of hosts each keeps its client: one of all routes takes 16 KiB. */
 const STREAM = { hostEvents: agentContract.hostEvents };
@@ -36,9 +44,13 @@ export interface Heard {
   all(info: HostInfo, guests: readonly GuestInfo[]): void;
   info(info: HostInfo): void;
   event(event: HostEvent): void;
+  /** Whether it sends more than its budget. */
+  exceeds(isExceeded: boolean): void;
   /** It is not followed now. `lastMs`: when it was heard of last, wall clock; undefined: never by this follower. */
   lost(state: HostState, reason: string, lastMs: number | undefined): void;
 }
+
+type Asking = Required<Pick<CallOptions, 'signal' | 'deadlineMs' | 'allowance'>>;
 
 export interface FollowerDependencies extends Pacing {
   readonly credentials: Credentials;
@@ -53,6 +65,7 @@ export class Follower {
   readonly #heard: Heard;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
+  readonly #budget: ReadBudget;
   #lastMs: number | undefined;
   #hasFailed: boolean;
 
@@ -67,6 +80,7 @@ export class Follower {
     this.#place = place;
     this.#deps = deps;
     this.#heard = heard;
+    this.#budget = new ReadBudget(EVENT_READS, deps.clock.monotonicMs());
     this.#ended = this.#run();
   }
 
@@ -92,8 +106,25 @@ export class Follower {
       if (signal.aborted) return;
       waitMs = this.#lastMs === before ? Math.min(2 * waitMs, RETRY.mostMs) : RETRY.firstMs;
       // Thousands of hosts that were lost together do not come back together.
-      await clock.sleep(waitMs * (0.5 + Math.random()), signal).catch(() => {});
+      const apartMs = waitMs * (0.5 + Math.random());
+      const budgetMs = this.#budget.waitMs(clock.monotonicMs());
+      await clock.sleep(Math.max(apartMs, budgetMs), signal).catch(() => {});
     }
+  }
+
+  /** These bytes of the host were read. */
+  #took(bytes: number): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    this.#budget.take(bytes, nowMs);
+    this.#heard.exceeds(this.#budget.isExceeded(nowMs));
+  }
+
+  /** Lets the host wait if it sends more than its budget. */
+  #paced(bytes: number): Promise<void> | undefined {
+    this.#took(bytes);
+    const { clock } = this.#deps;
+    const waitMs = Math.min(MAX_PACE_MS, this.#budget.waitMs(clock.monotonicMs()));
+    return waitMs === 0 ? undefined : clock.sleep(waitMs, this.#end.signal);
   }
 
   async #follow(tried: number): Promise<void> {
@@ -106,7 +137,9 @@ export class Follower {
     const streaming = this.#client(STREAM, address);
     try {
       const query = { load: 'true' } as const;
-      const stream = streaming.api.hostEvents({ query }, { signal, deadlineMs: ANSWER_MS });
+      const pace = (bytes: number) => this.#paced(bytes);
+      const options = { signal, deadlineMs: ANSWER_MS, pace };
+      const stream = streaming.api.hostEvents({ query }, options);
       const events = stream[Symbol.asyncIterator]();
       // Both in one turn: a stream that nobody reads while its lists wait for a turn would count as silent.
       await this.#deps.turn(async () => {
@@ -122,6 +155,7 @@ export class Follower {
         if (next.done === true || next.value.type === 'lost') break;
         const event = next.value;
         this.#lastMs = this.#deps.clock.wallMs();
+        this.#took(EVENT_BYTES);
         this.#heard.event(event);
         if (this.#lastMs - refreshedMs > REFRESH_MS) {
           refreshedMs = this.#lastMs;
@@ -145,30 +179,30 @@ export class Follower {
 
   /** Over a connection that is closed again: a fleet has thousands of hosts, and each keeps one open as it is. */
   async #lists(address: string): Promise<void> {
-    await this.#asking(address, async ({ api }) => {
-      const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
+    await this.#asking(address, async ({ api }, options) => {
       const info = await api.host({}, options);
-      const guests = await everyGuestOfPeer(api, this.#name, this.#end.signal);
+      const guests = await everyGuestOfPeer(api, this.#name, options);
       this.#heard.all(info, guests);
     });
   }
 
   async #refresh(address: string): Promise<void> {
-    await this.#asking(address, async ({ api }) => {
-      const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
+    await this.#asking(address, async ({ api }, options) => {
       this.#heard.info(await api.host({}, options));
     });
   }
 
   async #asking(
     address: string,
-    work: (asked: Client<typeof LISTS>) => Promise<void>,
+    work: (asked: Client<typeof LISTS>, options: Asking) => Promise<void>,
   ): Promise<void> {
     const asked = this.#client(LISTS, address);
+    const allowance = { bytes: MAX_LIST_BYTES };
     try {
-      await work(asked);
+      await work(asked, { signal: this.#end.signal, deadlineMs: ANSWER_MS, allowance });
     } finally {
       asked.close();
+      this.#took(MAX_LIST_BYTES - allowance.bytes);
     }
   }
 
@@ -184,7 +218,10 @@ function judged(thrown: unknown): { state: HostState; reason: string } {
   const error = toGodwitError(thrown);
   const reason = error.message.slice(0, 1000);
   const isNewer = hasCode(error, 'GODWIT_ERROR_NEWER', 'GODWIT_PROTOCOL_VERSION');
-  if (isNewer || hasCode(error, 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN'))
+  if (
+    isNewer ||
+    hasCode(error, 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN', 'GODWIT_TOO_LARGE')
+  )
     return { state: 'incompatible', reason };
   const isRefused = hasCode(
     error,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { MOST_GUESTS_OF_A_SAMPLE } from '../../protocol/public/load.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
@@ -33,6 +34,9 @@ export interface Look {
   readonly atMs: number;
   readonly look: HostLook;
 }
+
+/** Guests of one look: twice those of the largest sample. More names than that are not guests of one host. */
+const MAX_GUESTS = 2 * MOST_GUESTS_OF_A_SAMPLE;
 
 /** Clocks agree that differ by less: a sample may be under way for a while. */
 const CLOCK_MS = 60_000;
@@ -70,6 +74,8 @@ export class HostLooks {
     const aheadMs = Date.parse(at) - atMs;
     if (Math.abs(aheadMs) < Math.abs(this.#aheadMs)) this.#aheadMs = aheadMs;
     for (const { name, cores } of guests) {
+      const isKnown = this.#guests.has(name) || this.#aside.has(name);
+      if (!isKnown && this.#guests.size + this.#aside.size >= MAX_GUESTS) continue;
       if (!isPossibleUse(cores, { vcpus: sizeOf(name), hostCores: processor.cores })) {
         this.#aside.set(name, Math.max(this.#aside.get(name) ?? 0, cores));
         continue;

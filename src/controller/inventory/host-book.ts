@@ -9,14 +9,16 @@ import type { Progress } from '../../protocol/public/migration.ts';
 import type { NewHost } from './write-queue.ts';
 import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
-import { guestKey, guestRowOf, markOf } from './pending.ts';
+import { boundedGuest } from './bounded-guest.ts';
+import type { BoundedGuest } from './bounded-guest.ts';
+import { guestKey, guestRowOf, markOf, MAX_PENDING_BYTES } from './pending.ts';
 import type { Pending } from './pending.ts';
 import { HostSamples } from './samples.ts';
 
 /** Where changes of a host go. */
 export interface Changes {
-  /** To be written. */
-  readonly write: (change: Partial<Pending>) => void;
+  /** To be written. False if too much of this host waits already: its lists are to be read again, and take the place of all that. */
+  readonly write: (change: Partial<Pending>) => boolean;
   readonly publish: (news: FleetNews) => void;
   /** The host itself is another now. */
   readonly reportHost: () => void;
@@ -27,6 +29,11 @@ export interface Changes {
   readonly nowMs: () => number;
 }
 
+/** JSON of all guests of one host, bytes. Their lists are shorter on the wire. */
+const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
+const EXCESS =
+  'its agent sends more than a controller reads of one host: it is read more slowly, and what is shown of it is late';
+
 /** Available memory is written anew once it is another by this part of all memory. */
 const MEMORY_STEP = 1 / 100;
 
@@ -34,7 +41,8 @@ const MEMORY_STEP = 1 / 100;
 export class HostBook implements Heard {
   readonly samples: HostSamples;
   readonly #changes: Changes;
-  readonly #marks = new Map<string, number>();
+  readonly #marks = new Map<string, Mark>();
+  #bytes = 0;
   /** Processors of its guests, by name. */
   readonly #sizes = new Map<string, number>();
   #row: NewHost;
@@ -80,19 +88,35 @@ export class HostBook implements Heard {
   }
 
   #guests(guests: readonly GuestInfo[]): void {
-    const own = guests.filter(({ host }) => host === this.#row.name);
+    const { name } = this.#row;
+    const own = guests.filter(({ host }) => host === name).map(boundedGuest);
+    if (own.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_GUESTS_BYTES)
+      throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
     const before = new Set(this.#marks.keys());
-    for (const guest of own) {
-      const key = guestKey(guest);
-      const mark = markOf(JSON.stringify(guest));
-      if (this.#marks.get(key) !== mark) this.#changes.publish({ type: 'guest', guest });
-      this.#marks.set(key, mark);
-      this.#sized(guest);
+    for (const each of own) {
+      const key = guestKey(each.guest);
+      if (this.#mark(key, each)) this.#changes.publish({ type: 'guest', guest: each.guest });
       before.delete(key);
     }
     for (const key of before) this.#gone(key);
-    const { name } = this.#row;
-    this.#changes.write({ replace: own.map((guest) => guestRowOf(name, guest)) });
+    this.#changes.write({ replace: own.map(({ guest, text }) => guestRowOf(name, guest, text)) });
+  }
+
+  /** False if the guest is as it was. */
+  #mark(key: string, { guest, text, bytes }: BoundedGuest): boolean {
+    const mark = markOf(text);
+    const before = this.#marks.get(key);
+    if (before?.mark === mark) return false;
+    this.#bytes += bytes - (before?.bytes ?? 0);
+    this.#marks.set(key, { mark, bytes });
+    this.#sized(guest);
+    return true;
+  }
+
+  exceeds(isExceeded: boolean): void {
+    if (isExceeded === (this.#row.excess !== null)) return;
+    const since = isExceeded ? this.#changes.nowMs() : null;
+    this.#set({ excess: isExceeded ? EXCESS : null, excess_since: since });
   }
 
   info(info: HostInfo): void {
@@ -120,7 +144,7 @@ export class HostBook implements Heard {
         for (const key of this.#marks.keys())
           if (key.startsWith(`${event.name} `)) {
             this.#gone(key);
-            this.#changes.write({ gone: new Map([[key, nameIn(key)]]) });
+            this.#write({ gone: new Map([[key, nameIn(key)]]) });
           }
         this.#set({ guests: this.#marks.size });
         return;
@@ -137,18 +161,25 @@ export class HostBook implements Heard {
     this.#set({ state, reason, since: before === state ? since : heardMs });
   }
 
-  #guest(guest: GuestInfo): void {
+  #guest(reported: GuestInfo): void {
     const { name } = this.#row;
-    if (guest.host !== name) return;
-    const key = guestKey(guest);
-    const mark = markOf(JSON.stringify(guest));
-    if (this.#marks.get(key) === mark) return;
-    if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS) throw tooMany(name);
-    this.#marks.set(key, mark);
-    this.#sized(guest);
-    this.#changes.write({ upserts: new Map([[key, guestRowOf(name, guest)]]) });
-    this.#changes.publish({ type: 'guest', guest });
+    if (reported.host !== name) return;
+    const each = boundedGuest(reported);
+    const key = guestKey(each.guest);
+    if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS)
+      throw tooMuch(name, `at most ${MOST_GUESTS} guests`);
+    if (this.#bytes + each.bytes > MAX_GUESTS_BYTES)
+      throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
+    if (!this.#mark(key, each)) return;
+    this.#write({ upserts: new Map([[key, guestRowOf(name, each.guest, each.text)]]) });
+    this.#changes.publish({ type: 'guest', guest: each.guest });
     if (this.#row.guests !== this.#marks.size) this.#set({ guests: this.#marks.size });
+  }
+
+  #write(change: Partial<Pending>): void {
+    if (this.#changes.write(change)) return;
+    const what = `changes of ${this.#row.name} that wait for the database`;
+    throw godwitError('GODWIT_TOO_LARGE', { what, limit: MAX_PENDING_BYTES });
   }
 
   #sized({ name, vcpus }: GuestInfo): void {
@@ -157,6 +188,7 @@ export class HostBook implements Heard {
   }
 
   #gone(key: string): void {
+    this.#bytes -= this.#marks.get(key)?.bytes ?? 0;
     this.#marks.delete(key);
     const { name, uuid } = nameIn(key);
     this.#sizes.delete(name);
@@ -222,7 +254,12 @@ function nameIn(key: string): { name: string; uuid: string } {
 }
 
 /** As its list would be refused: its stream ends, and the reason is reported with the host. */
-function tooMany(host: string): Error {
-  const facts = { peer: host, expected: `at most ${MOST_GUESTS} guests`, what: 'more' };
-  return godwitError('GODWIT_PROTOCOL_INVALID', facts);
+function tooMuch(host: string, expected: string): Error {
+  return godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what: 'more' });
+}
+
+interface Mark {
+  /** Of the guest's JSON. */
+  readonly mark: number;
+  readonly bytes: number;
 }

@@ -30,8 +30,8 @@ import { StoreLoops } from './store-loops.ts';
 import { paced } from './turns.ts';
 
 const FLUSH_MS = 250;
-/** For clients that come back: ten minutes of 80 events a second. */
-export const EVENTS_KEPT = 50_000;
+/** For clients that come back: ten minutes of 80 events a second, of 650 bytes each. */
+export const EVENTS_KEPT = { events: 50_000, bytes: 32 * 1024 * 1024 };
 
 export interface InventoryDependencies {
   readonly store: Store;
@@ -79,6 +79,7 @@ export class Inventory {
   readonly #ending = new Set<Promise<void>>();
   /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
   readonly #samplesBefore = new Map<string, HostSamples>();
+  readonly #excessive = new Set<string>();
   readonly #book: WriteQueue;
   readonly #conflicts: Conflicts;
   readonly #rollups: Rollups;
@@ -219,7 +220,7 @@ export class Inventory {
     // A follower that comes to its end may still hear something.
     const isCurrent = (): boolean => this.#followed.get(name)?.book === book;
     const changes: Changes = {
-      write: (change) => isCurrent() && this.#book.add(name, change),
+      write: (change) => !isCurrent() || this.#book.add(name, change),
       publish: (news) => isCurrent() && this.events.add(news),
       reportHost: () => isCurrent() && this.#reportHost(name),
       followed: () => isCurrent() && this.#deps.migrations?.followed(name),
@@ -276,6 +277,11 @@ export class Inventory {
   #reportHost(name: string): void {
     const followed = this.#followed.get(name);
     if (followed === undefined) return;
+    const { excess } = followed.book.row;
+    if (excess !== null && !this.#excessive.has(name))
+      this.#deps.log.warn({ host: name, excess }, 'a host is over its limit');
+    if (excess === null) this.#excessive.delete(name);
+    else this.#excessive.add(name);
     const host: FleetHost = hostOfRow(
       this.#power.of(name, followed.book.row),
       this.#deps.owner.name,

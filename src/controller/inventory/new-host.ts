@@ -10,5 +10,15 @@ export function takenUp(known: NewHost, nowMs: number): NewHost {
 export function newHost(name: string, address: string, since: number): NewHost {
   const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
   const counts = { memory_available_bytes: null, guests: 0, site: null, managed: null };
-  return { name, address, shard: shardOf(name), state: 'new', since, ...unknown, ...counts };
+  const excess = { excess: null, excess_since: null };
+  return {
+    name,
+    address,
+    shard: shardOf(name),
+    state: 'new',
+    since,
+    ...unknown,
+    ...counts,
+    ...excess,
+  };
 }

@@ -9,7 +9,12 @@ export function guestKey({ name, uuid = '' }: { name: string; uuid?: string | un
 /** A guest as it is written; what the lease under which it is written adds is left out. */
 export type NewGuest = Omit<GuestRow, 'epoch' | 'changed_at'>;
 
-export function guestRowOf(host: string, guest: GuestInfo): NewGuest {
+/** `info`: its JSON. */
+export function guestRowOf(
+  host: string,
+  guest: GuestInfo,
+  info: string = JSON.stringify(guest),
+): NewGuest {
   const { name, uuid = '', state, memoryBytes, vcpus, driver } = guest;
   return {
     host,
@@ -19,7 +24,7 @@ export function guestRowOf(host: string, guest: GuestInfo): NewGuest {
     driver,
     memory_bytes: memoryBytes ?? null,
     vcpus: vcpus ?? null,
-    info: JSON.stringify(guest),
+    info,
   };
 }
 
@@ -37,6 +42,17 @@ export const NOTHING: Pending = {
   upserts: new Map(),
   gone: new Map(),
 };
+
+/** Of one host, while the database does not answer: somewhat more than all of its guests. */
+export const MAX_PENDING_BYTES = 32 * 1024 * 1024;
+/** Of a row besides its JSON, and of a guest that is gone. */
+const ROW_BYTES = 512;
+
+/** What it takes in memory, about. */
+export function bytesOf({ replace = [], upserts, gone }: Pending): number {
+  const rows = [...replace, ...upserts.values()];
+  return rows.reduce((sum, { info }) => sum + info.length + ROW_BYTES, gone.size * ROW_BYTES);
+}
 
 /** What is to be written after both: the later counts. */
 export function merged(earlier: Pending, later: Pending): Pending {

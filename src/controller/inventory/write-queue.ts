@@ -4,7 +4,7 @@ import type { Store } from '../store/open.ts';
 import type { HostRow, Tables } from '../store/tables.ts';
 import type { Held } from './leases.ts';
 import { standing } from './leases.ts';
-import { guestKey, merged, NOTHING } from './pending.ts';
+import { bytesOf, guestKey, MAX_PENDING_BYTES, merged, NOTHING } from './pending.ts';
 import type { NewGuest, Pending } from './pending.ts';
 
 /** Of one transaction. */
@@ -27,6 +27,8 @@ export class WriteQueue {
   readonly #store: Store;
   readonly #rowOf: (host: string) => NewHost | undefined;
   #pending = new Map<string, Pending>();
+  /** Of each of them, at most: changes of one guest count one by one. */
+  readonly #bytes = new Map<string, number>();
 
   /** `rowOf`: the host as it is known at the moment of writing; undefined where it is followed no more. */
   constructor(store: Store, rowOf: (host: string) => NewHost | undefined) {
@@ -38,13 +40,20 @@ export class WriteQueue {
     return this.#pending.size;
   }
 
-  add(host: string, change: Partial<Pending>): void {
-    const before = this.#pending.get(host) ?? NOTHING;
-    this.#pending.set(host, merged(before, { ...NOTHING, ...change }));
+  /** False, and nothing is added, if too much of that host waits already. All of its guests in place of that always are added. */
+  add(host: string, change: Partial<Pending>): boolean {
+    const later = { ...NOTHING, ...change };
+    const isAll = later.replace !== undefined;
+    const bytes = bytesOf(later) + (isAll ? 0 : (this.#bytes.get(host) ?? 0));
+    if (bytes > MAX_PENDING_BYTES && !isAll) return false;
+    this.#bytes.set(host, bytes);
+    this.#pending.set(host, merged(this.#pending.get(host) ?? NOTHING, later));
+    return true;
   }
 
   drop(host: string): void {
     this.#pending.delete(host);
+    this.#bytes.delete(host);
   }
 
   /** Writes some of it, in one transaction. The guests that are new or others now. Rejects, and keeps all, on failure. */
@@ -66,7 +75,9 @@ export class WriteQueue {
     } catch (thrown) {
       for (const [host, pending] of batch) {
         const later = this.#pending.get(host);
-        this.#pending.set(host, later === undefined ? pending : merged(pending, later));
+        const both = later === undefined ? pending : merged(pending, later);
+        this.#pending.set(host, both);
+        this.#bytes.set(host, bytesOf(both));
       }
       throw thrown;
     }
@@ -79,7 +90,7 @@ export class WriteQueue {
       if (batch.length >= HOSTS_AT_ONCE || guests >= GUESTS_AT_ONCE) break;
       batch.push([host, pending]);
       guests += pending.upserts.size + (pending.replace?.length ?? 0);
-      this.#pending.delete(host);
+      this.drop(host);
     }
     return batch;
   }

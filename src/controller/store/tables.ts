@@ -167,6 +167,9 @@ export interface HostRow {
   info: string | null;
   /** JSON of what else its manager says of it; null: it has an agent. See inventory/managed-facts.ts. */
   managed: string | null;
+  /** In which respect it sends more than its share, and since when; null: it does not. */
+  excess: string | null;
+  excess_since: number | null;
   changed_at: number;
   epoch: number;
 }

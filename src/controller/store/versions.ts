@@ -27,6 +27,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   standbys,
   managedHosts,
   promisesGivenBack,
+  hostExcess,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */
@@ -37,6 +38,12 @@ async function managedHosts({ schema }: Database): Promise<void> {
 /** What was promised to a move that is settled, until all controllers have looked at the fleet since. */
 async function promisesGivenBack({ schema }: Database): Promise<void> {
   await schema.alterTable('reservations').addColumn('given_back_at', 'bigint').execute();
+}
+
+/** Hosts that send more than their share. */
+async function hostExcess({ schema }: Database): Promise<void> {
+  await schema.alterTable('hosts').addColumn('excess', 'text').execute();
+  await schema.alterTable('hosts').addColumn('excess_since', 'bigint').execute();
 }
 
 async function managers({ schema }: Database): Promise<void> {

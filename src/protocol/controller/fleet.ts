@@ -36,6 +36,8 @@ export const fleetHost = z.object({
   /** Since when it is in that state; of one that is silent, when it was heard of last; of one that is woken, since when. */
   since: moment,
   reason: shortText.optional(),
+  /** Its agent sends more than a controller takes from one host: the rest waits, or is left out. */
+  excess: z.object({ since: moment, words: shortText }).optional(),
   /** The controller that follows it. */
   followedBy: hostName.optional(),
   version: name64.optional(),

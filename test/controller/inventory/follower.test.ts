@@ -11,6 +11,7 @@ const hearing = (state: HostState): Heard => ({
   all() {},
   info() {},
   event() {},
+  exceeds() {},
   lost() {},
 });
 

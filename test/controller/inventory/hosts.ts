@@ -16,4 +16,6 @@ export const HOST: NewHost = {
   guests: 0,
   info: null,
   managed: null,
+  excess: null,
+  excess_since: null,
 };

@@ -80,6 +80,7 @@ test('a host whose sample is none is incompatible from then on, with the place i
         all() {},
         info() {},
         event: ({ type }) => heard.push(type),
+        exceeds() {},
         lost: (...said) => lost.resolve(said),
       },
     );

@@ -44,6 +44,7 @@ function fleetOf() {
           for (const row of replace ?? []) kept.add(guestKey(row));
           for (const key of gone?.keys() ?? []) kept.delete(key);
           for (const key of upserts?.keys() ?? []) kept.add(key);
+          return true;
         },
         publish: () => {},
         reportHost: () => {},

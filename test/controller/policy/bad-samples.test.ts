@@ -80,7 +80,7 @@ function told(all: readonly Lie[], aheadMs: number, isOmitted: boolean): Told {
     const book = new HostBook(
       { ...HOST, name: at },
       {
-        write() {},
+        write: () => true,
         publish() {},
         reportHost() {},
         followed() {},

@@ -31,6 +31,8 @@ const hostRow = (name: string): HostRow => ({
   guests: 1,
   info: null,
   managed: null,
+  excess: null,
+  excess_since: null,
   changed_at: 0,
   epoch: 1,
 });

@@ -75,6 +75,17 @@ function Host({ host }: { host: Detail }) {
           </div>
         </div>
       )}
+      {host.excess === undefined ? null : (
+        <div class="notice warn">
+          <Icon of="silent" size={18} />
+          <div>
+            <strong>
+              {host.name} is over its limit since {momentText(host.excess.since)}.
+            </strong>
+            <p>{host.excess.words}</p>
+          </div>
+        </div>
+      )}
       <div class="columns wide-first">
         <Facts host={host} />
         <HostLoad name={host.name} isUp={isUp} memoryBytes={host.memoryBytes} />

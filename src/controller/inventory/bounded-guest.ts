@@ -1,0 +1,28 @@
+import type { GuestInfo } from '../../protocol/public/host.ts';
+
+/** JSON of one guest, bytes: several times what a guest of 64 disks, 64 NICs and 64 labels takes. */
+export const MAX_GUEST_BYTES = 128 * 1024;
+
+export interface BoundedGuest {
+  readonly guest: GuestInfo;
+  /** Its JSON. */
+  readonly text: string;
+  readonly bytes: number;
+}
+
+/**
+ * A guest as its host reports it, if that is short enough. Of a longer one only the main properties and the labels are
+ * kept, and it is not moved: a plan names it.
+ */
+export function boundedGuest(reported: GuestInfo): BoundedGuest {
+  const whole = withText(reported);
+  if (whole.bytes <= MAX_GUEST_BYTES) return whole;
+  const { devices: _devices, disks: _disks, nics: _nics, warnings: _warnings, ...main } = reported;
+  const why = `its host describes it in ${whole.bytes} bytes, and a controller keeps ${MAX_GUEST_BYTES}`;
+  return withText({ ...main, nics: [], devices: [], unmovable: [why] });
+}
+
+function withText(guest: GuestInfo): BoundedGuest {
+  const text = JSON.stringify(guest);
+  return { guest, text, bytes: Buffer.byteLength(text) };
+}
