@@ -1,6 +1,7 @@
 import { nicNetwork } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
 import type { Link, NetworkFacts, OvsPort } from './facts.ts';
+import { settingsOfPort } from './port-settings.ts';
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
 export interface SourceNic {
@@ -38,6 +39,7 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
       mtu,
       ...(vlan === undefined ? {} : { vlan }),
       ...(ids === undefined ? {} : { ids }),
+      ...(ovs.isProtected === true ? { settings: { isolated: true } } : {}),
     };
   }
   if (link.kind === 'macvtap') {
@@ -52,6 +54,7 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
 function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attachment {
   const vlan = filters(bridge) ? vlanOf(port.ifname, facts) : undefined;
   const tunnel = tunnelOf(bridge.ifname, facts);
+  const settings = settingsOfPort(port, facts.forwarding);
   return {
     kind: 'bridge',
     bridge: bridge.ifname,
@@ -59,6 +62,7 @@ function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attach
     mtu: Math.min(port.mtu, bridge.mtu),
     ...(vlan === undefined ? {} : { vlan }),
     ...(tunnel === undefined ? {} : { vxlan: tunnel }),
+    ...(settings === undefined ? {} : { settings }),
   };
 }
 

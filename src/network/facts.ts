@@ -20,6 +20,7 @@ const link = z
       .object({
         info_kind: z.string().max(32).optional(),
         info_data: z.record(z.string().max(64), z.unknown()).optional(),
+        info_slave_data: z.record(z.string().max(64), z.unknown()).optional(),
       })
       .optional(),
   })
@@ -27,6 +28,8 @@ const link = z
     ...own,
     kind: linkinfo?.info_kind,
     data: linkinfo?.info_data ?? {},
+    /** Settings that its master keeps for it. */
+    ...(linkinfo?.info_slave_data === undefined ? {} : { portData: linkinfo.info_slave_data }),
   }));
 export type Link = z.infer<typeof link>;
 
@@ -59,6 +62,9 @@ const forwarding = z.object({
   dst: z.string().max(64).optional(),
   state: z.string().max(32).optional(),
   flags: z.array(z.string().max(32)).max(16).optional(),
+  /** The bridge whose entry it is; absent for an entry of the device itself. */
+  master: name.optional(),
+  vlan: number.optional(),
 });
 export type Forwarding = z.infer<typeof forwarding>;
 
@@ -84,6 +90,8 @@ export interface OvsPort {
   readonly trunks: readonly number[];
   /** Absent: as the tag and the trunks say. */
   readonly vlanMode?: string;
+  /** Exchanges no frames with other such ports of the bridge: what a Linux bridge calls isolated. */
+  readonly isProtected?: boolean;
   /** By what a network controller knows it. */
   readonly ids?: BindingIds;
 }
@@ -180,8 +188,8 @@ function bindingOf(ids: Readonly<Record<string, string>>): BindingIds {
 }
 
 /**
- * From `list Port`, `list Bridge` and `list Interface`, columns _uuid, name, tag, trunks, vlan_mode; name, ports; and
- * name, external_ids. An interface has the name of its port, unless the port is a bond.
+ * From `list Port`, `list Bridge` and `list Interface`, columns _uuid, name, tag, trunks, vlan_mode, protected; name,
+ * ports; and name, external_ids. An interface has the name of its port, unless the port is a bond.
  */
 export function parseOvsPorts(ports: string, bridges: string, interfaces?: string): OvsPort[] {
   const idsOf = new Map(
@@ -212,6 +220,7 @@ export function parseOvsPorts(ports: string, bridges: string, interfaces?: strin
         tag: tags(row['tag'])[0],
         trunks: tags(row['trunks']),
         ...(typeof mode === 'string' ? { vlanMode: mode } : {}),
+        ...(row['protected'] === true ? { isProtected: true } : {}),
         ...(ids['iface-id'] === undefined ? {} : { ids }),
       },
     ];

@@ -1,6 +1,8 @@
-import type { NicNetwork, PortVlan } from '../protocol/network.ts';
+import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import type { PortSettings } from '../protocol/port-settings.ts';
 import type { Forwarding } from './facts.ts';
 import type { Landing } from './mapping.ts';
+import { settingsCommand } from './port-settings.ts';
 import { portMac, tapWords } from './tap.ts';
 import type { TapPlan } from './tap.ts';
 
@@ -67,7 +69,15 @@ export function arrivalPlan(landing: Landing, port: string, made: PortKind = {})
   switch (landing.kind) {
     case 'bridge': {
       const joined = tap(port, landing.mtu, made, 'master', landing.bridge);
-      return { prepare: [...joined, ...vlanSteps(port, landing.vlan)], resume: [] };
+      return {
+        prepare: [
+          ...joined,
+          ...vlanSteps(port, landing.vlan),
+          ...settingSteps(port, landing.settings),
+        ],
+        // Only now: an entry draws frames to a guest that may still run elsewhere.
+        resume: staticSteps('announce', port, landing.settings),
+      };
     }
     case 'ovs':
       return {
@@ -92,14 +102,38 @@ export function arrivalPlan(landing: Landing, port: string, made: PortKind = {})
 
 /** What the source does for a NIC once the right to run has gone; its port goes after. Pure. */
 export function departureSteps({ attachment, port }: NicNetwork): Step[] {
-  if (attachment.kind !== 'routed') return [];
-  return attachment.routes.map((route) => routeStep('withdraw', port, route));
+  return leadingSteps('withdraw', port, attachment);
 }
 
 /** Leads this host to the guest on its port: it has come, or runs here again. Pure. */
 export function arrivalSteps({ attachment }: NicNetwork, port: string): Step[] {
+  return leadingSteps('announce', port, attachment);
+}
+
+type Verb = 'announce' | 'withdraw';
+
+function leadingSteps(verb: Verb, port: string, attachment: Attachment): Step[] {
+  if (attachment.kind === 'bridge') return staticSteps(verb, port, attachment.settings);
   if (attachment.kind !== 'routed') return [];
-  return attachment.routes.map((route) => routeStep('announce', port, route));
+  return attachment.routes.map((route) => routeStep(verb, port, route));
+}
+
+/** Entries of the bridge that the owner of the guest's port made by hand. */
+function staticSteps(verb: Verb, port: string, { staticMacs = [] }: PortSettings = {}): Step[] {
+  return staticMacs.map(({ mac, vlan, sticky }) => {
+    const tag = vlan === undefined ? [] : ['vlan', `${vlan}`];
+    const kind = sticky === true ? ['static', 'sticky'] : ['static'];
+    const add = bridge('fdb', 'add', mac, 'dev', port, 'master', ...kind, ...tag);
+    const del = bridge('fdb', 'del', mac, 'dev', port, 'master', ...tag);
+    return verb === 'announce'
+      ? { does: `put ${mac} behind ${port}`, run: add, undo: del }
+      : { does: `forget that ${mac} is behind ${port}`, run: del, undo: add };
+  });
+}
+
+function settingSteps(port: string, settings: PortSettings | undefined): Step[] {
+  const run = settingsCommand(port, settings);
+  return run === undefined ? [] : [{ does: `set ${port} as the port at the source`, run }];
 }
 
 /**
@@ -124,7 +158,7 @@ export function staleForwarding(
   });
 }
 
-function routeStep(verb: 'announce' | 'withdraw', port: string, route: string): Step {
+function routeStep(verb: Verb, port: string, route: string): Step {
   const family = route.includes(':') ? '-6' : '-4';
   // Never in the place of another: whose route it is nobody asks before it is gone.
   const add = ip(family, 'route', 'add', route, 'dev', port);
@@ -164,10 +198,18 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
 /** Puts a port into a bridge of Open vSwitch, with its VLANs. Pure. */
 export function plugStep(
   port: string,
-  { bridge: to, vlan }: { readonly bridge: string; readonly vlan?: PortVlan | undefined },
+  {
+    bridge: to,
+    vlan,
+    settings,
+  }: {
+    readonly bridge: string;
+    readonly vlan?: PortVlan | undefined;
+    readonly settings?: PortSettings | undefined;
+  },
 ): Step {
   const add = ['--may-exist', 'add-port', to, port];
-  const marks = ovsMarks(vlan);
+  const marks = [...ovsMarks(vlan), ...(settings?.isolated === true ? ['protected=true'] : [])];
   const set = marks.length === 0 ? [] : ['--', 'set', 'port', port, ...marks];
   return {
     does: `add ${port} to ${to}`,

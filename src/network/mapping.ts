@@ -1,7 +1,9 @@
 import { networkName } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import type { PortSettings } from '../protocol/port-settings.ts';
 import { carriedBy, filters, ovsCarries, tunnelOf } from './attachment.ts';
 import type { Link, NetworkFacts } from './facts.ts';
+import { settingsHere } from './port-settings.ts';
 import { NO_ROUTED, refuseRouted } from './routed.ts';
 import type { RoutedRules } from './routed.ts';
 
@@ -12,6 +14,7 @@ export type Landing =
       readonly bridge: string;
       readonly mtu: number;
       readonly vlan?: PortVlan;
+      readonly settings?: PortSettings;
     }
   | Extract<Attachment, { kind: 'routed' }>;
 
@@ -36,7 +39,10 @@ export function mapNic(
   switch (attachment.kind) {
     case 'bridge':
     case 'ovs':
-      return checkMac(nic, checkMtu(nic, mapSegment(attachment, names, facts)), facts);
+      return withSettings(
+        nic,
+        checkMac(nic, checkMtu(nic, mapSegment(attachment, names, facts)), facts),
+      );
     case 'macvtap':
       return no(
         `${nic.port} is a macvtap of ${attachment.parent}, which a running guest cannot take along`,
@@ -187,4 +193,18 @@ function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mappi
     `${nic.mac} is behind ${twin.ifname} of ${bridge} already`,
     'Two guests with one MAC cannot be distinguished: give one of them another.',
   );
+}
+
+/** The port here has the settings of the port at the source. One that keeps guests apart is never left out. */
+function withSettings(nic: NicNetwork, mapping: Mapping): Mapping {
+  if (!mapping.ok || mapping.landing.kind === 'routed') return mapping;
+  const { landing } = mapping;
+  const { settings, unprotected } = settingsHere(nic, landing.kind);
+  if (unprotected.length > 0) {
+    return no(
+      `its port at the source has ${unprotected.join(', ')}, which a port of ${landing.bridge} (Open vSwitch) cannot have`,
+      `Name a Linux bridge with --network ${networkName(nic.attachment)}=BRIDGE, or take the setting back at the source.`,
+    );
+  }
+  return settings === undefined ? mapping : { ...mapping, landing: { ...landing, settings } };
 }

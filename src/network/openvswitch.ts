@@ -13,7 +13,7 @@ const DIRECTORIES = ['/run/openvswitch', '/usr/local/var/run/openvswitch'];
 const READ_MS = 4000;
 const UNPLUG_MS = 3000;
 const READ =
-  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge -- --columns=name,external_ids list Interface';
+  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode,protected list Port -- --columns=name,ports list Bridge -- --columns=name,external_ids list Interface';
 
 /**
  * The socket of this host's Open vSwitch; undefined where it has none. As its own tools look for it: in OVS_RUNDIR, and

@@ -184,6 +184,8 @@ export const proofPlace = z.object({
   /** Of its pool; empty for the pool itself. */
   directory: z.union([z.literal(''), pathInPool]),
   file: proofName,
+  /** SHA-256 of the nonce: another directory of the guest may have a proof of the same name. An earlier build says none. */
+  sum: nonce.optional(),
   /** On an NFS export that the source's hypervisor opens by itself: to be looked for on such exports, in no directory. */
   nfs: z.literal(true).optional(),
   /** The directory is a volume of a container, or holds one that is a file: it is to be mounted as it is. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { portSettings } from './port-settings.ts';
 
 /**
  * How the NICs of a guest are attached to their host, as two hosts describe them to each other. A peer names links of its own
@@ -64,6 +65,7 @@ export const attachment = z.discriminatedUnion('kind', [
     mtu,
     vlan: portVlan.optional(),
     vxlan: vxlan.optional(),
+    settings: portSettings.optional(),
   }),
   z.object({
     kind: z.literal('ovs'),
@@ -71,6 +73,7 @@ export const attachment = z.discriminatedUnion('kind', [
     mtu,
     vlan: portVlan.optional(),
     ids: bindingIds.optional(),
+    settings: portSettings.optional(),
   }),
   z.object({
     kind: z.literal('macvtap'),

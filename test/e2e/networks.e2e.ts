@@ -20,6 +20,8 @@ import type { World } from './support/world.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
+/** Networks of a lab in which guests have ports of Linux bridges. */
+const BRIDGED: ReadonlySet<string> = new Set(['bridge', 'vxlan', 'vlan']);
 
 for (const network of LAB_NETWORKS) {
   const lacking = await networkLacks(network);
@@ -32,6 +34,7 @@ for (const network of LAB_NETWORKS) {
       world = await openWorld(network, { hosts: 2, network });
       const memory = { memoryBytes: 256 * MIB, workingSetBytes: 24 * MIB };
       ({ mac } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory }));
+      if (BRIDGED.has(network)) await isolatePorts('a');
       watched = await watchGuest(world, 'web1');
     });
     after(() => world?.close());
@@ -48,6 +51,31 @@ for (const network of LAB_NETWORKS) {
       });
       await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
       if (network === 'routed') await assertRoutedAt(wanted.to, wanted.from);
+      if (BRIDGED.has(network)) assert.deepEqual(await isolatedPorts(wanted.to), ['on']);
+    }
+
+    /** Its owner keeps the guest apart from the other guests of its host. */
+    async function isolatePorts(host: string): Promise<void> {
+      for (const { ifname } of await guestPorts(host)) {
+        await inside(host, 'bridge', 'link', 'set', 'dev', ifname, 'isolated', 'on');
+      }
+    }
+
+    async function isolatedPorts(host: string): Promise<string[]> {
+      return (await guestPorts(host)).map(({ isolated }) => (isolated ? 'on' : 'off'));
+    }
+
+    async function guestPorts(host: string): Promise<{ ifname: string; isolated: boolean }[]> {
+      const ports = JSON.parse(await inside(host, 'bridge', '-d', '-j', 'link', 'show')) as {
+        ifname: string;
+        isolated: boolean;
+      }[];
+      return ports.filter(({ ifname }) => /^(tap|gw)/.test(ifname));
+    }
+
+    async function inside(host: string, ...words: string[]): Promise<string> {
+      const [program = '', ...rest] = inHost(world.lab, host, words);
+      return (await run(program, rest)).stdout;
     }
 
     /** The host that has the guest leads to its own port, and the other to the router. */
@@ -57,8 +85,7 @@ for (const network of LAB_NETWORKS) {
     }
 
     async function routes(host: string): Promise<string> {
-      const [program = '', ...words] = inHost(world.lab, host, ['ip', 'route', 'show']);
-      return (await run(program, words)).stdout;
+      return inside(host, 'ip', 'route', 'show');
     }
 
     test('moves with its connection, and back over the port that the move made', async () => {

@@ -77,7 +77,23 @@ function state(host: string): object {
     routes: [...words('ip', '-4', 'route'), ...words('ip', '-6', 'route')],
     tunnel: words('bridge', 'fdb', 'show', 'dev', 'vx'),
     ports: words('ip', '-o', 'link'),
+    settings: settings(host),
   };
+}
+
+/** What a guest's port in the bridge of a host has of its own, as the kernel reports it. */
+function settings(host: string): string[] {
+  const show = ['netns', 'exec', host, 'bridge', '-d', 'link', 'show'];
+  const on = /(isolated|guard|hairpin) on|(learning|flood|bcast_flood) off/g;
+  const [, ...ports] = execFileSync('ip', show)
+    .toString()
+    .split(/^\d+: /m);
+  const entries = ['netns', 'exec', host, 'bridge', 'fdb', 'show', 'br', 'br0'];
+  const fixed = execFileSync('ip', entries).toString().split('\n');
+  return [
+    ...ports.flatMap((port) => (/^(tap|gwnet)/.test(port) ? (port.match(on) ?? []) : [])),
+    ...fixed.filter((line) => /^52:54.* static/.test(line)).map((line) => line.trim()),
+  ];
 }
 
 function build(): void {
@@ -95,6 +111,8 @@ function build(): void {
   }
   sh(`bridge -n b fdb add ${MAC} dev vx dst 10.0.0.1
     ip -n a tuntap add dev tap0 mode tap; ip -n a link set tap0 master br0 up
+    bridge -n a link set dev tap0 isolated on guard on learning off flood off bcast_flood off
+    bridge -n a fdb add ${MAC} dev tap0 master static
     ip -n a tuntap add dev tap1 mode tap; ip -n a link set tap1 up address 0a:00:00:00:00:01
     ip -n a addr add 169.254.1.1/32 dev tap1
     ip -n a route add 10.88.0.21/32 dev tap1; ip -n a -6 route add fd88::21/128 dev tap1

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const MAC = '52:54:00:00:00:02';
 
 /** In namespaces of its own, which go away with the process: nothing can be left behind. */
 test('a guest’s routes and tunnels lead to one host at a time, and every step may run twice', async () => {
@@ -36,33 +37,40 @@ test('a guest’s routes and tunnels lead to one host at a time, and every step 
     ['tap0', 'tap1'],
     ['gwnet0', 'gwnet1'],
   ];
+  const plain = ['guard on', 'learning off', 'flood off', 'bcast_flood off', 'isolated on'];
+  const fixed = (port: string): string => `${MAC} dev ${port} master br0 static`;
+  const [setA, setB] = [
+    [...plain, fixed('tap0')],
+    [...plain, fixed('gwnet0')],
+  ];
   assert.deepEqual(story, {
     before: {
-      a: { routes: here('tap1'), tunnel: [], ports: a },
-      b: { routes: [], tunnel: [away], ports: [] },
+      a: { routes: here('tap1'), tunnel: [], ports: a, settings: setA },
+      b: { routes: [], tunnel: [away], ports: [], settings: [] },
     },
     // The ports are there, and nothing leads to them.
     prepared: {
-      a: { routes: here('tap1'), tunnel: [], ports: a },
-      b: { routes: [], tunnel: [away], ports: b },
+      a: { routes: here('tap1'), tunnel: [], ports: a, settings: setA },
+      b: { routes: [], tunnel: [away], ports: b, settings: plain },
     },
     // A route that is there is never replaced, nor taken back with ours.
     refused: ['done', 'GODWIT_ROUTE_TAKEN', 'done', 'GODWIT_ROUTE_TAKEN'],
     taken: {
-      a: { routes: here('tap1'), tunnel: [], ports: a },
+      a: { routes: here('tap1'), tunnel: [], ports: a, settings: setA },
       b: {
+        settings: setB,
         routes: ['10.88.0.21 via 10.0.0.1 dev u0', 'blackhole fd88::21 dev lo'],
         tunnel: [away],
         ports: b,
       },
     },
     'handed over': {
-      a: { routes: [], tunnel: [], ports: a },
-      b: { routes: here('gwnet1'), tunnel: [], ports: b },
+      a: { routes: [], tunnel: [], ports: a, settings: plain },
+      b: { routes: here('gwnet1'), tunnel: [], ports: b, settings: setB },
     },
     done: {
-      a: { routes: [], tunnel: [], ports: [] },
-      b: { routes: here('gwnet1'), tunnel: [], ports: b },
+      a: { routes: [], tunnel: [], ports: [], settings: [] },
+      b: { routes: here('gwnet1'), tunnel: [], ports: b, settings: setB },
     },
   });
 });

@@ -25,12 +25,14 @@ sh(`ip link set dev lo up; ip link add up0 type veth peer name up1; ip link set 
   ovsdb-server $OVS_RUNDIR/conf.db --remote=punix:$OVS_RUNDIR/db.sock $d 2>/dev/null
   ovs-vsctl --no-wait init -- add-br ovs0 -- set bridge ovs0 datapath_type=netdev
   ovs-vswitchd $d 2>/dev/null
-  ovs-vsctl --timeout=10 add-port ovs0 up0 -- add-port ovs0 tap1 tag=10 \\
+  ovs-vsctl --timeout=10 add-port ovs0 up0 -- add-port ovs0 tap1 tag=10 protected=true \\
     -- add-port ovs0 tap2 tag=20 vlan_mode=native-untagged trunks=30,40`);
 const daemon = (name: string): number => Number(readFileSync(`${OWN}/${name}.pid`, 'utf8'));
 const ports = (): string[] => sh('ovs-vsctl --timeout=10 list-ports ovs0').trim().split('\n');
 const marks = (port: string): string =>
-  sh(`ovs-vsctl --timeout=10 get port ${port} tag vlan_mode trunks`).trim().replaceAll('\n', ' ');
+  sh(`ovs-vsctl --timeout=10 get port ${port} tag vlan_mode trunks protected`)
+    .trim()
+    .replaceAll('\n', ' ');
 
 const nics = await readNics([nic(1), nic(2)], signal);
 const made: Record<string, string> = {};

@@ -30,10 +30,10 @@ test(
       const ovs = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 };
       assert.deepEqual(JSON.parse(stdout), {
         attachments: [
-          { ...ovs, vlan: { mode: 'access', tag: 10 } },
+          { ...ovs, vlan: { mode: 'access', tag: 10 }, settings: { isolated: true } },
           { ...ovs, vlan: { mode: 'trunk', native: 20, tags: [30, 40] } },
         ],
-        made: { gwnet1: '10 [] []', gwnet2: '20 native-untagged [30, 40]' },
+        made: { gwnet1: '10 [] [] true', gwnet2: '20 native-untagged [30, 40] false' },
         during: ['gwnet1', 'gwnet2', 'tap1', 'tap2', 'up0'],
         isUp: true,
         after: ['gwnet2', 'tap1', 'tap2', 'up0'],

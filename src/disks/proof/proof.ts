@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -76,6 +76,16 @@ function unlessGone(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
 }
 
+/** By which the destination recognizes the proof of a directory before it writes to it. */
+export function nonceSum(nonce: string): string {
+  return createHash('sha256').update(nonce).digest('hex');
+}
+
+/** A file of the same name that proves another directory of the guest is none to be answered here. */
+function isOther(read: string, { sum }: ProofPlace): boolean {
+  return sum !== undefined && nonceSum(read.slice(0, NONCE_CHARACTERS)) !== sum;
+}
+
 function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex');
 }
@@ -118,7 +128,8 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
     const directory = await resolveIn(pool, place.directory, 'directory');
     if ('problem' in directory) continue;
     try {
-      const answer = await addTo(path.join(directory.found, place.file));
+      const answer = await addTo(path.join(directory.found, place.file), place);
+      if (answer === undefined) continue;
       const found = answer.wrote === undefined ? {} : { pool: pool.id };
       return proofAnswer.parse({ ...answer, ...found });
     } catch (error) {
@@ -132,23 +143,25 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
 /** The same where the source's image lies on an export: each of this host's is asked, and no directory. */
 export async function answerOnExports(
   exports: readonly Export[],
-  { directory, file }: ProofPlace,
+  place: ProofPlace,
   signal: AbortSignal,
 ): Promise<ProofAnswer> {
+  const { directory, file } = place;
   const problems: string[] = [];
   for (const pool of exports) {
     try {
       const answer = await onExport(pool, signal, async (client, inner) => {
         const at = await directoryAt(client, directory, inner);
         const { handle, kind, bytes } = await client.lookup(at, file, inner);
-        const isProof = kind === 'file' && bytes === NONCE_CHARACTERS;
-        if (!isProof) throw new Error('it holds no nonce');
+        if (kind !== 'file') throw new Error('it holds no nonce');
         const read = (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+        if (isOther(read, place)) return undefined;
+        if (bytes !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
         const wrote = newNonce();
         await client.write(handle, NONCE_CHARACTERS, Buffer.from(wrote), inner);
         return { read, wrote };
       });
-      return proofAnswer.parse({ ...answer, pool: pool.id });
+      if (answer !== undefined) return proofAnswer.parse({ ...answer, pool: pool.id });
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT') problems.push(`${pool.root}: ${message}`);
@@ -166,28 +179,37 @@ async function openProof(file: string, access: number): Promise<FileHandle> {
 }
 
 /** Says what it holds where this host can read it and not write there. */
-async function onlyRead(file: string, cause: NodeJS.ErrnoException): Promise<ProofAnswer> {
+async function onlyRead(
+  file: string,
+  place: ProofPlace,
+  cause: NodeJS.ErrnoException,
+): Promise<ProofAnswer | undefined> {
   if (!READ_ONLY.has(cause.code ?? '')) throw cause;
   const handle = await openProof(file, constants.O_RDONLY).catch(() => Promise.reject(cause));
   try {
     if (!(await handle.stat()).isFile()) throw cause;
-    return { read: await readShort(handle), problem: cause.message.slice(0, 1024) };
+    const read = await readShort(handle);
+    if (isOther(read, place)) return undefined;
+    return { read, problem: cause.message.slice(0, 1024) };
   } finally {
     await handle.close();
   }
 }
 
-async function addTo(file: string): Promise<ProofAnswer> {
+/** Undefined if it is the proof of another directory. */
+async function addTo(file: string, place: ProofPlace): Promise<ProofAnswer | undefined> {
   let handle: FileHandle;
   try {
     handle = await openProof(file, constants.O_RDWR);
   } catch (cause) {
-    return onlyRead(file, cause as NodeJS.ErrnoException);
+    return onlyRead(file, place, cause as NodeJS.ErrnoException);
   }
   try {
     const info = await handle.stat();
-    if (!info.isFile() || info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
+    if (!info.isFile()) throw new Error('it holds no nonce');
     const read = await readShort(handle);
+    if (isOther(read, place)) return undefined;
+    if (info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
     const wrote = newNonce();
     await handle.write(wrote, info.size);
     await handle.sync();

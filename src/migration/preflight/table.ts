@@ -316,6 +316,13 @@ export const CHECKS = [
     by: 'network',
   },
   {
+    name: 'port-settings',
+    step: 'assess',
+    needs: 'both',
+    asks: 'does the port there get what was set on the port here: isolation, guard, flooding, learning and others?',
+    by: 'network',
+  },
+  {
     name: 'disks',
     step: 'assess',
     needs: 'both',

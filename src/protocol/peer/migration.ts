@@ -28,7 +28,7 @@ import {
   ms,
   shortText,
 } from '../names.ts';
-import { guestRoutes, networkMap, nicNetworks } from '../network.ts';
+import { guestRoutes, MOST_NICS, networkMap, nicNetworks } from '../network.ts';
 import { plugs } from '../unplug.ts';
 import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
 
@@ -150,6 +150,11 @@ export const assessment = z.object({
   copies: z.array(place).max(MAX_PLACES).optional(),
   /** What it plugs in of its own once the guest runs there; an earlier build plugs nothing in. */
   plugs: plugs.optional(),
+  /** Settings of each NIC's port that it has judged, by the NIC's id; an earlier build judges none. */
+  portSettings: z
+    .record(z.string().max(128), z.array(z.string().max(64)).max(64))
+    .refine((all) => Object.keys(all).length <= MOST_NICS, `names more than ${MOST_NICS} NICs`)
+    .optional(),
 });
 export type Assessment = z.infer<typeof assessment>;
 

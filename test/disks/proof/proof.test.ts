@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import {
   answerProof,
+  nonceSum,
   proofFile,
   readProof,
   removeProof,
@@ -55,6 +56,26 @@ describe('shared storage', () => {
       const { verdict } = await prove(...pools);
       assert.deepEqual(verdict, { shared: true });
       assert.deepEqual([...(await leftIn('shared/vm')), ...(await leftIn('other/vm'))], []);
+    }
+  });
+
+  test('is recognized by its own proof, where another directory of the guest has one of that name', async () => {
+    const shared = path.join(top, 'shared/vm');
+    const other = path.join(top, 'other/vm');
+    const [own, foreign] = [await writeProof(shared, NAME), await writeProof(other, NAME)];
+    const pools = await openPools(
+      ['other', 'shared'].map((name) => ({ path: path.join(top, name) })),
+    );
+    const place = { directory: 'vm', file: NAME };
+    const nobody = await answerProof(pools, { ...place, sum: nonceSum('f'.repeat(64)) });
+    assert.deepEqual(nobody, {});
+    for (const [nonce, directory] of [
+      [own, shared],
+      [foreign, other],
+    ] as const) {
+      const answer = await answerProof(pools, { ...place, sum: nonceSum(nonce) });
+      const verdict = verdictOf(nonce, answer, await readProof(directory, NAME), HOSTS);
+      assert.deepEqual(verdict, { shared: true });
     }
   });
 

@@ -1,5 +1,7 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import { settingNames } from '../../../protocol/port-settings.ts';
 import { checkAdmitted } from './admitted.ts';
 import { expectBackingFiles } from './backing-plan.ts';
 import type { BuildContext } from './build.ts';
@@ -35,6 +37,17 @@ export async function assess(
   return {
     checks: [...shared.checks, ...bases.checks, ...checks, ...found, ...networks, ...segments],
     ...(copies.length === 0 ? {} : { copies }),
+    ...judgedSettings(preparation.networks),
     ...(plugs === undefined || session.plug === undefined ? {} : { plugs }),
   };
+}
+
+/** The settings of the guest's ports that this build has judged: the source refuses to lose another one silently. */
+function judgedSettings(networks: readonly NicNetwork[] = []): Pick<Assessment, 'portSettings'> {
+  const judged: Record<string, string[]> = {};
+  for (const { id, attachment } of networks) {
+    const settings = 'settings' in attachment ? settingNames(attachment.settings) : [];
+    if (settings.length > 0) judged[id] = settings;
+  }
+  return Object.keys(judged).length === 0 ? {} : { portSettings: judged };
 }

@@ -4,6 +4,7 @@ import { judgeSwitchover, statedBytes } from '../../../migration/preflight/switc
 import type { DeviceState } from '../../../migration/preflight/switchover.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { judgePlugs } from '../../../migration/preflight/plug.ts';
+import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import { lookAtBalloon } from './balloon.ts';
@@ -107,6 +108,10 @@ export async function assessGuest(
   const below = storage.below.map((files) => [...files]);
   const disks = copies === undefined ? {} : { copies, copied: [...storage.copied], below };
   const { plan } = deps.state();
-  const checks = [...answer.checks, ...judgePlugs(plan, answer.plugs)];
+  const checks = [
+    ...answer.checks,
+    ...judgePlugs(plan, answer.plugs),
+    ...judgeUnjudgedSettings(plan.to, body.networks, answer.portSettings),
+  ];
   return { checks, facts: { ...facts, ...disks, ...stream } };
 }

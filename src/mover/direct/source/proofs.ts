@@ -1,4 +1,4 @@
-import { proofFile, verdictOf } from '../../../disks/proof/proof.ts';
+import { nonceSum, proofFile, verdictOf } from '../../../disks/proof/proof.ts';
 import type { Beside, Verdict } from '../../../disks/proof/proof.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
 import { proveMedia } from '../../engine/media.ts';
@@ -29,7 +29,7 @@ export interface ToProve {
   readonly directory: string;
   readonly beside: Beside;
   /** Of its pool, and how the destination is to look for it. */
-  readonly place: Omit<ProofPlace, 'file'>;
+  readonly place: Omit<ProofPlace, 'file' | 'sum'>;
 }
 
 const ANSWER_MS = 10_000;
@@ -75,10 +75,30 @@ export function prove(
   return proveDirectories(context, all, signal);
 }
 
-/** By directory; each is proved once. */
+/**
+ * By directory; each is proved once. Two paths of this host may lead to one directory, which has room for one proof at a
+ * time: then the second path is proved after the first.
+ */
 export async function proveDirectories(
   context: LookDependencies,
   all: readonly ToProve[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Proof>> {
+  const proofs = new Map<string, Proof>();
+  let waiting = all;
+  while (waiting.length > 0) {
+    const later: ToProve[] = [];
+    const found = await proveTogether(context, waiting, (each) => later.push(each), signal);
+    for (const [directory, proof] of found) proofs.set(directory, proof);
+    waiting = later;
+  }
+  return proofs;
+}
+
+async function proveTogether(
+  context: LookDependencies,
+  all: readonly ToProve[],
+  wait: (each: ToProve) => void,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {
   const { request, config } = context;
@@ -91,6 +111,10 @@ export async function proveDirectories(
     for (const each of all) {
       const { directory, beside } = each;
       if (proofs.has(directory) || written.has(directory)) continue;
+      if (written.size > 0 && (await holdsOneOf(written, beside, name, signal))) {
+        wait(each);
+        continue;
+      }
       try {
         const nonce = await beside.write(name, signal);
         written.set(directory, { ...each, nonce });
@@ -101,7 +125,9 @@ export async function proveDirectories(
         proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
       }
     }
-    const places = [...written.values()].map(({ place }) => ({ ...place, file: name }));
+    const places = [...written.values()].map(({ place, nonce }) => {
+      return { ...place, file: name, sum: nonceSum(nonce) };
+    });
     if (places.length === 0) return proofs;
     const body = { places };
     const answer = await askAhead(context, signal, (api) =>
@@ -126,6 +152,18 @@ export async function proveDirectories(
       });
     }
   }
+}
+
+/** Whether a proof that was just written through another path is there. */
+async function holdsOneOf(
+  written: ReadonlyMap<string, { readonly nonce: string }>,
+  beside: Beside,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const there = await beside.read(name, signal).catch(() => '');
+  signal.throwIfAborted();
+  return [...written.values()].some(({ nonce }) => nonce === there);
 }
 
 function proofOf(

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
+import { nonceSum } from '../../../../src/disks/proof/proof.ts';
 import type { Beside } from '../../../../src/disks/proof/proof.ts';
 import type { Medium } from '../../../../src/mover/engine/media.ts';
 import { dropProofs } from '../../../../src/mover/direct/source/drop-proofs.ts';
@@ -99,13 +100,14 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.files.size, 0);
   });
 
-  test('is asked for once, beside others, and by its kind', async () => {
+  test('is asked for once, beside others, and by its kind; by another path to it after that', async () => {
     const [one, other] = [new Directory(), new Directory()];
     const asked: Asked[] = [];
     const images = [
       imageIn('web1', { beside: one }),
       imageIn('web1', { beside: one }),
       imageIn('web1/more', { beside: other }, 'nfs'),
+      imageIn('mounted-again', { beside: one }),
     ];
     const see = seeing(one, other);
     const proofs = await prove(
@@ -113,17 +115,15 @@ describe('a directory with images of a guest', () => {
       images,
       soon(),
     );
-    const file = '.godwit-m-1';
-    assert.deepEqual(asked, [
-      {
-        places: [
-          { directory: 'web1', file },
-          { directory: 'web1/more', file, nfs: true },
-        ],
-      },
-    ]);
-    assert.deepEqual([...proofs.values()], [{ pool: OTHER }, { pool: OTHER }]);
-    assert.deepEqual([one.writes, other.writes], [1, 1]);
+    const proof = { file: '.godwit-m-1', sum: nonceSum('a'.repeat(64)) };
+    const [web1, more] = [
+      { directory: 'web1', ...proof },
+      { directory: 'web1/more', ...proof, nfs: true },
+    ];
+    const again = { directory: 'mounted-again', ...proof };
+    assert.deepEqual(asked, [{ places: [web1, more] }, { places: [again] }]);
+    for (const found of proofs.values()) assert.deepEqual(found, { pool: OTHER });
+    assert.deepEqual([proofs.size, one.writes, other.writes], [3, 2, 1]);
   });
 
   test('is not shared where the source cannot write, and the others are proved all the same', async () => {

@@ -1,0 +1,29 @@
+import { godwitError } from '../../errors.ts';
+import type { NicNetwork } from '../../protocol/network.ts';
+import { protects, settingNames, settingWords } from '../../protocol/port-settings.ts';
+import { refusal, warn } from './check.ts';
+import type { NamedCheck } from './check.ts';
+
+/**
+ * Whether the destination has judged every setting of the guest's ports. An earlier build leaves out the ones that it does
+ * not know, and the guest would get a port without them. Pure.
+ */
+export function judgeUnjudgedSettings(
+  to: string,
+  networks: readonly NicNetwork[] = [],
+  judged: Readonly<Record<string, readonly string[]>> = {},
+): NamedCheck[] {
+  return networks.flatMap(({ id, attachment }) => {
+    const settings = 'settings' in attachment ? (attachment.settings ?? {}) : {};
+    const unjudged = settingNames(settings).filter((name) => judged[id]?.includes(name) !== true);
+    if (unjudged.length === 0) return [];
+    const what = unjudged.map((name) => settingWords(name, settings)).join(', ');
+    const reason = `${to} runs a build that does not carry it over`;
+    const hint = `Upgrade Godwit on ${to}.`;
+    if (!unjudged.some(protects)) {
+      return [warn('port-settings', `${id}: ${what} stays behind: ${reason}`, hint, 'both')];
+    }
+    const facts = { what: `to keep ${what} of the port of ${id}`, reason };
+    return [refusal('port-settings', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'both')];
+  });
+}
