@@ -14,7 +14,7 @@ import { writtenFiles } from './disk-writers.ts';
 import { creationOf, formatImages, makeEmptyFile } from './make-image.ts';
 import type { Blank } from './make-image.ts';
 import { readProcess } from './guest/process.ts';
-import { exportId, isExportId, reopenings } from './exports.ts';
+import { asGiven, exportId, isExportId, isUneven, whileFilled } from './exports.ts';
 import { QemuDiskWatch } from './mirror/watch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { helperUser } from './user/guest-user.ts';
@@ -35,6 +35,15 @@ const exports = z
   )
   .max(4096);
 type Export = z.infer<typeof exports>[number];
+
+const sizes = z
+  .array(
+    z.object({
+      'node-name': z.string().max(1024).default(''),
+      image: z.object({ 'virtual-size': z.number() }),
+    }),
+  )
+  .max(65_536);
 
 /** The guest's QEMU here. */
 export interface Incoming {
@@ -58,6 +67,8 @@ export class QemuDiskTarget implements DiskTarget {
   readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly #user: QemuUser;
   readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
+
+  #uneven: ReadonlySet<string> | undefined;
 
   /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
@@ -109,9 +120,12 @@ export class QemuDiskTarget implements DiskTarget {
     if (incoming === undefined) throw this.#lost();
     const { client } = incoming;
     await this.#listen(client, socket, signal);
-    for (const node of nodes) await this.#offer(client, node, signal);
-    const options = reopenings(await argvOf(incoming), new Set(nodes), 'unmap');
+    const argv = await argvOf(incoming);
+    const uneven = await this.#unevenNodes(client, signal);
+    const options = whileFilled(argv, { nodes: new Set(nodes), uneven });
+    // Before they are offered: QEMU offers no uneven file that it writes without a cache.
     if (options.length > 0) await client.execute('blockdev-reopen', { options }, signal);
+    for (const node of nodes) await this.#offer(client, node, signal);
   }
 
   async end(signal: AbortSignal): Promise<void> {
@@ -121,7 +135,9 @@ export class QemuDiskTarget implements DiskTarget {
     await withDeadline('closing the exports of disks', END_MS, signal, async (inner) => {
       const nodes = (await ours(client, inner)).map((each) => each['node-name']);
       // Before the exports are gone, so that a repeated call knows of it.
-      const options = reopenings(await argvOf(incoming), new Set(nodes), 'as-given');
+      const [argv, uneven] = [await argvOf(incoming), await this.#unevenNodes(client, inner)];
+      const even = new Set(nodes.filter((node) => !uneven.has(node)));
+      const options = asGiven(argv, { nodes: even });
       if (options.length > 0) await client.execute('blockdev-reopen', { options }, inner);
       for (;;) {
         const left = await ours(client, inner);
@@ -133,6 +149,9 @@ export class QemuDiskTarget implements DiskTarget {
         }
         await systemClock.sleep(POLL_MS, inner);
       }
+      // Only now, since QEMU writes to none of them without a cache while it offers them. May run twice.
+      const last = asGiven(argv, { nodes: uneven, uneven });
+      if (last.length > 0) await client.execute('blockdev-reopen', { options: last }, inner);
       const answer = await client.request('nbd-server-stop', {}, inner);
       if (!answer.ok && !/not running/.test(answer.reason)) {
         throw client.refused('nbd-server-stop', answer.reason);
@@ -158,6 +177,15 @@ export class QemuDiskTarget implements DiskTarget {
     // Somebody has removed its socket: nobody can reach it there.
     await client.execute('nbd-server-stop', {}, signal);
     await client.execute('nbd-server-start', server, signal);
+  }
+
+  /** Images of an uneven size, whether they are offered or not. The size stays: it is asked for once. */
+  async #unevenNodes(client: QmpClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    if (this.#uneven !== undefined) return this.#uneven;
+    const live = await client.query('query-named-block-nodes', { flat: true }, sizes, signal);
+    const uneven = live.filter(({ image }) => isUneven(image['virtual-size']));
+    this.#uneven = new Set(uneven.map((each) => each['node-name']));
+    return this.#uneven;
   }
 
   async #offer(client: QmpClient, node: string, signal: AbortSignal): Promise<void> {

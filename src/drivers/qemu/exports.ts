@@ -15,26 +15,64 @@ export function isExportId(id: string): boolean {
   return id.startsWith(PREFIX);
 }
 
+/** The largest unit in which a file system may take reads and writes without a cache, as QEMU finds it out. */
+const UNIT_BYTES = 4096;
+
+/** A size that a file opened without a cache may not have while another host writes to it: its last unit is not whole. */
+export function isUneven(bytes: number): boolean {
+  return bytes % UNIT_BYTES !== 0;
+}
+
+export interface ToReopen {
+  /** Nodes of images. */
+  readonly nodes: ReadonlySet<string>;
+  /** Those of an uneven size. */
+  readonly uneven?: ReadonlySet<string>;
+}
+
 /**
- * How raw images among `nodes` are to be opened while they are filled (`unmap`), and again as the command line has it.
- * What is zero at the source is written here as zeroes; a raw image that passes no discard on would allocate them all.
- * A qcow2 image only notes them. Nodes that are opened with `unmap` anyway are left alone.
+ * How images among `nodes` are to be opened while they are filled. What is zero at the source is written here as zeroes; a
+ * raw image that passes no discard on would allocate them all. A qcow2 image only notes them. The file of an uneven image
+ * is written through the page cache meanwhile. Nodes that are opened in that way anyway are left alone.
  */
-export function reopenings(
+export function whileFilled(argv: readonly string[], asked: ToReopen): Given[] {
+  return changes(argv, asked).map(({ wanted }) => wanted);
+}
+
+/** Those images again as the command line has them. */
+export function asGiven(argv: readonly string[], asked: ToReopen): Given[] {
+  return changes(argv, asked).map(({ given }) => given);
+}
+
+function changes(
   argv: readonly string[],
-  nodes: ReadonlySet<string>,
-  how: 'unmap' | 'as-given',
-): Given[] {
-  const given = valuesOf(parseCommandLine(argv), 'blockdev').map(parseBlockdev);
-  const raw = given.filter(({ 'node-name': name, driver }) => {
-    return (
-      typeof name === 'string' && nodes.has(name) && /^(raw|file|host_device)$/.test(String(driver))
-    );
-  });
-  const files = new Set(raw.map(({ file }) => file));
+  { nodes, uneven = new Set() }: ToReopen,
+): { readonly given: Given; readonly wanted: Given }[] {
+  const all = valuesOf(parseCommandLine(argv), 'blockdev').map(parseBlockdev);
+  const images = all.filter(
+    ({ 'node-name': name, driver }) =>
+      typeof name === 'string' && nodes.has(name) && driver !== 'qcow2',
+  );
   // A file comes before the format on it, which is how QEMU takes them.
-  const both = given.filter((each) => raw.includes(each) || files.has(each['node-name']));
-  return both
-    .filter(({ discard }) => discard !== 'unmap')
-    .map((each): Given => (how === 'unmap' ? { ...each, discard: 'unmap' } : each));
+  return all.flatMap((given) => {
+    const own = images.filter(({ file, ...image }) =>
+      [file, image['node-name']].includes(given['node-name']),
+    );
+    const isRaw = own.some(({ driver }) => /^(raw|file|host_device)$/.test(String(driver)));
+    const isUneven = own.some(({ 'node-name': name }) => uneven.has(String(name)));
+    const unmaps = isRaw && given['discard'] !== 'unmap';
+    const caches = isUneven && given['driver'] === 'file' && isDirect(given);
+    if (!unmaps && !caches) return [];
+    const wanted = {
+      ...given,
+      ...(unmaps ? { discard: 'unmap' } : {}),
+      // Linux's own queue of requests takes none that go through the page cache.
+      ...(caches ? { cache: { direct: false, 'no-flush': false }, aio: 'threads' } : {}),
+    };
+    return [{ given, wanted }];
+  });
+}
+
+function isDirect({ cache }: Given): boolean {
+  return JSON.stringify(cache ?? {}).includes('"direct":true');
 }

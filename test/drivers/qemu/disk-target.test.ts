@@ -42,6 +42,7 @@ function targetOf({ pid = process.pid, hasNone = false, programs = [] }: Target 
   const qemu = {
     exports: [] as { id: string; node: string; ending?: number }[],
     refused: new Map<string, string>(),
+    sizes: new Map<string, number>(),
   };
   const { client } = fakeMonitor((command, args) => {
     if (command === 'query-block-exports') {
@@ -54,6 +55,11 @@ function targetOf({ pid = process.pid, hasNone = false, programs = [] }: Target 
       }));
       for (const each of qemu.exports) if (each.ending !== undefined) each.ending -= 1;
       return shown;
+    }
+    if (command === 'query-named-block-nodes') {
+      return [...qemu.sizes].map(([name, bytes]) => {
+        return { 'node-name': name, image: { 'virtual-size': bytes } };
+      });
     }
     orders.push([command, args]);
     const reason = qemu.refused.get(command);
@@ -167,9 +173,28 @@ describe('disks that are offered to the source', () => {
       { type: 'nbd', id: exportId('vda'), 'node-name': 'vda', name: 'vda', writable: true },
     ]);
     assert.deepEqual(discardsOf(argsOf('blockdev-reopen')[0]), ['unmap', 'unmap']);
-    assert.deepEqual(names(), ['nbd-server-start', 'block-export-add', 'blockdev-reopen']);
+    assert.deepEqual(names(), ['nbd-server-start', 'blockdev-reopen', 'block-export-add']);
     await target.end(signal);
     assert.deepEqual(discardsOf(argsOf('blockdev-reopen')[1]), ['ignore', 'ignore']);
+  });
+
+  test('are written through the page cache if their size is uneven, until no host writes to them any more', async (t) => {
+    const thin = { discard: 'unmap', fileDiscard: 'unmap' } as const;
+    const pid = qemuWith(t, [node('vda', thin), node('vdb', thin)]);
+    const { target, qemu, argsOf, names } = targetOf({ pid });
+    qemu.sizes.set('vda', 67_109_376).set('vdb', MIB);
+    await target.serve(['vda', 'vdb'], '/run/nbd', signal);
+    await target.end(signal);
+    const reopened = argsOf('blockdev-reopen').map(({ options }) => options);
+    const file = { 'node-name': 'vda-file', driver: 'file' };
+    assert.partialDeepStrictEqual(reopened, [
+      [{ ...file, cache: { direct: false } }],
+      [{ ...file, cache: { direct: true } }],
+    ]);
+    const order = names().filter((name) => /reopen|add|del/.test(name));
+    const [once, twice] = ['block-export-add', 'block-export-del'].map((name) => [name, name]);
+    const expected = ['blockdev-reopen', ...(once ?? []), ...(twice ?? []), 'blockdev-reopen'];
+    assert.deepEqual(order, expected);
   });
 
   test('are offered once, also when a mover that takes over asks again', async () => {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { exportId, isExportId, reopenings } from '../../../src/drivers/qemu/exports.ts';
+import {
+  asGiven,
+  exportId,
+  isExportId,
+  isUneven,
+  whileFilled,
+} from '../../../src/drivers/qemu/exports.ts';
 import type { Given } from '../../../src/drivers/qemu/spec/disk-options.ts';
 import { blockdevWords } from '../../../src/drivers/qemu/spec/disks-argv.ts';
 import type { BlockNode } from '../../../src/drivers/qemu/spec/disk-schema.ts';
@@ -12,13 +18,13 @@ const argvOf = (...nodes: BlockNode[]): string[] => {
   return ['qemu', ...blockdevWords(nodes, files)];
 };
 
-const discards = (argv: readonly string[], names: string[], how: 'unmap' | 'as-given') =>
-  reopenings(argv, new Set(names), how).map((each) => [each['node-name'], each['discard']]);
+const discards = (argv: readonly string[], names: string[], how = whileFilled) =>
+  how(argv, { nodes: new Set(names) }).map((each) => [each['node-name'], each['discard']]);
 
 describe('a disk while it is filled', () => {
   test('makes holes of zeroes where it is raw, in its format and in its file', () => {
     const argv = argvOf(node('a'), node('b', { file: undefined }), node('c'));
-    assert.deepEqual(discards(argv, ['a', 'b'], 'unmap'), [
+    assert.deepEqual(discards(argv, ['a', 'b']), [
       ['a-file', 'unmap'],
       ['a', 'unmap'],
       ['b', 'unmap'],
@@ -27,8 +33,8 @@ describe('a disk while it is filled', () => {
 
   test('is opened again as it was given, with every other setting as before', () => {
     const argv = argvOf(node('a', { fileDiscard: 'unmap' }));
-    const [during] = reopenings(argv, new Set(['a']), 'unmap');
-    const [after] = reopenings(argv, new Set(['a']), 'as-given');
+    const [during] = whileFilled(argv, { nodes: new Set(['a']) });
+    const [after] = asGiven(argv, { nodes: new Set(['a']) });
     assert.ok(after !== undefined);
     const expected: Given = { ...during, discard: 'ignore' };
     assert.deepEqual(after, expected);
@@ -40,8 +46,29 @@ describe('a disk while it is filled', () => {
     const qcow2 = node('a', { format: 'qcow2' });
     const thin = node('b', { discard: 'unmap', fileDiscard: 'unmap' });
     const argv = argvOf(qcow2, thin, node('c'));
-    assert.deepEqual(discards(argv, ['a', 'b'], 'unmap'), []);
-    assert.deepEqual(discards(argv, [], 'as-given'), []);
+    assert.deepEqual(discards(argv, ['a', 'b']), []);
+    assert.deepEqual(discards(argv, [], asGiven), []);
+  });
+
+  test('of an uneven size is written through the page cache, and only then', () => {
+    const even = node('a', { discard: 'unmap', fileDiscard: 'unmap' });
+    const plain = node('c', { file: undefined, aio: 'native' });
+    const argv = argvOf(even, node('b', { aio: 'native' }), plain, node('d', { format: 'qcow2' }));
+    const nodes = new Set(['a', 'b', 'c', 'd']);
+    const how = (each: Given): unknown => [each['node-name'], each['cache'], each['aio']];
+    const [direct, cached] = [true, false].map((on) => ({ direct: on, 'no-flush': false }));
+    const asked = { nodes, uneven: new Set(['b', 'c', 'd']) };
+    assert.deepEqual(whileFilled(argv, asked).map(how), [
+      ['b-file', cached, 'threads'],
+      ['b', direct, undefined],
+      ['c', cached, 'threads'],
+    ]);
+    assert.deepEqual(asGiven(argv, asked).map(how), [
+      ['b-file', direct, 'native'],
+      ['b', direct, undefined],
+      ['c', direct, 'native'],
+    ]);
+    assert.deepEqual([4096, 4608, 67_109_376].map(isUneven), [false, true, true]);
   });
 
   test('is found on any command line, or there is none', () => {
@@ -64,13 +91,13 @@ describe('a disk while it is filled', () => {
         const asked = list.filter(({ isAsked }) => isAsked).map(({ name }) => name);
         const found = list.filter(({ isRaw, isThin, isAsked }) => isRaw && !isThin && isAsked);
         assert.deepEqual(
-          discards(argvOf(...nodes), asked, 'unmap'),
+          discards(argvOf(...nodes), asked),
           found.flatMap(({ name }) => [
             [`${name}-file`, 'unmap'],
             [name, 'unmap'],
           ]),
         );
-        for (const each of reopenings(noise, new Set(asked), 'unmap')) {
+        for (const each of whileFilled(noise, { nodes: new Set(asked) })) {
           assert.equal(each['discard'], 'unmap');
         }
       }),

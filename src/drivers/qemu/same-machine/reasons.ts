@@ -58,6 +58,15 @@ export const REASONS: readonly Reason[] = [
     because: 'a ROM that nobody set is 1 in older versions of QEMU and -1 in newer ones',
   },
   {
+    name: 'geometry of a disk',
+    kind: 'device',
+    type: /(virtio-blk|scsi-hd|ide-hd).*/,
+    property: /cyls|heads|secs|bios-chs-trans/,
+    verdict: 'allow',
+    because:
+      'QEMU derives it from the size and the partition table that the disk has when QEMU starts; a geometry that the owner set is an option of the device, and goes along',
+  },
+  {
     name: 'ROM files',
     kind: 'device',
     property: /romfile/,

@@ -27,6 +27,20 @@ export const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: 
     [device, 'rombar', '1', '-1'],
     [device, 'rombar', '0', '-1'],
   ],
+  'geometry of a disk': [
+    [
+      { kind: 'device', place: 'v0/virtio-blk-device', type: 'virtio-blk-device' },
+      'cyls',
+      '130',
+      '260',
+    ],
+    [
+      { kind: 'device', place: 'v0/virtio-blk-device', type: 'virtio-blk-device' },
+      'lcyls',
+      '1',
+      '2',
+    ],
+  ],
   'ROM files': [
     [device, 'romfile', '/a', '/b'],
     [device, 'romsize', '1', '2'],
