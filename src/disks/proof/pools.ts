@@ -17,7 +17,10 @@ export interface Located {
   readonly path: string;
 }
 
-export type Found<T> = { readonly found: T } | { readonly problem: string };
+export type Found<T> =
+  | { readonly found: T }
+  /** `isGone`: no storage of this host has it, whatever the configuration names. */
+  | { readonly problem: string; readonly isGone?: true };
 
 /** The directories that are there; one that is not mounted or was removed is left out, and so is an export without a mount. */
 export async function openPools(
@@ -47,7 +50,7 @@ export async function locate(
   kind: 'file' | 'directory' = 'file',
 ): Promise<Found<Located>> {
   const real = await realpath(file).catch(() => undefined);
-  if (real === undefined) return { problem: `${file} is not there` };
+  if (real === undefined) return { problem: `${file} is not there`, isGone: true };
   const info = await stat(real);
   const fits = kind === 'file' ? info.isFile() : info.isDirectory();
   if (!fits) return { problem: `it is not a ${kind}` };

@@ -1,6 +1,7 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { WrittenFiles } from '../port/disks.ts';
 import type { ArrivedGuest } from '../port/managed.ts';
+import { knownAs } from '../known-as.ts';
 import type { LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainDisk } from './domain-xml.ts';
@@ -8,14 +9,15 @@ import { MARK, parseMark } from './mark.ts';
 
 /** A domain that has come to this host, as its daemon has it: what is looked at from outside of its QEMU. */
 
-/** Undefined where the daemon has no domain of that name with this migration's mark. */
+/** Undefined if the daemon runs no domain of that name with this migration's mark. */
 export async function arrivedGuest(
   client: LibvirtClient,
   { id, guest }: Pick<ManagedOrder, 'id' | 'guest'>,
   signal: AbortSignal,
 ): Promise<ArrivedGuest | undefined> {
-  const domain = await client.domain({ name: guest }, signal);
-  if (domain === undefined || domain.id === -1) return undefined;
+  const active = await client.activeDomains(signal);
+  const domain = active.find(({ name }) => knownAs(name) === guest);
+  if (domain === undefined) return undefined;
   if (parseMark(await client.metadata(domain, MARK, signal))?.id !== id) return undefined;
   const { facts } = readDomain(await client.xml(domain, signal));
   return facts && { written: writtenBy(facts.disks), nics: facts.nics };

@@ -1,5 +1,5 @@
+import { knownAs } from '../known-as.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
   DiscoveredGuest,
@@ -70,7 +70,7 @@ export class LibvirtDriver implements ManagedDriver {
     const client = await this.#open(signal);
     try {
       const all = (await client.activeDomains(signal)).slice(0, MOST_GUESTS);
-      const wanted = only === undefined ? all : all.filter(({ name }) => name === only);
+      const wanted = only === undefined ? all : all.filter(({ name }) => knownAs(name) === only);
       const found: DiscoveredGuest[] = [];
       for (let from = 0; from < wanted.length; from += AT_ONCE) {
         const some = wanted.slice(from, from + AT_ONCE);
@@ -141,15 +141,14 @@ export class LibvirtDriver implements ManagedDriver {
   }
 }
 
-/** A domain that ends while it is looked at is none; one whose name is none of Godwit's is left to libvirt. */
-async function look(
+/** A domain that ends while it is looked at is none. */
+function look(
   client: LibvirtClient,
   host: string,
   domain: Domain,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
-  const name = guestName.safeParse(domain.name);
-  return name.success ? unless(HAS_LEFT, shown(client, host, domain, signal)) : undefined;
+  return unless(HAS_LEFT, shown(client, host, domain, signal));
 }
 
 async function shown(
@@ -158,7 +157,9 @@ async function shown(
   domain: Domain,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
-  const { name, uuid } = domain;
+  const { uuid } = domain;
+  // libvirt takes blanks and other letters, which hosts do not.
+  const name = knownAs(domain.name);
   const read = readDomain(await client.xml(domain, signal));
   const migrating = isMigrating(await client.job(domain, signal));
   const state = runState(await client.state(domain, signal), migrating);

@@ -5,7 +5,8 @@ import { listQemuProcesses } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { parseCommandLine } from './spec/cmdline.ts';
 import { flashName } from './spec/flash.ts';
-import { knownAs, nameOf } from './spec/guest-name.ts';
+import { knownAs } from '../known-as.ts';
+import { nameOf } from './spec/guest-name.ts';
 import type { GuestSpec } from './spec/schema.ts';
 
 /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arrivedGuest, writtenBy } from '../../../src/drivers/libvirt/arrived.ts';
+import { knownAs } from '../../../src/drivers/known-as.ts';
 import type { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import type { DomainDisk } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { markElement } from '../../../src/drivers/libvirt/mark.ts';
@@ -44,9 +45,9 @@ test('a guest has come where it runs with the mark of that migration, and nowher
     defined: 'no',
   });
   const xml = `<domain type='kvm'><name>web1</name><uuid>0f6a4cd4-4c1e-4f4b-9b0f-6d5a1d6f0a01</uuid><memory unit='MiB'>64</memory><os><type machine='pc'>hvm</type></os><devices><disk type='file'><source file='/d/a.raw'/><target dev='vda'/></disk><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices></domain>`;
-  const daemon = (id: number, metadata: string | undefined): LibvirtClient =>
+  const daemon = (id: number, metadata: string | undefined, name = 'web1'): LibvirtClient =>
     ({
-      domain: async () => ({ name: 'web1', uuid: 'u', id }),
+      activeDomains: async () => (id === -1 ? [] : [{ name, uuid: 'u', id }]),
       metadata: async () => metadata,
       xml: async () => xml,
     }) as unknown as LibvirtClient;
@@ -57,6 +58,8 @@ test('a guest has come where it runs with the mark of that migration, and nowher
     found?.nics.map(({ mac, bridge }) => [mac, bridge]),
     [['52:54:00:00:00:01', 'br0']],
   );
+  const blank = { ...of, guest: knownAs('my vm') };
+  assert.ok((await arrivedGuest(daemon(3, mark, 'my vm'), blank, signal)) !== undefined);
   const other = { ...of, id: 'm-22222222' };
   for (const [client, asked] of [
     [daemon(3, mark), other],

@@ -13,8 +13,8 @@ const RUNNING = 1;
 const signal = AbortSignal.timeout(60_000);
 
 /** The driver beside a daemon that runs one domain, of which it says this. */
-async function driver(t: TestContext, xml: string): Promise<LibvirtDriver> {
-  const domain = (out: XdrWriter): XdrWriter => out.string('web1').uuid(UUID).int32(3);
+async function driver(t: TestContext, xml: string, name = 'web1'): Promise<LibvirtDriver> {
+  const domain = (out: XdrWriter): XdrWriter => out.string(name).uuid(UUID).int32(3);
   const socket = await fakeDaemon(t, {
     66: () => new XdrWriter().uint32(1).int32(0),
     1: () => new XdrWriter(),
@@ -49,3 +49,13 @@ for (const [xml, why] of [
     });
   });
 }
+
+test('a domain whose name is none for hosts is known by one that is made of it', async (t) => {
+  const own = await driver(t, '<network/>', 'my vm');
+  const asked = { host: 'a', busy: new Set<string>(), configured: [] };
+  const [all] = await own.discover(asked, signal);
+  const name = all?.info.name ?? '';
+  assert.match(name, /^my-vm-[0-9a-f]{8}$/);
+  const [one, ...others] = await own.discover({ ...asked, only: name }, signal);
+  assert.deepEqual([one?.info.name, one?.handle?.name, others.length], [name, name, 0]);
+});

@@ -5,7 +5,7 @@ import { blockdevWords, secretWords } from './disks-argv.ts';
 import { flashProperties } from './flash.ts';
 import { boundHere, nodesOf } from './host-memory.ts';
 import { readOption } from './grammar/options.ts';
-import { knownAs } from './guest-name.ts';
+import { knownAs } from '../../known-as.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET, TPM_SOCKET } from './names.ts';

@@ -53,7 +53,9 @@ export async function proveStorage(
     const file = files[node] ?? '';
     const located = await find(file, signal);
     if ('problem' in located) {
-      refused.push(notShared(deps, { disk, file }, `on ${config.name} ${located.problem}`));
+      const hint = located.isGone === true ? GONE_HINT : undefined;
+      const reason = `on ${config.name} ${located.problem}`;
+      refused.push(notShared(deps, { disk, file }, reason, hint));
       continue;
     }
     images.push({ node, disk, file, located: located.found });
@@ -65,6 +67,9 @@ export async function proveStorage(
   ]);
   return judge(deps, { disks, images, uncopyable }, proofs);
 }
+
+const GONE_HINT =
+  'The file was removed or renamed under the guest, which still has it open (/proc/PID/fd of its hypervisor). Put it back under that name; a disk can also be made whole without its backing file (`block-stream`) while the guest runs.';
 
 /** Each image once: disks may share a backing file. */
 function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
@@ -197,9 +202,11 @@ function notShared(
   deps: LookDependencies,
   { disk, file }: Pick<Image, 'disk' | 'file'>,
   reason: string,
+  hint?: string,
 ): NamedCheck {
   const { guest } = deps.request.request;
-  const error = godwitError('GODWIT_DISK_LOCAL', { device: disk, guest, file, reason });
+  const facts = { device: disk, guest, file, reason };
+  const error = godwitError('GODWIT_DISK_LOCAL', facts, hint === undefined ? {} : { hint });
   return {
     name: 'disks',
     side: 'both',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { knownAs } from '../../../../src/drivers/qemu/spec/guest-name.ts';
-import { guestName } from '../../../../src/protocol/names.ts';
+import { knownAs } from '../../src/drivers/known-as.ts';
+import { guestName } from '../../src/protocol/names.ts';
 
 describe('a guest’s own name', () => {
   test('is the name by which hosts know it where it can be', () => {
