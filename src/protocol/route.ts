@@ -34,6 +34,11 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export interface Traits {
   /** Counted on a share of its own, which whoever calls other routes cannot fill. */
   readonly apart?: 'join';
+  /**
+   * How a controller's audit log has a request that is not a GET. Absent: with its result, before it is carried out.
+   * `never`: it changes nothing. `by-handler`: its handler adds the entry once it is about to change something.
+   */
+  readonly audited?: 'never' | 'by-handler';
   /** The errors of its own that it answers with, besides those of every route; absent: any of the table. */
   readonly errors?: readonly ErrorCode[];
   /** How a stream frames its objects: absent: one a line (NDJSON); `events`: server-sent events, which have ids. */

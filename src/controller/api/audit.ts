@@ -26,10 +26,17 @@ export function auditHandlers({ audit }: AuditApi): Handlers<typeof auditRoutes>
   };
 }
 
-function entryOf({ at, by, from, arguments: given, result, unkept, ...row }: AuditRow): AuditEntry {
+function entryOf(row: AuditRow): AuditEntry {
+  const { id, at, controller, who, role, by, from, what, route } = row;
+  const { arguments: given, result, unkept } = row;
   return {
-    ...row,
+    id,
     at: momentOf(at),
+    controller,
+    who,
+    role,
+    what,
+    route,
     by: auditMeans.parse(by),
     ...(from === null ? {} : { from }),
     ...(given === null ? {} : { arguments: given }),

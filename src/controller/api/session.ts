@@ -34,15 +34,20 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
         throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
       }
       const who = { who: known.name, role: known.role, by: 'token', from } as const;
-      await audit.signingIn({ ...who, what: 'signIn', route: 'POST /v1/session' });
+      await audit.sessionChanges({ ...who, what: 'signIn', route: 'POST /v1/session' });
       const { secret, expiresAtMs } = await sessions.begin({ ...known, token: known });
       header('set-cookie', cookieOf(secret, expiresAtMs - Date.now()));
       const { name, role } = known;
       return sessionOf({ name, role, by: 'session', expiresAtMs }, methods);
     },
-    signOut: async ({ request, header }) => {
+    signOut: async ({ request, caller, calledFrom: from, header }) => {
       const secret = secretIn(request.headers.cookie);
-      if (secret !== undefined) await sessions.end(secret);
+      // Only the session by which the caller is known: any other request ends nothing and has no entry in the audit log.
+      if (secret !== undefined && caller.role !== 'none' && caller.by === 'session') {
+        const who = { who: caller.name, role: caller.role, by: 'session', from } as const;
+        await audit.sessionChanges({ ...who, what: 'signOut', route: 'DELETE /v1/session' });
+        await sessions.end(secret);
+      }
       header('set-cookie', NO_COOKIE);
       return { ok: true };
     },

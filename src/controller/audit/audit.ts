@@ -9,6 +9,7 @@ import { AuditRows } from '../store/audit.ts';
 import type { AuditPolicy, NewAuditRow } from '../store/audit.ts';
 import type { Store } from '../store/open.ts';
 import { keptArguments } from './arguments.ts';
+import { callerKey } from './retention.ts';
 import { RefusedBudget } from './refused-budget.ts';
 
 export interface AuditDependencies {
@@ -20,8 +21,8 @@ export interface AuditDependencies {
   readonly name: string;
 }
 
-/** A person or program that signs in: known by what it showed, though by no session yet. */
-export interface SigningIn {
+/** A person or program that signs in or out. A person who signs in has no session yet. */
+export interface SessionChange {
   readonly who: string;
   readonly role: string;
   readonly by: AuditMeans;
@@ -34,22 +35,23 @@ export interface SigningIn {
 const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
-/** Refusals that are being written at once; those beyond are not kept. */
+/** Refusals that are written at once; further ones are not kept. */
 const MOST_WRITING = 64;
-/** Refusals of reads that are kept: who asked had no right to it. Of the others those of changes alone. */
+/** Refusals of reads that are kept: the caller had no right to read. Other refusals are kept for changes only. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
   'GODWIT_ROLE_FORBIDDEN',
   'GODWIT_TOKEN_REFUSED',
 ]);
 
 /**
- * Writes down who asked for which change, before it is done: what cannot be written is not done. Of what was refused it
- * keeps a bounded number a minute.
+ * Records each change and its caller before the change is carried out. A change that cannot be recorded is refused. A
+ * bounded number of refused attempts is kept each minute.
  */
 export class Audit implements RequestRecord {
   readonly #deps: AuditDependencies;
   readonly #rows: AuditRows;
-  readonly #budget = new RefusedBudget();
+  /** Strangers and known callers have budgets of their own: no stranger hides what a known caller attempts. */
+  readonly #budgets = { strangers: new RefusedBudget(), known: new RefusedBudget() };
   readonly #writing = new Set<Promise<void>>();
   #written = 0;
   #prunedMs = -Infinity;
@@ -78,36 +80,38 @@ export class Audit implements RequestRecord {
   }
 
   refused(request: RecordedRequest, code: string): void {
-    const { route, from } = request;
-    if (route.method === 'GET' && !WITHOUT_RIGHT.has(code)) return;
-    this.#refused({ ...this.#rowOf(request), arguments: null, result: code }, from);
+    if (!isChange(request.route) && !WITHOUT_RIGHT.has(code)) return;
+    this.#refused({ ...this.#rowOf(request), arguments: null, result: code });
   }
 
-  /** Before somebody is signed in. GODWIT_STORE: it could not be written, and nobody is. */
-  async signingIn({ facts, ...signing }: SigningIn): Promise<void> {
+  /** Before a session begins or ends. GODWIT_STORE: the entry could not be written, and the session must not change. */
+  async sessionChanges({ facts, ...change }: SessionChange): Promise<void> {
     const { name: controller } = this.#deps;
     const text = facts === undefined ? null : keptArguments({ body: facts });
-    const from = signing.from?.slice(0, 256) ?? null;
-    await this.#write({ ...signing, controller, from, arguments: text, result: OK, unkept: 0 });
+    const from = change.from?.slice(0, 256) ?? null;
+    await this.#write({ ...change, controller, from, arguments: text, result: OK, unkept: 0 });
   }
 
   /** A provider of OpenID Connect named nobody, or somebody who may do nothing here. */
-  signInRefused(at: Pick<SigningIn, 'what' | 'route' | 'from'>, code: string): void {
+  signInRefused(at: Pick<SessionChange, 'what' | 'route' | 'from'>, code: string): void {
     const { name: controller } = this.#deps;
     const from = at.from ?? null;
     const who = { who: from ?? 'a browser', role: 'none', by: 'none' } as const;
-    this.#refused({ ...at, ...who, controller, from, arguments: null, result: code }, at.from);
+    this.#refused({ ...at, ...who, controller, from, arguments: null, result: code });
   }
 
-  /** Once what was refused until now is written. */
+  /** Resolves once all earlier refusals are written. */
   async settled(): Promise<void> {
     await Promise.all(this.#writing);
   }
 
-  #refused(row: Omit<NewAuditRow, 'unkept'>, from: string | undefined): void {
+  #refused(row: Omit<NewAuditRow, 'unkept'>): void {
     const { clock, log } = this.#deps;
     if (this.#writing.size >= MOST_WRITING) return;
-    const unkept = this.#budget.take(networkOf(from ?? 'this host'), clock.monotonicMs());
+    const isStranger = row.role === 'none';
+    const budget = isStranger ? this.#budgets.strangers : this.#budgets.known;
+    const key = isStranger ? networkOf(row.from ?? 'this host') : callerKey(row);
+    const unkept = budget.take(key, clock.monotonicMs());
     if (unkept === undefined) return;
     const writing = this.#write({ ...row, unkept })
       .then(() => {})
@@ -151,12 +155,15 @@ export class Audit implements RequestRecord {
 
 const NOT_NOTED = 'what came of a change is not in the audit log';
 
-/** A sign-in is written once it is known who signs in; a stranger changes nothing. */
-function isKept({ key, route, caller }: RecordedRequest): boolean {
-  return (
-    route.method !== 'GET' && key !== 'signIn' && caller !== undefined && caller.role !== 'none'
-  );
-}
+const isChange = ({ method, audited }: RecordedRequest['route']): boolean =>
+  method !== 'GET' && audited !== 'never';
+
+/** A stranger changes nothing. */
+const isKept = ({ route, caller }: RecordedRequest): boolean =>
+  isChange(route) &&
+  route.audited !== 'by-handler' &&
+  caller !== undefined &&
+  caller.role !== 'none';
 
 function meansOf(caller: Caller | undefined): AuditMeans {
   if (caller === undefined || caller.role === 'none') return 'none';

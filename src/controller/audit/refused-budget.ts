@@ -1,30 +1,30 @@
 const MINUTE_MS = 60_000;
-/** Refused attempts of one minute that are kept: of one network, and of all. */
-export const MOST_OF_A_NETWORK = 10;
+/** Refused attempts that are kept each minute: of one caller (a stranger is its network), and of all callers. */
+export const MOST_OF_A_CALLER = 10;
 export const MOST_OF_A_MINUTE = 60;
 
-/** How many refused attempts are kept: whoever only knocks fills no database. */
+/** The number of refused attempts that are kept, so that a caller that only knocks does not fill the database. */
 export class RefusedBudget {
   #beganMs = -Infinity;
   #kept = 0;
   #unkept = 0;
-  /** As many networks as attempts that are kept, at most. */
-  readonly #ofNetwork = new Map<string, number>();
+  /** At most as many callers as attempts that are kept. */
+  readonly #ofCaller = new Map<string, number>();
 
-  /** How many before it were not kept, where this one is; undefined: nor is this one. */
-  take(network: string, nowMs: number): number | undefined {
+  /** The number of earlier attempts that were not kept; undefined: this one is not kept either. */
+  take(caller: string, nowMs: number): number | undefined {
     if (nowMs - this.#beganMs >= MINUTE_MS) {
       this.#beganMs = nowMs;
       this.#kept = 0;
-      this.#ofNetwork.clear();
+      this.#ofCaller.clear();
     }
-    const own = this.#ofNetwork.get(network) ?? 0;
-    if (own >= MOST_OF_A_NETWORK || this.#kept >= MOST_OF_A_MINUTE) {
+    const own = this.#ofCaller.get(caller) ?? 0;
+    if (own >= MOST_OF_A_CALLER || this.#kept >= MOST_OF_A_MINUTE) {
       this.#unkept += 1;
       return undefined;
     }
     this.#kept += 1;
-    this.#ofNetwork.set(network, own + 1);
+    this.#ofCaller.set(caller, own + 1);
     const unkept = this.#unkept;
     this.#unkept = 0;
     return unkept;

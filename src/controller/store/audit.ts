@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
+import { callerKey, cutShares, rankOf } from '../audit/retention.ts';
+import type { AuditRank, CutShare } from '../audit/retention.ts';
 import type { Store } from './open.ts';
 import type { AuditRow, Database } from './tables.ts';
 
-export type NewAuditRow = Omit<AuditRow, 'id' | 'at'>;
+export type NewAuditRow = Omit<AuditRow, 'id' | 'at' | 'rank' | 'caller'>;
 
-/** How long entries are kept, and how many. */
+/** The age and the number of entries that are kept. */
 export interface AuditPolicy {
   readonly days: number;
   readonly most: number;
@@ -41,6 +43,41 @@ export async function audit({ schema }: Pick<Database, 'schema'>): Promise<void>
   await schema.createIndex('audit_who').on('audit').columns(['who', 'at']).execute();
 }
 
+/** Each entry counts on the share of its caller, see audit/retention.ts. */
+export async function auditShares(db: Database): Promise<void> {
+  await db.schema
+    .alterTable('audit')
+    .addColumn('rank', 'text', (c) => c.notNull().defaultTo('change'))
+    .execute();
+  await db.schema
+    .alterTable('audit')
+    .addColumn('caller', 'text', (c) => c.notNull().defaultTo(''))
+    .execute();
+  await shareEntries(db);
+  await db.schema
+    .createIndex('audit_share')
+    .on('audit')
+    .columns(['rank', 'caller', 'at', 'id'])
+    .execute();
+}
+
+/** rankOf and callerKey in SQL, for entries of earlier builds. Only refused attempts have a code and no arguments. */
+export async function shareEntries(db: Database): Promise<void> {
+  await db
+    .updateTable('audit')
+    .set({
+      rank: sql<string>`case
+        when arguments is null and result is not null and result <> 'ok' then 'attempt'
+        when role in ('admin', 'local') then 'administrator'
+        else 'change' end`,
+      caller: sql<string>`case
+        when role = 'none' then 'strangers'
+        when ${sql.ref('by')} in ('certificate', 'socket') then ${sql.ref('by')} || ' ' || role || ' ' || who
+        else 'web ' || role || ' ' || who end`,
+    })
+    .execute();
+}
+
 /** The audit log in the controller's database. */
 export class AuditRows {
   readonly #store: Store;
@@ -52,16 +89,22 @@ export class AuditRows {
   /** Its id. */
   async add(row: NewAuditRow): Promise<string> {
     const id = randomUUID();
-    const { db, nowMs } = this.#store;
-    await db
-      .insertInto('audit')
-      .values({ ...row, id, at: nowMs })
-      .execute();
+    const { nowMs } = this.#store;
+    const isRefused = row.arguments === null && row.result !== null && row.result !== 'ok';
+    const share = { rank: rankOf(row, isRefused), caller: callerKey(row) };
+    await this.#store.transaction((db) =>
+      db
+        .insertInto('audit')
+        .values({ ...row, ...share, id, at: nowMs })
+        .execute(),
+    );
     return id;
   }
 
   async ended(id: string, result: string): Promise<void> {
-    await this.#store.db.updateTable('audit').set({ result }).where('id', '=', id).execute();
+    await this.#store.transaction((db) =>
+      db.updateTable('audit').set({ result }).where('id', '=', id).execute(),
+    );
   }
 
   /** Newest first. */
@@ -79,24 +122,47 @@ export class AuditRows {
     return rows.orderBy('at', 'desc').orderBy('id', 'desc').limit(most).execute();
   }
 
-  /** Removes what the policy keeps no longer: what is too old, and the oldest of too many. */
+  /** Removes entries that are too old, and the oldest entries of callers that have more than their share. */
   async prune({ days, most }: AuditPolicy): Promise<void> {
-    const { db, nowMs } = this.#store;
+    const { nowMs } = this.#store;
     const old = sql<number>`${nowMs} - ${sql.lit(days * DAY_MS)}`;
-    await db.deleteFrom('audit').where('at', '<', old).execute();
-    const last = await db
+    await this.#store.transaction((db) => db.deleteFrom('audit').where('at', '<', old).execute());
+    const shares = await this.#store.db
       .selectFrom('audit')
-      .select(['at', 'id'])
-      .orderBy('at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(1)
-      .offset(most)
-      .executeTakeFirst();
-    if (last === undefined) return;
-    const { at, id } = last;
-    await db
-      .deleteFrom('audit')
-      .where((eb) => eb.or([eb('at', '<', at), eb.and([eb('at', '=', at), eb('id', '<=', id)])]))
+      .select(['rank', 'caller'])
+      .select(({ fn }) => [
+        fn.countAll<number | bigint | string>().as('count'),
+        fn.max<number>('at').as('newestMs'),
+      ])
+      .groupBy(['rank', 'caller'])
       .execute();
+    const counted = shares.map(({ rank, count, ...share }) => {
+      return { ...share, rank: rank as AuditRank, count: Number(count) };
+    });
+    for (const each of cutShares(counted, most)) await this.#cut(each);
+  }
+
+  /** By the newest entry to go: another controller may cut the same share at the same time. */
+  async #cut({ rank, caller, keep }: CutShare): Promise<void> {
+    await this.#store.transaction(async (db) => {
+      const last = await db
+        .selectFrom('audit')
+        .select(['at', 'id'])
+        .where('rank', '=', rank)
+        .where('caller', '=', caller)
+        .orderBy('at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .offset(keep)
+        .executeTakeFirst();
+      if (last === undefined) return;
+      const { at, id } = last;
+      await db
+        .deleteFrom('audit')
+        .where('rank', '=', rank)
+        .where('caller', '=', caller)
+        .where((eb) => eb.or([eb('at', '<', at), eb.and([eb('at', '=', at), eb('id', '<=', id)])]))
+        .execute();
+    });
   }
 }

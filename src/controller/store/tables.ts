@@ -203,6 +203,9 @@ export interface AuditRow {
   arguments: string | null;
   result: string | null;
   unkept: number;
+  /** The share on which it counts, see audit/retention.ts. */
+  rank: string;
+  caller: string;
 }
 
 export interface MigrationRow {

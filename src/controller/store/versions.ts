@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { audit } from './audit.ts';
+import { audit, auditShares } from './audit.ts';
 import type { Database } from './tables.ts';
 import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
@@ -28,6 +28,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   managedHosts,
   promisesGivenBack,
   hostExcess,
+  auditShares,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */

@@ -32,7 +32,7 @@ const MOST_OF_A_NETWORK = 8;
 export interface SignInDependencies {
   readonly provider: Provider;
   readonly sessions: Pick<Sessions, 'begin'>;
-  readonly audit: Pick<Audit, 'signingIn' | 'signInRefused'>;
+  readonly audit: Pick<Audit, 'sessionChanges' | 'signInRefused'>;
   readonly log: Log;
   readonly wallMs: () => number;
 }
@@ -96,7 +96,7 @@ async function back(
   const { name, role, sub } = await provider.personBehind(asked, bound);
   const lifeMs = Math.round(provider.config.sessionHours * 3_600_000);
   const from = networkOf(socket.remoteAddress ?? '');
-  await audit.signingIn({
+  await audit.sessionChanges({
     ...AUDITED,
     from: socket.remoteAddress,
     who: name,

@@ -171,6 +171,7 @@ export const controllerContract = {
     summary:
       'Check a move and predict what it would cost, in other modes too where asked: the guest’s host measures the guest and the link for some seconds, and begins nothing',
     access: 'operator',
+    audited: 'never',
     body: planRequest,
     response: planAnswer,
     errors: [

@@ -141,6 +141,7 @@ export const policyRoutes = {
     path: '/v1/placements',
     summary: 'The best host for a guest that starts now; starts and reserves nothing',
     access: 'viewer',
+    audited: 'never',
     body: z.strictObject({
       memoryBytes: bytes.min(1),
       vcpus: z.number().int().min(1).max(4096),

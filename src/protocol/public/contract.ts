@@ -178,6 +178,7 @@ export const publicRoutes = {
     summary:
       'Check whether a guest of this host could move, to one host or to each of its peers; begins nothing',
     access: 'orders',
+    audited: 'never',
     body: checkRequest,
     response: checkAnswer,
     errors: BEGINNING,
@@ -188,6 +189,7 @@ export const publicRoutes = {
     summary:
       'Check a migration and predict what it would cost: measures the guest and the link for some seconds, begins nothing',
     access: 'orders',
+    audited: 'never',
     body: planRequest,
     response: planAnswer,
     errors: BEGINNING,

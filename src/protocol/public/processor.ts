@@ -118,6 +118,7 @@ export const processorRoutes = {
     path: '/v1/baseline',
     summary: 'The greatest processor that several hosts have in common',
     access: 'viewer',
+    audited: 'never',
     body: baselineRequest,
     response: baselineAnswer,
     errors: [...LOOKING, ...OTHER_HOST, 'GODWIT_HOST_UNKNOWN', 'GODWIT_USAGE'],

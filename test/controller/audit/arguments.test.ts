@@ -6,7 +6,7 @@ import { keptArguments } from '../../../src/controller/audit/arguments.ts';
 import {
   RefusedBudget,
   MOST_OF_A_MINUTE,
-  MOST_OF_A_NETWORK,
+  MOST_OF_A_CALLER,
 } from '../../../src/controller/audit/refused-budget.ts';
 import { MOST_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';
@@ -103,7 +103,7 @@ test('of refused attempts a bounded number a minute is kept, and the others are 
       assert.ok(keptAt.length <= minutes * MOST_OF_A_MINUTE);
       for (let network = 0; network <= 30; network += 1) {
         const own = keptAt.filter((each) => each.network === network);
-        assert.ok(own.length <= minutes * MOST_OF_A_NETWORK);
+        assert.ok(own.length <= minutes * MOST_OF_A_CALLER);
       }
     }),
   );

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { MOST_OF_A_NETWORK } from '../../../src/controller/audit/refused-budget.ts';
+import { MOST_OF_A_CALLER } from '../../../src/controller/audit/refused-budget.ts';
 import { hasCode } from '../../../src/errors.ts';
 import type { AuditEntry } from '../../../src/protocol/controller/audit.ts';
 import { authority } from '../../rpc/test-contract.ts';
@@ -57,6 +57,42 @@ test('a sign-in is kept with whom it signed in, without the token, and so is wha
   assert.ok(!text.includes(token) && !/gd[ws]_/.test(text), text);
 });
 
+test('signing out is kept once and only with a session; a request that changes nothing is not kept', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const token = await tokenOf('viewer');
+  const bearer = { authorization: `Bearer ${token}` };
+  const cookie = await browser.signIn(token);
+  const signOut = (headers: Readonly<Record<string, string>>) =>
+    browser.ask('/v1/session', { method: 'DELETE', headers });
+  assert.equal((await signOut({})).status, 200);
+  assert.equal((await signOut(bearer)).status, 200);
+  assert.equal((await signOut({ ...bearer, cookie })).status, 200);
+  await party.api.signOut();
+  const placement = { vcpus: 2, memoryBytes: 1024 ** 3 };
+  await browser.ask('/v1/placements', { method: 'POST', headers: bearer, body: placement });
+  const kept = async () => (await party.api.audit({})).entries.map(({ what }) => what).toReversed();
+  assert.deepEqual(await kept(), ['createToken', 'signIn']);
+  // A token beside the cookie signs nobody out: the session is still there.
+  assert.equal((await signOut({ cookie, ...OWN })).status, 200);
+  assert.equal((await signOut({ cookie, ...OWN })).status, 200);
+  assert.deepEqual(await kept(), ['createToken', 'signIn', 'signOut']);
+});
+
+test('one knocking caller takes no other caller’s place among the refused attempts that are kept', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
+  const wrong = `gdw_${'a'.repeat(43)}`;
+  for (let count = 0; count < 2 * MOST_OF_A_CALLER; count += 1)
+    await browser.ask('/v1/session', { method: 'POST', body: { token: wrong } });
+  // From the same address.
+  await browser.ask('/v1/audit', { headers });
+  const { entries } = await party.api.audit({ query: { who: 'viewer' } });
+  assert.deepEqual(
+    entries.map((each) => reported(each).join(' ')),
+    ['viewer viewer token audit GODWIT_ROLE_FORBIDDEN'],
+  );
+});
+
 test('what somebody had no right to is kept, of reads too, and of a knocking stranger a few a minute', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
@@ -73,11 +109,10 @@ test('what somebody had no right to is kept, of reads too, and of a knocking str
     ]),
   );
   const wrong = `gdw_${'a'.repeat(43)}`;
-  for (let count = 0; count < 2 * MOST_OF_A_NETWORK; count += 1)
+  for (let count = 0; count < 2 * MOST_OF_A_CALLER; count += 1)
     await browser.ask('/v1/session', { method: 'POST', body: { token: wrong } });
   const knocked = (await party.api.audit({ query: { what: 'signIn' } })).entries;
-  // Two of this network were kept before.
-  assert.equal(knocked.length, MOST_OF_A_NETWORK - 2);
+  assert.equal(knocked.length, MOST_OF_A_CALLER);
   assert.deepEqual(
     new Set(knocked.map(({ by, role, from }) => `${by} ${role} ${from}`)),
     new Set(['none none 127.0.0.1']),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { AuditRows } from '../../../src/controller/store/audit.ts';
+import { AuditRows, shareEntries } from '../../../src/controller/store/audit.ts';
 import type { NewAuditRow } from '../../../src/controller/store/audit.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
@@ -36,7 +36,8 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
       opened(async (_store, rows) => {
         const id = await rows.add(ROW);
         const [begun] = await rows.list({}, 10);
-        assert.deepEqual({ ...begun, at: 0 }, { ...ROW, id, at: 0 });
+        const share = { rank: 'change', caller: 'web operator ann' };
+        assert.deepEqual({ ...begun, at: 0 }, { ...ROW, ...share, id, at: 0 });
         assert.ok(Math.abs((begun?.at ?? 0) - Date.now()) < 60_000);
         await rows.ended(id, 'GODWIT_TOO_MANY');
         assert.equal((await rows.list({}, 10))[0]?.result, 'GODWIT_TOO_MANY');
@@ -73,6 +74,43 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
         await rows.prune({ days: 10, most: 4 });
         const left = (await rows.list({}, 10)).map(({ who }) => who);
         assert.deepEqual(left.toSorted(), ['p1', 'p2', 'p3', 'p4']);
+      }));
+
+    test('gives entries of earlier builds the same shares as new ones', () =>
+      opened(async (store, rows) => {
+        const refused = { arguments: null, result: 'GODWIT_ROLE_FORBIDDEN' };
+        const entries: Partial<NewAuditRow>[] = [
+          {},
+          { role: 'admin', by: 'session' },
+          { role: 'local', by: 'socket' },
+          { role: 'agent', by: 'certificate', ...refused },
+          { role: 'none', by: 'none', ...refused },
+          { what: 'signIn', arguments: null, result: 'ok' },
+        ];
+        for (const each of entries) await rows.add({ ...ROW, ...each });
+        const before = await rows.list({}, 10);
+        await store.db.updateTable('audit').set({ rank: 'change', caller: '' }).execute();
+        await shareEntries(store.db);
+        assert.deepEqual(await rows.list({}, 10), before);
+        assert.equal(new Set(before.map(({ rank, caller }) => `${rank} ${caller}`)).size, 5);
+      }));
+
+    test('keeps an administrator’s entries and a share of every caller, however many one caller writes', () =>
+      opened(async (_store, rows) => {
+        await rows.add({ ...ROW, who: 'root', role: 'admin', what: 'createToken' });
+        await rows.add({ ...ROW, who: 'a local process', role: 'local', by: 'socket' });
+        for (let count = 0; count < 2; count += 1) await rows.add({ ...ROW, who: 'bob' });
+        for (let count = 0; count < 40; count += 1)
+          await rows.add({ ...ROW, who: 'eve', role: 'viewer', what: 'signIn' });
+        const knock = { role: 'none', by: 'none', arguments: null, result: 'GODWIT_SIGN_IN' };
+        for (let count = 0; count < 40; count += 1)
+          await rows.add({ ...ROW, ...knock, who: `10.0.0.${count}` });
+        await rows.prune({ days: 10, most: 12 });
+        const left = await rows.list({}, 100);
+        const of = (role: string) => left.filter((each) => each.role === role).length;
+        assert.equal(left.length, 12);
+        assert.deepEqual(['admin', 'local', 'operator'].map(of), [1, 1, 2]);
+        assert.deepEqual(['viewer', 'none'].map(of), [4, 4]);
       }));
   });
 }
