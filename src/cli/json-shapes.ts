@@ -77,6 +77,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   placement: controllerContract.place.response,
   audit: controllerContract.audit.response,
   tokens: controllerContract.tokens.response,
+  sessions: controllerContract.sessions.response,
   contexts: z.object({
     contexts: z.array(fleetContext.extend({ name: contextName, current: z.boolean() })),
   }),

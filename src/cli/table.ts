@@ -89,6 +89,12 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     verbs: async () => (await import('./commands/token.ts')).TOKEN_VERBS,
   },
   {
+    name: 'session',
+    summary: "sessions of people's browsers at a controller",
+    examples: ['session list', 'session end --name ann'],
+    verbs: async () => (await import('./commands/session.ts')).SESSION_VERBS,
+  },
+  {
     name: 'manager',
     summary: 'vCenters and Hyper-V hosts of a controller',
     examples: ['manager add vc1 --vsphere https://vc1.example.com --user godwit', 'manager list'],

@@ -83,6 +83,13 @@ export const askedErrors = {
     2,
     409,
   ),
+  GODWIT_SESSION_UNKNOWN: row(
+    'no session has the id {id}',
+    'Run `godwit session list` for the ids. A session also ends by itself.',
+    false,
+    3,
+    404,
+  ),
   GODWIT_TOKEN_UNKNOWN: row(
     'no token is named {name}',
     'Run `godwit token list` for the names.',

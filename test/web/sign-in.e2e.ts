@@ -57,7 +57,10 @@ test('a person signs in with a provider, comes to the page that was wanted, and 
     cookies.map(({ name, httpOnly, secure, sameSite }) => [name, httpOnly, secure, sameSite]),
     [['__Host-godwit', true, true, 'Strict']],
   );
-  await ann.getByText('ann via Test ID').first().waitFor();
+  await ann
+    .getByText(/ann#[0-9a-f]{8} via Test ID/)
+    .first()
+    .waitFor();
   await ann.getByRole('button', { name: 'Sign out' }).click();
   await ann.getByRole('link', { name: 'Sign in with Test ID' }).waitFor();
   assert.deepEqual(await context.cookies(DASHBOARD), []);
@@ -66,7 +69,7 @@ test('a person signs in with a provider, comes to the page that was wanted, and 
   await eve.getByLabel('Login').fill('eve');
   await eve.getByRole('button', { name: 'Continue' }).click();
   await eve.getByRole('heading', { name: 'Not signed in' }).waitFor();
-  await eve.getByText('eve via Test ID has no role here').waitFor();
+  await eve.getByText(/eve#[0-9a-f]{8} via Test ID has no role here/).waitFor();
   await eve.getByRole('link', { name: 'Back to the sign-in page' }).click();
   await eve.getByLabel('Token', { exact: true }).waitFor();
   assert.deepEqual(refused, []);

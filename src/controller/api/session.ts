@@ -1,5 +1,7 @@
 import { godwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
 import type { sessionRoutes, Session, SignInMethods } from '../../protocol/controller/session.ts';
+import { cursorAt, timeKeyIn } from '../../protocol/public/page.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { networkOf } from '../../rpc/identity.ts';
 import type { Handlers } from '../../rpc/server.ts';
@@ -17,11 +19,31 @@ export interface SessionHandlerDependencies {
   readonly audit: Audit;
   readonly methods: SignInMethods;
   readonly monotonicMs: () => number;
+  readonly log: Log;
 }
 
 export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
-  const { tokens, sessions, attempts, audit, methods, monotonicMs } = deps;
+  const { tokens, sessions, attempts, audit, methods, monotonicMs, log } = deps;
   return {
+    sessions: async ({ query: { name, limit, cursor } }) => {
+      const after = cursor === undefined ? undefined : timeKeyIn(cursor);
+      const found = await sessions.list({ name, limit, after });
+      const page = found.slice(0, limit);
+      const last = page.at(-1);
+      if (last === undefined || found.length <= limit) return { sessions: page };
+      const next = cursorAt([String(Date.parse(last.createdAt)), last.id]);
+      return { sessions: page, next };
+    },
+    endSession: async ({ params: { id }, caller }) => {
+      await sessions.endById(id);
+      log.info({ session: id, by: caller.name }, 'a session was ended');
+      return { ok: true };
+    },
+    endSessions: async ({ query: { name }, caller }) => {
+      const ended = await sessions.endByName(name);
+      log.info({ name, ended, by: caller.name }, 'the sessions of a name were ended');
+      return { ended };
+    },
     session: ({ caller }) => sessionOf(caller, methods),
     signIn: async ({ body, calledFrom: from, header }) => {
       const network = networkOf(from ?? 'this host');

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { godwitError } from '../../errors.ts';
 import { WEB_ROLES } from '../../protocol/controller/session.ts';
 import type { WebRole } from '../../protocol/controller/session.ts';
@@ -5,31 +6,50 @@ import type { OidcConfig } from './config.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** What a provider says of a person, in our words. */
+/** A person whom a provider has named. */
 export interface Person {
-  /** No token has such a name: it has spaces. */
+  /** No token has such a name, because it has spaces; no other person has it, because it ends with the person's mark. */
   readonly name: string;
   readonly role: WebRole;
+  /** Together they name the person for good. */
+  readonly issuer: string;
+  readonly subject: string;
 }
 
 /** Control characters and those that turn a text round could make a log say something else. */
 const PLAIN = /^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u;
 
-/** Who has these claims, and what that person may here. GODWIT_OIDC_ROLE where none of the values has a role. */
+/** As the standard bounds it. */
+const SUBJECT = /^[\x20-\x7e]{1,255}$/;
+
+/** The person with these claims. GODWIT_OIDC_ROLE if none of the values has a role; GODWIT_OIDC_REFUSED without a subject. */
 export function personOf(
   claims: Claims,
-  config: Pick<OidcConfig, 'name' | 'nameClaim' | 'roles'>,
+  config: Pick<OidcConfig, 'name' | 'issuer' | 'nameClaim' | 'roles'>,
 ): Person {
-  const { name: provider, nameClaim, roles } = config;
-  const said = [claims[nameClaim], claims['sub']].find(isPlain) ?? 'somebody without a plain name';
-  const name = `${said} via ${provider}`;
+  const { name: provider, issuer, nameClaim, roles } = config;
+  const subject = claims['sub'];
+  if (typeof subject !== 'string' || !SUBJECT.test(subject)) {
+    const what = 'its subject (sub) is not 1 to 255 printable ASCII characters';
+    throw godwitError('GODWIT_OIDC_REFUSED', { provider, what });
+  }
+  const given = [claims[nameClaim], subject].find(isPlain) ?? 'a person without a plain name';
+  const name = `${given}#${markOf(issuer, subject)} via ${provider}`;
   const values = roleValues(claims, roles.claim);
   const has = (role: WebRole): boolean =>
     values.some((value) => rolesOf(roles.values, value) === role);
   const role = WEB_ROLES.findLast(has);
-  if (role !== undefined) return { name, role };
+  if (role !== undefined) return { name, role, issuer, subject };
   const claim = [roles.claim].flat().join('.');
   throw godwitError('GODWIT_OIDC_ROLE', { name, provider, claim });
+}
+
+/** Many providers let people choose their names; the mark is always that of one subject. */
+function markOf(issuer: string, subject: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([issuer, subject]))
+    .digest('hex')
+    .slice(0, 8);
 }
 
 /** Whether the claim that decides is there at all. */

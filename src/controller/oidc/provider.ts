@@ -61,7 +61,7 @@ export class Provider {
    * Who came back with `answer`, which the provider sent along. GODWIT_OIDC_REFUSED for what does not belong to `bound`, or
    * does not hold; GODWIT_OIDC_ROLE for somebody without a role here; GODWIT_OIDC_DOWN as above.
    */
-  async personBehind(answer: URLSearchParams, bound: Bound): Promise<Person & { sub: string }> {
+  async personBehind(answer: URLSearchParams, bound: Bound): Promise<Person> {
     const { nonce, state, verifier } = bound;
     const claims = await this.#step(async () => {
       const configuration = await this.#discovered();
@@ -76,7 +76,7 @@ export class Provider {
       if (reported === undefined) throw new Error('it sent no ID token');
       return this.#withUserInfo(configuration, tokens.access_token, reported);
     });
-    return { ...personOf(claims, this.config), sub: String(claims['sub']) };
+    return personOf(claims, this.config);
   }
 
   /** Some providers report groups only to whoever asks again. */

@@ -86,10 +86,12 @@ export interface Tables {
     expires_at: number | null;
     used_at: number | null;
   };
-  /** Of people's browsers. `token`: the name of that by which it was begun; null: a provider said who it is. */
+  /** Of people's browsers. It began either with a token, or with a person whom a provider named. */
   sessions: {
     hash: string;
     token: string | null;
+    issuer: string | null;
+    subject: string | null;
     name: string;
     role: string;
     created_at: number;

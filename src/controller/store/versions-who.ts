@@ -29,3 +29,15 @@ export async function whoMayWhat({ schema }: Pick<Database, 'schema'>): Promise<
     .execute();
   await schema.createIndex('sessions_end').on('sessions').column('expires_at').execute();
 }
+
+/** Earlier builds kept only a person's name, which two people may share: these sessions end, and people sign in again. */
+export async function sessionSubjects(db: Database): Promise<void> {
+  await db.deleteFrom('sessions').where('token', 'is', null).execute();
+  await db.schema.alterTable('sessions').addColumn('issuer', 'text').execute();
+  await db.schema.alterTable('sessions').addColumn('subject', 'text').execute();
+  await db.schema
+    .createIndex('sessions_subject')
+    .on('sessions')
+    .columns(['issuer', 'subject', 'created_at'])
+    .execute();
+}

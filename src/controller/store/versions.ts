@@ -5,7 +5,7 @@ import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
 import { hostPower } from './versions-power.ts';
 import { standbys } from './versions-standbys.ts';
-import { whoMayWhat } from './versions-who.ts';
+import { sessionSubjects, whoMayWhat } from './versions-who.ts';
 
 /**
  * How a database of one version becomes one of the next: the first makes it out of nothing. A version that was released
@@ -29,6 +29,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   promisesGivenBack,
   hostExcess,
   auditShares,
+  sessionSubjects,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */

@@ -93,7 +93,7 @@ async function back(
     const what = `this browser did not begin it within the last ten minutes at ${origin}`;
     throw godwitError('GODWIT_OIDC_REFUSED', { provider: provider.config.name, what });
   }
-  const { name, role, sub } = await provider.personBehind(asked, bound);
+  const { name, role, issuer, subject: sub } = await provider.personBehind(asked, bound);
   const lifeMs = Math.round(provider.config.sessionHours * 3_600_000);
   const from = networkOf(socket.remoteAddress ?? '');
   await audit.sessionChanges({
@@ -102,10 +102,11 @@ async function back(
     who: name,
     role,
     by: 'oidc',
-    facts: { sub: sub.slice(0, 256) },
+    facts: { issuer, sub },
   });
-  const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs });
-  log.info({ name, role, sub: sub.slice(0, 256), from }, 'a person signed in');
+  const person = { issuer, subject: sub };
+  const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs, person });
+  log.info({ name, role, issuer, sub, from }, 'a person signed in');
   return { to: begun.to, cookies: [cookieOf(secret, expiresAtMs - wallMs()), NO_BEGUN_COOKIE] };
 }
 

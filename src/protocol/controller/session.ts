@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
+import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
 import { route } from '../route.ts';
 
 /** What a person or a program may at the web listener. Each may what the one before it may. */
@@ -33,7 +34,58 @@ export const token = z
 
 const STORING = ['GODWIT_STORE'] as const;
 
+/** The first 64 bits of the hash of its secret. */
+export const sessionId = z
+  .string()
+  .max(16)
+  .regex(/^[0-9a-f]{16}$/, 'the id of a session: 16 hex digits');
+
+/** The session of a person's browser. */
+export const sessionEntry = z.object({
+  id: sessionId,
+  name: z.string().max(256),
+  role: webRole,
+  /** The name of the token with which it began; absent: the person signed in with a provider. */
+  token: z.string().max(63).optional(),
+  /** The person at a provider of OpenID Connect. */
+  issuer: z.string().max(512).optional(),
+  subject: z.string().max(255).optional(),
+  createdAt: moment,
+  expiresAt: moment,
+});
+export type SessionEntry = z.infer<typeof sessionEntry>;
+
 export const sessionRoutes = {
+  sessions: route({
+    method: 'GET',
+    path: '/v1/sessions',
+    summary: 'The sessions of people’s browsers, newest first, without their secrets',
+    access: 'admin',
+    query: z.object({ name: z.string().max(256).optional(), ...pageQuery(200) }),
+    response: z.object({
+      sessions: z.array(sessionEntry).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
+    errors: STORING,
+  }),
+  endSession: route({
+    method: 'DELETE',
+    path: '/v1/sessions/:id',
+    summary: 'End one session',
+    access: 'admin',
+    params: z.object({ id: sessionId }),
+    response: z.object({ ok: z.literal(true) }),
+    errors: [...STORING, 'GODWIT_SESSION_UNKNOWN'],
+  }),
+  endSessions: route({
+    method: 'DELETE',
+    path: '/v1/sessions',
+    summary: 'End all sessions of one name',
+    access: 'admin',
+    query: z.object({ name: z.string().min(1).max(256) }),
+    response: z.object({ ended: z.number().int().nonnegative() }),
+    errors: STORING,
+  }),
   session: route({
     method: 'GET',
     path: '/v1/session',

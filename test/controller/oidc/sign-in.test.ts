@@ -80,7 +80,8 @@ test('a person signs in with the provider, has the role of a group, and signs ou
   assert.equal(ann.cookie(DASHBOARD, '__Host-godwit-begun'), undefined);
 
   const { name, role, expiresAt } = await session(ann);
-  assert.deepEqual([name, role], ['ann via Test ID', 'operator']);
+  assert.match(name, /^ann#[0-9a-f]{8} via Test ID$/);
+  assert.equal(role, 'operator');
   const lifeMs = Date.parse(expiresAt) - Date.now();
   assert.ok(lifeMs > 0 && lifeMs <= 2 * 3_600_000, `${lifeMs} ms of two hours`);
   assert.deepEqual((await party.api.tokens()).tokens, []);
@@ -104,7 +105,7 @@ test('somebody whose groups have no role is refused with words', async (t) => {
   const shown = await eve.ask(await answerFor(eve, 'eve'));
   isRefused(
     shown,
-    /eve via Test ID has no role here: no value of the claim groups/,
+    /eve#[0-9a-f]{8} via Test ID has no role here: no value of the claim groups/,
     'GODWIT_OIDC_ROLE',
   );
 });
@@ -199,7 +200,7 @@ test('a sign-in leads to no other site', async (t) => {
 });
 
 test('a sign-in is in the audit log with the person that the provider named, and so is one that was refused', async (t) => {
-  const { party, person } = await scene(t);
+  const { provider, party, person } = await scene(t);
   const ann = person();
   await ann.ask(await answerFor(ann, 'ann'));
   await person().ask(`${DASHBOARD}${CALLBACK_PATH}?code=${'c'.repeat(40)}&state=s`);
@@ -209,9 +210,40 @@ test('a sign-in is in the audit log with the person that the provider named, and
   assert.deepEqual([refused?.by, refused?.result], ['none', 'GODWIT_OIDC_REFUSED']);
   assert.deepEqual([signed?.by, signed?.result, signed?.from], ['oidc', 'ok', '127.0.0.1']);
   assert.equal(signed?.who, (await session(ann)).name);
-  const { body } = JSON.parse(signed?.arguments ?? '') as { body: { sub: string } };
-  assert.ok(body.sub.length > 0);
+  const { body } = JSON.parse(signed?.arguments ?? '') as { body: object };
+  assert.deepEqual(body, { issuer: provider.issuer, sub: 'ann' });
   assert.ok(!/gds_|ccccc/.test(JSON.stringify(entries)));
+});
+
+test('an administrator lists the sessions of people and ends them; two people of one name are two', async (t) => {
+  const { provider, party, person } = await scene(t);
+  const [ann, ada] = [person(), person()];
+  provider.forge((claims) => ({ ...claims, preferred_username: 'ann' }));
+  await ann.ask(await answerFor(ann, 'ann'));
+  await ada.ask(await answerFor(ada, 'ada'));
+  const names = [(await session(ann)).name, (await session(ada)).name];
+  assert.ok(names.every((name) => name.startsWith('ann#')));
+  assert.equal(new Set(names).size, 2);
+  const { sessions } = await party.api.sessions({});
+  assert.deepEqual(
+    sessions.map(({ name, issuer, subject, role }) => [name, issuer, subject, role]),
+    [
+      [names[1], provider.issuer, 'ada', 'admin'],
+      [names[0], provider.issuer, 'ann', 'operator'],
+    ],
+  );
+  const [own] = (await party.api.sessions({ query: { name: names[0] } })).sessions;
+  await party.api.endSession({ params: { id: own?.id ?? '' } });
+  const asked = async (who: Person) => (await who.ask(`${DASHBOARD}/v1/session`)).status;
+  assert.deepEqual([await asked(ann), await asked(ada)], [401, 200]);
+  assert.deepEqual(await party.api.endSessions({ query: { name: names[1] ?? '' } }), { ended: 1 });
+  assert.equal(await asked(ada), 401);
+  assert.deepEqual((await party.api.sessions({})).sessions, []);
+  const { entries } = await party.api.audit({ query: { who: 'a local process' } });
+  assert.deepEqual(
+    entries.map(({ what }) => what),
+    ['endSessions', 'endSession'],
+  );
 });
 
 test('a provider that is down says so, and a token signs in all the same', async (t) => {
