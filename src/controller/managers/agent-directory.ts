@@ -29,12 +29,14 @@ export class AgentDirectory {
   readonly #secrets: string;
   readonly #controllerDir: string;
   readonly #placeOf: (manager: string) => ManagerPlace | undefined;
+  readonly #isTrial: boolean;
 
   /** `placeOf`: another manager of the controller, which the options of this one may name. */
   constructor(
     controllerDir: string,
     name: string,
     placeOf: (manager: string) => ManagerPlace | undefined = () => undefined,
+    isTrial = false,
   ) {
     this.name = name;
     this.#controllerDir = controllerDir;
@@ -44,7 +46,14 @@ export class AgentDirectory {
       .update(path.resolve(controllerDir))
       .digest('hex')
       .slice(0, 16);
-    this.#secrets = path.join(MEMORY, `godwit-${process.getuid?.() ?? 0}-${mark}`, name);
+    this.#isTrial = isTrial;
+    const own = path.join(MEMORY, `godwit-${process.getuid?.() ?? 0}-${mark}`);
+    this.#secrets = path.join(own, isTrial ? `.${name}` : name);
+  }
+
+  /** The same with a password and a CA of its own, in memory alone: to ask a manager before anything of it is written. */
+  get trial(): AgentDirectory {
+    return new AgentDirectory(this.#controllerDir, this.name, this.#placeOf, true);
   }
 
   get config(): string {
@@ -85,8 +94,12 @@ export class AgentDirectory {
       user,
       passwordFile: path.join(this.#secrets, 'password'),
       ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...(ca === undefined ? {} : { ca: path.join(this.dir, 'manager-ca.crt') }),
+      ...(ca === undefined ? {} : { ca: this.#ca }),
     };
+  }
+
+  get #ca(): string {
+    return path.join(this.#isTrial ? this.#secrets : this.dir, 'manager-ca.crt');
   }
 
   #other(name: string): object | undefined {
@@ -99,8 +112,7 @@ export class AgentDirectory {
 
   /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */
   async write(place: ManagerPlace, password: string): Promise<void> {
-    this.writeSecret(password);
-    if (place.ca !== undefined) writePrivate(path.join(this.dir, 'manager-ca.crt'), place.ca);
+    this.writeAccess(place, password);
     const config = this.configOf(place, await freePort());
     const caDir = path.join(this.dir, 'ca');
     rmSync(caDir, { recursive: true, force: true });
@@ -119,7 +131,13 @@ export class AgentDirectory {
     writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
   }
 
-  /** GODWIT_CONFIG where this host has no file system in memory. */
+  /** The password and the CA. GODWIT_CONFIG as `writeSecret`. */
+  writeAccess({ ca }: ManagerPlace, password: string): void {
+    this.writeSecret(password);
+    if (ca !== undefined) writePrivate(this.#ca, ca);
+  }
+
+  /** GODWIT_CONFIG if this host has no file system in memory. */
   writeSecret(password: string): void {
     if (statfsSync(MEMORY).type !== TMPFS) {
       throw godwitError('GODWIT_CONFIG', {
@@ -134,13 +152,17 @@ export class AgentDirectory {
   }
 
   remove(): void {
+    this.removeSecret();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  removeSecret(): void {
     rmSync(this.#secrets, { recursive: true, force: true });
     try {
       rmdirSync(path.dirname(this.#secrets));
     } catch {
-      // Other managers have theirs in it, or nobody had.
+      // Other managers have theirs in it, or there is none.
     }
-    rmSync(this.dir, { recursive: true, force: true });
   }
 }
 

@@ -1,42 +1,34 @@
 import { diagnoseIn } from '../../agent/managers.ts';
 import type { ManagerFinding } from '../../agent/managers.ts';
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Log } from '../../log.ts';
 import type { ManagerEntry, ManagerPlace } from '../../protocol/controller/managers.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { ManagedHosts } from '../inventory/managed.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Store } from '../store/open.ts';
 import type { ManagerStore, KeptManager } from './manager-store.ts';
 import { ManagerFollower, SILENT_MS } from './follower.ts';
-import type { ManagerHeard } from './follower.ts';
 import { AgentDirectory } from './agent-directory.ts';
-import { ManagerProcess } from './process.ts';
+import { checkAtRest, hasServed, managersOnDisk } from './left-behind.ts';
+import { endAgentAt, ManagerProcess } from './process.ts';
 import { fileIn, namedIn } from './references.ts';
+import { watchedBy } from './sight.ts';
+import type { Sight } from './sight.ts';
 
-const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
 
 export interface ManagersDependencies {
-  readonly book: ManagerStore;
+  readonly book: Pick<ManagerStore, 'list' | 'find' | 'password' | 'add' | 'remove'>;
   readonly store: Pick<Store, 'kind'>;
   /** Where their hosts and guests are followed. */
   readonly hosts: ManagedHosts;
   readonly stateDir: string;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-interface Sight {
-  readonly state: ManagerEntry['state'];
-  readonly sinceMs: number;
-  readonly reason?: string | undefined;
 }
 
 interface Running {
@@ -51,6 +43,8 @@ interface Running {
 export class Managers {
   readonly #deps: ManagersDependencies;
   readonly #running = new Map<string, Running>();
+  /** Directories of managers that the database does not name: it was restored from a copy, or a crash came first. */
+  readonly #left = new Map<string, AgentDirectory>();
   /** Additions and removals come one after the other: two of one name would share its files. */
   readonly #turns = new Mutex();
 
@@ -60,7 +54,7 @@ export class Managers {
 
   async start(): Promise<void> {
     const kept = await this.#deps.book.list();
-    this.#tidy(new Set(kept.map(({ name }) => name)));
+    this.#findLeft(new Set(kept.map(({ name }) => name)));
     for (const each of kept) this.#begin(each);
   }
 
@@ -85,8 +79,8 @@ export class Managers {
   }
 
   /**
-   * Asks it first: GODWIT_MANAGER_REFUSED where nobody could work with it, and nothing is kept then. Resolves to what was
-   * found.
+   * Asks the manager first: GODWIT_MANAGER_REFUSED if it cannot be used, and nothing is kept then. A directory of that name
+   * that the database did not name is taken up with its journals. Resolves to the findings.
    */
   add(
     name: string,
@@ -101,7 +95,7 @@ export class Managers {
     place: ManagerPlace,
     { password, by }: { readonly password: string; readonly by: string },
   ): Promise<ManagerFinding[]> {
-    const { book, store, stateDir } = this.#deps;
+    const { book, store, stateDir, clock } = this.#deps;
     if (store.kind !== 'sqlite') {
       const what =
         'several controllers may share this database, and a manager has one agent at one of them';
@@ -119,25 +113,37 @@ export class Managers {
       throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
     }
     const at = new AgentDirectory(stateDir, name, (other) => this.#placeOf(other));
+    const checks = await this.#tried(at.trial, place, password);
     let isKept = false;
     try {
       await at.write(place, password);
-      const checks = await this.#diagnosed(at, place);
-      const bad = checks.find(({ verdict }) => verdict === 'fail');
-      const isIn = checks.some((each) => each.name === 'login' && each.verdict === 'ok');
-      if (bad !== undefined && !isIn) {
-        throw godwitError(
-          'GODWIT_MANAGER_REFUSED',
-          { manager: name, what: bad.found },
-          hintIn(bad),
-        );
-      }
       await book.add(name, place, password, by);
       isKept = true;
-      this.#begin(await book.find(name));
-      return checks;
     } finally {
-      if (!isKept && !this.#running.has(name)) at.remove();
+      if (!isKept && !this.#left.has(name)) at.remove();
+    }
+    // It has the configuration of before.
+    if (this.#left.delete(name)) await endAgentAt(at, clock);
+    this.#begin(await book.find(name));
+    return checks;
+  }
+
+  /** The findings of a manager of which nothing is kept yet; GODWIT_MANAGER_REFUSED. */
+  async #tried(
+    trial: AgentDirectory,
+    place: ManagerPlace,
+    password: string,
+  ): Promise<ManagerFinding[]> {
+    try {
+      trial.writeAccess(place, password);
+      const checks = await this.#diagnosed(trial, place);
+      const bad = checks.find(({ verdict }) => verdict === 'fail');
+      const isIn = checks.some((each) => each.name === 'login' && each.verdict === 'ok');
+      if (bad === undefined || isIn) return checks;
+      const facts = { manager: trial.name, what: bad.found };
+      throw godwitError('GODWIT_MANAGER_REFUSED', facts, hintIn(bad));
+    } finally {
+      trial.removeSecret();
     }
   }
 
@@ -147,18 +153,27 @@ export class Managers {
     return this.#diagnosed(place, kept.place);
   }
 
-  /** Its password goes, wherever it lies. GODWIT_MANAGER_BUSY while a migration of its guests is open, or another manager's options name it. */
+  /**
+   * Its password and its journals are removed. GODWIT_MANAGER_BUSY while a migration of its guests has not ended, or another
+   * manager's options name it.
+   */
   remove(name: string): Promise<void> {
     return this.#turns.run(() => this.#remove(name));
   }
 
   async #remove(name: string): Promise<void> {
-    const running = this.#found(name);
-    const open = await running.process.ask(openMigrations).catch(() => []);
-    if (open.length > 0) {
-      const why = `migrations of its guests are under way (${open.slice(0, 8).join(', ')})`;
-      throw godwitError('GODWIT_MANAGER_BUSY', { manager: name, why });
+    const { book, hosts, clock } = this.#deps;
+    const left = this.#left.get(name);
+    if (left !== undefined) {
+      checkAtRest(left, clock);
+      await endAgentAt(left, clock);
+      checkAtRest(left, clock);
+      left.remove();
+      this.#left.delete(name);
+      return;
     }
+    const running = this.#found(name);
+    checkAtRest(running.place, clock);
     // Guests of that one move to this one, by its password.
     const by = this.#whoNames(name);
     if (by !== undefined)
@@ -166,10 +181,17 @@ export class Managers {
         manager: name,
         why: `${by} names it in its options`,
       });
-    await this.#deps.book.remove(name);
-    this.#running.delete(name);
-    this.#deps.hosts.remove(name);
     await ended(running);
+    try {
+      // A migration may have begun meanwhile.
+      checkAtRest(running.place, clock);
+      await book.remove(name);
+    } catch (thrown) {
+      this.#begin(running.kept);
+      throw thrown;
+    }
+    this.#running.delete(name);
+    hosts.remove(name);
     running.place.remove();
   }
 
@@ -194,35 +216,9 @@ export class Managers {
     const heard = hosts.add(kept.name, address, () => running.follower?.again());
     running.follower = new ManagerFollower({
       speak: () => process.speak({ streamIdleMs: SILENT_MS }),
-      heard: this.#seen(running, heard),
+      heard: watchedBy(running, heard, { clock, log }),
       clock,
     });
-  }
-
-  /** What the fleet hears of it, and what becomes of its own state by that. */
-  #seen(running: Running, heard: ManagerHeard): ManagerHeard {
-    const { clock, log } = this.#deps;
-    const manager = running.kept.name;
-    const isNow = (state: 'up' | 'silent', reason?: string): void => {
-      const { state: before } = running.sight;
-      running.sight = next(running.sight, { state, sinceMs: clock.wallMs(), reason });
-      if (state === before) return;
-      if (state === 'silent') log.warn({ manager, reason }, 'a manager is silent');
-      else log.info({ manager }, 'a manager answers');
-    };
-    return {
-      ...heard,
-      all: (hosts, guests) => {
-        heard.all(hosts, guests);
-        isNow('up');
-      },
-      silent: (reason) => {
-        // An agent that starts has not been asked yet.
-        if (running.sight.state === 'starting' && !running.process.hasAnswered) return;
-        heard.silent(reason);
-        isNow('silent', reason);
-      },
-    };
   }
 
   #entryOf({ kept, sight, place }: Running): ManagerEntry {
@@ -259,30 +255,23 @@ export class Managers {
     throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
   }
 
-  /** What is left of an addition or a removal that a crash has cut off. */
-  #tidy(names: ReadonlySet<string>): void {
-    const { stateDir } = this.#deps;
-    let there: string[] = [];
-    try {
-      there = readdirSync(path.join(stateDir, 'managers'));
-    } catch {
-      return;
+  /** Only what an addition has written before its agent ever served is removed. */
+  #findLeft(names: ReadonlySet<string>): void {
+    const { stateDir, log } = this.#deps;
+    for (const manager of managersOnDisk(stateDir)) {
+      if (names.has(manager)) continue;
+      const place = new AgentDirectory(stateDir, manager);
+      if (!hasServed(place)) place.remove();
+      else {
+        this.#left.set(manager, place);
+        log.error({ manager, directory: place.dir }, NOT_IN_DATABASE);
+      }
     }
-    for (const name of there) if (!names.has(name)) new AgentDirectory(stateDir, name).remove();
   }
 }
 
-/** Since when it is so; of one that is silent, when it answered last. Pure. */
-export function next(before: Sight, seen: Sight): Sight {
-  return before.state === seen.state ? { ...seen, sinceMs: before.sinceMs } : seen;
-}
-
-async function openMigrations(
-  api: Parameters<Parameters<ManagerProcess['ask']>[0]>[0],
-): Promise<string[]> {
-  const { migrations } = await api.migrations({ query: {} }, { deadlineMs: ANSWER_MS });
-  return migrations.filter(({ phase }) => !isEnd(phase)).map(({ id }) => id);
-}
+const NOT_IN_DATABASE =
+  'the database has no manager of this name, and its journals are kept: add it again, or remove it';
 
 async function ended({ process, follower }: Running): Promise<void> {
   await follower?.end();

@@ -60,31 +60,20 @@ export class ManagerProcess {
     }
   }
 
-  /** Ends it; its movers go on. */
+  /** Ends it; its movers keep running. */
   async close(): Promise<void> {
     this.#end.abort();
     await this.#ended;
     const child = this.#child;
-    if (child === undefined || !isRunning(child)) return this.#endTakenOver();
+    if (child === undefined || !isRunning(child)) {
+      await endAgentAt(this.#deps.place, this.#deps.clock);
+      return;
+    }
     const gone = once(child, 'exit');
     const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
     child.kill('SIGTERM');
     await gone;
     clearTimeout(timer);
-  }
-
-  /** It is no child of ours: that it has ended is seen by its pid alone. */
-  async #endTakenOver(): Promise<void> {
-    const { clock, place } = this.#deps;
-    const { pid } = holderOfSocket(place.socket) ?? {};
-    const startTicks = pid === undefined ? undefined : startTicksOf(pid);
-    if (pid === undefined || startTicks === undefined) return;
-    const untilMs = clock.monotonicMs() + END_MS;
-    signalTo(pid, 'SIGTERM');
-    while (isAlive({ pid, startTicks })) {
-      if (clock.monotonicMs() > untilMs) signalTo(pid, 'SIGKILL');
-      await clock.sleep(50);
-    }
   }
 
   async #run(): Promise<void> {
@@ -118,6 +107,22 @@ export class ManagerProcess {
       () => (this.hasAnswered = true),
       () => false,
     );
+  }
+}
+
+/** Ends an agent that an earlier controller started; its movers keep running. Its pid shows that it has ended. */
+export async function endAgentAt(
+  { socket }: Pick<AgentDirectory, 'socket'>,
+  clock: Clock,
+): Promise<void> {
+  const { pid } = holderOfSocket(socket) ?? {};
+  const startTicks = pid === undefined ? undefined : startTicksOf(pid);
+  if (pid === undefined || startTicks === undefined) return;
+  const untilMs = clock.monotonicMs() + END_MS;
+  signalTo(pid, 'SIGTERM');
+  while (isAlive({ pid, startTicks })) {
+    if (clock.monotonicMs() > untilMs) signalTo(pid, 'SIGKILL');
+    await clock.sleep(50);
   }
 }
 

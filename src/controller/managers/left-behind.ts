@@ -1,0 +1,38 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { MigrationStore } from '../../agent/store.ts';
+import type { Clock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import { hostName } from '../../protocol/names.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import { holderOfSocket } from '../../rpc/port-holder.ts';
+import type { AgentDirectory } from './agent-directory.ts';
+
+/** Names of managers that have a directory below the controller's stateDir. */
+export function managersOnDisk(stateDir: string): string[] {
+  const dir = path.join(stateDir, 'managers');
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir).filter((name) => hostName.safeParse(name).success);
+}
+
+/**
+ * Whether an agent has ever served from this directory. Until then it has only what an addition writes before its agent
+ * starts; from then on it has journals, labels and reports that are nowhere else.
+ */
+export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolean {
+  return existsSync(path.join(place.dir, 'migrations')) || holderOfSocket(place.socket) !== undefined;
+}
+
+/** GODWIT_MANAGER_BUSY while a migration in these journals has not ended; one that cannot be read has not ended. */
+export function checkAtRest(
+  { dir, name }: Pick<AgentDirectory, 'dir' | 'name'>,
+  clock: Clock,
+): void {
+  if (!existsSync(path.join(dir, 'migrations'))) return;
+  const store = new MigrationStore(dir, name, clock);
+  const open = store.all().filter(({ id }) => !isEnd(store.progress(id).phase));
+  if (open.length === 0) return;
+  const ids = open.slice(0, 8).map(({ id }) => id);
+  const why = `migrations of its guests have not ended (${ids.join(', ')})`;
+  throw godwitError('GODWIT_MANAGER_BUSY', { manager: name, why });
+}
