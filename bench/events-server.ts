@@ -15,6 +15,7 @@ import type { ListenerDependencies } from '../src/controller/listeners.ts';
 import { EVENTS_KEPT } from '../src/controller/inventory/inventory.ts';
 import { openStore } from '../src/controller/store/open.ts';
 import { Metrics } from '../src/controller/metrics.ts';
+import { Recognition } from '../src/controller/who/recognition.ts';
 import { Sessions } from '../src/controller/who/sessions.ts';
 import { Tokens } from '../src/controller/who/tokens.ts';
 import { systemClock } from '../src/clock.ts';
@@ -60,9 +61,12 @@ const methods = { token: true } as const;
 const sessions = new Sessions(store);
 const { name, audit: policy } = config;
 const audit = new Audit({ store, clock: systemClock, log: silentLog, policy, name });
-const signingIn = { tokens, sessions, audit, methods, attempts: new Attempts(), log: silentLog };
+const monotonicMs = (): number => systemClock.monotonicMs();
+const recognition = new Recognition(monotonicMs);
+const attempts = new Attempts();
+const signingIn = { tokens, sessions, recognition, audit, methods, attempts, log: silentLog };
 const handlers = {
-  ...sessionHandlers({ ...signingIn, monotonicMs: () => systemClock.monotonicMs() }),
+  ...sessionHandlers({ ...signingIn, monotonicMs }),
   live: () => ({ ok: true }),
   wishes: () => ({ wishes: [] }),
   overview: () => {
@@ -82,6 +86,7 @@ const listeners = await openListeners({
   pages,
   metrics: new Metrics({ store, clock: systemClock }),
   audit,
+  recognition,
   provider: undefined,
   clock: systemClock,
   tokens,

@@ -41,6 +41,7 @@ import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
 import type { Work } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
+import { Recognition } from './who/recognition.ts';
 import { Sessions } from './who/sessions.ts';
 import { Tokens } from './who/tokens.ts';
 
@@ -205,7 +206,8 @@ function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn
   const { name, audit: policy } = config;
   const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
   const audit = new Audit({ store, clock, log, policy, name });
-  return { ...who, audit, attempts: new Attempts(), methods: methodsOf(config) };
+  const recognition = new Recognition(() => clock.monotonicMs());
+  return { ...who, recognition, audit, attempts: new Attempts(), methods: methodsOf(config) };
 }
 
 function managersIn(

@@ -42,7 +42,7 @@ export const askedErrors = {
     401,
   ),
   GODWIT_SIGN_IN_OFTEN: row(
-    'too many failed attempts to sign in from {network}: the next one counts in {seconds} s',
+    'too many tokens or cookies that are not valid came from {network}: the next one counts in {seconds} s',
     'Wait until then, and sign in with a token that `godwit token list` shows.',
     true,
     9,

@@ -9,12 +9,14 @@ import { momentOf } from '../inventory/answers.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Attempts } from '../who/attempts.ts';
 import { cookieOf, NO_COOKIE, secretIn } from '../who/cookie.ts';
+import type { Recognition } from '../who/recognition.ts';
 import type { Sessions } from '../who/sessions.ts';
 import type { Tokens } from '../who/tokens.ts';
 
 export interface SessionHandlerDependencies {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
+  readonly recognition: Recognition;
   readonly attempts: Attempts;
   readonly audit: Audit;
   readonly methods: SignInMethods;
@@ -23,7 +25,7 @@ export interface SessionHandlerDependencies {
 }
 
 export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
-  const { tokens, sessions, attempts, audit, methods, monotonicMs, log } = deps;
+  const { tokens, sessions, recognition, attempts, audit, methods, monotonicMs, log } = deps;
   return {
     sessions: async ({ query: { name, limit, cursor } }) => {
       const after = cursor === undefined ? undefined : timeKeyIn(cursor);
@@ -47,8 +49,9 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
     session: ({ caller }) => sessionOf(caller, methods),
     signIn: async ({ body, calledFrom: from, header }) => {
       const network = networkOf(from ?? 'this host');
-      // Many people stand behind one address: the failures of one keep nobody else from signing in.
-      const known = await tokens.find(body.token);
+      // Many people share one address: the failures of one person keep no other from signing in.
+      const find = (secret: string) => tokens.find(secret);
+      const known = await recognition.owner(body.token, network, find);
       if (known === undefined) {
         const seconds = attempts.waitS(network, monotonicMs());
         if (seconds > 0) throw godwitError('GODWIT_SIGN_IN_OFTEN', { network, seconds });

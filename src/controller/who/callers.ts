@@ -4,13 +4,16 @@ import type { GodwitError } from '../../errors.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { whyForged } from '../../rpc/forgery.ts';
 import { countOn } from '../../rpc/gate.ts';
+import { networkOf } from '../../rpc/identity.ts';
 import { secretIn } from './cookie.ts';
+import type { Recognition } from './recognition.ts';
 import type { Sessions } from './sessions.ts';
 import type { Known, Tokens } from './tokens.ts';
 
 export interface WhoDependencies {
   readonly tokens: Pick<Tokens, 'find'>;
   readonly sessions: Pick<Sessions, 'find'>;
+  readonly recognition: Pick<Recognition, 'owner'>;
   /** See `Shown.origin`. */
   readonly origin: string | undefined;
 }
@@ -18,22 +21,28 @@ export interface WhoDependencies {
 const BEARER = /^bearer +(\S{1,256}) *$/i;
 
 /**
- * Who sends a request to the web listener: by `authorization: Bearer`, or by the cookie of a session. GODWIT_REQUEST_FORGED
- * for one that another site may have made a browser send; GODWIT_OVERLOADED where its sender has too many connections.
+ * The caller of the web listener, by `authorization: Bearer` or by the cookie of a session. GODWIT_REQUEST_FORGED if another
+ * site may have made a browser send the request; GODWIT_OVERLOADED if the caller has too many connections;
+ * GODWIT_SIGN_IN_OFTEN if its network has sent too many secrets that are not valid.
  */
 export async function webCaller(deps: WhoDependencies, request: IncomingMessage): Promise<Caller> {
   const { authorization, cookie } = request.headers;
+  const { tokens, sessions, recognition } = deps;
   const from = request.socket.remoteAddress ?? 'a browser';
+  const network = networkOf(from);
   const none = (refusal: GodwitError): Caller => ({ role: 'none', name: from, refusal });
   if (authorization !== undefined) {
     const [, secret] = BEARER.exec(authorization) ?? [];
-    const known = secret === undefined ? undefined : await deps.tokens.find(secret);
+    const find = (text: string) => tokens.find(text);
+    const known =
+      secret === undefined ? undefined : await recognition.owner(secret, network, find);
     if (known === undefined)
       return none(godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' }));
     return counted(known, 'token', request);
   }
   const secret = secretIn(cookie);
-  const known = secret === undefined ? undefined : await deps.sessions.find(secret);
+  const find = (text: string) => sessions.find(text);
+  const known = secret === undefined ? undefined : await recognition.owner(secret, network, find);
   const { method = '', headers } = request;
   const hasCookie = known !== undefined;
   const what = whyForged({ method, headers, hasCookie, origin: deps.origin });

@@ -63,7 +63,7 @@ const FACE: Face = {
     local: [socket],
   },
   notLetIn: ['GODWIT_SIGN_IN', 'GODWIT_TOKEN_REFUSED', 'GODWIT_STORE'],
-  notTaken: ['GODWIT_REQUEST_FORGED'],
+  notTaken: ['GODWIT_REQUEST_FORGED', 'GODWIT_SIGN_IN_OFTEN'],
 };
 
 /** A controller's routes as an OpenAPI 3.1 document. */

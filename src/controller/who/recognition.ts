@@ -1,0 +1,96 @@
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import { hashOf } from './secrets.ts';
+import type { Known } from './tokens.ts';
+
+/** A bucket of look-ups: `burst` at once, one more each `everyMs`. */
+interface Rate {
+  readonly burst: number;
+  readonly everyMs: number;
+}
+
+/** Look-ups of secrets that no caller has proved here yet: of one network, and of all networks. */
+export const OF_A_NETWORK: Rate = { burst: 128, everyMs: 100 };
+export const OF_ALL: Rate = { burst: 1024, everyMs: 10 };
+/** Networks that are remembered; the one that was seen first is forgotten for a new one. */
+const MAX_NETWORKS = 4096;
+/** Secrets that were valid at the last look-up here, by their hashes: at most 64 bytes each. */
+const MAX_PROVED = 8192;
+
+interface Bucket {
+  readonly left: number;
+  readonly atMs: number;
+}
+
+/** A secret's owner; undefined if the secret is not valid. */
+type LookUp = (secret: string) => Promise<Known | undefined>;
+
+/**
+ * Bounds the questions that strangers put to the database. A made-up secret is recognised only by a look-up, so each
+ * network has a budget of them. A secret that was valid before does not count: nobody who knocks keeps its owner out.
+ */
+export class Recognition {
+  readonly #monotonicMs: () => number;
+  readonly #networks = new Map<string, Bucket>();
+  #all: Bucket = { left: OF_ALL.burst, atMs: -Infinity };
+  readonly #proved = new Set<string>();
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** GODWIT_SIGN_IN_OFTEN, before anything is looked up. */
+  async owner(secret: string, network: string, lookUp: LookUp): Promise<Known | undefined> {
+    const hash = hashOf(secret);
+    const isProved = this.#proved.has(hash);
+    if (!isProved) this.#take(network);
+    const known = await lookUp(secret);
+    if (known === undefined) this.#proved.delete(hash);
+    else this.#prove(hash);
+    if (known !== undefined && !isProved) this.#giveBack(network);
+    return known;
+  }
+
+  #prove(hash: string): void {
+    // The one that was used last is forgotten last.
+    this.#proved.delete(hash);
+    this.#proved.add(hash);
+    const [oldest] = this.#proved;
+    if (this.#proved.size > MAX_PROVED && oldest !== undefined) this.#proved.delete(oldest);
+  }
+
+  #take(network: string): void {
+    const nowMs = this.#monotonicMs();
+    const own = filled(this.#networks.get(network), OF_A_NETWORK, nowMs);
+    const all = filled(this.#all, OF_ALL, nowMs);
+    if (own.left < 1) throw often(network, own, OF_A_NETWORK);
+    if (all.left < 1) throw often(network, all, OF_ALL);
+    this.#keep(network, { left: own.left - 1, atMs: nowMs });
+    this.#all = { left: all.left - 1, atMs: nowMs };
+  }
+
+  #giveBack(network: string): void {
+    const nowMs = this.#monotonicMs();
+    const own = filled(this.#networks.get(network), OF_A_NETWORK, nowMs);
+    const all = filled(this.#all, OF_ALL, nowMs);
+    this.#keep(network, { left: Math.min(OF_A_NETWORK.burst, own.left + 1), atMs: nowMs });
+    this.#all = { left: Math.min(OF_ALL.burst, all.left + 1), atMs: nowMs };
+  }
+
+  #keep(network: string, bucket: Bucket): void {
+    this.#networks.delete(network);
+    this.#networks.set(network, bucket);
+    const [oldest] = this.#networks.keys();
+    if (this.#networks.size > MAX_NETWORKS && oldest !== undefined) this.#networks.delete(oldest);
+  }
+}
+
+function filled(bucket: Bucket | undefined, { burst, everyMs }: Rate, nowMs: number): Bucket {
+  if (bucket === undefined) return { left: burst, atMs: nowMs };
+  return { left: Math.min(burst, bucket.left + (nowMs - bucket.atMs) / everyMs), atMs: nowMs };
+}
+
+function often(network: string, { left }: Bucket, { everyMs }: Rate): GodwitError {
+  const seconds = Math.max(1, Math.ceil(((1 - left) * everyMs) / 1000));
+  return godwitError('GODWIT_SIGN_IN_OFTEN', { network, seconds });
+}
