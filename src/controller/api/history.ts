@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { figures } from '../../migration/insight/figures.ts';
@@ -18,6 +17,7 @@ import { staysOf } from '../history/stays.ts';
 import { Migrations } from '../store/migrations.ts';
 import type { ListedMigration } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
+import { nextEpoch } from '../store/wish-rows.ts';
 import type { Clock } from '../../clock.ts';
 import { CostlyAnswers } from './costly.ts';
 
@@ -157,13 +157,8 @@ async function orderOf(
           .where('wish_id', '=', wish)
           .executeTakeFirst();
   if (wish !== null && claim !== undefined) return { wish, epoch: String(claim.epoch) };
-  const { value } = await store.db
-    .updateTable('counters')
-    .set({ value: sql<number>`value + 1` })
-    .where('name', '=', 'epoch')
-    .returning('value')
-    .executeTakeFirstOrThrow();
-  return { wish: id.replace(/^m-/, 'w-'), epoch: String(value) };
+  const epoch = await store.transaction((db) => nextEpoch(db));
+  return { wish: id.replace(/^m-/, 'w-'), epoch: String(epoch) };
 }
 
 async function readGuestHistory(

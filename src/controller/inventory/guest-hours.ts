@@ -19,7 +19,7 @@ type Database = Pick<Store, 'db' | 'nowMs'>;
  * Writes what each guest used in the hours that are over, one row for a shard and an hour, from the looks of that hour.
  * Whoever comes first writes it; what is written stays.
  */
-export async function writeGuestHours(store: Database): Promise<void> {
+export async function writeGuestHours(store: Database & Pick<Store, 'transaction'>): Promise<void> {
   const { db } = store;
   const nowMs = await timeOf(store);
   const last = hourOf(nowMs - LATE_MS) - HOUR_MS;
@@ -33,11 +33,14 @@ export async function writeGuestHours(store: Database): Promise<void> {
       const rows = await within.select('body').where('shard', '=', shard).execute();
       // Our own text, from our own database.
       const means = hourMeans(rows.map(({ body }) => JSON.parse(body) as Body));
-      await db
-        .insertInto('rollups')
-        .values({ shard, span: 'guests', at: hour, body: JSON.stringify(means) })
-        .onConflict((conflict) => conflict.columns(['shard', 'span', 'at']).doNothing())
-        .execute();
+      const row = { shard, span: 'guests', at: hour, body: JSON.stringify(means) };
+      await store.transaction((during) =>
+        during
+          .insertInto('rollups')
+          .values(row)
+          .onConflict((conflict) => conflict.columns(['shard', 'span', 'at']).doNothing())
+          .execute(),
+      );
     }
   }
 }

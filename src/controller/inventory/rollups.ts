@@ -89,7 +89,9 @@ export class Rollups {
     await writeGuestHours(this.#store);
     for (const [span, keptMs] of Object.entries(KEPT_MS)) {
       const old = sql<boolean>`at < ${this.#store.nowMs} - ${sql.lit(keptMs)}`;
-      await this.#store.db.deleteFrom('rollups').where('span', '=', span).where(old).execute();
+      await this.#store.transaction((db) =>
+        db.deleteFrom('rollups').where('span', '=', span).where(old).execute(),
+      );
     }
     this.#prunedMs = nowMs;
   }

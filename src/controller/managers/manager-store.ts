@@ -73,8 +73,9 @@ export class ManagerStore {
 
   /** GODWIT_MANAGER_UNKNOWN. */
   async remove(name: string): Promise<void> {
-    const { db } = this.#store;
-    const gone = await db.deleteFrom('managers').where('name', '=', name).executeTakeFirst();
+    const gone = await this.#store.transaction((db) =>
+      db.deleteFrom('managers').where('name', '=', name).executeTakeFirst(),
+    );
     if (gone.numDeletedRows === 0n) throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
   }
 

@@ -85,23 +85,27 @@ export async function standbyFacts(
 }
 
 export async function writeStandby(
-  { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
+  { transaction, nowMs }: Pick<Store, 'transaction' | 'nowMs'>,
   { host, guest, to, words }: Omit<AskedStandby, 'ageMs'>,
 ): Promise<void> {
   const said = { kept_at: sql<number>`${nowMs}`, words: words?.slice(0, MOST_WORDS) ?? null };
-  await db
-    .insertInto('standbys')
-    .values({ source: host, guest, destination: to, ...said })
-    .onConflict((conflict) =>
-      conflict.columns(['source', 'guest', 'destination']).doUpdateSet(said),
-    )
-    .execute();
+  await transaction((db) =>
+    db
+      .insertInto('standbys')
+      .values({ source: host, guest, destination: to, ...said })
+      .onConflict((conflict) =>
+        conflict.columns(['source', 'guest', 'destination']).doUpdateSet(said),
+      )
+      .execute(),
+  );
 }
 
 /** Guests that are on that host no more, or are not to be started elsewhere any more. */
 export async function forgetStandbys(
-  { db }: Pick<Store, 'db'>,
+  { transaction }: Pick<Store, 'transaction'>,
   { host, guest }: Covered,
 ): Promise<void> {
-  await db.deleteFrom('standbys').where('source', '=', host).where('guest', '=', guest).execute();
+  await transaction((db) =>
+    db.deleteFrom('standbys').where('source', '=', host).where('guest', '=', guest).execute(),
+  );
 }

@@ -95,7 +95,7 @@ export class Tokens {
 
   /** The owner of the secret; undefined where the secret is not valid. */
   async find(secret: string): Promise<Known | undefined> {
-    const { db, nowMs } = this.#store;
+    const { nowMs } = this.#store;
     const row = await this.#valid()
       .where('hash', '=', hashOf(secret))
       .select(nowMs.as('now'))
@@ -103,7 +103,9 @@ export class Tokens {
     if (row === undefined) return undefined;
     const { name, used_at: usedAt, expires_at: expiresAt } = row;
     if (row.now - (usedAt ?? 0) >= USED_EVERY_MS)
-      await db.updateTable('tokens').set({ used_at: nowMs }).where('name', '=', name).execute();
+      await this.#store.transaction((db) =>
+        db.updateTable('tokens').set({ used_at: nowMs }).where('name', '=', name).execute(),
+      );
     return { name, role: webRole.parse(row.role), expiresAtMs: expiresAt ?? undefined };
   }
 
