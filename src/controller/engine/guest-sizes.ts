@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
@@ -22,6 +21,8 @@ const BUSY_MS = 500;
 const GUEST_MS = 30_000;
 /** How long one host has for the line of all. */
 const LINE_MS = 12_000;
+/** Hosts that are asked for the line of all, one after the other: some cannot measure it. */
+const MAX_LINE_HOSTS = 5;
 /** Of all guests of a request: those that are not measured by then count with all of their memory. */
 const ALL_MS = 60_000;
 /** A plan that is looked at and then asked for is the same one. */
@@ -47,12 +48,18 @@ interface Dated {
   readonly atMs: number;
 }
 
+/** The measurements of one line, one of a host at most, and the hosts that were asked for one. */
+interface LineMeasures {
+  readonly measures: readonly Measure[];
+  readonly hosts: ReadonlySet<string>;
+}
+
 /** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
 export class AskedSizes implements GuestSizes {
   readonly #deps: GuestSizesDependencies;
   readonly #kept = new Map<string, Dated & { readonly size: GuestSize }>();
   /** By the sites. */
-  readonly #lines = new Map<string, Dated & { readonly line: MeasuredLine }>();
+  readonly #lines = new Map<string, Dated & LineMeasures>();
 
   constructor(deps: GuestSizesDependencies) {
     this.#deps = deps;
@@ -60,24 +67,35 @@ export class AskedSizes implements GuestSizes {
 
   async of(guests: readonly SizedGuest[], ask: WishAsk, map?: SiteLink): Promise<SizesFound> {
     const signal = AbortSignal.timeout(ALL_MS);
+    const sources = Map.groupBy(guests, ({ from }) => from);
     const hosts = Map.groupBy(
       guests.filter((each) => this.#known(each, ask) === undefined),
       ({ from }) => from,
     );
     const key = JSON.stringify(ask.sites);
-    const before = this.#fresh(this.#lines.get(key))?.line;
-    const measures: Measure[] = [];
-    const asked = { ask, link: before && linkMeasureOf(before), measures, signal };
-    // A host that is alone measures it once for all of its guests.
-    if (before === undefined && hosts.size > 1) await this.#measureLine([...hosts.values()], asked);
-    const measured = before ?? measuredLine(measures, map);
-    const withLine = { ...asked, link: measured && linkMeasureOf(measured) };
+    const before = this.#fresh(this.#lines.get(key));
+    const measures = [...(before?.measures ?? [])];
+    const tried = new Set(before?.hosts);
+    const asked = { ask, link: undefined, measures, signal };
+    const missing = [...sources.keys()].filter((host) => !tried.has(host));
+    const isMeasured = measures.length >= MOST_MEASURES || missing.length === 0;
+    const isAlone = sources.size === 1;
+    if (!isMeasured && !isAlone) {
+      const waiting = missing.map(
+        (host) => hosts.get(host) ?? (sources.get(host) ?? []).slice(0, 1),
+      );
+      await this.#measureLine(waiting, tried, asked);
+    }
+    // A host that is alone measures the line with each of its guests.
+    const told = isMeasured || !isAlone ? measuredLine(measures, map) : undefined;
+    const withLine = { ...asked, link: told && linkMeasureOf(told) };
     const works = [...hosts.values()].flatMap((waiting) =>
       Array.from({ length: AT_ONCE }, () => this.#measure(waiting, withLine)),
     );
     await Promise.all(works);
-    const line = measured ?? (hosts.size > 1 ? undefined : measuredLine(measures.slice(0, 1), map));
-    if (line !== undefined && before === undefined) this.#keep(this.#lines, key, { line });
+    const line = told ?? (isAlone ? measuredLine(measures, map) : undefined);
+    if (line !== undefined && !isMeasured)
+      this.#keep(this.#lines, key, { measures, hosts: new Set([...tried, ...sources.keys()]) });
     const sizes = guests.flatMap((each) => {
       const size = this.#known(each, ask);
       return size === undefined ? [] : [[each.guest, size] as const];
@@ -95,14 +113,20 @@ export class AskedSizes implements GuestSizes {
   }
 
   /**
-   * The line between the sites, measured for all by a few hosts, one after the other: hosts that measure it at once each see
-   * a part of it, and what one host says alone is the word of one.
+   * The line between the sites, measured for all by a few hosts, one after the other: hosts that measure at once see a part
+   * of the line each, and one host's report alone may be false.
    */
-  async #measureLine(hosts: readonly SizedGuest[][], asked: Asked): Promise<void> {
-    const { signal } = asked;
-    for (const waiting of hosts.slice(0, MOST_MEASURES)) {
+  async #measureLine(
+    hosts: readonly SizedGuest[][],
+    tried: Set<string>,
+    asked: Asked,
+  ): Promise<void> {
+    const { signal, measures } = asked;
+    for (const waiting of hosts.slice(0, MAX_LINE_HOSTS)) {
+      if (measures.length >= MOST_MEASURES) return;
       const next = waiting.shift();
       if (next === undefined || signal.aborted) continue;
+      tried.add(next.from);
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(LINE_MS)]);
       const answer = await this.#plan(next, { ...asked, signal: inTime });
       // A host that did not answer in this time may do so in its own.
@@ -128,7 +152,8 @@ export class AskedSizes implements GuestSizes {
     try {
       const answer = await planned(api, next, asked);
       const { link } = answer;
-      if (asked.link === undefined && link?.how === 'measured' && link.rate > 0)
+      const isNew = asked.link === undefined && asked.measures.every(({ by }) => by !== next.from);
+      if (isNew && link?.how === 'measured' && link.rate > 0)
         asked.measures.push({ by: next.from, link });
       const size = sizeOf(answer);
       if (size !== undefined) this.#keep(this.#kept, keyOf(next, asked.ask), { size });

@@ -20,7 +20,9 @@ export function managersOnDisk(stateDir: string): string[] {
  * starts; from then on it has journals, labels and reports that are nowhere else.
  */
 export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolean {
-  return existsSync(path.join(place.dir, 'migrations')) || holderOfSocket(place.socket) !== undefined;
+  return (
+    existsSync(path.join(place.dir, 'migrations')) || holderOfSocket(place.socket) !== undefined
+  );
 }
 
 /** GODWIT_MANAGER_BUSY while a migration in these journals has not ended; one that cannot be read has not ended. */

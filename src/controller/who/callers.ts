@@ -34,8 +34,7 @@ export async function webCaller(deps: WhoDependencies, request: IncomingMessage)
   if (authorization !== undefined) {
     const [, secret] = BEARER.exec(authorization) ?? [];
     const find = (text: string) => tokens.find(text);
-    const known =
-      secret === undefined ? undefined : await recognition.owner(secret, network, find);
+    const known = secret === undefined ? undefined : await recognition.owner(secret, network, find);
     if (known === undefined)
       return none(godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' }));
     return counted(known, 'token', request);

@@ -115,6 +115,27 @@ describe('guests of several hosts', () => {
     assert.ok(asked.every(({ link }) => link === undefined));
   });
 
+  test('do not rest on what one host measured for itself before', async () => {
+    const [honest, lie] = [LINE.rate, 1e12];
+    const { sizes } = agents(measuredBy({ g1: lie, g2: lie, g3: honest, g4: honest + 1 }));
+    assert.deepEqual((await sizes.of(spread.slice(0, 2), ASK)).line?.by, ['a']);
+    const { line } = await sizes.of(spread, ASK);
+    assert.deepEqual(line, { bytesPerS: honest + 1, roundTripMs: 50, by: ['a', 'c', 'd'] });
+    const alone = agents(measuredBy({ g1: lie, g3: honest }));
+    await alone.sizes.of(spread.slice(0, 1), ASK);
+    assert.equal((await alone.sizes.of(spread.slice(2, 3), ASK)).line?.bytesPerS, honest);
+  });
+
+  test('have the line measured by three hosts even if others cannot measure it', async () => {
+    const [honest, lie] = [LINE.rate, 1e12];
+    const { sizes, asked } = agents(measuredBy({ g1: lie, g4: honest, g5: honest + 1 }));
+    const { line } = await sizes.of(spread, ASK);
+    assert.deepEqual(line, { bytesPerS: honest + 1, roundTripMs: 50, by: ['a', 'd', 'e'] });
+    const before = asked.length;
+    assert.deepEqual((await sizes.of(spread, ASK)).line, line);
+    assert.equal(asked.length, before);
+  });
+
   test('are told of no line that nobody measured just now, or that carries nothing', async () => {
     for (const link of [
       { ...LINE, how: 'seen' as const },

@@ -14,7 +14,13 @@ import { ADMISSION } from '../../model/events.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const none = (): never => assert.fail('an empty database is asked for no manager');
-const book = { list: () => Promise.resolve([]), find: none, password: none, add: none, remove: none };
+const book = {
+  list: () => Promise.resolve([]),
+  find: none,
+  password: none,
+  add: none,
+  remove: none,
+};
 
 /** Managers of a controller whose database names none. */
 async function restored(t: TestContext) {

@@ -19,8 +19,16 @@ import { tempDir } from '../../rpc/test-contract.ts';
 import { drainOf } from '../wishes/worlds.ts';
 
 const ENTRY = {
-  ...{ controller: 'c1', who: 'ann', role: 'operator', by: 'token', from: null },
-  ...{ what: 'drain', route: 'PUT /v1/wishes/:id', arguments: '{}', result: null, unkept: 0 },
+  controller: 'c1',
+  who: 'ann',
+  role: 'operator',
+  by: 'token',
+  from: null,
+  what: 'drain',
+  route: 'PUT /v1/wishes/:id',
+  arguments: '{}',
+  result: null,
+  unkept: 0,
 };
 const HOUR_MS = 3_600_000;
 const STANDBY = { host: 'a', guest: 'g', to: 'b', words: undefined };
@@ -50,9 +58,19 @@ test('a controller of an older build writes nothing once a newer build has the d
   await db.updateTable('godwit_schema').set({ version: 10_000 }).execute();
 
   const tables = [
-    ...(['tokens', 'sessions', 'managers', 'audit', 'rollups', 'standbys', 'claims'] as const),
-    ...(['wishes', 'counters', 'limits', 'host_leases', 'controllers'] as const),
-  ];
+    'tokens',
+    'sessions',
+    'managers',
+    'audit',
+    'rollups',
+    'standbys',
+    'claims',
+    'wishes',
+    'counters',
+    'limits',
+    'host_leases',
+    'controllers',
+  ] as const;
   const all = () => Promise.all(tables.map((table) => db.selectFrom(table).selectAll().execute()));
   const before = await all();
   const writes: Readonly<Record<string, () => Promise<unknown>>> = {
