@@ -150,7 +150,8 @@ describe('the samples of a host', () => {
     await write(plain, 8);
     assert.deepEqual([moments(), await written()], [all, []]);
     await write(looking, 9);
-    assert.deepEqual(seen, [all, all]);
+    // Before and after the rows are written; what follows removes old rows.
+    assert.deepEqual(seen.slice(0, 2), [all, all]);
     assert.deepEqual([moments(), await written()], [[], all]);
     // What came meanwhile is written with its own minute.
     await write(plain, 9);
