@@ -156,7 +156,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/disk-copies.e2e.ts': { seconds: 173, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
   'test/e2e/disk-writes.e2e.ts': { seconds: 94, of: ['src/disks/', 'src/migration/steering/'] },
   'test/e2e/disk-latency.e2e.ts': { seconds: 68, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
-  'test/e2e/disks.e2e.ts': { seconds: 112, core: true },
+  'test/e2e/disks.e2e.ts': { seconds: 132, core: true },
   'test/e2e/faults-containers.e2e.ts': {
     seconds: 385,
     of: ['src/drivers/criu/', 'faults/'],

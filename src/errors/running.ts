@@ -73,6 +73,27 @@ export const runningErrors = {
     7,
     409,
   ),
+  GODWIT_GUEST_CHANGED: row(
+    '{guest} was changed while it moved: {what}',
+    'The guest runs on at the source as it is now. Move it again once nothing is being changed.',
+    true,
+    5,
+    409,
+  ),
+  GODWIT_GUEST_HALTED: row(
+    '{guest} {how} while it moved',
+    'The guest stays at the source as it is, and its owner decides.',
+    true,
+    5,
+    409,
+  ),
+  GODWIT_GUEST_ENDED: row(
+    '{guest} {how} while it moved',
+    'Nothing of the guest runs now. Start it where its disks are: at the source.',
+    false,
+    5,
+    409,
+  ),
   GODWIT_STREAM_FAILED: row(
     'the memory stream of {guest} broke: {reason}',
     'Check the link between the hosts; the guest runs on at the source.',

@@ -4,6 +4,7 @@ import { mkdtemp, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { SerialError } from '../../src/errors.ts';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';
@@ -30,6 +31,7 @@ import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { assertWrites, proofsIn } from './support/disks.ts';
 import { startBareGuest } from './support/bare-guest.ts';
+import { askGuestQemu } from './support/monitors.ts';
 import { sourceJournal } from './support/movers.ts';
 import { until } from '../until.ts';
 import { openWorld, SMALL_GUEST } from './support/world.ts';
@@ -147,6 +149,43 @@ describe('a guest with disks on shared storage', () => {
     assert.deepEqual(await writersOf(world.lab, 'db4', image), ['a']);
     await assertWrites(world, 'db4');
     await stopGuest(world.lab, 'db4');
+  });
+
+  test('is left at its source as its owner changes it while it moves: paused, then on a snapshot', async () => {
+    const disks = [{ bytes: 32 * MIB, thin: false }];
+    const { name, disks: [image = ''] = [] } = await startGuest(world.lab, {
+      ...COMMON,
+      name: 'db5',
+      disks,
+    });
+    const order = (command: string, args: Record<string, unknown> = {}): Promise<unknown> =>
+      askGuestQemu(world, name, 'a', command, args);
+    const undone = async (change: () => Promise<unknown>): Promise<SerialError> => {
+      const id = await begin(world, { guest: name, from: 'a', to: 'b', ...SLOW });
+      await untilMemoryFlows(world, 'a', id);
+      await change();
+      const report = await reportAtEnd(world, 'a', id);
+      assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
+      assert.ok(report.error !== undefined);
+      return report.error;
+    };
+    assertSays(await undone(() => order('stop')), 'GODWIT_GUEST_HALTED', name, 'was paused');
+    assert.equal(((await order('query-status')) as { status: string }).status, 'paused');
+    await order('cont');
+    const snapshot = async (): Promise<unknown> => {
+      const [drive] = (await order('query-block')) as { inserted: { 'node-name': string } }[];
+      return order('blockdev-snapshot-sync', {
+        'node-name': drive?.inserted['node-name'],
+        'snapshot-node-name': 'over',
+        'snapshot-file': `${image}.over`,
+        format: 'qcow2',
+      });
+    };
+    const error = await undone(snapshot);
+    assertSays(error, 'GODWIT_GUEST_CHANGED', name, 'the image of', image, `qcow2 ${image}.over`);
+    assert.deepEqual(await runningOn(world.lab, name), ['a']);
+    await assertWrites(world, name);
+    await stopGuest(world.lab, name);
   });
 
   test('leaves images behind that are whole', async () => {

@@ -19,14 +19,17 @@ function whereWords(report: Report): string {
   return `${placeWords(report)}, as ${reported.by} says; ${report.from} ${other}`;
 }
 
-function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt'>): string {
+function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error'>): string {
   switch (report.runsAt) {
     case 'source':
+      if (report.error?.code === 'GODWIT_GUEST_HALTED') {
+        return `nowhere now: it is stopped on ${report.from} (the source)`;
+      }
       return `on ${report.from} (the source)`;
     case 'destination':
       return `on ${report.to}`;
     case 'nowhere':
-      return 'nowhere';
+      return report.error?.code === 'GODWIT_GUEST_ENDED' ? 'nowhere: it has ended' : 'nowhere';
     case 'unknown':
       return 'not known from here; ask the other host too';
   }

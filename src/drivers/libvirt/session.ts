@@ -7,6 +7,7 @@ import type {
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { writtenBy } from './arrived.ts';
@@ -29,6 +30,7 @@ import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
+import { domainSnapshot } from './snapshot.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
 import { endSecondCopy, whereIs, wordsOfSecond } from './two-copies.ts';
@@ -69,8 +71,14 @@ export class LibvirtSession implements ManagedSession {
       const kept = await keptChecks(source, domain, at, signal);
       const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
       const { memoryBytes, disks: all } = facts;
-      return { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
+      const found = { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
+      return { ...found, snapshot: domainSnapshot(await source.xml(domain, signal)) };
     });
+  }
+
+  async snapshot(signal: AbortSignal): Promise<GuestSnapshot | undefined> {
+    const domain = await this.#daemons.running(this.#daemons.source, signal);
+    return domain && domainSnapshot(await this.#daemons.source.xml(domain, signal));
   }
 
   measure(signal: AbortSignal): Promise<GuestMeasure> {

@@ -1,4 +1,5 @@
 import type { Whereabouts } from '../../migration/managed/task-sight.ts';
+import type { EndKind } from '../../protocol/guest-end.ts';
 import type { DomainState } from './client.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 
@@ -22,8 +23,10 @@ const PAUSED_POSTCOPY = 12;
 const PAUSED_POSTCOPY_FAILED = 13;
 const SHUTOFF_SHUTDOWN = 1;
 const SHUTOFF_DESTROYED = 2;
+const SHUTOFF_CRASHED = 3;
 const SHUTOFF_MIGRATED = 4;
 const SHUTOFF_SAVED = 5;
+const SHUTOFF_FAILED = 6;
 const SHUTOFF_FROM_SNAPSHOT = 7;
 
 /** What one daemon says. `silent`: it does not answer. */
@@ -94,8 +97,8 @@ export function whereabouts(
   if (from === 'has' && to !== 'has') return { at: 'source', ...known };
   if (to === 'has' && from !== 'has') return { at: 'destination', ...known };
   if (from === 'left' && to === 'silent') return { at: 'destination', unseen: true, ...known };
-  // Both have it, nobody does, or whoever might have it does not answer.
-  return { at: 'unknown', ...known };
+  // Both have it, neither has it, or the one that might have it does not answer.
+  return endedDuring(source, destination, isMigrating) ?? { at: 'unknown', ...known };
 }
 
 /**
@@ -131,6 +134,44 @@ export function hasRun(sight: Sight): boolean {
     sight.reason === SHUTOFF_SAVED ||
     sight.reason === SHUTOFF_FROM_SNAPSHOT
   );
+}
+
+/** How a guest that ran there has ended, by its daemon; undefined if it has not, or if the daemon does not report it. */
+export function endAt(sight: Sight): EndKind | undefined {
+  if (typeof sight === 'string' || sight.state !== STATE.shutoff) return undefined;
+  switch (sight.reason) {
+    case SHUTOFF_SHUTDOWN:
+      return 'shut-down';
+    case SHUTOFF_DESTROYED:
+    case SHUTOFF_SAVED:
+      return 'ordered';
+    case SHUTOFF_CRASHED:
+    case SHUTOFF_FAILED:
+      return 'crashed';
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * A guest that ended while it moved is at no host as a process. Both daemons have to answer: one reports the end, and the
+ * other one has no domain of it, or one that ended before.
+ */
+function endedDuring(
+  source: Sight,
+  destination: Sight,
+  isMigrating: boolean | undefined,
+): Whereabouts | undefined {
+  if (isMigrating !== false) return undefined;
+  const [from, to] = [presence(source), presence(destination)];
+  const [here, there] = [endAt(source), endAt(destination)];
+  if (here !== undefined && (to === 'absent' || to === 'left')) {
+    return { at: 'source', busy: false, ended: here };
+  }
+  if (there !== undefined && from === 'left') {
+    return { at: 'destination', busy: false, ended: there };
+  }
+  return undefined;
 }
 
 /** As Godwit's lists say it. */

@@ -8,6 +8,7 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { MayBalloon } from './balloon.ts';
+import type { MayCompare } from './comparable.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 import type { Inspection } from './inspection.ts';
@@ -90,7 +91,7 @@ export interface HypervisorSession extends MayBalloon {
   close(): Promise<void>;
 }
 
-export interface SourceSession extends HypervisorSession {
+export interface SourceSession extends HypervisorSession, MayCompare {
   readonly handle: GuestHandle;
   /** Why its hypervisor cannot send such a stream; undefined: it can. */
   whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<string | undefined>;

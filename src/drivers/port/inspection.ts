@@ -1,3 +1,4 @@
+import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
@@ -6,6 +7,8 @@ import type { Unplugged } from '../../protocol/unplug.ts';
 
 /** What a driver finds out about a guest that is to leave. */
 export interface Inspection {
+  /** What the guest was made of before it was described, if its driver reads that. */
+  readonly snapshot?: GuestSnapshot;
   readonly description: GuestDescription;
   /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
   readonly checks: readonly NamedCheck[];

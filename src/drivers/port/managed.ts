@@ -5,6 +5,7 @@ import type {
   TaskSight,
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
+import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import type { MaintenanceSight, ManagedHost } from '../../protocol/public/managed-host.ts';
@@ -134,6 +135,8 @@ export interface ManagerFinding {
 export interface ManagedSession {
   /** Describes the guest as its manager sees it now, with findings on the guest alone. */
   inspect(signal: AbortSignal): Promise<ManagedInspection>;
+  /** What the guest is made of now. Absent if the driver cannot read it: the guest is not compared again. */
+  snapshot?(signal: AbortSignal): Promise<GuestSnapshot | undefined>;
   /** What the manager and this driver find for or against the move; starts nothing. */
   check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
   /**
@@ -191,6 +194,8 @@ export interface ManagedSession {
 }
 
 export interface ManagedInspection {
+  /** What the guest is made of now, to be compared with later; absent if the driver cannot read it. */
+  readonly snapshot?: GuestSnapshot | undefined;
   readonly memoryBytes: number;
   readonly checks: readonly Check[];
   /** What it writes to on this host. Absent where the manager is no part of it, or does not name the files. */

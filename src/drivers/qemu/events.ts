@@ -1,4 +1,6 @@
 import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
+import type { HaltKind } from '../../migration/guest-changes/run-states.ts';
+import type { EndKind } from '../../protocol/guest-end.ts';
 import type { MigrationState } from './qmp/answers.ts';
 
 /** QEMU's words for states, in the port's. Pure. */
@@ -43,6 +45,38 @@ export function runOf(
   return side === 'source' && given && status === 'finish-migrate' ? 'handed-over' : 'paused';
 }
 
+const HALTS: Readonly<Record<string, HaltKind>> = {
+  paused: 'paused',
+  'io-error': 'io-error',
+  shutdown: 'shut-down',
+  'guest-panicked': 'panicked',
+  suspended: 'suspended',
+  debug: 'debug',
+  watchdog: 'watchdog',
+  'internal-error': 'internal-error',
+};
+
+/** Why the guest is stopped; undefined if it runs, or if its migration holds it. */
+export function haltKind(status: string): HaltKind | undefined {
+  return Object.hasOwn(HALTS, status) ? HALTS[status] : undefined;
+}
+
+/** How QEMU will end, by its event `SHUTDOWN`; undefined for a reason of a newer QEMU. */
+export function endKindOf(data: Readonly<Record<string, unknown>>): EndKind | undefined {
+  switch (data['reason']) {
+    case 'guest-shutdown':
+      return 'shut-down';
+    case 'guest-panic':
+      return 'panicked';
+    case 'host-qmp-quit':
+      return 'ordered';
+    case 'host-signal':
+      return 'signalled';
+    default:
+      return undefined;
+  }
+}
+
 export function statusOf(
   run: string,
   migration: MigrationState,
@@ -55,11 +89,13 @@ export function statusOf(
   const stream = past ? 'none' : reported;
   const reason = migration['error-desc'];
   const waitedMs = migration['postcopy-blocktime'];
+  const halted = haltKind(run);
   return {
     run: runOf(run, stream, side),
     stream,
     ...(reason === undefined ? {} : { reason }),
     ...(waitedMs === undefined ? {} : { waitedMs }),
+    ...(halted === undefined ? {} : { halt: { kind: halted } }),
   };
 }
 
@@ -83,8 +119,11 @@ export function streamEvent(stream: Stream, reason: string): HypervisorEvent | u
   }
 }
 
-export function runEvent(run: HypervisorStatus['run']): HypervisorEvent | undefined {
+export function runEvent({
+  run,
+  halt,
+}: Pick<HypervisorStatus, 'run' | 'halt'>): HypervisorEvent | undefined {
   if (run === 'running') return { type: 'resumed' };
-  if (run === 'paused' || run === 'shut-down' || run === 'handed-over') return { type: 'stopped' };
-  return undefined;
+  if (run !== 'paused' && run !== 'shut-down' && run !== 'handed-over') return undefined;
+  return halt === undefined ? { type: 'stopped' } : { type: 'stopped', halt };
 }

@@ -1,3 +1,5 @@
+import { haltHint, haltedWords } from '../../migration/guest-changes/run-states.ts';
+import type { Halt } from '../../migration/guest-changes/run-states.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { guestDescription } from '../../protocol/peer/migration.ts';
@@ -29,6 +31,8 @@ interface Looking {
   readonly signal: AbortSignal;
   /** Of devices that the guest will be without; absent: of none. */
   readonly unplugging?: Omit<Unplugging, 'facts'>;
+  /** Why the guest is stopped, if it is. */
+  readonly halted?: Halt | undefined;
 }
 
 /** The description of a guest, and what speaks against moving it, as checks. */
@@ -45,7 +49,7 @@ export async function inspectFacts(
   const { unplugged = [], findings: others = [] } = images.unplugging ?? {};
   const findings = [...others, ...draft.findings, ...missing];
   const checks = [
-    stateCheck(guest, facts),
+    stateCheck(guest, facts, images.halted),
     ...deviceChecks(guest, findings),
     ...streamChecks(stream, abilities, 'source'),
     ...trackingCheck(facts),
@@ -178,14 +182,15 @@ async function withImages(
 /** What QEMU says of the last migration once it may begin another. */
 const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 
-function stateCheck(guest: string, facts: GuestFacts): NamedCheck {
+function stateCheck(guest: string, facts: GuestFacts, halted?: Halt): NamedCheck {
   if (facts.status === 'running') {
     const { migrationStatus: state } = facts;
     if (OVER.has(state)) return pass('state', 'the guest is running');
     return refusal('state', godwitError('GODWIT_GUEST_STUCK', { guest, state }));
   }
-  const state = facts.status;
-  return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state }));
+  const state = halted === undefined ? facts.status : haltedWords(halted);
+  const hint = halted === undefined ? {} : { hint: haltHint(halted) };
+  return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state }, hint));
 }
 
 const CHANGED = 'Nothing to do, unless the guest counts on what changes.';

@@ -4,10 +4,12 @@ import type { Finding } from '../../migration/preflight/finding.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import type { Inspection } from '../port/inspection.ts';
 import { judgeInflated } from '../../migration/preflight/balloon.ts';
+import type { Halt } from '../../migration/guest-changes/run-states.ts';
 import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
 import { readAbilities } from './abilities.ts';
 import { balloonNow } from './balloon.ts';
 import { guestFits } from './baseline.ts';
+import { haltKind } from './events.ts';
 import { freePageHints } from './free-pages.ts';
 import { nicsWithPorts } from './guest/attachments.ts';
 import { readFacts } from './guest/facts.ts';
@@ -18,6 +20,7 @@ import { inspectFacts } from './inspect.ts';
 import { withAnswers } from './passthrough/read-passthrough.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { SessionContext } from './session-context.ts';
+import { readFailedDrives, readSnapshot } from './snapshot/read.ts';
 import { liveOf } from './spec/unplug.ts';
 import { lookWithout } from './unplug/plug-facts.ts';
 
@@ -37,7 +40,11 @@ export async function lookAt(
   { stream, unplug, isWayBack }: Asked,
   signal: AbortSignal,
 ): Promise<Inspection> {
-  const process = await processOf(handle, host);
+  // First: a change while the rest is read shows in the next comparison.
+  const [process, snapshot] = await Promise.all([
+    processOf(handle, host),
+    readSnapshot(client, signal),
+  ]);
   const [all, abilities, hints, balloon, ran] = await Promise.all([
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),
@@ -48,7 +55,8 @@ export async function lookAt(
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
   const { facts, ...unplugging } = await lookWithout(client, answered, ids, signal);
-  const parts = { store, signal, unplugging };
+  const halted = await haltNow(client, facts.status, signal);
+  const parts = { store, signal, unplugging, halted };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);
   const own = [
@@ -57,7 +65,19 @@ export async function lookAt(
     ...named('free-pages', judgeFreePages(hints, stream.mode)),
   ];
   const checks = [...found.checks, ...own, ...fits];
-  return { ...found, checks, nics: nicsWithPorts(facts) };
+  return { ...found, checks, nics: nicsWithPorts(facts), snapshot };
+}
+
+/** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */
+async function haltNow(
+  client: QmpClient,
+  status: string,
+  signal: AbortSignal,
+): Promise<Halt | undefined> {
+  const kind = haltKind(status);
+  if (kind !== 'io-error') return kind === undefined ? undefined : { kind };
+  const what = await readFailedDrives(client, signal);
+  return what === undefined ? { kind } : { kind, what };
 }
 
 function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {

@@ -4,12 +4,28 @@ import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { QmpEvent } from './qmp/messages.ts';
-import { runEvent, statusOf, streamEvent, streamOf } from './events.ts';
+import type { Halt } from '../../migration/guest-changes/run-states.ts';
+import type { EndKind } from '../../protocol/guest-end.ts';
+import { endKindOf, haltKind, runEvent, statusOf, streamEvent, streamOf } from './events.ts';
+import { readFailedDrives } from './snapshot/read.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'cancelled', 'failed']);
 
 /** A destination that waits for pages may not be able to say why its stream broke, and recovery waits for the event; ms. */
 const REASON_MS = 250;
+/** For the question why a guest is stopped; the next command of the switch waits behind it, ms. */
+const HALT_MS = 2000;
+
+/** QEMU's events after which the guest may be another one than before. */
+const CHANGES: ReadonlySet<string> = new Set([
+  'DEVICE_DELETED',
+  'DEVICE_TRAY_MOVED',
+  'JOB_STATUS_CHANGE',
+  'BLOCK_JOB_COMPLETED',
+  'BLOCK_EXPORT_DELETED',
+  'MEMORY_DEVICE_SIZE_CHANGE',
+  'ACPI_DEVICE_OST',
+]);
 
 /**
  * What both ends share: QEMU's events in the port's words, in order, and its state asked afresh.
@@ -26,6 +42,11 @@ export class MonitorWatch {
   #cut: GodwitError | undefined;
   readonly #onCut = new Set<(error: GodwitError) => void>();
   #closing = false;
+  /** QEMU's own word on how it will end. */
+  #ended: EndKind | undefined;
+  /** Godwit itself stops the guest: that is not its owner's order. */
+  #isOwnStop = false;
+  readonly #onChange = new Set<() => void>();
   /** Set while an event waits for its reason; later ones queue behind it. */
   #queue: Promise<void> | undefined;
 
@@ -60,7 +81,7 @@ export class MonitorWatch {
   /** Asks how things stand, so that a listener begins with what is already so. */
   async begin(signal: AbortSignal): Promise<HypervisorStatus> {
     const status = await this.status(signal);
-    this.#lastRun ??= runEvent(status.run);
+    this.#lastRun ??= runEvent({ ...status, ...(await this.#withReason(status.halt, signal)) });
     // With the guest running here, a stream that ended is an earlier one's.
     const past = this.#side === 'source' && status.run === 'running' && ENDED.has(status.stream);
     if (!past) this.#lastStream ??= streamEvent(status.stream, status.reason ?? '');
@@ -87,6 +108,17 @@ export class MonitorWatch {
       if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
       return { run: 'gone', stream: 'none', reason: error.message };
     }
+  }
+
+  /** Calls back when the guest may have been changed. */
+  onChange(listener: () => void): () => void {
+    this.#onChange.add(listener);
+    return () => this.#onChange.delete(listener);
+  }
+
+  /** Godwit is about to stop the guest for its switch. */
+  expectStop(): void {
+    this.#isOwnStop = true;
   }
 
   migration(signal: AbortSignal): Promise<answers.MigrationState> {
@@ -134,15 +166,26 @@ export class MonitorWatch {
     this.#closing = true;
     this.#listeners.clear();
     this.#onCut.clear();
+    this.#onChange.clear();
     this.#client.close();
   }
 
   #hear(event: QmpEvent): void {
     switch (event.event) {
       case 'STOP':
-        return this.#after(() => this.#emit({ type: 'stopped' }));
+        this.#after(() => this.#emit({ type: 'stopped' }));
+        if (!this.#isOwnStop) void this.#askWhyStopped();
+        return;
+      case 'SUSPEND':
+        return this.#after(() => this.#emit({ type: 'stopped', halt: { kind: 'suspended' } }));
+      case 'WAKEUP':
+        return this.#after(() => this.#emit({ type: 'resumed' }));
+      case 'SHUTDOWN':
+        this.#ended = endKindOf(event.data);
+        return;
       case 'RESUME':
         this.#mayHaveRun = true;
+        this.#ended = undefined;
         return this.#after(() => this.#emit({ type: 'resumed' }));
       case 'MIGRATION_PASS': {
         const round = Number(event.data['pass'] ?? 0);
@@ -151,7 +194,32 @@ export class MonitorWatch {
       case 'MIGRATION':
         return this.#hearStream(event.data['status']);
       default:
+        if (CHANGES.has(event.event)) for (const listener of this.#onChange) listener();
     }
+  }
+
+  /** QEMU reports that the guest is stopped, and not why: for its migration, by its owner's order, or by a fault. */
+  async #askWhyStopped(): Promise<void> {
+    const signal = AbortSignal.timeout(HALT_MS);
+    // The switch may begin before the question is answered, and hide the shutdown.
+    if (this.#ended === 'shut-down') {
+      return this.#after(() => this.#emit({ type: 'stopped', halt: { kind: 'shut-down' } }));
+    }
+    try {
+      const { status } = await this.#client.query('query-status', {}, answers.runStatus, signal);
+      const kind = haltKind(status);
+      if (kind === undefined || this.#isOwnStop) return;
+      const { halt } = await this.#withReason({ kind }, signal);
+      if (halt !== undefined) this.#after(() => this.#emit({ type: 'stopped', halt }));
+    } catch {
+      // A QEMU that ends, or answers nothing, reports that itself.
+    }
+  }
+
+  async #withReason(halt: Halt | undefined, signal: AbortSignal): Promise<{ halt?: Halt }> {
+    if (halt?.kind !== 'io-error') return halt === undefined ? {} : { halt };
+    const what = await readFailedDrives(this.#client, signal).catch(() => undefined);
+    return { halt: what === undefined ? halt : { ...halt, what } };
   }
 
   #hearStream(status: unknown): void {
@@ -194,7 +262,8 @@ export class MonitorWatch {
   #end(error: GodwitError): void {
     if (this.#closing) return;
     if (hasCode(error, 'GODWIT_HYPERVISOR_LOST')) {
-      return this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') });
+      const how = this.#ended === undefined ? {} : { ended: this.#ended };
+      return this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? ''), ...how });
     }
     this.#cut = error;
     for (const listener of this.#onCut) listener(error);

@@ -37,6 +37,7 @@ import { sameMachineCheck } from './same-machine/check.ts';
 import { withoutParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
+import { readSnapshot } from './snapshot/read.ts';
 import { launchOf } from './relaunch.ts';
 import { shutDown, startAgain } from './shutdown.ts';
 import type { MonitorWatch } from './session.ts';
@@ -85,6 +86,9 @@ export class QemuSource implements SourceSession {
   readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
   readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
     startAgain(this.#client, this.handle, withinMs, signal);
+  readonly snapshot = (signal: AbortSignal) => readSnapshot(this.#client, signal);
+  readonly onChange = (listener: () => void) => this.#watch.onChange(listener);
+  readonly onUnreachable = (listener: (error: GodwitError) => void) => this.#watch.onCut(listener);
   readonly stopGuest = (signal: AbortSignal): Promise<void> => stop(this.#client, signal);
   readonly balloon = balloonOf(async () => this.#client);
   readonly #client: QmpClient;
@@ -110,10 +114,6 @@ export class QemuSource implements SourceSession {
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     return this.#watch.on(listener);
-  }
-
-  onUnreachable(listener: (error: GodwitError) => void): () => void {
-    return this.#watch.onCut(listener);
   }
 
   readonly status = (signal: AbortSignal): Promise<HypervisorStatus> => this.#watch.status(signal);
@@ -221,7 +221,10 @@ export class QemuSource implements SourceSession {
   }
 
   async startPostcopy(signal: AbortSignal): Promise<void> {
-    const stopping = (): void => void (this.#stopped = true);
+    const stopping = (): void => {
+      this.#stopped = true;
+      this.#watch.expectStop();
+    };
     this.#stopped = await startPostcopy(this.#client, this.#watch, signal, stopping);
   }
 

@@ -32,5 +32,5 @@ export function decide(
 /** What brought the mover that began it to the step `switchover`. */
 function streamAtSwitch({ via, plan, known }: SourceState): HypervisorStatus['stream'] {
   if (via === 'postcopy') return 'active';
-  return holdsSwitchover(plan.settings, known.description) ? 'pre-switchover' : 'device';
+  return holdsSwitchover(plan.settings, known) ? 'pre-switchover' : 'device';
 }

@@ -1,9 +1,10 @@
-import type { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError, SerialError } from '../../errors.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
-import type { hypervisorEvent } from './hypervisor.ts';
+import { withEnd } from '../../protocol/guest-end.ts';
+import type { EndKind } from '../../protocol/guest-end.ts';
+import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import { destinationRightAfter } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
@@ -34,8 +35,10 @@ export interface DestinationState {
   readonly unsure: boolean;
   /** Post-copy has begun: the state of the guest's devices has left its source. */
   readonly postcopy: boolean;
-  /** The journal says that the guest has run here; nothing takes that back. Committed alone does not say so. */
+  /** The journal records that the guest has run here; nothing takes that back. Committed alone is not enough. */
   readonly hasRun: boolean;
+  /** After it ran here; as its hypervisor reported. */
+  readonly ended?: EndKind;
 }
 
 export function initialDestination(
@@ -72,10 +75,8 @@ export function destinationAfter(
       return state;
     case 'taken-over':
       return { ...state, unsure: state.right === 'armed' && !event.neverRan };
-    case 'seeding': {
-      const directories = withMade(state, event.directories);
-      return { ...state, bases: event.bases, directories };
-    }
+    case 'seeding':
+      return { ...state, bases: event.bases, directories: withMade(state, event.directories) };
     case 'preparing': {
       const { preparation: asked, ports } = event;
       const directories = withMade(state, event.directories);
@@ -105,11 +106,8 @@ export function destinationAfter(
     case 'overruled':
     case 'never-ran': {
       const change = event.type === 'overruled' ? 'overrule' : 'never-ran';
-      return {
-        ...state,
-        right: destinationRightAfter(state.right, change) ?? state.right,
-        unsure: false,
-      };
+      const right = destinationRightAfter(state.right, change) ?? state.right;
+      return { ...state, right, unsure: false };
     }
     case 'hypervisor':
       return {
@@ -118,6 +116,7 @@ export function destinationAfter(
         streamFailed: state.streamFailed || event.event.type === 'failed',
         postcopy: state.postcopy || event.event.type === 'postcopy-active',
         hasRun: state.hasRun || (state.right === 'running' && event.event.type === 'resumed'),
+        ...(state.hasRun && event.event.type === 'lost' ? withEnd(event.event) : {}),
       };
     case 'failed':
       return { ...state, error: event.error };
@@ -133,11 +132,9 @@ function withMade({ directories }: DestinationState, made: readonly string[] = [
   return [...new Set([...directories, ...made])];
 }
 
-type HypervisorEventType = z.infer<typeof hypervisorEvent>['type'];
-
 function afterHypervisor(
   state: DestinationState,
-  type: HypervisorEventType,
+  type: HypervisorEvent['type'],
 ): DestinationStatus['hypervisor'] {
   // The answer that it never ran may rest on this: what comes late does not bring it back.
   if (state.hypervisor === 'gone') return 'gone';
@@ -290,6 +287,7 @@ export function statusOf(state: DestinationState): DestinationStatus {
     state: stateWord(state),
     hypervisor: state.hypervisor,
     ...(state.error === undefined ? {} : { error: state.error }),
+    ...withEnd(state),
   };
 }
 

@@ -1,5 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
+import { endError, haltError } from '../guest-changes/errors.ts';
+import { endsMoveAtOnce } from '../guest-changes/run-states.ts';
+import type { Halt } from '../guest-changes/run-states.ts';
+import { isCold } from './cold.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceState, Transition } from './source-state.ts';
@@ -26,9 +30,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'mirror':
     case 'unplug':
     case 'balloon':
-      return event.type === 'lost'
-        ? sourceLost(state, state.doing.step, event.reason)
-        : stay(state);
+      return beforeMemory(state, state.doing.step, event);
     case 'memory':
       return duringMemory(state, event);
     case 'switchover':
@@ -51,10 +53,50 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
 function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
   if (event.type !== 'lost' || state.doing.kind !== 'undo' || state.because !== undefined)
     return state;
-  return { ...state, because: lostError(state, event.reason) };
+  return { ...state, because: lostError(state, event) };
 }
 
-function remember(state: SourceState, event: HypervisorEvent): SourceState {
+/** The order of the guest's owner is kept until the guest runs again, whatever becomes of the move. */
+function withHalt(state: SourceState, event: HypervisorEvent): SourceState {
+  if (event.type === 'resumed' && state.halted !== undefined) {
+    const { halted: _, ...rest } = state;
+    return rest;
+  }
+  if (event.type !== 'stopped' || event.halt === undefined) return state;
+  return isOwnStop(state, event.halt) ? state : { ...state, halted: event.halt };
+}
+
+/** Godwit pauses the guest itself before it goes over to post-copy, and has one that moves cold shut down. */
+function isOwnStop(state: SourceState, { kind }: Halt): boolean {
+  if (isCold(state)) return kind === 'shut-down' && isAtOrAfter(state, 'switchover');
+  return kind === 'paused' && state.via === 'postcopy';
+}
+
+function isAtOrAfter({ doing }: SourceState, step: StepName): boolean {
+  const at = doing.kind === 'do' || doing.kind === 'undo' ? doing.step : step;
+  return stepIndex(at) >= stepIndex(step);
+}
+
+/** A halt that cannot be over before memory moves ends the move; the first comparison judges the others. */
+function beforeMemory(state: SourceState, step: StepName, event: HypervisorEvent): Transition {
+  if (event.type === 'lost') return sourceLost(state, step, event);
+  const { halted } = state;
+  if (event.type !== 'stopped' || halted === undefined || !endsMoveAtOnce(halted)) {
+    return stay(state);
+  }
+  return beginUndo(state, step, haltError(state.plan.guest, halted));
+}
+
+/** While memory moves or the switch begins, every halt takes the guest back as it is. */
+function onStop(state: SourceState, step: StepName): Transition {
+  const { halted } = state;
+  return halted === undefined
+    ? stay(state)
+    : beginUndo(state, step, haltError(state.plan.guest, halted));
+}
+
+function remember(before: SourceState, event: HypervisorEvent): SourceState {
+  const state = withHalt(before, event);
   // A session first reports what is already so: before `memory` that is an older stream's story, and on the way
   // back past it, this one's, which is over.
   if (isBeforeMemory(state) && event.type !== 'lost') return state;
@@ -102,7 +144,7 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
     case 'pre-switchover':
       return stopsAtSwitch(state);
     case 'device':
-      return holdsSwitchover(state.plan.settings, state.known.description)
+      return holdsSwitchover(state.plan.settings, state.known)
         ? stay(state)
         : enter({ ...state, via: 'precopy' }, 'switchover');
     case 'completed':
@@ -116,11 +158,12 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
     case 'cancelled':
       return broken(state, 'memory', 'somebody cancelled it at the hypervisor');
     case 'lost':
-      return sourceLost(state, 'memory', event.reason);
+      return sourceLost(state, 'memory', event);
+    case 'stopped':
+      return onStop(state, 'memory');
     case 'setup':
     case 'active':
     case 'pass':
-    case 'stopped':
     case 'resumed':
     case 'postcopy-recovering':
       return stay(state);
@@ -130,7 +173,7 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
 /** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) continues. */
 function stopsAtSwitch(state: SourceState): Transition {
   const next = enter({ ...state, via: 'precopy' }, 'switchover');
-  if (holdsSwitchover(state.plan.settings, state.known.description)) return next;
+  if (holdsSwitchover(state.plan.settings, state.known)) return next;
   return { ...next, effects: [...next.effects, { type: 'continue' }] };
 }
 
@@ -149,11 +192,12 @@ function duringSwitchover(state: SourceState, event: HypervisorEvent): Transitio
     case 'cancelled':
       return broken(state, 'switchover', 'somebody cancelled it at the hypervisor');
     case 'lost':
-      return sourceLost(state, 'switchover', event.reason);
+      return sourceLost(state, 'switchover', event);
+    case 'stopped':
+      return onStop(state, 'switchover');
     case 'setup':
     case 'active':
     case 'pass':
-    case 'stopped':
     case 'resumed':
     case 'device':
     case 'postcopy-recovering':
@@ -190,11 +234,14 @@ function broken(state: SourceState, step: StepName, reason: string): Transition 
   return beginUndo(state, step, error);
 }
 
-function sourceLost(state: SourceState, step: StepName, reason: string): Transition {
-  return beginUndo(state, step, lostError(state, reason));
+type Lost = Extract<HypervisorEvent, { type: 'lost' }>;
+
+function sourceLost(state: SourceState, step: StepName, event: Lost): Transition {
+  return beginUndo(state, step, lostError(state, event));
 }
 
-function lostError({ plan }: SourceState, reason: string): SerialError {
+function lostError({ plan }: SourceState, { reason, ended }: Lost): SerialError {
+  if (ended !== undefined) return endError(plan.guest, ended);
   const facts = { side: 'source', guest: plan.guest, reason } as const;
   return godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
 }

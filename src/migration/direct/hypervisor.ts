@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { endKind } from '../../protocol/guest-end.ts';
+import { halt } from '../guest-changes/run-states.ts';
+import type { Halt } from '../guest-changes/run-states.ts';
 
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */
 const reason = z.string().transform((text) => text.slice(0, 4096));
@@ -9,8 +12,8 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('active') }),
   /** A pass over dirty memory has ended. */
   z.object({ type: z.literal('pass'), round: z.number().int() }),
-  /** The guest's processors are stopped. */
-  z.object({ type: z.literal('stopped') }),
+  /** The guest's processors are stopped; `halt`: for another reason than the move. */
+  z.object({ type: z.literal('stopped'), halt: halt.optional() }),
   z.object({ type: z.literal('resumed') }),
   /** Stopped, and waiting for continueSwitchover. */
   z.object({ type: z.literal('pre-switchover') }),
@@ -21,8 +24,8 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('completed') }),
   z.object({ type: z.literal('cancelled') }),
   z.object({ type: z.literal('failed'), reason }),
-  /** The hypervisor's process or its monitor is gone. */
-  z.object({ type: z.literal('lost'), reason }),
+  /** The hypervisor's process or its monitor is gone; `ended`: it reported before how it would end. */
+  z.object({ type: z.literal('lost'), reason, ended: endKind.optional() }),
 ]);
 export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
 
@@ -45,4 +48,6 @@ export interface HypervisorStatus {
   /** Post-copy that is over: how long all of the guest's processors waited for memory at once; absent where nobody counted. */
   readonly waitedMs?: number;
   readonly reason?: string;
+  /** Stopped, and not by the move. */
+  readonly halt?: Halt;
 }

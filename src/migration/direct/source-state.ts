@@ -1,104 +1,32 @@
 import { z } from 'zod';
 import type { SerialError } from '../../errors.ts';
-import {
-  copiedDisks,
-  diskCheck,
-  diskLatency,
-  diskLink,
-  diskPace,
-  diskProgress,
-  MAX_PLACES,
-  place,
-} from '../../protocol/disk.ts';
+import { diskCheck, diskLatency, diskLink, diskPace, diskProgress } from '../../protocol/disk.ts';
 import type { DiskPace, DiskProgress } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
-import {
-  check,
-  chosenStream,
-  memorySample,
-  migrationSettings,
-} from '../../protocol/public/migration.ts';
+import { check, memorySample, migrationSettings } from '../../protocol/public/migration.ts';
 import { isToWait } from '../waits.ts';
 import type { EndPhase, MemorySample, Phase } from '../../protocol/public/migration.ts';
 import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
-import { nicNetworks } from '../../protocol/network.ts';
-import { MOST_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
-import { guestDescription, running } from '../../protocol/peer/migration.ts';
 import { ballooned } from '../../protocol/public/balloon.ts';
 import { forecast } from '../../protocol/public/prediction.ts';
-import { probeReports } from '../../protocol/public/probe.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
-import { wireFigures, wireSession } from '../../protocol/wire.ts';
+import { wireFigures } from '../../protocol/wire.ts';
+import type { Halt } from '../guest-changes/run-states.ts';
 import { hypervisorEvent } from './hypervisor.ts';
-import { guestHandle, launch } from '../../protocol/mover/handle.ts';
+import { guestHandle } from '../../protocol/mover/handle.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
+import { stepFacts } from './step-facts.ts';
+import type { StepFacts } from './step-facts.ts';
 import type { StepName, UndoneStep } from './steps.ts';
 
-const step = z.enum(STEP_NAMES);
-const files = z.array(z.string().max(4096)).max(MAX_PLACES);
-const why = z.string().max(1024).optional();
+export { stepFacts } from './step-facts.ts';
+export type { StepFacts } from './step-facts.ts';
 
-/** What a step found out; kept, so that a new mover needs not ask again. */
-export const stepFacts = z.object({
-  description: guestDescription.optional(),
-  checks: z.array(check).max(256).optional(),
-  /** Where the destination found the images of its disks. */
-  places: z.array(place).max(MAX_PLACES).optional(),
-  /** Images that are copied, and where the destination makes them. */
-  copies: z.array(place).max(MAX_PLACES).optional(),
-  /** Images that the guest only reads, on this host's own storage: where they lie here. */
-  bases: z.array(place).max(MAX_PLACES).optional(),
-  /** Files of the copied ones here, which are given up once the guest has left. */
-  copied: files.optional(),
-  /** The backing files of each of those, the nearest first. */
-  below: z.array(files).max(MAX_PLACES).optional(),
-  /** Devices that the guest is without while it moves, and how each is plugged in again here. */
-  unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
-  /** What it may take more to hand over, and to resume there, as its driver says (drivers/port/inspection.ts), ms. */
-  handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),
-  resumesMs: z.number().int().nonnegative().max(86_400_000).optional(),
-  /** Taps of the source, removed once the guest has left. */
-  ports: z.array(z.string().max(15)).max(64).optional(),
-  networks: nicNetworks.optional(),
-  /** Wall clock when it stopped waiting for the moment that was asked for. */
-  beganAtMs: z.number().nonnegative().optional(),
-  waited: z.string().max(1024).optional(),
-  moverAddress: address.optional(),
-  memoryAddress: address.optional(),
-  tlsHostname: hostName.optional(),
-  /** The destination's address over which post-copy was resumed last. */
-  streamOver: address.optional(),
-  /** The path that memory takes, and why; a stream that was chosen with it. */
-  path: z
-    .object({
-      takes: z.enum(['native', 'wire']),
-      why: z.string().max(1024),
-      stream: chosenStream.optional(),
-    })
-    .optional(),
-  ...forecast,
-  /** The wire's session that waits at `memoryAddress`. */
-  wire: wireSession.optional(),
-  running: running.optional(),
-  /** As the destination reports them, and what other hosts saw of it. */
-  firstFrameMs: ms.optional(),
-  postcopyWaitedMs: ms.optional(),
-  vantages: probeReports.optional(),
-  /** What was looked at once the guest ran there, and what the comparison of the copies of disks came to. */
-  verified: z.array(check).max(128).optional(),
-  diskCheck: diskCheck.optional(),
-  /** How long the guest's own requests took, by what is known so far. */
-  diskLatency: copiedDisks.diskLatency,
-  /** How its hypervisor was started, where the guest may have to be started anew. */
-  launch: launch.optional(),
-  /** What its balloon has taken of it for the move; and what the guest had before, bytes, written down before anything is taken. */
-  balloon: ballooned.optional(),
-  inflatedFrom: ballooned.shape.takenBytes.optional(),
-});
-export type StepFacts = z.infer<typeof stepFacts>;
+const step = z.enum(STEP_NAMES);
+const why = z.string().max(1024).optional();
 
 /** Everything that can happen to a migration at its source. What is journaled is exactly this. */
 export const sourceEvent = z.discriminatedUnion('type', [
@@ -210,6 +138,8 @@ export interface SourceState {
   readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
   /** The guest's processors are stopped here. */
   readonly stopped: boolean;
+  /** The guest is stopped for another reason than its move; Godwit does not overrule it. */
+  readonly halted?: Halt;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
   /** By how much the time of day caps it, bytes/s: now (0: it does not), and the least so far; absent: it never did. */

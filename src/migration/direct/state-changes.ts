@@ -13,6 +13,16 @@ import type { StepName, UndoneStep } from './steps.ts';
 
 /** The moves that a transition is made of. */
 
+/** Errors of `switchover` after which no order to switch can have taken effect. */
+export const NEVER_SWITCHED: ReadonlySet<string> = new Set([
+  'GODWIT_STREAM_FAILED',
+  'GODWIT_HYPERVISOR_LOST',
+  'GODWIT_DISK_FAILED',
+  'GODWIT_GUEST_CHANGED',
+  'GODWIT_GUEST_HALTED',
+  'GODWIT_GUEST_ENDED',
+]);
+
 export function stay(state: SourceState): Transition {
   return { state, effects: [] };
 }

@@ -11,6 +11,7 @@ import {
   know,
   lost,
   lostBecause,
+  NEVER_SWITCHED,
   stay,
   timeoutError,
 } from './state-changes.ts';
@@ -145,14 +146,11 @@ function advance(state: SourceState, step: StepName): Transition {
   return next === undefined ? end(state, 'done') : enter(state, next);
 }
 
-/** In these states no order to switch can have taken effect. */
-const NO_SWITCH = new Set(['GODWIT_STREAM_FAILED', 'GODWIT_HYPERVISOR_LOST', 'GODWIT_DISK_FAILED']);
-
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isDoing(state, step)) return stay(state);
   // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
   const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
-  if (mayBeUnderWay && !NO_SWITCH.has(error.code)) {
+  if (mayBeUnderWay && !NEVER_SWITCHED.has(error.code)) {
     return again(state, step) ?? beginUndo(state, step, error);
   }
   if (isBeforeNoReturn(step)) return beginUndo(state, step, shutdownIgnored(state, step, error));
@@ -257,6 +255,8 @@ function destinationLost(state: SourceState, error: SerialError): Transition {
     const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
     return mayBeUnderWay && !isGone(error) ? stay(state) : beginUndo(state, step, error);
   }
+  // It ran there until its owner or itself ended it: no memory is missing any more.
+  if (step === 'drain' && error.code === 'GODWIT_GUEST_ENDED') return enter(state, 'verify');
   return step === 'drain' || step === 'verify' ? lost(state, error.message) : stay(state);
 }
 

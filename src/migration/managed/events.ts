@@ -8,6 +8,7 @@ import { probeReports } from '../../protocol/public/probe.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
+import { guestSnapshot } from '../guest-changes/snapshot.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
 import { plannedDowntimeMs, presentDowntimeMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { strategyOf } from '../steering/strategies.ts';
@@ -44,6 +45,8 @@ const looks = {
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
   checks: z.array(check).max(MOST_CHECKS).optional(),
+  /** The guest as it was inspected, to be compared with later. */
+  snapshot: guestSnapshot.optional(),
   /** What `prepare` is to make, before it makes it. */
   copies: copiedDisks.optional(),
   /** What an order may leave at the destination is taken back. Journals of before have no word of it: nothing is. */

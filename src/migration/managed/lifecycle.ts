@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
+import { endError } from '../guest-changes/errors.ts';
 import { isToWait } from '../waits.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
@@ -242,8 +243,9 @@ function did(
 ): ManagedTransition {
   const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
   const { vantages = state.vantages, takesBack = state.takesBack } = facts;
-  const { beganAtMs = state.beganAtMs } = facts;
-  const outside = { verified, vantages, takesBack, ...(beganAtMs && { beganAtMs }) };
+  const { beganAtMs = state.beganAtMs, snapshot = state.snapshot } = facts;
+  const began = { ...(beganAtMs && { beganAtMs }), ...(snapshot && { snapshot }) };
+  const outside = { verified, vantages, takesBack, ...began };
   const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
   if (step === 'wait') return enter(next, 'inspect');
   if (step === 'inspect') return enter(next, 'check');
@@ -259,6 +261,9 @@ function failed(
   const left = error.retryable ? leave(given) : given;
   const { verified = left.verified, vantages = left.vantages } = looks;
   const state = { ...left, verified, vantages, checks: [...given.checks, ...checks] };
+  // While the task runs the manager is asked to end it; once its guest has switched, nothing can be undone.
+  const mayEnd = step === 'watch' && !state.cancelling && !state.postcopy;
+  if (mayEnd && error.code === 'GODWIT_GUEST_CHANGED') return askToEnd(state, error);
   // A step that asks a manager goes on until its deadline: an error there says nothing, but that no order was sent.
   const isBefore = step === 'start' && state.order === 'none';
   if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);
@@ -301,13 +306,14 @@ function sawNone(state: ManagedState): ManagedTransition {
 }
 
 /** Weighs the manager's word on the guest against the end of the task. */
-function found(state: ManagedState, { at, busy, unseen }: Whereabouts): ManagedTransition {
+function found(state: ManagedState, { at, busy, unseen, ended }: Whereabouts): ManagedTransition {
   if (at === 'destination' && busy !== true)
     return enter({ ...state, because: undefined, ...(unseen && { unseen }) }, 'finish');
   const isAtRest = at === 'source' && busy === false;
   const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
   // A task that is done has moved it: an inventory that says otherwise lags behind.
   if (next.atRest < SURE || state.task === 'done') return stay(next);
+  if (ended !== undefined) return giveUp(next, 'failed', endError(state.plan.guest, ended));
   if (state.because?.code === 'GODWIT_CANCELLED') return giveUp(next, 'cancelled', state.because);
   return giveUp(next, 'failed', state.because ?? whyNot(next));
 }

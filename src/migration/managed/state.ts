@@ -4,8 +4,10 @@ import type {
   EndPhase,
   MemorySample,
   MigrationSettings,
+  Report,
 } from '../../protocol/public/migration.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
+import type { GuestSnapshot } from '../guest-changes/snapshot.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
 import type { ManagedPlanned, StepName } from './events.ts';
 import type { CopiedDisk, TaskFigures } from './task-sight.ts';
@@ -22,6 +24,8 @@ export interface ManagedState {
     | { readonly kind: 'end'; readonly outcome: EndPhase };
   /** When it began, wall clock, where it has waited for that. */
   readonly beganAtMs?: number;
+  /** The guest as it was inspected, to be compared with later; absent if its driver reads none. */
+  readonly snapshot?: GuestSnapshot;
   /** Disks that go along as copies. */
   readonly copies: readonly CopiedDisk[];
   /** Its driver takes back what an order of its manager may leave at the destination. */
@@ -68,14 +72,12 @@ export function managedMayBeAsked(state: ManagedState | undefined): boolean {
 }
 
 /** Where the guest runs, as far as is known: never a guess. */
-export function managedRunsAt({
-  doing,
-  order,
-}: ManagedState): 'source' | 'destination' | 'unknown' {
+export function managedRunsAt({ doing, order, because }: ManagedState): Report['runsAt'] {
   if (doing.kind === 'do') {
     if (doing.step === 'finish') return 'destination';
     return order === 'none' ? 'source' : 'unknown';
   }
+  if (because?.code === 'GODWIT_GUEST_ENDED') return 'nowhere';
   if (doing.kind === 'undo') return 'source';
   if (doing.outcome === 'done') return 'destination';
   return doing.outcome === 'held' ? 'unknown' : 'source';

@@ -1,3 +1,4 @@
+import { endKind } from '../../protocol/guest-end.ts';
 import { z } from 'zod';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { compression, memorySample, mode } from '../../protocol/public/migration.ts';
@@ -52,6 +53,8 @@ export const whereabouts = z.object({
   unseen: z.literal(true).optional(),
   /** At its source: its manager has a second copy at the destination, which the migration ends as it is taken back. */
   second: z.literal(true).optional(),
+  /** It ended there, by itself or by an order, and runs nowhere. */
+  ended: endKind.optional(),
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 

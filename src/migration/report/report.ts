@@ -275,7 +275,8 @@ function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resol
 export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
   if (state.restarted) return 'source';
-  if (state.right === 'passed') return outcome === 'lost' ? 'nowhere' : 'destination';
+  const isOver = outcome === 'lost' || state.known.ended !== undefined;
+  if (state.right === 'passed') return isOver ? 'nowhere' : 'destination';
   if (outcome === 'held' || outcome === 'lost') return 'unknown';
   if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';
   return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
@@ -284,7 +285,9 @@ export function sourceRunsAt(state: SourceState): Report['runsAt'] {
 function isSourceGone(state: SourceState): boolean {
   const errors = [...state.leftovers, ...(state.because === undefined ? [] : [state.because])];
   const reported = errors.some(
-    (error) => error.code === 'GODWIT_HYPERVISOR_LOST' && error.facts['side'] === 'source',
+    ({ code, facts }) =>
+      code === 'GODWIT_GUEST_ENDED' ||
+      (code === 'GODWIT_HYPERVISOR_LOST' && facts['side'] === 'source'),
   );
   return reported || state.stream === 'lost';
 }

@@ -63,17 +63,22 @@ export interface SteeringView {
   readonly writes?: Writes | undefined;
 }
 
+type KnownGuest = {
+  description?: Pick<GuestDescription, 'disks'> | undefined;
+  snapshot?: object | undefined;
+};
+
 /**
- * Whether the hypervisor is to stop at the switch until it is asked to go on. Post-copy and hybrid need it: which of
- * the two ways the guest leaves is settled there. With disks it is the last moment at which the source still holds
- * them, whatever the mode. A rehearsal never goes on from there. Pre-copy of memory alone has nothing to do then, and the guest would only be paused for
- * longer.
+ * Whether the hypervisor stops at the switch until it is told to continue. Post-copy and hybrid choose there how the guest
+ * leaves. With disks it is the last moment at which the source holds them. A rehearsal never continues from there. A guest
+ * with a snapshot is compared again there, since no change can follow.
  */
 export function holdsSwitchover(
   { mode, rehearse }: Pick<MigrationSettings, 'mode' | 'rehearse'>,
-  guest?: Pick<GuestDescription, 'disks'>,
+  { description, snapshot }: KnownGuest = {},
 ): boolean {
-  return mode !== 'precopy' || rehearse === true || (guest?.disks ?? []).length > 0;
+  const hasDisks = (description?.disks ?? []).length > 0;
+  return mode !== 'precopy' || rehearse === true || hasDisks || snapshot !== undefined;
 }
 
 /**

@@ -21,6 +21,7 @@ import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
 import { acceptedFacts } from './accepted-facts.ts';
 import { reporter } from './task-reporter.ts';
+import { assertUnchanged, GuestChangeLook } from './guest-changes.ts';
 import { TaskSteering } from './task-steering.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
@@ -128,6 +129,7 @@ export const LIFECYCLE: Lifecycle = {
       if (context.state().order !== 'none') return undefined;
       // Its window may have closed while no mover was there.
       if (context.leftMs() <= 0) throw tooLate(context);
+      await assertUnchanged(context, signal);
       await context.wire?.open(context.state(), signal);
       await context.record({ type: 'ordered' });
       // A cancel may have come before it.
@@ -144,12 +146,14 @@ export const LIFECYCLE: Lifecycle = {
       if (state().order === 'sent') void settle(context, signal);
       const report = reporter(context);
       const steering = new TaskSteering(context);
+      const changes = new GuestChangeLook(context);
       while (!signal.aborted) {
         const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) report(task);
         if (task?.state === 'running') await steering.look(task, signal);
+        if (task?.state === 'running') await changes.look(signal);
         const isReported = task?.state === 'running' && (await untilChanged(context, signal));
         await clock.sleep(isReported ? CHANGED_MS : LOOK_MS, signal);
       }

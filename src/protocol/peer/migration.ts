@@ -13,6 +13,7 @@ import {
   proofPlace,
 } from '../disk.ts';
 import { serialError } from '../errors.ts';
+import { endKind } from '../guest-end.ts';
 import { labels } from '../labels.ts';
 import { returns } from '../public/site-check.ts';
 import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
@@ -236,5 +237,7 @@ export const destinationStatus = z.object({
   firstFrameMs: ms.optional(),
   /** Post-copy that is over: how long all processors of the guest waited for memory at once; absent where nobody counted. */
   postcopyWaitedMs: ms.optional(),
+  /** The guest ran there and has ended since, by itself or by an order; earlier builds do not report it. */
+  ended: endKind.optional(),
 });
 export type DestinationStatus = z.infer<typeof destinationStatus>;

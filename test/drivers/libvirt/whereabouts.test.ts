@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  endAt,
   isLeftPaused,
   presence,
   runState,
@@ -53,11 +54,30 @@ describe('where a guest is, by both daemons', () => {
     assert.deepEqual(whereabouts(MIGRATED, 'silent', false), byItsSource);
   });
 
+  test('is known to have ended, if its daemon reports how and the other one has nothing of it', () => {
+    const ended = { at: 'source', busy: false, ended: 'shut-down' };
+    assert.deepEqual(whereabouts(OFF, 'absent', false), ended);
+    assert.deepEqual(whereabouts(OFF, OFF, false), ended);
+    const destroyed: Sight = { state: 5, reason: 2 };
+    assert.equal(whereabouts(destroyed, 'absent', false).ended, 'ordered');
+    const there = { at: 'destination', busy: false, ended: 'shut-down' };
+    assert.deepEqual(whereabouts(MIGRATED, OFF, false), there);
+    // A domain that is off and of which its daemon knows nothing more, as after the start of its host.
+    assert.equal(whereabouts({ state: 5, reason: 0 }, 'absent', false).at, 'unknown');
+    assert.equal(whereabouts(OFF, 'absent', undefined).at, 'unknown');
+    assert.equal(whereabouts(OFF, 'absent', true).ended, undefined);
+  });
+
   test('is never where nobody says that it is, and never in two places', () => {
     fc.assert(
       fc.property(sight, sight, fc.option(fc.boolean(), { nil: undefined }), (from, to, moves) => {
-        const { at, busy } = whereabouts(from, to, moves);
+        const { at, busy, ended } = whereabouts(from, to, moves);
         const [here, there] = [presence(from), presence(to)];
+        if (ended !== undefined) {
+          assert.ok(busy === false && moves === false && here !== 'silent' && there !== 'silent');
+          assert.equal(endAt(at === 'source' ? from : to), ended);
+          return;
+        }
         if (at === 'source') assert.ok(here === 'has' && there !== 'has');
         if (at === 'destination')
           assert.ok(there === 'has' || (here === 'left' && there === 'silent'));

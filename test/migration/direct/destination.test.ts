@@ -269,3 +269,14 @@ describe('a destination that was taken over', () => {
     assert.equal(knowsItNeverRan('running', 'boot-1', 'boot-1'), false);
   });
 });
+
+test('a guest that ended after it ran here is reported so, and one that never ran is only gone', () => {
+  const reason = 'its process has ended';
+  const lost = { type: 'hypervisor', event: { type: 'lost', reason, ended: 'shut-down' } } as const;
+  const committed = destinationAfter(armed().state, { type: 'committed', epoch });
+  const ran = destinationAfter(committed, { type: 'running', epoch, resumeMs: 1 });
+  const ended = statusOf(destinationAfter(ran, lost));
+  assert.deepEqual([ended.hypervisor, ended.ended], ['gone', 'shut-down']);
+  const never = statusOf(destinationAfter(committed, lost));
+  assert.deepEqual([never.hypervisor, never.ended], ['gone', undefined]);
+});

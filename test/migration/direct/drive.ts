@@ -22,7 +22,7 @@ function streamMoves(world: World): Move[] {
           world.says('active', 'pass');
         }),
         says('stops for the switch', () => {
-          const held = holdsSwitchover(world.plan.settings, world.state.known.description);
+          const held = holdsSwitchover(world.plan.settings, world.state.known);
           const at = held ? 'pre-switchover' : 'device';
           world.says(at, 'stopped', at);
         }),

@@ -4,6 +4,9 @@ import fc from 'fast-check';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import { onHypervisor } from '../../../src/migration/direct/hypervisor-transition.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { HALT_KINDS } from '../../../src/migration/guest-changes/run-states.ts';
+import { END_KINDS } from '../../../src/protocol/guest-end.ts';
+import type { HaltKind } from '../../../src/migration/guest-changes/run-states.ts';
 import { STEP_NAMES, stepIndex } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { driveUntil } from './drive.ts';
@@ -163,5 +166,65 @@ describe('in any step', () => {
     const state = stateIn('commit');
     const next = onHypervisor(state, { type: 'lost', reason: 'it has quit' });
     assert.equal(next.state.stream, 'done');
+  });
+});
+
+describe('a guest that is stopped for another reason than its move', () => {
+  const haltedIn = (step: StepName, kind: HaltKind) =>
+    onHypervisor(stateIn(step), { type: 'stopped', halt: { kind } });
+
+  test('is taken back while its memory moves, and the error says why', () => {
+    for (const kind of HALT_KINDS) {
+      for (const step of ['memory', 'switchover'] as const) {
+        const { state } = haltedIn(step, kind);
+        assert.deepEqual(state.doing, { kind: 'undo', step }, `${kind} in ${step}`);
+        assert.equal(state.because?.code, 'GODWIT_GUEST_HALTED');
+        assert.deepEqual(state.halted, { kind });
+      }
+    }
+    const error = { kind: 'io-error', what: 'disk0 (no space left)' } as const;
+    const { because } = onHypervisor(stateIn('memory'), { type: 'stopped', halt: error }).state;
+    assert.equal(
+      because?.message,
+      'web1 was stopped by an I/O error of disk0 (no space left) while it moved',
+    );
+  });
+
+  test('ends its move before that only where it cannot run again by then', () => {
+    for (const step of STEP_NAMES.filter((name) => stepIndex(name) < stepIndex('memory'))) {
+      assert.equal(after(step, { type: 'stopped', halt: { kind: 'paused' } }), `do ${step}`);
+      const { doing } = haltedIn(step, 'shut-down').state;
+      assert.notEqual(doing.kind, 'do', step);
+    }
+  });
+
+  test('stays so on the way back until its owner runs it', () => {
+    const { state } = haltedIn('memory', 'paused');
+    const cancelled = onHypervisor(state, { type: 'cancelled' }).state;
+    assert.deepEqual(cancelled.halted, { kind: 'paused' });
+    assert.equal(onHypervisor(cancelled, { type: 'resumed' }).state.halted, undefined);
+  });
+
+  test('is not meant where Godwit itself stops it: before post-copy, and to move it cold', () => {
+    const postcopy: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
+    const paused = onHypervisor(postcopy, { type: 'stopped', halt: { kind: 'paused' } }).state;
+    assert.deepEqual([paused.halted, paused.doing.kind], [undefined, 'do']);
+    const cold: SourceState = {
+      ...postcopy,
+      plan: { ...postcopy.plan, settings: { ...postcopy.plan.settings, mode: 'cold' } },
+    };
+    const down = onHypervisor(cold, { type: 'stopped', halt: { kind: 'shut-down' } }).state;
+    assert.deepEqual([down.halted, down.doing.kind], [undefined, 'do']);
+  });
+
+  test('whose hypervisor ends with it has ended by itself, or by an order', () => {
+    const reason = 'its process has ended';
+    for (const ended of END_KINDS) {
+      const { because } = onHypervisor(stateIn('memory'), { type: 'lost', reason, ended }).state;
+      assert.equal(because?.code, 'GODWIT_GUEST_ENDED');
+      assert.match(because.message, /^web1 (shut itself down|panicked|was ended)/);
+    }
+    const { because } = onHypervisor(stateIn('memory'), { type: 'lost', reason }).state;
+    assert.equal(because?.code, 'GODWIT_HYPERVISOR_LOST');
   });
 });

@@ -30,8 +30,8 @@ function ofMode(mode: Mode, sample: MemorySample): Decision | undefined {
 test('the switch is held for post-copy, and in every mode for a guest with disks', () => {
   const disks = [{ name: 'disk0', images: [] }];
   assert.equal(holdsSwitchover({ mode: 'precopy' }), false);
-  assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks: [] }), false);
-  assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks }), true);
+  assert.equal(holdsSwitchover({ mode: 'precopy' }, { description: { disks: [] } }), false);
+  assert.equal(holdsSwitchover({ mode: 'precopy' }, { description: { disks } }), true);
   for (const mode of ['postcopy', 'hybrid'] as const) assert.ok(holdsSwitchover({ mode }));
 });
 

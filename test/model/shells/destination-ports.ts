@@ -167,6 +167,8 @@ export function stateOf(script: Script): DestinationState {
     get hasRun() {
       return read('has run', ['no', 'yes']) === 'yes';
     },
+    // How it ended is for the report alone.
+    ended: undefined,
   } satisfies Record<keyof DestinationState, unknown>;
   return state as never;
 }

@@ -61,12 +61,7 @@ export function partsFor(
     peer: peerOf(script),
     ...beside(),
     underWay: { saw: () => undefined, msOf: () => 0 },
-    pace: {
-      saw: async () => undefined,
-      empty: async () => true,
-      fill: async () => undefined,
-      isHolding: false,
-    },
+    pace: { saw: none, empty: async () => true, fill: none, isHolding: false },
     timedCap: { saw: async () => undefined },
     tookOver: () => script.fact('took over', ['no', 'yes']) === 'yes',
     state: () => stateOf(script, program),
@@ -94,6 +89,8 @@ type Ports<Each extends keyof SourceContext> = {
   readonly [Part in Each]: Partial<Record<keyof SourceContext[Part], unknown>>;
 };
 
+const none = async (): Promise<undefined> => undefined;
+
 /** What has no part in who may run: done at once. */
 function beside() {
   const check = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
@@ -104,6 +101,7 @@ function beside() {
       end: async () => undefined,
       offered: false,
     },
+    changes: { assertReady: none, assertSame: none, explain: none, watch: none, checks: () => [] },
     forecast: { begin: () => undefined, admitted: () => undefined, facts: async () => ({}) },
     connections: {
       handOver: async () => check,
@@ -147,6 +145,7 @@ function beside() {
     | 'disks'
     | 'latencies'
     | 'backingFiles'
+    | 'changes'
   >;
 }
 

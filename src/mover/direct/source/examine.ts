@@ -44,6 +44,7 @@ export async function inspectGuest(
     deviceStates = [],
     handsOverMs,
     resumesMs,
+    snapshot,
   } = await deps.guest.inspect(signal);
   const balloon = await lookAtBalloon(deps, signal);
   return {
@@ -62,7 +63,9 @@ export async function inspectGuest(
       const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
       const handsOver = handsOverMs === undefined ? {} : { handsOverMs };
       const resumes = resumesMs === undefined ? {} : { resumesMs };
-      return { description, ports, ...attached, ...devices, ...handsOver, ...resumes, ...stream };
+      const before = snapshot === undefined ? {} : { snapshot };
+      const times = { ...handsOver, ...resumes };
+      return { description, ports, ...attached, ...devices, ...before, ...times, ...stream };
     },
   };
 }

@@ -268,6 +268,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (context, signal) => {
       const session = await context.guest.session(signal);
       if ((await actionOf(context, 'memory', signal)) === 'start-memory') {
+        await context.changes.assertReady(context, signal);
         const { address, tlsHostname } = await context.dataPath.open(
           context,
           context.state().known,
@@ -292,6 +293,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (context, signal) => {
       if (isCold(context.state())) {
         await shutDown(context, signal);
+        await context.changes.assertSame(context, signal);
         return {};
       }
       const session = await context.guest.session(signal);
@@ -327,7 +329,7 @@ export const LIFECYCLE: Lifecycle = {
         context.probes.ran();
         await withdrawNetworks(context, signal);
         void context.connections.last(context);
-        return { running };
+        return { running, checks: context.changes.checks() };
       } catch (thrown) {
         // Once the proof is in the journal this step is over, and its failure adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
@@ -360,7 +362,8 @@ export const LIFECYCLE: Lifecycle = {
       const there = await ask(context, signal, (api) =>
         api.status({}, { signal, deadlineMs: 5000 }),
       );
-      if (there.hypervisor === 'gone') {
+      // A guest that its owner or itself has ended since it ran there is not lost.
+      if (there.hypervisor === 'gone' && there.ended === undefined) {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
         throw godwitError('GODWIT_LOST', { guest: context.request.request.guest, reason });
       }

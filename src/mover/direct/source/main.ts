@@ -21,6 +21,7 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
+import { GuestChanges } from './guest-changes.ts';
 import { PostcopyPace } from './postcopy-pace.ts';
 import { TimedCap } from './timed-cap.ts';
 import { UnderWay } from './under-way.ts';
@@ -132,6 +133,7 @@ function besides(
   | 'disks'
   | 'latencies'
   | 'backingFiles'
+  | 'changes'
   | 'probes'
   | 'verification'
   | 'forecast'
@@ -146,6 +148,7 @@ function besides(
     disks: new SourceDisks(log),
     latencies: new DiskLatencies(clock, log),
     backingFiles: new SourceBackingFiles(log),
+    changes: new GuestChanges(clock, log),
     probes,
     verification: new SourceVerification(clock),
     forecast: new Forecast(processorLoad),

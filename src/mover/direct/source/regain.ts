@@ -1,6 +1,8 @@
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { mayBeOwnPause } from '../../../migration/guest-changes/run-states.ts';
+import type { HypervisorStatus, SourceSession } from '../../../drivers/port/direct.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../../migration/direct/run-right.ts';
 import { ask, darkMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
@@ -31,7 +33,10 @@ export async function isMoverThere(context: SourceContext, signal: AbortSignal):
   }
 }
 
-/** Ends with the guest running here, or with GODWIT_HELD where the destination’s refusal is needed and not to be had. */
+/**
+ * Ends with the guest running here, or standing still as its owner left it; or with GODWIT_HELD if the destination’s
+ * refusal is needed and not to be had.
+ */
 export async function regain(context: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await context.guest.session(signal);
   const status = await session.cancel(signal);
@@ -41,7 +46,7 @@ export async function regain(context: SourceContext, signal: AbortSignal): Promi
   const { proof, via } = context.state();
   // A proof closes the epoch although a commit may have been sent. It does not show whether the guest ran there.
   if (brokeOff && proof === 'none' && sourceMayRunOn(context.state().right)) {
-    await session.resumeGuest(signal);
+    await runOn(context, session, status, signal);
     return;
   }
   const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
@@ -53,6 +58,18 @@ export async function regain(context: SourceContext, signal: AbortSignal): Promi
   }
   if (proof === 'none') await needRefusal(context, signal, !isPostcopy);
   if (!sourceMayResume(context.state().right, true)) throw hadRight(context);
+  await runOn(context, session, status, signal);
+}
+
+/** A guest that its owner, itself or a fault stopped is left so: the order to run it again is its owner's. */
+async function runOn(
+  { state }: SourceContext,
+  session: SourceSession,
+  { halt }: HypervisorStatus,
+  signal: AbortSignal,
+): Promise<void> {
+  if (state().halted !== undefined) return;
+  if (halt !== undefined && !mayBeOwnPause(halt)) return;
   await session.resumeGuest(signal);
 }
 

@@ -27,6 +27,7 @@ import type { SourceDisks } from './disks.ts';
 import type { GuestConnections } from './connections.ts';
 import type { DiskLatencies } from './disk-latencies.ts';
 import type { Forecast } from './forecast.ts';
+import type { GuestChanges } from './guest-changes.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
@@ -49,6 +50,10 @@ export interface SourceContext {
   readonly probes: SourceProbes;
   readonly verification: SourceVerification;
   readonly forecast: Forecast;
+  readonly changes: Pick<
+    GuestChanges,
+    'assertReady' | 'assertSame' | 'explain' | 'watch' | 'checks'
+  >;
   readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
   readonly pace: Pick<PostcopyPace, 'empty' | 'fill' | 'saw' | 'isHolding'>;
   readonly timedCap: Pick<TimedCap, 'saw'>;
@@ -153,7 +158,7 @@ export function streamSetup(context: SourceContext): StreamSetup {
   const setup = {
     ...streamOf(context),
     maxDowntimeMs: streamDowntimeMs(context),
-    holdSwitchover: holdsSwitchover(settings, description),
+    holdSwitchover: holdsSwitchover(settings, known),
     ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
     ...(description?.disks === undefined ? {} : { disks: true }),
     ...sharedVolumes(context),

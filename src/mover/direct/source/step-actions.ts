@@ -25,8 +25,9 @@ export async function firstFrame(context: SourceContext, signal: AbortSignal): P
 
 /** What the destination alone knows of how its guest fared. */
 export function seenThere(status: DestinationStatus): StepFacts {
-  const { firstFrameMs, postcopyWaitedMs } = status;
+  const { firstFrameMs, postcopyWaitedMs, ended } = status;
   return {
+    ...(ended === undefined ? {} : { ended }),
     ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
     ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
   };
@@ -38,7 +39,8 @@ export async function continueSwitchover(
   signal: AbortSignal,
 ): Promise<void> {
   const session = await context.guest.session(signal);
-  await finishDisks(context, signal);
+  // One beside the other: the guest waits for both.
+  await Promise.all([finishDisks(context, signal), context.changes.assertSame(context, signal)]);
   await assertStopped(context, signal);
   await session.continueSwitchover(signal);
 }

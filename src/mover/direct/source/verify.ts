@@ -1,5 +1,6 @@
 import type { Clock } from '../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
+import { endWords } from '../../../migration/guest-changes/run-states.ts';
 import { passes, warns } from '../../../migration/preflight/finding.ts';
 import {
   inOrder,
@@ -80,7 +81,7 @@ export class SourceVerification {
     const there = (await this.#there) ?? BEFORE;
     const both = await Promise.all([
       this.#disksHere(context),
-      this.#devices(there),
+      this.#devices(there, context.changes.checks()),
       this.#clockAfter,
     ]);
     const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
@@ -95,10 +96,11 @@ export class SourceVerification {
       typeof reached === 'string'
         ? notLooked('reached', 'both', reached)
         : looked('reached', 'both', reached);
-    const { from, to } = context.state().plan;
-    const ended = passes(
-      `its hypervisor at ${from} has ended, and the one at ${to} runs the guest`,
-    );
+    const { plan, known } = context.state();
+    const { from, to } = plan;
+    const since =
+      known.ended === undefined ? 'runs the guest' : `ran it until it ${endWords(known.ended)}`;
+    const ended = passes(`its hypervisor at ${from} has ended, and the one at ${to} ${since}`);
     const [disks, devices, clock] = both;
     const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
     return inOrder([looked('copies', 'both', ended), ...checks, ...own, other]).slice(0, 128);
@@ -122,7 +124,9 @@ export class SourceVerification {
     }
   }
 
-  async #devices(there: VerifyAnswer | string): Promise<Verified[]> {
+  /** `changed`: since the source's machine was read. */
+  async #devices(there: VerifyAnswer | string, [changed]: readonly Check[]): Promise<Verified[]> {
+    if (changed !== undefined) return [notLooked('devices', 'both', changed.evidence)];
     if (this.#compare === undefined) return [notLooked('devices', 'both', BEFORE)];
     if (typeof there === 'string') return [notLooked('devices', 'both', there)];
     try {

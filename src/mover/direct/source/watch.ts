@@ -1,23 +1,19 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
-import { godwitError, toGodwitError } from '../../../errors.ts';
-import type { SerialError } from '../../../errors.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { GodwitError, SerialError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
-import type { SourceState } from '../../../migration/direct/source-state.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
-import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { LinkState } from './link-state.ts';
-import { linkSilent } from './link-silent.ts';
+import { graceMs, linkSilent, lossIn, silenceOf } from './link-silent.ts';
 import { MemorySteering } from './memory-steering.ts';
 import { resumePeer, settingsNow } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
-import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
 import type { Seen } from './stream-progress.ts';
 import { streamAddress } from './under-way.ts';
@@ -26,8 +22,6 @@ import { streamAddress } from './under-way.ts';
 const SAMPLE_MS = 200;
 /** Between two calls to the destination that only ask whether it is well, ms. */
 const HEARTBEAT_MS = 1000;
-/** A destination out of reach for so long, before the switch, ends the try, ms. */
-const SILENCE_MS = 45_000;
 /**
  * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
  * order to go on must not stand behind a question at the monitor.
@@ -48,7 +42,7 @@ export class Watch {
   /** Runs while the guest is paused. */
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
-  #probes: SourceProbes | undefined;
+  #context: SourceContext | undefined;
   readonly #sight = new LinkState();
   readonly #steering: MemorySteering;
   /** Memory has begun to flow. */
@@ -65,12 +59,14 @@ export class Watch {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(context);
     const { dispatch, peer } = context;
-    this.#probes = context.probes;
+    this.#context = context;
     const stream = { peer, dispatch, streamAddress: () => streamAddress(context) };
     this.#guard = new StreamGuard({ clock: this.#clock, ...stream });
     void this.#sampling(context);
     void this.#guarding(context);
     void this.#heartbeat(context);
+    const onChanged = (error: GodwitError): void => this.#fail(error);
+    void context.changes.watch(context, onChanged, this.#over.signal);
   }
 
   stop(): void {
@@ -93,10 +89,29 @@ export class Watch {
       setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
       return;
     }
+    if (event.type === 'failed') return void this.#onFailed(event);
     this.#coordinator.dispatch({ type: 'hypervisor', event });
     if (event.type !== 'active') return;
     this.#flows = true;
     this.#wake?.();
+  }
+
+  /** A stream that broke because the guest was changed is reported by the change. */
+  async #onFailed(event: HypervisorEvent): Promise<void> {
+    const context = this.#context;
+    const { doing } = this.#coordinator.state;
+    const moves = doing.kind === 'do' && (doing.step === 'memory' || doing.step === 'switchover');
+    if (moves && context !== undefined) {
+      const error = await context.changes.explain(context, this.#over.signal);
+      if (error !== undefined) this.#fail(error);
+    }
+    this.#coordinator.dispatch({ type: 'hypervisor', event });
+  }
+
+  #fail(error: GodwitError): void {
+    const { doing } = this.#coordinator.state;
+    if (doing.kind !== 'do') return;
+    this.#coordinator.dispatch({ type: 'failed', step: doing.step, error: error.toJSON() });
   }
 
   /**
@@ -109,7 +124,7 @@ export class Watch {
     if (event.type === 'resumed') return;
     // What it would say is known by now, and the order to go on must not wait for it.
     this.#steering.close();
-    this.#probes?.stopped();
+    this.#context?.probes.stopped();
     const afterMs = deadlineOf('switchover', this.#coordinator.state);
     this.#still = setTimeout(() => {
       const { doing, stopped } = this.#coordinator.state;
@@ -271,30 +286,4 @@ export class Watch {
       this.#coordinator.dispatch({ type: 'destination-lost', error: named });
     }
   }
-}
-
-function graceMs({ plan }: SourceState): number {
-  return plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-}
-
-/** What the wire hides is no loss of the destination either. */
-function silenceOf({ dataPath, disks, backingFiles, state }: SourceContext): number {
-  return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
-    ? Math.max(SILENCE_MS, graceMs(state()))
-    : SILENCE_MS;
-}
-
-function lossIn(status: DestinationStatus, context: SourceContext): SerialError | undefined {
-  if (status.hypervisor === 'gone') {
-    const { guest } = context.request.request;
-    const reason = status.error?.message ?? 'its process has ended';
-    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
-  }
-  if (status.state !== 'refused' && status.state !== 'released') return undefined;
-  if (status.error !== undefined) return status.error;
-  const reason = `it has ${status.state} the guest`;
-  return godwitError('GODWIT_DESTINATION_FAILED', {
-    host: context.request.toHost,
-    reason,
-  }).toJSON();
 }

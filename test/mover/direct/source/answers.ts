@@ -65,3 +65,14 @@ export const UNCAPPED = {
   config: { limits: { bandwidth: [] } },
   timedCap: { saw: async (): Promise<void> => {} },
 };
+
+/** Of a guest that nobody changes. */
+export const UNCHANGED = {
+  changes: {
+    assertReady: async (): Promise<void> => undefined,
+    assertSame: async (): Promise<void> => undefined,
+    explain: async (): Promise<undefined> => undefined,
+    watch: async (): Promise<void> => undefined,
+    checks: () => [],
+  },
+};

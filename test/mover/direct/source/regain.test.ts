@@ -4,6 +4,8 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
+import { HALT_KINDS } from '../../../../src/migration/guest-changes/run-states.ts';
+import type { Halt } from '../../../../src/migration/guest-changes/run-states.ts';
 import { proof, sourceRight } from '../../../../src/migration/direct/run-right.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
@@ -15,10 +17,14 @@ import type { Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 
 /** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */
-async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
+async function taken(
+  known: Partial<SourceState>,
+  halt?: Halt,
+): Promise<'resumed' | 'held' | 'left'> {
   let resumed = false;
+  let held = false;
   const session = {
-    cancel: async () => ({ run: 'paused', stream: 'failed' }),
+    cancel: async () => ({ run: 'paused', stream: 'failed', ...(halt && { halt }) }),
     resumeGuest: async () => {
       resumed = true;
     },
@@ -34,8 +40,10 @@ async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
     await regain(context as SourceContext, new AbortController().signal);
   } catch (thrown) {
     assert.ok(hasCode(thrown, 'GODWIT_HELD'));
+    held = true;
   }
-  return resumed ? 'resumed' : 'held';
+  if (held) return 'held';
+  return resumed ? 'resumed' : 'left';
 }
 
 describe('a source whose stream broke off with its guest paused', () => {
@@ -53,6 +61,26 @@ describe('a source whose stream broke off with its guest paused', () => {
   test('runs the guest on where the destination itself refused, or nothing but a proof is needed', async () => {
     assert.equal(await taken({ right: 'abandoned', via: 'postcopy' }), 'resumed');
     assert.equal(await taken({ right: 'abandoned', via: 'precopy', proof: 'fenced' }), 'resumed');
+  });
+});
+
+describe('a guest that is stopped for another reason than its move', () => {
+  test('is left so by the roll-back, on its owner’s order or by its own state', async () => {
+    for (const kind of HALT_KINDS) {
+      for (const right of ['armed', 'abandoned'] as const) {
+        assert.equal(await taken({ right, halted: { kind } }), 'left', kind);
+        assert.equal(await taken({ right, halted: { kind } }, { kind }), 'left', kind);
+      }
+    }
+  });
+
+  test('is told from one that the switch paused, even by a mover that saw no event of it', async () => {
+    for (const kind of HALT_KINDS) {
+      assert.equal(
+        await taken({ right: 'armed' }, { kind }),
+        kind === 'paused' ? 'resumed' : 'left',
+      );
+    }
   });
 });
 

@@ -18,7 +18,7 @@ import {
 } from '../../../../src/mover/direct/source/step-actions.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
-import { answer } from './answers.ts';
+import { answer, UNCHANGED } from './answers.ts';
 import type { Answer } from './answers.ts';
 
 const signal = new AbortController().signal;
@@ -44,6 +44,7 @@ interface Given {
 function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
   const events: SourceEvent[] = [];
   const context: unknown = {
+    ...UNCHANGED,
     config: { network: { probe: given.probe ?? 'first-frame' } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
     request: { id: 'm-00000001', request: { guest: 'web1' } },

@@ -6,7 +6,7 @@ import { godwitError } from '../../../../src/errors.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceVerification } from '../../../../src/mover/direct/source/verify.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';
-import { peerOf, turn } from './answers.ts';
+import { peerOf, turn, UNCHANGED } from './answers.ts';
 
 const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
 const nic = { id: 'net0', mac: '52:54:00:00:00:21', port: 'tap0', attachment };
@@ -46,6 +46,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     stopped: false,
   };
   const context = {
+    ...UNCHANGED,
     config: agentConfig.parse(own),
     request: { id: 'm-11111111' },
     peer: peerOf({ verify: verify ?? (async () => ({ checks: [THERE], machine: 'as it is' })) }),

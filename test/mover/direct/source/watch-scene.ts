@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
+import type { GodwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
@@ -9,7 +10,7 @@ import type { SourceContext } from '../../../../src/mover/direct/source/source-c
 import { Watch } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
-import { answer, turn, UNCAPPED } from './answers.ts';
+import { answer, turn, UNCAPPED, UNCHANGED } from './answers.ts';
 import type { Answer } from './answers.ts';
 import type { Seen } from '../../../../src/mover/direct/source/stream-progress.ts';
 
@@ -41,6 +42,8 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     there: WELL as Answer<DestinationStatus>,
     sample: sampleOf() as Answer<ReturnType<typeof sampleOf>>,
     wire: { isOpen: false, isCut: false, hasLink: false },
+    /** What was changed of the guest. */
+    change: undefined as GodwitError | undefined,
     /** As the newest look says. */
     isStill: false,
     /** The path to the destination takes something. */
@@ -76,6 +79,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   const mind = { mind: () => {}, isOpen: false };
   const context: unknown = {
     ...UNCAPPED,
+    changes: { ...UNCHANGED.changes, explain: async () => seen.change },
     request: { id: 'm-00000001', toHost: 'b', request: { guest: 'web1' } },
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { godwitError } from '../../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { deadlineOf } from '../../../../src/migration/direct/step-deadline.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { turn } from './answers.ts';
 import { doing, scene, WELL } from './watch-scene.ts';
 
 describe('the stream', () => {
@@ -137,10 +139,23 @@ test('the hypervisor’s events are journaled, but for those that only say when 
     { type: 'failed', reason },
   ];
   for (const event of all) watch.onHypervisor(event);
+  // The guest is compared first: a change of it is the better reason.
+  await turn();
   const silent = new Set(['setup', 'pass']);
   assert.deepEqual(
     events,
     all.filter(({ type }) => !silent.has(type)).map((event) => ({ type: 'hypervisor', event })),
+  );
+});
+
+test('a stream that broke because the guest was changed is reported by the change', async (t) => {
+  const { watch, events, seen } = scene(t, doing('memory'));
+  seen.change = godwitError('GODWIT_GUEST_CHANGED', { guest: 'web1', what: 'x' });
+  watch.onHypervisor({ type: 'failed', reason: 'Input/output error' });
+  await turn();
+  assert.deepEqual(
+    events.map((event) => (event.type === 'failed' ? event.error.code : event.type)),
+    ['GODWIT_GUEST_CHANGED', 'hypervisor'],
   );
 });
 

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { at, formatXml, parseXml, textAt } from '../../formats/xml.ts';
+import type { XmlElement } from '../../formats/xml.ts';
+import { guestPartOf } from '../../migration/guest-changes/snapshot.ts';
+import type { GuestPart, GuestSnapshot, PartKind } from '../../migration/guest-changes/snapshot.ts';
+
+/**
+ * A domain's XML as the parts of a snapshot. libvirt keeps it in step with what its hypervisor reports, changes through the
+ * hypervisor's own monitor included, as far as it knows an event for them. Pure.
+ */
+
+/** More images than a chain that is moved may have. */
+const DEEPEST = 200;
+/** libvirt itself changes them: ports that it finds, and whether a program in the guest is connected. */
+const OF_NO_DEVICE: ReadonlySet<string> = new Set(['emulator', 'memballoon']);
+
+/** Undefined for a text that is not a domain. */
+export function domainSnapshot(xml: string): GuestSnapshot | undefined {
+  const root = parseXml(xml);
+  if (root === undefined || root.name !== 'domain') return undefined;
+  const devices = first(root, 'devices')?.children ?? [];
+  const parts = devices
+    .filter(({ name }) => !OF_NO_DEVICE.has(name))
+    .flatMap((each, index) => deviceParts(each, index));
+  const vcpus = first(root, 'vcpu');
+  return {
+    parts: [
+      ...parts,
+      part('processors', 'all', vcpus?.attributes['current'] ?? textAt(root, 'vcpu') ?? ''),
+      part('memory', 'all', `${textAt(root, 'memory') ?? ''} KiB`),
+    ],
+  };
+}
+
+function first(element: XmlElement, name: string): XmlElement | undefined {
+  return at(element, name)[0];
+}
+
+function part(kind: PartKind, name: string, value: string): GuestPart {
+  return guestPartOf(kind, name, value, (text) => createHash('sha256').update(text).digest('hex'));
+}
+
+function deviceParts(device: XmlElement, index: number): GuestPart[] {
+  const alias = first(device, 'alias')?.attributes['name'];
+  if (device.name === 'disk') return diskParts(device, alias);
+  const mac = first(device, 'mac')?.attributes['address'];
+  const model =
+    first(device, 'model')?.attributes['type'] ?? first(device, 'model')?.attributes['name'];
+  const name = alias ?? mac ?? `${device.name}${index}`;
+  return [part('device', name, [device.name, model ?? '', mac ?? ''].join(' ').trim())];
+}
+
+function diskParts(disk: XmlElement, alias: string | undefined): GuestPart[] {
+  const name = first(disk, 'target')?.attributes['dev'] ?? alias ?? 'a disk';
+  const isRemovable = /^(cdrom|floppy)$/.test(disk.attributes['device'] ?? '');
+  const chain = imagesOf(disk);
+  const limits = first(disk, 'iotune');
+  return [
+    part('device', name, `disk ${first(disk, 'target')?.attributes['bus'] ?? ''}`.trim()),
+    ...(chain.length === 0
+      ? []
+      : [part(isRemovable ? 'medium' : 'disk', name, chain.join(' on '))]),
+    ...(limits === undefined ? [] : [part('limits', name, formatXml(limits))]),
+  ];
+}
+
+function imagesOf(disk: XmlElement): string[] {
+  const images: string[] = [];
+  const top = imageOf(first(disk, 'source'), first(disk, 'driver')?.attributes['type']);
+  if (top !== undefined) images.push(top);
+  for (let below = first(disk, 'backingStore'); below !== undefined && images.length < DEEPEST;) {
+    const image = imageOf(first(below, 'source'), first(below, 'format')?.attributes['type']);
+    if (image === undefined) break;
+    images.push(image);
+    below = first(below, 'backingStore');
+  }
+  return images;
+}
+
+function imageOf(source: XmlElement | undefined, format = 'raw'): string | undefined {
+  const { file, dev, name, volume, dir, protocol } = source?.attributes ?? {};
+  const place = file ?? dev ?? name ?? volume ?? dir;
+  if (place === undefined) return undefined;
+  return `${format}:${protocol === undefined ? '' : `${protocol}:`}${place}`;
+}

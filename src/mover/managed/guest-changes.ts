@@ -1,0 +1,53 @@
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import { changeWords, compareGuests } from '../../migration/guest-changes/compare.ts';
+import type { ManagedContext } from './lifecycle.ts';
+
+/** Between two comparisons while the task runs, ms. */
+const COMPARE_MS = 5000;
+
+type Context = Pick<ManagedContext, 'ask' | 'state' | 'clock' | 'log' | 'dispatch'>;
+
+/** GODWIT_GUEST_CHANGED if the guest is not as it was checked: the manager would move another one. */
+export async function assertUnchanged(context: Context, signal: AbortSignal): Promise<void> {
+  const error = await compare(context, signal);
+  if (error !== undefined) throw error;
+}
+
+/** Compares the guest now and then while its task runs. A manager refuses most changes by itself meanwhile. */
+export class GuestChangeLook {
+  readonly #context: Context;
+  #atMs: number;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#atMs = context.clock.monotonicMs();
+  }
+
+  async look(signal: AbortSignal): Promise<void> {
+    const { clock, log, dispatch } = this.#context;
+    if (clock.monotonicMs() - this.#atMs < COMPARE_MS) return;
+    this.#atMs = clock.monotonicMs();
+    try {
+      const error = await compare(this.#context, signal);
+      if (error !== undefined) dispatch({ type: 'failed', step: 'watch', error: error.toJSON() });
+    } catch (thrown) {
+      // The task goes on; the next look compares again.
+      log.debug({ error: toGodwitError(thrown) }, 'the guest was not compared');
+    }
+  }
+}
+
+async function compare(
+  { ask, state }: Context,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const { snapshot, plan, copies } = state();
+  if (snapshot === undefined) return undefined;
+  const now = await ask(async (session, inner) => session.snapshot?.(inner), signal);
+  if (now === undefined) return undefined;
+  const move = { copiesDisks: copies.length > 0, unplugs: [] };
+  const what = changeWords(compareGuests(snapshot, now, move));
+  if (what === undefined) return undefined;
+  return godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });
+}

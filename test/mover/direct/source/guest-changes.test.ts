@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Clock } from '../../../../src/clock.ts';
+import { silentLog } from '../../../../src/log.ts';
+import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
+import { GuestChanges } from '../../../../src/mover/direct/source/guest-changes.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { turn } from './answers.ts';
+
+const signal = new AbortController().signal;
+const BEFORE: GuestSnapshot = {
+  parts: [
+    { kind: 'disk', name: 'disk0', value: 'raw:/srv/g1.img' },
+    { kind: 'size', name: 'disk0', value: '1024' },
+  ],
+};
+const SNAPPED: GuestSnapshot = {
+  parts: [
+    { kind: 'disk', name: 'disk0', value: 'qcow2:/srv/g1.over on raw:/srv/g1.img' },
+    { kind: 'size', name: 'disk0', value: '1024' },
+  ],
+};
+const RESIZED: GuestSnapshot = {
+  parts: [
+    { kind: 'disk', name: 'disk0', value: 'raw:/srv/g1.img' },
+    { kind: 'size', name: 'disk0', value: '2048' },
+  ],
+};
+
+function stage(first: Partial<SourceState> = {}) {
+  const guest = {
+    now: BEFORE,
+    status: { run: 'running', stream: 'none' } as HypervisorStatus,
+    change: (): void => undefined,
+    reads: 0,
+  };
+  let state: SourceState = {
+    ...initialSource(planned()).state,
+    doing: { kind: 'do', step: 'memory' },
+    known: { snapshot: BEFORE },
+    ...first,
+  };
+  const slept: number[] = [];
+  let wake: (() => void) | undefined;
+  const clock: Clock = {
+    wallMs: () => 0,
+    monotonicMs: () => 0,
+    sleep: (ms, within) =>
+      new Promise((resolve, reject) => {
+        slept.push(ms);
+        wake = resolve;
+        within?.addEventListener('abort', () => reject(within.reason as Error), { once: true });
+      }),
+  };
+  const context: unknown = {
+    state: () => state,
+    guest: {
+      status: async () => guest.status,
+      session: async () => ({
+        snapshot: async () => {
+          guest.reads += 1;
+          return guest.now;
+        },
+        onChange: (listener: () => void) => {
+          guest.change = listener;
+          return () => undefined;
+        },
+      }),
+    },
+  };
+  return {
+    changes: new GuestChanges(clock, silentLog),
+    context: context as SourceContext,
+    guest,
+    slept,
+    set: (next: Partial<SourceState>) => void (state = { ...state, ...next }),
+    /** The time between two looks is over. */
+    later: async () => {
+      wake?.();
+      for (let turns = 0; turns < 10; turns++) await turn();
+    },
+  };
+}
+
+describe('the comparison before memory and before the switch', () => {
+  test('passes a guest that is as it was, and refuses another by what was changed', async () => {
+    const { changes, context, guest } = stage();
+    await changes.assertReady(context, signal);
+    guest.now = SNAPPED;
+    await assert.rejects(changes.assertSame(context, signal), {
+      code: 'GODWIT_GUEST_CHANGED',
+      message:
+        'web1 was changed while it moved: the image of disk0 changed from raw /srv/g1.img to qcow2 /srv/g1.over',
+    });
+  });
+
+  test('passes what is carried over, and reports it', async () => {
+    const { changes, context, guest } = stage();
+    guest.now = RESIZED;
+    await changes.assertSame(context, signal);
+    const [check] = changes.checks();
+    assert.match(check?.evidence ?? '', /carried over: disk0 was resized from 1 KiB to 2 KiB$/);
+  });
+
+  test('refuses a guest that does not run, before its memory moves', async () => {
+    const { changes, context, guest } = stage();
+    guest.status = { run: 'paused', stream: 'none', halt: { kind: 'io-error', what: 'disk0' } };
+    await assert.rejects(changes.assertReady(context, signal), {
+      code: 'GODWIT_GUEST_HALTED',
+      message: 'web1 was stopped by an I/O error of disk0 while it moved',
+    });
+  });
+
+  test('is not made without a snapshot: a driver that reads none, or an earlier build', async () => {
+    const { changes, context, guest } = stage({ known: {} });
+    guest.now = SNAPPED;
+    await changes.assertSame(context, signal);
+    assert.equal(guest.reads, 0);
+  });
+});
+
+describe('while the guest moves', () => {
+  test('it is compared now and then, and the first difference is reported', async () => {
+    const { changes, context, guest, later } = stage();
+    const errors: string[] = [];
+    const over = new AbortController();
+    const watching = changes.watch(context, (error) => errors.push(error.code), over.signal);
+    await later();
+    assert.deepEqual([errors, guest.reads], [[], 1]);
+    guest.now = SNAPPED;
+    await later();
+    assert.deepEqual(errors, ['GODWIT_GUEST_CHANGED']);
+    over.abort(new Error('over'));
+    await watching;
+  });
+
+  test('it is compared soon after its hypervisor reports a change', async () => {
+    const { changes, context, guest, later, slept } = stage();
+    const over = new AbortController();
+    const watching = changes.watch(context, () => undefined, over.signal);
+    await later();
+    guest.change();
+    for (let turns = 0; turns < 10; turns++) await turn();
+    assert.deepEqual(slept, [5000, 5000, 300]);
+    over.abort(new Error('over'));
+    await watching;
+  });
+
+  test('it is not asked once it has stopped, nor before its destination is being made', async () => {
+    const { changes, context, guest, later, set } = stage({ stopped: true });
+    const over = new AbortController();
+    const watching = changes.watch(context, () => undefined, over.signal);
+    await later();
+    set({ stopped: false, doing: { kind: 'do', step: 'assess' } });
+    await later();
+    set({ doing: { kind: 'undo', step: 'memory' } });
+    await later();
+    assert.equal(guest.reads, 0);
+    over.abort(new Error('over'));
+    await watching;
+  });
+});
+
+test('a broken stream is explained by the change, if there is one and the guest can be read', async () => {
+  const { changes, context, guest } = stage();
+  assert.equal(await changes.explain(context, signal), undefined);
+  guest.now = SNAPPED;
+  assert.equal((await changes.explain(context, signal))?.code, 'GODWIT_GUEST_CHANGED');
+  const unread: unknown = {
+    ...context,
+    guest: { session: () => Promise.reject(new Error('gone')) },
+  };
+  assert.equal(await changes.explain(unread as SourceContext, signal), undefined);
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '../../../src/log.ts';
+import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
+import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
+import type { ManagedState } from '../../../src/migration/managed/state.ts';
+import type { GuestSnapshot } from '../../../src/migration/guest-changes/snapshot.ts';
+import { assertUnchanged, GuestChangeLook } from '../../../src/mover/managed/guest-changes.ts';
+import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
+import { planned } from '../../migration/managed/samples.ts';
+
+const signal = new AbortController().signal;
+const BEFORE: GuestSnapshot = { parts: [{ kind: 'disk', name: 'vda', value: 'raw:/d/a.raw' }] };
+const AFTER: GuestSnapshot = { parts: [{ kind: 'disk', name: 'vda', value: 'qcow2:/d/over' }] };
+
+function stage(now: GuestSnapshot | undefined | Error) {
+  let state: ManagedState = initialManaged(planned()).state;
+  const dispatch = (event: ManagedEvent): void => {
+    state = managedTransition(state, event).state;
+  };
+  dispatch({ type: 'did', step: 'inspect', facts: { snapshot: BEFORE } });
+  let nowMs = 0;
+  const asked = { times: 0 };
+  const context: unknown = {
+    log: silentLog,
+    clock: { monotonicMs: () => nowMs },
+    state: () => state,
+    dispatch,
+    ask: async (question: (session: object, within: AbortSignal) => unknown) => {
+      asked.times += 1;
+      if (now instanceof Error) throw now;
+      return question({ snapshot: async () => now }, signal);
+    },
+  };
+  const later = (ms: number): void => void (nowMs += ms);
+  return { context: context as ManagedContext, dispatch, later, asked, state: () => state };
+}
+
+function running(now: GuestSnapshot | undefined | Error) {
+  const made = stage(now);
+  made.dispatch({ type: 'did', step: 'check', facts: {} });
+  made.dispatch({ type: 'ordered' });
+  made.dispatch({ type: 'accepted' });
+  return made;
+}
+
+test('a guest that was changed since it was checked is not ordered to move', async () => {
+  await assertUnchanged(stage(BEFORE).context, signal);
+  await assertUnchanged(stage(undefined).context, signal);
+  await assert.rejects(assertUnchanged(stage(AFTER).context, signal), {
+    code: 'GODWIT_GUEST_CHANGED',
+    message: /the image of vda changed from raw \/d\/a.raw to qcow2 \/d\/over$/,
+  });
+});
+
+test('a change while the task runs has its manager asked to end it, by name', async () => {
+  const { context, later, asked, state } = running(AFTER);
+  const look = new GuestChangeLook(context);
+  await look.look(signal);
+  assert.equal(asked.times, 0);
+  later(5000);
+  await look.look(signal);
+  assert.equal(state().cancelling, true);
+  assert.equal(state().because?.code, 'GODWIT_GUEST_CHANGED');
+});
+
+test('a manager that does not answer, or a task whose guest has switched, is let alone', async () => {
+  const silent = running(new Error('it is busy'));
+  const look = new GuestChangeLook(silent.context);
+  silent.later(5000);
+  await look.look(signal);
+  assert.equal(silent.state().cancelling, false);
+  const switched = running(AFTER);
+  switched.dispatch({ type: 'saw', task: { state: 'running', postcopy: true } });
+  const late = new GuestChangeLook(switched.context);
+  switched.later(5000);
+  await late.look(signal);
+  assert.equal(switched.state().cancelling, false);
+});
