@@ -63,23 +63,6 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(managedTransition(all, did('finish')).state), 'done');
   });
 
-  test('fails by name once the manager reports that the guest ended at its source', () => {
-    const ended: ManagedEvent = {
-      type: 'found',
-      where: { at: 'source', busy: false, ended: 'shut-down' },
-    };
-    const verifying = after(...toStart, { type: 'accepted' }, saw('running'), ...none(MISSES));
-    assert.equal(outcomeOf(verifying), 'verify');
-    const state = [ended, ended].reduce(
-      (before, event) => managedTransition(before, event).state,
-      verifying,
-    );
-    assert.equal(outcomeOf(state), 'failed');
-    assert.equal(state.because?.code, 'GODWIT_GUEST_ENDED');
-    assert.match(state.because.message, /^web1 shut itself down/);
-    assert.equal(managedRunsAt(state), 'nowhere');
-  });
-
   test('waits for an inventory that lags behind a task that is done, and is held where it never agrees', () => {
     const lags = Array.from({ length: 20 }, () => found('source'));
     const waits = after(...toStart, { type: 'accepted' }, saw('done'), ...lags);
