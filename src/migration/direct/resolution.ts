@@ -13,10 +13,40 @@ export interface Known {
   readonly fleet: GuestSightings;
 }
 
-/** Both answers, judged. Pure; what is `wrong` here is refused, whoever insists. */
+/** Both answers, judged. Pure; an answer that is `wrong` here is refused, even if the operator insists. */
 export function judge(known: Known): Answer[] {
   const { fleet, guest } = known;
-  return [judgeSource(known), judgeDestination(known)].map((each) => vouched(each, fleet, guest));
+  const both = [judgeSource(known), judgeDestination(known)];
+  const isDead = both.every(({ verdict }) => verdict === 'wrong');
+  const judged = isDead ? both.map((each) => ending(known, each)) : both;
+  return judged.map((each) => vouched(each, fleet, guest));
+}
+
+/**
+ * Neither host can run the guest any more: the destination has none of it, or only a part; the source has none either, or
+ * only what is older or of no use. The migration may then be ended, which runs nothing: every held migration has a way out.
+ */
+function ending(known: Known, answer: Answer): Answer {
+  const { guest, from, to, source, destination } = known;
+  if (source === undefined || destination === undefined) return answer;
+  const isHalf = !destination.complete && destination.right !== 'running';
+  if (!hasNone(destination) && !isHalf) return answer;
+  const isOfUse = source.hypervisor === 'running' || source.hypervisor === 'unknown';
+  // Once the guest has run there, only the way forward is open: it ends as lost.
+  const runAt = source.right === 'passed' ? 'destination' : 'source';
+  if (isOfUse || answer.runAt !== runAt) return answer;
+  if (runAt === 'source' && destination.hasRun === true) return answer;
+  const why = `no copy of ${guest} that can run is left at ${from} or ${to}: the migration is ended`;
+  if (runAt === 'destination') return at(runAt, { verdict: 'safe', why, proof: 'ask' });
+  const mayHaveRun = destination.right === 'running' || destination.unsure;
+  const proof = hasNone(destination) ? 'observed' : 'ask';
+  if (!mayHaveRun) return at(runAt, { verdict: 'safe', why, proof });
+  const risks = [`if ${guest} ran at ${to}, its disks there are the newest`];
+  return at(runAt, { verdict: 'risky', why, risks });
+}
+
+function hasNone({ hypervisor }: SideView): boolean {
+  return hypervisor === 'gone' || hypervisor === 'none';
 }
 
 /** The one answer that is safe; undefined where none is, or where both are and nothing presses. */
@@ -35,7 +65,7 @@ function judgeSource(known: Known): Answer {
   const { guest, from, to, source, destination } = known;
   const answer = (judged: Judged): Answer => at('source', judged);
   const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
-  const isGone = destination?.hypervisor === 'gone' || destination?.hypervisor === 'none';
+  const isGone = destination !== undefined && hasNone(destination);
   if (destination?.right === 'running' && !isGone) {
     return wrong(`${to} answers that it runs ${guest}`);
   }
@@ -44,7 +74,10 @@ function judgeSource(known: Known): Answer {
     return wrong(`${to} has run ${guest}: what ${from} holds is older than its disks`);
   }
   if (source?.hypervisor === 'gone') return wrong(`nothing of ${guest} is left at ${from}`);
-  if (source?.postcopy === true && source.complete) {
+  // A destination that answers and has not run the guest refuses it: the source has all of its memory.
+  const mayRefuse =
+    destination !== undefined && destination.right !== 'running' && !destination.unsure;
+  if (source?.postcopy === true && source.complete && !mayRefuse) {
     return wrong(`post-copy had begun: ${from} no longer has the state of the devices`);
   }
   if (source?.hypervisor === 'running') {
@@ -119,7 +152,7 @@ function judgeDestination(known: Known): Answer {
     if (destination.right === 'refused' || destination.phase === 'failed') {
       return wrong(`${to} has refused, and taken its copy down`);
     }
-    const isGone = destination.hypervisor === 'gone' || destination.hypervisor === 'none';
+    const isGone = hasNone(destination);
     if (isGone && destination.hasRun === true && source !== undefined) {
       const why = `${to} has run ${guest}, and has it no more: what is left of the migration at ${from} is ended`;
       return answer({ verdict: 'safe', why, proof: 'ask' });

@@ -42,8 +42,13 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
 }
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
-function takeBack(state: SourceState, { proof, by }: Resolved): Transition {
+function takeBack(state: SourceState, { proof, by, here }: Resolved): Transition {
   const error = takenBack(state, by);
+  // Half of the guest is here, and its other half is gone: there is nothing to take back.
+  if (proof !== 'ask' && state.via === 'postcopy' && here === 'handed-over') {
+    const reason = `post-copy had begun, and ${state.plan.to} has no copy of it any more`;
+    return lost(proved(state, proof), reason);
+  }
   if (proof === 'ask') return beginUndo(state, 'switchover', error);
   return beginUndo(proved(state, proof), 'switchover', error);
 }

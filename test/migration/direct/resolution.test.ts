@@ -192,3 +192,78 @@ describe('what each answer to a held migration risks', () => {
     );
   });
 });
+
+describe('a held migration whose two hosts answer', () => {
+  const rights = ['armed', 'committing', 'passed', 'abandoned'] as const;
+  const here = ['running', 'paused', 'handed-over', 'gone'] as const;
+  const theirs = ['armed', 'running', 'refused'] as const;
+  const words = ['incoming', 'paused', 'running', 'postcopy', 'gone', 'none'] as const;
+
+  const flags = [false, true];
+
+  /** Every pair of views that the journals of both sides allow. */
+  function pairs(): [SideView, SideView][] {
+    const own = rights.flatMap((right) =>
+      here.flatMap((hypervisor) =>
+        flags.map((postcopy): SideView => {
+          const complete = hypervisor === 'handed-over';
+          return { ...source, right, hypervisor, postcopy, complete };
+        }),
+      ),
+    );
+    const other = theirs.flatMap((right) =>
+      words.flatMap((word) => flags.map((hasRun) => ({ right, word, hasRun }))),
+    );
+    return own.flatMap((one) =>
+      other
+        .filter((their) => isAllowed(one, their))
+        .map(({ right, word, hasRun }): [SideView, SideView] => {
+          const hypervisor = word === 'postcopy' ? 'running' : word;
+          const complete = hypervisor === 'paused' || hypervisor === 'running';
+          const { postcopy } = one;
+          return [one, { ...destination, right, hypervisor, postcopy, complete, hasRun }];
+        }),
+    );
+  }
+
+  function isAllowed(
+    { right, postcopy }: SideView,
+    their: { right: (typeof theirs)[number]; word: (typeof words)[number]; hasRun: boolean },
+  ): boolean {
+    const isGone = their.word === 'gone' || their.word === 'none';
+    if (their.hasRun && (their.right === 'armed' || right === 'armed')) return false;
+    // Once it ran there, it refuses only after the source has closed the epoch on a proof.
+    if (their.hasRun && their.right === 'refused' && right !== 'abandoned') return false;
+    if (their.right === 'running' && right === 'armed') return false;
+    if (their.right === 'armed' && right === 'passed') return false;
+    if (their.right === 'refused' && !isGone) return false;
+    return their.word !== 'postcopy' || postcopy;
+  }
+
+  const isRefused = ({ verdict }: Answer): boolean => verdict === 'wrong';
+
+  test('has an answer that is accepted, unless a host must first end a copy that may not run', () => {
+    for (const [one, two] of pairs()) {
+      const all = Object.values(judged(one, two));
+      if (!all.every(isRefused)) continue;
+      // The destination's mover learns that the epoch is closed, and takes down what it has by itself.
+      const isOverruled = one.right === 'abandoned' && two.right !== 'refused';
+      // The destination may run the guest or has run it, and a copy runs here: the operator stops one of them first.
+      const isTwice =
+        one.hypervisor === 'running' && (two.hasRun === true || two.right === 'running');
+      const isOlder = one.hypervisor === 'running' && one.right === 'passed';
+      assert.ok(isOverruled || isTwice || isOlder, JSON.stringify([one, two, all]));
+    }
+  });
+
+  test('never has a safe answer that runs a second copy', () => {
+    for (const [one, two] of pairs()) {
+      for (const { runAt, verdict } of Object.values(judged(one, two))) {
+        if (verdict !== 'safe') continue;
+        if (runAt === 'source')
+          assert.ok(two.right !== 'running' || /gone|none/.test(two.hypervisor));
+        else assert.notEqual(one.hypervisor, 'running');
+      }
+    }
+  });
+});

@@ -225,3 +225,20 @@ describe('a destination without its source', () => {
     assert.equal(state.right, 'refused');
   });
 });
+
+test('post-copy whose destination has no copy any more is resolved as lost: half of the guest is not taken back', () => {
+  const postcopyHeld: SourceEvent[] = [
+    ...toMemory,
+    says('pre-switchover'),
+    says('postcopy-active'),
+    { type: 'failed', step: 'commit', error: unreachable },
+  ];
+  const before = stateAfter(postcopyHeld, { mode: 'postcopy' });
+  assert.deepEqual([before.doing, before.via], [{ kind: 'end', outcome: 'held' }, 'postcopy']);
+  const { state, effects } = transition(before, order('source', 'observed'));
+  assert.deepEqual(effects, [{ type: 'end', outcome: 'lost' }]);
+  assert.equal(state.because?.code, 'GODWIT_LOST');
+  // With the destination's own refusal the source has all of it.
+  const asked = transition(before, order('source', 'ask'));
+  assert.deepEqual(asked.state.doing, { kind: 'undo', step: 'switchover' });
+});
