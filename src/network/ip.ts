@@ -17,6 +17,11 @@ const PACKAGES = {
   ss: 'iproute2',
   'ovs-vsctl': 'openvswitch-switch',
   conntrack: 'conntrack',
+  tc: 'iproute2',
+  nft: 'nftables',
+  'iptables-save': 'iptables',
+  'ip6tables-save': 'iptables',
+  'ebtables-save': 'ebtables',
 } as const;
 export type NetworkTool = keyof typeof PACKAGES;
 

@@ -105,6 +105,9 @@ export function routesOf(networks: readonly Pick<NicNetwork, 'attachment'>[]): s
   return [...new Set(all)];
 }
 
+export const MAX_PORT_RULES = 16;
+const portTexts = z.array(z.string().max(256)).max(MAX_PORT_RULES);
+
 /** A NIC of the guest as its host has it. */
 export const nicNetwork = z.object({
   /** The driver's id of the NIC's backend. */
@@ -115,6 +118,10 @@ export const nicNetwork = z.object({
   /** Addresses of the guest that its host has seen. */
   addresses: z.array(ipAddress).max(64),
   attachment,
+  /** Rules of the source's packet filter that name the port. */
+  rules: portTexts.optional(),
+  /** Limits of the port's rate at the source (`tc`). */
+  limits: portTexts.optional(),
 });
 export type NicNetwork = z.infer<typeof nicNetwork>;
 

@@ -134,6 +134,23 @@ for (const network of LAB_NETWORKS) {
       await assertOnlyGuests(world, { [from]: ['web1'] });
     });
 
+    test('is refused if a rule of its host’s packet filter names its port', async (t) => {
+      if (network !== 'bridge') return t.skip('shown on a bridge');
+      const [from = ''] = await runningOn(world.lab, 'web1');
+      const to = from === 'a' ? 'b' : 'a';
+      const [port] = await guestPorts(from);
+      const chain = '{ chain x { type filter hook forward priority 0; iifname %s counter; } }';
+      const table = `table bridge kept ${chain.replace('%s', port?.ifname ?? '')}`;
+      await inside(from, 'sh', '-c', `echo '${table}' | nft -f -`);
+      try {
+        const error = await refusalOf(world, { guest: 'web1', from, to });
+        assertSays(error, 'GODWIT_CAPABILITY', `name the port ${port?.ifname} of`);
+      } finally {
+        await inside(from, 'nft', 'delete', 'table', 'bridge', 'kept');
+      }
+      await assertOnlyGuests(world, { [from]: ['web1'] });
+    });
+
     test('is refused before anything starts where the user maps it from a network that it is not in', async () => {
       const networks = { br7: 'br0' };
       const [host = ''] = await runningOn(world.lab, 'web1');

@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
 import { protects, settingNames, settingWords } from '../../protocol/port-settings.ts';
+import type { PortSetting } from '../../protocol/port-settings.ts';
 import { refusal, warn } from './check.ts';
 import type { NamedCheck } from './check.ts';
 
@@ -13,17 +14,33 @@ export function judgeUnjudgedSettings(
   networks: readonly NicNetwork[] = [],
   judged: Readonly<Record<string, readonly string[]>> = {},
 ): NamedCheck[] {
-  return networks.flatMap(({ id, attachment }) => {
+  return networks.flatMap((nic) => {
+    const { id, attachment } = nic;
     const settings = 'settings' in attachment ? (attachment.settings ?? {}) : {};
-    const unjudged = settingNames(settings).filter((name) => judged[id]?.includes(name) !== true);
+    const unjudged = ownSettings(nic).filter((name) => judged[id]?.includes(name) !== true);
     if (unjudged.length === 0) return [];
-    const what = unjudged.map((name) => settingWords(name, settings)).join(', ');
+    const what = unjudged
+      .map((name) => (name === 'rules' || name === 'limits' ? name : settingWords(name, settings)))
+      .join(', ');
     const reason = `${to} runs a build that does not carry it over`;
     const hint = `Upgrade Godwit on ${to}.`;
-    if (!unjudged.some(protects)) {
+    const isGuarded = unjudged.some(
+      (name) => name === 'rules' || (name !== 'limits' && protects(name)),
+    );
+    if (!isGuarded) {
       return [warn('port-settings', `${id}: ${what} stays behind: ${reason}`, hint, 'both')];
     }
     const facts = { what: `to keep ${what} of the port of ${id}`, reason };
     return [refusal('port-settings', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'both')];
   });
+}
+
+/** What a NIC's port has of its own at the source, by name. */
+export function ownSettings(nic: NicNetwork): (PortSetting | 'rules' | 'limits')[] {
+  const { attachment, rules = [], limits = [] } = nic;
+  return [
+    ...('settings' in attachment ? settingNames(attachment.settings) : []),
+    ...(rules.length === 0 ? [] : (['rules'] as const)),
+    ...(limits.length === 0 ? [] : (['limits'] as const)),
+  ];
 }

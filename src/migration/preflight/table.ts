@@ -323,6 +323,13 @@ export const CHECKS = [
     by: 'network',
   },
   {
+    name: 'port-rules',
+    step: 'assess',
+    needs: 'both',
+    asks: 'do rules of the source’s packet filter name a port of the guest, or limit its rate, and who makes them there?',
+    by: 'network',
+  },
+  {
     name: 'disks',
     step: 'assess',
     needs: 'both',

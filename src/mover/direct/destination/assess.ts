@@ -1,7 +1,7 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import { settingNames } from '../../../protocol/port-settings.ts';
+import { ownSettings } from '../../../migration/preflight/port-settings.ts';
 import { checkAdmitted } from './admitted.ts';
 import { expectBackingFiles } from './backing-plan.ts';
 import type { BuildContext } from './build.ts';
@@ -45,9 +45,9 @@ export async function assess(
 /** The settings of the guest's ports that this build has judged: the source refuses to lose another one silently. */
 function judgedSettings(networks: readonly NicNetwork[] = []): Pick<Assessment, 'portSettings'> {
   const judged: Record<string, string[]> = {};
-  for (const { id, attachment } of networks) {
-    const settings = 'settings' in attachment ? settingNames(attachment.settings) : [];
-    if (settings.length > 0) judged[id] = settings;
+  for (const nic of networks) {
+    const own = ownSettings(nic);
+    if (own.length > 0) judged[nic.id] = own;
   }
   return Object.keys(judged).length === 0 ? {} : { portSettings: judged };
 }

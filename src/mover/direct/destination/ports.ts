@@ -20,6 +20,7 @@ import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
 import { mapNic } from '../../../network/mapping.ts';
 import type { Landing } from '../../../network/mapping.ts';
+import { judgePortRules } from '../../../network/port-rules.ts';
 import { judgePortSettings } from '../../../network/port-settings.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
 import type { RoutedRules } from '../../../network/routed.ts';
@@ -73,12 +74,14 @@ export class GuestPorts {
         const side = 'destination';
         const bound = judgeBinding(nic, landing, { host: this.#config.name, hooks, hasOvn });
         const settings = judgePortSettings(nic, landing);
+        const rules = judgePortRules(nic, { host: this.#config.name, hooks });
         const limits = judgeCloud(nic, landing, platform, { facts, hooks });
         return [
           { name: 'network', side, verdict: 'pass', evidence },
           ...(settings === undefined
             ? []
             : [{ name: 'port-settings', side, ...settings } as const]),
+          ...rules.map((each) => ({ name: 'port-rules', side, ...each }) as const),
           ...(bound === undefined ? [] : [{ name: 'bound', side, ...bound } as const]),
           ...limits['own-macs'].map((each) => ({ name: 'own-macs', side, ...each }) as const),
           ...limits['raw-frames'].map((each) => ({ name: 'raw-frames', side, ...each }) as const),

@@ -1,5 +1,6 @@
 import type { SourceNic } from '../../../network/attachment.ts';
 import { godwitError } from '../../../errors.ts';
+import { withPortRules } from '../../../network/port-rules.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
@@ -17,7 +18,8 @@ export async function networksOf(
   const attached = await readNics(nics, signal);
   const lost = nics.find(({ id }) => !attached.some((each) => each.id === id));
   if (lost !== undefined) throw unattached(context, lost);
-  const networks = await context.connections.learn(context, attached, signal);
+  const ruled = await withPortRules(attached, signal);
+  const networks = await context.connections.learn(context, ruled, signal);
   const names = networks.flatMap(({ attachment }) => networkName(attachment) ?? []);
   const asked = Object.keys(context.state().plan.settings.networks ?? {});
   const unknown = asked.find((name) => !names.includes(name));

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import { refuses, warns } from '../migration/preflight/finding.ts';
+import type { Finding } from '../migration/preflight/finding.ts';
+import { MAX_PORT_RULES } from '../protocol/network.ts';
+import type { NicNetwork } from '../protocol/network.ts';
+import type { OwnHooks } from './addresses.ts';
+import { BINDS } from './bound.ts';
+import { networkTool } from './ip.ts';
+import type { NetworkTool } from './ip.ts';
+
+/**
+ * What a host has set on a guest's port outside of its bridge: rules of its packet filter that name the port, and limits of
+ * its rate (`tc`). The port has another name at the destination, so neither follows the guest.
+ */
+
+const READ_MS = 10_000;
+const MAX_CHARACTERS = 200;
+
+/** Programs that list rules; a host need not have any of them. */
+const RULE_LISTS: readonly (readonly [NetworkTool, ...string[]])[] = [
+  ['nft', 'list', 'ruleset'],
+  ['iptables-save'],
+  ['ip6tables-save'],
+  ['ebtables-save'],
+];
+
+/** Of a port that Godwit makes; a rule for all such ports is the same on every host of the site, or it is missed by all. */
+const OWN_PREFIX = 'gw';
+
+/** Lines of a list of rules that name the port, alone or with others whose names begin alike. Pure. */
+export function rulesNaming(port: string, list: string): string[] {
+  const words = list.split('\n').flatMap((line) => {
+    const isNamed = line
+      .split(/[\s"{},;()=]+/)
+      .some((word) => word === port || isPrefixOf(word, port));
+    return isNamed ? [line.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_CHARACTERS)] : [];
+  });
+  return [...new Set(words)];
+}
+
+/** nft writes `tap*`, iptables `tap+`. */
+function isPrefixOf(word: string, port: string): boolean {
+  const prefix = /^(.+)[*+]$/.exec(word)?.[1];
+  if (prefix === undefined || OWN_PREFIX.startsWith(prefix) || prefix.startsWith(OWN_PREFIX)) {
+    return false;
+  }
+  return port.startsWith(prefix);
+}
+
+const disciplines = z
+  .array(z.object({ kind: z.string().max(32), handle: z.string().max(32).optional() }))
+  .max(1024);
+
+/** Queueing disciplines of a port that somebody chose: the kernel's own have no handle. Pure. */
+export function limitsOf(json: string): string[] {
+  const found = disciplines.safeParse(JSON.parse(json.trim() === '' ? '[]' : json));
+  if (!found.success) return [];
+  const chosen = found.data.filter(({ handle = '0:' }) => handle !== '0:');
+  return [...new Set(chosen.map(({ kind }) => `tc ${kind}`))];
+}
+
+/** Filters of `tc` that do more than limit a rate: they drop, redirect or rewrite frames. Pure. */
+export function tcRules(text: string): string[] {
+  const lines = text.split('\n').filter((line) => !line.includes('police'));
+  const kinds = lines.flatMap(
+    (line) => /\bbpf\b|\bmirred\b|gact action drop|\bpedit\b/.exec(line)?.[0] ?? [],
+  );
+  return [...new Set(kinds)].map((kind) => `tc filter with ${kind}`);
+}
+
+type Own = Pick<NicNetwork, 'rules' | 'limits'>;
+
+/** The NICs with the rules and limits of their ports. */
+export async function withPortRules(
+  nics: readonly NicNetwork[],
+  signal: AbortSignal,
+): Promise<NicNetwork[]> {
+  if (nics.length === 0) return [];
+  return withDeadline('reading the rules of ports', READ_MS, signal, async (inner) => {
+    const lists = await Promise.all(RULE_LISTS.map((words) => listed(words, inner)));
+    return Promise.all(
+      nics.map(async (nic) => ({ ...nic, ...(await ownOf(nic.port, lists, inner)) })),
+    );
+  });
+}
+
+async function ownOf(port: string, lists: readonly Listed[], signal: AbortSignal): Promise<Own> {
+  const { text } = await listed(['tc', '-j', 'qdisc', 'show', 'dev', port], signal);
+  const chosen = limitsOf(text);
+  const ways = chosen.some((limit) => /ingress|clsact/.test(limit)) ? ['ingress', 'egress'] : [];
+  const filters = await Promise.all(
+    ways.map((way) => listed(['tc', 'filter', 'show', 'dev', port, way], signal)),
+  );
+  const rules = [
+    ...lists.flatMap((list) => rulesNaming(port, list.text)),
+    ...filters.flatMap((list) => tcRules(list.text)),
+  ].slice(0, MAX_PORT_RULES);
+  const limits = [...lists.flatMap(({ unread }) => unread ?? []), ...chosen];
+  return {
+    ...(rules.length === 0 ? {} : { rules }),
+    ...(limits.length === 0 ? {} : { limits: limits.slice(0, MAX_PORT_RULES) }),
+  };
+}
+
+interface Listed {
+  readonly text: string;
+  /** Why a program that is there lists nothing. */
+  readonly unread?: string;
+}
+
+/** A kernel without the packet filter has no rules of it. */
+const NO_FILTER = /not supported|no such file|does not exist|unknown|protocol/i;
+
+async function listed(
+  [tool, ...words]: readonly [NetworkTool, ...string[]],
+  signal: AbortSignal,
+): Promise<Listed> {
+  try {
+    const { status, output, reason } = await networkTool(tool, words, signal);
+    if (status === 0) return { text: output };
+    if (NO_FILTER.test(reason)) return { text: '' };
+    const why = reason.split('\n')[0]?.slice(0, 120) ?? '';
+    return { text: '', unread: `whatever \`${tool}\` does not list (${why || 'too much'})` };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // This host has no such program.
+    if (toGodwitError(thrown).code === 'GODWIT_HOST_LACKS') return { text: '' };
+    throw thrown;
+  }
+}
+
+const RULES_HINT =
+  'Let a hook prepare-destination of the destination make them for the new port, whose name it gets; or take them back at the source.';
+
+/** Whether the destination makes the rules and limits that the port has at the source. Pure. */
+export function judgePortRules(
+  { id, port, rules = [], limits = [] }: NicNetwork,
+  { host, hooks }: { readonly host: string; readonly hooks: OwnHooks },
+): Finding[] {
+  const hasHook = hooks.includes(BINDS);
+  const findings: Finding[] = [];
+  if (rules.length > 0) {
+    const what = `rules of the source name the port ${port} of ${id}: ${rules.join(' | ')}`;
+    const reason = `they do not follow the guest, and ${host} has no hook ${BINDS} that makes them`;
+    const facts = { what: `to keep the guest under its rules (${what})`, reason };
+    findings.push(
+      hasHook
+        ? warns(`${what}; the hook ${BINDS} has to make them`, RULES_HINT)
+        : refuses(godwitError('GODWIT_CAPABILITY', facts, { hint: RULES_HINT })),
+    );
+  }
+  if (limits.length > 0) {
+    const what = `${id}: ${limits.join(', ')} of the port ${port} stays behind`;
+    findings.push(warns(hasHook ? `${what}, unless the hook ${BINDS} sets it` : what, RULES_HINT));
+  }
+  return findings;
+}
