@@ -3,6 +3,7 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Finding } from '../../migration/preflight/finding.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import type { Inspection } from '../port/inspection.ts';
+import { judgeProcessSettings, processSettings } from '../../host/process-settings.ts';
 import { judgeInflated } from '../../migration/preflight/balloon.ts';
 import type { Halt } from '../../migration/guest-changes/run-states.ts';
 import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
@@ -63,6 +64,7 @@ export async function lookAt(
     ...named('inner-guests', judgeInnerGuests(facts, ran)),
     ...named('memory', judgeInflated(balloon)),
     ...named('free-pages', judgeFreePages(hints, stream.mode)),
+    ...named('process-settings', judgeProcessSettings(await processSettings(handle.pid))),
   ];
   const checks = [...found.checks, ...own, ...fits];
   return { ...found, checks, nics: nicsWithPorts(facts), snapshot };

@@ -309,6 +309,13 @@ export const CHECKS = [
     by: 'agent',
   },
   {
+    name: 'process-settings',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'has somebody set a niceness, processors, an OOM score or limits of a cgroup on the guest’s process?',
+    by: 'driver',
+  },
+  {
     name: 'network',
     step: 'assess',
     needs: 'both',
