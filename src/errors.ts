@@ -1,5 +1,6 @@
 import { askedErrors } from './errors/requests.ts';
 import { managerErrors } from './errors/managers.ts';
+import { recoveryErrors } from './errors/recovery.ts';
 import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';
 import { rpcErrors } from './errors/rpc.ts';
@@ -19,6 +20,7 @@ export const ERRORS = {
   ...rpcErrors,
   ...refusalErrors,
   ...runningErrors,
+  ...recoveryErrors,
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

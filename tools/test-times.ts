@@ -339,8 +339,14 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/migration/direct/', 'src/mover/direct/', 'src/drivers/qemu/'],
   },
   'test/e2e/recover.e2e.ts': {
-    seconds: 240,
-    of: ['src/agent/recovery/', 'src/controller/recover/', 'src/mover/direct/destination/'],
+    seconds: 270,
+    of: [
+      'src/agent/recovery/',
+      'src/controller/recover/',
+      'src/disks/backing/',
+      'src/migration/standby/',
+      'src/mover/direct/destination/',
+    ],
   },
   'test/e2e/waiting.e2e.ts': {
     seconds: 40,

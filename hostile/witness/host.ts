@@ -71,9 +71,9 @@ export async function hostState(world: World, target: string): Promise<HostState
 
 /**
  * What another host has this one keep of its guests, for its own death: a file each, by host and guest, as many as the
- * agent allows. How much it all comes to is judged by `diskBytes`.
+ * agent allows, and one for when that host confirmed them. How much it all comes to is judged by `diskBytes`.
  */
-const STANDBYS = /^standbys(\/[a-z0-9-]+(\/[A-Za-z0-9][A-Za-z0-9._-]*\.json)?)?$/;
+const STANDBYS = /^standbys(\/[a-z0-9-]+(\/([A-Za-z0-9][A-Za-z0-9._-]*\.json|confirmed))?)?$/;
 
 /** Without what the kernel counts: times to live and numbers of links that come and go. */
 function steady(line: string): string {

@@ -49,6 +49,7 @@ import { Leftovers } from './leftovers/leftovers.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
 import type { StartReceiver } from './receiver-process.ts';
 import { Receivers } from './receivers.ts';
+import { openRecovery } from './recovery/open-recovery.ts';
 import { Reload } from './reload.ts';
 import { AfterMove } from './after-move.ts';
 import { Returns } from './returns.ts';
@@ -127,15 +128,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const returns = new Returns({ ...common, outgoing, follow });
   const afterMove = new AfterMove({ ...common, name: config.name, probes });
   const { apart = askHere({ ...common, drivers }), load = { ...thisLoad, processors } } = options;
-  const checks = new Checks({ ...common, drivers, outgoing, apart });
+  const checking = checksAndRecovery({ ...common, drivers, outgoing, apart });
   const [reload, receivers] = [new Reload(options), new Receivers({ ...options, ...common })];
   const beside = { cache, probes, diskMoves, spread, hostEvents, reload, returns, afterMove };
   const handlers = agentHandlers({
     ...common,
     orders: new Orders(config.stateDir),
     outgoing,
-    checks,
-    plans: new Plans({ config, checks, outgoing, ...predicting }),
+    ...checking,
+    plans: new Plans({ config, ...checking, outgoing, ...predicting }),
     ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
@@ -151,7 +152,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { tls, unix } = await listen(handlers, config, credentials, { log, refusals });
   hostEvents.start(store, log);
   const started = [supervisor, guests, dirtyRates, diskMoves, spread, renewal, health];
-  for (const each of [...started, returns, afterMove]) each.start();
+  for (const each of [...started, returns, afterMove, checking.recovery]) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, { store, cache, receivers });
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
@@ -162,12 +163,24 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     close: async () => {
       for (const each of [supervisor, guests, dirtyRates, hostEvents, health]) each.stop();
       for (const each of [spread, renewal]) each.close();
-      await Promise.all([endTending(), returns.close(), afterMove.close(), loads.close()]);
+      await Promise.all([endTending(), closeAll([returns, afterMove, loads, checking.recovery])]);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
   };
+}
+
+const closeAll = (all: readonly { close(): Promise<void> }[]): Promise<unknown> =>
+  Promise.all(all.map((each) => each.close()));
+
+/** A standby is offered after the checks of a cold move. */
+function checksAndRecovery(
+  deps: ConstructorParameters<typeof Checks>[0] &
+    Omit<Parameters<typeof openRecovery>[0], 'checks'>,
+) {
+  const checks = new Checks(deps);
+  return { checks, recovery: openRecovery({ ...deps, checks }) };
 }
 
 /** What a watch of a guest asks other hosts, and this one. */

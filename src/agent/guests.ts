@@ -118,9 +118,10 @@ export class Guests {
   }
 
   /** Those of the last look; none before the first. */
-  known(): readonly DiscoveredGuest[] {
-    return this.#kept?.found ?? [];
-  }
+  readonly known = (): readonly DiscoveredGuest[] => this.#kept?.found ?? [];
+
+  /** The last look, and the drivers that were silent then; undefined before the first. */
+  readonly lastLook = (): Pick<Listed, 'found' | 'silent'> | undefined => this.#kept;
 
   /**
    * For whoever is to do something with it: on a look that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, when

@@ -4,6 +4,7 @@ import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { preflightRoutes } from '../protocol/peer/preflight.ts';
+import type { StandbyCall } from '../protocol/peer/standby.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import type { SiteCheck } from '../protocol/public/site-check.ts';
@@ -38,7 +39,7 @@ export interface Gathered<T> {
 }
 
 type PeerClient = Client<typeof agentContract>;
-type PreflightCall = keyof typeof preflightRoutes | 'keepStandby' | 'offerReceiver';
+type PreflightCall = keyof typeof preflightRoutes | StandbyCall | 'offerReceiver';
 
 /** The other hosts of the fleet, each over a connection that is kept. */
 export class Peers {

@@ -234,20 +234,6 @@ export const runningErrors = {
     7,
     409,
   ),
-  GODWIT_STANDBY_NONE: row(
-    '{host} is no standby of {guest} of {from}',
-    'A host keeps what starts a guest only while the guest’s own host says so: label the guest godwit/recover=true, and let a controller follow both.',
-    false,
-    4,
-    404,
-  ),
-  GODWIT_RECOVERY_UNPROVED: row(
-    'nothing proves that {guest} of {from} runs nowhere: {reason}',
-    'It is started once its host is proved off by the fencing hook, and every other host answers that it does not have it.',
-    true,
-    7,
-    409,
-  ),
   GODWIT_RESTART: row(
     '{guest} cannot be started anew at {host}: {reason}',
     'Leave out `--on-lost restart` or `--mode cold`.',

@@ -7,6 +7,7 @@ import {
   beginDarkWatch,
 } from '../migration/direct/dark-host.ts';
 import type { DarkTerms, DarkWatch, Heard, Question } from '../migration/direct/dark-host.ts';
+import type { KernelLook } from '../migration/standby/source-sight.ts';
 import { ownLinkTo } from '../network/own-link.ts';
 import type { OwnLink } from '../network/own-link.ts';
 import { openIcmp } from '../network/probe/kinds/icmp.ts';
@@ -99,6 +100,31 @@ export async function whyNotDark(
   }
   const watch = await listenTo(asked, { silenceMs, untilMs }, signal, io);
   return wordsOf(watch, silenceMs);
+}
+
+/** Looks once at a host's kernel over all its addresses. */
+export type LookAtKernel = (
+  addresses: readonly string[],
+  signal: AbortSignal,
+) => Promise<KernelLook>;
+
+/** One answer is an answer, and only silence over every path is silence. Rejects by the signal alone. */
+export async function lookAtKernel(
+  addresses: readonly string[],
+  signal: AbortSignal,
+  io: DarkWatchIo = darkWatchIo,
+): Promise<KernelLook> {
+  // A relay answers for itself.
+  if (addresses.some((each) => rendezvousOf(each) !== undefined)) return 'unknown';
+  try {
+    const paths = await resolved(addresses, io);
+    const heard = await Promise.all(paths.map((path) => ask(path, undefined, signal, io)));
+    if (heard.some(({ what }) => what === 'answer')) return 'answers';
+    return heard.every(({ what }) => what === 'silence') ? 'silent' : 'unknown';
+  } catch {
+    signal.throwIfAborted();
+    return 'unknown';
+  }
 }
 
 async function listenTo(

@@ -31,6 +31,9 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.equal(nobody.exit, 2);
   assert.match(nobody.err, /nobody is at a terminal.*--yes/s);
   assert.match((await run('wishes')).out, /no wishes/);
+  const unnamed = await run('recover a --insist web1=1');
+  assert.equal(unnamed.exit, 2, unnamed.out);
+  assert.match(unnamed.err, /--insist takes GUEST=NUMBER, and not "web1=1"/);
   const begun = await run('drain a --yes --detach --json');
   assert.equal(begun.exit, 0, begun.err);
   const { id } = JSON.parse(begun.out) as { id: string };

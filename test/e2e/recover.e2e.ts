@@ -2,16 +2,20 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import type { Standby } from '../../src/protocol/public/recovery.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { until } from '../until.ts';
 import { makeHook } from './support/fence-hook.ts';
 import type { Hook } from './support/fence-hook.ts';
 import { LabController } from './support/lab-controller.ts';
+import { askGuestQemu } from './support/monitors.ts';
 import { killMover } from './support/movers.ts';
 import { follow, reportAtEnd } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
@@ -54,12 +58,17 @@ describe('a guest whose host is dead', () => {
     hook?.remove();
   });
 
-  async function ordered(at: string, off: string[] = []): Promise<string> {
+  async function ordered(at: string, off: string[] = [], insist?: string): Promise<string> {
     asked += 1;
     const id = `m-recover${asked}${process.pid.toString(36)}`;
-    const body = { guest: GUEST, from: 'a', off };
+    const body = { guest: GUEST, from: 'a', off, ...(insist !== undefined && { insist }) };
     await world.agent(at).putRecovery({ params: { id }, body }, { deadlineMs: 30_000 });
     return id;
+  }
+
+  async function keptAt(host: string): Promise<Standby | undefined> {
+    const { standbys } = await world.agent(host).standbys();
+    return standbys.find(({ guest }) => guest === GUEST);
   }
 
   async function recovered(at: string, off: string[] = []): Promise<Report> {
@@ -89,6 +98,27 @@ describe('a guest whose host is dead', () => {
     );
   });
 
+  test('is described again within seconds of a snapshot, and what is kept of it is fresh', async () => {
+    const snapshot = `${disk}.overlay`;
+    const blocks = (await askGuestQemu(world, GUEST, 'a', 'query-block')) as {
+      inserted?: { 'node-name': string };
+    }[];
+    const node = blocks.find(({ inserted }) => inserted !== undefined)?.inserted?.['node-name'];
+    await askGuestQemu(world, GUEST, 'a', 'blockdev-snapshot-sync', {
+      'node-name': node,
+      'snapshot-node-name': 'overlay0',
+      'snapshot-file': snapshot,
+      format: 'qcow2',
+    });
+    disk = snapshot;
+    await until('both hosts to keep the snapshot', 120_000, async () => {
+      const kept = await Promise.all(['b', 'c'].map((host) => keptAt(host)));
+      const has = (each: Standby | undefined): boolean =>
+        each?.disks?.includes('.overlay (qcow2) on ') === true && each.stale === undefined;
+      return kept.every(has) ? true : undefined;
+    });
+  });
+
   test('is not started elsewhere while its host answers, and nobody calls the fencing hook', async () => {
     assertUnproved(await recovered('b'), /was not called for a/);
     assert.deepEqual(hook.calls(), []);
@@ -112,10 +142,12 @@ describe('a guest whose host is dead', () => {
   });
 
   test('is not started on an image that a snapshot has made a backing file, and no host is fenced', async () => {
+    // As after a backup of its state was brought back: c does not know when a confirmed what it keeps.
+    rmSync(path.join(labHost(world.lab, 'c').stateDir, 'standbys', 'a', 'confirmed'));
     await startAgent(world.lab, 'c');
     const before = hook.calls();
     const overlay = `${disk}.snapshot`;
-    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', disk, overlay]);
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', disk, overlay]);
     const { outcome, error } = await recovered('b');
     assert.equal(outcome, 'failed');
     assert.equal(error?.code, 'GODWIT_DISK_OVERLAID');
@@ -139,8 +171,13 @@ describe('a guest whose host is dead', () => {
     assert.equal((await verifyGuest(world.lab, GUEST)).ok, true);
   });
 
-  test('is not started a second time elsewhere', async () => {
-    assertUnproved(await recovered('c'), /b has it, running/);
+  test('is not started by a host to which it was never confirmed, unless an operator has seen what it would open', async () => {
+    const refused = ordered('c');
+    await assert.rejects(refused, { code: 'GODWIT_STANDBY_STALE' });
+    const { number, stale } = (await keptAt('c')) ?? {};
+    assert.match(stale ?? '', /never confirmed/);
+    const report = await reportAtEnd(world, 'c', await ordered('c', [], number));
+    assertUnproved(report, /b has it, running/);
     assert.deepEqual(await runningOn(world.lab, GUEST), ['b']);
   });
 });

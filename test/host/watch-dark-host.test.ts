@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { darkWatchIo, darkWatchMs, whyNotDark } from '../../src/host/watch-dark-host.ts';
+import {
+  darkWatchIo,
+  darkWatchMs,
+  lookAtKernel,
+  whyNotDark,
+} from '../../src/host/watch-dark-host.ts';
 import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-watch-io.ts';
@@ -223,4 +228,21 @@ describe('a host that is watched for its silence', () => {
       /enough/,
     );
   });
+});
+
+test('one look at a kernel finds an answer over any path, and silence only over all of them', async () => {
+  const look = (word: (path: string) => KernelWord) =>
+    lookAtKernel(TWO, never, fakeDarkWatchIo(word));
+  assert.equal(await look((path) => (path === TWO[1] ? REFUSED : SILENCE)), 'answers');
+  assert.equal(await look(() => SILENCE), 'silent');
+  assert.equal(await look((path) => (path === TWO[1] ? LOCAL : SILENCE)), 'unknown');
+  const relayed = [...ONE, 'a.relay:7400'];
+  assert.equal(
+    await lookAtKernel(
+      relayed,
+      never,
+      fakeDarkWatchIo(() => SILENCE),
+    ),
+    'unknown',
+  );
 });

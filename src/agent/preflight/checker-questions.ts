@@ -5,6 +5,7 @@ import { sourceMoverRequest } from '../../protocol/mover/request.ts';
 import { copiedDisks } from '../../protocol/disk.ts';
 import { bytes, checkId, hostName } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
+import { layoutDigest } from '../../protocol/peer/standby.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { shortText } from '../../protocol/names.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
@@ -31,6 +32,8 @@ export const examined = z.object({
   memoryBytes: z.number().nonnegative().optional(),
   /** Where nothing speaks against it, the destination is to keep what starts the guest there. */
   standby: z.boolean().optional(),
+  /** With `standby`: of the guest before it is described. */
+  digest: layoutDigest.optional(),
   /** With `standby`: what people said of the guest. */
   labels: labels.optional(),
   seen: sourceMoverRequest

@@ -90,8 +90,13 @@ export class Checks {
   }
 
   /** Every check of a cold move to that host, which keeps from then on what starts the guest there; throws the first refusal. */
-  async standby(request: MigrationRequest, signal: AbortSignal): Promise<readonly Check[]> {
-    const [first] = await this.#examine(request, [request.to], { standby: true }, signal);
+  async standby(
+    request: MigrationRequest,
+    signal: AbortSignal,
+    digest: string | undefined,
+  ): Promise<readonly Check[]> {
+    const how = { standby: true, digest };
+    const [first] = await this.#examine(request, [request.to], how, signal);
     const checks =
       first === undefined ? [] : checkedHost(first.planned, first.found?.checks).checks;
     throwRefusal(checks);
@@ -136,7 +141,12 @@ export class Checks {
     {
       measure = false,
       standby = false,
-    }: { readonly measure?: boolean; readonly standby?: boolean },
+      digest,
+    }: {
+      readonly measure?: boolean;
+      readonly standby?: boolean;
+      readonly digest?: string | undefined;
+    },
     signal: AbortSignal,
   ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
     const { config } = this.#deps;
@@ -149,7 +159,7 @@ export class Checks {
     let gone: Promise<void> | undefined;
     try {
       const planned = await this.#lookForAll(asked, names);
-      const also = standby ? { standby } : {};
+      const also = standby ? { standby, ...(digest !== undefined && { digest }) } : {};
       const hosts = planned
         .flatMap((each) => this.#toExamine(each, standby))
         .map((each) => ({ ...each, ...also }));

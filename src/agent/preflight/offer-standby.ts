@@ -12,7 +12,7 @@ const ANSWER_MS = 10_000;
 
 /** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
 export async function offerStandby(
-  { request, peers, labels, guest: held }: Examining,
+  { request, peers, labels, digest, guest: held }: Examining,
   deps: LookDependencies,
   { admission, checks }: { readonly admission: Admission; readonly checks: Check[] },
   signal: AbortSignal,
@@ -38,10 +38,15 @@ export async function offerStandby(
     settings: migrationSettings.parse(request),
     ...(labels === undefined ? {} : { labels }),
   };
-  await peers
-    .preflight(to)
-    .keepStandby(
-      { params: { guest }, body: { admission: offered, preparation: body } },
-      { deadlineMs: ANSWER_MS, signal },
-    );
+  await peers.preflight(to).keepStandby(
+    {
+      params: { guest },
+      body: {
+        admission: offered,
+        preparation: body,
+        ...(digest === undefined ? {} : { digest }),
+      },
+    },
+    { deadlineMs: ANSWER_MS, signal },
+  );
 }

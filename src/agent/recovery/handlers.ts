@@ -6,18 +6,18 @@ import { godwitError } from '../../errors.ts';
 import { syncDirectory } from '../../host/journal-file.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import { migrationRequest } from '../../protocol/public/migration.ts';
-import type { RecoveryRequest } from '../../protocol/public/recovery.ts';
+import type { RecoveryRequest, Standby } from '../../protocol/public/recovery.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { checkSender } from '../incoming.ts';
 import type { Incoming } from '../incoming.ts';
 import { orderFor } from '../orders.ts';
 import type { Orders } from '../orders.ts';
 import type { PreflightAnswers } from '../preflight/answers.ts';
-import type { Checks } from '../preflight/checks.ts';
 import type { MigrationStore } from '../store.ts';
 import type { Supervisor } from '../supervision.ts';
-import { Standbys } from './standbys.ts';
+import type { Recovery } from './open-recovery.ts';
+import type { KeptView } from './standbys.ts';
 
 export interface RecoveryHandlerDependencies {
   readonly config: AgentConfig;
@@ -26,54 +26,86 @@ export interface RecoveryHandlerDependencies {
   readonly store: MigrationStore;
   readonly supervisor: Supervisor;
   readonly orders: Orders;
-  readonly checks: Checks;
   readonly answers: PreflightAnswers;
   readonly incoming: Incoming;
+  readonly recovery: Recovery;
 }
 
 type RecoveryRoutes = Pick<
   typeof agentContract,
-  'putStandby' | 'standbys' | 'putRecovery' | 'keepStandby'
+  'putStandby' | 'standbys' | 'putRecovery' | 'keepStandby' | 'confirmStandbys'
 >;
 
 /** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
 export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
-  const { config, clock, log, checks, answers, orders } = deps;
-  const standbys = new Standbys(config.stateDir, config.name);
+  const { config, log, answers, orders, recovery } = deps;
+  const { standbys, sourceWatch, keepStandbys } = recovery;
   return {
     putStandby: async ({ params: { guest }, body: { to }, signal }) => {
-      const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
-      return { guest, to, checks: [...(await checks.standby(request, signal))] };
+      return { guest, to, checks: [...(await keepStandbys.offer(guest, to, signal))] };
     },
     keepStandby: ({ body, caller }) => {
       checkSender(caller, body.admission.from);
       const { guest, from } = body.admission;
       if (from === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: from });
-      standbys.keep(body, answers.placeKey(body.admission), new Date(clock.wallMs()).toISOString());
+      standbys.keep(body, answers.placeKey(body.admission));
+      sourceWatch.heard(from);
       return { ok: true } as const;
     },
-    standbys: () => ({ standbys: standbys.list() }),
+    confirmStandbys: ({ body, caller }) => {
+      const unknown = standbys.confirm(caller.name, body);
+      sourceWatch.heard(caller.name);
+      return { unknown };
+    },
+    standbys: () => ({ standbys: standbys.list().map((view) => publicStandby(recovery, view)) }),
     putRecovery: async ({ params: { id }, query, body, caller }) => {
       const order = orderFor(query, caller);
-      await orders.under(order, id, () => begin({ ...deps, standbys }, id, body));
+      await orders.under(order, id, () => begin(deps, id, body));
       log.warn({ id, ...body, by: caller.name }, 'a guest of a dead host is to be started here');
       return { id, started: true };
     },
   };
 }
 
+function publicStandby({ standbys, sourceWatch }: Recovery, view: KeptView): Standby {
+  const { standby, disks, confirmedAt } = view;
+  const { freshness, number } = standbys.stateOf(view, sourceWatch.sight(standby.from));
+  return {
+    ...standby,
+    disks,
+    number,
+    ...(confirmedAt === undefined ? {} : { confirmedAt }),
+    ...(freshness.kind === 'stale' ? { stale: freshness.reason } : {}),
+  };
+}
+
+/** GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number of what was shown. */
+function refuseStale(
+  { config, clock, recovery: { standbys, sourceWatch } }: RecoveryHandlerDependencies,
+  view: KeptView,
+  insist: string | undefined,
+): void {
+  const { standby, disks, confirmedAtMs } = view;
+  const { guest, from } = standby;
+  const { freshness, number } = standbys.stateOf(view, sourceWatch.sight(from));
+  if (freshness.kind === 'fresh' || insist === number) return;
+  const age =
+    confirmedAtMs === undefined
+      ? 'never'
+      : `${formatDuration(clock.monotonicMs() - confirmedAtMs)} ago`;
+  const { reason } = freshness;
+  const facts = { host: config.name, guest, from, reason, age, disks, number };
+  throw godwitError('GODWIT_STANDBY_STALE', facts);
+}
+
 /** May be repeated: what was begun under this id is not begun again. */
 async function begin(
-  {
-    store,
-    supervisor,
-    standbys,
-    incoming,
-  }: RecoveryHandlerDependencies & { readonly standbys: Standbys },
+  deps: RecoveryHandlerDependencies,
   id: string,
   asked: RecoveryRequest,
 ): Promise<void> {
-  const { guest, from, off } = asked;
+  const { store, supervisor, recovery, incoming } = deps;
+  const { guest, from, off, insist } = asked;
   const known = store.get(id);
   if (known !== undefined) {
     const { request } = known;
@@ -81,9 +113,10 @@ async function begin(
     if (isSame && request.fromHost === from && request.admission.guest === guest) return;
     throw godwitError('GODWIT_ID_REUSED', { id });
   }
-  const { admission, preparation, placeKey } = standbys.need(from, guest);
-  const recovery = { preparation, off };
-  const migration = await incoming.recover({ ...admission, id }, recovery);
+  const { kept, view } = recovery.standbys.need(from, guest);
+  refuseStale(deps, view, insist);
+  const { admission, preparation, placeKey } = kept;
+  const migration = await incoming.recover({ ...admission, id }, { preparation, off });
   // Places of this host have the names by which they were proved when the source lived.
   writeFileSync(path.join(migration.dir, 'places.key'), Buffer.from(placeKey, 'hex'), {
     mode: 0o600,

@@ -1,18 +1,24 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { writeWhole } from '../../host/whole-file.ts';
+import { disksOf, numberOf } from '../../migration/standby/content.ts';
+import { judgeFreshness } from '../../migration/standby/freshness.ts';
+import type { Freshness } from '../../migration/standby/freshness.ts';
+import type { SourceSight } from '../../migration/standby/source-sight.ts';
 import { guestName, hostName, moment } from '../../protocol/names.ts';
-import { standbyOffer } from '../../protocol/peer/standby.ts';
-import type { StandbyOffer } from '../../protocol/peer/standby.ts';
-import { MOST_STANDBYS } from '../../protocol/public/recovery.ts';
+import { layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
+import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby.ts';
+import { MAX_OF_ONE_SOURCE, MOST_STANDBYS } from '../../protocol/public/recovery.ts';
 import type { Standby } from '../../protocol/public/recovery.ts';
 
-/** Guests of one host that are kept here. */
-const MOST_OF_ONE = 1024;
 /** A description of a guest is some 10 KiB. */
 const MOST_BYTES = 256 * 1024;
+/** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
+const WRITTEN_MS = 60_000;
 
 const keptStandby = standbyOffer.extend({
   version: z.literal(1),
@@ -22,39 +28,86 @@ const keptStandby = standbyOffer.extend({
 });
 export type KeptStandby = z.infer<typeof keptStandby>;
 
-/** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`. */
+/** `digest`: what the guest's host reported last; the description is right only if it is its own. */
+const confirmation = z.object({ confirmedAt: moment.optional(), digest: layoutDigest });
+type Confirmation = z.infer<typeof confirmation>;
+const confirmationsFile = z.object({
+  version: z.literal(1),
+  guests: z.record(guestName, confirmation),
+});
+
+/** What a description is about, and when its host confirmed it; `Ms` by the monotonic clock of this agent. */
+export interface KeptView {
+  readonly standby: Pick<Standby, 'guest' | 'from' | 'memoryBytes' | 'keptAt'>;
+  readonly uuid: string | undefined;
+  /** For people: the images that it would open. */
+  readonly disks: string;
+  readonly keptAtMs: number;
+  readonly digest: string | undefined;
+  readonly reportedDigest: string | undefined;
+  readonly confirmedAt: string | undefined;
+  readonly confirmedAtMs: number | undefined;
+}
+
+export interface StandbyState {
+  readonly freshness: Freshness;
+  /** An operator names it to start the guest from a stale description. */
+  readonly number: string;
+}
+
+/** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
 export class Standbys {
   readonly #dir: string;
   readonly #host: string;
-  readonly #mostOfOne: number;
+  readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly #maxOfOne: number;
   /** By host, then guest. Read once: nobody else writes there. */
-  readonly #kept = new Map<string, Map<string, Standby>>();
+  readonly #kept = new Map<string, Map<string, KeptView>>();
+  readonly #writtenMs = new Map<string, number>();
 
-  constructor(stateDir: string, host: string, mostOfOne = MOST_OF_ONE) {
-    this.#mostOfOne = mostOfOne;
+  constructor(
+    stateDir: string,
+    host: string,
+    clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
+    maxOfOne = MAX_OF_ONE_SOURCE,
+  ) {
+    this.#maxOfOne = maxOfOne;
     this.#dir = path.join(stateDir, 'standbys');
     this.#host = host;
-    for (const from of namesIn(this.#dir, hostName, ''))
+    this.#clock = clock;
+    for (const from of namesIn(this.#dir, hostName, '')) {
+      const confirmations = this.#readConfirmations(from);
       for (const guest of namesIn(path.join(this.#dir, from), guestName, '.json')) {
         const found = this.#read(from, guest);
-        if (found !== undefined) this.#know(from, guest, found);
+        if (found !== undefined) this.#add(found, confirmations.get(guest));
       }
+    }
   }
 
-  list(): Standby[] {
+  list(): KeptView[] {
     return [...this.#kept.values()].flatMap((each) => [...each.values()]).slice(0, MOST_STANDBYS);
   }
 
-  /** It lies on the disk when this returns, in the place of what was kept of that guest of that host. */
-  keep(offer: StandbyOffer, placeKey: string, keptAt: string): void {
+  /** Hosts of which it keeps a guest. */
+  sources(): string[] {
+    return [...this.#kept.keys()];
+  }
+
+  of(from: string): KeptView[] {
+    return [...(this.#kept.get(from)?.values() ?? [])];
+  }
+
+  /** It is on the disk when this returns, in the place of what was kept of that guest of that host. */
+  keep(offer: StandbyOffer, placeKey: string): void {
     const { guest, from } = offer.admission;
     const ofHost = this.#kept.get(from);
     const all = [...this.#kept.values()].reduce((sum, each) => sum + each.size, 0);
     const isNew = ofHost?.has(guest) !== true;
-    if (isNew && ((ofHost?.size ?? 0) >= this.#mostOfOne || all >= MOST_STANDBYS)) {
+    if (isNew && ((ofHost?.size ?? 0) >= this.#maxOfOne || all >= MOST_STANDBYS)) {
       const what = `${this.#host}, in guests of ${from} that it is a standby of,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: this.#mostOfOne });
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: this.#maxOfOne });
     }
+    const keptAt = new Date(this.#clock.wallMs()).toISOString();
     const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt };
     const text = `${JSON.stringify(kept)}\n`;
     if (Buffer.byteLength(text) > MOST_BYTES) {
@@ -63,25 +116,126 @@ export class Standbys {
     const file = this.#file(from, guest);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeWhole(file, text);
-    this.#know(from, guest, kept);
+    const { digest } = offer;
+    this.#add(kept, digest === undefined ? undefined : { confirmedAt: keptAt, digest });
+    this.#writeConfirmations(from);
   }
 
-  /** GODWIT_STANDBY_NONE where nothing is kept, or what lies there cannot be read. */
-  need(from: string, guest: string): KeptStandby {
-    const found = this.#read(from, guest);
-    if (found !== undefined) return found;
+  /** A heartbeat of a source. Returns guests of which this host has no description, or another one. */
+  confirm(from: string, { guests, withdrawn }: StandbyHeartbeat): string[] {
+    for (const guest of withdrawn) this.forget(from, guest);
+    const ofHost = this.#kept.get(from);
+    const unknown: string[] = [];
+    let isChanged = false;
+    const nowMs = this.#clock.monotonicMs();
+    const confirmedAt = new Date(this.#clock.wallMs()).toISOString();
+    for (const { guest, digest } of guests) {
+      const view = ofHost?.get(guest);
+      if (view === undefined || (digest !== undefined && digest !== view.digest))
+        unknown.push(guest);
+      if (view === undefined || digest === undefined) continue;
+      isChanged ||= view.reportedDigest !== digest;
+      // A description that is no longer right is not confirmed: its age goes on.
+      const confirmed = digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt } : {};
+      ofHost?.set(guest, { ...view, reportedDigest: digest, ...confirmed });
+    }
+    const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
+    if (ofHost !== undefined && ofHost.size > 0 && (isChanged || isDue))
+      this.#writeConfirmations(from);
+    return unknown;
+  }
+
+  /** GODWIT_STANDBY_NONE where nothing is kept, or what is kept cannot be read. */
+  need(from: string, guest: string): { readonly kept: KeptStandby; readonly view: KeptView } {
+    const kept = this.#read(from, guest);
+    const view = this.#kept.get(from)?.get(guest);
+    if (kept !== undefined && view !== undefined) return { kept, view };
     throw godwitError('GODWIT_STANDBY_NONE', { host: this.#host, guest, from });
   }
 
   forget(from: string, guest: string): void {
-    this.#kept.get(from)?.delete(guest);
+    const ofHost = this.#kept.get(from);
+    if (ofHost?.delete(guest) !== true) return;
     rmSync(this.#file(from, guest), { force: true });
+    if (ofHost.size > 0) return;
+    this.#kept.delete(from);
+    this.#writtenMs.delete(from);
+    rmSync(path.join(this.#dir, from), { recursive: true, force: true });
   }
 
-  #know(from: string, guest: string, { admission, keptAt }: KeptStandby): void {
-    const { memoryBytes } = admission;
-    const ofHost = this.#kept.get(from) ?? new Map<string, Standby>();
-    this.#kept.set(from, ofHost.set(guest, { guest, from, memoryBytes, keptAt }));
+  /** Freshness and content of a description, as the API reports it; `number` names both. */
+  stateOf(view: KeptView, sight: SourceSight): StandbyState {
+    const { standby, disks, digest, reportedDigest, confirmedAt } = view;
+    const { from, guest } = standby;
+    const laterAt = this.#laterHostOf(view);
+    const nowMs = this.#clock.monotonicMs();
+    const freshness = judgeFreshness({ ...view, laterAt }, sight, nowMs);
+    const shown = { from, guest, disks, digest, reportedDigest, confirmedAt };
+    return { freshness, number: numberOf(shown, sha256) };
+  }
+
+  /** Another host that confirmed a description of the same guest later: the guest was there since. */
+  #laterHostOf({
+    standby: { guest, from },
+    uuid,
+    confirmedAtMs = -Infinity,
+  }: KeptView): string | undefined {
+    for (const [other, guests] of this.#kept) {
+      const view = guests.get(guest);
+      if (other === from || view === undefined) continue;
+      const isSame = uuid === undefined || view.uuid === undefined || uuid === view.uuid;
+      if (isSame && (view.confirmedAtMs ?? -Infinity) > confirmedAtMs) return other;
+    }
+    return undefined;
+  }
+
+  #add(kept: KeptStandby, confirmed: Confirmation | undefined): void {
+    const { admission, preparation, keptAt, digest } = kept;
+    const { guest, from, memoryBytes } = admission;
+    const ofHost = this.#kept.get(from) ?? new Map<string, KeptView>();
+    const confirmedAtMs = this.#monotonicOf(confirmed?.confirmedAt);
+    this.#kept.set(
+      from,
+      ofHost.set(guest, {
+        standby: { guest, from, memoryBytes, keptAt },
+        uuid: preparation.description.uuid,
+        disks: disksOf(preparation),
+        keptAtMs: this.#monotonicOf(keptAt) ?? this.#clock.monotonicMs(),
+        digest,
+        reportedDigest: confirmed?.digest,
+        confirmedAt: confirmedAtMs === undefined ? undefined : confirmed?.confirmedAt,
+        confirmedAtMs,
+      }),
+    );
+  }
+
+  /** Undefined for a moment that is still to come: the clock was set back, and its age is unknown. */
+  #monotonicOf(wall: string | undefined): number | undefined {
+    const ageMs = this.#clock.wallMs() - Date.parse(wall ?? '');
+    return ageMs >= 0 ? this.#clock.monotonicMs() - ageMs : undefined;
+  }
+
+  #writeConfirmations(from: string): void {
+    const all = [...(this.#kept.get(from) ?? [])];
+    const guests = Object.fromEntries(
+      all.flatMap(([guest, { reportedDigest: digest, confirmedAt }]) =>
+        digest === undefined
+          ? []
+          : [[guest, { digest, ...(confirmedAt !== undefined && { confirmedAt }) }]],
+      ),
+    );
+    writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);
+    this.#writtenMs.set(from, this.#clock.monotonicMs());
+  }
+
+  /** None if they cannot be read: nothing counts as confirmed then. */
+  #readConfirmations(from: string): ReadonlyMap<string, Confirmation> {
+    try {
+      const text = readFileSync(this.#confirmationsFile(from), 'utf8');
+      return new Map(Object.entries(confirmationsFile.parse(JSON.parse(text)).guests));
+    } catch {
+      return new Map();
+    }
   }
 
   #read(from: string, guest: string): KeptStandby | undefined {
@@ -90,7 +244,7 @@ export class Standbys {
       const { admission } = found;
       return admission.from === from && admission.guest === guest ? found : undefined;
     } catch {
-      // It is not there, or of another build: nothing is started by it.
+      // It is missing, or of another build: nothing is started by it.
       return undefined;
     }
   }
@@ -98,9 +252,16 @@ export class Standbys {
   #file(from: string, guest: string): string {
     return path.join(this.#dir, from, `${guest}.json`);
   }
+
+  /** Not a guest's: their files end in `.json`. */
+  #confirmationsFile(from: string): string {
+    return path.join(this.#dir, from, 'confirmed');
+  }
 }
 
-/** Names in a directory that have that shape; none where it is not there. */
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Names in a directory that have that shape; none if there is no directory. */
 function namesIn(directory: string, shape: z.ZodType<string>, ending: string): string[] {
   let names: string[];
   try {

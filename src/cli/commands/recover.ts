@@ -1,3 +1,6 @@
+import { godwitError } from '../../errors.ts';
+import { guestName } from '../../protocol/names.ts';
+import { descriptionNumber } from '../../protocol/public/recovery.ts';
 import type { recoverSpec } from '../specs-recover.ts';
 import type { Run } from '../verb.ts';
 import { askForWish, cancelWish, hostsIn } from '../wish-follow.ts';
@@ -12,7 +15,12 @@ export const run: Run<typeof recoverSpec> = (input, context) =>
       return cancelWish(api, { id, rollBack: false, json }, context);
     }
     const to = hostsIn(flags.to, '--to');
-    const body = { kind: 'recover' as const, hosts: [...hosts] };
+    const insist = insistedIn(flags.insist);
+    const body = {
+      kind: 'recover' as const,
+      hosts: [...hosts],
+      ...(insist === undefined ? {} : { insist }),
+    };
     const asked = {
       body: { ...body, ...(to === undefined ? {} : { to }) },
       question: `Start the guests of ${hosts.join(', ')} elsewhere, once proved off?`,
@@ -23,3 +31,15 @@ export const run: Run<typeof recoverSpec> = (input, context) =>
     };
     return askForWish(api, asked, context);
   });
+
+/** `web1=0f3c9a5e21b7d846,db1=…`; undefined without the flag. GODWIT_USAGE for anything else. */
+function insistedIn(text: string | undefined): { guest: string; number: string }[] | undefined {
+  return text?.split(',').map((each) => {
+    const [guest = '', number = '', ...rest] = each.trim().split('=');
+    const isNumber = descriptionNumber.safeParse(number).success;
+    if (guestName.safeParse(guest).success && isNumber && rest.length === 0)
+      return { guest, number };
+    const what = `--insist takes GUEST=NUMBER, and not "${each.trim().slice(0, 128)}"`;
+    throw godwitError('GODWIT_USAGE', { what });
+  });
+}

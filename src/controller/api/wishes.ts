@@ -121,6 +121,8 @@ function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void
     throw godwitError('GODWIT_USAGE', {
       what: 'only a drain or an evacuation of hosts moves cold',
     });
+  if (ask.insist !== undefined && ask.kind !== 'recover')
+    throw godwitError('GODWIT_USAGE', { what: 'only a recovery starts guests by descriptions' });
   checkNames(ask, world);
   checkMode(ask, world);
   checkSites(ask, world);

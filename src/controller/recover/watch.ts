@@ -15,6 +15,7 @@ import {
   askedStandbys,
   coveredGuests,
   forgetStandbys,
+  forgetStandbysOf,
   hostsNow,
   writeStandby,
 } from '../store/standbys.ts';
@@ -82,6 +83,10 @@ export class RecoverWatch {
     const known = new Set(covered.map(keyOf));
     const gone = asked.filter((each) => isUp(each.host) && !known.has(keyOf(each)));
     for (const each of gone.filter(({ host }) => isMine(host))) await forgetStandbys(store, each);
+    const members = new Set(hosts.map(({ host }) => host));
+    const named = new Set(asked.flatMap(({ host, to }) => [host, to]));
+    for (const host of named)
+      if (!members.has(host) && isMine(host)) await forgetStandbysOf(store, host);
     const due = covered
       .filter(({ host }) => isMine(host) && isUp(host))
       .flatMap((each) => nextFor(each, asked, up) ?? [])

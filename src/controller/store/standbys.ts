@@ -100,6 +100,14 @@ export async function writeStandby(
   );
 }
 
+/** Hosts that have left the fleet keep nothing, and nothing is kept of them. */
+export async function forgetStandbysOf({ db }: Pick<Store, 'db'>, host: string): Promise<void> {
+  await db
+    .deleteFrom('standbys')
+    .where((eb) => eb.or([eb('source', '=', host), eb('destination', '=', host)]))
+    .execute();
+}
+
 /** Guests that are on that host no more, or are not to be started elsewhere any more. */
 export async function forgetStandbys(
   { transaction }: Pick<Store, 'transaction'>,

@@ -7,7 +7,7 @@ import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
 import { settingsFor } from './evacuation.ts';
-import { isRecovery, offBeside } from './recover.ts';
+import { isRecovery, recoversOf } from './recover.ts';
 import type { Move, PlannedStep, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 export interface Standing {
@@ -106,7 +106,7 @@ function newMove(
     seconds,
     createdAtMs: world.nowMs,
     settled: false,
-    ...(isRecovery(wish) ? { recovers: { off: offBeside(from, wish, world) } } : {}),
+    ...(isRecovery(wish) ? { recovers: recoversOf({ guest, from }, wish, world) } : {}),
     settings: {
       ...settings,
       ...(goesCold(guest, wish, world) ? { mode: 'cold' as const } : {}),

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../protocol/quantity.ts';
-import type { PlannedStep, Wish } from '../../protocol/controller/wish.ts';
+import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 import { memberAt } from './admission.ts';
 import { homesOf, labelsOf, ownOf, priorityOf, roomBytes, whyClosed } from './facts.ts';
 import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
@@ -43,7 +43,16 @@ export function whyNotRecovered(
     return `no host can start it: ${standby.words ?? `none kept what that takes while ${from} lived`}`;
   }
   const past = ownOf(wish.tries, guest.name);
-  if (past === undefined || past.count < MOST_RECOVERIES) return undefined;
+  if (past === undefined) return undefined;
+  // No further try makes a description newer: an operator has to look at it.
+  const { error } = past;
+  const answering = standby.hosts.filter(
+    (each) => world.hosts.get(each)?.silentSinceMs === undefined,
+  );
+  if (error?.code === 'GODWIT_STANDBY_STALE' && answering.every((each) => past.at.includes(each))) {
+    return `${error.message}. ${error.hint}`;
+  }
+  if (past.count < MOST_RECOVERIES) return undefined;
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 
@@ -57,7 +66,7 @@ function standbyOf(guest: string, from: string, { standbys }: World) {
 const MOST_OFF = 64;
 
 /** Other hosts that are to be proved off with it: silent ones whose guests this wish, or another one, starts elsewhere. */
-export function offBeside(from: string, { ask }: Wish, { marks, hosts }: World): string[] {
+function offBeside(from: string, { ask }: Wish, { marks, hosts }: World): string[] {
   // One that was put to sleep answers nothing either.
   const isOff = ({ recovering, power }: HostMark): boolean =>
     recovering === true || power === 'asleep';
@@ -65,6 +74,17 @@ export function offBeside(from: string, { ask }: Wish, { marks, hosts }: World):
   const isSilent = (host: string): boolean => hosts.get(host)?.silentSinceMs !== undefined;
   const all = [...new Set([...ask.hosts, ...others])];
   return all.filter((host) => host !== from && isSilent(host)).slice(0, MOST_OFF);
+}
+
+/** What the order to start a guest says besides the guest. */
+export function recoversOf(
+  { guest, from }: { readonly guest: string; readonly from: string },
+  wish: Wish,
+  world: World,
+): NonNullable<Move['recovers']> {
+  const insisted = wish.ask.insist?.find((each) => each.guest === guest);
+  const off = offBeside(from, wish, world);
+  return insisted === undefined ? { off } : { off, insist: insisted.number };
 }
 
 export interface RecoverPlan {

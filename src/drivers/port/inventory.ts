@@ -42,6 +42,11 @@ export interface DriverInventory {
   /** Why no guest may come to this host, whichever it is; undefined where one may. Absent where a driver knows no reason. */
   whyClosed?(signal: AbortSignal): Promise<string | undefined>;
   /**
+   * A digest of the guest's hypervisor, devices and block graph, 64 hexadecimal digits: another one after each change, and
+   * cheap enough for every few seconds. Absent where the driver cannot.
+   */
+  layoutDigest?(handle: GuestHandle, signal: AbortSignal): Promise<string>;
+  /**
    * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
    * hypervisors. Absent where the driver cannot.
    */

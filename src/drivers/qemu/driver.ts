@@ -140,6 +140,11 @@ export class QemuDriver implements DirectDriver {
     }
   }
 
+  async layoutDigest(handle: GuestHandle, signal: AbortSignal): Promise<string> {
+    const { readLayout } = await import('./guest/layout.ts');
+    return readLayout(this.#monitorOf(handle), handleOf(handle), signal);
+  }
+
   census(signal: AbortSignal): Promise<string> {
     return this.#census.take(signal);
   }
@@ -202,9 +207,7 @@ export class QemuDriver implements DirectDriver {
     return this.#places.sample(handleOf(handle), connect, signal);
   }
 
-  diskWriters(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]> {
-    return diskWriters(files, signal);
-  }
+  readonly diskWriters = diskWriters;
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {
     const known = options.handle === undefined ? undefined : handleOf(options.handle);

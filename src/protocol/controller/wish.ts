@@ -3,10 +3,14 @@ import { measuredLine } from './measured-line.ts';
 import { serialError } from '../errors.ts';
 import { bytes, epoch, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 import { wishId } from '../public/order.ts';
+import { descriptionNumber } from '../public/recovery.ts';
 import { migrationSettings } from '../public/migration.ts';
 
 /** ms since 1970, by the clock of the store. */
 export const atMs = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+/** Guests of one recovery that an operator names by the number of a description. */
+const MAX_INSISTED = 1024;
 
 const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll', 'recover'] as const;
 export type WishKind = (typeof WISH_KINDS)[number];
@@ -48,6 +52,11 @@ export const wishAsk = z.object({
   cold: z.boolean().optional(),
   /** Of a drain of a manager's host: guests that are off leave it, too, where the manager moves them. */
   stopped: z.boolean().optional(),
+  /** Of a recovery: guests that start from a description that may be out of date; an operator has seen each by its number. */
+  insist: z
+    .array(z.object({ guest: guestName, number: descriptionNumber }))
+    .max(MAX_INSISTED)
+    .optional(),
   /** Of a roll: what is run for each host once it is empty. */
   run: programName.optional(),
   /** Of a roll: guests that left a host come back to it. */
@@ -259,7 +268,9 @@ export const move = z.object({
   settled: z.boolean(),
   settings: migrationSettings.partial(),
   /** Its host is dead: the guest is started at `to`, which proves `from` and these off first. */
-  recovers: z.object({ off: z.array(hostName).max(64) }).optional(),
+  recovers: z
+    .object({ off: z.array(hostName).max(64), insist: descriptionNumber.optional() })
+    .optional(),
   error: serialError.optional(),
 });
 export type Move = z.infer<typeof move>;

@@ -1,21 +1,37 @@
 import { z } from 'zod';
-import { bytes, guestName, hostName, migrationId, moment } from '../names.ts';
+import { bytes, guestName, hostName, migrationId, moment, shortText } from '../names.ts';
 import { BEGINNING, CHECKED, LOOKING, ORDERED } from '../route-errors.ts';
 import { route } from '../route.ts';
 import { check } from './migration.ts';
 import { orderQuery } from './order.ts';
+
+/** Names a description as an operator was shown it. */
+export const descriptionNumber = z
+  .string()
+  .max(16)
+  .regex(/^[0-9a-f]{16}$/, 'the number of a description, 16 hexadecimal digits');
 
 /** A guest of another host that this host can start once that host is dead and proved off. */
 export const standby = z.object({
   guest: guestName,
   from: hostName,
   memoryBytes: bytes,
-  /** When its host said so last. */
+  /** When its host described it last. */
   keptAt: moment,
+  /** When its host last confirmed that the description is right; absent: never, or an earlier build. */
+  confirmedAt: moment.optional(),
+  /** The images that it would open, each on its backing files. */
+  disks: shortText.optional(),
+  /** Why the description may be out of date, so that a recovery is refused; absent: it is fresh, or an earlier build. */
+  stale: shortText.optional(),
+  /** Names this description and its age: `insist` of a recovery. */
+  number: descriptionNumber.optional(),
 });
 export type Standby = z.infer<typeof standby>;
 
 export const MOST_STANDBYS = 4096;
+/** Guests of one host. */
+export const MAX_OF_ONE_SOURCE = 1024;
 /** Other hosts of one recovery that are dead as well. */
 const MOST_OFF = 64;
 
@@ -25,6 +41,8 @@ export const recoveryRequest = z.object({
   from: hostName,
   /** Further hosts that do not answer: they are to be proved off, too, since the guest could be there. */
   off: z.array(hostName).max(MOST_OFF).default([]),
+  /** Start it although the description of this number may be out of date: an operator has seen its age and its disks. */
+  insist: descriptionNumber.optional(),
 });
 export type RecoveryRequest = z.infer<typeof recoveryRequest>;
 
@@ -64,6 +82,7 @@ export const recoveryRoutes = {
       ...CHECKED,
       ...ORDERED,
       'GODWIT_STANDBY_NONE',
+      'GODWIT_STANDBY_STALE',
       'GODWIT_RECOVERY_UNPROVED',
     ],
   }),

@@ -147,6 +147,24 @@ test('what is kept of a guest that left its host, or lost its label, is forgotte
   assert.deepEqual(await askedStandbys(store), []);
 });
 
+test('what is kept of guests of a host that left the fleet, or by such a host, is forgotten', async (t) => {
+  const store = await storeWith(t, ['web1']);
+  const { watch } = watchOf(store);
+  await looks(watch, 2);
+  const [first, second] = await askedStandbys(store);
+  await store.db
+    .deleteFrom('hosts')
+    .where('name', '=', first?.to ?? '')
+    .execute();
+  await watch.look();
+  const left = (await askedStandbys(store)).map(({ to }) => to);
+  assert.ok(left.includes(second?.to ?? '') && !left.includes(first?.to ?? ''), left.join());
+  await store.db.deleteFrom('guests').execute();
+  await store.db.deleteFrom('hosts').where('name', '=', 'a').execute();
+  await watch.look();
+  assert.deepEqual(await askedStandbys(store), []);
+});
+
 test('what is kept of guests of a host that is silent stays', async (t) => {
   const store = await storeWith(t, ['web1']);
   const { watch } = watchOf(store);

@@ -6,6 +6,7 @@ import { roomBytes } from '../../../src/controller/wishes/facts.ts';
 import { previewOf } from '../../../src/controller/wishes/preview.ts';
 import { step } from '../../../src/controller/wishes/step.ts';
 import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';
+import { godwitError } from '../../../src/errors.ts';
 import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
 import type { Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
 import { drainOf, GIB, guest, host, moveOf, NOW, world } from './worlds.ts';
@@ -189,4 +190,35 @@ test('whatever is known, a guest is started once, where it is kept, on a host th
       assert.equal(seen, isWishEnd(wish.phase) ? wish.stays.length : guests.length);
     }),
   );
+});
+
+test('an operator’s insistence goes with the order of that guest alone', () => {
+  const insist = [{ guest: 'g1', number: '0f3c9a5e21b7d846' }];
+  const { moves } = stepOf(recoveryOf({ insist }), scene());
+  assert.deepEqual(
+    moves.map(({ guest: name, recovers }) => [name, recovers]),
+    [
+      ['g2', { off: [] }],
+      ['g1', { off: [], insist: '0f3c9a5e21b7d846' }],
+    ],
+  );
+});
+
+test('a guest whose descriptions may all be out of date is not tried again, and the reason names what to insist on', () => {
+  const facts = { host: 'b', guest: 'g1', from: 'a', reason: 'it was never confirmed' };
+  const error = godwitError('GODWIT_STANDBY_STALE', {
+    ...facts,
+    age: 'never',
+    disks: 'vda: x',
+    number: '0f3c9a5e21b7d846',
+  }).toJSON();
+  const tried = (at: string[]): Wish => ({
+    ...recoveryOf(),
+    tries: { g1: { count: at.length, notBeforeMs: 0, at, error } },
+  });
+  const only = scene({ guests: [guest('g1', 'a')] });
+  assert.equal(stepOf(tried(['b']), only).moves.length, 1);
+  const { wish, moves } = stepOf(tried(['b', 'c']), only);
+  assert.deepEqual([moves, wish.phase], [[], 'left']);
+  assert.match(wish.stays[0]?.words ?? '', /opens vda: x.*--insist g1=0f3c9a5e21b7d846/);
 });

@@ -1,0 +1,254 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { withDeadline } from '../../deadline.ts';
+import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { HEARTBEAT_MS } from '../../migration/standby/freshness.ts';
+import { stepOf } from '../../migration/standby/offers.ts';
+import type { GuestLook, OfferStep, StandbyOfferRecord } from '../../migration/standby/offers.ts';
+import type { StandbyHeartbeat } from '../../protocol/peer/standby.ts';
+import { migrationRequest } from '../../protocol/public/migration.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
+import { Poller } from '../../poller.ts';
+import { guestOf } from '../guests.ts';
+import type { Guests } from '../guests.ts';
+import { driverOf } from '../hypervisor-life.ts';
+import type { Peers } from '../peers.ts';
+import type { Checks } from '../preflight/checks.ts';
+import type { MigrationStore } from '../store.ts';
+import type { OfferedStandbys } from './offered.ts';
+
+/** One guest's hypervisor answers six queries, ms. */
+const LAYOUT_MS = 3000;
+const GUESTS_AT_ONCE = 4;
+/** The other host answers from memory, ms. */
+const ANSWER_MS = 5000;
+const HOSTS_AT_ONCE = 16;
+/** Between two tries to describe a guest that is as it was at the last try, ms. */
+const AGAIN_MS = 60_000;
+/** Every check of a cold move, ms. */
+const CHECKS_MS = 110_000;
+
+export interface KeepStandbysDependencies {
+  readonly config: Pick<AgentConfig, 'name'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drivers: readonly Driver[];
+  readonly guests: Pick<Guests, 'lastLook' | 'shown'>;
+  readonly store: Pick<MigrationStore, 'running'>;
+  readonly checks: Pick<Checks, 'standby'>;
+  readonly peers: Pick<Peers, 'preflight' | 'address'>;
+  readonly offered: OfferedStandbys;
+}
+
+interface Planned {
+  readonly offer: StandbyOfferRecord;
+  readonly step: OfferStep;
+}
+
+/**
+ * Keeps the descriptions that other hosts have of this host's guests right: confirms them with each heartbeat, sends them again
+ * when a guest's block graph or devices change, and withdraws them when the guest leaves or loses its label.
+ */
+export class KeepStandbys {
+  readonly #deps: KeepStandbysDependencies;
+  readonly #looks: Poller;
+  /** By guest, ms. */
+  readonly #absentSince = new Map<string, number>();
+  /** By guest and host: what a description was last tried of, and when. */
+  readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
+  #refreshing: Promise<void> | undefined;
+
+  constructor(deps: KeepStandbysDependencies) {
+    this.#deps = deps;
+    this.#looks = new Poller(deps);
+  }
+
+  start(): void {
+    this.#looks.start(HEARTBEAT_MS, () => this.look(), 'standbys of guests were not confirmed');
+  }
+
+  async close(): Promise<void> {
+    await this.#looks.close();
+    await this.#refreshing;
+  }
+
+  /** Has another host keep the description of a guest, after every check of a cold move to it; throws the first refusal. */
+  async offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
+    const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
+    // Before the description: what changes meanwhile shows at the next look.
+    const found = await this.#deps.guests.shown(guest);
+    const digest = await this.#digestOf(found, signal);
+    const checks = await this.#deps.checks.standby(request, signal, digest);
+    const labelled = isLabelled(found);
+    if (digest !== undefined) this.#deps.offered.put({ guest, to, digest, labelled });
+    return checks;
+  }
+
+  /** One heartbeat to each host that keeps a guest of this one. Resolves once they are answered. */
+  async look(): Promise<void> {
+    const { offered, peers, clock } = this.#deps;
+    const all = offered.all();
+    if (all.length === 0) return;
+    const left = all.filter(({ to }) => peers.address(to) === undefined);
+    if (left.length > 0) offered.remove(...left);
+    const looks = await this.#lookAtGuests(new Set(all.map(({ guest }) => guest)));
+    const nowMs = clock.monotonicMs();
+    const planned = offered.all().flatMap((offer): Planned[] => {
+      const look = looks.get(offer.guest);
+      return look === undefined ? [] : [{ offer, step: stepOf(offer, look, nowMs) }];
+    });
+    const withdrawn = planned.filter(
+      ({ offer, step }) => step.beat === 'withdraw' && offer.isWithdrawn !== true,
+    );
+    if (withdrawn.length > 0)
+      offered.put(...withdrawn.map(({ offer }) => ({ ...offer, isWithdrawn: true })));
+    const byHost = [...Map.groupBy(planned, ({ offer }) => offer.to)];
+    await eachOf(byHost, HOSTS_AT_ONCE, ([to, own]) => this.#beat(to, own));
+    this.#refresh(planned.filter(({ step }) => step.refresh));
+    const keys = new Set(offered.all().map(keyOf));
+    for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);
+  }
+
+  async #beat(to: string, planned: readonly Planned[]): Promise<void> {
+    const { offered, peers, log } = this.#deps;
+    const { signal } = this.#looks;
+    const withdrawn = planned
+      .filter(({ step }) => step.beat === 'withdraw')
+      .slice(0, MAX_OF_ONE_SOURCE);
+    const body: StandbyHeartbeat = {
+      guests: planned
+        .filter(({ step }) => step.beat !== 'withdraw')
+        .slice(0, MAX_OF_ONE_SOURCE)
+        .map(({ offer: { guest }, step: { digest } }) => ({
+          guest,
+          ...(digest === undefined ? {} : { digest }),
+        })),
+      withdrawn: withdrawn.map(({ offer }) => offer.guest),
+    };
+    try {
+      const { unknown } = await peers
+        .preflight(to)
+        .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal });
+      const refused = new Set(unknown);
+      // An offer that was made meanwhile is newer than this answer.
+      const changed = planned.flatMap(({ offer, step }) => {
+        const now = offered.of(offer);
+        const isOpen = step.beat !== 'withdraw' && now?.digest === offer.digest;
+        const isNew = isOpen && refused.has(offer.guest) && now.isRefused !== true;
+        return isNew ? [{ ...now, isRefused: true }] : [];
+      });
+      if (changed.length > 0) offered.put(...changed);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      // An earlier build confirms nothing and forgets nothing; a host that is silent is told again.
+      if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {
+        log.debug({ to, error: toGodwitError(thrown) }, 'standbys were not confirmed');
+        return;
+      }
+    }
+    const told = withdrawn.filter(({ offer }) => offered.of(offer)?.isWithdrawn === true);
+    if (told.length > 0) offered.remove(...told.map(({ offer }) => offer));
+  }
+
+  async #lookAtGuests(names: ReadonlySet<string>): Promise<Map<string, GuestLook>> {
+    const { guests, store, clock } = this.#deps;
+    const looks = new Map<string, GuestLook>();
+    const last = guests.lastLook();
+    // Nobody has looked yet: nothing is known of any guest.
+    if (last === undefined) return looks;
+    const busy = new Set(store.running().map(guestOf));
+    const nowMs = clock.monotonicMs();
+    await eachOf([...names], GUESTS_AT_ONCE, async (name) => {
+      const found = last.found.find(({ info }) => info.name === name);
+      if (found === undefined) {
+        // A driver that is silent may have it.
+        if (last.silent.length > 0 || busy.has(name)) return;
+        const sinceMs = this.#absentSince.get(name) ?? nowMs;
+        this.#absentSince.set(name, sinceMs);
+        looks.set(name, { kind: 'absent', sinceMs });
+        return;
+      }
+      this.#absentSince.delete(name);
+      const labelled = isLabelled(found);
+      const digest = busy.has(name) ? undefined : await this.#digestOf(found, this.#looks.signal);
+      looks.set(
+        name,
+        digest === undefined ? { kind: 'unread', labelled } : { kind: 'read', labelled, digest },
+      );
+    });
+    for (const name of this.#absentSince.keys())
+      if (!names.has(name)) this.#absentSince.delete(name);
+    return looks;
+  }
+
+  /** Undefined: its hypervisor does not answer now, or its driver reports none. */
+  async #digestOf(
+    { handle, info }: DiscoveredGuest,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const driver = driverOf(this.#deps.drivers, handle);
+    if (handle === undefined || driver?.layoutDigest === undefined) return undefined;
+    const ask = driver.layoutDigest.bind(driver);
+    return withDeadline(`the devices of ${info.name}`, LAYOUT_MS, signal, (within) =>
+      ask(handle, within),
+    ).catch(() => undefined);
+  }
+
+  /** One description at a time, away from the heartbeats. */
+  #refresh(planned: readonly Planned[]): void {
+    if (this.#refreshing !== undefined) return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const due = planned.filter(({ offer, step }) => {
+      const before = this.#tries.get(keyOf(offer));
+      return (
+        before === undefined || before.digest !== step.digest || nowMs - before.atMs >= AGAIN_MS
+      );
+    });
+    if (due.length === 0) return;
+    this.#refreshing = this.#describe(due).finally(() => {
+      this.#refreshing = undefined;
+    });
+  }
+
+  async #describe(due: readonly Planned[]): Promise<void> {
+    const { log, clock } = this.#deps;
+    const { signal } = this.#looks;
+    for (const { offer, step } of due) {
+      if (signal.aborted) return;
+      const { guest, to } = offer;
+      this.#tries.set(keyOf(offer), { digest: step.digest ?? '', atMs: clock.monotonicMs() });
+      try {
+        await withDeadline(`to describe ${guest} to ${to}`, CHECKS_MS, signal, (within) =>
+          this.offer(guest, to, within),
+        );
+        this.#tries.delete(keyOf(offer));
+        log.info({ guest, to }, 'a standby has the new description of a guest');
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const error = toGodwitError(thrown);
+        log.warn({ guest, to, error }, 'a standby has an old description of a guest');
+      }
+    }
+  }
+}
+
+const keyOf = ({ guest, to }: StandbyOfferRecord): string => `${guest} ${to}`;
+
+const isLabelled = ({ info }: DiscoveredGuest): boolean =>
+  info.labels?.['godwit/recover'] === 'true';
+
+async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = [...items];
+  const next = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, next));
+}

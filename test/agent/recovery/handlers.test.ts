@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { recoveryHandlers } from '../../../src/agent/recovery/handlers.ts';
+import type { RecoveryHandlerDependencies } from '../../../src/agent/recovery/handlers.ts';
+import { Standbys } from '../../../src/agent/recovery/standbys.ts';
+import { GodwitError } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
+import type { SourceSight } from '../../../src/migration/standby/source-sight.ts';
+import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
+import { recoveryRequest } from '../../../src/protocol/public/recovery.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+
+const DIGEST = '1'.repeat(64);
+const STARTED = new Error('it is started');
+
+/** Host b keeps web1 of host a. What is started ends with `STARTED`. */
+function scene(t: TestContext) {
+  const world = { now: 0, sight: {} as SourceSight };
+  const clock = { monotonicMs: () => world.now, wallMs: () => world.now };
+  const standbys = new Standbys(tempDir(t), 'b', clock);
+  const offer = standbyOffer.parse({
+    admission: {
+      id: 'c-0000000000000001',
+      guest: 'web1',
+      from: 'a',
+      memoryBytes: 1,
+      epoch: 1,
+      timeoutMs: 1,
+    },
+    preparation: {
+      epoch: 1,
+      description: {
+        driver: 'fake',
+        name: 'web1',
+        memoryBytes: 1,
+        vcpus: 1,
+        hypervisorVersion: '1',
+        disks: [
+          { name: 'vda', images: [{ node: 'top', format: 'qcow2', bytes: 1, readOnly: false }] },
+        ],
+        spec: {},
+      },
+      places: [{ node: 'top', pool: '0'.repeat(16), path: 'vms/web1.qcow2' }],
+      stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
+    },
+    digest: DIGEST,
+  });
+  standbys.keep(offer, 'ab'.repeat(32));
+  const deps = {
+    config: { name: 'b' },
+    clock,
+    log: silentLog,
+    store: { get: () => undefined },
+    orders: { under: (_order: unknown, _id: string, work: () => Promise<void>) => work() },
+    incoming: { recover: () => Promise.reject(STARTED) },
+    recovery: {
+      standbys,
+      sourceWatch: { sight: () => world.sight, heard: () => undefined },
+    },
+  };
+  const handlers = recoveryHandlers(deps as unknown as RecoveryHandlerDependencies);
+  const recover = async (insist?: string): Promise<unknown> => {
+    const body = recoveryRequest.parse({ guest: 'web1', from: 'a', insist });
+    const input = { params: { id: 'm-00000001' }, query: {}, body, caller: { name: 'op' } };
+    const put = handlers.putRecovery as (asked: object) => Promise<unknown>;
+    return put(input).catch((thrown: unknown) => thrown);
+  };
+  const listed = () => {
+    const list = handlers.standbys as unknown as () => {
+      standbys: { number: string; stale?: string; disks: string }[];
+    };
+    return list().standbys[0];
+  };
+  return { world, standbys, recover, listed };
+}
+
+test('a guest is started from a description that its host confirmed until it died', async (t) => {
+  const { world, recover, listed } = scene(t);
+  world.sight = { silentSinceMs: 30_000 };
+  world.now = 86_400_000;
+  assert.equal(await recover(), STARTED);
+  assert.equal(listed()?.stale, undefined);
+});
+
+test('a description that may be out of date starts nothing, and its age and disks are shown', async (t) => {
+  const { world, recover, listed } = scene(t);
+  world.now = 7_200_000;
+  world.sight = { silentSinceMs: 3_600_000 };
+  const refused = await recover();
+  assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
+  assert.match(
+    refused.message,
+    /lived for 3600 s .*confirmed 2(\.0)? ?h.* ago.*vda: vms\/web1\.qcow2/,
+  );
+  const { number = '', stale = '', disks } = listed() ?? {};
+  assert.match(refused.hint, new RegExp(`--insist web1=${number}`));
+  assert.match(stale, /may have lived/);
+  assert.equal(disks, 'vda: vms/web1.qcow2 (qcow2)');
+});
+
+test('an operator who names the description starts it, and the name of another description does not', async (t) => {
+  const { world, standbys, recover, listed } = scene(t);
+  world.now = 7_200_000;
+  const { number = '' } = listed() ?? {};
+  assert.equal(await recover(number), STARTED);
+  // A report that came after the operator looked changes what was shown.
+  standbys.confirm('a', { guests: [{ guest: 'web1', digest: '2'.repeat(64) }], withdrawn: [] });
+  const refused = await recover(number);
+  assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
+  assert.match(refused.message, /have changed since/);
+  assert.equal(await recover(listed()?.number), STARTED);
+});

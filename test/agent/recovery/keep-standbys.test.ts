@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { KeepStandbys } from '../../../src/agent/recovery/keep-standbys.ts';
+import type { KeepStandbysDependencies } from '../../../src/agent/recovery/keep-standbys.ts';
+import { OfferedStandbys } from '../../../src/agent/recovery/offered.ts';
+import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
+import { godwitError } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
+import { ABSENT_MS } from '../../../src/migration/standby/offers.ts';
+import type { StandbyHeartbeat } from '../../../src/protocol/peer/standby.ts';
+import { until } from '../../until.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+
+const ONE = '1'.repeat(64);
+const TWO = '2'.repeat(64);
+const never = new AbortController().signal;
+
+function guestNamed(name: string, recover: boolean): DiscoveredGuest {
+  return {
+    info: {
+      name,
+      host: 'a',
+      driver: 'fake',
+      state: 'running',
+      nics: [],
+      devices: [],
+      unmovable: [],
+      labels: { 'godwit/recover': String(recover) },
+    },
+    handle: { driver: 'fake', name },
+  };
+}
+
+/** Host a, a guest of it, and a host b that answers `unknown` about it. */
+function scene(t: TestContext) {
+  const world = {
+    now: 0,
+    digest: ONE as string | undefined,
+    guests: [guestNamed('web1', true)],
+    silent: [] as { driver: string; error: Error; asOfMs: undefined }[],
+    members: ['b'],
+    unknown: [] as string[],
+    answer: 'answers' as 'answers' | 'silent' | 'old build',
+  };
+  const beats: StandbyHeartbeat[] = [];
+  const described: (string | undefined)[] = [];
+  const stateDir = tempDir(t);
+  const offered = () => new OfferedStandbys(stateDir, silentLog);
+  const records = offered();
+  const driver = {
+    name: 'fake',
+    layoutDigest: async () => {
+      if (world.digest === undefined) throw new Error('its monitor is taken');
+      return world.digest;
+    },
+  };
+  const clock = {
+    monotonicMs: () => world.now,
+    wallMs: () => world.now,
+    sleep: async () => undefined,
+  };
+  const api = {
+    confirmStandbys: async ({ body }: { body: StandbyHeartbeat }) => {
+      if (world.answer === 'silent')
+        throw godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:1', reason: 'it is off' });
+      if (world.answer === 'old build')
+        throw godwitError('GODWIT_ROUTE_UNKNOWN', { method: 'PUT', path: '/v1/standbys' });
+      beats.push(body);
+      return { unknown: world.unknown };
+    },
+  };
+  const deps = {
+    config: { name: 'a' },
+    clock,
+    log: silentLog,
+    drivers: [driver],
+    guests: {
+      lastLook: () => ({ found: world.guests, silent: world.silent }),
+      shown: async () => world.guests[0],
+    },
+    store: { running: () => [] },
+    checks: {
+      standby: async (_request: unknown, _signal: unknown, digest: string | undefined) => {
+        described.push(digest);
+        return [];
+      },
+    },
+    peers: {
+      address: (name: string) => (world.members.includes(name) ? `${name}:1` : undefined),
+      preflight: () => api,
+    },
+    offered: records,
+  };
+  const keep = new KeepStandbys(deps as unknown as KeepStandbysDependencies);
+  t.after(() => keep.close());
+  return { world, keep, beats, described, records, again: offered };
+}
+
+test('a guest that is as it was described is confirmed with each heartbeat, also by the next agent', async (t) => {
+  const { keep, beats, described, again } = scene(t);
+  await keep.look();
+  assert.equal(beats.length, 0);
+  await keep.offer('web1', 'b', never);
+  await keep.look();
+  assert.deepEqual(beats, [{ guests: [{ guest: 'web1', digest: ONE }], withdrawn: [] }]);
+  assert.deepEqual(described, [ONE]);
+  assert.deepEqual(again().all(), [{ guest: 'web1', to: 'b', digest: ONE, labelled: true }]);
+});
+
+test('a change of the block graph or the devices is reported with the next heartbeat, and the guest described again', async (t) => {
+  const { world, keep, beats, described } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.digest = TWO;
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: TWO }]);
+  await until('the new description', 10_000, async () =>
+    described.length === 2 ? true : undefined,
+  );
+  assert.deepEqual(described, [ONE, TWO]);
+  await keep.look();
+  assert.equal(described.length, 2);
+});
+
+test('a description that the other host lost is sent again', async (t) => {
+  const { world, keep, described } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.unknown = ['web1'];
+  await keep.look();
+  world.unknown = [];
+  await keep.look();
+  await until('the description again', 10_000, async () =>
+    described.length === 2 ? true : undefined,
+  );
+});
+
+test('a guest whose hypervisor does not answer is mentioned, and not confirmed', async (t) => {
+  const { world, keep, beats } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.digest = undefined;
+  await keep.look();
+  assert.deepEqual(beats, [{ guests: [{ guest: 'web1' }], withdrawn: [] }]);
+});
+
+test('a guest that lost its label is withdrawn until the other host has answered, and then forgotten', async (t) => {
+  const { world, keep, beats, records } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.guests = [guestNamed('web1', false)];
+  world.answer = 'silent';
+  await keep.look();
+  // The label is back, and the other host was never told: it is told all the same, and asked anew by a controller.
+  world.guests = [guestNamed('web1', true)];
+  world.answer = 'answers';
+  await keep.look();
+  assert.deepEqual(beats, [{ guests: [], withdrawn: ['web1'] }]);
+  assert.deepEqual(records.all(), []);
+});
+
+test('a guest that left is withdrawn after a while, and never on the word of a driver that is silent', async (t) => {
+  const { world, keep, beats } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.guests = [];
+  world.silent = [{ driver: 'fake', error: new Error('gone'), asOfMs: undefined }];
+  await keep.look();
+  world.now += ABSENT_MS;
+  await keep.look();
+  assert.equal(beats.length, 0);
+  world.silent = [];
+  await keep.look();
+  world.now += ABSENT_MS - 1;
+  await keep.look();
+  assert.deepEqual(
+    beats.map(({ withdrawn }) => withdrawn.length),
+    [0, 0],
+  );
+  world.now += 1;
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.withdrawn, ['web1']);
+});
+
+test('what a host of an earlier build was offered is forgotten with the guest, and a host that left the fleet is told nothing', async (t) => {
+  const { world, keep, beats, records } = scene(t);
+  await keep.offer('web1', 'b', never);
+  world.guests = [guestNamed('web1', false)];
+  world.answer = 'old build';
+  await keep.look();
+  assert.deepEqual(records.all(), []);
+  world.guests = [guestNamed('web1', true)];
+  world.answer = 'answers';
+  await keep.offer('web1', 'b', never);
+  world.members = [];
+  await keep.look();
+  assert.deepEqual([records.all(), beats], [[], []]);
+});
