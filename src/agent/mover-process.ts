@@ -126,11 +126,16 @@ function ended(migration: Migration, why: string): Error {
   return godwitError('GODWIT_INTERNAL', { what }, { hint: `Its log: ${migration.dir}/mover.log` });
 }
 
+function namesError(line: string): boolean {
+  const [word = ''] = /^\w+/.exec(line) ?? [];
+  return word.endsWith('Error') || /GODWIT_\w/.test(word);
+}
+
 /** The line of the log that names the error. */
 function lastWords(dir: string): string {
   try {
     const lines = readFileSync(path.join(dir, 'mover.log'), 'utf8').slice(-LOG_TAIL).split('\n');
-    const named = lines.findLast((line) => /^\w*(Error|GODWIT_\w+)\b/.test(line));
+    const named = lines.findLast(namesError);
     return named ?? lines.findLast((line) => line !== '') ?? 'it said nothing';
   } catch {
     return 'it said nothing';

@@ -129,7 +129,7 @@ function refused(file: string, what: string, cause: unknown, near?: string): Err
 function whereIs(text: string, field: string): string {
   const name = JSON.stringify(field);
   let depth = 0;
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\[^])*"?|[{}[\]]/g)) {
     if (token === '{' || token === '[') depth += 1;
     else if (token === '}' || token === ']') depth -= 1;
     else if (depth === 1 && token === name && /^\s*:/.test(text.slice(index + token.length)))

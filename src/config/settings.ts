@@ -37,7 +37,7 @@ export function readJson({ file, text }: SettingsText): unknown {
 
 /** Outside of strings: one for each name that is written. */
 function colonsIn(text: string): number {
-  return text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
+  return text.replaceAll(/"(?:[^"\\]|\\[^])*"?/g, '').split(':').length - 1;
 }
 
 function namesOf(value: unknown): number {

@@ -41,8 +41,8 @@ export interface LinkBytes {
 /** /proc/net/dev, by the name of the link. Pure. */
 export function parsePorts(text: string): ReadonlyMap<string, LinkBytes> {
   const lines = text.split('\n').flatMap((line) => {
-    const [, name, rest = ''] = /^\s*([^\s:]+):\s*(.*)$/.exec(line) ?? [];
-    const fields = rest.split(/\s+/);
+    const [, name, rest = ''] = /^\s*([^\s:]+):(.*)$/s.exec(line) ?? [];
+    const fields = rest.trim().split(/\s+/);
     return name === undefined
       ? []
       : [[name, { received: countOf(fields[0]), sent: countOf(fields[8]) }] as const];

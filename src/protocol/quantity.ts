@@ -33,7 +33,7 @@ const DURATION_UNITS = new Map<string, number>([
   ['d', 86_400_000],
 ]);
 
-const NUMBER_AND_UNIT = /^\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)(\/s|ps)?\s*$/i;
+const NUMBER_AND_UNIT = /^(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)(\/s|ps)?$/i;
 const MAX_TEXT = 40;
 
 /** `512M`, `1GiB`, `4096` -> bytes, a whole number. Throws GODWIT_USAGE with what is accepted. */
@@ -100,7 +100,7 @@ export function formatDuration(ms: number): string {
 
 function split(text: string): { amount: number; unit: string; perSecond: boolean } | undefined {
   if (text.length > MAX_TEXT) return undefined;
-  const match = NUMBER_AND_UNIT.exec(text);
+  const match = NUMBER_AND_UNIT.exec(text.trim());
   if (match === null) return undefined;
   // The lazy unit swallows the `ps` of `20MBps`, which is a unit of its own.
   const raw = (match[2] ?? '').toLowerCase();
@@ -126,7 +126,7 @@ function whole(value: number, refuse: () => GodwitError): number {
 function short(value: number, isWhole: boolean): string {
   if (isWhole) return String(Math.round(value));
   if (Math.abs(value) >= 100) return value.toFixed(0);
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2).replace(/\.?0+$/, '');
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2).replace(/\.?0{1,2}$/, '');
 }
 
 function two(value: number): string {

@@ -5,7 +5,7 @@ const ESCAPE = '\u001b';
 const OWN = `${ESCAPE}\\[(?:1|2|22|31|32|33|36|39)m`;
 export const MARK = new RegExp(OWN, 'g');
 const MARK_OR_LETTER = new RegExp(`${OWN}|[^]`, 'gu');
-const TRAILING_MARKS = new RegExp(`(?:${OWN})*$`);
+const TRAILING_MARKS = new RegExp(`(?:${OWN}){0,16}$`);
 
 const NOTHING = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 /** East Asian wide and full-width letters, and what is drawn as a picture. */

@@ -85,7 +85,7 @@ export function nameFrom(hostname: string): string | undefined {
   const [label = ''] = hostname.toLowerCase().split('.', 1);
   const name = label
     .replaceAll(/[^a-z0-9-]/g, '-')
-    .replaceAll(/^-+|-+$/g, '')
-    .slice(0, 63);
+    .slice(0, 63)
+    .replaceAll(/^-+|-{1,63}$/g, '');
   return name === '' ? undefined : name;
 }

@@ -113,7 +113,7 @@ async function again<T>(transaction: () => Promise<T>): Promise<T> {
 
 /** Without what may be secret in it. */
 export function placeOf(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
+  return url.replace(/\/\/[^@/]*@/, '//').replace(/\?[^]*$/, '');
 }
 
 function openFile(file: string): DatabaseSync {

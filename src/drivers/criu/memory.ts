@@ -28,7 +28,7 @@ export interface Region {
 /** The mappings whose pages a dump has: private ones, and shared ones without a file. Pure. */
 export function regionsOf(maps: string): Region[] {
   return maps.split('\n').flatMap((line): Region[] => {
-    const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+\s*(.*)$/.exec(line);
+    const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+\s*(.*)$/s.exec(line);
     if (found === null) return [];
     const [, from = '', to = '', mode = '', name = ''] = found;
     const isOwn = mode[3] === 'p' || name.startsWith('/dev/zero') || name.startsWith('/memfd:');

@@ -62,7 +62,7 @@ export async function assertWaits(pids: readonly number[], images: string): Prom
   const tasks = new Set<number>();
   for (const pid of pids) {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
-    const task = Number(/^NSpid:.*?(\d+)$/m.exec(status)?.[1]);
+    const task = Number(/^NSpid:(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/).at(-1));
     const name = path.join(images, `pagemap-${task}.img`);
     const image = await readFile(name).catch(() => undefined);
     if (image === undefined) continue;

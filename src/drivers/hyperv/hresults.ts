@@ -105,7 +105,7 @@ const BY_WORDS: readonly (readonly [RegExp, Meaning])[] = [
     },
   ],
   [
-    /could not find Ethernet switch|Ethernet switch .* not|virtual switch/i,
+    /could not find Ethernet switch|Ethernet switch .{0,200} not|virtual switch/i,
     {
       words: 'the destination has no virtual switch of that name',
       fix: 'Make a virtual switch of the same name there (`New-VMSwitch`), or rename one.',

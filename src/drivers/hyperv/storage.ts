@@ -24,7 +24,7 @@ export function windowsFolder(folder: string): string {
     prefix.length > 4 ? '\\\\' : '',
   );
   const whole = win32.normalize(plain);
-  return win32.parse(whole).root === whole ? whole : whole.replace(/\\+$/, '');
+  return win32.parse(whole).root === whole ? whole : whole.replace(/\\$/, '');
 }
 
 /** All its files are below that folder, where the order of a move puts them. */

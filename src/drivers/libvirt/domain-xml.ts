@@ -5,6 +5,7 @@ import { domainLabels } from './domain-labels.ts';
 import { securityLabels } from './security-labels.ts';
 import type { SecurityLabel } from './security-labels.ts';
 import { unmovableDevices } from './unmovable.ts';
+import { writtenParts } from './written-parts.ts';
 
 /** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
 export interface DomainFacts {
@@ -25,6 +26,8 @@ export interface DomainFacts {
   readonly securityLabels: readonly SecurityLabel[];
   /** From its metadata. */
   readonly labels: Readonly<Record<string, string>>;
+  /** The elements that a person writes and libvirt never adds, as texts that can be compared. */
+  readonly written: readonly string[];
   /** What stops it from moving, in words. */
   readonly unmovable: readonly string[];
 }
@@ -155,6 +158,7 @@ function factsOf(root: XmlElement): DomainFacts {
     hostLinks: nics.flatMap(hostLinkOf),
     securityLabels: securityLabels(root),
     labels: domainLabels(root),
+    written: writtenParts(root),
     unmovable: unmovableDevices(root).slice(0, MOST_SHOWN),
   };
 }

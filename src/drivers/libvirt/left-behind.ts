@@ -213,19 +213,7 @@ export async function whyNotTheSame(
 export function isSameMachine(one: string, other: string): boolean {
   const [own, its] = [one, other].map((xml) => readDomain(xml).facts);
   if (own === undefined || its === undefined) return false;
-  return (
-    isDeepStrictEqual(partsOf(own), partsOf(its)) &&
-    isDeepStrictEqual(writtenIn(one), writtenIn(other))
-  );
-}
-
-/** What a person writes into a definition, and no libvirt by itself. */
-const WRITTEN =
-  /<(title|description|cputune|numatune|hostdev|qemu:commandline)\b(?:[^>]*\/>|.*?<\/\1>)/gs;
-
-/** In any order and with any space between elements. */
-function writtenIn(xml: string): string[] {
-  return [...xml.matchAll(WRITTEN)].map(([text]) => text.replaceAll(/>\s+</g, '><')).toSorted();
+  return isDeepStrictEqual(partsOf(own), partsOf(its));
 }
 
 function partsOf({
@@ -238,9 +226,11 @@ function partsOf({
   nics,
   disks,
   networks,
+  written,
 }: DomainFacts) {
   const { arch, type, virtType } = machine;
-  return { uuid, arch, type, virtType, memoryBytes, vcpus, firmware, tpm, nics, disks, networks };
+  const hardware = { uuid, arch, type, virtType, memoryBytes, vcpus, firmware, tpm };
+  return { ...hardware, nics, disks, networks, written };
 }
 
 async function undefineAtRest(

@@ -115,7 +115,7 @@ export function judgeComparison(
 ): Check {
   if (compared.is === 'incompatible') {
     const { why } = compared;
-    const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
+    const features = (/required features: (.*)/.exec(why)?.[1] ?? why).slice(0, 1024);
     const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
     return managerRefusal('processor', 'destination', error);
   }

@@ -125,7 +125,7 @@ export function v6Text(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2));
   const words = groups.map((group) => group.toString(16)).join(':');
   // The longest run of zeros, the first of equal ones; never a single group.
-  const runs = [...words.matchAll(/(?<=^|:)0(:0)+(?=:|$)/g)];
+  const runs = [...words.matchAll(/(?<=^|:)0(?::0){1,7}(?=:|$)/g)];
   const longest = runs.toSorted((one, other) => other[0].length - one[0].length)[0];
   if (longest === undefined) return words;
   const before = words.slice(0, longest.index).replace(/:$/, '');

@@ -17,6 +17,11 @@ test('a definition is of another machine where a person wrote more into it', () 
   ]) {
     assert.equal(isSameMachine(own, withMore(more)), false, more);
   }
+  const pinned = withMore('<cputune><vcpupin vcpu="0" cpuset="1"/></cputune>');
+  const asOthersWrite = withMore(
+    "<!-- <title>none</title> --><cputune>\n <vcpupin cpuset='1' vcpu='0'></vcpupin></cputune>",
+  );
+  assert.ok(isSameMachine(pinned, asOthersWrite));
   const device = own.replace('</devices>', "<hostdev mode='subsystem' type='pci'/></devices>");
   assert.equal(isSameMachine(own, device), false);
 });

@@ -26,7 +26,7 @@ interface Growing {
   port?: string;
 }
 
-const DEVICE = /^(\s*)dev: (.+), id "(.*)"$/;
+const DEVICE = /^(\s*)dev: (\S+), id "(.*)"$/;
 const BUS = /^(\s*)bus: (.*)$/;
 const PROPERTY = /^(\s*)([A-Za-z0-9_.[\]-]+) = (.*)$/;
 /** `class Ethernet controller, addr 01:00.0, pci id 1af4:1041 (sub 1af4:1100)`: what the guest's drivers know it by. */

@@ -106,7 +106,7 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'routes to a file',
     kind: 'disk',
-    place: /.*\/(image|file|backing|data-file)/,
+    place: /^.*\/(image|file|backing|data-file)/,
     property: /type/,
     values: (source, destination) => isFilePath(source) && isFilePath(destination),
     verdict: 'allow',

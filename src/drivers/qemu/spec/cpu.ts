@@ -11,7 +11,7 @@ export const NON_FEATURES =
 export const NUMBERS = /^(tsc-frequency|guest-phys-bits|ucode-rev)$/;
 
 /** Second names of features. */
-export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*)$/;
+export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|[^_]*_.*)$/;
 
 /** Names of the features that are on among a processor's properties, each once, sorted. */
 export function featureNames(props: Readonly<Record<string, unknown>>): string[] {

@@ -60,7 +60,7 @@ export function parseNetwork(text: string): BackendLine[] {
       found.push({ id: port, type: 'hubport', hubid: hub });
       continue;
     }
-    const match = /^\s*(?:\\\s+)?([^\s:]+): index=\d+,type=([a-z0-9-]+)(.*)$/.exec(line);
+    const match = /^\s*(?:\\\s+)?([^\s:]+): index=\d+,type=([a-z0-9-]+)(.*)$/s.exec(line);
     if (match?.[1] === undefined || match[2] === undefined) continue;
     const ifname = /(?:^|,)ifname=([^,\s]+)/.exec(match[3] ?? '')?.[1];
     const fd = /(?:^|,)fd=(\d{1,9})(?=,|\s|$)/.exec(match[3] ?? '')?.[1];

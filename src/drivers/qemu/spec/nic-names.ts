@@ -12,5 +12,5 @@ export function nicName(id: string): string {
 
 /** The how manieth of its process. */
 export function countOf(id: string): number {
-  return Math.floor(Number(/\d+$/.exec(id)?.[0] ?? 0) / 100);
+  return Math.floor(Number(/\d{1,15}$/.exec(id)?.[0] ?? 0) / 100);
 }

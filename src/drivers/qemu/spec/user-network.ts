@@ -112,7 +112,7 @@ export function parseForwards(text: string): ReadonlyMap<string, ForwardSpec[]> 
   const found = new Map<string, ForwardSpec[]>();
   let own: ForwardSpec[] | undefined;
   for (const line of text.split(/\r?\n/)) {
-    const id = /^\S.*\((\S+)\):\s*$/.exec(line)?.[1] ?? /^(\S+):\s*$/.exec(line)?.[1];
+    const id = /^[^\s(][^(]*\((\S+)\):\s*$/.exec(line)?.[1] ?? /^(\S+):\s*$/.exec(line)?.[1];
     if (id !== undefined) {
       own = [];
       found.set(id, own);
