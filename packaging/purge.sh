@@ -1,8 +1,9 @@
 #!/bin/sh
-# Removes what Godwit has kept on this host, and nothing that another has put there: in /var/lib/godwit only the names that
-# Godwit itself makes. What is mounted there stays, and so does what a guest that runs has in use: guests run on.
+# Removes the files that Godwit has made on this host: in /var/lib/godwit and /etc/godwit only the names that Godwit itself
+# makes. Mounts, files of running guests and every file of another (disks, passphrases, hooks) stay.
 set -eu
 state=/var/lib/godwit
+config=/etc/godwit
 remove() {
   for each in "$@"; do
     [ -e "$each" ] || [ -L "$each" ] || continue
@@ -38,4 +39,11 @@ if real=$(cd "$state" 2>/dev/null && pwd -P); then
     echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
   fi
 fi
-remove /etc/godwit /var/cache/godwit
+# Passphrases of disks, passwords, certificates and hooks in it are the operator's: a lost passphrase is a lost disk.
+if real=$(cd "$config" 2>/dev/null && pwd -P); then
+  remove "$real/agent.json" "$real/agent.json.txt" "$real/controller.json" "$real/relay.json" "$real/ca"
+  if [ -L "$config" ] || ! rmdir "$config" 2>/dev/null; then
+    echo "godwit: $config stays, with files that Godwit did not make:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
+  fi
+fi
+remove /var/cache/godwit

@@ -92,10 +92,11 @@ describe(
         );
         await does(config);
         const said = await purge();
-        assert.match(said, /\/var\/lib\/godwit stays, .*: images web1\.qcow2 \n$/);
+        assert.match(said, /\/var\/lib\/godwit stays, .*: images web1\.qcow2 $/m);
+        assert.equal(/\/etc\/godwit stays, .*: b\.json $/m.test(said), config.includes('b.json'));
         assert.equal(await does(`cat ${STATE}/web1.qcow2 ${STATE}/images/*`), 'disk\ndisk\n');
         assert.equal(await does(`ls -A ${STATE}`), 'images\nweb1.qcow2\n');
-        await does(`rm -r ${STATE}`);
+        await does(`rm -rf ${STATE} /etc/godwit`);
       });
     }
 

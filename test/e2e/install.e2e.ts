@@ -126,7 +126,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
 
   test('its agent goes on through an upgrade, in the build with which it began', async () => {
     await does(
-      'mkdir /etc/godwit/own && godwit pki init --dir /etc/godwit/own && godwit pki issue a --addresses 127.0.0.1 --dir /etc/godwit/own --out /var/lib/godwit/pki',
+      'godwit pki init --dir /etc/godwit/ca && godwit pki issue a --addresses 127.0.0.1 --dir /etc/godwit/ca --out /var/lib/godwit/pki',
     );
     await does(
       `echo '{"name":"a","address":"127.0.0.1:7443","stateDir":"/var/lib/godwit"}' > /etc/godwit/agent.json`,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -35,12 +37,43 @@ test('a purge names everything that the code makes in stateDir', () => {
   assert.deepEqual(missing, []);
 });
 
-test('no script of a package removes the whole of /var/lib/godwit', () => {
+test('a purge keeps and names files of the operator in /etc/godwit', (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), 'purge-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const script = purge.replaceAll(/(?<![\w"/])\/(?:var|etc)\//g, (place) => `${root}${place}`);
+  assert.equal(script.match(/(?<![\w"/])\/(?:var|etc)\/\w/g), null);
+  const config = path.join(root, 'etc/godwit');
+  mkdirSync(path.join(config, 'luks'), { recursive: true });
+  mkdirSync(path.join(config, 'ca'));
+  for (const name of [
+    'agent.json',
+    'agent.json.txt',
+    'controller.json',
+    'relay.json',
+    'ca/ca.key',
+    'luks/web1',
+    'vc1.password',
+  ])
+    writeFileSync(path.join(config, name), 'text');
+  const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.match(
+    stderr,
+    /etc\/godwit stays, with files that Godwit did not make: luks vc1\.password $/m,
+  );
+  assert.deepEqual(readdirSync(config, { recursive: true, encoding: 'utf8' }).toSorted(), [
+    'luks',
+    'luks/web1',
+    'vc1.password',
+  ]);
+});
+
+test('no script of a package removes the whole of /var/lib/godwit or /etc/godwit', () => {
   for (const script of ['purge.sh', 'install.sh', 'deb/postrm', 'deb/prerm']) {
     const text = readFileSync(path.join(root, 'packaging', script), 'utf8');
     assert.doesNotMatch(
       text,
-      /(?:rm|remove) [^\n]*(?:\/var\/lib\/godwit|"?\$state"?)(?:\s|$)/m,
+      /\b(?:rm|remove) [^\n]*(?:\/var\/lib\/godwit|\/etc\/godwit|"?\$(?:state|config)"?)(?:\s|$)/m,
       script,
     );
   }
