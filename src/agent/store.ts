@@ -22,6 +22,7 @@ import { writeWhole } from '../host/whole-file.ts';
 import type { Arrival } from './guest-labels.ts';
 import { followJournal } from './followed-journal.ts';
 import type { Followed, FollowedState } from './followed-journal.ts';
+import { nextOrdinal, oldestFirst } from './migration-order.ts';
 import { briefly, planned } from './planned-report.ts';
 import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
@@ -80,9 +81,7 @@ export class MigrationStore {
 
   /** All of them, oldest first. */
   all(): readonly Migration[] {
-    this.#sorted ??= [...this.#migrations.values()].toSorted((left, right) =>
-      left.request.createdAt < right.request.createdAt ? -1 : 1,
-    );
+    this.#sorted ??= oldestFirst(this.#migrations.values());
     return this.#sorted;
   }
 
@@ -106,8 +105,9 @@ export class MigrationStore {
    * Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns.
    * GODWIT_ID_REUSED as `mustBeNew`.
    */
-  add(request: MoverRequest): Migration {
-    this.mustBeNew(request.id);
+  add(asked: MoverRequest): Migration {
+    this.mustBeNew(asked.id);
+    const request = { ...asked, ordinal: nextOrdinal(this.all()) };
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     // A journal whose request is gone after a power loss would be nobody's.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { nextOrdinal, oldestFirst } from '../../src/agent/migration-order.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
@@ -52,6 +53,38 @@ test('a guest has arrived once it runs here, and stays away where its migration 
   assert.equal(store.arrival(await ended(store, 5, true)), 'arrived');
   assert.equal(await arrival(6, ['preparing', 'refused', 'released']), 'stayed-away');
   assert.equal(store.arrival('m-00000007'), 'stayed-away');
+});
+
+test('migrations are in the order in which they came, although the clock went back', async (t) => {
+  const stateDir = tempDir(t);
+  const store = new MigrationStore(stateDir, 'b', systemClock);
+  const came = [];
+  for (const at of [5, 9, 2, 3]) came.push(await incoming(store, at, []));
+  const idsOf = (each: MigrationStore): string[] => each.all().map(({ id }) => id);
+  assert.deepEqual(idsOf(store), came);
+  const reopened = new MigrationStore(stateDir, 'b', systemClock);
+  assert.deepEqual(idsOf(reopened), came);
+  came.push(await incoming(reopened, 1, []));
+  assert.deepEqual(idsOf(reopened), came);
+});
+
+test('migrations of a build that numbered none come first, by their times', () => {
+  const made = (id: string, createdAt: string, ordinal?: number) => ({
+    id,
+    request: { createdAt, ordinal },
+  });
+  const all = [
+    made('d', '2026-01-03', 2),
+    made('b', '2026-01-09'),
+    made('c', '2026-01-04', 1),
+    made('a', '2026-01-08'),
+  ];
+  assert.deepEqual(
+    oldestFirst(all).map(({ id }) => id),
+    ['a', 'b', 'c', 'd'],
+  );
+  assert.equal(nextOrdinal(oldestFirst(all)), 3);
+  assert.equal(nextOrdinal([]), 1);
 });
 
 describe('what an agent forgets', () => {

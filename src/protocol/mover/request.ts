@@ -24,6 +24,8 @@ const any = {
   toHost: hostName,
   /** ISO 8601, this host's clock. */
   createdAt: z.string().max(64),
+  /** The store numbers its migrations, since the clock may go back. Absent: of an earlier build. */
+  ordinal: z.number().int().positive().optional(),
   /** What `linkShare` of the request came to, bytes/s. */
   linkShareBandwidth: bytes.optional(),
 };
