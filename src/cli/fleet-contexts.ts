@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
+import { makeDirSynced, writeWhole } from '../host/whole-file.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { ConnectionFlags } from './verb.ts';
 
@@ -134,10 +135,8 @@ export function writeContexts(env: Env, contexts: Contexts): void {
   const text = `${JSON.stringify(contexts, undefined, 2)}\n`;
   parseContexts(text, file);
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const fresh = `${file}.${process.pid}`;
-    writeFileSync(fresh, text, { mode: 0o600, flush: true });
-    renameSync(fresh, file);
+    makeDirSynced(path.dirname(file));
+    writeWhole(file, text, `${file}.${process.pid}`);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw wrong(file, `cannot be written (${code ?? 'no reason given'})`, cause);

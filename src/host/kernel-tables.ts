@@ -48,7 +48,9 @@ export function addressIn(end: string): string {
 export function canonicalAddress(address: string): string {
   const [bare = ''] = address.split('%', 1);
   if (isIPv4(bare)) return hexOfV4(bare);
-  const inGroups = bare.replace(/\d{1,3}(?:\.\d{1,3}){3}$/, (v4) => hexOfV4(v4).replace(/(?=.{4}$)/, ':'));
+  const inGroups = bare.replace(/\d{1,3}(?:\.\d{1,3}){3}$/, (v4) =>
+    hexOfV4(v4).replace(/(?=.{4}$)/, ':'),
+  );
   const [head = '', tail] = inGroups.split('::', 2);
   const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
   const [before, after] = [groups(head), groups(tail ?? '')];

@@ -16,6 +16,8 @@ export const queuedBytes: QueuedBytes = async (address, signal) => {
 
 /** The sum of the third column of `ss`: state, bytes received and not read, bytes sent and not acknowledged, addresses. */
 export function sendQueuesOf(said: string): number | undefined {
-  const all = [...said.matchAll(/^[ \t]*\S+[ \t]+\d+[ \t]+(\d+)\s/gm)].map(([, bytes]) => Number(bytes));
+  const all = [...said.matchAll(/^[ \t]*\S+[ \t]+\d+[ \t]+(\d+)\s/gm)].map(([, bytes]) =>
+    Number(bytes),
+  );
   return all.length === 0 ? undefined : all.reduce((sum, each) => sum + each, 0);
 }

@@ -4,13 +4,13 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
-  renameSync,
   statSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { moment } from '../protocol/names.ts';
+import { renameSynced } from './whole-file.ts';
 
 /** What distinguishes a file from a copy of it, and a filesystem's first file of a number from a later one. */
 const storeFile = z.object({
@@ -57,7 +57,7 @@ export function ageStore(stateDir: string, now: string): string {
   } finally {
     closeSync(fd);
   }
-  renameSync(`${file}.tmp`, file);
+  renameSynced(`${file}.tmp`, file);
   return now;
 }
 

@@ -1,14 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { syncDirectory } from './journal-file.ts';
+import { renameSynced } from './whole-file.ts';
 
 /**
  * A file of lines that grows at its end and is written anew now and then. What was added lies on the disk when the call
@@ -44,8 +37,7 @@ export class SyncedLines {
   writeAnew(lines: readonly string[]): void {
     const next = `${this.#file}.tmp`;
     write(next, 'w', lines.map((line) => `${line}\n`).join(''));
-    renameSync(next, this.#file);
-    syncDirectory(path.dirname(this.#file));
+    renameSynced(next, this.#file);
     this.#count = lines.length;
   }
 }

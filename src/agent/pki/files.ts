@@ -1,36 +1,19 @@
-import {
-  closeSync,
-  fchmodSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
+import { makeDirSynced, writeWhole } from '../../host/whole-file.ts';
 
 const HINT = 'Make a CA with `godwit pki init`, or name its directory.';
 
 /** Makes a directory that only its owner may enter. */
 export function makePrivateDir(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirSynced(directory);
 }
 
-/** Writes a file that only its owner may read, whole or not at all. */
+/** Writes a file that only its owner may read, whole or not at all: it is on the disk when this returns. */
 export function writePrivate(file: string, text: string): void {
   makePrivateDir(path.dirname(file));
-  const temporary = `${file}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'w', 0o600);
-  try {
-    fchmodSync(fd, 0o600);
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, file);
+  writeWhole(file, text, `${file}.${process.pid}.tmp`);
 }
 
 /** A file's text; GODWIT_PKI with `hint` when it cannot be read. */

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
+import { syncDirectory } from '../../host/journal-file.ts';
 import {
   MOST_LIST_CHARS,
   MOST_MEMBERS,
@@ -122,6 +123,7 @@ export function keepList(caDir: string, { list, signed }: KnownList): boolean {
   try {
     // Of two who make the same number only one gets its name.
     linkSync(temporary, file);
+    syncDirectory(path.dirname(file));
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw thrown;

@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { HOST_FILES, readPair } from '../../host/credentials.ts';
 import type { PairFiles } from '../../host/credentials.ts';
+import { renameSynced } from '../../host/whole-file.ts';
 import { writePrivate } from './files.ts';
 import { ownIdentity } from './own-identity.ts';
 
@@ -45,8 +46,8 @@ export function takeIntoUse(
   const key = readFileSync(path.join(directory, KEY), 'utf8');
   checkNew(path.join(directory, files.cert), certificate, key);
   writePrivate(path.join(directory, files.next), certificate);
-  renameSync(path.join(directory, KEY), path.join(directory, files.key));
-  renameSync(path.join(directory, files.next), path.join(directory, files.cert));
+  renameSynced(path.join(directory, KEY), path.join(directory, files.key));
+  renameSynced(path.join(directory, files.next), path.join(directory, files.cert));
   rmSync(path.join(directory, REQUEST), { force: true });
 }
 
@@ -56,7 +57,7 @@ export function settlePair(directory: string, files: PairFiles = HOST_FILES): vo
   const next = path.join(directory, files.next);
   if (!existsSync(next)) return;
   const { cert } = readPair(directory, files);
-  if (cert === readFileSync(next, 'utf8')) renameSync(next, file);
+  if (cert === readFileSync(next, 'utf8')) renameSynced(next, file);
   else rmSync(next, { force: true });
 }
 

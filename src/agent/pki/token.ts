@@ -1,16 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
+import { renameSynced } from '../../host/whole-file.ts';
 import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
 import { address, hostName, withHost } from '../../protocol/names.ts';
@@ -201,7 +194,7 @@ function use(file: string): void {
   const used = path.join(path.dirname(file), 'used');
   makePrivateDir(used);
   try {
-    renameSync(file, path.join(used, path.basename(file)));
+    renameSynced(file, path.join(used, path.basename(file)));
   } catch (cause) {
     throw refused('it was used already', cause);
   }
@@ -209,7 +202,7 @@ function use(file: string): void {
 
 function fileOf(caDir: string, secret: string): string {
   const directory = path.join(caDir, 'tokens');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makePrivateDir(directory);
   return path.join(directory, `${createHash('sha256').update(secret).digest('hex')}.json`);
 }
 

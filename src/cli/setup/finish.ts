@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { syncDirectory } from '../../host/journal-file.ts';
 import type { Context } from '../context.ts';
 import { printJson } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
@@ -25,7 +26,8 @@ export function writeConfiguration(file: string, place: Place): string[] {
   const explained = explanationFile(file);
   writeFileSync(explained, explanationOf(place));
   // Last: it is what makes the host one that is set up.
-  writeFileSync(file, configurationOf(place), { flag: 'wx' });
+  writeFileSync(file, configurationOf(place), { flag: 'wx', flush: true });
+  syncDirectory(path.dirname(file));
   return [file, explained];
 }
 

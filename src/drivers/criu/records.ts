@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { ignoring } from '../../host/ignoring.ts';
+import { renameSynced } from '../../host/whole-file.ts';
 import { Mutex } from '../../mutex.ts';
 
 /**
@@ -144,8 +145,9 @@ export class Records {
   async #put(name: string, changed: ContainerRecord): Promise<void> {
     const file = path.join(this.dirOf(name), 'record.json');
     await mkdir(this.dirOf(name), { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    // An empty record after a power loss could not be told from a damaged one.
+    await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600, flush: true });
+    renameSynced(`${file}.new`, file);
   }
 
   /** Changes what is there; nothing where nothing is. */

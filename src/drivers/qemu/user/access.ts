@@ -1,9 +1,10 @@
-import { chmod, chown, lchown, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, open, readFile, rm, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../../errors.ts';
 import { inRealDirectory } from '../../../host/real-directory.ts';
+import { renameSynced } from '../../../host/whole-file.ts';
 
 /**
  * Files that a guest's QEMU may open because its own group may, for as long as it runs. Their owner stays who it was: on
@@ -194,7 +195,7 @@ async function readGiven(guestDir: string): Promise<Given[]> {
 async function writeGiven(guestDir: string, list: readonly Given[]): Promise<void> {
   const file = path.join(guestDir, GIVEN_FILE);
   await writeNew(`${file}.new`, JSON.stringify(list));
-  await rename(`${file}.new`, file);
+  renameSynced(`${file}.new`, file);
 }
 
 /** Writes a file where QEMU may have left a link of that name, which is not followed. */
