@@ -1,14 +1,35 @@
-import { GodwitError, toGodwitError } from '../../errors.ts';
+import { toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { removeOriginals } from './copy-places.ts';
 import type { DaemonPair } from './daemon-pair.ts';
-import { endAtSource } from './left-behind.ts';
+import { endAtSource, leaveAtSource } from './left-behind.ts';
+import { both } from './left-to-operator.ts';
 import { MARK } from './mark.ts';
 
 /** What is to be done of a guest that has arrived. */
 
-/** Repeatable. Where something stays at the source, all of it is in the one error, and the mark stays with the guest. */
+/**
+ * Repeatable. All that stays at the source is in the one error, and the mark stays with the guest. If only the operator
+ * reported that the guest has arrived, a copy or a definition of it at the source stays, and loses its autostart.
+ */
 export async function finishOrder(
+  daemons: DaemonPair,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await finishArrived(daemons, order, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const isUnproved = order.vouched === 'destination' && toGodwitError(thrown).retryable;
+    const left = isUnproved
+      ? await daemons.reported('autostart', () => leaveAtSource(daemons, order, signal))
+      : undefined;
+    throw left === undefined ? thrown : both(thrown, left);
+  }
+}
+
+async function finishArrived(
   daemons: DaemonPair,
   order: ManagedOrder,
   signal: AbortSignal,
@@ -28,18 +49,11 @@ export async function finishOrder(
       throw left === undefined ? thrown : both(thrown, left);
     }
   }
-  // The mark stays with it: whoever asks again, since this answer was lost, hears of it as well.
+  // The mark stays with it: a caller that asks again, since this answer was lost, gets the same one.
   if (left !== undefined) throw left;
   for (const client of [source, there]) {
     const marked = await daemons.marked(client, id, signal);
     if (marked === undefined) continue;
     await client.setMetadata(marked.domain, MARK, undefined, signal);
   }
-}
-
-/** Whether it is tried again is as the first has it; what is to be done by hand is of the other. */
-function both(thrown: unknown, { message, hint }: GodwitError): GodwitError {
-  const error = toGodwitError(thrown);
-  const all = { ...error.toJSON(), message: `${error.message}; ${message}`.slice(0, 8192), hint };
-  return new GodwitError(all, { cause: thrown });
 }

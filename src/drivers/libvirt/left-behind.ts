@@ -7,9 +7,9 @@ import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
+import { both, leave, refusal } from './left-to-operator.ts';
 import type { Mark } from './mark.ts';
-import { LibvirtRefusal } from './rpc/connection.ts';
-import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
+import { hasRun, isAtWork, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
 
 /**
  * What a daemon that died in the middle of a move leaves behind, and libvirt never removes: a paused copy or a definition at
@@ -18,8 +18,8 @@ import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
  */
 
 /**
- * At the source, once the guest runs at the destination as that of this migration: ends what is left there. A definition that
- * stays loses its autostart, and why it stays is said. The mark only ever keeps one from being removed. Repeatable.
+ * At the source, once the guest runs at the destination as that of this migration: ends the copy and the definition there.
+ * The error that is returned names what stays, and why; it has lost its autostart. The mark alone removes nothing. Repeatable.
  */
 export async function endAtSource(
   daemons: DaemonPair,
@@ -40,9 +40,8 @@ export async function endAtSource(
     const copy = isPaused ? await pausedCopy(daemons, order, signal) : 'other';
     if (copy === 'other') throw disagree(daemons.host.name, order);
     if (copy === 'shared') {
-      const autostart = await endAutostart(source, left, signal);
-      const why = `libvirt may take files of the running guest with it; ${autostart}`;
-      return leftToYou({ host: daemons.host.name, guest, what: 'paused copy' }, why);
+      const why = 'libvirt may take files of the running guest with it';
+      return leave(source, left, { host: daemons.host.name, guest, why }, signal);
     }
     await source.stop(left, 'destroy', signal);
   }
@@ -58,38 +57,29 @@ export async function endAtSource(
     )) ??
     (await refusal('does not remove it', undefineAtRest(daemons, source, signal)));
   if (why === undefined) return undefined;
-  const autostart = await endAutostart(source, definition, signal);
-  return leftToYou({ host: daemons.host.name, guest, what: 'definition' }, `${why}; ${autostart}`);
+  return leave(source, definition, { host: daemons.host.name, guest, why }, signal);
 }
 
-/** Asked again, they may: a daemon that has just started again knows less at first. */
-function disagree(host: string, { guest, to }: Pick<ManagedOrder, 'guest' | 'to'>): GodwitError {
-  const reason = `not both daemons say that it is at ${to} alone, by this migration, so what is left of it at ${host} stays`;
-  return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
-}
-
-/** Of what stays: a boot of its host would start the guest there, while it runs at its destination. */
-async function endAutostart(
-  source: LibvirtClient,
-  definition: Domain,
+/**
+ * At the source, if only the operator reported that the guest runs at its destination: nothing is removed, and a copy that
+ * does not run, or a definition, loses its autostart. Undefined if there is none. Repeatable.
+ */
+export async function leaveAtSource(
+  daemons: DaemonPair,
+  { to, guest }: Pick<ManagedOrder, 'to' | 'guest'>,
   signal: AbortSignal,
-): Promise<string> {
-  if (!(await source.autostart(definition, signal))) return 'its autostart is off';
-  const off = source.setAutostart(definition, false, signal);
-  const why = await refusal('does not turn it off', off);
-  if (why === undefined) return 'its autostart is off';
-  return `its autostart is on, so a boot of that host starts the guest a second time: ${why}`;
+): Promise<GodwitError | undefined> {
+  const { source, host } = daemons;
+  const left = await daemons.domain(source, signal);
+  if (left === undefined || isAtWork(await daemons.sight(source, signal))) return undefined;
+  const why = `the operator reported that it runs at ${to}`;
+  return leave(source, left, { host: host.name, guest, why }, signal);
 }
 
-/** Undefined where libvirt did it; its words where it does not, however often it is asked. */
-async function refusal(what: string, asked: Promise<void>): Promise<string | undefined> {
-  try {
-    await asked;
-    return undefined;
-  } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return `libvirt ${what}: ${thrown.message}`;
-    throw thrown;
-  }
+/** A daemon that has just started again may report more when it is asked again. */
+function disagree(host: string, { guest, to }: Pick<ManagedOrder, 'guest' | 'to'>): GodwitError {
+  const reason = `not both daemons report that it is at ${to} alone, by this migration, so its copy at ${host} stays`;
+  return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
 /**
@@ -126,23 +116,23 @@ export function isPrivate(
 }
 
 /**
- * At the destination, where the guest stayed at its source and there was no definition of it before. The mark alone proves
- * little: it may be as old as the migration, and whoever may change the domain may have written it, also who may not remove
- * one. Repeatable.
+ * At the destination, if the guest stayed at its source and had no definition there before. The mark alone proves little: it
+ * may be as old as the migration, and everyone who may change the domain may have written it. Repeatable.
  */
 export async function endAtDestination(
   daemons: DaemonPair,
-  { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
+  order: Pick<ManagedOrder, 'id' | 'from' | 'to' | 'guest' | 'vouched'>,
   signal: AbortSignal,
 ): Promise<void> {
+  const { id, from, to, guest, vouched } = order;
   const stayed = await daemons.marked(daemons.source, id, signal);
-  if (stayed === undefined || stayed.mark.defined === 'yes') return;
+  if (stayed === undefined ? vouched !== 'source' : stayed.mark.defined === 'yes') return;
   let there: LibvirtClient;
   try {
     there = await daemons.destination(to, signal);
   } catch (thrown) {
     signal.throwIfAborted();
-    // Not retryable: the guest runs, and nobody waits for a host that may be dead.
+    // Not retryable: the guest runs, and nothing waits for a host that may be dead.
     const reason = `it does not answer, and a copy or a definition of ${guest} may be left there`;
     const facts = { hypervisor: 'libvirt', host: to, command: 'undefine', reason };
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
@@ -154,9 +144,12 @@ export async function endAtDestination(
     await daemons.sight(there, signal),
   ] as const;
   const { at, busy } = whereabouts(...sights, await daemons.isMoving(signal));
-  if (at !== 'source' || busy !== false) {
-    const reason = `not both daemons say that it is at its source alone, so a definition of it at ${to} stays`;
-    throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
+  if (stayed === undefined || at !== 'source' || busy !== false) {
+    const reason = `not both daemons report that it is at its source alone, so a ${left.id === -1 ? 'definition' : 'copy'} of it at ${to} stays`;
+    const unsure = godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
+    if (vouched !== 'source' || isAtWork(sights[1])) throw unsure;
+    const why = `the operator reported that it runs at ${from}`;
+    throw both(unsure, await leave(there, left, { host: to, guest, why }, signal));
   }
   const why = hasRun(sights[1])
     ? 'a guest of it has run there'
@@ -166,25 +159,8 @@ export async function endAtDestination(
         await there.definition(left, signal),
         signal,
       )));
-  if (why !== undefined) throw leftToYou({ host: to, guest, what: 'definition' }, why);
+  if (why !== undefined) throw await leave(there, left, { host: to, guest, why }, signal);
   await undefineAtRest(daemons, there, signal);
-}
-
-interface Left {
-  readonly host: string;
-  readonly guest: string;
-  readonly what: 'definition' | 'paused copy';
-}
-
-/** Not retryable: only a person decides. */
-function leftToYou({ host, guest, what }: Left, why: string): GodwitError {
-  const reason = `a ${what} of ${guest} there is left to you, since ${why}`;
-  const command = what === 'definition' ? 'undefine' : 'destroy';
-  const facts = { hypervisor: 'libvirt', host, command, reason };
-  if (what === 'paused copy') return godwitError('GODWIT_HYPERVISOR', facts);
-  // Firmware's variables and the TPM's state may lie on storage that the running guest has, too.
-  const hint = `Look at it (\`virsh dumpxml --inactive ${guest}\`). If it is needed no more, at {host}: \`virsh undefine ${guest} --keep-nvram\`, with \`--keep-tpm\` where it has a TPM and libvirt is 8.9 or newer.`;
-  return godwitError('GODWIT_HYPERVISOR', facts, { hint });
 }
 
 /** libvirt makes and leaves none of a guest that had none: whoever made it did so meanwhile. */

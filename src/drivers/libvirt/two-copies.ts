@@ -6,6 +6,7 @@ import { readDomain } from './domain-xml.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
+import { endAutostart, withDefinition } from './left-to-operator.ts';
 import { MARK, markElement } from './mark.ts';
 import type { Mark } from './mark.ts';
 import { isAtWork, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
@@ -93,7 +94,7 @@ export async function endSecondCopy(
     // One that waits is ended by its own daemon.
     if (!copy.hasRun) throw waits(to, guest);
     await there.stop(copy.domain, 'suspend', signal);
-    throw sharesFiles(to, guest);
+    throw await sharesFiles(there, copy, { to, guest }, signal);
   }
   const { domain, mark } = copy.guest;
   const isOurs = mark.defined === 'no' && (await isOfTheGuest(daemons, copy, order, signal));
@@ -138,9 +139,19 @@ function waits(host: string, guest: string): GodwitError {
   return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
-/** Not retryable: only a person decides. */
-function sharesFiles(host: string, guest: string): GodwitError {
-  const reason = `libvirt ran ${guest} at both hosts; its copy there is paused, and left to you, since libvirt may take files of the guest with it`;
+/** Not retryable: only the operator decides. A definition that was there before keeps its autostart. */
+async function sharesFiles(
+  there: LibvirtClient,
+  copy: SecondCopy,
+  { to: host, guest }: Pick<ManagedOrder, 'to' | 'guest'>,
+  signal: AbortSignal,
+): Promise<GodwitError> {
+  const definition = await withDefinition(there, copy.domain, signal);
+  const autostart =
+    copy.guest.mark.defined === 'yes'
+      ? 'its definition was there before'
+      : await endAutostart(there, copy.domain, signal);
+  const reason = `libvirt ran ${guest} at both hosts; its copy there${definition} is paused, and left to you, since libvirt may take files of the guest with it; ${autostart}`;
   return godwitError('GODWIT_HYPERVISOR', {
     hypervisor: 'libvirt',
     host,

@@ -215,8 +215,9 @@ function resolved(
 ): ManagedTransition {
   // A task that was done, and yet the guest is at the source: somebody has moved it back since.
   const task = state.task === 'done' && runAt === 'source' ? 'forgotten' : state.task;
-  const next = { ...state, because: undefined, task } as const;
-  if (proof === 'ask') return enter(next, 'verify');
+  const asked = { ...state, because: undefined, task } as const;
+  if (proof === 'ask') return enter(asked, 'verify');
+  const next = { ...asked, vouched: runAt };
   if (runAt === 'destination') return enter(next, 'finish');
   const { guest, from } = state.plan;
   const reason = `${by} says that it runs at ${from}`;

@@ -56,6 +56,8 @@ export interface ManagedState {
   readonly atRest: number;
   /** Only its source has said that the guest is at the destination, which did not answer. */
   readonly unseen?: boolean;
+  /** The operator reported that the guest runs there, while its manager did not. */
+  readonly vouched?: 'source' | 'destination';
   readonly memoryBytes: number | undefined;
   readonly checks: readonly Check[];
   readonly verified: readonly Check[];

@@ -111,5 +111,7 @@ export const managedOrder = z.object({
   copies: copiedDisks.optional(),
   /** They stay at the source too; otherwise they are removed there once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
+  /** The operator reported that the guest runs there, while its manager did not. */
+  vouched: z.enum(['source', 'destination']).optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

@@ -96,7 +96,8 @@ export class ManagedMover {
       driver,
       askedAtMs: Date.parse(request.createdAt),
       get order() {
-        return orderOf(sequencer.state.plan, sequencer.state.copies);
+        const { plan, copies, vouched } = sequencer.state;
+        return { ...orderOf(plan, copies), ...(vouched && { vouched }) };
       },
       state: () => sequencer.state,
       dispatch: (event) => sequencer.dispatch(event),

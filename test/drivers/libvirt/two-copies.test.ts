@@ -78,13 +78,15 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
       [DISK + TPM, COPIED],
     ] as const) {
       const did: string[] = [];
-      const both = await daemonPair(t, { ...STAYED, did }, { ...CAME, devices, did });
+      const there = { ...CAME, devices, did, autostart: 'on' } as const;
+      const both = await daemonPair(t, { ...STAYED, did }, there);
       await assert.rejects(endSecondCopy(both, order, signal), {
         code: 'GODWIT_HYPERVISOR',
         retryable: false,
-        message: /its copy there is paused, and left to you/,
+        message:
+          /its copy there, with its definition, is paused, and left to you.*; its autostart is off$/,
       });
-      assert.deepEqual(did, ['suspend']);
+      assert.deepEqual(did, ['suspend', 'autostart off']);
     }
   });
 

@@ -239,6 +239,9 @@ describe('the life of a managed migration', () => {
     assert.equal(managedMayBeAsked(back), false);
     assert.equal(outcomeOf(after(...kept, resolved('operator', 'source'))), 'failed');
     assert.equal(outcomeOf(after(...kept, resolved('operator', 'destination'))), 'finish');
+    // Its driver is told on whose word; the manager's own needs none.
+    assert.equal(after(...kept, resolved('operator', 'destination')).vouched, 'destination');
+    assert.equal(asked.vouched, undefined);
     assert.deepEqual(managedTransition(back, resolved('ask', 'source')).state, back);
     const running = after(...toStart);
     assert.deepEqual(managedTransition(running, resolved('operator', 'source')).state, running);
