@@ -142,6 +142,7 @@ export class SimHost {
         return process !== undefined && process.frozenUntil > this.#deps.scheduler.now;
       },
       kill: ({ pid }) => this.#processesNow.find((each) => each.pid === pid)?.die(),
+      capLog: () => Promise.resolve(),
     };
   }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { compileAhead } from './compile-ahead.ts';
+import { capLog, logSize } from '../host/guest-logs.ts';
 import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
@@ -18,6 +19,8 @@ const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
 /** Less than the source waits for an admission. */
 const READY_MS = 28_000;
 const LOG_TAIL = 2000;
+/** The log of a mover is cut once it is longer; its end stays. */
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const LONGEST_LINE = 16_384;
 
 /** Starts movers and finds them again; a test gives its own. */
@@ -30,6 +33,8 @@ export interface MoverProcesses {
   isStopped(mover: MoverState): boolean;
   /** Ends it at once. A new one finds its journal as it left it. */
   kill(mover: MoverState): void;
+  /** Keeps the log of its movers within a bound, in its place. */
+  capLog(migration: Migration): Promise<void>;
 }
 
 /** Movers as processes of their own, which live on when the agent ends. */
@@ -40,6 +45,10 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
     isStopped,
     kill: (mover) => {
       if (isAlive(mover)) process.kill(mover.pid, 'SIGKILL');
+    },
+    capLog: async ({ dir }) => {
+      const file = path.join(dir, 'mover.log');
+      if ((await logSize(file)) > MAX_LOG_BYTES) await capLog(file, MAX_LOG_BYTES);
     },
   };
 }

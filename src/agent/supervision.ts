@@ -122,6 +122,9 @@ export class Supervisor {
       this.#stoppedAt.delete(id);
       return;
     }
+    this.#movers.capLog(migration).catch((error: unknown) => {
+      this.#log.warn({ id, error }, 'the log of a mover is not cut');
+    });
     if (this.#starting.has(id)) return;
     if (this.#isLeftAlone(migration)) return;
     const mover = this.#movers.find(migration);

@@ -59,6 +59,10 @@ export class FakeMovers implements MoverProcesses {
     return false;
   }
 
+  capLog(): Promise<void> {
+    return Promise.resolve();
+  }
+
   kill(mover: MoverState): void {
     for (const [id, { state }] of this.#movers) if (state === mover) void this.end(id);
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -54,6 +54,17 @@ test('a mover is there once it says so, in a session of its own, and is found ag
   process.kill(-state.pid, 'SIGKILL');
   await ended.promise;
   assert.equal(movers.find(made), undefined);
+});
+
+test('the log of movers that say more and more keeps its end', async (t) => {
+  const made = migration(t);
+  const movers = moverProcesses('unused.json');
+  await movers.capLog(made);
+  const log = path.join(made.dir, 'mover.log');
+  writeFileSync(log, `${'early\n'.repeat(1_000_000)}last words\n`);
+  await movers.capLog(made);
+  assert.ok(statSync(log).size < 2 ** 21, String(statSync(log).size));
+  assert.match(readFileSync(log, 'utf8'), /dropped\]\n[^]*\nlast words\n$/);
 });
 
 test('a mover that ends before it is ready is refused with its last words', async (t) => {

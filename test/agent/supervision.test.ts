@@ -34,6 +34,7 @@ async function dying(t: TestContext) {
   const { journal } = openDestinationJournal(migration.dir, clock);
   await journal.append({ type: 'admitted', admission, host: 'b' }, 'sync');
   const starts: number[] = [];
+  const capped: string[] = [];
   const movers: MoverProcesses = {
     start: () => {
       starts.push(nowMs);
@@ -42,6 +43,10 @@ async function dying(t: TestContext) {
     find: () => undefined,
     isStopped: () => false,
     kill: () => {},
+    capLog: (each) => {
+      capped.push(each.id);
+      return Promise.resolve();
+    },
   };
   const supervisor = new Supervisor(store, movers, clock, silentLog);
   return {
@@ -50,6 +55,7 @@ async function dying(t: TestContext) {
     journal,
     supervisor,
     starts,
+    capped,
     movers,
     /** The checks that a span of time brings. */
     pass: async (ms: number) => {
@@ -113,6 +119,13 @@ test('a mover that is stopped, and stays so, is killed and followed by another',
   assert.deepEqual(killed, [4711]);
   await pass(1000);
   assert.equal(starts.length, 1);
+});
+
+test('the log of a migration’s movers is kept within its bound at each check', async (t) => {
+  const { capped, pass, supervisor } = await dying(t);
+  await pass(3000);
+  assert.deepEqual(capped, Array(3).fill(id));
+  supervisor.stop();
 });
 
 test('a migration that has ended gets no mover', async (t) => {

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
+import { capLog, isMissing } from '../../host/guest-logs.ts';
 import { isAlive, startTicksOf } from '../../host/process.ts';
 import type { Log } from '../../log.ts';
 import { agentContract } from '../../protocol/contract.ts';
@@ -22,6 +23,8 @@ const LOOK_MS = 2000;
 const MOST_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
 const END_MS = 10_000;
+/** The agent's log is cut once it is longer; its end stays. */
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 export interface ManagerProcessDependencies {
   readonly place: AgentDirectory;
@@ -85,12 +88,14 @@ export class ManagerProcess {
         const isThere = this.#child !== undefined && isRunning(this.#child);
         if ((await this.#answers()) || isThere) {
           pauseMs = LOOK_MS;
+          await this.#capLog();
         } else {
           if (this.#child !== undefined) {
             log.warn({ manager: place.name, log: place.log }, 'the agent of a manager has ended');
             pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
           }
           await this.#deps.prepare();
+          await this.#capLog();
           if (!signal.aborted) this.#child = started(place);
         }
       } catch (thrown) {
@@ -100,6 +105,14 @@ export class ManagerProcess {
       }
       await clock.sleep(pauseMs, signal).catch(() => {});
     }
+  }
+
+  async #capLog(): Promise<void> {
+    const { log, place } = this.#deps;
+    await capLog(place.log, MAX_LOG_BYTES).catch((error: unknown) => {
+      if (isMissing(error)) return;
+      log.warn({ manager: place.name, log: place.log, error }, 'the log of an agent is not cut');
+    });
   }
 
   #answers(): Promise<boolean> {
@@ -127,7 +140,8 @@ export async function endAgentAt(
 }
 
 function started(place: AgentDirectory): ChildProcess {
-  const log = openSync(place.log, 'w', 0o600);
+  // Appended to: a log that is cut in its place has no hole, and shows why the agent before this one ended.
+  const log = openSync(place.log, 'a', 0o600);
   try {
     const child = spawn(process.execPath, [PROGRAM, '--config', place.config], {
       cwd: '/',
