@@ -1,18 +1,21 @@
 /** `npm run chaos -- --minutes M --seed N`: three guests move round three hosts while something dies every few seconds. */
 import { parseArgs } from 'node:util';
+import { proverRecorder } from '../tools/prover-record.ts';
 import { chaos } from './chaos/chaos.ts';
 
-const USAGE = `npm run chaos -- [--minutes M] [--seed N] [--json] [--quiet] [--evidence DIR]
+const USAGE = `npm run chaos -- [--minutes M] [--from MINUTE] [--seed N] [--json] [--quiet] [--evidence DIR]
 
 Three guests move round three hosts while movers, agents, connections and links die at random; M is at most 120
 (default 1). It ends by itself; its exit status is 1 when anything that must hold did not; the hosts' records are
-kept in DIR then.
+kept in DIR then. A run that was stopped goes on with --from, for the rest of its minutes. What it came to, and on
+which commit, is kept in out/proofs/chaos.json.
 `;
 const MOST_MINUTES = 120;
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '1' },
+    from: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
@@ -24,7 +27,9 @@ const { values } = parseArgs({
 async function main(): Promise<number> {
   const minutes = Number(values.minutes);
   const seed = Number(values.seed);
-  if (!(minutes > 0 && minutes <= MOST_MINUTES) || !Number.isInteger(seed)) {
+  const from = Number(values.from);
+  const isPossible = minutes > from && from >= 0 && minutes <= MOST_MINUTES;
+  if (!isPossible || !Number.isInteger(seed)) {
     process.stderr.write(USAGE);
     return 2;
   }
@@ -36,7 +41,22 @@ async function main(): Promise<number> {
     if (!values.quiet) process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   };
   const { evidence } = values;
-  const reported = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say, evidence });
+  const part = from === 0 ? {} : { part: `from minute ${from}` };
+  const recorder = proverRecorder({
+    prover: 'chaos',
+    options: { minutes, seed },
+    from: from === 0 ? undefined : String(from),
+  });
+  const began = performance.now();
+  const ms = (minutes - from) * 60_000;
+  const reported = await chaos({ ms, seed, signal: stop.signal, say, evidence, ...part });
+  const { violations, moves: count, deaths: killed } = reported;
+  const minute = from + Math.floor((performance.now() - began) / 60_000);
+  recorder.keep({
+    ...(stop.signal.aborted && { next: String(minute) }),
+    ok: violations.length === 0,
+    figures: { moves: count, killed, violations },
+  });
   if (values.json) console.log(JSON.stringify(reported));
   for (const { guest, moves, calmMoves, verified, darkMs, gapMs } of reported.journeys) {
     const ends = [

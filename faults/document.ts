@@ -18,6 +18,7 @@ import {
   PHASES,
 } from './cell.ts';
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
+import { isRed } from './judge.ts';
 import type { Played } from './play.ts';
 import { median } from './recovery.ts';
 import { row } from './table.ts';
@@ -148,9 +149,12 @@ function between(text: string, begin: string, end: string, results: string): str
 function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
   const all = playedOf(cells, byCell);
   const green = all.filter(({ ok }) => ok);
+  const red = all.filter(isRed).length;
+  const others = all.length - green.length - red;
+  const missed = others === 0 ? '' : `, ${others} not struck`;
   const minutes = Math.round(playedMs(all) / 60_000);
   const makesSense = cells.filter((cell) => row(cell).run).length;
-  return `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${all.length - green.length} red**.`;
+  return `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${red} red${missed}**.`;
 }
 
 /** How long the runs took in which these were played; where they do not say, the cells themselves. */
@@ -219,7 +223,7 @@ function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
   if (!row(cell).run) return '·';
   const played = byCell.get(cellId(cell));
   if (played === undefined) return '?';
-  if (!played.ok) return '**red**';
+  if (!played.ok) return isRed(played) ? '**red**' : '**not struck**';
   const time = played.recoveryMs === undefined ? '' : ` ${seconds(played.recoveryMs)}`;
   // Of a guest that was killed there is nothing to go back to.
   if (played.outcome === 'failed' && played.runningOn?.length === 0) return 'reported dead';
@@ -237,7 +241,7 @@ function seconds(ms: number): string {
 }
 
 function reds(byCell: ReadonlyMap<string, Played>): string[] {
-  const red = [...byCell.values()].filter(({ ok }) => !ok);
+  const red = [...byCell.values()].filter(isRed);
   if (red.length === 0) return [];
   const lines = red.map(({ cell, problems, struck }) => {
     const text = problems.join('; ').replaceAll('|', '/').slice(0, 400);

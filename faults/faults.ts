@@ -2,30 +2,37 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { proverRecorder } from '../tools/prover-record.ts';
+import type { ProverRecord } from '../tools/prover-record.ts';
 import { cellId } from './cell.ts';
 import { withResults } from './document.ts';
+import { isRed } from './judge.ts';
 import type { Played } from './play.ts';
-import { inPlayingOrder, Player } from './run.ts';
+import { fromCell, inPlayingOrder, nextCell, Player } from './run.ts';
 import type { Runnable } from './run.ts';
 import { LANES } from './stage.ts';
 import { rows } from './table.ts';
 
-const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--lanes N] [--json] [--list] [--evidence DIR]
+const USAGE = `npm run faults -- [--cells PATTERN]... [--from CELL] [--seed N] [--lanes N] [--json] [--list] [--evidence DIR]
        npm run faults -- --write-docs RESULTS...
 
   --cells PATTERN  only cells whose name (fault/phase/mode) matches this regular expression; may be repeated
+  --from CELL      begins with this cell, and leaves out those that are played before it
   --seed N         moves the instants at which faults strike; default 1
   --lanes N        plays so many cells at once, each in a lab of its own; default 2
   --list           names the cells, what must hold in each, and why the others are not run
   --json           one line of JSON for each cell, on standard output
   --evidence DIR   copies journals and logs of red cells there
   --write-docs     puts what --json wrote, of one run or several, into docs/measurements/faults.md
+
+What was played, and on which commit, is kept in out/proofs/faults.json.
 `;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     cells: { type: 'string', multiple: true, default: [] },
+    from: { type: 'string' },
     seed: { type: 'string', default: '1' },
     lanes: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
@@ -54,7 +61,7 @@ function report(played: Played): void {
   if (values.json) console.log(JSON.stringify(played));
   const ms = (value: number | undefined): string => (value === undefined ? '-' : `${value} ms`);
   const line = [
-    played.ok ? 'ok ' : 'RED',
+    played.ok ? 'ok ' : isRed(played) ? 'RED' : 'MISS',
     played.cell.padEnd(46),
     played.outcome.padEnd(8),
     `recovery ${ms(played.recoveryMs)}`,
@@ -63,12 +70,17 @@ function report(played: Played): void {
     `gap ${ms(played.gapMs)}`,
     `took ${(played.tookMs / 1000).toFixed(1)} s`,
   ].join('  ');
-  const why = played.problems.map((problem) => `\n      ${problem}`).join('');
+  const missed = played.missed === undefined ? [] : [`the fault did not strike: ${played.missed}`];
+  const why = [...played.problems, ...missed].map((problem) => `\n      ${problem}`).join('');
   process.stderr.write(`${line}${why}\n`);
 }
 
 /** In as many lanes as were asked for; the cells that share a kind of stage begin together. */
-async function playAll(queue: Runnable[], stop: AbortSignal): Promise<Played[]> {
+async function playAll(
+  queue: Runnable[],
+  stop: AbortSignal,
+  keep: (played: readonly Played[]) => void,
+): Promise<Played[]> {
   const run = { id: `${Date.now().toString(36)}-${process.pid}`, from: performance.now() };
   const played: Played[] = [];
   const lane = async (number: number): Promise<void> => {
@@ -81,6 +93,7 @@ async function playAll(queue: Runnable[], stop: AbortSignal): Promise<Played[]> 
         const reported = { ...one, run: { id: run.id, elapsedMs: elapsed() } };
         report(reported);
         played.push(reported);
+        keep(played);
       }
     } finally {
       await player.close();
@@ -97,7 +110,9 @@ function lanesOf(text: string): number {
 }
 
 async function main(): Promise<number> {
-  const runnable = chosen().filter((row) => row.run);
+  const { from } = values;
+  const inOrder = inPlayingOrder(chosen().filter((row) => row.run));
+  const runnable = fromCell(inOrder, from);
   if (runnable.length === 0) {
     process.stderr.write('no cell that makes sense matches\n');
     return 2;
@@ -107,10 +122,33 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
-  const played = await playAll(inPlayingOrder(runnable), stop.signal);
-  const red = played.filter(({ ok }) => !ok).length;
-  process.stderr.write(`${played.length} cells, ${red} red\n`);
-  return red === 0 && played.length === runnable.length ? 0 : 1;
+  const { seed, cells } = values;
+  const recorder = proverRecorder({ prover: 'faults', options: { seed, cells }, from });
+  const keep = (played: readonly Played[]): ProverRecord => {
+    const next = nextCell(runnable, played);
+    const ok = played.every((each) => each.ok);
+    return recorder.keep({
+      ...(next === undefined ? {} : { next }),
+      ok,
+      figures: figuresOf(played),
+    });
+  };
+  const played = await playAll([...runnable], stop.signal, keep);
+  const { isWhole, commit } = keep(played);
+  const next = nextCell(runnable, played);
+  const red = played.filter(isRed).length;
+  const missed = played.filter((each) => !each.ok).length - red;
+  process.stderr.write(`${played.length} cells, ${red} red, ${missed} not struck\n`);
+  if (next !== undefined) process.stderr.write(`go on with --from ${next}\n`);
+  else if (isWhole) process.stderr.write(`all green on ${commit}\n`);
+  return red === 0 && missed === 0 && next === undefined ? 0 : 1;
+}
+
+function figuresOf(played: readonly Played[]): Record<string, unknown> {
+  const names = (wanted: (each: Played) => boolean): string[] =>
+    played.filter(wanted).map(({ cell }) => cell);
+  const missed = names((each) => !each.ok && !isRed(each));
+  return { played: played.length, red: names(isRed), missed };
 }
 
 /** Results come as lines of JSON. */

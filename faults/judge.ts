@@ -35,18 +35,45 @@ export interface Observed {
   readonly disks: readonly string[];
 }
 
-/** The problems, in words; none when everything that must hold does. */
+/** Not green, and either the fault struck or something is wrong that needs no fault. */
+export function isRed({
+  ok,
+  problems,
+  missed,
+}: {
+  readonly ok: boolean;
+  readonly problems: readonly string[];
+  readonly missed?: string | undefined;
+}): boolean {
+  return !ok && (missed === undefined || problems.length > 0);
+}
+
+/**
+ * The problems, in words; none when everything that must hold does. Without a fault, what must hold after it says nothing: a
+ * guest that moves by itself has one copy and leaves nothing behind.
+ */
 export function judge(cell: Cell, expect: Expectation, seen: Observed): string[] {
-  if (seen.missed !== undefined) return [`the fault did not strike: ${seen.missed}`];
-  if (seen.struck === undefined) return ['the moment of the fault did not come'];
-  return [
+  const always = [
     ...oneCopy(seen),
-    ...theEnd(expect, seen),
-    ...theGuest(expect, seen),
-    ...theDark(cell, expect, seen),
     ...seen.remains.map((what) => `left behind: ${what}`),
     ...seen.disks,
   ];
+  if (seen.struck === undefined) return always;
+  return [
+    ...always,
+    ...theEnd(expect, seen),
+    ...theGuest(expect, seen),
+    ...theDark(cell, expect, seen),
+  ];
+}
+
+/** Why the fault did not strike; undefined if it did. Such a play proves nothing, and is neither green nor red. */
+export function whyNotStruck({
+  struck,
+  missed,
+}: Pick<Observed, 'struck' | 'missed'>): string | undefined {
+  if (struck !== undefined) return undefined;
+  return missed ?? 'the moment of the fault did not come';
 }
 
 function oneCopy({ spans, runningOn }: Observed): string[] {

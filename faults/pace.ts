@@ -48,9 +48,10 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
       return mode === 'precopy'
         ? { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 5 }
         : {
-            maxBandwidth: SLOW,
+            // In hybrid only what an emulated guest comes to dirty in one round is left: little on a busy machine.
+            maxBandwidth: mode === 'hybrid' ? THIN : SLOW,
             dirtyBytesPerSecond: mode === 'hybrid' ? RESTLESS : 0,
-            jitterMs: 100,
+            jitterMs: mode === 'hybrid' ? 40 : 100,
           };
     case 'seeding':
     case 'disks-first-pass':

@@ -7,12 +7,11 @@ import { seenStatuses } from '../src/lab/witness/qemus.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import type { Cell } from './cell.ts';
 import { cellId, hasDisks, LASTS_MS } from './cell.ts';
-import { chanceOf } from './chance.ts';
 import { DiskWatch } from './disks/watch.ts';
 import type { Injector } from './inject/injector.ts';
 import { injectorOf } from './inject/injectors.ts';
 import { JournalTail } from './journal-tail.ts';
-import { darkMs, judge } from './judge.ts';
+import { darkMs, judge, whyNotStruck } from './judge.ts';
 import type { Observed } from './judge.ts';
 import { untilMoment } from './moment.ts';
 import { paceOf } from './pace.ts';
@@ -35,8 +34,11 @@ export interface Played {
   readonly cell: string;
   /** The run that it was played in, and how long that had taken by its end, ms. */
   readonly run?: { readonly id: string; readonly elapsedMs: number };
+  /** The fault struck, and all that must hold did. */
   readonly ok: boolean;
   readonly problems: readonly string[];
+  /** Why the fault did not strike: the play proves nothing. */
+  readonly missed?: string;
   readonly outcome: string;
   readonly error?: string;
   readonly struck?: string;
@@ -56,12 +58,11 @@ export async function play(
   stage: Stage,
   cell: Cell,
   expect: Expectation,
-  seed: number,
+  chance: number,
 ): Promise<Played> {
   const start = systemClock.monotonicMs();
   const from = stage.guests.get(GUEST) ?? '';
   const to = stage.lab.hosts.find((host) => host !== from) ?? '';
-  const chance = chanceOf(seed, cellId(cell));
   const pace = paceOf(cell);
   await stage.dirty(GUEST, pace.dirtyBytesPerSecond);
   const injector = await injectorOf(cell.fault, { lab: stage.lab, from, to, chance });
@@ -146,10 +147,12 @@ export function playedOf(
   observed: Observed,
   { problems, migration, recoveryMs: recovery, gapMs }: Found,
 ): Omit<Played, 'tookMs'> {
+  const missed = whyNotStruck(observed);
   return {
     cell: cellId(cell),
-    ok: problems.length === 0,
+    ok: problems.length === 0 && missed === undefined,
     problems,
+    ...(missed === undefined ? {} : { missed }),
     outcome: observed.outcome,
     migration,
     runningOn: observed.runningOn,

@@ -1,5 +1,6 @@
 /** Plays cells, each lane one after the other, on stages that are kept while what a cell left allows it. */
 import { cellId, hasDisks, isContainer } from './cell.ts';
+import { chanceOf } from './chance.ts';
 import { playContainer } from './containers/play.ts';
 import { BOX } from './containers/plan.ts';
 import { keepEvidence } from './evidence.ts';
@@ -9,6 +10,9 @@ import { Stage } from './stage.ts';
 import type { Row } from './table.ts';
 
 export type Runnable = Extract<Row, { run: true }>;
+
+/** Of the time that chance gave the fault after its moment; 0: at once. */
+const EARLIER = [0.25, 0] as const;
 
 export interface PlayerOptions {
   readonly seed: number;
@@ -27,9 +31,22 @@ export class Player {
     this.#options = options;
   }
 
-  /** Never rejects: what kept a cell from being played is its problem. */
+  /**
+   * Plays a cell until its fault strikes, three times at most: each time it strikes earlier after its moment. Never rejects:
+   * what kept a cell from being played is its problem.
+   */
   async play(row: Runnable): Promise<Played> {
-    const played = await this.#playOnStage(row).catch((thrown: unknown): Played => {
+    const first = chanceOf(this.#options.seed, cellId(row.cell));
+    let played = await this.#playOnce(row, first);
+    for (const share of EARLIER) {
+      if (played.missed === undefined || played.problems.length > 0) break;
+      played = await this.#playOnce(row, first * share);
+    }
+    return played;
+  }
+
+  async #playOnce(row: Runnable, chance: number): Promise<Played> {
+    const played = await this.#playOnStage(row, chance).catch((thrown: unknown): Played => {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       const problems = [`the cell could not be played: ${why}`];
       return { cell: cellId(row.cell), ok: false, problems, outcome: 'unplayed', tookMs: 0 };
@@ -46,7 +63,7 @@ export class Player {
     this.#stage = undefined;
   }
 
-  async #playOnStage({ cell, expect }: Runnable): Promise<Played> {
+  async #playOnStage({ cell, expect }: Runnable, chance: number): Promise<Played> {
     const kind = kindOf(cell);
     if (kind !== this.#kind) await this.close();
     this.#kind = kind;
@@ -55,10 +72,10 @@ export class Player {
     this.#stage ??= await Stage.open({ hosts: 2, lane, containers: kind === 'boxes', ...request });
     if (kind === 'boxes') {
       if (!this.#stage.guests.has(BOX)) await this.#stage.bootBox('a');
-      return playContainer(this.#stage, cell, expect, this.#options.seed);
+      return playContainer(this.#stage, cell, expect, chance);
     }
     if (!this.#stage.guests.has(GUEST)) await this.#stage.boot(GUEST, 'a');
-    return play(this.#stage, cell, expect, this.#options.seed);
+    return play(this.#stage, cell, expect, chance);
   }
 
   /** Goes on with the same stage where nothing is amiss in it. */
@@ -66,7 +83,7 @@ export class Player {
     const stage = this.#stage;
     const { evidence } = this.#options;
     if (stage === undefined) return;
-    if (!played.ok) {
+    if (played.problems.length > 0) {
       if (evidence !== undefined) await keepEvidence(stage.lab, played, evidence);
       await this.close();
       return;
@@ -98,4 +115,20 @@ export function inPlayingOrder(rows: readonly Runnable[]): Runnable[] {
   return rows.toSorted(
     (left, right) => KINDS.indexOf(kindOf(left.cell)) - KINDS.indexOf(kindOf(right.cell)),
   );
+}
+
+/** Those from one cell on, in the order of play; none if there is no such cell. */
+export function fromCell(rows: readonly Runnable[], from: string | undefined): Runnable[] {
+  if (from === undefined) return [...rows];
+  const at = rows.findIndex(({ cell }) => cellId(cell) === from);
+  return at === -1 ? [] : rows.slice(at);
+}
+
+/** The first cell that was not played to its end: lanes play side by side, so that later ones may have been. */
+export function nextCell(
+  rows: readonly Runnable[],
+  played: readonly Pick<Played, 'cell'>[],
+): string | undefined {
+  const over = new Set(played.map(({ cell }) => cell));
+  return rows.map(({ cell }) => cellId(cell)).find((id) => !over.has(id));
 }

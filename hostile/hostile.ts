@@ -1,5 +1,6 @@
 /** `npm run hostile`: somebody with a valid host certificate does everything else wrong. See docs/hostile.md. */
 import { parseArgs } from 'node:util';
+import { proverRecorder } from '../tools/prover-record.ts';
 import type { Tried } from './attacker.ts';
 import { runCases } from './run.ts';
 import type { Outcome } from './run.ts';
@@ -13,6 +14,8 @@ const USAGE = `npm run hostile -- [--cases N] [--from N] [--seed N] [--case N]..
   --print    each case, with what was sent and what was answered
   --json     what it came to, as one line of JSON on standard output
   --hole H   the attacked host has this known defect, which must be found (see hostile/holes/)
+
+What each part came to, and on which commit, is kept in out/proofs/hostile.json.
 `;
 
 const { values } = parseArgs({
@@ -94,6 +97,17 @@ async function main(): Promise<number> {
   };
   const outcome = await runCases({ seed, numbers, hole: values.hole, onCase });
   report(outcome);
+  // A single case, or a known defect, is no part of the whole.
+  if (values.case.length === 0 && values.hole === undefined) {
+    const { violations, asks, before, after } = outcome;
+    const recorder = proverRecorder({
+      prover: 'hostile',
+      options: { seed },
+      from: first === 0 ? undefined : String(first),
+    });
+    const figures = { cases: outcome.cases, asks, before, after, violations };
+    recorder.keep({ next: String(first + count), ok: violations.length === 0, figures });
+  }
   if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...outcome })}\n`);
   return outcome.violations.length === 0 ? 0 : 1;
 }

@@ -1,16 +1,17 @@
 /**
- * Checks the right to run exhaustively: `node tools/model.ts [--faults N] [--trace] [--json]`.
+ * Checks the right to run exhaustively: `node tools/model.ts [--faults N] [--from NAME] [--trace] [--json]`.
  *
  * Explores every state that one migration can come to, in pre-copy and in post-copy, with messages late, doubled and
  * lost, and with up to N (2) deaths, power losses and broken streams. Then breaks the protocol on purpose, and shows
  * that each break is found; `--trace` prints how. Exit 1 when a rule is broken, a mutant is missed, or a bound cut
- * it short. See docs/model.md.
+ * it short. `--from` begins with the run or the mutant of that name. See docs/model.md.
  */
 import { parseArgs } from 'node:util';
 import { explore } from '../test/model/explore.ts';
 import type { Bounds, Explored } from '../test/model/explore.ts';
 import { MUTANTS, REAL, withEdit } from '../test/model/rules.ts';
 import { SHELL_MUTANTS } from '../test/model/shells/mutants.ts';
+import { proverRecorder } from './prover-record.ts';
 
 /** More states than this are not worth the memory: 44 bytes each. */
 const MOST_STATES = 20_000_000;
@@ -21,6 +22,12 @@ const RUNS: readonly { name: string; bounds: Pick<Bounds, 'mode' | 'earlier'> }[
   { name: 'pre-copy', bounds: { mode: 'precopy', earlier: false } },
   { name: 'post-copy and hybrid', bounds: { mode: 'hybrid', earlier: false } },
 ];
+
+/** Tells which runs and mutants are to be explored, and records how they came out. */
+interface Progress {
+  begins(name: string): boolean;
+  ends(isRight: boolean): void;
+}
 
 const count = (value: number): string => value.toLocaleString('en');
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
@@ -46,30 +53,40 @@ function printTrace(trace: readonly string[]): void {
   for (const [index, move] of trace.entries()) console.log(`    ${index + 1}. ${move}`);
 }
 
-function runReal(faults: number, quiet: boolean): Result[] {
-  return RUNS.map(({ name, bounds }) => {
+function holds({ exhaustive, violation }: Explored): boolean {
+  return exhaustive && violation === undefined;
+}
+
+function runReal(faults: number, quiet: boolean, progress: Progress): Result[] {
+  return RUNS.flatMap(({ name, bounds }) => {
+    if (!progress.begins(name)) return [];
     const all = { ...bounds, faults, mostStates: MOST_STATES, ends: true };
     const explored = explore(REAL, all);
     if (!quiet) printRun(name, explored);
-    return { name, explored };
+    progress.ends(holds(explored));
+    return [{ name, explored }];
   });
 }
 
 /** With the calls of an earlier migration of the same guest still under way. */
-function runSecond(faults: number, quiet: boolean): Result[] {
+function runSecond(faults: number, quiet: boolean, progress: Progress): Result[] {
   const all = { faults, mostStates: MOST_STATES, ends: true, earlier: true };
   const name = 'a second migration, with calls of the first still under way';
+  if (!progress.begins(name)) return [];
   const explored = explore(REAL, { ...all, mode: 'precopy' });
   if (!quiet) printRun(name, explored);
+  progress.ends(holds(explored));
   return [{ name, explored }];
 }
 
 /** One that turns round at its switch, however that would be made. */
-function runRehearsal(faults: number, quiet: boolean): Result[] {
+function runRehearsal(faults: number, quiet: boolean, progress: Progress): Result[] {
   const all = { faults, mostStates: MOST_STATES, ends: true, earlier: false, rehearses: true };
   const name = 'a rehearsal';
+  if (!progress.begins(name)) return [];
   const explored = explore(REAL, { ...all, mode: 'hybrid' });
   if (!quiet) printRun(name, explored);
+  progress.ends(holds(explored));
   return [{ name, explored }];
 }
 
@@ -82,27 +99,59 @@ function printMutant(name: string, breaks: string, explored: Explored, trace: bo
 }
 
 /** The rules broken, and then the movers' own code. */
-async function runMutants(quiet: boolean, trace: boolean): Promise<Result[]> {
+async function runMutants(quiet: boolean, trace: boolean, progress: Progress): Promise<Result[]> {
   const most = { faults: 1, mostStates: MOST_STATES };
   const results: Result[] = [];
   const ran = (name: string, breaks: string, explored: Explored): void => {
     if (!quiet) printMutant(name, breaks, explored, trace);
     results.push({ name, explored });
+    progress.ends(explored.violation !== undefined);
   };
   for (const { name, breaks, mode, earlier, rules } of MUTANTS) {
+    if (!progress.begins(name)) continue;
     ran(name, breaks, explore(rules, { ...most, mode, earlier, ends: false }));
   }
   for (const mutant of SHELL_MUTANTS) {
     const { name, breaks, mode, earlier = false, ends = false } = mutant;
+    if (!progress.begins(name)) continue;
     ran(name, breaks, explore(await withEdit(mutant), { ...most, mode, earlier, ends }));
   }
   return results;
+}
+
+/** Keeps what is known before each run: one that is ended goes on with the name that is recorded as the next. */
+function progressFrom(
+  from: string | undefined,
+  faults: number,
+): { readonly progress: Progress; readonly record: () => void; readonly begun: () => number } {
+  const recorder = proverRecorder({ prover: 'model', options: { faults }, from });
+  const explored: string[] = [];
+  const wrong: string[] = [];
+  let now: string | undefined;
+  const keep = (next: { readonly next?: string }): void => {
+    recorder.keep({ ...next, ok: wrong.length === 0, figures: { explored, wrong } });
+  };
+  const progress: Progress = {
+    begins: (name) => {
+      if (now === undefined && from !== undefined && name !== from) return false;
+      now = name;
+      keep({ next: name });
+      return true;
+    },
+    ends: (isRight) => {
+      if (now === undefined) return;
+      explored.push(now);
+      if (!isRight) wrong.push(now);
+    },
+  };
+  return { progress, record: () => keep({}), begun: () => explored.length };
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       faults: { type: 'string', default: '2' },
+      from: { type: 'string' },
       trace: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -115,18 +164,23 @@ async function main(): Promise<number> {
   const began = performance.now();
   const quiet = values.json;
   if (!quiet) console.log(`The right to run, with at most ${faults} faults in one migration`);
+  const { from } = values;
+  const { progress, record, begun } = progressFrom(from, faults);
   const real = [
-    ...runReal(faults, quiet),
-    ...runSecond(Math.min(faults, 1), quiet),
-    ...runRehearsal(faults, quiet),
+    ...runReal(faults, quiet, progress),
+    ...runSecond(Math.min(faults, 1), quiet, progress),
+    ...runRehearsal(faults, quiet, progress),
   ];
   if (!quiet) console.log('\nThe protocol broken on purpose');
-  const mutants = await runMutants(quiet, values.trace);
+  const mutants = await runMutants(quiet, values.trace, progress);
+  if (begun() === 0) {
+    console.error(`--from ${from}: there is no run and no mutant of that name`);
+    return 2;
+  }
   const found = mutants.filter(({ explored }) => explored.violation !== undefined).length;
   const states = real.slice(0, RUNS.length).reduce((sum, { explored }) => sum + explored.states, 0);
   const ms = performance.now() - began;
-  const holds = real.every(({ explored }) => explored.exhaustive && !explored.violation);
-  const ok = holds && found === mutants.length;
+  const ok = real.every(({ explored }) => holds(explored)) && found === mutants.length;
   if (quiet) {
     console.log(
       JSON.stringify({ ok, faults, states, found, of: mutants.length, ms, real, mutants }),
@@ -135,6 +189,7 @@ async function main(): Promise<number> {
     console.log(`\n${count(states)} distinct states of pre-copy and post-copy together`);
     console.log(`${found} of ${mutants.length} mutants found; ${seconds(ms)} in all`);
   }
+  record();
   return ok ? 0 : 1;
 }
 

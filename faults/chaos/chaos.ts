@@ -12,6 +12,8 @@ import type { Journey } from './endless-moves.ts';
 export interface ChaosRequest {
   readonly ms: number;
   readonly seed: number;
+  /** Names a later part of a run: other moves and deaths than in its first part. */
+  readonly part?: string;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
   /** Where the hosts' records are kept when something did not hold; absent: nowhere. */
@@ -32,6 +34,7 @@ const GUESTS = ['web1', 'web2', 'web3'];
 export async function chaos({
   ms,
   seed,
+  part = '',
   signal,
   say,
   evidence,
@@ -45,13 +48,20 @@ export async function chaos({
     const over = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
     const travelling = Promise.all(
       GUESTS.map((guest) =>
-        travel({ stage, guest, signal: over, stopped: signal, next: chances(seed, guest), say }),
+        travel({
+          stage,
+          guest,
+          signal: over,
+          stopped: signal,
+          next: chances(seed, guest + part),
+          say,
+        }),
       ),
     );
     const killing = killAtRandom({
       lab: stage.lab,
       signal: over,
-      next: chances(seed, 'killAtRandom'),
+      next: chances(seed, `killAtRandom${part}`),
       say,
     });
     const [journeys, deaths] = await Promise.all([travelling, killing]);

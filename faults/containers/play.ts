@@ -2,9 +2,7 @@
 import { systemClock } from '../../src/clock.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import type { Probe } from '../../src/lab/probe/probe.ts';
-import { cellId } from '../cell.ts';
 import type { Cell } from '../cell.ts';
-import { chanceOf } from '../chance.ts';
 import type { Expectation } from '../expectation.ts';
 import type { Injector } from '../inject/injector.ts';
 import { JournalTail } from '../journal-tail.ts';
@@ -27,12 +25,11 @@ export async function playContainer(
   stage: Stage,
   cell: Cell,
   expect: Expectation,
-  seed: number,
+  chance: number,
 ): Promise<Played> {
   const start = systemClock.monotonicMs();
   const from = stage.guests.get(BOX) ?? '';
   const to = stage.lab.hosts.find((host) => host !== from) ?? '';
-  const chance = chanceOf(seed, cellId(cell));
   await stage.dirty(BOX, paceOf(cell).dirtyBytesPerSecond);
   const injector = await injectorOf(cell.fault, { lab: stage.lab, from, to, chance });
   const witness = new ContainerWitness(stage.lab, BOX);

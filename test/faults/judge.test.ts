@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cell } from '../../faults/cell.ts';
-import { darkMs, judge } from '../../faults/judge.ts';
+import { darkMs, judge, whyNotStruck } from '../../faults/judge.ts';
 import type { Observed } from '../../faults/judge.ts';
 import { row } from '../../faults/table.ts';
 import type { Expectation } from '../../faults/expectation.ts';
@@ -69,10 +69,19 @@ describe('the judge of a cell', () => {
     assert.match(problems({ runningOn: ['a', 'b'] }), /TWO COPIES RUN/);
   });
 
-  test('says why a fault did not strike, or that its moment did not come', () => {
+  test('a play whose fault did not strike is neither green nor red, and says why', () => {
     const never = { struck: undefined };
-    assert.equal(problems(never), 'the moment of the fault did not come');
-    assert.match(problems({ ...never, missed: 'mount: busy' }), /did not strike: mount: busy/);
+    assert.equal(whyNotStruck(never), 'the moment of the fault did not come');
+    assert.equal(whyNotStruck({ ...never, missed: 'mount: busy' }), 'mount: busy');
+    assert.equal(whyNotStruck(MOVED), undefined);
+    // What the fault was to lead to did not come; it is no problem of the migration.
+    assert.equal(problems({ ...never, missed: 'it had ended' }, MOVED, DEATH), '');
+  });
+
+  test('a play whose fault did not strike is red if two copies ran or something is left behind', () => {
+    const never = { struck: undefined, missed: 'it had ended' };
+    assert.match(problems({ ...never, runningOn: ['a', 'b'] }), /^TWO COPIES RUN/);
+    assert.equal(problems({ ...never, remains: ['b: tap1'] }), 'left behind: b: tap1');
   });
 
   test('does not take a word that the witness contradicts', () => {
@@ -98,10 +107,6 @@ describe('the judge of a cell', () => {
 
   test('sees what is left behind', () => {
     assert.match(problems({ remains: ['b: node mover.ts'] }), /left behind: b: node mover.ts/);
-  });
-
-  test('sees a moment that was missed: a cell that was not tried is not green', () => {
-    assert.match(problems({ struck: undefined }), /did not come/);
   });
 
   test('sees a guest that was stopped for a migration that then failed', () => {

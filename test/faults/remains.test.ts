@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overIn } from '../../faults/remains.ts';
 import type { HostCensus } from '../../faults/remains.ts';
+import { isOfTheAgent } from '../../src/lab/witness/census.ts';
 
 const BARE: HostCensus = {
   host: 'b',
@@ -50,4 +51,22 @@ describe('what is left on a host', () => {
     assert.deepEqual(overIn(WITH_GUEST, BARE, grave), []);
     assert.deepEqual(overIn({ ...WITH_GUEST, processes: BARE.processes }, BARE, grave), []);
   });
+});
+
+test('what an agent keeps of its guests and its fleet, half written too, belongs to no migration', () => {
+  for (const file of [
+    'guest-load.json',
+    'guest-load.json.tmp',
+    'fleet.json',
+    'store.json.tmp',
+    'pki/renewal.key',
+  ])
+    assert.ok(isOfTheAgent(file), file);
+  for (const file of [
+    'guest-load',
+    'guests/web1/guest-load.json',
+    'receivers/m-1.json',
+    'pki/host.key',
+  ])
+    assert.equal(isOfTheAgent(file), false, file);
 });

@@ -8,10 +8,14 @@ import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';
 
 /**
- * What an agent keeps of its fleet, of its own directory and of a certificate that it is about to have, also half written:
- * it belongs to no migration.
+ * Files that an agent keeps whether or not a guest moves: its fleet, the age of its directory, how busy its guests were, and a
+ * certificate that it is about to have; half-written ones included.
  */
-const OF_THE_AGENT = /^((fleet|store)\.json(\.|$)|pki\/(renewal\.|host\.crt\.next$))/;
+const OF_THE_AGENT = /^((fleet|store|guest-load)\.json(\.|$)|pki\/(renewal\.|host\.crt\.next$))/;
+
+export function isOfTheAgent(file: string): boolean {
+  return OF_THE_AGENT.test(file);
+}
 
 /** Everything of a host that a migration could leave behind. */
 export interface HostCensus {
@@ -58,7 +62,7 @@ export async function hostCensus(
       .toSorted(),
     ports: listeningPorts(sockets),
     files: files
-      .filter((file) => !OF_THE_AGENT.test(file))
+      .filter((file) => !isOfTheAgent(file))
       .filter((file) => records || !/^(migrations|disk-moves)/.test(file))
       .toSorted(),
   };

@@ -43,5 +43,6 @@ function declare(player: Player, cell: Cell): void {
       return;
     }
     assert.deepEqual(played.problems, [], JSON.stringify(played));
+    assert.equal(played.missed, undefined, 'the fault did not strike');
   });
 }

@@ -16,7 +16,7 @@ const SETTLE_MS = 15_000;
 /** Of a mover's log. */
 const MOST_WORDS = 2000;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
-const KEPT = /^(cache(\/|$)|guest-load\.json$)/;
+const KEPT = /^cache(\/|$)/;
 /** What guests’ TPMs hold outlives their QEMUs: the tests of them look at it themselves. */
 const TPMS = /^tpm(\/|$)/;
 
