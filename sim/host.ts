@@ -126,8 +126,7 @@ export class SimHost {
     const supervisor = this.#supervisor;
     if (agent === undefined || supervisor === undefined) throw new Error('no agent runs');
     agent.run(() => {
-      const migration = this.store.add(request);
-      supervisor.ensure(migration).catch(() => {
+      supervisor.ensure(this.store.add(request)).catch(() => {
         if (!this.store.begun(request.id)) this.store.drop(request.id);
       });
     });
