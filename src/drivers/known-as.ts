@@ -17,6 +17,6 @@ export function knownAs(own: string): string {
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, KEPT)
-    .replace(/[^A-Za-z0-9]+$/, '');
+    .replace(/[^A-Za-z0-9]{1,52}$/, '');
   return plain === '' ? `guest-${hash}` : `${plain}-${hash}`;
 }
