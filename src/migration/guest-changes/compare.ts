@@ -142,7 +142,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
 /** `qcow2:/srv/g1.over` of `qcow2,direct:/srv/g1.over on file,direct:/srv/g1.over on ...`: the image that is written to. */
 function imageWords(value: string): string {
   const [top = ''] = value.split(' on ');
-  return top.replace(/^([^,:]+)[^:]*:/, '$1 ');
+  return top.replace(/^([^,:]+)(?:,[^:]*)?:/, '$1 ');
 }
 
 function sizeWords(bytes: string): string {
