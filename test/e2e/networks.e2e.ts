@@ -139,14 +139,15 @@ for (const network of LAB_NETWORKS) {
       const [from = ''] = await runningOn(world.lab, 'web1');
       const to = from === 'a' ? 'b' : 'a';
       const [port] = await guestPorts(from);
-      const chain = '{ chain x { type filter hook forward priority 0; iifname %s counter; } }';
-      const table = `table bridge kept ${chain.replace('%s', port?.ifname ?? '')}`;
-      await inside(from, 'sh', '-c', `echo '${table}' | nft -f -`);
+      const nft = (words: string): Promise<string> => inside(from, 'nft', ...words.split(' '));
+      await nft('add table bridge kept');
       try {
+        await nft('add chain bridge kept x { type filter hook forward priority 0 ; }');
+        await nft(`add rule bridge kept x iifname ${port?.ifname} counter`);
         const error = await refusalOf(world, { guest: 'web1', from, to });
         assertSays(error, 'GODWIT_CAPABILITY', `name the port ${port?.ifname} of`);
       } finally {
-        await inside(from, 'nft', 'delete', 'table', 'bridge', 'kept');
+        await nft('delete table bridge kept');
       }
       await assertOnlyGuests(world, { [from]: ['web1'] });
     });
