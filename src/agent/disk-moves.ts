@@ -24,10 +24,9 @@ import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
-import { identityOf } from '../disks/proof/made-files.ts';
 import { DiskMove } from '../disks/move/move.ts';
 import type { HeldRelocator } from '../disks/move/move.ts';
-import { placeFor } from '../disks/move/place.ts';
+import { mustBeItsOwn, placeFor } from '../disks/move/place.ts';
 
 /** Ended moves that are kept to be asked about. */
 const KEPT = 200;
@@ -165,8 +164,10 @@ export class DiskMoves {
     const { guest, to } = request;
     const { handle } = movable(await guests.need(guest));
     const disk = await this.#diskOf(handle, request);
+    const { pid } = directDriverOf(this.#deps.drivers, handle)?.describe(handle) ?? {};
+    await mustBeItsOwn(guest, disk, pid, AbortSignal.timeout(PLAN_MS));
     const place = await placeFor(config, { guest, disk, to });
-    const [identity, nowMs] = [await identityOf(disk.file), clock.wallMs()];
+    const nowMs = clock.wallMs();
     const random = randomInt(36 ** 5)
       .toString(36)
       .padStart(5, '0');
@@ -176,7 +177,8 @@ export class DiskMoves {
       handle,
       createdAt: new Date(nowMs).toISOString(),
       from: disk.file,
-      identity: identity ?? '',
+      // Another file may lie at its path; that one is never touched.
+      identity: disk.identity ?? '',
       to: place.file,
       directories: [...place.directories],
       work: disk.work,

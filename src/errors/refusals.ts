@@ -101,6 +101,20 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_DISK_REPLACED: row(
+    'disk {device} of {guest} ({file}) cannot move: {reason}',
+    'Shut the guest down and start it on the right file. Its data is in the file that its hypervisor has open (/proc/PID/fd/N).',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DISK_IN_USE: row(
+    'disk {device} of {guest} ({file}) cannot be copied: {reason}',
+    'End the other use of the file (a second guest, an NBD server, a loop device, a mount, a backup), or put the disk on storage that both hosts see.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_LINK_UNKNOWN: row(
     'the rate of the link from {from} to {to} is not known, so a share of it is not either: {why}',
     'Give the cap itself (`--max-bandwidth`), or the rate of the link (`wire.rates` in the configuration).',

@@ -59,6 +59,12 @@ export const poolId = z
   .max(16)
   .regex(/^[0-9a-f]{16}$/);
 
+/** Of a file on one file system. */
+export const inodeNumber = z
+  .string()
+  .max(20)
+  .regex(/^\d{1,20}$/);
+
 /** Where the destination found an image. */
 export const place = z.object({
   node: nodeName,
@@ -68,6 +74,11 @@ export const place = z.object({
   device: poolId.optional(),
   /** Which directory a container's volume was when it was proved: likewise the destination's word alone. */
   volume: poolId.optional(),
+  /**
+   * The number of the file that the source's hypervisor has open, if both hosts number the files of that storage alike. The
+   * destination opens no other file. An earlier build neither sends nor compares it.
+   */
+  inode: inodeNumber.optional(),
   /** It is a block device at the source, so its copy may become one; said of images that are to be copied. */
   onDevice: z.literal(true).optional(),
 });
@@ -170,6 +181,21 @@ export const copiedDisks = {
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;
 
+const files = z.array(z.string().max(4096)).max(MAX_PLACES);
+
+/** The images of a guest's disks at its source, as the source's own journal has them. */
+export const imagesHere = {
+  /** Files of the copied images, which are given up once the guest has left. */
+  copied: files.optional(),
+  /** The backing files of each of those, the nearest first. */
+  below: z.array(files).max(MAX_PLACES).optional(),
+  /** Which file each image is, by block node. The record of an earlier build has none, and then no image is removed. */
+  identities: z
+    .record(nodeName, z.string().max(64))
+    .refine((all) => Object.keys(all).length <= MAX_PLACES)
+    .optional(),
+};
+
 export const proofName = z
   .string()
   .max(88)
@@ -200,6 +226,8 @@ export const proofAnswer = z.object({
   read: z.string().max(256).optional(),
   /** What this host has added to it. */
   wrote: nonce.optional(),
+  /** The number of that file at this host; an earlier build does not report it. */
+  inode: inodeNumber.optional(),
   /** Said again of a volume: a host of an earlier build mounts none as it is, and does not say it. */
   volume: z.literal(true).optional(),
   /** Why it could not be read, or not be written to. */

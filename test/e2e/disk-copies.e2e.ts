@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -201,6 +212,39 @@ describe('a guest with disks that lie on its host alone', () => {
     assert.equal((await stat(file)).size, Buffer.byteLength('somebody else’s'));
     await rm(file);
     await whole(from);
+  });
+
+  test('is refused while another program has one of them open, and once another file came to the path of one of them', async () => {
+    const { from, to } = await there();
+    const file = path.join(imagesAt(from), 'disk1.raw');
+    const other = await open(file, 'r+');
+    const used = await refusalOf(world, { guest: 'db1', from, to });
+    await other.close();
+    assertSays(used, 'GODWIT_DISK_IN_USE', 'db1', 'disk1.raw', `process ${process.pid} (`);
+    await link(file, `${file}.own`);
+    await writeFile(`${file}.new`, 'a restored copy');
+    await rename(`${file}.new`, file);
+    const replaced = await refusalOf(world, { guest: 'db1', from, to });
+    assertSays(replaced, 'GODWIT_DISK_REPLACED', 'db1', 'disk1.raw');
+    await rename(`${file}.own`, file);
+    await whole(from);
+  });
+
+  test('leaves a file at the source that came to the path of one of them amid the copying', async () => {
+    const { from, to } = await there();
+    const file = path.join(imagesAt(from), 'disk1.raw');
+    const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
+    const id = await begin(world, { guest: 'db1', from, to, ...slow });
+    await untilDisksFlow(from, id);
+    await writeFile(`${file}.new`, 'a restored copy');
+    await rename(`${file}.new`, file);
+    const report = await reportAtEnd(world, from, id);
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    assert.equal(await readFile(file, 'utf8'), 'a restored copy');
+    const left = report.checks.find(({ evidence }) => evidence.startsWith('left as it is'));
+    assert.equal(left?.verdict, 'warn', JSON.stringify(report.checks.slice(-3)));
+    await rm(file);
+    await whole(to);
   });
 
   test('keeps them at the source under another name where that is asked for', async () => {

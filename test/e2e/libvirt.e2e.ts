@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { closeSync, linkSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { readMachineCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
@@ -163,6 +164,20 @@ describe('guests of libvirt', () => {
     assert.equal(cancelled.outcome, 'cancelled', JSON.stringify(cancelled));
     assert.deepEqual([hosts.images('a'), hosts.images('b')], [[name], []]);
     await assertTrue(cancelled);
+    // Another file comes to its path, as by a restore; then another program has the guest's own file open.
+    const file = path.join(hosts.disks, name);
+    linkSync(file, `${file}.own`);
+    writeFileSync(`${file}.new`, 'a restored copy');
+    renameSync(`${file}.new`, file);
+    const replaced = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(replaced.exit, 4, replaced.err + replaced.out);
+    assert.match(replaced.err, /vda of \S+ \(.*\) cannot move: the file at this path is not the/);
+    renameSync(`${file}.own`, file);
+    const other = openSync(file, 'r+');
+    const used = await agent.godwit('migrate', guest, '--to', 'b');
+    closeSync(other);
+    assert.equal(used.exit, 4, used.err + used.out);
+    assert.match(used.err, new RegExp(`cannot be copied: process ${process.pid} \\(`));
     const moved = await agent.ended(await agent.begin(guest));
     assert.equal(moved.outcome, 'done', JSON.stringify(moved));
     assert.deepEqual(moved.leftovers, undefined);

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { GodwitError, godwitError } from '../../errors.ts';
+import { openIdentified } from '../../host/identified-file.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import type { Tunnel } from '../copy/tunnel/open.ts';
@@ -13,6 +14,7 @@ import {
   writeBackingMessage,
 } from './messages.ts';
 import type { BackingAnswer, BackingMessage } from './messages.ts';
+import type { FileIdentity } from '../../migration/image-identity.ts';
 import { runsOf } from './runs.ts';
 
 /** The destination gets what is read: of the file that was found, and not of one to which somebody has put a link since. */
@@ -22,6 +24,8 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export interface BackingSource {
   readonly node: string;
   readonly file: string;
+  /** Which file it is: another file at that path is not sent. Absent if the migration was begun by an earlier build. */
+  readonly identity?: FileIdentity | undefined;
   /** As it was when its hash was taken. */
   readonly bytes: number;
 }
@@ -90,7 +94,10 @@ export class BackingFileSender {
     signal.addEventListener('abort', stop, { once: true });
     let handle: FileHandle | undefined;
     try {
-      handle = await inRealDirectory(backing.file, (at) => open(at, READ));
+      const { file, identity } = backing;
+      handle = await inRealDirectory(file, (at) =>
+        identity === undefined ? open(at, READ) : openIdentified(file, identity, at),
+      );
       await this.#run(attempt, handle);
     } catch (thrown) {
       void this.#put({ kind: 'stop' });

@@ -1,9 +1,12 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileUsers } from '../../host/file-users.ts';
+import { setAside } from '../../host/identified-file.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
+import { REPLACED } from '../../migration/image-identity.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
-  identityOf,
   keep,
   madeNames,
   makeDirectories,
@@ -43,14 +46,24 @@ export async function keepNew(plan: DiskMovePlan): Promise<void> {
 }
 
 /**
- * The old image is nobody's disk any more: renamed first, so that nobody takes it for that, and removed where it is not
- * kept. A file of its name that is another one is left alone. Resolves to where it is kept.
+ * The old image is not a guest's disk any more: it is renamed first, so that no guest is started on it, and removed unless it
+ * is kept. Another file of its name is left alone. Resolves to where it is kept, and why it could not be given up.
  */
-export async function giveUpOld(plan: DiskMovePlan, isKept: boolean): Promise<string | undefined> {
-  const aside = `${plan.from}.moved-${plan.id}`;
-  if ((await identityOf(plan.from)) === plan.identity) await rename(plan.from, aside);
-  if ((await identityOf(aside)) !== plan.identity) return undefined;
-  if (isKept) return aside;
-  await rm(aside, { force: true });
-  return undefined;
+export async function giveUpOld(
+  { from, id, identity }: DiskMovePlan,
+  isKept: boolean,
+  signal: AbortSignal,
+  usersOf = fileUsers,
+): Promise<{ readonly kept?: string; readonly note?: string }> {
+  const isAsked = !isKept && identity !== '';
+  const users = isAsked ? await usersOf({ identities: [identity], except: [] }, signal) : [];
+  if (users.length > 0) {
+    const named = users.slice(0, 8).map(({ by }) => by);
+    return { kept: from, note: `the old image stays as it is: ${named.join(', ')} uses it` };
+  }
+  const aside = `${from}.moved-${id}`;
+  const became = await setAside(from, path.basename(aside), identity || undefined, isKept);
+  if (became === 'kept') return { kept: aside };
+  if (became === 'removed' || became === 'gone') return {};
+  return { note: `${from} stays as it is: ${REPLACED}` };
 }

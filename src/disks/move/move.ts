@@ -227,7 +227,9 @@ export class DiskMove {
     const isKept = plan.request.keepSource === true || notes.length > 0;
     let kept: string | undefined;
     try {
-      kept = await giveUpOld(plan, isKept);
+      const old = await giveUpOld(plan, isKept, AbortSignal.timeout(STEP_MS));
+      kept = old.kept;
+      if (old.note !== undefined) notes.push(old.note);
     } catch (thrown) {
       kept = plan.from;
       notes.push(`the old image could not be put aside: ${reasonOf(thrown)}`);

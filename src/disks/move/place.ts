@@ -3,6 +3,9 @@ import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { GuestDisk } from '../../drivers/port/disks.ts';
 import { godwitError } from '../../errors.ts';
+import { fileUsers } from '../../host/file-users.ts';
+import { judgeUsers } from '../../migration/image-identity.ts';
+import { throwRefusal } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { below, locate, newFileIn, openPools } from '../proof/pools.ts';
 import type { NewFile, Pool } from '../proof/pools.ts';
@@ -33,6 +36,20 @@ export async function placeFor(config: AgentConfig, asked: Asked): Promise<NewFi
   }
   await mustHaveRoom(config.name, asked, found);
   return found;
+}
+
+/** GODWIT_DISK_IN_USE: another user of the old image would go on with a removed file. `pid`: the guest's hypervisor. */
+export async function mustBeItsOwn(
+  guest: string,
+  { name: device, file, identity }: GuestDisk,
+  pid: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (identity === undefined) return;
+  const except = pid === undefined ? [] : [pid];
+  const users = await fileUsers({ identities: [identity], except }, signal);
+  const image = { node: device, device, file, identity, how: 'copied' } as const;
+  throwRefusal(judgeUsers(guest, [image], users));
 }
 
 async function within(

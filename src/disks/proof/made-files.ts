@@ -1,5 +1,6 @@
-import { link, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
+import { link, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
+import { identityOfName } from '../../host/open-files.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 
 /**
@@ -84,17 +85,6 @@ async function where<T>(file: string, work: (at: string) => Promise<T>): Promise
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {
-  const [left, right] = await Promise.all([identityOf(one), identityOf(other)]);
+  const [left, right] = await Promise.all([identityOfName(one), identityOfName(other)]);
   return left !== undefined && left === right;
-}
-
-/** Which file it is, whatever it is called; undefined where there is none. */
-export async function identityOf(file: string): Promise<string | undefined> {
-  try {
-    const { dev, ino } = await lstat(file, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

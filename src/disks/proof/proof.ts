@@ -3,7 +3,9 @@ import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { identityOfName } from '../../host/open-files.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
+import { inodeIn } from '../../migration/image-identity.ts';
 import { proofAnswer } from '../../protocol/disk.ts';
 import type { ProofAnswer, ProofPlace } from '../../protocol/disk.ts';
 import { directoryAt, onExport } from './exports.ts';
@@ -32,7 +34,9 @@ export interface Beside {
   write(name: string, signal: AbortSignal): Promise<string>;
   /** What the file holds now. */
   read(name: string, signal: AbortSignal): Promise<string>;
-  /** Nothing is left of it; also where there was none. */
+  /** The file's number here; absent if this host does not see it through a file system. */
+  inode?(name: string): Promise<string | undefined>;
+  /** Nothing is left of it, even if there was none. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -40,6 +44,7 @@ export function besideInDirectory(directory: string): Beside {
   return {
     write: (name) => writeProof(directory, name),
     read: (name) => readProof(directory, name),
+    inode: async (name) => inodeIn(await identityOfName(path.join(directory, name))),
     remove: (name) => removeProof(directory, name),
   };
 }
@@ -213,7 +218,8 @@ async function addTo(file: string, place: ProofPlace): Promise<ProofAnswer | und
     const wrote = newNonce();
     await handle.write(wrote, info.size);
     await handle.sync();
-    return { read, wrote };
+    const { ino } = await handle.stat({ bigint: true });
+    return { read, wrote, inode: String(ino) };
   } finally {
     await handle.close();
   }

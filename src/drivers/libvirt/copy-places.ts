@@ -4,6 +4,7 @@ import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sigh
 import type { LibvirtClient } from './client.ts';
 import { isThere } from './copies.ts';
 import type { DaemonPair } from './daemon-pair.ts';
+import { whyKept } from './open-images.ts';
 import { createVolume, deleteVolume, poolAt, refresh, volume, volumeSizes } from './volumes.ts';
 import type { Pool, Volume } from './volumes.ts';
 import { presence, whereabouts } from './whereabouts.ts';
@@ -58,7 +59,10 @@ export async function removePlaces(
   await removeEach(there, copies, { host: to, guest, onlyEmpty: !isOrdered }, signal);
 }
 
-/** Removes the images at the source, where the guest runs at the destination and both daemons say so. */
+/**
+ * Removes the images at the source once the guest runs at the destination by the word of both daemons. A file that is not the
+ * image that the guest had open, or that something else uses, stays, and is named.
+ */
 export async function removeOriginals(
   daemons: DaemonPair,
   { from, to, guest, copies = [] }: ManagedOrder,
@@ -74,7 +78,18 @@ export async function removeOriginals(
     const reason = `not both daemons say that it is at ${to} alone, so its volumes at ${from} stay`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
-  await removeEach(daemons.source, copies, { host: from, guest, onlyEmpty: false }, signal);
+  const left: string[] = [];
+  const ours: CopiedDisk[] = [];
+  for (const copy of copies) {
+    const why = await whyKept(copy, signal);
+    if (why === undefined) ours.push(copy);
+    else left.push(`${copy.file} there is left to you, since ${why}`);
+  }
+  await removeEach(daemons.source, ours, { host: from, guest, onlyEmpty: false }, signal);
+  if (left.length === 0) return;
+  const facts = { hypervisor: 'libvirt', host: from, command: 'vol-delete' };
+  const hint = `Look at the file and at whatever uses it. ${guest} runs at ${to} without it.`;
+  throw godwitError('GODWIT_HYPERVISOR', { ...facts, reason: left.join('; ') }, { hint });
 }
 
 /** Passes over a volume that is gone already. */

@@ -70,6 +70,8 @@ export interface DomainDisk {
   readonly pool: string | undefined;
   /** It has an image below it, as a template's. */
   readonly isLinked: boolean;
+  /** The files and devices below it, the nearest first, as far as libvirt names them; absent: none. */
+  readonly below?: readonly string[];
 }
 
 /** How a NIC is attached where a network of libvirt is named. */
@@ -259,5 +261,22 @@ function diskOf(element: XmlElement): DomainDisk {
     pool: source['pool'],
     // libvirt ends each chain with an empty element.
     isLinked: at(element, 'backingStore').some(({ children }) => children.length > 0),
+    ...belowOf(element),
   };
+}
+
+const MOST_BELOW = 64;
+
+function belowOf(element: XmlElement): Pick<DomainDisk, 'below'> {
+  const found: string[] = [];
+  for (
+    let [next] = at(element, 'backingStore');
+    next !== undefined && found.length < MOST_BELOW;
+    [next] = at(next, 'backingStore')
+  ) {
+    const source = at(next, 'source')[0]?.attributes ?? {};
+    const file = source['file'] ?? source['dev'];
+    if (file !== undefined) found.push(file);
+  }
+  return found.length === 0 ? {} : { below: found };
 }

@@ -26,6 +26,7 @@ import type { LibvirtHost } from './daemon-pair.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { finishOrder } from './finish.ts';
 import { endAtDestination } from './left-behind.ts';
+import { identified, identityChecks, openImages, userChecks } from './open-images.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
@@ -69,7 +70,8 @@ export class LibvirtSession implements ManagedSession {
       const disks = await diskChecks(domain.name, facts.disks);
       const at = { host: host.name, side: 'source' } as const;
       const kept = await keptChecks(source, domain, at, signal);
-      const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
+      const images = identityChecks(domain.name, await openImages(facts));
+      const checks = [...guestChecks(domain.name, state, facts), ...images, ...kept, ...disks];
       const { memoryBytes, disks: all } = facts;
       const found = { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
       return { ...found, snapshot: domainSnapshot(await source.xml(domain, signal)) };
@@ -132,6 +134,7 @@ export class LibvirtSession implements ManagedSession {
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
         ...planned.checks,
+        ...(await userChecks(domain.name, planned.copies, await openImages(facts), signal)),
         ...compressionChecks({ order, versions }),
         ...wireChecks({ order, versions }),
       ];
@@ -144,7 +147,8 @@ export class LibvirtSession implements ManagedSession {
       const there = await this.#daemons.destination(to, signal);
       const domain = await this.#known(signal);
       const facts = await this.#facts(domain, signal);
-      return [...(await planCopies({ facts, domain, here, there, to }, signal)).copies];
+      const { copies } = await planCopies({ facts, domain, here, there, to }, signal);
+      return identified(copies, await openImages(facts));
     });
   }
 

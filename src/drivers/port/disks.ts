@@ -1,3 +1,4 @@
+import type { FileIdentity } from '../../migration/image-identity.ts';
 import type { RequestCounts } from '../../migration/report/latencies.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 
@@ -113,6 +114,8 @@ export interface GuestDisk {
   /** As people know it: the id of its device or drive. */
   readonly name: string;
   readonly file: string;
+  /** Which file it is; absent if the file at its path is not the file that the hypervisor has open, or that is not known. */
+  readonly identity?: FileIdentity;
   readonly bytes: number;
   /** What it takes on its storage; undefined where that is unknown. */
   readonly allocatedBytes: number | undefined;
@@ -175,11 +178,13 @@ export interface DiskWatch {
   end(signal: AbortSignal): Promise<void>;
 }
 
-/** An image that nobody writes to. */
+/** An image that no program writes to. */
 export interface FrozenImage {
   readonly node: string;
   readonly file: string;
+  /** Which file it is: another file at that path is not read. Absent if the migration was begun by an earlier build. */
+  readonly identity?: FileIdentity;
   readonly format: 'raw' | 'qcow2';
   /** Its backing files, the nearest first. */
-  readonly below: readonly Pick<FrozenImage, 'file' | 'format'>[];
+  readonly below: readonly Pick<FrozenImage, 'file' | 'format' | 'identity'>[];
 }

@@ -1,4 +1,5 @@
 import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
+import type { FileIdentity } from '../../migration/image-identity.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
@@ -16,6 +17,11 @@ export interface Inspection {
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */
   readonly files?: Readonly<Record<string, string>>;
+  /**
+   * Which file each image is, by block node: the file that the hypervisor has open. Absent for images that the hypervisor
+   * reaches over a network, and if the driver cannot tell; then no image is removed here.
+   */
+  readonly identities?: Readonly<Record<string, FileIdentity>>;
   /** Why a copy of an image would not be the same as it, by block node; only images that cannot be copied alike. */
   readonly uncopyable?: Readonly<Record<string, string>>;
   /** Devices that were to be unplugged for the move, and how each is plugged in again; absent where none was. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { warn } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { WrittenFiles } from '../port/disks.ts';
-import { identityOf, inodesOf, openFiles } from './guest/open-files.ts';
+import { identityOf, inodesOf, openFiles } from '../../host/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { ownerOf } from './variable-store-users.ts';

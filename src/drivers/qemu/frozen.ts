@@ -1,5 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
+import { openIdentified } from '../../host/identified-file.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { FrozenImage } from '../port/disks.ts';
 import { askProgram, handedFile } from './one-shot-qemu.ts';
@@ -38,7 +39,10 @@ export async function offerFrozen<T>(
       await letIn(directory, program.as.gid);
       await openAbove(path.dirname(directory), LEVELS_ABOVE);
     }
-    for (const { file } of chains.flat()) opened.push(await open(file, 'r'));
+    for (const { file, identity } of chains.flat())
+      opened.push(
+        await (identity === undefined ? open(file, 'r') : openIdentified(file, identity)),
+      );
     const files = opened.map(({ fd }) => fd);
     const kinds = await Promise.all(opened.map((handle) => handle.stat()));
     const drivers = kinds.map((kind) => (kind.isBlockDevice() ? 'host_device' : 'file'));

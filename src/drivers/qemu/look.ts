@@ -18,6 +18,7 @@ import { processOf } from './guest/process.ts';
 import type { QemuHandle } from './handle.ts';
 import { judgeInnerGuests, ranInner } from './inner-guests.ts';
 import { inspectFacts } from './inspect.ts';
+import { openImages } from './open-images.ts';
 import { withAnswers } from './passthrough/read-passthrough.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { SessionContext } from './session-context.ts';
@@ -59,15 +60,18 @@ export async function lookAt(
   const halted = await haltNow(client, facts.status, signal);
   const parts = { store, signal, unplugging, halted };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
+  const images = await openImages(handle, found);
   const fits = await guestFits(baseline, facts, signal);
   const own = [
+    ...named('image-identity', images.found),
     ...named('inner-guests', judgeInnerGuests(facts, ran)),
     ...named('memory', judgeInflated(balloon)),
     ...named('free-pages', judgeFreePages(hints, stream.mode)),
     ...named('process-settings', judgeProcessSettings(await processSettings(handle.pid))),
   ];
   const checks = [...found.checks, ...own, ...fits];
-  return { ...found, checks, nics: nicsWithPorts(facts), snapshot };
+  const nics = nicsWithPorts(facts);
+  return { ...found, checks, identities: images.identities, nics, snapshot };
 }
 
 /** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import { identityOf, inodesOf, openFiles } from './guest/open-files.ts';
+import { identityOf, inodesOf, openFiles } from '../../host/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { parseCommandLine } from './spec/cmdline.ts';

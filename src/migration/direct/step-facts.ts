@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { copiedDisks, diskCheck, MAX_PLACES, place } from '../../protocol/disk.ts';
+import { copiedDisks, diskCheck, imagesHere, MAX_PLACES, place } from '../../protocol/disk.ts';
 import { launch } from '../../protocol/mover/handle.ts';
 import { address, hostName, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
@@ -13,8 +13,6 @@ import { wireSession } from '../../protocol/wire.ts';
 import { endKind } from '../../protocol/guest-end.ts';
 import { guestSnapshot } from '../guest-changes/snapshot.ts';
 
-const files = z.array(z.string().max(4096)).max(MAX_PLACES);
-
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
   description: guestDescription.optional(),
@@ -27,10 +25,7 @@ export const stepFacts = z.object({
   copies: z.array(place).max(MAX_PLACES).optional(),
   /** Images that the guest only reads, on this host's own storage: where they lie here. */
   bases: z.array(place).max(MAX_PLACES).optional(),
-  /** Files of the copied ones here, which are given up once the guest has left. */
-  copied: files.optional(),
-  /** The backing files of each of those, the nearest first. */
-  below: z.array(files).max(MAX_PLACES).optional(),
+  ...imagesHere,
   /** Devices that the guest is without while it moves, and how each is plugged in again here. */
   unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
   /** What it may take more to hand over, and to resume there, as its driver says (drivers/port/inspection.ts), ms. */

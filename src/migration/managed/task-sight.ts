@@ -69,6 +69,8 @@ const copiedDisk = z.object({
   sizeBytes: bytes,
   /** What it lies in at the destination, by the manager's name. */
   place: z.string().min(1).max(256),
+  /** Which file it is at the source; absent if that is not known, or by an earlier build: then it is not removed there. */
+  identity: z.string().max(64).optional(),
 });
 export type CopiedDisk = z.infer<typeof copiedDisk>;
 export const copiedDisks = z.array(copiedDisk).max(64);

@@ -253,6 +253,13 @@ export const CHECKS = [
     by: 'driver',
   },
   {
+    name: 'image-identity',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'is the file at the path of each image the file that the hypervisor has open?',
+    by: 'driver',
+  },
+  {
     name: 'blocked',
     step: 'inspect',
     needs: 'source',
@@ -341,6 +348,13 @@ export const CHECKS = [
     step: 'assess',
     needs: 'both',
     asks: 'is each disk shared, by proof, or can it be copied to a place with room?',
+    by: 'disks',
+  },
+  {
+    name: 'image-users',
+    step: 'assess',
+    needs: 'source',
+    asks: 'does nothing else of the source (a process, a loop device, a mount) use an image that is to be copied?',
     by: 'disks',
   },
   {

@@ -28,6 +28,8 @@ export type Comparison = z.infer<typeof comparison>;
 /** Which of the hashes are of something else there. */
 export const compared = z.object({
   differ: z.array(z.number().int().nonnegative().max(MOST_HASHES)).max(MOST_HASHES),
+  /** Up to there all is zero after the compared range; an earlier build does not report it. */
+  zeroUntil: bytes.optional(),
 });
 
 /** Which of these pieces has the guest written to since the switch? `anew`: as of now, all writes under way included. */

@@ -1,10 +1,28 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { placeFor } from '../../../src/disks/move/place.ts';
+import { mustBeItsOwn, placeFor } from '../../../src/disks/move/place.ts';
+import { giveUpOld } from '../../../src/disks/move/files.ts';
+import { identityOf } from '../../../src/host/open-files.ts';
 import { agentConfig } from '../../../src/config.ts';
+import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 import type { AgentConfig } from '../../../src/config.ts';
 
 describe('the place to which a disk is to go', () => {
@@ -72,5 +90,79 @@ describe('the place to which a disk is to go', () => {
     await writeFile(at('else', 'disk.raw'), 'x');
     const elsewhere = place('fast', { file: at('else', 'disk.raw') });
     await assert.rejects(elsewhere, { code: 'GODWIT_DISK_FIXED' });
+  });
+});
+
+describe('the old image of a disk that moves', () => {
+  let directory: string;
+  let from: string;
+  let holder: ChildProcess | undefined;
+  const signal = AbortSignal.timeout(30_000);
+
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'godwit-old-'));
+    from = path.join(directory, 'old.raw');
+    await writeFile(from, 'the guest’s');
+  });
+  afterEach(async () => {
+    if (holder?.kill('SIGKILL') === true) await once(holder, 'exit');
+    holder = undefined;
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const plan = async (): Promise<DiskMovePlan> => ({
+    id: 'd-0123456789ab',
+    request: { guest: 'db1', disk: 'disk0', to: '/x' },
+    handle: { driver: 'pretended', name: 'db1' },
+    createdAt: '2026-11-20T20:00:00.000Z',
+    from,
+    identity: (await identityOf(from)) ?? '',
+    to: '/x',
+    directories: [],
+    work: {},
+  });
+  const hold = async (): Promise<number> => {
+    const file = openSync(from, 'r+');
+    holder = spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', file] });
+    closeSync(file);
+    await once(holder, 'spawn');
+    return holder.pid ?? 0;
+  };
+
+  test('is not to be copied while another program has it open, and its own hypervisor does not count', async () => {
+    const disk = { name: 'disk0', file: from, bytes: 1, allocatedBytes: 1, fixed: undefined };
+    const identity = (await identityOf(from)) ?? '';
+    const pid = await hold();
+    const own = { ...disk, identity, work: {} };
+    await mustBeItsOwn('db1', own, pid, signal);
+    await assert.rejects(mustBeItsOwn('db1', own, undefined, signal), {
+      code: 'GODWIT_DISK_IN_USE',
+      message: new RegExp(`process ${pid} \\(sleep\\) has it open as well`),
+    });
+  });
+
+  test('stays where another program opened it meanwhile, and where another file has its path', async () => {
+    const asked = await plan();
+    const pid = await hold();
+    const used = await giveUpOld(asked, false, signal);
+    assert.match(used.note ?? '', new RegExp(`process ${pid} \\(sleep\\) uses it`));
+    assert.equal(used.kept, from);
+    // Held open, so that no other file gets its number.
+    await using own = await open(from);
+    await writeFile(`${from}.new`, 'a backup');
+    await rename(`${from}.new`, from);
+    if (holder?.kill('SIGKILL') === true) await once(holder, 'exit');
+    holder = undefined;
+    assert.equal(await own.readFile('utf8'), 'the guest’s');
+    const replaced = await giveUpOld(asked, false, signal);
+    assert.match(replaced.note ?? '', /stays as it is: the file at this path is not the file/);
+    assert.equal(await readFile(from, 'utf8'), 'a backup');
+    assert.deepEqual(await readdir(directory), ['old.raw']);
+  });
+
+  test('stays where the hypervisor had another file open when the move began', async () => {
+    const { note } = await giveUpOld({ ...(await plan()), identity: '' }, false, signal);
+    assert.match(note ?? '', /stays as it is/);
+    assert.equal(await readFile(from, 'utf8'), 'the guest’s');
   });
 });

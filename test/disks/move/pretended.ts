@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DiskMove } from '../../../src/disks/move/move.ts';
-import { identityOf } from '../../../src/disks/proof/made-files.ts';
+import { identityOfName as identityOf } from '../../../src/host/open-files.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { DiskRelocator, RelocationSight } from '../../../src/drivers/port/disks.ts';
 import { silentLog } from '../../../src/log.ts';

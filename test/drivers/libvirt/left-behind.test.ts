@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
@@ -7,6 +9,8 @@ import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts'
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { hasCode, toGodwitError } from '../../../src/errors.ts';
+import { identityOf } from '../../../src/host/open-files.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { ORDER } from './support/order.ts';
 import {
   ARRIVED,
@@ -148,7 +152,10 @@ describe('what a daemon that died leaves behind', () => {
     const at = await host(t, { state: OFF, devices: DISK, did }, there);
     const session = await LibvirtSession.open(at, UUID, signal);
     t.after(() => session.close());
-    const copy = { file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' };
+    const file = path.join(tempDir(t), 'web1.qcow2');
+    writeFileSync(file, '');
+    const identity = await identityOf(file);
+    const copy = { file, format: 'qcow2', sizeBytes: 4096, place: 'd', identity };
     const order = { ...ORDER, copies: [{ name: 'vda', ...copy }] };
     const error = await session.finish(order, signal).catch(toGodwitError);
     assert.match(
@@ -163,6 +170,25 @@ describe('what a daemon that died leaves behind', () => {
       [true, true],
     );
     assert.deepEqual(did, []);
+  });
+
+  test('keeps the image of a copied disk that is another file now, or was never identified', async (t) => {
+    const file = path.join(tempDir(t), 'web1.qcow2');
+    writeFileSync(file, '');
+    for (const [identity, why] of [
+      ['1:1', /web1\.qcow2 there is left to you, since the file at this path is not the file/],
+      [undefined, /there is left to you, since it is not known whether it is the file/],
+    ] as const) {
+      const did: string[] = [];
+      const at = await host(t, { did }, { state: ARRIVED, mark: {}, did });
+      const session = await LibvirtSession.open(at, UUID, signal);
+      t.after(() => session.close());
+      const copy = { file, format: 'qcow2', sizeBytes: 4096, place: 'd', identity };
+      const order = { ...ORDER, copies: [{ name: 'vda', ...copy }] };
+      const error = await session.finish(order, signal).catch(toGodwitError);
+      assert.match(error?.message ?? '', why);
+      assert.equal(error?.retryable, false);
+    }
   });
 
   test('a mark that claims more than the guest has keeps no migration from its end', async (t) => {

@@ -5,8 +5,10 @@ import { MOST_PIECES } from '../../../protocol/peer/disk-check.ts';
 
 export interface ImageReader {
   readonly size: number;
-  /** Undefined where all of it is zero. */
+  /** Undefined if all of it is zero. */
   read(from: number, length: number, signal: AbortSignal): Promise<Buffer | undefined>;
+  /** How far all is zero from there on, without reading it; `from` if it is not, or that is not known. Absent: not known. */
+  zeroUntil?(from: number, signal: AbortSignal): Promise<number>;
 }
 
 const HASH_CHARACTERS = 32;

@@ -4,8 +4,12 @@ import type { ImageReader } from './chunks.ts';
 
 /** The other host's image, which its guest writes to meanwhile. */
 export interface FarImage {
-  /** Which of these hashes are of something else there now. */
-  differ(unit: number, from: number, hashes: readonly string[]): Promise<readonly number[]>;
+  /** Which of these hashes are of something else there now, and how far all is zero there after them. */
+  differ(
+    unit: number,
+    from: number,
+    hashes: readonly string[],
+  ): Promise<{ readonly differ: readonly number[]; readonly zeroUntil?: number | undefined }>;
   /** Which of these pieces were written to since the switch; `anew`: every write that has begun until now counts. */
   rewritten(pieces: readonly number[], anew: boolean): Promise<readonly boolean[]>;
 }
@@ -32,7 +36,7 @@ export async function compareImage(
   for (const at of chunks) {
     const count = CHUNK_BYTES / PIECE_BYTES;
     const hashes = await hashesOf(near, { from: at, unit: PIECE_BYTES, count }, signal);
-    for (const index of await far.differ(PIECE_BYTES, at, hashes)) {
+    for (const index of (await far.differ(PIECE_BYTES, at, hashes)).differ) {
       pieces.push(at + index * PIECE_BYTES);
     }
   }
@@ -55,7 +59,10 @@ export async function compareImage(
   return { comparedBytes, excludedBytes, differentBytes, firstAt };
 }
 
-/** Chunks that are something else there; the next ones are read while the other host looks at these. */
+/**
+ * Chunks that are something else there; the next ones are read while the other host looks at these. A range that both hosts
+ * know to be zero is neither read nor sent: a thin image may be as large as its file system allows.
+ */
 async function differing(
   near: ImageReader,
   far: FarImage,
@@ -66,13 +73,24 @@ async function differing(
   const read = (from: number): Promise<string[]> =>
     hashesOf(near, { from, unit: CHUNK_BYTES, count: MOST_HASHES }, signal);
   let next = read(0);
-  for (let from = 0; from < near.size; from += step) {
+  for (let from = 0; from < near.size;) {
     const hashes = await next;
+    const end = from + step;
     const asked = far.differ(CHUNK_BYTES, from, hashes);
-    next = read(from + step);
-    // Whichever fails first, the other is waited for by nobody else.
-    next.catch(() => undefined);
-    for (const index of await asked) found.push(from + index * CHUNK_BYTES);
+    // If one of the two fails, the other is not awaited any more.
+    asked.catch(() => undefined);
+    const zeroHere = end < near.size ? ((await near.zeroUntil?.(end, signal)) ?? end) : end;
+    const ahead = wholeChunks(zeroHere, near.size) > end ? undefined : read(end);
+    ahead?.catch(() => undefined);
+    const { differ, zeroUntil = end } = await asked;
+    for (const index of differ) found.push(from + index * CHUNK_BYTES);
+    from = Math.max(end, wholeChunks(Math.min(zeroHere, zeroUntil), near.size));
+    next = from === end && ahead !== undefined ? ahead : read(from);
   }
   return found;
+}
+
+/** The last chunk may be shorter. */
+function wholeChunks(until: number, size: number): number {
+  return until >= size ? size : until - (until % CHUNK_BYTES);
 }

@@ -2,11 +2,13 @@ import type net from 'node:net';
 import { withDeadline } from '../../../deadline.ts';
 import { connectSocket } from '../../../host/checked-open.ts';
 import {
+  ALLOCATION,
   BadNbd,
   COMMANDS,
   GREETING_BYTES,
   OPTIONS,
   OPTION_REPLY_BYTES,
+  READS_ZERO,
   REPLIES,
   REPLY_BYTES,
   answerGreeting,
@@ -22,6 +24,9 @@ import {
 import type { Extent, Part } from './wire.ts';
 
 const ANSWER_MS = 30_000;
+/** Of one question for the map, and of all questions in one look ahead, bytes. */
+const MOST_MAPPED = 2 * 1024 ** 3;
+const MOST_AHEAD = 64 * 1024 ** 3;
 /** Of one answer; a server sends at most as much as was asked for. */
 const MOST_BYTES = 32 * 1024 ** 2 + 1024;
 
@@ -33,6 +38,7 @@ export class NbdClient {
   #over: Error | undefined;
   #wake: () => void = () => undefined;
   #cookie = 0n;
+  #hasMap = false;
   /** Of the export, bytes. */
   size = 0;
 
@@ -92,6 +98,25 @@ export class NbdClient {
     return parts.flatMap((part) => (part.kind === 'status' ? part.extents : []));
   }
 
+  /**
+   * How far all is zero from there on, by the server's map of what is allocated; `from` if it is not, or there is no map. It
+   * looks ahead a bounded way, so that one answer does not take long.
+   */
+  async zeroUntil(from: number, signal: AbortSignal): Promise<number> {
+    const end = Math.min(this.size, from + MOST_AHEAD);
+    let at = from;
+    while (this.#hasMap && at < end) {
+      const extents = await this.status(at, Math.min(MOST_MAPPED, end - at), signal);
+      const before = at;
+      for (const { length, flags } of extents) {
+        if ((flags & READS_ZERO) === 0) return at;
+        at = Math.min(this.size, at + length);
+      }
+      if (at === before) return at;
+    }
+    return at;
+  }
+
   close(): void {
     if (this.#over === undefined) {
       this.#socket.end(writeRequest(COMMANDS.disconnect, this.#cookie, 0, 0));
@@ -108,6 +133,14 @@ export class NbdClient {
       const query = metaData(name, `qemu:dirty-bitmap:${bitmap}`);
       const replies = await this.#option(OPTIONS.setMeta, query, signal);
       if (replies.length === 0) throw new BadNbd(`it has no bitmap ${bitmap}`);
+    } else {
+      const mapped = await this.#option(OPTIONS.setMeta, metaData(name, ALLOCATION), signal).catch(
+        (thrown: unknown) => {
+          if (this.#over === undefined && thrown instanceof BadNbd) return [];
+          throw thrown;
+        },
+      );
+      this.#hasMap = mapped.length > 0;
     }
     const [info] = await this.#option(OPTIONS.go, goData(name), signal);
     if (info === undefined || info.length < 10) throw new BadNbd('it does not report its size');

@@ -115,6 +115,10 @@ export type Part =
   | { readonly kind: 'hole'; readonly from: number; readonly length: number }
   | { readonly kind: 'status'; readonly extents: readonly Extent[] };
 
+/** The map that a server has of what is allocated, and the flag of a range that reads as zero. */
+export const ALLOCATION = 'base:allocation';
+export const READS_ZERO = 2;
+
 export interface Extent {
   readonly length: number;
   readonly flags: number;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
+import { identifyOpen } from '../../../host/open-files.ts';
 import type { DiskRelocator, GuestDisk, RelocationSight } from '../../port/disks.ts';
 
 import { readFacts } from '../guest/facts.ts';
@@ -54,7 +55,16 @@ export class QemuRelocator implements DiskRelocator {
 
   async disks(signal: AbortSignal): Promise<GuestDisk[]> {
     const process = await processOf(this.#handle, this.#host);
-    return relocatable(await readFacts(this.#client, process, signal));
+    const disks = relocatable(await readFacts(this.#client, process, signal));
+    const images = disks
+      .filter(({ work }) => work !== undefined)
+      .map(({ name, file }) => ({ node: name, device: name, file }));
+    // Without leave to look into the process the old image is left alone.
+    const seen = await identifyOpen(this.#handle.pid, images).catch(() => undefined);
+    return disks.map((disk) => {
+      const identity = seen?.identities.get(disk.name);
+      return identity === undefined ? disk : { ...disk, identity };
+    });
   }
 
   async begin(

@@ -3,7 +3,7 @@ import type { GodwitError } from '../../../errors.ts';
 import { pass, refusal } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { identityOf, inodesOf, openFiles } from '../guest/open-files.ts';
+import { identityOf, inodesOf, openFiles } from '../../../host/open-files.ts';
 import { listQemuProcesses } from '../guest/process.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';

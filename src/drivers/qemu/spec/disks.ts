@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { SHARED_BY_AGREEMENT } from '../../../migration/image-identity.ts';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { builtInDrives } from './built-in-drives.ts';
@@ -13,10 +14,11 @@ import { copiesOnRead, deviceProps, settingsOf } from './disk-node.ts';
 import { DiskOptions } from './disk-options.ts';
 import { recipeOf } from './disk-recipe.ts';
 import type { BlockFilter, BlockNode } from './disk-schema.ts';
-import type { GuestFacts, LiveDevice } from './facts.ts';
+import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { flashName, flashUnit, keptName } from './flash.ts';
+import { deviceOf, sharedDevices } from './disk-devices.ts';
 import { NodeNames } from './node-names.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec, ObjectSpec } from './schema.ts';
@@ -52,7 +54,7 @@ const MAX_CHAIN = 64;
 
 export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
   const { block } = facts;
-  const describer = new Describer(new DiskOptions(line, block), block, facts);
+  const describer = new Describer(new DiskOptions(line, block), facts, sharedDevices(line, facts));
   for (const job of block.jobs) {
     describer.findings.push(unmovable(job, 'block job', 'it is at work on a disk'));
   }
@@ -80,6 +82,7 @@ class Describer {
   readonly #options: DiskOptions;
   readonly #block: BlockFacts;
   readonly #facts: GuestFacts;
+  readonly #shared: ReadonlySet<string>;
   readonly #live: ReadonlyMap<string, LiveNode>;
   /** Names at the destination of the nodes that were described already. */
   readonly #described = new Map<string, { name: string; images: DiskImage[] }>();
@@ -87,10 +90,12 @@ class Describer {
   /** Which image each node belongs to. */
   readonly #owners = new Map<string, string>();
 
-  constructor(options: DiskOptions, block: BlockFacts, facts: GuestFacts) {
+  constructor(options: DiskOptions, facts: GuestFacts, shared: ReadonlySet<string>) {
+    const { block } = facts;
     this.#options = options;
     this.#block = block;
     this.#facts = facts;
+    this.#shared = shared;
     this.groups = new ThrottleGroups(block, facts.objects);
     this.#live = new Map(block.nodes.map((node) => [node.name, node]));
     const drives = block.disks.map(({ drive }) => drive);
@@ -123,6 +128,9 @@ class Describer {
     const found = this.#chain(name, root, [], live);
     if (found === undefined) return;
     this.disks.push({ name: name.slice(0, 256), images: found.images });
+    const [top] = found.images;
+    if (top !== undefined && this.#shared.has(device?.path ?? ''))
+      this.uncopyable.set(top.node, SHARED_BY_AGREEMENT);
     const props = {
       ...deviceProps(this.#options.of(root).drive),
       ...(live.writeCache ? {} : { 'write-cache': 'off' }),
@@ -283,12 +291,6 @@ class Describer {
   #child(parent: string, role: string): string | undefined {
     return this.#block.edges.find((edge) => edge.parent === parent && edge.role === role)?.child;
   }
-}
-
-function deviceOf({ qdev }: LiveDisk, { devices }: GuestFacts): LiveDevice | undefined {
-  return devices.find(({ path: own, id }) => {
-    return qdev !== undefined && (qdev === own || qdev === id || qdev.startsWith(`${own}/`));
-  });
 }
 
 /** A disk that cannot move at all, wherever it lies. */

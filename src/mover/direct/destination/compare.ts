@@ -6,7 +6,7 @@ import type { DiskWatch } from '../../../drivers/port/disks.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
+import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import type { Comparison, Rewriting } from '../../../protocol/peer/disk-check.ts';
 import type { DestinationContext } from './destination-context.ts';
 
@@ -26,13 +26,17 @@ export class DestinationCompare {
     state: DestinationState,
     { node, unit, from, hashes }: Comparison,
     signal: AbortSignal,
-  ): Promise<{ differ: number[] }> {
+  ): Promise<{ differ: number[]; zeroUntil?: number }> {
     const watch = watchOf(session, state, node);
     if (!this.#viewed) await watch.view(nodesOf(state), this.#socket(state), signal);
     this.#viewed = true;
     const reader = await this.#reader(state, node, signal);
     const here = await hashesOf(reader, { from, unit, count: hashes.length }, signal);
-    return { differ: hashes.flatMap((hash, index) => (here[index] === hash ? [] : [index])) };
+    const differ = hashes.flatMap((hash, index) => (here[index] === hash ? [] : [index]));
+    const end = from + unit * hashes.length;
+    if (unit !== CHUNK_BYTES || end >= reader.size) return { differ };
+    const zeroUntil = await reader.zeroUntil(end, signal);
+    return { differ, ...(zeroUntil > end ? { zeroUntil } : {}) };
   }
 
   async rewritten(

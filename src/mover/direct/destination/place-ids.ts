@@ -90,7 +90,9 @@ export class PlaceIds {
     const { node, pool: id, path: file } = place;
     const directory = directoryOf(file);
     const pool = pools.find((each) => this.proved(each.id, directory) === id);
-    return pool === undefined ? undefined : { node, pool: pool.id, path: file };
+    const { inode } = place;
+    const number = inode === undefined ? {} : { inode };
+    return pool === undefined ? undefined : { node, pool: pool.id, path: file, ...number };
   }
 
   /** The place of a file that this migration may make, with this host's own name for the pool; undefined: it was not given. */

@@ -1,5 +1,7 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
+import { identityOfName } from '../../../host/open-files.ts';
+import { inodeIn, OTHER_THERE } from '../../../migration/image-identity.ts';
 import type { DeviceAnswer, ImagePlace, ProofAnswer } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type {
@@ -210,11 +212,11 @@ async function resolver({
   const exports = exportsOf(config.storage);
   const media = await openMedia(config);
   const signal = AbortSignal.timeout(EXPORTS_MS);
-  return async ({ pool: id, path: part, device, volume }) => {
+  return async ({ pool: id, path: part, device, volume, inode }) => {
     const pool = pools.find((each) => each.id === id);
     if (pool !== undefined && volume !== undefined)
       return resolveVolume(placeIds, pool, { part, volume });
-    if (pool !== undefined) return resolveIn(pool, part, 'file');
+    if (pool !== undefined) return resolveFile(pool, part, inode);
     const onExport = exports.find((each) => each.id === id);
     if (onExport !== undefined) return resolveOn(onExport, part, signal);
     const medium = media.find((each) => each.id === id);
@@ -227,6 +229,18 @@ async function resolver({
     }
     return { problem: `no storage of ${config.name} allows it` };
   };
+}
+
+/** The file itself, and not another one that has come to its path: the directory's proof says nothing of that. */
+async function resolveFile(
+  pool: Pool,
+  part: string,
+  inode: string | undefined,
+): Promise<Found<string>> {
+  const file = await resolveIn(pool, part, 'file');
+  if (inode === undefined || 'problem' in file) return file;
+  const there = inodeIn(await identityOfName(file.found));
+  return there === inode ? file : { problem: OTHER_THERE };
 }
 
 /** A volume is a directory, or a file in the directory that was proved. */

@@ -1,9 +1,13 @@
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { BackingFileProgress, BackingSource } from '../../../disks/backing/send.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
+import { openIdentified, pathOf } from '../../../host/identified-file.ts';
 import type { Log } from '../../../log.ts';
+import type { FileIdentity } from '../../../migration/image-identity.ts';
 import { worthReporting } from '../../../migration/report/disks.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
@@ -24,7 +28,10 @@ const MOST_SESSIONS = 8;
 const MOST_REPORTED = 64;
 
 /** A file of this host that holds an image. */
-type BackingHere = BackingFile & { readonly file: string };
+type BackingHere = BackingFile & {
+  readonly file: string;
+  readonly identity: FileIdentity | undefined;
+};
 
 /** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
 export class SourceBackingFiles {
@@ -80,7 +87,7 @@ export class SourceBackingFiles {
   async #offer(context: SourceContext, backingFiles: readonly BackingHere[], signal: AbortSignal) {
     const { settings } = context.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const images = backingFiles.map(({ file: _, ...backing }) => backing);
+    const images = backingFiles.map(({ file: _, identity: _own, ...backing }) => backing);
     const body = { ...preparation(context), bases: images, linkGraceMs };
     // It reads whole images to compare them: as long as the step may take.
     const limits = { signal, deadlineMs: settings.timeoutMs };
@@ -172,22 +179,36 @@ async function identify(context: SourceContext, signal: AbortSignal): Promise<Ba
   const { config, guest, state } = context;
   const pools = await openPools(config.storage);
   const { disks } = await guest.session(signal);
+  const failed = (device: string, reason: string): GodwitError =>
+    godwitError('GODWIT_DISK_FAILED', { guest: context.request.request.guest, device, reason });
   const backingFiles: BackingHere[] = [];
-  for (const place of state().known.bases ?? []) {
+  const { bases = [], identities = {} } = state().known;
+  for (const place of bases) {
     const pool = pools.find(({ id }) => id === place.pool);
     const found =
       pool === undefined
         ? { problem: 'its storage is gone' }
         : await resolveIn(pool, place.path, 'file');
     if ('problem' in found || disks === undefined) {
-      const reason = 'problem' in found ? found.problem : 'its driver cannot send it';
-      const { guest: name } = context.request.request;
-      throw godwitError('GODWIT_DISK_FAILED', { guest: name, device: place.node, reason });
+      throw failed(place.node, 'problem' in found ? found.problem : 'its driver cannot send it');
     }
-    const { bytes, sha256 } = await disks.images.identify(found.found, signal);
-    backingFiles.push({ ...place, bytes, sha256, file: found.found });
+    const file = found.found;
+    const identity = identities[place.node];
+    const handle = await openAs(file, identity).catch((thrown: unknown) => {
+      throw failed(place.node, toGodwitError(thrown).message);
+    });
+    try {
+      const { bytes, sha256 } = await disks.images.identify(pathOf(handle), signal);
+      backingFiles.push({ ...place, bytes, sha256, file, identity });
+    } finally {
+      await handle.close();
+    }
   }
   return backingFiles;
+}
+
+function openAs(file: string, identity: FileIdentity | undefined): Promise<FileHandle> {
+  return identity === undefined ? open(file, 'r') : openIdentified(file, identity);
 }
 
 function recorded(

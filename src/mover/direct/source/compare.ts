@@ -48,7 +48,7 @@ export async function compareDisks(
 
 /** Its copied images as they lie here now. */
 function imagesOf({ state, request }: SourceContext): FrozenImage[] {
-  const { copies = [], copied = [], below = [], description } = state().known;
+  const { copies = [], copied = [], below = [], identities = {}, description } = state().known;
   const chains = (description?.disks ?? []).map((disk) => disk.images);
   return copies.map(({ node }, index) => {
     const file = copied[index] ?? '';
@@ -58,10 +58,19 @@ function imagesOf({ state, request }: SourceContext): FrozenImage[] {
     return {
       node,
       file: existsSync(file) ? file : aside,
+      ...knownAs(identities[node]),
       format: top?.format ?? 'raw',
-      below: lower.map(({ format }, level) => ({ file: files[level] ?? '', format })),
+      below: lower.map(({ node: own, format }, level) => ({
+        file: files[level] ?? '',
+        ...knownAs(identities[own]),
+        format,
+      })),
     };
   });
+}
+
+function knownAs(identity: string | undefined): { readonly identity?: string } {
+  return identity === undefined ? {} : { identity };
 }
 
 interface Found extends ImageCheck {
@@ -96,7 +105,7 @@ function farOf(context: SourceContext, node: string, signal: AbortSignal): FarIm
     differ: async (unit, from, hashes) => {
       const sized = unit === CHUNK_BYTES ? CHUNK_BYTES : PIECE_BYTES;
       const body = { epoch, node, unit: sized, from, hashes: [...hashes] };
-      return (await ask(context, signal, (api) => api.disksCompare({ body }, within))).differ;
+      return ask(context, signal, (api) => api.disksCompare({ body }, within));
     },
     rewritten: async (pieces, anew) => {
       const body = { epoch, node, anew, pieces: [...pieces] };

@@ -45,6 +45,7 @@ export async function inspectGuest(
     handsOverMs,
     resumesMs,
     snapshot,
+    identities,
   } = await deps.guest.inspect(signal);
   const balloon = await lookAtBalloon(deps, signal);
   return {
@@ -65,7 +66,9 @@ export async function inspectGuest(
       const resumes = resumesMs === undefined ? {} : { resumesMs };
       const before = snapshot === undefined ? {} : { snapshot };
       const times = { ...handsOver, ...resumes };
-      return { description, ports, ...attached, ...devices, ...before, ...times, ...stream };
+      const known = identities === undefined ? {} : { identities };
+      const facts = { ...attached, ...devices, ...before, ...times, ...known };
+      return { description, ports, ...facts, ...stream };
     },
   };
 }

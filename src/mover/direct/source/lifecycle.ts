@@ -22,7 +22,7 @@ import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { deflate, inflate } from './balloon.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
-import { giveUpDisks } from './set-aside-disks.ts';
+import { giveUpDisks, holdDisks } from './set-aside-disks.ts';
 import {
   actionOf,
   firstFrame,
@@ -381,16 +381,21 @@ export const LIFECYCLE: Lifecycle = {
       await context.dataPath.end(context);
       const session = await sessionIfThere(context, signal);
       if (session !== undefined) await context.latencies.end(context, signal);
-      await session?.quit(signal);
-      for (const port of state().known.ports ?? []) await removePort(port, signal);
-      const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
-      // A hypervisor that ended without a mover did not return its files.
-      await context.guest.takeBack(guestDir);
-      await context.removeTree(guestDir);
-      const diskCheck = await compareDisks(context, signal);
-      const { plan, known } = state();
-      const found = diskCheck === undefined ? {} : { diskCheck };
-      return giveUpDisks({ plan, known: { ...known, ...found } }, request.id);
+      const letGo = await holdDisks(state());
+      try {
+        await session?.quit(signal);
+        for (const port of state().known.ports ?? []) await removePort(port, signal);
+        const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
+        // A hypervisor that ended without a mover did not return its files.
+        await context.guest.takeBack(guestDir);
+        await context.removeTree(guestDir);
+        const diskCheck = await compareDisks(context, signal);
+        const { plan, known } = state();
+        const found = diskCheck === undefined ? {} : { diskCheck };
+        return await giveUpDisks({ plan, known: { ...known, ...found } }, request.id, signal);
+      } finally {
+        await letGo();
+      }
     },
   },
 

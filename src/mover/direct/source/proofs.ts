@@ -1,5 +1,6 @@
 import { nonceSum, proofFile, verdictOf } from '../../../disks/proof/proof.ts';
 import type { Beside, Verdict } from '../../../disks/proof/proof.ts';
+import { hasCommonNumbers } from '../../../migration/image-identity.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
 import { proveMedia } from '../../engine/media.ts';
 import type { MediumVerdict } from '../../engine/media.ts';
@@ -20,7 +21,8 @@ export interface Image {
 
 /** What a directory's proof came to; `readOnly`: the destination sees it, and may not write there. */
 export type Proof =
-  | { readonly pool: string; readonly path?: string }
+  /** `numbers`: both hosts number the files of it alike. */
+  | { readonly pool: string; readonly path?: string; readonly numbers?: true }
   | { readonly why: string; readonly readOnly?: true };
 
 /** A directory to be proved. */
@@ -138,7 +140,10 @@ async function proveTogether(
       const readBack = await beside.read(name, signal).catch(() => '');
       signal.throwIfAborted();
       const verdict = verdictOf(nonce, seen, readBack, { from, to });
-      proofs.set(directory, proofOf(verdict, place, seen, to));
+      const proof = proofOf(verdict, place, seen, to);
+      const here = await beside.inode?.(name).catch(() => undefined);
+      const isNumbered = 'pool' in proof && hasCommonNumbers(here, seen.inode);
+      proofs.set(directory, isNumbered ? { ...proof, numbers: true } : proof);
     }
     return proofs;
   } finally {

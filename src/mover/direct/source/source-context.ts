@@ -88,7 +88,7 @@ export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
     SourceMoverRequest,
     'id' | 'request' | 'memoryBytes' | 'measured' | 'link' | 'ownMoves'
   >;
-  readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
+  readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs' | 'countedBy'>;
   readonly peer: LookPeer;
   readonly connections: Pick<GuestConnections, 'learn'>;
   readonly dataPath: Pick<SourceDataPath, 'offered'>;

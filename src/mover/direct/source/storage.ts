@@ -1,5 +1,8 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
+import { fileUsers } from '../../../host/file-users.ts';
+import { inodeIn, judgeUsers } from '../../../migration/image-identity.ts';
+import type { LeavingImage } from '../../../migration/image-identity.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
@@ -42,7 +45,13 @@ export async function proveStorage(
   signal: AbortSignal,
 ): Promise<StorageFound> {
   const { guest, config } = deps;
-  const { description, files = {}, uncopyable = {}, volumes = [] } = await guest.inspect(signal);
+  const {
+    description,
+    files = {},
+    uncopyable = {},
+    volumes = [],
+    identities = {},
+  } = await guest.inspect(signal);
   const { disks = [] } = description;
   if (volumes.length > 0) return { ...NOTHING, ...(await proveVolumes(deps, volumes, signal)) };
   if (disks.length === 0) return NOTHING;
@@ -65,7 +74,33 @@ export async function proveStorage(
     ...(await prove(deps, images, signal)),
     ...(await provenMedia(deps, images, signal)),
   ]);
-  return judge(deps, { disks, images, uncopyable }, proofs);
+  const found = judge(deps, { disks, images, uncopyable, identities }, proofs);
+  const users = await usersOfLeaving(deps, { images, identities }, found, signal);
+  return { ...found, checks: [...found.checks, ...users] };
+}
+
+/** Whether anything else of this host uses the images that are to be copied or sent. */
+async function usersOfLeaving(
+  { guest, request }: LookDependencies,
+  { images, identities }: Pick<Judged, 'images' | 'identities'>,
+  { copies, bases }: StorageFound,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const leaving = images.flatMap(({ node, disk: device, file }): LeavingImage[] => {
+    const identity = identities[node];
+    const isCopied = copies.some((each) => each.node === node);
+    if (identity === undefined || (!isCopied && !bases.some((each) => each.node === node)))
+      return [];
+    return [{ node, device, file, identity, how: isCopied ? 'copied' : 'read' }];
+  });
+  if (leaving.length === 0) return [];
+  const { pid } = guest.countedBy ?? {};
+  const asked = {
+    identities: leaving.map(({ identity = '' }) => identity),
+    except: pid === undefined ? [] : [pid],
+  };
+  const found = judgeUsers(request.request.guest, leaving, await fileUsers(asked, signal));
+  return found.map((each) => ({ name: 'image-users', side: 'source', ...each }));
 }
 
 const GONE_HINT =
@@ -85,11 +120,13 @@ interface Judged {
   readonly images: readonly Image[];
   /** Why a copy of an image would not be the same, by block node. */
   readonly uncopyable: Readonly<Record<string, string>>;
+  /** Which file each image is, by block node. */
+  readonly identities: Readonly<Record<string, string>>;
 }
 
 function judge(
   deps: LookDependencies,
-  { disks, images, uncopyable }: Judged,
+  { disks, images, uncopyable, identities }: Judged,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
   const { from, to } = deps.state().plan;
@@ -102,8 +139,11 @@ function judge(
     const proof = proofs.get(located.directory) ?? { why: 'nothing was tried' };
     const lost = whyUncopied(image, disks) ?? uncopyable[node];
     const here = { node, pool: located.pool.id, path: located.path };
-    if (!('why' in proof))
-      places.push({ node, pool: proof.pool, path: proof.path ?? located.path });
+    if (!('why' in proof)) {
+      const inode = 'numbers' in proof ? inodeIn(identities[node]) : undefined;
+      const number = inode === undefined ? {} : { inode };
+      places.push({ node, pool: proof.pool, path: proof.path ?? located.path, ...number });
+    }
     // As a file, whatever its format: nobody writes to it.
     else if (!isWritten(disks, node) && isFileHere(located)) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(deps, image, `${proof.why}; ${lost}`));

@@ -14,7 +14,13 @@ function readerOf(image: Buffer): ImageReader {
   return {
     size: image.length,
     read: async (from, length) => image.subarray(from, from + length),
+    zeroUntil: async (from) => zeroFrom(image, from),
   };
+}
+
+function zeroFrom(image: Buffer, from: number): number {
+  const end = image.findIndex((byte, at) => at >= from && byte !== 0);
+  return end === -1 ? image.length : end;
 }
 
 /** The other host’s image, whose guest writes a piece before each answer, from a list. */
@@ -33,12 +39,13 @@ class Far implements FarImage {
     return this.#since;
   }
 
-  async differ(unit: number, from: number, hashes: readonly string[]): Promise<number[]> {
+  async differ(unit: number, from: number, hashes: readonly string[]) {
     this.#write();
     const range = { from, unit, count: hashes.length };
     const here = await hashesOf(readerOf(this.image), range, AbortSignal.timeout(10_000));
     this.#write();
-    return hashes.flatMap((hash, index) => (hash === here[index] ? [] : [index]));
+    const differ = hashes.flatMap((hash, index) => (hash === here[index] ? [] : [index]));
+    return { differ, zeroUntil: zeroFrom(this.image, from + unit * hashes.length) };
   }
 
   async rewritten(pieces: readonly number[], anew: boolean): Promise<boolean[]> {
@@ -100,6 +107,43 @@ describe('the comparison of an image with one that is written to meanwhile', () 
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('of 7 TiB with little data reads little more than the data, and finds the chunk that differs', async () => {
+    const TIB = 1024 ** 4;
+    const size = 7 * TIB + 512;
+    const data = [0, 3 * TIB, 3 * TIB + 300 * CHUNK_BYTES, 7 * TIB - CHUNK_BYTES];
+    let reads = 0;
+    const reader = (bytes: (at: number) => number): ImageReader => ({
+      size,
+      read: async (from, length) => {
+        reads += 1;
+        assert.ok(from + length <= size);
+        return data.includes(from - (from % CHUNK_BYTES))
+          ? Buffer.alloc(length, bytes(from))
+          : undefined;
+      },
+      zeroUntil: async (from) => {
+        if (data.some((at) => at <= from && from < at + CHUNK_BYTES)) return from;
+        return data.find((at) => at > from) ?? size;
+      },
+    });
+    const [near, there] = [
+      reader(() => 1),
+      reader((at) => (at >= 3 * TIB && at < 4 * TIB ? 2 : 1)),
+    ];
+    const far: FarImage = {
+      differ: async (unit, from, hashes) => {
+        const here = await hashesOf(there, { from, unit, count: hashes.length }, signal);
+        const differ = hashes.flatMap((hash, index) => (hash === here[index] ? [] : [index]));
+        return { differ, zeroUntil: await there.zeroUntil?.(from + unit * hashes.length, signal) };
+      },
+      rewritten: async (pieces) => pieces.map(() => false),
+    };
+    const found = await compareImage(near, far, signal);
+    assert.deepEqual([found.firstAt, found.differentBytes], [3 * TIB, 2 * CHUNK_BYTES]);
+    assert.equal(found.comparedBytes, size - 2 * CHUNK_BYTES);
+    assert.ok(reads < 20_000, `${reads} reads`);
   });
 
   test('takes a hole for what it reads as', async () => {

@@ -124,6 +124,26 @@ describe('a client of an export', () => {
     return NbdClient.open(socket, 'disk0', signal, bitmap);
   }
 
+  test('knows how far all is zero by the map of the server, and nothing without a map', async () => {
+    // Each answer has at most two ranges: what reads as zero, then data from 24 on.
+    const say: Say = (_command, from, length) => {
+      const zero = Math.max(0, Math.min(8, 24 - from, length));
+      const rest = zero < 8 ? [length - zero, 0] : [];
+      const ranges = [...(zero > 0 ? [zero, 3] : []), ...rest];
+      return [part(5, u32(1, ...ranges), true)];
+    };
+    const client = await open({ say });
+    assert.equal(await client.zeroUntil(0, signal), 24);
+    assert.equal(await client.zeroUntil(20, signal), 24);
+    assert.equal(await client.zeroUntil(25, signal), 25);
+    client.close();
+    listening?.close();
+    await rm(path.join(top, 's.sock'), { force: true });
+    const unmapped = await open({ say, bitmap: false });
+    assert.equal(await unmapped.zeroUntil(0, signal), 0);
+    unmapped.close();
+  });
+
   test('reads data and holes, however they are cut', async () => {
     const say: Say = (_command, from) => [
       part(1, Buffer.concat([at(from), Buffer.from('abcd')]), false),

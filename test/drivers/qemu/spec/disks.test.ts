@@ -156,6 +156,22 @@ describe('a disk', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, block)), ['changed']);
   });
 
+  test('that other guests may write to moves only where it is not copied', () => {
+    const said = (words: string): string => {
+      const argv = commandLine(
+        `-nodefaults -drive ${DRIVE} -device virtio-blk-pci,drive=vda,id=disk0${words}`,
+      );
+      const { disks, findings } = describeGuest(
+        factsOf(argv, { block: blocksOf({ '#block1': { qcow2: QCOW2 } }), cwd: '/srv' }),
+      );
+      assert.deepEqual(findings, []);
+      return disks.uncopyable.get('disk0-image') ?? '';
+    };
+    assert.equal(said(''), '');
+    assert.equal(said(',share-rw=off'), '');
+    assert.match(said(',share-rw=on'), /only on storage that both hosts see/);
+  });
+
   test('reports what a copy is made with, what it is called here, and why a copy would not be the same', () => {
     const { disks, spec } = draftOf(DRIVE, blocksOf({ '#block1': { qcow2: QCOW2 } }));
     assert.deepEqual([...disks.uncopyable.keys()], ['disk0-base1']);

@@ -40,6 +40,7 @@ function stage(t: TestContext, content: (at: number) => number = () => 1) {
         assert.ok(length > 0 && from + length <= BYTES, 'it asks beyond the end of the image');
         return [{ bytes: length, flags: written.has(from) ? 1 : 0 }];
       },
+      zeroUntil: async (from: number) => from,
       close: () => void closed.push(who),
     };
   };

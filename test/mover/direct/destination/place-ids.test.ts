@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,6 +19,8 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import { openDevicePools, stampOf } from '../../../../src/disks/proof/devices.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { proofFile, writeProof } from '../../../../src/disks/proof/proof.ts';
+import { identityOf } from '../../../../src/host/open-files.ts';
+import { inodeIn } from '../../../../src/migration/image-identity.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import {
@@ -94,8 +97,9 @@ async function opened(
   there: Destination,
   pool: string,
   file: string,
+  inode?: string,
 ): Promise<string[] | undefined> {
-  const asked = preparation({ places: [place.parse({ node: 'top', pool, path: file })] });
+  const asked = preparation({ places: [place.parse({ node: 'top', pool, path: file, inode })] });
   try {
     const own = await withOwnPlaces(there, asked, true);
     return [...(await filesToOpen(there, own)).values()];
@@ -116,6 +120,20 @@ describe('a place at the destination', () => {
     for (const directory of ['', 'web1/old', 'payroll']) {
       assert.equal(await opened(there, id, pathIn(directory)), undefined, directory);
     }
+  });
+
+  test('opens the file that the source’s hypervisor has open, and no other file that came to its path', async (t) => {
+    const there = await destination(t);
+    const id = await prove(there, 'web1');
+    const file = path.join(there.root, 'web1/disk.raw');
+    const inode = inodeIn(await identityOf(file));
+    assert.ok(id !== undefined && inode !== undefined);
+    assert.deepEqual(await opened(there, id, 'web1/disk.raw', inode), [file]);
+    writeFileSync(`${file}.new`, '');
+    renameSync(`${file}.new`, file);
+    assert.equal(await opened(there, id, 'web1/disk.raw', inode), undefined);
+    // A source that cannot compare, as one of an earlier build, names none.
+    assert.deepEqual(await opened(there, id, 'web1/disk.raw'), [file]);
   });
 
   test('is refused by any id but one that a proof of this migration gave', async (t) => {

@@ -1,39 +1,48 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { giveUpDisks } from '../../../../src/mover/direct/source/set-aside-disks.ts';
+import { identityOf } from '../../../../src/host/open-files.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 describe('the images of disks that were copied', () => {
   let directory: string;
   let file: string;
+  let identity: string | undefined;
+  const signal = AbortSignal.timeout(30_000);
 
   beforeEach(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'godwit-left-'));
     file = path.join(directory, 'disk0.raw');
     await writeFile(file, 'the guest’s');
+    identity = await identityOf(file);
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   const stateOf = (keepSource: boolean): SourceState => {
     const { state } = initialSource(planned({ keepSource }));
-    return { ...state, known: { copied: [file] } };
+    const copies = [{ node: 'disk0', pool: '0'.repeat(16), path: 'disk0.raw' }];
+    const identities = identity === undefined ? {} : { disk0: identity };
+    return { ...state, known: { copied: [file], copies, identities } };
   };
 
   test('are removed once the guest runs elsewhere, also when that is done twice', async () => {
-    const facts = await giveUpDisks(stateOf(false), 'm1');
-    await giveUpDisks(stateOf(false), 'm1');
+    const facts = await giveUpDisks(stateOf(false), 'm1', signal);
+    await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), []);
     assert.match(facts.checks?.[0]?.evidence ?? '', /^removed: .*disk0\.raw$/);
   });
 
   test('are kept under a name that nobody takes for the guest’s disk, where that was asked for', async () => {
-    const facts = await giveUpDisks(stateOf(true), 'm1');
-    await giveUpDisks(stateOf(true), 'm1');
+    const facts = await giveUpDisks(stateOf(true), 'm1', signal);
+    await giveUpDisks(stateOf(true), 'm1', signal);
     assert.deepEqual(await readdir(directory), ['disk0.raw.moved-m1']);
     assert.equal(await readFile(`${file}.moved-m1`, 'utf8'), 'the guest’s');
     assert.match(facts.checks?.[0]?.evidence ?? '', /^kept as NAME\.moved-m1/);
@@ -44,21 +53,67 @@ describe('the images of disks that were copied', () => {
       const figures = { comparedBytes: 1, excludedBytes: 0, differentBytes: 0, tookMs: 1 };
       const { plan, known } = stateOf(false);
       const diskCheck = { verdict, ...figures };
-      await giveUpDisks({ plan, known: { ...known, diskCheck } }, 'm1');
+      await giveUpDisks({ plan, known: { ...known, diskCheck } }, 'm1', signal);
       const left = verdict === 'equal' ? [] : ['disk0.raw.moved-m1'];
       assert.deepEqual(await readdir(directory), left);
     });
   }
 
   test('that a mover which died had renamed already are removed by the next one', async () => {
-    await giveUpDisks(stateOf(true), 'm1');
-    await giveUpDisks(stateOf(false), 'm1');
+    await giveUpDisks(stateOf(true), 'm1', signal);
+    await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), []);
+  });
+
+  test('that were replaced by another file of that name are left to that file', async () => {
+    await writeFile(`${file}.new`, 'somebody’s backup');
+    await rename(`${file}.new`, file);
+    for (const keep of [false, true]) {
+      const [check] = (await giveUpDisks(stateOf(keep), 'm1', signal)).checks ?? [];
+      assert.equal(check?.verdict, 'warn');
+      assert.match(
+        check?.evidence ?? '',
+        /^left as it is: .*disk0\.raw, since the file at this path is not the file/,
+      );
+    }
+    assert.deepEqual(await readdir(directory), ['disk0.raw']);
+    assert.equal(await readFile(file, 'utf8'), 'somebody’s backup');
+  });
+
+  test('are not removed through a symbolic link that has their name', async () => {
+    await rename(file, `${file}.real`);
+    await symlink(`${file}.real`, file);
+    await giveUpDisks(stateOf(false), 'm1', signal);
+    assert.deepEqual(await readdir(directory), ['disk0.raw', 'disk0.raw.real']);
+  });
+
+  test('stay where their identity was never taken, and where another file has the name for them', async () => {
+    await writeFile(`${file}.moved-m1`, 'somebody’s');
+    await giveUpDisks(stateOf(false), 'm1', signal);
+    assert.deepEqual(await readdir(directory), ['disk0.raw', 'disk0.raw.moved-m1']);
+    await rm(`${file}.moved-m1`);
+    identity = undefined;
+    const [check] = (await giveUpDisks(stateOf(false), 'm1', signal)).checks ?? [];
+    assert.match(check?.evidence ?? '', /not known whether it is the file that the guest had open/);
+    assert.deepEqual(await readdir(directory), ['disk0.raw']);
+  });
+
+  test('that another program has open stay, and the program is named', async () => {
+    const other = spawn('sleep', ['60'], { stdio: [openSync(file, 'r+'), 'ignore', 'ignore'] });
+    try {
+      await once(other, 'spawn');
+      const [check] = (await giveUpDisks(stateOf(false), 'm1', signal)).checks ?? [];
+      assert.match(check?.evidence ?? '', new RegExp(`process ${other.pid} \\(sleep\\) uses it`));
+      assert.deepEqual(await readdir(directory), ['disk0.raw']);
+    } finally {
+      other.kill('SIGKILL');
+      await once(other, 'exit');
+    }
   });
 
   test('are no business of a migration that copied none', async () => {
     const { state } = initialSource(planned());
-    assert.deepEqual(await giveUpDisks(state, 'm1'), {});
+    assert.deepEqual(await giveUpDisks(state, 'm1', signal), {});
     assert.deepEqual(await readdir(directory), ['disk0.raw']);
   });
 });

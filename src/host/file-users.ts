@@ -1,0 +1,211 @@
+import { readFile, readdir, readlink } from 'node:fs/promises';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hasCode } from '../errors.ts';
+import { isDevice } from '../migration/image-identity.ts';
+import type { FileIdentity, FileUser } from '../migration/image-identity.ts';
+import { identityOf, openFiles } from './open-files.ts';
+import { pids } from './process.ts';
+
+/**
+ * Everything of this host that has one of some files open: processes (other guests, NBD servers, backups), loop devices,
+ * exports of the kernel's own iSCSI and NVMe targets, swap, mounts and devices built on a device. A program that has only
+ * mapped a file, and clients of the kernel's NFS server, do not show.
+ */
+
+export interface UsersAsked {
+  readonly identities: readonly FileIdentity[];
+  /** Processes that may have them open. */
+  readonly except: readonly number[];
+  /** Where the kernel reports devices and processes. */
+  readonly sys?: string;
+  readonly proc?: string;
+  /** Where the targets of the kernel are configured. */
+  readonly config?: string;
+}
+
+/**
+ * Programs that open images on behalf of the guest's own hypervisor: a manager's lock daemon, the helper for reservations, and
+ * a manager's daemons when they look into a pool. `/proc/PID/comm` has 15 characters.
+ */
+const HELPER = /^(virtlockd|virtqemud|virtstoraged|libvirtd|\w+-pr-helper)$/;
+
+/** Entries of one directory of the kernel that are looked at. */
+const MOST_ENTRIES = 4096;
+
+export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUser[]> {
+  const { identities, except, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
+  const ids = new Set(identities);
+  if (ids.size === 0) return [];
+  const inodes = new Set(
+    identities.filter((id) => !isDevice(id)).map((id) => id.split(':')[1] ?? ''),
+  );
+  const byProcess = await processes(ids, inodes, except, signal);
+  const named = [
+    ...(await loops(sys)),
+    ...(await swaps(proc)),
+    ...(await targets(config)),
+    ...(await onDevices(ids, { sys, proc })),
+  ];
+  signal.throwIfAborted();
+  const others: FileUser[] = [];
+  for (const { file, by, mayWrite } of named) {
+    const identity = isDevice(file) ? file : await identityOf(file);
+    if (identity !== undefined && ids.has(identity)) others.push({ identity, by, mayWrite });
+  }
+  return [...byProcess, ...others];
+}
+
+/** Each program once. A process of another user that may not be looked into is passed over. */
+async function processes(
+  ids: ReadonlySet<FileIdentity>,
+  inodes: ReadonlySet<string>,
+  except: readonly number[],
+  signal: AbortSignal,
+): Promise<FileUser[]> {
+  const found: FileUser[] = [];
+  for (const pid of pids()) {
+    if (pid === process.pid || except.includes(pid)) continue;
+    await nextTurn();
+    signal.throwIfAborted();
+    const open = await openFiles({ pid }, inodes).catch((thrown: unknown) => {
+      if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return [];
+      throw thrown;
+    });
+    const own = open.filter(({ id }) => ids.has(id));
+    if (own.length === 0) continue;
+    const { by, isGodwit, isHelper } = await programOf(pid);
+    if (isHelper) continue;
+    for (const identity of new Set(own.map(({ id }) => id))) {
+      const mayWrite = own.some((each) => each.id === identity && each.mayWrite);
+      // Another migration that compares files by their content reads this one for a moment.
+      if (!isGodwit || mayWrite) found.push({ identity, by, mayWrite });
+    }
+  }
+  return found;
+}
+
+/** What runs as a process; a guest's own name if its command line has one. */
+async function programOf(
+  pid: number,
+): Promise<{ readonly by: string; readonly isGodwit: boolean; readonly isHelper: boolean }> {
+  const [line, comm] = await Promise.all([
+    readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''),
+    readFile(`/proc/${pid}/comm`, 'latin1').catch(() => ''),
+  ]);
+  const words = line.slice(0, 65_536).split('\0');
+  const own = path.dirname(process.argv[1] ?? '/');
+  const isGodwit = words[1] !== undefined && own !== '/' && path.dirname(words[1]) === own;
+  const guest = /^(?:guest=)?([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
+  const program = path.basename(words[0] ?? '') || comm.trim();
+  const what = words.includes('-name') && guest !== undefined ? `${guest}: ${program}` : program;
+  // A process chooses its own words.
+  const shown = what.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 128);
+  return { by: `process ${pid} (${shown})`, isGodwit, isHelper: HELPER.test(comm.trim()) };
+}
+
+interface NamedUser {
+  /** A path, or the identity of a device. */
+  readonly file: string;
+  readonly by: string;
+  readonly mayWrite: boolean;
+}
+
+async function entries(directory: string): Promise<string[]> {
+  return (await readdir(directory).catch(() => [])).slice(0, MOST_ENTRIES);
+}
+
+const text = (file: string): Promise<string> =>
+  readFile(file, 'utf8').then(
+    (read) => read.trim(),
+    () => '',
+  );
+
+async function loops(sys: string): Promise<NamedUser[]> {
+  const names = (await entries(path.join(sys, 'block'))).filter((name) => name.startsWith('loop'));
+  const found: NamedUser[] = [];
+  for (const name of names) {
+    const file = await text(path.join(sys, 'block', name, 'loop/backing_file'));
+    const mayWrite = (await text(path.join(sys, 'block', name, 'ro'))) !== '1';
+    if (file !== '') found.push({ file, by: `the loop device /dev/${name}`, mayWrite });
+  }
+  return found;
+}
+
+/** `/proc/swaps` escapes blanks as the kernel does everywhere. */
+async function swaps(proc: string): Promise<NamedUser[]> {
+  const [, ...lines] = (await text(path.join(proc, 'swaps'))).split('\n');
+  return lines.flatMap((line) => {
+    const file = unescaped(/^\S+/.exec(line)?.[0] ?? '');
+    return file === '' ? [] : [{ file, by: 'this host’s swap', mayWrite: true }];
+  });
+}
+
+function unescaped(word: string): string {
+  return word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
+/** What LIO (iSCSI, vhost-scsi) and the NVMe target export. */
+async function targets(config: string): Promise<NamedUser[]> {
+  const found: NamedUser[] = [];
+  const cores = path.join(config, 'target/core');
+  for (const group of await entries(cores)) {
+    for (const name of await entries(path.join(cores, group))) {
+      const file = await text(path.join(cores, group, name, 'udev_path'));
+      if (file.startsWith('/'))
+        found.push({ file, by: `the SCSI target ${group}/${name} of this host`, mayWrite: true });
+    }
+  }
+  const systems = path.join(config, 'nvmet/subsystems');
+  for (const system of await entries(systems)) {
+    for (const number of await entries(path.join(systems, system, 'namespaces'))) {
+      const file = await text(path.join(systems, system, 'namespaces', number, 'device_path'));
+      if (file.startsWith('/'))
+        found.push({ file, by: `the NVMe target ${system} of this host`, mayWrite: true });
+    }
+  }
+  return found;
+}
+
+/** Mounts of a device and of its partitions, and devices that are built on them. */
+async function onDevices(
+  ids: ReadonlySet<FileIdentity>,
+  { sys, proc }: { readonly sys: string; readonly proc: string },
+): Promise<NamedUser[]> {
+  const devices = [...ids].filter(isDevice);
+  if (devices.length === 0) return [];
+  const mounts = (await text(path.join(proc, 'self/mountinfo'))).split('\n');
+  const found: NamedUser[] = [];
+  for (const file of devices) {
+    const at = path.join(sys, 'dev/block', numberOf(BigInt(file.slice('device:'.length))));
+    for (const part of [at, ...(await partitions(at))]) {
+      const number = await text(path.join(part, 'dev'));
+      for (const line of number === '' ? [] : mounts) {
+        const [, , device, , point] = line.split(' ');
+        if (device !== number) continue;
+        found.push({ file, by: `the mount at ${unescaped(point ?? '')}`, mayWrite: true });
+      }
+      for (const holder of await entries(path.join(part, 'holders')))
+        found.push({ file, by: `the device ${holder}, which is built on it,`, mayWrite: true });
+    }
+  }
+  return found;
+}
+
+async function partitions(at: string): Promise<string[]> {
+  const own = path.basename(await readlink(at).catch(() => at));
+  const found: string[] = [];
+  for (const name of await entries(at))
+    if (name.startsWith(own) && (await text(path.join(at, name, 'partition'))) !== '')
+      found.push(path.join(at, name));
+  return found;
+}
+
+/** As the kernel numbers a device (`man makedev`). */
+function numberOf(rdev: bigint): string {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
+  return `${major}:${minor & 0xffff_ffffn}`;
+}

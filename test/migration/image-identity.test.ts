@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeGivenUp,
+  hasCommonNumbers,
+  identifyImages,
+  judgeIdentified,
+  inodeIn,
+  judgeIdentity,
+  REMOVED,
+  REPLACED,
+  judgeUsers,
+} from '../../src/migration/image-identity.ts';
+import type { FileUser, GivenUp, LeavingImage } from '../../src/migration/image-identity.ts';
+
+/** A host's files as a model: each has numbers for good, and names come and go. */
+interface Files {
+  readonly names: Map<string, number>;
+  next: number;
+}
+const PATHS = ['/d/a', '/d/b', '/d/c'] as const;
+const change = fc.oneof(
+  fc.record({ what: fc.constant('replace' as const), at: fc.constantFrom(...PATHS) }),
+  fc.record({ what: fc.constant('remove' as const), at: fc.constantFrom(...PATHS) }),
+  fc.record({
+    what: fc.constant('rename' as const),
+    at: fc.constantFrom(...PATHS),
+    to: fc.constantFrom(...PATHS, '/d/elsewhere'),
+  }),
+);
+type Change = { what: 'replace' | 'remove' | 'rename'; at: string; to?: string };
+
+function after(files: Files, { what, at, to = at }: Change): void {
+  const there = files.names.get(at);
+  if (what === 'replace') files.names.set(at, files.next++);
+  else if (there !== undefined) {
+    files.names.delete(at);
+    if (what === 'rename') files.names.set(to, there);
+  }
+}
+
+const idOf = (number: number): string => `7:${number}`;
+
+describe('the identity of an image', () => {
+  test('is taken exactly where the file at its path is one that the hypervisor has open, whatever was renamed', () => {
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 6 }), (changes) => {
+        const files: Files = { names: new Map(PATHS.map((path, at) => [path, at])), next: 10 };
+        const images = PATHS.map((file, at) => ({ node: `n${at}`, device: `vd${at}`, file }));
+        const open = new Set(PATHS.map((_, at) => idOf(at)));
+        for (const each of changes) after(files, each);
+        const atPath = new Map([...files.names].map(([file, number]) => [file, idOf(number)]));
+        const seen = identifyImages(images, atPath, open);
+        for (const { node, file } of images) {
+          const number = files.names.get(file);
+          const isOpen = number !== undefined && number < PATHS.length;
+          assert.equal(seen.identities.get(node), isOpen ? idOf(number) : undefined);
+          const strange = seen.strange.find(({ image }) => image.node === node);
+          const reason = number === undefined ? REMOVED : REPLACED;
+          assert.equal(strange?.reason, isOpen ? undefined : reason);
+        }
+        const verdicts = judgeIdentified('db1', seen).map(({ verdict }) => verdict);
+        assert.equal(verdicts.includes('refuse'), seen.strange.length > 0);
+        assert.equal(verdicts.includes('pass'), seen.strange.length === 0);
+      }),
+    );
+  });
+
+  test('that is not known is a warning, and a guest without such images has no check of it', () => {
+    const [unknown] = judgeIdentified('db1', 'EACCES');
+    assert.equal(unknown?.verdict, 'warn');
+    assert.deepEqual(judgeIdentified('db1', identifyImages([], new Map(), new Set())), []);
+  });
+
+  test('names the disk, the file and the reason where another file has its path', () => {
+    const image = { node: 'n', device: 'vda', file: '/d/a' };
+    const seen = identifyImages([image], new Map([['/d/a', '7:9']]), new Set(['7:1']));
+    const [check] = judgeIdentified('db1', seen);
+    assert.equal(check?.error?.code, 'GODWIT_DISK_REPLACED');
+    assert.match(check?.evidence ?? '', /vda of db1 \(\/d\/a\) cannot move: the file at this path/);
+  });
+
+  test('allows a change of a file only where it was taken and is still the same', () => {
+    const id = fc.option(fc.constantFrom('7:1', '7:2', 'device:1'), { nil: undefined });
+    fc.assert(
+      fc.property(id, id, (taken, now) => {
+        assert.equal(judgeIdentity(taken, now) === 'same', taken !== undefined && taken === now);
+      }),
+    );
+    assert.equal(judgeIdentity('7:1', undefined), 'gone');
+    assert.equal(judgeIdentity(undefined, '7:1'), 'unknown');
+    assert.equal(judgeIdentity('7:2', '7:1'), 'other');
+  });
+
+  test('has a number that both hosts compare, where the proof’s own file has one number at both', () => {
+    assert.deepEqual(
+      [inodeIn('7:12'), inodeIn('device:12'), inodeIn(undefined)],
+      ['12', undefined, undefined],
+    );
+    assert.equal(hasCommonNumbers('12', '12'), true);
+    assert.equal(hasCommonNumbers('12', '13'), false);
+    assert.equal(hasCommonNumbers(undefined, undefined), false);
+  });
+});
+
+describe('other users of an image that is to be copied', () => {
+  const identity = fc.constantFrom('7:1', '7:2', '7:3', 'device:4');
+  const users = fc.array(
+    fc.record({ identity, by: fc.constantFrom('x', 'y'), mayWrite: fc.boolean() }),
+    { maxLength: 4 },
+  );
+  const leaving = fc.uniqueArray(
+    fc.record({ identity, how: fc.constantFrom('copied' as const, 'read' as const) }),
+    { maxLength: 3, selector: ({ identity: id }) => id },
+  );
+  const named = (all: readonly Pick<LeavingImage, 'identity' | 'how'>[]): LeavingImage[] =>
+    all.map((each, at) => ({ ...each, node: `n${at}`, device: `vd${at}`, file: `/d/${at}` }));
+
+  test('refuse it by name: any of a file that is removed, writers of one that is only read or of a device', () => {
+    fc.assert(
+      fc.property(leaving, users, (all, others) => {
+        const images = named(all);
+        const checks = judgeUsers('db1', images, others);
+        const harmed = images.filter(({ identity: own, how }) =>
+          others.some(
+            (user) =>
+              user.identity === own &&
+              (user.mayWrite || (how === 'copied' && !own?.startsWith('device:'))),
+          ),
+        );
+        const refused = checks.filter(({ verdict }) => verdict === 'refuse');
+        assert.equal(refused.length, harmed.length);
+        for (const { file } of harmed)
+          assert.ok(refused.some(({ evidence }) => evidence.includes(file)));
+        if (images.length > 0 && harmed.length === 0)
+          assert.deepEqual(
+            checks.map(({ verdict }) => verdict),
+            ['pass'],
+          );
+      }),
+    );
+  });
+
+  test('are also the guest’s own other disk on the same file, of which a copy would make two', () => {
+    const images = named([
+      { identity: '7:1', how: 'copied' },
+      { identity: '7:1', how: 'copied' },
+    ]);
+    const checks = judgeUsers('db1', images, []);
+    assert.deepEqual(
+      checks.map(({ error }) => error?.code),
+      ['GODWIT_DISK_IN_USE', 'GODWIT_DISK_IN_USE'],
+    );
+    assert.match(checks[0]?.evidence ?? '', /the guest’s own disk vd1 has it open as well/);
+  });
+
+  test('are all named, up to a bound', () => {
+    const many: FileUser[] = Array.from({ length: 40 }, (_, at) => ({
+      identity: '7:1',
+      by: `process ${at} (x)`,
+      mayWrite: true,
+    }));
+    const [check] = judgeUsers('db1', named([{ identity: '7:1', how: 'read' }]), many);
+    assert.match(check?.evidence ?? '', /process 0 \(x\), process 1 \(x\), .*have it open as well/);
+    assert.doesNotMatch(check?.evidence ?? '', /process 30 /);
+  });
+});
+
+test('a report of images that were given up warns exactly where one was left, and names each', () => {
+  const outcome: fc.Arbitrary<GivenUp> = fc.oneof(
+    fc.record({
+      file: fc.constantFrom('/d/a', '/d/b'),
+      became: fc.constantFrom(
+        'removed' as const,
+        'kept' as const,
+        'device' as const,
+        'gone' as const,
+      ),
+    }),
+    fc.record({
+      file: fc.constantFrom('/d/c'),
+      became: fc.constant('left' as const),
+      why: fc.constant(REPLACED),
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(outcome, { maxLength: 4 }), (all) => {
+      const checks = judgeGivenUp(all, 'NAME.moved-m1');
+      assert.equal(checks.length, all.length === 0 ? 0 : 1);
+      const isLeft = all.some(({ became }) => became === 'left');
+      if (all.length > 0) assert.equal(checks[0]?.verdict, isLeft ? 'warn' : 'pass');
+      for (const { file } of all) assert.ok(checks[0]?.evidence.includes(file));
+    }),
+  );
+});
