@@ -1,4 +1,5 @@
 import { askedErrors } from './errors/requests.ts';
+import { diskErrors } from './errors/disks.ts';
 import { managerErrors } from './errors/managers.ts';
 import { recoveryErrors } from './errors/recovery.ts';
 import { refusalErrors } from './errors/refusals.ts';
@@ -19,6 +20,7 @@ export const ERRORS = {
   ...managerErrors,
   ...rpcErrors,
   ...refusalErrors,
+  ...diskErrors,
   ...runningErrors,
   ...recoveryErrors,
 } as const;
