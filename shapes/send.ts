@@ -2,6 +2,7 @@ import type { DestinationSession, SourceSession, StreamSetup } from '../src/driv
 import type { GuestHandle } from '../src/drivers/port/inventory.ts';
 import type { GuestDescription } from '../src/protocol/peer/migration.ts';
 import type { Started } from './start.ts';
+import { granted } from '../test/migration/permission/granted.ts';
 
 export type Mode = 'precopy' | 'postcopy';
 
@@ -64,7 +65,7 @@ export async function send(sending: Sending, signal: AbortSignal): Promise<Guest
     await source.startMemory(memoryAddress, undefined, signal);
     await over.promise;
     if (mode === 'postcopy') await destination.ready?.(signal);
-    await destination.resumeGuest(signal);
+    await destination.resumeGuest(granted(handle.name), signal);
     await all.promise;
     await source.quit(signal);
     await destination.settle(signal);

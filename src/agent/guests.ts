@@ -274,10 +274,13 @@ export function migrationOf(store: MigrationStore, guest: string): Migration | u
 }
 
 /**
- * Why nobody knows what became of a guest: its newest migration's journal cannot be read. Throws that error; until a
- * person has looked, the guest is neither moved nor let in.
+ * Throws the reason why the state of a guest is not known: its newest migration's request or journal cannot be read.
+ * Until an operator has looked, the guest is neither moved nor let in.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {
+  // The guest of a migration of which neither request nor journal can be read may be any of this host.
+  const nameless = store.all().find(({ damage }) => damage?.isGuestKnown === false);
+  if (nameless?.damage !== undefined) throw nameless.damage.error;
   const newest = store.all().findLast((each) => guestOf(each) === guest);
   const unreadable = newest === undefined ? undefined : store.unreadable(newest.id);
   if (unreadable !== undefined) throw unreadable;

@@ -12,6 +12,12 @@ export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest)
   throw refusal(known, runAt, answer?.why ?? 'nothing is known');
 }
 
+/** Asked by the other host, which cannot insist: an operator does that at the source. */
+export function notSafe(known: Resolution, runAt: RunAt, answer: Answer | undefined): Error {
+  const why = [answer?.why ?? 'nothing is known', ...(answer?.risks ?? [])].join('; ');
+  return refusal(known, runAt, `${why}. Decide at ${known.from}: \`godwit resolve ${known.id}\``);
+}
+
 export function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
   return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }

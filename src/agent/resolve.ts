@@ -4,12 +4,14 @@ import { godwitError } from '../errors.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
+import { hostsToAnswerFor } from '../migration/direct/guest-sightings.ts';
 import type { GuestSightings } from '../migration/direct/guest-sightings.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
 import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
 import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
+import { bootId } from '../host/process.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
@@ -23,7 +25,7 @@ import { client } from '../rpc/client.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
-import { confirmed, refusal } from './resolve-answers.ts';
+import { confirmed, notSafe, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import { ManagedResolve } from './resolve-managed.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -36,6 +38,7 @@ import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
 
 const ORDER_MS = 90_000;
+const MAX_NAMED = 1024;
 
 export interface ResolveDependencies {
   readonly config: AgentConfig;
@@ -49,6 +52,15 @@ export interface ResolveDependencies {
   readonly sides: Sides;
   readonly fence: Fence | undefined;
 }
+
+/** Both sides as they were found, and the hosts for which an operator who insists answers. */
+interface Look {
+  readonly known: Resolution;
+  readonly isDark: boolean;
+  readonly doubtful: readonly string[];
+}
+
+type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & { readonly named: string[] };
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
@@ -72,7 +84,7 @@ export class Resolve {
   /** The same for whoever only reads: those who ask at once share one look at both hosts. */
   readonly shown = (id: string): Promise<Resolution> => this.#looks.read(id);
 
-  async #look(id: string): Promise<{ known: Resolution; isDark: boolean }> {
+  async #look(id: string): Promise<Look> {
     const { store, sides, peers, config } = this.#deps;
     const migration = store.need(id);
     const { request } = migration;
@@ -101,7 +113,8 @@ export class Resolve {
       ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
       ...(safe === undefined ? {} : { safe }),
     };
-    return { known, isDark: 'isDark' in asked && asked.isDark };
+    const doubtful = hostsToAnswerFor(fleet, guest);
+    return { known, isDark: 'isDark' in asked && asked.isDark, doubtful };
   }
 
   /** Every host is asked for the guest; `unreported`: why the other side could not say what it knows of the migration. */
@@ -132,7 +145,7 @@ export class Resolve {
       if (isManagedRequest(request)) {
         return this.#managed.resolve({ ...rest, request }, asked, by);
       }
-      const { known, isDark } = await this.#look(id);
+      const { known, isDark, doubtful } = await this.#look(id);
       const answer = confirmed(known, asked);
       const { side, phase, moverAlive } = known.here;
       if (side === 'source' && !isEnd(phase) && moverAlive) {
@@ -140,14 +153,17 @@ export class Resolve {
       }
       if (isEnd(phase) && phase !== 'held') throw refusal(known, asked.runAt, `it is ${phase}`);
       const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
-      this.#deps.log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
-      return side === 'source'
-        ? this.#atSource(known, asked.runAt, proof, by)
-        : this.#atDestination(known, asked.runAt, proof, by);
+      const named = asked.iKnow ? doubtful.slice(0, MAX_NAMED) : [];
+      this.#deps.log.warn({ id, by, proof, named, runAt: asked.runAt }, 'migration resolved');
+      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), named };
+      return side === 'source' ? this.#atSource(known, order) : this.#atDestination(known, order);
     });
   }
 
-  /** The other host asks, and both hosts answer for themselves: nothing is taken on anybody's say. */
+  /**
+   * The other host asks. It is followed only if this host, after asking every host of the fleet, finds the answer safe:
+   * a peer has no say in it, and cannot pass on that an operator insists.
+   */
   takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
     return this.#mutex.run(async () => {
@@ -155,7 +171,10 @@ export class Resolve {
       const { side, phase, moverAlive } = known.here;
       if (side !== 'source') throw refusal(known, runAt, `${known.here.host} is the destination`);
       if (!isEnd(phase) && moverAlive) return { what: `it goes on (${phase})`, proof: 'ask' };
-      return this.#atSource(known, runAt, 'ask', `${by} at ${caller.name}`);
+      const answer = known.answers.find((each) => each.runAt === runAt);
+      if (isEnd(phase) && answer?.verdict !== 'safe') throw notSafe(known, runAt, answer);
+      const order = { runAt, proof: 'ask', by: `${by} at ${caller.name}`.slice(0, 128) } as const;
+      return this.#atSource(known, { ...order, named: [] });
     });
   }
 
@@ -184,12 +203,7 @@ export class Resolve {
     throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, host: other, reason });
   }
 
-  async #atSource(
-    known: Resolution,
-    runAt: RunAt,
-    proof: Resolved['proof'],
-    by: string,
-  ): Promise<ResolveAnswer> {
+  async #atSource(known: Resolution, order: Order): Promise<ResolveAnswer> {
     const { store, supervisor } = this.#deps;
     const { id, guest, from, to } = known;
     const migration = store.need(id);
@@ -201,12 +215,13 @@ export class Resolve {
     }
     const { hypervisor } = known.here;
     const here = hypervisor === 'none' ? 'unknown' : hypervisor;
-    const event: Resolved = { type: 'resolved', runAt, proof, by: by.slice(0, 128), here };
+    const event: Resolved = { type: 'resolved', ...order, here, bootId: bootId() };
     await this.#journal(migration, event, known);
     store.reopen(id);
     await supervisor.ensure(migration);
-    const what = runAt === 'source' ? `${guest} goes back to ${from}` : `${guest} goes on to ${to}`;
-    return { what, proof };
+    const isBack = order.runAt === 'source';
+    const what = isBack ? `${guest} goes back to ${from}` : `${guest} goes on to ${to}`;
+    return { what, proof: order.proof };
   }
 
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
@@ -229,20 +244,15 @@ export class Resolve {
   }
 
   /** Where the source answers, it decides, with this side's answer; else this side does what it can alone. */
-  async #atDestination(
-    known: Resolution,
-    runAt: RunAt,
-    proof: Resolved['proof'],
-    by: string,
-  ): Promise<ResolveAnswer> {
+  async #atDestination(known: Resolution, order: Order): Promise<ResolveAnswer> {
     const { peers, supervisor, store } = this.#deps;
     const { id, from } = known;
-    if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by: by.slice(0, 128) });
+    const { runAt, by } = order;
+    if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by });
     const mover = await supervisor.ensure(store.need(id));
     const { api, close } = client(moverContract, { unix: mover.socket });
     try {
-      const body = { runAt, proof, by: by.slice(0, 128) };
-      return await api.resolve({ body }, { deadlineMs: ORDER_MS });
+      return await api.resolve({ body: order }, { deadlineMs: ORDER_MS });
     } finally {
       close();
     }

@@ -45,7 +45,8 @@ export class Sides {
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
     const { store, config, movers } = this.#deps;
     const migration = store.need(id);
-    // Damaged, it is an error to whoever asks: never an answer, and never silence.
+    // Damaged, it is an error to the caller: never an answer, and never silence.
+    if (migration.damage !== undefined) throw migration.damage.error;
     readJournals(migration.dir);
     if (look === 'hypervisor') await this.#listen(migration);
     const progress = store.progress(id);

@@ -36,7 +36,7 @@ export async function sightingOf(
     }));
   const moves = store
     .all()
-    .filter((each) => each.id !== id && guestOf(each) === guest)
+    .filter((each) => each.id !== id && mayBeOf(each, guest))
     .slice(-MAX_SEEN)
     .map(({ id: other, request }) => ({
       id: other,
@@ -46,6 +46,7 @@ export async function sightingOf(
       createdAt: request.createdAt,
       lineage: [...lineageIn({ request })],
       ...(store.isEnded(other) ? { ended: true } : {}),
+      runsAt: store.runsAt(other),
     }));
   return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
 }
@@ -64,6 +65,11 @@ async function ownOf(
   const { pid } = driver.describe(own);
   return ({ handle, info }) =>
     handle === undefined ? pid !== undefined && info.pid === pid : isSame(drivers, own, handle);
+}
+
+/** A migration of which neither request nor journal can be read may be of any guest. */
+function mayBeOf(migration: Migration, guest: string): boolean {
+  return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
 }
 
 /** The hypervisor of this side of a migration. */

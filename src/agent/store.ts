@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
@@ -12,14 +12,16 @@ import { destinationReportOf } from '../migration/report/destination.ts';
 import { reportOf } from '../migration/report/report.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
-import { journalOf, moverRequest, otherHost } from '../protocol/mover/request.ts';
+import { journalOf, otherHost } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
 import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
-import { writeWhole } from '../host/whole-file.ts';
+import { damaged, readRequest, requestFile, writeRequest } from '../host/request-file.ts';
 import type { Arrival } from './guest-labels.ts';
+import { journalsIn, standInFor } from './damaged-request.ts';
+import type { Damage } from './damaged-request.ts';
 import { followJournal } from './followed-journal.ts';
 import type { Followed, FollowedState } from './followed-journal.ts';
 import { nextOrdinal, oldestFirst } from './migration-order.ts';
@@ -39,6 +41,8 @@ export interface Migration {
   readonly id: string;
   readonly dir: string;
   readonly request: MoverRequest;
+  /** Its request cannot be read; `request` stands in for it. */
+  readonly damage?: Damage;
 }
 
 /** What the migrations' directories hold: `stateDir/migrations/<id>/`. The agent adds them, movers write in them. */
@@ -110,8 +114,8 @@ export class MigrationStore {
     const request = { ...asked, ordinal: nextOrdinal(this.all()) };
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    // A journal whose request is gone after a power loss would be nobody's.
-    writeWhole(path.join(dir, 'request.json'), `${JSON.stringify(request)}\n`);
+    // A journal without its request would belong to no migration after a power loss.
+    writeRequest(dir, request);
     syncDirectory(this.#dir);
     const made = { id: request.id, dir, request };
     this.#migrations.set(request.id, made);
@@ -143,8 +147,8 @@ export class MigrationStore {
   }
 
   /**
-   * Why its journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined where it can. Such a migration has not
-   * ended and does not go on: it is listed as held, nothing is done for it, and what it belongs to is not touched.
+   * Why its request or its journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a migration
+   * has not ended and does not continue: it is listed as held, nothing is done for it, and its guest is not touched.
    */
   unreadable(id: string): GodwitError | undefined {
     if (this.#ended.has(id)) return undefined;
@@ -214,7 +218,8 @@ export class MigrationStore {
 
   /** From the journal alone; a migration that has no record yet is reported as planned. */
   report(id: string): Report {
-    const { dir, request } = this.need(id);
+    const { dir, request, damage } = this.need(id);
+    if (damage !== undefined) throw damage.error;
     const nowMs = this.#clock.wallMs();
     const { source, destination, managed } = readJournals(dir);
     const report =
@@ -250,9 +255,10 @@ export class MigrationStore {
   }
 
   #look(id: string): FollowedState {
+    const { dir, request, damage } = this.need(id);
+    if (damage !== undefined) throw damage.error;
     let followed = this.#followed.get(id);
     if (followed === undefined) {
-      const { dir, request } = this.need(id);
       followed = followJournal(dir, journalOf(request));
       this.#followed.set(id, followed);
     }
@@ -266,14 +272,19 @@ export class MigrationStore {
 
   #read(name: string): Migration | undefined {
     const dir = path.join(this.#dir, name);
+    let error: GodwitError;
     try {
-      const text = readFileSync(path.join(dir, 'request.json'), 'utf8');
-      const request = moverRequest.parse(JSON.parse(text));
-      return request.id === name ? { id: name, dir, request } : undefined;
-    } catch {
-      // Made by an agent that died before the request was whole: nothing has begun.
-      return undefined;
+      const request = readRequest(dir);
+      if (request !== undefined) return { id: name, dir, request };
+      error = damaged(requestFile(dir), 'it is missing');
+    } catch (thrown) {
+      error = toGodwitError(thrown);
     }
+    const [of] = journalsIn(dir);
+    // Made by an agent that died before the request was whole, or before a mover wrote a record: nothing has begun.
+    if (of === undefined) return undefined;
+    const { request, isGuestKnown } = standInFor(dir, this.#host, of);
+    return { id: name, dir, request, damage: { error, isGuestKnown } };
   }
 }
 

@@ -213,6 +213,13 @@ export const runningErrors = {
     7,
     409,
   ),
+  GODWIT_RUNS_ELSEWHERE: row(
+    '{guest} is not started at {host}: {other} {reason}',
+    'Nothing to do if that is the guest: it was recovered, or sent on, while {host} was away. If it is another guest, rename or end it there, and start this one by hand.',
+    false,
+    5,
+    409,
+  ),
   GODWIT_TAKEN_BACK: row(
     '{guest} was taken back to {host}, where it runs on: {by}',
     'Nothing to do; the other host takes its copy down when it hears of it.',
@@ -255,6 +262,13 @@ export const runningErrors = {
     true,
     5,
     503,
+  ),
+  GODWIT_REQUEST_DAMAGED: row(
+    'the request {file} is not as it was written, or is of a newer build: {saw}',
+    'The migration is held, and nothing of it was changed. Start the build that wrote it, or see docs/operating.md about a damaged journal.',
+    false,
+    7,
+    409,
   ),
   GODWIT_JOURNAL_DAMAGED: row(
     'the journal {file} is not as it was written, line {line}: {saw}',

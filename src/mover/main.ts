@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
 import type { Clock } from '../clock.ts';
@@ -10,7 +9,7 @@ import { plainLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import type { Progress } from '../protocol/public/migration.ts';
-import { isManagedRequest, moverRequest } from '../protocol/mover/request.ts';
+import { isManagedRequest } from '../protocol/mover/request.ts';
 import type {
   DestinationMoverRequest,
   ManagedMoverRequest,
@@ -26,6 +25,7 @@ import { keepPace } from './engine/process-priority.ts';
 import { reportReady } from './engine/startup.ts';
 import { holdMigration } from '../host/migration-lock.ts';
 import { ownIdentity } from '../host/process.ts';
+import { damaged, readRequest, requestFile } from '../host/request-file.ts';
 import { keepRefused } from '../host/kept-refusals.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
 import { openDiskTunnel, wireOpeners } from './engine/wire-openers.ts';
@@ -47,7 +47,7 @@ export interface MoverArguments {
 /** Runs one side of one migration to its end. Resolves when everything is settled and the process may go. */
 export async function runMover(args: MoverArguments): Promise<void> {
   const config = loadAgentConfig(args.config);
-  const request = readRequest(args.dir);
+  const request = requestIn(args.dir);
   if (request.side !== args.side) {
     throw godwitError('GODWIT_INTERNAL', { what: `${args.dir} is the ${request.side} side` });
   }
@@ -65,11 +65,10 @@ export async function runMover(args: MoverArguments): Promise<void> {
   }
 }
 
-function readRequest(dir: string): MoverRequest {
-  const file = path.join(dir, 'request.json');
-  const parsed = moverRequest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-  if (!parsed.success) throw godwitError('GODWIT_CONFIG', { file, what: parsed.error.message });
-  return parsed.data;
+function requestIn(dir: string): MoverRequest {
+  const request = readRequest(dir);
+  if (request !== undefined) return request;
+  throw damaged(requestFile(dir), 'it is missing');
 }
 
 async function runSource(

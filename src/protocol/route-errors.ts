@@ -39,6 +39,7 @@ export const BY_ID = [
   'GODWIT_MIGRATION_UNKNOWN',
   'GODWIT_JOURNAL',
   'GODWIT_JOURNAL_DAMAGED',
+  'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
 /** A mover is started, and says why it cannot begin. */
@@ -51,6 +52,7 @@ export const STARTING = [
   'GODWIT_PATH_LONG',
   'GODWIT_JOURNAL',
   'GODWIT_JOURNAL_DAMAGED',
+  'GODWIT_REQUEST_DAMAGED',
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
@@ -65,6 +67,7 @@ export const TAKING_HOLD = [
   'GODWIT_CAPABILITY',
   'GODWIT_DISK_MOVING',
   'GODWIT_JOURNAL_DAMAGED',
+  'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
 /** What the checks before a migration refuse with, at either host. */

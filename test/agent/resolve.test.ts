@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
-import { godwitError } from '../../src/errors.ts';
+import { godwitError, hasCode } from '../../src/errors.ts';
 import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
 import { ownIdentity } from '../../src/host/process.ts';
 import type { DestinationEvent } from '../../src/migration/direct/destination.ts';
@@ -76,7 +76,7 @@ async function had(
 
 /** a holds a migration to b; c is a third host. */
 async function three(t: TestContext, prepare: (b: TestHost, c: TestHost) => Promise<void>) {
-  const { host } = await fleet(t);
+  const { host, as } = await fleet(t);
   // Who is in no list of theirs is not answered.
   const known = { peers: { a: { address: '127.0.0.1:1' } } };
   const [b, c] = await Promise.all([host('b', known), host('c', known)]);
@@ -86,7 +86,7 @@ async function three(t: TestContext, prepare: (b: TestHost, c: TestHost) => Prom
   const peers = { b: { address: b2.agent.address }, c: { address: c2.agent.address } };
   const a = await host('a', { peers });
   await had(a, sourceRequest('a', 'b'), HELD);
-  return { a: await a.again(), b: b2, c: c2 };
+  return { a: await a.again(), b: b2, c: c2, as };
 }
 
 const verdictsAt = async (a: TestHost): Promise<string[]> =>
@@ -139,5 +139,44 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
   test('a destination that does not know the migration is no leave to run the guest', async (t) => {
     const { a } = await three(t, () => Promise.resolve());
     assert.deepEqual(await verdictsAt(a), ['risky', 'waits']);
+  });
+});
+
+describe('a host that asks the source to take its guest back', () => {
+  const back = { params: { id }, body: { runAt: 'source', by: 'ann' } } as const;
+  const refused = { code: 'GODWIT_RESOLVE_REFUSED' };
+  const GIVEN_UP: DestinationEvent[] = [
+    ...SETTLED.slice(0, 4),
+    { type: 'refused', epoch, why: 'asked' },
+    { type: 'released' },
+  ];
+
+  test('is refused if a third host shows that it has run the guest since', async (t) => {
+    const { a, as } = await three(t, async (b, c) => {
+      await had(b, destinationRequest('a', 'b'), GIVEN_UP);
+      await had(c, destinationRequest('b', 'c', NEXT, [id]), SETTLED);
+    });
+    assert.deepEqual(await verdictsAt(a), ['wrong', 'wrong']);
+    await assert.rejects((await as('b', 'agent', a)).takeUp(back), refused);
+    assert.deepEqual(a.movers.started, []);
+  });
+
+  test('is refused as long as a third host does not answer, and told where an operator decides', async (t) => {
+    const { a, c, as } = await three(t, (b) => had(b, destinationRequest('a', 'b'), GIVEN_UP));
+    await c.agent.close();
+    const asked = (await as('b', 'agent', a)).takeUp(back);
+    await assert.rejects(asked, (thrown) => {
+      assert.ok(hasCode(thrown, 'GODWIT_RESOLVE_REFUSED'));
+      assert.match(thrown.message, /c was not asked.*Decide at a/);
+      return true;
+    });
+    assert.deepEqual(a.movers.started, []);
+  });
+
+  test('is followed once every host answers and none of them has the guest', async (t) => {
+    const { a, as } = await three(t, (b) => had(b, destinationRequest('a', 'b'), GIVEN_UP));
+    const answer = await (await as('b', 'agent', a)).takeUp(back);
+    assert.equal(answer.proof, 'ask');
+    assert.deepEqual(a.movers.started, [id]);
   });
 });

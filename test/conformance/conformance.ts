@@ -7,6 +7,7 @@ import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './r
 import { startsAnew } from './relaunch.ts';
 import { TLS_NAME, Trial, refusals } from './trial.ts';
 import type { TrialSite } from './trial.ts';
+import { granted } from '../migration/permission/granted.ts';
 
 export interface Conformance {
   readonly name: string;
@@ -179,8 +180,8 @@ async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void
   await ready;
   assert.deepEqual(await trial.runsAt(), [], 'nobody resumes it but its owner');
   assert.equal((await source.status(trial.signal)).run, 'handed-over');
-  await destination.resumeGuest(trial.signal);
-  await destination.resumeGuest(trial.signal);
+  await destination.resumeGuest(granted(source.handle.name), trial.signal);
+  await destination.resumeGuest(granted(source.handle.name), trial.signal);
   assert.deepEqual(await trial.runsAt(), ['destination']);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
   await trial.heard('source', 'completed');
@@ -253,7 +254,7 @@ async function survivesItsSession(trial: Trial): Promise<void> {
     assert.equal((await heir.status(trial.signal)).stream, 'pre-switchover');
     await heir.continueSwitchover(trial.signal);
     await trial.heard('destination', 'completed');
-    await destination.resumeGuest(trial.signal);
+    await destination.resumeGuest(granted(source.handle.name), trial.signal);
     assert.equal((await destination.status(trial.signal)).run, 'running');
     await heir.quit(trial.signal);
   } finally {

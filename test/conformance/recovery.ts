@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hasCode } from '../../src/errors.ts';
 import { TLS_NAME } from './trial.ts';
 import type { Prepared, Trial } from './trial.ts';
+import { granted } from '../migration/permission/granted.ts';
 
 /** What a driver promises of a post-copy whose stream breaks. */
 
@@ -15,7 +16,7 @@ async function drains(trial: Trial): Promise<Prepared> {
   await trial.heard('source', 'pre-switchover');
   await source.continueSwitchover(trial.signal);
   await trial.heard('source', 'postcopy-active');
-  await destination.resumeGuest(trial.signal);
+  await destination.resumeGuest(granted(source.handle.name), trial.signal);
   return prepared;
 }
 
@@ -75,7 +76,7 @@ export async function takesBackAtTheSwitch(trial: Trial): Promise<void> {
   });
   await gone;
   const { run } = await source.cancel(trial.signal);
-  if (run !== 'running') await source.resumeGuest(trial.signal);
+  if (run !== 'running') await source.resumeGuest(granted(source.handle.name), trial.signal);
   assert.equal((await source.status(trial.signal)).run, 'running');
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Trial } from './trial.ts';
+import { granted } from '../migration/permission/granted.ts';
 
 /** A guest whose memory was lost is started anew: once, however often it is asked for, and it runs. */
 export async function startsAnew(trial: Trial): Promise<void> {
@@ -9,9 +10,9 @@ export async function startsAnew(trial: Trial): Promise<void> {
   const launch = await session.launch(trial.signal);
   const old = session.handle;
   await session.quit(trial.signal);
-  const started = await driver.relaunch(old, launch, trial.signal);
+  const started = await driver.relaunch(old, launch, granted(old.name), trial.signal);
   assert.ok(!driver.isSame(started, old) && driver.isSame(started, started));
-  assert.deepEqual(await driver.relaunch(old, launch, trial.signal), started);
+  assert.deepEqual(await driver.relaunch(old, launch, granted(old.name), trial.signal), started);
   const anew = await driver.openSource(started, trial.signal);
   try {
     assert.equal((await anew.status(trial.signal)).run, 'running');

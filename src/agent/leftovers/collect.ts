@@ -86,6 +86,7 @@ function migrationFacts(
         : {
             known: {
               guest: guestOf(migration),
+              isNameless: migration.damage?.isGuestKnown === false,
               side: migration.request.side,
               phase: store.progress(id).phase,
               moverAlive: movers.find(migration) !== undefined,

@@ -16,6 +16,8 @@ export interface MigrationFact {
   /** Absent where request.json is not there, or is not of a version that this agent reads. */
   readonly known?: {
     readonly guest: string;
+    /** No record names the guest: it may be any of this host. */
+    readonly isNameless?: boolean;
     readonly side: 'source' | 'destination';
     readonly phase: Phase;
     readonly moverAlive: boolean;

@@ -51,7 +51,7 @@ function ofMigration(fact: MigrationFact): Leftover[] {
 /** The migration of a guest on whose account something may still be needed: one that goes on before one that is held. */
 function openMigration(guest: string, { migrations }: HostFacts): MigrationFact | undefined {
   const open = migrations.filter(({ known }) => {
-    if (known?.guest !== guest) return false;
+    if (known === undefined || (known.guest !== guest && known.isNameless !== true)) return false;
     return known.moverAlive || !isEnd(known.phase) || known.phase === 'held';
   });
   return open.find((each) => !isHeld(each)) ?? open[0];

@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -179,7 +180,8 @@ export class CriuDestination implements DestinationSession {
     return bundle;
   }
 
-  startCold(signal: AbortSignal): Promise<CriuHandle> {
+  async startCold(permission: StartPermission, signal: AbortSignal): Promise<CriuHandle> {
+    permission.mustCover(this.#options.guest);
     return startCold(this.#context, this.#options.guest, signal);
   }
 
@@ -189,9 +191,10 @@ export class CriuDestination implements DestinationSession {
     return cold === 'arrived' || cold === 'created';
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
     const { runc, records } = this.#context;
     const { guest } = this.#options;
+    permission.mustCover(guest);
     const record = records.readSync(guest);
     const init = record?.init;
     if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');

@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
@@ -215,7 +216,8 @@ export class CriuSource implements SourceSession {
     return late;
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.handle.name);
     this.#late?.stop();
     if (this.#dispatch !== undefined) return this.#dispatch.runHere(signal);
     return this.#runHere(signal);
@@ -256,7 +258,12 @@ export class CriuSource implements SourceSession {
     await sendFiles(this.#context, this.#going, { setup, address, tlsHostname }, signal);
   }
 
-  async startAgain(withinMs: number, signal: AbortSignal): Promise<void> {
+  async startAgain(
+    withinMs: number,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<void> {
+    permission.mustCover(this.handle.name);
     await startAgain(this.#context, this.#going, withinMs, signal);
     this.#reported.ran('resumed');
   }

@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { z } from 'zod';
 import { godwitError, GodwitError } from '../../errors.ts';
 import { pass, refusal as refusalOf } from '../../migration/preflight/check.ts';
@@ -113,7 +114,8 @@ export class FakeDestination implements DestinationSession {
     return { handle: instance.handle, memoryAddress: instance.address };
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.#options.guest);
     this.#world.enter('destination.resumeGuest', signal);
     const instance = this.#held();
     if (instance.run === 'incoming')

@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
@@ -103,7 +104,13 @@ export class FakeDriver implements DirectDriver {
     return new FakeSource(this.#world, instance);
   }
 
-  async relaunch(handle: GuestHandle, _launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
+  async relaunch(
+    handle: GuestHandle,
+    _launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<GuestHandle> {
+    permission.mustCover(handle.name);
     this.#world.enter('driver.relaunch', signal);
     const { instances } = this.#world;
     const again = instances.find(({ alive, name, host, pid }) => {

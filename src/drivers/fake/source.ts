@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
@@ -202,7 +203,8 @@ export class FakeSource implements SourceSession {
     void pump(this.#world, source);
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.#instance.name);
     this.#enter('resumeGuest', signal);
     this.#instance.resume();
   }

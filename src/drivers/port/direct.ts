@@ -1,5 +1,6 @@
 import type { Brief, Knows } from '../../host/memory-sample/pages.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -28,7 +29,12 @@ export interface DirectDriver extends DriverInventory {
    * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
    * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
    */
-  relaunch?(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle>;
+  relaunch?(
+    handle: GuestHandle,
+    launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<GuestHandle>;
   /**
    * Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another, GODWIT_HYPERVISOR_LOST when
    * it is gone, GODWIT_MONITOR_UNREACHABLE when it cannot be reached and is not known to be gone.
@@ -149,8 +155,8 @@ export interface SourceSession extends HypervisorSession, MayCompare {
   cancel(signal: AbortSignal): Promise<HypervisorStatus>;
   /** Post-copy, after `postcopy-paused`: go on over a new connection. */
   recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
-  /** Runs the guest here again after everything was handed over. Only with the right to run in hand. */
-  resumeGuest(signal: AbortSignal): Promise<void>;
+  /** Runs the guest here again after everything was handed over. */
+  resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
   /** It must not run here, and does or may in a moment: it is paused when this resolves, memory and all kept. */
   stopGuest(signal: AbortSignal): Promise<void>;
   /** Takes back what configure set, so that the guest is as it was found. */
@@ -164,7 +170,7 @@ export interface SourceSession extends HypervisorSession, MayCompare {
    * Takes that back: a guest that goes down within `withinMs`, or has, is started again; one that runs on is let alone.
    * Either ends with the guest running here, and what its hypervisor does at a shutdown as it was found.
    */
-  startAgain?(withinMs: number, signal: AbortSignal): Promise<void>;
+  startAgain?(withinMs: number, permission: StartPermission, signal: AbortSignal): Promise<void>;
   /** Cold, once the guest is down: sends what of it is on no disk that Godwit moves. Absent: there is nothing. */
   sendFiles?(
     setup: StreamSetup,
@@ -267,7 +273,7 @@ export interface DestinationSession extends HypervisorSession {
    * A cold move, after commit: ends the hypervisor that waits for memory, which will not come, and starts one that does not,
    * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
    */
-  startCold?(signal: AbortSignal): Promise<GuestHandle>;
+  startCold?(permission: StartPermission, signal: AbortSignal): Promise<GuestHandle>;
   /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**
@@ -275,8 +281,8 @@ export interface DestinationSession extends HypervisorSession {
    * where that will never be. Absent where `resumeGuest` may be called at any time.
    */
   ready?(signal: AbortSignal): Promise<void>;
-  /** Runs the guest. Only after commit. Running already: nothing. */
-  resumeGuest(signal: AbortSignal): Promise<void>;
+  /** Runs the guest. Running already: nothing. */
+  resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
   /**
    * Once it is lost: whether it never ran the guest, by proof. Known only to the session that started it and has heard all
    * that it said; absent, or false: not known.

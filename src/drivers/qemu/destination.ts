@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
@@ -72,7 +73,11 @@ export class QemuDestination implements DestinationSession {
   readonly #tpm: GuestTpm;
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
-  readonly startCold = (signal: AbortSignal): Promise<QemuHandle> => this.#cold.start(signal);
+  async startCold(permission: StartPermission, signal: AbortSignal): Promise<QemuHandle> {
+    permission.mustCover(this.#options.guest);
+    return this.#cold.start(signal);
+  }
+
   readonly #cold: ColdStart;
   readonly balloon = balloonOf(async (signal) => (await this.#hold.attached(signal)).client);
 
@@ -206,7 +211,8 @@ export class QemuDestination implements DestinationSession {
     return undefined;
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.#options.guest);
     const { client, watch } = await this.#hold.attached(signal);
     await resume(client, watch, (reason) => this.#hold.judge(reason, signal), signal);
   }

@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
@@ -263,7 +264,13 @@ export class QemuDriver implements DirectDriver {
     return guestDirectory(guestDir);
   }
 
-  async relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
+  async relaunch(
+    handle: GuestHandle,
+    launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<GuestHandle> {
+    permission.mustCover(handle.name);
     const { host } = this.#options;
     const { relaunch } = await import('./relaunch.ts');
     return relaunch(host, handleOf(handle), launchIn(launch, handle.name, host), signal);

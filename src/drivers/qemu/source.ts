@@ -1,3 +1,4 @@
+import type { StartPermission } from '../../migration/permission/permission.ts';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
@@ -84,8 +85,6 @@ export class QemuSource implements SourceSession {
   readonly measure = (signal: AbortSignal, brief?: Brief, knows?: Knows): Promise<GuestMeasure> =>
     measureGuest(this.handle, this.#client, this.balloon, { signal, brief, knows });
   readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
-  readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
-    startAgain(this.#client, this.handle, withinMs, signal);
   readonly snapshot = (signal: AbortSignal) => readSnapshot(this.#client, signal);
   readonly onChange = (listener: () => void) => this.#watch.onChange(listener);
   readonly onUnreachable = (listener: (error: GodwitError) => void) => this.#watch.onCut(listener);
@@ -257,8 +256,18 @@ export class QemuSource implements SourceSession {
     await this.#connect(address, tlsHostname, true, signal);
   }
 
-  async resumeGuest(signal: AbortSignal): Promise<void> {
+  async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.handle.name);
     await runAgain(this.#client, this.handle, signal);
+  }
+
+  async startAgain(
+    withinMs: number,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<void> {
+    permission.mustCover(this.handle.name);
+    await startAgain(this.#client, this.handle, withinMs, signal);
   }
 
   async unconfigure(signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import { admission, preparation } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle, launch } from '../../protocol/mover/handle.ts';
-import { proof } from './run-right.ts';
+import { bootName, namedHosts, proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
 const seededBackingFile = backingFile.extend({
@@ -45,13 +45,21 @@ export const destinationEvent = z.discriminatedUnion('type', [
     memoryAddress: address,
     launch: launch.optional(),
   }),
-  z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
+  z.object({ type: z.literal('armed'), epoch, bootId: bootName }),
   /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
   z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
   /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
-  z.object({ type: z.literal('resolved'), epoch, proof, by: z.string().max(128) }),
+  z.object({
+    type: z.literal('resolved'),
+    epoch,
+    proof,
+    by: z.string().max(128),
+    /** The boot in which the proof was obtained; absent: an earlier build's, void after this build's start. */
+    bootId: bootName.optional(),
+    named: namedHosts.optional(),
+  }),
   /** The source has closed the epoch without this side's refusal: whatever is here goes. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
   /** Its hypervisor ended after the commit, and provably before it ran the guest: the source may have it back. */

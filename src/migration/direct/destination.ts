@@ -39,6 +39,12 @@ export interface DestinationState {
   readonly hasRun: boolean;
   /** After it ran here; as its hypervisor reported. */
   readonly ended?: EndKind;
+  /** The boot in which it was armed. */
+  readonly armedIn: string | undefined;
+  /** It may run without the source's commit: since that boot, and with the operator's word for these hosts. */
+  readonly proved:
+    | { readonly bootId: string | undefined; readonly named: readonly string[] }
+    | undefined;
 }
 
 export function initialDestination(
@@ -62,6 +68,8 @@ export function initialDestination(
     unsure: false,
     postcopy: false,
     hasRun: false,
+    armedIn: undefined,
+    proved: undefined,
   };
 }
 
@@ -87,7 +95,11 @@ export function destinationAfter(
       return { ...state, stage: 'prepared', handle, memoryAddress, launch, hypervisor: 'incoming' };
     }
     case 'armed':
-      return { ...state, right: destinationRightAfter(state.right, 'arm') ?? state.right };
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, 'arm') ?? state.right,
+        armedIn: event.bootId,
+      };
     case 'committed':
       return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
     case 'running':
@@ -101,7 +113,8 @@ export function destinationAfter(
       };
     case 'resolved': {
       const right = destinationRightAfter(state.right, 'commit') ?? state.right;
-      return { ...state, right, unsure: right === 'running' ? false : state.unsure };
+      const proved = { bootId: event.bootId, named: event.named ?? [] };
+      return { ...state, right, proved, unsure: right === 'running' ? false : state.unsure };
     }
     case 'overruled':
     case 'never-ran': {

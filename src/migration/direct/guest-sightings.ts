@@ -16,6 +16,8 @@ export interface GuestSightings {
 
 /** `ran`: it proves that the guest has run outside of its source since. `maybe`: it may be that guest, or another. */
 export interface Evidence {
+  /** The host that shows it. */
+  readonly host: string;
   readonly kind: 'ran' | 'maybe';
   readonly what: string;
 }
@@ -32,14 +34,22 @@ export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   ]);
 }
 
+/** Hosts that did not answer, or show something that may be the guest: an operator who insists answers for them. */
+export function hostsToAnswerFor(fleet: GuestSightings, guest: string): string[] {
+  const shown = evidenceOf(fleet, guest).filter(({ kind }) => kind === 'maybe');
+  const hosts = [...shown.map(({ host }) => host), ...fleet.unasked.map(({ host }) => host)];
+  return [...new Set(hosts)];
+}
+
 function copiesIn({ host, copies }: Sighting, { uuid }: GuestSightings, guest: string): Evidence[] {
   return copies.flatMap((copy): Evidence[] => {
     if (copy.state === 'incoming') return [];
     if (uuid !== undefined && copy.uuid !== undefined) {
       if (copy.uuid !== uuid) return [];
-      return [{ kind: 'ran', what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
+      return [{ host, kind: 'ran', what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
     }
-    return [{ kind: 'maybe', what: `${host} has a guest of the name ${guest} (${copy.state})` }];
+    const what = `${host} has a guest of the name ${guest} (${copy.state})`;
+    return [{ host, kind: 'maybe', what }];
   });
 }
 
@@ -47,7 +57,7 @@ function copiesIn({ host, copies }: Sighting, { uuid }: GuestSightings, guest: s
 function forgottenBy({ host, storeSince }: Sighting, { since }: GuestSightings): Evidence[] {
   if (storeSince === undefined || since === undefined || storeSince <= since) return [];
   const what = `the state of ${host} is from ${storeSince}, after the migration began: it may have forgotten`;
-  return [{ kind: 'maybe', what }];
+  return [{ host, kind: 'maybe', what }];
 }
 
 function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evidence[] {
@@ -55,11 +65,12 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evid
     const route = `${move.id}, from ${move.from} to ${move.to}`;
     // Only a guest that runs is sent on: it ran where this migration brought it.
     if (move.lineage.includes(id)) {
-      return [{ kind: 'ran', what: `${host} reports that it was sent on since (${route})` }];
+      return [{ host, kind: 'ran', what: `${host} reports that it was sent on since (${route})` }];
     }
     // By the clocks of two hosts: it makes nothing wrong, but nothing is called safe beside it.
     if (since === undefined || move.createdAt <= since) return [];
-    return [{ kind: 'maybe', what: `${host} reports a later migration of that name (${route})` }];
+    const what = `${host} reports a later migration of that name (${route})`;
+    return [{ host, kind: 'maybe', what }];
   });
 }
 

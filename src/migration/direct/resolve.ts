@@ -42,15 +42,17 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
 }
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
-function takeBack(state: SourceState, { proof, by, here }: Resolved): Transition {
+function takeBack(state: SourceState, event: Resolved): Transition {
+  const { proof, by, here, bootId, named = [] } = event;
   const error = takenBack(state, by);
+  const answered: SourceState = { ...state, provedIn: bootId, named };
   // Half of the guest is here, and its other half is gone: there is nothing to take back.
   if (proof !== 'ask' && state.via === 'postcopy' && here === 'handed-over') {
     const reason = `post-copy had begun, and ${state.plan.to} has no copy of it any more`;
-    return lost(proved(state, proof), reason);
+    return lost(proved(answered, proof, bootId), reason);
   }
-  if (proof === 'ask') return beginUndo(state, 'switchover', error);
-  return beginUndo(proved(state, proof), 'switchover', error);
+  if (proof === 'ask') return beginUndo(answered, 'switchover', error);
+  return beginUndo(proved(answered, proof, bootId), 'switchover', error);
 }
 
 /** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
@@ -64,25 +66,30 @@ function goOn(state: SourceState): Transition {
 }
 
 /** The destination's host is off, and whatever it held is gone. */
-export function onFenced(state: SourceState, { host, by }: Fenced): Transition {
+export function onFenced(state: SourceState, { host, by, bootId }: Fenced): Transition {
   const { doing } = state;
   if (doing.kind === 'end' || doing.kind === 'restart') return stay(state);
   const gone = `${host} was shown to be off by ${by}`;
-  if (doing.kind === 'undo') return stay(proved(state, 'fenced'));
+  if (doing.kind === 'undo') return stay(proved(state, 'fenced', bootId));
   if (doing.step === 'commit') {
-    const next = proved(state, 'fenced');
+    const next = proved(state, 'fenced', bootId);
     if (state.via === 'postcopy') return lost(next, `post-copy had begun, and ${gone}`);
     return beginUndo(next, 'switchover', takenBack(state, by));
   }
   if (doing.step === 'drain' || doing.step === 'verify') {
-    return lost({ ...state, proof: 'fenced' }, gone);
+    return lost({ ...state, proof: 'fenced', provedIn: bootId }, gone);
   }
   return stay(state);
 }
 
-function proved(state: SourceState, proof: SourceState['proof']): SourceState {
+/** `provedIn`: the boot of this host in which the proof was obtained. */
+function proved(
+  state: SourceState,
+  proof: SourceState['proof'],
+  provedIn: string | undefined,
+): SourceState {
   const right = sourceRightAfter(state.right, 'proved');
-  return right === undefined ? state : { ...state, right, proof };
+  return right === undefined ? state : { ...state, right, proof, provedIn };
 }
 
 function takenBack({ plan }: SourceState, by: string): SerialError {

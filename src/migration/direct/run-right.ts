@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hostName } from '../../protocol/names.ts';
 
 /**
  * The right to run: exactly one copy of a guest may run. It is a token with an epoch; the source holds it at first.
@@ -27,6 +28,11 @@ export type DestinationRight = z.infer<typeof destinationRight>;
  */
 export const proof = z.enum(['observed', 'fenced', 'operator']);
 export type Proof = z.infer<typeof proof>;
+
+/** Names one boot of a host's kernel. */
+export const bootName = z.string().max(64);
+/** Hosts that could not answer, and for which the operator did. */
+export const namedHosts = z.array(hostName).max(1024);
 
 /** `proved`: without the destination's refusal it is known, or a person answers for it, that it does not run the guest. */
 export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon' | 'proved';

@@ -15,7 +15,7 @@ import type { Halt } from '../guest-changes/run-states.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
-import { proof } from './run-right.ts';
+import { bootName, namedHosts, proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
 import { stepFacts } from './step-facts.ts';
@@ -38,7 +38,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     to: hostName,
     epoch,
     settings: migrationSettings,
-    bootId: z.string().max(64),
+    bootId: bootName,
     /** Wall clock when the agent was asked; the mover's own start comes between. */
     askedAtMs: z.number().nonnegative().optional(),
     prediction: forecast.prediction,
@@ -111,9 +111,17 @@ export const sourceEvent = z.discriminatedUnion('type', [
     by: z.string().max(128),
     /** Where the source's hypervisor stood when it was asked. */
     here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
+    /** The boot in which the proof was obtained; absent: an earlier build's, void after this build's start. */
+    bootId: bootName.optional(),
+    named: namedHosts.optional(),
   }),
   /** The fencing hook has shown that the destination's host is off. */
-  z.object({ type: z.literal('fenced'), host: hostName, by: z.string().max(128) }),
+  z.object({
+    type: z.literal('fenced'),
+    host: hostName,
+    by: z.string().max(128),
+    bootId: bootName.optional(),
+  }),
   /** The guest was lost, and started anew here. */
   z.object({ type: z.literal('restarted'), handle: guestHandle }),
   z.object({ type: z.literal('restart-failed'), error: serialError }),
@@ -129,7 +137,9 @@ export type Doing =
   | { readonly kind: 'end'; readonly outcome: EndPhase };
 
 export interface SourceState {
-  readonly plan: Readonly<Pick<Planned, 'id' | 'guest' | 'from' | 'to' | 'epoch' | 'settings'>>;
+  readonly plan: Readonly<
+    Pick<Planned, 'id' | 'guest' | 'from' | 'to' | 'epoch' | 'settings' | 'bootId'>
+  >;
   readonly doing: Doing;
   readonly right: SourceRight;
   /** How the switch takes place; decided when it begins. */
@@ -162,6 +172,10 @@ export interface SourceState {
   readonly leftovers: readonly SerialError[];
   /** What stands for the destination's refusal, where it could not be had. */
   readonly proof: Proof | 'none';
+  /** The boot in which it was obtained; a proof of an earlier boot starts no guest. */
+  readonly provedIn?: string | undefined;
+  /** Hosts for which the operator answered with it. */
+  readonly named?: readonly string[];
   /** Lost, and started anew here. */
   readonly restarted: boolean;
 }
@@ -192,11 +206,11 @@ export interface Transition {
 }
 
 export function initialSource(planned: Planned): Transition {
-  const { id, guest, from, to, epoch: number, settings } = planned;
+  const { id, guest, from, to, epoch: number, settings, bootId } = planned;
   const step = isToWait(settings) ? 'wait' : 'admit';
   return {
     state: {
-      plan: { id, guest, from, to, epoch: number, settings },
+      plan: { id, guest, from, to, epoch: number, settings, bootId },
       doing: { kind: 'do', step },
       right: 'held',
       via: 'none',

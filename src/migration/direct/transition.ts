@@ -206,6 +206,10 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
     const isLost = state.via === 'postcopy' && isGone(state.because);
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
   }
+  // Another host has the guest: nothing is started here, and the rest of the way back is tidying.
+  if (error.code === 'GODWIT_RUNS_ELSEWHERE') {
+    return finishUndo(settled({ ...state, because: error }, step), undoBefore(step));
+  }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
   // Where the stream cannot be taken back, nobody knows whether the guest is paused here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.

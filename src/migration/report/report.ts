@@ -278,6 +278,7 @@ export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const isOver = outcome === 'lost' || state.known.ended !== undefined;
   if (state.right === 'passed') return isOver ? 'nowhere' : 'destination';
   if (outcome === 'held' || outcome === 'lost') return 'unknown';
+  if (state.because?.code === 'GODWIT_RUNS_ELSEWHERE') return 'unknown';
   if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';
   return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
 }

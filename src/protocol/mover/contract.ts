@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cancelAnswer } from '../public/contract.ts';
 import { progress } from '../public/migration.ts';
+import { hostName } from '../names.ts';
 import { resolveAnswer, runAt } from '../public/resolve.ts';
 import { route } from '../route.ts';
 
@@ -37,6 +38,8 @@ export const moverContract = {
       runAt,
       proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
       by: z.string().max(128),
+      /** Hosts that could not tell whether they have the guest, and for which the operator answers. */
+      named: z.array(hostName).max(1024).optional(),
     }),
     response: resolveAnswer,
   }),

@@ -9,7 +9,7 @@ import {
   predictionOff,
   toldCosts,
 } from '../public/prediction.ts';
-import { address, bytes, hostName, migrationId } from '../names.ts';
+import { address, bytes, hostName, migrationId, moment } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
 
@@ -106,7 +106,14 @@ export const destinationMoverRequest = z.object({
   side: z.literal('destination'),
   admission,
   /** The guest's host is dead: this side starts it by what it keeps of it, once that host and `off` are proved off. */
-  recovery: z.object({ preparation, off: z.array(hostName).max(64) }).optional(),
+  recovery: z
+    .object({
+      preparation,
+      off: z.array(hostName).max(64),
+      /** When the guest's description was kept here last; absent: an earlier build's request. */
+      keptAt: moment.optional(),
+    })
+    .optional(),
 });
 export type DestinationMoverRequest = z.infer<typeof destinationMoverRequest>;
 

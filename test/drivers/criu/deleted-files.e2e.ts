@@ -9,6 +9,7 @@ import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
 import { makeContainerSite } from './trial-container.ts';
 import type { ContainerSite } from './trial-container.ts';
+import { granted } from '../../migration/permission/granted.ts';
 
 /** CRIU by itself takes along 1 MiB of a file that was deleted and is open. */
 
@@ -64,7 +65,7 @@ test('a container moves with a deleted file of 2 MiB that it has open', options,
     const { source, destination, memoryAddress } = await trial.prepare('precopy');
     await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
     await trial.heard('source', 'completed');
-    await destination.resumeGuest(trial.signal);
+    await destination.resumeGuest(granted(source.handle.name), trial.signal);
     const upper = path.join(site.directory, 'b/containers', site.guest, 'upper');
     const { turn } = await said(upper);
     const after = await said(upper, turn);

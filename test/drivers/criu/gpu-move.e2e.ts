@@ -13,6 +13,7 @@ import { GPU_MIB as MIB, makeGpuPlace, REAL_LIBRARY, turnsIn } from './gpu-place
 import type { GpuPlace } from './gpu-place.ts';
 import { makeContainerSite } from './trial-container.ts';
 import type { ContainerSite } from './trial-container.ts';
+import { granted } from '../../migration/permission/granted.ts';
 
 const TURNS = 5;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
@@ -93,8 +94,8 @@ describe('a container that works on a GPU', { skip }, () => {
       await trial.heard('source', 'completed');
       assert.deepEqual(await trial.runsAt(), []);
       const before = (await turnsIn(logOf('b'))).turns;
-      await destination.resumeGuest(trial.signal);
-      await destination.resumeGuest(trial.signal);
+      await destination.resumeGuest(granted(source.handle.name), trial.signal);
+      await destination.resumeGuest(granted(source.handle.name), trial.signal);
       assert.deepEqual(await trial.runsAt(), ['destination']);
       await source.quit(trial.signal);
       await untilItWorks('b');

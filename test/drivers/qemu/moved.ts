@@ -10,6 +10,7 @@ import type { GuestHandle } from '../../../src/drivers/port/inventory.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
 import { untilSo } from '../../until.ts';
+import { granted } from '../../migration/permission/granted.ts';
 
 const STREAM = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 const signal = AbortSignal.timeout(120_000);
@@ -58,7 +59,7 @@ export async function takeBack(
     await handedOver(handleOf(handle).pid, handleOf(there.handle).pid);
     await destination.destroy(signal);
     await source.cancel(signal);
-    await source.resumeGuest(signal);
+    await source.resumeGuest(granted(source.handle.name), signal);
     assert.equal((await source.status(signal)).run, 'running');
     return handleOf(handle).pid;
   });
@@ -66,7 +67,7 @@ export async function takeBack(
 
 async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
   const { before, handle } = await handOver(place, source, destination);
-  await destination.resumeGuest(signal);
+  await destination.resumeGuest(granted(source.handle.name), signal);
   await source.quit(signal);
   await destination.settle(signal);
   await untilSo(async () => (await place.serialThere()).length > 3);

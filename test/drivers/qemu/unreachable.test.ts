@@ -14,6 +14,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { bootId, isAlive, startTicksOf } from '../../../src/host/process.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { granted } from '../../migration/permission/granted.ts';
 
 /** How a monitor fails while its process lives. `answers`: to so many commands first. */
 type Failure =
@@ -47,13 +48,16 @@ describe('a monitor that cannot be reached while its process lives', () => {
         const { driver, handle, options, guestDir } = place;
         if (isMarked) writeFileSync(path.join(guestDir, 'incoming'), '');
         await stays(driver.openSource(handle, t.signal).then((source) => source.status(t.signal)));
-        await stays(driver.relaunch(handle, place.launch, t.signal), 'GODWIT_RESTART');
+        await stays(
+          driver.relaunch(handle, place.launch, granted(handle.name), t.signal),
+          'GODWIT_RESTART',
+        );
         const events: string[] = [];
         const session = await driver.openDestination({ ...options, handle });
         session.onEvent(({ type }) => events.push(type));
         await stays(session.status(t.signal));
         await stays(session.ready?.(t.signal) ?? Promise.resolve());
-        await stays(session.resumeGuest(t.signal));
+        await stays(session.resumeGuest(granted(handle.name), t.signal));
         assert.equal(await session.neverRan?.(t.signal).catch(() => false), false);
         await session.close();
         assert.ok(!events.includes('lost'), events.join());

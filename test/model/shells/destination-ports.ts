@@ -28,6 +28,9 @@ const CONFIG = agentConfig.parse({
 
 export const callPreparation = (): Preparation => preparationOf(PLANNED.precopy);
 
+export const NO_FLEET = { names: () => [], ask: async () => new Map() };
+const SINCE = '2026-11-24T10:00:00Z';
+
 interface Watch {
   readonly silentMs: number;
   failed: boolean;
@@ -57,6 +60,8 @@ export function destinationParts(script: Script, watch: Watch): DestinationConte
     bootId: () => 'boot-0',
     others: others(script),
     connections: undefined,
+    fleet: NO_FLEET,
+    since: SINCE,
     wire: undefined,
   } satisfies Record<keyof DestinationContext, unknown>;
   return context as never;
@@ -145,6 +150,9 @@ export function stateOf(script: Script): DestinationState {
     handle: RECORDS.prepared.handle,
     launch: undefined,
     memoryAddress: RECORDS.prepared.memoryAddress,
+    // Other hosts, and the restart of this one, are the model of third hosts'.
+    armedIn: 'boot-0',
+    proved: { bootId: 'boot-0', named: [] },
     error: undefined,
     // The hypervisor of the model ends where its stream does.
     streamFailed: false,

@@ -79,6 +79,9 @@ export function partsFor(
     fenceMs: 20_000,
     hostFacts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
     removeTree: async () => undefined,
+    // Other hosts, and the restart of this one, are the model of third hosts'.
+    bootId: () => PLANNED.precopy.bootId,
+    fleet: NO_FLEET,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
   } satisfies Record<keyof SourceContext, unknown>;
   return context as never;
@@ -149,16 +152,20 @@ function beside() {
   >;
 }
 
+const NO_FLEET = { names: () => [], ask: async () => new Map() };
+
 /** The only address by which the destination is known. */
 const PEER = { name: 'b', address: 'b:7000' };
 
 /** What the code reads of the journal's state, field by field: each read is a question of its own. */
 function stateOf(script: Script, { mode, step, kind }: Program): object {
-  const { id, guest, from, to, epoch, settings } = PLANNED[mode];
+  const { id, guest, from, to, epoch, settings, bootId } = PLANNED[mode];
   const read = (name: string, answers: readonly [string, ...string[]]): string =>
     script.fact(name, answers);
   return {
-    plan: { id, guest, from, to, epoch, settings },
+    plan: { id, guest, from, to, epoch, settings, bootId },
+    provedIn: bootId,
+    named: [],
     // Once its step is over nobody follows it any more.
     doing: { kind, step },
     get right() {

@@ -34,6 +34,7 @@ import { planned } from '../../migration/direct/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
 import { hostsFor, layHost } from './lay-host.ts';
+import { fleetOf } from './fleets.ts';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;
@@ -89,7 +90,8 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
       close: async () => undefined,
     } as unknown as DestinationSession;
     const driver = { openDestination: async () => session } as unknown as DirectDriver;
-    const common = { placeIds, clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
+    const asking = { fleet: fleetOf(), since: '2026-11-24T10:00:00Z', bootId: () => 'boot-1' };
+    const common = { placeIds, clock: systemClock, log: silentLog, ...asking };
     const state = replayDestination(events) ?? initialDestination(admitted);
     const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);
     await next.start(events.length > 0);

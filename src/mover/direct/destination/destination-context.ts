@@ -14,6 +14,7 @@ import type { DestinationEvent, DestinationState } from '../../../migration/dire
 import { godwitError } from '../../../errors.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
+import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal.ts';
@@ -37,6 +38,9 @@ export interface DestinationContext {
   readonly others?: Others;
   /** Absent: none are taken. */
   readonly connections?: ArrivedConnections;
+  readonly fleet: FleetQuestion;
+  /** ISO 8601: when the migration was requested. */
+  readonly since: string;
   /** Absent: memory comes natively alone. */
   readonly wire?: WireOpeners | undefined;
 }

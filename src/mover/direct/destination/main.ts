@@ -15,6 +15,7 @@ import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';
 import { openDestinationJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
+import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
@@ -78,6 +79,8 @@ export async function openDestination(
       bootId,
       others,
       connections,
+      fleet: fleetQuestion(around),
+      since: request.createdAt,
       wire: around.wire,
     },
     state,

@@ -14,6 +14,7 @@ import { assess } from './assess.ts';
 import { build, buildContext, abortAll, settle, takeDown, welcome } from './build.ts';
 import type { BuildContext, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
+import { permissionToRun } from './permission.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './end-with-source.ts';
 import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-context.ts';
@@ -147,10 +148,11 @@ export class DestinationMover {
     signal: AbortSignal,
     began = this.#context.clock.monotonicMs(),
   ): Promise<peer.Running> {
+    const permission = await permissionToRun(this.state, this.#context, signal);
     const session = await this.#open();
     void announceRoutes(this.state, this.#context.log);
     this.#context.firstFrame.expect(this.state, this.#context.config);
-    await runGuest(session, this.#ledger, signal);
+    await runGuest(session, this.#ledger, permission, signal);
     const running = runningSince(this.#context.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });

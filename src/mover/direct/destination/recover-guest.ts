@@ -1,30 +1,31 @@
-import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
-import { agentContract } from '../../../protocol/contract.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import { judgeStart } from '../../../migration/permission/permission.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
-import type { Sighting } from '../../../protocol/peer/sighting.ts';
+import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
 import { refuseOverlaid } from './overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
 /**
- * Starts a guest whose host is dead, as a cold move without its source. What stands for the source's commit is the proof
- * that it is off, and that of every other host of the fleet that it has no part of the guest.
+ * Starts a guest whose host is dead, as a cold move without its source. The proof that its host is off, and every other
+ * host's answer that it has no part of the guest, stand for the source's commit.
  *
- * The guest's paused hypervisor is built first and the others are asked then: where two hosts do this for one guest, at
+ * The guest's paused hypervisor is built first and the others are asked then: if two hosts do this for one guest, at
  * least one of them sees the other, and neither runs it without having looked.
  */
 
 /** To build it, and to hear from all hosts, ms. The fencing hook has its own time. */
 const BUILD_MS = 120_000;
 const FENCE_MS = 120_000;
-const ANSWER_MS = 10_000;
-const AT_ONCE = 32;
+/** For the answers of all other hosts of the fleet, ms. */
+const ASK_MS = 120_000;
 
 type Recovering = DestinationMoverRequest & {
   readonly recovery: NonNullable<DestinationMoverRequest['recovery']>;
 };
-export type Around = Pick<Surroundings, 'fence' | 'connect' | 'peers' | 'log'>;
+export type Around = Pick<Surroundings, 'fence' | 'connect' | 'peers' | 'log' | 'bootId'>;
 
 export const isRecovery = (request: DestinationMoverRequest): request is Recovering =>
   request.recovery !== undefined;
@@ -39,6 +40,16 @@ export async function recoverGuest(
   const endMs = (): number => takeDownMs(mover.state);
   // What an earlier mover has ended.
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
+  if (isVoid(mover.state, around.bootId())) {
+    // Nothing of the guest runs here since this host was restarted, and another host may have recovered it meanwhile.
+    const why = `${request.toHost} was restarted before it ran the guest`;
+    around.log.warn({ epoch, why }, 'recovery given up');
+    await mover.decide(async ({ record, release }) => {
+      await record({ type: 'overruled', epoch, why });
+      await release(why, AbortSignal.timeout(endMs()));
+    });
+    return;
+  }
   try {
     if (mover.state.right === 'none') {
       await mover.prepare(request.recovery.preparation, AbortSignal.timeout(BUILD_MS));
@@ -46,12 +57,13 @@ export async function recoverGuest(
       await refuseOverlays(mover);
     }
     if (mover.state.right !== 'running') await mover.arm(epoch);
-    // Whoever takes over after the proof goes on with it: a guest that may have run is never given up.
+    // A guest that may have run is never given up: a mover that takes over after the proof carries it out.
     const by = mover.state.right === 'running' ? undefined : await provedAlone(request, around);
     // Again: the guest's host may have lived until now, and made one.
     if (by !== undefined) await refuseOverlays(mover);
     await mover.decide(async ({ record, run, state }) => {
-      if (by !== undefined) await record({ type: 'resolved', epoch, proof: 'fenced', by });
+      const bootId = around.bootId();
+      if (by !== undefined) await record({ type: 'resolved', epoch, proof: 'fenced', by, bootId });
       if (!state().hasRun) await run(AbortSignal.timeout(BUILD_MS));
     });
     await mover.finish(epoch, AbortSignal.timeout(endMs()));
@@ -69,6 +81,11 @@ const refuseOverlays = (mover: DestinationMover): Promise<void> =>
     refuseOverlaid(context, state().preparation, AbortSignal.timeout(BUILD_MS)),
   );
 
+/** It was armed, or even proved alone, in an earlier boot, and no record shows that it ran. */
+function isVoid({ right, hasRun, armedIn }: DestinationMover['state'], bootId: string): boolean {
+  return (right === 'armed' || right === 'running') && !hasRun && armedIn !== bootId;
+}
+
 /** The proof that the guest runs nowhere. GODWIT_RECOVERY_UNPROVED with the first thing that is not proved. */
 export async function provedAlone(request: Recovering, around: Around): Promise<string> {
   const { id, fromHost: from, admission, recovery } = request;
@@ -76,7 +93,7 @@ export async function provedAlone(request: Recovering, around: Around): Promise<
   const unproved = (reason: string): never => {
     throw godwitError('GODWIT_RECOVERY_UNPROVED', { guest, from, reason });
   };
-  const { fence, peers } = around;
+  const { fence } = around;
   if (fence === undefined) {
     return unproved(`${request.toHost} has no fencing hook, and silence proves nothing`);
   }
@@ -90,50 +107,24 @@ export async function provedAlone(request: Recovering, around: Around): Promise<
     }),
   );
   for (const each of proofs) if (!each.off) unproved(each.why);
-  const others = Object.entries(peers?.() ?? {}).filter(([host]) => !off.has(host));
-  const found = await whoHas(others, request, around);
-  if (found !== undefined) unproved(found);
-  const [first] = proofs;
-  return first?.off === true ? first.by : unproved('no host was proved off');
-}
-
-/** What keeps another host from being known not to have it; undefined where all of them say that they do not. */
-async function whoHas(
-  others: readonly (readonly [string, { readonly address: string }])[],
-  { id, admission, recovery }: Recovering,
-  { connect }: Around,
-): Promise<string | undefined> {
-  const { guest } = admission;
+  const bootId = around.bootId();
+  const fleet = fleetQuestion(around);
+  const others = fleet.names().filter((host) => !off.has(host));
   const { uuid } = recovery.preparation.description;
-  const query = { id, ...(uuid === undefined ? {} : { uuid }) };
-  const left = [...others];
-  const found: string[] = [];
-  const ask = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const [host, { address }] = next;
-      const { api, close } = connect(agentContract, host, address);
-      try {
-        const options = { deadlineMs: ANSWER_MS };
-        const seen = await api.sighting({ params: { guest }, query }, options);
-        const has = whatItHas(host, seen);
-        if (has !== undefined) found.push(has);
-      } catch (thrown) {
-        const isSilent = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-        const why = toGodwitError(thrown).message;
-        const what = isSilent ? 'is not proved off' : 'does not say whether it has it';
-        found.push(`${host} could have it, and ${what}: ${why}`);
-      } finally {
-        close();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, ask));
-  return found[0];
-}
-
-function whatItHas(host: string, { copies, moves }: Sighting): string | undefined {
-  const [copy] = copies;
-  if (copy !== undefined) return `${host} has it, ${copy.state}`;
-  const open = moves.find(({ ended }) => ended !== true);
-  return open === undefined ? undefined : `${host} has a part in ${open.id}, which has not ended`;
+  const sought = { guest, uuid, id, since: recovery.keptAt };
+  const signal = AbortSignal.timeout(ASK_MS);
+  const answers = new Map<string, HostAnswer>(await fleet.ask(others, sought, signal));
+  const [first] = proofs;
+  const by = first?.off === true ? first.by : unproved('no host was proved off');
+  for (const host of off) answers.set(host, { is: 'off', by, bootId });
+  const verdict = judgeStart({
+    guest,
+    bootId,
+    claim: { kind: 'recovery', bootId: undefined },
+    counterpart: from,
+    fleet: fleet.names(),
+    answers,
+  });
+  if (verdict.kind === 'granted') return by;
+  return unproved(verdict.kind === 'elsewhere' ? `${verdict.host} ${verdict.why}` : verdict.why);
 }

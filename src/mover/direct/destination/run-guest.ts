@@ -4,6 +4,7 @@ import type { Clock } from '../../../clock.ts';
 import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { Running } from '../../../protocol/peer/migration.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -20,11 +21,12 @@ export const ENDS_MS = 4500;
 export async function runGuest(
   session: DestinationSession,
   ledger: Ledger,
+  permission: StartPermission,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    if (comesCold(ledger.state)) await startCold(session, ledger, signal);
-    await session.resumeGuest(signal);
+    if (comesCold(ledger.state)) await startCold(session, ledger, permission, signal);
+    await session.resumeGuest(permission, signal);
   } catch (thrown) {
     const isGone = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
     // It said that it ran the guest before it ended, whatever became of the order to run it.
@@ -43,6 +45,7 @@ export async function runGuest(
 async function startCold(
   session: DestinationSession,
   ledger: Ledger,
+  permission: StartPermission,
   signal: AbortSignal,
 ): Promise<void> {
   const { hasRun, memoryAddress } = ledger.state;
@@ -50,7 +53,7 @@ async function startCold(
   if (session.startCold === undefined || memoryAddress === undefined) {
     throw godwitError('GODWIT_INTERNAL', { what: 'a cold move to a driver that knows none' });
   }
-  const handle = await session.startCold(signal);
+  const handle = await session.startCold(permission, signal);
   await ledger.record({ type: 'prepared', handle, memoryAddress });
 }
 

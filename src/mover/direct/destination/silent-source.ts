@@ -1,4 +1,5 @@
 import { godwitError, hasCode } from '../../../errors.ts';
+import { isToBeStarted } from '../../../migration/direct/cold.ts';
 import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
@@ -160,15 +161,28 @@ async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean>
   }
   const { id, guest, from } = state.admission;
   const answer = await fence(from, { id, guest, side: 'source', addresses }, signal);
-  hands.context.log.warn({ host: from, ...answer }, 'a proof was asked for that the host is off');
+  hands.context.log.warn({ host: from, ...answer }, 'fencing hook called');
   if (!answer.off) return false;
-  await runHere(hands, 'fenced', answer.by, signal);
+  await runHere(hands, 'fenced', answer, signal);
   return true;
 }
 
-async function runHere(hands: Hands, proof: Proof, by: string, signal: AbortSignal): Promise<void> {
+async function runHere(
+  hands: Hands,
+  proof: Proof,
+  { by, named = [] }: Pick<Order, 'by' | 'named'>,
+  signal: AbortSignal,
+): Promise<void> {
   const { epoch } = hands.state().admission;
-  await hands.record({ type: 'resolved', epoch, proof, by: by.slice(0, 128) });
+  const bootId = hands.context.bootId();
+  await hands.record({
+    type: 'resolved',
+    epoch,
+    proof,
+    by: by.slice(0, 128),
+    bootId,
+    named: [...named],
+  });
   await hands.run(signal);
 }
 
@@ -176,6 +190,8 @@ export interface Order {
   readonly runAt: RunAt;
   readonly proof: ResolveAnswer['proof'];
   readonly by: string;
+  /** Hosts that could not tell whether they have the guest, and for which the operator answers. */
+  readonly named?: readonly string[] | undefined;
 }
 
 /** A person's order, where the source cannot be asked. GODWIT_RESOLVE_REFUSED where it cannot be followed. */
@@ -192,9 +208,9 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
   }
   const why = whyNotHere(state);
   if (why !== undefined) throw cannot(state, runAt, why);
-  if (state.right !== 'running') {
+  if (state.right !== 'running' || isToBeStarted(state)) {
     if (proof === 'ask') throw cannot(state, runAt, `${from} has not given it the right to run`);
-    await runHere(hands, proof, by, signal);
+    await runHere(hands, proof, order, signal);
   }
   return { what: `${guest} runs at ${state.host} (${id})`, proof };
 }

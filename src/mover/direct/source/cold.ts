@@ -1,12 +1,12 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
-import { mustRunHere } from './regain.ts';
+import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
 import { streamSetup } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 
-/** A guest that is taken back while it shuts down is waited for so long, to be started again; ms. */
+/** How long a guest that is shutting down is waited for, to be started again, ms. */
 const GOES_DOWN_MS = 60_000;
 
 /** Ends with the guest shut down, and its disks the same at both hosts. */
@@ -30,18 +30,19 @@ export async function endSource(context: SourceContext, signal: AbortSignal): Pr
   if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
-/** Ends with the guest running here: as it never went down, or started again. */
+/**
+ * Ends with the guest running here: it never went down, or it is started again. GODWIT_RUNS_ELSEWHERE if another host
+ * has the guest by now; GODWIT_HELD if it is not known to be safe.
+ */
 export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(context, signal);
   const run = session === undefined ? 'gone' : (await session.status(signal)).run;
-  await mustRunHere(context, signal);
-  if (run === 'gone') {
-    const { launch } = context.state().known;
-    if (launch === undefined) throw cannot();
-    await context.relaunch(launch, signal);
-    return;
-  }
-  await session?.startAgain?.(GOES_DOWN_MS, signal);
+  const { launch } = context.state().known;
+  if (run === 'gone' && launch === undefined) throw cannot();
+  const claim = takeBackClaim(context.state(), false);
+  const permission = await permissionHere(context, claim, refusalOrProof, signal);
+  if (run === 'gone' && launch !== undefined) await context.relaunch(launch, permission, signal);
+  else await session?.startAgain?.(GOES_DOWN_MS, permission, signal);
 }
 
 function cannot(): Error {

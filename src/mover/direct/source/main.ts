@@ -14,6 +14,7 @@ import { openSourceJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
 import { fencingMs } from '../../../host/fencing.ts';
+import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { GuestConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
@@ -94,8 +95,10 @@ export function openSource(
     ...recorderOf(coordinator),
     fence: (signal) => proveOff(coordinator, request, around, signal),
     fenceMs: around.fence === undefined ? 0 : fencingMs(config),
-    relaunch: async (launch, signal) =>
-      (await driver.relaunch?.(request.handle, launch, signal)) ?? request.handle,
+    bootId,
+    fleet: fleetQuestion(around),
+    relaunch: async (launch, permission, signal) =>
+      (await driver.relaunch?.(request.handle, launch, permission, signal)) ?? request.handle,
   };
   return {
     coordinator,

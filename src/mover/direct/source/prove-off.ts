@@ -23,11 +23,11 @@ export async function recoverOrProve(
   }
 }
 
-/** Asks for the proof that the destination's host is off; it is journaled before anybody acts on it. */
+/** Asks for the proof that the destination's host is off; it is journaled before anything follows from it. */
 export async function proveOff(
   coordinator: Pick<Coordinator, 'state' | 'record'>,
   { peer }: Pick<SourceMoverRequest, 'peer'>,
-  { fence, log }: Pick<Surroundings, 'fence' | 'log'>,
+  { fence, log, bootId }: Pick<Surroundings, 'fence' | 'log' | 'bootId'>,
   signal: AbortSignal,
 ): Promise<Fencing | undefined> {
   const { plan, known } = coordinator.state;
@@ -38,7 +38,9 @@ export async function proveOff(
   const answer = await fence?.(to, { id, guest, side: 'destination', addresses }, signal);
   if (answer === undefined) return undefined;
   if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };
-  log.warn({ host: to, ...answer }, 'a proof was asked for that the host is off');
-  if (answer.off) await coordinator.record({ type: 'fenced', host: to, by: answer.by });
+  log.warn({ host: to, ...answer }, 'fencing hook called');
+  if (answer.off) {
+    await coordinator.record({ type: 'fenced', host: to, by: answer.by, bootId: bootId() });
+  }
   return answer;
 }

@@ -1,8 +1,10 @@
 import { withDeadline } from '../../../deadline.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { restoreNetworks } from './networks.ts';
+import { permissionHere } from './permission.ts';
 import { ask, tearDown } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -12,20 +14,22 @@ const WORD_MS = 20_000;
 const END_MS = 30_000;
 
 /**
- * Starts a guest anew whose memory was lost: only once the destination's copy is known to be gone, and after what is
- * left of it here has been ended. May run twice: what was started already is found again.
+ * Starts a guest again whose memory was lost: only once the destination's copy is known to be gone, and after the rest of
+ * the guest here has been ended. May run twice: a guest that was started already is found again.
  */
 export async function restartGuest(
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<GuestHandle> {
-  const { launch } = context.state().known;
+  const { known, plan } = context.state();
+  const { launch } = known;
   if (launch === undefined) throw cannot(context, 'how it was started is not known');
-  await withoutDestination(context, signal);
-  await withDeadline('ending what is left of the guest', endMs(context), signal, (bounded) =>
+  const claim = { kind: 'restart', bootId: plan.bootId } as const;
+  const permission = await permissionHere(context, claim, copyThereIsGone, signal);
+  await withDeadline('ending the rest of the guest', endMs(context), signal, (bounded) =>
     endRemains(context, bounded),
   );
-  const handle = await context.relaunch(launch, signal);
+  const handle = await context.relaunch(launch, permission, signal);
   await restoreNetworks(context, signal);
   return handle;
 }
@@ -43,25 +47,26 @@ async function endRemains(context: SourceContext, signal: AbortSignal): Promise<
   }
 }
 
-/** Its host says that its hypervisor is gone, or the host is shown to be off. */
-async function withoutDestination(context: SourceContext, signal: AbortSignal): Promise<void> {
-  const { proof, plan } = context.state();
-  if (proof !== 'none') return;
+/** The destination reports that its hypervisor is gone, or its host is proved off. GODWIT_RESTART without. */
+async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Promise<HostAnswer> {
+  const { plan } = context.state();
   let why: string;
   try {
-    if (await isBuried(context, signal)) return;
+    if (await isBuried(context, signal)) return { is: 'without' };
     const { hypervisor, state } = await withDeadline(
-      `what became of it at ${plan.to}`,
+      `the state of its copy at ${plan.to}`,
       WORD_MS,
       signal,
       (bounded) => ask(context, bounded, (api) => api.status({}, { signal: bounded })),
     );
-    if (hypervisor === 'gone' || state === 'released' || state === 'refused') return;
+    if (hypervisor === 'gone' || state === 'released' || state === 'refused') {
+      return { is: 'without' };
+    }
     why = `its copy at ${plan.to} is still there (${hypervisor})`;
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
     const fencing = await context.fence(signal);
-    if (fencing?.off === true) return;
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };
     const besides = fencing === undefined ? '' : `: ${fencing.why}`;
     why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
   }

@@ -8,6 +8,7 @@ import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
 import { withTimetable } from '../../../migration/steering/timetable.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
@@ -19,6 +20,7 @@ import type {
   Preparation,
   StreamSettings,
 } from '../../../protocol/peer/migration.ts';
+import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
@@ -78,8 +80,15 @@ export interface SourceContext {
   readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
   /** How long `fence` may take, ms; 0 where there is no way. */
   readonly fenceMs: number;
-  /** Starts the guest's hypervisor anew, as it was started. */
-  readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
+  /** The current boot of this host. */
+  readonly bootId: () => string;
+  readonly fleet: FleetQuestion;
+  /** Starts the guest's hypervisor again, as it was started. */
+  readonly relaunch: (
+    launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ) => Promise<GuestHandle>;
 }
 
 /** What looking at a guest takes, before anything is built; a check has no more than this. */

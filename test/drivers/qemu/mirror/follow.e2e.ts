@@ -6,6 +6,7 @@ import { qemuPrograms } from '../../../conformance/qemu-place.ts';
 import { allocated, contentOf } from './content.ts';
 import { MIB, withPair } from './pair.ts';
 import type { DiskPlan, Pair } from './pair.ts';
+import { granted } from '../../../migration/permission/granted.ts';
 
 const GIB = 1024 * MIB;
 const BOTH: DiskPlan[] = [
@@ -45,7 +46,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         assert.deepEqual(await writers(pair), ['destination: copy']);
         await destination.destroy(signal);
         await pair.joint.cut();
-        await session.resumeGuest(signal);
+        await session.resumeGuest(granted(session.handle.name), signal);
         await source.drop(signal);
         await assertAsBefore(pair);
       });
@@ -127,7 +128,7 @@ async function follow(
   await session.continueSwitchover(signal);
   await hears(mode === 'precopy' ? 'completed' : 'postcopy-active');
   assert.deepEqual(await writers(pair), ['destination: copy'], 'the source has given its own up');
-  await destination.resumeGuest(signal);
+  await destination.resumeGuest(granted(session.handle.name), signal);
   await session.adjust({ maxBandwidth: GIB }, signal);
   await hears('completed');
   assert.deepEqual(await writers(pair), ['destination: copy']);

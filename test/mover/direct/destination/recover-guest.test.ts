@@ -89,6 +89,7 @@ function around({ fence, others }: Scene, fenced: string[] = []): Around {
   });
   return {
     log: silentLog,
+    bootId: () => 'boot-1',
     connect: connect as unknown as Around['connect'],
     peers: () =>
       Object.fromEntries(
@@ -163,9 +164,13 @@ test('whatever hosts answer, a guest counts as alone only where none can have it
 });
 
 /** A destination's mover that stands here, and does what it is told; `fails`: what it cannot do. */
-function moverAt(stage: string, right: string, { hasRun = false, fails = '' } = {}) {
+function moverAt(
+  stage: string,
+  right: string,
+  { hasRun = false, fails = '', armedIn = 'boot-1' } = {},
+) {
   const did: string[] = [];
-  const state = { stage, right, hasRun, admission: asked().admission };
+  const state = { stage, right, hasRun, armedIn, admission: asked().admission };
   const does = async (what: string): Promise<void> => {
     did.push(what);
     if (what === fails) throw new Error(`it cannot ${what}`);
@@ -176,11 +181,12 @@ function moverAt(stage: string, right: string, { hasRun = false, fails = '' } = 
     arm: () => does('arm'),
     decide: (work: (ledger: object) => Promise<void>) =>
       work({
-        record: async (event: { by: string }) => {
-          await does(`record ${event.by}`);
-          state.right = 'running';
+        record: async (event: { type: string; by?: string }) => {
+          await does(`record ${event.by ?? event.type}`);
+          state.right = event.type === 'resolved' ? 'running' : 'refused';
         },
         run: () => does('run'),
+        release: (why: string) => does(`release: ${why}`),
         state: () => state,
       }),
     finish: () => does('finish'),
@@ -245,6 +251,22 @@ describe('a guest whose host is dead', () => {
     const broken = moverAt('prepared', 'running', { fails: 'run' });
     await assert.rejects(broken.recover(alone), /it cannot run/);
     assert.deepEqual(broken.did, ['run']);
+  });
+
+  test('is given up if this host was restarted before it ran: another host may have recovered it', async () => {
+    for (const right of ['armed', 'running']) {
+      const fenced: string[] = [];
+      const { did, recover } = moverAt('prepared', right, { armedIn: 'boot-0' });
+      await recover(alone, fenced);
+      assert.deepEqual(did, [
+        'record overruled',
+        'release: b was restarted before it ran the guest',
+      ]);
+      assert.deepEqual(fenced, []);
+    }
+    const ran = moverAt('prepared', 'running', { armedIn: 'boot-0', hasRun: true });
+    await ran.recover(alone);
+    assert.deepEqual(ran.did, ['finish']);
   });
 
   test('is left alone by a mover that takes over after its end', async () => {

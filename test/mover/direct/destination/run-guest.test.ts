@@ -7,6 +7,7 @@ import type { DestinationEvent } from '../../../../src/migration/direct/destinat
 import { runGuest } from '../../../../src/mover/direct/destination/run-guest.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { ledgerOf } from './ledgers.ts';
+import { granted } from '../../../migration/permission/granted.ts';
 
 const never = new AbortController().signal;
 const committed = { type: 'committed', epoch: planned().epoch } as const;
@@ -30,6 +31,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     const run = runGuest(
       ending(() => Promise.resolve(true)),
       ledger,
+      granted('web1'),
       never,
     );
     await assert.rejects(run, { code: 'GODWIT_NOT_ARMED' });
@@ -49,7 +51,9 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     ];
     for (const session of sessions) {
       const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
-      await assert.rejects(runGuest(session, ledger, never), { code: 'GODWIT_HYPERVISOR_LOST' });
+      await assert.rejects(runGuest(session, ledger, granted('web1'), never), {
+        code: 'GODWIT_HYPERVISOR_LOST',
+      });
       assert.equal(ledger.state.right, 'running');
       assert.deepEqual(journaled(), []);
     }
@@ -65,7 +69,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
       },
       neverRan: () => Promise.resolve(false),
     } as unknown as DestinationSession;
-    await runGuest(session, ledger, never);
+    await runGuest(session, ledger, granted('web1'), never);
     assert.equal(ledger.state.hasRun, true);
     assert.equal(ledger.state.hypervisor, 'gone');
   });
@@ -76,7 +80,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
       resumeGuest: () => Promise.reject(new Error('no')),
       neverRan: () => Promise.resolve(true),
     } as unknown as DestinationSession;
-    await assert.rejects(runGuest(session, ledger, never), /^Error: no$/);
+    await assert.rejects(runGuest(session, ledger, granted('web1'), never), /^Error: no$/);
     assert.equal(ledger.state.right, 'running');
   });
 });
@@ -97,7 +101,7 @@ describe('a guest that came cold', () => {
         },
       }),
     } as unknown as DestinationSession;
-    await runGuest(session, ledger, never);
+    await runGuest(session, ledger, granted('web1'), never);
     return { done, journaled, ledger };
   }
 

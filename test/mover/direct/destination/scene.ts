@@ -9,6 +9,7 @@ import { silentLog } from '../../../../src/log.ts';
 import { initialDestination } from '../../../../src/migration/direct/destination.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
+import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
@@ -79,6 +80,8 @@ export async function open(
       journal,
       clock: time,
       log: silentLog,
+      fleet: fleetOf(),
+      since: '2026-11-24T10:00:00Z',
     },
     { ...initialDestination(admitted), ...state },
   );

@@ -46,7 +46,7 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
     deeds.push(event.type);
   };
   const hands: Hands = {
-    context: { log: silentLog, others } as unknown as DestinationContext,
+    context: { log: silentLog, others, bootId: () => 'boot-1' } as unknown as DestinationContext,
     state: () => state,
     record,
     run: async () => void deeds.push('run'),

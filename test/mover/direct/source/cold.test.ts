@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
+import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
+import { fleetOf } from '../fleets.ts';
 import { turn } from './answers.ts';
 
 const signal = new AbortController().signal;
@@ -13,7 +15,12 @@ const LAUNCH = { argv: ['qemu'] };
 const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 
 /** A guest whose hypervisor is `run`; what was done with it. */
-function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
+function coldMove(
+  run: string,
+  known: Partial<SourceState> = {},
+  can = true,
+  { bootId = 'boot-1', fleet = fleetOf(), refuses = false } = {},
+) {
   const calls: string[] = [];
   const down = Promise.withResolvers<void>();
   const kept = Promise.withResolvers<void>();
@@ -39,10 +46,13 @@ function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
       resume: () => {},
       call: async () => {
         calls.push('ask for the refusal');
+        if (refuses) return {};
         throw godwitError('GODWIT_NOT_ARMED', { host: 'b', guest: 'web1', epoch: 17, reason: 'x' });
       },
     },
     fenceMs: 0,
+    bootId: () => bootId,
+    fleet,
   };
   return { context: context as SourceContext, calls, down, kept };
 }
@@ -117,5 +127,48 @@ describe('a guest that a cold move gives back', () => {
         assert.deepEqual(calls, ['ask for the refusal']);
       }
     }
+  });
+});
+
+describe('a guest that a cold move gives back after its host was restarted', () => {
+  const known = { right: 'committing', known: { launch: LAUNCH } } as const;
+  const after = (
+    answers: Readonly<Record<string, HostAnswer>>,
+    more: Partial<SourceState> = {},
+  ) => {
+    const fleet = fleetOf(answers);
+    const restarted = { bootId: 'boot-2', fleet, refuses: true };
+    return { fleet, ...coldMove('gone', { ...known, ...more }, true, restarted) };
+  };
+  const nothing: HostAnswer = { is: 'without' };
+
+  test('is launched only once the destination has refused and every other host is without it', async () => {
+    const { context, calls, fleet } = after({ b: nothing, c: nothing, d: nothing });
+    await startAgain(context, signal);
+    assert.deepEqual(calls, ['ask for the refusal', `launch ${JSON.stringify(LAUNCH)}`]);
+    assert.deepEqual(fleet.asked, ['c', 'd']);
+  });
+
+  test('is not launched if a third host has recovered it', async () => {
+    const { context, calls } = after({ b: nothing, c: { is: 'has', why: 'has it (running)' } });
+    await assert.rejects(startAgain(context, signal), (thrown) => {
+      assert.ok(hasCode(thrown, 'GODWIT_RUNS_ELSEWHERE'));
+      assert.match(thrown.message, /c has it \(running\)/);
+      return true;
+    });
+    assert.deepEqual(calls, ['ask for the refusal']);
+  });
+
+  test('is held while a third host is silent, until an operator who names it answers in this boot', async () => {
+    const answers = { b: nothing, c: { is: 'silent', why: 'dark' } } as const;
+    const { context, calls } = after(answers);
+    await assert.rejects(startAgain(context, signal), { code: 'GODWIT_HELD' });
+    assert.deepEqual(calls, ['ask for the refusal']);
+    const word = { right: 'abandoned', proof: 'operator', named: ['c'] } as const;
+    const earlier = after(answers, { ...word, provedIn: 'boot-1' });
+    await assert.rejects(startAgain(earlier.context, signal), { code: 'GODWIT_HELD' });
+    const now = after(answers, { ...word, provedIn: 'boot-2' });
+    await startAgain(now.context, signal);
+    assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });
 });

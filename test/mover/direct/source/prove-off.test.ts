@@ -29,7 +29,7 @@ function asking(fence: Fence | undefined, known: object = {}) {
   } as unknown as Coordinator;
   const peer = { name: 'b', address: '10.0.0.2:7443', addresses: ['10.1.0.2:7443'] };
   const prove = (signal: AbortSignal = new AbortController().signal) =>
-    proveOff(coordinator, { peer }, { fence, log: silentLog }, signal);
+    proveOff(coordinator, { peer }, { fence, log: silentLog, bootId: () => 'boot-1' }, signal);
   return { prove, recorded };
 }
 
@@ -58,7 +58,9 @@ describe('the proof that the destination’s host is off', () => {
   test('is in the journal before anybody has it, and only where the host is off', async () => {
     const proved = asking(async () => OFF);
     assert.deepEqual(await proved.prove(), OFF);
-    assert.deepEqual(proved.recorded, [{ type: 'fenced', host: 'b', by: 'power is off' }]);
+    assert.deepEqual(proved.recorded, [
+      { type: 'fenced', host: 'b', by: 'power is off', bootId: 'boot-1' },
+    ]);
     const unknown = asking(async () => MAYBE_ON);
     assert.deepEqual(await unknown.prove(), MAYBE_ON);
     assert.deepEqual(unknown.recorded, []);

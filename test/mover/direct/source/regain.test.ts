@@ -10,7 +10,13 @@ import { proof, sourceRight } from '../../../../src/migration/direct/run-right.t
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { isMoverThere, mustRunHere, regain } from '../../../../src/mover/direct/source/regain.ts';
+import {
+  permissionHere,
+  refusalOrProof,
+  takeBackClaim,
+} from '../../../../src/mover/direct/source/permission.ts';
+import { isMoverThere, regain } from '../../../../src/mover/direct/source/regain.ts';
+import { fleetOf } from '../fleets.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, timeOf } from './answers.ts';
 import type { Answer } from './answers.ts';
@@ -32,9 +38,11 @@ async function taken(
   const context: unknown = {
     guest: { session: async () => session },
     request: { request: { guest: 'web1' } },
-    state: () => ({ ...initialSource(planned()).state, ...known }),
+    state: () => ({ ...initialSource(planned()).state, provedIn: 'boot-1', ...known }),
     peer: { resume: () => undefined, call: async () => undefined },
     fenceMs: 0,
+    bootId: () => 'boot-1',
+    fleet: fleetOf(),
   };
   try {
     await regain(context as SourceContext, new AbortController().signal);
@@ -84,6 +92,10 @@ describe('a guest that is stopped for another reason than its move', () => {
   });
 });
 
+/** As a guest that was not handed over is taken back. */
+const mayRunHere = (context: SourceContext, signal: AbortSignal) =>
+  permissionHere(context, takeBackClaim(context.state(), false), refusalOrProof, signal);
+
 describe('a guest that is to run here for sure', () => {
   const silent = unreachable;
   const refusals = fc.constantFrom<Answer<object>>(
@@ -103,7 +115,7 @@ describe('a guest that is to run here for sure', () => {
     known: Partial<SourceState>,
     refusal: Answer<object>,
     fencing: Fencing | undefined,
-    work: (context: SourceContext, signal: AbortSignal) => Promise<void> = mustRunHere,
+    work: (context: SourceContext, signal: AbortSignal) => Promise<unknown> = mayRunHere,
   ) {
     const asked: string[] = [];
     const stream = known.via === 'postcopy' ? 'postcopy-paused' : 'completed';
@@ -118,9 +130,11 @@ describe('a guest that is to run here for sure', () => {
     const context: unknown = {
       guest: { session: async () => session },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
-      state: () => ({ ...initialSource(planned()).state, ...known }),
+      state: () => ({ ...initialSource(planned()).state, provedIn: 'boot-1', ...known }),
       peer: peerOf({ refuse }),
       fenceMs: 0,
+      bootId: () => 'boot-1',
+      fleet: fleetOf(),
       fence: async () => {
         asked.push('fence');
         return fencing;

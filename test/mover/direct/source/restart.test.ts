@@ -12,6 +12,7 @@ import { planned, withDisk } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, waitsFor } from './answers.ts';
 import type { Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
+import { fleetOf } from '../fleets.ts';
 
 const LAUNCH = { driver: 'fake', name: 'web1' };
 const HANDLE = { driver: 'fake', name: 'web1' } as unknown as GuestHandle;
@@ -49,6 +50,7 @@ function lostGuest(given: Lost) {
   const now = {
     ...state,
     proof: given.proof ?? 'none',
+    provedIn: 'boot-1',
     known: {
       description: withDisk(),
       ...(given.isLaunchKnown === false ? {} : { launch: LAUNCH }),
@@ -83,6 +85,8 @@ function lostGuest(given: Lost) {
       done.push('fence');
       return given.fencing;
     },
+    bootId: () => 'boot-1',
+    fleet: fleetOf(),
     relaunch: async (launch: unknown) => {
       assert.equal(launch, LAUNCH);
       done.push('relaunch');

@@ -1,0 +1,160 @@
+import { godwitError } from '../../errors.ts';
+import type { DestinationRight, SourceRight } from '../direct/run-right.ts';
+import { sourceMayRunOn } from '../direct/run-right.ts';
+import type { HostAnswer } from './host-answer.ts';
+
+/** Set by the class itself: no other module can call its constructor. */
+let make: (guest: string, ground: string) => StartPermission;
+
+/**
+ * Permission to start a guest. No driver starts or resumes a guest without a `StartPermission`, and `judgeStart` is the
+ * only code that makes one: from this host's own readable journal, the boot in which it acts, and the answers of every
+ * host that may hold a copy.
+ *
+ * A host that has not been restarted since it took the guest over was never off, so no other host can have recovered
+ * the guest from it on a valid proof: only the other side of its migration may hold a copy. After a restart any host
+ * of the fleet may hold one, and each must answer, be proved off, or be named by the operator. Silence is not an answer.
+ */
+export class StartPermission {
+  readonly #guest: string;
+  /** For the log. */
+  readonly ground: string;
+
+  private constructor(guest: string, ground: string) {
+    this.#guest = guest;
+    this.ground = ground;
+  }
+
+  static {
+    make = (guest, ground) => new StartPermission(guest, ground);
+  }
+
+  /** GODWIT_INTERNAL if it was given for another guest. */
+  mustCover(guest: string): void {
+    if (guest === this.#guest) return;
+    throw godwitError('GODWIT_INTERNAL', {
+      what: `${guest} was to be started with the permission of ${this.#guest}`,
+    });
+  }
+}
+
+/** What this host's journal shows of its right to the guest. `bootId`: the boot in which the right was last known to hold. */
+export type Claim =
+  /**
+   * The source of a migration takes its guest back. `handedOver`: all of the guest was sent. `byProof`: the epoch was
+   * closed without the destination's refusal.
+   */
+  | {
+      readonly kind: 'take-back';
+      readonly right: SourceRight;
+      readonly handedOver: boolean;
+      readonly byProof: boolean;
+      readonly bootId: string | undefined;
+    }
+  /** The source starts a guest again whose copy at the destination ran and was lost. */
+  | { readonly kind: 'restart'; readonly bootId: string | undefined }
+  /** The destination runs the guest under its right. `byProof`: without the source's commit. */
+  | {
+      readonly kind: 'arrival';
+      readonly right: DestinationRight;
+      readonly byProof: boolean;
+      readonly bootId: string | undefined;
+    }
+  /** A standby starts the guest of a dead host. `bootId`: the boot in which its proof was recorded; undefined before that. */
+  | { readonly kind: 'recovery'; readonly bootId: string | undefined };
+
+export interface StartQuestion {
+  readonly guest: string;
+  /** The current boot of this host. */
+  readonly bootId: string;
+  readonly claim: Claim;
+  /** The other side of the migration; for a recovery the dead host. */
+  readonly counterpart: string;
+  /** All other hosts of the fleet, as this host's list has them. */
+  readonly fleet: readonly string[];
+  /** Empty as long as no host was asked. */
+  readonly answers: ReadonlyMap<string, HostAnswer>;
+}
+
+export type StartVerdict =
+  | { readonly kind: 'granted'; readonly permission: StartPermission }
+  /** Another host has the guest: it must not start here. */
+  | { readonly kind: 'elsewhere'; readonly host: string; readonly why: string }
+  /** Not known to be safe. `host`: the first host that stands in the way; absent: this host's own journal does. */
+  | { readonly kind: 'unproved'; readonly host?: string; readonly why: string };
+
+/** The hosts that may hold a copy, each of which must be heard of before the guest starts here. */
+export function hostsInDoubt({
+  claim,
+  bootId,
+  counterpart,
+  fleet,
+}: Pick<StartQuestion, 'claim' | 'bootId' | 'counterpart' | 'fleet'>): readonly string[] {
+  // A commit is the source's answer.
+  const isCounterpartHeard = claim.kind === 'arrival' && !claim.byProof;
+  if (claim.bootId === bootId) return isCounterpartInDoubt(claim) ? [counterpart] : [];
+  const others = fleet.filter((host) => host !== counterpart);
+  return isCounterpartHeard ? others : [counterpart, ...others];
+}
+
+/** On a host that was not restarted since. */
+function isCounterpartInDoubt(claim: Claim): boolean {
+  switch (claim.kind) {
+    case 'take-back':
+      return claim.byProof || claim.handedOver || !sourceMayRunOn(claim.right);
+    case 'restart':
+      return true;
+    case 'arrival':
+      return claim.byProof;
+    case 'recovery':
+      return false;
+  }
+}
+
+/** The only maker of a `StartPermission`. */
+export function judgeStart(question: StartQuestion): StartVerdict {
+  const { claim, guest, bootId, answers } = question;
+  for (const [host, answer] of answers) {
+    if (answer.is === 'has') return { kind: 'elsewhere', host, why: answer.why };
+  }
+  const own = whyNoRight(claim);
+  if (own !== undefined) return { kind: 'unproved', why: own };
+  const doubtful = hostsInDoubt(question);
+  for (const host of doubtful) {
+    const why = whyDoubtful(answers.get(host), bootId);
+    if (why !== undefined) return { kind: 'unproved', host, why: `${host} ${why}` };
+  }
+  const ground =
+    doubtful.length === 0
+      ? `the right to run has been here since boot ${bootId}`
+      : `heard of ${doubtful.length} hosts`;
+  return { kind: 'granted', permission: make(guest, ground) };
+}
+
+function whyNoRight(claim: Claim): string | undefined {
+  if (claim.kind === 'take-back' && claim.right === 'passed') {
+    return 'the destination has had the right to run';
+  }
+  if (claim.kind === 'arrival' && claim.right !== 'running') {
+    return `the right to run was not passed on to it: it is ${claim.right}`;
+  }
+  return undefined;
+}
+
+function whyDoubtful(answer: HostAnswer | undefined, bootId: string): string | undefined {
+  switch (answer?.is) {
+    case undefined:
+      return 'was not asked';
+    case 'without':
+    case 'has':
+      return undefined;
+    case 'off':
+    case 'named':
+      // A host may have come back, and acted, since this host itself was last started.
+      return answer.bootId === bootId ? undefined : 'was proved off before this host was restarted';
+    case 'may-have':
+      return answer.why;
+    case 'silent':
+      return `could have it, and does not answer: ${answer.why}`;
+  }
+}

@@ -1,0 +1,47 @@
+import { godwitError } from '../../../errors.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
+import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
+import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+
+export interface PermissionDependencies {
+  readonly bootId: () => string;
+  readonly fleet: FleetQuestion;
+  /** ISO 8601: when the migration was requested. */
+  readonly since: string;
+}
+
+/**
+ * Permission to run the guest at its destination. Without a restart since it was armed, the source's commit or the proof
+ * in the journal is enough, and no other host is asked. GODWIT_HELD if it is not known to be safe.
+ */
+export async function permissionToRun(
+  state: DestinationState,
+  { bootId, fleet, since }: PermissionDependencies,
+  signal: AbortSignal,
+): Promise<StartPermission> {
+  const { guest, id, from: counterpart } = state.admission;
+  const now = bootId();
+  const claim = arrivalClaim(state);
+  const question = { guest, bootId: now, claim, counterpart, fleet: fleet.names() };
+  const { bootId: provedIn, named = [] } = state.proved ?? {};
+  const answers = new Map<string, HostAnswer>();
+  const doubtful = hostsInDoubt(question).filter((host) => host !== counterpart);
+  const sought = { guest, uuid: state.preparation?.description.uuid, id, since };
+  for (const [host, answer] of await fleet.ask(doubtful, sought, signal)) {
+    const isNamed = provedIn === now && named.includes(host) && answer.is !== 'has';
+    answers.set(host, isNamed ? { is: 'named', by: 'operator', bootId: now } : answer);
+  }
+  if (provedIn !== undefined) {
+    answers.set(counterpart, { is: 'off', by: 'the proof in its journal', bootId: provedIn });
+  }
+  const verdict = judgeStart({ ...question, answers });
+  if (verdict.kind === 'granted') return verdict.permission;
+  const reason = verdict.kind === 'elsewhere' ? `${verdict.host} ${verdict.why}` : verdict.why;
+  throw godwitError('GODWIT_HELD', { guest, reason });
+}
+
+function arrivalClaim({ right, armedIn, proved }: DestinationState): Claim {
+  return { kind: 'arrival', right, byProof: proved !== undefined, bootId: armedIn };
+}

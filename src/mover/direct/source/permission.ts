@@ -1,0 +1,111 @@
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import type { SourceState } from '../../../migration/direct/source-state.ts';
+import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
+import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
+import { ask, darkMs } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
+
+/** Time that the destination may be out of reach while its refusal is needed, ms. */
+const REFUSAL_MS = 60_000;
+/** The same with the time for the proof that it is off; undoing a step may take 110 s. */
+const REFUSAL_AND_PROOF_MS = 105_000;
+
+/** The destination's answer, and whether a proof that its host is off is as good. */
+export type AskDestination = (context: SourceContext, signal: AbortSignal) => Promise<HostAnswer>;
+
+/**
+ * Permission to run the guest here again. Asks the hosts that may hold a copy, and no others.
+ * GODWIT_RUNS_ELSEWHERE if another host has the guest; GODWIT_HELD if it is not known to be safe.
+ */
+export async function permissionHere(
+  context: SourceContext,
+  claim: Claim,
+  askDestination: AskDestination,
+  signal: AbortSignal,
+): Promise<StartPermission> {
+  const { plan, known } = context.state();
+  const { guest, from: host, to: counterpart } = plan;
+  const question = {
+    guest,
+    bootId: context.bootId(),
+    claim,
+    counterpart,
+    fleet: context.fleet.names(),
+  };
+  const doubtful = new Set(hostsInDoubt(question));
+  const answers = new Map<string, HostAnswer>();
+  if (doubtful.delete(counterpart)) {
+    const answer = provedBefore(context) ?? (await askDestination(context, signal));
+    answers.set(counterpart, answer);
+  }
+  const { id, createdAt: since } = context.request;
+  const sought = { guest, uuid: known.description?.uuid, id, since };
+  for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
+    answers.set(name, namedBefore(context, name, answer));
+  }
+  const verdict = judgeStart({ ...question, answers });
+  switch (verdict.kind) {
+    case 'granted':
+      return verdict.permission;
+    case 'elsewhere': {
+      const facts = { guest, host, other: verdict.host, reason: verdict.why };
+      throw godwitError('GODWIT_RUNS_ELSEWHERE', facts);
+    }
+    case 'unproved':
+      throw godwitError('GODWIT_HELD', { guest, reason: verdict.why });
+  }
+}
+
+/** What the journal shows of the source's own right. */
+export function takeBackClaim({ right, proof, plan }: SourceState, handedOver: boolean): Claim {
+  const byProof = proof !== 'none';
+  return { kind: 'take-back', right, byProof, handedOver, bootId: plan.bootId };
+}
+
+/** A proof of this boot stands for the destination's answer. */
+function provedBefore(context: SourceContext): HostAnswer | undefined {
+  const { proof, provedIn } = context.state();
+  const bootId = context.bootId();
+  if (proof === 'none' || provedIn !== bootId) return undefined;
+  return { is: proof === 'fenced' ? 'off' : 'named', by: proof, bootId };
+}
+
+/** The operator's word stands for a host that cannot tell; never against one that has the guest. */
+function namedBefore(context: SourceContext, host: string, answer: HostAnswer): HostAnswer {
+  const { provedIn, named = [] } = context.state();
+  const bootId = context.bootId();
+  const isOpen = answer.is === 'silent' || answer.is === 'may-have';
+  if (!isOpen || provedIn !== bootId || !named.includes(host)) return answer;
+  return { is: 'named', by: 'operator', bootId };
+}
+
+/** The destination's refusal, or if it is dark the proof that its host is off. GODWIT_HELD if neither is to be had. */
+export const refusalOrProof: AskDestination = (context, signal) => refusal(context, true, signal);
+
+/** The destination's own refusal; its host may have run the guest before it went off. GODWIT_HELD without. */
+export const refusalOnly: AskDestination = (context, signal) => refusal(context, false, signal);
+
+async function refusal(
+  context: SourceContext,
+  orProof: boolean,
+  signal: AbortSignal,
+): Promise<HostAnswer> {
+  const body = { epoch: context.state().plan.epoch };
+  const limitMs = context.fenceMs === 0 ? REFUSAL_MS : darkMs(context, REFUSAL_AND_PROOF_MS);
+  try {
+    await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
+      ask(context, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+    );
+    return { is: 'without' };
+  } catch (cause) {
+    const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+    const fencing = orProof && isDark ? await context.fence(signal) : undefined;
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };
+    const failure = cause instanceof Error ? cause.message : String(cause);
+    const why = fencing === undefined ? failure : `${failure}; ${fencing.why}`;
+    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
+    throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason }, { cause });
+  }
+}

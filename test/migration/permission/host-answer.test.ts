@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
+import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
+
+const SOUGHT = {
+  guest: 'web1',
+  uuid: 'u-1',
+  id: 'm-00000001',
+  since: '2026-11-24T10:00:00Z',
+};
+const seen = (more: Partial<Sighting>): Sighting => ({ host: 'c', copies: [], moves: [], ...more });
+const move = (more: Partial<Sighting['moves'][number]>) => ({
+  id: 'm-00000009',
+  side: 'destination' as const,
+  from: 'a',
+  to: 'c',
+  createdAt: '2026-11-24T11:00:00Z',
+  ended: true,
+  lineage: [],
+  ...more,
+});
+const is = (more: Partial<Sighting>): string => answerFrom(seen(more), SOUGHT).is;
+
+describe('what a host’s sighting of a guest amounts to', () => {
+  test('a host with nothing of it is without', () => {
+    assert.equal(is({}), 'without');
+    assert.equal(is({ storeSince: '2026-11-24T09:00:00Z' }), 'without');
+    const stayed = move({ runsAt: 'source' });
+    const earlier = move({ runsAt: 'destination', createdAt: '2026-11-24T09:00:00Z' });
+    assert.equal(is({ moves: [stayed, earlier] }), 'without');
+    assert.equal(is({ copies: [{ uuid: 'u-2', state: 'running' }] }), 'without', 'a namesake');
+  });
+
+  test('a copy with its UUID is the guest, unless it waits for memory', () => {
+    for (const state of ['running', 'paused'] as const) {
+      assert.equal(is({ copies: [{ uuid: 'u-1', state }] }), 'has');
+    }
+    assert.equal(is({ copies: [{ uuid: 'u-1', state: 'incoming' }] }), 'may-have');
+    assert.equal(is({ copies: [{ state: 'running' }] }), 'may-have', 'it may be a namesake');
+  });
+
+  test('a migration that sent it on shows that it ran there', () => {
+    assert.equal(is({ moves: [move({ lineage: ['m-00000001'] })] }), 'has');
+  });
+
+  test('an open, a held and a later arrival may bring it to life', () => {
+    assert.equal(is({ moves: [{ ...move({}), ended: false }] }), 'may-have');
+    assert.equal(is({ moves: [move({ runsAt: 'unknown' })] }), 'may-have');
+    assert.equal(is({ moves: [move({ runsAt: 'destination' })] }), 'may-have');
+  });
+
+  test('a host whose state is younger than the question may have forgotten its part', () => {
+    assert.equal(is({ storeSince: '2026-11-24T10:00:01Z' }), 'may-have');
+  });
+
+  test('more that a host shows never makes it look emptier', () => {
+    const copies = fc.array(
+      fc.record({
+        uuid: fc.constantFrom('u-1', 'u-2'),
+        state: fc.constantFrom('running' as const, 'paused' as const, 'incoming' as const),
+      }),
+      { maxLength: 4 },
+    );
+    const rank = { without: 0, 'may-have': 1, has: 2 } as const;
+    const rankOf = (some: Sighting['copies']): number =>
+      rank[answerFrom(seen({ copies: some }), SOUGHT).is as keyof typeof rank];
+    fc.assert(
+      fc.property(copies, copies, (some, more) => {
+        assert.ok(rankOf([...some, ...more]) >= rankOf(some));
+      }),
+    );
+  });
+});
