@@ -11,6 +11,8 @@ import { explore } from '../test/model/explore.ts';
 import type { Bounds, Explored } from '../test/model/explore.ts';
 import { MUTANTS, REAL, withEdit } from '../test/model/rules.ts';
 import { SHELL_MUTANTS } from '../test/model/shells/mutants.ts';
+import { exploreThirdHosts } from '../test/model/third-hosts/explore.ts';
+import { PRODUCT, THIRD_HOST_MUTANTS } from '../test/model/third-hosts/rules.ts';
 import { proverRecorder } from './prover-record.ts';
 
 /** More states than this are not worth the memory: 44 bytes each. */
@@ -147,6 +149,28 @@ function progressFrom(
   return { progress, record: () => keep({}), begun: () => explored.length };
 }
 
+/** Recoveries, restarts and third hosts around one migration. */
+function runThirdHosts(faults: number, quiet: boolean, progress: Progress): boolean {
+  if (!progress.begins('third hosts')) return true;
+  const real = exploreThirdHosts(PRODUCT, { faults, mostStates: MOST_STATES });
+  if (!quiet) {
+    const { states, moves, depth, ms } = real;
+    console.log('\nThird hosts: recoveries and restarts around one migration');
+    console.log(`  ${count(states)} states, ${count(moves)} moves, ${depth} deep, ${seconds(ms)}`);
+    console.log(`  ${real.violation === undefined ? 'two copies never run' : 'BROKEN'}`);
+    printTrace(real.violation ?? []);
+  }
+  const missed = THIRD_HOST_MUTANTS.filter(({ name, breaks, rules }) => {
+    const { violation, ms } = exploreThirdHosts(rules, { faults: 2, mostStates: MOST_STATES });
+    const found = violation === undefined ? 'MISSED' : `found in ${violation.length} moves`;
+    if (!quiet) console.log(`${name} (${breaks})\n  ${found}, ${seconds(ms)}`);
+    return violation === undefined;
+  });
+  const isRight = real.exhaustive && real.violation === undefined && missed.length === 0;
+  progress.ends(isRight);
+  return isRight;
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -173,6 +197,7 @@ async function main(): Promise<number> {
   ];
   if (!quiet) console.log('\nThe protocol broken on purpose');
   const mutants = await runMutants(quiet, values.trace, progress);
+  const thirdHosts = runThirdHosts(faults, quiet, progress);
   if (begun() === 0) {
     console.error(`--from ${from}: there is no run and no mutant of that name`);
     return 2;
@@ -180,10 +205,21 @@ async function main(): Promise<number> {
   const found = mutants.filter(({ explored }) => explored.violation !== undefined).length;
   const states = real.slice(0, RUNS.length).reduce((sum, { explored }) => sum + explored.states, 0);
   const ms = performance.now() - began;
-  const ok = real.every(({ explored }) => holds(explored)) && found === mutants.length;
+  const ok =
+    thirdHosts && real.every(({ explored }) => holds(explored)) && found === mutants.length;
   if (quiet) {
     console.log(
-      JSON.stringify({ ok, faults, states, found, of: mutants.length, ms, real, mutants }),
+      JSON.stringify({
+        ok,
+        faults,
+        thirdHosts,
+        states,
+        found,
+        of: mutants.length,
+        ms,
+        real,
+        mutants,
+      }),
     );
   } else {
     console.log(`\n${count(states)} distinct states of pre-copy and post-copy together`);

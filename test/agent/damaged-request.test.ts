@@ -36,7 +36,12 @@ async function armed(t: TestContext, damage: (file: string) => void, journalToo 
   const peer = { name: 'a', address: '127.0.0.1:1' };
   const createdAt = '2026-11-24T10:00:00.000Z';
   const { dir } = new MigrationStore(b.config.stateDir, 'b', systemClock).add({
-    ...{ version: 1, id, side: 'destination', fromHost: 'a', toHost: 'b', createdAt },
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'a',
+    toHost: 'b',
+    createdAt,
     peer,
     admission,
   });
@@ -102,7 +107,11 @@ test('a source whose request is damaged is held with the names that its journal 
   const store = new MigrationStore(a.config.stateDir, 'a', systemClock);
   const admission = admissionOf(plan);
   store.add({
-    ...{ version: 1, id, side: 'destination', fromHost: 'b', toHost: 'a' },
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'b',
+    toHost: 'a',
     createdAt: '2026-11-24T10:00:00.000Z',
     peer: { name: 'b', address: '127.0.0.1:1' },
     admission,
@@ -121,7 +130,11 @@ test('a directory in which no mover wrote a record is not a migration', async (t
   const a = await host('a', { peers });
   const store = new MigrationStore(a.config.stateDir, 'a', systemClock);
   const { dir } = store.add({
-    ...{ version: 1, id, side: 'destination', fromHost: 'b', toHost: 'a' },
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'b',
+    toHost: 'a',
     createdAt: '2026-11-24T10:00:00.000Z',
     peer: { name: 'b', address: '127.0.0.1:1' },
     admission: admissionOf(plan),

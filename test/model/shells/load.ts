@@ -13,6 +13,8 @@ export interface Edit {
   readonly file: string;
   readonly from: string;
   readonly to: string;
+  /** A second guard against the same fault, taken away as well: one alone would still hold. */
+  readonly also?: Edit;
 }
 
 const ROOT = path.join(import.meta.dirname, '../../..');
@@ -75,12 +77,16 @@ function hook(): void {
       const name = decodeURIComponent(copy);
       const edit = edits.get(name);
       if (edit?.file === file) done.add(name);
-      const all = edit === undefined ? LEFT_OUT : [...LEFT_OUT, edit];
+      const all = [...LEFT_OUT, ...editsOf(edit)];
       const here = all.filter((each) => each.file === file);
       if (here.length === 0) return loaded;
       return { ...loaded, source: here.reduce(edited, textOf(loaded.source)) };
     },
   });
+}
+
+function editsOf(edit: Edit | undefined): Edit[] {
+  return edit === undefined ? [] : [edit, ...editsOf(edit.also)];
 }
 
 function textOf(source: unknown): string {

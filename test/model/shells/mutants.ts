@@ -145,6 +145,11 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
       file: DESTINATION,
       from: "return destinationRightAfter(state.right, 'commit') === undefined",
       to: "return state.right === 'none'",
+      also: {
+        file: 'src/migration/permission/permission.ts',
+        from: "if (claim.kind === 'arrival' && claim.right !== 'running') {",
+        to: 'if (false) {',
+      },
     },
   },
   {

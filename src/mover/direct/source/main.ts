@@ -95,10 +95,7 @@ export function openSource(
     ...recorderOf(coordinator),
     fence: (signal) => proveOff(coordinator, request, around, signal),
     fenceMs: around.fence === undefined ? 0 : fencingMs(config),
-    bootId,
-    fleet: fleetQuestion(around),
-    relaunch: async (launch, permission, signal) =>
-      (await driver.relaunch?.(request.handle, launch, permission, signal)) ?? request.handle,
+    ...starting(driver, request, around),
   };
   return {
     coordinator,
@@ -118,6 +115,20 @@ export function openSource(
         await journal.close();
       }
     },
+  };
+}
+
+/** How the guest comes to run here again. */
+function starting(
+  driver: DirectDriver,
+  { handle }: SourceMoverRequest,
+  around: Surroundings,
+): Pick<SourceContext, 'bootId' | 'fleet' | 'relaunch'> {
+  return {
+    bootId: around.bootId,
+    fleet: fleetQuestion(around),
+    relaunch: async (launch, permission, signal) =>
+      (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle,
   };
 }
 

@@ -1,0 +1,308 @@
+import {
+  destinationRightAfter,
+  sourceRightAfter,
+} from '../../../src/migration/direct/run-right.ts';
+import type { Claim } from '../../../src/migration/permission/permission.ts';
+import { gather, hostsInDoubt, isGranted } from './asking.ts';
+import type { Asking } from './asking.ts';
+import type { Rules } from './rules.ts';
+import type { Answer, Gathered, Host, Standby, World } from './world.ts';
+import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf } from './world.ts';
+import { reaches, recoveryId } from './world.ts';
+
+export type Move = readonly [label: string, next: World];
+
+/** Everything that can happen next. Where the product asks and then acts, those are two moves. */
+export function movesFrom(world: World, rules: Rules): Move[] {
+  return [
+    ...faults(world),
+    ...atSource(world, rules),
+    ...atDestination(world, rules),
+    ...STANDBYS.flatMap((host) => atStandby(world, host, rules)),
+  ];
+}
+
+const source = (world: World, more: Partial<World['source']>): World => ({
+  ...world,
+  source: { ...world.source, ...more },
+});
+const destination = (world: World, more: Partial<World['destination']>): World => ({
+  ...world,
+  destination: { ...world.destination, ...more },
+});
+const recovery = (
+  world: World,
+  host: Standby,
+  more: Partial<World['recoveries'][Standby]>,
+): World => ({
+  ...world,
+  recoveries: { ...world.recoveries, [host]: { ...world.recoveries[host], ...more } },
+});
+const running = (world: World, host: Host): World => ({ ...world, runs: [...world.runs, host] });
+
+function faults(world: World): Move[] {
+  const back = HOSTS.filter((host) => !world.up[host]).map((host): Move => [
+    `${host} is started again`,
+    restarted(world, host),
+  ]);
+  const mended = world.cut.map((pair): Move => [
+    `${pair} reach each other again`,
+    { ...world, cut: world.cut.filter((each) => each !== pair) },
+  ]);
+  if (world.faults === 0) return [...back, ...mended];
+  const faultless = { ...world, faults: world.faults - 1 };
+  const { damaged, ended } = world.destination;
+  return [
+    ...back,
+    ...mended,
+    ...HOSTS.filter((host) => world.up[host]).map((host): Move => [
+      `${host} loses power`,
+      powerless(faultless, host),
+    ]),
+    ...[pairOf('a', 'b'), pairOf('a', 'c'), pairOf('b', 'c'), pairOf('c', 'd')]
+      .filter((pair) => !world.cut.includes(pair))
+      .map((pair): Move => [
+        `${pair} are cut off`,
+        { ...faultless, cut: [...world.cut, pair].toSorted() },
+      ]),
+    ...(damaged || ended || !world.up.b
+      ? []
+      : [['the request at b is damaged', destination(faultless, { damaged: true })] as const]),
+  ];
+}
+
+/** Processes, and what was only in memory, are gone; journals stay. */
+function powerless(world: World, host: Host): World {
+  const off = {
+    ...world,
+    up: { ...world.up, [host]: false },
+    runs: world.runs.filter((each) => each !== host),
+  };
+  if (host === 'a') return source(off, { paused: false, gathered: undefined });
+  if (host === 'b') return destination(off, { built: false });
+  return recovery(off, host, { gathered: undefined });
+}
+
+function restarted(world: World, host: Host): World {
+  const on = {
+    ...world,
+    up: { ...world.up, [host]: true },
+    boot: { ...world.boot, [host]: world.boot[host] + 1 },
+  };
+  if (host !== 'a') return on;
+  const { doing, right } = on.source;
+  // After a restart the record of a commit may be missing.
+  const may = (right === 'armed' && sourceRightAfter('armed', 'commit')) || right;
+  return source(on, { right: may, doing: doing === 'switchover' ? 'undo' : doing });
+}
+
+function atSource(world: World, rules: Rules): Move[] {
+  if (!world.up.a) return [];
+  const { doing, paused, gathered } = world.source;
+  switch (doing) {
+    case 'switchover': {
+      const stopped = { ...world, runs: world.runs.filter((host) => host !== 'a') };
+      const commits = { doing: 'commit', right: 'committing' } as const;
+      return paused
+        ? [['a begins to commit', source(world, commits)]]
+        : [['the guest at a is down', source(stopped, { paused: true })]];
+    }
+    case 'commit':
+      return commits(world, rules);
+    case 'undo':
+      return gathered === undefined
+        ? [['a asks who may have the guest', asksForUndo(world, rules)]]
+        : [['a acts on the answers', undo(world, gathered, rules)]];
+    case 'held':
+      return held(world, rules);
+    case 'ended':
+      return [];
+  }
+}
+
+function commits(world: World, rules: Rules): Move[] {
+  const givesUp: Move = ['a waits for b no longer', source(world, { doing: 'held' })];
+  if (!reaches(world, 'a', 'b') || world.destination.damaged) return [givesUp];
+  const right = destinationRightAfter(world.destination.right, 'commit');
+  if (right === undefined) {
+    return [['b refuses the commit', source(world, { doing: 'undo', right: 'abandoned' })]];
+  }
+  // A destination that was restarted while armed does not know whether it ran the guest.
+  const isUnsure =
+    world.destination.right === 'armed' && world.destination.armedIn !== world.boot.b;
+  if (isUnsure)
+    return [['b cannot tell whether it ran the guest', source(world, { doing: 'held' })]];
+  const committed = destination(world, { right });
+  const started = startAtDestination(committed, rules);
+  if (started === undefined) {
+    return [['b may not start it', source(committed, { doing: 'held' })]];
+  }
+  return [
+    ['b runs the guest', source(started, { doing: 'ended', right: 'passed', paused: false })],
+    ['b runs the guest, and a does not hear of it', started],
+  ];
+}
+
+/** An operator who is right, or a host with b's certificate that lies. */
+function held(world: World, rules: Rules): Move[] {
+  const bootId = world.boot.a;
+  const isFree = (host: Host): boolean => {
+    if (world.runs.includes(host)) return false;
+    if (host === 'b') return world.destination.ended || !world.up.b;
+    return (
+      host === 'a' || ['none', 'ended'].includes(world.recoveries[host].stage) || !world.up[host]
+    );
+  };
+  const moves: Move[] = [];
+  // It ran nowhere else, and every host that cannot answer is off or has no part of it.
+  if (world.runs.length === 0 && HOSTS.every(isFree) && !hasRunElsewhere(world)) {
+    const named = HOSTS.filter((host) => host !== 'a' && !reaches(world, 'a', host));
+    const word = { bootId, named };
+    moves.push([
+      'an operator takes it back to a',
+      source(world, { doing: 'undo', right: 'abandoned', word }),
+    ]);
+  }
+  // A destination that lies about the copy that it runs itself cannot be found out: it has the guest.
+  if (world.source.paused && !world.runs.includes('b') && rules.followsTakeUp(world)) {
+    const back = { doing: 'ended', right: 'abandoned', paused: false } as const;
+    moves.push([
+      'a host with the certificate of b has a take it back',
+      running(source(world, back), 'a'),
+    ]);
+  }
+  return moves;
+}
+
+function hasRunElsewhere({ destination: there, recoveries }: World): boolean {
+  return (
+    there.hasRun ||
+    there.right === 'running' ||
+    STANDBYS.some((host) => recoveries[host].stage === 'ran')
+  );
+}
+
+function atDestination(world: World, rules: Rules): Move[] {
+  const { destination: there, up, boot } = world;
+  if (!up.b) return [];
+  if (there.damaged)
+    return [['the request at b is repaired', destination(world, { damaged: false })]];
+  const moves: Move[] = [];
+  const isSame = there.armedIn === boot.b;
+  if (there.right === 'armed' && !there.ended) {
+    moves.push([
+      'b gives up',
+      destination(world, { right: isSame ? 'refused' : 'armed', ended: true, built: false }),
+    ]);
+    if (!up.a && there.built) {
+      const proved = destination(world, { right: 'running', byProof: true });
+      moves.push([
+        'b runs the guest, a is proved off',
+        startAtDestination(proved, rules) ?? proved,
+      ]);
+    }
+  }
+  if (world.runs.includes('b') && !there.hasRun) {
+    moves.push(['b records that it runs', destination(world, { hasRun: true })]);
+  }
+  if (world.runs.includes('b') && there.hasRun && reaches(world, 'b', 'c') && !there.sentOn) {
+    const moved = destination(world, { sentOn: true, built: false, ended: true });
+    const runs = [...world.runs.filter((host) => host !== 'b'), 'c' as const];
+    if (!world.runs.includes('c')) moves.push(['b sends the guest on to c', { ...moved, runs }]);
+  }
+  return moves;
+}
+
+function startAtDestination(world: World, rules: Rules): World | undefined {
+  const { right, armedIn, byProof, hasRun } = world.destination;
+  if (hasRun || world.runs.includes('b')) return world;
+  const claim: Claim = { kind: 'arrival', right, byProof, bootId: bootName(armedIn) };
+  const asking = { host: 'b', id: MIGRATION, claim, counterpart: 'a' } as const;
+  const gathered = { ...gather(world, asking, rules), a: 'off' } as const;
+  return isGranted(world, asking, gathered, rules)
+    ? running(destination(world, { built: false }), 'b')
+    : undefined;
+}
+
+function atStandby(world: World, host: Standby, rules: Rules): Move[] {
+  if (!world.up[host]) return [];
+  const { stage, gathered, armedIn } = world.recoveries[host];
+  const bootId = world.boot[host];
+  const isOpen = stage === 'armed' || stage === 'proved';
+  if (isOpen && rules.isVoid({ stage, armedIn }, bootId)) {
+    return [[`${host} gives its recovery up`, recovery(world, host, { stage: 'ended' })]];
+  }
+  switch (stage) {
+    case 'none':
+      if (host === 'c' && world.destination.sentOn) return [];
+      return [
+        [
+          `${host} is to recover the guest`,
+          recovery(world, host, { stage: 'armed', armedIn: bootId }),
+        ],
+      ];
+    case 'armed': {
+      // The fencing hook shows a off, or it is not off and nothing follows.
+      if (world.up.a)
+        return [[`a is not off for ${host}`, recovery(world, host, { stage: 'ended' })]];
+      const claim: Claim = { kind: 'recovery', bootId: undefined };
+      const asking = { host, id: recoveryId(host), claim, counterpart: 'a' } as const;
+      if (gathered === undefined) {
+        const answers = { ...gather(world, asking, rules), a: 'off' } as const;
+        return [
+          [`${host} asks who may have the guest`, recovery(world, host, { gathered: answers })],
+        ];
+      }
+      const may = isGranted(world, asking, gathered, rules);
+      const next = { stage: may ? 'proved' : 'ended', gathered: undefined } as const;
+      return [[`${host} ${may ? 'records the proof' : 'gives up'}`, recovery(world, host, next)]];
+    }
+    case 'proved':
+      return [[`${host} runs the guest`, running(recovery(world, host, { stage: 'ran' }), host)]];
+    case 'ran':
+    case 'ended':
+      return [];
+  }
+}
+
+function takeBack(world: World): Asking {
+  const { right, word } = world.source;
+  const own = { kind: 'take-back', right, handedOver: false, bootId: bootName(0) } as const;
+  const claim: Claim = { ...own, byProof: word !== undefined };
+  return { host: 'a', id: MIGRATION, claim, counterpart: 'b' };
+}
+
+function asksForUndo(world: World, rules: Rules): World {
+  const asking = takeBack(world);
+  const { word } = world.source;
+  const named = word?.bootId === world.boot.a ? word.named : undefined;
+  const gathered = gather(world, asking, rules);
+  if (hostsInDoubt(world, asking, rules).includes('b')) {
+    gathered.b = named === undefined ? refusalOf(world) : 'named';
+  }
+  for (const host of named ?? []) {
+    if (gathered[host] === 'silent' || gathered[host] === 'may-have') gathered[host] = 'named';
+  }
+  const isRefused = gathered.b === 'without' && world.destination.right === 'armed';
+  const refused = { right: 'refused', ended: true, built: false } as const;
+  return source(isRefused ? destination(world, refused) : world, { gathered });
+}
+
+/** What b says when it is asked to refuse. */
+function refusalOf(world: World): Answer {
+  const { right, armedIn, damaged } = world.destination;
+  if (!world.up.b) return 'off';
+  if (!reaches(world, 'a', 'b')) return 'silent';
+  if (damaged) return 'may-have';
+  if (right === 'running') return 'has';
+  return right === 'armed' && armedIn !== world.boot.b ? 'may-have' : 'without';
+}
+
+function undo(world: World, gathered: Gathered, rules: Rules): World {
+  if (isGranted(world, takeBack(world), gathered, rules)) {
+    const back = { doing: 'ended', right: 'abandoned', paused: false } as const;
+    return running(source(world, { ...back, gathered: undefined }), 'a');
+  }
+  const isElsewhere = Object.values(gathered).includes('has');
+  return source(world, { doing: isElsewhere ? 'ended' : 'held', gathered: undefined });
+}
