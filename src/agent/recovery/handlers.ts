@@ -116,7 +116,8 @@ async function begin(
   const { kept, view } = recovery.standbys.need(from, guest);
   refuseStale(deps, view, insist);
   const { admission, preparation, placeKey } = kept;
-  const migration = await incoming.recover({ ...admission, id }, { preparation, off });
+  const keptAt = view.confirmedAt ?? kept.keptAt;
+  const migration = await incoming.recover({ ...admission, id }, { preparation, off, keptAt });
   // Places of this host have the names by which they were proved when the source lived.
   writeFileSync(path.join(migration.dir, 'places.key'), Buffer.from(placeKey, 'hex'), {
     mode: 0o600,

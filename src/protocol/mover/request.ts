@@ -110,7 +110,7 @@ export const destinationMoverRequest = z.object({
     .object({
       preparation,
       off: z.array(hostName).max(64),
-      /** When the guest's description was kept here last; absent: an earlier build's request. */
+      /** When the guest was last known to be at its host as it was described; absent: an earlier build's request. */
       keptAt: moment.optional(),
     })
     .optional(),
