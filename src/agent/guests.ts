@@ -268,6 +268,11 @@ export function guestOf({ request }: Migration): string {
   return request.side === 'source' ? request.request.guest : request.admission.guest;
 }
 
+/** Whether it moves that guest; a migration of which neither request nor journal can be read may move any. */
+export function mayBeOf(migration: Migration, guest: string): boolean {
+  return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
+}
+
 /** The migration of a guest that has not ended; undefined when it has none. */
 export function migrationOf(store: MigrationStore, guest: string): Migration | undefined {
   return store.all().findLast((each) => guestOf(each) === guest && !isEnd(phaseOf(store, each)));
@@ -278,9 +283,8 @@ export function migrationOf(store: MigrationStore, guest: string): Migration | u
  * Until an operator has looked, the guest is neither moved nor let in.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {
-  // The guest of a migration of which neither request nor journal can be read may be any of this host.
-  const nameless = store.all().find(({ damage }) => damage?.isGuestKnown === false);
-  if (nameless?.damage !== undefined) throw nameless.damage.error;
+  const damaged = store.all().find((each) => each.damage !== undefined && mayBeOf(each, guest));
+  if (damaged?.damage !== undefined) throw damaged.damage.error;
   const newest = store.all().findLast((each) => guestOf(each) === guest);
   const unreadable = newest === undefined ? undefined : store.unreadable(newest.id);
   if (unreadable !== undefined) throw unreadable;

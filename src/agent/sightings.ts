@@ -6,7 +6,7 @@ import { MAX_SEEN } from '../protocol/peer/sighting.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
-import { guestOf } from './guests.ts';
+import { guestOf, mayBeOf } from './guests.ts';
 import { driverOf } from './hypervisor-life.ts';
 import type { Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
@@ -65,11 +65,6 @@ async function ownOf(
   const { pid } = driver.describe(own);
   return ({ handle, info }) =>
     handle === undefined ? pid !== undefined && info.pid === pid : isSame(drivers, own, handle);
-}
-
-/** A migration of which neither request nor journal can be read may be of any guest. */
-function mayBeOf(migration: Migration, guest: string): boolean {
-  return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
 }
 
 /** The hypervisor of this side of a migration. */
