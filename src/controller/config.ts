@@ -79,8 +79,9 @@ export const controllerConfig = z.strictObject({
     .strictObject({
       /** A quarter: what people ask about is mostly younger. */
       days: z.number().int().min(1).max(3650).default(90),
-      /** At about 5 KB of each, a quarter of a gigabyte at most. */
       most: z.number().int().min(100).max(1_000_000).default(50_000),
+      /** Of their reports. Default: 5 KiB of each of `most`, so a quarter of a gigabyte. */
+      maxBytes: z.number().int().min(1_000_000).max(1e12).optional(),
     })
     .prefault({}),
   /** How long entries of the audit log are kept, and how many, to within a thousand for each controller. */

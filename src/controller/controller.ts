@@ -86,6 +86,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       policy: config.history,
       agentAt: (host) => agents.at(host),
       held: () => inventory.held(),
+      exceeds: (host, isExceeded) => inventory.exceeds(host, isExceeded),
       publish: (news) => {
         metrics.heard(news);
         traces?.heard(news);
@@ -98,8 +99,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const following = { ...common, fleet, credentials, owner, ...followed };
     const inventory: Inventory = new Inventory(following);
     const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
-    const up = () => inventory.up();
-    const lists = new ListPull({ fleet, credentials, ...places, log, up });
+    const lists = new ListPull({ fleet, credentials, ...places, log, up: () => inventory.up() });
     const work = workOn({ ...common, config, credentials, socketOf, owner: owner.id });
     const provider = await providerOf(config, clock);
     const signingIn = signingInTo({ ...common, config });

@@ -134,6 +134,13 @@ export const askedErrors = {
     3,
     404,
   ),
+  GODWIT_MIGRATION_AMBIGUOUS: row(
+    'several hosts report a migration {id} as theirs: {hosts}',
+    'Name the host that the guest left, as `?source=HOST` of the API. One of them made the id up, or took it from another: look at that host.',
+    false,
+    3,
+    409,
+  ),
   GODWIT_WISH_UNKNOWN: row('no wish {wish}', 'Run `godwit wishes` for the list.', false, 3, 404),
   GODWIT_WISH_LATE: row(
     'no plan meets the deadline: {left} are left, the moves take {needed} by prediction ({through}), and {count} of them end later',

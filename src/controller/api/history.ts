@@ -12,6 +12,7 @@ import type { History } from '../history/history.ts';
 import { findMigration } from '../history/find-migration.ts';
 import { unpacked } from '../history/kept-report.ts';
 import { reportedRow } from '../history/record.ts';
+import { MAX_REPORT_BYTES } from '../history/recorder.ts';
 import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations } from '../store/migrations.ts';
@@ -47,7 +48,7 @@ export function historyHandlers(parts: HistoryApi): Handlers<C> {
   return {
     migrations: (call) => readMigrations(reading, call),
     migration: (call) => readMigration(reading, call),
-    migrationEvents: ({ params, signal }) => streams.follow(params.id, signal),
+    migrationEvents: ({ params, query, signal }) => streams.follow(params.id, query.source, signal),
     cancelMigration: (call) => cancelMigration(reading, call),
     guestHistory: (call) => readGuestHistory(reading, call),
     insight: ({ query: { since } }) => {
@@ -64,7 +65,10 @@ interface Reading extends HistoryApi {
 
 /** As it stands, with what is known of one that goes on. */
 function reported({ history }: Reading, row: ListedMigration): FleetMigration {
-  return { ...reportedRow(row, row), ...(row.ended_at === null ? history.live.of(row.id) : {}) };
+  return {
+    ...reportedRow(row, row),
+    ...(row.ended_at === null ? history.live.of(row.told_by, row.id) : {}),
+  };
 }
 
 async function readMigrations(
@@ -91,9 +95,9 @@ async function readMigrations(
 
 async function readMigration(
   parts: Reading,
-  { params: { id }, signal }: Call<C['migration']>,
+  { params: { id }, query, signal }: Call<C['migration']>,
 ): Promise<RouteAnswer<C['migration']>> {
-  const { row, report } = await findMigration(parts.migrations, id);
+  const { row, report } = await findMigration(parts.migrations, id, query.source);
   const migration = reported(parts, row);
   if (report !== null) return { ...migration, report: unpacked(report) };
   if (row.ended_at !== null) {
@@ -107,7 +111,7 @@ async function readMigration(
     const asked = { params: { id } };
     const options = { signal, deadlineMs: ANSWER_MS };
     const [soFar, progress] = await Promise.all([
-      api.report(asked, options),
+      api.report(asked, { ...options, allowance: { bytes: MAX_REPORT_BYTES } }),
       api.migration(asked, options),
     ]);
     parts.history.live.heard(row.told_by, progress);
@@ -120,9 +124,9 @@ async function readMigration(
 
 async function cancelMigration(
   parts: Reading,
-  { params: { id }, caller }: Call<C['cancelMigration']>,
+  { params: { id }, query: { source }, caller }: Call<C['cancelMigration']>,
 ): Promise<RouteAnswer<C['cancelMigration']>> {
-  const { row } = await findMigration(parts.migrations, id);
+  const { row } = await findMigration(parts.migrations, id, source);
   if (row.ended_at !== null) {
     return { accepted: false, what: `${id} has ended already: ${row.outcome ?? 'it is over'}` };
   }

@@ -7,12 +7,13 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
+import { HISTORY_READS, ReadBudget } from '../inventory/read-budget.ts';
 import type { Store } from '../store/open.ts';
 import { LateReports } from './late-reports.ts';
 import { Live } from './live.ts';
 import { Migrations } from '../store/migrations.ts';
-import { horizonMs, pruneHistory } from './prune.ts';
-import type { HistoryPolicy } from './prune.ts';
+import { bytesOf, horizonOf, pruneHistory } from './prune.ts';
+import type { HistoryPolicy, Horizon } from './prune.ts';
 import { Recorder } from './recorder.ts';
 import type { Side } from './recorder.ts';
 
@@ -28,6 +29,8 @@ export interface HistoryDependencies {
   /** The shards whose hosts are followed here. */
   readonly held: () => Held;
   readonly publish: (news: FleetNews) => void;
+  /** Called when a host begins or ceases to report more than is read of one host. */
+  readonly exceeds?: (host: string, isExceeded: boolean) => void;
 }
 
 const TURN_MS = 500;
@@ -38,12 +41,15 @@ const SILENT_AT_ONCE = 4;
 const SOURCE_FIRST_MS = 60_000;
 const AGAIN_MS = 5000;
 const PRUNE_MS = 3_600_000;
+/** Sooner, once this part of what is kept is new. */
+const SOON = 1 / 10;
 
 /** A host that is followed: nobody waits for it but itself. */
 interface Followed {
   /** When it is to be looked at next, by side of its migrations, ms by the monotonic clock. */
   readonly due: Map<Side, number>;
   readonly end: AbortController;
+  readonly budget: ReadBudget;
   isSilent: boolean;
   look: Promise<void> | undefined;
 }
@@ -62,7 +68,9 @@ export class History {
   /** Those under way, of hosts that are followed no more too. */
   readonly #looks = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
-  #horizonMs = 0;
+  #horizon: Horizon = { allMs: 0, hosts: new Map() };
+  /** Since the last pruning. */
+  #unpruned = { rows: 0, bytes: 0 };
   #prunedMs = -Infinity;
 
   constructor(deps: HistoryDependencies) {
@@ -74,7 +82,10 @@ export class History {
       monotonicMs: () => deps.clock.monotonicMs(),
     });
     const reported = this.#late.written.bind(this.#late);
-    this.#recorder = new Recorder({ ...deps, live: this.#live, reported });
+    const wrote = (rows: number, bytes: number): void => {
+      this.#unpruned = { rows: this.#unpruned.rows + rows, bytes: this.#unpruned.bytes + bytes };
+    };
+    this.#recorder = new Recorder({ ...deps, live: this.#live, reported, wrote });
   }
 
   /** Those that are open and whose hosts are followed here. */
@@ -97,7 +108,8 @@ export class History {
   followed(host: string): void {
     if (!this.#hosts.has(host)) {
       const end = new AbortController();
-      this.#hosts.set(host, { due: new Map(), end, isSilent: false, look: undefined });
+      const budget = new ReadBudget(HISTORY_READS, this.#deps.clock.monotonicMs());
+      this.#hosts.set(host, { due: new Map(), end, budget, isSilent: false, look: undefined });
     }
     this.#look(host, 'source');
     this.#look(host, 'destination', SOURCE_FIRST_MS);
@@ -119,7 +131,8 @@ export class History {
     const isOther = progress.to === host && progress.from !== host;
     const side = isOther ? 'destination' : 'source';
     if (side === 'source') this.#live.heard(host, progress);
-    const isNews = isEnd(progress.phase) || (side === 'source' && !this.#live.has(progress.id));
+    const isNews =
+      isEnd(progress.phase) || (side === 'source' && !this.#live.has(host, progress.id));
     if (isNews) this.#look(host, side, side === 'source' ? 0 : SOURCE_FIRST_MS);
   }
 
@@ -175,9 +188,21 @@ export class History {
     this.#lastInLine(name, host);
     const api = this.#deps.agentAt(name);
     if (api === undefined) return;
+    const { clock, exceeds } = this.#deps;
+    const isExceeded = host.budget.isExceeded(clock.monotonicMs());
+    exceeds?.(name, isExceeded);
+    // Those that are left are read once it is within its budget again.
+    if (isExceeded) return this.#look(name, side, AGAIN_MS);
+    const took = (bytes: number): boolean => {
+      host.budget.take(bytes, clock.monotonicMs());
+      if (host.budget.waitMs(clock.monotonicMs()) === 0) return false;
+      this.#look(name, side, AGAIN_MS);
+      return true;
+    };
+    const horizonMs = Math.max(this.#horizon.allMs, this.#horizon.hosts.get(name) ?? 0);
     const signal = AbortSignal.any([this.#end.signal, host.end.signal]);
     try {
-      await this.#recorder.record({ host: name, side, api, horizonMs: this.#horizonMs, signal });
+      await this.#recorder.record({ host: name, side, api, horizonMs, signal, took });
       host.isSilent = false;
     } catch (thrown) {
       if (signal.aborted) return;
@@ -197,11 +222,15 @@ export class History {
   async #prune(): Promise<void> {
     const { store, policy, clock, log } = this.#deps;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#prunedMs < PRUNE_MS) return;
+    const isMuch =
+      this.#unpruned.rows > policy.most * SOON || this.#unpruned.bytes > bytesOf(policy) * SOON;
+    if (nowMs - this.#prunedMs < PRUNE_MS && !isMuch) return;
+    this.#unpruned = { rows: 0, bytes: 0 };
     const gone = await pruneHistory(store, policy);
-    this.#horizonMs = await horizonMs(store, policy);
+    this.#horizon = await horizonOf(store, policy, gone.until);
     this.#prunedMs = nowMs;
-    if (gone.migrations + gone.wishes > 0) log.info(gone, 'the history was pruned');
+    const { migrations, wishes } = gone;
+    if (migrations + wishes > 0) log.info({ migrations, wishes }, 'the history was pruned');
   }
 }
 

@@ -7,19 +7,27 @@ import type { Report } from '../../protocol/public/migration.ts';
 const MOST_CHARS = 256 * 1024;
 /** What a packed one may become again, bytes; a character of JSON is at most three of them, or four for two. */
 const MOST_BYTES = 4 * MOST_CHARS;
-/** Rounds and decisions of a report that is too long: the first, the last, and some between. */
-const MOST_ROUNDS = 400;
-const MOST_DECISIONS = 200;
+/** As the database keeps it, characters: a report of 400 rounds and 200 decisions fits. */
+const MAX_KEPT_CHARS = 64 * 1024;
+/** Rounds and decisions of a report that is too long, the first attempt first: the first, the last, and some between. */
+const THINNED = [
+  { rounds: 400, decisions: 200 },
+  { rounds: 50, decisions: 50 },
+] as const;
 
 /**
  * A report as the database keeps it: deflated JSON as base64. One that is too long loses rounds and decisions between;
- * undefined where it is too long without them, which no host of ours makes.
+ * undefined if it is too long without them, which no host of ours makes.
  */
 export function packed(report: Report): string | undefined {
-  let text = JSON.stringify(report);
-  if (text.length > MOST_CHARS) text = JSON.stringify(thinned(report));
-  if (text.length > MOST_CHARS) return undefined;
-  return deflateRawSync(text).toString('base64');
+  const texts = [() => report, ...THINNED.map((most) => () => thinned(report, most))];
+  for (const made of texts) {
+    const text = JSON.stringify(made());
+    if (text.length > MOST_CHARS) continue;
+    const kept = deflateRawSync(text).toString('base64');
+    if (kept.length <= MAX_KEPT_CHARS) return kept;
+  }
+  return undefined;
 }
 
 /** GODWIT_INTERNAL for what is no report: it is our own text, from our own database. */
@@ -32,12 +40,12 @@ export function unpacked(kept: string): Report {
   }
 }
 
-function thinned(report: Report): Report {
+function thinned(report: Report, most: (typeof THINNED)[number]): Report {
   const { roundList, decisions } = report;
   return {
     ...report,
-    roundList: some(roundList, MOST_ROUNDS),
-    decisions: some(decisions, MOST_DECISIONS),
+    roundList: some(roundList, most.rounds),
+    decisions: some(decisions, most.decisions),
   };
 }
 

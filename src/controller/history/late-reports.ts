@@ -16,18 +16,19 @@ const ANSWER_MS = 10_000;
 const LONGEST_MS = 25 * 3_600_000;
 /** Waited for at once; those that were asked for longest ago are given up first. */
 const MOST = 10_000;
-/** Of one host, when it is followed anew. */
+/** Of one host: it shares the places with the others. */
 const MOST_OF_A_HOST = 200;
 const AT_ONCE = 4;
 
 interface Awaited {
   readonly host: string;
+  readonly id: string;
   readonly untilMs: number;
   readonly dueMs: number;
 }
 
 export interface LateReportsDependencies {
-  readonly migrations: Pick<Migrations, 'get' | 'reportsSince' | 'complete' | 'nowMs'>;
+  readonly migrations: Pick<Migrations, 'reportedBy' | 'reportsSince' | 'complete' | 'nowMs'>;
   readonly agentAt: RecorderDependencies['agentAt'];
   readonly held: () => Held;
   readonly log: Log;
@@ -40,6 +41,7 @@ export interface LateReportsDependencies {
  */
 export class LateReports {
   readonly #deps: LateReportsDependencies;
+  /** By host and id. */
   readonly #awaited = new Map<string, Awaited>();
   /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
   readonly #asked = new Map<string, Promise<void>>();
@@ -57,9 +59,14 @@ export class LateReports {
   written(host: string, report: Report): void {
     if (!maySayMore(report)) return;
     const nowMs = this.#deps.monotonicMs();
-    const [oldest] = this.#awaited.keys();
-    if (this.#awaited.size >= MOST && oldest !== undefined) this.#awaited.delete(oldest);
-    this.#awaited.set(report.id, { host, untilMs: nowMs + LONGEST_MS, dueMs: nowMs + EVERY_MS });
+    const { id } = report;
+    const own = [...this.#awaited].filter(([, each]) => each.host === host);
+    const isFull = this.#awaited.size >= MOST;
+    const [oldest] = own.length >= MOST_OF_A_HOST || !isFull ? own : this.#awaited;
+    if (oldest !== undefined && (isFull || own.length >= MOST_OF_A_HOST))
+      this.#awaited.delete(oldest[0]);
+    const times = { untilMs: nowMs + LONGEST_MS, dueMs: nowMs + EVERY_MS };
+    this.#awaited.set(keyOf(host, id), { host, id, ...times });
   }
 
   /** The host is followed from now on, maybe by a controller that was started just now. */
@@ -71,20 +78,20 @@ export class LateReports {
   }
 
   left(host: string): void {
-    for (const [id, each] of this.#awaited) if (each.host === host) this.#awaited.delete(id);
+    for (const [key, each] of this.#awaited) if (each.host === host) this.#awaited.delete(key);
   }
 
   /** Begins to ask for those that are due, as far as there is room. */
   turn(signal: AbortSignal): void {
     const nowMs = this.#deps.monotonicMs();
-    for (const [id, each] of this.#awaited) {
+    for (const [key, each] of this.#awaited) {
       if (this.#asked.size >= AT_ONCE) return;
-      const { host } = each;
+      const { host, id } = each;
       if (each.dueMs > nowMs || this.#asked.has(host)) continue;
-      this.#awaited.delete(id);
+      this.#awaited.delete(key);
       if (nowMs > each.untilMs) continue;
       // Behind all others, so that each has its turn.
-      this.#awaited.set(id, { ...each, dueMs: nowMs + EVERY_MS });
+      this.#awaited.set(key, { ...each, dueMs: nowMs + EVERY_MS });
       const asked = this.#ask(id, host, signal);
       this.#asked.set(
         host,
@@ -101,19 +108,22 @@ export class LateReports {
   async #ask(id: string, host: string, signal: AbortSignal): Promise<void> {
     const { migrations, agentAt, held, log } = this.#deps;
     try {
-      const [api, known] = [agentAt(host), await migrations.get(id)];
+      const [api, known] = [agentAt(host), await migrations.reportedBy(host, id)];
+      const key = keyOf(host, id);
       const before = known?.report ?? undefined;
-      if (before === undefined) this.#awaited.delete(id);
+      if (before === undefined) this.#awaited.delete(key);
       if (api === undefined || known === undefined || before === undefined) return;
       const { guest, source: from, destination: to } = known.row;
       const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
       const report = await reportOf({ api, signal: within }, { id, guest, from, to });
       const text = report === undefined ? undefined : packed(report);
       if (text !== undefined && text !== before) await migrations.complete(held(), host, id, text);
-      if (report === undefined || !maySayMore(report)) this.#awaited.delete(id);
+      if (report === undefined || !maySayMore(report)) this.#awaited.delete(key);
     } catch (thrown) {
       // It is asked again in a minute.
       log.debug({ id, host, error: toGodwitError(thrown) }, 'a report was not completed');
     }
   }
 }
+
+const keyOf = (host: string, id: string): string => `${host} ${id}`;

@@ -22,6 +22,8 @@ const POLLS = 25;
 const POLLS_OF_A_HOST = 5;
 const ANSWER_MS = 2000;
 const MOST = 10_000;
+/** Of one host: it shares the places with the others. */
+const MAX_OF_A_HOST = 256;
 
 interface Open {
   readonly host: string;
@@ -33,9 +35,9 @@ interface Open {
 /** How far migrations are that go on, as far as their sources are followed here. */
 export class Live {
   readonly #deps: LiveDependencies;
-  /** By id, the one asked longest ago first. */
+  /** By the host that reports it and by id, the one asked longest ago first. */
   readonly #open = new Map<string, Open>();
-  /** Those whose host has not answered yet, by id. */
+  /** Those whose host has not answered yet, by the same. */
   readonly #asked = new Map<string, string>();
   readonly #answers = new Set<Promise<void>>();
 
@@ -43,13 +45,13 @@ export class Live {
     this.#deps = deps;
   }
 
-  has(id: string): boolean {
-    return this.#open.has(id);
+  has(host: string, id: string): boolean {
+    return this.#open.has(keyOf(host, id));
   }
 
-  /** What is known of it besides its row. */
-  of(id: string): Pick<FleetMigration, 'percent' | 'step'> {
-    const { percent, step } = this.#open.get(id)?.migration ?? {};
+  /** What is known of it besides its row. `host`: the one that reports it. */
+  of(host: string, id: string): Pick<FleetMigration, 'percent' | 'step'> {
+    const { percent, step } = this.#open.get(keyOf(host, id))?.migration ?? {};
     return {
       ...(percent === undefined ? {} : { percent }),
       ...(step === undefined ? {} : { step }),
@@ -57,43 +59,47 @@ export class Live {
   }
 
   began(host: string, migration: FleetMigration): void {
-    if (this.#open.has(migration.id) || this.#open.size >= MOST) return;
-    this.#open.set(migration.id, { host, migration, shown: NOTHING, askedMs: -Infinity });
+    const key = keyOf(host, migration.id);
+    if (this.#open.has(key) || this.#open.size >= MOST) return;
+    const own = [...this.#open.values()].filter((each) => each.host === host);
+    if (own.length >= MAX_OF_A_HOST) return;
+    this.#open.set(key, { host, migration, shown: NOTHING, askedMs: -Infinity });
   }
 
-  ended(id: string): void {
-    this.#open.delete(id);
+  ended(host: string, id: string): void {
+    this.#open.delete(keyOf(host, id));
   }
 
   left(host: string): void {
-    for (const [id, open] of this.#open) if (open.host === host) this.#open.delete(id);
+    for (const [key, open] of this.#open) if (open.host === host) this.#open.delete(key);
   }
 
   /** A step of it, or where it stands; it counts only from the host that reports the migration. */
   heard(host: string, progress: Progress): void {
-    const open = this.#open.get(progress.id);
-    if (open === undefined || open.host !== host || isEnd(progress.phase)) return;
+    const key = keyOf(host, progress.id);
+    const open = this.#open.get(key);
+    if (open === undefined || isEnd(progress.phase)) return;
     const { migration } = open;
     const shown = percentAfter(open.shown, progress);
     if (shown.percent === migration.percent && progress.phase === migration.step) return;
     const next = { ...migration, percent: shown.percent, step: progress.phase };
-    this.#open.set(progress.id, { ...open, shown, migration: next });
+    this.#open.set(key, { ...open, shown, migration: next });
     this.#deps.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
   /** Begins to ask some of their hosts, those asked longest ago first; none is waited for. */
   poll(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    for (const [id, open] of this.#open) {
+    for (const [key, open] of this.#open) {
       if (this.#asked.size >= POLLS) return;
-      if (this.#asked.has(id) || nowMs - open.askedMs < EACH_MS) continue;
+      if (this.#asked.has(key) || nowMs - open.askedMs < EACH_MS) continue;
       const sameHost = [...this.#asked.values()].filter((host) => host === open.host);
       if (sameHost.length >= POLLS_OF_A_HOST) continue;
-      this.#open.delete(id);
-      this.#open.set(id, { ...open, askedMs: nowMs });
-      this.#asked.set(id, open.host);
-      const answer = this.#ask(id, open.host).finally(() => {
-        this.#asked.delete(id);
+      this.#open.delete(key);
+      this.#open.set(key, { ...open, askedMs: nowMs });
+      this.#asked.set(key, open.host);
+      const answer = this.#ask(open.migration.id, open.host).finally(() => {
+        this.#asked.delete(key);
         this.#answers.delete(answer);
       });
       this.#answers.add(answer);
@@ -116,3 +122,5 @@ export class Live {
     }
   }
 }
+
+const keyOf = (host: string, id: string): string => `${host} ${id}`;

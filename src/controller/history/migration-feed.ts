@@ -9,6 +9,8 @@ export type UnsignedNews = MigrationNews extends infer N
 
 /** News that a viewer may be behind. One that is further behind goes on with how it stands now. */
 const MOST_BEHIND = 64;
+/** JSON of these together, bytes: reports are long. */
+const MAX_BEHIND_BYTES = 4 * 1024 * 1024;
 
 /**
  * What was reported about a migration to all who view it. Each of its news takes the place of the last one of its kind, so the
@@ -18,7 +20,8 @@ const MOST_BEHIND = 64;
 export class MigrationFeed {
   viewers = 0;
   readonly #id: string;
-  #kept: MigrationNews[] = [];
+  #kept: { readonly news: MigrationNews; readonly bytes: number }[] = [];
+  #bytes = 0;
   /** The newest of each kind, oldest first. */
   readonly #now = new Map<MigrationNews['type'], MigrationNews>();
   #count = 0;
@@ -32,8 +35,11 @@ export class MigrationFeed {
   add(unsigned: UnsignedNews): void {
     this.#count += 1;
     const news = { ...unsigned, id: `${this.#id}-${this.#count}` };
-    this.#kept.push(news);
-    if (this.#kept.length > MOST_BEHIND) this.#kept.shift();
+    const bytes = Buffer.byteLength(JSON.stringify(news));
+    this.#kept.push({ news, bytes });
+    this.#bytes += bytes;
+    while (this.#kept.length > MOST_BEHIND || this.#bytes > MAX_BEHIND_BYTES)
+      this.#bytes -= this.#kept.shift()?.bytes ?? this.#bytes;
     // It reported something: it is silent no more.
     this.#now.delete('silent');
     this.#now.delete(news.type);
@@ -53,7 +59,9 @@ export class MigrationFeed {
       const behind = this.#count - seen;
       if (behind > 0) {
         const isFresh = seen > 0 && behind <= this.#kept.length;
-        const next = isFresh ? this.#kept.slice(-behind) : [...this.#now.values()];
+        const next = isFresh
+          ? this.#kept.slice(-behind).map(({ news }) => news)
+          : [...this.#now.values()];
         seen = this.#count;
         yield* next;
       } else if (this.#over !== undefined) {

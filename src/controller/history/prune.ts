@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
+import type { MigrationKey } from '../store/migration-rows.ts';
 import type { Store } from '../store/open.ts';
 import type { Db } from '../store/wish-rows.ts';
 
@@ -8,58 +9,185 @@ export interface HistoryPolicy {
   readonly days: number;
   /** Migrations. */
   readonly most: number;
+  /** Of their reports and figures, bytes. Default: 5 KiB of each. */
+  readonly maxBytes?: number | undefined;
+}
+
+export function bytesOf({ most, maxBytes = most * MEAN_BYTES }: HistoryPolicy): number {
+  return maxBytes;
 }
 
 /** Rows of one transaction, and transactions of one turn: the rest waits for the next turn. */
 const ROWS = 500;
 const TURNS = 40;
 const DAY_MS = 86_400_000;
+/** Of a report and its figures, on average. */
+const MEAN_BYTES = 5 * 1024;
+/** Of a row without its texts. */
+const ROW_BYTES = 256;
 
-/** How many rows went. */
-export type Pruned = Readonly<Record<'migrations' | 'wishes', number>>;
+/** How many rows went. `until`: by host, until when those went that did not fit. */
+export type Pruned = Readonly<Record<'migrations' | 'wishes', number>> & {
+  readonly until: ReadonlyMap<string, number>;
+};
 
-/** Removes what the policy keeps no longer, the oldest first. */
-export async function pruneHistory(store: Store, { days, most }: HistoryPolicy): Promise<Pruned> {
-  const old = sql<number>`${store.nowMs} - ${sql.lit(days * DAY_MS)}`;
+/**
+ * Removes what the policy keeps no longer. Rows that do not fit are taken from the hosts that report the most, the oldest of
+ * each first: no host pushes out the history of another one.
+ */
+export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<Pruned> {
+  const old = sql<number>`${store.nowMs} - ${sql.lit(policy.days * DAY_MS)}`;
+  const until = new Map<string, number>();
   let [migrations, wishes] = [0, 0];
   for (let turn = 0; turn < TURNS; turn += 1) {
-    const gone = await store.transaction((db) => dropMigrations(db, old, most));
+    const gone = await store.transaction((db) => dropOld(db, old));
     migrations += gone;
     if (gone < ROWS) break;
+  }
+  for (const surplus of await overShare(store, policy)) {
+    let left = surplus;
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      const gone = await store.transaction((db) => dropSurplus(db, left));
+      migrations += gone.count;
+      if (gone.untilMs !== undefined) until.set(left.host, gone.untilMs);
+      left = gone.left;
+      if (gone.count < ROWS) break;
+    }
   }
   for (let turn = 0; turn < TURNS; turn += 1) {
     const gone = await store.transaction((db) => dropWishes(db, old));
     wishes += gone;
     if (gone < ROWS) break;
   }
-  return { migrations, wishes };
+  return { migrations, wishes, until };
+}
+
+/** What ended before is not kept: a host that still reports it is not listened to. ms since 1970, by the database's clock. */
+export interface Horizon {
+  readonly allMs: number;
+  /** Of hosts of which more does not fit. */
+  readonly hosts: ReadonlyMap<string, number>;
+}
+
+/** `until`: what was pruned just now. */
+export async function horizonOf(
+  store: Store,
+  policy: HistoryPolicy,
+  until: ReadonlyMap<string, number> = new Map(),
+): Promise<Horizon> {
+  const { now } = await store.db.selectNoFrom(store.nowMs.as('now')).executeTakeFirstOrThrow();
+  const hosts = new Map(until);
+  const kept = await keptOf(store);
+  const level = shareOf(
+    kept.map(({ rows }) => rows),
+    policy.most,
+  );
+  for (const { host, rows, oldestMs } of kept)
+    if (rows >= level) hosts.set(host, Math.max(oldestMs, hosts.get(host) ?? 0));
+  return { allMs: now - policy.days * DAY_MS, hosts };
+}
+
+/** What one host has of the history. */
+interface KeptOfHost {
+  readonly host: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly oldestMs: number;
+}
+
+/** Without reading the texts. */
+const ROW_OCTETS = sql<number>`coalesce(octet_length(report), 0) + coalesce(octet_length(figures), 0) + coalesce(octet_length(words), 0) + ${sql.lit(ROW_BYTES)}`;
+
+async function keptOf({ db }: Pick<Store, 'db'>): Promise<KeptOfHost[]> {
+  const rows = await db
+    .selectFrom('migrations')
+    .select(({ fn }) => [
+      'told_by as host',
+      fn.countAll<number>().as('rows'),
+      sql<number>`sum(${ROW_OCTETS})`.as('bytes'),
+      fn.min<number>('ended_at').as('oldestMs'),
+    ])
+    .where('ended_at', 'is not', null)
+    .groupBy('told_by')
+    .execute();
+  return rows.map(({ host, rows: count, bytes, oldestMs }) => ({
+    host,
+    rows: Number(count),
+    bytes: Number(bytes),
+    oldestMs,
+  }));
 }
 
 /**
- * What ended up to then was pruned, or would be at once: a host that still reports it is not listened to. ms since 1970,
- * by the database's clock.
+ * What each may have at most so that all together have no more than `total`: those with less keep all they have, and the
+ * others have the same. Infinity if there is room for more.
  */
-export async function horizonMs(store: Store, { days, most }: HistoryPolicy): Promise<number> {
-  const { count, oldest, now } = await store.db
-    .selectFrom('migrations')
-    .select(({ fn }) => [
-      fn.count<number>('ended_at').as('count'),
-      fn.min<number | null>('ended_at').as('oldest'),
-      store.nowMs.as('now'),
-    ])
-    .executeTakeFirstOrThrow();
-  return Math.max(now - days * DAY_MS, count >= most ? (oldest ?? 0) : 0);
+export function shareOf(amounts: readonly number[], total: number): number {
+  if (amounts.reduce((sum, each) => sum + each, 0) < total) return Number.POSITIVE_INFINITY;
+  const sorted = amounts.toSorted((one, other) => one - other);
+  let left = total;
+  for (const [at, amount] of sorted.entries()) {
+    const share = Math.floor(left / (sorted.length - at));
+    if (amount > share) return share;
+    left -= amount;
+  }
+  return sorted.at(-1) ?? Number.POSITIVE_INFINITY;
 }
 
-async function dropMigrations(db: Db, old: RawBuilder<number>, most: number): Promise<number> {
-  const { count } = await db
+/** Of a host: these are too many of both. */
+type Surplus = Pick<KeptOfHost, 'host' | 'rows' | 'bytes'>;
+
+async function overShare(store: Store, policy: HistoryPolicy): Promise<Surplus[]> {
+  const kept = await keptOf(store);
+  const rowShare = shareOf(
+    kept.map(({ rows }) => rows),
+    policy.most,
+  );
+  const byteShare = shareOf(
+    kept.map(({ bytes }) => bytes),
+    bytesOf(policy),
+  );
+  return kept
+    .map(({ host, rows, bytes }) => ({ host, rows: rows - rowShare, bytes: bytes - byteShare }))
+    .filter(({ rows, bytes }) => rows > 0 || bytes > 0);
+}
+
+/** Removes the oldest rows of a host until it has no surplus. */
+async function dropSurplus(
+  db: Db,
+  surplus: Surplus,
+): Promise<{
+  readonly count: number;
+  readonly untilMs: number | undefined;
+  readonly left: Surplus;
+}> {
+  const { host } = surplus;
+  const oldest = await db
     .selectFrom('migrations')
-    .select(({ fn }) => fn.count<number>('ended_at').as('count'))
-    .executeTakeFirstOrThrow();
-  const surplus = Math.min(ROWS, Math.max(0, count - most));
+    .select(['id', 'source', 'ended_at', ROW_OCTETS.as('bytes')])
+    .where('told_by', '=', host)
+    .where('ended_at', 'is not', null)
+    .orderBy('ended_at')
+    .limit(ROWS)
+    .execute();
+  let { rows, bytes } = surplus;
+  let count = 0;
+  for (const row of oldest) {
+    if (rows <= 0 && bytes <= 0) break;
+    await dropRow(db, { ...row, told_by: host });
+    rows -= 1;
+    bytes -= Number(row.bytes);
+    count += 1;
+  }
+  const untilMs = oldest[count - 1]?.ended_at ?? undefined;
+  return { count, untilMs, left: { host, rows, bytes } };
+}
+
+async function dropOld(db: Db, old: RawBuilder<number>): Promise<number> {
+  const key = ['id', 'source', 'told_by'] as const;
   const aged = await db
     .selectFrom('migrations')
-    .select('id')
+    .select(key)
     .where('ended_at', '<', old)
     .orderBy('ended_at')
     .limit(ROWS)
@@ -67,24 +195,23 @@ async function dropMigrations(db: Db, old: RawBuilder<number>, most: number): Pr
   // Whatever became of a migration whose host reported no more of it.
   const stuck = await db
     .selectFrom('migrations')
-    .select('id')
+    .select(key)
     .where('ended_at', 'is', null)
     .where('started_at', '<', old)
     .limit(ROWS)
     .execute();
-  const beyond =
-    surplus === 0
-      ? []
-      : await db
-          .selectFrom('migrations')
-          .select('id')
-          .where('ended_at', 'is not', null)
-          .orderBy('ended_at')
-          .limit(surplus)
-          .execute();
-  const gone = [...new Set([...aged, ...stuck, ...beyond].map(({ id }) => id))].slice(0, ROWS);
-  if (gone.length > 0) await db.deleteFrom('migrations').where('id', 'in', gone).execute();
+  const gone = [...aged, ...stuck].slice(0, ROWS);
+  for (const each of gone) await dropRow(db, each);
   return gone.length;
+}
+
+async function dropRow(db: Db, { id, source, told_by: host }: MigrationKey): Promise<void> {
+  await db
+    .deleteFrom('migrations')
+    .where('id', '=', id)
+    .where('source', '=', source)
+    .where('told_by', '=', host)
+    .execute();
 }
 
 /** With their claims and moves; never one for whose move memory is reserved still. */

@@ -8,7 +8,7 @@ import type { Api, CallOptions } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
 import { isFinal } from '../store/migration-rows.ts';
 import type { KnownMigration } from '../store/migration-rows.ts';
-import { Migrations } from '../store/migrations.ts';
+import { knownKey, Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
 import type { Live } from './live.ts';
 import { endedRow, forgottenRow, openRow, reportedRow } from './record.ts';
@@ -24,6 +24,8 @@ export interface RecorderDependencies {
   readonly publish: (news: FleetNews) => void;
   /** Called with each report that is written down. */
   readonly reported?: (host: string, report: Report) => void;
+  /** Called with the number of rows that were written, and the bytes of their reports. */
+  readonly wrote?: (rows: number, bytes: number) => void;
 }
 
 export type Side = MigrationSummary['side'];
@@ -36,6 +38,8 @@ export interface Look {
   /** Migrations that ended before this moment are not kept, ms since 1970. */
   readonly horizonMs: number;
   readonly signal: AbortSignal;
+  /** These bytes were read of the host. True if it has to wait: the look ends, and another one goes on from there. */
+  readonly took?: (bytes: number) => boolean;
 }
 
 const ANSWER_MS = 10_000;
@@ -45,6 +49,10 @@ const PAGE = 200;
 const MOST_PAGES = 20;
 /** Of all pages of one look, which are held until the oldest is read. */
 const MOST_LIST_BYTES = 32 * 1024 * 1024;
+/** Of one report. One of 10,000 rounds takes the half. */
+export const MAX_REPORT_BYTES = 4 * 1024 * 1024;
+/** Rows of one transaction: each may have a report. */
+const ROWS = 50;
 /** Why a host that answers has no report to give, now or later. */
 const NO_REPORT = [
   'GODWIT_JOURNAL',
@@ -73,16 +81,24 @@ export class Recorder {
     const { host, side } = look;
     const nowMs = await this.#migrations.nowMs();
     const open = side === 'source' ? await this.#migrations.openOf(host) : [];
-    const left = new Map(open.map((each) => [each.id, each]));
+    const left = new Map(open.map((each) => [knownKey({ id: each.id, from: each.source }), each]));
     const pages = await this.#unwritten(look);
     for (const [index, page] of [...pages.entries()].toReversed()) {
-      const rows: NewMigration[] = [];
-      for (const each of page) {
-        const sinceMs = left.get(each.id)?.started_at;
-        rows.push(await this.#rowOf(look, each, { nowMs, sinceMs }));
-        left.delete(each.id);
+      const oldestFirst = page.toReversed();
+      for (let at = 0; at < oldestFirst.length; at += ROWS) {
+        const rows: NewMigration[] = [];
+        let mustWait = false;
+        for (const each of oldestFirst.slice(at, at + ROWS)) {
+          const key = knownKey(each);
+          const sinceMs = left.get(key)?.started_at;
+          const made = await this.#rowOf(look, each, { nowMs, sinceMs });
+          rows.push(made.row);
+          left.delete(key);
+          mustWait = made.mustWait;
+          if (mustWait) break;
+        }
+        if (!(await this.#write(host, rows, index === 0)) || mustWait) return;
       }
-      if (!(await this.#write(host, rows, index === 0))) return;
     }
     const rest = [...left.values()].map((row) => this.#rowAgain(look, row, nowMs));
     await this.#write(host, await Promise.all(rest), true);
@@ -91,19 +107,21 @@ export class Recorder {
   /** What is to be written, by pages of the host's list, the newest first. */
   async #unwritten(look: Look): Promise<MigrationSummary[][]> {
     const { host, side, api } = look;
-    const options = { ...optionsOf(look), allowance: { bytes: MOST_LIST_BYTES } };
+    const allowance = { bytes: MOST_LIST_BYTES };
+    const options = { ...optionsOf(look), allowance };
     const pages: MigrationSummary[][] = [];
     let after: string | undefined;
     while (pages.length < MOST_PAGES) {
       const query = { limit: pages.length === 0 ? FIRST_PAGE : PAGE, cursor: after };
       const { migrations, next } = await api.migrations({ query }, options);
       const own = migrations.filter((each) => this.#speaksOf(each, host, side));
-      const known = await this.#migrations.known(own.map(({ id }) => id));
-      const unsettled = own.filter((each) => !isSettled(each, known.get(each.id), look));
+      const known = await this.#migrations.known(host, own);
+      const unsettled = own.filter((each) => !isSettled(each, known.get(knownKey(each)), look));
       pages.push(await this.#fresh(unsettled, known, side));
       if (next === undefined || (own.length > 0 && unsettled.length === 0)) break;
       after = next;
     }
+    look.took?.(MOST_LIST_BYTES - allowance.bytes);
     return pages;
   }
 
@@ -123,7 +141,7 @@ export class Recorder {
     known: ReadonlyMap<string, KnownMigration>,
     side: Side,
   ): Promise<MigrationSummary[]> {
-    const changed = unsettled.filter((each) => known.get(each.id)?.outcome !== each.phase);
+    const changed = unsettled.filter((each) => known.get(knownKey(each))?.outcome !== each.phase);
     if (side === 'source') return changed;
     // A source that answers reports it itself.
     const up = await this.#upAmong(changed.map(({ from }) => from));
@@ -143,12 +161,21 @@ export class Recorder {
     look: Look,
     summary: MigrationSummary,
     { nowMs, sinceMs = 0 }: { readonly nowMs: number; readonly sinceMs: number | undefined },
-  ): Promise<NewMigration> {
+  ): Promise<{ readonly row: NewMigration; readonly mustWait: boolean }> {
     const open = openRow(summary, look.host, nowMs);
-    if (!isEnd(summary.phase)) return open;
-    const report = await reportOf(look, summary);
+    if (!isEnd(summary.phase)) return { row: open, mustWait: false };
+    const { report, mustWait } = await this.#reportOf(look, summary);
+    return { row: endedRow(open, summary, { report, nowMs, sinceMs }), mustWait };
+  }
+
+  async #reportOf(
+    look: Look,
+    summary: Parameters<typeof reportOf>[1],
+  ): Promise<{ readonly report: Report | undefined; readonly mustWait: boolean }> {
+    const allowance = { bytes: MAX_REPORT_BYTES };
+    const report = await reportOf(look, summary, allowance);
     if (report !== undefined) this.#deps.reported?.(look.host, report);
-    return endedRow(open, summary, { report, nowMs, sinceMs });
+    return { report, mustWait: look.took?.(MAX_REPORT_BYTES - allowance.bytes) === true };
   }
 
   /** One that was open and is not among the newest. */
@@ -156,8 +183,7 @@ export class Recorder {
     try {
       const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));
       if (!isEnd(summary.phase)) return row;
-      const report = await reportOf(look, summary);
-      if (report !== undefined) this.#deps.reported?.(look.host, report);
+      const { report } = await this.#reportOf(look, summary);
       return endedRow(row, summary, { report, nowMs, sinceMs: row.started_at });
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return forgottenRow(row, nowMs);
@@ -171,13 +197,20 @@ export class Recorder {
     const { held, live } = this.#deps;
     const news = await this.#migrations.write(held(), host, rows);
     if (news === undefined) return false;
+    this.#deps.wrote?.(
+      rows.length,
+      rows.reduce((sum, { report }) => sum + (report?.length ?? 0), 0),
+    );
     for (const row of rows) {
-      if (row.ended_at !== null) live.ended(row.id);
-      else if (news.own.has(row.id)) live.began(host, await this.#reported(row));
+      if (row.ended_at !== null) live.ended(host, row.id);
+      else if (news.own.has(row)) live.began(host, await this.#reported(row));
       // What ended before anybody followed the host is history, and no news.
-      if (news.begun.has(row.id) && (row.ended_at === null || isNew))
+      if (news.begun.has(row) && (row.ended_at === null || isNew))
         await this.#publish('begun', row);
-      if (news.ended.has(row.id) && isNew) await this.#publish('ended', row);
+      if (!news.ended.has(row)) continue;
+      // A destination ended the row of its source.
+      live.ended(row.source, row.id);
+      if (isNew) await this.#publish('ended', row);
     }
     return true;
   }
@@ -188,7 +221,7 @@ export class Recorder {
   }
 
   async #reported(row: NewMigration): Promise<FleetMigration> {
-    const found = await this.#migrations.get(row.id);
+    const found = await this.#migrations.get(row);
     const { wish = null, by = null } = found?.row ?? {};
     return reportedRow({ ...row, epoch: 0 }, { wish, by });
   }
@@ -208,9 +241,10 @@ function isSettled(
 export async function reportOf(
   look: Pick<Look, 'api' | 'signal'>,
   { id, guest, from, to }: Pick<MigrationSummary, 'id' | 'guest' | 'from' | 'to'>,
+  allowance = { bytes: MAX_REPORT_BYTES },
 ): Promise<Report | undefined> {
   try {
-    const report = await look.api.report({ params: { id } }, optionsOf(look));
+    const report = await look.api.report({ params: { id } }, { ...optionsOf(look), allowance });
     const isSame = report.id === id && report.guest === guest;
     return isSame && report.from === from && report.to === to ? report : undefined;
   } catch (thrown) {

@@ -6,16 +6,18 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
-import type { Migrations } from '../store/migrations.ts';
+import type { MigrationKey } from '../store/migration-rows.ts';
+import type { FoundMigration, Migrations } from '../store/migrations.ts';
 import { findMigration } from './find-migration.ts';
 import { reportedRow } from './record.ts';
+import { MAX_REPORT_BYTES } from './recorder.ts';
 import { MigrationFeed } from './migration-feed.ts';
 import type { UnsignedNews } from './migration-feed.ts';
 
 export interface RelayDependencies {
   readonly clock: Clock;
   readonly agents: Pick<AgentClients, 'at'>;
-  readonly migrations: Pick<Migrations, 'get'>;
+  readonly migrations: Pick<Migrations, 'find' | 'get'>;
 }
 
 const ANSWER_MS = 5000;
@@ -52,8 +54,13 @@ export class MigrationStreams {
    * From where it stands now on. A viewer that comes back gets that again, so an id is only a count. Throws
    * GODWIT_MIGRATION_UNKNOWN.
    */
-  async *follow(id: string, signal: AbortSignal): AsyncGenerator<MigrationNews> {
-    const viewed = this.#viewed.get(id) ?? this.#begin(id);
+  async *follow(
+    id: string,
+    source: string | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<MigrationNews> {
+    const { row } = await findMigration(this.#deps.migrations, id, source);
+    const viewed = this.#viewed.get(nameOf(row)) ?? this.#begin(row);
     const { shown, end } = viewed;
     shown.viewers += 1;
     try {
@@ -62,43 +69,53 @@ export class MigrationStreams {
       shown.viewers -= 1;
       if (shown.viewers === 0) {
         end.abort();
-        if (this.#viewed.get(id) === viewed) this.#viewed.delete(id);
+        if (this.#viewed.get(nameOf(row)) === viewed) this.#viewed.delete(nameOf(row));
       }
     }
   }
 
-  #begin(id: string): { readonly shown: MigrationFeed; readonly end: AbortController } {
-    const viewed = { shown: new MigrationFeed(id), end: new AbortController() };
-    this.#viewed.set(id, viewed);
-    void this.#carry(id, viewed);
+  #begin(row: MigrationKey): { readonly shown: MigrationFeed; readonly end: AbortController } {
+    const viewed = { shown: new MigrationFeed(row.id), end: new AbortController() };
+    this.#viewed.set(nameOf(row), viewed);
+    void this.#carry(row, viewed);
     return viewed;
   }
 
   async #carry(
-    id: string,
+    row: MigrationKey,
     { shown, end: { signal } }: { readonly shown: MigrationFeed; readonly end: AbortController },
   ): Promise<void> {
     try {
-      for await (const news of newsOf(this.#deps, { id, open: this.#open }, signal))
+      for await (const news of newsOf(this.#deps, { row, open: this.#open }, signal))
         shown.add(news);
       shown.end();
     } catch (thrown) {
       shown.end(thrown);
     } finally {
       // Whoever comes later begins anew.
-      if (this.#viewed.get(id)?.shown === shown) this.#viewed.delete(id);
+      if (this.#viewed.get(nameOf(row))?.shown === shown) this.#viewed.delete(nameOf(row));
     }
   }
 }
 
+/** A source may have taken over what its destination reported. */
+async function rowNow(
+  migrations: RelayDependencies['migrations'],
+  asked: MigrationKey,
+): Promise<FoundMigration> {
+  return (await migrations.get(asked)) ?? findMigration(migrations, asked.id, asked.source);
+}
+
+const nameOf = ({ id, source, told_by: by }: MigrationKey): string => `${id} ${source} ${by}`;
+
 async function* newsOf(
   deps: RelayDependencies,
-  { id, open }: { readonly id: string; readonly open: OpenStreams },
+  { row: asked, open }: { readonly row: MigrationKey; readonly open: OpenStreams },
   signal: AbortSignal,
 ): AsyncGenerator<UnsignedNews> {
   let silent = '';
   while (!signal.aborted) {
-    const { row } = await findMigration(deps.migrations, id);
+    const { row } = await rowNow(deps.migrations, asked);
     if (row.ended_at !== null) {
       yield { type: 'ended', migration: reportedRow(row, row) };
       return;
@@ -110,7 +127,7 @@ async function* newsOf(
       if (api !== undefined && (open.get(host) ?? 0) >= MOST_OF_A_HOST) {
         words = `${MOST_OF_A_HOST} other migrations of ${host} are viewed; this one begins when nobody views one of them any more`;
       } else if (api !== undefined) {
-        yield* counted(open, host, followed(deps, api, id, signal));
+        yield* counted(open, host, followed(deps, api, row.id, signal));
         words = '';
       }
     } catch (thrown) {
@@ -156,7 +173,8 @@ async function* followed(
     const nowMs = clock.monotonicMs();
     if (!isOver && (next === mark || nowMs - reportedMs < REPORT_MS)) continue;
     [mark, reportedMs] = [next, nowMs];
-    yield { type: 'report', report: await api.report(asked, options) };
+    const allowance = { bytes: MAX_REPORT_BYTES };
+    yield { type: 'report', report: await api.report(asked, { ...options, allowance }) };
     if (isOver) return;
   }
 }

@@ -31,8 +31,14 @@ export interface Changes {
 
 /** JSON of all guests of one host, bytes. Their lists are shorter on the wire. */
 const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
-const EXCESS =
-  'its agent sends more than a controller reads of one host: it is read more slowly, and what is shown of it is late';
+/** Of which a host may send more than its share. */
+export type Excess = 'events' | 'migrations';
+const EXCESS: Readonly<Record<Excess, string>> = {
+  events:
+    'its agent sends more events than a controller reads of one host: they are read more slowly, and what is shown is late',
+  migrations:
+    'its agent reports more of migrations than a controller reads of one host: the history has the rest later',
+};
 
 /** Available memory is written anew once it is another by this part of all memory. */
 const MEMORY_STEP = 1 / 100;
@@ -43,6 +49,7 @@ export class HostBook implements Heard {
   readonly #changes: Changes;
   readonly #marks = new Map<string, Mark>();
   #bytes = 0;
+  readonly #excess = new Set<Excess>();
   /** Processors of its guests, by name. */
   readonly #sizes = new Map<string, number>();
   #row: NewHost;
@@ -113,10 +120,13 @@ export class HostBook implements Heard {
     return true;
   }
 
-  exceeds(isExceeded: boolean): void {
-    if (isExceeded === (this.#row.excess !== null)) return;
-    const since = isExceeded ? this.#changes.nowMs() : null;
-    this.#set({ excess: isExceeded ? EXCESS : null, excess_since: since });
+  exceeds(isExceeded: boolean, what: Excess = 'events'): void {
+    if (isExceeded) this.#excess.add(what);
+    else this.#excess.delete(what);
+    const [first] = this.#excess;
+    const excess = first === undefined ? null : EXCESS[first];
+    if (excess === this.#row.excess) return;
+    this.#set({ excess, excess_since: excess === null ? null : this.#changes.nowMs() });
   }
 
   info(info: HostInfo): void {

@@ -79,7 +79,6 @@ export class Inventory {
   readonly #ending = new Set<Promise<void>>();
   /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
   readonly #samplesBefore = new Map<string, HostSamples>();
-  readonly #excessive = new Set<string>();
   readonly #book: WriteQueue;
   readonly #conflicts: Conflicts;
   readonly #rollups: Rollups;
@@ -121,6 +120,11 @@ export class Inventory {
     await this.#rollups.write(this.held(), this.#samples()).catch(() => {});
     await this.#flush().catch(() => {});
     await this.#leases.release().catch(() => {});
+  }
+
+  /** Whether its agent reports more of migrations than is read of one host. */
+  exceeds(host: string, isExceeded: boolean): void {
+    this.#followed.get(host)?.book.exceeds(isExceeded, 'migrations');
   }
 
   /** Undefined where another controller follows that host. */
@@ -277,11 +281,6 @@ export class Inventory {
   #reportHost(name: string): void {
     const followed = this.#followed.get(name);
     if (followed === undefined) return;
-    const { excess } = followed.book.row;
-    if (excess !== null && !this.#excessive.has(name))
-      this.#deps.log.warn({ host: name, excess }, 'a host is over its limit');
-    if (excess === null) this.#excessive.delete(name);
-    else this.#excessive.add(name);
     const host: FleetHost = hostOfRow(
       this.#power.of(name, followed.book.row),
       this.#deps.owner.name,

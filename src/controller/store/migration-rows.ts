@@ -2,7 +2,13 @@ import type { NewMigration } from '../history/record.ts';
 import type { MigrationRow } from './tables.ts';
 import type { Db } from './wish-rows.ts';
 
-/** The row of one migration: which host may write what into it. */
+/**
+ * The row of one migration: which host may write what into it. A row belongs to the host that reports it (`told_by`), so
+ * nothing that one host reports keeps another host from its own rows. A source takes over what others said of its own.
+ */
+
+/** What names a row. */
+export type MigrationKey = Pick<MigrationRow, 'id' | 'source' | 'told_by'>;
 
 /** What is known of a migration that a host reports. */
 export interface KnownMigration {
@@ -16,47 +22,46 @@ export function isFinal({ outcome, side }: KnownMigration, reporter: string): bo
   return side === 'source' || reporter === 'destination';
 }
 
-/** True where nobody had reported it. */
+/** True if no host had reported it. */
 export async function begin(db: Db, row: MigrationRow): Promise<boolean> {
   const { id, guest, source, destination, mode, told_by, side, started_at, epoch } = row;
   const open = { id, guest, source, destination, mode, told_by, side, started_at, epoch };
   if (await isOfAnotherMove(db, row)) return false;
-  if (told_by === source) await dropHearsay(db, row);
+  if (told_by === source) await takeOver(db, row);
+  else if (await isReported(db, { id, source, told_by: source })) return false;
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('migrations')
     .values(open)
-    .onConflict((conflict) => conflict.column('id').doNothing())
+    .onConflict((conflict) => conflict.columns(['id', 'source', 'told_by']).doNothing())
     .executeTakeFirst();
-  if (numInsertedOrUpdatedRows === 1n) return true;
-  if (told_by === source) {
-    const known = db.updateTable('migrations').set({ told_by, side, epoch }).where('id', '=', id);
-    const same = known.where('guest', '=', guest).where('destination', '=', destination);
-    const another = same.where('source', '=', source).where('told_by', '!=', source);
-    await another.where('ended_at', 'is', null).execute();
-  }
-  return false;
+  return numInsertedOrUpdatedRows === 1n;
 }
 
-/**
- * A destination alone reported another migration of that id: it may have made it up, and a source’s word of its own is not
- * kept out by that.
- */
-async function dropHearsay(
-  db: Db,
-  { id, guest, source, destination }: NewMigration,
-): Promise<void> {
-  await db
-    .deleteFrom('migrations')
+/** What others said of this migration of the source becomes the source's row; what does not agree with it goes. */
+async function takeOver(db: Db, row: MigrationRow): Promise<void> {
+  const { id, guest, source, destination, told_by, side, epoch } = row;
+  const said = await db
+    .selectFrom('migrations')
+    .select(['told_by', 'guest', 'destination', 'ended_at'])
     .where('id', '=', id)
-    .where('side', '=', 'destination')
-    .where((eb) =>
-      eb.or([
-        eb('guest', '!=', guest),
-        eb('source', '!=', source),
-        eb('destination', '!=', destination),
-      ]),
-    )
+    .where('source', '=', source)
+    .orderBy('told_by')
     .execute();
+  const others = said.filter((each) => each.told_by !== source);
+  if (others.length === 0) return;
+  const isSame = (each: (typeof said)[number]): boolean =>
+    each.guest === guest && each.destination === destination;
+  // The destination knows more than a third host.
+  const agreed = others.filter(isSame);
+  const taken = agreed.find((each) => each.told_by === destination) ?? agreed[0];
+  const hasOwn = others.length < said.length;
+  const of = (host: string): MigrationKey => ({ id, source, told_by: host });
+  if (taken !== undefined && !hasOwn) {
+    const set = taken.ended_at === null ? { told_by, side, epoch } : { told_by, epoch };
+    await keyed(db.updateTable('migrations').set(set), of(taken.told_by)).execute();
+  }
+  for (const { told_by: host } of others)
+    await keyed(db.deleteFrom('migrations'), of(host)).execute();
 }
 
 /** Whether a wish asked for a move of that id, and this is not it. */
@@ -68,31 +73,44 @@ async function isOfAnotherMove(db: Db, row: NewMigration): Promise<boolean> {
   return move.guest !== guest || move.source !== source || move.destination !== destination;
 }
 
-export async function isReporter(db: Db, { id, told_by }: NewMigration): Promise<boolean> {
-  const found = db.selectFrom('migrations').select('id').where('id', '=', id);
-  return (await found.where('told_by', '=', told_by).executeTakeFirst()) !== undefined;
+export async function isReported(db: Db, key: MigrationKey): Promise<boolean> {
+  const found = keyed(db.selectFrom('migrations').select('id'), key);
+  return (await found.executeTakeFirst()) !== undefined;
 }
 
-/** True where nobody had reported that it ended. */
+/** True if no host had reported that it ended. */
 export async function end(db: Db, row: MigrationRow): Promise<boolean> {
-  const { id, guest, source, destination, started_at: _started, told_by, ...rest } = row;
-  const before = await db
-    .selectFrom('migrations')
-    .select(['outcome', 'side', 'told_by'])
-    .where('id', '=', id)
-    .executeTakeFirst();
+  const { id, guest, source, destination, started_at: _started, told_by: _by, ...rest } = row;
+  const before = await toEnd(db, row);
   if (before === undefined || isFinal(before, row.side) || before.outcome === row.outcome)
     return false;
-  const mayReport = new Set([before.told_by, source]);
-  if (row.side === 'destination') mayReport.add(destination);
-  if (!mayReport.has(told_by)) return false;
-  const { numUpdatedRows } = await db
-    .updateTable('migrations')
-    .set({ ...rest, told_by: told_by === source ? source : before.told_by })
-    .where('id', '=', id)
+  const own = db.updateTable('migrations').set(rest);
+  const { numUpdatedRows } = await keyed(own, { id, source, told_by: before.told_by })
     .where('guest', '=', guest)
-    .where('source', '=', source)
     .where('destination', '=', destination)
     .executeTakeFirst();
   return numUpdatedRows === 1n && (before.outcome === null || before.outcome === 'held');
+}
+
+/** The row that this host's word ends: its own; a destination also ends the row of a source that is gone. */
+async function toEnd(
+  db: Db,
+  { id, source, destination, told_by, side }: NewMigration,
+): Promise<(KnownMigration & Pick<MigrationRow, 'told_by'>) | undefined> {
+  const tellers = [told_by];
+  if (side === 'destination' && told_by === destination) tellers.unshift(source);
+  for (const teller of tellers) {
+    const query = db.selectFrom('migrations').select(['outcome', 'side', 'told_by']);
+    const found = await keyed(query, { id, source, told_by: teller }).executeTakeFirst();
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+interface Filtered<Q> {
+  where(column: 'id' | 'source' | 'told_by', is: '=', value: string): Q;
+}
+
+function keyed<Q extends Filtered<Q>>(query: Q, { id, source, told_by }: MigrationKey): Q {
+  return query.where('id', '=', id).where('source', '=', source).where('told_by', '=', told_by);
 }

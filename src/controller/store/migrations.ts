@@ -3,20 +3,36 @@ import { standing } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
 import type { PastMigration } from '../history/rates.ts';
 import type { NewMigration } from '../history/record.ts';
-import { begin, end, isReporter } from './migration-rows.ts';
-import type { KnownMigration } from './migration-rows.ts';
+import { begin, end, isReported } from './migration-rows.ts';
+import type { KnownMigration, MigrationKey } from './migration-rows.ts';
 import type { Store } from './open.ts';
 import type { MigrationRow } from './tables.ts';
+import type { Db } from './wish-rows.ts';
 
 /** Values of one statement. */
 const IDS_AT_ONCE = 500;
+/** Of one host: more do not go on at once. */
+const MAX_OPEN = 1000;
+/** Rows of one id: more hosts than that do not claim it. */
+const MAX_FOUND = 64;
 
-/** Of those that were written: what nobody had reported before. */
+/** A migration among those that a host lists. */
+export function knownKey({ id, from }: { readonly id: string; readonly from: string }): string {
+  return `${id} ${from}`;
+}
+
+/** Of the rows that were written: those that no host had reported before. */
 export interface News {
-  readonly begun: ReadonlySet<string>;
-  readonly ended: ReadonlySet<string>;
-  /** Of these, those that are open and that the host reports. */
-  readonly own: ReadonlySet<string>;
+  readonly begun: ReadonlySet<NewMigration>;
+  readonly ended: ReadonlySet<NewMigration>;
+  /** Those that are open and that the host reports. */
+  readonly own: ReadonlySet<NewMigration>;
+}
+
+/** A row with its report as it is kept. */
+export interface FoundMigration {
+  readonly row: ListedMigration;
+  readonly report: string | null;
 }
 
 /** A row without what is long, and which wish asked for it. */
@@ -43,16 +59,29 @@ export class Migrations {
     this.#store = store;
   }
 
-  /** Those of these that are known. */
-  async known(ids: readonly string[]): Promise<Map<string, KnownMigration>> {
+  /** What is known of these, as the host reports them, or their sources do. By id and source. */
+  async known(
+    host: string,
+    reported: readonly { readonly id: string; readonly from: string }[],
+  ): Promise<Map<string, KnownMigration>> {
     const found = new Map<string, KnownMigration>();
-    for (let at = 0; at < ids.length; at += IDS_AT_ONCE) {
+    for (let at = 0; at < reported.length; at += IDS_AT_ONCE) {
+      const some = reported.slice(at, at + IDS_AT_ONCE);
+      const tellers = [...new Set([host, ...some.map(({ from }) => from)])];
       const rows = await this.#store.db
         .selectFrom('migrations')
-        .select(['id', 'outcome', 'side'])
-        .where('id', 'in', ids.slice(at, at + IDS_AT_ONCE))
+        .select(['id', 'source', 'told_by', 'outcome', 'side'])
+        .where(
+          'id',
+          'in',
+          some.map(({ id }) => id),
+        )
+        .where('told_by', 'in', tellers)
         .execute();
-      for (const { id, ...rest } of rows) found.set(id, rest);
+      for (const { id, source, told_by: teller, ...rest } of rows) {
+        const key = knownKey({ id, from: source });
+        if (teller === source || (teller === host && !found.has(key))) found.set(key, rest);
+      }
     }
     return found;
   }
@@ -60,25 +89,32 @@ export class Migrations {
   /** Those that a host reported, and of which no host reported yet that they ended. */
   async openOf(host: string): Promise<NewMigration[]> {
     const query = this.#store.db.selectFrom('migrations').selectAll().where('told_by', '=', host);
-    const rows = await query.where('ended_at', 'is', null).limit(1000).execute();
+    const rows = await query.where('ended_at', 'is', null).limit(MAX_OPEN).execute();
     return rows.map(({ epoch: _epoch, ...row }) => row);
   }
 
   /**
-   * Writes what a host reported, under the lease of its shard; undefined where another controller has that by now. What has
-   * come to its end stays as it was written, whoever reports it again; an id becomes another migration's only where a
-   * destination alone had reported the first, and a source reports the other; one
-   * that a wish asked for is its move's. What is open goes to its source, and from there to no other host: a cancel does.
+   * Writes what a host reported, under the lease of its shard; undefined if another controller has that lease. A row that
+   * has ended stays as it was written. A host writes rows of its own, and its own alone; see migration-rows.ts. A cancel
+   * goes to the host that reports the row.
    */
   async write(held: Held, host: string, rows: readonly NewMigration[]): Promise<News | undefined> {
     return this.#store.transaction(async (db) => {
       const epoch = (await standing(db, this.#store, held)).get(shardOf(host));
       if (epoch === undefined) return undefined;
-      const news = { begun: new Set<string>(), ended: new Set<string>(), own: new Set<string>() };
-      for (const row of rows) {
-        if (await begin(db, { ...row, epoch })) news.begun.add(row.id);
-        if (row.ended_at !== null && (await end(db, { ...row, epoch }))) news.ended.add(row.id);
-        if (row.ended_at === null && (await isReporter(db, row))) news.own.add(row.id);
+      const news = {
+        begun: new Set<NewMigration>(),
+        ended: new Set<NewMigration>(),
+        own: new Set<NewMigration>(),
+      };
+      let open = await countOpen(db, host);
+      for (const each of rows) {
+        const row = { ...each, told_by: host, epoch };
+        if (row.ended_at === null && open >= MAX_OPEN && !(await isReported(db, row))) continue;
+        if (row.ended_at === null) open += 1;
+        if (await begin(db, row)) news.begun.add(each);
+        if (row.ended_at !== null && (await end(db, row))) news.ended.add(each);
+        if (row.ended_at === null && (await isReported(db, row))) news.own.add(each);
       }
       return news;
     });
@@ -104,15 +140,31 @@ export class Migrations {
     return rows.limit(most).execute();
   }
 
-  /** With its report as it is kept; undefined where there is none of that id. */
-  async get(id: string): Promise<{ row: ListedMigration; report: string | null } | undefined> {
+  /** All rows of that id, of that source if one is given. Hosts may report one id each. */
+  async find(id: string, source?: string): Promise<FoundMigration[]> {
+    const all = listed(this.#store).select('migrations.report').where('migrations.id', '=', id);
+    const some = source === undefined ? all : all.where('migrations.source', '=', source);
+    const rows = await some.orderBy('migrations.started_at').limit(MAX_FOUND).execute();
+    return rows.map(({ report, ...row }) => ({ row, report }));
+  }
+
+  /** That row as it is now. */
+  async get({ id, source, told_by }: MigrationKey): Promise<FoundMigration | undefined> {
     const found = await listed(this.#store)
       .select('migrations.report')
       .where('migrations.id', '=', id)
+      .where('migrations.source', '=', source)
+      .where('migrations.told_by', '=', told_by)
       .executeTakeFirst();
     if (found === undefined) return undefined;
     const { report, ...row } = found;
     return { row, report };
+  }
+
+  /** A migration that this host told of and that has a report. */
+  async reportedBy(host: string, id: string): Promise<FoundMigration | undefined> {
+    const all = await this.find(id);
+    return all.find(({ row, report }) => row.told_by === host && report !== null);
   }
 
   /** Reports, as they are kept, of migrations that this host told of and that ended from that moment on, the newest first. */
@@ -182,6 +234,16 @@ export class Migrations {
   }
 }
 
+async function countOpen(db: Db, host: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('migrations')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('told_by', '=', host)
+    .where('ended_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 const REPORTED = [
   ...(['id', 'guest', 'source', 'outcome', 'code', 'ended_at', 'total_ms', 'downtime_ms'] as const),
   ...(['client_gap_ms', 'bytes', 'link_rate', 'dirty_rate', 'figures'] as const),
@@ -190,7 +252,9 @@ const REPORTED = [
 function listed({ db }: Pick<Store, 'db'>) {
   return db
     .selectFrom('migrations')
-    .leftJoin('moves', 'moves.id', 'migrations.id')
+    .leftJoin('moves', (join) =>
+      join.onRef('moves.id', '=', 'migrations.id').onRef('moves.source', '=', 'migrations.source'),
+    )
     .leftJoin('wishes', 'wishes.id', 'moves.wish_id')
     .select([
       'migrations.id',

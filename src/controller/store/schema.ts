@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import type { Database, Tables } from './tables.ts';
+import type { Database, StoreKind, Tables } from './tables.ts';
 import { VERSIONS } from './versions.ts';
-
-export type StoreKind = 'sqlite' | 'postgres';
 
 const PRODUCT = 'godwit controller';
 /** The newest version that this build knows. */
@@ -102,7 +100,7 @@ export async function bringForward(
         .execute();
       await during.insertInto('godwit_schema').values({ product: PRODUCT, version: 0 }).execute();
     } else await checkUnused(during, kind, { where, version: from, known: to });
-    for (const step of VERSIONS.slice(from, to)) await step(during);
+    for (const step of VERSIONS.slice(from, to)) await step(during, kind);
     await during.updateTable('godwit_schema').set({ version: to }).execute();
     return { from, to };
   });

@@ -241,3 +241,5 @@ export interface MigrationRow {
 }
 
 export type Database = Kysely<Tables>;
+
+export type StoreKind = 'sqlite' | 'postgres';

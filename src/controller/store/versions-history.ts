@@ -1,10 +1,45 @@
-import type { Database } from './tables.ts';
+import { sql } from 'kysely';
+import type { Database, StoreKind } from './tables.ts';
 
 /** The history of migrations, see MigrationRow. */
-export async function migrations({ schema }: Database): Promise<void> {
-  await schema
-    .createTable('migrations')
-    .addColumn('id', 'text', (c) => c.primaryKey())
+export async function migrations(db: Database): Promise<void> {
+  const { schema } = db;
+  await migrationTable(db, 'migrations')
+    .addPrimaryKeyConstraint('migrations_pkey', ['id'])
+    .execute();
+  await indexes(db);
+  // No build ever filled these: a guest's host keeps its labels.
+  await schema.dropTable('guest_labels').execute();
+  await schema.alterTable('moves').dropColumn('report').execute();
+}
+
+/** Each reporting host has rows of its own: an id that one host claims keeps no other host from writing its migration. */
+export async function migrationsByReporter(db: Database, kind: StoreKind): Promise<void> {
+  const key = ['id', 'source', 'told_by'] as const;
+  if (kind === 'postgres') {
+    await db.schema.alterTable('migrations').dropConstraint('migrations_pkey').execute();
+    await db.schema
+      .alterTable('migrations')
+      .addPrimaryKeyConstraint('migrations_key', [...key])
+      .execute();
+    return;
+  }
+  // SQLite changes no key of a table.
+  const before = 'migrations_before' as const;
+  await db.schema.alterTable('migrations').renameTo(before).execute();
+  for (const [name] of INDEXES) await db.schema.dropIndex(name).execute();
+  await migrationTable(db, 'migrations')
+    .addPrimaryKeyConstraint('migrations_key', [...key])
+    .execute();
+  await sql`insert into migrations select * from ${sql.table(before)}`.execute(db);
+  await db.schema.dropTable(before).execute();
+  await indexes(db);
+}
+
+function migrationTable({ schema }: Database, name: string) {
+  return schema
+    .createTable(name)
+    .addColumn('id', 'text', (c) => c.notNull())
     .addColumn('guest', 'text', (c) => c.notNull())
     .addColumn('source', 'text', (c) => c.notNull())
     .addColumn('destination', 'text', (c) => c.notNull())
@@ -24,17 +59,19 @@ export async function migrations({ schema }: Database): Promise<void> {
     .addColumn('dirty_rate', 'double precision')
     .addColumn('figures', 'text')
     .addColumn('report', 'text')
-    .addColumn('epoch', 'bigint', (c) => c.notNull())
-    .execute();
-  const index = (name: string, ...columns: string[]) =>
-    schema.createIndex(name).on('migrations').columns(columns).execute();
-  await index('migrations_started', 'started_at', 'id');
-  await index('migrations_ended', 'ended_at');
-  await index('migrations_guest', 'guest', 'started_at');
-  await index('migrations_source', 'source', 'started_at');
-  await index('migrations_destination', 'destination', 'started_at');
-  await index('migrations_teller', 'told_by', 'ended_at');
-  // No build ever filled these: a guest's host keeps its labels.
-  await schema.dropTable('guest_labels').execute();
-  await schema.alterTable('moves').dropColumn('report').execute();
+    .addColumn('epoch', 'bigint', (c) => c.notNull());
+}
+
+const INDEXES = [
+  ['migrations_started', 'started_at', 'id'],
+  ['migrations_ended', 'ended_at'],
+  ['migrations_guest', 'guest', 'started_at'],
+  ['migrations_source', 'source', 'started_at'],
+  ['migrations_destination', 'destination', 'started_at'],
+  ['migrations_teller', 'told_by', 'ended_at'],
+] as const;
+
+async function indexes({ schema }: Database): Promise<void> {
+  for (const [name, ...columns] of INDEXES)
+    await schema.createIndex(name).on('migrations').columns(columns).execute();
 }

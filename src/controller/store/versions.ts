@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { audit, auditShares } from './audit.ts';
-import type { Database } from './tables.ts';
+import type { Database, StoreKind } from './tables.ts';
 import { hostHealth } from './versions-health.ts';
-import { migrations } from './versions-history.ts';
+import { migrations, migrationsByReporter } from './versions-history.ts';
 import { hostPower } from './versions-power.ts';
 import { standbys } from './versions-standbys.ts';
 import { sessionSubjects, whoMayWhat } from './versions-who.ts';
@@ -11,7 +11,7 @@ import { sessionSubjects, whoMayWhat } from './versions-who.ts';
  * How a database of one version becomes one of the next: the first makes it out of nothing. A version that was released
  * is never changed; what is new is one more at the end.
  */
-export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
+export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void>)[] = [
   async (db) => {
     await inventory(db);
     await wishes(db);
@@ -30,6 +30,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   hostExcess,
   auditShares,
   sessionSubjects,
+  migrationsByReporter,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { FleetMigration } from '../../protocol/controller/history.ts';
 import { PRODUCT_VERSION } from '../../protocol/version.ts';
 import { unpacked } from '../history/kept-report.ts';
 import { reportedRow } from '../history/record.ts';
@@ -14,14 +15,14 @@ import { spansOf } from './spans.ts';
 
 export interface TracesDependencies {
   readonly config: TracesConfig;
-  readonly migrations: Pick<Migrations, 'get'>;
+  readonly migrations: Pick<Migrations, 'find'>;
   readonly clock: Clock;
   readonly log: Log;
   /** The name of this controller. */
   readonly name: string;
 }
 
-/** Traces that wait to be sent; the oldest of more is dropped. */
+/** Traces that wait to be sent; of more, the oldest of the host with the most is dropped. */
 const MOST_WAITING = 1000;
 const SEND_MS = 10_000;
 const TRIES = 5;
@@ -29,10 +30,12 @@ const RETRY_MS = 1000;
 /** By the specification these are worth another try, and no others. */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
+type Ended = Pick<FleetMigration, 'id' | 'source'>;
+
 /** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is dropped. */
 export class Traces {
   readonly #deps: TracesDependencies;
-  readonly #waiting: string[] = [];
+  readonly #waiting: Ended[] = [];
   readonly #end = new AbortController();
   #sending: Promise<void> | undefined;
   #failed = '';
@@ -44,12 +47,19 @@ export class Traces {
   /** Ends of migrations; other news is none of its business. */
   heard(news: FleetNews): void {
     if (news.type !== 'migration' || news.what !== 'ended' || this.#end.signal.aborted) return;
-    const { id, outcome } = news.migration;
+    const { id, source, outcome } = news.migration;
     // It ends once more when a person has decided it.
     if (outcome === 'held') return;
-    if (this.#waiting.length >= MOST_WAITING) this.#waiting.shift();
-    this.#waiting.push(id);
+    if (this.#waiting.length >= MOST_WAITING) this.#drop();
+    this.#waiting.push({ id, source });
     this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
+  }
+
+  #drop(): void {
+    const bySource = Map.groupBy(this.#waiting, ({ source }) => source);
+    const [most = []] = [...bySource.values()].toSorted((one, other) => other.length - one.length);
+    const [oldest] = most;
+    if (oldest !== undefined) this.#waiting.splice(this.#waiting.indexOf(oldest), 1);
   }
 
   async close(): Promise<void> {
@@ -60,10 +70,10 @@ export class Traces {
   /** One after the other, until none waits. */
   async #send(): Promise<void> {
     for (;;) {
-      const id = this.#waiting.shift();
-      if (id === undefined || this.#end.signal.aborted) return;
+      const next = this.#waiting.shift();
+      if (next === undefined || this.#end.signal.aborted) return;
       try {
-        const body = await this.#bodyOf(id);
+        const body = await this.#bodyOf(next);
         if (body !== undefined) await this.#sendOne(body);
         this.#said('');
       } catch (thrown) {
@@ -72,9 +82,10 @@ export class Traces {
     }
   }
 
-  async #bodyOf(id: string): Promise<string | undefined> {
+  async #bodyOf({ id, source }: Ended): Promise<string | undefined> {
     const { migrations, name } = this.#deps;
-    const found = await migrations.get(id);
+    const rows = await migrations.find(id, source);
+    const found = rows.find(({ row }) => row.told_by === source) ?? rows[0];
     if (found === undefined) return undefined;
     const { row, report } = found;
     const migration = reportedRow(row, { wish: row.wish, by: row.by });

@@ -17,6 +17,8 @@ const ASKING = [
 ] as const satisfies ErrorCode[];
 
 const byId = z.object({ id: migrationId });
+/** The host that the guest left, if several hosts report that id. */
+const ofSource = z.object({ source: hostName.optional() });
 const percent = z.number().min(0).max(100);
 const share = z.number().min(0).max(1);
 const count = z.number().int().nonnegative();
@@ -218,8 +220,9 @@ export const historyRoutes = {
     summary: 'One migration with its report; of one that is open, how it stands now',
     access: 'viewer',
     params: byId,
+    query: ofSource,
     response: fleetMigrationDetail,
-    errors: [...STORING, 'GODWIT_MIGRATION_UNKNOWN'],
+    errors: [...STORING, 'GODWIT_MIGRATION_UNKNOWN', 'GODWIT_MIGRATION_AMBIGUOUS'],
   }),
   migrationEvents: route({
     method: 'GET',
@@ -227,10 +230,11 @@ export const historyRoutes = {
     summary: 'What happens in a migration until it ends, as its source reports it',
     access: 'viewer',
     params: byId,
+    query: ofSource,
     response: migrationNews,
     stream: true,
     framing: 'events',
-    errors: [...STORING, 'GODWIT_MIGRATION_UNKNOWN'],
+    errors: [...STORING, 'GODWIT_MIGRATION_UNKNOWN', 'GODWIT_MIGRATION_AMBIGUOUS'],
   }),
   cancelMigration: route({
     method: 'POST',
@@ -238,11 +242,13 @@ export const historyRoutes = {
     summary: 'Ask the source to roll a migration back; says at once what will happen',
     access: 'operator',
     params: byId,
+    query: ofSource,
     response: cancelAnswer,
     errors: [
       ...STORING,
       ...ASKING,
       'GODWIT_MIGRATION_UNKNOWN',
+      'GODWIT_MIGRATION_AMBIGUOUS',
       'GODWIT_CANCEL_TOO_LATE',
       'GODWIT_ORDER_STALE',
     ],

@@ -126,6 +126,6 @@ test('what a build cannot know is kept out: an id stays the migration that it wa
   assert.deepEqual([again?.begun.size, again?.ended.size], [0, 0]);
   const other = await migrations.write(held, 'a', [{ ...row, guest: 'db1', outcome: 'lost' }]);
   assert.equal(other?.ended.size, 0);
-  const found = await migrations.get('m-00000001');
+  const [found] = await migrations.find('m-00000001');
   assert.deepEqual([found?.row.guest, found?.row.outcome], ['web1', 'done']);
 });

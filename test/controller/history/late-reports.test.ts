@@ -28,7 +28,7 @@ function world(before: Report, now: () => Report) {
   const row = { guest: before.guest, source: before.from, destination: before.to };
   const migrations = {
     nowMs: async () => 1e12,
-    get: async (id: string) => ({ row, report: kept.get(id) ?? null }),
+    reportedBy: async (_host: string, id: string) => ({ row, report: kept.get(id) ?? null }),
     reportsSince: async () => [...kept.values()],
     complete: async (_held: unknown, _host: string, id: string, text: string) => {
       kept.set(id, text);
@@ -113,7 +113,7 @@ describe('a report of which its agent will know more', () => {
     const told = { nowMs: 0, silent: 0, answered: 0 };
     const known = sampleReport({});
     const row = { guest: known.guest, source: known.from, destination: known.to };
-    const migrations = { get: async () => ({ row, report: packed(known) }) };
+    const migrations = { reportedBy: async () => ({ row, report: packed(known) }) };
     const ends: (() => void)[] = [];
     const late = new LateReports({
       migrations: migrations as unknown as Dependencies['migrations'],

@@ -38,9 +38,10 @@ class Host {
     const events = (_asked: unknown, { signal }: { signal: AbortSignal }) => this.#events(signal);
     const report = async () => ({ id: 'm-00000001', outcome: 'running' });
     const agents = { at: () => ({ events, report }) } as unknown as AgentClients;
-    const get = async (id: string) =>
-      id === 'm-00000001' ? { row: this.row, report: null } : undefined;
-    return { clock: systemClock, agents, migrations: { get } };
+    const find = async (id: string) =>
+      id === 'm-00000001' ? [{ row: this.row, report: null }] : [];
+    const get = async ({ id }: { readonly id: string }) => (await find(id))[0];
+    return { clock: systemClock, agents, migrations: { find, get } };
   }
 
   async *#events(signal: AbortSignal): AsyncGenerator<Progress> {
@@ -72,7 +73,7 @@ function view(streams: MigrationStreams, id = 'm-00000001'): Viewer {
   const gone = new AbortController();
   const news: MigrationNews[] = [];
   const over = (async () => {
-    for await (const each of streams.follow(id, gone.signal)) news.push(each);
+    for await (const each of streams.follow(id, undefined, gone.signal)) news.push(each);
   })();
   return { news, leave: () => gone.abort(), over };
 }
@@ -125,7 +126,7 @@ test('a viewer that reads nothing holds nothing up, and goes on with how it stan
   const host = new Host();
   const streams = new MigrationStreams(host.parts);
   const signal = new AbortController().signal;
-  const slow = streams.follow('m-00000001', signal);
+  const slow = streams.follow('m-00000001', undefined, signal);
   const quick = view(streams);
   host.say(0);
   await slow.next();

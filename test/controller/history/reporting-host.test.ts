@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
+import { findMigration } from '../../../src/controller/history/find-migration.ts';
 import { History } from '../../../src/controller/history/history.ts';
 import type { HistoryDependencies } from '../../../src/controller/history/history.ts';
 import { endedRow, openRow } from '../../../src/controller/history/record.ts';
@@ -9,6 +10,7 @@ import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/open.ts';
+import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { NOTHING, percentAfter } from '../../../src/migration/percent.ts';
 import type { MigrationSummary } from '../../../src/protocol/public/migration.ts';
@@ -49,6 +51,24 @@ async function stored(
   return { store, migrations: new Migrations(store), held };
 }
 
+/** A wish asked for the move m-00000001. */
+async function asked(
+  { db }: Store,
+  move: { readonly guest: string; readonly source: string; readonly destination: string },
+): Promise<void> {
+  const wish = { id: 'w-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
+  const made = { created_by: 'ann', created_at: 1, due_at: 0 };
+  await db
+    .insertInto('wishes')
+    .values({ ...wish, ...made })
+    .execute();
+  const of = { attempt: 1, state: 'asked', asked_epoch: 1, body: '{}', created_at: 1 };
+  await db
+    .insertInto('moves')
+    .values({ id: 'm-00000001', wish_id: wish.id, ...move, ...of })
+    .execute();
+}
+
 /** The history of a fleet of which each host reports that list. */
 async function reported(
   t: TestContext,
@@ -66,7 +86,7 @@ async function reported(
   const history = new History({ ...parts, held: () => held });
   history.start();
   t.after(() => history.close());
-  return { history, of: async (id) => (await migrations.get(id))?.row.told_by };
+  return { history, of: async (id) => (await migrations.find(id))[0]?.row.told_by };
 }
 
 test('a host reports nothing of the migrations of another host of the fleet', async (t) => {
@@ -81,7 +101,7 @@ test('a host reports nothing of the migrations of another host of the fleet', as
   history.heard('b', summary({ percent: 99 }));
   history.heard('a', summary({ percent: 20 }));
   const { percent } = percentAfter(NOTHING, summary({ percent: 20 }));
-  assert.equal(history.live.of('m-00000001').percent, percent);
+  assert.equal(history.live.of('a', 'm-00000001').percent, percent);
 });
 
 test('an agent beside a manager reports moves between hosts that have no agent', async (t) => {
@@ -95,7 +115,7 @@ test('an open migration goes to its source, and to nobody else, whoever reported
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const by = (host: string) => openRow(summary({}), host, nowMs);
-  const reporter = async () => (await migrations.get('m-00000001'))?.row.told_by;
+  const reporter = async () => (await migrations.find('m-00000001'))[0]?.row.told_by;
   await migrations.write(held, 'c', [by('c')]);
   await migrations.write(held, 'a', [by('a')]);
   assert.equal(await reporter(), 'a');
@@ -110,36 +130,69 @@ test('an open migration goes to its source, and to nobody else, whoever reported
   assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
 });
 
-test('what a destination alone reports of an id keeps no source from writing its own migration of it', async (t) => {
-  const { migrations, held } = await stored(t);
+test('an id that one host claims hides no migration of another host, whoever reports it first', async (t) => {
+  const { store, migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const end = summary({ phase: 'done', side: 'destination' });
   const hearsay = endedRow(openRow(end, 'b', nowMs), end, { nowMs });
   assert.equal((await migrations.write(held, 'b', [hearsay]))?.ended.size, 1);
-  const real = summary({ from: 'c', to: 'a', guest: 'db1' });
-  assert.equal((await migrations.write(held, 'c', [openRow(real, 'c', nowMs)]))?.begun.size, 1);
-  const found = async () => (await migrations.get('m-00000001'))?.row;
-  assert.deepEqual([(await found())?.source, (await found())?.told_by], ['c', 'c']);
-  // The destination reports it again, and is not heard.
+  const claimed = summary({ from: 'c', to: 'b', guest: 'mine', phase: 'done' });
+  const claim = endedRow(openRow(claimed, 'c', nowMs), claimed, { nowMs });
+  assert.equal((await migrations.write(held, 'c', [claim]))?.ended.size, 1);
+  // The source’s own word replaces what its destination said of it, and nothing else.
+  const real = summary({ to: 'c', guest: 'db1' });
+  const written = await migrations.write(held, 'a', [openRow(real, 'a', nowMs)]);
+  assert.equal(written?.begun.size, 1);
+  const all = await migrations.find('m-00000001');
+  assert.deepEqual(
+    new Set(
+      all.map(({ row }) => [row.told_by, row.source, row.guest, row.ended_at === null].join()),
+    ),
+    new Set(['a,a,db1,true', 'c,c,mine,false']),
+  );
   const again = await migrations.write(held, 'b', [hearsay]);
   assert.deepEqual([again?.begun.size, again?.ended.size], [0, 0]);
-  assert.deepEqual([(await found())?.guest, (await found())?.ended_at], ['db1', null]);
+  // Which one is meant is never guessed.
+  await assert.rejects(
+    findMigration(migrations, 'm-00000001'),
+    (thrown) => hasCode(thrown, 'GODWIT_MIGRATION_AMBIGUOUS') && /a \(db1\)/.test(thrown.message),
+  );
+  assert.equal((await findMigration(migrations, 'm-00000001', 'a')).row.guest, 'db1');
+  // A move that was asked for is that one.
+  await asked(store, { guest: 'db1', source: 'a', destination: 'c' });
+  assert.equal((await findMigration(migrations, 'm-00000001')).row.guest, 'db1');
+  const { wish } = (await findMigration(migrations, 'm-00000001', 'c')).row;
+  assert.equal(wish, null);
+});
+
+test('a claim of another host does not keep an ended migration from its history', async (t) => {
+  const { migrations, held } = await stored(t);
+  const nowMs = await migrations.nowMs();
+  const ends = (host: string, to: string) => {
+    const end = summary({ from: host, to, phase: 'done' });
+    return endedRow(openRow(end, host, nowMs), end, { nowMs });
+  };
+  await migrations.write(held, 'c', [ends('c', 'b')]);
+  const known = await migrations.known('a', [{ id: 'm-00000001', from: 'a' }]);
+  assert.equal(known.size, 0);
+  assert.equal((await migrations.write(held, 'a', [ends('a', 'b')]))?.ended.size, 1);
+});
+
+test('a host has no more than a thousand open migrations in the history', async (t) => {
+  const { migrations, held } = await stored(t);
+  const nowMs = await migrations.nowMs();
+  const rows = Array.from({ length: 1003 }, (_none, nth) =>
+    openRow(summary({ id: `m-${String(nth).padStart(8, '0')}` }), 'a', nowMs),
+  );
+  assert.equal((await migrations.write(held, 'a', rows))?.begun.size, 1000);
+  assert.equal((await migrations.openOf('a')).length, 1000);
+  const other = openRow(summary({ from: 'b', to: 'a' }), 'b', nowMs);
+  assert.equal((await migrations.write(held, 'b', [other]))?.begun.size, 1);
 });
 
 test('the id of a move that a wish asked for is of that move alone', async (t) => {
   const { store, migrations, held } = await stored(t);
-  const wish = { id: 'w-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
-  const made = { created_by: 'ann', created_at: 1, due_at: 0 };
-  await store.db
-    .insertInto('wishes')
-    .values({ ...wish, ...made })
-    .execute();
-  const move = { id: 'm-00000001', wish_id: wish.id, guest: 'web1', source: 'a', destination: 'b' };
-  const asked = { attempt: 1, state: 'asked', asked_epoch: 1, body: '{}', created_at: 1 };
-  await store.db
-    .insertInto('moves')
-    .values({ ...move, ...asked })
-    .execute();
+  await asked(store, { guest: 'web1', source: 'a', destination: 'b' });
   const nowMs = await migrations.nowMs();
   const row = openRow(summary({ from: 'c', to: 'b' }), 'c', nowMs);
   assert.equal((await migrations.write(held, 'c', [row]))?.begun.size, 0);
@@ -153,7 +206,7 @@ test('a completed report takes the place of that of the end, by the host that to
   const end = summary({ phase: 'done' });
   const row = { ...endedRow(openRow(end, 'a', nowMs), end, { nowMs }), report: 'of the end' };
   await migrations.write(held, 'a', [openRow(end, 'a', nowMs), row]);
-  const kept = async () => (await migrations.get(end.id))?.report;
+  const kept = async () => (await migrations.find(end.id))[0]?.report;
   assert.equal(await kept(), 'of the end');
   await migrations.complete(held, 'b', end.id, 'of another host');
   await migrations.complete(new Map(), 'a', end.id, 'of another controller');

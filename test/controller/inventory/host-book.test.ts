@@ -105,8 +105,11 @@ test('a host that sends more than its budget is marked in the API and in the lis
   book.exceeds(true);
   assert.equal(shown().state, 'up');
   assert.equal(shown().excess?.since, '1970-01-01T00:00:00.000Z');
-  assert.match(illText(shown()), /^a: over its limit since 1970.*sends more than/);
+  assert.match(illText(shown()), /^a: over its limit since 1970.*sends more events than/);
+  book.exceeds(true, 'migrations');
   book.exceeds(false);
+  assert.match(illText(shown()), /reports more of migrations than/);
+  book.exceeds(false, 'migrations');
   assert.equal(shown().excess, undefined);
   assert.equal(illText(shown()), '');
 });

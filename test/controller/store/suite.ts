@@ -8,6 +8,22 @@ import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { until } from '../../until.ts';
 
+/** The version that brought the history of migrations. */
+const WITH_MIGRATIONS = 4;
+const MIGRATION = {
+  id: 'm-00000001',
+  guest: 'web1',
+  source: 'a',
+  destination: 'b',
+  mode: 'precopy',
+  told_by: 'a',
+  side: 'source',
+  started_at: 1,
+  ended_at: 2,
+  report: 'packed',
+  epoch: 1,
+};
+
 const WISH = {
   kind: 'drain',
   state: 'asked',
@@ -180,11 +196,31 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         await dropAll(earlier);
         await bringForward(earlier.db, earlier.kind, 'here', from);
         await earlier.db.updateTable('counters').set({ value: 41 }).execute();
+        const moved = from < WITH_MIGRATIONS ? [] : [MIGRATION];
+        for (const row of moved) await earlier.db.insertInto('migrations').values(row).execute();
         await earlier.close();
         const now = await openStore(place, silentLog);
         const version = await versionOf(now.db, now.kind, 'here');
         const counters = await now.db.selectFrom('counters').select('value').execute();
+        const columns = ['id', 'source', 'told_by', 'ended_at', 'report'] as const;
+        const kept = await now.db.selectFrom('migrations').select(columns).execute();
+        // Another host's row of that id has a place beside it.
+        const other = { ...MIGRATION, source: 'c', told_by: 'c' };
+        for (const row of [other, MIGRATION])
+          await now.db
+            .insertInto('migrations')
+            .values(row)
+            .onConflict((conflict) => conflict.columns(['id', 'source', 'told_by']).doNothing())
+            .execute();
+        const count = (await now.db.selectFrom('migrations').select('id').execute()).length;
         await now.close();
+        const { id, source, told_by, ended_at, report } = MIGRATION;
+        const plain = kept.map((row) => ({ ...row }));
+        assert.deepEqual(
+          plain,
+          moved.length === 0 ? [] : [{ id, source, told_by, ended_at, report }],
+        );
+        assert.equal(count, 2);
         assert.equal(version, SCHEMA_VERSION);
         assert.ok(counters.every(({ value }) => value === 41));
       }

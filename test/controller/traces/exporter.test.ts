@@ -96,7 +96,7 @@ const row = (id: string): ListedMigration => ({
 });
 
 function tracesTo(t: TestContext, { url, caFile }: Receiver): Traces {
-  const known = { get: async (id: string) => ({ row: row(id), report: null }) };
+  const known = { find: async (id: string) => [{ row: row(id), report: null }] };
   const traces = new Traces({
     config: { url, caFile },
     migrations: known,
