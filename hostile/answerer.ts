@@ -47,6 +47,13 @@ export class Answerer {
     return made;
   }
 
+  /** host:port. */
+  get address(): string {
+    const bound = this.#server.address();
+    if (bound === null || typeof bound === 'string') throw new Error('it does not listen');
+    return `${bound.address}:${bound.port}`;
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
     request.on('error', () => {}).resume();
     response.on('error', () => {});
@@ -55,12 +62,40 @@ export class Answerer {
     const way = random.next();
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     const match = this.#find(request.method ?? '', path);
+    if (match?.route.stream === true && way > 0.2) {
+      this.#report(match.route, response, random);
+      return;
+    }
     // It is left to wait now and then: each such answer costs the requester its deadline.
     if (way < 0.02) return;
     if (way < 0.06) return void response.destroy();
     const [status, text] = this.#said(match?.route, way, random);
     const type = random.chance(0.95) ? 'application/json' : 'text/html';
     response.writeHead(status, { 'content-type': type }).end(text);
+  }
+
+  /** Events without end, true and untrue, as fast as they are read. */
+  #report(route: Route, response: ServerResponse, random: Random): void {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const more = (): void => {
+      while (!response.destroyed) {
+        this.count += 1;
+        if (random.next() < 0.0005) return void response.end();
+        if (!response.write(`data: ${this.#event(route, random)}\n\n`)) {
+          response.once('drain', more);
+          return;
+        }
+      }
+    };
+    response.write(`data: ${JSON.stringify({ id: '1', type: 'ready' })}\n\n`);
+    more();
+  }
+
+  #event(route: Route, random: Random): string {
+    const words = wordsOf(this.#facts, { id: 'm-hx000001', guest: 'hx000001' });
+    const value = validOf(route.response, { random, words }, `an event of ${route.path}`);
+    // What makes no event ends the stream: mostly they are events.
+    return JSON.stringify(random.chance(0.999) ? value : spoiled(value, random, this.#facts)) ?? '';
   }
 
   #said(route: Route | undefined, way: number, random: Random): [status: number, text: string] {

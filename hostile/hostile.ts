@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { proverRecorder } from '../tools/prover-record.ts';
 import type { Tried } from './attacker.ts';
+import { attackController } from './controller.ts';
 import { runCases } from './run.ts';
 import type { Outcome } from './run.ts';
 
@@ -13,6 +14,7 @@ const USAGE = `npm run hostile -- [--cases N] [--from N] [--seed N] [--case N]..
   --case N   only this case of the seed, alone; may be repeated
   --print    each case, with what was sent and what was answered
   --json     what it came to, as one line of JSON on standard output
+  --controller  against a real controller: its answers and events are the cases
   --hole H   the attacked host has this known defect, which must be found (see hostile/holes/)
 
 What each part came to, and on which commit, is kept in out/proofs/hostile.json.
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     case: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
+    controller: { type: 'boolean', default: false },
     hole: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -58,9 +61,12 @@ function print({ case: made, answers, words }: Tried): void {
   }
 }
 
+function mib(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
+
 function report(outcome: Outcome): void {
   const { cases, asks, seenCalls, violations, before, after, tookMs } = outcome;
-  const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
   const lines = [
     `${cases} cases, ${asks} requests in ${(tookMs / 1000).toFixed(1)} s`,
     `${seenCalls} calls of the attacked host that name a path`,
@@ -74,6 +80,21 @@ function report(outcome: Outcome): void {
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
+async function againstController(seed: number, cases: number): Promise<number> {
+  const outcome = await attackController({ seed, cases });
+  const { rssBytes, inUseBytes, databaseBytes, isMarked, violations, tookMs } = outcome;
+  const lines = [
+    `${outcome.cases} answers and events of a hostile host in ${(tookMs / 1000).toFixed(1)} s`,
+    `controller: ${mib(rssBytes)} at most, ${mib(inUseBytes)} in use once its garbage is collected; ` +
+      `its database has ${mib(databaseBytes)}; the hostile host was ${isMarked ? '' : 'not '}marked`,
+    ...violations.map((what) => `VIOLATION: ${what}`),
+    `${violations.length} violations`,
+  ];
+  process.stderr.write(`${lines.join('\n')}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...outcome })}\n`);
+  return violations.length === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(USAGE);
@@ -81,6 +102,7 @@ async function main(): Promise<number> {
   }
   const seed = numberOf(values.seed, 'seed');
   const count = numberOf(values.cases, 'cases');
+  if (values.controller) return againstController(seed, count);
   const first = numberOf(values.from, 'from');
   const numbers =
     values.case.length > 0

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 
 export const COLLECTED = 'all garbage is collected';
 
-if (process.argv[1]?.endsWith('/bin/agent.ts') === true) {
+if (/\/bin\/(agent|controller)\.ts$/.test(process.argv[1] ?? '')) {
   process.on('SIGUSR2', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as (how: object) => void;

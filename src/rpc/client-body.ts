@@ -7,17 +7,19 @@ import type { HttpPool } from './transport.ts';
 /** The longest line of a stream, characters. */
 const LINE_LIMIT = 1024 * 1024;
 
-/** The whole body as text; GODWIT_TOO_LARGE beyond `limit` bytes. */
+/** The whole body as text; GODWIT_TOO_LARGE beyond `limit` bytes. `allowance`: gives what was read, even if it fails. */
 export async function readAll(
   response: IncomingMessage,
   limit: number,
   wire: HttpPool,
+  allowance?: { bytes: number },
 ): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length;
+      if (allowance !== undefined) allowance.bytes -= chunk.length;
       if (size > limit) throw tooLarge(wire, limit);
       chunks.push(chunk);
     }

@@ -109,9 +109,7 @@ async function call(
     const response = await send(calling, route, input, signal);
     const { allowance } = given;
     const limit = Math.min(limits.answerBytes, allowance?.bytes ?? limits.answerBytes);
-    const text = await readAll(response, limit, wire);
-    if (allowance !== undefined) allowance.bytes -= Buffer.byteLength(text);
-    return parse(wire, route, text);
+    return parse(wire, route, await readAll(response, limit, wire, allowance));
   });
 }
 

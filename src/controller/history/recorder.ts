@@ -106,9 +106,17 @@ export class Recorder {
 
   /** What is to be written, by pages of the host's list, the newest first. */
   async #unwritten(look: Look): Promise<MigrationSummary[][]> {
-    const { host, side, api } = look;
     const allowance = { bytes: MOST_LIST_BYTES };
     const options = { ...optionsOf(look), allowance };
+    try {
+      return await this.#pages(look, options);
+    } finally {
+      look.took?.(MOST_LIST_BYTES - allowance.bytes);
+    }
+  }
+
+  async #pages(look: Look, options: CallOptions): Promise<MigrationSummary[][]> {
+    const { host, side, api } = look;
     const pages: MigrationSummary[][] = [];
     let after: string | undefined;
     while (pages.length < MOST_PAGES) {
@@ -121,7 +129,6 @@ export class Recorder {
       if (next === undefined || (own.length > 0 && unsettled.length === 0)) break;
       after = next;
     }
-    look.took?.(MOST_LIST_BYTES - allowance.bytes);
     return pages;
   }
 
@@ -173,9 +180,15 @@ export class Recorder {
     summary: Parameters<typeof reportOf>[1],
   ): Promise<{ readonly report: Report | undefined; readonly mustWait: boolean }> {
     const allowance = { bytes: MAX_REPORT_BYTES };
-    const report = await reportOf(look, summary, allowance);
+    let mustWait = false;
+    let report: Report | undefined;
+    try {
+      report = await reportOf(look, summary, allowance);
+    } finally {
+      mustWait = look.took?.(MAX_REPORT_BYTES - allowance.bytes) === true;
+    }
     if (report !== undefined) this.#deps.reported?.(look.host, report);
-    return { report, mustWait: look.took?.(MAX_REPORT_BYTES - allowance.bytes) === true };
+    return { report, mustWait };
   }
 
   /** One that was open and is not among the newest. */
