@@ -5,6 +5,8 @@ import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { Watch } from '../src/mover/direct/source/watch.ts';
 import { drawScenario } from './scenario.ts';
 import type { Deed, Scenario } from './scenario.ts';
+import type { StartPermission } from '../src/migration/permission/permission.ts';
+import { granted } from '../test/migration/permission/granted.ts';
 
 /** The movers broken on purpose, each in one place: what finds nothing may be blind. */
 export interface Mutant {
@@ -31,14 +33,14 @@ interface GuestContext {
 }
 interface Session {
   cancel(signal: AbortSignal): Promise<unknown>;
-  resumeGuest(signal: AbortSignal): Promise<void>;
+  resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
 }
 
 /** Takes the guest back without asking. */
 async function seize({ guest }: GuestContext, signal: AbortSignal): Promise<void> {
   const session = await guest.session(signal);
   await session.cancel(signal);
-  await session.resumeGuest(signal);
+  await session.resumeGuest(granted('web1'), signal);
 }
 
 /** Waits a second for commit's answer, and says then that the guest never ran there. */

@@ -2,6 +2,7 @@ import { row } from './row.ts';
 
 /** Refusals of a guest’s disks: found before anything is moved. */
 export const diskErrors = {
+  // Disks
   GODWIT_DISK_LOCAL: row(
     'disk {device} of {guest} ({file}) cannot move: {reason}',
     'Name the directory in which it lies in `storage` of its host: it is copied then, or stays where both hosts share it and name it. A disk that the guest can do without may be detached.',

@@ -274,8 +274,9 @@ function cancel(state: SourceState): Transition {
 function timeout(state: SourceState, event: SourceEvent & { type: 'timeout' }): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
-  // The guest runs at its destination and its memory flows: nothing would be gained by giving up.
-  if (step === 'drain' && state.stream === 'active') {
+  // The guest runs at its destination, and its memory flows, or a broken stream is being resumed, which has a deadline of
+  // its own: nothing would be gained by giving up.
+  if (step === 'drain' && (state.stream === 'active' || state.stream === 'paused')) {
     return { state, effects: [{ type: 'do', step }] };
   }
   // Where post-copy's switch hangs, nobody knows which side holds the devices' state. While the guest runs here, it
