@@ -24,6 +24,7 @@ import type { GuestsBeside } from './guests.ts';
 import { Load, processOf, thisLoad } from './load.ts';
 import type { LoadReader } from './load.ts';
 import { agentHandlers } from './handlers.ts';
+import { Closings } from './closing.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
 import { Health } from './health.ts';
@@ -102,8 +103,8 @@ export interface RunningAgent {
 /** Starts the agent of a host. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { config, drivers, movers, log, clock = systemClock, machine } = options;
-  const fleet = new Fleet(config, clock);
-  const credentials = ownCredentials(config, fleet);
+  const [fleet, closings] = [new Fleet(config, clock), new Closings(config, clock)];
+  const [credentials, hostFacts] = [ownCredentials(config, fleet), hostFactsOf(config, clock)];
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
@@ -119,7 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const [spread, renewal] = [new Spread({ ...common, fleet }), new Renewal({ ...common, fleet })];
   const [refusals, ofMovers] = [new Refusals(clock), new RefusedByMovers(store, movers)];
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
-  const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
+  const incoming = new Incoming({ ...common, movers, hostFacts, closings });
   const probes = new GuestProbes(config, clock, othersOf(config, incoming, peers));
   const dirtyRates = new DirtyRates({ ...common, guestLoads: loads });
   const predicting = { ...openPrediction(common), guestLoads: loads };
@@ -140,6 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
+    closings,
     follow,
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),

@@ -19,6 +19,8 @@ import { SingleFlight } from './single-flight.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const DISCOVER_MS = 10_000;
+/** In place of a guest's name. */
+const EVERY = '';
 const CENSUS_MS = 2000;
 
 /** For so long a list is answered from what was seen: a guest that somebody pauses is listed so after that at the latest. */
@@ -110,9 +112,7 @@ export class Guests {
     this.#far.stop();
   }
 
-  /**
-   * From the inventory; `fresh`: each guest is looked at again. Rejects where no driver of this host lists its guests.
-   */
+  /** From the inventory; `fresh`: each guest is looked at again. Rejects if no driver lists its guests. */
   async listed(fresh = false): Promise<Listed> {
     return this.#within(fresh ? 0 : KEPT_MS);
   }
@@ -123,10 +123,7 @@ export class Guests {
   /** The last look, and the drivers that were silent then; undefined before the first. */
   readonly lastLook = (): Pick<Listed, 'found' | 'silent'> | undefined => this.#kept;
 
-  /**
-   * For whoever is to do something with it: on a look that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, when
-   * there is none. Asks that guest's hypervisor and no other.
-   */
+  /** On a look at this guest alone that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, if there is none. */
   async need(name: string): Promise<DiscoveredGuest> {
     return this.#oneIn(await this.#single.fresh(name), name);
   }
@@ -164,6 +161,13 @@ export class Guests {
     const { found, silent } = await this.#updateProposals();
     const [first] = silent;
     if (first !== undefined) throw first.error;
+    return found;
+  }
+
+  /** On a look that begins now: one under way may miss a guest that has come. Rejects if a driver does not answer. */
+  async seenNow(): Promise<readonly DiscoveredGuest[]> {
+    const { found, failed } = await this.#single.fresh(EVERY);
+    if (failed !== undefined) throw failed;
     return found;
   }
 
@@ -232,12 +236,12 @@ export class Guests {
     return { found: complete(looks.flatMap(({ found }) => found)), silent };
   }
 
-  /** What the drivers see of one; `failed`: why one of them sees nothing. */
+  /** What the drivers see of one, or of all of them; `failed`: why one of them sees nothing. */
   async #discoverOne(only: string): Promise<Look> {
     const { what, options, complete } = this.#question();
     const all = this.drivers.map((driver) =>
       withDeadline(what, DISCOVER_MS, undefined, (signal) =>
-        driver.discover({ ...options, only }, signal),
+        driver.discover(only === EVERY ? options : { ...options, only }, signal),
       ),
     );
     const looks = await Promise.allSettled(all);

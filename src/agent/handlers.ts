@@ -16,6 +16,8 @@ import type { Caller } from '../rpc/caller.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { arrivalSeen } from './arrivals.ts';
 import type { HostCache } from './cache.ts';
+import { closingHandlers } from './closing.ts';
+import type { Closings } from './closing.ts';
 import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
@@ -68,6 +70,7 @@ export interface AgentHandlerDependencies
   readonly orders: Orders;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
+  readonly closings: Closings;
   readonly follow: Follow;
   readonly returns: Returns;
   readonly afterMove: AfterMove;
@@ -150,6 +153,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     ...cacheHandlers(deps),
     ...probeHandlers(deps),
     ...diskMoveHandlers(deps),
+    ...closingHandlers(deps),
     ...fleetHandlers(deps),
   };
 }

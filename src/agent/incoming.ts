@@ -19,6 +19,7 @@ import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
 import type { HostLabels } from './guest-labels.ts';
 import { namesIn } from './guest-snapshot.ts';
+import type { Closings } from './closing.ts';
 import type { Guests } from './guests.ts';
 import type { HostInventory } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -40,6 +41,7 @@ export interface IncomingDependencies {
   readonly peers: Peers;
   readonly supervisor: Supervisor;
   readonly movers: Pick<MoverProcesses, 'find'>;
+  readonly closings?: Pick<Closings, 'requestFor'>;
   /** Absent: labels of guests that come are not kept. */
   readonly labels?: HostLabels;
 }
@@ -108,9 +110,8 @@ export class Incoming {
     const { store, config } = this.#deps;
     if (store.get(id) === undefined) this.#disown(id, caller.name);
     const migration = store.need(id);
-    if (migration.request.side !== 'destination') {
+    if (migration.request.side !== 'destination')
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    }
     checkSender(caller, migration.request.fromHost);
     this.#checkReporting(migration);
     return this.#listening(migration);
@@ -150,12 +151,11 @@ export class Incoming {
   guest(id: string): AdmittedGuest {
     const { store, config } = this.#deps;
     const { request, dir } = store.need(id);
-    if (request.side !== 'destination' || store.isEnded(id)) {
+    if (request.side !== 'destination' || store.isEnded(id))
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    }
     const { guest, from } = request.admission;
-    const state = replayDestination(readJournals(dir).destination.map(({ event }) => event));
-    const preparation = state?.preparation;
+    const events = readJournals(dir).destination.map(({ event }) => event);
+    const preparation = replayDestination(events)?.preparation;
     if (preparation === undefined) return { guest, from };
     const nics = preparation.networks ?? [];
     return { guest, from, nics: nics.map(({ mac, addresses }) => ({ mac, addresses })) };
@@ -174,9 +174,8 @@ export class Incoming {
     const found = this.#deps.store.get(admission.id);
     if (found === undefined) return undefined;
     const { request } = found;
-    if (request.side === 'destination' && isDeepStrictEqual(request.admission, admission)) {
+    if (request.side === 'destination' && isDeepStrictEqual(request.admission, admission))
       return found;
-    }
     throw godwitError('GODWIT_ID_REUSED', { id: admission.id });
   }
 
@@ -195,6 +194,9 @@ export class Incoming {
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
+    // Nothing is awaited between this and the record: a host that reports itself empty after it was closed stays so.
+    const request = this.#deps.closings?.requestFor(config.name);
+    if (request) throw godwitError('GODWIT_HOST_CLOSED', { host: config.name, request });
     // Before it is known here: a migration without its labels would forget what they forbid.
     labels?.expect(id, admission.guest, admission.labels, here);
     return store.add({
@@ -219,7 +221,7 @@ export class Incoming {
   /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
   async #facts(admission: Admission, portsNeeded: number): Promise<AdmissionFacts> {
     const { guest, from, memoryBytes } = admission;
-    const { config, guests, store, inventory } = this.#deps;
+    const { config, guests, store, inventory, closings } = this.#deps;
     mustBeReadable(store, guest);
     const running = store.running().filter(({ request }) => request.side === 'destination');
     const [isHere, memory, freePorts] = await Promise.all([
@@ -237,6 +239,7 @@ export class Incoming {
       host: config.name,
       guest,
       from,
+      closedFor: closings?.requestFor(config.name),
       coming: running.length,
       limit: config.limits.migrationsIn,
       comingFromOne: running.filter(({ request }) => isFrom(request, from)).length,

@@ -101,6 +101,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_HOST_CLOSED: row(
+    '{host} admits no guest: the request {request} empties it',
+    'Choose another host, or open it with `godwit undrain HOST` at the controller.',
+    true,
+    4,
+    409,
+  ),
   GODWIT_NAME_IN_USE: row(
     '{host} already has a guest called {guest}',
     'Rename or remove that guest.',

@@ -10,12 +10,21 @@ const RIGHTS = {
   anyone: ['hello', 'health', 'openapi', 'join'],
   // It reads what a viewer reads.
   reads:
-    'host hosts managedHosts guests guest guestLoad maintenanceMode hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
+    'host hosts managedHosts occupancy guests guest guestLoad maintenanceMode hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
       ' ',
     ),
   // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled; what is kept of a guest for
   // the death of its host is kept, and such a guest is started.
-  orders: ['check', 'plan', 'putMigration', 'cancel', 'putStandby', 'putRecovery'],
+  orders: [
+    'check',
+    'plan',
+    'putMigration',
+    'cancel',
+    'putStandby',
+    'putRecovery',
+    'closeHost',
+    'openHost',
+  ],
   // It learns who belongs to the fleet, and renews its own certificate.
   fleet: ['newerList', 'renew'],
 };

@@ -7,7 +7,7 @@ import type { WishPlan, wishRoutes } from '../../protocol/controller/wishes.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import type { FleetView, GuestSizes, ModeCalls } from '../engine/ports.ts';
+import type { FleetView, GuestSizes, HostCalls, ModeCalls } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import { whyClosed } from '../wishes/facts.ts';
@@ -22,6 +22,7 @@ export interface WishHandlerDependencies {
   readonly wishes: Wishes;
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
+  readonly hosts: Pick<HostCalls, 'open'>;
   readonly fleet: FleetView;
   readonly log: Log;
   readonly config: Pick<ControllerConfig, 'programs'>;
@@ -31,6 +32,7 @@ export function wishHandlers({
   wishes,
   modes,
   sizes,
+  hosts: calls,
   fleet,
   log,
   config,
@@ -73,8 +75,12 @@ export function wishHandlers({
       const [{ marks }, { hosts }] = [await wishes.world(), await fleet.look()];
       // One that left the fleet may have left its mark.
       if (!marks.has(host)) checkHost(host, hosts);
-      await leaveMode(marks.get(host)?.drainingFor, { wishes, modes });
+      const request = marks.get(host)?.drainingFor;
+      await leaveMode(request, { wishes, modes });
       await wishes.undrain(host);
+      // Moves to it may begin at once. A host that does not answer opens by itself within minutes.
+      const isOpen = request === undefined || (await calls.open(host, request));
+      if (!isOpen) log.warn({ host, request }, 'drained host did not answer that it is open again');
       log.info({ host, by: caller.name }, 'guests may come to a host again');
       return { ok: true };
     },

@@ -13,9 +13,10 @@ import { AgentClients } from './agent-clients.ts';
 import type { AgentClientsDependencies } from './agent-clients.ts';
 import { askedAbout, HostLooks } from './host-looks.ts';
 import { isSilence } from './is-silence.ts';
+import { hostCalls } from './host-calls.ts';
 import { modeCalls } from './mode-calls.ts';
 import { AskedSizes } from './guest-sizes.ts';
-import type { AgentCalls, GuestSizes, ModeCalls } from './ports.ts';
+import type { AgentCalls, GuestSizes, HostCalls, ModeCalls } from './ports.ts';
 
 /** An agent answers once a mover runs. */
 const PUT_MS = 20_000;
@@ -29,12 +30,14 @@ export interface AgentsDependencies extends AgentClientsDependencies {
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
+  readonly hosts: HostCalls;
   readonly sizes: GuestSizes;
   readonly #looks: HostLooks;
 
   constructor(deps: AgentsDependencies) {
     this.#clients = new AgentClients(deps);
     this.modes = modeCalls(this.#clients);
+    this.hosts = hostCalls(this.#clients);
     this.sizes = new AskedSizes({ clients: this.#clients, clock: deps.clock });
     this.#looks = new HostLooks({
       monotonicMs: () => deps.clock.monotonicMs(),

@@ -1,4 +1,4 @@
-import { stillPromised } from '../wishes/facts.ts';
+import { stillPromised } from '../wishes/room.ts';
 import { callOf, isOpen } from '../wishes/moves.ts';
 import type { Cancel, Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
@@ -10,10 +10,12 @@ import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Move, Wish } from '../../protocol/controller/wish.ts';
 import type { Mutex } from '../../mutex.ts';
 import type { ModeHeard } from '../wishes/maintenance-mode.ts';
+import type { HostHeard } from '../wishes/occupancy.ts';
 import type {
   AgentCalls,
   Claim,
   FleetView,
+  HostCalls,
   ModeCalls,
   RollCalls,
   WishStore,
@@ -28,6 +30,7 @@ export interface CarrierDependencies {
   readonly fleet: FleetView;
   readonly roll: RollCalls;
   readonly modes: ModeCalls;
+  readonly hosts: HostCalls;
   /** Ids of migrations that were never used before. */
   readonly newId: () => string;
   readonly leaseMs: number;
@@ -46,6 +49,7 @@ interface Answers {
 
 interface InRound extends Answers {
   readonly view: WishView;
+  readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
 /** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
@@ -53,6 +57,8 @@ export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
 
 const ENDS: ReadonlySet<Seen> = new Set(['done', 'failed', 'cancelled', 'lost']);
 
+/** Hosts that are asked at a time whether they are empty. */
+const HOSTS_AT_ONCE = 32;
 /** New moves that one round may begin. */
 const MOST_NEW = 64;
 
@@ -128,11 +134,26 @@ export class Carrier {
   }
 
   async #finish(round: InRound, first: StepOutput): Promise<Round> {
+    const { asks = [] } = first;
+    if (asks.length === 0 && !restsOnEmpty(round.view.wish, first.wish))
+      return this.#write(round, first);
+    // The hosts report first: a guest that they do not have any more is then looked for elsewhere, on a newer look.
+    const occupancies = await this.#occupancies(asks);
     // A guest whose reservation ended before the view may have come since that look.
-    const output = restsOnEmpty(round.view.wish, first.wish)
-      ? await this.#decide(round, this.#deps.fleet.look('now'))
-      : first;
+    const output = await this.#decide({ ...round, occupancies }, this.#deps.fleet.look('now'));
     return this.#write(round, output);
+  }
+
+  async #occupancies(asked: readonly string[]): Promise<ReadonlyMap<string, HostHeard>> {
+    const { hosts } = this.#deps;
+    const all: [string, HostHeard][] = [];
+    for (let at = 0; at < asked.length; at += HOSTS_AT_ONCE) {
+      const some = asked.slice(at, at + HOSTS_AT_ONCE).map(async (host) => {
+        all.push([host, await hosts.occupancy(host, this.#claim.wish)]);
+      });
+      await Promise.all(some);
+    }
+    return new Map(all);
   }
 
   /** Decides again, on what the wishes of this controller promised before: of decisions made at once only one would stand. */
@@ -149,7 +170,7 @@ export class Carrier {
   }
 
   async #decide(
-    { view, sights, heard, mode }: InRound,
+    { view, sights, heard, mode, occupancies }: InRound,
     look: ReturnType<FleetView['look']>,
   ): Promise<StepOutput> {
     const known = await look;
@@ -159,7 +180,7 @@ export class Carrier {
     const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());
     const reservations = stillPromised(world.reservations, known);
     const now = { ...world, ...known, reservations };
-    const input = { wish, moves, sights, world: now, cancel, epoch, ids };
+    const input = { wish, moves, sights, world: now, cancel, epoch, ids, occupancies };
     if (wish.ask.kind === 'roll') return rollStep({ ...input, heard });
     return step({ ...input, mode });
   }
@@ -222,11 +243,14 @@ export class Carrier {
     if (!isSame) {
       const admission = isNew ? { admission: view.admission } : {};
       const { version } = view;
-      const change = { ...output, version, moves, ...admission };
+      const { asks: _asks, ...decided } = output;
+      const change = { ...decided, version, moves, ...admission };
       const written = await this.#deps.store.commit(this.#claim, change);
       if (written === 'stale') return 'lost';
       // The answers are kept, and judged again by what is so now.
       if (written === 'changed') return 'again';
+      // Moves to it begin in the next round.
+      if (output.opens !== undefined) await this.#deps.hosts.open(output.opens, this.#claim.wish);
     }
     for (const id of sights.keys()) this.#sights.delete(id);
     this.#roll.took(heard);

@@ -225,6 +225,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const infos = reporting.map(({ info }) => info);
   const manager = infos.find((each) => each.manager !== undefined)?.manager;
   const migration = infos.find((each) => each.migration !== undefined)?.migration;
+  const movingTo = infos.find((each) => each.moving !== undefined)?.moving?.to;
   const diskBytes = most(infos.map((each) => sizeOf(each.disks)));
   const used = infos.flatMap((each) => each.usedCores ?? []);
   const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
@@ -240,6 +241,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
     unmovable: [...new Set(infos.flatMap((each) => each.unmovable))],
     ...(manager === undefined ? {} : { manager }),
     ...(migration === undefined ? {} : { migration }),
+    ...(movingTo === undefined ? {} : { movingTo }),
   };
   return labels.length === 0 ? { facts } : { facts, labels: Object.fromEntries(labels) };
 }

@@ -2,6 +2,7 @@ import type { Order } from '../../protocol/public/order.ts';
 import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { World } from '../wishes/facts.ts';
 import type { ModeCall, ModeHeard } from '../wishes/maintenance-mode.ts';
+import type { HostHeard } from '../wishes/occupancy.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import type { SiteLink } from '../site-map.ts';
@@ -97,6 +98,16 @@ export interface RollCalls {
 /** What a drain asks of the manager of its host; none of these throws. */
 export interface ModeCalls {
   ask(call: Exclude<ModeCall, 'nothing'>, wish: Wish): Promise<ModeHeard>;
+}
+
+/** Hosts that a request empties; none of these throws. */
+export interface HostCalls {
+  /** The host admits no guest for a while, and then reports what is on it. */
+  occupancy(host: string, request: string): Promise<HostHeard>;
+  /** The first half alone; false without an answer of the host. */
+  close(host: string, request: string): Promise<boolean>;
+  /** The host admits guests again, unless another request has closed it. */
+  open(host: string, request: string): Promise<boolean>;
 }
 
 export interface SizesFound {

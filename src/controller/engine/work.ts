@@ -14,7 +14,8 @@ import type { ControllerConfig } from '../config.ts';
 import { StoredFleet } from './fleet-view.ts';
 import type { HostAgent } from './fleet-view.ts';
 import { WishLoop } from './loop.ts';
-import type { GuestSizes, ModeCalls } from './ports.ts';
+import { KeptClosed } from './kept-closed.ts';
+import type { GuestSizes, HostCalls, ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkDependencies {
@@ -33,6 +34,8 @@ export interface Work {
   readonly wishes: Wishes;
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
+  readonly hosts: HostCalls;
+  readonly keptClosed: KeptClosed;
   readonly fleet: StoredFleet;
   readonly loop: WishLoop;
   readonly policies: Policies;
@@ -55,11 +58,12 @@ export function workOn(deps: WorkDependencies): Work {
   const agents = new Agents({ credentials, agentOf: addressOf, clock });
   const roll = rollCalls({ programs: config.programs, credentials, agentOf });
   const newId = (): string => migrationIdAt(clock.wallMs());
-  const { modes, sizes } = agents;
+  const { modes, sizes, hosts } = agents;
   const loop = new WishLoop({
     store: wishes,
     agents,
     modes,
+    hosts,
     fleet,
     roll,
     newId,
@@ -75,12 +79,15 @@ export function workOn(deps: WorkDependencies): Work {
   const { lookMs } = config.policies;
   const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId, setsPower, lookMs };
   const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
+  const keptClosed = new KeptClosed({ store, hosts, clock, log });
   const close = async (): Promise<void> => {
+    await keptClosed.close();
     await policyLoop.close();
     await loop.close();
     agents.close();
   };
-  return { wishes, modes, sizes, fleet, loop, policies, proposals, policyLoop, close };
+  const asked = { modes, sizes, hosts, keptClosed };
+  return { wishes, ...asked, fleet, loop, policies, proposals, policyLoop, close };
 }
 
 /** Sorts by time, and two controllers do not make the same. */

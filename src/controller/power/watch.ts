@@ -5,7 +5,7 @@ import type { SiteAnswer, SiteProgram } from '../../hooks/site-program.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
 import type { ControllerConfig } from '../config.ts';
-import type { FleetView } from '../engine/ports.ts';
+import type { FleetView, HostCalls } from '../engine/ports.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import { scopeOf } from '../policy/turn.ts';
@@ -32,6 +32,8 @@ export interface PowerWatchDependencies {
   readonly held: () => Held;
   /** Absent: hosts that sleep are not touched, and none is put to sleep. */
   readonly settings: ControllerConfig['power'];
+  /** Asked before the program is called. */
+  readonly hosts: Pick<HostCalls, 'occupancy' | 'open'>;
   readonly runProgram?: (program: SiteProgram) => Promise<SiteAnswer>;
 }
 
@@ -41,6 +43,8 @@ const LOOK_MS = 10_000;
 /** A host that could not be put to sleep is left alone for so long; one that does not wake is called again after it. */
 const NOT_AGAIN_MS = 3_600_000;
 const CALL_AGAIN_MS = 120_000;
+/** In place of a request: a host that is put to sleep is closed for the program alone. */
+const FALLING_ASLEEP = 'w-fallingasleep';
 
 /**
  * Puts hosts without guests to sleep by the site's program, and wakes those that are asked for: of the hosts whose shards
@@ -159,7 +163,8 @@ export class PowerWatch {
   }
 
   async #set(host: string, from: PowerState, to: PowerState | 'on', words: string): Promise<void> {
-    const { store, log, held } = this.#deps;
+    const { store, log, held, hosts } = this.#deps;
+    if (to === 'on') await hosts.open(host, FALLING_ASLEEP);
     if (await setPower(store, held(), { host, from, to })) log.info({ host }, words);
   }
 
@@ -173,11 +178,29 @@ export class PowerWatch {
   }
 
   async #putToSleep(host: string, settings: Settings): Promise<void> {
+    const why = await this.#whyInUse(host);
+    if (why !== undefined) {
+      this.#deps.log.info({ host, why }, 'host not put to sleep');
+      this.#empty.delete(host);
+      await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
+      return;
+    }
     const answer = await this.#call('sleep', host, settings);
     if (answer.ok) return this.#set(host, 'falling-asleep', 'asleep', 'a host was put to sleep');
     this.#deps.log.warn({ host, why: answer.why }, 'a host could not be put to sleep');
     this.#leftUntil.set(host, (await this.#nowMs()) + NOT_AGAIN_MS);
     await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
+  }
+
+  /** The host's own answer, after it was closed: a list does not have a guest that another program moves there. */
+  async #whyInUse(host: string): Promise<string | undefined> {
+    const { hosts } = this.#deps;
+    const heard = await hosts.occupancy(host, FALLING_ASLEEP);
+    if (heard.of === 'silent') return heard.words;
+    const { guests, underWay } = heard.occupancy;
+    const [guest = underWay[0]?.guest] = guests;
+    if (guest === undefined) return undefined;
+    return `${guest} is there, or a migration moves it`;
   }
 
   async #wake(host: string, settings: Settings, { sinceMs }: HostPower): Promise<void> {

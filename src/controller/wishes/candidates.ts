@@ -2,7 +2,7 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import { doubted } from './admission.ts';
 import { aimOf } from './aim.ts';
 import type { Aim } from './aim.ts';
-import { guestsAt, homesOf, isAt, labelsOf, ownOf } from './facts.ts';
+import { broughtTo, guestsAt, homesOf, isAt, labelsOf, ownOf } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
@@ -73,7 +73,7 @@ export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
       else waiting.push({ ...entry, ...obstacle });
     }
   }
-  const coming = comingTo(aim, world).filter(({ guest }) => !moving.has(guest));
+  const coming = onTheirWay(aim, world).filter(({ guest }) => !moving.has(guest));
   return { candidates, stays, waiting: [...waiting, ...coming], blind: blindHosts(aim, world) };
 }
 
@@ -106,16 +106,28 @@ function leftOfDead(
   return { candidates, stays, waiting, blind: [] };
 }
 
-/** Guests that a move brings to a host that is to be empty, and that the host does not list yet. */
-function comingTo(aim: Aim, { guests, reservations }: World): Waiting[] {
+/** Guests on their way to a host that is to be empty, whoever moves them, and that the host does not list yet. */
+function onTheirWay(aim: Aim, world: World): Waiting[] {
   if (aim.kind === 'bring') return [];
+  const { guests, reservations } = world;
   const emptied = new Set(aim.hosts);
-  return reservations.flatMap(({ guest, host, source, move }): Waiting[] => {
+  const promised = reservations.flatMap(({ guest, host, source, move }): Waiting[] => {
     const at = guests.get(guest)?.at ?? [];
     if (!emptied.has(host) || at.some((each) => emptied.has(each.host))) return [];
     const from = source ?? at[0]?.host ?? host;
     return [{ guest, from, to: host, waitsFor: 'other-move', words: `${move} brings it` }];
   });
+  const known = new Set(promised.map(({ guest }) => guest));
+  const reported = aim.hosts.flatMap((to) =>
+    broughtTo(world, to).flatMap((key): Waiting[] => {
+      const guest = guests.get(key);
+      if (guest === undefined || known.has(guest.name)) return [];
+      const from = guest.at[0]?.host ?? to;
+      const words = `${guest.migration ?? 'a migration'} brings it`;
+      return [{ guest: guest.name, from, to, waitsFor: 'other-move', words }];
+    }),
+  );
+  return [...promised, ...reported];
 }
 
 /** Guests that are there, or on their way there, and that the wish wants elsewhere. */

@@ -5,16 +5,8 @@ import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../pl
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import {
-  goesCold,
-  guestBytes,
-  homesOf,
-  labelsOf,
-  ownOf,
-  promisedBytes,
-  roomBytes,
-  whyClosed,
-} from './facts.ts';
+import { goesCold, guestBytes, homesOf, labelsOf, ownOf, whyClosed } from './facts.ts';
+import { promisedBytes, roomBytes } from './room.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';

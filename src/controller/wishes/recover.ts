@@ -1,7 +1,8 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 import { memberAt } from './admission.ts';
-import { homesOf, labelsOf, ownOf, priorityOf, roomBytes, whyClosed } from './facts.ts';
+import { homesOf, labelsOf, ownOf, priorityOf, whyClosed } from './facts.ts';
+import { roomBytes } from './room.ts';
 import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
 
 /**

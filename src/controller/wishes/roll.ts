@@ -190,9 +190,10 @@ function ranWords(run = '', host: string, heard: RollInput['heard']): string {
   return heard.ok ? `${run} has ended well for ${host}` : `${run} ${heard.words}`;
 }
 
-const output = (wish: Wish, { moves, left }: Carried): StepOutput => ({
+const output = (wish: Wish, { moves, left, asks }: Carried): StepOutput => ({
   wish: bounded({ ...wish, stays: [...left.stays] }),
   moves,
+  asks,
 });
 
 function ended(

@@ -9,6 +9,8 @@ import type { Cancel } from './moves.ts';
 import { blockingOf, modeWords, situationWithMode, withMode } from './maintenance-mode.ts';
 import type { ModeHeard } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
+import { confirmed } from './occupancy.ts';
+import type { Confirmation, HostHeard } from './occupancy.ts';
 import { isRecovery } from './recover.ts';
 import { sighted, triesAfter } from './settle.ts';
 import type { Sight } from './settle.ts';
@@ -27,6 +29,8 @@ export interface StepInput {
   readonly cancel: Cancel;
   /** Of the mode of a manager's host; absent: nothing was asked, or nothing was answered yet. */
   readonly mode?: ModeHeard | undefined;
+  /** Answers of hosts that are to be empty, from this round; absent: none was asked. */
+  readonly occupancies?: ReadonlyMap<string, HostHeard> | undefined;
   /** The claim under which this step is made. */
   readonly epoch: number;
   /** Ids for new moves, never used before; as many as it may begin. */
@@ -42,6 +46,8 @@ export interface StepOutput {
   readonly opens?: string;
   /** It begins something besides moves, so that it is void once a cancel is stored. */
   readonly begins?: boolean;
+  /** Hosts that are asked whether they are empty, and with whose answers this step is taken again before it is stored. */
+  readonly asks?: readonly string[];
 }
 
 /** One step of a wish: pure. Whoever takes it stores all of the output at once, under its epoch, before it asks an agent. */
@@ -61,11 +67,12 @@ export function step(input: StepInput): StepOutput {
   return {
     wish: bounded({ ...next, words, ...(isWishEnd(phase) ? { endedAtMs: world.nowMs } : {}) }),
     moves: carried.moves,
+    asks: isWishEnd(phase) ? [] : carried.asks,
   };
 }
 
 /** The moves of a wish one look further. */
-export interface Carried {
+export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
   /** With its plan, its queue and what became of its moves; its phase is as before. */
   readonly wish: Wish;
   readonly moves: readonly Move[];
@@ -74,6 +81,8 @@ export interface Carried {
   /** With the reservations of these moves. */
   readonly world: World;
 }
+
+const NO_ANSWERS: ReadonlyMap<string, HostHeard> = new Map();
 
 /** Takes what agents answered, and begins the moves that may begin. */
 export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
@@ -95,7 +104,13 @@ export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
   const all = [...moves, ...begun.moves];
   const next: Wish = { ...begun.wish, queue: [...begun.queue] };
   const rest = mayBegin && !isSiteSilent(after, now) ? withLeft(next, all, left) : left;
-  return { wish: next, moves: all, left: rest, situation: situationOf(all, rest), world: now };
+  const listed = { wish: next, left: rest, world: now };
+  const found = situationOf(all, rest);
+  // A request that is cancelled reports nothing about its hosts.
+  if (isCancelled) return { ...listed, moves: all, situation: found, asks: [], unconfirmed: [] };
+  const { waiting, ...confirmation } = confirmed(found, listed, input.occupancies ?? NO_ANSWERS);
+  const queue = [...next.queue, ...waiting];
+  return { ...listed, wish: { ...next, queue }, moves: all, ...confirmation };
 }
 
 /** Whether nobody hears any host of the other site, as when its line is cut: until the deadline it may come back. */
@@ -149,7 +164,8 @@ function situationOf(moves: readonly Move[], left: Left): Situation {
 const many = (count: number): string => (count === 1 ? '1 guest' : `${count} guests`);
 
 /** Where its moves stand. */
-export function wordsOf({ wish, moves, left, world }: Omit<Carried, 'situation'>): string {
+export function wordsOf(carried: Omit<Carried, 'situation' | 'asks'>): string {
+  const { wish, moves, left, world, unconfirmed } = carried;
   const open = moves.filter(isUnderway).length;
   const held = moves.find(({ phase }) => phase === 'held');
   const late = wish.ask.deadlineAtMs !== undefined && world.nowMs > wish.ask.deadlineAtMs;
@@ -171,6 +187,7 @@ export function wordsOf({ wish, moves, left, world }: Omit<Carried, 'situation'>
       : []),
     ...(held === undefined ? [] : [`${held.id} is held: a person must decide it`]),
     ...(wish.phase === 'working' ? left.blind.map((host) => blindWords(world, host)) : []),
+    ...(isWishEnd(wish.phase) ? [] : unconfirmed.slice(0, 3)),
     ...(late && !isWishEnd(wish.phase) ? ['it is later than its deadline'] : []),
   ];
   return parts.length === 0 ? START_WORDS[wish.phase] : parts.join(', ');

@@ -9,6 +9,8 @@ export interface AdmissionFacts {
   readonly host: string;
   readonly guest: string;
   readonly from: string;
+  /** The request of the fleet that empties the destination; undefined while it is open. */
+  readonly closedFor?: string | undefined;
   /** Migrations to this host that have not ended, and how many it allows. */
   readonly coming: number;
   readonly limit: number;
@@ -32,6 +34,12 @@ export interface AdmissionFacts {
   readonly availableBytes: number;
   /** Of the guest, bytes. */
   readonly neededBytes: number;
+}
+
+/** Whether the destination admits guests at all now. */
+export function judgeOpen({ host, closedFor: request }: AdmissionFacts): Finding[] {
+  if (request !== undefined) return [refuses(godwitError('GODWIT_HOST_CLOSED', { host, request }))];
+  return [passes(`${host} is not being emptied`)];
 }
 
 /** Whether the destination takes one more guest now. */

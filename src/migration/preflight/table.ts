@@ -1,4 +1,11 @@
-import { judgeIncoming, judgeMemory, judgeName, judgePorts, judgeRoutes } from './admission.ts';
+import {
+  judgeIncoming,
+  judgeMemory,
+  judgeName,
+  judgeOpen,
+  judgePorts,
+  judgeRoutes,
+} from './admission.ts';
 import type { AdmissionFacts } from './admission.ts';
 import { judgeGivesBack } from './balloon.ts';
 import { judgeCapabilities } from './capabilities.ts';
@@ -104,6 +111,13 @@ export const CHECKS = [
     needs: 'both',
     asks: 'does the destination answer, and take a guest of this host?',
     by: 'agent',
+  },
+  {
+    name: 'open',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'does the destination admit guests, or is it being emptied?',
+    judge: judgeOpen,
   },
   {
     name: 'incoming',

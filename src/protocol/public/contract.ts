@@ -4,6 +4,7 @@ import { labelRoutes } from '../labels.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
+import { closingRoutes } from './closing.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
 import { eventId, hostEvent } from './host-event.ts';
 import { guestLoadRoutes } from './guest-load.ts';
@@ -131,6 +132,7 @@ export const publicRoutes = {
     errors: LOOKING,
   }),
   ...maintenanceRoutes,
+  ...closingRoutes,
   hostEvents: route({
     method: 'GET',
     path: '/v1/events',

@@ -6,6 +6,7 @@ import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { WishLoop } from '../../../src/controller/engine/loop.ts';
 import type { Claim, FleetView } from '../../../src/controller/engine/ports.ts';
 import type { Sight } from '../../../src/controller/wishes/settle.ts';
+import { emptyHosts } from './empty-hosts.ts';
 import { noModes } from './no-modes.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -34,6 +35,7 @@ test('a wish that waits for the fleet keeps no controller from the next one', as
     fleet: { look },
     roll,
     modes: noModes,
+    hosts: emptyHosts,
     newId: () => 'm-00000001',
     clock: systemClock,
     log: silentLog,
@@ -66,6 +68,7 @@ test('a drain is done by a look at the fleet that is younger than what the store
     fleet: { look },
     roll,
     modes: noModes,
+    hosts: emptyHosts,
     newId,
     leaseMs: 1000,
     turns: new Mutex(),
@@ -83,7 +86,16 @@ test('the claims of all wishes are renewed in one write while their rounds wait 
   const waiting = Promise.withResolvers<Awaited<ReturnType<FleetView['look']>>>();
   const fleet = { look: () => waiting.promise };
   const newId = (): string => 'm-00000001';
-  const parts = { store, agents, fleet, roll, modes: noModes, newId, log: silentLog };
+  const parts = {
+    store,
+    agents,
+    fleet,
+    roll,
+    modes: noModes,
+    hosts: emptyHosts,
+    newId,
+    log: silentLog,
+  };
   const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one', leaseMs: 40 });
   loop.start();
   const both = await until('both claims', 5000, async () =>
@@ -112,7 +124,16 @@ test('the decisions of many wishes leave turns of the event loop to whoever asks
     for (const untilMs = performance.now() + 0.2; performance.now() < untilMs;);
     return 'm-00000001';
   };
-  const parts = { store, agents, fleet: { look }, roll, modes: noModes, newId, log: silentLog };
+  const parts = {
+    store,
+    agents,
+    fleet: { look },
+    roll,
+    modes: noModes,
+    hosts: emptyHosts,
+    newId,
+    log: silentLog,
+  };
   const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one' });
   loop.start();
   await until('all to wait', 5000, async () => waiting === wishes.length || undefined);
@@ -141,6 +162,7 @@ test('the next round need not wait once an agent says that a move has ended', as
     fleet: { look: () => Promise.resolve(known) },
     roll,
     modes: noModes,
+    hosts: emptyHosts,
     newId: () => 'm-00000002',
     leaseMs: 1000,
     turns: new Mutex(),

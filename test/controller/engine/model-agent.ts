@@ -25,6 +25,12 @@ export class ModelAgent {
     this.#onBegin = onBegin;
   }
 
+  /** Without any controller; the fleet lists it from the beginning. */
+  arrives(guest: string, host: string): void {
+    this.home.set(guest, host);
+    this.seenHome = new Map(this.home);
+  }
+
   /** The agent: it takes whatever a controller with the right epoch asks, so that only the engine keeps the rules. */
   async put(move: Move, epoch: number): Promise<Sight> {
     if (this.#isStale(epoch)) return { seen: 'stale' };

@@ -17,10 +17,12 @@ import type { RollFlaw } from './model-rolls.ts';
 import type { AgentFlaw } from './model-agent.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { MemoryStore } from './memory-store.ts';
+import { ModelHand } from './model-hand.ts';
+import type { HandFlaw } from './model-hand.ts';
 import { noModes } from './no-modes.ts';
 import type { StoreFlaw } from './memory-store.ts';
 
-export type Flaw = StoreFlaw | AgentFlaw | RollFlaw | 'ask-before-store';
+export type Flaw = StoreFlaw | AgentFlaw | RollFlaw | HandFlaw | 'ask-before-store';
 
 export interface Bounds {
   /** A drain of a, where nothing else is said; a roll is of a and b. */
@@ -30,6 +32,8 @@ export interface Bounds {
   readonly faults: number;
   /** A person may cancel, at any moment. */
   readonly cancel: Cancel;
+  /** A guest of b that a person moves to a, at any moment, without a controller. */
+  readonly byHand?: boolean;
 }
 
 export const WISH = 'w-00000001';
@@ -44,6 +48,7 @@ export class Model {
   readonly #wire: { readonly what: string; readonly execute: () => Promise<unknown> }[] = [];
   readonly #agent: ModelAgent;
   readonly #rolls: ModelRolls;
+  readonly #hand: ModelHand;
   readonly #known = new Map<string, string>();
   #faults: number;
   #cancelled = false;
@@ -59,7 +64,9 @@ export class Model {
     this.#bounds = bounds;
     this.#faults = bounds.faults;
     this.#agent = new ModelAgent(bounds.guests, this.#flaws, (move) => this.#onBegin(move));
-    const { kind = 'drain' } = bounds;
+    const { kind = 'drain', byHand = false } = bounds;
+    this.#hand = new ModelHand(this.#flaws, byHand);
+    if (byHand) this.#agent.arrives(this.#hand.guest, 'b');
     const more = kind === 'roll' ? { hosts: ['a', 'b'], run: 'upgrade' } : { hosts: ['a'] };
     const ask = { kind, priority: 0, settings: {}, ...more };
     this.store.add(newWish(WISH, ask, { nowMs: 0, by: 'test' }));
@@ -82,6 +89,7 @@ export class Model {
       ...this.#ofTime(),
       ...this.#ofLeases(),
       ...this.#ofPeople(),
+      ...this.#hand.choices(this.#agent),
     ];
     return this.#faults > 0 ? all : all.filter(({ isFault }) => !isFault);
   }
@@ -118,6 +126,7 @@ export class Model {
       [...this.#agent.seenHome],
       [...store.marks.values()],
       this.#rolls.key(),
+      this.#hand.key(),
     ]);
   }
 
@@ -164,6 +173,7 @@ export class Model {
         call(what.startsWith('program') ? 'program' : 'agent', what, execute),
       ),
       modes: noModes,
+      hosts: this.#hand.calls(call, this.#agent),
       newId: this.#idsFor(controller),
       leaseMs: LEASE_MS,
       turns: new Mutex(),
@@ -440,9 +450,12 @@ export class Model {
     this.#rolls.check();
     if (this.#bounds.kind === 'roll') return;
     const { phase, moved } = this.store.rows.get(WISH)?.wish ?? { phase: 'working', moved: 0 };
-    const isThere = [...this.#agent.home.values()].includes('a');
+    const isThere = [...this.#agent.home.values()].includes('a') || this.#hand.isComing;
     if (phase === 'done' && isThere) this.#break('it is done, and a guest is there');
-    const really = [...this.#agent.home.values()].filter((host) => host !== 'a').length;
+    const isOwn = (guest: string): boolean => guest !== this.#hand.guest || this.#hand.hasCome;
+    const really = [...this.#agent.home].filter(
+      ([guest, host]) => isOwn(guest) && host !== 'a',
+    ).length;
     if (moved > really) this.#break(`${moved} are counted as moved, and ${really} were`);
     if (phase === 'done' && moved !== really) this.#break(`${really} moved, and ${moved} counted`);
   }
@@ -457,4 +470,5 @@ const ENGINE_FLAWS: ReadonlySet<Flaw> = new Set<Flaw>([
   'agent-takes-any-epoch',
   'drop-without-epoch',
   'program-runs-twice',
+  'host-is-not-asked',
 ]);

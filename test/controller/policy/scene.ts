@@ -5,6 +5,7 @@ import { Proposals } from '../../../src/controller/store/proposals.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
+import { emptyHosts } from '../engine/empty-hosts.ts';
 import { noModes } from '../engine/no-modes.ts';
 import type { AgentCalls } from '../../../src/controller/engine/ports.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
@@ -119,7 +120,16 @@ export class Scene {
       const claim = await this.wishes.acquire('carrier', 0);
       if (claim === undefined) return;
       const own = { leaseMs: 0, turns: new Mutex() };
-      const parts = { store: this.wishes, agents, modes: noModes, fleet, roll, newId, ...own };
+      const parts = {
+        store: this.wishes,
+        agents,
+        modes: noModes,
+        hosts: emptyHosts,
+        fleet,
+        roll,
+        newId,
+        ...own,
+      };
       const carrier = new Carrier(claim, parts);
       for (let rounds = 0; rounds < 50; rounds += 1) {
         const round = await carrier.round();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { controllerConfig } from '../../../src/controller/config.ts';
+import { emptyHosts } from '../engine/empty-hosts.ts';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
 import { managedText } from '../../../src/controller/inventory/managed-facts.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
@@ -48,6 +49,7 @@ async function sleeping(t: TestContext, mode: 'automatic' | 'propose' = 'automat
       clock: systemClock,
       log: silentLog,
       held: () => held,
+      hosts: emptyHosts,
       settings: config.power,
       runProgram: ({ args = [] }) => {
         calls.push(args.join(' '));

@@ -6,11 +6,12 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
 import { readShared } from '../../../src/controller/store/shared-world.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
-import { stillPromised } from '../../../src/controller/wishes/facts.ts';
+import { stillPromised } from '../../../src/controller/wishes/room.ts';
 import type { Seen } from '../../../src/controller/wishes/moves.ts';
 import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Mutex } from '../../../src/mutex.ts';
+import { emptyHosts } from '../engine/empty-hosts.ts';
 import { noModes } from '../engine/no-modes.ts';
 import { drainOf, GIB, guest, host, moveOf } from '../wishes/worlds.ts';
 import { until } from '../../until.ts';
@@ -82,7 +83,16 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         for (let nth = 0; nth < DRAINS; nth += 1) {
           const { owner, turns, wishes: of } = owners[nth % owners.length] ?? assert.fail();
           const claim = (await of.acquire(owner, LEASE_MS)) ?? assert.fail();
-          const parts = { store: of, agents, modes: noModes, fleet, roll, newId, turns };
+          const parts = {
+            store: of,
+            agents,
+            modes: noModes,
+            hosts: emptyHosts,
+            fleet,
+            roll,
+            newId,
+            turns,
+          };
           carriers.push(new Carrier(claim, { ...parts, leaseMs: LEASE_MS }));
         }
         for (let round = 0; round < 6; round += 1) {
@@ -189,6 +199,7 @@ function carrierOf(claim: Claim, store: Wishes, look: Look, seen: Seen = 'going'
     store,
     agents: { ...agents, look: () => Promise.resolve({ seen }) },
     modes: noModes,
+    hosts: emptyHosts,
     fleet: { look: () => Promise.resolve(look) },
     roll,
     newId: () => `m-${String((ids += 1)).padStart(8, '0')}`,

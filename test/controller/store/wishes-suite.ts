@@ -1,3 +1,4 @@
+import { emptyHosts } from '../engine/empty-hosts.ts';
 import { noModes } from '../engine/no-modes.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -278,7 +279,16 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
           const claim = await wishes.acquire(`c${owner}`, 0);
           if (claim === undefined) break;
           const own = { leaseMs: 0, turns: new Mutex() };
-          const parts = { store: wishes, agents, modes: noModes, fleet, roll, newId, ...own };
+          const parts = {
+            store: wishes,
+            agents,
+            modes: noModes,
+            hosts: emptyHosts,
+            fleet,
+            roll,
+            newId,
+            ...own,
+          };
           const carrier = new Carrier(claim, parts);
           // Each dies after three rounds.
           for (let round = 0; round < 3; round += 1) {

@@ -7,7 +7,7 @@ import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.t
 import { step } from '../../../src/controller/wishes/step.ts';
 import type { StepOutput } from '../../../src/controller/wishes/step.ts';
 import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { drainOf, GIB, guest, host, NOW, world } from './worlds.ts';
+import { answersOf, drainOf, GIB, guest, host, NOW, world } from './worlds.ts';
 import type { Fleet } from './worlds.ts';
 
 /** 100 Mbit/s: a guest of 1 GiB takes about 87 s. */
@@ -37,8 +37,9 @@ const stepped = (
   sights: ReadonlyMap<string, { readonly seen: 'done' | 'failed' }> = new Map(),
 ): StepOutput => {
   const ids = ['m-00000001', 'm-00000002'];
-  const given = { wish, moves, sights, world: worldOf(wish, more), cancel: 'no', ids } as const;
-  return step({ ...given, epoch: 1 });
+  const now = worldOf(wish, more);
+  const given = { wish, moves, sights, world: now, cancel: 'no', ids } as const;
+  return step({ ...given, epoch: 1, occupancies: answersOf(now) });
 };
 
 test('an evacuation by a deadline names who goes, in the order of the labels, and who is left', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { guestBytes, promisedBytes } from '../../../src/controller/wishes/facts.ts';
+import { guestBytes } from '../../../src/controller/wishes/facts.ts';
+import { promisedBytes } from '../../../src/controller/wishes/room.ts';
 import type { GuestFacts, HostFacts, World } from '../../../src/controller/wishes/facts.ts';
 import { isOpen } from '../../../src/controller/wishes/moves.ts';
 import type { Sight } from '../../../src/controller/wishes/settle.ts';

@@ -9,7 +9,7 @@ import type {
   MaintenanceMode,
   MaintenanceSight,
 } from '../../../src/protocol/public/managed-host.ts';
-import { drainOf, guest, host, NOW, world } from './worlds.ts';
+import { answersOf, drainOf, guest, host, NOW, world } from './worlds.ts';
 import type { Fleet } from './worlds.ts';
 
 /** A fleet of a manager whose hosts can be put into maintenance mode, and drains of one of them. */
@@ -44,6 +44,7 @@ export function stepOf(
     mode: heard,
     epoch: 3,
     ids,
+    occupancies: answersOf(now),
   });
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { HostFacts, StandbyFacts, World } from '../../../src/controller/wishes/facts.ts';
-import { roomBytes } from '../../../src/controller/wishes/facts.ts';
+import { roomBytes } from '../../../src/controller/wishes/room.ts';
 import { previewOf } from '../../../src/controller/wishes/preview.ts';
 import { step } from '../../../src/controller/wishes/step.ts';
 import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';

@@ -7,7 +7,7 @@ import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
 import type { StepOutput } from '../../../src/controller/wishes/step.ts';
 import { ROLL_STAGES, wish as wishShape } from '../../../src/protocol/controller/wish.ts';
 import type { RollStage, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { drainOf, GIB, guest, host, moveOf, NOW, world } from './worlds.ts';
+import { answersOf, drainOf, GIB, guest, host, moveOf, NOW, world } from './worlds.ts';
 import type { Fleet } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
@@ -26,7 +26,7 @@ const at = (wish: Wish, stage: RollStage, more: Partial<NonNullable<Wish['roll']
 function stepOf(wish: Wish, fleet: Partial<Fleet>, more: Partial<RollInput> = {}): StepOutput {
   const now = world({ hosts, guests: [], ...fleet });
   const input = { wish, moves: [], sights: new Map(), world: now, cancel: 'no', epoch: 3 } as const;
-  return rollStep({ ...input, ids, heard: undefined, ...more });
+  return rollStep({ ...input, ids, heard: undefined, occupancies: answersOf(now), ...more });
 }
 
 test('only an empty host that has said what it is has its program run, and only one that is back is opened', () => {

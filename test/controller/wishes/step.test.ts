@@ -12,7 +12,7 @@ import {
 } from '../../../src/protocol/controller/wish.ts';
 import { wishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
-import { drainOf, guest, host, moveOf, NOW, world } from './worlds.ts';
+import { answersOf, drainOf, guest, host, moveOf, NOW, world } from './worlds.ts';
 import type { Fleet } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
@@ -28,6 +28,7 @@ function stepOf(wish: Wish, fleet: Partial<Fleet>, more: Partial<StepInput> = {}
     cancel: 'no',
     epoch: 3,
     ids,
+    occupancies: answersOf(now),
   } as const;
   return step({ ...input, ...more });
 }

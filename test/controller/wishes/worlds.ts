@@ -1,3 +1,4 @@
+import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
 import { DEFAULT_LIMITS } from '../../../src/controller/wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../../../src/controller/wishes/facts.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
@@ -65,3 +66,14 @@ export const moveOf = (more: Partial<Move> = {}): Move => ({
   settings: {},
   ...more,
 });
+
+/** Each host answers with the guests that the world has there: nothing comes that nobody lists. */
+export function answersOf({ hosts, guests }: World): Map<string, HostHeard> {
+  return new Map(
+    [...hosts.keys()].map((name): [string, HostHeard] => {
+      const there = [...guests.values()].filter(({ at }) => at.some((each) => each.host === name));
+      const occupancy = { guests: there.map((each) => each.name), underWay: [] };
+      return [name, { of: 'host', occupancy }];
+    }),
+  );
+}

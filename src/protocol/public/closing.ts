@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { guestName, hostName, migrationId, moment } from '../names.ts';
+import { LOOKING } from '../route-errors.ts';
+import { route } from '../route.ts';
+import { wishId } from './order.ts';
+
+/** Far more than a host runs. */
+const MOST_GUESTS = 10_000;
+const byHost = z.object({ host: hostName });
+const CLOSING = [...LOOKING, 'GODWIT_HOST_UNKNOWN'] as const;
+
+/** A guest that a migration moves to or from this host, and the migration has not ended. */
+const underWay = z.object({
+  guest: guestName,
+  migration: migrationId,
+  from: hostName,
+  to: hostName,
+});
+
+/** What a host has at the moment of the answer: each guest was looked at for it. */
+export const occupancy = z.object({
+  /** Names of guests that are there in any state. */
+  guests: z.array(guestName).max(MOST_GUESTS),
+  /** Migrations to and from it, including held ones and those whose journal cannot be read. */
+  underWay: z.array(underWay).max(MOST_GUESTS),
+});
+export type Occupancy = z.infer<typeof occupancy>;
+
+/** How long a host stays closed after a request, at most, ms. The controller asks again while the host is to be closed. */
+export const MAX_CLOSED_MS = 600_000;
+
+/** A request of the fleet empties a host: the host itself refuses guests, and reports what is on it. */
+export const closingRoutes = {
+  occupancy: route({
+    method: 'GET',
+    path: '/v1/hosts/:host/occupancy',
+    summary:
+      'Guests that are on this host, or on a host of its manager, and migrations to and from it; each guest is looked at for the answer',
+    access: 'viewer',
+    params: byHost,
+    response: occupancy,
+    errors: CLOSING,
+  }),
+  closeHost: route({
+    method: 'PUT',
+    path: '/v1/hosts/:host/closed',
+    summary:
+      'Refuse guests of other hosts for a while, whoever sends them; asked again, for longer',
+    access: 'orders',
+    params: byHost,
+    body: z.object({ request: wishId, forMs: z.number().int().min(1).max(MAX_CLOSED_MS) }),
+    response: z.object({ until: moment }),
+    errors: CLOSING,
+  }),
+  openHost: route({
+    method: 'DELETE',
+    path: '/v1/hosts/:host/closed',
+    summary:
+      'Admit guests of other hosts again, if this request, or any where none is named, closed the host',
+    access: 'orders',
+    params: byHost,
+    query: z.object({ request: wishId.optional() }),
+    response: z.object({ ok: z.literal(true) }),
+    errors: CLOSING,
+  }),
+};
