@@ -164,9 +164,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reload: () => reload.orLog(),
     close: async () => {
       for (const each of [supervisor, guests, dirtyRates, hostEvents, health]) each.stop();
-      for (const each of [spread, renewal]) each.close();
       await Promise.all([endTending(), closeAll([returns, afterMove, loads, checking.recovery])]);
-      probes.close();
+      for (const each of [spread, renewal, probes]) each.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },

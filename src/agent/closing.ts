@@ -91,7 +91,7 @@ export interface ClosingDependencies {
   readonly log: Log;
 }
 
-type ClosingRoutes = Pick<typeof agentContract, 'occupancy' | 'closeHost' | 'openHost'>;
+export type ClosingRoutes = Pick<typeof agentContract, 'occupancy' | 'closeHost' | 'openHost'>;
 
 /** This host, or one of its manager, is closed to guests, and reports whether any is there. */
 export function closingHandlers(deps: ClosingDependencies): Handlers<ClosingRoutes> {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { toGodwitError } from '../errors.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
@@ -9,8 +9,9 @@ import { pageOf } from '../protocol/public/page.ts';
 import type { PageAsked } from '../protocol/public/page.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
 import { client } from '../rpc/client.ts';
+import { guestOf } from './guests.ts';
 import type { MoverProcesses } from './mover-process.ts';
-import type { MigrationStore } from './store.ts';
+import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
 
 const ANSWER_MS = 3000;
@@ -91,8 +92,10 @@ export class Follow {
   async one(id: string): Promise<MigrationSummary> {
     const { store, movers } = this.#deps;
     const migration = store.need(id);
+    const wish = requestOf(migration);
     return {
       ...(await this.progress(id)),
+      ...(wish === undefined ? {} : { wish }),
       side: migration.request.side,
       startedAt: migration.request.createdAt,
       moverAlive: movers.find(migration) !== undefined,
@@ -117,6 +120,18 @@ export class Follow {
       close();
     }
   }
+}
+
+/** The request of the fleet that a migration is a move of. */
+const requestOf = ({ request }: Migration): string | undefined =>
+  request.side === 'source' ? request.wish : undefined;
+
+/** Whoever cancels such a move takes the guest out of that request, and has to name it. */
+export function mustName(migration: Migration, named: readonly (string | undefined)[]): void {
+  const request = requestOf(migration);
+  if (request === undefined || named.includes(request)) return;
+  const facts = { id: migration.id, request, guest: guestOf(migration) };
+  throw godwitError('GODWIT_MIGRATION_OF_REQUEST', facts);
 }
 
 async function ask<T>(

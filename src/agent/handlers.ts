@@ -16,8 +16,7 @@ import type { Caller } from '../rpc/caller.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { arrivalSeen } from './arrivals.ts';
 import type { HostCache } from './cache.ts';
-import { closingHandlers } from './closing.ts';
-import type { Closings } from './closing.ts';
+import type { ClosingDependencies } from './closing.ts';
 import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
@@ -61,7 +60,8 @@ export interface AgentHandlerDependencies
     FleetHandlerDependencies,
     LabelHandlerDependencies,
     LoadHandlerDependencies,
-    RecoveryHandlerDependencies {
+    RecoveryHandlerDependencies,
+    Pick<ClosingDependencies, 'closings'> {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
@@ -70,7 +70,6 @@ export interface AgentHandlerDependencies
   readonly orders: Orders;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
-  readonly closings: Closings;
   readonly follow: Follow;
   readonly returns: Returns;
   readonly afterMove: AfterMove;
@@ -124,7 +123,9 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     putMigration: async ({ params: { id }, query, body, caller, signal }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
       if (query.dryRun === 'true') return dryRun(deps, id, body, signal);
-      await deps.orders.under(order, id, () => outgoing.start({ ...body, id }));
+      await deps.orders.under(order, id, () =>
+        outgoing.start({ ...body, id }, undefined, order?.wish),
+      );
       const { guest, to, mode } = body;
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id, started: true };
@@ -135,8 +136,9 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     report: ({ params }) => reportWithCheck(deps, params.id),
     cancel: async ({ params, query, caller }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
+      const named = [order?.wish, query.request];
       const answer = await deps.orders.under(order, params.id, () =>
-        cancelOrKeep(deps, params.id, caller.name),
+        cancelOrKeep(deps, params.id, named, caller.name),
       );
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
@@ -153,7 +155,6 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     ...cacheHandlers(deps),
     ...probeHandlers(deps),
     ...diskMoveHandlers(deps),
-    ...closingHandlers(deps),
     ...fleetHandlers(deps),
   };
 }

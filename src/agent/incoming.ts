@@ -33,7 +33,6 @@ type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 export interface IncomingDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
-  /** What this host reports about itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   readonly store: MigrationStore;
   readonly guests: Guests;
@@ -46,7 +45,6 @@ export interface IncomingDependencies {
   readonly labels?: HostLabels;
 }
 
-/** This host, and those that it knows. */
 export interface PeersOf {
   readonly config: AgentConfig;
   readonly peers: Pick<Peers, 'address' | 'names'>;

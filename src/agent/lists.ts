@@ -10,12 +10,14 @@ import type { Handlers } from '../rpc/server.ts';
 import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
+import { closingHandlers } from './closing.ts';
+import type { ClosingDependencies, ClosingRoutes } from './closing.ts';
 import { maintenanceHandlers } from './maintenance.ts';
 import type { MaintenanceRoutes } from './maintenance.ts';
 import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
 
-export interface ListDependencies {
+export interface ListDependencies extends Pick<ClosingDependencies, 'store' | 'closings'> {
   readonly config: AgentConfig;
   readonly guests: Guests;
   readonly peers: Peers;
@@ -24,13 +26,15 @@ export interface ListDependencies {
 }
 
 type ListRoutes = MaintenanceRoutes &
+  ClosingRoutes &
   Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
 /** What there is on this host, or on all of them, and on hosts of its manager, which can be taken out of use: a host that gives no answer is part of the list. */
 export function listHandlers(
-  { config, guests, peers, follow, log }: ListDependencies,
+  deps: ListDependencies,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
+  const { config, guests, peers, follow, log } = deps;
   // Each asks every host of the fleet, in the share that this host's movers have there.
   const entries = new SingleFlight(() => peers.entries());
   const guestsThere = new SingleFlight((name) => peers.guests(name === '' ? undefined : name));
@@ -63,6 +67,7 @@ export function listHandlers(
       };
     },
     ...maintenanceHandlers({ guests, log }),
+    ...closingHandlers(deps),
     managedHosts: async ({ query }) => {
       const { hosts: all } = await guests.listed();
       const { items: hosts, next } = pageOf(all, ({ name }) => [name], query);

@@ -71,12 +71,13 @@ export class Outgoing {
   }
 
   /**
-   * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id with the same
-   * request answers the same again; with another one it is GODWIT_ID_REUSED. `returns`: it takes a guest back.
+   * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id and request answer
+   * the same again; another request is GODWIT_ID_REUSED. `returns`: it takes a guest back. `wish`: it is a move of that.
    */
   async start(
     asked: MigrationRequest & { id?: string | undefined },
     returns?: Returns,
+    wish?: string,
   ): Promise<string> {
     const { id: given, ...rest } = asked;
     const parsed = migrationRequest.parse(rest);
@@ -88,7 +89,8 @@ export class Outgoing {
     if (isNew && request.path === 'auto') await this.links.measured(request.to);
     const further = {
       ...(linkShareBandwidth === undefined ? {} : { linkShareBandwidth }),
-      ...(returns === undefined ? {} : { returns }),
+      ...(returns && { returns }),
+      ...(wish !== undefined && { wish }),
     };
     const migration = await this.#mutex.run(
       async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
@@ -136,7 +138,7 @@ export class Outgoing {
   async #add(
     given: string | undefined,
     request: MigrationRequest,
-    { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns'>,
+    { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns' | 'wish'>,
   ): Promise<Migration> {
     const { config, clock, store, guests, labels, peers } = this.#deps;
     const id = given ?? newId(clock.wallMs());
@@ -265,8 +267,7 @@ export class Outgoing {
 export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
   const { info, handle } = guest;
   throwRefusal(judgeGuest(takeable(guest)));
-  if (handle === undefined)
-    throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+  if (!handle) throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
   return { info, handle };
 }
 

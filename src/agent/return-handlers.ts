@@ -1,6 +1,7 @@
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
+import { mustName } from './follow.ts';
 import type { Follow } from './follow.ts';
 import type { Peers } from './peers.ts';
 import type { Returns } from './returns.ts';
@@ -12,7 +13,10 @@ interface ReturnHandlerDependencies {
   readonly returns: Returns;
 }
 
-/** Of a migration that has ended, the site's check of its guest, which may take that back: here, or at the destination. */
+/**
+ * Of a migration that has ended, the site's check of its guest, which may take that back: here, or at the destination.
+ * `named`: requests of the fleet; see `mustName`.
+ */
 export async function cancelOrKeep(
   {
     follow,
@@ -21,11 +25,13 @@ export async function cancelOrKeep(
     peers,
   }: ReturnHandlerDependencies & { readonly follow: Follow; readonly peers: Peers },
   id: string,
+  named: readonly (string | undefined)[],
   by: string,
 ): Promise<CancelAnswer> {
   const answer = await returns.cancel(id, by);
   if (answer !== undefined) return answer;
   const { request } = store.need(id);
+  if (!store.isEnded(id)) mustName(store.need(id), named);
   const isAway =
     request.side === 'source' && store.isEnded(id) && store.runsAt(id) === 'destination';
   if (!isAway || request.request.returnIfUnhealthy === undefined) return follow.cancel(id);

@@ -136,9 +136,12 @@ export const watchSpec = spec({
 export const cancelSpec = spec({
   name: 'cancel',
   summary: 'ask a migration to roll back, or a disk to stay where it was',
-  details: 'Says at once what will happen. Past the point of no return it refuses.',
+  details:
+    'Says at once what will happen. Past the point of no return it refuses. A move of a request ' +
+    '(a drain, an evacuation and so on) takes its guest out of that request: it names the request, and asks.',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
-  examples: ['cancel m-4f2a9c1d'],
+  flags: { yes: { kind: 'switch', summary: 'do not ask' } },
+  examples: ['cancel m-4f2a9c1d', 'cancel m-4f2a9c1d --yes'],
   usesAgent: true,
   json: 'cancel',
 });

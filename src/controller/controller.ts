@@ -112,8 +112,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
     const news = new WishWatch({ ...common, publish: (each) => inventory.events.add(each) });
-    const loops = [work.loop, work.policyLoop, work.keptClosed];
-    const all = [inventory, ...watches, history, lists, ...loops, recovery, news];
+    const all = [inventory, ...watches, history, lists, ...work.loops, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = listeners;
     log.info({ address, socket, web }, 'the controller serves');

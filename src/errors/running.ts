@@ -206,6 +206,13 @@ export const runningErrors = {
     5,
     409,
   ),
+  GODWIT_MIGRATION_OF_REQUEST: row(
+    '{id} is a move of the request {request}: to cancel it takes {guest} out of that request',
+    'Confirm it by naming the request (`?request=`), or cancel the whole request with `godwit drain HOST --cancel` and the like.',
+    false,
+    2,
+    409,
+  ),
   GODWIT_HELD: row(
     '{guest} is held: {reason}',
     'Godwit cannot know which host may run the guest, so it changes nothing more. The guest may be paused, or it may already run at the destination. `godwit resolve ID` shows what both hosts know.',

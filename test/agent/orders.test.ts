@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { orderFor, Orders } from '../../src/agent/orders.ts';
 import { hasCode } from '../../src/errors.ts';
 import { tempDir } from '../rpc/test-contract.ts';
+import { fleet, guest } from './samples.ts';
 
 const done = async (): Promise<string> => 'done';
 const isStale = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_ORDER_STALE');
@@ -109,4 +110,26 @@ test('a controller names an order, whole; others need none', () => {
   assert.throws(() => orderFor(foreign, { role: 'operator', name: 'eva' }), /only a controller/);
   const order = { wish: 'w-00000001', epoch: 2 };
   assert.deepEqual(orderFor({ wish: order.wish, epoch: '2' }, asks), order);
+});
+
+test('a move of a request is cancelled by a caller that names the request, and by no other', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers: { a: { address: '127.0.0.1:1' } } });
+  const a = await host('a', {
+    peers: { b: { address: b.agent.address } },
+    guests: () => [guest('web1')],
+  });
+  const controller = await as('control', 'controller', a);
+  const params = { id: 'm-0123456789' };
+  const request = 'w-00000001';
+  const body = { guest: 'web1', to: 'b' };
+  await controller.putMigration({ params, query: { wish: request, epoch: '1' }, body });
+  assert.equal((await a.api.migration({ params })).wish, request);
+  await assert.rejects(a.api.cancel({ params }), (thrown) => {
+    assert.ok(hasCode(thrown, 'GODWIT_MIGRATION_OF_REQUEST'));
+    return thrown.message.includes(request) && thrown.message.includes('web1');
+  });
+  const other = a.api.cancel({ params, query: { request: 'w-00000002' } });
+  await assert.rejects(other, { code: 'GODWIT_MIGRATION_OF_REQUEST' });
+  assert.equal((await a.api.cancel({ params, query: { request } })).accepted, true);
 });

@@ -85,6 +85,54 @@ describe('a drain by a controller', () => {
     for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
   });
 
+  test('of a host to which a guest is moved by hand is done once that guest has left it again', async () => {
+    for (const host of ['a', 'b']) await controller.godwit('undrain', host);
+    // No controller ordered it, and the list of b does not have the guest yet.
+    const moved = await godwit(world, 'migrate', 'dr1', '--to', 'b', '--detach');
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    const drained = await controller.godwit('drain', 'b', '--to', 'a', '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    assert.match(drained.out, /drain of b: done, 1 moved/);
+    assert.deepEqual(await hostsOf(), { dr1: 'a', dr2: 'c' });
+    // The host itself refuses guests from now on, whoever sends them.
+    const refused = await godwit(world, 'migrate', 'dr1', '--to', 'b');
+    assert.match(refused.err, /b admits no guest: the request w-\S+ empties it/);
+    assert.equal((await controller.godwit('undrain', 'b')).exit, 0);
+    const back = await godwit(world, 'migrate', 'dr1', '--to', 'c');
+    assert.equal(back.exit, 0, back.out + back.err);
+    assert.equal((await verifyGuest(world.lab, 'dr1')).ok, true);
+  });
+
+  test('does not repeat a move that a person cancels, and asks for a word on the request first', async () => {
+    await controller.godwit('undrain', 'b');
+    const begun = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
+    assert.equal(begun.exit, 0, begun.err);
+    const [request = ''] = /w-[0-9a-z]+/.exec(begun.out) ?? [];
+    const params = { id: request };
+    const first = await until('a move to run', 30_000, async () => {
+      const { moves } = await controller.api.wish({ params });
+      return moves.find(({ phase }) => phase === 'running');
+    });
+    const unconfirmed = await godwit(world, 'cancel', first.id);
+    assert.equal(unconfirmed.exit, 2, unconfirmed.out + unconfirmed.err);
+    assert.ok(unconfirmed.err.includes(request), unconfirmed.err);
+    const cancelled = await godwit(world, 'cancel', first.id, '--yes');
+    assert.equal(cancelled.exit, 0, cancelled.out + cancelled.err);
+    const { wish, moves } = await until('the drain to end', 90_000, async () => {
+      const found = await controller.api.wish({ params });
+      return isWishEnd(found.wish.phase) ? found : undefined;
+    });
+    assert.equal(wish.phase, 'left');
+    assert.equal(moves.filter(({ guest }) => guest === first.guest).length, 1);
+    assert.deepEqual(wish.stays, [
+      { guest: first.guest, host: 'c', words: `its move ${first.id} was cancelled` },
+    ]);
+    assert.equal((await hostsOf())[first.guest], 'c');
+    await controller.godwit('undrain', 'c');
+    const back = await godwit(world, 'migrate', moves[1]?.guest ?? 'dr1', '--to', 'c');
+    assert.equal(back.exit, 0, back.out + back.err);
+  });
+
   test('is cancelled in the middle: nothing more begins, and no guest is lost', async () => {
     await controller.godwit('undrain', 'b');
     const slow = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');

@@ -1,10 +1,14 @@
-import { ERRORS } from '../../errors.ts';
+import { ERRORS, godwitError } from '../../errors.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { MigrationSummary } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
 import { findDiskMove, isDiskMove } from '../disk-moves.ts';
 import { findMigration } from '../fleet-migrations.ts';
 import { printable } from '../render/style.ts';
 import type { cancelSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
+import { mustConfirm } from '../wishes.ts';
 
 export const run: Run<typeof cancelSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
@@ -18,7 +22,9 @@ export const run: Run<typeof cancelSpec> = async (input, context) => {
       return answer.accepted ? 0 : ERRORS.GODWIT_CANCEL_TOO_LATE.exit;
     }
     const { summary, endpoint } = await findMigration(fleet, id);
-    const answer = await endpoint.api.cancel({ params: { id: summary.id } });
+    const request = await confirmed(summary, input.flags.yes === true, context);
+    const query = request === undefined ? {} : { request };
+    const answer = await endpoint.api.cancel({ params: { id: summary.id }, query });
     if (input.json) printJson(context, { id: summary.id, ...answer });
     else context.out.write(`${summary.id}: ${printable(answer.what)}\n`);
     return answer.accepted ? 0 : ERRORS.GODWIT_CANCEL_TOO_LATE.exit;
@@ -26,3 +32,20 @@ export const run: Run<typeof cancelSpec> = async (input, context) => {
     fleet.close();
   }
 };
+
+/** The request that the migration is a move of, once the person has confirmed that the guest leaves it. */
+async function confirmed(
+  { id, guest, phase, wish }: MigrationSummary,
+  yes: boolean,
+  context: Context,
+): Promise<string | undefined> {
+  if (wish === undefined || isEnd(phase)) return undefined;
+  if (yes) return wish;
+  if (context.readLine === undefined) {
+    const facts = { id, request: wish, guest };
+    throw godwitError('GODWIT_MIGRATION_OF_REQUEST', facts, { hint: 'Give --yes to confirm it.' });
+  }
+  const what = `${id} is a move of the request ${wish}, which then does not move ${guest} again.`;
+  await mustConfirm(`${what} Cancel it?`, context);
+  return wish;
+}

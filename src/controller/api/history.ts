@@ -124,16 +124,21 @@ async function readMigration(
 
 async function cancelMigration(
   parts: Reading,
-  { params: { id }, query: { source }, caller }: Call<C['cancelMigration']>,
+  { params: { id }, query: named, caller }: Call<C['cancelMigration']>,
 ): Promise<RouteAnswer<C['cancelMigration']>> {
-  const { row } = await findMigration(parts.migrations, id, source);
+  const { row } = await findMigration(parts.migrations, id, named.source);
   if (row.ended_at !== null) {
     return { accepted: false, what: `${id} has ended already: ${row.outcome ?? 'it is over'}` };
+  }
+  if (row.wish !== null && row.wish !== named.request && (await isOpen(parts, row.wish))) {
+    const facts = { id, request: row.wish, guest: row.guest };
+    throw godwitError('GODWIT_MIGRATION_OF_REQUEST', facts);
   }
   const api = parts.agents.at(row.told_by);
   if (api === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: row.told_by });
   const ask = async () => {
-    const query = await orderOf(parts, row);
+    const request = row.wish === null ? {} : { request: row.wish };
+    const query = { ...(await orderOf(parts, row)), ...request };
     return api.cancel({ params: { id }, query }, { deadlineMs: ANSWER_MS });
   };
   // A controller may take the wish up meanwhile, under a newer epoch.
@@ -143,8 +148,13 @@ async function cancelMigration(
   });
   parts.log.info({ id, by: caller.name, ...answer }, 'a cancel was asked for');
   if (row.wish === null || !answer.accepted) return answer;
-  const again = `Its wish ${row.wish} may try again: cancel that to keep the guest where it is.`;
-  return { ...answer, what: `${answer.what} ${again}` };
+  const part = `The request ${row.wish} does not move ${row.guest} again.`;
+  return { ...answer, what: `${answer.what} ${part}` };
+}
+
+async function isOpen({ store }: Reading, wish: string): Promise<boolean> {
+  const query = store.db.selectFrom('wishes').select('id').where('id', '=', wish);
+  return (await query.where('ended_at', 'is', null).executeTakeFirst()) !== undefined;
 }
 
 /** A controller names a wish and an epoch. What no wish asked for has an order of its own, made of its id. */

@@ -35,12 +35,12 @@ export interface Work {
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
   readonly hosts: HostCalls;
-  readonly keptClosed: KeptClosed;
   readonly fleet: StoredFleet;
-  readonly loop: WishLoop;
   readonly policies: Policies;
   readonly proposals: Proposals;
   readonly policyLoop: PolicyLoop;
+  /** To be started. */
+  readonly loops: readonly (WishLoop | PolicyLoop | KeptClosed)[];
   /** Resolves once nothing of it runs; migrations under way go on at their agents. */
   close(): Promise<void>;
 }
@@ -86,8 +86,9 @@ export function workOn(deps: WorkDependencies): Work {
     await loop.close();
     agents.close();
   };
-  const asked = { modes, sizes, hosts, keptClosed };
-  return { wishes, ...asked, fleet, loop, policies, proposals, policyLoop, close };
+  const loops = [loop, policyLoop, keptClosed];
+  const asked = { modes, sizes, hosts };
+  return { wishes, ...asked, fleet, loops, policies, proposals, policyLoop, close };
 }
 
 /** Sorts by time, and two controllers do not make the same. */

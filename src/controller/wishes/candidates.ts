@@ -172,6 +172,7 @@ function whyItStays(
   const never = whyItNeverMoves({ ...guest, at }, world, wish.ask.cold);
   if (never !== undefined) return never;
   const past = ownOf(wish.tries, guest.name);
+  if (past?.cancelled !== undefined) return `its move ${past.cancelled} was cancelled`;
   if (past === undefined || past.count < MOST_TRIES) return undefined;
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }

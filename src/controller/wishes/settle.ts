@@ -79,7 +79,7 @@ export function triesAfter(
   wish: Wish,
   before: readonly Move[],
   after: readonly Move[],
-  nowMs: number,
+  { nowMs, isCancelled }: { readonly nowMs: number; readonly isCancelled: boolean },
 ): Wish {
   const tries: Record<string, Tries> = { ...wish.tries };
   let { moved } = wish;
@@ -89,11 +89,17 @@ export function triesAfter(
     if (move.phase === 'done') moved += 1;
     // Dropped without an error: it was withdrawn by a cancel, and nothing was tried.
     else if (move.phase !== 'dropped' || move.error !== undefined) {
-      tries[move.guest] = failed(ownOf(tries, move.guest), move, nowMs);
+      const next = failed(ownOf(tries, move.guest), move, nowMs);
+      const isPersons = !isCancelled && wasCancelledBySomebody(old, move);
+      tries[move.guest] = isPersons ? { ...next, cancelled: move.id } : next;
     }
   }
   return { ...wish, tries, moved };
 }
+
+/** A move that the engine withdraws, because its agent refused it, has the error of the refusal. */
+const wasCancelledBySomebody = (old: Move, { phase }: Move): boolean =>
+  phase === 'cancelled' && old.phase !== 'withdrawing' && old.error === undefined;
 
 function failed(past: Tries | undefined, { to, error }: Move, nowMs: number): Tries {
   const count = (past?.count ?? 0) + 1;

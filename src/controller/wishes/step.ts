@@ -60,7 +60,9 @@ export function step(input: StepInput): StepOutput {
   const { left, world } = carried;
   const blocking = blockingOf(left.stays, world);
   const situation = situationWithMode(carried.situation, inMode.maintenanceMode, blocking);
-  const phase = nextWishPhase(wish.phase, situation, isCancelled);
+  const ending = nextWishPhase(wish.phase, situation, isCancelled);
+  // Its only move was cancelled, and with it the whole of it.
+  const phase = ending === 'left' && isMoveCancelled(carried.wish) ? 'cancelled' : ending;
   const queue = isWishEnd(phase) ? [] : carried.wish.queue;
   const next: Wish = { ...carried.wish, phase, queue, stays: [...left.stays] };
   const words = wordsOf({ ...carried, wish: next });
@@ -70,6 +72,9 @@ export function step(input: StepInput): StepOutput {
     asks: isWishEnd(phase) ? [] : carried.asks,
   };
 }
+
+const isMoveCancelled = ({ ask, tries }: Wish): boolean =>
+  ask.kind === 'migration' && ownOf(tries, ask.guest ?? '')?.cancelled !== undefined;
 
 /** The moves of a wish one look further. */
 export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
@@ -92,7 +97,7 @@ export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
   const looked = input.moves
     .map((each) => sighted(each, input.sights.get(each.id), world))
     .map((each) => (isCancelled ? withdrawn(each) : each));
-  const after = triesAfter(wish, input.moves, looked, world.nowMs);
+  const after = triesAfter(wish, input.moves, looked, { nowMs: world.nowMs, isCancelled });
   const moves = looked.map((each) =>
     callOf(each, epoch, cancel) === 'store-epoch' ? { ...each, askedEpoch: epoch } : each,
   );

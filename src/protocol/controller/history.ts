@@ -242,13 +242,15 @@ export const historyRoutes = {
     summary: 'Ask the source to roll a migration back; says at once what will happen',
     access: 'operator',
     params: byId,
-    query: ofSource,
+    /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
+    query: ofSource.extend({ request: wishId.optional() }),
     response: cancelAnswer,
     errors: [
       ...STORING,
       ...ASKING,
       'GODWIT_MIGRATION_UNKNOWN',
       'GODWIT_MIGRATION_AMBIGUOUS',
+      'GODWIT_MIGRATION_OF_REQUEST',
       'GODWIT_CANCEL_TOO_LATE',
       'GODWIT_ORDER_STALE',
     ],

@@ -128,6 +128,8 @@ export const tries = z.object({
   /** Where it failed. */
   at: z.array(hostName).max(16),
   error: serialError.optional(),
+  /** A person cancelled this move of it: the request does not move the guest again. */
+  cancelled: migrationId.optional(),
 });
 export type Tries = z.infer<typeof tries>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/guest-load.ts';
+import { wishId } from '../public/order.ts';
 import { returns } from '../public/site-check.ts';
 import {
   guestMeasure,
@@ -78,6 +79,7 @@ export const sourceMoverRequest = z.object({
   measured: guestMeasure.optional(),
   /** It takes a guest back whose check failed. */
   returns: returns.optional(),
+  wish: wishId.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 
@@ -98,6 +100,8 @@ export const managedMoverRequest = z.object({
   prediction: prediction.optional(),
   /** The other host’s agent, which looks at the guest there and holds the other end of the wire; absent: none is known. */
   peer: otherAgent.optional(),
+  /** The request of the fleet that it is a move of. */
+  wish: wishId.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
 

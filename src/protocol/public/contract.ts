@@ -11,7 +11,7 @@ import { guestLoadRoutes } from './guest-load.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { leftoverRoutes } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
-import { orderQuery } from './order.ts';
+import { orderQuery, wishId } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
 import {
   BEGINNING,
@@ -257,9 +257,17 @@ export const publicRoutes = {
     summary: 'Ask to roll a migration back; says at once what will happen',
     access: 'orders',
     params: byId,
-    query: z.object(orderQuery),
+    /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
+    query: z.object({ ...orderQuery, request: wishId.optional() }),
     response: cancelAnswer,
-    errors: [...BY_ID, ...STARTING, ...ORDERED, ...OTHER_HOST, 'GODWIT_CANCEL_TOO_LATE'],
+    errors: [
+      ...BY_ID,
+      ...STARTING,
+      ...ORDERED,
+      ...OTHER_HOST,
+      'GODWIT_CANCEL_TOO_LATE',
+      'GODWIT_MIGRATION_OF_REQUEST',
+    ],
   }),
   resolution: route({
     method: 'GET',

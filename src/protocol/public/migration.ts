@@ -15,6 +15,7 @@ import {
 import { networkMap } from '../network.ts';
 import { runsAt } from './host.ts';
 import { ballooned, balloonPolicy } from './balloon.ts';
+import { wishId } from './order.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { chosenStream, compression, compressLevel, streams } from './compression.ts';
@@ -295,5 +296,7 @@ export const migrationSummary = progress.extend({
   side: z.enum(['source', 'destination']),
   startedAt: moment,
   moverAlive: z.boolean(),
+  /** The request of the fleet that it is a move of; absent if a person began it, and of earlier builds. */
+  wish: wishId.optional(),
 });
 export type MigrationSummary = z.infer<typeof migrationSummary>;

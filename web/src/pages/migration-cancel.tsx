@@ -8,9 +8,12 @@ import { ProblemNote } from '../components/notices.tsx';
 /** Says what cancelling does at this moment before it does it, and afterwards what the source answered. */
 export function CancelMigration({
   id,
+  wish,
   at,
 }: {
   id: string;
+  /** The request that it is a move of. */
+  wish: string | undefined;
   at: Pick<Progress, 'phase' | 'from' | 'to'>;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -19,7 +22,9 @@ export function CancelMigration({
   const { isPossible, words } = cancelling(at);
   const confirm = (): void => {
     setProblem(undefined);
-    ask<{ what: string }>(`/v1/migrations/${encodeURIComponent(id)}/cancel`, { method: 'POST' })
+    const named = wish === undefined ? '' : `?request=${encodeURIComponent(wish)}`;
+    const url = `/v1/migrations/${encodeURIComponent(id)}/cancel${named}`;
+    ask<{ what: string }>(url, { method: 'POST' })
       .then(({ what }) => {
         setAnswer(what);
         dialog.current?.close();
@@ -40,6 +45,12 @@ export function CancelMigration({
         <div class="stack">
           <h2 id="cancel-title">Cancel this migration?</h2>
           <p>{words}</p>
+          {wish === undefined ? null : (
+            <p>
+              It is a move of the request <a href={`/wishes/${wish}`}>{wish}</a>. That request does
+              not move this guest again; its other moves continue.
+            </p>
+          )}
           {problem === undefined ? null : <ProblemNote problem={problem} />}
           <div class="row">
             <button type="button" class="danger" disabled={!isPossible} onClick={confirm}>

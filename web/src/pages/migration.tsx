@@ -43,6 +43,7 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
         {isOpen && mayOperate() ? (
           <CancelMigration
             id={migration.id}
+            wish={migration.wish}
             at={{
               phase: watched.progress?.phase ?? migration.step ?? 'planned',
               from: source,
