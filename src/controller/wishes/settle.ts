@@ -30,6 +30,7 @@ export function sighted(move: Move, sight: Sight | undefined, world: World): Mov
     phase,
     ...(error === undefined ? {} : { error }),
     ...(ended ? { endedAtMs: world.nowMs } : {}),
+    ...(phase === 'withdrawing' ? { withdrawn: true } : {}),
   };
   return { ...next, settled: next.settled || isSettled(next, world) };
 }
@@ -90,16 +91,15 @@ export function triesAfter(
     // Dropped without an error: it was withdrawn by a cancel, and nothing was tried.
     else if (move.phase !== 'dropped' || move.error !== undefined) {
       const next = failed(ownOf(tries, move.guest), move, nowMs);
-      const isPersons = !isCancelled && wasCancelledBySomebody(old, move);
+      const isPersons = !isCancelled && wasCancelledByPerson(move);
       tries[move.guest] = isPersons ? { ...next, cancelled: move.id } : next;
     }
   }
   return { ...wish, tries, moved };
 }
 
-/** A move that the engine withdraws, because its agent refused it, has the error of the refusal. */
-const wasCancelledBySomebody = (old: Move, { phase }: Move): boolean =>
-  phase === 'cancelled' && old.phase !== 'withdrawing' && old.error === undefined;
+const wasCancelledByPerson = ({ phase, withdrawn }: Move): boolean =>
+  phase === 'cancelled' && withdrawn !== true;
 
 function failed(past: Tries | undefined, { to, error }: Move, nowMs: number): Tries {
   const count = (past?.count ?? 0) + 1;

@@ -269,6 +269,8 @@ export const move = z.object({
   /** It has ended and nothing is reserved for it any more. */
   settled: z.boolean(),
   settings: migrationSettings.partial(),
+  /** The engine withdrew it, because its agent refused it; absent: a cancel of it is a person's. */
+  withdrawn: z.literal(true).optional(),
   /** Its host is dead: the guest is started at `to`, which proves `from` and these off first. */
   recovers: z
     .object({ off: z.array(hostName).max(64), insist: descriptionNumber.optional() })

@@ -102,43 +102,6 @@ test('a silent host is not empty, and the words say since when', () => {
   assert.match(never.wish.words, /nothing was heard of x yet/);
 });
 
-test('a move that a person cancels is not repeated: its guest stays, and the drain names why', () => {
-  const guests = [guest('g1', 'a')];
-  const first = stepOf(drainOf('a'), { guests });
-  const [begun] = first.moves;
-  const sights = new Map([[begun?.id ?? '', { seen: 'cancelled' as const }]]);
-  const next = stepOf(first.wish, { guests }, { moves: first.moves, sights });
-  assert.deepEqual(
-    next.moves.map(({ phase }) => phase),
-    ['cancelled'],
-  );
-  assert.equal(next.wish.phase, 'left');
-  assert.deepEqual(next.wish.stays, [
-    { guest: 'g1', host: 'a', words: `its move ${begun?.id} was cancelled` },
-  ]);
-  assert.ok(wishShape.safeParse(next.wish).success);
-});
-
-test('a migration whose only move a person cancels is cancelled', () => {
-  const guests = [guest('g1', 'a')];
-  const wish = drainOf('a', { kind: 'migration', guest: 'g1', hosts: [], to: ['b'] });
-  const first = stepOf(wish, { guests });
-  const [begun] = first.moves;
-  const sights = new Map([[begun?.id ?? '', { seen: 'cancelled' as const }]]);
-  const next = stepOf(first.wish, { guests }, { moves: first.moves, sights });
-  assert.deepEqual([next.wish.phase, next.moves.length], ['cancelled', 1]);
-});
-
-test('a move that the engine withdraws after a refusal is tried again, and counts as cancelled by nobody', () => {
-  const guests = [guest('g1', 'a')];
-  const error = { code: 'GODWIT_OVERLOADED', message: 'full', hint: 'wait', retryable: true };
-  const withdrawing = moveOf({ phase: 'withdrawing', error: error as never });
-  const sights = new Map([[withdrawing.id, { seen: 'cancelled' as const }]]);
-  const { wish } = stepOf(drainOf('a'), { guests }, { moves: [withdrawing], sights });
-  assert.equal(wish.phase, 'working');
-  assert.equal(wish.tries['g1']?.cancelled, undefined);
-});
-
 test('what stays is named with its reason, and then the drain is left, not done', () => {
   const guests = [
     guest('pinned', 'a'),
