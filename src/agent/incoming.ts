@@ -189,10 +189,9 @@ export class Incoming {
     const [address, further] = [this.#sender(admission), [...peers.furtherAddresses(from)]];
     const here = labels?.isFull() ? namesIn(await this.#deps.guests.listed()) : undefined;
     throwRefusal(admissionChecks(await this.#facts(admission, MOVER_PORTS)));
-    // Asked last: what was said meanwhile counts too.
-    if (this.#disowned.get(from)?.has(id) === true)
-      throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    // Nothing is awaited between this and the record: a host that reports itself empty after it was closed stays so.
+    const isDisowned = this.#disowned.get(from)?.has(id);
+    if (isDisowned) throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
+    // Both are asked last: nothing is awaited before the record, so a host that is closed and reports itself empty stays so.
     const request = this.#deps.closings?.requestFor(config.name);
     if (request) throw godwitError('GODWIT_HOST_CLOSED', { host: config.name, request });
     // Before it is known here: a migration without its labels would forget what they forbid.

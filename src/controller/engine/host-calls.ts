@@ -65,7 +65,9 @@ async function look(
     if (!isEarlierBuild(thrown)) throw thrown;
   }
   const { migrations } = await api.migrations({ query: {} }, { deadlineMs: ANSWER_MS });
-  const guests = await everyGuestOfPeer(api, host, AbortSignal.timeout(LOOK_MS));
+  const guests = await everyGuestOfPeer(api, host, {
+    signal: AbortSignal.timeout(LOOK_MS),
+  });
   const underWay = migrations
     .filter(({ from, to, phase }) => (from === host || to === host) && GOES_ON.has(phase))
     .map(({ id, guest, from, to }) => ({ guest, migration: id, from, to }));
