@@ -121,3 +121,13 @@ export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | unde
   const all = [...OF_EVERY_ROUTE, ...(access === 'anyone' ? [] : NOT_LET_IN), ...errors];
   return [...new Set<ErrorCode>(all)];
 }
+
+/** A migration is cancelled, perhaps one that is a move of a request. */
+export const CANCELLING = [
+  ...BY_ID,
+  ...STARTING,
+  ...ORDERED,
+  ...OTHER_HOST,
+  'GODWIT_CANCEL_TOO_LATE',
+  'GODWIT_MIGRATION_OF_REQUEST',
+] as const satisfies ErrorCode[];

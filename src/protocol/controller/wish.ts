@@ -121,14 +121,13 @@ export const plannedStep = z.object({
 });
 export type PlannedStep = z.infer<typeof plannedStep>;
 
-/** What became of a guest's earlier moves for this wish. */
+/** What became of a guest's earlier moves for this wish. `cancelled`: by a person, and so it was the last one. */
 export const tries = z.object({
   count: z.number().int().nonnegative(),
   notBeforeMs: atMs,
   /** Where it failed. */
   at: z.array(hostName).max(16),
   error: serialError.optional(),
-  /** A person cancelled this move of it: the request does not move the guest again. */
   cancelled: migrationId.optional(),
 });
 export type Tries = z.infer<typeof tries>;
@@ -200,7 +199,6 @@ const guestSize = z.object({
 });
 export type GuestSize = z.infer<typeof guestSize>;
 
-/** Guests that a list of a wish names. */
 export const MOST_GUESTS = 10_000;
 
 export const wish = z.object({
@@ -249,7 +247,7 @@ export const MOVE_PHASES = [
  */
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
-/** One migration of a wish. Its id is stored before any agent is asked. */
+/** One migration of a wish. Its id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
 export const move = z.object({
   id: migrationId,
   wish: wishId,
@@ -269,7 +267,6 @@ export const move = z.object({
   /** It has ended and nothing is reserved for it any more. */
   settled: z.boolean(),
   settings: migrationSettings.partial(),
-  /** The engine withdrew it, because its agent refused it; absent: a cancel of it is a person's. */
   withdrawn: z.literal(true).optional(),
   /** Its host is dead: the guest is started at `to`, which proves `from` and these off first. */
   recovers: z

@@ -4,7 +4,6 @@ import { labelRoutes } from '../labels.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
-import { closingRoutes } from './closing.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
 import { eventId, hostEvent } from './host-event.ts';
 import { guestLoadRoutes } from './guest-load.ts';
@@ -16,6 +15,7 @@ import { planAnswer, planRequest } from './plan.ts';
 import {
   BEGINNING,
   BY_ID,
+  CANCELLING,
   CHECKED,
   LOOKING,
   ORDERED,
@@ -132,7 +132,6 @@ export const publicRoutes = {
     errors: LOOKING,
   }),
   ...maintenanceRoutes,
-  ...closingRoutes,
   hostEvents: route({
     method: 'GET',
     path: '/v1/events',
@@ -260,14 +259,7 @@ export const publicRoutes = {
     /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
     query: z.object({ ...orderQuery, request: wishId.optional() }),
     response: cancelAnswer,
-    errors: [
-      ...BY_ID,
-      ...STARTING,
-      ...ORDERED,
-      ...OTHER_HOST,
-      'GODWIT_CANCEL_TOO_LATE',
-      'GODWIT_MIGRATION_OF_REQUEST',
-    ],
+    errors: CANCELLING,
   }),
   resolution: route({
     method: 'GET',

@@ -2,13 +2,15 @@ import { z } from 'zod';
 import { hostName } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
 import { route } from '../route.ts';
+import { closingRoutes } from './closing.ts';
 import { maintenanceSight } from './managed-host.ts';
 
 /** Besides: which host, whether its manager answers, and what it says. */
 const MAINTAINING = [...LOOKING, 'GODWIT_HOST_UNKNOWN', 'GODWIT_CAPABILITY'] as const;
 
-/** A host of a manager is taken out of use, and brought back. */
+/** A host is taken out of use, and brought back: by its own agent, or by its manager. */
 export const maintenanceRoutes = {
+  ...closingRoutes,
   maintenanceMode: route({
     method: 'GET',
     path: '/v1/managed/hosts/:host/maintenance',

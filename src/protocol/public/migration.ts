@@ -27,8 +27,7 @@ import { transport } from './transport.ts';
 import { plugs, unplugs } from '../unplug.ts';
 import { wireFigures } from '../wire.ts';
 
-export { END_PHASES, isEnd } from './end-phases.ts';
-export type { EndPhase } from './end-phases.ts';
+export { END_PHASES, isEnd, type EndPhase } from './end-phases.ts';
 
 export { mode, streamMode, streamModeOf } from './mode.ts';
 export type { Mode, StreamMode } from './mode.ts';
@@ -291,12 +290,11 @@ export const report = z.object({
 });
 export type Report = z.infer<typeof report>;
 
-/** A line of `godwit migrations`. */
+/** A line of `godwit migrations`. `wish`: the request that it is a move of; absent of earlier builds. */
 export const migrationSummary = progress.extend({
   side: z.enum(['source', 'destination']),
   startedAt: moment,
   moverAlive: z.boolean(),
-  /** The request of the fleet that it is a move of; absent if a person began it, and of earlier builds. */
   wish: wishId.optional(),
 });
 export type MigrationSummary = z.infer<typeof migrationSummary>;

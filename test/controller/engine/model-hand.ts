@@ -17,17 +17,21 @@ export class ModelHand {
   #move: 'none' | 'to-come' | 'going' | 'done' | 'refused';
   readonly #closed = new Set<string>();
 
-  constructor(flaws: ReadonlySet<string>, isThere: boolean) {
+  /** `agent`: where the guest is at first; absent: there is none. */
+  constructor(flaws: ReadonlySet<string>, agent?: ModelAgent) {
     this.#flaws = flaws;
-    this.#move = isThere ? 'to-come' : 'none';
+    this.#move = agent === undefined ? 'none' : 'to-come';
+    agent?.arrives(this.guest, 'b');
   }
 
   get isComing(): boolean {
     return this.#move === 'going';
   }
 
-  get hasCome(): boolean {
-    return this.#move === 'done';
+  /** How many guests that were on that host are elsewhere. */
+  movedFrom(host: string, { home }: ModelAgent): number {
+    const wasThere = (guest: string): boolean => guest !== this.guest || this.#move === 'done';
+    return [...home].filter(([guest, at]) => wasThere(guest) && at !== host).length;
   }
 
   key(): unknown {

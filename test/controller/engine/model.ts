@@ -13,16 +13,14 @@ import { isWrite, settled } from './model-context.ts';
 import type { Choice, Controller, Pending } from './model-context.ts';
 import { ModelAgent } from './model-agent.ts';
 import { ModelRolls } from './model-rolls.ts';
-import type { RollFlaw } from './model-rolls.ts';
-import type { AgentFlaw } from './model-agent.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { MemoryStore } from './memory-store.ts';
+import { ENGINE_FLAWS, type Flaw } from './model-flaws.ts';
 import { ModelHand } from './model-hand.ts';
-import type { HandFlaw } from './model-hand.ts';
 import { noModes } from './no-modes.ts';
 import type { StoreFlaw } from './memory-store.ts';
 
-export type Flaw = StoreFlaw | AgentFlaw | RollFlaw | HandFlaw | 'ask-before-store';
+export type { Flaw };
 
 export interface Bounds {
   /** A drain of a, where nothing else is said; a roll is of a and b. */
@@ -65,8 +63,7 @@ export class Model {
     this.#faults = bounds.faults;
     this.#agent = new ModelAgent(bounds.guests, this.#flaws, (move) => this.#onBegin(move));
     const { kind = 'drain', byHand = false } = bounds;
-    this.#hand = new ModelHand(this.#flaws, byHand);
-    if (byHand) this.#agent.arrives(this.#hand.guest, 'b');
+    this.#hand = new ModelHand(this.#flaws, byHand ? this.#agent : undefined);
     const more = kind === 'roll' ? { hosts: ['a', 'b'], run: 'upgrade' } : { hosts: ['a'] };
     const ask = { kind, priority: 0, settings: {}, ...more };
     this.store.add(newWish(WISH, ask, { nowMs: 0, by: 'test' }));
@@ -452,10 +449,7 @@ export class Model {
     const { phase, moved } = this.store.rows.get(WISH)?.wish ?? { phase: 'working', moved: 0 };
     const isThere = [...this.#agent.home.values()].includes('a') || this.#hand.isComing;
     if (phase === 'done' && isThere) this.#break('it is done, and a guest is there');
-    const isOwn = (guest: string): boolean => guest !== this.#hand.guest || this.#hand.hasCome;
-    const really = [...this.#agent.home].filter(
-      ([guest, host]) => isOwn(guest) && host !== 'a',
-    ).length;
+    const really = this.#hand.movedFrom('a', this.#agent);
     if (moved > really) this.#break(`${moved} are counted as moved, and ${really} were`);
     if (phase === 'done' && moved !== really) this.#break(`${really} moved, and ${moved} counted`);
   }
@@ -464,11 +458,3 @@ export class Model {
     this.broken ??= rule;
   }
 }
-
-const ENGINE_FLAWS: ReadonlySet<Flaw> = new Set<Flaw>([
-  'ask-before-store',
-  'agent-takes-any-epoch',
-  'drop-without-epoch',
-  'program-runs-twice',
-  'host-is-not-asked',
-]);

@@ -278,17 +278,8 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         for (let owner = 1; owner < 40; owner += 1) {
           const claim = await wishes.acquire(`c${owner}`, 0);
           if (claim === undefined) break;
-          const own = { leaseMs: 0, turns: new Mutex() };
-          const parts = {
-            store: wishes,
-            agents,
-            modes: noModes,
-            hosts: emptyHosts,
-            fleet,
-            roll,
-            newId,
-            ...own,
-          };
+          const own = { leaseMs: 0, turns: new Mutex(), modes: noModes, hosts: emptyHosts };
+          const parts = { store: wishes, agents, fleet, roll, newId, ...own };
           const carrier = new Carrier(claim, parts);
           // Each dies after three rounds.
           for (let round = 0; round < 3; round += 1) {
