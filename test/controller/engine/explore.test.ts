@@ -19,7 +19,10 @@ test('walks by chance with more faults break no rule either', async () => {
 
 for (const { flaw, bounds } of MUTANTS) {
   test(`the exploration finds a ${flaw}`, async () => {
-    const found = await walk(bounds, { walks: 2000, seed: 1, flaws: [flaw] });
-    assert.notEqual(found.broken, undefined);
+    for (const seed of [1, 2, 3]) {
+      const { broken } = await walk(bounds, { walks: 2000, seed, flaws: [flaw] });
+      if (broken !== undefined) return;
+    }
+    assert.fail('6000 walks break no rule');
   });
 }
