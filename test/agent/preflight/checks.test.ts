@@ -52,7 +52,7 @@ test('a guest that can move passes every check, in their order, and nothing is b
   assert.deepEqual(
     host?.checks.map(({ name }) => name),
     (
-      'busy outgoing guest capabilities limits workload destination incoming name routes memory ports clock round-trip link nested versions ' +
+      'busy outgoing guest capabilities limits workload destination open incoming name routes memory ports clock round-trip link nested versions ' +
       'certificates journal hooks stream machine'
     ).split(' '),
   );
