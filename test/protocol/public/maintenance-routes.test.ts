@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { maintenanceRoutes } from '../../../src/protocol/public/maintenance-routes.ts';
 
-test('a host of a manager is only looked at by a viewer, and taken out of use by an operator', () => {
+test('a viewer only looks at a host; operators take one of a manager out of use, and orders close one', () => {
   const access = Object.values(maintenanceRoutes).map((route) => [route.method, route.access]);
   assert.deepEqual(access, [
+    ['GET', 'viewer'],
+    ['PUT', 'orders'],
+    ['DELETE', 'orders'],
     ['GET', 'viewer'],
     ['PUT', 'operator'],
     ['DELETE', 'operator'],
