@@ -81,15 +81,17 @@ function isDark(heard: readonly Heard['what'][]): boolean {
   return watch.verdict.kind === 'dark';
 }
 
-type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps' | 'of'>;
+type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps' | 'of' | 'transition'>;
 
 /** With one of the movers broken in one place of its own code. */
-export async function withEdit({ mode, edit, steps, of }: Broken): Promise<Rules> {
+export async function withEdit(broken: Broken): Promise<Rules> {
+  const { mode, edit, steps, of } = broken;
   if (of === 'journal') return { ...REAL, damaged: await damagedJournal(edit) };
   if (of === 'monitor') return { ...REAL, unreachable: await unreachableMonitor(edit) };
   if (steps === undefined) return { ...REAL, there: await brokenDestination(REAL.there, edit) };
   const table = await sourceTable(mode, { edit, steps, real: REAL.table[mode] });
-  return { ...REAL, table: { ...REAL.table, [mode]: table } };
+  const { transition: broke = REAL.transition } = broken;
+  return { ...REAL, transition: broke, table: { ...REAL.table, [mode]: table } };
 }
 
 export interface Mutant {

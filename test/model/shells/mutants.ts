@@ -1,3 +1,4 @@
+import { transition } from '../../../src/migration/direct/transition.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import type { Edit } from './load.ts';
 
@@ -15,9 +16,13 @@ export interface ShellMutant {
   /** Not a call or a step: what reads the journal, or what follows the source's hypervisor. */
   readonly of?: 'journal' | 'monitor';
   readonly edit: Edit;
+  /** The lifecycle broken besides. */
+  readonly transition?: typeof transition;
 }
 
 const REGAIN = 'src/mover/direct/source/regain.ts';
+const PERMISSION_HERE = 'src/mover/direct/source/permission.ts';
+const PERMISSION = 'src/migration/permission/permission.ts';
 const DURABILITY = 'src/migration/direct/durability.ts';
 const DESTINATION = 'src/migration/direct/destination.ts';
 const LIFECYCLE = 'src/mover/direct/source/lifecycle.ts';
@@ -29,9 +34,9 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'precopy',
     steps: ['memory', 'switchover'],
     edit: {
-      file: REGAIN,
-      from: 'if (fencing?.off === true) return;',
-      to: 'if (isDark) return;',
+      file: PERMISSION_HERE,
+      from: "if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };",
+      to: "if (isDark) return { is: 'without' };",
     },
   },
   {
@@ -40,9 +45,9 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'precopy',
     steps: ['memory', 'switchover'],
     edit: {
-      file: REGAIN,
-      from: "if (proof === 'none') await needRefusal(context, signal, !isPostcopy);",
-      to: '',
+      file: PERMISSION_HERE,
+      from: 'const answer = provedBefore(context) ?? (await askDestination(context, signal));',
+      to: "const answer = { is: 'without' } as const;",
     },
   },
   {
@@ -51,9 +56,9 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'hybrid',
     steps: ['memory', 'switchover'],
     edit: {
-      file: REGAIN,
-      from: '&& sourceMayRunOn(context.state().right)',
-      to: '',
+      file: PERMISSION,
+      from: 'return claim.byProof || claim.handedOver || !sourceMayRunOn(claim.right);',
+      to: 'return claim.byProof || claim.handedOver;',
     },
   },
   {
@@ -61,7 +66,14 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     breaks: 'the source takes a guest back out of post-copy since its destination is off',
     mode: 'hybrid',
     steps: ['memory', 'switchover'],
-    edit: { file: REGAIN, from: "if (isPostcopy && proof !== 'none') {", to: 'if (false) {' },
+    edit: {
+      file: REGAIN,
+      from: "if (isPostcopy && proof !== 'none') {",
+      to: 'if (false) {',
+    },
+    // The lifecycle ends such a migration as lost before its mover comes to this: a second guard, taken away as well.
+    transition: (state, event) =>
+      transition(state, event.type === 'resolved' ? { ...event, here: 'paused' } : event),
   },
   {
     name: 'forget what may have been committed',
@@ -80,7 +92,11 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     breaks: 'the source finds all well without having heard whether the destination’s QEMU lives',
     mode: 'precopy',
     steps: ['verify'],
-    edit: { file: LIFECYCLE, from: "if (there.hypervisor === 'gone') {", to: 'if (false) {' },
+    edit: {
+      file: LIFECYCLE,
+      from: "if (there.hypervisor === 'gone' && there.ended === undefined) {",
+      to: 'if (false) {',
+    },
   },
   {
     name: 'begin anew',
@@ -146,7 +162,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
       from: "return destinationRightAfter(state.right, 'commit') === undefined",
       to: "return state.right === 'none'",
       also: {
-        file: 'src/migration/permission/permission.ts',
+        file: PERMISSION,
         from: "if (claim.kind === 'arrival' && claim.right !== 'running') {",
         to: 'if (false) {',
       },
