@@ -2,6 +2,7 @@ import type { GuestRates } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { RATE_WINDOW_MS } from '../prediction/curve.ts';
+import { asKept } from '../prediction/link-share.ts';
 import { mayThrottle, strategyOf } from '../steering/strategies.ts';
 import { passes, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -106,7 +107,8 @@ function writesDoubt(facts: WorkloadFacts): Finding | undefined {
   const { mode, compress, path = 'native', steering, whenQuiet, maxDowntimeMs = 0 } = settings;
   const isPlain = mode === 'precopy' && compress === 'none' && path === 'native';
   if (!isPlain || steering !== undefined || whenQuiet !== undefined) return undefined;
-  const rate = rateOf(facts);
+  // QEMU rounds a low cap up, and sends at the rounded rate.
+  const rate = rateOf({ ...facts, settings: asKept(settings, { memoryPath: 'plain' }) });
   if (dirtyBytesPerS <= rate || maxDowntimeMs >= RATE_WINDOW_MS) return undefined;
   return warns(
     `it wrote ${formatRate(dirtyBytesPerS)} to its memory lately, and memory goes at ${formatRate(rate)}: pre-copy alone does not end while it goes on like that`,

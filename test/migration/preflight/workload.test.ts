@@ -85,6 +85,10 @@ test('a guest that writes more than memory goes at is warned of, where pre-copy 
   assert.match(words({ dirtyBytesPerS: 30_000_000 }), /^pass/);
   const capped = { ...PLAIN, maxBandwidth: 10_000_000 };
   assert.match(words({ dirtyBytesPerS: 30_000_000, settings: capped }), /^warn/);
+  // QEMU sends at 1.25 MiB/s under any lower cap.
+  const low = { ...PLAIN, maxBandwidth: 100_000 };
+  assert.match(words({ dirtyBytesPerS: 1_300_000, settings: low }), /^pass/);
+  assert.match(words({ dirtyBytesPerS: 1_320_000, settings: low }), /^warn/);
   assert.match(
     words({ ...busy, linkRate: 40_000_000, settings: { ...PLAIN, linkShare: 0.6 } }),
     /^warn/,
