@@ -96,6 +96,9 @@ export class ManagedResolve {
     const { id } = migration;
     const known = await this.show(migration);
     const answer = confirmed(known, asked);
+    const { runAt } = asked;
+    // Its manager decides who runs it, and no answer of `judgeManaged` is `elsewhere`.
+    if (runAt === 'elsewhere') throw refusal(known, runAt, 'its manager decides who runs it');
     const { phase, moverAlive } = known.here;
     if (!isEnd(phase)) {
       if (moverAlive) throw refusal(known, asked.runAt, `it still goes on by itself (${phase})`);
@@ -107,13 +110,12 @@ export class ManagedResolve {
     if (answer.verdict === 'waits') throw refusal(known, asked.runAt, answer.why);
     const proof = answer.verdict === 'safe' ? 'ask' : 'operator';
     if (proof === 'operator' && !asked.iKnow) {
-      const host = asked.runAt === 'source' ? known.to : known.from;
-      const facts = { guest: known.guest, host, reason: answer.why };
+      const facts = { guest: known.guest, reason: answer.why };
       const hint = `Look with its manager where it runs, and say so with --yes-i-know.`;
       throw godwitError('GODWIT_RESOLVE_UNPROVED', facts, { hint });
     }
     log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
-    const event = { type: 'resolved', runAt: asked.runAt, proof, by: by.slice(0, 128) } as const;
+    const event = { type: 'resolved', runAt, proof, by: by.slice(0, 128) } as const;
     await this.#journal(migration, event, known);
     store.reopen(id);
     await supervisor.ensure(migration);

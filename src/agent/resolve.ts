@@ -4,6 +4,8 @@ import { godwitError } from '../errors.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
+import { findThirdHost } from '../migration/direct/elsewhere.ts';
+import type { ThirdHost } from '../migration/direct/elsewhere.ts';
 import { hostsToAnswerFor } from '../migration/direct/guest-sightings.ts';
 import type { GuestSightings } from '../migration/direct/guest-sightings.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
@@ -58,9 +60,13 @@ interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
   readonly doubtful: readonly string[];
+  readonly third: ThirdHost | undefined;
 }
 
-type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & { readonly named: string[] };
+type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & {
+  readonly named: string[];
+  readonly third: ThirdHost | undefined;
+};
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
@@ -114,7 +120,8 @@ export class Resolve {
       ...(safe === undefined ? {} : { safe }),
     };
     const doubtful = hostsToAnswerFor(fleet, guest);
-    return { known, isDark: 'isDark' in asked && asked.isDark, doubtful };
+    const third = findThirdHost({ guest, from, to, fleet });
+    return { known, isDark: 'isDark' in asked && asked.isDark, doubtful, third };
   }
 
   /** Every host is asked for the guest; `unreported`: why the other side could not say what it knows of the migration. */
@@ -145,7 +152,7 @@ export class Resolve {
       if (isManagedRequest(request)) {
         return this.#managed.resolve({ ...rest, request }, asked, by);
       }
-      const { known, isDark, doubtful } = await this.#look(id);
+      const { known, isDark, doubtful, third } = await this.#look(id);
       const answer = confirmed(known, asked);
       const { side, phase, moverAlive } = known.here;
       if (side === 'source' && !isEnd(phase) && moverAlive) {
@@ -155,7 +162,7 @@ export class Resolve {
       const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
       const named = asked.iKnow ? doubtful.slice(0, MAX_NAMED) : [];
       this.#deps.log.warn({ id, by, proof, named, runAt: asked.runAt }, 'migration resolved');
-      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), named };
+      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), named, third };
       return side === 'source' ? this.#atSource(known, order) : this.#atDestination(known, order);
     });
   }
@@ -167,14 +174,14 @@ export class Resolve {
   takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
     return this.#mutex.run(async () => {
-      const known = await this.show(id);
+      const { known, third } = await this.#look(id);
       const { side, phase, moverAlive } = known.here;
       if (side !== 'source') throw refusal(known, runAt, `${known.here.host} is the destination`);
       if (!isEnd(phase) && moverAlive) return { what: `it goes on (${phase})`, proof: 'ask' };
       const answer = known.answers.find((each) => each.runAt === runAt);
       if (isEnd(phase) && answer?.verdict !== 'safe') throw notSafe(known, runAt, answer);
       const order = { runAt, proof: 'ask', by: `${by} at ${caller.name}`.slice(0, 128) } as const;
-      return this.#atSource(known, { ...order, named: [] });
+      return this.#atSource(known, { ...order, named: [], third });
     });
   }
 
@@ -191,7 +198,8 @@ export class Resolve {
     let reason = [answer.why, ...(answer.verdict === 'unknown' ? answer.risks : [])].join('; ');
     // A host that answers is not to be turned off; and of a third host that does not, it proves nothing.
     const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
-    if (this.#deps.fence !== undefined && isDark && onlyOther) {
+    const mayProve = answer.runAt !== 'elsewhere' && isDark && onlyOther;
+    if (this.#deps.fence !== undefined && mayProve) {
       const signal = AbortSignal.timeout(ORDER_MS);
       const { address, addresses: further = [] } = peerOf(this.#deps.store.need(id));
       const facts = { id, guest, side, addresses: [address, ...further] } as const;
@@ -200,7 +208,11 @@ export class Resolve {
       reason = `${reason}; ${fencing.why}`;
     }
     if (iKnow) return answer.proof === 'none' ? 'operator' : answer.proof;
-    throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, host: other, reason });
+    const hint =
+      answer.runAt === 'elsewhere'
+        ? 'Look which host runs it, and say so with --yes-i-know.'
+        : `Make sure that ${other} is off, or does not run it, and say so with --yes-i-know.`;
+    throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, reason }, { hint });
   }
 
   async #atSource(known: Resolution, order: Order): Promise<ResolveAnswer> {
@@ -215,13 +227,19 @@ export class Resolve {
     }
     const { hypervisor } = known.here;
     const here = hypervisor === 'none' ? 'unknown' : hypervisor;
-    const event: Resolved = { type: 'resolved', ...order, here, bootId: bootId() };
+    const { third, ...decided } = order;
+    const elsewhere =
+      order.runAt === 'elsewhere' && third !== undefined ? { elsewhere: third } : {};
+    const event: Resolved = { type: 'resolved', ...decided, ...elsewhere, here, bootId: bootId() };
     await this.#journal(migration, event, known);
     store.reopen(id);
     await supervisor.ensure(migration);
-    const isBack = order.runAt === 'source';
-    const what = isBack ? `${guest} goes back to ${from}` : `${guest} goes on to ${to}`;
-    return { what, proof: order.proof };
+    const whats = {
+      source: `${guest} goes back to ${from}`,
+      destination: `${guest} goes on to ${to}`,
+      elsewhere: `the copy of ${guest} at ${from} is ended`,
+    };
+    return { what: whats[order.runAt], proof: order.proof };
   }
 
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
@@ -247,12 +265,14 @@ export class Resolve {
   async #atDestination(known: Resolution, order: Order): Promise<ResolveAnswer> {
     const { peers, supervisor, store } = this.#deps;
     const { id, from } = known;
-    const { runAt, by } = order;
+    const { runAt, by, proof, named } = order;
     if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by });
+    if (runAt === 'elsewhere') throw refusal(known, runAt, `${from} does not answer`);
     const mover = await supervisor.ensure(store.need(id));
     const { api, close } = client(moverContract, { unix: mover.socket });
     try {
-      return await api.resolve({ body: order }, { deadlineMs: ORDER_MS });
+      const body = { runAt, by, proof, named };
+      return await api.resolve({ body }, { deadlineMs: ORDER_MS });
     } finally {
       close();
     }

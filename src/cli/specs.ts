@@ -157,8 +157,9 @@ export const resolveSpec = spec({
   flags: {
     runAt: {
       kind: 'choice',
-      choices: ['source', 'destination'],
-      summary: 'where the guest is to run',
+      choices: ['source', 'destination', 'elsewhere'],
+      summary:
+        'where the guest is to run; elsewhere: another host has it, and the copy at the source is ended',
     },
     confirm: {
       kind: 'guest',

@@ -235,15 +235,15 @@ export const runningErrors = {
     409,
   ),
   GODWIT_RESOLVE_REFUSED: row(
-    '{id} cannot be resolved to run {guest} at the {runAt}: {reason}',
+    '{id} of {guest} cannot be resolved with --run-at {runAt}: {reason}',
     '`godwit resolve {id}` shows what is known of both hosts.',
     false,
     4,
     409,
   ),
   GODWIT_RESOLVE_UNPROVED: row(
-    'nothing proves that {guest} does not run at {host} too: {reason}',
-    'Make sure that {host} is off, or does not run it, and say so with --yes-i-know.',
+    'nothing proves where {guest} runs: {reason}',
+    'Make sure that no other host runs it, and say so with --yes-i-know.',
     false,
     7,
     409,

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
+import { openDestinationJournal, openSourceJournal, readJournals } from '../../src/host/journal.ts';
 import { ownIdentity } from '../../src/host/process.ts';
 import type { DestinationEvent } from '../../src/migration/direct/destination.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
@@ -49,10 +49,10 @@ function common(as: string, from: string, to: string) {
   return { version: 1, id: as, fromHost: from, toHost: to, createdAt } as const;
 }
 
-function sourceRequest(from: string, to: string): MoverRequest {
+function sourceRequest(from: string, to: string, own: typeof handle): MoverRequest {
   const request = migrationRequest.parse({ guest, to });
   const peer = { name: to, address: `${to}:1` };
-  return { ...common(id, from, to), side: 'source', peer, handle, memoryBytes: 1, request };
+  return { ...common(id, from, to), side: 'source', peer, handle: own, memoryBytes: 1, request };
 }
 
 function destinationRequest(from: string, to: string, as = id, lineage?: string[]): MoverRequest {
@@ -75,7 +75,11 @@ async function had(
 }
 
 /** a holds a migration to b; c is a third host. */
-async function three(t: TestContext, prepare: (b: TestHost, c: TestHost) => Promise<void>) {
+async function three(
+  t: TestContext,
+  prepare: (b: TestHost, c: TestHost) => Promise<void>,
+  own = handle,
+) {
   const { host, as } = await fleet(t);
   // Who is in no list of theirs is not answered.
   const known = { peers: { a: { address: '127.0.0.1:1' } } };
@@ -85,7 +89,7 @@ async function three(t: TestContext, prepare: (b: TestHost, c: TestHost) => Prom
   const [b2, c2] = await Promise.all([b.again(), c.again()]);
   const peers = { b: { address: b2.agent.address }, c: { address: c2.agent.address } };
   const a = await host('a', { peers });
-  await had(a, sourceRequest('a', 'b'), HELD);
+  await had(a, sourceRequest('a', 'b', own), HELD);
   return { a: await a.again(), b: b2, c: c2, as };
 }
 
@@ -103,9 +107,8 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
   });
 
   test('the source is wrong where a third host got the guest since, and the destination forgot', async (t) => {
-    const { a } = await three(t, (_b, c) =>
-      had(c, destinationRequest('b', 'c', NEXT, [id]), SETTLED),
-    );
+    const sentOn = destinationRequest('b', 'c', NEXT, [id]);
+    const { a } = await three(t, (_b, c) => had(c, sentOn, SETTLED));
     const { answers, unasked } = await a.api.resolution({ params: { id } });
     assert.deepEqual(
       unasked?.map(({ host }) => host),
@@ -113,6 +116,35 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     );
     assert.equal(answers[0]?.verdict, 'wrong');
     assert.match(answers[0]?.why ?? '', /sent on since/);
+  });
+
+  test('the copy at the source is given up where a third host got the guest since, and the record names it', async (t) => {
+    const sentOn = destinationRequest('b', 'c', NEXT, [id]);
+    const { a } = await three(t, (_b, c) => had(c, sentOn, SETTLED), gone);
+    const { answers } = await a.api.resolution({ params: { id } });
+    const { runAt, verdict } = answers[2] ?? {};
+    assert.deepEqual([runAt, verdict], ['elsewhere', 'safe']);
+    const body = { runAt: 'elsewhere', confirm: guest, iKnow: false } as const;
+    const answer = await a.api.resolve({ params: { id }, body });
+    assert.deepEqual(answer, { what: `the copy of ${guest} at a is ended`, proof: 'observed' });
+    assert.deepEqual(a.movers.started, [id]);
+    const { dir } = new MigrationStore(a.config.stateDir, 'a', systemClock).need(id);
+    const event = readJournals(dir).source.at(-1)?.event;
+    assert.ok(event?.type === 'resolved' && event.elsewhere?.host === 'c');
+  });
+
+  test('a copy that no host is proved to have replaced is given up only if the operator insists', async (t) => {
+    const { a, c } = await three(t, (b) => had(b, destinationRequest('a', 'b')), gone);
+    await c.agent.close();
+    const { answers } = await a.api.resolution({ params: { id } });
+    const offered = answers.find(({ runAt }) => runAt === 'elsewhere');
+    assert.equal(offered?.verdict, 'risky');
+    const body = { runAt: 'elsewhere', confirm: guest } as const;
+    await assert.rejects(a.api.resolve({ params: { id }, body: { ...body, iKnow: false } }), {
+      code: 'GODWIT_RESOLVE_UNPROVED',
+    });
+    const answer = await a.api.resolve({ params: { id }, body: { ...body, iKnow: true } });
+    assert.equal(answer.proof, 'operator');
   });
 
   test('nothing is safe while a third host cannot be asked; a person may answer for it', async (t) => {

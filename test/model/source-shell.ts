@@ -60,6 +60,7 @@ function perform({ table }: Context, world: World, effect: SourceEffect): void {
     case 'steer':
       throw new Error('the model decides for post-copy alone');
     case 'restart':
+    case 'give-up':
       throw new Error('no migration of the model asks for it');
     case 'end':
       world.act = ACT.idle;

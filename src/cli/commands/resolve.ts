@@ -18,6 +18,8 @@ const RESOLVE_MS = 150_000;
 /** From a journaled order until the migration stands where it was to go, ms. */
 const FOLLOW_MS = 300_000;
 
+type FinalReport = Parameters<typeof printEnding>[1];
+
 export const run: Run<typeof resolveSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
@@ -43,17 +45,21 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const report = await finalReport(context, endpoint, id);
     if (input.json) {
       printJson(context, { id, ...answer, report });
-      return report.runsAt === runAt ? 0 : printedExit(context, report);
+      return isThere(report, runAt) ? 0 : printedExit(context, report);
     }
     const exit = printEnding(context, report, false);
     // It went where it was to go: that the migration as such did not succeed is no failure of this command.
-    return report.runsAt === runAt ? 0 : exit;
+    return isThere(report, runAt) ? 0 : exit;
   } finally {
     fleet.close();
   }
 };
 
-function printedExit(context: Context, report: Parameters<typeof printEnding>[1]): number {
+function isThere({ runsAt, error }: FinalReport, runAt: RunAt): boolean {
+  return runAt === 'elsewhere' ? error?.code === 'GODWIT_RUNS_ELSEWHERE' : runsAt === runAt;
+}
+
+function printedExit(context: Context, report: FinalReport): number {
   const silent = { ...context, out: { ...context.out, write: () => {} } };
   return printEnding(silent, report, false);
 }
@@ -73,7 +79,8 @@ async function typedName(
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await lines.question(`Type the guest's name to run it at the ${runAt}: `)).trim();
+    const to = runAt === 'elsewhere' ? 'end its copy at the source' : `run it at the ${runAt}`;
+    return (await lines.question(`Type the guest's name to ${to}: `)).trim();
   } finally {
     lines.close();
   }

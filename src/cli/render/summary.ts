@@ -31,6 +31,9 @@ function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error'>): s
     case 'nowhere':
       return report.error?.code === 'GODWIT_GUEST_ENDED' ? 'nowhere: it has ended' : 'nowhere';
     case 'unknown':
+      if (report.error?.code === 'GODWIT_RUNS_ELSEWHERE') {
+        return `on ${report.error.facts?.['other'] ?? 'another host'}`;
+      }
       return 'not known from here; ask the other host too';
   }
 }

@@ -43,6 +43,8 @@ export function durability(event: SourceEvent): Durability {
     case 'fenced':
     case 'restarted':
     case 'restart-failed':
+    case 'gave-up':
+    case 'give-up-failed':
       return 'sync';
   }
 }

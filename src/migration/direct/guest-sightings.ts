@@ -14,11 +14,14 @@ export interface GuestSightings {
   readonly unasked: readonly Unasked[];
 }
 
-/** `ran`: it proves that the guest has run outside of its source since. `maybe`: it may be that guest, or another. */
+/**
+ * `ran`: it proves that the guest runs, or has run, outside of its source since. `halted`: a copy with its UUID that does not
+ * run now. `maybe`: it may be that guest, or another.
+ */
 export interface Evidence {
   /** The host that shows it. */
   readonly host: string;
-  readonly kind: 'ran' | 'maybe';
+  readonly kind: 'ran' | 'halted' | 'maybe';
   readonly what: string;
 }
 
@@ -46,7 +49,8 @@ function copiesIn({ host, copies }: Sighting, { uuid }: GuestSightings, guest: s
     if (copy.state === 'incoming') return [];
     if (uuid !== undefined && copy.uuid !== undefined) {
       if (copy.uuid !== uuid) return [];
-      return [{ host, kind: 'ran', what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
+      const kind = copy.state === 'running' || copy.state === 'migrating' ? 'ran' : 'halted';
+      return [{ host, kind, what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
     }
     const what = `${host} has a guest of the name ${guest} (${copy.state})`;
     return [{ host, kind: 'maybe', what }];
@@ -80,21 +84,21 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evid
  */
 export function vouched(answer: Answer, fleet: GuestSightings, guest: string): Answer {
   const evidence = evidenceOf(fleet, guest);
-  const proved = evidence.filter(({ kind }) => kind === 'ran').map(({ what }) => what);
+  const proved = evidence.filter(({ kind }) => kind !== 'maybe').map(({ what }) => what);
   const doubts = [
     ...evidence.filter(({ kind }) => kind === 'maybe').map(({ what }) => what),
     ...fleet.unasked.map(({ host, why }) => `${host} was not asked about ${guest}: ${why}`),
   ];
   if (answer.verdict === 'wrong') return answer;
   if (answer.runAt === 'source' && proved.length > 0) {
-    return { ...answer, verdict: 'wrong', why: named(proved), risks: [], proof: 'none' };
+    return { ...answer, verdict: 'wrong', why: joined(proved), risks: [], proof: 'none' };
   }
   if (doubts.length === 0 || answer.verdict === 'waits') return answer;
   const verdict = answer.verdict === 'safe' ? 'unknown' : answer.verdict;
-  return { ...answer, verdict, risks: [...answer.risks.slice(0, MOST_NAMED), named(doubts)] };
+  return { ...answer, verdict, risks: [...answer.risks.slice(0, MOST_NAMED), joined(doubts)] };
 }
 
-function named(all: readonly string[]): string {
+export function joined(all: readonly string[]): string {
   const more = all.length > MOST_NAMED ? `; and ${all.length - MOST_NAMED} more` : '';
   return `${all.slice(0, MOST_NAMED).join('; ')}${more}`.slice(0, 4096);
 }

@@ -1,3 +1,4 @@
+import { withElsewhere } from './elsewhere.ts';
 import { vouched } from './guest-sightings.ts';
 import type { GuestSightings } from './guest-sightings.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
@@ -13,13 +14,17 @@ export interface Known {
   readonly fleet: GuestSightings;
 }
 
-/** Both answers, judged. Pure; an answer that is `wrong` here is refused, even if the operator insists. */
+/**
+ * The answers, judged: the source, the destination, and `elsewhere` if the copy at the source can be given up. Pure; an
+ * answer that is `wrong` here is refused, even if the operator insists.
+ */
 export function judge(known: Known): Answer[] {
   const { fleet, guest } = known;
   const both = [judgeSource(known), judgeDestination(known)];
   const isDead = both.every(({ verdict }) => verdict === 'wrong');
   const judged = isDead ? both.map((each) => ending(known, each)) : both;
-  return judged.map((each) => vouched(each, fleet, guest));
+  const answers = judged.map((each) => vouched(each, fleet, guest));
+  return withElsewhere(answers, known);
 }
 
 /**

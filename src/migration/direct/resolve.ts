@@ -1,7 +1,7 @@
 import type { DestinationState } from './destination.ts';
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
-import { beginUndo, enter, lost, stay } from './state-changes.ts';
+import { beginUndo, enter, giveUp, lost, stay } from './state-changes.ts';
 import { sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';
 import type { SourceEvent, SourceState, Transition } from './source-state.ts';
@@ -19,6 +19,10 @@ export function whyNotResolved(state: SourceState, event: Resolved): string | un
     if (right !== 'passed') return undefined;
     return `${plan.to} has said that it runs the guest: what ${plan.from} holds is older`;
   }
+  if (event.runAt === 'elsewhere') {
+    const isEnded = event.here !== 'running' && event.here !== 'unknown';
+    return isEnded ? undefined : `its copy at ${plan.from} runs, or cannot be asked`;
+  }
   if (right === 'passed') return undefined;
   if (right === 'held' || right === 'abandoned') {
     return `the epoch is closed: ${plan.to} has refused, or was never given the right to run`;
@@ -27,7 +31,7 @@ export function whyNotResolved(state: SourceState, event: Resolved): string | un
   return gave ? undefined : `${plan.from} has not handed everything over`;
 }
 
-/** Resumes a held migration: back to the source, or on to the destination. */
+/** Resumes a held migration: back to the source, on to the destination, or ended because a third host has the guest. */
 export function onResolved(state: SourceState, event: Resolved): Transition {
   if (whyNotResolved(state, event) !== undefined) return stay(state);
   const again: SourceState = {
@@ -38,7 +42,14 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
     attempts: 0,
     leftovers: [],
   };
-  return event.runAt === 'source' ? takeBack(again, event) : goOn(again);
+  switch (event.runAt) {
+    case 'source':
+      return takeBack(again, event);
+    case 'destination':
+      return goOn(again);
+    case 'elsewhere':
+      return giveUp(again, elsewhere(state, event));
+  }
 }
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
@@ -68,7 +79,7 @@ function goOn(state: SourceState): Transition {
 /** The destination's host is off, and whatever it held is gone. */
 export function onFenced(state: SourceState, { host, by, bootId }: Fenced): Transition {
   const { doing } = state;
-  if (doing.kind === 'end' || doing.kind === 'restart') return stay(state);
+  if (doing.kind !== 'do' && doing.kind !== 'undo') return stay(state);
   const gone = `${host} was shown to be off by ${by}`;
   if (doing.kind === 'undo') return stay(proved(state, 'fenced', bootId));
   if (doing.step === 'commit') {
@@ -90,6 +101,13 @@ function proved(
 ): SourceState {
   const right = sourceRightAfter(state.right, 'proved');
   return right === undefined ? state : { ...state, right, proof, provedIn };
+}
+
+function elsewhere({ plan }: SourceState, { by, elsewhere: third }: Resolved): SerialError {
+  const other = third?.host ?? 'another host';
+  const reason = third === undefined ? `has it, as ${by} answers` : `has it: ${third.why}`;
+  const facts = { guest: plan.guest, host: plan.from, other, reason };
+  return godwitError('GODWIT_RUNS_ELSEWHERE', facts).toJSON();
 }
 
 function takenBack({ plan }: SourceState, by: string): SerialError {

@@ -6,8 +6,17 @@ import { serialError } from '../../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../../protocol/public/migration.ts';
 import { isToWait } from '../waits.ts';
 import type { EndPhase, MemorySample, Phase } from '../../protocol/public/migration.ts';
-import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
+import {
+  address,
+  epoch,
+  guestName,
+  hostName,
+  migrationId,
+  ms,
+  shortText,
+} from '../../protocol/names.ts';
 import { ballooned } from '../../protocol/public/balloon.ts';
+import { runAt } from '../../protocol/public/resolve.ts';
 import { forecast } from '../../protocol/public/prediction.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { wireFigures } from '../../protocol/wire.ts';
@@ -106,7 +115,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own answer. */
   z.object({
     type: z.literal('resolved'),
-    runAt: z.enum(['source', 'destination']),
+    runAt,
     proof: z.enum(['ask', ...proof.options]),
     by: z.string().max(128),
     /** Where the source's hypervisor stood when it was asked. */
@@ -114,6 +123,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The boot in which the proof was obtained; absent: an earlier build's, void after this build's start. */
     bootId: bootName.optional(),
     named: namedHosts.optional(),
+    /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
+    elsewhere: z.object({ host: hostName, why: shortText }).optional(),
   }),
   /** The fencing hook has shown that the destination's host is off. */
   z.object({
@@ -125,6 +136,9 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** The guest was lost, and started anew here. */
   z.object({ type: z.literal('restarted'), handle: guestHandle }),
   z.object({ type: z.literal('restart-failed'), error: serialError }),
+  /** Another host has the guest: the copy here is ended. */
+  z.object({ type: z.literal('gave-up') }),
+  z.object({ type: z.literal('give-up-failed'), error: serialError }),
 ]);
 export type SourceEvent = z.infer<typeof sourceEvent>;
 export type Planned = Extract<SourceEvent, { type: 'planned' }>;
@@ -134,6 +148,8 @@ export type Doing =
   | { readonly kind: 'undo'; readonly step: UndoneStep }
   /** The guest is lost and is being started anew at the source (`onLost`). */
   | { readonly kind: 'restart' }
+  /** Another host has the guest, and the copy here is being ended. */
+  | { readonly kind: 'give-up' }
   | { readonly kind: 'end'; readonly outcome: EndPhase };
 
 export interface SourceState {
@@ -198,6 +214,8 @@ export type SourceEffect =
   | { readonly type: 'recover' }
   /** Start the guest anew here, once the destination's copy is known to be gone. */
   | { readonly type: 'restart' }
+  /** End the copy here; no disk is removed. */
+  | { readonly type: 'give-up' }
   | { readonly type: 'end'; readonly outcome: EndPhase };
 
 export interface Transition {
@@ -237,6 +255,7 @@ export function phaseOf(state: SourceState): Phase {
     case 'undo':
       return 'undoing';
     case 'restart':
+    case 'give-up':
       return 'cleanup';
     case 'end':
       return state.doing.outcome;

@@ -115,6 +115,20 @@ export function hold(state: SourceState, error: SerialError): Transition {
   return { state: next, effects: [{ type: 'end', outcome: 'held' }] };
 }
 
+/** Another host has the guest: the copy here is ended, and the migration with it. */
+export function giveUp(state: SourceState, because: SerialError): Transition {
+  const next: SourceState = { ...state, because, doing: { kind: 'give-up' } };
+  return { state: next, effects: [{ type: 'give-up' }] };
+}
+
+/** `error`: the copy here could not be ended. */
+export function afterGivingUp(state: SourceState, error?: SerialError): Transition {
+  if (state.doing.kind !== 'give-up') return stay(state);
+  if (error !== undefined) return hold(state, error);
+  const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'failed' } };
+  return { state: next, effects: [{ type: 'end', outcome: 'failed' }] };
+}
+
 /** The guest is gone, and no copy of it is whole. */
 export function lost(state: SourceState, reason: string): Transition {
   const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();

@@ -3,10 +3,12 @@ import type { SerialError } from '../../errors.ts';
 import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
-  beginUndo,
+  afterGivingUp,
   afterRestart,
+  beginUndo,
   enter,
   finishUndo,
+  giveUp,
   hold,
   know,
   lost,
@@ -18,13 +20,15 @@ import {
 import { onFenced, onResolved } from './resolve.ts';
 import { measured, onSteered, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
-import { endsBy, shutdownIgnored, takesBack } from './cold.ts';
+import { endsBy, isCold, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
 import type { StepName, UndoneStep } from './steps.ts';
 
 /** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;
+
+const ELSEWHERE = 'GODWIT_RUNS_ELSEWHERE';
 
 /**
  * The source's whole behaviour: what an event means in a state. Pure; complete by the compiler's check.
@@ -82,6 +86,10 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return afterRestart(state, { restarted: true });
     case 'restart-failed':
       return afterRestart(state, { leftovers: [...state.leftovers, event.error] });
+    case 'gave-up':
+      return afterGivingUp(state);
+    case 'give-up-failed':
+      return afterGivingUp(state, event.error);
   }
 }
 
@@ -102,6 +110,8 @@ export function effectsOf(state: SourceState): Transition['effects'] {
       return [{ type: 'undo', step: state.doing.step }];
     case 'restart':
       return [{ type: 'restart' }];
+    case 'give-up':
+      return [{ type: 'give-up' }];
     case 'end':
       return [{ type: 'end', outcome: state.doing.outcome }];
   }
@@ -177,6 +187,7 @@ function again(state: SourceState, step: StepName): Transition | undefined {
  * succeed the next time. Silence has been waited out already.
  */
 function commitFailed(state: SourceState, error: SerialError): Transition {
+  if (error.code === ELSEWHERE) return giveUp(state, error);
   if (error.code !== 'GODWIT_NOT_ARMED') {
     const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
     if (final) return hold(state, error);
@@ -201,13 +212,17 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   if (!isUndoing(state, step)) return stay(state);
   // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
   // Where it is known to be gone, one that comes back and says so will be overruled.
-  const decides = error.code === 'GODWIT_NOT_ARMED' || needsRefusal(state, step, error);
+  const isElsewhere = state.because?.code === ELSEWHERE;
+  const decides =
+    !isElsewhere && (error.code === 'GODWIT_NOT_ARMED' || needsRefusal(state, step, error));
   if (decides && state.proof === 'none') {
     const isLost = state.via === 'postcopy' && isGone(state.because);
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
   }
-  // Another host has the guest: nothing is started here, and the rest of the way back is tidying.
-  if (error.code === 'GODWIT_RUNS_ELSEWHERE') {
+  // Another host has the guest: nothing is started here, and the rest of the way back is tidying. Memory that is still here
+  // is not given up on the word of one host: an operator decides.
+  if (error.code === ELSEWHERE) {
+    if (!isCold(state)) return hold(state, error);
     return finishUndo(settled({ ...state, because: error }, step), undoBefore(step));
   }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
@@ -240,6 +255,8 @@ function needsRefusal(state: SourceState, step: StepName, error: SerialError): b
  */
 function settled(state: SourceState, step: StepName): SourceState {
   if (step !== 'arm') return state;
+  // A third host has the guest, and this side closes nothing: a destination that ran it would end its copy.
+  if (state.because?.code === ELSEWHERE && state.right === 'committing') return state;
   const closes = state.right === 'committing' ? 'refused' : 'abandon';
   return { ...state, right: sourceRightAfter(state.right, closes) ?? state.right };
 }

@@ -5,7 +5,7 @@ import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/name
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
-import { runAt } from '../../protocol/public/resolve.ts';
+import { runAtSide } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { guestSnapshot } from '../guest-changes/snapshot.ts';
@@ -118,7 +118,7 @@ export const managedEvent = z.discriminatedUnion('type', [
   /** A person decided on a migration that is held. `ask`: its manager is asked again; `operator`: on that person's word. */
   z.object({
     type: z.literal('resolved'),
-    runAt,
+    runAt: runAtSide,
     proof: z.enum(['ask', 'operator']),
     by: z.string().max(128),
   }),

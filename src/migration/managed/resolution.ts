@@ -1,4 +1,4 @@
-import type { Answer, RunAt } from '../../protocol/public/resolve.ts';
+import type { Answer, RunAtSide } from '../../protocol/public/resolve.ts';
 import type { Whereabouts } from './task-sight.ts';
 
 /** What a manager said when it was asked afresh, or why it said nothing. */
@@ -15,7 +15,7 @@ export interface ManagedSides {
  * Godwit does not start it: it ends only what its manager has left beside the guest.
  */
 export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWord): Answer[] {
-  const answer = (runAt: RunAt, verdict: Answer['verdict'], why: string): Answer => {
+  const answer = (runAt: RunAtSide, verdict: Answer['verdict'], why: string): Answer => {
     const risks = verdict === 'unknown' ? [`If ${guest} runs elsewhere, the record is wrong.`] : [];
     return { runAt, verdict, why, risks, proof: verdict === 'safe' ? 'ask' : 'none' };
   };

@@ -261,7 +261,16 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
   if (event.why !== undefined) walk.decisions.push({ atMs, what: `${what} ended: ${event.why}` });
 }
 
-function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {
+function resolvedWords({
+  by,
+  runAt,
+  proof,
+  elsewhere,
+}: Extract<SourceEvent, { type: 'resolved' }>): string {
+  if (runAt === 'elsewhere') {
+    const ground = elsewhere?.why ?? 'on a person’s decision alone';
+    return `${by} gave the copy at the source up (${ground})`;
+  }
   const on = {
     ask: 'with the destination’s own answer',
     observed: 'the destination answers and has no copy of it',
@@ -275,10 +284,10 @@ function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resol
 export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
   if (state.restarted) return 'source';
+  if (state.because?.code === 'GODWIT_RUNS_ELSEWHERE') return 'unknown';
   const isOver = outcome === 'lost' || state.known.ended !== undefined;
   if (state.right === 'passed') return isOver ? 'nowhere' : 'destination';
   if (outcome === 'held' || outcome === 'lost') return 'unknown';
-  if (state.because?.code === 'GODWIT_RUNS_ELSEWHERE') return 'unknown';
   if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';
   return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { cancelAnswer } from '../public/contract.ts';
 import { progress } from '../public/migration.ts';
 import { hostName } from '../names.ts';
-import { resolveAnswer, runAt } from '../public/resolve.ts';
+import { resolveAnswer, runAtSide } from '../public/resolve.ts';
 import { route } from '../route.ts';
 
 /** A mover, for the agent of its own host, over a unix socket. */
@@ -35,7 +35,7 @@ export const moverContract = {
     summary: 'Destination: run the guest without its source, or give it up',
     access: 'local',
     body: z.object({
-      runAt,
+      runAt: runAtSide,
       proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
       by: z.string().max(128),
       /** Hosts that could not tell whether they have the guest, and for which the operator answers. */

@@ -7,8 +7,11 @@ import { siteCheck } from './site-check.ts';
 
 /** What hosts and people say to each other about a migration on which a person must decide. */
 
-export const runAt = z.enum(['source', 'destination']);
+/** `elsewhere`: another host has the guest, and the copy at the source is given up. */
+export const runAt = z.enum(['source', 'destination', 'elsewhere']);
 export type RunAt = z.infer<typeof runAt>;
+export const runAtSide = runAt.exclude(['elsewhere']);
+export type RunAtSide = z.infer<typeof runAtSide>;
 
 /** What one host knows of its side of a migration: its journal, and its hypervisor asked afresh. */
 export const sideView = z.object({
@@ -87,7 +90,8 @@ export const resolution = z.object({
   unreachable: shortText.optional(),
   /** This host has a fencing hook, which is asked before a person's word is needed. */
   fencing: z.boolean(),
-  answers: z.array(answer).max(2),
+  /** `elsewhere` is there only if it can be followed. */
+  answers: z.array(answer).max(3),
   /** Hosts of the fleet that could not be asked about the guest. */
   unasked: z.array(unasked).max(1024).optional(),
   /** The safe answer; absent where neither is. */

@@ -54,6 +54,7 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
   record({ type: fc.constant('did' as const), step, facts: fc.constant({}) }),
   record({ type: fc.constant('failed' as const), step, error: anyError }),
   record({ type: fc.constant('undid' as const), step }),
+  fc.constant({ type: 'gave-up' as const }),
   record({ type: fc.constant('undo-failed' as const), step, error: anyError }),
   record({ type: fc.constant('hypervisor' as const), event: anyHypervisorEvent }),
   record({
@@ -68,6 +69,7 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
   }),
   record({
     type: fc.constantFrom(
+      'give-up-failed' as const,
       'destination-lost' as const,
       'recovery-failed' as const,
       'unset' as const,
@@ -76,7 +78,7 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
   }),
   record({
     type: fc.constant('resolved' as const),
-    runAt: fc.constantFrom('source' as const, 'destination' as const),
+    runAt: fc.constantFrom('source' as const, 'destination' as const, 'elsewhere' as const),
     proof: fc.constantFrom('ask' as const, 'observed' as const, 'fenced' as const),
     by: fc.constant('ann'),
     here: fc.constantFrom('handed-over' as const, 'running' as const, 'unknown' as const),

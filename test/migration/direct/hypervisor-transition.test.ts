@@ -32,7 +32,7 @@ function memoryOf(mode: 'precopy' | 'hybrid'): SourceState {
 function after(step: StepName, event: HypervisorEvent): string {
   const { doing } = onHypervisor(stateIn(step), event).state;
   if (doing.kind === 'end') return doing.outcome;
-  return doing.kind === 'restart' ? doing.kind : `${doing.kind} ${doing.step}`;
+  return 'step' in doing ? `${doing.kind} ${doing.step}` : doing.kind;
 }
 
 test('a guest that its hypervisor runs here is stopped exactly where the destination may run it', () => {

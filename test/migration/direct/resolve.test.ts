@@ -103,6 +103,38 @@ describe('an operator resolves a migration that is held', () => {
     assert.equal(state.leftovers.length, 2);
   });
 
+  test('because a third host has it: the copy here is ended, and nothing is passed or closed', () => {
+    const third = { host: 'c', why: 'c has web1 (running, by its UUID)' };
+    const given = { ...order('elsewhere', 'observed'), elsewhere: third };
+    const before = transition(stateAfter(commitHeld), given);
+    assert.deepEqual(before.effects, [{ type: 'give-up' }]);
+    assert.deepEqual(effectsOf(before.state), [{ type: 'give-up' }]);
+    const events: SourceEvent[] = [planned(), ...commitHeld, given, { type: 'gave-up' }];
+    const state = replaySource(events);
+    assert.deepEqual(state?.doing, { kind: 'end', outcome: 'failed' });
+    // A destination that runs the guest after all is not told to end it.
+    assert.equal(state?.right, 'committing');
+    const report = reportOf(
+      events.map((event, seq) => ({ v: 1 as const, seq, at: seq, mono: seq, event })),
+      99,
+    );
+    assert.equal(report?.runsAt, 'unknown');
+    assert.equal(report?.error?.code, 'GODWIT_RUNS_ELSEWHERE');
+    assert.match(report?.error?.message ?? '', /not started at a: c has it: c has web1/);
+  });
+
+  test('because a third host has it: a copy that cannot be ended stays held', () => {
+    const failure = { type: 'give-up-failed', error: unreachable } as const;
+    const state = stateAfter([...commitHeld, order('elsewhere', 'operator'), failure]);
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
+    for (const here of ['running', 'unknown'] as const) {
+      assert.match(
+        whyNotResolved(state, order('elsewhere', 'operator', here)) ?? '',
+        /its copy at a runs, or cannot be asked/,
+      );
+    }
+  });
+
   test('to run at the source once the destination has said that it runs is refused', () => {
     const passed: SourceEvent[] = [
       ...committed,
@@ -196,6 +228,50 @@ describe('the proof that the destination is off', () => {
     assert.deepEqual(state.doing, { kind: 'end', outcome: 'lost' });
     assert.deepEqual(state.leftovers, [error]);
     assert.equal(state.restarted, false);
+  });
+});
+
+describe('a third host that has the guest', () => {
+  const elsewhere = godwitError('GODWIT_RUNS_ELSEWHERE', {
+    guest: 'web1',
+    host: 'a',
+    other: 'c',
+    reason: 'has it',
+  }).toJSON();
+
+  test('ends a cold move without the destination’s answer, and closes nothing', () => {
+    const cold = { mode: 'cold' } as const;
+    const failed = { type: 'failed', step: 'commit', error: elsewhere } as const;
+    const down = [...toMemory.slice(0, -1), did('switchover')];
+    const given = stateAfter([...down, failed], cold);
+    assert.deepEqual(effectsOf(given), [{ type: 'give-up' }]);
+    // The undo of a source that was restarted: no refusal is to be had from the destination either.
+    const rebooted: SourceEvent = { type: 'taken-over', pid: 2, rebooted: true };
+    const undoing = stateAfter(
+      [
+        ...toMemory.slice(0, -1),
+        rebooted,
+        { type: 'failed', step: 'switchover', error: unreachable },
+        { type: 'undo-failed', step: 'switchover', error: elsewhere },
+        { type: 'undid', step: 'mirror' },
+        { type: 'undo-failed', step: 'arm', error: unreachable },
+        { type: 'undo-failed', step: 'admit', error: unreachable },
+      ],
+      cold,
+    );
+    assert.deepEqual(undoing.doing, { kind: 'end', outcome: 'failed' });
+    assert.equal(undoing.because?.code, 'GODWIT_RUNS_ELSEWHERE');
+    assert.equal(undoing.right, 'committing');
+  });
+
+  test('leaves memory that is still at the source to an operator', () => {
+    const state = stateAfter([
+      ...toMemory,
+      { type: 'timeout', afterMs: 1 },
+      { type: 'undo-failed', step: 'memory', error: elsewhere },
+    ]);
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
+    assert.match(state.because?.message ?? '', /c has it/);
   });
 });
 

@@ -135,6 +135,7 @@ export class World {
         if (effect.type === 'stop' && this.run === 'running') this.run = 'paused';
         return {};
       case 'restart':
+      case 'give-up':
         throw new Error('no migration of this world asks for it');
       case 'recover':
         this.#call('recover');

@@ -1,4 +1,5 @@
 import { movesFrom } from './moves.ts';
+import { isDeadEnd } from './resolving.ts';
 import type { Rules } from './rules.ts';
 import type { World } from './world.ts';
 import { firstWorld } from './world.ts';
@@ -9,7 +10,7 @@ export interface ThirdHostsExplored {
   readonly depth: number;
   readonly ms: number;
   readonly exhaustive: boolean;
-  /** The shortest way to two running copies, in words. */
+  /** The shortest way to two running copies, or to a held migration without an answer that is accepted, in words. */
   readonly violation: readonly string[] | undefined;
 }
 
@@ -33,7 +34,9 @@ export function exploreThirdHosts(
       const from = JSON.stringify(world);
       for (const [label, reached] of movesFrom(world, rules)) {
         moves += 1;
-        if (reached.runs.length > 1) return found([...wayTo(from, seen), label], false);
+        if (reached.runs.length > 1 || isDeadEnd(reached, rules)) {
+          return found([...wayTo(from, seen), label], false);
+        }
         const key = JSON.stringify(reached);
         if (seen.has(key)) continue;
         seen.set(key, { from, label });

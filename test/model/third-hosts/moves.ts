@@ -5,12 +5,11 @@ import {
 import type { Claim } from '../../../src/migration/permission/permission.ts';
 import { gather, hostsInDoubt, isGranted } from './asking.ts';
 import type { Asking } from './asking.ts';
+import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
-import type { Answer, Gathered, Host, Standby, World } from './world.ts';
-import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf } from './world.ts';
-import { reaches, recoveryId } from './world.ts';
-
-export type Move = readonly [label: string, next: World];
+import type { Answer, Gathered, Host, Move, Standby, World } from './world.ts';
+import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf, reaches, recoveryId } from './world.ts';
+import { destination, recovery, running, source } from './world.ts';
 
 /** Everything that can happen next. Where the product asks and then acts, those are two moves. */
 export function movesFrom(world: World, rules: Rules): Move[] {
@@ -21,24 +20,6 @@ export function movesFrom(world: World, rules: Rules): Move[] {
     ...STANDBYS.flatMap((host) => atStandby(world, host, rules)),
   ];
 }
-
-const source = (world: World, more: Partial<World['source']>): World => ({
-  ...world,
-  source: { ...world.source, ...more },
-});
-const destination = (world: World, more: Partial<World['destination']>): World => ({
-  ...world,
-  destination: { ...world.destination, ...more },
-});
-const recovery = (
-  world: World,
-  host: Standby,
-  more: Partial<World['recoveries'][Standby]>,
-): World => ({
-  ...world,
-  recoveries: { ...world.recoveries, [host]: { ...world.recoveries[host], ...more } },
-});
-const running = (world: World, host: Host): World => ({ ...world, runs: [...world.runs, host] });
 
 function faults(world: World): Move[] {
   const back = HOSTS.filter((host) => !world.up[host]).map((host): Move => [
@@ -112,17 +93,23 @@ function atSource(world: World, rules: Rules): Move[] {
     case 'undo':
       return gathered === undefined
         ? [['a asks who may have the guest', asksForUndo(world, rules)]]
-        : [['a acts on the answers', undo(world, gathered, rules)]];
+        : undo(world, gathered, rules);
     case 'held':
-      return held(world, rules);
+      return resolving(world, rules);
     case 'ended':
       return [];
   }
 }
 
 function commits(world: World, rules: Rules): Move[] {
-  const givesUp: Move = ['a waits for b no longer', source(world, { doing: 'held' })];
-  if (!reaches(world, 'a', 'b') || world.destination.damaged) return [givesUp];
+  const third = gather(world, takeBack(world), { ...rules, inDoubt: () => HOSTS });
+  const isElsewhere = third.c === 'has' || third.d === 'has';
+  const elsewhere: Move = ['a ends the cold move: a third host has it', ended(world)];
+  const givesUp: Move[] = [
+    ['a waits for b no longer', source(world, { doing: 'held' })],
+    ...(isElsewhere ? [elsewhere] : []),
+  ];
+  if (!reaches(world, 'a', 'b') || world.destination.damaged) return givesUp;
   const right = destinationRightAfter(world.destination.right, 'commit');
   if (right === undefined) {
     return [['b refuses the commit', source(world, { doing: 'undo', right: 'abandoned' })]];
@@ -141,45 +128,6 @@ function commits(world: World, rules: Rules): Move[] {
     ['b runs the guest', source(started, { doing: 'ended', right: 'passed', paused: false })],
     ['b runs the guest, and a does not hear of it', started],
   ];
-}
-
-/** An operator who is right, or a host with b's certificate that lies. */
-function held(world: World, rules: Rules): Move[] {
-  const bootId = world.boot.a;
-  const isFree = (host: Host): boolean => {
-    if (world.runs.includes(host)) return false;
-    if (host === 'b') return world.destination.ended || !world.up.b;
-    return (
-      host === 'a' || ['none', 'ended'].includes(world.recoveries[host].stage) || !world.up[host]
-    );
-  };
-  const moves: Move[] = [];
-  // It ran nowhere else, and every host that cannot answer is off or has no part of it.
-  if (world.runs.length === 0 && HOSTS.every(isFree) && !hasRunElsewhere(world)) {
-    const named = HOSTS.filter((host) => host !== 'a' && !reaches(world, 'a', host));
-    const word = { bootId, named };
-    moves.push([
-      'an operator takes it back to a',
-      source(world, { doing: 'undo', right: 'abandoned', word }),
-    ]);
-  }
-  // A destination that lies about the copy that it runs itself cannot be found out: it has the guest.
-  if (world.source.paused && !world.runs.includes('b') && rules.followsTakeUp(world)) {
-    const back = { doing: 'ended', right: 'abandoned', paused: false } as const;
-    moves.push([
-      'a host with the certificate of b has a take it back',
-      running(source(world, back), 'a'),
-    ]);
-  }
-  return moves;
-}
-
-function hasRunElsewhere({ destination: there, recoveries }: World): boolean {
-  return (
-    there.hasRun ||
-    there.right === 'running' ||
-    STANDBYS.some((host) => recoveries[host].stage === 'ran')
-  );
 }
 
 function atDestination(world: World, rules: Rules): Move[] {
@@ -298,11 +246,18 @@ function refusalOf(world: World): Answer {
   return right === 'armed' && armedIn !== world.boot.b ? 'may-have' : 'without';
 }
 
-function undo(world: World, gathered: Gathered, rules: Rules): World {
+function undo(world: World, gathered: Gathered, rules: Rules): Move[] {
+  const label = 'a acts on the answers';
   if (isGranted(world, takeBack(world), gathered, rules)) {
     const back = { doing: 'ended', right: 'abandoned', paused: false } as const;
-    return running(source(world, { ...back, gathered: undefined }), 'a');
+    return [[label, running(source(world, { ...back, gathered: undefined }), 'a')]];
   }
+  const held: Move = [label, source(world, { doing: 'held', gathered: undefined })];
   const isElsewhere = Object.values(gathered).includes('has');
-  return source(world, { doing: isElsewhere ? 'ended' : 'held', gathered: undefined });
+  // A cold move ends; memory that is still here is held for an operator.
+  return isElsewhere ? [held, ['a ends the cold move: another host has it', ended(world)]] : [held];
+}
+
+function ended(world: World): World {
+  return source(world, { doing: 'ended', paused: false, gathered: undefined });
 }

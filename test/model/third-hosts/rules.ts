@@ -1,7 +1,8 @@
 import { judge } from '../../../src/migration/direct/resolution.ts';
+import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
 import { hostsInDoubt } from '../../../src/migration/permission/permission.ts';
 import type { Answer, Recovery, World } from './world.ts';
-import { HOSTS, MIGRATION, SOUGHT, reaches, sightingAt } from './world.ts';
+import { claimOfTheft, sidesOf } from './views.ts';
 
 /** What the product does, where a mutant does something else. */
 export interface Rules {
@@ -14,14 +15,18 @@ export interface Rules {
   readonly keepsDamaged: boolean;
   /** A host that does not answer. */
   readonly silence: Answer;
+  /** The answers to a held migration, as `resolve` shows them. */
+  readonly answers: (world: World) => readonly Judged[];
 }
 
 export const PRODUCT: Rules = {
   inDoubt: hostsInDoubt,
   isVoid: ({ armedIn }, boot) => armedIn !== boot,
-  followsTakeUp: (world) => verdictOnSource(world) === 'safe',
+  followsTakeUp: (world) =>
+    judge(claimOfTheft(world)).find(({ runAt }) => runAt === 'source')?.verdict === 'safe',
   keepsDamaged: true,
   silence: 'silent',
+  answers: (world) => judge(sidesOf(world)),
 };
 
 export interface Mutant {
@@ -61,53 +66,12 @@ export const THIRD_HOST_MUTANTS: readonly Mutant[] = [
     breaks: 'a host that does not answer counts as one without the guest',
     rules: { ...PRODUCT, silence: 'without' },
   },
+  {
+    name: 'source or destination',
+    breaks: 'a held migration whose guest a third host runs has no answer that is accepted',
+    rules: {
+      ...PRODUCT,
+      answers: (world) => judge(sidesOf(world)).filter(({ runAt }) => runAt !== 'elsewhere'),
+    },
+  },
 ];
-
-/** How the product judges `resolve --at source`, with b claiming that it has refused and never ran the guest. */
-function verdictOnSource(world: World): string | undefined {
-  const view = {
-    id: MIGRATION,
-    guest: SOUGHT.guest,
-    epoch: 1,
-    phase: 'held',
-    postcopy: false,
-    unsure: false,
-    moverAlive: false,
-    complete: true,
-  } as const;
-  const { source } = world;
-  const others = HOSTS.filter((host) => host !== 'a' && host !== 'b');
-  const answers = judge({
-    guest: SOUGHT.guest,
-    from: 'a',
-    to: 'b',
-    source: {
-      ...view,
-      host: 'a',
-      side: 'source',
-      right: source.right,
-      hypervisor: source.paused ? 'handed-over' : 'gone',
-    },
-    destination: {
-      ...view,
-      host: 'b',
-      side: 'destination',
-      phase: 'failed',
-      right: 'refused',
-      hypervisor: 'none',
-      hasRun: false,
-    },
-    fleet: {
-      id: MIGRATION,
-      since: SOUGHT.since,
-      uuid: SOUGHT.uuid,
-      sightings: others
-        .filter((host) => reaches(world, 'a', host))
-        .map((host) => sightingAt(world, host, MIGRATION)),
-      unasked: others
-        .filter((host) => !reaches(world, 'a', host))
-        .map((host) => ({ host, why: 'dark' })),
-    },
-  });
-  return answers.find(({ runAt }) => runAt === 'source')?.verdict;
-}

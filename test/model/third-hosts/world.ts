@@ -56,6 +56,9 @@ export interface Recovery {
   readonly gathered?: Gathered | undefined;
 }
 
+/** Something that can happen, and what it leads to. */
+export type Move = readonly [label: string, next: World];
+
 export const MIGRATION = 'm-00000001';
 const UUID = 'u-1';
 export const SOUGHT = { guest: 'web1', uuid: UUID, since: '2026-11-24T10:00:00Z' } as const;
@@ -97,7 +100,7 @@ export function pairOf(one: Host, other: Host): string {
 
 /** What `host` shows of the guest, besides the migration `id` that asks. */
 export function sightingAt(world: World, host: Host, id: string): Sighting {
-  const copies: Sighting['copies'] = world.runs.includes(host) ? [running] : [];
+  const copies: Sighting['copies'] = world.runs.includes(host) ? [RUNNING] : [];
   const moves: Sighting['moves'] = [];
   if (host === 'b' && id !== MIGRATION) {
     const { destination } = world;
@@ -122,7 +125,7 @@ export function sightingAt(world: World, host: Host, id: string): Sighting {
   return { host, copies, moves };
 }
 
-const running = { uuid: UUID, state: 'running' } as const;
+const RUNNING = { uuid: UUID, state: 'running' } as const;
 
 function ranAt({ right }: World['destination']): 'destination' | 'source' {
   return right === 'running' ? 'destination' : 'source';
@@ -136,3 +139,24 @@ function moveOf(
 ): Sighting['moves'][number] {
   return { id, side: 'destination', from: 'a', to, createdAt: LATER, ended, runsAt, lineage: [] };
 }
+
+export const source = (world: World, more: Partial<World['source']>): World => ({
+  ...world,
+  source: { ...world.source, ...more },
+});
+export const destination = (world: World, more: Partial<World['destination']>): World => ({
+  ...world,
+  destination: { ...world.destination, ...more },
+});
+export const recovery = (
+  world: World,
+  host: Standby,
+  more: Partial<World['recoveries'][Standby]>,
+): World => ({
+  ...world,
+  recoveries: { ...world.recoveries, [host]: { ...world.recoveries[host], ...more } },
+});
+export const running = (world: World, host: Host): World => ({
+  ...world,
+  runs: [...world.runs, host],
+});

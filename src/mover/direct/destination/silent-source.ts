@@ -5,7 +5,7 @@ import type { DestinationEvent, DestinationState } from '../../../migration/dire
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
 import type { OnSilence } from '../../../migration/direct/silence.ts';
-import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
+import type { ResolveAnswer, RunAtSide, SideView } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import { takeDownMs } from './destination-context.ts';
@@ -187,7 +187,7 @@ async function runHere(
 }
 
 export interface Order {
-  readonly runAt: RunAt;
+  readonly runAt: RunAtSide;
   readonly proof: ResolveAnswer['proof'];
   readonly by: string;
   /** Hosts that could not tell whether they have the guest, and for which the operator answers. */
@@ -215,7 +215,7 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
   return { what: `${guest} runs at ${state.host} (${id})`, proof };
 }
 
-function cannot({ admission }: DestinationState, runAt: RunAt, reason: string): Error {
+function cannot({ admission }: DestinationState, runAt: RunAtSide, reason: string): Error {
   const { id, guest } = admission;
   return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }

@@ -45,6 +45,8 @@ export interface CoordinatorDependencies {
   readonly recover: (signal: AbortSignal) => Promise<void>;
   /** Starts the guest anew, which was lost. */
   readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
+  /** Ends the copy here, because another host has the guest. */
+  readonly giveUp: (signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -171,6 +173,8 @@ export class Coordinator {
         return void this.#recover();
       case 'restart':
         return void this.#restart();
+      case 'give-up':
+        return void this.#giveUp();
       case 'end':
         clearTimeout(this.#timer);
         this.#over.abort(new Error('the migration has ended'));
@@ -282,6 +286,17 @@ export class Coordinator {
       this.dispatch({ type: 'restarted', handle });
     } catch (thrown) {
       this.dispatch({ type: 'restart-failed', error: toGodwitError(thrown).toJSON() });
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    clearTimeout(this.#timer);
+    const what = 'ending the copy here';
+    try {
+      await withDeadline(what, restartMs(this.state), undefined, this.#deps.giveUp);
+      this.dispatch({ type: 'gave-up' });
+    } catch (thrown) {
+      this.dispatch({ type: 'give-up-failed', error: toGodwitError(thrown).toJSON() });
     }
   }
 

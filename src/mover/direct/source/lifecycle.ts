@@ -33,6 +33,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
+import { askForThird } from './permission.ts';
 import { release } from './release.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
@@ -47,6 +48,8 @@ const BREATH_MS = 150;
 
 /** For commit's answer and the proof that there will be none, ms: less than the step may take. */
 const COMMIT_AND_PROOF_MS = 115_000;
+/** For the answers of third hosts, which are asked for 10 s, ms. */
+const FLEET_MS = 12_000;
 
 /** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
 type Do = (context: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
@@ -322,10 +325,13 @@ export const LIFECYCLE: Lifecycle = {
         return ask(context, within, (api) => api.commit({ body }, options));
       };
       try {
-        const limitMs = darkMs(context, COMMIT_AND_PROOF_MS + resumesMs);
-        const running = await (context.fenceMs === 0
-          ? commit(signal)
-          : withDeadline('the answer to commit', limitMs, signal, commit));
+        const askMs = isCold(context.state()) ? FLEET_MS : 0;
+        const wholeMs = COMMIT_AND_PROOF_MS + resumesMs - askMs;
+        const limitMs = context.fenceMs > 0 ? darkMs(context, wholeMs) : wholeMs;
+        const isBounded = context.fenceMs > 0 || askMs > 0;
+        const running = await (isBounded
+          ? withDeadline('the answer to commit', limitMs, signal, commit)
+          : commit(signal));
         context.probes.ran();
         await withdrawNetworks(context, signal);
         void context.connections.last(context);
@@ -333,7 +339,11 @@ export const LIFECYCLE: Lifecycle = {
       } catch (thrown) {
         // Once the proof is in the journal this step is over, and its failure adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-        throw isDark ? unproved(thrown, await context.fence(signal)) : thrown;
+        if (!isDark) throw thrown;
+        // The guest is down, and its disks stay: the migration can end on the word of the host that has recovered it.
+        const third = isCold(context.state()) ? await askForThird(context, signal) : undefined;
+        if (third !== undefined) throw third;
+        throw unproved(thrown, await context.fence(signal));
       }
     },
   },

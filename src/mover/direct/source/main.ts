@@ -22,6 +22,7 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
+import { giveUpHere } from './give-up.ts';
 import { GuestChanges } from './guest-changes.ts';
 import { PostcopyPace } from './postcopy-pace.ts';
 import { TimedCap } from './timed-cap.ts';
@@ -69,6 +70,7 @@ export function openSource(
       startedAtMs: Date.parse(request.createdAt),
       recover: (signal) => recoverOrProve(context, settings.timeoutMs, log, signal),
       restart: (signal) => restartGuest(context, signal),
+      giveUp: (signal) => giveUpHere(context, signal),
     },
     state,
   );

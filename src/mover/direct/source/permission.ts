@@ -1,5 +1,6 @@
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
 import type { SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
@@ -56,6 +57,23 @@ export async function permissionHere(
     case 'unproved':
       throw godwitError('GODWIT_HELD', { guest, reason: verdict.why });
   }
+}
+
+/** GODWIT_RUNS_ELSEWHERE if a third host has the guest; undefined if none shows it. */
+export async function askForThird(
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const { plan, known } = context.state();
+  const { guest, from, to } = plan;
+  const { id, createdAt: since } = context.request;
+  const third = context.fleet.names().filter((host) => host !== to);
+  const sought = { guest, uuid: known.description?.uuid, id, since };
+  for (const [other, answer] of await context.fleet.ask(third, sought, signal)) {
+    if (answer.is !== 'has') continue;
+    return godwitError('GODWIT_RUNS_ELSEWHERE', { guest, host: from, other, reason: answer.why });
+  }
+  return undefined;
 }
 
 /** What the journal shows of the source's own right. */

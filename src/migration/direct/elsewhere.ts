@@ -1,0 +1,85 @@
+import type { Answer, SideView } from '../../protocol/public/resolve.ts';
+import { evidenceOf, joined } from './guest-sightings.ts';
+import type { GuestSightings } from './guest-sightings.ts';
+
+/** A host outside the migration that has the guest, and what shows it. */
+export interface ThirdHost {
+  readonly host: string;
+  readonly why: string;
+}
+
+export interface Sides {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  readonly source: SideView | undefined;
+  readonly destination: SideView | undefined;
+  readonly fleet: GuestSightings;
+}
+
+type Named = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
+
+/** The first third host that runs the guest, or has sent it on. */
+export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | undefined {
+  const seen = evidenceOf(fleet, guest).find(
+    ({ kind, host }) => kind === 'ran' && host !== from && host !== to,
+  );
+  return seen === undefined ? undefined : { host: seen.host, why: seen.what };
+}
+
+/**
+ * `answers` once third hosts are known: a destination that has not run the guest is not given it while a third host has it,
+ * and the source can give its copy up. Its copy is then ended and no disk is removed, so nothing runs by this answer.
+ */
+export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
+  const third = findThirdHost(sides);
+  const { destination } = sides;
+  const hasArrived = destination?.right === 'running' || destination?.hasRun === true;
+  const judged = answers.map((answer): Answer => {
+    if (third === undefined || hasArrived || answer.runAt === 'source') return answer;
+    return { ...answer, verdict: 'wrong', why: third.why, risks: [], proof: 'none' };
+  });
+  const elsewhere = judgeElsewhere(judged, sides, third);
+  return elsewhere === undefined ? judged : [...judged, elsewhere];
+}
+
+/** Undefined if it is not offered: another answer is safe, or the source cannot end its copy now. */
+function judgeElsewhere(
+  answers: readonly Answer[],
+  sides: Sides,
+  third: ThirdHost | undefined,
+): Answer | undefined {
+  const { guest, from, source, destination } = sides;
+  if (source === undefined || source.hypervisor === 'running' || source.hypervisor === 'unknown') {
+    return undefined;
+  }
+  const runsThere = destination?.right === 'running' && destination.hypervisor === 'running';
+  if (runsThere || answers.some(({ verdict }) => verdict === 'safe')) return undefined;
+  const given = `the copy at ${from} is ended, and no disk is removed`;
+  if (third !== undefined) {
+    const why = `${third.why}: ${given}`;
+    return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
+  }
+  const doubts = doubtsAbroad(sides);
+  const isOnly = answers.every(({ verdict }) => verdict === 'wrong' || verdict === 'waits');
+  if (doubts.length === 0 && !isOnly) return undefined;
+  const why = `no host reports that it runs ${guest}: ${given}`;
+  const risks = [
+    `if no other host has ${guest}, its memory is lost, and it has to be started again from its disks`,
+    ...(doubts.length === 0 ? [] : [joined(doubts)]),
+  ];
+  return { runAt: 'elsewhere', verdict: 'risky', why, risks, proof: 'none' };
+}
+
+/** Signs of the guest at third hosts, and third hosts that did not answer. */
+function doubtsAbroad({ guest, from, to, fleet }: Sides): string[] {
+  const isThird = ({ host }: { readonly host: string }): boolean => host !== from && host !== to;
+  return [
+    ...evidenceOf(fleet, guest)
+      .filter(isThird)
+      .map(({ what }) => what),
+    ...fleet.unasked
+      .filter(isThird)
+      .map(({ host, why }) => `${host} was not asked about ${guest}: ${why}`),
+  ];
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { findThirdHost } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
+import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
+import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
+import type { SideView } from '../../../src/protocol/public/resolve.ts';
+
+const UUID = 'u-1';
+const base = {
+  id: 'm-00000001',
+  guest: 'web1',
+  epoch: 17,
+  phase: 'held',
+  postcopy: false,
+  unsure: false,
+  moverAlive: false,
+  complete: true,
+} as const;
+const source: SideView = {
+  ...base,
+  host: 'a',
+  side: 'source',
+  right: 'committing',
+  hypervisor: 'handed-over',
+};
+const destination: SideView = {
+  ...base,
+  host: 'b',
+  side: 'destination',
+  right: 'armed',
+  hypervisor: 'paused',
+};
+const nothing: Sighting = { host: 'c', copies: [], moves: [] };
+const dark = (...hosts: string[]) => hosts.map((host) => ({ host, why: 'no answer' }));
+
+function fleetOf(third: Partial<Sighting>, unasked: GuestSightings['unasked'] = []) {
+  const sightings = [{ ...nothing, ...third }];
+  return { id: base.id, since: '2026-01-01', uuid: UUID, sightings, unasked };
+}
+
+/** The verdict on each answer that is offered. */
+function verdicts(
+  fleet: GuestSightings,
+  here: Partial<SideView> = {},
+  there?: Partial<SideView>,
+): Record<string, string> {
+  const answers = judge({
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    source: { ...source, ...here },
+    destination: there && { ...destination, ...there },
+    fleet,
+  });
+  return Object.fromEntries(answers.map(({ runAt, verdict }) => [runAt, verdict]));
+}
+
+const runs = { copies: [{ uuid: UUID, state: 'running' }] } as const;
+const RUNS = { ...nothing, copies: [...runs.copies] };
+
+describe('a held copy whose guest a third host may run', () => {
+  test('is safely given up once that host shows that it runs the guest, and by no other answer', () => {
+    const fleet = fleetOf(RUNS, dark('b'));
+    assert.deepEqual(verdicts(fleet), { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
+    assert.deepEqual(findThirdHost({ guest: 'web1', from: 'a', to: 'b', fleet }), {
+      host: 'c',
+      why: 'c has web1 (running, by its UUID)',
+    });
+  });
+
+  test('is not started at the destination either, which has all of it and would run it', () => {
+    const answers = verdicts(fleetOf(RUNS), {}, {});
+    assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
+  });
+
+  test('is safely given up once that host shows that the guest was sent on', () => {
+    const move = { id: 'm-00000002', side: 'destination', from: 'b', to: 'c' } as const;
+    const moves = [{ ...move, createdAt: '2026-02-01', lineage: [base.id] }];
+    assert.equal(verdicts(fleetOf({ moves }, dark('b')))['elsewhere'], 'safe');
+  });
+
+  test('is given up by an operator alone if that host has a copy that does not run, or is dark', () => {
+    for (const state of ['paused', 'stopped'] as const) {
+      const fleet = fleetOf({ copies: [{ uuid: UUID, state }] }, dark('b'));
+      assert.equal(findThirdHost({ guest: 'web1', from: 'a', to: 'b', fleet }), undefined);
+      assert.deepEqual(verdicts(fleet), {
+        source: 'wrong',
+        destination: 'waits',
+        elsewhere: 'risky',
+      });
+    }
+    assert.equal(verdicts(fleetOf({}, dark('b', 'd')))['elsewhere'], 'risky');
+  });
+
+  test('is not given up if another answer is safe, or if it runs or cannot be asked', () => {
+    const refused = { right: 'refused', hypervisor: 'none', phase: 'failed' } as const;
+    assert.equal(verdicts(fleetOf({}), {}, refused)['elsewhere'], undefined);
+    for (const hypervisor of ['running', 'unknown'] as const) {
+      assert.equal(verdicts(fleetOf(RUNS), { hypervisor })['elsewhere'], undefined);
+    }
+    const there = { right: 'running', hypervisor: 'running', hasRun: true } as const;
+    const both = verdicts(fleetOf(RUNS), {}, there);
+    assert.deepEqual([both['destination'], both['elsewhere']], ['safe', undefined]);
+  });
+
+  test('has one safe answer with that proof', () => {
+    const answers = judge({
+      guest: 'web1',
+      from: 'a',
+      to: 'b',
+      source,
+      destination: undefined,
+      fleet: fleetOf(RUNS, dark('b')),
+    });
+    assert.equal(safeAnswer(answers), 'elsewhere');
+  });
+});

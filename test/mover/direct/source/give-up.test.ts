@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { godwitError } from '../../../../src/errors.ts';
+import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { giveUpHere } from '../../../../src/mover/direct/source/give-up.ts';
+import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { fleetOf } from '../fleets.ts';
+
+const { signal } = new AbortController();
+const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
+const DARK = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:1', reason: 'dark' });
+
+function sourceOf(run: 'running' | 'paused' | 'no session') {
+  const calls: string[] = [];
+  const session = {
+    status: async () => ({ run, stream: 'completed' }),
+    quit: async () => void calls.push('quit'),
+  };
+  const context: unknown = {
+    config: { name: 'a', stateDir: '/var/lib/godwit' },
+    request: { request: { guest: 'web1' } },
+    state: () => initialSource(planned()).state,
+    guest: {
+      session: async () => {
+        if (run === 'no session') throw GONE;
+        return session;
+      },
+      takeBack: async (dir: string) => void calls.push(`take back ${dir}`),
+    },
+    dataPath: { abort: () => void calls.push('abort') },
+    removeTree: async () => void calls.push('remove'),
+  };
+  return { context: context as SourceContext, calls };
+}
+
+describe('a copy that is given up because another host has the guest', () => {
+  test('is ended, and its files stay', async () => {
+    const { context, calls } = sourceOf('paused');
+    await giveUpHere(context, signal);
+    assert.deepEqual(calls, ['abort', 'quit', 'take back /var/lib/godwit/guests/web1']);
+  });
+
+  test('is tidied up if its hypervisor has ended', async () => {
+    const { context, calls } = sourceOf('no session');
+    await giveUpHere(context, signal);
+    assert.deepEqual(calls, ['take back /var/lib/godwit/guests/web1']);
+  });
+
+  test('is not ended if it runs', async () => {
+    const { context, calls } = sourceOf('running');
+    await assert.rejects(giveUpHere(context, signal), { code: 'GODWIT_HELD' });
+    assert.deepEqual(calls, []);
+  });
+});
+
+describe('a commit that a dark destination does not answer', () => {
+  function committing(mode: 'cold' | 'precopy', third: HostAnswer) {
+    const fleet = fleetOf({ b: { is: 'silent', why: 'dark' }, c: third });
+    const context: unknown = {
+      request: { id: 'm-00000001', createdAt: '2026-01-01', request: { guest: 'web1' } },
+      state: () => initialSource(planned({ mode })).state,
+      guest: {
+        session: async () => {
+          throw GONE;
+        },
+      },
+      disks: { closeThere: { ended: async () => {} } },
+      peer: {
+        resume: () => {},
+        call: async () => {
+          throw DARK;
+        },
+      },
+      fence: async () => undefined,
+      fenceMs: 0,
+      fleet,
+    };
+    return { fleet, committed: LIFECYCLE.commit.do(context as SourceContext, signal) };
+  }
+
+  test('ends a cold move if a third host has the guest', async () => {
+    const { fleet, committed } = committing('cold', { is: 'has', why: 'has it (running)' });
+    await assert.rejects(committed, { code: 'GODWIT_RUNS_ELSEWHERE' });
+    assert.deepEqual(fleet.asked, ['c']);
+  });
+
+  test('is unanswered if no third host has it, or if memory is still at the source', async () => {
+    const without = committing('cold', { is: 'without' });
+    await assert.rejects(without.committed, { code: 'GODWIT_UNREACHABLE' });
+    const memory = committing('precopy', { is: 'has', why: 'has it (running)' });
+    await assert.rejects(memory.committed, { code: 'GODWIT_UNREACHABLE' });
+    assert.deepEqual(memory.fleet.asked, []);
+  });
+});
