@@ -244,8 +244,11 @@ function resolveHandlers(deps: AgentHandlerDependencies): Handlers<ResolveRoutes
       ...returnsSeen(deps, params.id),
     }),
     endSiteCheck: ({ params, body, caller }) => endSiteCheck(deps, params.id, body.by, caller),
-    sighting: ({ params, query }) =>
-      sightingOf({ guests, store, host: config.name }, params.guest, query),
+    sighting: ({ params, query, caller }) =>
+      sightingOf({ guests, store, host: config.name }, params.guest, {
+        ...query,
+        asker: caller.name,
+      }),
     resolution: ({ params }) => resolve.shown(params.id),
     resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
     takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),

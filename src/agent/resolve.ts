@@ -135,7 +135,7 @@ export class Resolve {
     const migration = store.need(id);
     const query = { id, ...(uuid === undefined ? {} : { uuid }) };
     const [own, others] = await Promise.all([
-      sightingOf({ guests, store, host: config.name }, guest, query),
+      sightingOf({ guests, store, host: config.name }, guest, { ...query, asker: config.name }),
       peers.sightings(guest, query),
     ]);
     const other = peerOf(migration).name;

@@ -15,16 +15,18 @@ import type { Migration, MigrationStore } from './store.ts';
 const LOOKED_AT = 16;
 
 /**
- * What this host has seen of a guest besides the migration that is asked about: copies that run or are paused here, and
- * other migrations of it. GODWIT_DEADLINE where its guests cannot be listed in time.
+ * What this host has seen of a guest: copies that run or are paused here, and migrations of it. Its side of the migration
+ * that is asked about is left out for `asker`, the host of the other side, which judges that side itself. Any other host
+ * that asks under this id is shown all of it: an id proves nothing. GODWIT_DEADLINE if its guests cannot be listed in time.
  */
 export async function sightingOf(
   { guests, store, host }: { guests: Guests; store: MigrationStore; host: string },
   guest: string,
-  { id, uuid }: SightingQuery,
+  { id, uuid, asker }: SightingQuery & { readonly asker: string },
 ): Promise<Sighting> {
   const migration = store.get(id);
-  const own = migration === undefined ? undefined : handleOf(migration);
+  const isPartner = migration !== undefined && isPartnerOf(migration, asker, host);
+  const own = isPartner ? handleOf(migration) : undefined;
   const isOwn = await ownOf(guests.drivers, own);
   const found = await guests.look();
   const copies = found
@@ -36,7 +38,7 @@ export async function sightingOf(
     }));
   const moves = store
     .all()
-    .filter((each) => each.id !== id && mayBeOf(each, guest))
+    .filter((each) => !(isPartner && each.id === id) && mayBeOf(each, guest))
     .slice(-MAX_SEEN)
     .map(({ id: other, request }) => ({
       id: other,
@@ -49,6 +51,13 @@ export async function sightingOf(
       runsAt: store.runsAt(other),
     }));
   return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
+}
+
+/** A recovery has no partner: the dead host knows nothing of it. */
+function isPartnerOf({ request }: Migration, asker: string, host: string): boolean {
+  if (asker === host) return true;
+  if (request.side === 'source') return asker === request.toHost;
+  return request.recovery === undefined && asker === request.fromHost;
 }
 
 /**

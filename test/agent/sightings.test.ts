@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lineageOf } from '../../src/agent/sightings.ts';
+import type { TestContext } from 'node:test';
+import type { Guests } from '../../src/agent/guests.ts';
+import { lineageOf, sightingOf } from '../../src/agent/sightings.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
+import { answerFrom } from '../../src/migration/permission/host-answer.ts';
+import type { DestinationMoverRequest } from '../../src/protocol/mover/request.ts';
 import { planned, preparationOf } from '../migration/direct/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { fleet, GIB, guest, listingDriver } from './samples.ts';
@@ -74,5 +78,78 @@ describe('what a host has seen of a guest', () => {
       lineageOf({ store, drivers }, { ...handle, startTicks: 10 } as GuestHandle),
       [],
     );
+  });
+
+  const ID = 'm-00000001';
+  const WEB1 = { driver: 'fake', name: 'web1', pid: 7, startTicks: 9, monitor: 'm' };
+
+  /** What host c shows to `asker`, who asks under the id by which its guest came from m and runs there. */
+  async function shownTo(
+    asker: string,
+    t: TestContext,
+    more: Pick<DestinationMoverRequest, 'recovery'> = {},
+  ) {
+    const store = new MigrationStore(tempDir(t), 'c', systemClock);
+    const admission = {
+      id: ID,
+      guest: 'web1',
+      from: 'm',
+      memoryBytes: GIB,
+      epoch: 1,
+      timeoutMs: 1,
+    };
+    const { dir } = store.add({
+      version: 1,
+      id: ID,
+      side: 'destination',
+      fromHost: 'm',
+      toHost: 'c',
+      peer: { name: 'm', address: 'm:1' },
+      createdAt: '2026-01-01T00:00:00.000Z',
+      admission,
+      ...more,
+    });
+    const { journal } = openDestinationJournal(dir, systemClock);
+    await journal.append({ type: 'admitted', admission, host: 'c' }, 'later');
+    await journal.append(
+      { type: 'preparing', preparation: preparationOf(planned()), ports: {} },
+      'later',
+    );
+    await journal.append({ type: 'prepared', handle: WEB1, memoryAddress: 'c:49152' }, 'later');
+    await journal.append({ type: 'armed', epoch: 1, bootId: 'boot-1' }, 'later');
+    await journal.close();
+    const alive = { ...listingDriver(() => []), life: async () => ({ state: 'alive' as const }) };
+    const guests = {
+      drivers: [{ ...alive, isSame: () => true }],
+      look: async () => [{ ...guest('web1', { uuid: UUID }), handle: WEB1 }],
+    } as unknown as Guests;
+    return sightingOf({ guests, store, host: 'c' }, 'web1', { id: ID, uuid: UUID, asker });
+  }
+
+  test('leaves out its own side of a migration for the other side alone', async (t) => {
+    for (const asker of ['m', 'c']) {
+      const { copies, moves } = await shownTo(asker, t);
+      assert.deepEqual({ copies, moves }, { copies: [], moves: [] }, asker);
+    }
+  });
+
+  test('leaves out nothing for a third host that asks under the same id', async (t) => {
+    const seen = await shownTo('a', t);
+    assert.deepEqual(seen.copies, [{ state: 'running', uuid: UUID }]);
+    assert.deepEqual(
+      seen.moves.map(({ id, from, to }) => ({ id, from, to })),
+      [{ id: ID, from: 'm', to: 'c' }],
+    );
+    const sought = { guest: 'web1', uuid: UUID, id: ID, since: '2025-01-01T00:00:00.000Z' };
+    assert.equal(answerFrom(seen, sought).is, 'has');
+  });
+
+  test('leaves out nothing of a recovery, whichever host asks under its id', async (t) => {
+    const recovery = { preparation: preparationOf(planned()), off: [] };
+    for (const asker of ['m', 'd']) {
+      const { copies, moves } = await shownTo(asker, t, { recovery });
+      assert.equal(copies.length, 1, asker);
+      assert.equal(moves.length, 1, asker);
+    }
   });
 });
