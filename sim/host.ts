@@ -240,6 +240,7 @@ export class SimHost {
       log: silentLog,
       pid: process.pid,
       bootId: () => `boot-${this.name}-${boots}`,
+      bootMoment: () => ({ bootId: `boot-${this.name}-${boots}`, ms: systemClock.monotonicMs() }),
       openFile: this.disk.opener(process),
       hostFacts: hostFactsOf(this.name),
       removeTree: async () => undefined,

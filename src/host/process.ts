@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import type { BootMoment } from '../migration/standby/boot-moment.ts';
 
 /** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
 export const MS_PER_TICK = 10;
@@ -149,4 +150,10 @@ export function killGroup(pid: number | undefined): void {
 /** Names the time since this host was last started. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** Now, by the kernel's clock since its start; in steps of 10 ms. */
+export function bootMoment(): BootMoment {
+  const seconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  return { bootId: bootId(), ms: Math.round(seconds * 1000) };
 }

@@ -6,6 +6,7 @@ import { godwitError } from '../../errors.ts';
 import { syncDirectory } from '../../host/journal-file.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import type { DestinationMoverRequest } from '../../protocol/mover/request.ts';
 import type { RecoveryRequest, Standby } from '../../protocol/public/recovery.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Handlers } from '../../rpc/server.ts';
@@ -67,9 +68,9 @@ export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<Re
   };
 }
 
-function publicStandby({ standbys, sourceWatch }: Recovery, view: KeptView): Standby {
+function publicStandby({ standbys }: Recovery, view: KeptView): Standby {
   const { standby, disks, confirmedAt } = view;
-  const { freshness, number } = standbys.stateOf(view, sourceWatch.sight(standby.from));
+  const { freshness, number } = standbys.stateOf(view);
   return {
     ...standby,
     disks,
@@ -79,21 +80,27 @@ function publicStandby({ standbys, sourceWatch }: Recovery, view: KeptView): Sta
   };
 }
 
-/** GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number of what was shown. */
+type Confirmed = NonNullable<DestinationMoverRequest['recovery']>['confirmed'];
+
+/**
+ * GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number of what was shown. Returns
+ * the confirmation by which the mover judges again once the host is proved off; undefined: the operator insisted.
+ */
 function refuseStale(
-  { config, clock, recovery: { standbys, sourceWatch } }: RecoveryHandlerDependencies,
+  { config, clock, recovery: { standbys } }: RecoveryHandlerDependencies,
   view: KeptView,
   insist: string | undefined,
-): void {
-  const { standby, disks, confirmedAtMs } = view;
+): Confirmed {
+  const { standby, disks, confirmedAt, confirmedAtMs } = view;
   const { guest, from } = standby;
-  const { freshness, number } = standbys.stateOf(view, sourceWatch.sight(from));
-  if (freshness.kind === 'fresh' || insist === number) return;
+  const { freshness, number } = standbys.stateOf(view);
+  if (insist === number) return undefined;
+  if (freshness.kind === 'fresh') return { at: freshness.confirmed, number, disks };
+  const { reason } = freshness;
   const age =
     confirmedAtMs === undefined
-      ? 'never'
+      ? (confirmedAt ?? 'never')
       : `${formatDuration(clock.monotonicMs() - confirmedAtMs)} ago`;
-  const { reason } = freshness;
   const facts = { host: config.name, guest, from, reason, age, disks, number };
   throw godwitError('GODWIT_STANDBY_STALE', facts);
 }
@@ -114,10 +121,18 @@ async function begin(
     throw godwitError('GODWIT_ID_REUSED', { id });
   }
   const { kept, view } = recovery.standbys.need(from, guest);
-  refuseStale(deps, view, insist);
+  const confirmed = refuseStale(deps, view, insist);
   const { admission, preparation, placeKey } = kept;
   const keptAt = view.confirmedAt ?? kept.keptAt;
-  const migration = await incoming.recover({ ...admission, id }, { preparation, off, keptAt });
+  const migration = await incoming.recover(
+    { ...admission, id },
+    {
+      preparation,
+      off,
+      keptAt,
+      confirmed,
+    },
+  );
   // Places of this host have the names by which they were proved when the source lived.
   writeFileSync(path.join(migration.dir, 'places.key'), Buffer.from(placeKey, 'hex'), {
     mode: 0o600,

@@ -4,12 +4,19 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
+import { bootMoment } from '../../host/process.ts';
 import { writeWhole } from '../../host/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import { judgeFreshness } from '../../migration/standby/freshness.ts';
 import type { Freshness } from '../../migration/standby/freshness.ts';
-import type { SourceSight } from '../../migration/standby/source-sight.ts';
-import { guestName, hostName, moment } from '../../protocol/names.ts';
+import { passedMs } from '../../migration/standby/boot-moment.ts';
+import type { BootMoment } from '../../migration/standby/boot-moment.ts';
+import {
+  bootMoment as bootMomentShape,
+  guestName,
+  hostName,
+  moment,
+} from '../../protocol/names.ts';
 import { layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
 import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby.ts';
 import { MAX_OF_ONE_SOURCE, MOST_STANDBYS } from '../../protocol/public/recovery.ts';
@@ -28,8 +35,15 @@ const keptStandby = standbyOffer.extend({
 });
 export type KeptStandby = z.infer<typeof keptStandby>;
 
-/** `digest`: what the guest's host reported last; the description is right only if it is its own. */
-const confirmation = z.object({ confirmedAt: moment.optional(), digest: layoutDigest });
+/**
+ * `digest`: what the guest's host reported last; the description is right only if it is its own. `boot`: the moment of
+ * `confirmedAt` by the clock that no one sets; absent: of an earlier build.
+ */
+const confirmation = z.object({
+  confirmedAt: moment.optional(),
+  boot: bootMomentShape.optional(),
+  digest: layoutDigest,
+});
 type Confirmation = z.infer<typeof confirmation>;
 const confirmationsFile = z.object({
   version: z.literal(1),
@@ -46,7 +60,10 @@ export interface KeptView {
   readonly digest: string | undefined;
   readonly reportedDigest: string | undefined;
   readonly confirmedAt: string | undefined;
+  /** By the wall clock if it was before this agent started: for people, and for what expires. */
   readonly confirmedAtMs: number | undefined;
+  /** The same in this boot of this host; undefined: before it, or never. */
+  readonly confirmed: BootMoment | undefined;
 }
 
 export interface StandbyState {
@@ -55,11 +72,17 @@ export interface StandbyState {
   readonly number: string;
 }
 
+export interface StandbysOptions {
+  readonly now?: () => BootMoment;
+  readonly maxOfOne?: number;
+}
+
 /** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
 export class Standbys {
   readonly #dir: string;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly #now: () => BootMoment;
   readonly #maxOfOne: number;
   /** By host, then guest. Read once: nobody else writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
@@ -69,8 +92,9 @@ export class Standbys {
     stateDir: string,
     host: string,
     clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
-    maxOfOne = MAX_OF_ONE_SOURCE,
+    { now = bootMoment, maxOfOne = MAX_OF_ONE_SOURCE }: StandbysOptions = {},
   ) {
+    this.#now = now;
     this.#maxOfOne = maxOfOne;
     this.#dir = path.join(stateDir, 'standbys');
     this.#host = host;
@@ -117,7 +141,8 @@ export class Standbys {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeWhole(file, text);
     const { digest } = offer;
-    this.#add(kept, digest === undefined ? undefined : { confirmedAt: keptAt, digest });
+    const boot = this.#now();
+    this.#add(kept, digest === undefined ? undefined : { confirmedAt: keptAt, boot, digest });
     this.#writeConfirmations(from);
   }
 
@@ -128,6 +153,7 @@ export class Standbys {
     const unknown: string[] = [];
     let isChanged = false;
     const nowMs = this.#clock.monotonicMs();
+    const now = this.#now();
     const confirmedAt = new Date(this.#clock.wallMs()).toISOString();
     for (const { guest, digest } of guests) {
       const view = ofHost?.get(guest);
@@ -136,7 +162,8 @@ export class Standbys {
       if (view === undefined || digest === undefined) continue;
       isChanged ||= view.reportedDigest !== digest;
       // A description that is no longer right is not confirmed: its age goes on.
-      const confirmed = digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt } : {};
+      const confirmed =
+        digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now } : {};
       ofHost?.set(guest, { ...view, reportedDigest: digest, ...confirmed });
     }
     const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
@@ -164,12 +191,12 @@ export class Standbys {
   }
 
   /** Freshness and content of a description, as the API reports it; `number` names both. */
-  stateOf(view: KeptView, sight: SourceSight): StandbyState {
+  stateOf(view: KeptView): StandbyState {
     const { standby, disks, digest, reportedDigest, confirmedAt } = view;
     const { from, guest } = standby;
     const laterAt = this.#laterHostOf(view);
-    const nowMs = this.#clock.monotonicMs();
-    const freshness = judgeFreshness({ ...view, laterAt }, sight, nowMs);
+    const wasConfirmed = confirmedAt !== undefined;
+    const freshness = judgeFreshness({ ...view, wasConfirmed, laterAt }, this.#now());
     const shown = { from, guest, disks, digest, reportedDigest, confirmedAt };
     return { freshness, number: numberOf(shown, sha256) };
   }
@@ -193,7 +220,11 @@ export class Standbys {
     const { admission, preparation, keptAt, digest } = kept;
     const { guest, from, memoryBytes } = admission;
     const ofHost = this.#kept.get(from) ?? new Map<string, KeptView>();
-    const confirmedAtMs = this.#monotonicOf(confirmed?.confirmedAt);
+    const now = this.#now();
+    const { confirmedAt, boot } = confirmed ?? {};
+    const ageMs = boot === undefined ? undefined : passedMs(boot, now);
+    const confirmedAtMs =
+      ageMs === undefined ? this.#monotonicOf(confirmedAt) : this.#clock.monotonicMs() - ageMs;
     this.#kept.set(
       from,
       ofHost.set(guest, {
@@ -203,8 +234,9 @@ export class Standbys {
         keptAtMs: this.#monotonicOf(keptAt) ?? this.#clock.monotonicMs(),
         digest,
         reportedDigest: confirmed?.digest,
-        confirmedAt: confirmedAtMs === undefined ? undefined : confirmed?.confirmedAt,
+        confirmedAt,
         confirmedAtMs,
+        confirmed: ageMs === undefined ? undefined : boot,
       }),
     );
   }
@@ -218,10 +250,8 @@ export class Standbys {
   #writeConfirmations(from: string): void {
     const all = [...(this.#kept.get(from) ?? [])];
     const guests = Object.fromEntries(
-      all.flatMap(([guest, { reportedDigest: digest, confirmedAt }]) =>
-        digest === undefined
-          ? []
-          : [[guest, { digest, ...(confirmedAt !== undefined && { confirmedAt }) }]],
+      all.flatMap(([guest, { reportedDigest: digest, confirmedAt, confirmed: boot }]) =>
+        digest === undefined ? [] : [[guest, { digest, confirmedAt, boot }]],
       ),
     );
     writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);

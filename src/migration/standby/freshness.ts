@@ -1,47 +1,69 @@
-import { mayHaveLivedUntilMs } from './source-sight.ts';
+import { passedMs } from './boot-moment.ts';
+import type { BootMoment } from './boot-moment.ts';
 import type { SourceSight } from './source-sight.ts';
 
 /**
  * Whether a kept description of a guest is still what the guest was when its host died. A recovery from another description
  * opens the wrong images: the guest loses what it wrote since, and newer images are ruined.
+ *
+ * Silence is not death. A host whose network card, switch or firewall failed goes on with its guests on shared storage, and
+ * its operator or a backup changes their disks. So a host may have lived until it was proved off.
  */
 
 /** Between two heartbeats of a source, ms. */
 export const HEARTBEAT_MS = 10_000;
-/** A description may be unconfirmed for this much of its host's life; six heartbeats, ms. */
-export const MAX_UNCONFIRMED_MS = 60_000;
+/**
+ * From the last confirmation of a description to the proof that its host is off, ms. A controller asks for a recovery 60 s
+ * after the host fell silent by default. To build the guest, the silence before the hook and the hook take up to 200 s more.
+ */
+export const MAX_UNCONFIRMED_MS = 300_000;
 
 export interface KeptDescription {
   /** Of the guest's devices and block graph as the description has them; absent: its host sends none. */
   readonly digest?: string | undefined;
   /** The same as its host reported it last. */
   readonly reportedDigest?: string | undefined;
-  /** When its host last reported the digest of the description, ms, by the clock of `SourceSight`; absent: never. */
-  readonly confirmedAtMs?: number | undefined;
+  /** When its host last reported the digest of the description; absent: never, or before this host was restarted. */
+  readonly confirmed?: BootMoment | undefined;
+  /** Its host confirmed it at some time. */
+  readonly wasConfirmed: boolean;
   /** Another host that had this guest confirmed a description of it later. */
   readonly laterAt?: string | undefined;
 }
 
 /** `reason` is a clause for people. */
 export type Freshness =
-  | { readonly kind: 'fresh' }
+  | { readonly kind: 'fresh'; readonly confirmed: BootMoment }
   | { readonly kind: 'stale'; readonly reason: string };
 
+/** `now`: the moment of the proof that the host is off, or before that the present: the proof is still to come. */
 export function judgeFreshness(
-  { digest, reportedDigest, confirmedAtMs, laterAt }: KeptDescription,
-  sight: SourceSight,
-  nowMs: number,
+  { digest, reportedDigest, confirmed, wasConfirmed, laterAt }: KeptDescription,
+  now: BootMoment,
 ): Freshness {
   const stale = (reason: string): Freshness => ({ kind: 'stale', reason });
   if (laterAt !== undefined) return stale(`${laterAt} had the guest later`);
-  if (digest === undefined || confirmedAtMs === undefined)
-    return stale('its host never confirmed it');
+  if (digest === undefined || !wasConfirmed) return stale('its host never confirmed it');
   if (reportedDigest !== digest)
     return stale('its disks or devices have changed since, as its host reported');
-  const gapMs = mayHaveLivedUntilMs(sight, nowMs) - confirmedAtMs;
-  if (gapMs <= MAX_UNCONFIRMED_MS) return { kind: 'fresh' };
-  const seconds = Math.round(gapMs / 1000);
-  return stale(`its host may have lived for ${seconds} s after it confirmed it last`);
+  const why = whyOutlived(confirmed, now);
+  return why === undefined && confirmed !== undefined
+    ? { kind: 'fresh', confirmed }
+    : stale(why ?? RESTARTED);
+}
+
+const RESTARTED =
+  'the host that keeps it was restarted since, and cannot tell for how long the other host lived';
+
+/** Why the other host may have changed the guest after it confirmed it; undefined if `offAt`, the proof, came soon enough. */
+export function whyOutlived(
+  confirmed: BootMoment | undefined,
+  offAt: BootMoment,
+): string | undefined {
+  const gapMs = confirmed === undefined ? undefined : passedMs(confirmed, offAt);
+  if (gapMs === undefined) return RESTARTED;
+  if (gapMs >= 0 && gapMs <= MAX_UNCONFIRMED_MS) return undefined;
+  return `its host may have lived for ${Math.round(gapMs / 1000)} s after it confirmed it last: silence is not death`;
 }
 
 /** A description that its host has not confirmed for this long is dropped, but only while that host answers, ms. */

@@ -32,7 +32,8 @@ import { queuedBytes } from '../../host/socket-queue.ts';
 import type { QueuedBytes } from '../../host/socket-queue.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
-import { bootId } from '../../host/process.ts';
+import { bootId, bootMoment } from '../../host/process.ts';
+import type { BootMoment } from '../../migration/standby/boot-moment.ts';
 import { wireOpeners } from './wire-openers.ts';
 import type { WireOpeners } from './wire-openers.ts';
 
@@ -53,6 +54,8 @@ export interface Surroundings {
   readonly pid: number;
   /** Names the time since the host was last started. */
   readonly bootId: () => string;
+  /** Now, by the clock that counts since then, which the agent shares. */
+  readonly bootMoment: () => BootMoment;
   readonly openFile: OpenJournalFile;
   /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
   readonly removeTree: (directory: string) => Promise<void>;
@@ -92,6 +95,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     log,
     pid: process.pid,
     bootId,
+    bootMoment,
     openFile: openJournalFile,
     removeTree,
     hostFacts: hostFactsOf(config, systemClock),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/guest-load.ts';
 import { wishId } from '../public/order.ts';
+import { descriptionNumber } from '../public/recovery.ts';
 import { returns } from '../public/site-check.ts';
 import {
   guestMeasure,
@@ -10,7 +11,7 @@ import {
   predictionOff,
   toldCosts,
 } from '../public/prediction.ts';
-import { address, bytes, hostName, migrationId, moment } from '../names.ts';
+import { address, bootMoment, bytes, hostName, migrationId, moment, shortText } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
 
@@ -116,6 +117,10 @@ export const destinationMoverRequest = z.object({
       off: z.array(hostName).max(64),
       /** When the guest was last known to be at its host as it was described; absent: an earlier build's request. */
       keptAt: moment.optional(),
+      /** The last confirmation of the description; absent: an operator insisted, or an earlier build's request. */
+      confirmed: z
+        .object({ at: bootMoment, number: descriptionNumber, disks: shortText })
+        .optional(),
     })
     .optional(),
 });

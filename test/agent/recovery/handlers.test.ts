@@ -6,7 +6,6 @@ import type { RecoveryHandlerDependencies } from '../../../src/agent/recovery/ha
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { SourceSight } from '../../../src/migration/standby/source-sight.ts';
 import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
 import { recoveryRequest } from '../../../src/protocol/public/recovery.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
@@ -16,9 +15,10 @@ const STARTED = new Error('it is started');
 
 /** Host b keeps web1 of host a. What is started ends with `STARTED`. */
 function scene(t: TestContext) {
-  const world = { now: 0, sight: {} as SourceSight };
+  const world = { now: 0, started: undefined as unknown };
   const clock = { monotonicMs: () => world.now, wallMs: () => world.now };
-  const standbys = new Standbys(tempDir(t), 'b', clock);
+  const now = () => ({ bootId: 'boot-1', ms: world.now });
+  const standbys = new Standbys(tempDir(t), 'b', clock, { now });
   const offer = standbyOffer.parse({
     admission: {
       id: 'c-0000000000000001',
@@ -53,11 +53,13 @@ function scene(t: TestContext) {
     log: silentLog,
     store: { get: () => undefined },
     orders: { under: (_order: unknown, _id: string, work: () => Promise<void>) => work() },
-    incoming: { recover: () => Promise.reject(STARTED) },
-    recovery: {
-      standbys,
-      sourceWatch: { sight: () => world.sight, heard: () => undefined },
+    incoming: {
+      recover: (_admission: unknown, recovery: unknown) => {
+        world.started = recovery;
+        return Promise.reject(STARTED);
+      },
     },
+    recovery: { standbys, sourceWatch: { heard: () => undefined } },
   };
   const handlers = recoveryHandlers(deps as unknown as RecoveryHandlerDependencies);
   const recover = async (insist?: string): Promise<unknown> => {
@@ -75,23 +77,27 @@ function scene(t: TestContext) {
   return { world, standbys, recover, listed };
 }
 
-test('a guest is started from a description that its host confirmed until it died', async (t) => {
+test('a guest is started from a description that its host confirmed shortly before, and its mover judges the proof by that moment', async (t) => {
   const { world, recover, listed } = scene(t);
-  world.sight = { silentSinceMs: 30_000 };
-  world.now = 86_400_000;
+  world.now = 120_000;
   assert.equal(await recover(), STARTED);
   assert.equal(listed()?.stale, undefined);
+  const { confirmed } = world.started as { confirmed: object };
+  assert.deepEqual(confirmed, {
+    at: { bootId: 'boot-1', ms: 0 },
+    number: listed()?.number,
+    disks: listed()?.disks,
+  });
 });
 
 test('a description that may be out of date starts nothing, and its age and disks are shown', async (t) => {
   const { world, recover, listed } = scene(t);
   world.now = 7_200_000;
-  world.sight = { silentSinceMs: 3_600_000 };
   const refused = await recover();
   assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
   assert.match(
     refused.message,
-    /lived for 3600 s .*confirmed 2(\.0)? ?h.* ago.*vda: vms\/web1\.qcow2/,
+    /lived for 7200 s .*silence is not death.*confirmed 2(\.0)? ?h.* ago.*vda: vms\/web1\.qcow2/,
   );
   const { number = '', stale = '', disks } = listed() ?? {};
   assert.match(refused.hint, new RegExp(`--insist web1=${number}`));
@@ -104,6 +110,7 @@ test('an operator who names the description starts it, and the name of another d
   world.now = 7_200_000;
   const { number = '' } = listed() ?? {};
   assert.equal(await recover(number), STARTED);
+  assert.equal((world.started as { confirmed?: object }).confirmed, undefined);
   // A report that came after the operator looked changes what was shown.
   standbys.confirm('a', { guests: [{ guest: 'web1', digest: '2'.repeat(64) }], withdrawn: [] });
   const refused = await recover(number);

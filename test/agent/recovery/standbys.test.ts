@@ -3,7 +3,6 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
-import { afterHeartbeat, afterKernelLook } from '../../../src/migration/standby/source-sight.ts';
 import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
@@ -16,7 +15,9 @@ class Time {
   now = 1_000_000_000;
   /** What somebody has set the wall clock forward or back by. */
   set = 0;
+  bootId = 'boot-1';
   readonly monotonicMs = (): number => this.now;
+  readonly boot = () => ({ bootId: this.bootId, ms: this.now });
   readonly wallMs = (): number => this.now + this.set + 1_700_000_000_000;
 }
 
@@ -44,43 +45,51 @@ const offer = (guest: string, { from = 'a', memoryBytes = 7, digest }: Offered =
     ...(digest === undefined ? {} : { digest }),
   });
 
+const standbysAt = (dir: string, time = new Time(), maxOfOne?: number): Standbys =>
+  new Standbys(dir, 'b', time, { now: time.boot, ...(maxOfOne !== undefined && { maxOfOne }) });
+
+const reasonOf = (kept: Standbys, from = 'a', guest = 'web1'): string => {
+  const { freshness } = kept.stateOf(kept.need(from, guest).view);
+  return freshness.kind === 'stale' ? freshness.reason : 'fresh';
+};
+
 const names = (kept: Standbys): string[] =>
   kept.list().map(({ standby: { from, guest } }) => `${from} ${guest}`);
 
 test('what is kept of a guest outlives the agent, and the newest counts', (t) => {
   const dir = tempDir(t);
   const time = new Time();
-  const kept = new Standbys(dir, 'b', time);
+  const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
   kept.keep(offer('web1', { memoryBytes: 8 }), KEY);
   kept.keep(offer('web1', { from: 'c' }), KEY);
-  const again = new Standbys(dir, 'b', time);
+  const again = standbysAt(dir, time);
   const listed = again.list().map(({ standby }) => `${standby.from} ${standby.memoryBytes}`);
   assert.deepEqual(listed.toSorted(), ['a 8', 'c 7']);
   assert.equal(again.need('a', 'web1').kept.placeKey, KEY);
   again.forget('a', 'web1');
   assert.throws(() => again.need('a', 'web1'), { code: 'GODWIT_STANDBY_NONE' });
-  assert.equal(new Standbys(dir, 'b', time).list().length, 1);
+  assert.equal(standbysAt(dir, time).list().length, 1);
 });
 
 test('a file that is damaged, or another guest’s, starts nothing', (t) => {
   const dir = tempDir(t);
   const time = new Time();
-  const kept = new Standbys(dir, 'b', time);
+  const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
   kept.keep(offer('web2'), KEY);
   writeFileSync(path.join(dir, 'standbys', 'a', 'web1.json'), '{"version":1');
   const other = { ...offer('web3'), version: 1, keptAt: '2026-11-24T10:00:00.000Z', placeKey: KEY };
   writeFileSync(path.join(dir, 'standbys', 'a', 'web2.json'), JSON.stringify(other));
   for (const guest of ['web1', 'web2'])
-    assert.throws(() => new Standbys(dir, 'b', time).need('a', guest), {
+    assert.throws(() => standbysAt(dir, time).need('a', guest), {
       code: 'GODWIT_STANDBY_NONE',
     });
 });
 
 test('one host fills no other host’s disk with guests, and a place that is given up is free again', (t) => {
   const dir = tempDir(t);
-  const kept = new Standbys(dir, 'b', new Time(), 8);
+  const kept = standbysAt(dir, new Time(), 8);
   for (let index = 0; index < 8; index += 1) kept.keep(offer(`g${index}`), KEY);
   assert.throws(() => kept.keep(offer('more'), KEY), { code: 'GODWIT_OVERLOADED' });
   kept.keep(offer('g7', { memoryBytes: 9 }), KEY);
@@ -96,86 +105,89 @@ test('one host fills no other host’s disk with guests, and a place that is giv
 });
 
 test('one host withdraws and confirms its own guests, and no other host’s', (t) => {
-  const kept = new Standbys(tempDir(t), 'b', new Time());
+  const kept = standbysAt(tempDir(t));
   kept.keep(offer('web1', { digest: ONE }), KEY);
   const guests = [{ guest: 'web1', digest: ONE }];
   assert.deepEqual(kept.confirm('c', { guests, withdrawn: ['web1'] }), ['web1']);
   assert.deepEqual(names(kept), ['a web1']);
 });
 
-test('a description stays fresh with each heartbeat, and is stale once its host outlives the last one', (t) => {
+test('a description stays fresh with each heartbeat, and is stale five minutes after the last one', (t) => {
   const time = new Time();
-  const kept = new Standbys(tempDir(t), 'b', time);
+  const kept = standbysAt(tempDir(t), time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
-  const stateAt = (silentAtMs: number) => {
-    const { view } = kept.need('a', 'web1');
-    const sight = afterKernelLook(afterHeartbeat({}, time.now), 'silent', silentAtMs);
-    return kept.stateOf(view, sight).freshness.kind;
-  };
-  assert.equal(stateAt(time.now + 60_000), 'fresh');
-  assert.equal(stateAt(time.now + 60_001), 'stale');
-  time.now += 3_600_000;
-  assert.equal(stateAt(time.now), 'stale');
+  time.now += 300_000;
+  assert.equal(reasonOf(kept), 'fresh');
+  time.now += 1;
+  assert.match(reasonOf(kept), /lived for 300 s/);
   const guests = [{ guest: 'web1', digest: ONE }];
   assert.deepEqual(kept.confirm('a', { guests, withdrawn: [] }), []);
-  assert.equal(stateAt(time.now), 'fresh');
+  assert.equal(reasonOf(kept), 'fresh');
   // The guest's hypervisor does not answer its host: nothing is confirmed.
-  time.now += 61_000;
+  time.now += 300_001;
   kept.confirm('a', { guests: [{ guest: 'web1' }], withdrawn: [] });
-  assert.equal(stateAt(time.now), 'stale');
+  assert.match(reasonOf(kept), /lived for 300 s/);
 });
 
 test('a change that its host reported outlives the agent, and another description ends it', (t) => {
   const dir = tempDir(t);
   const time = new Time();
-  const kept = new Standbys(dir, 'b', time);
+  const kept = standbysAt(dir, time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
   const changed = { guests: [{ guest: 'web1', digest: TWO }], withdrawn: [] };
   assert.deepEqual(kept.confirm('a', changed), ['web1']);
-  const again = new Standbys(dir, 'b', time);
-  const freshness = () => again.stateOf(again.need('a', 'web1').view, {}).freshness;
-  const judged = freshness();
-  assert.match(judged.kind === 'stale' ? judged.reason : '', /have changed since/);
+  const again = standbysAt(dir, time);
+  assert.match(reasonOf(again), /have changed since/);
   again.keep(offer('web1', { digest: TWO }), KEY);
-  assert.equal(freshness().kind, 'fresh');
+  assert.equal(reasonOf(again), 'fresh');
 });
 
-test('after a restart of the agent the age of a description goes on, and a clock that was set back confirms nothing', (t) => {
+test('after a restart of the agent the age of a description goes on, whatever becomes of the wall clock', (t) => {
   const dir = tempDir(t);
   const time = new Time();
-  new Standbys(dir, 'b', time).keep(offer('web1', { digest: ONE }), KEY);
-  const judged = () => {
-    const again = new Standbys(dir, 'b', time);
-    return again.stateOf(again.need('a', 'web1').view, {}).freshness.kind;
-  };
-  time.now += 59_000;
-  assert.equal(judged(), 'fresh');
-  time.now += 2000;
-  assert.equal(judged(), 'stale');
+  standbysAt(dir, time).keep(offer('web1', { digest: ONE }), KEY);
   time.set = -3_600_000;
-  assert.equal(judged(), 'stale');
+  time.now += 299_000;
+  assert.equal(reasonOf(standbysAt(dir, time)), 'fresh');
+  time.now += 2000;
+  assert.match(reasonOf(standbysAt(dir, time)), /lived for 301 s/);
+});
+
+test('a confirmation from before a restart of this host is never fresh, and one that is heard again is', (t) => {
+  const dir = tempDir(t);
+  const time = new Time();
+  standbysAt(dir, time).keep(offer('web1', { digest: ONE }), KEY);
+  // The host was off for hours, and its wall clock starts where it stopped: nobody has set it yet.
+  time.bootId = 'boot-2';
+  time.now += 20_000;
+  const again = standbysAt(dir, time);
+  assert.match(reasonOf(again), /was restarted since/);
+  again.confirm('a', { guests: [{ guest: 'web1', digest: ONE }], withdrawn: [] });
+  assert.equal(reasonOf(again), 'fresh');
+  // A confirmation that an earlier build wrote has no moment of a boot.
+  const file = path.join(dir, 'standbys', 'a', 'confirmed');
+  const confirmedAt = new Date(time.wallMs()).toISOString();
+  writeFileSync(
+    file,
+    JSON.stringify({ version: 1, guests: { web1: { digest: ONE, confirmedAt } } }),
+  );
+  assert.match(reasonOf(standbysAt(dir, time)), /was restarted since/);
 });
 
 test('a description of an earlier build is kept, and counts as never confirmed', (t) => {
   const dir = tempDir(t);
   const time = new Time();
-  const kept = new Standbys(dir, 'b', time);
+  const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
-  const { view } = kept.need('a', 'web1');
-  const { freshness } = kept.stateOf(view, {});
-  assert.match(freshness.kind === 'stale' ? freshness.reason : '', /never confirmed/);
+  assert.match(reasonOf(kept), /never confirmed/);
 });
 
 test('a description of a host that the guest has left is stale once its next host described it', (t) => {
   const time = new Time();
-  const kept = new Standbys(tempDir(t), 'b', time);
+  const kept = standbysAt(tempDir(t), time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
   time.now += 1000;
   kept.keep(offer('web1', { from: 'c', digest: TWO }), KEY);
-  const reasonAt = (from: string) => {
-    const { freshness } = kept.stateOf(kept.need(from, 'web1').view, {});
-    return freshness.kind === 'stale' ? freshness.reason : 'fresh';
-  };
-  assert.match(reasonAt('a'), /c had the guest later/);
-  assert.equal(reasonAt('c'), 'fresh');
+  assert.match(reasonOf(kept), /c had the guest later/);
+  assert.equal(reasonOf(kept, 'c'), 'fresh');
 });

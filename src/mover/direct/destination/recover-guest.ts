@@ -1,6 +1,10 @@
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { judgeStart } from '../../../migration/permission/permission.ts';
+import { passedMs } from '../../../migration/standby/boot-moment.ts';
+import type { BootMoment } from '../../../migration/standby/boot-moment.ts';
+import { whyOutlived } from '../../../migration/standby/freshness.ts';
+import { formatDuration } from '../../../protocol/quantity.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
@@ -25,7 +29,10 @@ const ASK_MS = 120_000;
 type Recovering = DestinationMoverRequest & {
   readonly recovery: NonNullable<DestinationMoverRequest['recovery']>;
 };
-export type Around = Pick<Surroundings, 'fence' | 'connect' | 'peers' | 'log' | 'bootId'>;
+export type Around = Pick<
+  Surroundings,
+  'fence' | 'connect' | 'peers' | 'log' | 'bootId' | 'bootMoment'
+>;
 
 export const isRecovery = (request: DestinationMoverRequest): request is Recovering =>
   request.recovery !== undefined;
@@ -59,6 +66,7 @@ export async function recoverGuest(
     if (mover.state.right !== 'running') await mover.arm(epoch);
     // A guest that may have run is never given up: a mover that takes over after the proof carries it out.
     const by = mover.state.right === 'running' ? undefined : await provedAlone(request, around);
+    if (by !== undefined) refuseOutlived(request, around.bootMoment());
     // Again: the guest's host may have lived until now, and made one.
     if (by !== undefined) await refuseOverlays(mover);
     await mover.decide(async ({ record, run, state }) => {
@@ -73,6 +81,23 @@ export async function recoverGuest(
     const because = toGodwitError(thrown).toJSON();
     await mover.release(epoch, AbortSignal.timeout(endMs()), because);
   }
+}
+
+/**
+ * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description: it may have lived until
+ * then, silent to this host, and changed the guest.
+ */
+function refuseOutlived({ recovery, ...request }: Recovering, offAt: BootMoment): void {
+  const { confirmed } = recovery;
+  const reason = confirmed === undefined ? undefined : whyOutlived(confirmed.at, offAt);
+  if (confirmed === undefined || reason === undefined) return;
+  const { toHost: host, fromHost: from, admission } = request;
+  const { number, disks } = confirmed;
+  const ageMs = passedMs(confirmed.at, offAt);
+  const age =
+    ageMs === undefined ? 'before this host was restarted' : `${formatDuration(ageMs)} ago`;
+  const facts = { host, guest: admission.guest, from, reason, age, disks, number };
+  throw godwitError('GODWIT_STANDBY_STALE', facts);
 }
 
 /** GODWIT_DISK_OVERLAID if another image needs one to which the guest would write. */

@@ -37,7 +37,13 @@ const moveAt = (host: string) => ({
   lineage: [],
 });
 
-const asked = (off: string[] = []) => {
+const CONFIRMED = {
+  at: { bootId: 'boot-1', ms: 1000 },
+  number: '0123456789abcdef',
+  disks: 'vda: vms/web1.qcow2 (qcow2)',
+};
+
+const asked = (off: string[] = [], confirmed?: typeof CONFIRMED) => {
   const preparation = {
     epoch: 1,
     description: {
@@ -59,17 +65,19 @@ const asked = (off: string[] = []) => {
     createdAt: '2026-11-24T10:00:00Z',
     peer: { name: 'a', address: '10.0.0.1:7000' },
     admission: admissionOf(),
-    recovery: { preparation, off },
+    recovery: { preparation, off, confirmed },
   });
   return { ...request, recovery: request.recovery ?? assert.fail() };
 };
 
 interface Scene {
+  /** When the proof that a is off has come, since the boot. */
+  readonly offAtMs?: number;
   readonly fence?: Readonly<Record<string, Fencing>>;
   readonly others: Readonly<Record<string, Answer>>;
 }
 
-function around({ fence, others }: Scene, fenced: string[] = []): Around {
+function around({ fence, others, offAtMs = 1000 }: Scene, fenced: string[] = []): Around {
   const peers = {
     a: 'a:1',
     ...Object.fromEntries(Object.keys(others).map((host) => [host, host])),
@@ -90,6 +98,7 @@ function around({ fence, others }: Scene, fenced: string[] = []): Around {
   return {
     log: silentLog,
     bootId: () => 'boot-1',
+    bootMoment: () => ({ bootId: 'boot-1', ms: offAtMs }),
     connect: connect as unknown as Around['connect'],
     peers: () =>
       Object.fromEntries(
@@ -193,8 +202,14 @@ function moverAt(
     release: (_epoch: number, _signal: AbortSignal, because: { code: string }) =>
       does(`release ${because.code}`),
   };
-  const recover = (scene: Scene, fenced: string[] = []): Promise<void> =>
-    recoverGuest(mover as unknown as DestinationMover, asked(), around(scene, fenced));
+  const recover = (
+    scene: Scene,
+    fenced: string[] = [],
+    confirmed?: typeof CONFIRMED,
+  ): Promise<void> => {
+    const request = asked([], confirmed);
+    return recoverGuest(mover as unknown as DestinationMover, request, around(scene, fenced));
+  };
   return { did, recover };
 }
 
@@ -207,6 +222,29 @@ describe('a guest whose host is dead', () => {
     const { did, recover } = moverAt('admitted', 'none');
     await recover(alone);
     assert.deepEqual(did, ['prepare', 'arm', 'record power is off', 'run', 'finish']);
+  });
+
+  test('is not started if its host was proved off long after it confirmed the description: it may have lived until then', async () => {
+    const stale = 'release GODWIT_STANDBY_STALE';
+    const cases = [
+      { offAtMs: 301_000, confirmed: CONFIRMED, did: 'record power is off' },
+      { offAtMs: 301_001, confirmed: CONFIRMED, did: stale },
+      { offAtMs: 8 * 3_600_000, confirmed: CONFIRMED, did: stale },
+      // This host was restarted since, so its clock began again.
+      {
+        offAtMs: 2000,
+        confirmed: { ...CONFIRMED, at: { bootId: 'boot-0', ms: 1000 } },
+        did: stale,
+      },
+      // An operator has seen it.
+      { offAtMs: 8 * 3_600_000, confirmed: undefined, did: 'record power is off' },
+    ];
+    for (const { offAtMs, confirmed, did: expected } of cases) {
+      const { did, recover } = moverAt('admitted', 'none');
+      await recover({ ...alone, offAtMs }, [], confirmed);
+      assert.deepEqual(did.slice(0, 3), ['prepare', 'arm', expected]);
+      assert.equal(did.includes('run'), expected !== stale);
+    }
   });
 
   test('is taken down where it may be elsewhere, and never runs', async () => {
