@@ -239,8 +239,11 @@ export class SimHost {
       clock: systemClock,
       log: silentLog,
       pid: process.pid,
-      bootId: () => `boot-${this.name}-${boots}`,
       bootMoment: () => ({ bootId: `boot-${this.name}-${boots}`, ms: systemClock.monotonicMs() }),
+      bootTime: () => ({
+        bootId: `boot-${this.name}-${boots}`,
+        uptimeMs: systemClock.monotonicMs(),
+      }),
       openFile: this.disk.opener(process),
       hostFacts: hostFactsOf(this.name),
       removeTree: async () => undefined,

@@ -13,7 +13,7 @@ import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
 import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
-import { bootId } from '../host/process.ts';
+import { bootTime } from '../host/process.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
@@ -230,7 +230,7 @@ export class Resolve {
     const { third, ...decided } = order;
     const elsewhere =
       order.runAt === 'elsewhere' && third !== undefined ? { elsewhere: third } : {};
-    const event: Resolved = { type: 'resolved', ...decided, ...elsewhere, here, bootId: bootId() };
+    const event: Resolved = { type: 'resolved', ...decided, ...elsewhere, here, ...bootTime() };
     await this.#journal(migration, event, known);
     store.reopen(id);
     await supervisor.ensure(migration);

@@ -1,5 +1,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import type { BootMoment } from '../migration/standby/boot-moment.ts';
+import { uptime } from 'node:os';
+import type { BootTime } from '../migration/direct/run-right.ts';
 
 /** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
 export const MS_PER_TICK = 10;
@@ -145,6 +147,11 @@ export function kill(pid: number): void {
 /** Kills its whole process group, where any of it is left; undefined: it was never started. */
 export function killGroup(pid: number | undefined): void {
   if (pid !== undefined) kill(-pid);
+}
+
+/** Now, by the clock of this boot (CLOCK_BOOTTIME): nobody sets it, and it counts the time that the host was suspended. */
+export function bootTime(): BootTime {
+  return { bootId: bootId(), uptimeMs: uptime() * 1000 };
 }
 
 /** Names the time since this host was last started. */

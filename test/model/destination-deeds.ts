@@ -6,7 +6,7 @@ import type { RecordName } from './events.ts';
 import { isDestinationThere } from './hypervisors.ts';
 import type { Deed } from './shells/destination.ts';
 import { stateOf } from './source-shell.ts';
-import { BUSY, DEST, EXCUSE, LIVE } from './state.ts';
+import { BUSY, DEST, EXCUSE, LIVE, destinationRuns } from './state.ts';
 import type { World } from './state.ts';
 
 /**
@@ -222,7 +222,8 @@ function answerTo({ world }: Context, name: string): string | undefined {
     case 'settle':
       return isThere ? 'ok' : 'goneThere';
     case 'status there':
-      return isThere ? 'running' : 'gone';
+      if (!isThere) return 'gone';
+      return destinationRuns(world) ? 'running' : 'paused';
     case 'fence the source':
       return 'on';
     case 'run':

@@ -112,9 +112,11 @@ export class SourceBook {
   /** What only the report reads, or only a message says, is left out, or states would differ by their past alone. */
   #number(state: SourceState): number {
     const { moverAddress, memoryAddress } = state.known;
-    const { doing, right, via, stream, unsure, attempts, cancelled, because, proof } = state;
+    const { doing, right, via, stream, unsure, attempts, cancelled, because } = state;
+    const { closedByProof, decision } = state;
     const key = JSON.stringify([
-      [doing, right, via, stream, unsure, attempts, cancelled, because?.code, proof],
+      [doing, right, via, stream, unsure, attempts, cancelled, because?.code],
+      [closedByProof, decision.proof],
       [moverAddress, memoryAddress],
     ]);
     return this.#states.of(key, () => ({ ...state, stopped: false, leftovers: [] }));

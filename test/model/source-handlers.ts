@@ -109,8 +109,11 @@ function atOnce(context: Context, world: World, name: string): string | undefine
     case 'right':
     case 'via':
     case 'stream':
-    case 'proof':
       return state[name];
+    case 'proof':
+      return state.decision.proof;
+    case 'closed by proof':
+      return state.closedByProof ? 'yes' : 'no';
     case 'attempts':
       return String(state.attempts);
     default:

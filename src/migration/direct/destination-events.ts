@@ -7,7 +7,7 @@ import { admission, preparation } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle, launch } from '../../protocol/mover/handle.ts';
-import { bootName, namedHosts, proof } from './run-right.ts';
+import { bootName, namedHosts, proof, uptimeMs } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
 const seededBackingFile = backingFile.extend({
@@ -56,8 +56,9 @@ export const destinationEvent = z.discriminatedUnion('type', [
     epoch,
     proof,
     by: z.string().max(128),
-    /** The boot in which the proof was obtained; absent: an earlier build's, void after this build's start. */
+    /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
     bootId: bootName.optional(),
+    uptimeMs: uptimeMs.optional(),
     named: namedHosts.optional(),
   }),
   /** The source has closed the epoch without this side's refusal: whatever is here goes. */

@@ -6,8 +6,8 @@ import { withEnd } from '../../protocol/guest-end.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
-import { destinationRightAfter } from './run-right.ts';
-import type { DestinationRight } from './run-right.ts';
+import { bootTimeIn, destinationRightAfter } from './run-right.ts';
+import type { BootTime, DestinationRight } from './run-right.ts';
 
 export { destinationEvent, portMap } from './destination-events.ts';
 export type { DestinationEvent } from './destination-events.ts';
@@ -41,9 +41,12 @@ export interface DestinationState {
   readonly ended?: EndKind;
   /** The boot in which it was armed. */
   readonly armedIn: string | undefined;
-  /** It may run without the source's commit: since that boot, and with the operator's word for these hosts. */
+  /**
+   * What stands for the source's commit, with the hosts for which the operator answered. As one value: a proof is never
+   * taken for a later one. A commit replaces it.
+   */
   readonly proved:
-    | { readonly bootId: string | undefined; readonly named: readonly string[] }
+    | { readonly at: BootTime | undefined; readonly named: readonly string[] }
     | undefined;
 }
 
@@ -101,7 +104,11 @@ export function destinationAfter(
         armedIn: event.bootId,
       };
     case 'committed':
-      return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, 'commit') ?? state.right,
+        proved: undefined,
+      };
     case 'running':
       // It may have ended again before this was recorded.
       return { ...state, hypervisor: afterHypervisor(state, 'resumed'), hasRun: true };
@@ -113,7 +120,7 @@ export function destinationAfter(
       };
     case 'resolved': {
       const right = destinationRightAfter(state.right, 'commit') ?? state.right;
-      const proved = { bootId: event.bootId, named: event.named ?? [] };
+      const proved = { at: bootTimeIn(event), named: event.named ?? [] };
       return { ...state, right, proved, unsure: right === 'running' ? false : state.unsure };
     }
     case 'overruled':

@@ -2,9 +2,9 @@ import type { DestinationState } from './destination.ts';
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import { beginUndo, enter, giveUp, lost, stay } from './state-changes.ts';
-import { sourceRightAfter } from './run-right.ts';
+import { bootTimeIn, sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';
-import type { SourceEvent, SourceState, Transition } from './source-state.ts';
+import type { Decision, SourceEvent, SourceState, Transition } from './source-state.ts';
 
 /** What an operator, or the proof that the other host is off, makes of a migration at its source. */
 
@@ -54,16 +54,20 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
 function takeBack(state: SourceState, event: Resolved): Transition {
-  const { proof, by, here, bootId, named = [] } = event;
+  const { proof, by, here, named = [] } = event;
   const error = takenBack(state, by);
-  const answered: SourceState = { ...state, provedIn: bootId, named };
+  const decision: Decision = {
+    proof: proof === 'ask' ? 'none' : proof,
+    named,
+    at: bootTimeIn(event),
+  };
   // Half of the guest is here, and its other half is gone: there is nothing to take back.
   if (proof !== 'ask' && state.via === 'postcopy' && here === 'handed-over') {
     const reason = `post-copy had begun, and ${state.plan.to} has no copy of it any more`;
-    return lost(proved(answered, proof, bootId), reason);
+    return lost(proved(state, decision), reason);
   }
-  if (proof === 'ask') return beginUndo(answered, 'switchover', error);
-  return beginUndo(proved(answered, proof, bootId), 'switchover', error);
+  const decided = proof === 'ask' ? { ...state, decision } : proved(state, decision);
+  return beginUndo(decided, 'switchover', error);
 }
 
 /** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
@@ -77,30 +81,27 @@ function goOn(state: SourceState): Transition {
 }
 
 /** The destination's host is off, and whatever it held is gone. */
-export function onFenced(state: SourceState, { host, by, bootId }: Fenced): Transition {
+export function onFenced(state: SourceState, fenced: Fenced): Transition {
   const { doing } = state;
+  const { host, by } = fenced;
+  const decision = { proof: 'fenced', named: [], at: bootTimeIn(fenced) } as const;
   if (doing.kind !== 'do' && doing.kind !== 'undo') return stay(state);
   const gone = `${host} was shown to be off by ${by}`;
-  if (doing.kind === 'undo') return stay(proved(state, 'fenced', bootId));
+  if (doing.kind === 'undo') return stay(proved(state, decision));
   if (doing.step === 'commit') {
-    const next = proved(state, 'fenced', bootId);
+    const next = proved(state, decision);
     if (state.via === 'postcopy') return lost(next, `post-copy had begun, and ${gone}`);
     return beginUndo(next, 'switchover', takenBack(state, by));
   }
   if (doing.step === 'drain' || doing.step === 'verify') {
-    return lost({ ...state, proof: 'fenced', provedIn: bootId }, gone);
+    return lost({ ...state, closedByProof: true, decision }, gone);
   }
   return stay(state);
 }
 
-/** `provedIn`: the boot of this host in which the proof was obtained. */
-function proved(
-  state: SourceState,
-  proof: SourceState['proof'],
-  provedIn: string | undefined,
-): SourceState {
+function proved(state: SourceState, decision: Decision): SourceState {
   const right = sourceRightAfter(state.right, 'proved');
-  return right === undefined ? state : { ...state, right, proof, provedIn };
+  return right === undefined ? state : { ...state, right, closedByProof: true, decision };
 }
 
 function elsewhere({ plan }: SourceState, { by, elsewhere: third }: Resolved): SerialError {

@@ -8,7 +8,7 @@ import type { SourceState } from './source-state.ts';
 export function sourceMayBeAsked(state: SourceState | undefined): boolean {
   // Nothing of it ever began.
   if (state === undefined) return false;
-  const { doing, proof, leftovers } = state;
+  const { doing, closedByProof, leftovers } = state;
   if (doing.kind !== 'end') return true;
   switch (doing.outcome) {
     case 'held':
@@ -19,7 +19,7 @@ export function sourceMayBeAsked(state: SourceState | undefined): boolean {
     case 'failed':
     case 'cancelled':
       // A destination that was closed without its refusal, or did not hear of the end, asks when it comes back.
-      return proof !== 'none' || leftovers.length > 0;
+      return closedByProof || leftovers.length > 0;
   }
 }
 

@@ -31,6 +31,21 @@ export type Proof = z.infer<typeof proof>;
 
 /** Names one boot of a host's kernel. */
 export const bootName = z.string().max(64);
+/** Since the start of that boot, suspended time included, ms. */
+export const uptimeMs = z.number().nonnegative();
+/** A moment by a host's own clock, which nobody sets: a proof is valid for a time, and in the boot in which it was obtained. */
+export interface BootTime {
+  readonly bootId: string;
+  readonly uptimeMs: number;
+}
+/** As a journal has it; undefined if it lacks one of the two, as an earlier build's does. */
+export function bootTimeIn(event: {
+  readonly bootId?: string | undefined;
+  readonly uptimeMs?: number | undefined;
+}): BootTime | undefined {
+  const { bootId, uptimeMs: at } = event;
+  return bootId === undefined || at === undefined ? undefined : { bootId, uptimeMs: at };
+}
 /** Hosts that could not answer, and for which the operator did. */
 export const namedHosts = z.array(hostName).max(1024);
 

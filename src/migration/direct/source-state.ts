@@ -24,8 +24,8 @@ import type { Halt } from '../guest-changes/run-states.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
-import { bootName, namedHosts, proof } from './run-right.ts';
-import type { Proof, SourceRight } from './run-right.ts';
+import { bootName, namedHosts, proof, uptimeMs } from './run-right.ts';
+import type { BootTime, Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
 import { stepFacts } from './step-facts.ts';
 import type { StepFacts } from './step-facts.ts';
@@ -120,8 +120,9 @@ export const sourceEvent = z.discriminatedUnion('type', [
     by: z.string().max(128),
     /** Where the source's hypervisor stood when it was asked. */
     here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
-    /** The boot in which the proof was obtained; absent: an earlier build's, void after this build's start. */
+    /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
     bootId: bootName.optional(),
+    uptimeMs: uptimeMs.optional(),
     named: namedHosts.optional(),
     /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
     elsewhere: z.object({ host: hostName, why: shortText }).optional(),
@@ -132,6 +133,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     host: hostName,
     by: z.string().max(128),
     bootId: bootName.optional(),
+    uptimeMs: uptimeMs.optional(),
   }),
   /** The guest was lost, and started anew here. */
   z.object({ type: z.literal('restarted'), handle: guestHandle }),
@@ -186,15 +188,24 @@ export interface SourceState {
   readonly cameTo?: 'precopy' | 'postcopy';
   /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
-  /** What stands for the destination's refusal, where it could not be had. */
-  readonly proof: Proof | 'none';
-  /** The boot in which it was obtained; a proof of an earlier boot starts no guest. */
-  readonly provedIn?: string | undefined;
-  /** Hosts for which the operator answered with it. */
-  readonly named?: readonly string[];
+  /** The epoch was closed without the destination's refusal: it may have had the right to run since. */
+  readonly closedByProof: boolean;
+  /** What was decided last. A new order or proof replaces all of it, so that no proof is taken for a later one. */
+  readonly decision: Decision;
   /** Lost, and started anew here. */
   readonly restarted: boolean;
 }
+
+/** What stands for the answers of other hosts, and when it was obtained; void in another boot, and after a time. */
+export interface Decision {
+  /** Stands for the destination's refusal. `none`: it must refuse. */
+  readonly proof: Proof | 'none';
+  /** Hosts for which the operator answered. */
+  readonly named: readonly string[];
+  /** Undefined: not known, as in an earlier build's journal. */
+  readonly at: BootTime | undefined;
+}
+export const NO_DECISION: Decision = { proof: 'none', named: [], at: undefined };
 
 /** The time that a step, or all of it, was given is over. */
 export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;
@@ -241,7 +252,8 @@ export function initialSource(planned: Planned): Transition {
       because: undefined,
       cancelled: false,
       leftovers: [],
-      proof: 'none',
+      closedByProof: false,
+      decision: NO_DECISION,
       restarted: false,
     },
     effects: [{ type: 'do', step }],

@@ -215,7 +215,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   const isElsewhere = state.because?.code === ELSEWHERE;
   const decides =
     !isElsewhere && (error.code === 'GODWIT_NOT_ARMED' || needsRefusal(state, step, error));
-  if (decides && state.proof === 'none') {
+  if (decides && state.decision.proof === 'none') {
     const isLost = state.via === 'postcopy' && isGone(state.because);
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
   }

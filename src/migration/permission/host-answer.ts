@@ -1,3 +1,4 @@
+import type { BootTime } from '../direct/run-right.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What is known of one host that may hold a copy of a guest. */
@@ -9,10 +10,10 @@ export type HostAnswer =
   /** It answers, and holds a part of the guest, or may have forgotten one. `why` follows the host's name. */
   | { readonly is: 'may-have'; readonly why: string }
   | { readonly is: 'silent'; readonly why: string }
-  /** It was proved off in that boot of this host. */
-  | { readonly is: 'off'; readonly by: string; readonly bootId: string }
-  /** An operator answered for it in that boot of this host. */
-  | { readonly is: 'named'; readonly by: string; readonly bootId: string };
+  /** It was proved off. `at`: by this host's own clock; undefined if that is not known. */
+  | { readonly is: 'off'; readonly by: string; readonly at: BootTime | undefined }
+  /** An operator answered for it. */
+  | { readonly is: 'named'; readonly by: string; readonly at: BootTime | undefined };
 
 export interface GuestSought {
   readonly guest: string;

@@ -1,7 +1,13 @@
 import { godwitError } from '../../errors.ts';
-import type { DestinationRight, SourceRight } from '../direct/run-right.ts';
+import type { BootTime, DestinationRight, SourceRight } from '../direct/run-right.ts';
 import { sourceMayRunOn } from '../direct/run-right.ts';
 import type { HostAnswer } from './host-answer.ts';
+
+/**
+ * A proof that a host is off, and an operator's word, stand for its answer for so long, ms. A host that was off may be
+ * switched on at any time after: a guest is started at once or asked about again.
+ */
+export const MAX_PROOF_AGE_MS = 60_000;
 
 /** Set by the class itself: no other module can call its constructor. */
 let make: (guest: string, ground: string) => StartPermission;
@@ -65,8 +71,8 @@ export type Claim =
 
 export interface StartQuestion {
   readonly guest: string;
-  /** The current boot of this host. */
-  readonly bootId: string;
+  /** By this host's own clock. */
+  readonly now: BootTime;
   readonly claim: Claim;
   /** The other side of the migration; for a recovery the dead host. */
   readonly counterpart: string;
@@ -86,13 +92,13 @@ export type StartVerdict =
 /** The hosts that may hold a copy, each of which must be heard of before the guest starts here. */
 export function hostsInDoubt({
   claim,
-  bootId,
+  now,
   counterpart,
   fleet,
-}: Pick<StartQuestion, 'claim' | 'bootId' | 'counterpart' | 'fleet'>): readonly string[] {
+}: Pick<StartQuestion, 'claim' | 'now' | 'counterpart' | 'fleet'>): readonly string[] {
   // A commit is the source's answer.
   const isCounterpartHeard = claim.kind === 'arrival' && !claim.byProof;
-  if (claim.bootId === bootId) return isCounterpartInDoubt(claim) ? [counterpart] : [];
+  if (claim.bootId === now.bootId) return isCounterpartInDoubt(claim) ? [counterpart] : [];
   const others = fleet.filter((host) => host !== counterpart);
   return isCounterpartHeard ? others : [counterpart, ...others];
 }
@@ -113,7 +119,7 @@ function isCounterpartInDoubt(claim: Claim): boolean {
 
 /** The only maker of a `StartPermission`. */
 export function judgeStart(question: StartQuestion): StartVerdict {
-  const { claim, guest, bootId, answers } = question;
+  const { claim, guest, now, answers } = question;
   for (const [host, answer] of answers) {
     if (answer.is === 'has') return { kind: 'elsewhere', host, why: answer.why };
   }
@@ -121,12 +127,12 @@ export function judgeStart(question: StartQuestion): StartVerdict {
   if (own !== undefined) return { kind: 'unproved', why: own };
   const doubtful = hostsInDoubt(question);
   for (const host of doubtful) {
-    const why = whyDoubtful(answers.get(host), bootId);
+    const why = whyDoubtful(answers.get(host), now);
     if (why !== undefined) return { kind: 'unproved', host, why: `${host} ${why}` };
   }
   const ground =
     doubtful.length === 0
-      ? `the right to run has been here since boot ${bootId}`
+      ? `the right to run has been here since boot ${now.bootId}`
       : `heard of ${doubtful.length} hosts`;
   return { kind: 'granted', permission: make(guest, ground) };
 }
@@ -141,7 +147,7 @@ function whyNoRight(claim: Claim): string | undefined {
   return undefined;
 }
 
-function whyDoubtful(answer: HostAnswer | undefined, bootId: string): string | undefined {
+function whyDoubtful(answer: HostAnswer | undefined, now: BootTime): string | undefined {
   switch (answer?.is) {
     case undefined:
       return 'was not asked';
@@ -150,11 +156,23 @@ function whyDoubtful(answer: HostAnswer | undefined, bootId: string): string | u
       return undefined;
     case 'off':
     case 'named':
-      // A host may have come back, and acted, since this host itself was last started.
-      return answer.bootId === bootId ? undefined : 'was proved off before this host was restarted';
+      return whyVoid(answer.at, now);
     case 'may-have':
       return answer.why;
     case 'silent':
       return `could have it, and does not answer: ${answer.why}`;
   }
+}
+
+/** Whether what was proved, or said, at that moment still stands. */
+export const isProofValid = (at: BootTime | undefined, now: BootTime): boolean =>
+  whyVoid(at, now) === undefined;
+
+/** A host may have come back, and acted, since it was proved off. */
+function whyVoid(at: BootTime | undefined, now: BootTime): string | undefined {
+  if (at === undefined) return 'was proved off, and when is not known';
+  if (at.bootId !== now.bootId) return 'was proved off before this host was restarted';
+  const ageMs = now.uptimeMs - at.uptimeMs;
+  if (ageMs >= 0 && ageMs <= MAX_PROOF_AGE_MS) return undefined;
+  return 'was proved off too long ago, and may be on again';
 }

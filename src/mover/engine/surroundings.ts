@@ -32,8 +32,9 @@ import { queuedBytes } from '../../host/socket-queue.ts';
 import type { QueuedBytes } from '../../host/socket-queue.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
-import { bootId, bootMoment } from '../../host/process.ts';
+import { bootMoment, bootTime } from '../../host/process.ts';
 import type { BootMoment } from '../../migration/standby/boot-moment.ts';
+import type { BootTime } from '../../migration/direct/run-right.ts';
 import { wireOpeners } from './wire-openers.ts';
 import type { WireOpeners } from './wire-openers.ts';
 
@@ -52,10 +53,10 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly pid: number;
-  /** Names the time since the host was last started. */
-  readonly bootId: () => string;
   /** Now, by the clock that counts since then, which the agent shares. */
   readonly bootMoment: () => BootMoment;
+  /** Now, by the host's own clock. */
+  readonly bootTime: () => BootTime;
   readonly openFile: OpenJournalFile;
   /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
   readonly removeTree: (directory: string) => Promise<void>;
@@ -94,8 +95,8 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     clock: systemClock,
     log,
     pid: process.pid,
-    bootId,
     bootMoment,
+    bootTime,
     openFile: openJournalFile,
     removeTree,
     hostFacts: hostFactsOf(config, systemClock),

@@ -5,7 +5,7 @@ import type { StartPermission } from '../../../src/migration/permission/permissi
 export function granted(guest: string): StartPermission {
   const verdict = judgeStart({
     guest,
-    bootId: 'boot-1',
+    now: { bootId: 'boot-1', uptimeMs: 0 },
     claim: {
       kind: 'take-back',
       right: 'held',

@@ -7,8 +7,8 @@ import { hostsInDoubt, judgeStart } from '../../../src/migration/permission/perm
 import type { Claim, StartQuestion } from '../../../src/migration/permission/permission.ts';
 import { granted } from './granted.ts';
 
-const NOW = 'boot-2';
-const bootId = fc.constantFrom('boot-1', NOW, undefined);
+const NOW = { bootId: 'boot-2', uptimeMs: 100_000 };
+const bootId = fc.constantFrom('boot-1', NOW.bootId, undefined);
 const right = fc.constantFrom(...sourceRight.options);
 const claim: fc.Arbitrary<Claim> = fc.oneof(
   fc.record({
@@ -27,19 +27,26 @@ const claim: fc.Arbitrary<Claim> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('recovery' as const), bootId }),
 );
-const boots = fc.constantFrom('boot-1', NOW);
+const moments = fc.constantFrom(
+  undefined,
+  { bootId: 'boot-1', uptimeMs: 99_999 },
+  { bootId: 'boot-2', uptimeMs: 39_999 },
+  { bootId: 'boot-2', uptimeMs: 40_000 },
+  { bootId: 'boot-2', uptimeMs: 100_001 },
+  NOW,
+);
 const answer: fc.Arbitrary<HostAnswer> = fc.oneof(
   fc.constant<HostAnswer>({ is: 'without' }),
   fc.constant<HostAnswer>({ is: 'has', why: 'has it' }),
   fc.constant<HostAnswer>({ is: 'may-have', why: 'may have it' }),
   fc.constant<HostAnswer>({ is: 'silent', why: 'dark' }),
-  boots.map((boot): HostAnswer => ({ is: 'off', by: 'the hook', bootId: boot })),
-  boots.map((boot): HostAnswer => ({ is: 'named', by: 'ann', bootId: boot })),
+  moments.map((at): HostAnswer => ({ is: 'off', by: 'the hook', at })),
+  moments.map((at): HostAnswer => ({ is: 'named', by: 'ann', at })),
 );
 const FLEET = ['b', 'c', 'd'];
 const question: fc.Arbitrary<StartQuestion> = fc.record({
   guest: fc.constant('web1'),
-  bootId: fc.constant(NOW),
+  now: fc.constant(NOW),
   claim,
   counterpart: fc.constant('b'),
   fleet: fc.constant(FLEET),
@@ -50,7 +57,9 @@ const question: fc.Arbitrary<StartQuestion> = fc.record({
 
 /** Written apart from the product: what may stand for a host that has nothing of the guest. */
 function isClear(found: HostAnswer | undefined): boolean {
-  if (found?.is === 'off' || found?.is === 'named') return found.bootId === NOW;
+  if (found?.is === 'off' || found?.is === 'named') {
+    return found.at?.bootId === 'boot-2' && [40_000, 100_000].includes(found.at.uptimeMs);
+  }
   return found?.is === 'without';
 }
 
@@ -68,7 +77,7 @@ describe('permission to start a guest', () => {
     fc.assert(
       fc.property(question, (asked) => {
         const verdict = judgeStart(asked);
-        if (verdict.kind !== 'granted' || asked.claim.bootId === NOW) return;
+        if (verdict.kind !== 'granted' || asked.claim.bootId === NOW.bootId) return;
         const isHandedOver = asked.claim.kind === 'arrival' && !asked.claim.byProof;
         const hosts = isHandedOver ? ['c', 'd'] : FLEET;
         assert.ok(hosts.every((host) => isClear(asked.answers.get(host))));
@@ -106,8 +115,8 @@ describe('permission to start a guest', () => {
   test('is not needed from any other host by a source that never left its boot and sent no commit', () => {
     const own = { kind: 'take-back', right: 'armed', handedOver: false, byProof: false } as const;
     const doubt = hostsInDoubt({
-      claim: { ...own, bootId: NOW },
-      bootId: NOW,
+      claim: { ...own, bootId: NOW.bootId },
+      now: NOW,
       counterpart: 'b',
       fleet: FLEET,
     });
@@ -117,12 +126,12 @@ describe('permission to start a guest', () => {
   test('names the first host that stands in the way', () => {
     const verdict = judgeStart({
       guest: 'web1',
-      bootId: NOW,
+      now: NOW,
       claim: { kind: 'recovery', bootId: undefined },
       counterpart: 'a',
       fleet: ['a', 'c'],
       answers: new Map<string, HostAnswer>([
-        ['a', { is: 'off', by: 'the hook', bootId: NOW }],
+        ['a', { is: 'off', by: 'the hook', at: NOW }],
         ['c', { is: 'silent', why: 'no route' }],
       ]),
     });

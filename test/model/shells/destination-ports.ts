@@ -28,6 +28,7 @@ const CONFIG = agentConfig.parse({
 
 export const callPreparation = (): Preparation => preparationOf(PLANNED.precopy);
 
+const NOW = { bootId: 'boot-0', uptimeMs: 0 };
 export const NO_FLEET = { names: () => [], ask: async () => new Map() };
 const SINCE = '2026-11-24T10:00:00Z';
 
@@ -57,7 +58,7 @@ export function destinationParts(script: Script, watch: Watch): DestinationConte
       debug: () => undefined,
       info: () => undefined,
     },
-    bootId: () => 'boot-0',
+    bootTime: () => NOW,
     others: others(script),
     connections: undefined,
     fleet: NO_FLEET,
@@ -152,7 +153,7 @@ export function stateOf(script: Script): DestinationState {
     memoryAddress: RECORDS.prepared.memoryAddress,
     // Other hosts, and the restart of this one, are the model of third hosts'.
     armedIn: 'boot-0',
-    proved: { bootId: 'boot-0', named: [] },
+    proved: { at: NOW, named: [] },
     error: undefined,
     // The hypervisor of the model ends where its stream does.
     streamFailed: false,
@@ -195,7 +196,7 @@ function session(script: Script): object {
   return {
     onEvent: () => () => undefined,
     status: async () => {
-      const run = await script.ask('status there', ['running', 'gone', 'silence']);
+      const run = await script.ask('status there', ['running', 'paused', 'gone', 'silence']);
       if (run === 'silence') throw new Error('its monitor does not answer');
       return { run, stream: 'none' };
     },

@@ -35,7 +35,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: PERMISSION_HERE,
-      from: "if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };",
+      from: "if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };",
       to: "if (isDark) return { is: 'without' };",
     },
   },
@@ -46,7 +46,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: PERMISSION_HERE,
-      from: 'const answer = provedBefore(context) ?? (await askDestination(context, signal));',
+      from: 'const answer =\n      provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));',
       to: "const answer = { is: 'without' } as const;",
     },
   },

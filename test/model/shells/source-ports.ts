@@ -80,7 +80,7 @@ export function partsFor(
     hostFacts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
     removeTree: async () => undefined,
     // Other hosts, and the restart of this one, are the model of third hosts'.
-    bootId: () => PLANNED.precopy.bootId,
+    bootTime: () => NOW,
     fleet: NO_FLEET,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
   } satisfies Record<keyof SourceContext, unknown>;
@@ -152,6 +152,8 @@ function beside() {
   >;
 }
 
+/** Time that passes is the model of third hosts', too. */
+const NOW = { bootId: PLANNED.precopy.bootId, uptimeMs: 0 };
 const NO_FLEET = { names: () => [], ask: async () => new Map() };
 
 /** The only address by which the destination is known. */
@@ -164,8 +166,6 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
     script.fact(name, answers);
   return {
     plan: { id, guest, from, to, epoch, settings, bootId },
-    provedIn: bootId,
-    named: [],
     // Once its step is over nobody follows it any more.
     doing: { kind, step },
     get right() {
@@ -177,8 +177,15 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
     get stream() {
       return read('stream', ['none', 'active', 'paused', 'done', 'failed', 'lost']);
     },
-    get proof() {
-      return read('proof', ['none', 'observed', 'fenced', 'operator']);
+    get closedByProof() {
+      return read('closed by proof', ['no', 'yes']) === 'yes';
+    },
+    decision: {
+      get proof() {
+        return read('proof', ['none', 'observed', 'fenced', 'operator']);
+      },
+      named: [],
+      at: NOW,
     },
     get attempts() {
       return Number(read('attempts', ['0', '1', '2']));

@@ -1,3 +1,4 @@
+import type { BootTime } from '../../../src/migration/direct/run-right.ts';
 import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
 import type { HostAnswer } from '../../../src/migration/permission/host-answer.ts';
 import { judgeStart } from '../../../src/migration/permission/permission.ts';
@@ -43,13 +44,13 @@ function seenAt(world: World, host: Host, id: string, rules: Rules): Answer {
 
 export function isGranted(world: World, asking: Asking, gathered: Gathered, rules: Rules): boolean {
   const question = questionOf(world, asking);
-  const { bootId, fleet } = question;
+  const { now, fleet } = question;
   const doubt = hostsInDoubt(world, asking, rules);
   const answers = new Map<string, HostAnswer>();
   // A mutant asks fewer hosts than the product's judgement needs: the others then count as heard.
   for (const other of fleet) {
     const is = gathered[other];
-    if (is !== undefined) answers.set(other, answerOf(is, bootId));
+    if (is !== undefined) answers.set(other, answerOf(is, now));
     else if (!doubt.includes(other)) answers.set(other, { is: 'without' });
   }
   return judgeStart({ ...question, answers }).kind === 'granted';
@@ -57,16 +58,17 @@ export function isGranted(world: World, asking: Asking, gathered: Gathered, rule
 
 function questionOf(world: World, { host, claim, counterpart }: Asking) {
   const fleet = HOSTS.filter((each) => each !== host);
-  return { guest: SOUGHT.guest, bootId: bootName(world.boot[host]), claim, counterpart, fleet };
+  const now = { bootId: bootName(world.boot[host]), uptimeMs: 0 };
+  return { guest: SOUGHT.guest, now, claim, counterpart, fleet };
 }
 
-function answerOf(is: Answer, bootId: string): HostAnswer {
+function answerOf(is: Answer, at: BootTime): HostAnswer {
   switch (is) {
     case 'without':
       return { is };
     case 'off':
     case 'named':
-      return { is, by: 'it', bootId };
+      return { is, by: 'it', at };
     case 'has':
     case 'may-have':
     case 'silent':

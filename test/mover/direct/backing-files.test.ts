@@ -36,6 +36,8 @@ import { untilSo } from '../../until.ts';
 import { hostsFor, layHost } from './lay-host.ts';
 import { fleetOf } from './fleets.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
 const MIB = 2 ** 20;
 const never = new AbortController().signal;
 const IMAGE = 'images/base.qcow2';
@@ -90,7 +92,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
       close: async () => undefined,
     } as unknown as DestinationSession;
     const driver = { openDestination: async () => session } as unknown as DirectDriver;
-    const asking = { fleet: fleetOf(), since: '2026-11-24T10:00:00Z', bootId: () => 'boot-1' };
+    const asking = { fleet: fleetOf(), since: '2026-11-24T10:00:00Z', bootTime: () => NOW };
     const common = { placeIds, clock: systemClock, log: silentLog, ...asking };
     const state = replayDestination(events) ?? initialDestination(admitted);
     const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);

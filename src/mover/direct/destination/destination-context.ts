@@ -12,6 +12,7 @@ import type {
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
+import type { BootTime } from '../../../migration/direct/run-right.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
@@ -33,7 +34,7 @@ export interface DestinationContext {
   readonly journal: Journal<DestinationEvent>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly bootId: () => string;
+  readonly bootTime: () => BootTime;
   /** Who may be asked when the source is silent. */
   readonly others?: Others;
   /** Absent: none are taken. */

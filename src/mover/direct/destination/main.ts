@@ -45,7 +45,7 @@ export async function openDestination(
   driver: DirectDriver,
   around: Surroundings,
 ): Promise<RunningDestination> {
-  const { clock, log, pid, bootId, openFile } = around;
+  const { clock, log, pid, bootTime, openFile } = around;
   const { journal, events, records } = openDestinationJournal(dir, clock, openFile);
   // Its own progress comes from what it wrote itself, whatever becomes of the file meanwhile.
   journal.onRecord((record) => records.push(record));
@@ -57,7 +57,7 @@ export async function openDestination(
   } else {
     // The proof that lets a recovered guest run is synced before it runs.
     const isAlone = isRecovery(request) && state.right === 'armed';
-    const knows = isAlone || knowsItNeverRan(state.right, armedBootId(events), bootId());
+    const knows = isAlone || knowsItNeverRan(state.right, armedBootId(events), bootTime().bootId);
     // A journal from a backup may lack the record that it ran.
     const neverRan = knows && !isRestored(config.stateDir, request.createdAt);
     const event = { type: 'taken-over', pid, neverRan } as const;
@@ -76,7 +76,7 @@ export async function openDestination(
       journal,
       clock,
       log,
-      bootId,
+      bootTime,
       others,
       connections,
       fleet: fleetQuestion(around),

@@ -2,6 +2,7 @@ import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
@@ -20,7 +21,15 @@ import { endWithSource } from './end-with-source.ts';
 import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-context.ts';
 import type { DestinationContext } from './destination-context.ts';
 import { announceRoutes } from './ports.ts';
-import { ANSWERS_MS, ENDS_MS, lookAt, mustLive, runGuest, runningSince } from './run-guest.ts';
+import {
+  ANSWERS_MS,
+  ENDS_MS,
+  lookAt,
+  mustLive,
+  runGuest,
+  runningSince,
+  runsHere,
+} from './run-guest.ts';
 type Over = 'finished' | 'released';
 
 /** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
@@ -120,7 +129,7 @@ export class DestinationMover {
 
   arm(epoch: number): Promise<peer.DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
-      const armed = { type: 'armed', epoch, bootId: this.#context.bootId() } as const;
+      const armed = { type: 'armed', epoch, bootId: this.#context.bootTime().bootId } as const;
       if (!already) await this.#ledger.record(armed);
       // After the answer: the source need not wait for it.
       setImmediate(() => {
@@ -147,8 +156,9 @@ export class DestinationMover {
   async #run(
     signal: AbortSignal,
     began = this.#context.clock.monotonicMs(),
+    given?: StartPermission,
   ): Promise<peer.Running> {
-    const permission = await permissionToRun(this.state, this.#context, signal);
+    const permission = given ?? (await permissionToRun(this.state, this.#context, signal));
     const session = await this.#open();
     void announceRoutes(this.state, this.#context.log);
     this.#context.firstFrame.expect(this.state, this.#context.config);
@@ -289,7 +299,10 @@ export class DestinationMover {
       context: this.#context,
       state: () => this.state,
       record: (event) => this.#ledger.record(event),
-      run: (signal) => this.#run(signal).then(() => undefined),
+      run: async (signal, permission) => {
+        await this.#run(signal, undefined, permission);
+      },
+      runsHere: async (signal) => runsHere(await this.#open(), this.#ledger, signal),
       settle: (signal) => this.#settle(signal),
       release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
       tearDown: (signal) => this.#tearDown(signal),

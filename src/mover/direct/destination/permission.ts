@@ -1,4 +1,5 @@
 import { godwitError } from '../../../errors.ts';
+import type { BootTime } from '../../../migration/direct/run-right.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
 import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
@@ -6,37 +7,38 @@ import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 
 export interface PermissionDependencies {
-  readonly bootId: () => string;
+  readonly bootTime: () => BootTime;
   readonly fleet: FleetQuestion;
   /** ISO 8601: when the migration was requested. */
   readonly since: string;
 }
 
 /**
- * Permission to run the guest at its destination. Without a restart since it was armed, the source's commit or the proof
- * in the journal is enough, and no other host is asked. GODWIT_HELD if it is not known to be safe.
+ * Permission to run the guest at its destination. Without a restart since it was armed, the source's commit, or the proof
+ * in the journal as long as it is valid, is enough, and no other host is asked. GODWIT_HELD if it is not known to be safe.
  */
 export async function permissionToRun(
   state: DestinationState,
-  { bootId, fleet, since }: PermissionDependencies,
+  { bootTime, fleet, since }: PermissionDependencies,
   signal: AbortSignal,
 ): Promise<StartPermission> {
   const { guest, id, from: counterpart } = state.admission;
-  const now = bootId();
   const claim = arrivalClaim(state);
-  const question = { guest, bootId: now, claim, counterpart, fleet: fleet.names() };
-  const { bootId: provedIn, named = [] } = state.proved ?? {};
+  const asked = { guest, claim, counterpart, fleet: fleet.names() };
+  const { at, named = [] } = state.proved ?? {};
   const answers = new Map<string, HostAnswer>();
-  const doubtful = hostsInDoubt(question).filter((host) => host !== counterpart);
+  const doubtful = hostsInDoubt({ ...asked, now: bootTime() }).filter(
+    (host) => host !== counterpart,
+  );
   const sought = { guest, uuid: state.preparation?.description.uuid, id, since };
   for (const [host, answer] of await fleet.ask(doubtful, sought, signal)) {
-    const isNamed = provedIn === now && named.includes(host) && answer.is !== 'has';
-    answers.set(host, isNamed ? { is: 'named', by: 'operator', bootId: now } : answer);
+    const isNamed = named.includes(host) && answer.is !== 'has';
+    answers.set(host, isNamed ? { is: 'named', by: 'operator', at } : answer);
   }
-  if (provedIn !== undefined) {
-    answers.set(counterpart, { is: 'off', by: 'the proof in its journal', bootId: provedIn });
+  if (state.proved !== undefined) {
+    answers.set(counterpart, { is: 'off', by: 'the proof in its journal', at });
   }
-  const verdict = judgeStart({ ...question, answers });
+  const verdict = judgeStart({ ...asked, now: bootTime(), answers });
   if (verdict.kind === 'granted') return verdict.permission;
   const reason = verdict.kind === 'elsewhere' ? `${verdict.host} ${verdict.why}` : verdict.why;
   throw godwitError('GODWIT_HELD', { guest, reason });

@@ -1,10 +1,12 @@
-import { godwitError, toGodwitError } from '../../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import type { BootTime } from '../../../migration/direct/run-right.ts';
 import { judgeStart } from '../../../migration/permission/permission.ts';
 import { passedMs } from '../../../migration/standby/boot-moment.ts';
 import type { BootMoment } from '../../../migration/standby/boot-moment.ts';
 import { whyOutlived } from '../../../migration/standby/freshness.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
@@ -24,14 +26,16 @@ import { takeDownMs } from './destination-context.ts';
 const BUILD_MS = 120_000;
 const FENCE_MS = 120_000;
 /** For the answers of all other hosts of the fleet, ms. */
-const ASK_MS = 120_000;
+const ASK_MS = 30_000;
+/** For the answer of a hypervisor that an earlier mover built, ms. */
+const LOOK_MS = 20_000;
 
 type Recovering = DestinationMoverRequest & {
   readonly recovery: NonNullable<DestinationMoverRequest['recovery']>;
 };
 export type Around = Pick<
   Surroundings,
-  'fence' | 'connect' | 'peers' | 'log' | 'bootId' | 'bootMoment'
+  'fence' | 'connect' | 'peers' | 'log' | 'bootTime' | 'bootMoment'
 >;
 
 export const isRecovery = (request: DestinationMoverRequest): request is Recovering =>
@@ -47,7 +51,7 @@ export async function recoverGuest(
   const endMs = (): number => takeDownMs(mover.state);
   // What an earlier mover has ended.
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
-  if (isVoid(mover.state, around.bootId())) {
+  if (isVoid(mover.state, around.bootTime().bootId)) {
     // Nothing of the guest runs here since this host was restarted, and another host may have recovered it meanwhile.
     const why = `${request.toHost} was restarted before it ran the guest`;
     around.log.warn({ epoch, why }, 'recovery given up');
@@ -64,22 +68,28 @@ export async function recoverGuest(
       await refuseOverlays(mover);
     }
     if (mover.state.right !== 'running') await mover.arm(epoch);
-    // A guest that may have run is never given up: a mover that takes over after the proof carries it out.
-    const by = mover.state.right === 'running' ? undefined : await provedAlone(request, around);
-    if (by !== undefined) refuseOutlived(request, around.bootMoment());
-    // Again: the guest's host may have lived until now, and made one.
-    if (by !== undefined) await refuseOverlays(mover);
-    await mover.decide(async ({ record, run, state }) => {
-      const bootId = around.bootId();
-      if (by !== undefined) await record({ type: 'resolved', epoch, proof: 'fenced', by, bootId });
-      if (!state().hasRun) await run(AbortSignal.timeout(BUILD_MS));
-    });
+    if (!(await hasStarted(mover))) await proveAndRun(mover, request, around);
     await mover.finish(epoch, AbortSignal.timeout(endMs()));
   } catch (thrown) {
-    if (mover.state.right === 'running') throw thrown;
+    const { right } = mover.state;
+    const isUnproved = hasCode(
+      thrown,
+      'GODWIT_RECOVERY_UNPROVED',
+      'GODWIT_STANDBY_STALE',
+      'GODWIT_DISK_OVERLAID',
+    );
+    // What may have run here is never given up. Without a new proof nothing has: its hypervisor was asked before.
+    if (right === 'running' && !isUnproved) throw thrown;
     around.log.warn({ error: toGodwitError(thrown) }, 'the guest is not started here');
-    const because = toGodwitError(thrown).toJSON();
-    await mover.release(epoch, AbortSignal.timeout(endMs()), because);
+    const because = toGodwitError(thrown);
+    const signal = AbortSignal.timeout(endMs());
+    if (right !== 'running') return await mover.release(epoch, signal, because.toJSON());
+    const why = because.message.slice(0, 1024);
+    await mover.decide(async ({ record, release }) => {
+      await record({ type: 'overruled', epoch, why });
+      await record({ type: 'failed', error: because.toJSON() });
+      await release(why, signal);
+    });
   }
 }
 
@@ -100,6 +110,34 @@ function refuseOutlived({ recovery, ...request }: Recovering, offAt: BootMoment)
   throw godwitError('GODWIT_STANDBY_STALE', facts);
 }
 
+/**
+ * Every mover proves anew, also one that takes over from a mover that had recorded its proof: the guest's host may have been
+ * switched on since, and its guest started there.
+ */
+async function proveAndRun(
+  mover: DestinationMover,
+  request: Recovering,
+  around: Around,
+): Promise<void> {
+  const { epoch } = request.admission;
+  const proof = await proveOff(request, around);
+  refuseOutlived(request, around.bootMoment());
+  // Again: the guest's host may have lived until now, and made one.
+  await refuseOverlays(mover);
+  await mover.decide(async ({ record, run }) => {
+    const permission = await permissionAlone(request, around, proof);
+    const { by, at } = proof;
+    await record({ type: 'resolved', epoch, proof: 'fenced', by, ...at });
+    await run(AbortSignal.timeout(BUILD_MS), permission);
+  });
+}
+
+/** An earlier mover has started it. */
+async function hasStarted(mover: DestinationMover): Promise<boolean> {
+  if (mover.state.right !== 'running') return false;
+  return mover.decide(({ runsHere }) => runsHere(AbortSignal.timeout(LOOK_MS)));
+}
+
 /** GODWIT_DISK_OVERLAID if another image needs one to which the guest would write. */
 const refuseOverlays = (mover: DestinationMover): Promise<void> =>
   mover.decide(({ context, state }) =>
@@ -111,45 +149,71 @@ function isVoid({ right, hasRun, armedIn }: DestinationMover['state'], bootId: s
   return (right === 'armed' || right === 'running') && !hasRun && armedIn !== bootId;
 }
 
-/** The proof that the guest runs nowhere. GODWIT_RECOVERY_UNPROVED with the first thing that is not proved. */
-export async function provedAlone(request: Recovering, around: Around): Promise<string> {
+/** Hosts that were proved off. */
+interface OffProof {
+  readonly hosts: ReadonlySet<string>;
+  readonly by: string;
+  /** When the first of the proofs was given. */
+  readonly at: BootTime;
+}
+
+function unproved({ fromHost: from, admission: { guest } }: Recovering, reason: string): Error {
+  return godwitError('GODWIT_RECOVERY_UNPROVED', { guest, from, reason });
+}
+
+/** The proof that the guest's host is off. GODWIT_RECOVERY_UNPROVED with the first host that is not proved off. */
+export async function proveOff(request: Recovering, around: Around): Promise<OffProof> {
   const { id, fromHost: from, admission, recovery } = request;
   const { guest } = admission;
-  const unproved = (reason: string): never => {
-    throw godwitError('GODWIT_RECOVERY_UNPROVED', { guest, from, reason });
-  };
   const { fence } = around;
   if (fence === undefined) {
-    return unproved(`${request.toHost} has no fencing hook, and silence proves nothing`);
+    const why = `${request.toHost} has no fencing hook, and silence proves nothing`;
+    throw unproved(request, why);
   }
-  const off = new Set([from, ...recovery.off].filter((host) => host !== request.toHost));
+  const hosts = new Set([from, ...recovery.off].filter((host) => host !== request.toHost));
   const proofs = await Promise.all(
-    [...off].map(async (host) => {
+    [...hosts].map(async (host) => {
       const own = [request.peer.address, ...(request.peer.addresses ?? [])];
       const addresses = host === from ? own : [];
       const facts = { id, guest, side: 'source', addresses } as const;
-      return fence(host, facts, AbortSignal.timeout(FENCE_MS));
+      const proof = await fence(host, facts, AbortSignal.timeout(FENCE_MS));
+      return { ...proof, at: around.bootTime() };
     }),
   );
-  for (const each of proofs) if (!each.off) unproved(each.why);
-  const bootId = around.bootId();
-  const fleet = fleetQuestion(around);
-  const others = fleet.names().filter((host) => !off.has(host));
+  for (const each of proofs) if (!each.off) throw unproved(request, each.why);
+  const [first, ...others] = proofs;
+  if (first?.off !== true) throw unproved(request, 'no host was proved off');
+  const at = others.reduce((least, each) => earlier(least, each.at), first.at);
+  return { hosts, by: first.by, at };
+}
+
+function earlier(one: BootTime, other: BootTime): BootTime {
+  return other.uptimeMs < one.uptimeMs ? other : one;
+}
+
+/**
+ * Permission to start the guest: no other host has it. For use at once. GODWIT_RECOVERY_UNPROVED with the first thing that
+ * is not proved.
+ */
+export async function permissionAlone(
+  request: Recovering,
+  around: Around,
+  { hosts: off, by, at }: OffProof,
+): Promise<StartPermission> {
+  const { id, fromHost: counterpart, admission, recovery } = request;
+  const { guest } = admission;
+  const question = fleetQuestion(around);
+  const fleet = question.names();
   const { uuid } = recovery.preparation.description;
   const sought = { guest, uuid, id, since: recovery.keptAt };
+  const others = fleet.filter((host) => !off.has(host));
   const signal = AbortSignal.timeout(ASK_MS);
-  const answers = new Map<string, HostAnswer>(await fleet.ask(others, sought, signal));
-  const [first] = proofs;
-  const by = first?.off === true ? first.by : unproved('no host was proved off');
-  for (const host of off) answers.set(host, { is: 'off', by, bootId });
-  const verdict = judgeStart({
-    guest,
-    bootId,
-    claim: { kind: 'recovery', bootId: undefined },
-    counterpart: from,
-    fleet: fleet.names(),
-    answers,
-  });
-  if (verdict.kind === 'granted') return by;
-  return unproved(verdict.kind === 'elsewhere' ? `${verdict.host} ${verdict.why}` : verdict.why);
+  const answers = new Map<string, HostAnswer>(await question.ask(others, sought, signal));
+  for (const host of off) answers.set(host, { is: 'off', by, at });
+  const claim = { kind: 'recovery', bootId: undefined } as const;
+  const now = around.bootTime();
+  const verdict = judgeStart({ guest, now, claim, counterpart, fleet, answers });
+  if (verdict.kind === 'granted') return verdict.permission;
+  const why = verdict.kind === 'elsewhere' ? `${verdict.host} ${verdict.why}` : verdict.why;
+  throw unproved(request, why);
 }

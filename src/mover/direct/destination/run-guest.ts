@@ -78,6 +78,22 @@ export async function lookAt(
 }
 
 /**
+ * Whether the guest runs here: an earlier mover may have died between the order to run it and its record, which is written
+ * now. Rejects if its hypervisor gives no answer: then it is not known.
+ */
+export async function runsHere(
+  session: DestinationSession,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (ledger.state.hasRun) return true;
+  const { run } = await session.status(signal);
+  if (run !== 'running') return false;
+  await ledger.record({ type: 'hypervisor', event: { type: 'resumed' } });
+  return true;
+}
+
+/**
  * GODWIT_LOST where the hypervisor has ended: a migration is not called done of a guest that is known to be gone. After a
  * takeover the guest may have ended long after its migration.
  */

@@ -1,8 +1,8 @@
 import { godwitError, hasCode } from '../../../errors.ts';
-import { isToBeStarted } from '../../../migration/direct/cold.ts';
 import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
 import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAtSide, SideView } from '../../../protocol/public/resolve.ts';
@@ -21,8 +21,10 @@ export interface Hands {
   readonly context: DestinationContext;
   readonly state: () => DestinationState;
   readonly record: (event: DestinationEvent) => Promise<void>;
-  /** Resumes the guest, whose right to run here is in the journal. */
-  readonly run: (signal: AbortSignal) => Promise<void>;
+  /** Resumes the guest, whose right to run here is in the journal; without `permission` it is obtained from the journal. */
+  readonly run: (signal: AbortSignal, permission?: StartPermission) => Promise<void>;
+  /** Asks the hypervisor whether the guest runs here, and records it if it does. */
+  readonly runsHere: (signal: AbortSignal) => Promise<boolean>;
   readonly settle: (signal: AbortSignal) => Promise<void>;
   readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
   /** Takes down what is left of a guest that ran here. */
@@ -63,6 +65,10 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
   const source = await others?.askSource?.(signal);
   if (await overruled(hands, source?.view, signal)) return;
   const isDark = source?.isDark === true;
+  if (isDark && isProvedAndUnrun(hands.state())) {
+    if (!(await hands.runsHere(signal))) await runWithProof(hands, signal);
+    return;
+  }
   if (action === 'wait' || !hasLeave(hands.state(), action, source)) return;
   log.warn({ leaseMs, action }, 'the source is silent');
   switch (action) {
@@ -152,13 +158,17 @@ async function overruled(
   return true;
 }
 
+/** An earlier mover had the proof and did not come to run the guest. It needs a new one: the source may be on by now. */
+function isProvedAndUnrun({ right, proved, hasRun, stage }: DestinationState): boolean {
+  return stage === 'prepared' && right === 'running' && proved !== undefined && !hasRun;
+}
+
 /** All of the guest is here, and its source is shown to be off: it is run here rather than given up. */
 async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
   const state = hands.state();
   const { fence, addresses = [] } = hands.context.others ?? {};
-  if (fence === undefined || state.right !== 'armed' || whyNotHere(state) !== undefined) {
-    return false;
-  }
+  const isOpen = state.right === 'armed' || isProvedAndUnrun(state);
+  if (fence === undefined || !isOpen || whyNotHere(state) !== undefined) return false;
   const { id, guest, from } = state.admission;
   const answer = await fence(from, { id, guest, side: 'source', addresses }, signal);
   hands.context.log.warn({ host: from, ...answer }, 'fencing hook called');
@@ -174,13 +184,12 @@ async function runHere(
   signal: AbortSignal,
 ): Promise<void> {
   const { epoch } = hands.state().admission;
-  const bootId = hands.context.bootId();
   await hands.record({
     type: 'resolved',
     epoch,
     proof,
     by: by.slice(0, 128),
-    bootId,
+    ...hands.context.bootTime(),
     named: [...named],
   });
   await hands.run(signal);
@@ -208,7 +217,8 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
   }
   const why = whyNotHere(state);
   if (why !== undefined) throw cannot(state, runAt, why);
-  if (state.right !== 'running' || isToBeStarted(state)) {
+  const runs = state.right === 'running' && (await hands.runsHere(signal));
+  if (!runs) {
     if (proof === 'ask') throw cannot(state, runAt, `${from} has not given it the right to run`);
     await runHere(hands, proof, order, signal);
   }

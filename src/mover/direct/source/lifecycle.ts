@@ -136,7 +136,7 @@ export const LIFECYCLE: Lifecycle = {
       await context.latencies.end(context, signal);
       resumePeer(context);
       // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
-      if (context.state().proof === 'fenced') return;
+      if (context.state().decision.proof === 'fenced') return;
       // Admission may have been given, and only its answer have got lost.
       if (!(await isMoverThere(context, signal))) return;
       await release(context, signal);
@@ -223,8 +223,8 @@ export const LIFECYCLE: Lifecycle = {
     // record, never will. Where a commit may have been sent, it is needed.
     undo: async (context, signal) => {
       resumePeer(context);
-      const { plan, right, proof } = context.state();
-      if (!context.peer.known || proof === 'fenced') return;
+      const { plan, right, decision } = context.state();
+      if (!context.peer.known || decision.proof === 'fenced') return;
       const body = { epoch: plan.epoch };
       if (right === 'committing') {
         await ask(context, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));

@@ -56,9 +56,9 @@ export function openSource(
   driver: DirectDriver,
   around: Surroundings,
 ): RunningSource {
-  const { clock, log, pid, bootId, openFile, connect } = around;
+  const { clock, log, pid, bootTime, openFile, connect } = around;
   const { journal, events } = openSourceJournal(dir, clock, openFile);
-  const planned = planOf(config, request, bootId());
+  const planned = planOf(config, request, bootTime().bootId);
   const found = replaySource(events);
   const state = found ?? initialSource(planned).state;
   const settings = state.plan.settings;
@@ -105,7 +105,7 @@ export function openSource(
       watch.start(context);
       try {
         if (found === undefined) await coordinator.begin(context, planned);
-        else coordinator.takeOver(context, pid, mayLackRecords(context, events, bootId()));
+        else coordinator.takeOver(context, pid, mayLackRecords(context, events, bootTime().bootId));
         const outcome = await coordinator.finished;
         if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(context, log);
         return await callEndHook(context, outcome, log);
@@ -125,9 +125,9 @@ function starting(
   driver: DirectDriver,
   { handle }: SourceMoverRequest,
   around: Surroundings,
-): Pick<SourceContext, 'bootId' | 'fleet' | 'relaunch'> {
+): Pick<SourceContext, 'bootTime' | 'fleet' | 'relaunch'> {
   return {
-    bootId: around.bootId,
+    bootTime: around.bootTime,
     fleet: fleetQuestion(around),
     relaunch: async (launch, permission, signal) =>
       (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle,

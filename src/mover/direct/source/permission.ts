@@ -1,9 +1,14 @@
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
-import type { SourceState } from '../../../migration/direct/source-state.ts';
+import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { Decision, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
-import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
+import {
+  hostsInDoubt,
+  isProofValid,
+  judgeStart,
+} from '../../../migration/permission/permission.ts';
 import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
 import { ask, darkMs } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
@@ -26,27 +31,24 @@ export async function permissionHere(
   askDestination: AskDestination,
   signal: AbortSignal,
 ): Promise<StartPermission> {
-  const { plan, known } = context.state();
+  // As it was before: a destination that is fenced now leaves the operator's word for the others in force.
+  const { plan, known, decision } = context.state();
   const { guest, from: host, to: counterpart } = plan;
-  const question = {
-    guest,
-    bootId: context.bootId(),
-    claim,
-    counterpart,
-    fleet: context.fleet.names(),
-  };
-  const doubtful = new Set(hostsInDoubt(question));
+  const fleet = context.fleet.names();
+  const asked = { guest, claim, counterpart, fleet };
+  const doubtful = new Set(hostsInDoubt({ ...asked, now: context.bootTime() }));
   const answers = new Map<string, HostAnswer>();
   if (doubtful.delete(counterpart)) {
-    const answer = provedBefore(context) ?? (await askDestination(context, signal));
+    const answer =
+      provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));
     answers.set(counterpart, answer);
   }
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };
   for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
-    answers.set(name, namedBefore(context, name, answer));
+    answers.set(name, namedBefore(decision, name, answer));
   }
-  const verdict = judgeStart({ ...question, answers });
+  const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });
   switch (verdict.kind) {
     case 'granted':
       return verdict.permission;
@@ -77,26 +79,23 @@ export async function askForThird(
 }
 
 /** What the journal shows of the source's own right. */
-export function takeBackClaim({ right, proof, plan }: SourceState, handedOver: boolean): Claim {
-  const byProof = proof !== 'none';
-  return { kind: 'take-back', right, byProof, handedOver, bootId: plan.bootId };
+export function takeBackClaim(
+  { right, closedByProof, plan }: SourceState,
+  handedOver: boolean,
+): Claim {
+  return { kind: 'take-back', right, byProof: closedByProof, handedOver, bootId: plan.bootId };
 }
 
-/** A proof of this boot stands for the destination's answer. */
-function provedBefore(context: SourceContext): HostAnswer | undefined {
-  const { proof, provedIn } = context.state();
-  const bootId = context.bootId();
-  if (proof === 'none' || provedIn !== bootId) return undefined;
-  return { is: proof === 'fenced' ? 'off' : 'named', by: proof, bootId };
+/** A proof that is still valid stands for the destination's answer. */
+function provedBefore({ proof, at }: Decision, now: BootTime): HostAnswer | undefined {
+  if (proof === 'none' || !isProofValid(at, now)) return undefined;
+  return { is: proof === 'fenced' ? 'off' : 'named', by: proof, at };
 }
 
 /** The operator's word stands for a host that cannot tell; never against one that has the guest. */
-function namedBefore(context: SourceContext, host: string, answer: HostAnswer): HostAnswer {
-  const { provedIn, named = [] } = context.state();
-  const bootId = context.bootId();
+function namedBefore({ named, at }: Decision, host: string, answer: HostAnswer): HostAnswer {
   const isOpen = answer.is === 'silent' || answer.is === 'may-have';
-  if (!isOpen || provedIn !== bootId || !named.includes(host)) return answer;
-  return { is: 'named', by: 'operator', bootId };
+  return isOpen && named.includes(host) ? { is: 'named', by: 'operator', at } : answer;
 }
 
 /** The destination's refusal, or if it is dark the proof that its host is off. GODWIT_HELD if neither is to be had. */
@@ -120,7 +119,7 @@ async function refusal(
   } catch (cause) {
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
     const fencing = orProof && isDark ? await context.fence(signal) : undefined;
-    if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
     const failure = cause instanceof Error ? cause.message : String(cause);
     const why = fencing === undefined ? failure : `${failure}; ${fencing.why}`;
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;

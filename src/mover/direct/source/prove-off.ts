@@ -27,7 +27,7 @@ export async function recoverOrProve(
 export async function proveOff(
   coordinator: Pick<Coordinator, 'state' | 'record'>,
   { peer }: Pick<SourceMoverRequest, 'peer'>,
-  { fence, log, bootId }: Pick<Surroundings, 'fence' | 'log' | 'bootId'>,
+  { fence, log, bootTime }: Pick<Surroundings, 'fence' | 'log' | 'bootTime'>,
   signal: AbortSignal,
 ): Promise<Fencing | undefined> {
   const { plan, known } = coordinator.state;
@@ -40,7 +40,7 @@ export async function proveOff(
   if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };
   log.warn({ host: to, ...answer }, 'fencing hook called');
   if (answer.off) {
-    await coordinator.record({ type: 'fenced', host: to, by: answer.by, bootId: bootId() });
+    await coordinator.record({ type: 'fenced', host: to, by: answer.by, ...bootTime() });
   }
   return answer;
 }

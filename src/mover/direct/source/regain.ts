@@ -35,7 +35,8 @@ export async function regain(context: SourceContext, signal: AbortSignal): Promi
   if (status.run === 'running' || status.run === 'gone') return;
   // It was stopped for a switch that did not take place, so its hypervisor does not resume it by itself.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
-  const { proof, via } = context.state();
+  const { decision, via } = context.state();
+  const { proof } = decision;
   const claim = takeBackClaim(context.state(), !brokeOff);
   const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
   // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.

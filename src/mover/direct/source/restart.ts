@@ -66,7 +66,7 @@ async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Pro
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
     const fencing = await context.fence(signal);
-    if (fencing?.off === true) return { is: 'off', by: fencing.by, bootId: context.bootId() };
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
     const besides = fencing === undefined ? '' : `: ${fencing.why}`;
     why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
   }

@@ -7,6 +7,7 @@ import { plannedNowMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
 import { withTimetable } from '../../../migration/steering/timetable.ts';
+import type { BootTime } from '../../../migration/direct/run-right.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
@@ -81,7 +82,7 @@ export interface SourceContext {
   /** How long `fence` may take, ms; 0 where there is no way. */
   readonly fenceMs: number;
   /** The current boot of this host. */
-  readonly bootId: () => string;
+  readonly bootTime: () => BootTime;
   readonly fleet: FleetQuestion;
   /** Starts the guest's hypervisor again, as it was started. */
   readonly relaunch: (

@@ -5,14 +5,18 @@ import { hasCode, godwitError } from '../../../../src/errors.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
 import { silentLog } from '../../../../src/log.ts';
 import {
-  provedAlone,
+  permissionAlone,
+  proveOff,
   recoverGuest,
 } from '../../../../src/mover/direct/destination/recover-guest.ts';
 import type { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import type { Around } from '../../../../src/mover/direct/destination/recover-guest.ts';
+import type { StartPermission } from '../../../../src/migration/permission/permission.ts';
 import { destinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';
+
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
 
 const OFF: Fencing = { off: true, by: 'power is off' };
 const NOT_OFF: Fencing = { off: false, why: 'its power supply does not answer' };
@@ -97,8 +101,8 @@ function around({ fence, others, offAtMs = 1000 }: Scene, fenced: string[] = [])
   });
   return {
     log: silentLog,
-    bootId: () => 'boot-1',
     bootMoment: () => ({ bootId: 'boot-1', ms: offAtMs }),
+    bootTime: () => NOW,
     connect: connect as unknown as Around['connect'],
     peers: () =>
       Object.fromEntries(
@@ -113,6 +117,14 @@ function around({ fence, others, offAtMs = 1000 }: Scene, fenced: string[] = [])
           },
         }),
   };
+}
+
+/** The hook's word, once the guest is permitted to start. */
+async function provedAlone(request: ReturnType<typeof asked>, scene: Around): Promise<string> {
+  const proof = await proveOff(request, scene);
+  const permission = await permissionAlone(request, scene, proof);
+  permission.mustCover(request.admission.guest);
+  return proof.by;
 }
 
 const unproved = (why: RegExp) => (thrown: unknown) =>
@@ -137,6 +149,18 @@ test('a silent host that could have the guest is proved off only where that was 
   await assert.rejects(provedAlone(asked(), around(scene, fenced)), unproved(/c could have it/));
   assert.deepEqual(fenced, ['a']);
   assert.equal(await provedAlone(asked(['c']), around(scene)), 'power is off');
+});
+
+test('a proof that has become old while others were asked starts nothing', async () => {
+  const scene = { fence: { a: OFF }, others: { c: 'has nothing' } } as const;
+  const proof = await proveOff(asked(), around(scene));
+  const later = (ms: number): Around => ({
+    ...around(scene),
+    bootTime: () => ({ ...NOW, uptimeMs: NOW.uptimeMs + ms }),
+  });
+  await permissionAlone(asked(), later(60_000), proof);
+  const tooLate = permissionAlone(asked(), later(60_001), proof);
+  await assert.rejects(tooLate, unproved(/a was proved off too long ago/));
 });
 
 test('whatever hosts answer, a guest counts as alone only where none can have it', async () => {
@@ -176,7 +200,7 @@ test('whatever hosts answer, a guest counts as alone only where none can have it
 function moverAt(
   stage: string,
   right: string,
-  { hasRun = false, fails = '', armedIn = 'boot-1' } = {},
+  { hasRun = false, fails = '', armedIn = 'boot-1', runsUnrecorded = false } = {},
 ) {
   const did: string[] = [];
   const state = { stage, right, hasRun, armedIn, admission: asked().admission };
@@ -192,9 +216,18 @@ function moverAt(
       work({
         record: async (event: { type: string; by?: string }) => {
           await does(`record ${event.by ?? event.type}`);
-          state.right = event.type === 'resolved' ? 'running' : 'refused';
+          if (event.type === 'resolved') state.right = 'running';
+          if (event.type === 'overruled') state.right = 'refused';
         },
-        run: () => does('run'),
+        run: async (_signal: AbortSignal, permission: StartPermission) => {
+          permission.mustCover(asked().admission.guest);
+          await does('run');
+        },
+        runsHere: async () => {
+          if (fails === 'tell') throw new Error('its monitor does not answer');
+          state.hasRun ||= runsUnrecorded;
+          return state.hasRun;
+        },
         release: (why: string) => does(`release: ${why}`),
         state: () => state,
       }),
@@ -279,16 +312,38 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(other.did, ['arm', REFUSED]);
   });
 
-  test('is never given up once the proof is recorded, whatever others say by then', async () => {
+  test('is proved alone again by a mover that takes over after the proof and before it ran', async () => {
+    const fenced: string[] = [];
     const { did, recover } = moverAt('prepared', 'running');
-    await recover(notAlone);
-    assert.deepEqual(did, ['run', 'finish']);
+    await recover(alone, fenced);
+    assert.deepEqual(did, ['record power is off', 'run', 'finish']);
+    assert.deepEqual(fenced, ['a']);
+  });
+
+  test('is given up by a mover that takes over if its host is on by then, or another host has it', async () => {
+    const on: Scene = { fence: { a: NOT_OFF }, others: { c: 'has nothing' } };
+    for (const scene of [on, notAlone]) {
+      const { did, recover } = moverAt('prepared', 'running');
+      await recover(scene);
+      assert.deepEqual(did.slice(0, 2), ['record overruled', 'record failed']);
+      assert.match(did[2] ?? '', /^release: /);
+      assert.equal(did.length, 3);
+    }
+  });
+
+  test('is never given up once it runs, also if that was not recorded or cannot be told', async () => {
+    const unrecorded = moverAt('prepared', 'running', { runsUnrecorded: true });
+    await unrecorded.recover(notAlone);
+    assert.deepEqual(unrecorded.did, ['finish']);
+    const unknown = moverAt('prepared', 'running', { fails: 'tell' });
+    await assert.rejects(unknown.recover(notAlone), /does not answer/);
+    assert.deepEqual(unknown.did, []);
     const ran = moverAt('prepared', 'running', { hasRun: true });
     await ran.recover(notAlone);
     assert.deepEqual(ran.did, ['finish']);
     const broken = moverAt('prepared', 'running', { fails: 'run' });
     await assert.rejects(broken.recover(alone), /it cannot run/);
-    assert.deepEqual(broken.did, ['run']);
+    assert.deepEqual(broken.did, ['record power is off', 'run']);
   });
 
   test('is given up if this host was restarted before it ran: another host may have recovered it', async () => {

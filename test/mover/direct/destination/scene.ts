@@ -16,6 +16,8 @@ import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
 /** A destination’s mover with a made-up hypervisor, and time that passes when the test says so. */
 
 export const EPOCH = 5;
@@ -76,7 +78,7 @@ export async function open(
       placeIds: openPlaceIds(dir),
       config: parseAgentConfig('agent.json', text),
       driver: hosts.driver('b', { dead: false, silent: false }),
-      bootId: () => 'boot-1',
+      bootTime: () => NOW,
       journal,
       clock: time,
       log: silentLog,

@@ -22,6 +22,8 @@ import type { DestinationContext } from '../../../../src/mover/direct/destinatio
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
 const complete = { type: 'hypervisor', event: { type: 'completed' } } as const;
 const armed = [RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
 const whole = [...armed, complete];
@@ -46,15 +48,19 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
     deeds.push(event.type);
   };
   const hands: Hands = {
-    context: { log: silentLog, others, bootId: () => 'boot-1' } as unknown as DestinationContext,
+    context: { log: silentLog, others, bootTime: () => NOW } as unknown as DestinationContext,
     state: () => state,
     record,
-    run: async () => void deeds.push('run'),
+    run: async () => {
+      deeds.push('run');
+      state = destinationAfter(state, RECORDS.running);
+    },
     settle: async () => void deeds.push('settle'),
     release: async () => {
       deeds.push('release');
       await record({ type: 'released' });
     },
+    runsHere: async () => state.hasRun,
     tearDown: async () => void deeds.push('tear-down'),
   };
   return { hands, deeds };
@@ -175,6 +181,31 @@ describe('a destination’s mover that takes over', () => {
       await askOnReturn(hands);
       assert.deepEqual(deeds, []);
     }
+  });
+});
+
+describe('a guest with a proof, whose mover ended before it ran', () => {
+  const at = { bootId: 'boot-1', uptimeMs: 1 };
+  const proved: DestinationEvent[] = [...whole, { ...RECORDS.resolved, ...at }];
+
+  test('is run once its source is proved off again, and not on the old proof', async () => {
+    const { hands, deeds } = scene(proved, off);
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, ['resolved', 'run']);
+    assert.deepEqual(hands.state().proved?.at, NOW);
+    const on = scene(proved, unproved);
+    await actOnSilence(on.hands, 1);
+    assert.deepEqual(on.deeds, []);
+  });
+
+  test('is run on a person’s new order', async () => {
+    const { hands, deeds } = scene(proved);
+    await followOrder(hands, { proof: 'operator', by: 'ann', runAt: 'destination' });
+    assert.deepEqual(deeds, ['resolved', 'run']);
+  });
+
+  test('is run on its source’s commit alone, which replaces the proof', () => {
+    assert.equal(after([...proved, RECORDS.committed]).proved, undefined);
   });
 });
 

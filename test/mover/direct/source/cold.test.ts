@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { BootTime } from '../../../../src/migration/direct/run-right.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
@@ -51,7 +52,7 @@ function coldMove(
       },
     },
     fenceMs: 0,
-    bootId: () => bootId,
+    bootTime: () => ({ bootId, uptimeMs: 100_000 }),
     fleet,
   };
   return { context: context as SourceContext, calls, down, kept };
@@ -164,10 +165,23 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     const { context, calls } = after(answers);
     await assert.rejects(startAgain(context, signal), { code: 'GODWIT_HELD' });
     assert.deepEqual(calls, ['ask for the refusal']);
-    const word = { right: 'abandoned', proof: 'operator', named: ['c'] } as const;
-    const earlier = after(answers, { ...word, provedIn: 'boot-1' });
-    await assert.rejects(startAgain(earlier.context, signal), { code: 'GODWIT_HELD' });
-    const now = after(answers, { ...word, provedIn: 'boot-2' });
+    const saidAt = (at: BootTime | undefined) =>
+      after(answers, {
+        right: 'abandoned',
+        closedByProof: true,
+        decision: { proof: 'operator', named: ['c'], at },
+      });
+    const void_ = [
+      undefined,
+      { bootId: 'boot-1', uptimeMs: 99_000 },
+      { bootId: 'boot-2', uptimeMs: 39_000 },
+    ];
+    for (const at of tooOld) {
+      const earlier = saidAt(at);
+      await assert.rejects(startAgain(earlier.context, signal), { code: 'GODWIT_HELD' });
+      assert.deepEqual(earlier.calls, ['ask for the refusal']);
+    }
+    const now = saidAt({ bootId: 'boot-2', uptimeMs: 41_000 });
     await startAgain(now.context, signal);
     assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });

@@ -10,6 +10,8 @@ import { proveOff, recoverOrProve } from '../../../../src/mover/direct/source/pr
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
 const OFF: Fencing = { off: true, by: 'power is off' };
 const MAYBE_ON: Fencing = { off: false, why: 'the power supply does not answer' };
 const LIMIT_MS = 60_000;
@@ -29,7 +31,7 @@ function asking(fence: Fence | undefined, known: object = {}) {
   } as unknown as Coordinator;
   const peer = { name: 'b', address: '10.0.0.2:7443', addresses: ['10.1.0.2:7443'] };
   const prove = (signal: AbortSignal = new AbortController().signal) =>
-    proveOff(coordinator, { peer }, { fence, log: silentLog, bootId: () => 'boot-1' }, signal);
+    proveOff(coordinator, { peer }, { fence, log: silentLog, bootTime: () => NOW }, signal);
   return { prove, recorded };
 }
 
@@ -58,9 +60,7 @@ describe('the proof that the destination’s host is off', () => {
   test('is in the journal before anybody has it, and only where the host is off', async () => {
     const proved = asking(async () => OFF);
     assert.deepEqual(await proved.prove(), OFF);
-    assert.deepEqual(proved.recorded, [
-      { type: 'fenced', host: 'b', by: 'power is off', bootId: 'boot-1' },
-    ]);
+    assert.deepEqual(proved.recorded, [{ type: 'fenced', host: 'b', by: 'power is off', ...NOW }]);
     const unknown = asking(async () => MAYBE_ON);
     assert.deepEqual(await unknown.prove(), MAYBE_ON);
     assert.deepEqual(unknown.recorded, []);

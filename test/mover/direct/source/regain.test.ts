@@ -22,6 +22,13 @@ import { answer, peerOf, timeOf } from './answers.ts';
 import type { Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
+const proved = (kind: SourceState['decision']['proof'], at = NOW) => ({
+  closedByProof: kind !== 'none',
+  decision: { proof: kind, named: [], at },
+});
+
 /** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */
 async function taken(
   known: Partial<SourceState>,
@@ -38,10 +45,10 @@ async function taken(
   const context: unknown = {
     guest: { session: async () => session },
     request: { request: { guest: 'web1' } },
-    state: () => ({ ...initialSource(planned()).state, provedIn: 'boot-1', ...known }),
+    state: () => ({ ...initialSource(planned()).state, ...known }),
     peer: { resume: () => undefined, call: async () => undefined },
     fenceMs: 0,
-    bootId: () => 'boot-1',
+    bootTime: () => NOW,
     fleet: fleetOf(),
   };
   try {
@@ -62,13 +69,16 @@ describe('a source whose stream broke off with its guest paused', () => {
   test('keeps the guest stopped where post-copy may have run it, and only a proof closed the epoch', async () => {
     const proofs = ['fenced', 'operator', 'observed'] as const;
     for (const proof of proofs) {
-      assert.equal(await taken({ right: 'abandoned', via: 'postcopy', proof }), 'held');
+      assert.equal(await taken({ right: 'abandoned', via: 'postcopy', ...proved(proof) }), 'held');
     }
   });
 
   test('runs the guest on where the destination itself refused, or nothing but a proof is needed', async () => {
     assert.equal(await taken({ right: 'abandoned', via: 'postcopy' }), 'resumed');
-    assert.equal(await taken({ right: 'abandoned', via: 'precopy', proof: 'fenced' }), 'resumed');
+    assert.equal(
+      await taken({ right: 'abandoned', via: 'precopy', ...proved('fenced') }),
+      'resumed',
+    );
   });
 });
 
@@ -130,10 +140,10 @@ describe('a guest that is to run here for sure', () => {
     const context: unknown = {
       guest: { session: async () => session },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
-      state: () => ({ ...initialSource(planned()).state, provedIn: 'boot-1', ...known }),
+      state: () => ({ ...initialSource(planned()).state, ...known }),
       peer: peerOf({ refuse }),
       fenceMs: 0,
-      bootId: () => 'boot-1',
+      bootTime: () => NOW,
       fleet: fleetOf(),
       fence: async () => {
         asked.push('fence');
@@ -158,7 +168,7 @@ describe('a guest that is to run here for sure', () => {
         refusals,
         fencings,
         async (right, by, refusal, fencing) => {
-          const { may, asked } = await here({ right, proof: by }, refusal, fencing);
+          const { may, asked } = await here({ right, ...proved(by) }, refusal, fencing);
           const isSent = right === 'committing' || right === 'passed';
           if (by === 'none' && !isSent) return assert.deepEqual([may, asked], [true, []]);
           if (by !== 'none') return assert.deepEqual([may, asked], [right !== 'passed', []]);

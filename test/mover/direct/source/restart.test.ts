@@ -14,6 +14,8 @@ import type { Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 import { fleetOf } from '../fleets.ts';
 
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
 const LAUNCH = { driver: 'fake', name: 'web1' };
 const HANDLE = { driver: 'fake', name: 'web1' } as unknown as GuestHandle;
 
@@ -33,7 +35,7 @@ const MAYBE_ON: Fencing = { off: false, why: 'the hook says nothing' };
 
 interface Lost {
   readonly isLaunchKnown?: boolean;
-  readonly proof?: SourceState['proof'];
+  readonly proof?: SourceState['decision']['proof'];
   /** What the destination answers when it is to take down what is left. */
   readonly release?: Answer<object>;
   readonly status?: Answer<{ readonly hypervisor: string; readonly state: string }>;
@@ -49,8 +51,7 @@ function lostGuest(given: Lost) {
   const { state } = initialSource(planned());
   const now = {
     ...state,
-    proof: given.proof ?? 'none',
-    provedIn: 'boot-1',
+    decision: { proof: given.proof ?? 'none', named: [], at: NOW },
     known: {
       description: withDisk(),
       ...(given.isLaunchKnown === false ? {} : { launch: LAUNCH }),
@@ -85,7 +86,7 @@ function lostGuest(given: Lost) {
       done.push('fence');
       return given.fencing;
     },
-    bootId: () => 'boot-1',
+    bootTime: () => NOW,
     fleet: fleetOf(),
     relaunch: async (launch: unknown) => {
       assert.equal(launch, LAUNCH);
