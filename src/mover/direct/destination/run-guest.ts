@@ -79,7 +79,7 @@ export async function lookAt(
 
 /**
  * Whether the guest runs here: an earlier mover may have died between the order to run it and its record, which is written
- * now. Rejects if its hypervisor gives no answer: then it is not known.
+ * now. GODWIT_HELD if its hypervisor gives no answer: then it is not known.
  */
 export async function runsHere(
   session: DestinationSession,
@@ -87,7 +87,11 @@ export async function runsHere(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (ledger.state.hasRun) return true;
-  const { run } = await session.status(signal);
+  const { guest } = ledger.state.admission;
+  const { run } = await session.status(signal).catch((cause: unknown) => {
+    const reason = 'its hypervisor does not answer, and may run it';
+    throw godwitError('GODWIT_HELD', { guest, reason }, { cause });
+  });
   if (run !== 'running') return false;
   await ledger.record({ type: 'hypervisor', event: { type: 'resumed' } });
   return true;

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
-import { runGuest } from '../../../../src/mover/direct/destination/run-guest.ts';
+import { runGuest, runsHere } from '../../../../src/mover/direct/destination/run-guest.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { ledgerOf } from './ledgers.ts';
 import { granted } from '../../../migration/permission/granted.ts';
@@ -120,5 +120,29 @@ describe('a guest that came cold', () => {
 
   test('is not run by a driver that knows no cold moves', async (t) => {
     await assert.rejects(run(t, false), { code: 'GODWIT_INTERNAL' });
+  });
+});
+
+describe('whether a guest runs here that an earlier mover was to run', () => {
+  const at = (run: string) =>
+    ({ status: async () => ({ run, stream: 'none' }) }) as unknown as DestinationSession;
+
+  test('is what its hypervisor shows, and is recorded if it does', async (t) => {
+    for (const run of ['paused', 'incoming', 'gone']) {
+      const { ledger, journaled } = ledgerOf(t, 'cold', committed);
+      assert.equal(await runsHere(at(run), ledger, never), false);
+      assert.deepEqual(journaled(), []);
+    }
+    const { ledger, journaled } = ledgerOf(t, 'cold', committed);
+    assert.equal(await runsHere(at('running'), ledger, never), true);
+    assert.equal(ledger.state.hasRun, true);
+    assert.deepEqual(journaled(), [{ type: 'hypervisor', event: { type: 'resumed' } }]);
+  });
+
+  test('stays open while its hypervisor does not answer', async (t) => {
+    const { ledger } = ledgerOf(t, 'cold', committed);
+    const silent = { status: () => Promise.reject(new Error('no answer')) };
+    const looked = runsHere(silent as unknown as DestinationSession, ledger, never);
+    await assert.rejects(looked, { code: 'GODWIT_HELD' });
   });
 });

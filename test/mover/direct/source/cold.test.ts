@@ -171,7 +171,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
         closedByProof: true,
         decision: { proof: 'operator', named: ['c'], at },
       });
-    const void_ = [
+    const tooOld = [
       undefined,
       { bootId: 'boot-1', uptimeMs: 99_000 },
       { bootId: 'boot-2', uptimeMs: 39_000 },
