@@ -1,5 +1,11 @@
 import { godwitError } from '../errors.ts';
-import type { Answer, Resolution, ResolveRequest, RunAt } from '../protocol/public/resolve.ts';
+import type {
+  Answer,
+  HostDoubts,
+  Resolution,
+  ResolveRequest,
+  RunAt,
+} from '../protocol/public/resolve.ts';
 
 /** The answer that was asked for, once its guest's name was typed; GODWIT_USAGE, or a refusal where it is wrong. */
 export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest): Answer {
@@ -21,3 +27,25 @@ export function notSafe(known: Resolution, runAt: RunAt, answer: Answer | undefi
 export function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
   return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }
+
+/** What an operator who insists answers for. A refusal if a host shows something that the operator has not been shown. */
+export function answeredDoubts(
+  known: Resolution,
+  { answersFor = [], runAt }: ResolveRequest,
+  inDoubt: readonly HostDoubts[],
+): HostDoubts[] {
+  const shown = new Map(answersFor.map(({ host, doubts }) => [host, doubts]));
+  for (const { host, doubts } of inDoubt) {
+    const unseen = doubts.find((doubt) => shown.get(host)?.includes(doubt) !== true);
+    if (unseen === undefined) continue;
+    throw refusal(
+      known,
+      runAt,
+      `${host} was not answered for as it is now (${unseen}). Look again`,
+    );
+  }
+  if (inDoubt.length <= MAX_ANSWERED) return [...inDoubt];
+  throw refusal(known, runAt, `${inDoubt.length} hosts would have to be answered for`);
+}
+
+const MAX_ANSWERED = 1024;

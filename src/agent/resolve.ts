@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
 import { findThirdHost } from '../migration/direct/elsewhere.ts';
 import type { ThirdHost } from '../migration/direct/elsewhere.ts';
-import { hostsToAnswerFor } from '../migration/direct/guest-sightings.ts';
+import { doubtsOf } from '../migration/direct/guest-sightings.ts';
 import type { GuestSightings } from '../migration/direct/guest-sightings.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
 import { whyNotResolved } from '../migration/direct/resolve.ts';
@@ -18,6 +18,7 @@ import { moverContract } from '../protocol/mover/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
   Answer,
+  HostDoubts,
   Resolution,
   ResolveAnswer,
   ResolveRequest,
@@ -27,7 +28,7 @@ import { client } from '../rpc/client.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
-import { confirmed, notSafe, refusal } from './resolve-answers.ts';
+import { answeredDoubts, confirmed, notSafe, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import { ManagedResolve } from './resolve-managed.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -40,7 +41,6 @@ import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
 
 const ORDER_MS = 90_000;
-const MAX_NAMED = 1024;
 
 export interface ResolveDependencies {
   readonly config: AgentConfig;
@@ -59,12 +59,12 @@ export interface ResolveDependencies {
 interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
-  readonly doubtful: readonly string[];
+  readonly inDoubt: readonly HostDoubts[];
   readonly third: ThirdHost | undefined;
 }
 
 type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & {
-  readonly named: string[];
+  readonly answersFor: HostDoubts[];
   readonly third: ThirdHost | undefined;
 };
 
@@ -106,6 +106,7 @@ export class Resolve {
     const { fromHost: from, toHost: to } = request;
     const answers = judge({ guest, from, to, source, destination, fleet });
     const safe = safeAnswer(answers);
+    const inDoubt = doubtsOf(fleet, guest);
     const known = {
       id,
       guest,
@@ -117,11 +118,11 @@ export class Resolve {
       fencing: config.fencing !== undefined,
       answers,
       ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
+      ...(inDoubt.length === 0 ? {} : { inDoubt: inDoubt.slice(0, 1024) }),
       ...(safe === undefined ? {} : { safe }),
     };
-    const doubtful = hostsToAnswerFor(fleet, guest);
     const third = findThirdHost({ guest, from, to, fleet });
-    return { known, isDark: 'isDark' in asked && asked.isDark, doubtful, third };
+    return { known, isDark: 'isDark' in asked && asked.isDark, inDoubt, third };
   }
 
   /** Every host is asked for the guest; `unreported`: why the other side could not say what it knows of the migration. */
@@ -152,7 +153,7 @@ export class Resolve {
       if (isManagedRequest(request)) {
         return this.#managed.resolve({ ...rest, request }, asked, by);
       }
-      const { known, isDark, doubtful, third } = await this.#look(id);
+      const { known, isDark, inDoubt, third } = await this.#look(id);
       const answer = confirmed(known, asked);
       const { side, phase, moverAlive } = known.here;
       if (side === 'source' && !isEnd(phase) && moverAlive) {
@@ -160,9 +161,9 @@ export class Resolve {
       }
       if (isEnd(phase) && phase !== 'held') throw refusal(known, asked.runAt, `it is ${phase}`);
       const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
-      const named = asked.iKnow ? doubtful.slice(0, MAX_NAMED) : [];
-      this.#deps.log.warn({ id, by, proof, named, runAt: asked.runAt }, 'migration resolved');
-      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), named, third };
+      const answersFor = asked.iKnow ? answeredDoubts(known, asked, inDoubt) : [];
+      this.#deps.log.warn({ id, by, proof, answersFor, runAt: asked.runAt }, 'migration resolved');
+      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), answersFor, third };
       return side === 'source' ? this.#atSource(known, order) : this.#atDestination(known, order);
     });
   }
@@ -181,7 +182,7 @@ export class Resolve {
       const answer = known.answers.find((each) => each.runAt === runAt);
       if (isEnd(phase) && answer?.verdict !== 'safe') throw notSafe(known, runAt, answer);
       const order = { runAt, proof: 'ask', by: `${by} at ${caller.name}`.slice(0, 128) } as const;
-      return this.#atSource(known, { ...order, named: [], third });
+      return this.#atSource(known, { ...order, answersFor: [], third });
     });
   }
 
@@ -265,13 +266,13 @@ export class Resolve {
   async #atDestination(known: Resolution, order: Order): Promise<ResolveAnswer> {
     const { peers, supervisor, store } = this.#deps;
     const { id, from } = known;
-    const { runAt, by, proof, named } = order;
+    const { runAt, by, proof, answersFor } = order;
     if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by });
     if (runAt === 'elsewhere') throw refusal(known, runAt, `${from} does not answer`);
     const mover = await supervisor.ensure(store.need(id));
     const { api, close } = client(moverContract, { unix: mover.socket });
     try {
-      const body = { runAt, by, proof, named };
+      const body = { runAt, by, proof, answersFor };
       return await api.resolve({ body }, { deadlineMs: ORDER_MS });
     } finally {
       close();

@@ -39,7 +39,6 @@ export async function sightingOf(
   const moves = store
     .all()
     .filter((each) => !(isPartner && each.id === id) && mayBeOf(each, guest))
-    .slice(-MAX_SEEN)
     .map(({ id: other, request }) => ({
       id: other,
       side: request.side,
@@ -50,7 +49,21 @@ export async function sightingOf(
       ...(store.isEnded(other) ? { ended: true } : {}),
       runsAt: store.runsAt(other),
     }));
-  return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
+  return {
+    host,
+    storeSince: store.since,
+    copies: copies.slice(0, MAX_SEEN),
+    moves: mostTelling(moves, id),
+  };
+}
+
+/** Those that count however old they are come first, then the newest: what is cut off decides nothing. */
+export function mostTelling(moves: Sighting['moves'], id: string): Sighting['moves'] {
+  const counts = ({ ended, runsAt, lineage }: Sighting['moves'][number]): boolean =>
+    ended !== true || runsAt === 'unknown' || lineage.includes(id);
+  const newest = moves.toSorted((one, other) => other.createdAt.localeCompare(one.createdAt));
+  const first = newest.filter((move) => counts(move));
+  return [...first, ...newest.filter((move) => !counts(move))].slice(0, MAX_SEEN);
 }
 
 /** A recovery has no partner: the dead host knows nothing of it. */

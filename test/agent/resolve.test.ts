@@ -115,7 +115,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
       ['b'],
     );
     assert.equal(answers[0]?.verdict, 'wrong');
-    assert.match(answers[0]?.why ?? '', /sent on since/);
+    assert.match(answers[0]?.why ?? '', /sent it on since/);
   });
 
   test('the copy at the source is given up where a third host got the guest since, and the record names it', async (t) => {
@@ -136,14 +136,15 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
   test('a copy that no host is proved to have replaced is given up only if the operator insists', async (t) => {
     const { a, c } = await three(t, (b) => had(b, destinationRequest('a', 'b')), gone);
     await c.agent.close();
-    const { answers } = await a.api.resolution({ params: { id } });
+    const { answers, inDoubt } = await a.api.resolution({ params: { id } });
     const offered = answers.find(({ runAt }) => runAt === 'elsewhere');
     assert.equal(offered?.verdict, 'risky');
     const body = { runAt: 'elsewhere', confirm: guest } as const;
     await assert.rejects(a.api.resolve({ params: { id }, body: { ...body, iKnow: false } }), {
       code: 'GODWIT_RESOLVE_UNPROVED',
     });
-    const answer = await a.api.resolve({ params: { id }, body: { ...body, iKnow: true } });
+    const insists = { ...body, iKnow: true, answersFor: inDoubt };
+    const answer = await a.api.resolve({ params: { id }, body: insists });
     assert.equal(answer.proof, 'operator');
   });
 
@@ -153,7 +154,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     const { a, c } = await three(t, (b) => had(b, destinationRequest('a', 'b'), released));
     assert.deepEqual(await verdictsAt(a), ['safe', 'wrong']);
     await c.agent.close();
-    const { answers, unasked, safe } = await a.api.resolution({ params: { id } });
+    const { answers, unasked, safe, inDoubt } = await a.api.resolution({ params: { id } });
     assert.equal(answers[0]?.verdict, 'unknown');
     assert.equal(safe, undefined);
     assert.deepEqual(
@@ -164,7 +165,18 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     await assert.rejects(a.api.resolve({ params: { id }, body: { ...body, iKnow: false } }), {
       code: 'GODWIT_RESOLVE_UNPROVED',
     });
-    const answer = await a.api.resolve({ params: { id }, body: { ...body, iKnow: true } });
+    assert.deepEqual(inDoubt, [{ host: 'c', doubts: ['no answer'] }]);
+    const unseen = [undefined, [], [{ host: 'c', doubts: ['copy paused'] }]];
+    for (const answersFor of unseen) {
+      const insists = { ...body, iKnow: true, answersFor };
+      await assert.rejects(a.api.resolve({ params: { id }, body: insists }), (thrown) => {
+        assert.ok(hasCode(thrown, 'GODWIT_RESOLVE_REFUSED'));
+        assert.match(thrown.message, /c was not answered for as it is now \(no answer\)/);
+        return true;
+      });
+    }
+    const insists = { ...body, iKnow: true, answersFor: inDoubt };
+    const answer = await a.api.resolve({ params: { id }, body: insists });
     assert.equal(answer.proof, 'ask');
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Guests } from '../../src/agent/guests.ts';
-import { lineageOf, sightingOf } from '../../src/agent/sightings.ts';
+import { lineageOf, mostTelling, sightingOf } from '../../src/agent/sightings.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
@@ -152,4 +152,28 @@ describe('what a host has seen of a guest', () => {
       assert.equal(moves.length, 1, asker);
     }
   });
+});
+
+test('a long history of a guest hides no migration that has not ended, that is damaged, or that sent it on', () => {
+  const ended = Array.from({ length: 100 }, (_, at) => ({
+    ...({ id: `m-${10_000_000 + at}`, side: 'source', from: 'b', to: 'c' } as const),
+    createdAt: `2026-02-01T00:00:${String(at % 60).padStart(2, '0')}.000Z`,
+    ended: true,
+    runsAt: 'destination' as const,
+    lineage: [] as string[],
+  }));
+  const [first, second, third, ...rest] = ended.map((move) => ({ ...move }));
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  // Its record of the time is as damaged as the rest.
+  const { ended: _, ...open } = { ...first, createdAt: '1970-01-01T00:00:00.000Z' };
+  const unknown = { ...second, runsAt: 'unknown' as const, createdAt: '2020-01-01T00:00:00.000Z' };
+  const sentOn = { ...third, lineage: ['m-00000001'], createdAt: '2020-01-01T00:00:00.000Z' };
+  const shown = mostTelling([open, unknown, sentOn, ...rest], 'm-00000001');
+  assert.equal(shown.length, 64);
+  for (const move of [open, unknown, sentOn]) assert.ok(shown.includes(move), move.id);
+  const newest = rest
+    .map(({ createdAt }) => createdAt)
+    .toSorted()
+    .at(-1);
+  assert.equal(shown[3]?.createdAt, newest);
 });

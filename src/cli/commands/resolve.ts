@@ -35,7 +35,10 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     }
     if (!input.json) printView(context, resolutionText(known, contextPainter(context)));
     const confirm = input.flags.confirm ?? (await typedName(context, known, runAt));
-    const body = { runAt, confirm, iKnow: input.flags.yesIKnow === true };
+    const iKnow = input.flags.yesIKnow === true;
+    // What was shown above is answered for, and nothing that changes meanwhile.
+    const { inDoubt } = known;
+    const body = { runAt, confirm, iKnow, ...(iKnow && inDoubt && { answersFor: inDoubt }) };
     const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });
     if (!input.json) context.out.write(`${answer.what}\n`);
     const signal = AbortSignal.timeout(FOLLOW_MS);

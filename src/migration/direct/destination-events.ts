@@ -7,7 +7,8 @@ import { admission, preparation } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle, launch } from '../../protocol/mover/handle.ts';
-import { bootName, namedHosts, proof, uptimeMs } from './run-right.ts';
+import { bootName, proof, uptimeMs } from './run-right.ts';
+import { answersFor } from '../../protocol/public/resolve.ts';
 
 /** An image that the guest only reads, and where it lies here. */
 const seededBackingFile = backingFile.extend({
@@ -59,7 +60,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
     /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
-    named: namedHosts.optional(),
+    answersFor: answersFor.optional(),
   }),
   /** The source has closed the epoch without this side's refusal: whatever is here goes. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),

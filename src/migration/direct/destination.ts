@@ -8,6 +8,7 @@ import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import { bootTimeIn, destinationRightAfter } from './run-right.ts';
 import type { BootTime, DestinationRight } from './run-right.ts';
+import type { HostDoubts } from '../../protocol/public/resolve.ts';
 
 export { destinationEvent, portMap } from './destination-events.ts';
 export type { DestinationEvent } from './destination-events.ts';
@@ -42,11 +43,11 @@ export interface DestinationState {
   /** The boot in which it was armed. */
   readonly armedIn: string | undefined;
   /**
-   * What stands for the source's commit, with the hosts for which the operator answered. As one value: a proof is never
+   * What stands for the source's commit, with what the operator answered for. As one value: a proof is never
    * taken for a later one. A commit replaces it.
    */
   readonly proved:
-    | { readonly at: BootTime | undefined; readonly named: readonly string[] }
+    | { readonly at: BootTime | undefined; readonly answersFor: readonly HostDoubts[] }
     | undefined;
 }
 
@@ -120,7 +121,7 @@ export function destinationAfter(
       };
     case 'resolved': {
       const right = destinationRightAfter(state.right, 'commit') ?? state.right;
-      const proved = { at: bootTimeIn(event), named: event.named ?? [] };
+      const proved = { at: bootTimeIn(event), answersFor: event.answersFor ?? [] };
       return { ...state, right, proved, unsure: right === 'running' ? false : state.unsure };
     }
     case 'overruled':

@@ -28,16 +28,24 @@ export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | un
 }
 
 /**
- * `answers` once third hosts are known: a destination that has not run the guest is not given it while a third host has it,
+ * `answers` once third hosts are known: a destination that has not run the guest is not given it while any host shows it,
+ * also one of the two in another process,
  * and the source can give its copy up. Its copy is then ended and no disk is removed, so nothing runs by this answer.
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
   const third = findThirdHost(sides);
   const { destination } = sides;
   const hasArrived = destination?.right === 'running' || destination?.hasRun === true;
+  const shown = evidenceOf(sides.fleet, sides.guest);
+  const ran = shown.find(({ kind }) => kind === 'ran');
+  const halted = shown.find(({ kind }) => kind === 'halted');
   const judged = answers.map((answer): Answer => {
-    if (third === undefined || hasArrived || answer.runAt === 'source') return answer;
-    return { ...answer, verdict: 'wrong', why: third.why, risks: [], proof: 'none' };
+    if (hasArrived || answer.runAt === 'source') return answer;
+    if (ran !== undefined) {
+      return { ...answer, verdict: 'wrong', why: ran.what, risks: [], proof: 'none' };
+    }
+    if (halted === undefined || answer.verdict !== 'safe') return answer;
+    return { ...answer, verdict: 'unknown', risks: [...answer.risks.slice(0, 7), halted.what] };
   });
   const elsewhere = judgeElsewhere(judged, sides, third);
   return elsewhere === undefined ? judged : [...judged, elsewhere];

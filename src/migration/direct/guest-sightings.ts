@@ -1,4 +1,6 @@
-import type { Answer, Unasked } from '../../protocol/public/resolve.ts';
+import { NO_ANSWER, answerFrom, findingsIn } from '../permission/host-answer.ts';
+import type { Finding } from '../permission/host-answer.ts';
+import type { Answer, HostDoubts, Unasked } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What the whole fleet says of the guest of one migration. */
@@ -14,14 +16,9 @@ export interface GuestSightings {
   readonly unasked: readonly Unasked[];
 }
 
-/**
- * `ran`: it proves that the guest runs, or has run, outside of its source since. `halted`: a copy with its UUID that does not
- * run now. `maybe`: it may be that guest, or another.
- */
-export interface Evidence {
-  /** The host that shows it. */
+/** What one host shows of the guest, read out with the host's name. */
+export interface Evidence extends Pick<Finding, 'kind' | 'doubt'> {
   readonly host: string;
-  readonly kind: 'ran' | 'halted' | 'maybe';
   readonly what: string;
 }
 
@@ -30,52 +27,23 @@ const MOST_NAMED = 4;
 
 /** What speaks for the guest being, or having been, somewhere else than its two sides say. */
 export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
-  return fleet.sightings.flatMap((seen) => [
-    ...copiesIn(seen, fleet, guest),
-    ...forgottenBy(seen, fleet),
-    ...movesIn(seen, fleet),
-  ]);
+  return fleet.sightings.flatMap((seen) =>
+    findingsIn(seen, { ...fleet, guest }).map(({ kind, doubt, why }) => ({
+      host: seen.host,
+      kind,
+      doubt,
+      what: `${seen.host} ${why}`,
+    })),
+  );
 }
 
-/** Hosts that did not answer, or show something that may be the guest: an operator who insists answers for them. */
-export function hostsToAnswerFor(fleet: GuestSightings, guest: string): string[] {
-  const shown = evidenceOf(fleet, guest).filter(({ kind }) => kind === 'maybe');
-  const hosts = [...shown.map(({ host }) => host), ...fleet.unasked.map(({ host }) => host)];
-  return [...new Set(hosts)];
-}
-
-function copiesIn({ host, copies }: Sighting, { uuid }: GuestSightings, guest: string): Evidence[] {
-  return copies.flatMap((copy): Evidence[] => {
-    if (copy.state === 'incoming') return [];
-    if (uuid !== undefined && copy.uuid !== undefined) {
-      if (copy.uuid !== uuid) return [];
-      const kind = copy.state === 'running' || copy.state === 'migrating' ? 'ran' : 'halted';
-      return [{ host, kind, what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
-    }
-    const what = `${host} has a guest of the name ${guest} (${copy.state})`;
-    return [{ host, kind: 'maybe', what }];
+/** What an operator who insists answers for: hosts that did not answer, or show something that may be the guest. */
+export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
+  const shown = fleet.sightings.flatMap((seen): HostDoubts[] => {
+    const answer = answerFrom(seen, { ...fleet, guest });
+    return answer.is === 'may-have' ? [{ host: seen.host, doubts: [...answer.doubts] }] : [];
   });
-}
-
-/** Its state was made, or put back from a backup, since the migration began. */
-function forgottenBy({ host, storeSince }: Sighting, { since }: GuestSightings): Evidence[] {
-  if (storeSince === undefined || since === undefined || storeSince <= since) return [];
-  const what = `the state of ${host} is from ${storeSince}, after the migration began: it may have forgotten`;
-  return [{ host, kind: 'maybe', what }];
-}
-
-function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evidence[] {
-  return moves.flatMap((move): Evidence[] => {
-    const route = `${move.id}, from ${move.from} to ${move.to}`;
-    // Only a guest that runs is sent on: it ran where this migration brought it.
-    if (move.lineage.includes(id)) {
-      return [{ host, kind: 'ran', what: `${host} reports that it was sent on since (${route})` }];
-    }
-    // By the clocks of two hosts: it makes nothing wrong, but nothing is called safe beside it.
-    if (since === undefined || move.createdAt <= since) return [];
-    const what = `${host} reports a later migration of that name (${route})`;
-    return [{ host, kind: 'maybe', what }];
-  });
+  return [...shown, ...fleet.unasked.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
 }
 
 /**

@@ -54,11 +54,11 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
 function takeBack(state: SourceState, event: Resolved): Transition {
-  const { proof, by, here, named = [] } = event;
+  const { proof, by, here, answersFor = [] } = event;
   const error = takenBack(state, by);
   const decision: Decision = {
     proof: proof === 'ask' ? 'none' : proof,
-    named,
+    answersFor,
     at: bootTimeIn(event),
   };
   // Half of the guest is here, and its other half is gone: there is nothing to take back.
@@ -84,7 +84,7 @@ function goOn(state: SourceState): Transition {
 export function onFenced(state: SourceState, fenced: Fenced): Transition {
   const { doing } = state;
   const { host, by } = fenced;
-  const decision = { proof: 'fenced', named: [], at: bootTimeIn(fenced) } as const;
+  const decision = { proof: 'fenced', answersFor: [], at: bootTimeIn(fenced) } as const;
   if (doing.kind !== 'do' && doing.kind !== 'undo') return stay(state);
   const gone = `${host} was shown to be off by ${by}`;
   if (doing.kind === 'undo') return stay(proved(state, decision));

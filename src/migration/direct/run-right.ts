@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hostName } from '../../protocol/names.ts';
 
 /**
  * The right to run: exactly one copy of a guest may run. It is a token with an epoch; the source holds it at first.
@@ -46,8 +45,6 @@ export function bootTimeIn(event: {
   const { bootId, uptimeMs: at } = event;
   return bootId === undefined || at === undefined ? undefined : { bootId, uptimeMs: at };
 }
-/** Hosts that could not answer, and for which the operator did. */
-export const namedHosts = z.array(hostName).max(1024);
 
 /** `proved`: without the destination's refusal it is known, or a person answers for it, that it does not run the guest. */
 export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon' | 'proved';

@@ -24,12 +24,14 @@ import type { Halt } from '../guest-changes/run-states.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
-import { bootName, namedHosts, proof, uptimeMs } from './run-right.ts';
+import { bootName, proof, uptimeMs } from './run-right.ts';
 import type { BootTime, Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
 import { stepFacts } from './step-facts.ts';
 import type { StepFacts } from './step-facts.ts';
 import type { StepName, UndoneStep } from './steps.ts';
+import { answersFor } from '../../protocol/public/resolve.ts';
+import type { HostDoubts } from '../../protocol/public/resolve.ts';
 
 export { stepFacts } from './step-facts.ts';
 export type { StepFacts } from './step-facts.ts';
@@ -123,7 +125,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
-    named: namedHosts.optional(),
+    answersFor: answersFor.optional(),
     /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
     elsewhere: z.object({ host: hostName, why: shortText }).optional(),
   }),
@@ -200,12 +202,12 @@ export interface SourceState {
 export interface Decision {
   /** Stands for the destination's refusal. `none`: it must refuse. */
   readonly proof: Proof | 'none';
-  /** Hosts for which the operator answered. */
-  readonly named: readonly string[];
+  /** What the operator answered for. */
+  readonly answersFor: readonly HostDoubts[];
   /** Undefined: not known, as in an earlier build's journal. */
   readonly at: BootTime | undefined;
 }
-export const NO_DECISION: Decision = { proof: 'none', named: [], at: undefined };
+export const NO_DECISION: Decision = { proof: 'none', answersFor: [], at: undefined };
 
 /** The time that a step, or all of it, was given is over. */
 export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;

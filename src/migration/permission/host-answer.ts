@@ -1,4 +1,5 @@
 import type { BootTime } from '../direct/run-right.ts';
+import type { HostDoubts } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What is known of one host that may hold a copy of a guest. */
@@ -8,7 +9,7 @@ export type HostAnswer =
   /** It answers, and has the guest, or has sent it on. */
   | { readonly is: 'has'; readonly why: string }
   /** It answers, and holds a part of the guest, or may have forgotten one. `why` follows the host's name. */
-  | { readonly is: 'may-have'; readonly why: string }
+  | { readonly is: 'may-have'; readonly why: string; readonly doubts: readonly string[] }
   | { readonly is: 'silent'; readonly why: string }
   /** It was proved off. `at`: by this host's own clock; undefined if that is not known. */
   | { readonly is: 'off'; readonly by: string; readonly at: BootTime | undefined }
@@ -25,48 +26,101 @@ export interface GuestSought {
   readonly since: string | undefined;
 }
 
+/**
+ * One thing that a host shows of a guest. `ran`: it runs there, or has run there and was sent on. `halted`: a copy with its
+ * UUID that does not run now. `maybe`: it cannot be told apart from the guest.
+ */
+export interface Finding {
+  readonly kind: 'ran' | 'halted' | 'maybe';
+  /** Names it among the findings of its host: an operator who was shown it answers for it and for no other. */
+  readonly doubt: string;
+  /** Follows the host's name. */
+  readonly why: string;
+}
+
+/** A host that does not answer, or cannot tell. */
+export const NO_ANSWER = 'no answer';
+/** A host that shows more is answered for by the first of them, and by how many there are. */
+const MAX_DOUBTS = 16;
+
 /** What a host's sighting of the guest amounts to. Anything that cannot be told apart from the guest counts against the start. */
 export function answerFrom(seen: Sighting, sought: GuestSought): HostAnswer {
-  const has = copyIn(seen, sought);
-  if (has?.is === 'has') return has;
-  return moveIn(seen, sought) ?? has ?? forgottenBy(seen, sought) ?? { is: 'without' };
+  const found = findingsIn(seen, sought);
+  const certain = found.find(({ kind }) => kind !== 'maybe');
+  if (certain !== undefined) return { is: 'has', why: certain.why };
+  const [first] = found;
+  if (first === undefined) return { is: 'without' };
+  return { is: 'may-have', why: first.why, doubts: doubtsIn(found) };
 }
 
-/** The first that decides: a copy with the guest's UUID, then any copy that may be it. */
-function copyIn({ copies }: Sighting, { guest, uuid }: GuestSought): HostAnswer | undefined {
-  const same = copies.find((copy) => isSame(copy.uuid, uuid) && copy.state !== 'incoming');
-  if (same !== undefined) return { is: 'has', why: `has ${guest} (${same.state}, by its UUID)` };
-  const other = copies.find((copy) => copy.uuid === undefined || isSame(copy.uuid, uuid, true));
-  if (other === undefined) return undefined;
-  const what = other.state === 'incoming' ? 'builds a copy of it' : `has a guest of that name`;
-  return { is: 'may-have', why: `${what} (${other.state})` };
+/** All that a host shows of the guest. The only judge of a sighting: for a start, and for `godwit resolve`. */
+export function findingsIn(seen: Sighting, sought: GuestSought): Finding[] {
+  return [...copiesIn(seen, sought), ...movesIn(seen, sought), ...forgottenBy(seen, sought)];
 }
 
-/** `orUnknown`: also if one of the two has none. */
-function isSame(left: string | undefined, right: string | undefined, orUnknown = false): boolean {
-  if (left === undefined || right === undefined) return orUnknown;
-  return left === right;
+export function doubtsIn(findings: readonly Finding[]): string[] {
+  const all = [...new Set(findings.map(({ doubt }) => doubt))];
+  if (all.length <= MAX_DOUBTS) return all;
+  return [...all.slice(0, MAX_DOUBTS - 1), `${all.length - MAX_DOUBTS + 1} more`];
 }
 
-function moveIn({ host, moves }: Sighting, { id, since }: GuestSought): HostAnswer | undefined {
-  for (const move of moves) {
+/**
+ * The answer of a host once the operator's word is heard. The word stands for what the operator was shown of that host and
+ * for nothing else: silence is not a word for what it answers later, and a host that has the guest has it.
+ */
+export function answeredFor(
+  host: string,
+  answer: HostAnswer,
+  words: readonly HostDoubts[],
+  at: BootTime | undefined,
+): HostAnswer {
+  const shown = words.find((word) => word.host === host)?.doubts ?? [];
+  const open = openDoubts(answer);
+  if (open.length === 0 || !open.every((doubt) => shown.includes(doubt))) return answer;
+  return { is: 'named', by: 'operator', at };
+}
+
+function openDoubts(answer: HostAnswer): readonly string[] {
+  if (answer.is === 'silent') return [NO_ANSWER];
+  return answer.is === 'may-have' ? answer.doubts : [];
+}
+
+function copiesIn({ copies }: Sighting, { guest, uuid }: GuestSought): Finding[] {
+  return copies.flatMap((copy): Finding[] => {
+    const isIncoming = copy.state === 'incoming';
+    if (uuid !== undefined && copy.uuid !== undefined) {
+      if (copy.uuid !== uuid) return [];
+      if (!isIncoming) {
+        const kind = copy.state === 'running' || copy.state === 'migrating' ? 'ran' : 'halted';
+        return [{ kind, doubt: 'its guest', why: `has ${guest} (${copy.state}, by its UUID)` }];
+      }
+    }
+    const what = isIncoming ? 'builds a copy of it' : `has a guest of that name`;
+    return [{ kind: 'maybe', doubt: `copy ${copy.state}`, why: `${what} (${copy.state})` }];
+  });
+}
+
+function movesIn({ host, moves }: Sighting, { id, since }: GuestSought): Finding[] {
+  return moves.flatMap((move): Finding[] => {
     const route = `${move.id}, from ${move.from} to ${move.to}`;
+    const maybe = (why: string): Finding[] => [
+      { kind: 'maybe', doubt: `migration ${move.id}`, why: `${why} ${route}` },
+    ];
     // Only a guest that runs is sent on: it ran where this migration brought it.
-    if (move.lineage.includes(id)) return { is: 'has', why: `has sent it on since (${route})` };
-    if (move.ended !== true) {
-      return { is: 'may-have', why: `has a part in ${route}, which has not ended` };
+    if (move.lineage.includes(id)) {
+      return [{ kind: 'ran', doubt: 'its guest', why: `has sent it on since (${route})` }];
     }
+    if (move.ended !== true) return maybe('has a part, which has not ended, in');
     // The guest was seen at the asking host, or at its dead source, after any earlier migration.
-    if (since === undefined || move.createdAt <= since) continue;
-    if (move.runsAt === 'unknown' || (move.to === host && move.runsAt === 'destination')) {
-      return { is: 'may-have', why: `may have run it since (${route})` };
-    }
-  }
-  return undefined;
+    if (since === undefined || move.createdAt <= since) return [];
+    const isHere = move.to === host && move.runsAt === 'destination';
+    return move.runsAt === 'unknown' || isHere ? maybe('may have run it since, by') : [];
+  });
 }
 
 /** Its state was made, or put back from a backup, since: it may have forgotten a part that it had. */
-function forgottenBy({ storeSince }: Sighting, { since }: GuestSought): HostAnswer | undefined {
-  if (storeSince === undefined || since === undefined || storeSince <= since) return undefined;
-  return { is: 'may-have', why: `may have forgotten it: its state is from ${storeSince}` };
+function forgottenBy({ storeSince }: Sighting, { since }: GuestSought): Finding[] {
+  if (storeSince === undefined || since === undefined || storeSince <= since) return [];
+  const why = `may have forgotten it: its state is from ${storeSince}`;
+  return [{ kind: 'maybe', doubt: `state from ${storeSince}`, why }];
 }

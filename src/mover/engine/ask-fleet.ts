@@ -1,5 +1,5 @@
 import { hasCode, toGodwitError } from '../../errors.ts';
-import { answerFrom } from '../../migration/permission/host-answer.ts';
+import { NO_ANSWER, answerFrom } from '../../migration/permission/host-answer.ts';
 import type { GuestSought, HostAnswer } from '../../migration/permission/host-answer.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -57,7 +57,8 @@ async function askHost(
   } catch (thrown) {
     const why = toGodwitError(thrown).message;
     if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) return { is: 'silent', why };
-    return { is: 'may-have', why: `does not tell whether it has it: ${why}` };
+    const what = `does not tell whether it has it: ${why}`;
+    return { is: 'may-have', why: what, doubts: [NO_ANSWER] };
   } finally {
     close();
   }

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { cancelAnswer } from '../public/contract.ts';
 import { progress } from '../public/migration.ts';
-import { hostName } from '../names.ts';
-import { resolveAnswer, runAtSide } from '../public/resolve.ts';
+import { answersFor, resolveAnswer, runAtSide } from '../public/resolve.ts';
 import { route } from '../route.ts';
 
 /** A mover, for the agent of its own host, over a unix socket. */
@@ -38,8 +37,7 @@ export const moverContract = {
       runAt: runAtSide,
       proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
       by: z.string().max(128),
-      /** Hosts that could not tell whether they have the guest, and for which the operator answers. */
-      named: z.array(hostName).max(1024).optional(),
+      answersFor: answersFor.optional(),
     }),
     response: resolveAnswer,
   }),

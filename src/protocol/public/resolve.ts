@@ -56,6 +56,15 @@ export type SideView = z.infer<typeof sideView>;
 export const unasked = z.object({ host: hostName, why: shortText });
 export type Unasked = z.infer<typeof unasked>;
 
+/** A host that may have the guest, and what leaves that open. */
+export const hostDoubts = z.object({
+  host: hostName,
+  doubts: z.array(z.string().max(128)).max(16),
+});
+export type HostDoubts = z.infer<typeof hostDoubts>;
+/** For an operator: what they were shown, and answer for. */
+export const answersFor = z.array(hostDoubts).max(1024);
+
 /**
  * `waits`: it does no harm, and nothing comes of it before the other host answers. `unknown`: it would be safe if every
  * host of the fleet had been asked and had nothing of the guest.
@@ -94,6 +103,8 @@ export const resolution = z.object({
   answers: z.array(answer).max(3),
   /** Hosts of the fleet that could not be asked about the guest. */
   unasked: z.array(unasked).max(1024).optional(),
+  /** Hosts for which an operator who insists has to answer, and what they show. */
+  inDoubt: answersFor.optional(),
   /** The safe answer; absent where neither is. */
   safe: runAt.optional(),
 });
@@ -105,6 +116,8 @@ export const resolveRequest = z.object({
   confirm: z.string().max(128),
   /** The other host was made sure of; needed where nothing proves it. */
   iKnow: z.boolean().default(false),
+  /** `inDoubt`, as it was shown before: an operator answers for that, and for nothing that has changed since. */
+  answersFor: answersFor.optional(),
 });
 export type ResolveRequest = z.infer<typeof resolveRequest>;
 

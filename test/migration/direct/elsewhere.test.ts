@@ -104,6 +104,22 @@ describe('a held copy whose guest a third host may run', () => {
     assert.deepEqual([both['destination'], both['elsewhere']], ['safe', undefined]);
   });
 
+  test('is not run at the destination if any host runs it, also one of the two in another process', () => {
+    const armed = { right: 'armed', hypervisor: 'paused', complete: true } as const;
+    const at = (host: string): GuestSightings => ({ ...fleetOf({}), sightings: [seenAt(host)] });
+    const seenAt = (host: string) => ({
+      host,
+      copies: [{ uuid: UUID, state: 'running' as const }],
+      moves: [],
+    });
+    for (const host of ['a', 'b', 'c']) {
+      assert.equal(verdicts(at(host), {}, armed)['destination'], 'wrong', host);
+    }
+    const paused = fleetOf({ copies: [{ uuid: UUID, state: 'paused' }] });
+    assert.equal(verdicts(paused, {}, armed)['destination'], 'unknown');
+    assert.equal(verdicts(fleetOf({}), {}, armed)['destination'], 'safe');
+  });
+
   test('has one safe answer with that proof', () => {
     const answers = judge({
       guest: 'web1',

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { evidenceOf, vouched } from '../../../src/migration/direct/guest-sightings.ts';
+import { doubtsOf, vouched } from '../../../src/migration/direct/guest-sightings.ts';
 import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer } from '../../../src/protocol/public/resolve.ts';
+import { answerFrom, answeredFor } from '../../../src/migration/permission/host-answer.ts';
+import { guestRunState, runsAt } from '../../../src/protocol/public/host.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { anyHistory, hasRunElsewhere, knownOf } from './histories.ts';
 import type { History } from './histories.ts';
@@ -20,6 +22,7 @@ const fleet = (seen: Partial<Sighting>, more: Partial<GuestSightings> = {}): Gue
   ...more,
 });
 const safe: Answer = { runAt: 'source', verdict: 'safe', why: 'it is', risks: [], proof: 'ask' };
+const ended = { ended: true, runsAt: 'destination' } as const;
 const move = { id: 'm-00000002', side: 'destination', from: 'b', to: 'c' } as const;
 
 function sourceOf(history: History): Answer | undefined {
@@ -42,9 +45,9 @@ describe('what other hosts report of the guest of a held migration', () => {
   });
 
   test('a later migration of that name is a doubt, and an earlier one is none', () => {
-    const later = { ...move, createdAt: '2026-02-01', lineage: [] };
+    const later = { ...move, createdAt: '2026-02-01', lineage: [], ...ended };
     assert.equal(vouched(safe, fleet({ moves: [later] }), 'web1').verdict, 'unknown');
-    const earlier = { ...move, createdAt: '2025-02-01', lineage: [] };
+    const earlier = { ...later, createdAt: '2025-02-01' };
     assert.equal(vouched(safe, fleet({ moves: [earlier] }), 'web1').verdict, 'safe');
   });
 
@@ -64,9 +67,53 @@ describe('what other hosts report of the guest of a held migration', () => {
     assert.deepEqual(risks, ['two copies', 'c was not asked about web1: no answer']);
   });
 
-  test('a hypervisor that only waits for memory is no copy', () => {
+  test('a hypervisor that waits for memory, and an older migration that goes on, are doubts: no start is permitted beside them', () => {
     const waits = fleet({ copies: [{ uuid: UUID, state: 'incoming' }] });
-    assert.deepEqual(evidenceOf(waits, 'web1'), []);
+    const open = fleet({ moves: [{ ...move, createdAt: '2025-02-01', lineage: [] }] });
+    for (const seen of [waits, open]) assert.equal(vouched(safe, seen, 'web1').verdict, 'unknown');
+    assert.deepEqual(doubtsOf(waits, 'web1'), [{ host: 'c', doubts: ['copy incoming'] }]);
+    assert.deepEqual(doubtsOf(open, 'web1'), [{ host: 'c', doubts: ['migration m-00000002'] }]);
+  });
+
+  test('whatever a host shows, the permission to start and the operator’s view of it agree', () => {
+    const seen = fc.record({
+      host: fc.constant('c'),
+      storeSince: fc.constantFrom(undefined, '2025-01-01', '2027-01-01'),
+      copies: fc.array(
+        fc.record({
+          uuid: fc.constantFrom(undefined, UUID, 'another'),
+          state: fc.constantFrom(...guestRunState.options),
+        }),
+        { maxLength: 3 },
+      ),
+      moves: fc.array(
+        fc.record({
+          id: fc.constantFrom('m-00000002', 'm-00000003'),
+          side: fc.constantFrom('source' as const, 'destination' as const),
+          from: fc.constantFrom('b', 'c'),
+          to: fc.constantFrom('b', 'c'),
+          createdAt: fc.constantFrom('2025-01-01', '2027-01-01'),
+          ended: fc.constantFrom(undefined, true, false),
+          runsAt: fc.constantFrom(undefined, ...runsAt.options),
+          lineage: fc.constantFrom<string[]>([], ['m-00000001']),
+        }),
+        { maxLength: 3 },
+      ),
+    });
+    fc.assert(
+      fc.property(seen, (shown) => {
+        const sought = { guest: 'web1', ...fleet({}) };
+        const answer = answerFrom(shown, sought);
+        const all = fleet(shown);
+        const { verdict } = vouched(safe, all, 'web1');
+        const expected = { without: 'safe', has: 'wrong', 'may-have': 'unknown' } as const;
+        assert.equal(verdict, expected[answer.is as keyof typeof expected]);
+        // An order that is accepted is not held for what the operator answered for.
+        const said = answeredFor('c', answer, doubtsOf(all, 'web1'), undefined);
+        if (answer.is === 'may-have') assert.equal(said.is, 'named');
+        else assert.equal(said, answer);
+      }),
+    );
   });
 });
 

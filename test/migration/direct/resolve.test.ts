@@ -73,33 +73,6 @@ describe('an operator resolves a migration that is held', () => {
     assert.equal(state.decision.proof, 'none');
   });
 
-  test('an order without a proof does not renew an earlier proof: the destination must refuse', () => {
-    const earlier = { ...order('source', 'operator'), bootId: 'boot-1', uptimeMs: 5 };
-    const again = { ...order('source'), bootId: 'boot-2', uptimeMs: 7, named: ['d'] };
-    const held = (state: SourceState): SourceState => ({
-      ...state,
-      doing: { kind: 'end', outcome: 'held' },
-    });
-    const first = transition(stateAfter(commitHeld), { ...earlier, named: ['c'] }).state;
-    assert.deepEqual(first.decision.at, { bootId: 'boot-1', uptimeMs: 5 });
-    const { state } = transition(held(first), again);
-    assert.deepEqual(state.decision, {
-      proof: 'none',
-      named: ['d'],
-      at: { bootId: 'boot-2', uptimeMs: 7 },
-    });
-    // It was closed without a refusal, which must be had now.
-    assert.equal(state.closedByProof, true);
-  });
-
-  test('a proof replaces the operator’s word that was given before', () => {
-    const word = { ...order('source'), bootId: 'boot-1', uptimeMs: 5, named: ['c'] };
-    const taking = transition(stateAfter(commitHeld), word).state;
-    const fenced = { type: 'fenced', host: 'b', by: 'it', bootId: 'boot-2', uptimeMs: 3 } as const;
-    const at = { bootId: 'boot-2', uptimeMs: 3 };
-    assert.deepEqual(transition(taking, fenced).state.decision, { proof: 'fenced', named: [], at });
-  });
-
   test('back to the source with a proof: the epoch is closed without its word', () => {
     for (const proof of ['fenced', 'observed', 'operator'] as const) {
       const { state } = transition(stateAfter(commitHeld), order('source', proof));

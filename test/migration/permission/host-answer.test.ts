@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
+import { answerFrom, answeredFor } from '../../../src/migration/permission/host-answer.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 
 const SOUGHT = {
@@ -71,5 +71,45 @@ describe('what a host’s sighting of a guest amounts to', () => {
         assert.ok(rankOf([...some, ...more]) >= rankOf(some));
       }),
     );
+  });
+});
+
+describe('an operator’s word for a host', () => {
+  const at = { bootId: 'boot-1', uptimeMs: 1 };
+  const silent = { is: 'silent', why: 'dark' } as const;
+  const word = [{ host: 'c', doubts: ['no answer', 'copy paused'] }];
+
+  test('stands for what the operator was shown of it', () => {
+    const named = { is: 'named', by: 'operator', at };
+    assert.deepEqual(answeredFor('c', silent, word, at), named);
+    const paused = answerFrom(seen({ copies: [{ state: 'paused' }] }), SOUGHT);
+    assert.deepEqual(answeredFor('c', paused, word, at), named);
+  });
+
+  test('does not stand for another host, for more than was shown, nor against a host that has the guest', () => {
+    assert.equal(answeredFor('d', silent, word, at), silent);
+    const more = [
+      seen({ copies: [{ state: 'paused' }], moves: [move({ ended: false })] }),
+      seen({ moves: [move({ ended: false })] }),
+      seen({ copies: [{ state: 'running' }] }),
+      seen({ copies: [{ uuid: 'u-1', state: 'paused' }] }),
+    ];
+    for (const each of more) {
+      const answer = answerFrom(each, SOUGHT);
+      assert.equal(answeredFor('c', answer, word, at), answer);
+    }
+    const nothing = { is: 'may-have', why: 'x', doubts: [] } as const;
+    assert.equal(answeredFor('c', nothing, word, at), nothing);
+  });
+
+  test('names a new doubt also beside many that were shown', () => {
+    const moves = Array.from({ length: 40 }, (_, at_) =>
+      move({ id: `m-000001${at_ + 10}`, ended: false }),
+    );
+    const shown = answerFrom(seen({ moves }), SOUGHT);
+    const said = shown.is === 'may-have' ? [{ host: 'c', doubts: [...shown.doubts] }] : [];
+    assert.equal(answeredFor('c', shown, said, at).is, 'named');
+    const later = answerFrom(seen({ moves: [move({ ended: false }), ...moves] }), SOUGHT);
+    assert.equal(answeredFor('c', later, said, at).is, 'may-have');
   });
 });

@@ -38,7 +38,7 @@ const moments = fc.constantFrom(
 const answer: fc.Arbitrary<HostAnswer> = fc.oneof(
   fc.constant<HostAnswer>({ is: 'without' }),
   fc.constant<HostAnswer>({ is: 'has', why: 'has it' }),
-  fc.constant<HostAnswer>({ is: 'may-have', why: 'may have it' }),
+  fc.constant<HostAnswer>({ is: 'may-have', why: 'may have it', doubts: ['copy paused'] }),
   fc.constant<HostAnswer>({ is: 'silent', why: 'dark' }),
   moments.map((at): HostAnswer => ({ is: 'off', by: 'the hook', at })),
   moments.map((at): HostAnswer => ({ is: 'named', by: 'ann', at })),

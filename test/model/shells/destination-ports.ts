@@ -153,7 +153,7 @@ export function stateOf(script: Script): DestinationState {
     memoryAddress: RECORDS.prepared.memoryAddress,
     // Other hosts, and the restart of this one, are the model of third hosts'.
     armedIn: 'boot-0',
-    proved: { at: NOW, named: [] },
+    proved: { at: NOW, answersFor: [] },
     error: undefined,
     // The hypervisor of the model ends where its stream does.
     streamFailed: false,

@@ -184,7 +184,7 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
       get proof() {
         return read('proof', ['none', 'observed', 'fenced', 'operator']);
       },
-      named: [],
+      answersFor: [],
       at: NOW,
     },
     get attempts() {

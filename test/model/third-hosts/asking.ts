@@ -70,8 +70,9 @@ function answerOf(is: Answer, at: BootTime): HostAnswer {
     case 'named':
       return { is, by: 'it', at };
     case 'has':
-    case 'may-have':
     case 'silent':
       return { is, why: 'it is so' };
+    case 'may-have':
+      return { is, why: 'it is so', doubts: [] };
   }
 }

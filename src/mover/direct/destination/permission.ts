@@ -3,6 +3,7 @@ import type { BootTime } from '../../../migration/direct/run-right.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
 import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
+import { answeredFor } from '../../../migration/permission/host-answer.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 
@@ -25,15 +26,14 @@ export async function permissionToRun(
   const { guest, id, from: counterpart } = state.admission;
   const claim = arrivalClaim(state);
   const asked = { guest, claim, counterpart, fleet: fleet.names() };
-  const { at, named = [] } = state.proved ?? {};
+  const { at, answersFor = [] } = state.proved ?? {};
   const answers = new Map<string, HostAnswer>();
   const doubtful = hostsInDoubt({ ...asked, now: bootTime() }).filter(
     (host) => host !== counterpart,
   );
   const sought = { guest, uuid: state.preparation?.description.uuid, id, since };
   for (const [host, answer] of await fleet.ask(doubtful, sought, signal)) {
-    const isNamed = named.includes(host) && answer.is !== 'has';
-    answers.set(host, isNamed ? { is: 'named', by: 'operator', at } : answer);
+    answers.set(host, answeredFor(host, answer, answersFor, at));
   }
   if (state.proved !== undefined) {
     answers.set(counterpart, { is: 'off', by: 'the proof in its journal', at });

@@ -5,7 +5,12 @@ import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
 import type { OnSilence } from '../../../migration/direct/silence.ts';
-import type { ResolveAnswer, RunAtSide, SideView } from '../../../protocol/public/resolve.ts';
+import type {
+  HostDoubts,
+  ResolveAnswer,
+  RunAtSide,
+  SideView,
+} from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import { takeDownMs } from './destination-context.ts';
@@ -180,7 +185,7 @@ async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean>
 async function runHere(
   hands: Hands,
   proof: Proof,
-  { by, named = [] }: Pick<Order, 'by' | 'named'>,
+  { by, answersFor = [] }: Pick<Order, 'by' | 'answersFor'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { epoch } = hands.state().admission;
@@ -190,7 +195,7 @@ async function runHere(
     proof,
     by: by.slice(0, 128),
     ...hands.context.bootTime(),
-    named: [...named],
+    answersFor: [...answersFor],
   });
   await hands.run(signal);
 }
@@ -199,8 +204,8 @@ export interface Order {
   readonly runAt: RunAtSide;
   readonly proof: ResolveAnswer['proof'];
   readonly by: string;
-  /** Hosts that could not tell whether they have the guest, and for which the operator answers. */
-  readonly named?: readonly string[] | undefined;
+  /** What the operator answers for. */
+  readonly answersFor?: readonly HostDoubts[] | undefined;
 }
 
 /** A person's order, where the source cannot be asked. GODWIT_RESOLVE_REFUSED where it cannot be followed. */

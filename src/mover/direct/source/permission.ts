@@ -3,6 +3,7 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/direct/run-right.ts';
 import type { Decision, SourceState } from '../../../migration/direct/source-state.ts';
+import { answeredFor } from '../../../migration/permission/host-answer.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import {
   hostsInDoubt,
@@ -46,7 +47,7 @@ export async function permissionHere(
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };
   for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
-    answers.set(name, namedBefore(decision, name, answer));
+    answers.set(name, answeredFor(name, answer, decision.answersFor, decision.at));
   }
   const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });
   switch (verdict.kind) {
@@ -90,12 +91,6 @@ export function takeBackClaim(
 function provedBefore({ proof, at }: Decision, now: BootTime): HostAnswer | undefined {
   if (proof === 'none' || !isProofValid(at, now)) return undefined;
   return { is: proof === 'fenced' ? 'off' : 'named', by: proof, at };
-}
-
-/** The operator's word stands for a host that cannot tell; never against one that has the guest. */
-function namedBefore({ named, at }: Decision, host: string, answer: HostAnswer): HostAnswer {
-  const isOpen = answer.is === 'silent' || answer.is === 'may-have';
-  return isOpen && named.includes(host) ? { is: 'named', by: 'operator', at } : answer;
 }
 
 /** The destination's refusal, or if it is dark the proof that its host is off. GODWIT_HELD if neither is to be had. */

@@ -6,6 +6,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { BootTime } from '../../../../src/migration/direct/run-right.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
+import type { HostDoubts } from '../../../../src/protocol/public/resolve.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { fleetOf } from '../fleets.ts';
@@ -169,7 +170,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
       after(answers, {
         right: 'abandoned',
         closedByProof: true,
-        decision: { proof: 'operator', named: ['c'], at },
+        decision: { proof: 'operator', answersFor: [{ host: 'c', doubts: ['no answer'] }], at },
       });
     const tooOld = [
       undefined,
@@ -182,6 +183,27 @@ describe('a guest that a cold move gives back after its host was restarted', () 
       assert.deepEqual(earlier.calls, ['ask for the refusal']);
     }
     const now = saidAt({ bootId: 'boot-2', uptimeMs: 41_000 });
+    await startAgain(now.context, signal);
+    assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
+  });
+
+  test('is held if a third host that the operator was shown as silent answers that it may have the guest', async () => {
+    const at = { bootId: 'boot-2', uptimeMs: 100_000 };
+    const silent = [{ host: 'c', doubts: ['no answer'] }];
+    const recovers = ['migration m-00000009'];
+    const said = (answersFor: HostDoubts[]) =>
+      after(
+        { b: nothing, c: { is: 'may-have', why: 'recovers it', doubts: recovers } },
+        {
+          right: 'abandoned',
+          closedByProof: true,
+          decision: { proof: 'operator', answersFor, at },
+        },
+      );
+    const before = said(silent);
+    await assert.rejects(startAgain(before.context, signal), { code: 'GODWIT_HELD' });
+    assert.deepEqual(before.calls, []);
+    const now = said([{ host: 'c', doubts: recovers }]);
     await startAgain(now.context, signal);
     assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });

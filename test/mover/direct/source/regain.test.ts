@@ -26,7 +26,7 @@ const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
 
 const proved = (kind: SourceState['decision']['proof'], at = NOW) => ({
   closedByProof: kind !== 'none',
-  decision: { proof: kind, named: [], at },
+  decision: { proof: kind, answersFor: [], at },
 });
 
 /** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */

@@ -51,7 +51,7 @@ function lostGuest(given: Lost) {
   const { state } = initialSource(planned());
   const now = {
     ...state,
-    decision: { proof: given.proof ?? 'none', named: [], at: NOW },
+    decision: { proof: given.proof ?? 'none', answersFor: [], at: NOW },
     known: {
       description: withDisk(),
       ...(given.isLaunchKnown === false ? {} : { launch: LAUNCH }),

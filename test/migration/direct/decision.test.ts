@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import type { Resolved } from '../../../src/migration/direct/resolve.ts';
+import { transition } from '../../../src/migration/direct/transition.ts';
+import { planned } from './samples.ts';
+
+const C = { host: 'c', doubts: ['no answer'] };
+const D = { host: 'd', doubts: ['copy paused'] };
+const EARLIER = { bootId: 'boot-1', uptimeMs: 5 };
+const NOW = { bootId: 'boot-2', uptimeMs: 3 };
+
+const heldIn = (state: SourceState): SourceState => ({
+  ...state,
+  right: state.right === 'held' ? 'committing' : state.right,
+  via: 'precopy',
+  stream: 'done',
+  doing: { kind: 'end', outcome: 'held' },
+});
+const held = heldIn(initialSource(planned()).state);
+const back = (proof: Resolved['proof'], at: typeof NOW, word: typeof C): Resolved => ({
+  type: 'resolved',
+  runAt: 'source',
+  proof,
+  by: 'ann',
+  here: 'handed-over',
+  ...at,
+  answersFor: [word],
+});
+
+describe('what was decided of a held migration', () => {
+  test('is not renewed by an order without a proof: the destination must refuse', () => {
+    const first = transition(held, back('operator', EARLIER, C)).state;
+    assert.deepEqual(first.decision, { proof: 'operator', answersFor: [C], at: EARLIER });
+    const { state } = transition(heldIn(first), back('ask', NOW, D));
+    assert.deepEqual(state.decision, { proof: 'none', answersFor: [D], at: NOW });
+    // It was closed without a refusal, which must be had now.
+    assert.equal(state.closedByProof, true);
+  });
+
+  test('is replaced as a whole by a later proof, with the operator’s word', () => {
+    const taking = transition(held, back('operator', EARLIER, C)).state;
+    const fenced = { type: 'fenced', host: 'b', by: 'the hook', ...NOW } as const;
+    const { decision } = transition(taking, fenced).state;
+    assert.deepEqual(decision, { proof: 'fenced', answersFor: [], at: NOW });
+  });
+
+  test('has no moment in the journal of an earlier build, and starts no guest', () => {
+    const { uptimeMs, ...old } = back('operator', NOW, C);
+    assert.equal(uptimeMs, NOW.uptimeMs);
+    assert.equal(transition(held, old).state.decision.at, undefined);
+  });
+});
