@@ -66,8 +66,8 @@ export type Claim =
       readonly byProof: boolean;
       readonly bootId: string | undefined;
     }
-  /** A standby starts the guest of a dead host. `bootId`: the boot in which its proof was recorded; undefined before that. */
-  | { readonly kind: 'recovery'; readonly bootId: string | undefined };
+  /** A standby starts the guest of a dead host: it has no right of its own. */
+  | { readonly kind: 'recovery' };
 
 export interface StartQuestion {
   readonly guest: string;
@@ -98,13 +98,14 @@ export function hostsInDoubt({
 }: Pick<StartQuestion, 'claim' | 'now' | 'counterpart' | 'fleet'>): readonly string[] {
   // A commit is the source's answer.
   const isCounterpartHeard = claim.kind === 'arrival' && !claim.byProof;
-  if (claim.bootId === now.bootId) return isCounterpartInDoubt(claim) ? [counterpart] : [];
+  const isSameBoot = claim.kind !== 'recovery' && claim.bootId === now.bootId;
+  if (isSameBoot) return isCounterpartInDoubt(claim) ? [counterpart] : [];
   const others = fleet.filter((host) => host !== counterpart);
   return isCounterpartHeard ? others : [counterpart, ...others];
 }
 
 /** On a host that was not restarted since. */
-function isCounterpartInDoubt(claim: Claim): boolean {
+function isCounterpartInDoubt(claim: Exclude<Claim, { kind: 'recovery' }>): boolean {
   switch (claim.kind) {
     case 'take-back':
       return claim.byProof || claim.handedOver || !sourceMayRunOn(claim.right);
@@ -112,8 +113,6 @@ function isCounterpartInDoubt(claim: Claim): boolean {
       return true;
     case 'arrival':
       return claim.byProof;
-    case 'recovery':
-      return false;
   }
 }
 

@@ -15,6 +15,8 @@ import { destination, recovery, running, source } from './world.ts';
 export function movesFrom(world: World, rules: Rules): Move[] {
   return [
     ...faults(world),
+    ...timePasses(world),
+    ...startedByHand(world),
     ...atSource(world, rules),
     ...atDestination(world, rules),
     ...STANDBYS.flatMap((host) => atStandby(world, host, rules)),
@@ -50,6 +52,38 @@ function faults(world: World): Move[] {
       ? []
       : [['the request at b is damaged', destination(faultless, { damaged: true })] as const]),
   ];
+}
+
+/** Longer than a proof, an operator's word and the answers of hosts are valid. */
+function timePasses(world: World): Move[] {
+  if (!isAnythingFresh(world)) return [];
+  const { recoveries, source: at } = world;
+  const old = (host: Standby): World['recoveries'][Standby] => {
+    const { stage, armedIn } = recoveries[host];
+    return { stage, armedIn, ...(stage === 'proved' ? { isOld: true } : {}) };
+  };
+  const word = at.word && ({ ...at.word, isOld: true } as const);
+  const { gathered: _, ...rest } = at;
+  const next = { ...world, recoveries: { c: old('c'), d: old('d') }, source: rest };
+  return [['a minute passes', word === undefined ? next : source(next, { word })]];
+}
+
+function isAnythingFresh({ recoveries, source: { word, gathered } }: World): boolean {
+  if (gathered !== undefined || (word !== undefined && word.isOld !== true)) return true;
+  return STANDBYS.some((host) => {
+    const { stage, isOld, gathered: answers } = recoveries[host];
+    return answers !== undefined || (stage === 'proved' && isOld !== true);
+  });
+}
+
+/** The owner of the guest, or a manager, starts it at its host, which is on again, as it runs nowhere. */
+function startedByHand(world: World): Move[] {
+  const { up, boot, runs, source: at, destination: there } = world;
+  const isOver = at.doing === 'held' && !at.paused;
+  const isOpen = there.hasRun || there.right === 'running' || there.built;
+  if (!up.a || boot.a === 0 || runs.length > 0 || !isOver || isOpen) return [];
+  if (isAnythingFresh(world)) return [];
+  return [['the guest is started at a by hand', running(source(world, { doing: 'ended' }), 'a')]];
 }
 
 /** Processes, and what was only in memory, are gone; journals stay. */
@@ -193,7 +227,7 @@ function atStandby(world: World, host: Standby, rules: Rules): Move[] {
       // The fencing hook shows a off, or it is not off and nothing follows.
       if (world.up.a)
         return [[`a is not off for ${host}`, recovery(world, host, { stage: 'ended' })]];
-      const claim: Claim = { kind: 'recovery', bootId: undefined };
+      const claim: Claim = { kind: 'recovery' };
       const asking = { host, id: recoveryId(host), claim, counterpart: 'a' } as const;
       if (gathered === undefined) {
         const answers = { ...gather(world, asking, rules), a: 'off' } as const;
@@ -206,6 +240,11 @@ function atStandby(world: World, host: Standby, rules: Rules): Move[] {
       return [[`${host} ${may ? 'records the proof' : 'gives up'}`, recovery(world, host, next)]];
     }
     case 'proved':
+      if (world.recoveries[host].isOld === true && rules.provesAnew) {
+        const anew = { stage: 'armed', armedIn } as const;
+        const next = { ...world, recoveries: { ...world.recoveries, [host]: anew } };
+        return [[`the next mover of ${host} proves anew`, next]];
+      }
       return [[`${host} runs the guest`, running(recovery(world, host, { stage: 'ran' }), host)]];
     case 'ran':
     case 'ended':
@@ -223,7 +262,8 @@ function takeBack(world: World): Asking {
 function asksForUndo(world: World, rules: Rules): World {
   const asking = takeBack(world);
   const { word } = world.source;
-  const named = word?.bootId === world.boot.a ? word.named : undefined;
+  const isValid = word?.bootId === world.boot.a && word.isOld !== true;
+  const named = isValid ? word.named : undefined;
   const gathered = gather(world, asking, rules);
   if (hostsInDoubt(world, asking, rules).includes('b')) {
     gathered.b = named === undefined ? refusalOf(world) : 'named';

@@ -9,6 +9,8 @@ export interface Rules {
   readonly inDoubt: typeof hostsInDoubt;
   /** A recovery that was not carried out before its host was restarted is given up. */
   readonly isVoid: (recovery: Recovery, boot: number) => boolean;
+  /** A mover that takes a recovery over does not run the guest on a proof that has become old. */
+  readonly provesAnew: boolean;
   /** Whether the source follows a take-up by a host with b's certificate, which claims that b has refused. */
   readonly followsTakeUp: (world: World) => boolean;
   /** A migration whose request cannot be read stays on its host's list. */
@@ -22,6 +24,7 @@ export interface Rules {
 export const PRODUCT: Rules = {
   inDoubt: hostsInDoubt,
   isVoid: ({ armedIn }, boot) => armedIn !== boot,
+  provesAnew: true,
   followsTakeUp: (world) =>
     judge(claimOfTheft(world)).find(({ runAt }) => runAt === 'source')?.verdict === 'safe',
   keepsDamaged: true,
@@ -50,6 +53,11 @@ export const THIRD_HOST_MUTANTS: readonly Mutant[] = [
     name: 'a proof of an earlier boot',
     breaks: 'a recovery that was proved before its host was restarted is carried out after it',
     rules: { ...PRODUCT, isVoid: () => false },
+  },
+  {
+    name: 'an old proof',
+    breaks: 'a recovery is carried out on its proof, however long ago its host was proved off',
+    rules: { ...PRODUCT, provesAnew: false },
   },
   {
     name: 'believe the peer',

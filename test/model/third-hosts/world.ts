@@ -31,7 +31,11 @@ export interface World {
     readonly paused: boolean;
     readonly gathered?: Gathered | undefined;
     /** An operator's word in the journal, and the boot in which it was given. */
-    readonly word?: { readonly bootId: number; readonly named: readonly Host[] };
+    readonly word?: {
+      readonly bootId: number;
+      readonly isOld?: true;
+      readonly named: readonly Host[];
+    };
   };
   readonly destination: {
     readonly right: DestinationRight;
@@ -54,6 +58,8 @@ export interface Recovery {
   readonly stage: 'none' | 'armed' | 'proved' | 'ran' | 'ended';
   readonly armedIn: number;
   readonly gathered?: Gathered | undefined;
+  /** Its proof was recorded longer ago than a proof is valid. */
+  readonly isOld?: true;
 }
 
 /** Something that can happen, and what it leads to. */

@@ -210,7 +210,7 @@ export async function permissionAlone(
   const signal = AbortSignal.timeout(ASK_MS);
   const answers = new Map<string, HostAnswer>(await question.ask(others, sought, signal));
   for (const host of off) answers.set(host, { is: 'off', by, at });
-  const claim = { kind: 'recovery', bootId: undefined } as const;
+  const claim = { kind: 'recovery' } as const;
   const now = around.bootTime();
   const verdict = judgeStart({ guest, now, claim, counterpart, fleet, answers });
   if (verdict.kind === 'granted') return verdict.permission;
