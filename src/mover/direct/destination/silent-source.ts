@@ -215,7 +215,12 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
   const { guest, id, from } = state.admission;
   const signal = AbortSignal.timeout(takeDownMs(state));
   if (runAt === 'source') {
-    if (state.right === 'running') throw cannot(state, runAt, 'the guest runs here');
+    const isUnrun = isProvedAndUnrun(state) && !(await hands.runsHere(signal));
+    if (state.right === 'running' && !isUnrun) throw cannot(state, runAt, 'the guest runs here');
+    if (isUnrun) {
+      const { epoch } = state.admission;
+      await hands.record({ type: 'overruled', epoch, why: `${by} gave it up before it ran` });
+    }
     if (state.stage !== 'released') await hands.release(`${by} gave it up`, signal, !state.unsure);
     const what = `${state.host} has given ${guest} up; ${from} finds that out when it comes back`;
     return { what, proof: 'ask' };

@@ -204,6 +204,17 @@ describe('a guest with a proof, whose mover ended before it ran', () => {
     assert.deepEqual(deeds, ['resolved', 'run']);
   });
 
+  test('is given up on a person’s order if it cannot be started, so that another host may start it', async () => {
+    const { hands, deeds } = scene(proved);
+    await followOrder(hands, { proof: 'ask', by: 'ann', runAt: 'source' });
+    assert.deepEqual(deeds, ['overruled', 'release', 'released']);
+    const runs = scene(proved);
+    const order = { proof: 'ask', by: 'ann', runAt: 'source' } as const;
+    const ran = followOrder({ ...runs.hands, runsHere: async () => true }, order);
+    await assert.rejects(ran, { code: 'GODWIT_RESOLVE_REFUSED' });
+    assert.deepEqual(runs.deeds, []);
+  });
+
   test('is run on its source’s commit alone, which replaces the proof', () => {
     assert.equal(after([...proved, RECORDS.committed]).proved, undefined);
   });
