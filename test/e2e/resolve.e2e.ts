@@ -104,6 +104,15 @@ describe('a migration whose destination falls silent inside the handover', () =>
     return godwit(world, 'resolve', ...args);
   }
 
+  /** A person who has made sure of all that was shown. */
+  async function insist(host: string, id: string) {
+    const api = world.agent(host);
+    const { inDoubt } = await api.resolution({ params: { id } }, { deadlineMs: 30_000 });
+    const order = { runAt: 'destination', confirm: 'web1', iKnow: true } as const;
+    const body = { ...order, answersFor: inDoubt };
+    return api.resolve({ params: { id }, body }, { deadlineMs: 120_000 });
+  }
+
   test('is held, and nothing but proof or a person moves it; back at the source once it answers', async () => {
     const { id, mover } = await beginDark();
     const held = await reportAtEnd(world, 'a', id);
@@ -226,13 +235,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
       const unproved = await godwit(world, ...order);
       assert.equal(unproved.exit, 7, unproved.err);
       assert.deepEqual(hook.calls().at(-1), 'a source web1');
-      const word = await world.agent('b').resolve(
-        {
-          params: { id },
-          body: { runAt: 'destination', confirm: 'web1', iKnow: true },
-        },
-        { deadlineMs: 120_000 },
-      );
+      const word = await insist('b', id);
       assert.equal(word.proof, 'operator');
       assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
 
@@ -262,8 +265,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'held');
     await stopAgent(world.lab, 'a', 'SIGKILL');
     await comesBack('b', mover);
-    const body = { runAt: 'destination', confirm: 'web1', iKnow: true } as const;
-    await world.agent('b').resolve({ params: { id }, body }, { deadlineMs: 120_000 });
+    await insist('b', id);
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
     const [there] = (await seenQemus(world.lab)).filter(({ host }) => host === 'b');
     signalProcess(there?.pid ?? 0, 'SIGKILL');
