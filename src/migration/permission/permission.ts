@@ -96,12 +96,10 @@ export function hostsInDoubt({
   counterpart,
   fleet,
 }: Pick<StartQuestion, 'claim' | 'now' | 'counterpart' | 'fleet'>): readonly string[] {
-  // A commit is the source's answer.
-  const isCounterpartHeard = claim.kind === 'arrival' && !claim.byProof;
   const isSameBoot = claim.kind !== 'recovery' && claim.bootId === now.bootId;
   if (isSameBoot) return isCounterpartInDoubt(claim) ? [counterpart] : [];
-  const others = fleet.filter((host) => host !== counterpart);
-  return isCounterpartHeard ? others : [counterpart, ...others];
+  // Also the source that sent its commit: it may have started the guest again on the proof that this host was off.
+  return [counterpart, ...fleet.filter((host) => host !== counterpart)];
 }
 
 /** On a host that was not restarted since. */

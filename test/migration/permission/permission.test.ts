@@ -75,7 +75,7 @@ function mayHoldCopy(own: Claim): readonly string[] {
   if (own.kind === 'recovery') return FLEET;
   const stayedUp = own.bootId === 'boot-2';
   // The source handed it over by its own word.
-  if (own.kind === 'arrival' && !own.byProof) return stayedUp ? [] : ['c', 'd'];
+  if (own.kind === 'arrival' && !own.byProof) return stayedUp ? [] : FLEET;
   if (!stayedUp) return FLEET;
   if (own.kind !== 'take-back') return ['b'];
   const mayBeThere = own.handedOver || own.byProof || ['committing', 'passed'].includes(own.right);
@@ -134,6 +134,17 @@ describe('permission to start a guest', () => {
       { numRuns: 1000, seed: 53 },
     );
     assert.ok(tried > 500, String(tried));
+  });
+
+  test('needs the answer of a source that sent its commit before this host was restarted', () => {
+    const own = { kind: 'arrival', right: 'running', byProof: false, bootId: 'boot-1' } as const;
+    const asked = { ...BASE, claim: own };
+    const without = { is: 'without' } as const;
+    const others = new Map([...FLEET].slice(1).map((host) => [host, without] as const));
+    const silent = judgeStart({ ...asked, answers: others });
+    assert.deepEqual(silent, { kind: 'unproved', host: 'b', why: 'b was not asked' });
+    const answers = new Map([...others, ['b', without] as const]);
+    assert.equal(judgeStart({ ...asked, answers }).kind, 'granted');
   });
 
   test('is not needed from any other host by a source that never left its boot and sent no commit', () => {

@@ -28,9 +28,8 @@ export async function permissionToRun(
   const asked = { guest, claim, counterpart, fleet: fleet.names() };
   const { at, answersFor = [] } = state.proved ?? {};
   const answers = new Map<string, HostAnswer>();
-  const doubtful = hostsInDoubt({ ...asked, now: bootTime() }).filter(
-    (host) => host !== counterpart,
-  );
+  const isProved = (host: string): boolean => host === counterpart && state.proved !== undefined;
+  const doubtful = hostsInDoubt({ ...asked, now: bootTime() }).filter((host) => !isProved(host));
   const sought = { guest, uuid: state.preparation?.description.uuid, id, since };
   for (const [host, answer] of await fleet.ask(doubtful, sought, signal)) {
     answers.set(host, answeredFor(host, answer, answersFor, at));

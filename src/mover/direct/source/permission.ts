@@ -39,10 +39,13 @@ export async function permissionHere(
   const asked = { guest, claim, counterpart, fleet };
   const doubtful = new Set(hostsInDoubt({ ...asked, now: context.bootTime() }));
   const answers = new Map<string, HostAnswer>();
-  if (doubtful.delete(counterpart)) {
+  if (doubtful.has(counterpart)) {
     const answer =
       provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));
     answers.set(counterpart, answer);
+    // A refusal covers this migration alone. While this host was off, the destination may have recovered the guest.
+    const wasOff = claim.kind === 'recovery' || claim.bootId !== context.bootTime().bootId;
+    if (answer.is !== 'without' || !wasOff) doubtful.delete(counterpart);
   }
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };

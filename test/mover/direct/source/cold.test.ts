@@ -148,7 +148,17 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     const { context, calls, fleet } = after({ b: nothing, c: nothing, d: nothing });
     await startAgain(context, signal);
     assert.deepEqual(calls, ['ask for the refusal', `launch ${JSON.stringify(LAUNCH)}`]);
-    assert.deepEqual(fleet.asked, ['c', 'd']);
+    assert.deepEqual(fleet.asked, ['b', 'c', 'd']);
+  });
+
+  test('is not launched if its destination has refused it and recovered it since', async () => {
+    const { context, calls } = after({ b: { is: 'has', why: 'has it (running)' }, c: nothing });
+    await assert.rejects(startAgain(context, signal), (thrown) => {
+      assert.ok(hasCode(thrown, 'GODWIT_RUNS_ELSEWHERE'));
+      assert.match(thrown.message, /b has it \(running\)/);
+      return true;
+    });
+    assert.deepEqual(calls, ['ask for the refusal']);
   });
 
   test('is not launched if a third host has recovered it', async () => {
