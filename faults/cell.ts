@@ -52,10 +52,16 @@ export const CONTAINER_FAULTS = [
   'link-dark-5s',
   'storage-full',
 ] as const;
+
+/** A host of the migration loses its power, and comes back once other hosts have tried to recover the guest. */
+export const POWER_FAULTS = ['power-source', 'power-destination'] as const;
+export type PowerFault = (typeof POWER_FAULTS)[number];
+
 export type Fault =
   | (typeof FAULTS)[number]
   | (typeof DISK_FAULTS)[number]
-  | (typeof CONTAINER_FAULTS)[number];
+  | (typeof CONTAINER_FAULTS)[number]
+  | PowerFault;
 
 export const PHASES = [
   'checking',
@@ -117,12 +123,14 @@ export function isBefore(phase: Phase, other: Phase): boolean {
 }
 
 export const MODES = ['precopy', 'postcopy', 'hybrid'] as const;
-export type Mode = (typeof MODES)[number];
+export type Mode = (typeof MODES)[number] | 'cold';
 
 /** Hybrid does with disks what pre-copy does. */
 export const DISK_MODES = ['precopy', 'postcopy'] as const satisfies readonly Mode[];
 /** Hybrid goes over to what post-copy does. */
 export const CONTAINER_MODES = ['precopy', 'postcopy'] as const satisfies readonly Mode[];
+/** Hybrid goes over to what post-copy does. */
+export const POWER_MODES = ['cold', 'precopy', 'postcopy'] as const satisfies readonly Mode[];
 
 export interface Cell {
   readonly fault: Fault;
@@ -135,12 +143,12 @@ export function cellId({ fault, phase, mode }: Cell): string {
   return `${fault}/${phase}/${mode}`;
 }
 
-/** The cells of guests without disks, then those of guests with disks that are copied, then those of containers. */
+/** The cells of guests without disks, of guests with disks that are copied, of containers, and of lost power. */
 export function allCells(): Cell[] {
   const cells = MODES.flatMap((mode) =>
     FAULTS.flatMap((fault) => PHASES.map((phase): Cell => ({ fault, phase, mode }))),
   );
-  return [...cells, ...diskCells(), ...containerCells()];
+  return [...cells, ...diskCells(), ...containerCells(), ...powerCells()];
 }
 
 export function containerCells(): Cell[] {
@@ -155,6 +163,16 @@ export function diskCells(): Cell[] {
   return DISK_MODES.flatMap((mode) =>
     DISK_FAULTS.flatMap((fault) => DISK_PHASES.map((phase): Cell => ({ fault, phase, mode }))),
   );
+}
+
+export function powerCells(): Cell[] {
+  return POWER_MODES.flatMap((mode) =>
+    POWER_FAULTS.flatMap((fault) => PHASES.map((phase): Cell => ({ fault, phase, mode }))),
+  );
+}
+
+export function losesPower({ fault }: Pick<Cell, 'fault'>): boolean {
+  return (POWER_FAULTS as readonly Fault[]).includes(fault);
 }
 
 export function hasDisks({ phase }: Pick<Cell, 'phase'>): boolean {
@@ -194,6 +212,9 @@ export const LASTS_MS: Readonly<Record<Fault, number>> = {
   'clock-step': 0,
   'storage-full': 3000,
   'storage-error': 3000,
+  // The host comes back once its guest was recovered or is known to run.
+  'power-source': 0,
+  'power-destination': 0,
 };
 
 /** In words, for the table. */
@@ -224,4 +245,6 @@ export const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   'clock-step': "source's clock stepped by an hour",
   'storage-full': "destination's storage full for 3 s",
   'storage-error': "I/O errors on the destination's storage for 3 s",
+  'power-source': 'source without power',
+  'power-destination': 'destination without power',
 };

@@ -14,8 +14,12 @@ import {
   FAULTS,
   hasDisks,
   isContainer,
+  losesPower,
   MODES,
   PHASES,
+  POWER_FAULTS,
+  POWER_MODES,
+  powerCells,
 } from './cell.ts';
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
 import { isRed } from './judge.ts';
@@ -46,6 +50,7 @@ const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   'box-cleanup': 'cleanup',
 };
 const MODE_WORDS: Readonly<Record<Mode, string>> = {
+  cold: 'Cold',
   precopy: 'Pre-copy',
   postcopy: 'Post-copy',
   hybrid: 'Hybrid',
@@ -55,7 +60,15 @@ const MODE_WORDS: Readonly<Record<Mode, string>> = {
 export const BEGIN = '<!-- written by npm run faults -- --write-docs: begin -->';
 export const BOX_BEGIN = '<!-- containers, written by npm run faults -- --write-docs: begin -->';
 export const BOX_END = '<!-- containers, written by npm run faults -- --write-docs: end -->';
+export const POWER_BEGIN = '<!-- power, written by npm run faults -- --write-docs: begin -->';
+export const POWER_END = '<!-- power, written by npm run faults -- --write-docs: end -->';
 export const END = '<!-- written by npm run faults -- --write-docs: end -->';
+
+const SECTIONS = [
+  { group: 'machines', begin: BEGIN, end: END, results: resultsText },
+  { group: 'boxes', begin: BOX_BEGIN, end: BOX_END, results: containersText },
+  { group: 'power', begin: POWER_BEGIN, end: POWER_END, results: powerText },
+] as const;
 
 /** The text between the marks. Of a cell that was played several times the last counts. */
 export function resultsText(played: readonly Played[]): string {
@@ -67,7 +80,9 @@ export function resultsText(played: readonly Played[]): string {
     '',
   ]);
   const withDisks = diskCells();
-  const without = allCells().filter((cell) => !hasDisks(cell) && !isContainer(cell));
+  const without = allCells().filter(
+    (cell) => !hasDisks(cell) && !isContainer(cell) && !losesPower(cell),
+  );
   return [
     summary(without, byCell),
     '',
@@ -117,6 +132,28 @@ export function containersText(played: readonly Played[]): string {
     .trimEnd();
 }
 
+/** The same of hosts that lose their power. */
+export function powerText(played: readonly Played[]): string {
+  const byCell = new Map(played.map((each) => [each.cell, each]));
+  const cells = powerCells();
+  return [
+    tally(cells, byCell),
+    '',
+    ...POWER_MODES.flatMap((mode) => [
+      `### ${MODE_WORDS[mode]}, with a loss of power`,
+      '',
+      ...table({ mode, faults: POWER_FAULTS, phases: PHASES }, byCell),
+      '',
+    ]),
+    ...reds(byCell),
+    'Not played:',
+    '',
+    ...notRun(cells, POWER_FAULTS.length),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
 /** Of containers, what is tried in a mode at all. */
 function tried(mode: Mode, cells: readonly Cell[]): Table {
   const played = cells.filter((cell) => cell.mode === mode && row(cell).run);
@@ -130,12 +167,14 @@ function tried(mode: Mode, cells: readonly Cell[]): Table {
 /** `text` with the results of those kinds of cells in it that were played: each kind between its own marks. */
 export function withResults(text: string, played: readonly Played[]): string {
   const boxes = new Set(containerCells().map(cellId));
-  const [ofBoxes, others] = [true, false].map((wanted) =>
-    played.filter(({ cell }) => boxes.has(cell) === wanted),
-  ) as [Played[], Played[]];
-  const machines = others.length === 0 ? text : between(text, BEGIN, END, resultsText(others));
-  if (ofBoxes.length === 0) return machines;
-  return between(machines, BOX_BEGIN, BOX_END, containersText(ofBoxes));
+  const powers = new Set(powerCells().map(cellId));
+  const groups = Map.groupBy(played, ({ cell }) =>
+    boxes.has(cell) ? 'boxes' : powers.has(cell) ? 'power' : 'machines',
+  );
+  return SECTIONS.reduce((before, { group, begin, end, results }) => {
+    const own = groups.get(group);
+    return own === undefined ? before : between(before, begin, end, results(own));
+  }, text);
 }
 
 function between(text: string, begin: string, end: string, results: string): string {
@@ -227,6 +266,8 @@ function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
   const time = played.recoveryMs === undefined ? '' : ` ${seconds(played.recoveryMs)}`;
   // Of a guest that was killed there is nothing to go back to.
   if (played.outcome === 'failed' && played.runningOn?.length === 0) return 'reported dead';
+  const { recovered } = played;
+  if (recovered !== undefined && recovered !== 'no host') return `recovered${time}`;
   return `${WORDS[played.outcome] ?? played.outcome}${time}`;
 }
 

@@ -76,7 +76,7 @@ export function whyNotStruck({
   return missed ?? 'the moment of the fault did not come';
 }
 
-function oneCopy({ spans, runningOn }: Observed): string[] {
+export function oneCopy({ spans, runningOn }: Observed): string[] {
   const both = bothRan(spans);
   const problems =
     both === undefined
@@ -86,7 +86,7 @@ function oneCopy({ spans, runningOn }: Observed): string[] {
   return problems;
 }
 
-function theEnd(expect: Expectation, seen: Observed): string[] {
+export function theEnd(expect: Expectation, seen: Observed): string[] {
   const { outcome, endedAtMs, struckAtMs, clearedAtMs } = seen;
   if (endedAtMs === undefined) return ['the migration did not end'];
   const problems: string[] = [];

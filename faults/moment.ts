@@ -62,6 +62,7 @@ function reached(scene: Scene): boolean {
     case 'later-round':
       return passesOf(scene) >= (cell.mode === 'hybrid' ? 2 : 3);
     case 'before-switch':
+      if (cell.mode === 'cold') return source.did('arm');
       return cell.mode === 'precopy' ? passesOf(scene) >= 2 : source.has('decided');
     case 'switchover':
       return stoppedAt(scene);

@@ -16,7 +16,7 @@ const SLOW = 24 * MIB;
 const THIN = 12 * MIB;
 /** More than the slow stream takes: it does not converge. */
 const RESTLESS = 40 * MIB;
-const BEFORE_SWITCH = { precopy: 5 * MIB, postcopy: 0, hybrid: RESTLESS } as const;
+const BEFORE_SWITCH = { cold: 0, precopy: 5 * MIB, postcopy: 0, hybrid: RESTLESS } as const;
 
 export function paceOf({ fault, phase, mode }: Cell): Pace {
   switch (phase) {

@@ -51,6 +51,8 @@ export interface Played {
   readonly tookMs: number;
   readonly migration?: string;
   readonly runningOn?: readonly string[];
+  /** Of a cell in which a host loses its power: which host started the guest from its disks. */
+  readonly recovered?: string;
 }
 
 /** Plays a cell on a guest that runs; leaves the faults cleared and the agents up. */

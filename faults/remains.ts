@@ -14,7 +14,7 @@ const SETTLE_MS = 25_000;
 const REST_MS = 20_000;
 const STEP_MS = 50;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
-const KEPT = /^cache(\/|$)/;
+const KEPT = /^((cache|standbys)(\/|$)|offered-standbys\.json)/;
 /** Agents and the census itself look at the hosts with these. */
 const PASSING = new Set(['ip', 'cat', 'sh', 'ss']);
 const QEMU = 'qemu-system-x86_64';

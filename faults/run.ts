@@ -1,11 +1,12 @@
 /** Plays cells, each lane one after the other, on stages that are kept while what a cell left allows it. */
-import { cellId, hasDisks, isContainer } from './cell.ts';
+import { cellId, hasDisks, isContainer, losesPower } from './cell.ts';
 import { chanceOf } from './chance.ts';
 import { playContainer } from './containers/play.ts';
 import { BOX } from './containers/plan.ts';
 import { keepEvidence } from './evidence.ts';
 import { GUEST, play } from './play.ts';
 import type { Played } from './play.ts';
+import { playPower } from './power/play.ts';
 import { Stage } from './stage.ts';
 import type { Row } from './table.ts';
 
@@ -69,12 +70,16 @@ export class Player {
     this.#kind = kind;
     const request = { smallDisks: kind === 'small-disks', localDisks: kind === 'local-disks' };
     const { lane = 0 } = this.#options;
-    this.#stage ??= await Stage.open({ hosts: 2, lane, containers: kind === 'boxes', ...request });
+    const powerCuts = kind === 'power';
+    const hosts = powerCuts ? 3 : 2;
+    const containers = kind === 'boxes';
+    this.#stage ??= await Stage.open({ hosts, lane, containers, powerCuts, ...request });
     if (kind === 'boxes') {
       if (!this.#stage.guests.has(BOX)) await this.#stage.bootBox('a');
       return playContainer(this.#stage, cell, expect, chance);
     }
     if (!this.#stage.guests.has(GUEST)) await this.#stage.boot(GUEST, 'a');
+    if (powerCuts) return playPower(this.#stage, cell, expect, chance);
     return play(this.#stage, cell, expect, chance);
   }
 
@@ -95,17 +100,20 @@ export class Player {
       else stage.guests.set(BOX, host);
       return;
     }
-    if (host === undefined || !(await stage.canMove(GUEST))) await stage.removeGuest(GUEST);
+    // After a loss of power each cell has a guest of its own: what other hosts keep of the last one is out of date.
+    const isNew = this.#kind === 'power' || host === undefined;
+    if (isNew || !(await stage.canMove(GUEST))) await stage.removeGuest(GUEST);
     else stage.guests.set(GUEST, host);
   }
 }
 
-/** Disks that can be filled need a stage of their own, and so do guests that have disks, and containers. */
-const KINDS = ['plain', 'small-disks', 'local-disks', 'boxes'] as const;
+/** Disks that can be filled need a stage of their own, and so do guests that have disks, hosts that lose their power, and containers. */
+const KINDS = ['plain', 'small-disks', 'local-disks', 'power', 'boxes'] as const;
 type Kind = (typeof KINDS)[number];
 
 function kindOf(cell: Runnable['cell']): Kind {
   if (isContainer(cell)) return 'boxes';
+  if (losesPower(cell)) return 'power';
   if (hasDisks(cell)) return 'local-disks';
   return cell.fault === 'disk-full' ? 'small-disks' : 'plain';
 }

@@ -2,6 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
+import type { Configure } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { keepMounts } from '../src/lab/container/places.ts';
 import { startContainer } from '../src/lab/container/start.ts';
@@ -9,6 +10,7 @@ import { labDown } from '../src/lab/down.ts';
 import { removeTap, startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import { readGuestStats, setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
+import { powerProof } from '../src/lab/power.ts';
 import { systemClock } from '../src/clock.ts';
 
 import type { Lab } from '../src/lab/state.ts';
@@ -45,6 +47,8 @@ export interface StageRequest {
   readonly localDisks?: boolean;
   /** Hosts take containers, on file systems of their own that can be filled. */
   readonly containers?: boolean;
+  /** Hosts lose their power, which the others prove by a fencing hook; guests have disks on storage that all see. */
+  readonly powerCuts?: boolean;
 }
 
 /** What QEMU says of the last migration once it may begin another. */
@@ -57,6 +61,9 @@ const DISK_MIB = 24;
 /** For the disks below, twice, beside each other. */
 const STORAGE_MIB = 176;
 const WRITES_MS = 20_000;
+/** The shortest times that hosts may be configured with, so that a cell is not spent on waiting, ms. */
+const SILENCE_MS = 5000;
+const SOURCE_SILENCE_MS = 10_000;
 /** A lab that has no state for longer than this will never have one. */
 const STATELESS_MS = 60_000;
 
@@ -80,11 +87,13 @@ export class Stage {
 
   static async open(request: StageRequest): Promise<Stage> {
     const { hosts, smallDisks, localDisks = false, containers = false, lane = 0 } = request;
+    const { powerCuts = false } = request;
     await clearDebris();
     const name = `${PREFIX}${process.pid.toString(36)}${LANES[lane] ?? ''}`;
     const mounts = smallDisks || localDisks || containers;
     const storage = localDisks ? 'local' : undefined;
-    const lab = await labUp({ name, hosts, storage, agents: !mounts });
+    const configure = powerCuts ? fenced : undefined;
+    const lab = await labUp({ name, hosts, storage, agents: !mounts, configure });
     try {
       for (const { stateDir } of containers ? lab.members : []) {
         await mkdir(path.join(stateDir, 'containers'), { recursive: true });
@@ -97,7 +106,8 @@ export class Stage {
       }
       const boxes = containers ? await keepMounts(lab) : undefined;
       if (mounts) await startAgents(lab, withContainers(undefined, boxes), undefined);
-      return new Stage(lab, await bareHosts(lab), localDisks ? DISKS : undefined);
+      const disks = localDisks || powerCuts ? DISKS : undefined;
+      return new Stage(lab, await bareHosts(lab), disks);
     } catch (error) {
       await labDown(name);
       throw error;
@@ -203,6 +213,13 @@ export class Stage {
     return seen.ok && read && seen.hash === this.#hashes.get(name) ? 'intact' : 'changed';
   }
 
+  /** The same of a guest that was started again: its memory and disks are what it wrote since. */
+  async lookAtNew(name: string, deadlineMs: number): Promise<Memory> {
+    const seen = await verifyGuest(this.lab, name, { deadlineMs }).catch(() => undefined);
+    if (seen === undefined) return 'silent';
+    return seen.ok ? 'intact' : 'changed';
+  }
+
   /** Whether the guest writes to its disks and none of them refuses it. */
   async writesToDisks(name: string): Promise<boolean> {
     const start = systemClock.monotonicMs();
@@ -226,6 +243,12 @@ export class Stage {
     }
   }
 }
+
+/** Of hosts that lose their power. */
+const fenced: Configure = (_host, { stateDir }) => ({
+  fencing: { command: powerProof(stateDir), silenceMs: SILENCE_MS },
+  limits: { sourceSilenceMs: SOURCE_SILENCE_MS },
+});
 
 async function mountSmall(directory: string, mib: number): Promise<void> {
   // Guests' QEMUs run as users of their own: they get through, and list nothing.

@@ -1,9 +1,10 @@
 /** Which cells make sense, and what must hold at the end of each. Pure. */
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
-import { allCells, hasDisks, isBefore, isContainer } from './cell.ts';
+import { allCells, hasDisks, isBefore, isContainer, losesPower } from './cell.ts';
 import { expectationOf as ofContainer, whyNotTried as whyNoContainer } from './containers/table.ts';
 import { whyNotTried } from './disks/table.ts';
 import type { Expectation } from './expectation.ts';
+import { expectationOf as ofPower, whyNotTried as whyNoPower } from './power/table.ts';
 
 export type Row =
   | { readonly run: true; readonly cell: Cell; readonly expect: Expectation }
@@ -17,11 +18,17 @@ const END_MS = 30_000;
 export function row(cell: Cell): Row {
   const why = whyNot(cell);
   if (why !== undefined) return { run: false, cell, why };
-  return { run: true, cell, expect: isContainer(cell) ? ofContainer(cell) : expectation(cell) };
+  return { run: true, cell, expect: expectationOf(cell) };
+}
+
+function expectationOf(cell: Cell): Expectation {
+  if (isContainer(cell)) return ofContainer(cell);
+  return losesPower(cell) ? ofPower(cell) : expectation(cell);
 }
 
 function whyNot(cell: Cell): string | undefined {
   if (isContainer(cell)) return whyNoContainer(cell);
+  if (losesPower(cell)) return whyNoPower(cell);
   return hasDisks(cell) ? whyNotTried(cell) : senseless(cell);
 }
 

@@ -134,6 +134,11 @@ export const agentConfig = z.strictObject({
         .default(256 * 1024 * 1024),
       /** Caps by the time of day; the least of those that hold counts. */
       bandwidth: z.array(cappedHours).max(64).default([]),
+      /**
+       * How long the source of a guest that is coming may be silent before this host acts without it, ms: it asks for the
+       * proof that the source is off, or gives the guest up.
+       */
+      sourceSilenceMs: z.number().int().min(10_000).max(3_600_000).default(180_000),
     })
     .prefault({}),
   /** Where this host is not all of its machine (its agent runs in a container): the processors that it has. */

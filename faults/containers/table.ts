@@ -43,6 +43,7 @@ const TRIED: Readonly<Record<Mode, Tried>> = {
   precopy: BY_PRECOPY,
   postcopy: BY_POSTCOPY,
   hybrid: {},
+  cold: {},
 };
 
 /** Why a cell of a container is not run; undefined where it is. */

@@ -7,6 +7,7 @@ import { systemClock } from '../clock.ts';
 import type { agentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
+import { withBootId } from './boot-id.ts';
 import { labEnvironment } from './environment.ts';
 import { kindOf, routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
@@ -81,7 +82,7 @@ export async function startAgent(
   program = PROGRAM,
 ): Promise<ProcessIdentity> {
   const member = labHost(lab, host);
-  const argv = [process.execPath, program, '--config', member.configFile];
+  const argv = withBootId(member, [process.execPath, program, '--config', member.configFile]);
   const started = await startDetached(await amongMounts(lab, host, argv), {
     logFile: member.agentLog,
     env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host), ...storageEnvironment(lab) },

@@ -61,7 +61,7 @@ export interface LabRequest {
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
   /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
-  readonly configure?: Configure;
+  readonly configure?: Configure | undefined;
   readonly signal?: AbortSignal;
 }
 

@@ -10,9 +10,11 @@ import {
   FAULTS,
   hasDisks,
   isContainer,
+  losesPower,
   LASTS_MS,
   MODES,
   PHASES,
+  powerCells,
 } from '../../faults/cell.ts';
 import type { Cell } from '../../faults/cell.ts';
 import { paceOf } from '../../faults/pace.ts';
@@ -28,7 +30,7 @@ describe('the table of the fault matrix', () => {
   test('every combination has one row, and one that is not run has its reason', () => {
     const plain = FAULTS.length * PHASES.length * MODES.length;
     const withDisks = DISK_FAULTS.length * DISK_PHASES.length * DISK_MODES.length;
-    assert.equal(rows().length, plain + withDisks + containerCells().length);
+    assert.equal(rows().length, plain + withDisks + containerCells().length + powerCells().length);
     assert.equal(new Set(allCells().map(cellId)).size, rows().length);
     for (const each of rows()) {
       if (!each.run) assert.ok(each.why.length > 10, cellId(each.cell));
@@ -48,7 +50,7 @@ describe('the table of the fault matrix', () => {
 
   test('the whole matrix fits into an hour at ten seconds a cell and the length of its faults', () => {
     const ms = rows()
-      .filter(({ run, cell }) => run && !hasDisks(cell) && !isContainer(cell))
+      .filter(({ run, cell }) => run && !hasDisks(cell) && !isContainer(cell) && !losesPower(cell))
       .reduce((sum, { cell }) => sum + 8500 + LASTS_MS[cell.fault], 0);
     assert.ok(ms < 3_600_000, `${Math.round(ms / 60_000)} minutes`);
   });
@@ -83,7 +85,7 @@ describe('the table of the fault matrix', () => {
 
   test('a guest may be lost only where the QEMU that was killed held it', () => {
     for (const each of rows()) {
-      if (!each.run || each.expect.guest === 'lives') continue;
+      if (!each.run || each.expect.guest === 'lives' || losesPower(each.cell)) continue;
       assert.match(each.cell.fault, isContainer(each.cell) ? /(container|source-criu)$/ : /qemu$/);
     }
     const early = {
@@ -97,7 +99,7 @@ describe('the table of the fault matrix', () => {
 
   test('after the commit every fault of movers, agents and links goes forward', () => {
     for (const each of rows()) {
-      if (!each.run || each.cell.fault.endsWith('qemu')) continue;
+      if (!each.run || each.cell.fault.endsWith('qemu') || losesPower(each.cell)) continue;
       if (each.cell.phase !== 'after-commit' && each.cell.phase !== 'cleanup') continue;
       assert.deepEqual(each.expect.outcomes, ['done'], cellId(each.cell));
     }

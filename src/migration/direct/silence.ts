@@ -18,12 +18,16 @@ export function onSilence(state: DestinationState): OnSilence {
   return mayHoldTheGuest(state) ? 'wait' : 'release';
 }
 
+/** Of a source without which nothing is lost, ms. */
+const SHORT_SILENCE_MS = 20_000;
+
 /**
- * How long a source may be silent before the destination takes it that it has given up, whatever became of it, ms.
- * Nothing rests on a destination that is not armed yet, nor on one whose guest has ended.
+ * How long a source may be silent before the destination takes it that it has given up, whatever became of it, ms;
+ * `sourceSilenceMs` as configured. Nothing rests on a destination that is not armed yet, nor on one whose guest has ended.
  */
-export function leaseMs(state: DestinationState): number {
-  return state.right === 'none' || onSilence(state) === 'tear-down' ? 20_000 : 180_000;
+export function leaseMs(state: DestinationState, sourceSilenceMs: number): number {
+  const isIdle = state.right === 'none' || onSilence(state) === 'tear-down';
+  return isIdle ? Math.min(SHORT_SILENCE_MS, sourceSilenceMs) : sourceSilenceMs;
 }
 
 /** What a destination does that hears, instead of its source's mover, how the migration has ended there. */

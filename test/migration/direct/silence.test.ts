@@ -96,7 +96,14 @@ describe('a destination that hears how the migration ended at its source', () =>
 });
 
 test('silence means something sooner where nothing rests on the destination', () => {
-  assert.ok(leaseMs(after()) < leaseMs(after(...PREPARED)));
+  const armed = leaseMs(after(...PREPARED), 180_000);
+  assert.equal(armed, 180_000);
+  assert.ok(leaseMs(after(), 180_000) < armed);
   const ended = after(...PREPARED, says('completed'), ...RUNNING, LOST);
-  assert.ok(leaseMs(ended) < leaseMs(after(...PREPARED)));
+  assert.ok(leaseMs(ended, 180_000) < armed);
+});
+
+test('the configured silence of a source is the longest that a destination waits for', () => {
+  assert.equal(leaseMs(after(...PREPARED), 10_000), 10_000);
+  assert.equal(leaseMs(after(), 10_000), 10_000);
 });

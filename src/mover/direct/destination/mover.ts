@@ -275,7 +275,7 @@ export class DestinationMover {
     if (!isForsaken(this.state)) return;
     const silentMs = this.#context.clock.monotonicMs() - this.#heardAt;
     if (silentMs < SOURCE_SILENT_MS) return;
-    const lease = leaseMs(this.state);
+    const lease = leaseMs(this.state, this.#context.config.limits.sourceSilenceMs);
     const act = silentMs < lease ? endWithSource : (hands: Hands) => actOnSilence(hands, lease);
     this.decide(act).catch(this.#notSettled);
   }

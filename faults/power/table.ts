@@ -1,0 +1,82 @@
+/** When a host of a migration loses its power, and what must hold once it is back. Pure. */
+import type { Cell, Mode, Phase } from '../cell.ts';
+import { isBefore } from '../cell.ts';
+import type { Expectation } from '../expectation.ts';
+
+/** From the host's return until its migration has ended. */
+const END_MS = 60_000;
+
+const NOT_IN: Readonly<Partial<Record<Mode, Partial<Record<Phase, string>>>>> = {
+  cold: {
+    'first-round': 'a cold move sends no memory',
+    'later-round': 'a cold move sends no memory',
+  },
+  postcopy: {
+    'first-round': 'post-copy begins at the first look at the stream',
+    'later-round': 'post-copy leaves in the first round',
+  },
+};
+
+/** Why a cell is not run; undefined when it makes sense. */
+export function whyNotTried({ mode, phase }: Cell): string | undefined {
+  return NOT_IN[mode]?.[phase];
+}
+
+const LIVES = { guest: 'lives', darkMs: undefined, reportedMs: END_MS } as const;
+const MAY_DIE = { guest: 'may-die', darkMs: undefined, reportedMs: END_MS } as const;
+
+export function expectationOf(cell: Cell): Expectation {
+  return cell.fault === 'power-source' ? sourceOff(cell) : destinationOff(cell);
+}
+
+/** Its guest is recovered elsewhere, or runs at the destination. */
+function sourceOff({ mode, phase }: Cell): Expectation {
+  if (mode === 'postcopy' && !isBefore(phase, 'before-switch')) {
+    return {
+      ...MAY_DIE,
+      outcomes: ['failed', 'lost', 'done'],
+      words:
+        'one copy at most: the destination may have run it, and lacks pages that the source took along',
+    };
+  }
+  if (isBefore(phase, 'switchover')) {
+    return {
+      ...LIVES,
+      outcomes: ['failed', 'lost'],
+      words: 'recovered elsewhere, and the source that returns starts nothing',
+    };
+  }
+  if (isBefore(phase, 'after-commit')) {
+    return {
+      ...LIVES,
+      outcomes: ['failed', 'lost', 'done'],
+      words: 'recovered elsewhere, or run at the destination on the proof that the source is off',
+    };
+  }
+  return { ...LIVES, outcomes: ['done'], words: 'runs on at the destination; no host recovers it' };
+}
+
+function destinationOff({ mode, phase }: Cell): Expectation {
+  if (!isBefore(phase, 'after-commit')) {
+    return {
+      ...MAY_DIE,
+      guest: 'dies',
+      outcomes: phase === 'cleanup' ? ['done', 'lost'] : ['lost'],
+      words: 'it was the guest by then: lost and reported; its last source starts nothing',
+    };
+  }
+  const isLate = !isBefore(phase, 'before-switch');
+  if (mode === 'postcopy' && isLate) {
+    return {
+      ...MAY_DIE,
+      outcomes: ['failed', 'lost'],
+      words: 'failed with the guest at the source, or lost once the destination may have run it',
+    };
+  }
+  return {
+    ...LIVES,
+    outcomes: isLate ? ['failed', 'lost', 'done'] : ['failed'],
+    guest: isLate ? 'may-die' : 'lives',
+    words: 'the guest stays at the source, and no host recovers it',
+  };
+}
