@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { bootId } from '../../src/host/process.ts';
+import { bootIdFile, withBootId } from '../../src/lab/boot-id.ts';
+
+const run = promisify(execFile);
+const isRoot = process.getuid?.() === 0;
+
+describe('the boot id of a host of the lab', () => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-boot-'));
+  after(() => rmSync(dir, { recursive: true, force: true }));
+  const argv = ['cat', '/proc/sys/kernel/random/boot_id'];
+
+  test('is the boot id of the machine as long as the host has not lost its power', () => {
+    assert.deepEqual(withBootId({ dir }, argv), argv);
+  });
+
+  test('is its own afterwards, for its own processes alone', { skip: !isRoot }, async () => {
+    const before = bootId();
+    writeFileSync(bootIdFile({ dir }), 'boot-2\n');
+    const { stdout } = await run('unshare', ['--mount', ...withBootId({ dir }, argv)]);
+    assert.equal(stdout, 'boot-2\n');
+    assert.equal(bootId(), before);
+  });
+});
