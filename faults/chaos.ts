@@ -5,8 +5,8 @@ import { chaos } from './chaos/chaos.ts';
 
 const USAGE = `npm run chaos -- [--minutes M] [--from MINUTE] [--seed N] [--json] [--quiet] [--evidence DIR]
 
-Three guests move round three hosts while movers, agents, connections and links die at random; M is at most 120
-(default 1). It ends by itself; its exit status is 1 when anything that must hold did not; the hosts' records are
+Three guests move round three hosts while movers, agents, connections and links die at random. From time to time a
+host loses its power, and the others recover its guests. M is at most 120 (default 1). It ends by itself; its exit status is 1 when anything that must hold did not; the hosts' records are
 kept in DIR then. A run that was stopped goes on with --from, for the rest of its minutes. What it came to, and on
 which commit, is kept in out/proofs/chaos.json.
 `;
@@ -49,7 +49,15 @@ async function main(): Promise<number> {
   });
   const began = performance.now();
   const ms = (minutes - from) * 60_000;
-  const reported = await chaos({ ms, seed, signal: stop.signal, say, evidence, ...part });
+  const reported = await chaos({
+    ms,
+    seed,
+    signal: stop.signal,
+    say,
+    evidence,
+    powerCuts: true,
+    ...part,
+  });
   const { violations, moves: count, deaths: killed } = reported;
   const minute = from + Math.floor((performance.now() - began) / 60_000);
   recorder.keep({
@@ -58,13 +66,14 @@ async function main(): Promise<number> {
     figures: { moves: count, killed, violations },
   });
   if (values.json) console.log(JSON.stringify(reported));
-  for (const { guest, moves, calmMoves, verified, darkMs, gapMs } of reported.journeys) {
+  for (const journey of reported.journeys) {
+    const { guest, moves, calmMoves, verified, recovered, replaced, darkMs, gapMs } = journey;
     const ends = [
       ...Object.entries(moves).map(([outcome, count]) => `${count} ${outcome}`),
       ...Object.entries(calmMoves).map(([outcome, count]) => `${count} ${outcome} afterwards`),
     ];
     console.log(
-      `${guest}: ${ends.join(', ')}; memory verified ${verified} times; longest without a running copy ${darkMs} ms, longest silence for its client ${gapMs} ms`,
+      `${guest}: ${ends.join(', ')}; memory verified ${verified} times; recovered ${recovered} times, and ${replaced} times by no host; longest without a running copy ${darkMs} ms, longest silence for its client ${gapMs} ms`,
     );
   }
   const deaths = Object.entries(reported.deaths).map(([what, count]) => `${count} ${what}`);

@@ -148,7 +148,7 @@ export class Stage {
     });
     this.#rates.set(name, MIB);
     this.guests.set(name, host);
-    await this.#keepHash(name);
+    await this.keepHash(name);
     if (this.#disks !== undefined && !(await this.writesToDisks(name))) {
       throw new Error(`${name} does not write to its disks`);
     }
@@ -159,10 +159,11 @@ export class Stage {
     await startContainer(this.lab, { name: BOX, host, ...LOAD });
     this.#rates.set(BOX, LOAD.dirtyBytesPerSecond);
     this.guests.set(BOX, host);
-    await this.#keepHash(BOX);
+    await this.keepHash(BOX);
   }
 
-  async #keepHash(name: string): Promise<void> {
+  /** The checksum of its memory as it is now. */
+  async keepHash(name: string): Promise<void> {
     const { ok, hash } = await verifyGuest(this.lab, name);
     if (!ok) throw new Error(`the memory of ${name} is not right to begin with`);
     this.#hashes.set(name, hash);
@@ -180,6 +181,12 @@ export class Stage {
     }
     this.guests.delete(name);
     this.#rates.delete(name);
+  }
+
+  /** Starts a guest anew whose host has died, beside others that go on. */
+  async replace(name: string, host: string): Promise<void> {
+    await stopGuest(this.lab, name);
+    await this.boot(name, host);
   }
 
   /** Whether its QEMU takes another migration: one whose stream broke at the switch to post-copy never does. */

@@ -6,6 +6,7 @@ import type { Remains } from '../remains.ts';
 import { Stage } from '../stage.ts';
 import { killAtRandom } from './random-kills.ts';
 import type { Death } from './random-kills.ts';
+import { PowerCuts } from './power-cuts.ts';
 import { travel } from './endless-moves.ts';
 import type { Journey } from './endless-moves.ts';
 
@@ -18,6 +19,8 @@ export interface ChaosRequest {
   readonly say: (text: string) => void;
   /** Where the hosts' records are kept when something did not hold; absent: nowhere. */
   readonly evidence?: string | undefined;
+  /** Hosts lose their power, and others recover their guests. Default: they do not. */
+  readonly powerCuts?: boolean;
 }
 
 export interface ChaosReported {
@@ -38,8 +41,10 @@ export async function chaos({
   signal,
   say,
   evidence,
+  powerCuts = false,
 }: ChaosRequest): Promise<ChaosReported> {
-  const stage = await Stage.open({ hosts: 3, smallDisks: false });
+  const stage = await Stage.open({ hosts: 3, smallDisks: false, powerCuts });
+  const cuts = powerCuts ? new PowerCuts(stage, say) : undefined;
   try {
     for (const [index, guest] of GUESTS.entries()) {
       await stage.boot(guest, stage.lab.hosts[index] ?? 'a');
@@ -55,6 +60,7 @@ export async function chaos({
           stopped: signal,
           next: chances(seed, guest + part),
           say,
+          cuts,
         }),
       ),
     );
@@ -63,17 +69,21 @@ export async function chaos({
       signal: over,
       next: chances(seed, `killAtRandom${part}`),
       say,
+      cuts,
     });
     const [journeys, deaths] = await Promise.all([travelling, killing]);
+    await cuts?.settled();
     await stage.plainAgents();
+    const elsewhere = (host: string): Remains => (cuts?.lost.has(host) ? 'grave' : 'nothing');
     const places = (host: string): { guest: string; place: Remains }[] =>
       GUESTS.map((guest) => {
-        return { guest, place: stage.guests.get(guest) === host ? 'guest' : 'nothing' };
+        return { guest, place: stage.guests.get(guest) === host ? 'guest' : elsewhere(host) };
       });
     const remains = await remainsOf(stage.lab, stage.bare, places, SETTLE_MS);
     const done = journeys.reduce((sum, { moves }) => sum + (moves['done'] ?? 0), 0);
     const violations = [
       ...journeys.flatMap((journey) => journey.violations),
+      ...(cuts?.violations ?? []),
       ...remains.map((what) => `left behind: ${what}`),
     ];
     if (violations.length > 0 && evidence !== undefined) await keepRecords(stage.lab, evidence);

@@ -3,13 +3,15 @@ import { systemClock } from '../../src/clock.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';
+import { isOff } from '../../src/lab/power.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import type { LabProcess } from '../../src/lab/processes.ts';
 import type { Lab } from '../../src/lab/state.ts';
 import { Batch } from '../inject/batch.ts';
+import type { PowerCuts } from './power-cuts.ts';
 
-export const DEATHS = ['mover', 'agent', 'connections', 'link'] as const;
+export const DEATHS = ['mover', 'agent', 'connections', 'link', 'power'] as const;
 export type Death = (typeof DEATHS)[number];
 
 export interface RandomKills {
@@ -18,6 +20,8 @@ export interface RandomKills {
   /** 0 <= chance < 1, another each time. */
   readonly next: () => number;
   readonly say: (text: string) => void;
+  /** Absent: no host loses its power. */
+  readonly cuts?: PowerCuts | undefined;
 }
 
 const PAUSE_MS = { least: 1500, most: 4500 };
@@ -26,7 +30,7 @@ const LINK_DOWN_MS = { least: 300, most: 4000 };
 
 /** Kills until it is told to stop; what is dead then is brought back first. Returns how often each died. */
 export async function killAtRandom(given: RandomKills): Promise<Record<Death, number>> {
-  const counts: Record<Death, number> = { mover: 0, agent: 0, connections: 0, link: 0 };
+  const counts: Record<Death, number> = { mover: 0, agent: 0, connections: 0, link: 0, power: 0 };
   const between = ({ least, most }: { least: number; most: number }): number =>
     least + given.next() * (most - least);
   const ip = new Batch(given.lab, 'ip', 'switch');
@@ -34,7 +38,7 @@ export async function killAtRandom(given: RandomKills): Promise<Record<Death, nu
     while (!given.signal.aborted) {
       await systemClock.sleep(between(PAUSE_MS), given.signal).catch(() => {});
       if (given.signal.aborted) break;
-      const death = deathOf(given.next());
+      const death = deathOf(given.next(), given.cuts !== undefined);
       const host = given.lab.hosts[Math.floor(given.next() * given.lab.hosts.length)] ?? 'a';
       given.say(`${death} of ${host}`);
       if (await strike(given, { death, host, ip, between })) counts[death] += 1;
@@ -46,7 +50,8 @@ export async function killAtRandom(given: RandomKills): Promise<Record<Death, nu
 }
 
 /** Movers die more often than the rest: there are the most of them. */
-export function deathOf(chance: number): Death {
+export function deathOf(chance: number, withPower: boolean): Death {
+  if (withPower && chance < 0.06) return 'power';
   if (chance < 0.5) return 'mover';
   if (chance < 0.7) return 'agent';
   return chance < 0.85 ? 'connections' : 'link';
@@ -60,8 +65,10 @@ interface Blow {
 }
 
 /** False where there was nothing to kill. */
-async function strike({ lab, next }: RandomKills, blow: Blow): Promise<boolean> {
+async function strike({ lab, next, cuts }: RandomKills, blow: Blow): Promise<boolean> {
   const { death, host, ip, between } = blow;
+  // Nothing of it can die, and its link stays down.
+  if (isOff(lab, host) && death !== 'mover') return false;
   switch (death) {
     case 'mover': {
       const living = await movers(lab);
@@ -74,6 +81,8 @@ async function strike({ lab, next }: RandomKills, blow: Blow): Promise<boolean> 
       await systemClock.sleep(between(AGENT_DOWN_MS));
       await startAgent(lab, host);
       return true;
+    case 'power':
+      return cuts?.begin(host) ?? false;
     case 'connections':
       await runCommand(inHost(lab, host, ['ss', '-K', '-t', 'dst', '10.77.0.0/24']));
       return true;

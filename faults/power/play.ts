@@ -54,10 +54,7 @@ export async function playPower(
   const [to = '', third = ''] = stage.lab.hosts.filter((host) => host !== from);
   const lost = cell.fault === 'power-source' ? from : to;
   await stage.dirty(GUEST, paceOf(cell).dirtyBytesPerSecond);
-  for (const host of [to, third]) {
-    const order = { params: { guest: GUEST }, body: { to: host } };
-    await stage.agent(from).putStandby(order, { deadlineMs: STANDBY_MS });
-  }
+  for (const host of [to, third]) await keepFresh(stage, from, host);
   const { bootId } = await readGuestStats(stage.lab, GUEST);
   const images = new ImageWatch(stage.lab, GUEST, from);
   const witness = await Witness.open(stage.lab, GUEST, from);
@@ -70,6 +67,21 @@ export async function playPower(
     await witness.close();
     if (isOff(stage.lab, lost)) await restorePower(stage.lab, lost);
     await stage.plainAgents();
+  }
+}
+
+/** Ends once the host has a description of the guest that its source has confirmed. */
+async function keepFresh(stage: Stage, from: string, to: string): Promise<void> {
+  const start = systemClock.monotonicMs();
+  for (;;) {
+    const order = { params: { guest: GUEST }, body: { to } };
+    await stage.agent(from).putStandby(order, { deadlineMs: STANDBY_MS });
+    const { standbys } = await stage.agent(to).standbys({}, { deadlineMs: 5000 });
+    const kept = standbys.find((one) => one.guest === GUEST && one.from === from);
+    if (kept !== undefined && kept.stale === undefined) return;
+    if (systemClock.monotonicMs() - start > STANDBY_MS) {
+      throw new Error(`${to} keeps no fresh description of ${GUEST}: ${kept?.stale ?? 'none'}`);
+    }
   }
 }
 
