@@ -215,7 +215,7 @@ async function look(
   { places, witness, images, bootId }: Act,
   outcome: Observed['outcome'],
 ): Promise<Look> {
-  const { lost } = places;
+  const { lost, from } = places;
   const { lab } = stage;
   const live = (await seenStatuses(lab)).filter(({ guest }) => guest === GUEST);
   const runningOn = live.flatMap(({ host, status }) => (status === 'running' ? [host] : []));
@@ -224,7 +224,9 @@ async function look(
   await witness.close();
   const disks = await images.problems();
   const isKept = (host: string): boolean =>
-    host === lost || (outcome === 'lost' && live.some((qemu) => qemu.host === host));
+    host === lost ||
+    (outcome === 'held' && host === from) ||
+    (outcome === 'lost' && live.some((qemu) => qemu.host === host));
   const at = (host: string): Remains =>
     runningOn.includes(host) ? 'guest' : isKept(host) ? 'grave' : 'nothing';
   const remains = await remainsOf(lab, stage.bare, (host) => [{ guest: GUEST, place: at(host) }]);

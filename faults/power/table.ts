@@ -61,22 +61,27 @@ function destinationOff({ mode, phase }: Cell): Expectation {
     return {
       ...MAY_DIE,
       guest: 'dies',
-      outcomes: phase === 'cleanup' ? ['done', 'lost'] : ['lost'],
-      words: 'it was the guest by then: lost and reported; its last source starts nothing',
+      outcomes: ['lost', 'done', 'held'],
+      words:
+        'it was the guest by then: lost, done if the source had ended before, or held if no record shows that it ran',
     };
   }
   const isLate = !isBefore(phase, 'before-switch');
   if (mode === 'postcopy' && isLate) {
     return {
       ...MAY_DIE,
-      outcomes: ['failed', 'lost'],
-      words: 'failed with the guest at the source, or lost once the destination may have run it',
+      outcomes: ['failed', 'lost', 'held'],
+      words:
+        'failed with the guest at the source, lost, or held since the destination may have run it',
     };
   }
   return {
     ...LIVES,
-    outcomes: isLate ? ['failed', 'lost', 'done'] : ['failed'],
+    // A destination that comes back armed cannot tell whether the commit had reached it.
+    outcomes: isLate ? ['failed', 'lost', 'done', 'held'] : ['failed'],
     guest: isLate ? 'may-die' : 'lives',
-    words: 'the guest stays at the source, and no host recovers it',
+    words: isLate
+      ? 'failed with the guest at the source; held if the commit may have arrived before'
+      : 'the guest stays at the source, and no host recovers it',
   };
 }

@@ -40,15 +40,16 @@ export function powerProof(stateDir: string): NonNullable<AgentConfigInput['fenc
   return ['/bin/sh', '-c', script, hosts];
 }
 
-/** `first`: processes that are stopped before the others are looked for, so that none of them acts meanwhile. */
+/** `first`: known processes, which stop at once; the others stop as soon as they are found. */
 export async function cutPower(
   lab: Lab,
   host: string,
   first: readonly number[] = [],
 ): Promise<void> {
   const member = labHost(lab, host);
-  await setLinks(lab, host, 'down');
+  // A stopped process closes no connection: the links may go down a moment later.
   for (const pid of first) signalProcess(pid, 'SIGSTOP');
+  await setLinks(lab, host, 'down');
   const all = await processesOn(lab, member);
   for (const { pid } of all) signalProcess(pid, 'SIGSTOP');
   // A process that was stopped in its start may have left a child.

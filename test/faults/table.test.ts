@@ -79,7 +79,8 @@ describe('the table of the fault matrix', () => {
 
   test('no cell may end as held: no fault of the matrix keeps the other host out of reach for good', () => {
     for (const each of rows()) {
-      if (each.run) assert.ok(!each.expect.outcomes.includes('held'), cellId(each.cell));
+      if (!each.run || losesPower(each.cell)) continue;
+      assert.ok(!each.expect.outcomes.includes('held'), cellId(each.cell));
     }
   });
 

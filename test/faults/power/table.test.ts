@@ -27,9 +27,11 @@ describe('the cells of a host that loses its power', () => {
     }
   });
 
-  test('no cell may end as held: the host comes back', () => {
+  test('only a destination that lost its power around the commit may leave the migration held', () => {
+    const early = new Set(['checking', 'preparing', 'first-round', 'later-round']);
     for (const { cell, expect } of played) {
-      assert.ok(!expect.outcomes.includes('held'), cellId(cell));
+      const isSure = cell.fault === 'power-source' || early.has(cell.phase);
+      if (isSure) assert.ok(!expect.outcomes.includes('held'), cellId(cell));
     }
   });
 });
