@@ -11,6 +11,8 @@ import { storedIn } from '../disks/storage.ts';
 import type { Stored } from '../disks/storage.ts';
 
 const SAMPLE_MS = 200;
+/** Proofs and parts that Godwit itself makes. */
+const OWN = /^\.godwit-/;
 const COPY = /^disk\d+\.(qcow2|raw)$/;
 
 export class ImageWatch {
@@ -27,7 +29,8 @@ export class ImageWatch {
     this.#lab = lab;
     this.#guest = guest;
     this.#directory = path.join(storageDirectory(lab, host), guest);
-    this.#before = storedIn(this.#directory);
+    // A check that is just over removes its own files.
+    this.#before = new Map([...storedIn(this.#directory)].filter(([name]) => !OWN.test(name)));
     this.#sampling = this.#sample();
   }
 
