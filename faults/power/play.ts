@@ -32,6 +32,8 @@ const RECOVERS_MS = 40_000;
 const OFF_MS = 8000;
 const BOOTS_MS = 60_000;
 const REST_MS = 30_000;
+/** A process that has made the checks of a standby waits 30 s for the next one. */
+const SETTLE_MS = 45_000;
 const POLL_MS = 100;
 
 /** `to` is the guest's destination, and `third` a host that has no part in the migration. */
@@ -229,7 +231,8 @@ async function look(
     (outcome === 'lost' && live.some((qemu) => qemu.host === host));
   const at = (host: string): Remains =>
     runningOn.includes(host) ? 'guest' : isKept(host) ? 'grave' : 'nothing';
-  const remains = await remainsOf(lab, stage.bare, (host) => [{ guest: GUEST, place: at(host) }]);
+  const left = (host: string) => [{ guest: GUEST, place: at(host) }];
+  const remains = await remainsOf(lab, stage.bare, left, SETTLE_MS);
   return { spans, runningOn, memory, remains, disks };
 }
 

@@ -78,10 +78,14 @@ function destinationOff({ mode, phase }: Cell): Expectation {
   return {
     ...LIVES,
     // A destination that comes back armed cannot tell whether the commit had reached it.
-    outcomes: isLate ? ['failed', 'lost', 'done', 'held'] : ['failed'],
+    outcomes: isLate
+      ? ['failed', 'lost', 'done', 'held']
+      : isBefore(phase, 'first-round')
+        ? ['failed', 'done']
+        : ['failed'],
     guest: isLate ? 'may-die' : 'lives',
     words: isLate
       ? 'failed with the guest at the source; held if the commit may have arrived before'
-      : 'the guest stays at the source, and no host recovers it',
+      : 'the guest stays at the source, or moves once its destination is back; no host recovers it',
   };
 }
