@@ -2,13 +2,15 @@ import {
   destinationRightAfter,
   sourceRightAfter,
 } from '../../../src/migration/direct/run-right.ts';
+import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
 import type { Claim } from '../../../src/migration/permission/permission.ts';
 import { gather, hostsInDoubt, isGranted } from './asking.ts';
 import type { Asking } from './asking.ts';
 import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
 import type { Answer, Gathered, Host, Move, Standby, World } from './world.ts';
-import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf, reaches, recoveryId } from './world.ts';
+import { HOSTS, MIGRATION, SOUGHT, STANDBYS, bootName, pairOf, reaches } from './world.ts';
+import { recoveryId, sightingAt } from './world.ts';
 import { destination, recovery, running, source } from './world.ts';
 
 /** Everything that can happen next. Where the product asks and then acts, those are two moves. */
@@ -94,7 +96,8 @@ function powerless(world: World, host: Host): World {
     runs: world.runs.filter((each) => each !== host),
   };
   if (host === 'a') return source(off, { paused: false, gathered: undefined });
-  if (host === 'b') return destination(off, { built: false });
+  if (host === 'b')
+    return recovery(destination(off, { built: false }), host, { gathered: undefined });
   return recovery(off, host, { gathered: undefined });
 }
 
@@ -184,7 +187,8 @@ function atDestination(world: World, rules: Rules): Move[] {
       ]);
     }
   }
-  if (world.runs.includes('b') && !there.hasRun) {
+  const isRecovered = world.recoveries.b.stage === 'ran';
+  if (world.runs.includes('b') && !isRecovered && !there.hasRun) {
     moves.push(['b records that it runs', destination(world, { hasRun: true })]);
   }
   if (world.runs.includes('b') && there.hasRun && reaches(world, 'b', 'c') && !there.sentOn) {
@@ -217,6 +221,8 @@ function atStandby(world: World, host: Standby, rules: Rules): Move[] {
   switch (stage) {
     case 'none':
       if (host === 'c' && world.destination.sentOn) return [];
+      // It has a guest of that name, or a part in its migration.
+      if (host === 'b' && (world.runs.includes('b') || !world.destination.ended)) return [];
       return [
         [
           `${host} is to recover the guest`,
@@ -267,6 +273,13 @@ function asksForUndo(world: World, rules: Rules): World {
   const gathered = gather(world, asking, rules);
   if (hostsInDoubt(world, asking, rules).includes('b')) {
     gathered.b = named === undefined ? refusalOf(world) : 'named';
+    // It was off, and b may have recovered the guest meanwhile.
+    const isAsked = world.boot.a > 0 && reaches(world, 'a', 'b') && rules.asksRefuser;
+    const isOpen = gathered.b === 'without' || gathered.b === 'named';
+    if (isAsked && isOpen) {
+      const sought = { ...SOUGHT, id: MIGRATION };
+      gathered.b = answerFrom(sightingAt(world, 'b', MIGRATION), sought).is;
+    }
   }
   for (const host of named ?? []) {
     if (gathered[host] === 'silent' || gathered[host] === 'may-have') gathered[host] = 'named';

@@ -15,6 +15,8 @@ export interface Rules {
   readonly followsTakeUp: (world: World) => boolean;
   /** A migration whose request cannot be read stays on its host's list. */
   readonly keepsDamaged: boolean;
+  /** A source that was off asks the destination that has refused for a recovery of its own, too. */
+  readonly asksRefuser: boolean;
   /** A host that does not answer. */
   readonly silence: Answer;
   /** The answers to a held migration, as `resolve` shows them. */
@@ -28,6 +30,7 @@ export const PRODUCT: Rules = {
   followsTakeUp: (world) =>
     judge(claimOfTheft(world)).find(({ runAt }) => runAt === 'source')?.verdict === 'safe',
   keepsDamaged: true,
+  asksRefuser: true,
   silence: 'silent',
   answers: (world) => judge(sidesOf(world)),
 };
@@ -68,6 +71,12 @@ export const THIRD_HOST_MUTANTS: readonly Mutant[] = [
     name: 'an unreadable request is nothing',
     breaks: 'a migration whose request is damaged is not shown to a host that recovers its guest',
     rules: { ...PRODUCT, keepsDamaged: false },
+  },
+  {
+    name: 'a refusal is an empty host',
+    breaks:
+      'a source that was restarted starts its guest beside the one that its destination recovered',
+    rules: { ...PRODUCT, asksRefuser: false },
   },
   {
     name: 'silence is empty',

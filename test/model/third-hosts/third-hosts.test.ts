@@ -10,6 +10,7 @@ const NEAR = new Set([
   'believe the peer',
   'source or destination',
   'an old proof',
+  'a refusal is an empty host',
 ]);
 
 describe('a migration whose source and destination lose power while third hosts recover its guest', () => {

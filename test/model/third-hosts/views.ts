@@ -54,7 +54,7 @@ function sides(world: World, destination: SideView | undefined): Sides {
 function destinationView(world: World): SideView | undefined {
   const { right, armedIn, hasRun, ended, built, damaged } = world.destination;
   if (!reaches(world, 'a', 'b') || damaged) return undefined;
-  const runs = world.runs.includes('b');
+  const runs = world.runs.includes('b') && world.recoveries.b.stage !== 'ran';
   const alive = built ? 'paused' : 'none';
   const outcome = right === 'running' ? 'done' : 'failed';
   return {

@@ -3,13 +3,14 @@ import type { HostAnswer } from '../../../src/migration/permission/host-answer.t
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 
 /**
- * The hosts around one migration: a is its source, b its destination, c and d are standbys that may recover the guest.
+ * The hosts around one migration: a is its source, b its destination; c, d and b itself are standbys that may recover the
+ * guest.
  * What a power loss keeps (journals) and what it takes (processes, answers in memory) are apart.
  */
 export const HOSTS = ['a', 'b', 'c', 'd'] as const;
 export type Host = (typeof HOSTS)[number];
-export type Standby = 'c' | 'd';
-export const STANDBYS = ['c', 'd'] as const satisfies Standby[];
+export type Standby = 'b' | 'c' | 'd';
+export const STANDBYS = ['b', 'c', 'd'] as const satisfies Standby[];
 
 export type Answer = HostAnswer['is'];
 /** Answers that a host has gathered and not yet acted on; lost with its process. */
@@ -90,7 +91,7 @@ export function firstWorld(faults: number): World {
       damaged: false,
       sentOn: false,
     },
-    recoveries: { c: none, d: none },
+    recoveries: { b: none, c: none, d: none },
   };
 }
 
@@ -106,7 +107,9 @@ export function pairOf(one: Host, other: Host): string {
 
 /** What `host` shows of the guest, besides the migration `id` that asks. */
 export function sightingAt(world: World, host: Host, id: string): Sighting {
-  const copies: Sighting['copies'] = world.runs.includes(host) ? [RUNNING] : [];
+  // Its side of the migration that asks is left out.
+  const isOwn = host === 'b' && id === MIGRATION && world.recoveries.b.stage !== 'ran';
+  const copies: Sighting['copies'] = world.runs.includes(host) && !isOwn ? [RUNNING] : [];
   const moves: Sighting['moves'] = [];
   if (host === 'b' && id !== MIGRATION) {
     const { destination } = world;
@@ -122,7 +125,7 @@ export function sightingAt(world: World, host: Host, id: string): Sighting {
       lineage: [MIGRATION],
     });
   }
-  if (host === 'c' || host === 'd') {
+  if (host !== 'a' && id !== recoveryId(host)) {
     const { stage } = world.recoveries[host];
     const isOver = stage === 'ended' || stage === 'ran';
     const at = stage === 'ran' ? 'destination' : 'source';

@@ -45,11 +45,14 @@ export async function permissionHere(
     answers.set(counterpart, answer);
     // A refusal covers this migration alone. While this host was off, the destination may have recovered the guest.
     const wasOff = claim.kind === 'recovery' || claim.bootId !== context.bootTime().bootId;
-    if (answer.is !== 'without' || !wasOff) doubtful.delete(counterpart);
+    const isAskedAgain = wasOff && (answer.is === 'without' || answer.is === 'named');
+    if (!isAskedAgain) doubtful.delete(counterpart);
   }
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };
   for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
+    // The word of an operator stands for a destination that is silent, and not against its own answer.
+    if (answers.get(name)?.is === 'named' && answer.is === 'silent') continue;
     answers.set(name, answeredFor(name, answer, decision.answersFor, decision.at));
   }
   const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });
