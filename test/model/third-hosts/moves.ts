@@ -274,11 +274,12 @@ function asksForUndo(world: World, rules: Rules): World {
   if (hostsInDoubt(world, asking, rules).includes('b')) {
     gathered.b = named === undefined ? refusalOf(world) : 'named';
     // It was off, and b may have recovered the guest meanwhile.
-    const isAsked = world.boot.a > 0 && reaches(world, 'a', 'b') && rules.asksRefuser;
+    const isAsked = world.boot.a > 0 && rules.asksRefuser;
     const isOpen = gathered.b === 'without' || gathered.b === 'named';
     if (isAsked && isOpen) {
       const sought = { ...SOUGHT, id: MIGRATION };
-      gathered.b = answerFrom(sightingAt(world, 'b', MIGRATION), sought).is;
+      const seen = answerFrom(sightingAt(world, 'b', MIGRATION), sought).is;
+      gathered.b = reaches(world, 'a', 'b') ? seen : rules.silence;
     }
   }
   for (const host of named ?? []) {

@@ -51,8 +51,6 @@ export async function permissionHere(
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };
   for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
-    // The word of an operator stands for a destination that is silent, and not against its own answer.
-    if (answers.get(name)?.is === 'named' && answer.is === 'silent') continue;
     answers.set(name, answeredFor(name, answer, decision.answersFor, decision.at));
   }
   const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });

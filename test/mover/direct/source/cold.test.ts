@@ -217,4 +217,17 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     await startAgain(now.context, signal);
     assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });
+
+  test('is held while its destination is silent or may have it, even with an observed proof that covers the migration', async () => {
+    const word = { right: 'abandoned', proof: 'observed', provedIn: 'boot-2' } as const;
+    const silent: HostAnswer = { is: 'silent', why: 'dark' };
+    for (const b of [silent, { is: 'may-have', why: 'recovers it' }] as const) {
+      const { context, calls } = after({ b, c: nothing }, word);
+      await assert.rejects(startAgain(context, signal), { code: 'GODWIT_HELD' });
+      assert.deepEqual(calls, []);
+    }
+    const named = after({ b: silent, c: nothing }, { ...word, named: ['b'] });
+    await startAgain(named.context, signal);
+    assert.deepEqual(named.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
+  });
 });
