@@ -75,6 +75,12 @@ export class PowerCuts {
 
   async #cut(host: string): Promise<void> {
     const { lab } = this.#stage;
+    // As a controller does: what died meanwhile may have kept the other hosts from being told.
+    await Promise.all(
+      [...this.#witnesses]
+        .filter(([, witness]) => witness.runningOn().includes(host))
+        .map(([guest]) => this.keepStandbys(guest, host)),
+    );
     const agents = (await agentsOf(lab, host)).map(({ pid }) => pid);
     const all = [...this.#witnesses.values()];
     const qemus = all.flatMap((witness) => witness.pid(host) ?? []);
