@@ -22,6 +22,8 @@ const launch = z.object({
   binary: z.string().max(4096),
   argv: z.array(z.string().max(65_536)).max(4096),
   cwd: z.string().max(4096),
+  /** The images that it writes to, absolute. Absent in records of earlier builds. */
+  writes: z.array(z.string().max(4096)).max(256).optional(),
   /** The user that it was, where that is not the agent's own; it could gain no privilege, or may again. */
   as: z
     .object({

@@ -4,14 +4,15 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 
-import { readBlocks } from './guest/blocks.ts';
 import { lifeOf } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
+import { readFacts } from './guest/facts.ts';
 import { listQemuProcesses, readProcess, userOf } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
+import { whyNotAsStarted, writtenImages } from './spec/as-started.ts';
 import { withMovedImages } from './spec/moved-argv.ts';
 import { LOG_FLAGS, logEnd } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
@@ -93,16 +94,20 @@ export async function launchOf(
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
   const { binary, cwd } = process;
-  const [block, as, lockBytes] = await Promise.all([
-    readBlocks(client, signal),
+  const [machine, as, lockBytes] = await Promise.all([
+    readFacts(client, process, signal),
     otherUser(handle.pid),
     lockBytesOf(handle.pid),
   ]);
+  const { block } = machine;
+  const changed = whyNotAsStarted(process.argv, cwd, machine);
+  if (changed !== undefined) throw no(changed);
   const argv = coldArguments(withMovedImages(process.argv.slice(1), cwd, block));
   return {
     binary,
     argv,
     cwd,
+    writes: writtenImages(block, cwd),
     ...(as === undefined ? {} : { as }),
     ...(lockBytes === undefined ? {} : { lockBytes }),
   };

@@ -22,8 +22,11 @@ export const guestHandle: z.ZodType<GuestHandle> = z
   .looseObject({ driver: z.string().min(1).max(32), name: z.string().min(1).max(128) })
   .refine(short(MAX_HANDLE), 'a handle that is too long');
 
-/** How a guest's hypervisor was started, so that its driver can start the same machine anew. Plain data. */
-export type Launch = Readonly<Record<string, unknown>>;
+/**
+ * How a guest's hypervisor was started, so that its driver can start the same machine anew. Plain data of the driver's own,
+ * except for `writes`: the paths of the images that the guest writes to.
+ */
+export type Launch = Readonly<Record<string, unknown>> & { readonly writes?: unknown };
 export const launch: z.ZodType<Launch> = z
   .record(z.string(), z.unknown())
   .refine(short(MAX_LAUNCH), 'a launch that is too long');

@@ -4,18 +4,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { backingNameAt, backingPlaces, findOverlays } from '../../../src/disks/backing/overlays.ts';
+import { overlayOf } from './images.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-
-/** A qcow2 header that names a backing file, as QEMU writes it. */
-function overlayOf(name: string, at = 0x1f8): Buffer {
-  const image = Buffer.alloc(at + name.length + 64);
-  image.writeUInt32BE(0x51_46_49_fb, 0);
-  image.writeUInt32BE(3, 4);
-  image.writeBigUInt64BE(BigInt(at), 8);
-  image.writeUInt32BE(name.length, 16);
-  image.write(name, at);
-  return image;
-}
 
 function qedOf(name: string): Buffer {
   const image = Buffer.alloc(256 + name.length);

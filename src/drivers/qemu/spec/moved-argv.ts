@@ -43,7 +43,7 @@ function movedDrive(word: string, cwd: string, block: BlockFacts): string {
 }
 
 /** The path of the image whose uppermost node this is. */
-function fileBelow(root: string, block: BlockFacts): string | undefined {
+export function fileBelow(root: string, block: BlockFacts): string | undefined {
   const child = block.edges.find(({ parent, role }) => parent === root && role === 'file')?.child;
   return block.nodes.find(({ name }) => name === (child ?? root))?.file;
 }

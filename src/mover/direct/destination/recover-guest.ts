@@ -11,7 +11,7 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
-import { refuseOverlaid } from './overlaid.ts';
+import { refuseOverlaidRecovery } from './overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
 /**
@@ -141,7 +141,7 @@ async function hasStarted(mover: DestinationMover): Promise<boolean> {
 /** GODWIT_DISK_OVERLAID if another image needs one to which the guest would write. */
 const refuseOverlays = (mover: DestinationMover): Promise<void> =>
   mover.decide(({ context, state }) =>
-    refuseOverlaid(context, state().preparation, AbortSignal.timeout(BUILD_MS)),
+    refuseOverlaidRecovery(context, state().preparation, AbortSignal.timeout(BUILD_MS)),
   );
 
 /** It was armed, or even proved alone, in an earlier boot, and no record shows that it ran. */

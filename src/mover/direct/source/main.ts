@@ -33,7 +33,7 @@ import { tearDown } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { DestinationPeer } from './peer.ts';
 import { proveOff, recoverOrProve } from './prove-off.ts';
-import { restartGuest } from './restart.ts';
+import { relaunchOn, restartGuest } from './restart.ts';
 import { stopHere } from './stop-here.ts';
 import { SourceProbes } from './probes.ts';
 import { SourceVerification } from './verify.ts';
@@ -97,7 +97,9 @@ export function openSource(
     ...recorderOf(coordinator),
     fence: (signal) => proveOff(coordinator, request, around, signal),
     fenceMs: around.fence === undefined ? 0 : fencingMs(config),
-    ...starting(driver, request, around),
+    bootId: around.bootId,
+    fleet: fleetQuestion(around),
+    relaunch: relaunchOn(config, driver, request.handle),
   };
   return {
     coordinator,
@@ -117,20 +119,6 @@ export function openSource(
         await journal.close();
       }
     },
-  };
-}
-
-/** How the guest comes to run here again. */
-function starting(
-  driver: DirectDriver,
-  { handle }: SourceMoverRequest,
-  around: Surroundings,
-): Pick<SourceContext, 'bootTime' | 'fleet' | 'relaunch'> {
-  return {
-    bootTime: around.bootTime,
-    fleet: fleetQuestion(around),
-    relaunch: async (launch, permission, signal) =>
-      (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle,
   };
 }
 

@@ -1,5 +1,9 @@
+import { z } from 'zod';
+import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
+import type { DirectDriver } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import { refuseOverlaid } from '../../engine/overlaid.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
@@ -84,6 +88,21 @@ async function isBuried(context: SourceContext, signal: AbortSignal): Promise<bo
     if (!hasCode(thrown, 'GODWIT_NOT_ARMED')) throw thrown;
     return false;
   }
+}
+
+/** Starts the guest's hypervisor again. GODWIT_DISK_OVERLAID if the start would write to an image that another one needs. */
+export function relaunchOn(
+  config: Pick<AgentConfig, 'name' | 'storage'>,
+  driver: Pick<DirectDriver, 'relaunch'>,
+  handle: GuestHandle,
+): SourceContext['relaunch'] {
+  return async (launch, permission, signal) => {
+    // The record of an earlier build does not list them.
+    const files = z.array(z.string()).safeParse(launch.writes).data ?? [];
+    const written = files.map((file) => ({ name: file, file }));
+    await refuseOverlaid(config, { guest: handle.name, written, files }, signal);
+    return (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle;
+  };
 }
 
 function cannot(context: SourceContext, reason: string): Error {

@@ -6,22 +6,12 @@ import type { TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
-import { refuseOverlaid } from '../../../../src/mover/direct/destination/overlaid.ts';
+import { refuseOverlaidRecovery } from '../../../../src/mover/direct/destination/overlaid.ts';
 import { preparation } from '../../../../src/protocol/peer/migration.ts';
+import { overlayOf } from '../../../disks/backing/images.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 const never = AbortSignal.timeout(60_000);
-
-/** A qcow2 image on a backing file. */
-function overlayOf(name: string): Buffer {
-  const image = Buffer.alloc(0x1f8 + name.length);
-  image.writeUInt32BE(0x51_46_49_fb, 0);
-  image.writeUInt32BE(3, 4);
-  image.writeBigUInt64BE(0x1f8n, 8);
-  image.writeUInt32BE(name.length, 16);
-  image.write(name, 0x1f8);
-  return image;
-}
 
 /** A guest with a top image on a base, and a disk of its own for reading. */
 async function guestIn(t: TestContext) {
@@ -68,7 +58,7 @@ async function guestIn(t: TestContext) {
     ],
   });
   const context = { config, placeIds: openPlaceIds(stateDir) };
-  return { dir, refuse: () => refuseOverlaid(context, asked, never) };
+  return { dir, refuse: () => refuseOverlaidRecovery(context, asked, never) };
 }
 
 test('a guest whose images no other image needs is recovered, though its own overlay needs the base', async (t) => {

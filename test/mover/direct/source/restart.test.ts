@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
@@ -6,12 +8,15 @@ import type { Fencing } from '../../../../src/host/fencing.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { guestEndingMs } from '../../../../src/migration/direct/step-deadline.ts';
-import { restartGuest } from '../../../../src/mover/direct/source/restart.ts';
+import { relaunchOn, restartGuest } from '../../../../src/mover/direct/source/restart.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, withDisk } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, waitsFor } from './answers.ts';
 import type { Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
+import { overlayOf } from '../../../disks/backing/images.ts';
+import { granted } from '../../../migration/permission/granted.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 import { fleetOf } from '../fleets.ts';
 
 const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
@@ -223,4 +228,28 @@ describe('a guest whose memory was lost', () => {
     await outcome;
     assert.deepEqual(done, ['release 17 lost', 'status', 'fence', 'quit', 'relaunch']);
   });
+});
+
+test('a guest is not started again on an image that a snapshot has made a backing file', async (t) => {
+  const dir = tempDir(t);
+  const disk = path.join(dir, 'web1.raw');
+  writeFileSync(disk, 'data');
+  const started: unknown[] = [];
+  const driver = {
+    relaunch: async (_handle: unknown, launch: unknown) => {
+      started.push(launch);
+      return HANDLE;
+    },
+  };
+  const relaunch = relaunchOn({ name: 'a', storage: [] }, driver, HANDLE);
+  const launch = { ...LAUNCH, writes: [disk] };
+  const start = () => relaunch(launch, granted('web1'), AbortSignal.timeout(60_000));
+  assert.equal(await start(), HANDLE);
+  writeFileSync(path.join(dir, 'web1.snap'), overlayOf(disk));
+  await assert.rejects(start(), (thrown: Error) => {
+    assert.ok(hasCode(thrown, 'GODWIT_DISK_OVERLAID'));
+    assert.match(thrown.message, /web1\.snap names .*web1\.raw/);
+    return true;
+  });
+  assert.deepEqual(started, [launch]);
 });
