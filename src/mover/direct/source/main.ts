@@ -97,9 +97,7 @@ export function openSource(
     ...recorderOf(coordinator),
     fence: (signal) => proveOff(coordinator, request, around, signal),
     fenceMs: around.fence === undefined ? 0 : fencingMs(config),
-    bootId: around.bootId,
-    fleet: fleetQuestion(around),
-    relaunch: relaunchOn(config, driver, request.handle),
+    ...starting(driver, request, config, around),
   };
   return {
     coordinator,
@@ -120,6 +118,17 @@ export function openSource(
       }
     },
   };
+}
+
+/** How the guest comes to run here again. */
+function starting(
+  driver: DirectDriver,
+  { handle }: SourceMoverRequest,
+  config: AgentConfig,
+  around: Surroundings,
+): Pick<SourceContext, 'bootId' | 'fleet' | 'relaunch'> {
+  const relaunch = relaunchOn(config, driver, handle);
+  return { bootId: around.bootId, fleet: fleetQuestion(around), relaunch };
 }
 
 function recorderOf(coordinator: Coordinator): Pick<SourceContext, 'dispatch' | 'record'> {
