@@ -126,9 +126,9 @@ function starting(
   { handle }: SourceMoverRequest,
   config: AgentConfig,
   around: Surroundings,
-): Pick<SourceContext, 'bootId' | 'fleet' | 'relaunch'> {
+): Pick<SourceContext, 'bootTime' | 'fleet' | 'relaunch'> {
   const relaunch = relaunchOn(config, driver, handle);
-  return { bootId: around.bootId, fleet: fleetQuestion(around), relaunch };
+  return { bootTime: around.bootTime, fleet: fleetQuestion(around), relaunch };
 }
 
 function recorderOf(coordinator: Coordinator): Pick<SourceContext, 'dispatch' | 'record'> {
