@@ -74,6 +74,23 @@ describe('a held copy whose guest a third host may run', () => {
     assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
   });
 
+  test('is not started at the destination while the source’s own host runs the guest again', () => {
+    const answers = verdicts(fleetOf({ ...RUNS, host: 'a' }), { hypervisor: 'gone' }, {});
+    assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
+  });
+
+  test('is started at the destination on an operator’s word alone while another host has a halted copy', () => {
+    for (const host of ['a', 'c']) {
+      const halted = fleetOf({ host, copies: [{ uuid: UUID, state: 'paused' }] });
+      assert.equal(verdicts(halted, { hypervisor: 'gone' }, {})['destination'], 'unknown', host);
+    }
+  });
+
+  test('goes on at the destination that has run it, whatever other hosts show', () => {
+    const there = { right: 'running', hypervisor: 'running', hasRun: true } as const;
+    assert.equal(verdicts(fleetOf({ ...RUNS, host: 'a' }), {}, there)['destination'], 'safe');
+  });
+
   test('is safely given up once that host shows that the guest was sent on', () => {
     const move = { id: 'm-00000002', side: 'destination', from: 'b', to: 'c' } as const;
     const moves = [{ ...move, createdAt: '2026-02-01', lineage: [base.id] }];
