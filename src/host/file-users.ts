@@ -2,10 +2,10 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { isDevice } from '../migration/image-identity.ts';
-import type { FileIdentity, FileUser } from '../migration/image-identity.ts';
+import { fileNumber, isDevice } from '../migration/image-identity.ts';
+import type { FileIdentity, FileUser, FileUsers } from '../migration/image-identity.ts';
 import { identityOf, openFiles } from './open-files.ts';
-import { pids } from './process.ts';
+import { pids, startTicksOf } from './process.ts';
 
 /**
  * Everything of this host that has one of some files open: processes (other guests, NBD servers, backups), loop devices,
@@ -25,18 +25,23 @@ export interface UsersAsked {
 }
 
 /**
- * Programs that open images on behalf of the guest's own hypervisor: a manager's lock daemon, the helper for reservations, and
- * a manager's daemons when they look into a pool. `/proc/PID/comm` has 15 characters.
+ * Programs that open images on behalf of the guest's own hypervisor: a manager's lock daemon and the helper for reservations.
+ * `/proc/PID/comm` has 15 characters.
  */
-const HELPER = /^(virtlockd|virtqemud|virtstoraged|libvirtd|\w+-pr-helper)$/;
+const HELPER = /^(virtlockd|\w+-pr-helper)$/;
+/** A manager's daemons, which read images when they look into a pool; one that writes uses the image. */
+const READER = /^(virtqemud|virtstoraged|libvirtd)$/;
+
+const INIT = 1;
 
 /** Entries of one directory of the kernel that are looked at. */
 const MOST_ENTRIES = 4096;
 
-export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUser[]> {
+export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUsers> {
   const { identities, except, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
-  const ids = new Set(identities);
-  if (ids.size === 0) return [];
+  // By number: an identity of an earlier build has no birth time, and a file that is open keeps its number.
+  const ids = new Map(identities.map((id) => [fileNumber(id), id]));
+  if (ids.size === 0) return { users: [], unseen: [] };
   const inodes = new Set(
     identities.filter((id) => !isDevice(id)).map((id) => id.split(':')[1] ?? ''),
   );
@@ -45,50 +50,65 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
     ...(await loops(sys)),
     ...(await swaps(proc)),
     ...(await targets(config)),
-    ...(await onDevices(ids, { sys, proc })),
+    ...(await onDevices(new Set(identities), { sys, proc })),
   ];
   signal.throwIfAborted();
-  const others: FileUser[] = [];
+  const users: FileUser[] = [];
+  const unseen: string[] = [];
   for (const { file, by, mayWrite } of named) {
-    const identity = isDevice(file) ? file : await identityOf(file);
-    if (identity !== undefined && ids.has(identity)) others.push({ identity, by, mayWrite });
+    const found = isDevice(file) ? file : await identityOf(file);
+    const identity = found === undefined ? undefined : ids.get(fileNumber(found));
+    if (identity !== undefined) users.push({ identity, by, mayWrite });
+    // In another mount namespace, so it may be one of them. A removed file is none: images have names.
+    else if (found === undefined && !file.endsWith(' (deleted)'))
+      unseen.push(`${by} (${file.slice(0, 256)})`);
   }
-  return [...byProcess, ...others];
+  return {
+    users: [...byProcess.users, ...users],
+    unseen: [...byProcess.unseen, ...unseen],
+  };
 }
 
-/** Each program once. A process of another user that may not be looked into is passed over. */
+/** Each program once. */
 async function processes(
-  ids: ReadonlySet<FileIdentity>,
+  ids: ReadonlyMap<string, FileIdentity>,
   inodes: ReadonlySet<string>,
   except: readonly number[],
   signal: AbortSignal,
-): Promise<FileUser[]> {
-  const found: FileUser[] = [];
+): Promise<FileUsers> {
+  const users: FileUser[] = [];
+  const unseen: string[] = [];
   for (const pid of pids()) {
     if (pid === process.pid || except.includes(pid)) continue;
     await nextTurn();
     signal.throwIfAborted();
     const open = await openFiles({ pid }, inodes).catch((thrown: unknown) => {
-      if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return [];
+      if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return undefined;
       throw thrown;
     });
-    const own = open.filter(({ id }) => ids.has(id));
+    if (open === undefined) {
+      // It has ended, or it is the init of this host, which opens no images and which a container hides even from root.
+      if (pid === INIT || startTicksOf(pid) === undefined) continue;
+      unseen.push((await programOf(pid)).by);
+      continue;
+    }
+    const own = open.filter(({ id }) => ids.has(fileNumber(id)));
     if (own.length === 0) continue;
-    const { by, isGodwit, isHelper } = await programOf(pid);
-    if (isHelper) continue;
-    for (const identity of new Set(own.map(({ id }) => id))) {
-      const mayWrite = own.some((each) => each.id === identity && each.mayWrite);
-      // Another migration that compares files by their content reads this one for a moment.
-      if (!isGodwit || mayWrite) found.push({ identity, by, mayWrite });
+    const { by, passesOver } = await programOf(pid);
+    for (const number of new Set(own.map(({ id }) => fileNumber(id)))) {
+      const mayWrite = own.some((each) => fileNumber(each.id) === number && each.mayWrite);
+      const identity = ids.get(number);
+      const isOver = passesOver === 'always' || (passesOver === 'reading' && !mayWrite);
+      if (identity !== undefined && !isOver) users.push({ identity, by, mayWrite });
     }
   }
-  return found;
+  return { users, unseen };
 }
 
 /** What runs as a process; a guest's own name if its command line has one. */
 async function programOf(
   pid: number,
-): Promise<{ readonly by: string; readonly isGodwit: boolean; readonly isHelper: boolean }> {
+): Promise<{ readonly by: string; readonly passesOver: 'always' | 'reading' | 'never' }> {
   const [line, comm] = await Promise.all([
     readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''),
     readFile(`/proc/${pid}/comm`, 'latin1').catch(() => ''),
@@ -101,7 +121,10 @@ async function programOf(
   const what = words.includes('-name') && guest !== undefined ? `${guest}: ${program}` : program;
   // A process chooses its own words.
   const shown = what.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 128);
-  return { by: `process ${pid} (${shown})`, isGodwit, isHelper: HELPER.test(comm.trim()) };
+  const by = `process ${pid} (${shown})`;
+  if (HELPER.test(comm.trim())) return { by, passesOver: 'always' };
+  // Another migration that compares files by their content reads this one for a moment.
+  return { by, passesOver: isGodwit || READER.test(comm.trim()) ? 'reading' : 'never' };
 }
 
 interface NamedUser {

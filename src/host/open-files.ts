@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { godwitError } from '../errors.ts';
@@ -24,14 +25,18 @@ export async function identityOf(file: string): Promise<FileIdentity | undefined
   const info = await stat(file, { bigint: true }).catch(() => undefined);
   if (info === undefined) return undefined;
   // A device has many nodes: the opened node does not matter.
-  return info.isBlockDevice() ? `device:${info.rdev}` : `${info.dev}:${info.ino}`;
+  return info.isBlockDevice() ? `device:${info.rdev}` : identityIn(info);
+}
+
+/** 0: the file system keeps no birth time. */
+function identityIn({ dev, ino, birthtimeNs }: BigIntStats): FileIdentity {
+  return birthtimeNs === 0n ? `${dev}:${ino}` : `${dev}:${ino}:${birthtimeNs}`;
 }
 
 /** Which file has that name; a symbolic link is a file of its own. Undefined if there is none. */
 export async function identityOfName(file: string): Promise<FileIdentity | undefined> {
   try {
-    const { dev, ino } = await lstat(file, { bigint: true });
-    return `${dev}:${ino}`;
+    return identityIn(await lstat(file, { bigint: true }));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -9,8 +9,21 @@ import type { Finding } from './preflight/finding.ts';
  * kernel's numbers. The identity is taken once, and each later reader, rename and removal compares the file with it. Pure.
  */
 
-/** `dev:ino` of a file, `device:rdev` of a block device: unique on one host until it starts again. */
+/**
+ * `dev:ino:born` of a file, `device:rdev` of a block device. A file system gives the number of a removed file to the next new
+ * file as soon as no program has the removed file open. So the birth time, in ns, is part of the identity. `dev:ino`: the file
+ * system keeps no birth time, or an earlier build took the identity.
+ */
 export type FileIdentity = string;
+
+/** The kernel's numbers of a file or a device: unique while a program has the file open. */
+export function fileNumber(identity: FileIdentity): string {
+  return identity.split(':', 2).join(':');
+}
+
+function birthTime(identity: FileIdentity): string | undefined {
+  return identity.split(':')[2];
+}
 
 export function isDevice(identity: FileIdentity): boolean {
   return identity.startsWith('device:');
@@ -36,6 +49,9 @@ export const OTHER_THERE =
   'the file at this path there is not the file that the guest has open at its source';
 export const REMOVED = 'there is no file at this path, and the guest has a removed file open';
 
+/** Another file may have the number that the image had, and nothing held the image meanwhile. */
+export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
+
 /** How an image's path and the hypervisor's open files go together. */
 export interface Identified {
   /** By block node, for each image that is the file at its path. */
@@ -53,10 +69,14 @@ export function identifyImages(
   const strange: { image: NamedImage; reason: string }[] = [];
   for (const image of images) {
     const there = atPath.get(image.file);
-    if (there !== undefined && open.has(there)) identities.set(image.node, there);
+    if (there !== undefined && isOpen(there, open)) identities.set(image.node, there);
     else strange.push({ image, reason: there === undefined ? REMOVED : REPLACED });
   }
   return { identities, strange };
+}
+
+function isOpen(file: FileIdentity, open: ReadonlySet<FileIdentity>): boolean {
+  return open.has(file) || [...open].some((each) => judgeIdentity(each, file, true) === 'same');
 }
 
 const CURE =
@@ -93,6 +113,20 @@ export interface FileUser {
   readonly mayWrite: boolean;
 }
 
+export interface FileUsers {
+  readonly users: readonly FileUser[];
+  /** Programs and devices of this host that may have one of the files open, and could not be looked into. */
+  readonly unseen: readonly string[];
+}
+
+/** What was not looked into, as a clause. */
+export function namesOfUnseen(unseen: readonly string[]): string {
+  const more = unseen.length > MAX_UNSEEN ? ` and ${unseen.length - MAX_UNSEEN} more` : '';
+  return `it is not known whether ${unseen.slice(0, MAX_UNSEEN).join(', ')}${more} uses it`;
+}
+
+const MAX_UNSEEN = 4;
+
 /** An image that is to leave this host as a copy. */
 export interface LeavingImage extends NamedImage {
   readonly identity: FileIdentity | undefined;
@@ -104,7 +138,7 @@ export interface LeavingImage extends NamedImage {
 export function judgeUsers(
   guest: string,
   images: readonly LeavingImage[],
-  users: readonly FileUser[],
+  { users, unseen }: FileUsers,
 ): Finding[] {
   if (images.length === 0) return [];
   const checks = images.flatMap((image) => {
@@ -113,11 +147,21 @@ export function judgeUsers(
   });
   if (checks.length > 0) return checks;
   const files = images.map(({ file }) => file).join(', ');
+  const unknown = images.filter(({ identity }) => identity === undefined).map(({ file }) => file);
+  const gaps = [
+    ...(unknown.length === 0 ? [] : [`not known which file ${unknown.join(', ')} is`]),
+    ...(unseen.length === 0 ? [] : [namesOfUnseen(unseen)]),
+  ];
+  if (gaps.length > 0) return [warns(`${files}: ${gaps.join('; ')}`, UNSEEN_HINT)];
   return [passes(`no other process, device or mount of this host uses ${files}`)];
 }
 
+const UNSEEN_HINT =
+  'Look for other users of these files (`lsof`, `losetup`), and run the agent as root. A copied image is kept under another name at the source, not removed.';
+
 function usersOf({ identity, how }: LeavingImage, users: readonly FileUser[]): string[] {
-  const found = users.filter((user) => user.identity === identity);
+  const number = identity === undefined ? undefined : fileNumber(identity);
+  const found = users.filter((user) => fileNumber(user.identity) === number);
   // A device stays where it is, and programs of every kind read devices for a moment.
   const isRemoved = how === 'copied' && identity !== undefined && !isDevice(identity);
   return found.filter(({ mayWrite }) => isRemoved || mayWrite).map(({ by }) => by);
@@ -145,14 +189,22 @@ const MOST_NAMED = 8;
 export const SHARED_BY_AGREEMENT =
   'other guests may write to it as well (`share-rw=on`), so it moves only on storage that both hosts see';
 
-/** Whether a file is still the image whose identity was taken. Nothing is read, renamed or removed by path without it. */
+/**
+ * Whether a file is still the image whose identity was taken. Nothing is read, renamed or removed by path without it.
+ * `isHeld`: a program has had the image open since then, so no other file can have its number.
+ */
 export function judgeIdentity(
   taken: FileIdentity | undefined,
   now: FileIdentity | undefined,
+  isHeld = false,
 ): 'same' | 'other' | 'gone' | 'unknown' {
   if (now === undefined) return 'gone';
   if (taken === undefined) return 'unknown';
-  return taken === now ? 'same' : 'other';
+  if (fileNumber(taken) !== fileNumber(now)) return 'other';
+  if (isDevice(now)) return 'same';
+  const [born, bornNow] = [birthTime(taken), birthTime(now)];
+  if (born !== undefined && bornNow !== undefined) return born === bornNow ? 'same' : 'other';
+  return isHeld ? 'same' : 'unknown';
 }
 
 /**
@@ -165,7 +217,9 @@ export function hasCommonNumbers(here: string | undefined, there: string | undef
 
 /** What became of a copied image that is given up here, as it is reported. */
 export type GivenUp =
-  | { readonly file: string; readonly became: 'removed' | 'kept' | 'device' | 'gone' }
+  | { readonly file: string; readonly became: 'removed' | 'device' | 'gone' }
+  /** `why`: it was to be removed. */
+  | { readonly file: string; readonly became: 'kept'; readonly why?: string }
   | { readonly file: string; readonly became: 'left'; readonly why: string };
 
 export function judgeGivenUp(all: readonly GivenUp[], aside: string): Finding[] {
@@ -177,15 +231,25 @@ export function judgeGivenUp(all: readonly GivenUp[], aside: string): Finding[] 
   const left = all.flatMap((each) =>
     each.became === 'left' ? [`left as it is: ${each.file}, since ${each.why}`] : [],
   );
+  const doubtful = all.flatMap((each) =>
+    each.became === 'kept' && each.why !== undefined
+      ? [`kept as ${aside}: ${each.file}, since ${each.why}`]
+      : [],
+  );
+  const kept = all.filter((each) => each.became === 'kept' && each.why === undefined);
   const said = [
     ...left,
-    ...named('kept', `kept as ${aside}`),
+    ...doubtful,
+    ...(kept.length === 0 ? [] : [`kept as ${aside}: ${kept.map(({ file }) => file).join(', ')}`]),
     ...named('removed', 'removed'),
     ...named('gone', 'not there any more'),
     ...named('device', 'left as they are, and no disks of the guest’s any more'),
   ].join('; ');
-  return left.length === 0 ? [passes(said)] : [warns(said, LEFT_HINT)];
+  if (left.length > 0) return [warns(said, LEFT_HINT)];
+  return doubtful.length > 0 ? [warns(said, KEPT_HINT)] : [passes(said)];
 }
 
+const KEPT_HINT =
+  'Look for other users of the file (`lsof`, `losetup`), and remove it. It is not the guest’s disk any more.';
 const LEFT_HINT =
   'Look at the file and at whatever uses it. It is not the guest’s disk any more: never start the guest on it.';

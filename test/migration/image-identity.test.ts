@@ -82,12 +82,19 @@ describe('the identity of an image', () => {
   });
 
   test('allows a change of a file only where it was taken and is still the same', () => {
-    const id = fc.option(fc.constantFrom('7:1', '7:2', 'device:1'), { nil: undefined });
+    const id = fc.option(fc.constantFrom('7:1', '7:2:10', 'device:1'), { nil: undefined });
     fc.assert(
       fc.property(id, id, (taken, now) => {
-        assert.equal(judgeIdentity(taken, now) === 'same', taken !== undefined && taken === now);
+        const isSame = taken !== undefined && taken === now;
+        assert.equal(judgeIdentity(taken, now) === 'same', isSame && taken !== '7:1');
+        assert.equal(judgeIdentity(taken, now, true) === 'same', isSame);
       }),
     );
+    // The number was given again; and a birth time that only one of them has proves nothing.
+    assert.equal(judgeIdentity('7:2:10', '7:2:11'), 'other');
+    assert.equal(judgeIdentity('7:2:10', '7:2:11', true), 'other');
+    assert.equal(judgeIdentity('7:1', '7:1:10'), 'unknown');
+    assert.equal(judgeIdentity('7:1', '7:1:10', true), 'same');
     assert.equal(judgeIdentity('7:1', undefined), 'gone');
     assert.equal(judgeIdentity(undefined, '7:1'), 'unknown');
     assert.equal(judgeIdentity('7:2', '7:1'), 'other');
@@ -121,7 +128,7 @@ describe('other users of an image that is to be copied', () => {
     fc.assert(
       fc.property(leaving, users, (all, others) => {
         const images = named(all);
-        const checks = judgeUsers('db1', images, others);
+        const checks = judgeUsers('db1', images, { users: others, unseen: [] });
         const harmed = images.filter(({ identity: own, how }) =>
           others.some(
             (user) =>
@@ -147,12 +154,28 @@ describe('other users of an image that is to be copied', () => {
       { identity: '7:1', how: 'copied' },
       { identity: '7:1', how: 'copied' },
     ]);
-    const checks = judgeUsers('db1', images, []);
+    const checks = judgeUsers('db1', images, { users: [], unseen: [] });
     assert.deepEqual(
       checks.map(({ error }) => error?.code),
       ['GODWIT_DISK_IN_USE', 'GODWIT_DISK_IN_USE'],
     );
     assert.match(checks[0]?.evidence ?? '', /the guest’s own disk vd1 has it open as well/);
+  });
+
+  test('are never reported as none if a program could not be looked into, or a file is not known', () => {
+    const [image] = named([{ identity: '7:1', how: 'copied' }]);
+    const [unseen] = judgeUsers('db1', image === undefined ? [] : [image], {
+      users: [],
+      unseen: ['process 7 (backup)'],
+    });
+    assert.equal(unseen?.verdict, 'warn');
+    assert.match(unseen?.evidence ?? '', /not known whether process 7 \(backup\) uses it/);
+    const [unknown] = judgeUsers('db1', named([{ identity: undefined, how: 'copied' }]), {
+      users: [],
+      unseen: [],
+    });
+    assert.equal(unknown?.verdict, 'warn');
+    assert.match(unknown?.evidence ?? '', /not known which file \/d\/0 is/);
   });
 
   test('are all named, up to a bound', () => {
@@ -161,7 +184,10 @@ describe('other users of an image that is to be copied', () => {
       by: `process ${at} (x)`,
       mayWrite: true,
     }));
-    const [check] = judgeUsers('db1', named([{ identity: '7:1', how: 'read' }]), many);
+    const [check] = judgeUsers('db1', named([{ identity: '7:1', how: 'read' }]), {
+      users: many,
+      unseen: [],
+    });
     assert.match(check?.evidence ?? '', /process 0 \(x\), process 1 \(x\), .*have it open as well/);
     assert.doesNotMatch(check?.evidence ?? '', /process 30 /);
   });

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileUsers } from '../../host/file-users.ts';
 import { setAside } from '../../host/identified-file.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
-import { REPLACED } from '../../migration/image-identity.ts';
+import { namesOfUnseen, NOT_KNOWN, REPLACED } from '../../migration/image-identity.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
@@ -47,23 +47,30 @@ export async function keepNew(plan: DiskMovePlan): Promise<void> {
 
 /**
  * The old image is not a guest's disk any more: it is renamed first, so that no guest is started on it, and removed unless it
- * is kept. Another file of its name is left alone. Resolves to where it is kept, and why it could not be given up.
+ * is kept. Another file of its name is left alone. `isHeld`: a program has had it open since its identity was taken. Resolves
+ * to where it is kept, and why it could not be given up.
  */
 export async function giveUpOld(
   { from, id, identity }: DiskMovePlan,
-  isKept: boolean,
+  { isKept, isHeld = false }: { readonly isKept: boolean; readonly isHeld?: boolean },
   signal: AbortSignal,
   usersOf = fileUsers,
 ): Promise<{ readonly kept?: string; readonly note?: string }> {
   const isAsked = !isKept && identity !== '';
-  const users = isAsked ? await usersOf({ identities: [identity], except: [] }, signal) : [];
+  const { users, unseen } = isAsked
+    ? await usersOf({ identities: [identity], except: [] }, signal)
+    : { users: [], unseen: [] };
   if (users.length > 0) {
     const named = users.slice(0, 8).map(({ by }) => by);
     return { kept: from, note: `the old image stays as it is: ${named.join(', ')} uses it` };
   }
   const aside = `${from}.moved-${id}`;
-  const became = await setAside(from, path.basename(aside), identity || undefined, isKept);
-  if (became === 'kept') return { kept: aside };
+  const how = { isKept: isKept || unseen.length > 0, isHeld };
+  const became = await setAside(from, path.basename(aside), identity || undefined, how);
+  if (became === 'kept')
+    return unseen.length === 0
+      ? { kept: aside }
+      : { kept: aside, note: `the old image is kept: ${namesOfUnseen(unseen)}` };
   if (became === 'removed' || became === 'gone') return {};
-  return { note: `${from} stays as it is: ${REPLACED}` };
+  return { note: `${from} stays as it is: ${became === 'other' ? REPLACED : NOT_KNOWN}` };
 }

@@ -227,7 +227,7 @@ export class DiskMove {
     const isKept = plan.request.keepSource === true || notes.length > 0;
     let kept: string | undefined;
     try {
-      const old = await giveUpOld(plan, isKept, AbortSignal.timeout(STEP_MS));
+      const old = await giveUpOld(plan, { isKept }, AbortSignal.timeout(STEP_MS));
       kept = old.kept;
       if (old.note !== undefined) notes.push(old.note);
     } catch (thrown) {

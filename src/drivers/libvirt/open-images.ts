@@ -7,6 +7,8 @@ import {
   judgeIdentified,
   judgeIdentity,
   judgeUsers,
+  namesOfUnseen,
+  NOT_KNOWN,
   REPLACED,
 } from '../../migration/image-identity.ts';
 import type { FileIdentity, Identified, NamedImage } from '../../migration/image-identity.ts';
@@ -24,7 +26,6 @@ export interface OpenImages {
 }
 
 const NO_PROCESS = 'no QEMU of this host has the UUID of the domain';
-const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
 
 export async function openImages({ uuid, disks }: DomainFacts): Promise<OpenImages> {
   const images = disks.flatMap(({ name: device, kind, source, below = [] }) =>
@@ -70,8 +71,8 @@ export async function identified(
   return Promise.all(
     copies.map(async (copy) => {
       const identity = seen.identities.get(`${copy.name} 0`);
-      const isSeen = identity !== undefined && (await identityOf(copy.file)) === identity;
-      return isSeen ? { ...copy, identity } : copy;
+      const isSeen = judgeIdentity(identity, await identityOf(copy.file), true) === 'same';
+      return isSeen && identity !== undefined ? { ...copy, identity } : copy;
     }),
   );
 }
@@ -83,10 +84,10 @@ export async function userChecks(
   { pid, seen }: OpenImages,
   signal: AbortSignal,
 ): Promise<Check[]> {
-  if (typeof seen === 'string') return [];
+  const known = typeof seen === 'string' ? undefined : seen.identities;
   const leaving = copies.map(({ name: device, file }) => {
     const node = `${device} 0`;
-    return { node, device, file, identity: seen.identities.get(node), how: 'copied' } as const;
+    return { node, device, file, identity: known?.get(node), how: 'copied' } as const;
   });
   const identities = leaving.flatMap(({ identity }) => identity ?? []);
   const except = pid === undefined ? [] : [pid];
@@ -110,9 +111,11 @@ export async function whyKept(
       // libvirt may see it where Godwit does not.
       return identity === undefined ? NOT_KNOWN : undefined;
     case 'same': {
-      const users = await fileUsers({ identities: [identity ?? ''], except: [] }, signal);
+      const asked = { identities: [identity ?? ''], except: [] };
+      const { users, unseen } = await fileUsers(asked, signal);
       const named = users.slice(0, 8).map(({ by }) => by);
-      return named.length === 0 ? undefined : `${named.join(', ')} uses it`;
+      if (named.length > 0) return `${named.join(', ')} uses it`;
+      return unseen.length === 0 ? undefined : namesOfUnseen(unseen);
     }
   }
 }

@@ -144,7 +144,7 @@ describe('the old image of a disk that moves', () => {
   test('stays where another program opened it meanwhile, and where another file has its path', async () => {
     const asked = await plan();
     const pid = await hold();
-    const used = await giveUpOld(asked, false, signal);
+    const used = await giveUpOld(asked, { isKept: false }, signal);
     assert.match(used.note ?? '', new RegExp(`process ${pid} \\(sleep\\) uses it`));
     assert.equal(used.kept, from);
     // Held open, so that no other file gets its number.
@@ -154,14 +154,18 @@ describe('the old image of a disk that moves', () => {
     if (holder?.kill('SIGKILL') === true) await once(holder, 'exit');
     holder = undefined;
     assert.equal(await own.readFile('utf8'), 'the guest’s');
-    const replaced = await giveUpOld(asked, false, signal);
+    const replaced = await giveUpOld(asked, { isKept: false }, signal);
     assert.match(replaced.note ?? '', /stays as it is: the file at this path is not the file/);
     assert.equal(await readFile(from, 'utf8'), 'a backup');
     assert.deepEqual(await readdir(directory), ['old.raw']);
   });
 
   test('stays where the hypervisor had another file open when the move began', async () => {
-    const { note } = await giveUpOld({ ...(await plan()), identity: '' }, false, signal);
+    const { note } = await giveUpOld(
+      { ...(await plan()), identity: '' },
+      { isKept: false },
+      signal,
+    );
     assert.match(note ?? '', /stays as it is/);
     assert.equal(await readFile(from, 'utf8'), 'the guest’s');
   });

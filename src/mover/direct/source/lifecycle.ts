@@ -391,7 +391,7 @@ export const LIFECYCLE: Lifecycle = {
       await context.dataPath.end(context);
       const session = await sessionIfThere(context, signal);
       if (session !== undefined) await context.latencies.end(context, signal);
-      const letGo = await holdDisks(state());
+      const disks = await holdDisks(state(), session !== undefined);
       try {
         await session?.quit(signal);
         for (const port of state().known.ports ?? []) await removePort(port, signal);
@@ -402,9 +402,10 @@ export const LIFECYCLE: Lifecycle = {
         const diskCheck = await compareDisks(context, signal);
         const { plan, known } = state();
         const found = diskCheck === undefined ? {} : { diskCheck };
-        return await giveUpDisks({ plan, known: { ...known, ...found } }, request.id, signal);
+        const leaving = { plan, known: { ...known, ...found } };
+        return await giveUpDisks(leaving, request.id, signal, disks);
       } finally {
-        await letGo();
+        await disks.close();
       }
     },
   },

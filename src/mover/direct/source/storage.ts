@@ -89,14 +89,13 @@ async function usersOfLeaving(
   const leaving = images.flatMap(({ node, disk: device, file }): LeavingImage[] => {
     const identity = identities[node];
     const isCopied = copies.some((each) => each.node === node);
-    if (identity === undefined || (!isCopied && !bases.some((each) => each.node === node)))
-      return [];
+    if (!isCopied && !bases.some((each) => each.node === node)) return [];
     return [{ node, device, file, identity, how: isCopied ? 'copied' : 'read' }];
   });
   if (leaving.length === 0) return [];
   const { pid } = guest.countedBy ?? {};
   const asked = {
-    identities: leaving.map(({ identity = '' }) => identity),
+    identities: leaving.flatMap(({ identity }) => identity ?? []),
     except: pid === undefined ? [] : [pid],
   };
   const found = judgeUsers(request.request.guest, leaving, await fileUsers(asked, signal));

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { giveUpDisks } from '../../../../src/mover/direct/source/set-aside-disks.ts';
+import { giveUpDisks, holdDisks } from '../../../../src/mover/direct/source/set-aside-disks.ts';
 import { identityOf } from '../../../../src/host/open-files.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
@@ -78,6 +78,55 @@ describe('the images of disks that were copied', () => {
     }
     assert.deepEqual(await readdir(directory), ['disk0.raw']);
     assert.equal(await readFile(file, 'utf8'), 'somebody’s backup');
+  });
+
+  test('are not taken for the file that got the inode number of a removed one', async () => {
+    // The mover died before this step, the hypervisor has ended, and a person put another image there.
+    await rm(file);
+    await writeFile(file, 'somebody’s new image');
+    const disks = await holdDisks(stateOf(false), false);
+    const [check] = (await giveUpDisks(stateOf(false), 'm1', signal, disks)).checks ?? [];
+    await disks.close();
+    assert.match(check?.evidence ?? '', /^left as it is: .*disk0\.raw/);
+    assert.equal(await readFile(file, 'utf8'), 'somebody’s new image');
+  });
+
+  test('go where the file system keeps no birth time only if they were held since the hypervisor had them', async () => {
+    identity = identity?.split(':', 2).join(':');
+    const unheld = await holdDisks(stateOf(false), false);
+    const [left] = (await giveUpDisks(stateOf(false), 'm1', signal, unheld)).checks ?? [];
+    await unheld.close();
+    assert.match(left?.evidence ?? '', /not known whether it is the file/);
+    assert.deepEqual(await readdir(directory), ['disk0.raw']);
+    const held = await holdDisks(stateOf(false), true);
+    await giveUpDisks(stateOf(false), 'm1', signal, held);
+    await held.close();
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  test('are kept under their other name if a program could not be looked into', async () => {
+    const usersOf = async () => ({ users: [], unseen: ['process 7 (backup)'] });
+    const facts = await giveUpDisks(stateOf(false), 'm1', signal, { usersOf });
+    const [check] = facts.checks ?? [];
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check?.evidence ?? '', /kept as NAME\.moved-m1: .*whether process 7 \(backup\)/);
+    assert.deepEqual(await readdir(directory), ['disk0.raw.moved-m1']);
+  });
+
+  test('are each given up even if one of them cannot be, which is named', async () => {
+    // A link in place of its directory: the rename is refused, as by a mount or an immutable file.
+    const strange = path.join(directory, 'linked');
+    await symlink(directory, strange);
+    const { plan, known } = stateOf(false);
+    const copy = { node: 'disk0', pool: '0'.repeat(16), path: 'disk0.raw' };
+    const two = {
+      copied: [path.join(strange, 'disk0.raw'), file],
+      copies: [copy, copy],
+    };
+    const [check] =
+      (await giveUpDisks({ plan, known: { ...known, ...two } }, 'm1', signal)).checks ?? [];
+    assert.match(check?.evidence ?? '', /left as it is: .*linked\/disk0\.raw, since .*removed: /);
+    assert.deepEqual(await readdir(directory), ['linked']);
   });
 
   test('are not removed through a symbolic link that has their name', async () => {
