@@ -22,43 +22,56 @@ const FILE = 'closed.json';
 /** This host, or hosts of the manager of this agent. The oldest is dropped for a new one. */
 const MAX_HOSTS = 4096;
 
+/** `untilMs`: for people; a clock that is set does not open or close a host. */
 const closing = z.object({ host: hostName, request: wishId, untilMs: z.number().int() });
 const closingFile = z.object({ version: z.literal(1), closed: z.array(closing).max(MAX_HOSTS) });
+
+interface Closing {
+  readonly request: string;
+  /** By the monotonic clock, ms. */
+  readonly endMs: number;
+  readonly untilMs: number;
+}
 
 /**
  * Hosts that a request of the fleet empties, and that admit no guest meanwhile, whoever sends it. The controller repeats
  * the call while the host is to be closed: without a controller the host opens again by itself. A restart of the agent or
- * of the host opens nothing.
+ * of the host opens nothing: how long it took is unknown, so the host is closed for the full time from then on.
  */
 export class Closings {
   readonly #file: string;
-  readonly #clock: Pick<Clock, 'wallMs'>;
-  readonly #closed = new Map<string, { readonly request: string; readonly untilMs: number }>();
+  readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly #closed = new Map<string, Closing>();
 
-  constructor({ stateDir }: Pick<AgentConfig, 'stateDir'>, clock: Pick<Clock, 'wallMs'>) {
+  constructor(
+    { stateDir }: Pick<AgentConfig, 'stateDir'>,
+    clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
+  ) {
     this.#file = path.join(stateDir, FILE);
     this.#clock = clock;
-    for (const { host, ...each } of readClosed(this.#file)) this.#closed.set(host, each);
+    for (const { host, request } of readClosed(this.#file))
+      this.#closed.set(host, this.#closing(request, MAX_CLOSED_MS));
   }
 
   /** The request that empties a host; undefined while the host is open. */
   requestFor(host: string): string | undefined {
     const found = this.#closed.get(host);
-    if (found === undefined) return undefined;
-    const leftMs = found.untilMs - this.#clock.wallMs();
-    // A clock that was set back does not close the host for longer than a call may.
-    return leftMs > 0 && leftMs <= MAX_CLOSED_MS ? found.request : undefined;
+    if (found === undefined || !this.#isOver(found)) return found?.request;
+    // An agent that starts later would take it for closed.
+    this.#closed.delete(host);
+    this.#write();
+    return undefined;
   }
 
   /** On the disk when this returns the end of it, ms since 1970. */
   close(host: string, request: string, forMs: number): number {
-    const untilMs = this.#clock.wallMs() + Math.min(forMs, MAX_CLOSED_MS);
+    const added = this.#closing(request, Math.min(forMs, MAX_CLOSED_MS));
     this.#closed.delete(host);
-    this.#closed.set(host, { request, untilMs });
+    this.#closed.set(host, added);
     const [oldest] = this.#closed.keys();
     if (this.#closed.size > MAX_HOSTS && oldest !== undefined) this.#closed.delete(oldest);
     this.#write();
-    return untilMs;
+    return added.untilMs;
   }
 
   open(host: string, request?: string): void {
@@ -68,8 +81,19 @@ export class Closings {
     this.#write();
   }
 
+  #closing(request: string, forMs: number): Closing {
+    const untilMs = Math.round(this.#clock.wallMs() + forMs);
+    return { request, endMs: this.#clock.monotonicMs() + forMs, untilMs };
+  }
+
+  #isOver({ endMs }: Closing): boolean {
+    return this.#clock.monotonicMs() >= endMs;
+  }
+
   #write(): void {
-    const closed = [...this.#closed].map(([host, each]) => ({ host, ...each }));
+    const closed = [...this.#closed].flatMap(([host, each]) =>
+      this.#isOver(each) ? [] : [{ host, request: each.request, untilMs: each.untilMs }],
+    );
     writeWhole(this.#file, `${JSON.stringify({ version: 1, closed })}\n`);
   }
 }
