@@ -294,6 +294,20 @@ export function mustBeReadable(store: MigrationStore, guest: string): void {
   if (unreadable !== undefined) throw unreadable;
 }
 
+/**
+ * Whether a guest that is listed here may run elsewhere: its newest migration goes on or is held, or one that may be of this
+ * guest cannot be read.
+ */
+export function mayBeElsewhere(
+  store: Pick<MigrationStore, 'all' | 'progress'>,
+  guest: string,
+): boolean {
+  const own = store.all().filter((each) => mayBeOf(each, guest));
+  const phase = own.length === 0 ? undefined : store.progress(own.at(-1)?.id ?? '').phase;
+  const isOpen = phase !== undefined && (phase === 'held' || !isEnd(phase));
+  return isOpen || own.some(({ damage }) => damage !== undefined);
+}
+
 function phaseOf(store: MigrationStore, { id }: Migration) {
   return store.progress(id).phase;
 }

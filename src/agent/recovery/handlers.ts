@@ -95,7 +95,8 @@ function refuseStale(
   const { guest, from } = standby;
   const { freshness, number } = standbys.stateOf(view);
   if (insist === number) return undefined;
-  if (freshness.kind === 'fresh') return { at: freshness.confirmed, number, disks };
+  if (freshness.kind === 'fresh')
+    return { at: freshness.confirmed, number, disks, images: [...(view.images ?? [])] };
   const { reason } = freshness;
   const age =
     confirmedAtMs === undefined

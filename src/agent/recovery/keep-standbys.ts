@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
-import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
+import type { DiscoveredGuest, GuestLayout } from '../../drivers/port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -13,7 +13,7 @@ import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
 import { Poller } from '../../poller.ts';
-import { guestOf } from '../guests.ts';
+import { mayBeElsewhere } from '../guests.ts';
 import type { Guests } from '../guests.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
@@ -38,7 +38,7 @@ export interface KeepStandbysDependencies {
   readonly log: Log;
   readonly drivers: readonly Driver[];
   readonly guests: Pick<Guests, 'lastLook' | 'shown'>;
-  readonly store: Pick<MigrationStore, 'running'>;
+  readonly store: Pick<MigrationStore, 'all' | 'progress'>;
   readonly checks: Pick<Checks, 'standby'>;
   readonly peers: Pick<Peers, 'preflight' | 'address'>;
   readonly offered: OfferedStandbys;
@@ -81,7 +81,7 @@ export class KeepStandbys {
     const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
     // Before the description: what changes meanwhile shows at the next look.
     const found = await this.#deps.guests.shown(guest);
-    const digest = await this.#digestOf(found, signal);
+    const { digest } = (await this.#layoutOf(found, signal)) ?? {};
     const checks = await this.#deps.checks.standby(request, signal, digest);
     const labelled = isLabelled(found);
     if (digest !== undefined) this.#deps.offered.put({ guest, to, digest, labelled });
@@ -123,9 +123,10 @@ export class KeepStandbys {
       guests: planned
         .filter(({ step }) => step.beat !== 'withdraw')
         .slice(0, MAX_OF_ONE_SOURCE)
-        .map(({ offer: { guest }, step: { digest } }) => ({
+        .map(({ offer: { guest }, step: { digest, images } }) => ({
           guest,
           ...(digest === undefined ? {} : { digest }),
+          ...(images === undefined || images.length === 0 ? {} : { images: [...images] }),
         })),
       withdrawn: withdrawn.map(({ offer }) => offer.guest),
     };
@@ -155,18 +156,17 @@ export class KeepStandbys {
   }
 
   async #lookAtGuests(names: ReadonlySet<string>): Promise<Map<string, GuestLook>> {
-    const { guests, store, clock } = this.#deps;
+    const { guests, clock } = this.#deps;
     const looks = new Map<string, GuestLook>();
     const last = guests.lastLook();
     // Nobody has looked yet: nothing is known of any guest.
     if (last === undefined) return looks;
-    const busy = new Set(store.running().map(guestOf));
     const nowMs = clock.monotonicMs();
     await eachOf([...names], GUESTS_AT_ONCE, async (name) => {
       const found = last.found.find(({ info }) => info.name === name);
       if (found === undefined) {
         // A driver that is silent may have it.
-        if (last.silent.length > 0 || busy.has(name)) return;
+        if (last.silent.length > 0 || this.#isBusy(name)) return;
         const sinceMs = this.#absentSince.get(name) ?? nowMs;
         this.#absentSince.set(name, sinceMs);
         looks.set(name, { kind: 'absent', sinceMs });
@@ -174,10 +174,12 @@ export class KeepStandbys {
       }
       this.#absentSince.delete(name);
       const labelled = isLabelled(found);
-      const digest = busy.has(name) ? undefined : await this.#digestOf(found, this.#looks.signal);
+      const layout = this.#isBusy(name)
+        ? undefined
+        : await this.#layoutOf(found, this.#looks.signal);
       looks.set(
         name,
-        digest === undefined ? { kind: 'unread', labelled } : { kind: 'read', labelled, digest },
+        layout === undefined ? { kind: 'unread', labelled } : { kind: 'read', labelled, ...layout },
       );
     });
     for (const name of this.#absentSince.keys())
@@ -185,14 +187,22 @@ export class KeepStandbys {
     return looks;
   }
 
+  /**
+   * A migration moves it, or holds it, or cannot be read: the guest may run elsewhere, with other disks, while its hypervisor
+   * here looks as before.
+   */
+  #isBusy(guest: string): boolean {
+    return mayBeElsewhere(this.#deps.store, guest);
+  }
+
   /** Undefined: its hypervisor does not answer now, or its driver reports none. */
-  async #digestOf(
+  async #layoutOf(
     { handle, info }: DiscoveredGuest,
     signal: AbortSignal,
-  ): Promise<string | undefined> {
+  ): Promise<GuestLayout | undefined> {
     const driver = driverOf(this.#deps.drivers, handle);
-    if (handle === undefined || driver?.layoutDigest === undefined) return undefined;
-    const ask = driver.layoutDigest.bind(driver);
+    if (handle === undefined || driver?.layout === undefined) return undefined;
+    const ask = driver.layout.bind(driver);
     return withDeadline(`the devices of ${info.name}`, LAYOUT_MS, signal, (within) =>
       ask(handle, within),
     ).catch(() => undefined);

@@ -11,13 +11,14 @@ import { judgeFreshness } from '../../migration/standby/freshness.ts';
 import type { Freshness } from '../../migration/standby/freshness.ts';
 import { passedMs } from '../../migration/standby/boot-moment.ts';
 import type { BootMoment } from '../../migration/standby/boot-moment.ts';
+import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
 import {
   bootMoment as bootMomentShape,
   guestName,
   hostName,
   moment,
 } from '../../protocol/names.ts';
-import { layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
+import { imageStamps, layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
 import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby.ts';
 import { MAX_OF_ONE_SOURCE, MOST_STANDBYS } from '../../protocol/public/recovery.ts';
 import type { Standby } from '../../protocol/public/recovery.ts';
@@ -43,6 +44,7 @@ const confirmation = z.object({
   confirmedAt: moment.optional(),
   boot: bootMomentShape.optional(),
   digest: layoutDigest,
+  images: imageStamps.optional(),
 });
 type Confirmation = z.infer<typeof confirmation>;
 const confirmationsFile = z.object({
@@ -64,6 +66,8 @@ export interface KeptView {
   readonly confirmedAtMs: number | undefined;
   /** The same in this boot of this host; undefined: before it, or never. */
   readonly confirmed: BootMoment | undefined;
+  /** With the confirmation: images that the guest only reads, as its host saw them. */
+  readonly images: readonly ImageStamp[] | undefined;
 }
 
 export interface StandbyState {
@@ -155,7 +159,7 @@ export class Standbys {
     const nowMs = this.#clock.monotonicMs();
     const now = this.#now();
     const confirmedAt = new Date(this.#clock.wallMs()).toISOString();
-    for (const { guest, digest } of guests) {
+    for (const { guest, digest, images } of guests) {
       const view = ofHost?.get(guest);
       if (view === undefined || (digest !== undefined && digest !== view.digest))
         unknown.push(guest);
@@ -163,7 +167,7 @@ export class Standbys {
       isChanged ||= view.reportedDigest !== digest;
       // A description that is no longer right is not confirmed: its age goes on.
       const confirmed =
-        digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now } : {};
+        digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now, images } : {};
       ofHost?.set(guest, { ...view, reportedDigest: digest, ...confirmed });
     }
     const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
@@ -237,6 +241,7 @@ export class Standbys {
         confirmedAt,
         confirmedAtMs,
         confirmed: ageMs === undefined ? undefined : boot,
+        images: confirmed?.images,
       }),
     );
   }
@@ -250,8 +255,8 @@ export class Standbys {
   #writeConfirmations(from: string): void {
     const all = [...(this.#kept.get(from) ?? [])];
     const guests = Object.fromEntries(
-      all.flatMap(([guest, { reportedDigest: digest, confirmedAt, confirmed: boot }]) =>
-        digest === undefined ? [] : [[guest, { digest, confirmedAt, boot }]],
+      all.flatMap(([guest, { reportedDigest: digest, confirmedAt, confirmed: boot, images }]) =>
+        digest === undefined ? [] : [[guest, { digest, confirmedAt, boot, images }]],
       ),
     );
     writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);

@@ -1,6 +1,7 @@
 import type { CountedBy, CountedCgroup } from '../../host/guest-counters.ts';
 import type { Life } from '../../host/life.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
+import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
@@ -42,10 +43,10 @@ export interface DriverInventory {
   /** Why no guest may come to this host, whichever it is; undefined where one may. Absent where a driver knows no reason. */
   whyClosed?(signal: AbortSignal): Promise<string | undefined>;
   /**
-   * A digest of the guest's hypervisor, devices and block graph, 64 hexadecimal digits: another one after each change, and
-   * cheap enough for every few seconds. Absent where the driver cannot.
+   * What a description of the guest rests on; cheap enough for every few seconds. Rejects while the guest is not in a state to
+   * be described. Absent where the driver cannot.
    */
-  layoutDigest?(handle: GuestHandle, signal: AbortSignal): Promise<string>;
+  layout?(handle: GuestHandle, signal: AbortSignal): Promise<GuestLayout>;
   /**
    * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
    * hypervisors. Absent where the driver cannot.
@@ -71,6 +72,13 @@ export interface DriverInventory {
    * keeps nothing in it.
    */
   guestDirectory?(guestDir: string): Promise<GuestDirectory>;
+}
+
+export interface GuestLayout {
+  /** Of its hypervisor, devices and block graph, 64 hexadecimal digits: another one after each change. */
+  readonly digest: string;
+  /** Of images that the guest only reads, by the files that its hypervisor has open; those that cannot be seen are missing. */
+  readonly images: readonly ImageStamp[];
 }
 
 export interface GuestDirectory {

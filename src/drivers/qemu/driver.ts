@@ -19,6 +19,7 @@ import type {
   DiscoveredGuest,
   GuestDirectory,
   GuestHandle,
+  GuestLayout,
   HandleFacts,
 } from '../port/inventory.ts';
 import { listPrograms } from './binaries.ts';
@@ -141,7 +142,7 @@ export class QemuDriver implements DirectDriver {
     }
   }
 
-  async layoutDigest(handle: GuestHandle, signal: AbortSignal): Promise<string> {
+  async layout(handle: GuestHandle, signal: AbortSignal): Promise<GuestLayout> {
     const { readLayout } = await import('./guest/layout.ts');
     return readLayout(this.#monitorOf(handle), handleOf(handle), signal);
   }

@@ -1,3 +1,5 @@
+import type { ImageStamp } from './image-stamps.ts';
+
 /**
  * What a source does about the descriptions of its guests that other hosts keep: confirm, send again, or withdraw. Pure: one
  * look at a guest, and what follows from it.
@@ -21,7 +23,12 @@ export interface StandbyOfferRecord {
 export type GuestLook =
   | { readonly kind: 'absent'; readonly sinceMs: number }
   | { readonly kind: 'unread'; readonly labelled: boolean }
-  | { readonly kind: 'read'; readonly labelled: boolean; readonly digest: string };
+  | {
+      readonly kind: 'read';
+      readonly labelled: boolean;
+      readonly digest: string;
+      readonly images?: readonly ImageStamp[] | undefined;
+    };
 
 /** A guest that is shut down and started again is absent for a moment; one that left is absent for good, ms. */
 export const ABSENT_MS = 600_000;
@@ -31,6 +38,7 @@ export interface OfferStep {
   readonly beat: 'confirm' | 'mention' | 'withdraw';
   /** With `confirm`: what the guest is now. */
   readonly digest?: string;
+  readonly images?: readonly ImageStamp[] | undefined;
   /** The description is to be made and sent again. */
   readonly refresh: boolean;
 }
@@ -43,8 +51,8 @@ export function stepOf(offer: StandbyOfferRecord, look: GuestLook, nowMs: number
   }
   if (offer.labelled && !look.labelled) return { beat: 'withdraw', refresh: false };
   if (look.kind === 'unread') return { beat: 'mention', refresh: false };
-  const { digest } = look;
+  const { digest, images } = look;
   // A digest that differs is reported at once: the other host then refuses to start the guest by what it has.
   const refresh = digest !== offer.digest || offer.isRefused === true;
-  return { beat: 'confirm', digest, refresh };
+  return { beat: 'confirm', digest, ...(images !== undefined && { images }), refresh };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/guest-load.ts';
 import { wishId } from '../public/order.ts';
+import { imageStamps } from '../peer/standby.ts';
 import { descriptionNumber } from '../public/recovery.ts';
 import { returns } from '../public/site-check.ts';
 import {
@@ -119,7 +120,12 @@ export const destinationMoverRequest = z.object({
       keptAt: moment.optional(),
       /** The last confirmation of the description; absent: an operator insisted, or an earlier build's request. */
       confirmed: z
-        .object({ at: bootMoment, number: descriptionNumber, disks: shortText })
+        .object({
+          at: bootMoment,
+          number: descriptionNumber,
+          disks: shortText,
+          images: imageStamps.default([]),
+        })
         .optional(),
     })
     .optional(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { checkId, guestName } from '../names.ts';
+import { nodeName } from '../disk.ts';
+import { bytes, checkId, guestName } from '../names.ts';
 import { MAX_OF_ONE_SOURCE } from '../public/recovery.ts';
 import { route } from '../route.ts';
 import { admission, preparation } from './migration.ts';
@@ -10,10 +11,24 @@ export const layoutDigest = z
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
+/** Images of a guest of which its host reports a stamp. */
+export const MAX_STAMPS = 64;
+/** What its host has seen of an image that a guest only reads. */
+export const imageStamps = z
+  .array(z.object({ node: nodeName, bytes, writtenNs: z.string().regex(/^\d{1,20}$/) }))
+  .max(MAX_STAMPS);
+
 /** Source -> standby host, every 10 s: what its guests are now, and which ones it withdraws. */
 export const standbyHeartbeat = z.object({
   guests: z
-    .array(z.object({ guest: guestName, digest: layoutDigest.optional() }))
+    .array(
+      z.object({
+        guest: guestName,
+        digest: layoutDigest.optional(),
+        /** With `digest`, of the files that were open then; absent: none can be seen, or an earlier build. */
+        images: imageStamps.optional(),
+      }),
+    )
     .max(MAX_OF_ONE_SOURCE),
   withdrawn: z.array(guestName).max(MAX_OF_ONE_SOURCE),
 });

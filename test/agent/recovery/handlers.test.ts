@@ -87,6 +87,7 @@ test('a guest is started from a description that its host confirmed shortly befo
     at: { bootId: 'boot-1', ms: 0 },
     number: listed()?.number,
     disks: listed()?.disks,
+    images: [],
   });
 });
 

@@ -8,6 +8,7 @@ import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { ABSENT_MS } from '../../../src/migration/standby/offers.ts';
+import type { ImageStamp } from '../../../src/migration/standby/image-stamps.ts';
 import type { StandbyHeartbeat } from '../../../src/protocol/peer/standby.ts';
 import { until } from '../../until.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
@@ -37,6 +38,8 @@ function scene(t: TestContext) {
   const world = {
     now: 0,
     digest: ONE as string | undefined,
+    images: [] as ImageStamp[],
+    phase: undefined as string | undefined,
     guests: [guestNamed('web1', true)],
     silent: [] as { driver: string; error: Error; asOfMs: undefined }[],
     members: ['b'],
@@ -50,9 +53,9 @@ function scene(t: TestContext) {
   const records = offered();
   const driver = {
     name: 'fake',
-    layoutDigest: async () => {
+    layout: async () => {
       if (world.digest === undefined) throw new Error('its monitor is taken');
-      return world.digest;
+      return { digest: world.digest, images: world.images };
     },
   };
   const clock = {
@@ -79,7 +82,13 @@ function scene(t: TestContext) {
       lastLook: () => ({ found: world.guests, silent: world.silent }),
       shown: async () => world.guests[0],
     },
-    store: { running: () => [] },
+    store: {
+      all: () =>
+        world.phase === undefined
+          ? []
+          : [{ id: 'm-00000001', request: { side: 'source', request: { guest: 'web1' } } }],
+      progress: () => ({ phase: world.phase }),
+    },
     checks: {
       standby: async (_request: unknown, _signal: unknown, digest: string | undefined) => {
         described.push(digest);
@@ -191,4 +200,26 @@ test('what a host of an earlier build was offered is forgotten with the guest, a
   world.members = [];
   await keep.look();
   assert.deepEqual([records.all(), beats], [[], []]);
+});
+
+test('a guest that may run elsewhere is not confirmed, however its hypervisor looks here', async (t) => {
+  const { world, keep, beats } = scene(t);
+  await keep.offer('web1', 'b', never);
+  for (const phase of ['memory', 'switchover', 'held']) {
+    world.phase = phase;
+    await keep.look();
+    assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1' }], phase);
+  }
+  world.phase = 'failed';
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE }]);
+});
+
+test('a heartbeat has the stamps of images that the guest only reads', async (t) => {
+  const { world, keep, beats } = scene(t);
+  await keep.offer('web1', 'b', never);
+  const images = [{ node: 'base', bytes: 4096, writtenNs: '1700000000123456789' }];
+  world.images = images;
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE, images }]);
 });

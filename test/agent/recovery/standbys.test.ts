@@ -191,3 +191,25 @@ test('a description of a host that the guest has left is stale once its next hos
   assert.match(reasonOf(kept), /c had the guest later/);
   assert.equal(reasonOf(kept, 'c'), 'fresh');
 });
+
+test('stamps of images belong to the confirmation that they came with, and outlive the agent', (t) => {
+  const dir = tempDir(t);
+  const time = new Time();
+  const kept = standbysAt(dir, time);
+  kept.keep(offer('web1', { digest: ONE }), KEY);
+  const stamps = (bytes: number) => [{ node: 'base', bytes, writtenNs: '1700000000123456789' }];
+  const beat = (digest: string | undefined, bytes: number) =>
+    kept.confirm('a', {
+      guests: [{ guest: 'web1', ...(digest !== undefined && { digest }), images: stamps(bytes) }],
+      withdrawn: [],
+    });
+  const bytesKept = (standbys: Standbys) => standbys.need('a', 'web1').view.images?.[0]?.bytes;
+  assert.equal(bytesKept(kept), undefined);
+  time.now += 60_000;
+  beat(ONE, 1);
+  // What is not confirmed changes nothing.
+  beat(undefined, 2);
+  beat(TWO, 3);
+  assert.equal(bytesKept(kept), 1);
+  assert.equal(bytesKept(standbysAt(dir, time)), 1);
+});

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { identityOf, inodesOf, openFiles } from '../../../host/open-files.ts';
+import type { OpenFile } from '../../../host/open-files.ts';
+import { isDevice, judgeIdentity } from '../../../migration/image-identity.ts';
+import type { ImageStamp } from '../../../migration/standby/image-stamps.ts';
+import { MAX_STAMPS } from '../../../protocol/peer/standby.ts';
+import type { GuestLayout } from '../../port/inventory.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
@@ -31,16 +38,27 @@ const devices = z
   )
   .max(4096);
 
+/** The guest is on its way elsewhere, or went: it may run there, with other disks. */
+const NOT_HERE: ReadonlySet<string> = new Set([
+  'inmigrate',
+  'finish-migrate',
+  'postmigrate',
+  'shutdown',
+]);
+
 /**
- * A digest of what a guest's description rests on: its process, which another start replaces, its block graph, and its devices.
+ * What a guest's description rests on: its process, which another start replaces, its block graph, and its devices.
  * Events do not show these changes: an external snapshot and a hot-plugged device emit none, and a block job's end is emitted
- * only to clients that are connected then. Six queries, none of which holds the guest up. Changes nothing.
+ * only to clients that are connected then, while a monitor serves one client at a time. Seven queries, none of which holds the
+ * guest up. Changes nothing.
  */
-export async function digestOf(
+export async function layoutOf(
   client: QmpClient,
   { pid, startTicks, bootId }: Pick<QemuHandle, 'pid' | 'startTicks' | 'bootId'>,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<GuestLayout> {
+  const { status } = await client.query('query-status', {}, answers.runStatus, signal);
+  if (NOT_HERE.has(status)) throw new Error(`its run state is ${status}`);
   const children = (path: string) => client.query('qom-list', { path }, answers.qomList, signal);
   const [graph, drives, peripheral, anonymous, objects, memory] = await Promise.all([
     client.query('query-named-block-nodes', { flat: true }, nodes, signal),
@@ -64,9 +82,30 @@ export async function digestOf(
   ].map((each) => each.map((part) => JSON.stringify(part)).toSorted());
   const sizes = [memory['base-memory'], memory['plugged-memory']];
   const process = [pid, startTicks, bootId ?? ''];
-  return createHash('sha256')
+  const digest = createHash('sha256')
     .update(JSON.stringify([process, parts, sizes]))
     .digest('hex');
+  const read = graph.filter(({ ro, file }) => ro && file.startsWith('/'));
+  const files = new Map(read.map((each) => [each['node-name'], each.file]));
+  // Without them the digest counts alone.
+  const images = await stampsOf(pid, files).catch((): ImageStamp[] => []);
+  return { digest, images };
+}
+
+/** By node: the files that a process has open at these paths. */
+async function stampsOf(pid: number, files: ReadonlyMap<string, string>): Promise<ImageStamp[]> {
+  if (files.size === 0) return [];
+  const opened = await openFiles({ pid }, await inodesOf([...files.values()]));
+  const stamps: ImageStamp[] = [];
+  for (const [node, file] of files) {
+    const there = await identityOf(file);
+    const isThis = ({ id }: OpenFile): boolean => judgeIdentity(id, there, true) === 'same';
+    const found = there === undefined || isDevice(there) ? undefined : opened.find(isThis);
+    if (found === undefined || stamps.length >= MAX_STAMPS || node === '') continue;
+    const info = await stat(`/proc/${pid}/fd/${found.fd}`, { bigint: true });
+    stamps.push({ node, bytes: Number(info.size), writtenNs: String(info.mtimeNs) });
+  }
+  return stamps;
 }
 
 /** The same over a monitor that is held for these queries alone. */
@@ -74,10 +113,10 @@ export async function readLayout(
   monitor: MonitorAddress,
   handle: QemuHandle,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<GuestLayout> {
   const client = await connectMonitor(monitor, GREETING_MS, signal);
   try {
-    return await digestOf(client, handle, signal);
+    return await layoutOf(client, handle, signal);
   } finally {
     client.close();
   }

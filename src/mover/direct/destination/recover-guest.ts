@@ -11,6 +11,7 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
+import { findChanged } from './changed-images.ts';
 import { refuseOverlaidRecovery } from './overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
@@ -94,16 +95,26 @@ export async function recoverGuest(
 }
 
 /**
- * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description: it may have lived until
- * then, silent to this host, and changed the guest.
+ * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description, or an image below the
+ * top of a disk changed since: the host may have lived until then, silent to this host, and changed the guest.
  */
-function refuseOutlived({ recovery, ...request }: Recovering, offAt: BootMoment): void {
+async function refuseOutdated(
+  mover: DestinationMover,
+  { recovery, ...request }: Recovering,
+  offAt: BootMoment,
+): Promise<void> {
   const { confirmed } = recovery;
-  const reason = confirmed === undefined ? undefined : whyOutlived(confirmed.at, offAt);
-  if (confirmed === undefined || reason === undefined) return;
+  if (confirmed === undefined) return;
+  const { at, number, disks, images } = confirmed;
+  const changed = await mover.decide(({ context, state }) =>
+    findChanged(context, state().preparation, images),
+  );
+  const reason =
+    whyOutlived(at, offAt) ??
+    (changed === undefined ? undefined : `${changed} was written to after its host confirmed it`);
+  if (reason === undefined) return;
   const { toHost: host, fromHost: from, admission } = request;
-  const { number, disks } = confirmed;
-  const ageMs = passedMs(confirmed.at, offAt);
+  const ageMs = passedMs(at, offAt);
   const age =
     ageMs === undefined ? 'before this host was restarted' : `${formatDuration(ageMs)} ago`;
   const facts = { host, guest: admission.guest, from, reason, age, disks, number };
@@ -121,7 +132,7 @@ async function proveAndRun(
 ): Promise<void> {
   const { epoch } = request.admission;
   const proof = await proveOff(request, around);
-  refuseOutlived(request, around.bootMoment());
+  await refuseOutdated(mover, request, around.bootMoment());
   // Again: the guest's host may have lived until now, and made one.
   await refuseOverlays(mover);
   await mover.decide(async ({ record, run }) => {

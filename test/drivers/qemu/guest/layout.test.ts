@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { closeSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
-import { digestOf as layoutDigest } from '../../../../src/drivers/qemu/guest/layout.ts';
+import { layoutOf } from '../../../../src/drivers/qemu/guest/layout.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 import { fakeMonitor } from '../fake-monitor.ts';
 
 const PROCESS = { pid: 7, startTicks: 100, bootId: 'boot-1' };
@@ -31,6 +34,7 @@ const guestWith = (more: Readonly<Record<string, unknown>> = {}) => ({
   '/machine/peripheral-anon': [],
   '/objects': [],
   'query-memory-size-summary': { 'base-memory': 1024, 'plugged-memory': 0 },
+  'query-status': { status: 'running', running: true },
   ...more,
 });
 
@@ -38,7 +42,7 @@ async function digestOf(guest: Readonly<Record<string, unknown>>, process = PROC
   const { client } = fakeMonitor((command, { path }) =>
     command === 'qom-list' ? guest[String(path)] : guest[command],
   );
-  return layoutDigest(client, process, AbortSignal.timeout(10_000));
+  return (await layoutOf(client, process, AbortSignal.timeout(10_000))).digest;
 }
 
 test('the digest of a guest stays the same, in whatever order its QEMU lists things', async () => {
@@ -82,4 +86,38 @@ test('each change that outdates a description gives another digest', async () =>
   digests.push(await digestOf(guestWith(), { ...PROCESS, pid: 8 }));
   digests.push(await digestOf(guestWith(), { ...PROCESS, startTicks: 101 }));
   assert.equal(new Set(digests).size, digests.length);
+});
+
+test('a guest that is on its way elsewhere, or went, is not described', async () => {
+  for (const status of ['inmigrate', 'finish-migrate', 'postmigrate', 'shutdown']) {
+    const away = guestWith({ 'query-status': { status, running: false } });
+    await assert.rejects(digestOf(away), new RegExp(`its run state is ${status}`));
+  }
+  const paused = guestWith({ 'query-status': { status: 'paused', running: false } });
+  assert.match(await digestOf(paused), /^[0-9a-f]{64}$/);
+});
+
+test('images that the guest only reads have the stamps of the files that its QEMU has open', async (t) => {
+  const directory = tempDir(t);
+  const [base, moved, top] = ['base', 'moved', 'top'].map((name) => path.join(directory, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const file of [base, moved, top]) writeFileSync(file, file);
+  const opened = [base, moved, top].map((file) => openSync(file, 'r'));
+  t.after(() => opened.forEach((fd) => closeSync(fd)));
+  // Another file came to the path of one of them: what is open there is not seen by its path.
+  renameSync(moved, `${moved}.old`);
+  writeFileSync(moved, 'another');
+  const reads = (name: string, file: string) => ({ ...node(name, file), ro: true });
+  const graph = [node('n2', top), reads('n1', base), reads('n0', moved), reads('', base)];
+  const { client } = fakeMonitor((command, { path: at }) => {
+    const guest: Record<string, unknown> = guestWith({ 'query-named-block-nodes': graph });
+    return command === 'qom-list' ? guest[String(at)] : guest[command];
+  });
+  const own = { ...PROCESS, pid: process.pid };
+  const { images } = await layoutOf(client, own, AbortSignal.timeout(10_000));
+  const { size, mtimeNs } = statSync(base, { bigint: true });
+  assert.deepEqual(images, [{ node: 'n1', bytes: Number(size), writtenNs: String(mtimeNs) }]);
 });

@@ -65,7 +65,7 @@ export const asked = (off: string[] = [], confirmed?: typeof CONFIRMED) => {
     createdAt: '2026-11-24T10:00:00Z',
     peer: { name: 'a', address: '10.0.0.1:7000' },
     admission: admissionOf(),
-    recovery: { preparation, off, confirmed },
+    recovery: { preparation, off, ...(confirmed && { confirmed }) },
   });
   return { ...request, recovery: request.recovery ?? assert.fail() };
 };
