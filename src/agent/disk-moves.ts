@@ -12,6 +12,7 @@ import { beginMove, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
 import type { OpenedJournal } from '../host/journal.ts';
 import { syncDirectory } from '../host/journal-file.ts';
+import { bootId } from '../host/process.ts';
 import { diskMoveId } from '../protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/public/disk-move.ts';
 import type { DiskMovePlan } from '../migration/disk-move.ts';
@@ -175,6 +176,7 @@ export class DiskMoves {
       id: `d-${nowMs.toString(36)}${random}`,
       request,
       handle,
+      bootId: bootId(),
       createdAt: new Date(nowMs).toISOString(),
       from: disk.file,
       // Another file may lie at its path; that one is never touched.
@@ -252,6 +254,7 @@ export class DiskMoves {
       host: config.name,
       clock,
       log,
+      bootId,
       life: (handle: GuestHandle) => lifeOfGuest(this.#deps.drivers, handle),
       hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
     };

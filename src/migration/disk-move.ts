@@ -18,6 +18,8 @@ export const diskMovePlan = z.object({
   id: diskMoveId,
   request: diskMoveRequest,
   handle: guestHandle,
+  /** Of the host when the move began; absent: of an earlier build. */
+  bootId: z.string().max(64).optional(),
   createdAt: moment,
   /** The image that the guest writes to, as it lies here, and which file that is. */
   from: file,

@@ -25,6 +25,11 @@ import type { Standby } from '../../protocol/public/recovery.ts';
 
 /** A description of a guest is some 10 KiB. */
 const MOST_BYTES = 256 * 1024;
+/** What each description counts at least, for its place in memory and its file. */
+const LEAST_BYTES = 16 * 1024;
+/** Of one host, and of all. As each counts `LEAST_BYTES`, no more than the lists of the API have places for. */
+const MAX_BYTES_OF_ONE = MAX_OF_ONE_SOURCE * LEAST_BYTES;
+const MAX_BYTES = MOST_STANDBYS * LEAST_BYTES;
 /** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
 const WRITTEN_MS = 60_000;
 
@@ -59,6 +64,8 @@ export interface KeptView {
   /** For people: the images that it would open. */
   readonly disks: string;
   readonly keptAtMs: number;
+  /** What it counts of the room for descriptions. */
+  readonly bytes: number;
   readonly digest: string | undefined;
   readonly reportedDigest: string | undefined;
   readonly confirmedAt: string | undefined;
@@ -78,7 +85,8 @@ export interface StandbyState {
 
 export interface StandbysOptions {
   readonly now?: () => BootMoment;
-  readonly maxOfOne?: number;
+  readonly maxBytesOfOne?: number;
+  readonly maxBytes?: number;
 }
 
 /** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
@@ -87,7 +95,8 @@ export class Standbys {
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly #now: () => BootMoment;
-  readonly #maxOfOne: number;
+  readonly #maxBytesOfOne: number;
+  readonly #maxBytes: number;
   /** By host, then guest. Read once: nobody else writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
   readonly #writtenMs = new Map<string, number>();
@@ -96,10 +105,15 @@ export class Standbys {
     stateDir: string,
     host: string,
     clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
-    { now = bootMoment, maxOfOne = MAX_OF_ONE_SOURCE }: StandbysOptions = {},
+    {
+      now = bootMoment,
+      maxBytesOfOne = MAX_BYTES_OF_ONE,
+      maxBytes = MAX_BYTES,
+    }: StandbysOptions = {},
   ) {
     this.#now = now;
-    this.#maxOfOne = maxOfOne;
+    this.#maxBytesOfOne = maxBytesOfOne;
+    this.#maxBytes = maxBytes;
     this.#dir = path.join(stateDir, 'standbys');
     this.#host = host;
     this.#clock = clock;
@@ -128,19 +142,13 @@ export class Standbys {
   /** It is on the disk when this returns, in the place of what was kept of that guest of that host. */
   keep(offer: StandbyOffer, placeKey: string): void {
     const { guest, from } = offer.admission;
-    const ofHost = this.#kept.get(from);
-    const all = [...this.#kept.values()].reduce((sum, each) => sum + each.size, 0);
-    const isNew = ofHost?.has(guest) !== true;
-    if (isNew && ((ofHost?.size ?? 0) >= this.#maxOfOne || all >= MOST_STANDBYS)) {
-      const what = `${this.#host}, in guests of ${from} that it is a standby of,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: this.#maxOfOne });
-    }
     const keptAt = new Date(this.#clock.wallMs()).toISOString();
     const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt };
     const text = `${JSON.stringify(kept)}\n`;
     if (Buffer.byteLength(text) > MOST_BYTES) {
       throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MOST_BYTES });
     }
+    this.#makeRoom(from, guest, bytesOf(text));
     const file = this.#file(from, guest);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeWhole(file, text);
@@ -148,6 +156,35 @@ export class Standbys {
     const boot = this.#now();
     this.#add(kept, digest === undefined ? undefined : { confirmedAt: keptAt, boot, digest });
     this.#writeConfirmations(from);
+  }
+
+  /**
+   * Hosts share the room. If it is full, a host that has less than its share takes the place of the latest descriptions of the
+   * host that has the most; that host's next heartbeat learns of it. GODWIT_OVERLOADED if there is no room for it.
+   */
+  #makeRoom(from: string, guest: string, bytes: number): void {
+    const sums = new Map(this.sources().map((each) => [each, sumOf(this.of(each))]));
+    const before = this.#kept.get(from)?.get(guest)?.bytes ?? 0;
+    const own = (sums.get(from) ?? 0) - before + bytes;
+    const refuse = (whose: string, limit: number): never => {
+      const what = `${this.#host}, in bytes of descriptions of guests ${whose} that it is a standby of,`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit });
+    };
+    if (own > this.#maxBytesOfOne) refuse(`of ${from}`, this.#maxBytesOfOne);
+    sums.set(from, own);
+    const share = this.#maxBytes / sums.size;
+    let total = [...sums.values()].reduce((sum, each) => sum + each, 0);
+    while (total > this.#maxBytes) {
+      if (own > share) refuse('of all hosts', this.#maxBytes);
+      const [largest = from] = [...sums.keys()].toSorted(
+        (one, other) => (sums.get(other) ?? 0) - (sums.get(one) ?? 0),
+      );
+      const latest = this.of(largest).at(-1);
+      if (largest === from || latest === undefined) return;
+      this.forget(largest, latest.standby.guest);
+      sums.set(largest, (sums.get(largest) ?? 0) - latest.bytes);
+      total -= latest.bytes;
+    }
   }
 
   /** A heartbeat of a source. Returns guests of which this host has no description, or another one. */
@@ -235,6 +272,7 @@ export class Standbys {
         standby: { guest, from, memoryBytes, keptAt },
         uuid: preparation.description.uuid,
         disks: disksOf(preparation),
+        bytes: bytesOf(JSON.stringify(kept)),
         keptAtMs: this.#monotonicOf(keptAt) ?? this.#clock.monotonicMs(),
         digest,
         reportedDigest: confirmed?.digest,
@@ -294,6 +332,9 @@ export class Standbys {
   }
 }
 
+const bytesOf = (text: string): number => Math.max(LEAST_BYTES, Buffer.byteLength(text));
+const sumOf = (views: readonly KeptView[]): number =>
+  views.reduce((sum, { bytes }) => sum + bytes, 0);
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Names in a directory that have that shape; none if there is no directory. */

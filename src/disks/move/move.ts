@@ -33,6 +33,8 @@ export interface MoveDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal<DiskMoveEvent>;
+  /** Names the time since this host was last started. */
+  bootId(): string;
   /** Whether the guest's hypervisor lives: what is known when it is gone is decided without it. */
   life(handle: GuestHandle): Promise<Life>;
   hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator>;
@@ -220,6 +222,7 @@ export class DiskMove {
   async #settle(held: Held | undefined): Promise<void> {
     const { plan, side } = this.#state;
     if (side !== 'new') await this.#record({ type: 'switched' });
+    if (held === undefined && plan.bootId !== this.#deps.bootId()) return this.#leaveBoth();
     const ended = ['its hypervisor has ended meanwhile: start it from the new image'];
     const notes = (await held?.relocator.settle(plan.work, plan.to, held.signal)) ?? ended;
     await keepNew(plan);
@@ -236,6 +239,17 @@ export class DiskMove {
     }
     const note = notes.length === 0 ? {} : { note: notes.join('; ').slice(0, 4096) };
     await this.#end('done', { ...note, ...(kept === undefined ? {} : { kept }) });
+  }
+
+  /**
+   * The host was restarted meanwhile, so another host may have recovered the guest, from the old image even: neither is renamed
+   * or removed while it may be a running guest's disk.
+   */
+  async #leaveBoth(): Promise<void> {
+    const { plan } = this.#state;
+    await keepNew(plan);
+    const note = `its host was restarted during the move, so both images are left: ${plan.to} is the newer one, unless another host recovered the guest meanwhile; look where it runs, and remove the other image`;
+    await this.#end('done', { note, kept: plan.from });
   }
 
   async #undone({ hypervisor }: Sight): Promise<void> {

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
+import type { StandbysOptions } from '../../../src/agent/recovery/standbys.ts';
 import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
@@ -45,8 +46,10 @@ const offer = (guest: string, { from = 'a', memoryBytes = 7, digest }: Offered =
     ...(digest === undefined ? {} : { digest }),
   });
 
-const standbysAt = (dir: string, time = new Time(), maxOfOne?: number): Standbys =>
-  new Standbys(dir, 'b', time, { now: time.boot, ...(maxOfOne !== undefined && { maxOfOne }) });
+const standbysAt = (dir: string, time = new Time(), limits: StandbysOptions = {}): Standbys =>
+  new Standbys(dir, 'b', time, { now: time.boot, ...limits });
+/** What a small description counts. */
+const PLACE_BYTES = 16 * 1024;
 
 const reasonOf = (kept: Standbys, from = 'a', guest = 'web1'): string => {
   const { freshness } = kept.stateOf(kept.need(from, guest).view);
@@ -89,9 +92,12 @@ test('a file that is damaged, or another guest’s, starts nothing', (t) => {
 
 test('one host fills no other host’s disk with guests, and a place that is given up is free again', (t) => {
   const dir = tempDir(t);
-  const kept = standbysAt(dir, new Time(), 8);
+  const kept = standbysAt(dir, new Time(), { maxBytesOfOne: 8 * PLACE_BYTES });
   for (let index = 0; index < 8; index += 1) kept.keep(offer(`g${index}`), KEY);
-  assert.throws(() => kept.keep(offer('more'), KEY), { code: 'GODWIT_OVERLOADED' });
+  assert.throws(
+    () => kept.keep(offer('more'), KEY),
+    /bytes of descriptions of guests of a .*131072/,
+  );
   kept.keep(offer('g7', { memoryBytes: 9 }), KEY);
   kept.keep(offer('web1', { from: 'c' }), KEY);
   assert.equal(kept.list().length, 9);
@@ -212,4 +218,30 @@ test('stamps of images belong to the confirmation that they came with, and outli
   beat(TWO, 3);
   assert.equal(bytesKept(kept), 1);
   assert.equal(bytesKept(standbysAt(dir, time)), 1);
+});
+
+test('a few hosts cannot take the room of all others, and each has its share', (t) => {
+  const dir = tempDir(t);
+  const kept = standbysAt(dir, new Time(), { maxBytes: 8 * PLACE_BYTES });
+  for (let index = 0; index < 8; index += 1) kept.keep(offer(`g${index}`), KEY);
+  assert.throws(() => kept.keep(offer('more'), KEY), /guests of all hosts .*131072/);
+  // Two hosts have four places each.
+  for (let index = 0; index < 4; index += 1) kept.keep(offer(`c${index}`, { from: 'c' }), KEY);
+  assert.throws(() => kept.keep(offer('c4', { from: 'c' }), KEY), /guests of all hosts/);
+  const expected = ['a', 'c'].flatMap((from) =>
+    [0, 1, 2, 3].map((index) => `${from} ${from === 'a' ? 'g' : from}${index}`),
+  );
+  assert.deepEqual(names(kept).toSorted(), expected.toSorted());
+  assert.deepEqual(names(standbysAt(dir)).toSorted(), expected.toSorted());
+  // The host whose place was taken learns of it.
+  assert.deepEqual(kept.confirm('a', { guests: [{ guest: 'g7' }], withdrawn: [] }), ['g7']);
+});
+
+test('a large description counts by its size', (t) => {
+  const kept = standbysAt(tempDir(t), new Time(), { maxBytesOfOne: 3 * PLACE_BYTES });
+  const large = offer('web1');
+  const spec = { xml: 'x'.repeat(2 * PLACE_BYTES) };
+  const description = { ...large.preparation.description, spec };
+  kept.keep({ ...large, preparation: { ...large.preparation, description } }, KEY);
+  assert.throws(() => kept.keep(offer('web2'), KEY), { code: 'GODWIT_OVERLOADED' });
 });

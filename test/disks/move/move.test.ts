@@ -84,6 +84,33 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
+  test('leaves both images after a restart of the host, where another host may have recovered the guest from either', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    let done = 0;
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      for (const bootId of ['boot-2', undefined]) {
+        await renew();
+        host.killAt = killAt;
+        host.both = true;
+        const { bootId: first, ...earlier } = await host.plan();
+        // An earlier build did not record the boot: it may be another one.
+        const plan = bootId === undefined ? earlier : { ...earlier, bootId: first };
+        assert.equal(await host.agent(plan), 'killed');
+        const there = [host.from, host.to].filter((file) => existsSync(file));
+        host.bootId = bootId ?? 'boot-1';
+        const ended = await host.agent(plan);
+        assert.ok(ended !== 'killed');
+        if (ended.state !== 'done') continue;
+        done += 1;
+        const left = [host.from, host.to].filter((file) => existsSync(file));
+        assert.deepEqual(left, there, `after step ${killAt}`);
+        assert.match(ended.note ?? '', /both images are left.*another host recovered the guest/);
+      }
+    }
+    assert.ok(done > 2);
+  });
+
   test('does not hold the guest up when the switch cannot be written down', async () => {
     host.unwritable = { what: '"switching"', times: 1 };
     const ended = await host.agent(await host.plan());

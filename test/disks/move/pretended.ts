@@ -28,6 +28,7 @@ export class PretendedHost {
   killAt = Number.POSITIVE_INFINITY;
   /** With the agent the hypervisor dies too. */
   both = false;
+  bootId = 'boot-1';
   /** The journal's disk is broken when this is to be written, so often. */
   unwritable = { what: '', times: 0 };
   /** The job does not come to the point where both are the same. */
@@ -74,6 +75,7 @@ export class PretendedHost {
       id: 'd-0123456789ab',
       request: { guest: 'db1', disk: 'disk0', to: this.to, keepSource },
       handle: { driver: 'pretended', name: 'db1' },
+      bootId: 'boot-1',
       createdAt: '2026-11-20T20:00:00.000Z',
       from: this.from,
       identity: (await identityOf(this.from)) ?? '',
@@ -118,6 +120,7 @@ export class PretendedHost {
       clock: { ...systemClock, sleep: async () => this.write() },
       log: silentLog,
       journal: opened.journal,
+      bootId: () => this.bootId,
       life: async () => (this.alive ? { state: 'alive' } : { state: 'gone', reason: 'it ended' }),
       hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
     });
