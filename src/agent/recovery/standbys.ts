@@ -7,7 +7,7 @@ import { godwitError } from '../../errors.ts';
 import { bootMoment } from '../../host/process.ts';
 import { writeWhole } from '../../host/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
-import { judgeFreshness } from '../../migration/standby/freshness.ts';
+import { judgeFreshness, MAX_MISSED_BEATS } from '../../migration/standby/freshness.ts';
 import type { Freshness } from '../../migration/standby/freshness.ts';
 import { passedMs } from '../../migration/standby/boot-moment.ts';
 import type { BootMoment } from '../../migration/standby/boot-moment.ts';
@@ -50,6 +50,7 @@ const confirmation = z.object({
   boot: bootMomentShape.optional(),
   digest: layoutDigest,
   images: imageStamps.optional(),
+  missedBeats: z.number().int().nonnegative().optional(),
 });
 type Confirmation = z.infer<typeof confirmation>;
 const confirmationsFile = z.object({
@@ -75,6 +76,7 @@ export interface KeptView {
   readonly confirmed: BootMoment | undefined;
   /** With the confirmation: images that the guest only reads, as its host saw them. */
   readonly images: readonly ImageStamp[] | undefined;
+  readonly missedBeats: number;
 }
 
 export interface StandbyState {
@@ -200,11 +202,19 @@ export class Standbys {
       const view = ofHost?.get(guest);
       if (view === undefined || (digest !== undefined && digest !== view.digest))
         unknown.push(guest);
-      if (view === undefined || digest === undefined) continue;
-      isChanged ||= view.reportedDigest !== digest;
+      if (view === undefined) continue;
+      if (digest === undefined) {
+        const missedBeats = view.missedBeats + 1;
+        isChanged ||= missedBeats === MAX_MISSED_BEATS;
+        ofHost?.set(guest, { ...view, missedBeats });
+        continue;
+      }
+      isChanged ||= view.reportedDigest !== digest || view.missedBeats >= MAX_MISSED_BEATS;
       // A description that is no longer right is not confirmed: its age goes on.
       const confirmed =
-        digest === view.digest ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now, images } : {};
+        digest === view.digest
+          ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now, images, missedBeats: 0 }
+          : {};
       ofHost?.set(guest, { ...view, reportedDigest: digest, ...confirmed });
     }
     const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
@@ -280,6 +290,7 @@ export class Standbys {
         confirmedAtMs,
         confirmed: ageMs === undefined ? undefined : boot,
         images: confirmed?.images,
+        missedBeats: confirmed?.missedBeats ?? 0,
       }),
     );
   }
@@ -293,9 +304,12 @@ export class Standbys {
   #writeConfirmations(from: string): void {
     const all = [...(this.#kept.get(from) ?? [])];
     const guests = Object.fromEntries(
-      all.flatMap(([guest, { reportedDigest: digest, confirmedAt, confirmed: boot, images }]) =>
-        digest === undefined ? [] : [[guest, { digest, confirmedAt, boot, images }]],
-      ),
+      all.flatMap(([guest, view]) => {
+        const { reportedDigest: digest, confirmedAt, confirmed: boot, images, missedBeats } = view;
+        return digest === undefined
+          ? []
+          : [[guest, { digest, confirmedAt, boot, images, missedBeats }]];
+      }),
     );
     writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);
     this.#writtenMs.set(from, this.#clock.monotonicMs());

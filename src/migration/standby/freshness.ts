@@ -18,6 +18,9 @@ export const HEARTBEAT_MS = 10_000;
  */
 export const MAX_UNCONFIRMED_MS = 300_000;
 
+/** A host that lives and does not confirm a guest in so many heartbeats has changed it, moves it, or cannot ask it. */
+export const MAX_MISSED_BEATS = 2;
+
 export interface KeptDescription {
   /** Of the guest's devices and block graph as the description has them; absent: its host sends none. */
   readonly digest?: string | undefined;
@@ -27,6 +30,8 @@ export interface KeptDescription {
   readonly confirmed?: BootMoment | undefined;
   /** Its host confirmed it at some time. */
   readonly wasConfirmed: boolean;
+  /** Heartbeats since then that named the guest and did not confirm it. */
+  readonly missedBeats?: number | undefined;
   /** Another host that had this guest confirmed a description of it later. */
   readonly laterAt?: string | undefined;
 }
@@ -38,7 +43,7 @@ export type Freshness =
 
 /** `now`: the moment of the proof that the host is off, or before that the present: the proof is still to come. */
 export function judgeFreshness(
-  { digest, reportedDigest, confirmed, wasConfirmed, laterAt }: KeptDescription,
+  { digest, reportedDigest, confirmed, wasConfirmed, missedBeats = 0, laterAt }: KeptDescription,
   now: BootMoment,
 ): Freshness {
   const stale = (reason: string): Freshness => ({ kind: 'stale', reason });
@@ -46,6 +51,8 @@ export function judgeFreshness(
   if (digest === undefined || !wasConfirmed) return stale('its host never confirmed it');
   if (reportedDigest !== digest)
     return stale('its disks or devices have changed since, as its host reported');
+  if (missedBeats >= MAX_MISSED_BEATS)
+    return stale(`its host did not confirm it in its last ${missedBeats} heartbeats`);
   const why = whyOutlived(confirmed, now);
   return why === undefined && confirmed !== undefined
     ? { kind: 'fresh', confirmed }

@@ -245,3 +245,25 @@ test('a large description counts by its size', (t) => {
   kept.keep({ ...large, preparation: { ...large.preparation, description } }, KEY);
   assert.throws(() => kept.keep(offer('web2'), KEY), { code: 'GODWIT_OVERLOADED' });
 });
+
+test('a description is stale once its living host has not confirmed it in two heartbeats, also for the next agent', (t) => {
+  const dir = tempDir(t);
+  const time = new Time();
+  const kept = standbysAt(dir, time);
+  kept.keep(offer('web1', { digest: ONE }), KEY);
+  const beat = (digest?: string) => {
+    time.now += 10_000;
+    kept.confirm('a', {
+      guests: [{ guest: 'web1', ...(digest !== undefined && { digest }) }],
+      withdrawn: [],
+    });
+  };
+  beat();
+  assert.equal(reasonOf(kept), 'fresh');
+  beat();
+  assert.match(reasonOf(kept), /did not confirm it in its last 2 heartbeats/);
+  assert.match(reasonOf(standbysAt(dir, time)), /did not confirm it in its last 2 heartbeats/);
+  beat(ONE);
+  assert.equal(reasonOf(kept), 'fresh');
+  assert.equal(reasonOf(standbysAt(dir, time)), 'fresh');
+});

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   ANSWERS_FOR_MS,
   judgeFreshness,
+  MAX_MISSED_BEATS,
   MAX_UNCONFIRMED_MS,
   NOT_A_MEMBER_MS,
   UNCONFIRMED_EXPIRES_MS,
@@ -40,6 +41,11 @@ test('a description that was confirmed before this host was restarted is stale, 
 
 test('a description whose host reported other disks or devices since is stale, however fresh that report is', () => {
   assert.match(reasonOf(kept({ reportedDigest: 'two' })), /have changed since/);
+});
+
+test('a description that its living host leaves out of two heartbeats is stale', () => {
+  assert.equal(reasonOf(kept({ missedBeats: MAX_MISSED_BEATS - 1 })), 'fresh');
+  assert.match(reasonOf(kept({ missedBeats: MAX_MISSED_BEATS })), /its last 2 heartbeats/);
 });
 
 test('a description of a host of an earlier build, which confirms none, is stale', () => {
