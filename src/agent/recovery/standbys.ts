@@ -9,6 +9,8 @@ import { writeWhole } from '../../host/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import { judgeFreshness, MAX_MISSED_BEATS } from '../../migration/standby/freshness.ts';
 import type { Freshness } from '../../migration/standby/freshness.ts';
+import { judgeRoom } from '../../migration/standby/room.ts';
+import type { Room } from '../../migration/standby/room.ts';
 import { passedMs } from '../../migration/standby/boot-moment.ts';
 import type { BootMoment } from '../../migration/standby/boot-moment.ts';
 import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
@@ -28,8 +30,10 @@ const MOST_BYTES = 256 * 1024;
 /** What each description counts at least, for its place in memory and its file. */
 const LEAST_BYTES = 16 * 1024;
 /** Of one host, and of all. As each counts `LEAST_BYTES`, no more than the lists of the API have places for. */
-const MAX_BYTES_OF_ONE = MAX_OF_ONE_SOURCE * LEAST_BYTES;
-const MAX_BYTES = MOST_STANDBYS * LEAST_BYTES;
+const ROOM: Room = {
+  maxBytesOfOne: MAX_OF_ONE_SOURCE * LEAST_BYTES,
+  maxBytes: MOST_STANDBYS * LEAST_BYTES,
+};
 /** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
 const WRITTEN_MS = 60_000;
 
@@ -87,8 +91,7 @@ export interface StandbyState {
 
 export interface StandbysOptions {
   readonly now?: () => BootMoment;
-  readonly maxBytesOfOne?: number;
-  readonly maxBytes?: number;
+  readonly room?: Room;
 }
 
 /** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
@@ -97,8 +100,7 @@ export class Standbys {
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly #now: () => BootMoment;
-  readonly #maxBytesOfOne: number;
-  readonly #maxBytes: number;
+  readonly #room: Room;
   /** By host, then guest. Read once: nobody else writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
   readonly #writtenMs = new Map<string, number>();
@@ -107,15 +109,10 @@ export class Standbys {
     stateDir: string,
     host: string,
     clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
-    {
-      now = bootMoment,
-      maxBytesOfOne = MAX_BYTES_OF_ONE,
-      maxBytes = MAX_BYTES,
-    }: StandbysOptions = {},
+    { now = bootMoment, room = ROOM }: StandbysOptions = {},
   ) {
     this.#now = now;
-    this.#maxBytesOfOne = maxBytesOfOne;
-    this.#maxBytes = maxBytes;
+    this.#room = room;
     this.#dir = path.join(stateDir, 'standbys');
     this.#host = host;
     this.#clock = clock;
@@ -160,33 +157,19 @@ export class Standbys {
     this.#writeConfirmations(from);
   }
 
-  /**
-   * Hosts share the room. If it is full, a host that has less than its share takes the place of the latest descriptions of the
-   * host that has the most; that host's next heartbeat learns of it. GODWIT_OVERLOADED if there is no room for it.
-   */
+  /** GODWIT_OVERLOADED if there is no room for it. A host whose place is taken learns of it with its next heartbeat. */
   #makeRoom(from: string, guest: string, bytes: number): void {
-    const sums = new Map(this.sources().map((each) => [each, sumOf(this.of(each))]));
     const before = this.#kept.get(from)?.get(guest)?.bytes ?? 0;
-    const own = (sums.get(from) ?? 0) - before + bytes;
-    const refuse = (whose: string, limit: number): never => {
+    const own = this.of(from).reduce((sum, each) => sum + each.bytes, bytes - before);
+    const hosts = this.sources().filter((host) => host !== from);
+    const others = new Map(hosts.map((host) => [host, this.of(host).map((each) => each.bytes)]));
+    const judged = judgeRoom(own, others, this.#room);
+    if (judged.kind === 'none') {
+      const whose = judged.whose === 'one' ? `of ${from}` : 'of all hosts';
       const what = `${this.#host}, in bytes of descriptions of guests ${whose} that it is a standby of,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit });
-    };
-    if (own > this.#maxBytesOfOne) refuse(`of ${from}`, this.#maxBytesOfOne);
-    sums.set(from, own);
-    const share = this.#maxBytes / sums.size;
-    let total = [...sums.values()].reduce((sum, each) => sum + each, 0);
-    while (total > this.#maxBytes) {
-      if (own > share) refuse('of all hosts', this.#maxBytes);
-      const [largest = from] = [...sums.keys()].toSorted(
-        (one, other) => (sums.get(other) ?? 0) - (sums.get(one) ?? 0),
-      );
-      const latest = this.of(largest).at(-1);
-      if (largest === from || latest === undefined) return;
-      this.forget(largest, latest.standby.guest);
-      sums.set(largest, (sums.get(largest) ?? 0) - latest.bytes);
-      total -= latest.bytes;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: judged.limit });
     }
+    for (const host of judged.victims) this.forget(host, this.of(host).at(-1)?.standby.guest ?? '');
   }
 
   /** A heartbeat of a source. Returns guests of which this host has no description, or another one. */
@@ -347,8 +330,6 @@ export class Standbys {
 }
 
 const bytesOf = (text: string): number => Math.max(LEAST_BYTES, Buffer.byteLength(text));
-const sumOf = (views: readonly KeptView[]): number =>
-  views.reduce((sum, { bytes }) => sum + bytes, 0);
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Names in a directory that have that shape; none if there is no directory. */
