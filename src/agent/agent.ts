@@ -129,7 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const returns = new Returns({ ...common, outgoing, follow });
   const afterMove = new AfterMove({ ...common, name: config.name, probes });
   const { apart = askHere({ ...common, drivers }), load = { ...thisLoad, processors } } = options;
-  const checking = checksAndRecovery({ ...common, drivers, outgoing, apart });
+  const checking = checksAndRecovery({ ...common, drivers, outgoing, apart, diskMoves });
   const [reload, receivers] = [new Reload(options), new Receivers({ ...options, ...common })];
   const beside = { cache, probes, diskMoves, spread, hostEvents, reload, returns, afterMove };
   const handlers = agentHandlers({
@@ -178,10 +178,14 @@ const closeAll = (all: readonly { close(): Promise<void> }[]): Promise<unknown> 
 /** A standby is offered after the checks of a cold move. */
 function checksAndRecovery(
   deps: ConstructorParameters<typeof Checks>[0] &
-    Omit<Parameters<typeof openRecovery>[0], 'checks'>,
+    Omit<Parameters<typeof openRecovery>[0], 'checks'> & { readonly diskMoves: DiskMoves },
 ) {
   const checks = new Checks(deps);
-  return { checks, recovery: openRecovery({ ...deps, checks }) };
+  const recovery = openRecovery({ ...deps, checks });
+  deps.diskMoves.tellBeforeSwitch((guest, signal) =>
+    recovery.keepStandbys.announceChange(guest, signal),
+  );
+  return { checks, recovery };
 }
 
 /** What a watch of a guest asks other hosts, and this one. */

@@ -55,6 +55,7 @@ export class DiskMoves {
   readonly #held: HeldMove[] = [];
   readonly #ending = new AbortController();
   readonly #mutex = new Mutex();
+  #beforeSwitch: ((guest: string, signal: AbortSignal) => Promise<void>) | undefined;
 
   constructor(deps: DiskMovesDependencies) {
     this.#deps = deps;
@@ -63,6 +64,11 @@ export class DiskMoves {
     for (const name of readdirSync(this.#dir).toSorted()) {
       if (diskMoveId.safeParse(name).success) this.#find(name);
     }
+  }
+
+  /** See `MoveDependencies`; before the start. */
+  tellBeforeSwitch(tell: (guest: string, signal: AbortSignal) => Promise<void>): void {
+    this.#beforeSwitch = tell;
   }
 
   /** Takes up what an earlier agent left. */
@@ -251,6 +257,8 @@ export class DiskMoves {
   #common() {
     const { config, clock, log } = this.#deps;
     return {
+      beforeSwitch: async (guest: string, signal: AbortSignal) =>
+        this.#beforeSwitch?.(guest, signal),
       host: config.name,
       clock,
       log,

@@ -5,13 +5,14 @@ import type { DiscoveredGuest, GuestLayout } from '../../drivers/port/inventory.
 import type { Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { HEARTBEAT_MS } from '../../migration/standby/freshness.ts';
+import { HEARTBEAT_MS, MAX_UNCONFIRMED_MS } from '../../migration/standby/freshness.ts';
 import { stepOf } from '../../migration/standby/offers.ts';
 import type { GuestLook, OfferStep, StandbyOfferRecord } from '../../migration/standby/offers.ts';
 import type { StandbyHeartbeat } from '../../protocol/peer/standby.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
+import { Mutex } from '../../mutex.ts';
 import { Poller } from '../../poller.ts';
 import { mayBeElsewhere } from '../guests.ts';
 import type { Guests } from '../guests.ts';
@@ -31,6 +32,11 @@ const HOSTS_AT_ONCE = 16;
 const AGAIN_MS = 60_000;
 /** Every check of a cold move, ms. */
 const CHECKS_MS = 110_000;
+
+/** No guest has it: its description is out of date as long as nothing else is reported. */
+const CHANGING = '0'.repeat(64);
+/** An announced change takes effect within this time, or is announced again, ms. */
+const ANNOUNCED_MS = 120_000;
 
 export interface KeepStandbysDependencies {
   readonly config: Pick<AgentConfig, 'name'>;
@@ -60,11 +66,19 @@ export class KeepStandbys {
   readonly #absentSince = new Map<string, number>();
   /** By guest and host: what a description was last tried of, and when. */
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
+  /** Heartbeats and announcements go one after another, so that no older word arrives after a newer one. */
+  readonly #turns = new Mutex();
+  /** By guest: when a change of it was announced last, ms. */
+  readonly #announced = new Map<string, number>();
+  /** By guest and host: when a confirmation was sent last, ms. */
+  readonly #sent = new Map<string, number>();
+  readonly #startedMs: number;
   #refreshing: Promise<void> | undefined;
 
   constructor(deps: KeepStandbysDependencies) {
     this.#deps = deps;
     this.#looks = new Poller(deps);
+    this.#startedMs = deps.clock.monotonicMs();
   }
 
   start(): void {
@@ -88,8 +102,38 @@ export class KeepStandbys {
     return checks;
   }
 
+  /**
+   * A change of the guest's disks is about to take effect: each host that keeps the guest is told that its description is out
+   * of date. Rejects while one of them does not answer, and may still take the description for fresh.
+   */
+  announceChange(guest: string, signal: AbortSignal): Promise<void> {
+    return this.#turns.run(async () => {
+      const { offered, clock, peers } = this.#deps;
+      this.#announced.set(guest, clock.monotonicMs());
+      const body = { guests: [{ guest, digest: CHANGING }], withdrawn: [] };
+      await Promise.all(
+        offered.all().map(async (offer) => {
+          if (offer.guest !== guest || peers.address(offer.to) === undefined) return;
+          const sentMs = this.#sent.get(keyOf(offer)) ?? this.#startedMs;
+          if (clock.monotonicMs() - sentMs > MAX_UNCONFIRMED_MS) return;
+          const ask = peers.preflight(offer.to);
+          await ask
+            .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal })
+            .catch((thrown: unknown) => {
+              // An earlier build takes nothing for fresh.
+              if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
+            });
+        }),
+      );
+    });
+  }
+
   /** One heartbeat to each host that keeps a guest of this one. Resolves once they are answered. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    return this.#turns.run(() => this.#look());
+  }
+
+  async #look(): Promise<void> {
     const { offered, peers, clock } = this.#deps;
     const all = offered.all();
     if (all.length === 0) return;
@@ -98,7 +142,8 @@ export class KeepStandbys {
     const looks = await this.#lookAtGuests(new Set(all.map(({ guest }) => guest)));
     const nowMs = clock.monotonicMs();
     const planned = offered.all().flatMap((offer): Planned[] => {
-      const look = looks.get(offer.guest);
+      const seen = looks.get(offer.guest);
+      const look = seen && this.#announcedLook(offer, seen, nowMs);
       return look === undefined ? [] : [{ offer, step: stepOf(offer, look, nowMs) }];
     });
     const withdrawn = planned.filter(
@@ -110,7 +155,18 @@ export class KeepStandbys {
     await eachOf(byHost, HOSTS_AT_ONCE, ([to, own]) => this.#beat(to, own));
     this.#refresh(planned.filter(({ step }) => step.refresh));
     const keys = new Set(offered.all().map(keyOf));
-    for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);
+    for (const all of [this.#tries, this.#sent])
+      for (const key of all.keys()) if (!keys.has(key)) all.delete(key);
+  }
+
+  /** A guest whose change was announced is not confirmed as it was: the change may take effect right after the look. */
+  #announcedLook(offer: StandbyOfferRecord, look: GuestLook, nowMs: number): GuestLook {
+    const atMs = this.#announced.get(offer.guest);
+    if (atMs === undefined) return look;
+    if (nowMs - atMs >= ANNOUNCED_MS) this.#announced.delete(offer.guest);
+    else if (look.kind === 'read' && look.digest === offer.digest)
+      return { kind: 'unread', labelled: look.labelled };
+    return look;
   }
 
   async #beat(to: string, planned: readonly Planned[]): Promise<void> {
@@ -130,6 +186,8 @@ export class KeepStandbys {
         })),
       withdrawn: withdrawn.map(({ offer }) => offer.guest),
     };
+    for (const { offer, step } of planned)
+      if (step.beat === 'confirm') this.#sent.set(keyOf(offer), this.#deps.clock.monotonicMs());
     try {
       const { unknown } = await peers
         .preflight(to)

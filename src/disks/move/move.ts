@@ -38,6 +38,8 @@ export interface MoveDependencies {
   /** Whether the guest's hypervisor lives: what is known when it is gone is decided without it. */
   life(handle: GuestHandle): Promise<Life>;
   hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator>;
+  /** Rejects while another host may still start the guest from its old disk; absent: no host keeps it. */
+  beforeSwitch?(guest: string, signal: AbortSignal): Promise<void>;
 }
 
 /** One move of a disk, brought to its end: looks, decides, acts. Another agent goes on from its journal. */
@@ -178,6 +180,7 @@ export class DiskMove {
   async #switchOver({ relocator }: Held): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);
+    await this.#deps.beforeSwitch?.(this.#state.plan.request.guest, signal);
     this.#completing = true;
     await relocator.complete(work, signal);
     let beforeMs = this.#deps.clock.monotonicMs();

@@ -223,3 +223,40 @@ test('a heartbeat has the stamps of images that the guest only reads', async (t)
   await keep.look();
   assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE, images }]);
 });
+
+test('a change that is about to take effect is announced, and the guest is not confirmed as it was meanwhile', async (t) => {
+  const { world, keep, beats } = scene(t);
+  await keep.offer('web1', 'b', never);
+  await keep.look();
+  await keep.announceChange('web1', never);
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: '0'.repeat(64) }]);
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1' }]);
+  world.digest = TWO;
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: TWO }]);
+  // It did not take effect in the end.
+  world.digest = ONE;
+  world.now += 120_000;
+  await keep.look();
+  assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE }]);
+});
+
+test('a change waits for a silent host that may take the description for fresh, and no longer', async (t) => {
+  const { world, keep } = scene(t);
+  await keep.offer('web1', 'b', never);
+  await keep.look();
+  world.answer = 'silent';
+  world.now += 300_000;
+  await assert.rejects(keep.announceChange('web1', never), { code: 'GODWIT_UNREACHABLE' });
+  // A heartbeat that was sent may have arrived, although no answer came.
+  world.now += 120_000;
+  await keep.look();
+  world.now += 300_000;
+  await assert.rejects(keep.announceChange('web1', never), { code: 'GODWIT_UNREACHABLE' });
+  world.now += 1;
+  await keep.announceChange('web1', never);
+  world.answer = 'old build';
+  await keep.announceChange('web1', never);
+  await keep.announceChange('another', never);
+});

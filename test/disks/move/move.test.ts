@@ -84,6 +84,14 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
+  test('does not go over to the new image before other hosts know that their descriptions are out of date', async () => {
+    host.unannounced = 2;
+    const ended = await host.agent(await host.plan());
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.state, 'done');
+    assert.equal(host.announced, 3);
+  });
+
   test('leaves both images after a restart of the host, where another host may have recovered the guest from either', async () => {
     await host.agent(await host.plan());
     const { steps } = host;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,6 +30,9 @@ export class PretendedHost {
   /** With the agent the hypervisor dies too. */
   both = false;
   bootId = 'boot-1';
+  /** Times that other hosts were told of the switch, and how many of these failed at first. */
+  announced = 0;
+  unannounced = 0;
   /** The journal's disk is broken when this is to be written, so often. */
   unwritable = { what: '', times: 0 };
   /** The job does not come to the point where both are the same. */
@@ -121,6 +125,12 @@ export class PretendedHost {
       log: silentLog,
       journal: opened.journal,
       bootId: () => this.bootId,
+      beforeSwitch: async () => {
+        assert.equal(this.#on, 'old');
+        assert.notEqual(this.#job, 'pending');
+        this.announced += 1;
+        if (this.announced <= this.unannounced) throw new Error('c does not answer');
+      },
       life: async () => (this.alive ? { state: 'alive' } : { state: 'gone', reason: 'it ended' }),
       hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
     });
