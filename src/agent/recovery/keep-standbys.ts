@@ -98,7 +98,11 @@ export class KeepStandbys {
     const { digest } = (await this.#layoutOf(found, signal)) ?? {};
     const checks = await this.#deps.checks.standby(request, signal, digest);
     const labelled = isLabelled(found);
-    if (digest !== undefined) this.#deps.offered.put({ guest, to, digest, labelled });
+    if (digest === undefined) return checks;
+    // What changed while it was described may be in the description: it is described again.
+    const after = await this.#layoutOf(found, signal);
+    const isRefused = after?.digest !== digest;
+    this.#deps.offered.put({ guest, to, digest, labelled, ...(isRefused && { isRefused }) });
     return checks;
   }
 

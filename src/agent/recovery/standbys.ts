@@ -244,7 +244,8 @@ export class Standbys {
     for (const [other, guests] of this.#kept) {
       const view = guests.get(guest);
       if (other === from || view === undefined) continue;
-      const isSame = uuid === undefined || view.uuid === undefined || uuid === view.uuid;
+      // By its UUID: a name that another host made up outdates nothing.
+      const isSame = uuid !== undefined && uuid === view.uuid;
       if (isSame && (view.confirmedAtMs ?? -Infinity) > confirmedAtMs) return other;
     }
     return undefined;

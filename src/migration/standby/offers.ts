@@ -13,7 +13,7 @@ export interface StandbyOfferRecord {
   readonly digest: string;
   /** The guest had the label godwit/recover when it was offered; without it, an operator asked for it. */
   readonly labelled: boolean;
-  /** The other host does not have it any more, or has another one. */
+  /** The other host does not have it any more, or has another one, or the guest changed while it was described. */
   readonly isRefused?: boolean | undefined;
   /** The guest is gone, or lost its label: the other host is told until it has answered. */
   readonly isWithdrawn?: boolean | undefined;
@@ -53,6 +53,9 @@ export function stepOf(offer: StandbyOfferRecord, look: GuestLook, nowMs: number
   if (look.kind === 'unread') return { beat: 'mention', refresh: false };
   const { digest, images } = look;
   // A digest that differs is reported at once: the other host then refuses to start the guest by what it has.
-  const refresh = digest !== offer.digest || offer.isRefused === true;
+  // What the other host has may be of another moment, although the guest is as it was then.
+  if (digest === offer.digest && offer.isRefused === true)
+    return { beat: 'mention', refresh: true };
+  const refresh = digest !== offer.digest;
   return { beat: 'confirm', digest, ...(images !== undefined && { images }), refresh };
 }

@@ -38,6 +38,7 @@ function scene(t: TestContext) {
   const world = {
     now: 0,
     digest: ONE as string | undefined,
+    digestAfter: undefined as string | undefined,
     images: [] as ImageStamp[],
     phase: undefined as string | undefined,
     guests: [guestNamed('web1', true)],
@@ -92,6 +93,7 @@ function scene(t: TestContext) {
     checks: {
       standby: async (_request: unknown, _signal: unknown, digest: string | undefined) => {
         described.push(digest);
+        world.digest = world.digestAfter ?? world.digest;
         return [];
       },
     },
@@ -259,4 +261,18 @@ test('a change waits for a silent host that may take the description for fresh, 
   world.answer = 'old build';
   await keep.announceChange('web1', never);
   await keep.announceChange('another', never);
+});
+
+test('a guest that changed while it was described is described again, even if it is as before by then', async (t) => {
+  const { world, keep, described, records } = scene(t);
+  // A backup takes a snapshot meanwhile, and commits it later.
+  world.digestAfter = TWO;
+  await keep.offer('web1', 'b', never);
+  assert.equal(records.all()[0]?.isRefused, true);
+  world.digestAfter = undefined;
+  world.digest = ONE;
+  await keep.look();
+  await until('the guest to be described again', 5000, async () =>
+    described.length > 1 && records.all()[0]?.isRefused === undefined ? true : undefined,
+  );
 });

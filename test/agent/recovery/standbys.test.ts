@@ -22,13 +22,16 @@ class Time {
   readonly wallMs = (): number => this.now + this.set + 1_700_000_000_000;
 }
 
+const UUID = '11111111-2222-4333-8444-555555555555';
+
 interface Offered {
+  readonly uuid?: string;
   readonly from?: string;
   readonly memoryBytes?: number;
   readonly digest?: string;
 }
 
-const offer = (guest: string, { from = 'a', memoryBytes = 7, digest }: Offered = {}) =>
+const offer = (guest: string, { from = 'a', memoryBytes = 7, digest, uuid }: Offered = {}) =>
   standbyOffer.parse({
     admission: { id: 'c-0000000000000001', guest, from, memoryBytes, epoch: 1, timeoutMs: 1 },
     preparation: {
@@ -39,6 +42,7 @@ const offer = (guest: string, { from = 'a', memoryBytes = 7, digest }: Offered =
         memoryBytes,
         vcpus: 1,
         hypervisorVersion: '1',
+        ...(uuid !== undefined && { uuid }),
         spec: {},
       },
       stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
@@ -193,11 +197,17 @@ test('a description of an earlier build is kept, and counts as never confirmed',
 test('a description of a host that the guest has left is stale once its next host described it', (t) => {
   const time = new Time();
   const kept = standbysAt(tempDir(t), time);
-  kept.keep(offer('web1', { digest: ONE }), KEY);
+  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
   time.now += 1000;
-  kept.keep(offer('web1', { from: 'c', digest: TWO }), KEY);
+  kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);
   assert.match(reasonOf(kept), /c had the guest later/);
   assert.equal(reasonOf(kept, 'c'), 'fresh');
+  // A host that made up a guest of that name outdates no other host's description.
+  const namesake = standbysAt(tempDir(t), time);
+  namesake.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
+  time.now += 1000;
+  namesake.keep(offer('web1', { from: 'm', digest: TWO }), KEY);
+  assert.equal(reasonOf(namesake), 'fresh');
 });
 
 test('stamps of images belong to the confirmation that they came with, and outlive the agent', (t) => {

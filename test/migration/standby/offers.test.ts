@@ -23,7 +23,10 @@ test('a guest whose block graph or devices changed is reported at once, and desc
 });
 
 test('a description that the other host lost is sent again', () => {
-  assert.equal(stepOf(offer({ isRefused: true }), read('one'), 0).refresh, true);
+  assert.deepEqual(stepOf(offer({ isRefused: true }), read('one'), 0), {
+    beat: 'mention',
+    refresh: true,
+  });
 });
 
 test('a guest that cannot be asked is mentioned, and neither confirmed nor withdrawn', () => {
