@@ -2,7 +2,7 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { fileNumber, isDevice } from '../migration/image-identity.ts';
+import { fileNumber, isDevice, judgeIdentity } from '../migration/image-identity.ts';
 import type { FileIdentity, FileUser, FileUsers } from '../migration/image-identity.ts';
 import { identityOf, openFiles } from './open-files.ts';
 import { pids, startTicksOf } from './process.ts';
@@ -57,7 +57,7 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
   const unseen: string[] = [];
   for (const { file, by, mayWrite } of named) {
     const found = isDevice(file) ? file : await identityOf(file);
-    const identity = found === undefined ? undefined : ids.get(fileNumber(found));
+    const identity = found === undefined ? undefined : askedFor(ids, found);
     if (identity !== undefined) users.push({ identity, by, mayWrite });
     // In another mount namespace, so it may be one of them. A removed file is none: images have names.
     else if (found === undefined && !file.endsWith(' (deleted)'))
@@ -67,6 +67,15 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
     users: [...byProcess.users, ...users],
     unseen: [...byProcess.unseen, ...unseen],
   };
+}
+
+/** The identity that was asked for, if this file is the one: another file may have the number of a removed image. */
+function askedFor(
+  ids: ReadonlyMap<string, FileIdentity>,
+  found: FileIdentity,
+): FileIdentity | undefined {
+  const asked = ids.get(fileNumber(found));
+  return judgeIdentity(asked, found, true) === 'same' ? asked : undefined;
 }
 
 /** Each program once. */
@@ -92,14 +101,16 @@ async function processes(
       unseen.push((await programOf(pid)).by);
       continue;
     }
-    const own = open.filter(({ id }) => ids.has(fileNumber(id)));
+    const own = open.flatMap(({ id, mayWrite }) => {
+      const identity = askedFor(ids, id);
+      return identity === undefined ? [] : [{ identity, mayWrite }];
+    });
     if (own.length === 0) continue;
     const { by, passesOver } = await programOf(pid);
-    for (const number of new Set(own.map(({ id }) => fileNumber(id)))) {
-      const mayWrite = own.some((each) => fileNumber(each.id) === number && each.mayWrite);
-      const identity = ids.get(number);
+    for (const identity of new Set(own.map((each) => each.identity))) {
+      const mayWrite = own.some((each) => each.identity === identity && each.mayWrite);
       const isOver = passesOver === 'always' || (passesOver === 'reading' && !mayWrite);
-      if (identity !== undefined && !isOver) users.push({ identity, by, mayWrite });
+      if (!isOver) users.push({ identity, by, mayWrite });
     }
   }
   return { users, unseen };

@@ -160,8 +160,7 @@ const UNSEEN_HINT =
   'Look for other users of these files (`lsof`, `losetup`), and run the agent as root. A copied image is kept under another name at the source, not removed.';
 
 function usersOf({ identity, how }: LeavingImage, users: readonly FileUser[]): string[] {
-  const number = identity === undefined ? undefined : fileNumber(identity);
-  const found = users.filter((user) => fileNumber(user.identity) === number);
+  const found = users.filter((user) => user.identity === identity);
   // A device stays where it is, and programs of every kind read devices for a moment.
   const isRemoved = how === 'copied' && identity !== undefined && !isDevice(identity);
   return found.filter(({ mayWrite }) => isRemoved || mayWrite).map(({ by }) => by);

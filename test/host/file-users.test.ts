@@ -116,6 +116,15 @@ describe('what uses a file of this host', () => {
     assert.deepEqual((await fileUsers({ identities: [other], except: [] }, soon())).users, []);
   });
 
+  test('is not a program that has another file with the number of a removed one', async (t) => {
+    const file = fileIn(tempDir(t), 'a');
+    const number = ((await identityOf(file)) ?? '').split(':', 2).join(':');
+    const { birthtimeNs: born } = statSync(file, { bigint: true });
+    await holder(t, [[file, 'r+']]);
+    const removed = `${number}:${born - 1n}`;
+    assert.deepEqual((await fileUsers({ identities: [removed], except: [] }, soon())).users, []);
+  });
+
   test('is found by the number of an identity that an earlier build took, without a birth time', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = ((await identityOf(file)) ?? '').split(':', 2).join(':');
