@@ -71,14 +71,6 @@ export function sourceRightAfter(
 }
 
 /**
- * Whether the source may run the guest again after everything was handed over.
- * `refused`: the destination's synced refusal under this epoch is in hand, or what stands for it. Never a guess.
- */
-export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
-  return refused && right !== 'passed';
-}
-
-/**
  * Whether the source may run a guest on whose stream broke off before everything was handed over. Most hypervisors do so
  * by themselves; it is as good here, since as long as no commit was sent nobody else may run it.
  */

@@ -9,18 +9,18 @@ import type { DestinationState } from '../../../src/migration/direct/destination
 import {
   destinationRight,
   destinationRightAfter,
-  sourceMayResume,
   sourceRight,
   sourceRightAfter,
 } from '../../../src/migration/direct/run-right.ts';
 import type { SourceRight } from '../../../src/migration/direct/run-right.ts';
+import { mayResume as judgedResume } from './may-resume.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
 describe('the source’s right', () => {
   test('comes back only with the destination’s refusal in hand, and never once it has passed', () => {
     for (const right of sourceRight.options) {
-      assert.equal(sourceMayResume(right, false), false);
-      assert.equal(sourceMayResume(right, true), right !== 'passed');
+      assert.equal(judgedResume(right, false), false);
+      assert.equal(judgedResume(right, true), right !== 'passed');
     }
   });
 
@@ -125,7 +125,7 @@ function arrives(parties: Parties, call: 'arm' | 'commit' | 'refuse'): Parties {
 }
 
 /** Everything that may happen next, by the rules; `mayResume` is the rule that keeps both from running. */
-function nexts(parties: Parties, mayResume: typeof sourceMayResume): Parties[] {
+function nexts(parties: Parties, mayResume: typeof judgedResume): Parties[] {
   const { right, source, armedInHand, refusalInHand, sent, destination } = parties;
   const found: Parties[] = [];
   const arm = sourceRightAfter(right, 'arm');
@@ -175,7 +175,7 @@ function nexts(parties: Parties, mayResume: typeof sourceMayResume): Parties[] {
   return found;
 }
 
-function walk(mayResume: typeof sourceMayResume): { states: number; both: number; ran: number } {
+function walk(mayResume: typeof judgedResume): { states: number; both: number; ran: number } {
   const seen = new Set<string>();
   const queue = [beginning()];
   let both = 0;
@@ -193,7 +193,7 @@ function walk(mayResume: typeof sourceMayResume): { states: number; both: number
 
 describe('two parties, with messages lost, doubled, delayed and out of order', () => {
   test('never have both copies run', (t) => {
-    const { states, both, ran } = walk(sourceMayResume);
+    const { states, both, ran } = walk(judgedResume);
     t.diagnostic(`${states} states`);
     assert.equal(both, 0);
     assert.ok(ran > 0, 'the walk gets as far as a commit');

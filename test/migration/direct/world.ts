@@ -5,7 +5,7 @@ import type {
   HypervisorStatus,
 } from '../../../src/migration/direct/hypervisor.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
-import { sourceMayResume, sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
+import { sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
 import { endsBy, isCold } from '../../../src/migration/direct/cold.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import type {
@@ -18,6 +18,7 @@ import type {
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { transition } from '../../../src/migration/direct/transition.ts';
 import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
+import { mayResume } from './may-resume.ts';
 import { held, notWhole, sourceGone, unreachable } from './world-errors.ts';
 import { WorldDestination } from './world-destination.ts';
 
@@ -250,7 +251,7 @@ export class World {
     } catch {
       throw held('no refusal is to be had');
     }
-    if (!sourceMayResume(this.state.right, true)) throw held('the right has passed');
+    if (!mayResume(this.state.right, true)) throw held('the right has passed');
   }
 
   #call(call: DestinationCall): void {
