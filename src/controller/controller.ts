@@ -102,7 +102,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const lists = new ListPull({ fleet, credentials, ...places, log, up: () => inventory.up() });
     const work = workOn({ ...common, config, credentials, socketOf, owner: owner.id });
     const provider = await providerOf(config, clock);
-    const signingIn = signingInTo({ ...common, config });
+    const signingIn = signingInTo({ ...common, config }, metrics);
     const reported = { log, clock, metrics, ...managersIn({ ...common, config }, managed) };
     const deps = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
     const handlers = controllerHandlers(deps);
@@ -202,10 +202,14 @@ function recoveryOf({
   });
 }
 
-function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn>[0]) {
+function signingInTo(
+  { config, store, log, clock }: Parameters<typeof managersIn>[0],
+  metrics: Metrics,
+) {
   const { name, audit: policy } = config;
   const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
-  const audit = new Audit({ store, clock, log, policy, name });
+  const dropped = (): void => metrics.auditDropped();
+  const audit = new Audit({ store, clock, log, policy, name, dropped });
   const recognition = new Recognition(() => clock.monotonicMs());
   return { ...who, recognition, audit, attempts: new Attempts(), methods: methodsOf(config) };
 }

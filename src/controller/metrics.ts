@@ -46,6 +46,7 @@ export class Metrics {
   readonly #guests;
   readonly #open;
   readonly #wishes;
+  readonly #auditDropped;
 
   constructor({ store, clock, power }: MetricsDependencies) {
     this.#store = store;
@@ -69,6 +70,11 @@ export class Metrics {
       name: 'godwit_migration_sent_bytes_total',
       help: 'Memory that migrations sent over links.',
       labelNames: way,
+      registers,
+    });
+    this.#auditDropped = new Counter({
+      name: 'godwit_audit_dropped_total',
+      help: 'Refused attempts that are not in the audit log, because too many came at once.',
       registers,
     });
     const histogram = (name: string, help: string, buckets: number[]) =>
@@ -113,6 +119,10 @@ export class Metrics {
   /** Ends of migrations; other news counts for nothing. */
   heard(news: FleetNews): void {
     if (news.type === 'migration' && news.what === 'ended') this.#ended(news.migration);
+  }
+
+  auditDropped(): void {
+    this.#auditDropped.inc();
   }
 
   /** A request begins; what it answers is called at its end. */

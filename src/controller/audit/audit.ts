@@ -19,6 +19,8 @@ export interface AuditDependencies {
   readonly policy: AuditPolicy;
   /** The name of this controller. */
   readonly name: string;
+  /** A refused attempt is dropped, because too many are being written. */
+  readonly dropped?: () => void;
 }
 
 /** A person or program that signs in or out. A person who signs in has no session yet. */
@@ -35,7 +37,7 @@ export interface SessionChange {
 const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
-/** Refusals that are written at once; further ones are not kept. */
+/** Refusals that are written at once; further ones are dropped, counted and logged. */
 const MOST_WRITING = 64;
 /** Refusals of reads that are kept: the caller had no right to read. Other refusals are kept for changes only. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
@@ -53,6 +55,7 @@ export class Audit implements RequestRecord {
   /** Strangers and known callers have budgets of their own: no stranger hides what a known caller attempts. */
   readonly #budgets = { strangers: new RefusedBudget(), known: new RefusedBudget() };
   readonly #writing = new Set<Promise<void>>();
+  #isBehind = false;
   #written = 0;
   #prunedMs = -Infinity;
 
@@ -107,9 +110,13 @@ export class Audit implements RequestRecord {
 
   #refused(row: Omit<NewAuditRow, 'unkept'>): void {
     const { clock, log } = this.#deps;
-    if (this.#writing.size >= MOST_WRITING) return;
     const isStranger = row.role === 'none';
     const budget = isStranger ? this.#budgets.strangers : this.#budgets.known;
+    if (this.#writing.size >= MOST_WRITING) {
+      budget.dropped();
+      this.#drop(row);
+      return;
+    }
     const key = isStranger ? networkOf(row.from ?? 'this host') : callerKey(row);
     const unkept = budget.take(key, clock.monotonicMs());
     if (unkept === undefined) return;
@@ -118,8 +125,21 @@ export class Audit implements RequestRecord {
       .catch((thrown: unknown) => {
         log.error({ error: toGodwitError(thrown) }, 'a refused attempt is not in the audit log');
       })
-      .finally(() => this.#writing.delete(writing));
+      .finally(() => {
+        this.#writing.delete(writing);
+        if (this.#writing.size === 0) this.#isBehind = false;
+      });
     this.#writing.add(writing);
+  }
+
+  /** Once for each time that the writes are behind: the log is not filled by a flood. */
+  #drop({ who, what, result }: Omit<NewAuditRow, 'unkept'>): void {
+    this.#deps.dropped?.();
+    if (!this.#isBehind) {
+      const facts = { writing: MOST_WRITING, who, what, result };
+      this.#deps.log.warn(facts, 'refused attempts are not in the audit log: too many at once');
+    }
+    this.#isBehind = true;
   }
 
   #rowOf({ key, route, caller, from }: RecordedRequest) {

@@ -29,4 +29,9 @@ export class RefusedBudget {
     this.#unkept = 0;
     return unkept;
   }
+
+  /** One that could not be written: the next that is kept counts it. */
+  dropped(): void {
+    this.#unkept += 1;
+  }
 }

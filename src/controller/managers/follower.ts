@@ -6,6 +6,7 @@ import type { GuestInfo } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { MigrationSummary, Progress } from '../../protocol/public/migration.ts';
 import { everyPage } from '../../protocol/public/page.ts';
+import { ReadBudget } from '../inventory/read-budget.ts';
 import type { Api, Client } from '../../rpc/client.ts';
 
 /** A manager's agent sends a heartbeat each 5 s. */
@@ -16,6 +17,12 @@ const RETRY_MS = 1000;
 /** More of one manager are left out. */
 const MOST_HOSTS = 10_000;
 const MOST_GUESTS = 100_000;
+/** All pages of one look; a guest is about 1 KiB. */
+export const MAX_MANAGER_BYTES = 256 * 1024 * 1024;
+/** Events: what 100,000 guests report in a minute at once, then 4 MiB/s. */
+const MANAGER_EVENTS = { burstBytes: 64 * 1024 * 1024, bytesPerS: 4 * 1024 * 1024 };
+/** A manager that is over its budget is read so seldom; far oftener than it counts as silent. */
+const MAX_PACE_MS = 5000;
 /** Its newest migrations, which may not be written down yet. */
 const NEWEST = 200;
 
@@ -45,10 +52,12 @@ export class ManagerFollower {
   readonly #deps: ManagerFollowerDependencies;
   readonly #end = new AbortController();
   #stream = new AbortController();
+  readonly #budget: ReadBudget;
   readonly #ended: Promise<void>;
 
   constructor(deps: ManagerFollowerDependencies) {
     this.#deps = deps;
+    this.#budget = new ReadBudget(MANAGER_EVENTS, deps.clock.monotonicMs());
     this.#ended = this.#run();
   }
 
@@ -78,11 +87,20 @@ export class ManagerFollower {
     }
   }
 
+  /** Lets the manager wait if it sends more than its budget. */
+  #paced(bytes: number, signal: AbortSignal): Promise<void> | undefined {
+    const { clock } = this.#deps;
+    this.#budget.take(bytes, clock.monotonicMs());
+    const waitMs = Math.min(MAX_PACE_MS, this.#budget.waitMs(clock.monotonicMs()));
+    return waitMs === 0 ? undefined : clock.sleep(waitMs, signal);
+  }
+
   /** Returns where what it knows may have holes: the lists are asked for with the next stream. */
   async #follow(signal: AbortSignal): Promise<void> {
     const { api, close } = this.#deps.speak();
     try {
-      const stream = api.hostEvents({ query: {} }, { signal, deadlineMs: ANSWER_MS });
+      const pace = (bytes: number) => this.#paced(bytes, signal);
+      const stream = api.hostEvents({ query: {} }, { signal, deadlineMs: ANSWER_MS, pace });
       const events = stream[Symbol.asyncIterator]();
       const first = await events.next();
       if (first.done !== true) await this.#lists(api, signal);
@@ -100,7 +118,9 @@ export class ManagerFollower {
 
   async #lists(api: Api<typeof agentContract>, signal: AbortSignal): Promise<void> {
     const { heard } = this.#deps;
-    const options = { deadlineMs: ANSWER_MS, signal };
+    // Shared by all pages. GODWIT_TOO_LARGE beyond: the manager counts as silent, for that reason.
+    const allowance = { bytes: MAX_MANAGER_BYTES };
+    const options = { deadlineMs: ANSWER_MS, signal, allowance };
     const hosts = await everyPage(async (cursor) => {
       const { hosts: items, next } = await api.managedHosts({ query: { cursor } }, options);
       return next === undefined ? { items } : { items, next };

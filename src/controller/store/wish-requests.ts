@@ -9,9 +9,13 @@ import type { Db } from './wish-rows.ts';
 
 /** What people ask for and take back. */
 
+/** Open requests of one caller; the list of all has 1,000. */
+export const MAX_OPEN_OF_ONE = 500;
+
 /**
  * Stores a wish, and marks its hosts as draining, but for those of a roll; asked for again, it changes nothing. GODWIT_WISH_TAKEN where the id is
- * that of another one; GODWIT_WISH_OPEN where one for the same guest, or for one of its hosts, is open.
+ * that of another one; GODWIT_WISH_OPEN where one for the same guest, or for one of its hosts, is open; GODWIT_OVERLOADED where
+ * the caller has `MAX_OPEN_OF_ONE` open ones.
  */
 export async function addWish(db: Db, wish: Wish, now: RawBuilder<number>): Promise<void> {
   const { ask } = wish;
@@ -19,6 +23,7 @@ export async function addWish(db: Db, wish: Wish, now: RawBuilder<number>): Prom
   await raiseAdmission(db);
   if ((await sameAsked(db, wish.id, ask)) !== undefined) return;
   await checkNoneOpen(db, wish);
+  await checkCount(db, wish);
   await db
     .insertInto('wishes')
     .values({
@@ -90,6 +95,21 @@ async function checkNoneOpen(db: Db, { ask }: Wish): Promise<void> {
     const of = kind === 'evacuate' ? await markedFor(db, id, same) : same;
     if (of[0] !== undefined) throw godwitError('GODWIT_WISH_OPEN', { subject: of[0], wish: id });
   }
+}
+
+/** A wish is read and decided again with each step, and no caller takes all the time of the others. */
+async function checkCount(db: Db, { ask, createdBy }: Wish): Promise<void> {
+  // The guests of a dead host do not wait for it, and there is one such wish of a host at most.
+  if (ask.kind === 'recover') return;
+  const { open } = await db
+    .selectFrom('wishes')
+    .select(db.fn.countAll<number>().as('open'))
+    .where('created_by', '=', createdBy)
+    .where('ended_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (Number(open) < MAX_OPEN_OF_ONE) return;
+  const what = `the count of open requests of ${createdBy}`;
+  throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_OPEN_OF_ONE });
 }
 
 /** Those of the hosts that this wish empties still. */

@@ -3,8 +3,13 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { Audit } from '../../../src/controller/audit/audit.ts';
 import { MOST_OF_A_CALLER } from '../../../src/controller/audit/refused-budget.ts';
-import { hasCode } from '../../../src/errors.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import { godwitError, hasCode } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
+import { controllerContract } from '../../../src/protocol/controller/contract.ts';
 import type { AuditEntry } from '../../../src/protocol/controller/audit.ts';
 import { authority } from '../../rpc/test-contract.ts';
 import { Browser } from '../browser.ts';
@@ -157,4 +162,42 @@ test('pages of the log hold each entry once, the newest first, whatever is added
   assert.deepEqual(times, times.toSorted().toReversed());
   const later = new Date(Date.now() + 3_600_000).toISOString();
   assert.deepEqual((await party.api.audit({ query: { since: later } })).entries, []);
+});
+
+test('refused attempts that come faster than they are written are counted, logged once, and named by the next entry', async (t) => {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  const lines: object[] = [];
+  const log = { ...silentLog, warn: (facts: object) => lines.push(facts) } as typeof silentLog;
+  let dropped = 0;
+  const audit = new Audit({
+    store,
+    clock: systemClock,
+    log,
+    policy: { days: 1, most: 1000 },
+    name: 'control',
+    dropped: () => (dropped += 1),
+  });
+  const route = controllerContract.setMaintenance;
+  const refusal = godwitError('GODWIT_ROLE_FORBIDDEN', {
+    peer: 'x',
+    role: 'none',
+    action: 'this',
+    needs: 'more',
+  });
+  const refuse = (name: string, role: 'none' | 'viewer'): void => {
+    const caller = role === 'none' ? ({ name, role, refusal } as const) : { name, role };
+    const from = `10.0.${name}.1`;
+    audit.refused({ key: 'setMaintenance', route, caller, from }, 'GODWIT_ROLE_FORBIDDEN');
+  };
+  for (let count = 0; count < 60; count += 1) refuse(`${count}`, 'none');
+  for (let count = 0; count < 60; count += 1) refuse(`${count}`, 'viewer');
+  await audit.settled();
+  assert.equal(dropped, 56);
+  assert.equal(lines.length, 1);
+  refuse('99', 'viewer');
+  await audit.settled();
+  const entries = await audit.rows.list({}, 200);
+  assert.equal(entries.length, 65);
+  assert.equal(entries[0]?.unkept, 56);
 });

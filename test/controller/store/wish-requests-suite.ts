@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { StorePlace } from '../../../src/controller/store/open.ts';
+import { MAX_OPEN_OF_ONE } from '../../../src/controller/store/wish-requests.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -60,6 +61,33 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
           assert.ok(each.status === 'rejected' && hasCode(each.reason, 'GODWIT_WISH_TAKEN'));
       } finally {
         await Promise.all(stores.map((store) => store.close()));
+      }
+    });
+
+    test('one caller has a bounded number of open wishes, and takes none of another caller’s', async () => {
+      const store = await openStore(await make(), silentLog);
+      try {
+        const wishes = new Wishes(store);
+        const nth = (count: number, createdBy: string) => ({
+          ...drainOf(`host${count}`),
+          id: `w-${String(count).padStart(8, '0')}`,
+          createdBy,
+        });
+        for (let count = 0; count < MAX_OPEN_OF_ONE; count += 1)
+          await wishes.add(nth(count, 'ann'));
+        await assert.rejects(wishes.add(nth(1000, 'ann')), (thrown) => {
+          assert.ok(hasCode(thrown, 'GODWIT_OVERLOADED'));
+          assert.match(thrown.message, /open requests of ann/);
+          return true;
+        });
+        await wishes.add(nth(1001, 'bob'));
+        // A dead host's guests are recovered all the same.
+        const dead = nth(1002, 'ann');
+        await wishes.add({ ...dead, ask: { ...dead.ask, kind: 'recover' } });
+        // Asked again, an open one is the same.
+        await wishes.add(nth(0, 'ann'));
+      } finally {
+        await store.close();
       }
     });
   });
