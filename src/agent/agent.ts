@@ -25,6 +25,7 @@ import { Load, processOf, thisLoad } from './load.ts';
 import type { LoadReader } from './load.ts';
 import { agentHandlers } from './handlers.ts';
 import { Closings } from './closing.ts';
+import { ExpectedArrivals } from './expected-arrivals.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
 import { Health } from './health.ts';
@@ -141,7 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
-    closings,
+    ...ofEmptied(config, clock, closings),
     follow,
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
@@ -171,6 +172,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   };
 }
+
+/** What a host that is being emptied refuses and counts. */
+const ofEmptied = (config: AgentConfig, clock: Clock, closings: Closings) => ({
+  closings,
+  expected: new ExpectedArrivals(config, clock, closings),
+});
 
 const closeAll = (all: readonly { close(): Promise<void> }[]): Promise<unknown> =>
   Promise.all(all.map((each) => each.close()));

@@ -14,6 +14,7 @@ import type { Occupancy } from '../protocol/public/closing.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { wishId } from '../protocol/public/order.ts';
 import type { Handlers } from '../rpc/server.ts';
+import type { ExpectedArrivals } from './expected-arrivals.ts';
 import { guestOf } from './guests.ts';
 import type { Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
@@ -112,6 +113,7 @@ export interface ClosingDependencies {
   readonly guests: Pick<Guests, 'listed' | 'seenNow'>;
   readonly store: Pick<MigrationStore, 'all' | 'progress' | 'runsAt'>;
   readonly closings: Closings;
+  readonly expected: Pick<ExpectedArrivals, 'underWay'>;
   readonly log: Log;
 }
 
@@ -156,10 +158,11 @@ async function mustBeHere({ config, guests }: ClosingDependencies, host: string)
  * Rejects if a driver is silent, because guests of that driver may be unseen.
  */
 async function occupancyOf(
-  { guests, store }: ClosingDependencies,
+  { config, guests, store, expected }: ClosingDependencies,
   host: string,
 ): Promise<Occupancy> {
-  const before = underWay(store, host);
+  const own = host === config.name ? expected.underWay() : [];
+  const before = [...own, ...underWay(store, host)];
   const found = await guests.seenNow();
   const there = found.filter(({ info }) => info.host === host).map(({ info }) => info.name);
   const all = new Map([...before, ...underWay(store, host)].map((each) => [each.migration, each]));

@@ -23,6 +23,7 @@ import type { Follow } from './follow.ts';
 import { loadAtSource, loadHandler } from './guest-loads.ts';
 import type { LoadHandlerDependencies } from './guest-loads.ts';
 import type { HostEvents } from './host-events.ts';
+import { checkSender } from './incoming.ts';
 import type { Incoming } from './incoming.ts';
 import type { HostInventory } from './inventory.ts';
 import { orderFor } from './orders.ts';
@@ -37,6 +38,7 @@ import { checkHandlers } from './preflight/handlers.ts';
 import type { CheckHandlerDependencies } from './preflight/handlers.ts';
 import { labelHandler } from './label-handler.ts';
 import type { LabelHandlerDependencies } from './label-handler.ts';
+import type { ExpectedArrivals } from './expected-arrivals.ts';
 import { listHandlers } from './lists.ts';
 import { processorHandlers } from './processors.ts';
 import { recoveryHandlers } from './recovery/handlers.ts';
@@ -62,6 +64,7 @@ export interface AgentHandlerDependencies
     LoadHandlerDependencies,
     RecoveryHandlerDependencies,
     Pick<ClosingDependencies, 'closings'> {
+  readonly expected: ExpectedArrivals;
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
@@ -178,7 +181,7 @@ type ProbeRoutes = Pick<
 
 /** What other hosts ask of guests that they move, or have moved here. */
 function probeHandlers(deps: AgentHandlerDependencies): Handlers<ProbeRoutes> {
-  const { guests, incoming, probes } = deps;
+  const { guests, incoming, probes, expected } = deps;
   const addressesOf = (guest: string) => probes.addressesOf(guest);
   const looking = { ...deps, drivers: guests.drivers, addressesOf };
   return {
@@ -188,6 +191,15 @@ function probeHandlers(deps: AgentHandlerDependencies): Handlers<ProbeRoutes> {
     laterWatch: ({ params, caller }) => probes.later(params.id, caller),
     arrival: ({ params, query, caller, signal }) =>
       arrivalSeen(looking, { ...query, ...params }, caller, signal),
+    expectArrival: ({ params, body, caller }) => {
+      checkSender(caller, body.from);
+      return { until: new Date(expected.expect(params.id, body)).toISOString() };
+    },
+    dropArrival: ({ params, query, caller }) => {
+      checkSender(caller, query.from);
+      expected.drop(params.id, query.from);
+      return { ok: true } as const;
+    },
   };
 }
 

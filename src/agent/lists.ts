@@ -17,7 +17,10 @@ import type { MaintenanceRoutes } from './maintenance.ts';
 import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
 
-export interface ListDependencies extends Pick<ClosingDependencies, 'store' | 'closings'> {
+export interface ListDependencies extends Pick<
+  ClosingDependencies,
+  'store' | 'closings' | 'expected'
+> {
   readonly config: AgentConfig;
   readonly guests: Guests;
   readonly peers: Peers;

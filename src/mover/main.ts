@@ -127,7 +127,9 @@ async function runManaged(
   });
   const { deviceProver } = await import('./managed/device-prover.ts');
   const proveDevices = deviceProver(parts);
-  const parted = { ...around, config, wire, verification, proveDevices };
+  const { arrivalNotice } = await import('./managed/arrival-notice.ts');
+  const notice = arrivalNotice(parts);
+  const parted = { ...around, config, wire, verification, proveDevices, notice };
   const mover = new ManagedMover(dir, request, driver, parted);
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {
@@ -139,6 +141,8 @@ async function runManaged(
   ready(dir);
   const outcome = await mover.run();
   log.info({ outcome }, 'the migration has ended');
+  // The manager of a held guest may still move it there.
+  if (outcome !== 'held') await notice?.withdraw();
   await socket.close(LINGER_MS);
 }
 

@@ -69,6 +69,7 @@ test('a silent driver leaves it unknown whether the host is empty', async () => 
       runsAt: () => assert.fail('there is none'),
     },
     closings: new Closings({ stateDir: '/nonexistent' }, { wallMs: () => 0, monotonicMs: () => 0 }),
+    expected: { underWay: () => [] },
     log: silentLog,
   });
   await assert.rejects(async () => occupancy({ params } as never), /does not answer/);

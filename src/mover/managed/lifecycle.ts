@@ -17,6 +17,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { Beginning } from '../engine/beginning.ts';
 import { waitForManaged } from './beginning.ts';
 import type { Looks } from './verification.ts';
+import type { ArrivalNotice } from './arrival-notice.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
 import { acceptedFacts } from './accepted-facts.ts';
@@ -52,6 +53,8 @@ export interface ManagedContext {
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
   /** Looks at the guest from outside of its hypervisor; absent: nobody does. */
   readonly verification?: Omit<Looks, 'close'> | undefined;
+  /** Absent: the destination has no agent of Godwit. */
+  readonly notice?: Pick<ArrivalNotice, 'announce'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Whether the destination has the guest's block devices; absent: nobody asks. */
@@ -110,7 +113,9 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   prepare: {
-    do: async ({ ask, order }, signal) => {
+    do: async ({ ask, order, notice }, signal) => {
+      // Before anything is made there.
+      await notice?.announce(signal);
       await ask(async (session, inner) => session.prepare?.(order, inner), signal);
       return {};
     },
@@ -130,6 +135,8 @@ export const LIFECYCLE: Lifecycle = {
       // Its window may have closed while no mover was there.
       if (context.leftMs() <= 0) throw tooLate(context);
       await assertUnchanged(context, signal);
+      // To prepare takes time: the announcement lasts, and the destination is still open.
+      await context.notice?.announce(signal);
       await context.wire?.open(context.state(), signal);
       await context.record({ type: 'ordered' });
       // A cancel may have come before it.

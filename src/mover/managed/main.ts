@@ -40,7 +40,7 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
-  Pick<ManagedContext, 'config' | 'proveDevices'> & {
+  Pick<ManagedContext, 'config' | 'proveDevices' | 'notice'> & {
     readonly config: { readonly limits: Pick<AgentConfig['limits'], 'bandwidth'> };
     readonly verification?: Looks | undefined;
     readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
@@ -110,6 +110,7 @@ export class ManagedMover {
       wire: around.wire,
       verification: around.verification,
       proveDevices: around.proveDevices,
+      notice: around.notice,
       ask,
     };
     this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestName, hostName, migrationId } from '../names.ts';
+import { guestName, hostName, migrationId, moment } from '../names.ts';
 import { check } from '../public/migration.ts';
 import { route } from '../route.ts';
 
@@ -17,6 +17,19 @@ export type ArrivalQuery = z.infer<typeof arrivalQuery>;
 export const arrivalAnswer = z.object({ checks: z.array(check).max(96) });
 export type ArrivalAnswer = z.infer<typeof arrivalAnswer>;
 
+/**
+ * How long a host expects a guest that its manager is about to move there, at most, ms. The manager lists the guest at its
+ * destination within seconds after its order.
+ */
+export const MAX_EXPECTED_MS = 600_000;
+
+export const expectedGuest = z.object({
+  guest: guestName,
+  from: hostName,
+  forMs: z.number().int().min(1).max(MAX_EXPECTED_MS),
+});
+export type ExpectedGuest = z.infer<typeof expectedGuest>;
+
 /** A part of agentContract. */
 export const arrivalRoutes = {
   arrival: route({
@@ -28,5 +41,24 @@ export const arrivalRoutes = {
     params: z.object({ id: migrationId }),
     query: arrivalQuery,
     response: arrivalAnswer,
+  }),
+  expectArrival: route({
+    method: 'PUT',
+    path: '/v1/arrivals/:id',
+    summary:
+      'A guest of the caller that its manager is about to move here: refused while a request empties this host, and counted there until it is listed; asked again, for longer',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    body: expectedGuest,
+    response: z.object({ until: moment }),
+  }),
+  dropArrival: route({
+    method: 'DELETE',
+    path: '/v1/arrivals/:id',
+    summary: 'The migration of a guest that was announced here has ended',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    query: z.object({ from: hostName }),
+    response: z.object({ ok: z.literal(true) }),
   }),
 };

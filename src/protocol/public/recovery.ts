@@ -32,9 +32,6 @@ export type Standby = z.infer<typeof standby>;
 export const MOST_STANDBYS = 4096;
 /** Guests of one host. */
 export const MAX_OF_ONE_SOURCE = 1024;
-/** Files of all descriptions, and of one host's, bytes; a description is some 10 KiB. */
-export const MAX_STANDBYS_BYTES = 128 * 1024 * 1024;
-export const MAX_BYTES_OF_ONE_SOURCE = 32 * 1024 * 1024;
 /** Other hosts of one recovery that are dead as well. */
 const MOST_OFF = 64;
 

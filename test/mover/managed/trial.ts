@@ -18,6 +18,7 @@ import type {
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
+import type { ArrivalNotice } from '../../../src/mover/managed/arrival-notice.ts';
 import type { Looks } from '../../../src/mover/managed/verification.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import type { EndPhase, MigrationRequest, Report } from '../../../src/protocol/public/migration.ts';
@@ -103,6 +104,8 @@ export interface TrialOptions {
   readonly dirtying?: Dirtying;
   readonly asked?: Partial<MigrationRequest>;
   readonly timeoutMs?: number;
+  /** What the agent of the destination answers to an announcement. */
+  readonly notice?: Pick<ArrivalNotice, 'announce'>;
   /** At which of its points each mover dies, in order; the last one lives. */
   readonly deaths?: readonly number[];
   /** Files of disks that are copied. */
@@ -196,6 +199,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
         ...(options.hooks && { hooks: options.hooks }),
       },
       verification: options.verification,
+      notice: options.notice,
       clock: mortalClock(clock, life),
       log: plainLog(() => {}, 'error', {}),
       pid: index,

@@ -1,0 +1,54 @@
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { MAX_EXPECTED_MS } from '../../protocol/peer/arrival.ts';
+import { askAgent } from './ask-agent.ts';
+import type { HostLooksDependencies } from './host-looks.ts';
+
+const ANSWER_MS = 10_000;
+
+/**
+ * Announces a guest to the agent of its destination, before its manager is ordered to move it. A host that is being
+ * emptied refuses the guest, and a host that has agreed does not report itself empty before its manager lists the guest.
+ */
+export interface ArrivalNotice {
+  /** GODWIT_HOST_CLOSED while a request empties the destination. */
+  announce(signal: AbortSignal): Promise<void>;
+  /** The migration has ended. Never rejects: an announcement ends by itself. */
+  withdraw(): Promise<void>;
+}
+
+/** Undefined if no agent of Godwit is known at the destination, or if the guest is not at this host. */
+export function arrivalNotice({
+  config,
+  request: asked,
+  connect,
+  log,
+}: HostLooksDependencies & { readonly log: Log }): ArrivalNotice | undefined {
+  const { id, peer, fromHost: from, request } = asked;
+  if (peer === undefined || from !== config.name) return undefined;
+  const params = { id };
+  return {
+    announce: async (signal) => {
+      const body = { guest: request.guest, from, forMs: MAX_EXPECTED_MS };
+      try {
+        await askAgent(connect, peer, (api) =>
+          api.expectArrival({ params, body }, { signal, deadlineMs: ANSWER_MS }),
+        );
+      } catch (thrown) {
+        // An agent of an earlier build counts only what its manager lists.
+        if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
+      }
+    },
+    withdraw: async () => {
+      try {
+        const signal = AbortSignal.timeout(ANSWER_MS);
+        await askAgent(connect, peer, (api) =>
+          api.dropArrival({ params, query: { from } }, { signal, deadlineMs: ANSWER_MS }),
+        );
+      } catch (thrown) {
+        const error = toGodwitError(thrown);
+        log.info({ error, host: peer.name }, 'announcement of a guest not withdrawn');
+      }
+    },
+  };
+}
