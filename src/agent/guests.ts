@@ -7,6 +7,7 @@ import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { GuestLabels } from '../protocol/labels.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
+import { epochOf } from '../protocol/mover/request.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { isManagersOwn, withoutDuplicates } from './duplicate-guests.ts';
@@ -254,6 +255,8 @@ export class Guests {
   /** What drivers are asked with now, and what makes guests of this host of their answers. */
   #question() {
     const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
+    // As of before the look: a guest that leaves during it was seen before it left.
+    const completed = completedMoves(this.#store);
     const options: DiscoverOptions = {
       host: this.#config.name,
       busy: new Set(moving.keys()),
@@ -261,7 +264,10 @@ export class Guests {
     };
     const complete = (found: readonly DiscoveredGuest[]): DiscoveredGuest[] =>
       withoutDuplicates(found).map((guest) =>
-        withMigration(this.#labelled(guest), this.#store, moving.get(guest.info.name)),
+        withMoves(this.#labelled(guest), this.#store, {
+          now: moving.get(guest.info.name),
+          last: completed.get(guest.info.name),
+        }),
       );
     return { what: `to look for the guests of ${this.#config.name}`, options, complete };
   }
@@ -312,13 +318,26 @@ function phaseOf(store: MigrationStore, { id }: Migration) {
   return store.progress(id).phase;
 }
 
-function withMigration(
+function withMoves(
   guest: DiscoveredGuest,
   store: MigrationStore,
-  migration: Migration | undefined,
+  { now, last }: { readonly now: Migration | undefined; readonly last: Migration | undefined },
 ): DiscoveredGuest {
-  if (migration === undefined) return guest;
-  const { id, request } = migration;
-  const moving = { from: request.fromHost, to: request.toHost, runsAt: store.runsAt(id) };
-  return { ...guest, info: { ...guest.info, migration: id, moving } };
+  if (now === undefined && last === undefined) return guest;
+  const dated = last === undefined ? {} : { epoch: epochOf(last.request) };
+  if (now === undefined) return { ...guest, info: { ...guest.info, ...dated } };
+  const { id, request } = now;
+  const { fromHost: from, toHost: to } = request;
+  const moving = { from, to, runsAt: store.runsAt(id), epoch: epochOf(request) };
+  return { ...guest, info: { ...guest.info, ...dated, migration: id, moving } };
+}
+
+/** The newest completed move of each guest that came here or left, by the guest's name. */
+export function completedMoves(
+  store: Pick<MigrationStore, 'all' | 'runsAt'>,
+): ReadonlyMap<string, Migration> {
+  const completed = new Map<string, Migration>();
+  for (const each of store.all())
+    if (store.runsAt(each.id) === 'destination') completed.set(guestOf(each), each);
+  return completed;
 }

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import type { HostEvent, HostNews } from '../protocol/public/host-event.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
+import { departureOf } from './guest-moves.ts';
 import type { Load } from './load.ts';
 import type { MigrationStore } from './store.ts';
 
@@ -17,11 +18,13 @@ const TICK_MS = 1000;
 export class HostEvents {
   readonly #log = new EventLog<HostNews>(KEPT);
   #timer: NodeJS.Timeout | undefined;
+  #store: MigrationStore | undefined;
   readonly #phases = new Map<string, string>();
   #silence: string | undefined;
 
   /** Begins to report what becomes of migrations; those that have ended before are no news. */
   start(store: MigrationStore, log: Log): void {
+    this.#store = store;
     for (const { id } of store.all()) this.#phases.set(id, store.progress(id).phase);
     this.#timer = setInterval(() => {
       try {
@@ -44,12 +47,23 @@ export class HostEvents {
    * What differs between two looks at the guests. Two guests may have one name, and `guest-gone` says the name alone: those
    * that still have it are reported again after it.
    */
-  compare(before: readonly GuestInfo[], now: readonly GuestInfo[]): void {
+  compare(
+    before: readonly GuestInfo[],
+    now: readonly GuestInfo[],
+    departure = (guest: string): GuestInfo | undefined =>
+      this.#store === undefined ? undefined : departureOf(this.#store, guest),
+  ): void {
     const known = new Map(before.map((guest) => [keyOf(guest), JSON.stringify(guest)]));
     const there = new Set(now.map(keyOf));
     const gone = before.filter((guest) => !there.has(keyOf(guest)));
     const names = new Set(gone.map(({ name }) => name));
-    for (const name of names) this.add({ type: 'guest-gone', name });
+    for (const name of names) {
+      // The copy of a move that failed goes too, and its guest did not leave by that.
+      const guest = gone.find((each) => each.name === name && each.state !== 'incoming');
+      const left = guest === undefined ? undefined : departure(name);
+      const uuid = left?.uuid ?? guest?.uuid;
+      this.add({ type: 'guest-gone', name, ...(left && { left: { ...left, uuid } }) });
+    }
     for (const guest of now) {
       const isAsBefore = known.get(keyOf(guest)) === JSON.stringify(guest);
       if (!isAsBefore || names.has(guest.name)) this.add({ type: 'guest', guest });

@@ -5,10 +5,11 @@ import { MOST_TEXT } from '../protocol/names.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { newestOnce } from '../protocol/public/newest-once.ts';
-import { pageOf } from '../protocol/public/page.ts';
+import { MOST_OF_A_PAGE, pageOf } from '../protocol/public/page.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
+import { departures } from './guest-moves.ts';
 import type { Guests } from './guests.ts';
 import { closingHandlers } from './closing.ts';
 import type { ClosingDependencies, ClosingRoutes } from './closing.ts';
@@ -16,11 +17,13 @@ import { maintenanceHandlers } from './maintenance.ts';
 import type { MaintenanceRoutes } from './maintenance.ts';
 import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
+import type { MigrationStore } from './store.ts';
 
 export interface ListDependencies extends Pick<
   ClosingDependencies,
-  'store' | 'closings' | 'expected'
+  'closings' | 'expected'
 > {
+  readonly store: MigrationStore;
   readonly config: AgentConfig;
   readonly guests: Guests;
   readonly peers: Peers;
@@ -37,7 +40,7 @@ export function listHandlers(
   deps: ListDependencies,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
-  const { config, guests, peers, follow, log } = deps;
+  const { config, guests, peers, follow, log, store } = deps;
   // Each asks every host of the fleet, in the share that this host's movers have there.
   const entries = new SingleFlight(() => peers.entries());
   const guestsThere = new SingleFlight((name) => peers.guests(name === '' ? undefined : name));
@@ -62,8 +65,14 @@ export function listHandlers(
         ...silent.map((each) => lacking(config.name, each)),
         ...(others?.missing ?? []),
       ];
+      const isWhole = others === undefined && (query.name ?? query.cursor) === undefined;
+      // A copy that comes back is not the guest yet.
+      const own = found.filter(({ info }) => info.state !== 'incoming');
+      const here = new Set(own.map(({ info }) => info.name));
+      const left = isWhole ? departures(store, here, Date.parse(observedAt)) : [];
       return {
         guests: items,
+        ...(left.length === 0 ? {} : { left: left.slice(0, MOST_OF_A_PAGE) }),
         ...(others === undefined && missing.length === 0 ? {} : { missing }),
         observedAt,
         ...(next === undefined ? {} : { next }),

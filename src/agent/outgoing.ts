@@ -22,6 +22,7 @@ import { otherAgent, receivingAgent } from './other-agent.ts';
 import type { Peers } from './peers.ts';
 import type { PredictionCache } from './prediction/prediction-cache.ts';
 import type { Migration } from './store.ts';
+import { nextEpoch } from './guest-moves.ts';
 import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
@@ -143,7 +144,7 @@ export class Outgoing {
     const { config, clock, store, guests, labels, peers } = this.#deps;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
-    const { memoryBytes } = info;
+    const { memoryBytes, uuid } = info;
     const common = {
       id,
       side: 'source',
@@ -151,6 +152,8 @@ export class Outgoing {
       fromHost: address === undefined ? info.host : config.name,
       toHost: request.to,
       createdAt: new Date(clock.wallMs()).toISOString(),
+      epoch: nextEpoch(store, request.guest, clock.wallMs()),
+      uuid,
       request,
       handle,
       ...share,

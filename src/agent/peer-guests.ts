@@ -19,6 +19,8 @@ const MOST_SILENT = 16;
 
 export interface PeerGuests {
   readonly guests: GuestInfo[];
+  /** Guests that left the host lately. */
+  readonly left: GuestInfo[];
   /** What the host says that it could not list. */
   readonly missing: MissingGuests[];
 }
@@ -34,12 +36,15 @@ export async function guestsOfPeer(
   { deadlineMs = GUESTS_MS, signal: outer, allowance = { bytes: GUESTS_BYTES } }: CallOptions = {},
 ): Promise<PeerGuests> {
   const missing = new Map<string, MissingGuests>();
+  const gone: GuestInfo[] = [];
   const all = await withDeadline(`the guests of ${host}`, deadlineMs, outer, (signal) =>
     everyPage(async (after) => {
       signal.throwIfAborted();
       const query = { scope: 'local', name: guest, cursor: after } as const;
       const options = { deadlineMs, signal, allowance };
-      const { guests: items, next, missing: lacks = [] } = await api.guests({ query }, options);
+      const page = await api.guests({ query }, options);
+      const { guests: items, next, left = [], missing: lacks = [] } = page;
+      if (after === undefined) gone.push(...left);
       for (const each of lacks.slice(0, MOST_SILENT - missing.size))
         missing.set(each.why, { ...each, host });
       return next === undefined ? { items } : { items, next };
@@ -47,7 +52,8 @@ export async function guestsOfPeer(
   );
   // A host speaks for itself; one of an earlier build answers with all of its guests.
   const guests = all.filter((each) => each.host === host && (guest ?? each.name) === each.name);
-  return { guests, missing: [...missing.values()] };
+  const left = gone.filter((each) => each.host === host);
+  return { guests, left, missing: [...missing.values()] };
 }
 
 /**
@@ -58,11 +64,11 @@ export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
   asked: Pick<CallOptions, 'signal' | 'allowance'>,
-): Promise<GuestInfo[]> {
+): Promise<Pick<PeerGuests, 'guests' | 'left'>> {
   const options = { ...asked, deadlineMs: FOLLOWED_MS };
-  const { guests, missing } = await guestsOfPeer(api, host, undefined, options);
+  const { guests, left, missing } = await guestsOfPeer(api, host, undefined, options);
   const unseen = missing.find(({ asOf }) => asOf === undefined);
-  if (unseen === undefined) return guests;
+  if (unseen === undefined) return { guests, left };
   const facts = { what: `the list of guests of ${host}`, hosts: unseen.why };
   throw godwitError('GODWIT_INCOMPLETE', facts);
 }

@@ -55,6 +55,7 @@ export class MigrationStore {
   #sorted: readonly Migration[] | undefined;
   /** Journals do not change once they have ended. */
   readonly #ended = new Map<string, Progress>();
+  readonly #endedAt = new Map<string, Report['runsAt']>();
   /** The journals of the others, as far as they were read. */
   readonly #followed = new Map<string, Followed>();
   /** Of ended ones: whether the other host may still ask. */
@@ -130,9 +131,8 @@ export class MigrationStore {
     if (found === undefined) return;
     this.#migrations.delete(id);
     this.#sorted = undefined;
-    this.#ended.delete(id);
+    this.reopen(id);
     this.#followed.delete(id);
-    this.#asked.delete(id);
     rmSync(found.dir, { recursive: true, force: true });
   }
 
@@ -201,8 +201,12 @@ export class MigrationStore {
 
   /** Where its guest runs, as far as this host knows. */
   runsAt(id: string): Report['runsAt'] {
+    const kept = this.#endedAt.get(id);
+    if (kept !== undefined) return kept;
     try {
-      return this.#look(id).runsAt;
+      const { runsAt, isEnded } = this.#look(id);
+      if (isEnded && this.isEnded(id)) this.#endedAt.set(id, runsAt);
+      return runsAt;
     } catch {
       return 'unknown';
     }
@@ -232,6 +236,7 @@ export class MigrationStore {
   /** Its journal has been written to again: what was kept of its end is no longer so. */
   reopen(id: string): void {
     this.#ended.delete(id);
+    this.#endedAt.delete(id);
     this.#asked.delete(id);
   }
 

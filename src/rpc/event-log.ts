@@ -46,6 +46,11 @@ export class EventLog<N extends { readonly type: string }> {
     return this.#bytes;
   }
 
+  /** The id of the newest event, or of none yet. */
+  get lastId(): string {
+    return this.#idOf(this.#count);
+  }
+
   add(news: N): void {
     this.#count += 1;
     const event = { id: this.#idOf(this.#count), ...news };

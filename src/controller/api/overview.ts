@@ -7,9 +7,11 @@ import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { momentOf } from '../inventory/answers.ts';
+import { mergeRows } from '../inventory/claims.ts';
 import { isOfLease } from '../inventory/leases.ts';
 import { withPower } from '../power/shown.ts';
 import { powerNow } from '../store/power-rows.ts';
+import type { GuestRow } from '../store/tables.ts';
 import { CostlyAnswers } from './costly.ts';
 import type { ReadHandlerDependencies } from './reads.ts';
 
@@ -31,11 +33,15 @@ export class OverviewReader {
   }
 
   async #look(): Promise<Ready> {
+    // Before the look: what is published during it may be missing.
+    const after = this.#deps.inventory.writtenTo;
     const fleet = await readFleet(this.#deps);
     const mark = createHash('sha256').update(JSON.stringify(fleet)).digest('base64');
     // What is as it was keeps its moment, and with it its ETag.
     if (this.#newest?.mark !== mark) {
-      const ready = new Ready(overview.parse({ at: momentOf(this.#clock.wallMs()), ...fleet }));
+      const ready = new Ready(
+        overview.parse({ at: momentOf(this.#clock.wallMs()), after, ...fleet }),
+      );
       this.#newest = { ready, mark };
     }
     return this.#newest.ready;
@@ -81,20 +87,61 @@ async function readFleet(deps: ReadHandlerDependencies): Promise<{
     return [row.name, state, cores, memory, available, used, pressure, draining, guests];
   });
   const places = new Map(hosts.map(([name], at) => [name, at]));
-  const guests = await db
-    .selectFrom('guests')
-    .select(['name', 'host', 'memory_bytes', 'state'])
-    .orderBy('name')
-    .orderBy('host')
-    .execute();
+  const now = await db.selectNoFrom(nowMs.as('now')).executeTakeFirstOrThrow();
+  const guests = await mergedGuests(deps.store, now.now);
   return {
     hosts,
     // A host that is gone takes its guests along; the two lists are of two moments.
-    guests: guests.flatMap(({ name, host, memory_bytes: memory, state }): OverviewGuest[] => {
-      const at = places.get(host);
-      return at === undefined ? [] : [[name, at, memory, guestInfo.shape.state.parse(state)]];
-    }),
+    guests: guests.flatMap(
+      ({ name, host, memory_bytes: memory, state, report }): OverviewGuest[] => {
+        const at = places.get(host);
+        if (at === undefined) return [];
+        const guest = [name, at, memory, guestInfo.shape.state.parse(state)] as const;
+        return [report === undefined ? [...guest] : [...guest, report]];
+      },
+    ),
   };
+}
+
+/** A guest in these states moves, or just did. */
+const IN_MOTION: ReadonlySet<string> = new Set(['migrating', 'incoming', 'unknown']);
+/** Names of one statement: databases bound its values. */
+const AT_ONCE = 500;
+
+type Listed = Pick<GuestRow, 'name' | 'host' | 'memory_bytes' | 'state'>;
+
+/** All guests, each once. What hosts report in full is long, and is read only of those that move or have several reports. */
+async function mergedGuests(
+  { db }: ReadHandlerDependencies['store'],
+  nowMs: number,
+): Promise<(Listed & { readonly report?: OverviewGuest[4] })[]> {
+  const columns = ['name', 'host', 'memory_bytes', 'state'] as const;
+  const rows = await db
+    .selectFrom('guests')
+    .select(columns)
+    .orderBy('name')
+    .orderBy('host')
+    .execute();
+  const names = rows.filter(
+    ({ name, state }, at) =>
+      IN_MOTION.has(state) || name === rows[at - 1]?.name || name === rows[at + 1]?.name,
+  );
+  const looked = new Set(names.map(({ name }) => name));
+  const whole: GuestRow[] = [];
+  for (const some of inParts([...looked])) {
+    const query = db.selectFrom('guests').selectAll().where('name', 'in', some);
+    whole.push(...(await query.orderBy('name').orderBy('host').execute()));
+  }
+  const merged = mergeRows(whole, nowMs).map(({ row }) => {
+    const { uuid, epoch, migration, moving } = guestInfo.parse(JSON.parse(row.info));
+    return { ...row, report: { uuid, epoch, migration, moving } };
+  });
+  const still = rows.filter(({ name }) => !looked.has(name));
+  return [...still, ...merged];
+}
+
+function* inParts(names: readonly string[]): Generator<string[]> {
+  for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
 }
 
 /** In hundredths: what changes less is not worth an answer of its own. */

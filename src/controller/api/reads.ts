@@ -10,7 +10,7 @@ import type { Call } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
 import { guestOfRow, hostOfRow, momentOf, pointOf } from '../inventory/answers.ts';
 import { isOfLease } from '../inventory/leases.ts';
-import { claimants, identityOf } from '../inventory/claims.ts';
+import { claimants, identityOf, mergeRows } from '../inventory/claims.ts';
 import { claimsOf } from '../inventory/conflicts.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import { rolledUp } from '../inventory/rollups.ts';
@@ -174,7 +174,7 @@ export async function readSamples(
   return { points: points.map((each) => pointOf(each, false)) };
 }
 
-/** Guests with what their hosts are, and who else claims them. */
+/** Guests with their hosts' states, and other hosts that claim them. `rows`: all reports of the guests of some names. */
 async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly GuestRow[]) {
   const { store } = deps;
   if (rows.length === 0) return [];
@@ -185,41 +185,68 @@ async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly Gues
     claimsOf(store, rows),
   ]);
   const hosts = new Map(found.map((row) => [row.name, current(row, leases)]));
-  return rows.map((row) => {
+  return mergeRows(rows, leases.nowMs).map((merged) => {
+    const { row } = merged;
     const host = hosts.get(row.host) ?? { state: 'unfollowed' as const, since: row.changed_at };
-    return guestOfRow(row, host, claimants(claims.get(identityOf(row)) ?? [], leases.nowMs));
+    const claimed = claimants(claims.get(identityOf(row)) ?? [], leases.nowMs);
+    return { row, guest: guestOfRow(merged, host, claimed) };
   });
 }
+
+type Reported = Awaited<ReturnType<typeof reportedGuests>>[number];
 
 export async function readGuests(
   deps: ReadHandlerDependencies,
   { query }: Call<C['guests']>,
 ): Promise<RouteAnswer<C['guests']>> {
   const { limit, cursor, host, name, label } = query;
-  let rows = deps.store.db
+  const [afterName, afterUuid] = cursor === undefined ? [] : keyIn(cursor);
+  // All reports of a guest are read at one moment: one that moves meanwhile is in neither two of them nor none.
+  const rows = await deps.store.db
     .selectFrom('guests')
     .selectAll()
+    .where('name', 'in', (eb) => {
+      let names = eb.selectFrom('guests').select('name').distinct().orderBy('name');
+      if (host !== undefined) names = names.where('host', '=', host);
+      if (name !== undefined) names = names.where('name', '=', name);
+      // Those without any label are not read; which ones they are is seen below.
+      if (label !== undefined) names = names.where('info', 'like', '%"labels":{"%');
+      if (afterName !== undefined)
+        names = names.where('name', afterUuid === undefined ? '>' : '>=', afterName);
+      return names.limit(limit + 1);
+    })
     .orderBy('name')
+    .orderBy('uuid')
     .orderBy('host')
-    .orderBy('uuid');
-  if (host !== undefined) rows = rows.where('host', '=', host);
-  if (name !== undefined) rows = rows.where('name', '=', name);
-  // Those without any label are not read; which ones they are is seen below.
-  if (label !== undefined) rows = rows.where('info', 'like', '%"labels":{"%');
-  if (cursor !== undefined) {
-    const [afterName, afterHost = '', afterUuid = ''] = keyIn(cursor);
-    rows = rows.where((eb) =>
-      eb(eb.refTuple('name', 'host', 'uuid'), '>', eb.tuple(afterName, afterHost, afterUuid)),
-    );
-  }
-  const found = await rows.limit(limit + 1).execute();
-  const page = found.slice(0, limit);
-  const reported = await reportedGuests(deps, page);
-  const guests =
-    label === undefined ? reported : reported.filter((each) => hasLabel(each.labels, label));
-  const last = page.at(-1);
-  if (last === undefined || found.length <= limit) return { guests };
-  return { guests, next: cursorAt([last.name, last.host, last.uuid]) };
+    .execute();
+  const names = [...new Set(rows.map((row) => row.name))];
+  const whole = names.length > limit ? rows.filter((row) => row.name !== names[limit]) : rows;
+  const isAsked = ({ row, guest }: Reported): boolean =>
+    (row.name !== afterName || afterUuid === undefined || row.uuid > afterUuid) &&
+    (host ?? row.host) === row.host &&
+    (label === undefined || hasLabel(guest.labels, label));
+  const all = (await reportedGuests(deps, whole)).filter(isAsked);
+  const page = firstGuests(all, limit);
+  const guests = page.map(({ guest }) => guest);
+  const last = page.at(-1)?.row;
+  if (last !== undefined && page.length < all.length)
+    return { guests, next: cursorAt([last.name, last.uuid]) };
+  const lastName = names[limit - 1];
+  if (names.length <= limit || lastName === undefined) return { guests };
+  return { guests, next: cursorAt([lastName]) };
+}
+
+/** Rows of one guest. */
+const MAX_CLAIMS = 64;
+
+/** As many as a page has. Rows of one guest, which several hosts claim, stay together: the next page goes on after it. */
+function firstGuests(all: readonly Reported[], limit: number): readonly Reported[] {
+  const isSame = (one: Reported | undefined, { row }: Reported): boolean =>
+    one?.row.name === row.name && one.row.uuid === row.uuid;
+  const next = all[limit];
+  if (next === undefined) return all;
+  const before = all.slice(0, limit).filter((each) => !isSame(next, each));
+  return before.length > 0 ? before : all.filter((each) => isSame(next, each)).slice(0, MAX_CLAIMS);
 }
 
 /** More of one name are not reported: that many are a mistake of a program. */
@@ -235,9 +262,9 @@ export async function readGuest(
   if (rows.length === 0) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   const guests = await reportedGuests(deps, rows);
   return {
-    guests: guests.map((each, at) => ({
+    guests: guests.map(({ guest: each, row }) => ({
       ...each,
-      info: guestInfo.parse(JSON.parse(rows[at]?.info ?? '')),
+      info: guestInfo.parse(JSON.parse(row.info)),
     })),
   };
 }

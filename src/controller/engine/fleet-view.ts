@@ -1,9 +1,9 @@
 import { pastRates } from '../history/rates.ts';
 import type { PastRates } from '../history/rates.ts';
-import { identityOf } from '../inventory/claims.ts';
 import { fleetSnapshot, SnapshotMemory } from '../inventory/snapshot.ts';
 import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
 import type { SiteLink } from '../site-map.ts';
+import { groupReports, mergeReports } from '../../protocol/public/moving.ts';
 import { Migrations } from '../store/migrations.ts';
 import { standbyFacts } from '../store/standbys.ts';
 import type { Store } from '../store/open.ts';
@@ -182,17 +182,18 @@ export function factsOf(
   };
 }
 
-/** Guests of one name, apart. One that is arriving and does not report its uuid yet belongs to the migration that brings it. */
+/**
+ * The reports of each guest, its newest first: that is where it runs. All of them count until their hosts report otherwise,
+ * because an older report may be a second copy.
+ */
 function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
-  const identity = ({ info }: SnapshotGuest): string =>
-    identityOf({ name: info.name, uuid: info.uuid ?? '' });
-  const bringing = ({ info }: SnapshotGuest): SnapshotGuest | undefined =>
-    info.state !== 'incoming' || info.uuid !== undefined
-      ? undefined
-      : reported.find(
-          (each) => each.info.state !== 'incoming' && each.info.migration === info.migration,
-        );
-  return [...Map.groupBy(reported, (each) => identity(bringing(each) ?? each)).values()];
+  if (reported.length === 1) return [[...reported]];
+  const reports = reported.map((of) => ({ ...of.info, host: of.host, of }));
+  return groupReports(reports).map((group) => {
+    const merged = mergeReports(group);
+    const newest = merged.map(({ row }) => row.of);
+    return [...newest, ...merged.flatMap(({ others }) => others.map((each) => each.of))];
+  });
 }
 
 function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {

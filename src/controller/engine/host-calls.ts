@@ -65,7 +65,7 @@ async function look(
     if (!isEarlierBuild(thrown)) throw thrown;
   }
   const { migrations } = await api.migrations({ query: {} }, { deadlineMs: ANSWER_MS });
-  const guests = await everyGuestOfPeer(api, host, {
+  const { guests } = await everyGuestOfPeer(api, host, {
     signal: AbortSignal.timeout(LOOK_MS),
   });
   const underWay = migrations

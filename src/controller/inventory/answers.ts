@@ -7,6 +7,7 @@ import type {
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { GuestRow, HostRow } from '../store/tables.ts';
+import type { MergedRow } from './claims.ts';
 import { managedIn } from './managed-facts.ts';
 import { MEASURES } from './samples.ts';
 import type { Point } from './samples.ts';
@@ -52,12 +53,16 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
 /** Of hosts that claim one guest, as the API reports them. */
 const MOST_CLAIMS = 64;
 
-/** A guest with what its host's state makes of it. */
+/** A guest with what its host's state makes of it. `claimed`: hosts that claim to run it, if there are several. */
 export function guestOfRow(
-  row: GuestRow,
+  { row, others: reports }: MergedRow<GuestRow>,
   host: { readonly state: HostState; readonly since: number },
   claimed: readonly string[],
 ): FleetGuest {
+  const copies = reports.slice(0, MOST_CLAIMS).map((each) => ({
+    host: each.host,
+    state: guestInfo.shape.state.parse(each.state),
+  }));
   const { name, host: at, uuid, state, memory_bytes: memory, vcpus, driver } = row;
   const { manager, migration, labels } = guestInfo.parse(JSON.parse(row.info));
   const others = claimed.filter((each) => each !== at).slice(0, MOST_CLAIMS);
@@ -75,6 +80,7 @@ export function guestOfRow(
     hostState: host.state,
     hostSince: momentOf(host.since),
     ...(others.length === 0 ? {} : { alsoClaimedBy: others }),
+    ...(copies.length === 0 ? {} : { copies }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { GuestInfo } from '../../protocol/public/host.ts';
+import { mergeReports } from '../../protocol/public/moving.ts';
 import type { GuestRow } from '../store/tables.ts';
 
 /** A guest as far as it matters who runs it. */
@@ -30,6 +31,39 @@ export function claimants(claims: readonly Claim[], nowMs: number): string[] {
   const [first] = moves;
   if (first !== undefined && moves.every((each) => each === first)) return [];
   return [...new Set(running.map(({ host }) => host))].toSorted();
+}
+
+export interface MergedRow<R> {
+  readonly row: R;
+  /** The other reports of that guest. */
+  readonly others: readonly R[];
+}
+
+/**
+ * One row for each guest, in the order of the reports. `rows`: all reports of the guests of some names. Hosts that claim
+ * one guest although both had time to report the end of a move keep a row each: no report hides a second copy.
+ */
+export function mergeRows<R extends Claim>(rows: readonly R[], nowMs: number): MergedRow<R>[] {
+  const reported = Map.groupBy(rows, ({ name }) => name);
+  const merged = [...reported.values()].flatMap((namesakes): MergedRow<R>[] => {
+    const [row, ...more] = namesakes;
+    if (row === undefined || more.length === 0)
+      return namesakes.map((each) => ({ row: each, others: [] }));
+    const reports = namesakes.flatMap((each) => {
+      const info = infoIn(each.info);
+      return info === undefined ? [] : [{ ...info, host: each.host, of: each }];
+    });
+    return mergeReports(reports).flatMap((each) => {
+      const [of, others] = [each.row.of, each.others.map((other) => other.of)];
+      const hosts = new Set(claimants([of, ...others], nowMs));
+      if (hosts.size === 0) return [{ row: of, others }];
+      const claiming = [of, ...others].filter(({ host }) => hosts.has(host));
+      const silent = others.filter(({ host }) => !hosts.has(host));
+      return claiming.map((each, at) => ({ row: each, others: at === 0 ? silent : [] }));
+    });
+  });
+  const byRow = new Map(merged.map((each) => [each.row, each]));
+  return rows.flatMap((each) => byRow.get(each) ?? []);
 }
 
 const isManagersOwn = ({ uuid, info }: Claim): boolean =>

@@ -41,7 +41,7 @@ export interface Heard {
   /** What it was when it was followed last, by this controller or another one. */
   readonly row: { readonly state: HostState };
   /** The stream begins: all that the host has. */
-  all(info: HostInfo, guests: readonly GuestInfo[]): void;
+  all(info: HostInfo, guests: readonly GuestInfo[], left?: readonly GuestInfo[]): void;
   info(info: HostInfo): void;
   event(event: HostEvent): void;
   /** Whether it sends more than its budget. */
@@ -181,8 +181,8 @@ export class Follower {
   async #lists(address: string): Promise<void> {
     await this.#asking(address, async ({ api }, options) => {
       const info = await api.host({}, options);
-      const guests = await everyGuestOfPeer(api, this.#name, options);
-      this.#heard.all(info, guests);
+      const { guests, left } = await everyGuestOfPeer(api, this.#name, options);
+      this.#heard.all(info, guests, left);
     });
   }
 

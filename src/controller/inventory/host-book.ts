@@ -11,6 +11,7 @@ import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
 import { boundedGuest } from './bounded-guest.ts';
 import type { BoundedGuest } from './bounded-guest.ts';
+import { HeldGuests } from './held-guests.ts';
 import { guestKey, guestRowOf, markOf, MAX_PENDING_BYTES } from './pending.ts';
 import type { Pending } from './pending.ts';
 import { HostSamples } from './samples.ts';
@@ -50,6 +51,7 @@ export class HostBook implements Heard {
   readonly #marks = new Map<string, Mark>();
   #bytes = 0;
   readonly #excess = new Set<Excess>();
+  readonly #held = new HeldGuests();
   /** Processors of its guests, by name. */
   readonly #sizes = new Map<string, number>();
   #row: NewHost;
@@ -69,16 +71,16 @@ export class HostBook implements Heard {
     if (address !== this.#row.address) this.#set({ address });
   }
 
-  all(info: HostInfo, guests: readonly GuestInfo[]): void {
-    this.#guests(guests);
-    this.#heardOf({ ...this.#factsOf(info), guests: this.#marks.size });
+  all(info: HostInfo, guests: readonly GuestInfo[], left: readonly GuestInfo[] = []): void {
+    this.#guests(guests, left);
+    this.#heardOf({ ...this.#factsOf(info), guests: this.#count() });
     this.#changes.followed();
   }
 
   /** As its manager reports it; `guests`: all that it has, where they are reported too. */
   managed(manager: string, host: ManagedHost, guests?: readonly GuestInfo[]): void {
     if (guests !== undefined) this.#guests(guests);
-    const facts = { ...factsOfManaged(manager, host), guests: this.#marks.size };
+    const facts = { ...factsOfManaged(manager, host), guests: this.#count() };
     if (host.state === 'up') this.#heardOf(facts);
     else {
       this.#set(facts);
@@ -91,12 +93,59 @@ export class HostBook implements Heard {
     if (!this.#marks.has(key)) return;
     this.#gone(key);
     this.#changes.write({ gone: new Map([[key, nameIn(key)]]) });
-    this.#set({ guests: this.#marks.size });
+    this.#set({ guests: this.#count() });
   }
 
-  #guests(guests: readonly GuestInfo[]): void {
+  /** The last reports of guests that left and that no other host was found to have. Those held for too long go. */
+  held(): GuestInfo[] {
+    const nowMs = this.#changes.nowMs();
+    for (const [, { guest, untilMs }] of this.#held.entries())
+      if (untilMs <= nowMs) this.release(guest);
+    return this.#held.entries().map(([, { guest }]) => guest);
+  }
+
+  /** Another host reports the guest. */
+  release(left: GuestInfo): void {
+    const key = guestKey(left);
+    const isShown = this.#isHeld(key);
+    this.#held.release(key);
+    if (isShown) this.leave(key);
+  }
+
+  #hold(left: GuestInfo): void {
+    const key = this.#keyOf(left);
+    if (left.host === this.#row.name)
+      this.#held.hold(key, { ...left, ...uuidIn(key) }, this.#changes.nowMs());
+  }
+
+  /** Whether the row of that key is the one of a guest that left. */
+  #isHeld(key: string): boolean {
+    const held = this.#held.get(key);
+    return held !== undefined && this.#marks.get(key)?.mark === held.mark;
+  }
+
+  #count(): number {
+    return this.#marks.size - this.#held.entries().filter(([key]) => this.#isHeld(key)).length;
+  }
+
+  /** Its key here: a report that was made without the guest may lack its uuid. */
+  #keyOf(left: GuestInfo): string {
+    if (left.uuid !== undefined) return guestKey(left);
+    const keys = [...this.#marks.keys()].filter((each) => each.startsWith(`${left.name} `));
+    return keys.length === 1 && keys[0] !== undefined ? keys[0] : guestKey(left);
+  }
+
+  #withHeld(own: readonly BoundedGuest[], left: readonly GuestInfo[]): BoundedGuest[] {
+    for (const each of left) this.#hold(each);
+    const there = new Map(own.map((each) => [guestKey(each.guest), each]));
+    for (const [key, { guest }] of there) if (guest.state !== 'incoming') this.#held.drop(key);
+    return [...new Map([...this.#held.entries(), ...there]).values()];
+  }
+
+  #guests(guests: readonly GuestInfo[], left: readonly GuestInfo[] = []): void {
     const { name } = this.#row;
-    const own = guests.filter(({ host }) => host === name).map(boundedGuest);
+    const listed = guests.filter(({ host }) => host === name).map(boundedGuest);
+    const own = this.#withHeld(listed, left);
     if (own.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
     const before = new Set(this.#marks.keys());
@@ -150,13 +199,7 @@ export class HostBook implements Heard {
         this.#guest(event.guest);
         return;
       case 'guest-gone':
-        // The agent names it alone: all of that name are gone, and one that is not is reported anew.
-        for (const key of this.#marks.keys())
-          if (key.startsWith(`${event.name} `)) {
-            this.#gone(key);
-            this.#write({ gone: new Map([[key, nameIn(key)]]) });
-          }
-        this.#set({ guests: this.#marks.size });
+        this.#goneBy(event);
         return;
       case 'migration':
         this.#changes.moved(event.migration);
@@ -171,11 +214,35 @@ export class HostBook implements Heard {
     this.#set({ state, reason, since: before === state ? since : heardMs });
   }
 
+  /** The agent names it alone: all of that name are gone, and one that is not is reported anew. */
+  #goneBy({ name, left }: Extract<HostEvent, { type: 'guest-gone' }>): void {
+    if (left?.name === name) this.#hold(left);
+    const held = new Map(this.#held.entries());
+    const keys = new Set([...this.#marks.keys(), ...held.keys()]);
+    for (const key of [...keys].filter((each) => each.startsWith(`${name} `))) {
+      // The row of a guest that left stays until its new host reports it, or comes back when a copy of it goes.
+      const last = held.get(key);
+      if (last !== undefined) this.#put(key, last);
+      else {
+        this.#gone(key);
+        this.#write({ gone: new Map([[key, nameIn(key)]]) });
+      }
+    }
+    this.#set({ guests: this.#count() });
+  }
+
   #guest(reported: GuestInfo): void {
     const { name } = this.#row;
     if (reported.host !== name) return;
     const each = boundedGuest(reported);
     const key = guestKey(each.guest);
+    if (reported.state !== 'incoming') this.#held.drop(key);
+    this.#put(key, each);
+    if (this.#row.guests !== this.#count()) this.#set({ guests: this.#count() });
+  }
+
+  #put(key: string, each: BoundedGuest): void {
+    const { name } = this.#row;
     if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS)
       throw tooMuch(name, `at most ${MOST_GUESTS} guests`);
     if (this.#bytes + each.bytes > MAX_GUESTS_BYTES)
@@ -183,7 +250,6 @@ export class HostBook implements Heard {
     if (!this.#mark(key, each)) return;
     this.#write({ upserts: new Map([[key, guestRowOf(name, each.guest, each.text)]]) });
     this.#changes.publish({ type: 'guest', guest: each.guest });
-    if (this.#row.guests !== this.#marks.size) this.#set({ guests: this.#marks.size });
   }
 
   #write(change: Partial<Pending>): void {
@@ -267,6 +333,11 @@ function nameIn(key: string): { name: string; uuid: string } {
 function tooMuch(host: string, expected: string): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what: 'more' });
 }
+
+const uuidIn = (key: string): { uuid?: string } => {
+  const { uuid } = nameIn(key);
+  return uuid === '' ? {} : { uuid };
+};
 
 interface Mark {
   /** Of the guest's JSON. */

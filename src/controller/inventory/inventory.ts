@@ -10,6 +10,7 @@ import type { AskKernel } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { Store } from '../store/open.ts';
 import { hostOfRow } from './answers.ts';
+import { arrivedOf } from './arrived-guests.ts';
 import { WriteQueue } from './write-queue.ts';
 import type { NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';
@@ -90,6 +91,7 @@ export class Inventory {
   #managed: ReadonlyMap<string, ManagedPlace> = new Map();
   #known: Held = new Map();
   #renewedMs = 0;
+  #writtenTo = this.events.lastId;
 
   constructor(deps: InventoryDependencies) {
     this.#deps = deps;
@@ -268,14 +270,35 @@ export class Inventory {
     if (isGone) this.events.add({ type: 'host-gone', name });
   }
 
+  /** The newest event of which all effects, and those of the events before it, are in the database. */
+  get writtenTo(): string {
+    return this.#writtenTo;
+  }
+
   async #flush(): Promise<void> {
+    const { lastId } = this.events;
     while (this.#book.size > 0) {
       const held = this.held();
       if (held.size === 0) return;
       const written = await this.#book.flush(held);
       this.#conflicts.look(written);
     }
+    this.#writtenTo = lastId;
+    await this.#releaseArrived();
     await this.#conflicts.turn();
+  }
+
+  /** After what was heard is written: the row of a guest that left goes once the row at its new host is there. */
+  async #releaseArrived(): Promise<void> {
+    const held = [...this.#followed.values()].flatMap(({ book }) =>
+      book.held().map((guest) => ({ book, guest })),
+    );
+    if (held.length === 0) return;
+    const arrived = await arrivedOf(
+      this.#deps.store,
+      held.map(({ guest }) => guest),
+    );
+    for (const { book, guest } of held) if (arrived.has(guest)) book.release(guest);
   }
 
   #reportHost(name: string): void {

@@ -65,7 +65,7 @@ export type ListedHost = z.infer<typeof listedHost>;
 /** One host with all that it said of itself last. */
 export const fleetHostDetail = listedHost.extend({ info: hostInfo.optional() });
 
-/** A guest as a host last reported it; with a guest that moves, both of its hosts report. */
+/** A guest by the newest report of it. While it moves, both of its hosts report it: it is one row all the same. */
 export const fleetGuest = z.object({
   name: guestInfo.shape.name,
   host: hostName,
@@ -82,6 +82,11 @@ export const fleetGuest = z.object({
   hostSince: moment,
   /** Further hosts that say they run the very same guest, although it does not move between them. Look at once. */
   alsoClaimedBy: z.array(hostName).max(64).optional(),
+  /** Other hosts' reports of it: the copy that its migration builds, an older report, a stopped definition. */
+  copies: z
+    .array(z.object({ host: hostName, state: guestInfo.shape.state }))
+    .max(64)
+    .optional(),
 });
 export type FleetGuest = z.infer<typeof fleetGuest>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, moment } from '../names.ts';
 import { guestInfo } from '../public/host.ts';
+import { eventId } from '../public/host-event.ts';
 import { route } from '../route.ts';
 import { hostState } from './fleet.ts';
 
@@ -30,14 +31,25 @@ const overviewHost = z.tuple([
 ]);
 export type OverviewHost = z.infer<typeof overviewHost>;
 
-/** A guest: name, the place of its host in the list of hosts, bytes of memory, state. */
-const overviewGuest = z.tuple([guestName, count, bytes.nullable(), guestInfo.shape.state]);
+/** Of a guest that moves, or of which there are several reports: what tells which report is the newest. */
+const overviewReport = guestInfo.pick({ uuid: true, epoch: true, migration: true, moving: true });
+
+/** A guest: name, the place of its host in the list of hosts, bytes of memory, state, and its report's order. */
+const overviewGuest = z.tuple([
+  guestName,
+  count,
+  bytes.nullable(),
+  guestInfo.shape.state,
+  overviewReport.optional(),
+]);
 export type OverviewGuest = z.infer<typeof overviewGuest>;
 
 /** All hosts and guests, as little of each as a page that shows all of them needs. */
 export const overview = z.object({
   /** When the controller looked. */
   at: moment,
+  /** It has the effects of all events of this controller up to this one. */
+  after: eventId.optional(),
   hosts: z.array(overviewHost).max(MOST_HOSTS),
   guests: z.array(overviewGuest).max(MOST_OVERVIEW_GUESTS),
 });

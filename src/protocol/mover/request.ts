@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { name64 } from '../public/host.ts';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/guest-load.ts';
 import { wishId } from '../public/order.ts';
@@ -12,7 +13,16 @@ import {
   predictionOff,
   toldCosts,
 } from '../public/prediction.ts';
-import { address, bootMoment, bytes, hostName, migrationId, moment, shortText } from '../names.ts';
+import {
+  address,
+  bootMoment,
+  bytes,
+  epoch,
+  hostName,
+  migrationId,
+  moment,
+  shortText,
+} from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
 
@@ -31,6 +41,10 @@ const any = {
   ordinal: z.number().int().positive().optional(),
   /** What `linkShare` of the request came to, bytes/s. */
   linkShareBandwidth: bytes.optional(),
+  /** The guest's, as discovered. */
+  uuid: name64.optional(),
+  /** Of the guest's right to run after this migration: above all earlier ones of the guest that this host knows. */
+  epoch: epoch.optional(),
 };
 
 /** The other host's agent, and further addresses of it in the order in which they are tried. */
@@ -153,6 +167,12 @@ export function otherHost({
   toHost,
 }: Pick<MoverRequest, 'side' | 'fromHost' | 'toHost'>): string {
   return side === 'source' ? toHost : fromHost;
+}
+
+/** The epoch of the guest once it has moved. Earlier builds take the moment at which the migration was asked for. */
+export function epochOf(request: MoverRequest): number {
+  if (request.side === 'destination') return request.admission.epoch;
+  return request.epoch ?? Math.max(1, Date.parse(request.createdAt));
 }
 
 export function isManagedRequest(request: MoverRequest): request is ManagedMoverRequest {

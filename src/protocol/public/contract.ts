@@ -101,6 +101,8 @@ export const publicRoutes = {
     }),
     response: z.object({
       guests: z.array(guestInfo).max(100_000),
+      /** With the first page of this host's own: guests that left it in the last minute. */
+      left: z.array(guestInfo).max(MOST_OF_A_PAGE).optional(),
       missing: missingGuests.optional(),
       /** When this host's own were looked at. */
       observedAt: moment.optional(),

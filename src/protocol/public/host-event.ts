@@ -19,7 +19,8 @@ const hostNews = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lost') }),
   /** A guest that is new here, or is another than it was. */
   z.object({ type: z.literal('guest'), guest: guestInfo }),
-  z.object({ type: z.literal('guest-gone'), name: guestName }),
+  /** `left`: it moved to another host; the report holds until that host reports it. Absent from earlier builds. */
+  z.object({ type: z.literal('guest-gone'), name: guestName, left: guestInfo.optional() }),
   /** A migration that is in another phase. */
   z.object({ type: z.literal('migration'), migration: progress }),
   /** How busy the host was; one in 10 s, to whoever asks for them. */

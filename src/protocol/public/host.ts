@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { hostHealth } from './health.ts';
 import { labels } from '../labels.ts';
-import { address, bytes, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
+import {
+  address,
+  bytes,
+  epoch,
+  guestName,
+  hostName,
+  migrationId,
+  shortText,
+  siteName,
+} from '../names.ts';
 
 export const name64 = z.string().max(128);
 /** Bounded: a database keeps it in 32 bits. */
@@ -123,7 +132,15 @@ export const guestInfo = z.object({
   /** What does not stop it, and is to be known before it moves: such as a processor beyond the baseline. Absent: nothing. */
   warnings: z.array(shortText).max(64).optional(),
   migration: migrationId.optional(),
-  /** Between which hosts that migration moves it, and which of them runs it, as far as this host knows. */
-  moving: z.object({ from: hostName, to: hostName, runsAt }).optional(),
+  /**
+   * Between which hosts that migration moves it, and which of them runs it, as far as this host knows. `epoch`: the
+   * guest's epoch after the move; absent in reports of earlier builds.
+   */
+  moving: z.object({ from: hostName, to: hostName, runsAt, epoch: epoch.optional() }).optional(),
+  /**
+   * The epoch of the newest completed move of the guest that this host knows. Of two reports the higher one is newer.
+   * Absent: the host knows no such move, or does not report it (earlier builds).
+   */
+  epoch: epoch.optional(),
 });
 export type GuestInfo = z.infer<typeof guestInfo>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { GuestInfo } from '../../../src/protocol/public/host.ts';
-import { eachOnce } from '../../../src/protocol/public/moving.ts';
+import { eachOnce, isSuperseded, mergeReports } from '../../../src/protocol/public/moving.ts';
 import { guest, ID } from '../../cli/fake.ts';
 
 type RunsAt = NonNullable<GuestInfo['moving']>['runsAt'];
@@ -48,4 +48,113 @@ test('guests that do not move stay as they are, also with one name', () => {
       assert.deepEqual(eachOnce(guests), guests);
     }),
   );
+});
+
+describe('reports of several hosts are merged into one row for each guest', () => {
+  const at = (host: string, more: Partial<GuestInfo> = {}): GuestInfo =>
+    guest('web1', host, { uuid: 'u-1', ...more });
+  const left = (epoch: number): GuestInfo =>
+    at('a', {
+      state: 'unknown',
+      migration: ID,
+      moving: { from: 'a', to: 'b', runsAt: 'destination', epoch },
+    });
+  const places = (...reports: GuestInfo[]): string[] =>
+    mergeReports(reports).map(({ row, others }) =>
+      [row.host, ...others.map(({ host }) => host)].join(' over '),
+    );
+
+  test('the report with the higher epoch is the newer one', () => {
+    assert.deepEqual(places(at('a', { epoch: 4 }), at('b', { epoch: 5 })), ['b over a']);
+    assert.deepEqual(places(at('a', { epoch: 6 }), at('b', { epoch: 5 })), ['a over b']);
+  });
+
+  test('two running copies with the same epoch, or without any, are two rows', () => {
+    assert.deepEqual(places(at('a'), at('b')), ['a', 'b']);
+    assert.deepEqual(places(at('a', { epoch: 5 }), at('b', { epoch: 5 })), ['a', 'b']);
+  });
+
+  test('guests with one name and different uuids are two rows, whatever their epochs', () => {
+    assert.deepEqual(places(at('a', { epoch: 4 }), at('b', { uuid: 'u-2', epoch: 5 })), ['a', 'b']);
+  });
+
+  test('containers of managers that share a name are two rows', () => {
+    const container = { uuid: undefined, manager: 'docker' };
+    assert.deepEqual(places(at('a', container), at('b', { ...container, epoch: 5 })), ['a', 'b']);
+  });
+
+  test('a copy without uuid belongs to the guest that its migration brings', () => {
+    const moving = { from: 'a', to: 'b', runsAt: 'source' as const, epoch: 5 };
+    const copy = at('b', { uuid: undefined, state: 'incoming', migration: ID, moving });
+    assert.deepEqual(places(copy, at('a'), at('c', { uuid: 'u-2' })), ['a over b', 'c']);
+  });
+
+  test('the host that a guest left has no more say once another host reports the guest', () => {
+    assert.deepEqual(places(left(5)), ['a']);
+    assert.deepEqual(places(left(5), at('b', { epoch: 5 })), ['b over a']);
+    assert.deepEqual(places(left(5), at('c', { epoch: 6 })), ['c over a']);
+    assert.deepEqual(places(left(5), at('c', { epoch: 4 })), ['a over c']);
+    assert.ok(isSuperseded(left(5), [at('c', { epoch: 6 })]));
+    assert.ok(!isSuperseded(left(5), [at('c', { epoch: 4 })]));
+  });
+
+  test('a destination that reports no epoch, as managers do not, is newer than the source of its migration', () => {
+    const moving = { from: 'a', to: 'b', runsAt: 'source' as const, epoch: 5 };
+    const source = at('a', { state: 'migrating', migration: ID, moving, epoch: 3 });
+    assert.deepEqual(places(source, at('b')), ['b over a']);
+    assert.deepEqual(places(left(5), at('b')), ['b over a']);
+  });
+
+  test('a stopped definition is not a second guest', () => {
+    assert.deepEqual(places(at('a', { state: 'stopped' }), at('b')), ['b over a']);
+    assert.deepEqual(places(at('a', { state: 'stopped' }), at('b', { state: 'stopped' })), [
+      'a',
+      'b',
+    ]);
+  });
+
+  test('the row names a host that reports the guest by an older epoch', () => {
+    const [row] = eachOnce([at('a', { epoch: 4 }), at('b', { epoch: 5 })]);
+    assert.deepEqual(row?.warnings, ['a reports it as running too, by an older epoch']);
+  });
+
+  test('the order of the reports changes nothing', () => {
+    const reports = fc.record({
+      name: fc.constantFrom('x', 'y'),
+      host: fc.constantFrom('a', 'b', 'c'),
+      uuid: fc.constantFrom('u-1', 'u-2'),
+      state: fc.constantFrom('running', 'incoming', 'migrating', 'stopped', 'unknown'),
+      epoch: fc.constantFrom(undefined, 1, 2, 3),
+      moving: fc.option(
+        fc.record({
+          from: fc.constantFrom('a', 'b', 'c'),
+          to: fc.constantFrom('a', 'b', 'c'),
+          runsAt: fc.constantFrom('source', 'destination', 'unknown'),
+          epoch: fc.constantFrom(undefined, 2, 4),
+        }),
+        { nil: undefined },
+      ),
+    });
+    const lists = fc.uniqueArray(reports, {
+      selector: ({ name, host, uuid }) => `${name} ${host} ${uuid}`,
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(lists, fc.infiniteStream(fc.nat()), (list, keys) => {
+        const all = list.map(({ name, host, ...more }) => guest(name, host, more));
+        const order = new Map(all.map((each) => [each, keys.next().value ?? 0]));
+        const shuffled = all.toSorted(
+          (one, other) => (order.get(one) ?? 0) - (order.get(other) ?? 0),
+        );
+        const rows = (reported: GuestInfo[]) =>
+          mergeReports(reported)
+            .map(({ row }) => JSON.stringify(row))
+            .toSorted();
+        assert.deepEqual(rows(shuffled), rows(all));
+        const identities = new Set(all.map(({ name, uuid }) => `${name} ${uuid}`));
+        const merged = new Set(mergeReports(all).map(({ row }) => `${row.name} ${row.uuid}`));
+        assert.deepEqual(merged, identities);
+      }),
+    );
+  });
 });

@@ -95,10 +95,8 @@ export function totalsOf(hosts: Iterable<HostView>): Totals {
     byState.set(host.state, (byState.get(host.state) ?? 0) + 1);
     if (host.draining) sum.draining += 1;
     for (const { state } of host.guests) {
-      // Both of its hosts report a guest that moves.
-      if (state === 'incoming') continue;
       sum.guests += 1;
-      if (state === 'migrating') sum.moving += 1;
+      if (state === 'migrating' || state === 'incoming') sum.moving += 1;
     }
     if (host.state !== 'up') continue;
     const used = memoryShare(host);

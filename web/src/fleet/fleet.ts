@@ -27,9 +27,13 @@ const LOOK_MS = 10_000;
 const SOON_MS = 1000;
 const LOOKS_PART = 20;
 const MOST_ARRIVALS = 200;
+/** An overview may lack the events of so long before it: they are written a moment after they are published. */
+const RECENT_MS = 30_000;
+const MAX_RECENT = 20_000;
 
 let tag: string | undefined;
 let waitingNews: FleetChange[] | undefined;
+let recentNews: { readonly news: FleetChange; readonly atMs: number }[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
 let drawn: number | undefined;
 let pendingShape = false;
@@ -49,8 +53,8 @@ export function watchFleet(until: AbortSignal): void {
 export async function look(until: AbortSignal, fresh = false): Promise<void> {
   if (waitingNews !== undefined) return;
   clearTimeout(timer);
-  waitingNews = [];
   const begun = performance.now();
+  waitingNews = [];
   try {
     const headers = tag === undefined || fresh ? {} : { 'if-none-match': tag };
     const response = await request('/v1/overview', { headers, signal: until });
@@ -61,6 +65,8 @@ export async function look(until: AbortSignal, fresh = false): Promise<void> {
       for await (const piece of readOverview(text, until)) fleet.add(draft, piece);
       fleet.replace(draft);
     }
+    // Those that the overview has change nothing.
+    for (const { news } of recentNews) fleet.apply(news);
     for (const news of waitingNews) fleet.apply(news);
     batch(() => {
       loaded.value = 'yes';
@@ -107,9 +113,21 @@ function take(news: News, until: AbortSignal): void {
     default:
   }
   if (waitingNews !== undefined) waitingNews.push(news);
+  if (isOfGuest(news)) remember(news);
   const { change, moved } = fleet.apply(news);
   if (moved !== undefined && arrivals.length < MOST_ARRIVALS) arrivals.push(moved);
   if (change !== 'nothing') changed(change === 'shape');
+}
+
+/** Figures of hosts are newer in the overview. */
+const isOfGuest = ({ type }: FleetChange): boolean => type === 'guest' || type === 'guest-gone';
+
+function remember(news: FleetChange): void {
+  const atMs = performance.now();
+  const { atMs: oldestMs = atMs } = recentNews[0] ?? {};
+  if (atMs - oldestMs > 2 * RECENT_MS || recentNews.length >= MAX_RECENT)
+    recentNews = recentNews.filter((each) => atMs - each.atMs < RECENT_MS).slice(-MAX_RECENT / 2);
+  recentNews.push({ news, atMs });
 }
 
 /** Draws with the next frame, however many events come before it. */

@@ -1,14 +1,16 @@
 import type { OverviewGuest, OverviewHost } from '../../../src/protocol/controller/overview.ts';
 import type { FleetHost, HostState } from '../../../src/protocol/controller/fleet.ts';
-import type { GuestInfo, GuestRunState } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import { mergeReports } from '../../../src/protocol/public/moving.ts';
+import type { GuestReport } from '../../../src/protocol/public/moving.ts';
 import type { FleetChange } from '../base/news.ts';
 import type { Piece } from './pieces.ts';
 
-export interface GuestView {
-  readonly name: string;
-  readonly host: string;
-  readonly state: GuestRunState;
+/** A report of a guest, as its host's card shows it. */
+export interface GuestView extends GuestReport {
   readonly memoryBytes: number;
+  /** The overview lists it without its uuid: at that moment it was the only guest of its name. */
+  readonly isAlone?: true;
 }
 
 export interface HostView {
@@ -36,8 +38,9 @@ export interface Moved {
 /** A fleet that is being read. */
 export interface FleetDraft {
   readonly hosts: Map<string, HostView>;
-  readonly homes: Map<string, string>;
+  readonly reports: Map<string, readonly GuestView[]>;
   guestCount: number;
+  after: string | undefined;
 }
 
 /** `values`: figures of hosts that were there; `shape`: hosts or guests came, went, or are in another state. */
@@ -49,52 +52,72 @@ export type Change = 'nothing' | 'values' | 'shape';
  */
 export class FleetModel {
   hosts = new Map<string, HostView>();
-  /** Where a guest was last, so that its going and its coming are one move, whichever is heard of first. */
-  #homes = new Map<string, string>();
-  /** Of hosts that stand in two minds about one guest. */
-  readonly conflicts = new Map<string, readonly string[]>();
+  /** What hosts report of the guests of each name, including reports that an other one supersedes. */
+  #reports = new Map<string, readonly GuestView[]>();
+  /** Where guests were that are on no host now: agents of earlier builds do not report where a guest went. */
+  readonly #before = new Map<string, string>();
+  /** Hosts that claim to run one guest, by its name: it is shown on each of them. */
+  conflicts = new Map<string, readonly string[]>();
   guestCount = 0;
+  /** Older events of guests than this one are in the overview, which may have newer ones. */
+  #after: string | undefined;
 
   /** What takes the place of all that is known, once it is whole. */
   draft(): FleetDraft {
-    return { hosts: new Map(), homes: new Map(), guestCount: 0 };
+    return { hosts: new Map(), reports: new Map(), guestCount: 0, after: undefined };
   }
 
   /** What has not changed stays the same object, so that nobody draws it again. */
   add(draft: FleetDraft, piece: Piece): void {
-    for (const [host, guests] of piece) {
+    draft.after = piece.after;
+    for (const [host, guests] of piece.hosts) {
       const [name] = host;
-      for (const [guest, , , state] of guests)
-        if (state !== 'incoming') draft.homes.set(guest, name);
+      const view = hostView(host, guests, this.hosts.get(name));
+      for (const guest of view.guests)
+        draft.reports.set(guest.name, [...(draft.reports.get(guest.name) ?? []), guest]);
       draft.guestCount += guests.length;
-      draft.hosts.set(name, hostView(host, guests, this.hosts.get(name)));
+      draft.hosts.set(name, view);
     }
   }
 
-  replace({ hosts, homes, guestCount }: FleetDraft): void {
+  replace({ hosts, reports, guestCount, after }: FleetDraft): void {
+    this.#after = after;
+    this.#before.clear();
     this.hosts = hosts;
-    this.#homes = homes;
+    this.#reports = reports;
     this.guestCount = guestCount;
+    // The overview has each guest once, and those of a conflict on each of their hosts.
+    const isShown = ([name]: readonly [string, unknown]): boolean =>
+      (reports.get(name)?.length ?? 0) > 1;
+    this.conflicts = new Map([...this.conflicts].filter(isShown));
   }
 
-  /** One event after the overview; reported twice it changes nothing. */
+  /** One event; reported twice it changes nothing, and neither does one that the overview has. */
   apply(news: FleetChange): { readonly change: Change; readonly moved?: Moved } {
+    const isOfGuest = news.type === 'guest' || news.type === 'guest-gone';
+    if (isOfGuest && isBefore(news.id, this.#after)) return { change: 'nothing' };
     switch (news.type) {
       case 'host':
         return { change: this.#host(news.host) };
       case 'host-gone': {
-        const gone = this.hosts.get(news.name);
-        if (gone === undefined) return { change: 'nothing' };
-        this.guestCount -= gone.guests.length;
+        if (!this.hosts.has(news.name)) return { change: 'nothing' };
+        const isThere = ({ host }: GuestView): boolean => host === news.name;
+        for (const [name, reports] of this.#reports)
+          if (reports.some(isThere))
+            this.#show(
+              name,
+              reports.filter((each) => !isThere(each)),
+            );
         this.hosts.delete(news.name);
         return { change: 'shape' };
       }
       case 'guest':
         return this.#guest(news.guest);
       case 'guest-gone':
-        return { change: this.#gone(news.host, news.name) };
+        return { change: this.#gone(news) };
       case 'conflict':
         this.conflicts.set(news.name, news.hosts);
+        this.#show(news.name, this.#reports.get(news.name) ?? []);
         return { change: 'shape' };
     }
   }
@@ -130,42 +153,106 @@ export class FleetModel {
   }
 
   #guest(reported: GuestInfo): { change: Change; moved?: Moved } {
-    const host = this.hosts.get(reported.host) ?? newHost(reported.host);
-    const { name, state } = reported;
-    const next: GuestView = {
+    const {
       name,
-      host: reported.host,
+      host,
+      uuid,
       state,
-      memoryBytes: reported.memoryBytes ?? 0,
-    };
-    const at = host.guests.findIndex((each) => each.name === name);
-    const before = at < 0 ? undefined : host.guests[at];
+      manager,
+      epoch,
+      migration,
+      moving,
+      memoryBytes = 0,
+    } = reported;
+    const order = { uuid, manager, epoch, migration, moving };
+    const next: GuestView = { name, host, state, memoryBytes, ...order };
+    const all = this.#reports.get(name) ?? [];
+    const before = all.find((each) => isOf(each, next));
     if (before !== undefined && isSame(before, next)) return { change: 'nothing' };
-    const guests =
-      before === undefined ? [...host.guests, next].toSorted(byName) : host.guests.with(at, next);
-    if (before === undefined) this.guestCount += 1;
-    this.hosts.set(host.name, { ...host, guests });
-    if (state === 'incoming' || state === 'unknown' || state === 'stopped')
-      return { change: 'shape' };
-    const from = this.#homes.get(name);
-    const isStillThere = from !== undefined && state === 'migrating';
-    if (from === reported.host || isStillThere) return { change: 'shape' };
-    this.#homes.set(name, reported.host);
-    return {
-      change: 'shape',
-      ...(from === undefined ? {} : { moved: { guest: name, from, to: reported.host } }),
-    };
+    if (!this.hosts.has(host)) this.hosts.set(host, newHost(host));
+    const from = runner(this.#rowsOf(all)) ?? this.#before.get(name);
+    const to = runner(this.#show(name, [...all.filter((each) => each !== before), next]));
+    if (to !== undefined) this.#before.delete(name);
+    const moved = from !== undefined && to !== undefined && from !== to;
+    return { change: 'shape', ...(moved && { moved: { guest: name, from, to } }) };
   }
 
-  #gone(hostName: string, name: string): Change {
-    const host = this.hosts.get(hostName);
-    const guests = host?.guests.filter((each) => each.name !== name);
-    if (host === undefined || guests === undefined || guests.length === host.guests.length)
-      return 'nothing';
-    this.guestCount -= host.guests.length - guests.length;
-    this.hosts.set(hostName, { ...host, guests });
+  #gone({ host, name, uuid }: Extract<FleetChange, { type: 'guest-gone' }>): Change {
+    const all = this.#reports.get(name) ?? [];
+    const gone = all.filter((each) => each.host === host && isNamed(each, uuid));
+    if (gone.length === 0) return 'nothing';
+    const from = runner(this.#rowsOf(all));
+    if (from !== undefined && this.#before.size < MAX_BEFORE) this.#before.set(name, from);
+    // Another controller follows its new host: the next overview has the guest there.
+    if (all.length === 1 && gone.every(hasLeft)) return 'nothing';
+    this.#show(
+      name,
+      all.filter((each) => !gone.includes(each)),
+    );
     return 'shape';
   }
+
+  /** The reports that stand for the guests of one name: one of each guest. */
+  #rowsOf(reports: readonly GuestView[]): readonly GuestView[] {
+    const [only, ...more] = reports;
+    if (only === undefined || more.length === 0) return reports;
+    const claimed = this.conflicts.get(only.name) ?? [];
+    const uuid = reports.find((each) => each.uuid !== undefined)?.uuid;
+    const known = reports.map((of) => (of.isAlone ? { ...of, uuid, of } : { ...of, of }));
+    return mergeReports(known).flatMap(({ row, others }) => [
+      row.of,
+      ...others
+        .filter(({ host }) => claimed.includes(host) && claimed.includes(row.host))
+        .map(({ of }) => of),
+    ]);
+  }
+
+  /** Puts the guests of one name on their hosts, by these reports. */
+  #show(name: string, reports: readonly GuestView[]): readonly GuestView[] {
+    const rows = this.#rowsOf(reports);
+    const before = this.#reports.get(name) ?? [];
+    if (reports.length === 0) this.#reports.delete(name);
+    else this.#reports.set(name, reports);
+    for (const at of new Set([...before, ...reports].map(({ host }) => host))) {
+      const host = this.hosts.get(at);
+      if (host === undefined) continue;
+      const old = host.guests.filter((each) => each.name === name);
+      const own = rows.filter((each) => each.host === at);
+      if (old.length === own.length && old.every((each) => own.includes(each))) continue;
+      const others = host.guests.filter((each) => each.name !== name);
+      this.guestCount += own.length - old.length;
+      this.hosts.set(at, { ...host, guests: [...others, ...own].toSorted(byName) });
+    }
+    return rows;
+  }
+}
+
+const MAX_BEFORE = 1000;
+
+/** Whether the event is the other or an older one; not known of events of different runs of a controller. */
+function isBefore(id: string | undefined, other: string | undefined): boolean {
+  const [run, count] = id?.split('-') ?? [];
+  const [otherRun, otherCount] = other?.split('-') ?? [];
+  return run !== undefined && run === otherRun && Number(count) <= Number(otherCount);
+}
+
+/** Whether both are reports of one guest by one host; the overview lists most guests without their uuids. */
+const isOf = (one: GuestView, other: GuestView): boolean =>
+  one.host === other.host && (one.isAlone === true || one.uuid === other.uuid);
+
+const isNamed = (guest: GuestView, uuid: string | undefined): boolean =>
+  guest.isAlone === true || guest.uuid === uuid;
+
+const hasLeft = ({ host, moving }: GuestView): boolean =>
+  moving?.from === host && moving.runsAt === 'destination';
+
+/** Where the guest runs; undefined if that is not certain, or several guests have the name. */
+function runner(rows: readonly GuestView[]): string | undefined {
+  const [only, ...more] = rows;
+  if (only === undefined || more.length > 0 || hasLeft(only)) return undefined;
+  return only.state === 'running' || only.state === 'paused' || only.state === 'migrating'
+    ? only.host
+    : undefined;
 }
 
 const FIELDS = [
@@ -208,8 +295,9 @@ function guestViews(
   before: readonly GuestView[],
 ): readonly GuestView[] {
   const sorted = list.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other)));
-  const views = sorted.map(([name, , memoryBytes, state], at): GuestView => {
-    const next = { name, host, state, memoryBytes: memoryBytes ?? 0 };
+  const views = sorted.map(([name, , memoryBytes, state, report], at): GuestView => {
+    const whole = report === undefined ? ({ isAlone: true } as const) : report;
+    const next = { name, host, state, memoryBytes: memoryBytes ?? 0, ...whole };
     const old = before[at];
     return old !== undefined && old.name === name && isSame(old, next) ? old : next;
   });
@@ -232,8 +320,11 @@ function newHost(name: string): HostView {
   };
 }
 
+const SHOWN = ['state', 'memoryBytes', 'uuid', 'epoch', 'migration', 'isAlone'] as const;
+
 const isSame = (one: GuestView, other: GuestView): boolean =>
-  one.state === other.state && one.memoryBytes === other.memoryBytes;
+  SHOWN.every((field) => one[field] === other[field]) &&
+  JSON.stringify(one.moving) === JSON.stringify(other.moving);
 
 // Not localeCompare: 100,000 names are sorted by it in a second.
 const byName = (one: GuestView, other: GuestView): number =>

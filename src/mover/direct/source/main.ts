@@ -9,6 +9,7 @@ import { initialSource, phaseOf } from '../../../migration/direct/source-state.t
 import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
 import { migrationSettings } from '../../../protocol/public/migration.ts';
+import { epochOf } from '../../../protocol/mover/request.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
@@ -230,8 +231,7 @@ function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string
     guest: request.request.guest,
     from: config.name,
     to: request.toHost,
-    // Grows with every migration of the guest, as long as the clock does; it only has to be this migration's own.
-    epoch: Math.max(1, Date.parse(request.createdAt)),
+    epoch: epochOf(request),
     settings: withShare(migrationSettings.parse(request.request), request.linkShareBandwidth),
     bootId,
     askedAtMs: Date.parse(request.createdAt),
