@@ -2,7 +2,7 @@ import { godwitError } from '../errors.ts';
 import { guestName } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
-import { eachOnce } from '../protocol/public/moving.ts';
+import { eachOnce, mergeReports } from '../protocol/public/moving.ts';
 import { everyPage } from '../protocol/public/page.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
 import { askAll, incomplete } from './agent-set.ts';
@@ -64,17 +64,17 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   const missing = all.status === 'fulfilled' ? all.value.missing : [];
   const own = [...homes.keys()];
   const hosts = new Set(own.map(({ host }) => host));
-  const rows = eachOnce([
-    ...own,
-    ...others.filter((each) => each.name === name && !hosts.has(each.host)),
-  ]);
+  const reports = [...own, ...others.filter((each) => each.name === name && !hosts.has(each.host))];
+  const rows = eachOnce(reports);
+  // An older report may be a second copy: the guest is one row of a list, but is not acted on.
+  const older = mergeReports(reports).flatMap((each) => each.others);
   // A copy that waits for its memory runs nowhere.
   const isCopy = (each: GuestInfo): boolean =>
     each.state === 'incoming' || rows.some((other) => wasBuiltFor(other, each));
   const guest = rows.find((each) => !isCopy(each)) ?? rows[0];
   if (guest !== undefined) {
     const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
-    return { guest, home, namesakesAt: namesakesAt(guest, rows), missing };
+    return { guest, home, namesakesAt: namesakesAt(guest, [...rows, ...older]), missing };
   }
   if (all.status === 'rejected') throw all.reason;
   throw (

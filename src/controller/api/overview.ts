@@ -136,8 +136,11 @@ async function mergedGuests(
     const { uuid, epoch, migration, moving } = guestInfo.parse(JSON.parse(row.info));
     return { ...row, report: { uuid, epoch, migration, moving } };
   });
-  const still = rows.filter(({ name }) => !looked.has(name));
-  return [...still, ...merged];
+  const byName = Map.groupBy(merged, ({ name }) => name);
+  return rows.flatMap((row, at) => {
+    if (!looked.has(row.name)) return [row];
+    return rows[at - 1]?.name === row.name ? [] : (byName.get(row.name) ?? []);
+  });
 }
 
 function* inParts(names: readonly string[]): Generator<string[]> {

@@ -3,6 +3,7 @@ import type { controllerContract } from '../../protocol/controller/contract.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
+import { mergeRows } from '../inventory/claims.ts';
 import type { Store } from '../store/open.ts';
 
 type C = Pick<typeof controllerContract, 'plan'>;
@@ -41,13 +42,15 @@ async function planAtHome(
   const { guest } = body;
   const rows = await store.db
     .selectFrom('guests')
-    .select(['host', 'state'])
+    .selectAll()
+    .select(store.nowMs.as('now'))
     .where('name', '=', guest)
     .orderBy('host')
     .limit(64)
     .execute();
   // Where it only arrives there is nothing to measure yet.
-  const homes = rows.filter(({ state }) => state !== 'incoming').map(({ host }) => host);
+  const guests = mergeRows(rows, rows[0]?.now ?? 0).map(({ row }) => row);
+  const homes = guests.filter(({ state }) => state !== 'incoming').map(({ host }) => host);
   const [home] = homes;
   if (home === undefined) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   if (homes.length > 1) {
