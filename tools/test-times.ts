@@ -280,6 +280,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/networks-ovs.e2e.ts': { seconds: 54, of: ['src/network/'] },
   'test/e2e/networks.e2e.ts': { seconds: 144, core: true },
   'test/e2e/nfs.e2e.ts': { seconds: 52, core: true },
+  'test/e2e/owner-changes.e2e.ts': {
+    seconds: 170,
+    of: ['src/migration/guest-changes/', 'src/drivers/qemu/', 'src/mover/direct/'],
+  },
   'test/e2e/package.e2e.ts': { seconds: 72, of: ['src/bin/', 'tools/'] },
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 160, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 38, core: true },

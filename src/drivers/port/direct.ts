@@ -274,6 +274,17 @@ export interface DestinationSession extends HypervisorSession {
    * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
    */
   startCold?(permission: StartPermission, signal: AbortSignal): Promise<GuestHandle>;
+  /**
+   * After `start`, before the guest runs: puts into these drives the media that `description` has in them; a drive that is
+   * no disk of it becomes empty. `files` names the path here of each image. GODWIT_DISK_MISSING tells why
+   * a medium cannot be carried over. Repeatable. Absent where the driver has no such drives.
+   */
+  changeMedia?(
+    description: GuestDescription,
+    drives: readonly string[],
+    files: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**

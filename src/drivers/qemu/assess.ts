@@ -150,7 +150,9 @@ export async function matchHost(
 }
 
 /** Those that are block devices here; an image that is yet to be made is none. */
-async function devicesAmong(files: ReadonlyMap<string, string>): Promise<ReadonlySet<string>> {
+export async function devicesAmong(
+  files: ReadonlyMap<string, string>,
+): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   for (const file of files.values()) {
     const info = isOnNetwork(file) ? undefined : await stat(file).catch(() => undefined);

@@ -16,11 +16,12 @@ import type {
   Started,
   StreamSetup,
 } from '../port/direct.ts';
-import { nicsOf, readSpec } from './assess.ts';
+import { devicesAmong, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
 import type { QemuProgram } from './binaries.ts';
+import { changeMedia, describeMedia } from './change-media.ts';
 import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
@@ -47,6 +48,7 @@ import { resume, untilLoaded } from './resume.ts';
 import { withoutParts } from './same-machine/machine-parts.ts';
 import type { MachineParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
+import { decideNodes } from './spec/disks-decided.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
@@ -220,6 +222,23 @@ export class QemuDestination implements DestinationSession {
   async machine(signal: AbortSignal): Promise<MachineParts> {
     const machine = await readMachine((await this.#hold.attached(signal)).client, signal);
     return withoutParts(machine, this.#options.plug ?? []);
+  }
+
+  async changeMedia(
+    description: GuestDescription,
+    drives: readonly string[],
+    files: Files,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { client } = await this.#hold.attached(signal);
+    const { blockNodes = [] } = readSpec(description, this.#options);
+    const { unlockedDirs = [] } = this.#options;
+    const { disks = [] } = description;
+    const devices = await devicesAmong(files);
+    const nodes = decideNodes(blockNodes, disks, files, unlockedDirs, { devices });
+    const media = describeMedia(this.#options, drives, disks, nodes, files);
+    await this.#user.mayRead([...files.values()]);
+    await changeMedia(client, this.#options, media, signal);
   }
 
   async ready(signal: AbortSignal): Promise<void> {

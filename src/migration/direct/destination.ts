@@ -195,6 +195,8 @@ export type DestinationCall =
   | 'arm'
   | 'commit'
   | 'refuse'
+  /** Drives get other media. */
+  | 'media'
   /** Disks that are copied: they are offered, or no longer. */
   | 'disks'
   /** Copied disks are compared with the source's, with the guest running here. */
@@ -239,6 +241,7 @@ export function judgeCall(
       if (state.unsure) return undecidable(state);
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.right === 'refused' ? already : go;
+    case 'media':
     case 'disks':
       // Once it may run nobody but the guest writes to them.
       if (state.right === 'running' || state.right === 'refused')

@@ -8,8 +8,11 @@ import type { GuestPart, GuestSnapshot, PartKind } from './snapshot.ts';
 
 export type ChangeType = 'added' | 'removed' | 'changed';
 
-/** `carried`: the destination has it as well; `harmless`: nothing of the guest depends on it; else the move is undone. */
-export type ChangeVerdict = 'carried' | 'harmless' | 'rolls-back';
+/**
+ * `carried`: the destination has it as well; `to-carry`: the destination has to be told; `harmless`: nothing of the guest
+ * depends on it; else the move is undone.
+ */
+export type ChangeVerdict = 'carried' | 'to-carry' | 'harmless' | 'rolls-back';
 
 export interface GuestChange {
   readonly kind: string;
@@ -24,6 +27,8 @@ export interface GuestChange {
 export interface MoveFacts {
   /** Disks are copied: the copies are as the images were when they were made. */
   readonly copiesDisks: boolean;
+  /** The destination can be told of another medium once it is made. */
+  readonly carriesMedia: boolean;
   /** Ids of devices that the move itself unplugs. */
   readonly unplugs: readonly string[];
 }
@@ -41,6 +46,9 @@ const ALWAYS = { added: 'rolls-back', removed: 'rolls-back', changed: 'rolls-bac
 /** Both hosts open the same image, so the destination reads what changed in it. */
 const ifShared = ({ copiesDisks }: MoveFacts): ChangeVerdict =>
   copiesDisks ? 'rolls-back' : 'carried';
+
+const ifCarried = ({ carriesMedia }: MoveFacts): ChangeVerdict =>
+  carriesMedia ? 'to-carry' : 'rolls-back';
 
 const changedFrom =
   (what: string) =>
@@ -64,7 +72,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     },
   },
   medium: {
-    verdicts: ALWAYS,
+    verdicts: { added: ifCarried, removed: ifCarried, changed: ifCarried },
     ofDevice: true,
     words: (name, type, before, after) => {
       const [was, is] = [imageWords(before), imageWords(after)];
@@ -183,8 +191,11 @@ export function compareGuests(
 }
 
 /** The changes for which the move is undone, as one sentence; undefined if there is none. */
-export function changeWords(changes: readonly GuestChange[]): string | undefined {
-  const told = changes.filter(({ verdict }) => verdict === 'rolls-back').map(({ words }) => words);
+export function changeWords(
+  changes: readonly GuestChange[],
+  verdict: ChangeVerdict = 'rolls-back',
+): string | undefined {
+  const told = changes.filter((each) => each.verdict === verdict).map(({ words }) => words);
   if (told.length === 0) return undefined;
   const more = told.length > MAX_TOLD ? `; and ${told.length - MAX_TOLD} more changes` : '';
   return `${told.slice(0, MAX_TOLD).join('; ')}${more}`.slice(0, MAX_WORDS);
@@ -200,8 +211,29 @@ function indexed({ parts }: GuestSnapshot, { unplugs }: MoveFacts): Map<string, 
   return new Map(kept.map((part) => [`${part.kind} ${part.name}`, part]));
 }
 
+/**
+ * The snapshot that the destination is like, once it has these media as they are in `now`: a drive comes with the size of
+ * its medium.
+ */
+export function withMedia(
+  before: GuestSnapshot,
+  now: GuestSnapshot,
+  drives: readonly string[],
+): GuestSnapshot {
+  const isOfDrive = ({ kind, name }: GuestPart): boolean =>
+    (kind === 'medium' || kind === 'size') && drives.includes(name);
+  return {
+    parts: [
+      ...before.parts.filter((each) => !isOfDrive(each)),
+      ...now.parts.filter((each) => isOfDrive(each)),
+    ],
+  };
+}
+
 /** A device comes with what is on its buses and with its disk: one sentence tells of all. */
-function withoutConsequences(changes: readonly GuestChange[]): GuestChange[] {
+function withoutConsequences(all: readonly GuestChange[]): GuestChange[] {
+  const media = new Set(all.filter(({ kind }) => kind === 'medium').map(({ name }) => name));
+  const changes = all.filter(({ kind, name }) => kind !== 'size' || !media.has(name));
   const isMove = ({ type }: GuestChange): boolean => type !== 'changed';
   const devices = changes.filter((each) => each.kind === 'device' && isMove(each));
   const places = new Set(devices.map(({ name, type }) => `${type} ${name}`));

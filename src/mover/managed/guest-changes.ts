@@ -46,7 +46,7 @@ async function compare(
   if (snapshot === undefined) return undefined;
   const now = await ask(async (session, inner) => session.snapshot?.(inner), signal);
   if (now === undefined) return undefined;
-  const move = { copiesDisks: copies.length > 0, unplugs: [] };
+  const move = { copiesDisks: copies.length > 0, carriesMedia: false, unplugs: [] };
   const what = changeWords(compareGuests(snapshot, now, move));
   if (what === undefined) return undefined;
   return godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });

@@ -21,6 +21,14 @@ export const diskRoutes = {
     body: peer.seeding,
     response: peer.seedAnswer,
   }),
+  media: route({
+    method: 'POST',
+    path: '/v1/media',
+    summary: 'Put other media into drives of the built guest, as the source has them now',
+    access: 'agent',
+    body: peer.mediaChange,
+    response: z.object({ ok: z.literal(true) }),
+  }),
   disks: route({
     method: 'POST',
     path: '/v1/disks',

@@ -192,6 +192,14 @@ export const seeding = preparation.extend({
 });
 export type Seeding = z.infer<typeof seeding>;
 
+/** Source mover -> destination mover, once the guest is built: drives that have another medium at the source now. */
+export const mediaChange = preparation.extend({
+  /** By the names of their disks. A drive that is no disk of the description has no medium now. */
+  drives: z.array(disk.shape.name).min(1).max(64),
+  bases: z.array(backingFile).max(MAX_PLACES),
+});
+export type MediaChange = z.infer<typeof mediaChange>;
+
 export const seedAnswer = z.object({
   checks: z.array(check).max(MAX_PLACES),
   /** Block nodes whose images are to be sent, in this order. */

@@ -6,7 +6,7 @@ import { domainSnapshot } from '../../../src/drivers/libvirt/snapshot.ts';
 import { changeWords, compareGuests } from '../../../src/migration/guest-changes/compare.ts';
 import { guestSnapshot } from '../../../src/migration/guest-changes/snapshot.ts';
 
-const MOVE = { copiesDisks: false, unplugs: [] };
+const MOVE = { copiesDisks: false, carriesMedia: false, unplugs: [] };
 const DISK =
   "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/d/a.qcow2'/>" +
   "<backingStore type='file'><format type='raw'/><source file='/d/base.raw'/></backingStore>" +

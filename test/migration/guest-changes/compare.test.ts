@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { changeWords, compareGuests } from '../../../src/migration/guest-changes/compare.ts';
+import {
+  changeWords,
+  compareGuests,
+  withMedia,
+} from '../../../src/migration/guest-changes/compare.ts';
 import type { MoveFacts } from '../../../src/migration/guest-changes/compare.ts';
 import {
   guestPartOf,
@@ -14,8 +18,9 @@ import type {
   PartKind,
 } from '../../../src/migration/guest-changes/snapshot.ts';
 
-const SHARED: MoveFacts = { copiesDisks: false, unplugs: [] };
-const COPIED: MoveFacts = { copiesDisks: true, unplugs: [] };
+const SHARED: MoveFacts = { copiesDisks: false, carriesMedia: false, unplugs: [] };
+const COPIED: MoveFacts = { ...SHARED, copiesDisks: true };
+const TELLING: MoveFacts = { ...COPIED, carriesMedia: true };
 
 const guest = (...parts: [PartKind, string, string][]): GuestSnapshot => ({
   parts: parts.map(([kind, name, value]) => ({ kind, name, value })),
@@ -51,7 +56,7 @@ describe('a guest that is compared with itself', () => {
     fc.assert(
       fc.property(snapshots, fc.boolean(), ({ parts }, copiesDisks) => {
         const shuffled = { parts: parts.toReversed() };
-        assert.deepEqual(compareGuests({ parts }, shuffled, { copiesDisks, unplugs: [] }), []);
+        assert.deepEqual(compareGuests({ parts }, shuffled, { ...SHARED, copiesDisks }), []);
       }),
     );
   });
@@ -135,6 +140,29 @@ describe('the owner’s changes', () => {
   for (const [what, after, words] of cases) {
     test(`${what} undoes the move, by name`, () => assert.equal(told(after), words));
   }
+
+  test('another medium is to be carried over, with its size, if the destination can be told', () => {
+    const iso = (name: string, size: string): [PartKind, string, string][] => [
+      ['medium', 'cd0', `raw,read-only:/iso/${name}.iso`],
+      ['size', 'cd0', size],
+    ];
+    const [none, one, two] = [
+      guest(...BASE),
+      guest(...BASE, ...iso('one', '10')),
+      guest(...BASE, ...iso('two', '20')),
+    ];
+    for (const [before, after, words] of [
+      [none, one, 'a medium was put into cd0: raw /iso/one.iso'],
+      [one, two, 'the medium of cd0 was changed from raw /iso/one.iso to raw /iso/two.iso'],
+      [two, none, 'the medium of cd0 was taken out: raw /iso/two.iso'],
+    ] as const) {
+      const changes = compareGuests(before, after, TELLING);
+      assert.equal(changeWords(changes), undefined);
+      assert.equal(changeWords(changes, 'to-carry'), words);
+      assert.deepEqual(compareGuests(withMedia(before, after, ['cd0']), after, TELLING), []);
+      assert.equal(changeWords(compareGuests(before, after, COPIED)), words);
+    }
+  });
 
   test('a resized disk is carried over on shared storage, and undoes a move that copies it', () => {
     const after = guest(...BASE.filter(([kind]) => kind !== 'size'), [

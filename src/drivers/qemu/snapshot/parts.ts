@@ -144,13 +144,7 @@ function driveParts(drive: Drive, { nodes, graph }: Answers): GuestPart[] {
 
 /** The images of a disk from the top, and the file below each; a copy's filter and target are Godwit's own. */
 function chainOf(top: string, byName: ReadonlyMap<string, Node>, graph: Answers['graph']): Node[] {
-  const names = new Map(graph.nodes.map(({ id, name }) => [id, name]));
-  const below = new Map<string, string[]>();
-  for (const { parent, child } of graph.edges) {
-    const [from, to] = [names.get(parent), names.get(child)];
-    if (from === undefined || to === undefined) continue;
-    below.set(from, [...(below.get(from) ?? []), to]);
-  }
+  const below = childNames(graph);
   const chain: Node[] = [];
   const seen = new Set<string>();
   const walk = (name: string): void => {
@@ -162,6 +156,18 @@ function chainOf(top: string, byName: ReadonlyMap<string, Node>, graph: Answers[
   };
   walk(top);
   return chain;
+}
+
+/** The block nodes right below each, by name. */
+export function childNames({ nodes, edges }: z.infer<typeof graphAnswer>): Map<string, string[]> {
+  const names = new Map(nodes.map(({ id, name }) => [id, name]));
+  const below = new Map<string, string[]>();
+  for (const { parent, child } of edges) {
+    const [from, to] = [names.get(parent), names.get(child)];
+    if (from === undefined || to === undefined) continue;
+    below.set(from, [...(below.get(from) ?? []), to]);
+  }
+  return below;
 }
 
 function isOwnNode(name: string): boolean {

@@ -109,6 +109,14 @@ export class GuestUser {
     return () => returnFiles(this.#guestDir, added);
   }
 
+  /** The same of images that its source has open as well, for reading. */
+  async mayRead(files: readonly string[]): Promise<void> {
+    const as = files.length === 0 ? undefined : await this.own();
+    if (as === undefined) return;
+    const wanted = files.map((file) => ({ file, writable: false }));
+    await giveFiles(this.#guestDir, wanted, as.gid);
+  }
+
   /** The guest runs here for good: its files go back to no number that a QEMU at its source had. */
   async forgetSource(): Promise<void> {
     const range = await rangeOf(this.#user);

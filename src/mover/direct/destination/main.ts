@@ -19,6 +19,7 @@ import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
+import { changeMedia } from './media.ts';
 import { DestinationMover } from './mover.ts';
 import { takeDownMs } from './destination-context.ts';
 import type { DestinationContext } from './destination-context.ts';
@@ -148,28 +149,7 @@ function handlersOf(
       ),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
-    bases: ({ body, signal }) =>
-      mover.disks('seed', body.epoch, ({ backingFiles }, session, ledger) =>
-        backingFiles.seed(session, ledger, body, signal),
-      ),
-    disks: ({ body, signal }) =>
-      mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
-        disks.offer(session, state, body.linkGraceMs, signal),
-      ),
-    disksEnd: async ({ body, signal }) => {
-      await mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
-        disks.end(session, state, signal, body.watch),
-      );
-      return ok;
-    },
-    disksCompare: ({ body, signal }) =>
-      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
-        compare.differ(session, state, body, signal),
-      ),
-    disksRewritten: ({ body, signal }) =>
-      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
-        compare.rewritten(session, state, body, signal),
-      ),
+    ...diskHandlers(mover),
     verify: ({ body }) =>
       mover.disks('compare', body.epoch, (parts, session, { state }) =>
         verifyHere(parts, state, session),
@@ -193,6 +173,45 @@ function handlersOf(
       await mover.finish(body.epoch, AbortSignal.timeout(30_000));
       return ok;
     },
+  };
+}
+
+function diskHandlers(
+  mover: DestinationMover,
+): Pick<
+  Handlers<typeof peerContract>,
+  'bases' | 'media' | 'disks' | 'disksEnd' | 'disksCompare' | 'disksRewritten'
+> {
+  const ok = { ok: true } as const;
+  return {
+    bases: ({ body, signal }) =>
+      mover.disks('seed', body.epoch, ({ backingFiles }, session, ledger) =>
+        backingFiles.seed(session, ledger, body, signal),
+      ),
+    media: async ({ body, signal }) => {
+      await mover.disks('media', body.epoch, (context, session, { state }) =>
+        changeMedia(context, session, state, body, signal),
+      );
+      return ok;
+    },
+    disks: ({ body, signal }) =>
+      mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
+        disks.offer(session, state, body.linkGraceMs, signal),
+      ),
+    disksEnd: async ({ body, signal }) => {
+      await mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
+        disks.end(session, state, signal, body.watch),
+      );
+      return ok;
+    },
+    disksCompare: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.differ(session, state, body, signal),
+      ),
+    disksRewritten: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.rewritten(session, state, body, signal),
+      ),
   };
 }
 

@@ -121,7 +121,11 @@ export class DestinationMover {
   }
 
   /** What the source asks of the disks that it copies, or of what is below them. */
-  disks<T>(call: 'disks' | 'seed' | 'compare', epoch: number, work: DisksWork<T>): Promise<T> {
+  disks<T>(
+    call: 'disks' | 'media' | 'seed' | 'compare',
+    epoch: number,
+    work: DisksWork<T>,
+  ): Promise<T> {
     return this.#call(call, epoch, async () =>
       work(this.#context, await this.#open(), this.#ledger),
     );

@@ -53,7 +53,7 @@ export class SourceBackingFiles {
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
   async seed(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-    const backingFiles = await identify(context, signal);
+    const backingFiles = await identifyBackingFiles(context, context.state().known, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
       const offered = await this.#offer(context, backingFiles, signal);
@@ -175,14 +175,16 @@ export class SourceBackingFiles {
 }
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
-async function identify(context: SourceContext, signal: AbortSignal): Promise<BackingHere[]> {
-  const { config, guest, state } = context;
+export async function identifyBackingFiles(
+  { config, guest, request }: Pick<SourceContext, 'config' | 'guest' | 'request'>,
+  { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,
+  signal: AbortSignal,
+): Promise<BackingHere[]> {
   const pools = await openPools(config.storage);
   const { disks } = await guest.session(signal);
   const failed = (device: string, reason: string): GodwitError =>
-    godwitError('GODWIT_DISK_FAILED', { guest: context.request.request.guest, device, reason });
+    godwitError('GODWIT_DISK_FAILED', { guest: request.request.guest, device, reason });
   const backingFiles: BackingHere[] = [];
-  const { bases = [], identities = {} } = state().known;
   for (const place of bases) {
     const pool = pools.find(({ id }) => id === place.pool);
     const found =

@@ -2,12 +2,17 @@ import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
+import { isCold } from '../../../migration/direct/cold.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
-import { changeWords, compareGuests } from '../../../migration/guest-changes/compare.ts';
+import { changeWords, compareGuests, withMedia } from '../../../migration/guest-changes/compare.ts';
 import type { GuestChange } from '../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../migration/guest-changes/errors.ts';
 import { pass } from '../../../migration/preflight/check.ts';
+import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
+import { Mutex } from '../../../mutex.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
+import { carryMedia } from './carry-media.ts';
+import type { CarryContext } from './carry-media.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Between two comparisons while the guest moves, ms: some changes have no event. */
@@ -17,17 +22,29 @@ const SETTLE_MS = 300;
 /** A stream that failed waits so long for its reason, ms. */
 const EXPLAIN_MS = 2000;
 
+/** For media that were changed; a guest that is stopped for its switch waits for it, ms. */
+const CARRY_MS = 10_000;
+
+/** Changes that the report lists; older ones are left out. */
+const MAX_TOLD = 8;
+
 type Facts = Pick<SourceContext, 'state' | 'guest'>;
+type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal) => Promise<void>;
 
 /**
  * Compares the guest with what its destination was made for, for as long as its owner can change it. A difference that
- * the move does not carry over ends the move by name.
+ * the move does not carry over ends the move by name. Media that were changed are carried over as soon as they are seen.
  */
 export class GuestChanges {
   readonly #clock: Clock;
   readonly #log: Log;
   #wake: (() => void) | undefined;
   #carried: readonly GuestChange[] = [];
+  /** What the destination was told of: the guest that it has now is like this, and these are the words. */
+  #told: GuestSnapshot | undefined;
+  readonly #toldWords: string[] = [];
+  /** One comparison at a time tells the destination. */
+  readonly #mutex = new Mutex();
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -35,21 +52,21 @@ export class GuestChanges {
   }
 
   /** Before memory flows the guest must run, and be as it was described. */
-  async assertReady(context: Facts, signal: AbortSignal): Promise<void> {
+  async assertReady(context: CarryContext, signal: AbortSignal): Promise<void> {
     const { halt } = await context.guest.status(signal);
     if (halt !== undefined) throw new GodwitError(haltError(context.state().plan.guest, halt));
     await this.assertSame(context, signal);
   }
 
   /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner has stopped it. */
-  async assertSame(context: Facts, signal: AbortSignal): Promise<void> {
-    const error = await this.#compare(context, signal);
+  async assertSame(context: CarryContext, signal: AbortSignal): Promise<void> {
+    const error = await this.#compare(context, signal, carriedBy(context));
     if (error !== undefined) throw error;
   }
 
   /** What the comparison before the switch found, and the destination has as well. */
   checks(): Check[] {
-    const words = this.#carried.map((each) => each.words);
+    const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
     if (words.length === 0) return [];
     return [pass('same-machine', `changed while it moved, and carried over: ${words.join('; ')}`)];
   }
@@ -64,7 +81,7 @@ export class GuestChanges {
 
   /** Compares now and then until the guest stops for its switch; `onChanged` is called with each difference. */
   async watch(
-    context: Facts,
+    context: CarryContext,
     onChanged: (error: GodwitError) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -79,7 +96,8 @@ export class GuestChanges {
           session.onChange?.(() => this.#wake?.());
           isHeard = true;
         }
-        const error = await this.#compare(context, signal);
+        const carry = isMade(context) ? carriedBy(context) : undefined;
+        const error = await this.#compare(context, signal, carry);
         if (error !== undefined && mayChange(context)) onChanged(error);
       } catch (thrown) {
         // The comparison before the switch decides.
@@ -99,21 +117,59 @@ export class GuestChanges {
     }
   }
 
-  async #compare({ guest, state }: Facts, signal: AbortSignal): Promise<GodwitError | undefined> {
+  #compare(context: Facts, signal: AbortSignal, carry?: Carry): Promise<GodwitError | undefined> {
+    return this.#mutex.run(() => this.#compareNow(context, signal, carry));
+  }
+
+  /** Without `carry` a change that the destination has yet to be told of is passed over. */
+  async #compareNow(
+    { guest, state }: Facts,
+    signal: AbortSignal,
+    carry: Carry | undefined,
+  ): Promise<GodwitError | undefined> {
     const { known, plan, halted } = state();
     if (halted !== undefined) return new GodwitError(haltError(plan.guest, halted));
-    if (known.snapshot === undefined) return undefined;
+    const before = this.#told ?? known.snapshot;
+    if (before === undefined) return undefined;
     const now = await (await guest.session(signal)).snapshot?.(signal);
     if (now === undefined) return undefined;
-    const changes = compareGuests(known.snapshot, now, {
+    const changes = compareGuests(before, now, {
       copiesDisks: (known.copies ?? []).length > 0,
+      // A cold guest is started anew there, by the command line that was made before.
+      carriesMedia: !isCold(state()),
       unplugs: (known.unplugged ?? []).map(({ device }) => device),
     });
     this.#carried = changes.filter(({ verdict }) => verdict === 'carried');
+    const changed = (what: string): GodwitError =>
+      godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });
     const what = changeWords(changes);
-    if (what === undefined) return undefined;
-    return godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });
+    if (what !== undefined) return changed(what);
+    const words = changeWords(changes, 'to-carry');
+    if (words === undefined || carry === undefined) return undefined;
+    const drives = changes.filter(({ verdict }) => verdict === 'to-carry').map(({ name }) => name);
+    try {
+      await withDeadline('carrying the medium over', CARRY_MS, signal, (inner) =>
+        carry(drives, now, inner),
+      );
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return changed(`${words}, which ${plan.to} cannot follow: ${toGodwitError(thrown).message}`);
+    }
+    this.#told = withMedia(before, now, drives);
+    this.#toldWords.push(words);
+    if (this.#toldWords.length > MAX_TOLD) this.#toldWords.shift();
+    return undefined;
   }
+}
+
+function carriedBy(context: CarryContext): Carry {
+  return (drives, now, signal) => carryMedia(context, drives, now, signal);
+}
+
+/** The destination's hypervisor is there, so that it can be told of a change. */
+function isMade({ state }: Facts): boolean {
+  const { doing } = state();
+  return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');
 }
 
 /** The destination is being made or memory flows, and nothing waits for an answer of the monitor. */

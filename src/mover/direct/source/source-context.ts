@@ -125,7 +125,7 @@ export function askAhead<T>(
 
 /** Asks the destination’s mover, also one that an earlier process of ours learned of. */
 export function ask<T>(
-  context: SourceContext,
+  context: Pick<SourceContext, 'state' | 'peer' | 'request'>,
   signal: AbortSignal,
   question: Question<T>,
 ): Promise<T> {

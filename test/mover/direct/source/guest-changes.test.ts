@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { agentConfig } from '../../../../src/config.ts';
 import type { Clock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
@@ -120,6 +121,99 @@ describe('the comparison before memory and before the switch', () => {
     guest.now = SNAPPED;
     await changes.assertSame(context, signal);
     assert.equal(guest.reads, 0);
+  });
+});
+
+describe('a medium that was changed', () => {
+  const WITH_CD: GuestSnapshot = {
+    parts: [...BEFORE.parts, { kind: 'medium', name: 'cd0', value: 'raw,read-only:/iso/1.iso' }],
+  };
+  /** The destination is asked for it and answers, or refuses. */
+  function drive(more: object = {}) {
+    const asked: { drives: string[]; bases: unknown[] }[] = [];
+    const staged = stage(more);
+    const answer: { refusal?: Error } = {};
+    const disk = { name: 'cd0', images: [] };
+    const context: unknown = {
+      ...(staged.context as object),
+      config: agentConfig.parse({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' }),
+      request: { id: 'm', request: { guest: 'web1' } },
+      peer: {
+        resume: () => undefined,
+        call: (_id: string, _signal: AbortSignal, question: (api: unknown) => Promise<unknown>) =>
+          question({
+            media: async ({ body }: { body: (typeof asked)[number] }) => {
+              asked.push(body);
+              if (answer.refusal !== undefined) throw answer.refusal;
+            },
+          }),
+      },
+      guest: {
+        session: async () => ({
+          snapshot: async () => staged.guest.now,
+          onChange: () => () => undefined,
+          inspect: async () => ({
+            checks: [],
+            description: {
+              name: 'web1',
+              disks: staged.guest.now === WITH_CD ? [disk] : [],
+            },
+          }),
+        }),
+      },
+    };
+    return { ...staged, context: context as SourceContext, asked, answer };
+  }
+  const known = {
+    snapshot: BEFORE,
+    description: planned() as never,
+    stream: undefined,
+  };
+
+  test('is carried over once, and reported', async () => {
+    const { changes, context, guest, asked } = drive({ known });
+    guest.now = WITH_CD;
+    await changes.assertSame(context, signal);
+    await changes.assertSame(context, signal);
+    assert.deepEqual(
+      asked.map(({ drives }) => drives),
+      [['cd0']],
+    );
+    assert.match(changes.checks()[0]?.evidence ?? '', /carried over: a medium was put into cd0/);
+    guest.now = BEFORE;
+    await changes.assertSame(context, signal);
+    assert.equal(asked.length, 2);
+  });
+
+  test('takes the guest back by name if the destination refuses it, and is tried again', async () => {
+    const { changes, context, guest, asked, answer } = drive({ known });
+    guest.now = WITH_CD;
+    answer.refusal = new Error('b cannot open cd0');
+    const refused = {
+      code: 'GODWIT_GUEST_CHANGED',
+      message: /cd0: raw \/iso\/1\.iso, which .* cannot follow: /,
+    };
+    await assert.rejects(changes.assertSame(context, signal), refused);
+    await assert.rejects(changes.assertSame(context, signal), refused);
+    assert.equal(asked.length, 2);
+  });
+
+  test('ends a cold move by name: its guest is started by the description made before', async () => {
+    const settings = { ...planned().settings, mode: 'cold' as const };
+    const { changes, context, guest, asked } = drive({
+      known,
+      plan: { ...initialSource(planned()).state.plan, settings },
+    });
+    guest.now = WITH_CD;
+    await assert.rejects(changes.assertSame(context, signal), { code: 'GODWIT_GUEST_CHANGED' });
+    assert.equal(asked.length, 0);
+  });
+
+  test('is no explanation of a broken stream', async () => {
+    const { changes, context, guest, asked } = drive({ known });
+    guest.now = WITH_CD;
+    assert.equal(await changes.explain(context, signal), undefined);
+    assert.equal(asked.length, 0);
   });
 });
 

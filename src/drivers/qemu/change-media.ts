@@ -1,0 +1,111 @@
+import { godwitError } from '../../errors.ts';
+import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import { isOnNetwork } from '../../protocol/network-file.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { childNames, driveList, driveName, graphAnswer } from './snapshot/parts.ts';
+import type { Drive } from './snapshot/parts.ts';
+import { openings } from './spec/disks-argv.ts';
+import type { BlockNode } from './spec/disk-schema.ts';
+
+/** Media of drives of a guest that is yet to come here, as they have become at its source. */
+
+/** Whose drives they are, for errors. */
+export interface DriveOwner {
+  readonly host: string;
+  readonly guest: string;
+}
+
+type Monitor = Pick<QmpClient, 'query' | 'execute'>;
+
+/** A drive, and how its medium is opened, the lowest block node first; without nodes it becomes empty. */
+export interface DriveMedium {
+  readonly drive: string;
+  readonly nodes: readonly object[];
+  /** The node that the drive is on. */
+  readonly top?: string;
+}
+
+/**
+ * `nodes`: as this host opens them. `files`: the path here of each. GODWIT_DISK_MISSING tells why a medium cannot be carried
+ * over: only images that the guest does not write to are, since the source still has them open. Pure.
+ */
+export function describeMedia(
+  { host, guest }: DriveOwner,
+  drives: readonly string[],
+  disks: NonNullable<GuestDescription['disks']>,
+  nodes: readonly BlockNode[],
+  files: ReadonlyMap<string, string>,
+): DriveMedium[] {
+  return drives.map((drive) => {
+    const images = disks.find(({ name }) => name === drive)?.images;
+    if (images === undefined) return { drive, nodes: [] };
+    const chain = nodes.filter(({ node }) => images.some((each) => each.node === node));
+    const own = chain.flatMap((each) => {
+      const file = files.get(each.node) ?? '';
+      const reason = whyNot(each, file);
+      if (reason !== undefined)
+        throw godwitError('GODWIT_DISK_MISSING', { host, guest, device: drive, reason });
+      return openings(each, file);
+    });
+    const last = chain.at(-1);
+    if (last === undefined) return { drive, nodes: [] };
+    return { drive, nodes: own, top: last.filters?.at(-1)?.node ?? last.node };
+  });
+}
+
+function whyNot({ node, readOnly, luks }: BlockNode, file: string): string | undefined {
+  if (file === '') return `no place is known for its image ${node}`;
+  if (isOnNetwork(file)) return 'a medium that QEMU reaches by its own client is not changed';
+  if (!readOnly) return 'the guest may write to its medium';
+  return luks === true ? 'its medium is encrypted' : undefined;
+}
+
+/** Repeatable: whatever is in a drive is taken out first. */
+export async function changeMedia(
+  client: Monitor,
+  { host, guest }: DriveOwner,
+  media: readonly DriveMedium[],
+  signal: AbortSignal,
+): Promise<void> {
+  const drives = await client.query('query-block', {}, driveList, signal);
+  for (const medium of media) {
+    const here = drives.find((each) => driveName(each) === medium.drive);
+    if (here?.qdev === undefined || !here.removable) {
+      const reason = 'it has no such drive for media';
+      throw godwitError('GODWIT_DISK_MISSING', { host, guest, device: medium.drive, reason });
+    }
+    await changeMedium(client, here, medium, signal);
+  }
+}
+
+async function changeMedium(
+  client: Monitor,
+  { qdev: id, inserted }: Drive,
+  { nodes, top }: DriveMedium,
+  signal: AbortSignal,
+): Promise<void> {
+  const order = (command: string, args: object): Promise<unknown> =>
+    client.execute(command, args, signal);
+  // The guest's own lock of the tray comes with its devices' state.
+  await order('blockdev-open-tray', { id, force: true });
+  if (inserted !== undefined) {
+    await order('blockdev-remove-medium', { id });
+    await removeNodes(client, inserted['node-name'], signal);
+  }
+  for (const node of nodes) await order('blockdev-add', node);
+  if (top !== undefined) await order('blockdev-insert-medium', { id, 'node-name': top });
+  // An open tray is part of the stream, a closed one is not.
+  await order('blockdev-close-tray', { id });
+}
+
+/** A name that stays in use would be missing for the new medium. */
+async function removeNodes(client: Monitor, top: string, signal: AbortSignal): Promise<void> {
+  const below = childNames(
+    await client.query('x-debug-query-block-graph', {}, graphAnswer, signal),
+  );
+  const remove = async (name: string): Promise<void> => {
+    await client.execute('blockdev-del', { 'node-name': name }, signal);
+    for (const child of below.get(name) ?? []) await remove(child);
+  };
+  await remove(top);
+}
