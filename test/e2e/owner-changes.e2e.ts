@@ -93,7 +93,9 @@ describe('a CD that the owner changes while the guest moves', () => {
 
     const changed = await changedMove(world, async (order) => {
       await putIn(order, two);
-      await order('block_resize', { device: 'disk0', size: 48 * MIB });
+      const [disk] = (await order('query-block')) as { inserted: { 'node-name': string } }[];
+      const node = disk?.inserted['node-name'];
+      await order('block_resize', { 'node-name': node, size: 48 * MIB });
       await order('set_link', { name: 'nic0', up: false });
     });
     const words = carried(changed.report);
