@@ -10,7 +10,15 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { until } from '../until.ts';
 import { askGuestQemu } from './support/monitors.ts';
-import { assertSays, begin, directionOf, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
+import {
+  assertSays,
+  begin,
+  directionOf,
+  follow,
+  reportAtEnd,
+  unlessForbidden,
+  untilMemoryFlows,
+} from './support/moves.ts';
 import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -148,8 +156,29 @@ describe('a CD on storage of its host that the owner changes while the guest mov
   });
   after(() => world?.close());
 
+  test('and the guest itself, which its owner pauses once it runs at its destination, is left paused', async (t) => {
+    const { from, to } = await directionOf(world, GUEST);
+    const asked = { guest: GUEST, from, to, mode: 'postcopy', ...UNHURRIED } as const;
+    await unlessForbidden(t, async () => {
+      const id = await begin(world, { ...asked, maxBandwidth: 4 * MIB });
+      await follow(world, from, id, ({ phase }) => phase === 'draining');
+      const order = orderAt(world, to);
+      await order('stop');
+      const report = await reportAtEnd(world, from, id);
+      assert.deepEqual(
+        [report.outcome, report.runsAt, report.halted?.kind],
+        ['done', 'destination', 'paused'],
+        JSON.stringify(report.error),
+      );
+      assert.equal(((await order('query-status')) as { status: string }).status, 'paused');
+      await order('cont');
+      assert.ok((await verifyGuest(world.lab, GUEST)).ok);
+    });
+  });
+
   test('is found at the destination by what it holds', async () => {
-    const [here, there] = ['a', 'b'].map((host) =>
+    const { from, to: other } = await directionOf(world, GUEST);
+    const [here, there] = [from, other].map((host) =>
       path.join(storageDirectory(world.lab, host), 'tools.iso'),
     ) as [string, string];
     await writeFile(here, Buffer.alloc(3 * MIB, 9));

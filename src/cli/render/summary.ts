@@ -1,4 +1,5 @@
 import type { Report } from '../../protocol/public/migration.ts';
+import { haltedWords } from '../../migration/guest-changes/run-states.ts';
 import type { SiteCheck } from '../../protocol/public/site-check.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkPairs } from './disks.ts';
@@ -19,7 +20,7 @@ function whereWords(report: Report): string {
   return `${placeWords(report)}, as ${reported.by} says; ${report.from} ${other}`;
 }
 
-function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error'>): string {
+function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error' | 'halted'>): string {
   switch (report.runsAt) {
     case 'source':
       if (report.error?.code === 'GODWIT_GUEST_HALTED') {
@@ -27,7 +28,8 @@ function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error'>): s
       }
       return `on ${report.from} (the source)`;
     case 'destination':
-      return `on ${report.to}`;
+      if (report.halted === undefined) return `on ${report.to}`;
+      return `nowhere now: it is on ${report.to}, ${printable(haltedWords(report.halted))}`;
     case 'nowhere':
       return report.error?.code === 'GODWIT_GUEST_ENDED' ? 'nowhere: it has ended' : 'nowhere';
     case 'unknown':

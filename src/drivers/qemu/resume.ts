@@ -1,5 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
+import { haltKind } from './events.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { MonitorWatch } from './session.ts';
@@ -47,8 +48,28 @@ export async function stop(client: Monitor, signal: AbortSignal): Promise<void> 
   });
 }
 
+/** Between two looks at a guest whose last state is on its way in, ms. */
+const ARRIVES_MS = 50;
+
 /**
- * Runs the guest; resolves once it runs. In post-copy a QEMU that runs it may stall itself before it answers, for
+ * A guest that stopped by itself in the moment of its switch arrives so: `cont` would run it against its owner's settings,
+ * or be refused for ever. A guest that only waits for its order is `paused`.
+ */
+function arrivedHalted(status: string): boolean {
+  const kind = haltKind(status);
+  return kind !== undefined && kind !== 'paused';
+}
+
+async function untilHalted(client: Monitor, signal: AbortSignal): Promise<boolean> {
+  for (;;) {
+    const { status } = await client.query('query-status', {}, answers.runStatus, signal);
+    if (arrivedHalted(status)) return true;
+    await systemClock.sleep(ARRIVES_MS, signal);
+  }
+}
+
+/**
+ * Runs the guest; resolves once it runs, or is here as it halted at the switch. In post-copy a QEMU that runs it may stall itself before it answers, for
  * want of a page: its event reports it as well.
  */
 export async function resume(
@@ -63,13 +84,17 @@ export async function resume(
       .until(({ type }) => type === 'resumed', inner)
       .then(({ type }) => type === 'resumed');
     const fails = watch.until(({ type }) => type === 'failed', inner).then(() => false);
-    const asked = Promise.all([
-      client.execute('cont', {}, inner),
-      client.query('query-status', {}, answers.runStatus, inner),
-    ]);
-    for (const each of [runs, fails, asked]) each.catch(() => undefined);
-    // Where it does not run yet, its last state is still on its way in; it starts by itself then.
-    const answered = asked.then(([, { running }]) => running || Promise.race([runs, fails]));
+    const answered = (async () => {
+      const { status } = await client.query('query-status', {}, answers.runStatus, inner);
+      if (arrivedHalted(status)) return true;
+      const [, { running }] = await Promise.all([
+        client.execute('cont', {}, inner),
+        client.query('query-status', {}, answers.runStatus, inner),
+      ]);
+      // Where it does not run yet, its last state is still on its way in; it starts by itself then, or arrives halted.
+      return running || Promise.race([runs, fails, untilHalted(client, inner)]);
+    })();
+    for (const each of [runs, fails, answered]) each.catch(() => undefined);
     if (!(await Promise.race([runs, answered])))
       throw await lost('the stream broke before the guest could run');
   });

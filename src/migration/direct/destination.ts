@@ -4,6 +4,8 @@ import type { Admission, DestinationStatus, Preparation } from '../../protocol/p
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
 import { withEnd } from '../../protocol/guest-end.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
+import { withHalt } from '../../protocol/guest-halt.ts';
+import type { Halt } from '../../protocol/guest-halt.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import { bootTimeIn, destinationRightAfter } from './run-right.ts';
@@ -40,6 +42,8 @@ export interface DestinationState {
   readonly hasRun: boolean;
   /** After it ran here; as its hypervisor reported. */
   readonly ended?: EndKind;
+  /** It has run here and is stopped now: by its owner's order, by itself or by a fault. Godwit leaves it so. */
+  readonly halted?: Halt;
   /** The boot in which it was armed. */
   readonly armedIn: string | undefined;
   /**
@@ -132,7 +136,7 @@ export function destinationAfter(
     }
     case 'hypervisor':
       return {
-        ...state,
+        ...haltedAfter(state, event.event),
         hypervisor: afterHypervisor(state, event.event.type),
         streamFailed: state.streamFailed || event.event.type === 'failed',
         postcopy: state.postcopy || event.event.type === 'postcopy-active',
@@ -146,6 +150,14 @@ export function destinationAfter(
     case 'finished':
       return { ...state, stage: 'finished', hasRun: true };
   }
+}
+
+/** A halt changes neither the right to run nor what is here: the guest has arrived, and its owner decides. */
+function haltedAfter(state: DestinationState, event: HypervisorEvent): DestinationState {
+  const { halted: _, ...running } = state;
+  if (event.type === 'resumed') return running;
+  if (event.type !== 'stopped' || event.halt === undefined || !state.hasRun) return state;
+  return { ...state, halted: event.halt };
 }
 
 /** Directories of backing files exist before those of the images above them. */
@@ -312,6 +324,7 @@ export function statusOf(state: DestinationState): DestinationStatus {
     hypervisor: state.hypervisor,
     ...(state.error === undefined ? {} : { error: state.error }),
     ...withEnd(state),
+    ...withHalt(state),
   };
 }
 

@@ -11,6 +11,7 @@ import { probeReports } from '../../protocol/public/probe.ts';
 import { MOST_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
 import { wireSession } from '../../protocol/wire.ts';
 import { endKind } from '../../protocol/guest-end.ts';
+import { halt } from '../../protocol/guest-halt.ts';
 import { guestSnapshot } from '../guest-changes/snapshot.ts';
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
@@ -59,6 +60,8 @@ export const stepFacts = z.object({
   postcopyWaitedMs: ms.optional(),
   /** The guest ran at its destination and has ended there since, by itself or by an order. */
   ended: endKind.optional(),
+  /** It is stopped there, not by the move, as the destination reported when it was verified. */
+  halted: halt.optional(),
   vantages: probeReports.optional(),
   /** What was looked at once the guest ran there, and what the comparison of the copies of disks came to. */
   verified: z.array(check).max(128).optional(),

@@ -33,7 +33,7 @@ export interface MoveFacts {
   readonly unplugs: readonly string[];
 }
 
-type Judge = ChangeVerdict | ((move: MoveFacts) => ChangeVerdict);
+type Judge = ChangeVerdict | ((move: MoveFacts, value: string) => ChangeVerdict);
 
 interface KindRow {
   readonly verdicts: Readonly<Record<ChangeType, Judge>>;
@@ -55,8 +55,8 @@ const changedFrom =
   (name: string, _type: ChangeType, before: string, after: string): string =>
     `${what} of ${name} changed from ${before || 'none'} to ${after || 'none'}`;
 
-const came = (what: string, added: string, removed: string) => {
-  const words = { added, removed, changed: 'was replaced' };
+const came = (what: string, added: string, removed: string, changed = 'was replaced') => {
+  const words = { added, removed, changed };
   return (name: string, type: ChangeType): string => `${what} ${name} ${words[type]}`;
 };
 
@@ -94,12 +94,20 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
   },
   bitmap: {
     verdicts: {
-      added: ({ copiesDisks }) => (copiesDisks ? 'rolls-back' : 'carried'),
+      // A bitmap in memory ends with the source's hypervisor, so the owner's next incremental backup would fail.
+      added: ({ copiesDisks }, value) =>
+        copiesDisks || !value.startsWith('kept') ? 'rolls-back' : 'carried',
       removed: 'harmless',
       changed: 'rolls-back',
     },
     ofDevice: false,
-    words: came('the dirty bitmap', 'was added', 'was removed'),
+    words: came('the dirty bitmap', 'was added', 'was removed', 'was changed'),
+  },
+  snapshot: {
+    // A copy is made of the present state alone, and the image that holds the snapshot is removed.
+    verdicts: { added: ifShared, removed: 'harmless', changed: ifShared },
+    ofDevice: true,
+    words: came('the internal snapshot', 'was taken', 'was deleted'),
   },
   device: {
     verdicts: ALWAYS,
@@ -177,7 +185,7 @@ export function compareGuests(
   const add = (part: GuestPart, type: ChangeType, was: string, is: string): void => {
     const row = rowFor(part.kind);
     const judge = row.verdicts[type];
-    const verdict = typeof judge === 'function' ? judge(move) : judge;
+    const verdict = typeof judge === 'function' ? judge(move, is || was) : judge;
     const words = row.words(shownName(part.name), type, was, is);
     changes.push({ kind: part.kind, name: part.name, type, verdict, words });
   };

@@ -1,30 +1,13 @@
-import { z } from 'zod';
 import type { EndKind } from '../../protocol/guest-end.ts';
+import type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 /**
  * Why a guest is stopped for another reason than its move: its owner's order, the guest's own, or a
  * fault. The reason outlives the move: Godwit never runs such a guest again by itself. Pure.
  */
 
-export const HALT_KINDS = [
-  'paused',
-  'io-error',
-  'shut-down',
-  'panicked',
-  'suspended',
-  'debug',
-  'watchdog',
-  'internal-error',
-] as const;
-export type HaltKind = (typeof HALT_KINDS)[number];
-
-export const halt = z.object({
-  /** A kind of a newer build is read as the mildest one of this. */
-  kind: z.enum(HALT_KINDS).catch('paused'),
-  /** Details: the disk with the error. */
-  what: z.string().max(512).optional(),
-});
-export type Halt = z.infer<typeof halt>;
+export { halt, HALT_KINDS } from '../../protocol/guest-halt.ts';
+export type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 interface HaltRow {
   /** Before its memory moves: `passes` if it may be over by then, as a short pause; else the move ends at once. */

@@ -20,8 +20,10 @@ export const PART_KINDS = [
   'size',
   /** The limits of a disk's throughput. */
   'limits',
-  /** A dirty bitmap of a disk: `kept` in the image, or in `memory` alone. */
+  /** A dirty bitmap of a disk: `kept` in the image, or in `memory` alone, with its settings. */
   'bitmap',
+  /** A snapshot that is kept inside an image of a disk. */
+  'snapshot',
   'device',
   /** What a device is connected to at the host: a network backend or a character device. */
   'backend',

@@ -1,3 +1,4 @@
+import { withHalt } from '../../protocol/guest-halt.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Phase, Report } from '../../protocol/public/migration.ts';
 import type { DestinationState } from '../direct/destination.ts';
@@ -38,6 +39,7 @@ export function destinationReportOf(
     decisions: [],
     takeovers: records.filter((record) => record.event.type === 'taken-over').length,
     ...(state.error === undefined ? {} : { error: state.error }),
+    ...withHalt(state),
     runsAt: destinationRunsAt(state),
     notKnown: notKnown(state, outcome),
   };

@@ -1,3 +1,4 @@
+import { withHalt } from '../../protocol/guest-halt.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
 import type { WireReport } from '../../protocol/wire.ts';
@@ -112,6 +113,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(walk.restartedAt === undefined
       ? {}
       : { restartedAt: new Date(walk.restartedAt).toISOString() }),
+    ...withHalt(state.known),
     runsAt: sourceRunsAt(state),
   };
 }

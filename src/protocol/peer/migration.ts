@@ -14,6 +14,7 @@ import {
 } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { endKind } from '../guest-end.ts';
+import { halt } from '../guest-halt.ts';
 import { labels } from '../labels.ts';
 import { returns } from '../public/site-check.ts';
 import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
@@ -247,5 +248,7 @@ export const destinationStatus = z.object({
   postcopyWaitedMs: ms.optional(),
   /** The guest ran there and has ended since, by itself or by an order; earlier builds do not report it. */
   ended: endKind.optional(),
+  /** The guest ran there and is stopped now, not by the move; earlier builds do not report it. */
+  halted: halt.optional(),
 });
 export type DestinationStatus = z.infer<typeof destinationStatus>;

@@ -13,6 +13,7 @@ import {
   shortText,
 } from '../names.ts';
 import { networkMap } from '../network.ts';
+import { halt } from '../guest-halt.ts';
 import { runsAt } from './host.ts';
 import { ballooned, balloonPolicy } from './balloon.ts';
 import { wishId } from './order.ts';
@@ -283,6 +284,8 @@ export const report = z.object({
   leftovers: z.array(serialError).max(64).optional(),
   /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
   restartedAt: moment.optional(),
+  /** The guest is at the destination and was stopped there since, by its owner, by itself or by a fault. */
+  halted: halt.optional(),
   /** Where the guest runs now, as far as this side knows. */
   runsAt,
   /** Whose word `runsAt` is, where the host that made the report says another, and what that one says. */

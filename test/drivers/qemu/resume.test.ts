@@ -11,8 +11,13 @@ const lost = async (reason: string): Promise<Error> => new Error(reason);
 const signal = AbortSignal.timeout(20_000);
 
 /** A QEMU that answers `cont` so, and says of its guest what `runs` gives. */
-function monitor(cont: Promise<unknown>, runs: () => boolean): Monitor & { commands: string[] } {
+function monitor(
+  cont: Promise<unknown>,
+  runs: () => boolean,
+  stopped: string | (() => string) = 'paused',
+): Monitor & { commands: string[] } {
   const commands: string[] = [];
+  cont.catch(() => undefined);
   return {
     commands,
     execute: async (command) => {
@@ -21,7 +26,8 @@ function monitor(cont: Promise<unknown>, runs: () => boolean): Monitor & { comma
     },
     query: async (command, _, schema) => {
       commands.push(command);
-      const status = runs() ? 'running' : 'paused';
+      const other = typeof stopped === 'string' ? stopped : stopped();
+      const status = runs() ? 'running' : other;
       return schema.parse({ running: runs(), status, singlestep: false });
     },
   };
@@ -57,6 +63,22 @@ describe('a guest that is to run at its destination', () => {
   test('runs once its last state is there', async () => {
     const qemu = monitor(Promise.resolve({}), () => false);
     await resume(qemu, says({ type: 'resumed' }), lost, signal);
+  });
+
+  for (const state of ['shutdown', 'io-error', 'guest-panicked', 'suspended']) {
+    test(`is left as it is if it arrived ${state}: its owner decides`, async () => {
+      const qemu = monitor(Promise.reject(new Error('reset it first')), () => false, state);
+      await resume(qemu, says(), lost, signal);
+      assert.deepEqual(qemu.commands, ['query-status']);
+    });
+  }
+
+  test('is left as it is if it turns out to be shut down once its last state is there', async () => {
+    let looks = 0;
+    const state = (): string => (looks++ < 2 ? 'inmigrate' : 'shutdown');
+    const qemu = monitor(Promise.resolve({}), () => false, state);
+    await resume(qemu, says(), lost, signal);
+    assert.deepEqual(qemu.commands, ['query-status', 'cont', 'query-status', 'query-status']);
   });
 
   test('is lost where its QEMU ends before that', async () => {

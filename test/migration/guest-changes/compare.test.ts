@@ -141,6 +141,21 @@ describe('the owner’s changes', () => {
     test(`${what} undoes the move, by name`, () => assert.equal(told(after), words));
   }
 
+  test('a bitmap in memory undoes the move wherever the disks are: it would end with the source', () => {
+    const after = guest(...BASE, ['bitmap', 'b0 of disk0', 'memory,65536']);
+    assert.equal(told(after), 'the dirty bitmap b0 of disk0 was added');
+    assert.equal(told(guest(...BASE, ['bitmap', 'b0 of disk0', 'kept,65536'])), undefined);
+  });
+
+  test('an internal snapshot undoes a move that copies its disk, and is in a shared image', () => {
+    const after = guest(...BASE, ['snapshot', 'before-upgrade (1) of disk0', '/srv/g1.img']);
+    assert.equal(
+      told(after, COPIED),
+      'the internal snapshot before-upgrade (1) of disk0 was taken',
+    );
+    assert.equal(told(after), undefined);
+  });
+
   test('another medium is to be carried over, with its size, if the destination can be told', () => {
     const iso = (name: string, size: string): [PartKind, string, string][] => [
       ['medium', 'cd0', `raw,read-only:/iso/${name}.iso`],

@@ -176,8 +176,9 @@ export function stateOf(script: Script): DestinationState {
     get hasRun() {
       return read('has run', ['no', 'yes']) === 'yes';
     },
-    // How it ended is for the report alone.
+    // How it ended, and why it is stopped, is for the report alone.
     ended: undefined,
+    halted: undefined,
   } satisfies Record<keyof DestinationState, unknown>;
   return state as never;
 }

@@ -19,9 +19,22 @@ const node = z.object({
   encrypted: z.boolean().default(false),
   detect_zeroes: text.default('off'),
   cache: z.object({ direct: z.boolean(), 'no-flush': z.boolean() }),
-  image: z.object({ 'virtual-size': count }),
+  image: z.object({
+    'virtual-size': count,
+    snapshots: z
+      .array(z.object({ id: text, name: text }))
+      .max(65_536)
+      .default([]),
+  }),
   'dirty-bitmaps': z
-    .array(z.object({ name: text.optional(), persistent: z.boolean().default(false) }))
+    .array(
+      z.object({
+        name: text.optional(),
+        persistent: z.boolean().default(false),
+        recording: z.boolean().default(true),
+        granularity: count.default(0),
+      }),
+    )
     .max(4096)
     .default([]),
 });
@@ -64,7 +77,12 @@ export interface Answers {
   readonly objects: readonly { readonly name: string; readonly type: string }[];
   /** Limits of each throttle group. */
   readonly groups: readonly { readonly name: string; readonly limits: unknown }[];
-  readonly backends: readonly { readonly id: string; readonly type: string }[];
+  readonly backends: readonly {
+    readonly id: string;
+    readonly type: string;
+    /** What it is connected to. */
+    readonly to?: string | undefined;
+  }[];
   readonly processors: number;
   readonly memoryBytes: number;
 }
@@ -102,10 +120,17 @@ export function snapshotParts(answers: Answers): GuestPart[] {
       .filter(({ id, status }) => !isCopyName(id) && !OWN.test(id) && !JOB_OVER.has(status))
       .map(({ id, type }) => part('job', id, type)),
     ...exports.filter(({ id }) => !OWN.test(id)).map(({ id, type }) => part('export', id, type)),
-    ...backends.filter(({ id }) => !OWN.test(id)).map(({ id, type }) => part('backend', id, type)),
+    ...backends
+      .filter(({ id }) => !OWN.test(id))
+      .map(({ id, type, to = '' }) => part('backend', id, `${type} ${backendText(to)}`.trim())),
     part('processors', 'all', String(answers.processors)),
     part('memory', 'all', String(answers.memoryBytes)),
   ];
+}
+
+/** Who is connected to a socket now is not a setting. */
+function backendText(to: string): string {
+  return to.replace(/^disconnected:/, '').replace(/ <-> .*$/s, '');
 }
 
 /** Which node a device is on is reported of the disk. */
@@ -127,7 +152,7 @@ function driveParts(drive: Drive, { nodes, graph }: Answers): GuestPart[] {
     chain
       .flatMap((each) => each['dirty-bitmaps'])
       .filter((each) => each.name !== undefined && !OWN.test(each.name))
-      .map((each) => [each.name, each.persistent] as const),
+      .map((each) => [each.name, bitmapText(each)] as const),
   );
   const limits = Object.entries(drive.inserted ?? {}).filter(
     ([key, value]) => IO_LIMIT.test(key) && value !== 0,
@@ -136,8 +161,10 @@ function driveParts(drive: Drive, { nodes, graph }: Answers): GuestPart[] {
     part(drive.removable ? 'medium' : 'disk', name, chain.map(imageText).join(' on ')),
     ...(root === undefined ? [] : [part('size', name, String(root.image['virtual-size']))]),
     ...(limits.length === 0 ? [] : [part('limits', name, limitText(Object.fromEntries(limits)))]),
-    ...[...bitmaps].map(([bitmap, isKept]) =>
-      part('bitmap', `${bitmap} of ${name}`, isKept ? 'kept' : 'memory'),
+    ...[...bitmaps].map(([bitmap, value]) => part('bitmap', `${bitmap} of ${name}`, value)),
+    ...chain.flatMap(({ file, image: { snapshots } }) =>
+      // The file below a format reports none.
+      snapshots.map((each) => part('snapshot', `${each.name} (${each.id}) of ${name}`, file)),
     ),
   ];
 }
@@ -187,6 +214,10 @@ function imageText({ drv, file, ro, encrypted, detect_zeroes, cache }: Node): st
     ...(detect_zeroes === 'off' ? [] : [`detect-zeroes=${detect_zeroes}`]),
   ];
   return `${[drv, ...options].join(',')}:${shown}`;
+}
+
+function bitmapText({ persistent, recording, granularity }: Node['dirty-bitmaps'][number]): string {
+  return `${persistent ? 'kept' : 'memory'},${granularity}${recording ? '' : ',disabled'}`;
 }
 
 function limitText(limits: unknown): string {

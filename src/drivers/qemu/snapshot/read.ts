@@ -71,8 +71,14 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<GuestS
     objects,
     groups: limited,
     backends: [
-      ...network.filter(({ type }) => type !== 'nic').map(({ id, type }) => ({ id, type })),
-      ...chardevs.map(({ label }) => ({ id: label, type: 'chardev' })),
+      ...network
+        .filter(({ type }) => type !== 'nic')
+        .map(({ id, type, ifname, fd, hubid }) => ({
+          id,
+          type,
+          to: ifname ?? fd?.toString() ?? hubid?.toString(),
+        })),
+      ...chardevs.map(({ label, filename }) => ({ id: label, type: 'chardev', to: filename })),
     ],
     processors: cpus.length,
     memoryBytes: sizes['base-memory'] + sizes['plugged-memory'],

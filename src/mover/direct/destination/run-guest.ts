@@ -4,6 +4,7 @@ import type { Clock } from '../../../clock.ts';
 import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { Running } from '../../../protocol/peer/migration.ts';
 import type { Ledger } from './ledger.ts';
@@ -70,11 +71,19 @@ export async function lookAt(
   withinMs: number,
 ): Promise<boolean> {
   const status = await session.status(AbortSignal.timeout(withinMs)).catch(() => undefined);
+  await noteHalt(ledger, status?.halt);
   const isOver = ledger.state.hypervisor === 'gone' || isToBeStarted(ledger.state);
   if (status?.run !== 'gone' || isOver) return status !== undefined;
   const { reason = 'its process has ended' } = status;
   await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
   return true;
+}
+
+/** A guest that has run here and is stopped, of which no event was heard: it arrived so, or no mover listened. */
+async function noteHalt(ledger: Ledger, halt: HypervisorStatus['halt']): Promise<void> {
+  const { hasRun, halted } = ledger.state;
+  if (!hasRun || halt === undefined || halt.kind === halted?.kind) return;
+  await ledger.record({ type: 'hypervisor', event: { type: 'stopped', halt } });
 }
 
 /**

@@ -5,6 +5,7 @@ import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { decide } from '../../../migration/direct/decide.ts';
 import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped, finishDisks } from './guard-postcopy.ts';
 import { ask } from './source-context.ts';
@@ -25,9 +26,10 @@ export async function firstFrame(context: SourceContext, signal: AbortSignal): P
 
 /** What the destination alone knows of how its guest fared. */
 export function seenThere(status: DestinationStatus): StepFacts {
-  const { firstFrameMs, postcopyWaitedMs, ended } = status;
+  const { firstFrameMs, postcopyWaitedMs, ended, halted } = status;
   return {
     ...(ended === undefined ? {} : { ended }),
+    ...withHalt({ halted }),
     ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
     ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
   };

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
-import { endWords } from '../../../migration/guest-changes/run-states.ts';
+import type { StepFacts } from '../../../migration/direct/step-facts.ts';
+import { endWords, haltWords } from '../../../migration/guest-changes/run-states.ts';
 import { passes, warns } from '../../../migration/preflight/finding.ts';
 import {
   inOrder,
@@ -98,8 +99,7 @@ export class SourceVerification {
         : looked('reached', 'both', reached);
     const { plan, known } = context.state();
     const { from, to } = plan;
-    const since =
-      known.ended === undefined ? 'runs the guest' : `ran it until it ${endWords(known.ended)}`;
+    const since = sinceWords(known);
     const ended = passes(`its hypervisor at ${from} has ended, and the one at ${to} ${since}`);
     const [disks, devices, clock] = both;
     const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
@@ -144,6 +144,11 @@ export class SourceVerification {
   #guestClock(context: Dependencies): Promise<Verified> {
     return this.#clock.after(addressOf(context), context.probes.stoodStillMs);
   }
+}
+
+function sinceWords({ ended, halted }: Pick<StepFacts, 'ended' | 'halted'>): string {
+  if (ended !== undefined) return `ran it until it ${endWords(ended)}`;
+  return halted === undefined ? 'runs the guest' : `ran it until it ${haltWords(halted)}`;
 }
 
 function addressOf({ config, state }: Dependencies): ReturnType<typeof clockAddressOf> {

@@ -18,7 +18,7 @@ const node = (name: string, drv: string, file: string, more: Partial<Node> = {})
   encrypted: false,
   detect_zeroes: 'off',
   cache: { direct: true, 'no-flush': false },
-  image: { 'virtual-size': 1024 },
+  image: { 'virtual-size': 1024, snapshots: [] },
   'dirty-bitmaps': [],
   ...more,
 });
@@ -129,8 +129,9 @@ test('bitmaps and limits of a disk are parts of their own', () => {
   assert.ok(drive !== undefined);
   const inserted = { 'node-name': 'n0', iops: 0, bps_rd: 1000 };
   const bitmaps = [
-    { name: 'b0', persistent: true },
-    { name: 'godwit-written', persistent: false },
+    { name: 'b0', persistent: true, recording: true, granularity: 65_536 },
+    { name: 'b1', persistent: false, recording: false, granularity: 65_536 },
+    { name: 'godwit-written', persistent: false, recording: true, granularity: 65_536 },
   ];
   const after: Answers = {
     ...BASE,
@@ -138,7 +139,10 @@ test('bitmaps and limits of a disk are parts of their own', () => {
     nodes: [node('n0', 'raw', '/srv/g1.img', { 'dirty-bitmaps': bitmaps }), ...BASE.nodes.slice(1)],
   };
   assert.deepEqual(valueOf(after, 'limits'), ['disk0: bps_rd=1000']);
-  assert.deepEqual(valueOf(after, 'bitmap'), ['b0 of disk0: kept']);
+  assert.deepEqual(valueOf(after, 'bitmap'), [
+    'b0 of disk0: kept,65536',
+    'b1 of disk0: memory,65536,disabled',
+  ]);
 });
 
 test('a setting of a device shows, and the node that it is on does not', () => {
@@ -182,4 +186,22 @@ test('the disk whose error stopped the guest is named', () => {
     failedDrives([drive('a', 'ok'), drive('b', 'nospace'), drive('c', 'failed')]),
     'b (no space left), c',
   );
+});
+
+test('snapshots inside an image are parts, by name and number', () => {
+  const image = { 'virtual-size': 1024, snapshots: [{ id: '1', name: 'before-upgrade' }] };
+  const nodes = [node('n0', 'qcow2', '/srv/g1.img', { image }), ...BASE.nodes.slice(1)];
+  assert.deepEqual(valueOf({ ...BASE, nodes }, 'snapshot'), [
+    'before-upgrade (1) of disk0: /srv/g1.img',
+  ]);
+});
+
+test('what a backend is connected to shows, and who is connected to its socket does not', () => {
+  const to = (text: string): string[] =>
+    valueOf({ ...BASE, backends: [{ id: 'c0', type: 'chardev', to: text }] }, 'backend');
+  assert.deepEqual(
+    to('unix:/run/c0,server=on <-> /run/x'),
+    to('disconnected:unix:/run/c0,server=on'),
+  );
+  assert.notDeepEqual(to('file'), to('unix:/run/c0,server=on'));
 });

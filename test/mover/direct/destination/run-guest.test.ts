@@ -4,7 +4,8 @@ import type { TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
-import { runGuest, runsHere } from '../../../../src/mover/direct/destination/run-guest.ts';
+import { lookAt, runGuest, runsHere } from '../../../../src/mover/direct/destination/run-guest.ts';
+import type { HaltKind } from '../../../../src/protocol/guest-halt.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { ledgerOf } from './ledgers.ts';
 import { granted } from '../../../migration/permission/granted.ts';
@@ -144,5 +145,28 @@ describe('whether a guest runs here that an earlier mover was to run', () => {
     const silent = { status: () => Promise.reject(new Error('no answer')) };
     const looked = runsHere(silent as unknown as DestinationSession, ledger, never);
     await assert.rejects(looked, { code: 'GODWIT_HELD' });
+  });
+});
+
+describe('a look at the guest', () => {
+  const looking = (kind: HaltKind): DestinationSession => {
+    const status = async () => ({ run: 'paused', stream: 'completed', halt: { kind } });
+    return { status } as unknown as DestinationSession;
+  };
+
+  test('notes once that it is stopped, if it has run here', async (t) => {
+    const running = { type: 'running', epoch: committed.epoch, resumeMs: 1 } as const;
+    const { ledger, journaled } = ledgerOf(t, 'precopy', committed, running);
+    for (const _ of [1, 2]) assert.ok(await lookAt(looking('shut-down'), ledger, 1000));
+    assert.deepEqual(ledger.state.halted, { kind: 'shut-down' });
+    assert.deepEqual(journaled(), [
+      { type: 'hypervisor', event: { type: 'stopped', halt: { kind: 'shut-down' } } },
+    ]);
+  });
+
+  test('takes a guest that has yet to be run for no halted one', async (t) => {
+    const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
+    await lookAt(looking('paused'), ledger, 1000);
+    assert.deepEqual(journaled(), []);
   });
 });
