@@ -6,9 +6,6 @@ import {
   judgeCall,
   statusOf,
 } from '../../../src/migration/direct/destination.ts';
-import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
-import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import { destinationFacts } from '../../../src/migration/direct/side-facts.ts';
 import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
 import type {
   DestinationCall,
@@ -282,78 +279,4 @@ test('a guest that ended after it ran here is reported so, and one that never ra
   assert.deepEqual([ended.hypervisor, ended.ended], ['gone', 'shut-down']);
   const never = statusOf(destinationAfter(committed, lost));
   assert.deepEqual([never.hypervisor, never.ended], ['gone', undefined]);
-});
-
-describe('a guest that halts at its destination', () => {
-  const HALTS = HALT_KINDS.map((kind): DestinationEvent => {
-    return { type: 'hypervisor', event: { type: 'stopped', halt: { kind } } };
-  });
-  const sight = { life: 'alive', armedBootId: BOOT, bootId: BOOT } as const;
-  type Fold = typeof destinationAfter;
-
-  /** What calls, and an operator who resolves, go by. */
-  function decided(state: DestinationState): unknown {
-    const verdicts = [...CALLS, 'media', 'disks', 'compare', 'tear-down'] as const;
-    return [
-      verdicts.map((call) => judgeCall(state, call, epoch).kind),
-      destinationFacts(state, sight),
-    ];
-  }
-
-  const folded = (events: readonly DestinationEvent[], fold: Fold): DestinationState =>
-    events.reduce(fold, armed().state);
-
-  /** Halts change no decision, whatever else happens: so no halt leads to a hold that was not there without it. */
-  function isHarmless(fold: Fold): boolean {
-    const { failed } = fc.check(
-      fc.property(
-        fc.array(fc.oneof(anyDestinationEvent, fc.constantFrom(...HALTS)), { maxLength: 16 }),
-        (events) => {
-          const quiet = events.filter((event) => !HALTS.includes(event));
-          assert.deepEqual(decided(folded(events, fold)), decided(folded(quiet, fold)));
-        },
-      ),
-      { numRuns: 1000 },
-    );
-    return !failed;
-  }
-
-  test('keeps its right and its copy there, and every answer to its hold', () => {
-    assert.ok(isHarmless(destinationAfter));
-  });
-
-  for (const [what, change] of [
-    ['its copy for one that never ran', { hypervisor: 'paused' }],
-    ['its copy for gone', { hypervisor: 'gone' }],
-    ['the right back', { right: 'refused' }],
-  ] as const satisfies [string, Partial<DestinationState>][]) {
-    test(`is found out if a halt takes ${what}`, () => {
-      const broken: Fold = (state, event) => {
-        const next = destinationAfter(state, event);
-        return HALTS.includes(event) && next.hasRun ? { ...next, ...change } : next;
-      };
-      assert.ok(!isHarmless(broken));
-    });
-  }
-
-  test('is reported once it has run there, and until it runs again', () => {
-    const event = (of: HypervisorEvent): DestinationEvent => ({ type: 'hypervisor', event: of });
-    const failed = event({ type: 'stopped', halt: { kind: 'io-error', what: 'disk0' } });
-    const before = destinationAfter(armed().state, failed);
-    assert.equal(statusOf(before).halted, undefined);
-    const running = folded(
-      [
-        { type: 'committed', epoch },
-        { type: 'running', epoch, resumeMs: 1 },
-      ],
-      destinationAfter,
-    );
-    const halted = destinationAfter(running, failed);
-    const status = destinationStatus.parse(statusOf(halted));
-    assert.deepEqual(
-      [status.hypervisor, status.halted],
-      [statusOf(running).hypervisor, { kind: 'io-error', what: 'disk0' }],
-    );
-    assert.equal(statusOf(destinationAfter(halted, event({ type: 'resumed' }))).halted, undefined);
-  });
 });
