@@ -17,6 +17,9 @@ export interface OpenFile {
   readonly mayWrite: boolean;
 }
 
+/** The unit of `st_blocks`. */
+const BLOCK_BYTES = 512;
+
 /** Looked at before other work of this process gets its turn. */
 const AT_ONCE = 256;
 
@@ -83,13 +86,16 @@ export async function identifyOpen(
 ): Promise<Identified> {
   const files = [...new Set(images.map(({ file }) => file))];
   const atPath = new Map<string, FileIdentity>();
+  const allocated = new Map<string, number>();
   for (const file of files) {
     const id = await identityOf(`${root}${file}`);
     if (id !== undefined) atPath.set(file, id);
+    const info = await stat(`${root}${file}`).catch(() => undefined);
+    if (info?.isFile() === true) allocated.set(file, info.blocks * BLOCK_BYTES);
   }
   const open = await openFiles({ pid }, await inodesOf(files.map((file) => `${root}${file}`)));
   if (open.length === 0 && lifeOfPid(pid).state === 'gone') throw new Error('it has ended');
-  return identifyImages(images, atPath, new Set(open.map(({ id }) => id)));
+  return identifyImages(images, atPath, new Set(open.map(({ id }) => id)), allocated);
 }
 
 /** Undefined for a file that is none of those looked for. Reads `/proc` alone, which never waits for storage. */

@@ -41,6 +41,8 @@ export interface NamedImage {
   /** The disk that it belongs to, as people know it. */
   readonly device: string;
   readonly file: string;
+  /** What its hypervisor reports that the open file takes on its storage; absent if it does not. */
+  readonly allocatedBytes?: number | undefined;
 }
 
 export const REPLACED = 'the file at this path is not the file that the guest has open';
@@ -51,6 +53,8 @@ export const REMOVED = 'there is no file at this path, and the guest has a remov
 
 /** Another file may have the number that the image had, and nothing held the image meanwhile. */
 export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
+export const SWAPPED =
+  'the file at this path is another disk of the guest: the two files have swapped their names';
 
 /** How an image's path and the hypervisor's open files go together. */
 export interface Identified {
@@ -59,17 +63,23 @@ export interface Identified {
   readonly strange: readonly { readonly image: NamedImage; readonly reason: string }[];
 }
 
-/** `atPath`: the file at each path now; `open`: the files that the hypervisor has open. */
+/**
+ * `atPath`: the file at each path now; `open`: the files that the hypervisor has open; `allocated`: what the file at each path
+ * takes on its storage.
+ */
 export function identifyImages(
   images: readonly NamedImage[],
   atPath: ReadonlyMap<string, FileIdentity>,
   open: ReadonlySet<FileIdentity>,
+  allocated: ReadonlyMap<string, number> = new Map(),
 ): Identified {
+  const swapped = swappedImages(images, allocated);
   const identities = new Map<string, FileIdentity>();
   const strange: { image: NamedImage; reason: string }[] = [];
   for (const image of images) {
     const there = atPath.get(image.file);
-    if (there !== undefined && isOpen(there, open)) identities.set(image.node, there);
+    if (swapped.has(image.node)) strange.push({ image, reason: SWAPPED });
+    else if (there !== undefined && isOpen(there, open)) identities.set(image.node, there);
     else strange.push({ image, reason: there === undefined ? REMOVED : REPLACED });
   }
   return { identities, strange };
@@ -77,6 +87,24 @@ export function identifyImages(
 
 function isOpen(file: FileIdentity, open: ReadonlySet<FileIdentity>): boolean {
   return open.has(file) || [...open].some((each) => judgeIdentity(each, file, true) === 'same');
+}
+
+/**
+ * Images of one guest that lie under each other's names: both files are open, so only what each takes tells them apart. No
+ * hypervisor reports which open file is which image; images that take equally much, or are just growing, are not told apart.
+ */
+function swappedImages(
+  images: readonly NamedImage[],
+  allocated: ReadonlyMap<string, number>,
+): ReadonlySet<string> {
+  const odd = images.filter(({ file, allocatedBytes }) => {
+    const there = allocated.get(file);
+    return allocatedBytes !== undefined && there !== undefined && there !== allocatedBytes;
+  });
+  const isAt = (one: NamedImage, other: NamedImage): boolean =>
+    one.file !== other.file && allocated.get(one.file) === other.allocatedBytes;
+  const found = odd.filter((one) => odd.some((other) => isAt(one, other) && isAt(other, one)));
+  return new Set(found.map(({ node }) => node));
 }
 
 const CURE =

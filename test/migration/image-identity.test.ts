@@ -10,6 +10,7 @@ import {
   judgeIdentity,
   REMOVED,
   REPLACED,
+  SWAPPED,
   judgeUsers,
 } from '../../src/migration/image-identity.ts';
 import type { FileUser, GivenUp, LeavingImage } from '../../src/migration/image-identity.ts';
@@ -108,6 +109,40 @@ describe('the identity of an image', () => {
     assert.equal(hasCommonNumbers('12', '12'), true);
     assert.equal(hasCommonNumbers('12', '13'), false);
     assert.equal(hasCommonNumbers(undefined, undefined), false);
+  });
+});
+
+describe('two images of one guest', () => {
+  const image = (node: string, allocatedBytes?: number) => {
+    return { node, device: node, file: `/d/${node}`, allocatedBytes };
+  };
+  const atPath = new Map([
+    ['/d/a', '7:1'],
+    ['/d/b', '7:2'],
+  ]);
+  const strange = (
+    a: number | undefined,
+    b: number | undefined,
+    there: [number, number],
+  ): string[] => {
+    const allocated = new Map([
+      ['/d/a', there[0]],
+      ['/d/b', there[1]],
+    ]);
+    const images = [image('a', a), image('b', b)];
+    const found = identifyImages(images, atPath, new Set(['7:1', '7:2']), allocated);
+    return found.strange.map((each) => `${each.image.node}: ${each.reason}`);
+  };
+
+  test('that swapped their names are told apart by what each takes on its storage', () => {
+    assert.deepEqual(strange(4096, 8192, [8192, 4096]), [`a: ${SWAPPED}`, `b: ${SWAPPED}`]);
+  });
+
+  test('are as they were if one of them grows, takes as much as the other, or is not known', () => {
+    assert.deepEqual(strange(4096, 8192, [8192, 8192]), []);
+    assert.deepEqual(strange(4096, 8192, [4096, 12_288]), []);
+    assert.deepEqual(strange(4096, 4096, [4096, 4096]), []);
+    assert.deepEqual(strange(undefined, 8192, [8192, 4096]), []);
   });
 });
 

@@ -32,10 +32,10 @@ function imagesOf(
 ): NamedImage[] {
   const found = new Map<string, NamedImage>();
   for (const { name: device, images } of disks) {
-    for (const { node } of images) {
+    for (const { node, allocatedBytes } of images) {
       const file = files[node];
       if (file === undefined || isOnNetwork(file) || found.has(node)) continue;
-      found.set(node, { node, device, file });
+      found.set(node, { node, device, file, allocatedBytes });
     }
   }
   return [...found.values()];
