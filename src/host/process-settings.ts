@@ -25,6 +25,24 @@ const CGROUP_FILES: Readonly<Record<string, string>> = {
   'io.latency': '',
 };
 
+/** The same of version 1, by controller; an empty group of a controller has these values. */
+const OLD_CGROUP_FILES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  cpu: { 'cpu.shares': '1024', 'cpu.cfs_quota_us': '-1' },
+  memory: {
+    'memory.limit_in_bytes': '9223372036854771712',
+    'memory.soft_limit_in_bytes': '9223372036854771712',
+  },
+  blkio: {
+    'blkio.throttle.read_bps_device': '',
+    'blkio.throttle.write_bps_device': '',
+    'blkio.throttle.read_iops_device': '',
+    'blkio.throttle.write_iops_device': '',
+  },
+};
+
+/** Resource limits that no program sets for itself, as `/proc/PID/limits` names them; each is unlimited if nobody set it. */
+const LIMITS = /^(Max (?:cpu time|file size|data size|resident set|address space)) +(\S+) +(\S+)/gm;
+
 /** Bounds of the cgroups that Godwit makes itself, and makes again at the destination. */
 const OWN_FILES: ReadonlySet<string> = new Set(['memory.max']);
 
@@ -39,23 +57,27 @@ const HOST: Roots = { proc: '/proc', sys: '/sys' };
 export async function processSettings(pid: number, roots: Roots = HOST): Promise<string[]> {
   const own = path.join(roots.proc, String(pid));
   const self = path.join(roots.proc, 'self');
-  const [stat, oom, ownOom, groups, ownGroups, online, ownStatus, threads] = await Promise.all([
-    textOf(path.join(own, 'stat')),
-    textOf(path.join(own, 'oom_score_adj')),
-    textOf(path.join(self, 'oom_score_adj')),
-    textOf(path.join(own, 'cgroup')),
-    textOf(path.join(self, 'cgroup')),
-    textOf(path.join(roots.sys, 'devices/system/cpu/online')),
-    textOf(path.join(self, 'status')),
-    readdir(path.join(own, 'task')).catch(() => []),
-  ]);
+  const [stat, limits, oom, ownOom, groups, ownGroups, online, ownStatus, threads] =
+    await Promise.all([
+      textOf(path.join(own, 'stat')),
+      textOf(path.join(own, 'limits')),
+      textOf(path.join(own, 'oom_score_adj')),
+      textOf(path.join(self, 'oom_score_adj')),
+      textOf(path.join(own, 'cgroup')),
+      textOf(path.join(self, 'cgroup')),
+      textOf(path.join(roots.sys, 'devices/system/cpu/online')),
+      textOf(path.join(self, 'status')),
+      readdir(path.join(own, 'task')).catch(() => []),
+    ]);
   return [
     ...scheduling(stat),
+    ...resourceLimits(limits),
     // The destination's process gets the value of its agent.
     ...(oom === ownOom || oom === '' ? [] : [`oom_score_adj ${oom}`]),
     ...(await affinity(own, threads.slice(0, MAX_THREADS), [online, processorsOf(ownStatus)])),
     // In the agent's own, nothing is the guest's alone.
     ...(groups === ownGroups ? [] : await cgroup(groups, roots)),
+    ...(groups === ownGroups ? [] : await oldCgroups(groups, roots)),
   ];
 }
 
@@ -67,6 +89,12 @@ function scheduling(stat: string): string[] {
     ...(nice === '0' ? [] : [`nice ${nice}`]),
     ...(policy === '0' ? [] : [`scheduling policy ${policy}`]),
   ];
+}
+
+function resourceLimits(text: string): string[] {
+  return [...text.matchAll(LIMITS)].flatMap(([, name = '', soft]) =>
+    soft === 'unlimited' ? [] : [`${name.toLowerCase().replace('max ', 'limit of ')} ${soft}`],
+  );
 }
 
 /** `usual`: the processors that are online, and the agent's own, which a container may bound for all of its processes. */
@@ -104,6 +132,32 @@ async function cgroup(groups: string, { sys }: Roots): Promise<string[]> {
     }),
   );
   return found.flat();
+}
+
+/** `4:cpu,cpuacct:/machine/web1`: a controller is mounted under its name, or the names of all that are mounted with it. */
+async function oldCgroups(groups: string, { sys }: Roots): Promise<string[]> {
+  const found: string[] = [];
+  for (const [, names = '', at = ''] of groups.matchAll(/^\d+:([a-z_,]+):(\/.+)$/gm)) {
+    if (at.split('/').includes('..')) continue;
+    for (const name of names.split(',')) {
+      for (const [file, usual] of Object.entries(OLD_CGROUP_FILES[name] ?? {})) {
+        const value = await firstText(
+          [names, name].map((each) => path.join(sys, 'fs/cgroup', each, at, file)),
+        );
+        if (value === undefined || value === usual) continue;
+        found.push(`cgroup ${file} ${value.replaceAll(/\s+/g, ' ').slice(0, MAX_VALUE)}`);
+      }
+    }
+  }
+  return found;
+}
+
+async function firstText(files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    if (text !== undefined) return text.trim();
+  }
+  return undefined;
 }
 
 async function textOf(file: string, otherwise = ''): Promise<string> {

@@ -81,3 +81,26 @@ test('the bound of memory in a cgroup of Godwit is not its owner’s', async (t)
   });
   assert.deepEqual(settings, ['cgroup cpu.weight 50']);
 });
+
+test('a process is reported with its resource limits and its cgroups of version 1', async (t) => {
+  const line = (name: string, soft: string): string =>
+    `${name.padEnd(26)}${soft.padEnd(21)}unlimited  bytes`;
+  const settings = await host(t, {
+    [`proc/${PID}/limits`]: [
+      line('Max cpu time', 'unlimited'),
+      line('Max file size', '1073741824'),
+      // Each manager gives its guests limits of their own.
+      line('Max open files', '8192'),
+    ].join('\n'),
+    [`proc/${PID}/cgroup`]:
+      '4:cpu,cpuacct:/machine/web1\n3:memory:/machine/web1\n2:pids:/machine\n',
+    'sys/fs/cgroup/cpu,cpuacct/machine/web1/cpu.shares': '1024\n',
+    'sys/fs/cgroup/cpu,cpuacct/machine/web1/cpu.cfs_quota_us': '50000\n',
+    'sys/fs/cgroup/memory/machine/web1/memory.limit_in_bytes': '1073741824\n',
+  });
+  assert.deepEqual(settings, [
+    'limit of file size 1073741824',
+    'cgroup cpu.cfs_quota_us 50000',
+    'cgroup memory.limit_in_bytes 1073741824',
+  ]);
+});
