@@ -5,6 +5,7 @@ import type { Capabilities } from '../../../drivers/port/inventory.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { CountedBy } from '../../../host/guest-counters.ts';
+import type { Life } from '../../../host/life.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
@@ -49,6 +50,12 @@ export class SourceGuest {
   get countedBy(): CountedBy | undefined {
     const { pid, cgroup } = this.#driver.describe(this.#handle);
     return pid === undefined ? undefined : { pid, ports: [], cgroup };
+  }
+
+  /** Whether its hypervisor lives, by proof, and the name of that process for people. */
+  async life(): Promise<{ readonly life: Life; readonly what: string }> {
+    const { what } = this.#driver.describe(this.#handle);
+    return { life: await this.#driver.life(this.#handle), what };
   }
 
   /** Its hypervisor may come to a socket in this mover's directory. */

@@ -3,6 +3,7 @@ import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/step-facts.ts';
 import { endWords, haltWords } from '../../../migration/guest-changes/run-states.ts';
 import { passes, warns } from '../../../migration/preflight/finding.ts';
+import type { Finding } from '../../../migration/preflight/finding.ts';
 import {
   inOrder,
   judgeLeftWriters,
@@ -31,6 +32,8 @@ const isLookThere = ({ name, side, error }: Check): boolean =>
   side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
 const DIFFERS_HINT =
   'Look at both values in the evidence: the guest may see another device than before.';
+const LEFT_HINT =
+  'It does not run the guest any more. End that process, after a look at what keeps it: storage that does not answer, or a debugger.';
 
 type Compare = ReturnType<typeof sameMachine>;
 type Dependencies = Pick<SourceContext, 'config' | 'probes' | 'state'>;
@@ -103,7 +106,23 @@ export class SourceVerification {
     const ended = passes(`its hypervisor at ${from} has ended, and the one at ${to} ${since}`);
     const [disks, devices, clock] = both;
     const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
-    return inOrder([looked('copies', 'both', ended), ...checks, ...own, other]).slice(0, 128);
+    const copies = await this.#copies(context, ended);
+    return inOrder([copies, ...checks, ...own, other]).slice(0, 128);
+  }
+
+  /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
+  async #copies({ state, guest }: SourceContext, ended: Finding): Promise<Verified> {
+    const { from } = state().plan;
+    try {
+      const { life, what } = await guest.life();
+      if (life.state === 'gone') return looked('copies', 'both', ended);
+      if (life.state === 'unknown')
+        return notLooked('copies', 'both', `whether ${what} at ${from} has ended: ${life.reason}`);
+      const evidence = `its hypervisor at ${from} has not ended (${what})`;
+      return looked('copies', 'both', warns(evidence, LEFT_HINT));
+    } catch (thrown) {
+      return notLooked('copies', 'both', toGodwitError(thrown).message);
+    }
   }
 
   async #disksHere(context: SourceContext): Promise<Verified[]> {

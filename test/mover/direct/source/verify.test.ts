@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
+import type { Life } from '../../../../src/host/life.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceVerification } from '../../../../src/mover/direct/source/verify.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';
@@ -13,6 +14,8 @@ const nic = { id: 'net0', mac: '52:54:00:00:00:21', port: 'tap0', attachment };
 const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evidence: 'all of it' };
 const THERE: Check = { name: 'segment', side: 'destination', verdict: 'pass', evidence: 'answers' };
 
+const GONE: Life = { state: 'gone', reason: 'no process has that number' };
+
 interface Stage {
   readonly verify?: () => Promise<unknown>;
   readonly clocks?: (number | string)[];
@@ -20,10 +23,11 @@ interface Stage {
   readonly writers?: string[][];
   readonly network?: object;
   readonly plug?: readonly string[] | undefined;
+  readonly life?: Life;
 }
 
 function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stage) {
-  const { writers = [[]], network = {}, plug } = more;
+  const { writers = [[]], network = {}, plug, life = GONE } = more;
   let now = 0;
   const clock: Clock = {
     wallMs: () => now,
@@ -53,6 +57,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     guest: {
       inspect: async () => ({ files: { d0: '/disks/d0' } }),
       diskWriters: async () => writers,
+      life: async () => ({ life, what: 'process 4711' }),
     },
     probes: { stoodStillMs: 80 },
     state: () => state,
@@ -66,6 +71,21 @@ const verdicts = (checks: readonly Check[]): Record<string, string> =>
   );
 
 describe('the source’s mover, which looks at its guest once that has moved', () => {
+  test('reports the end of its hypervisor only if the kernel shows it', async () => {
+    const copiesWith = async (life: Life): Promise<Check | undefined> => {
+      const { verification, context } = stage({ life });
+      const all = await verification.results(context, []);
+      return all.find(({ name }) => name === 'copies');
+    };
+    assert.equal((await copiesWith(GONE))?.verdict, 'pass');
+    const left = await copiesWith({ state: 'alive' });
+    assert.equal(left?.verdict, 'warn');
+    assert.match(left?.evidence ?? '', /at a has not ended \(process 4711\)/);
+    const unknown = await copiesWith({ state: 'unknown', reason: 'it may not be looked into' });
+    assert.equal(unknown?.notTried, true);
+    assert.match(unknown?.evidence ?? '', /process 4711 at a has ended: it may not be looked into/);
+  });
+
   test('brings together what both hosts and the guest itself show', async () => {
     const { verification, context } = stage({ clocks: [10, -70, -70] });
     verification.before(context, async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
