@@ -1,0 +1,278 @@
+/** How the owner performs each operation: by a monitor of its own, and by commands on the host. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Orders } from './orders.ts';
+import { isOfDisk } from './plan.ts';
+import type { OperationKind, Scene } from './plan.ts';
+import type { Qmp } from './qmp.ts';
+import { deviceId, fileKey, fileOf } from './witness.ts';
+import type { Block, Witness } from './witness.ts';
+
+const run = promisify(execFile);
+const MIB = 1024 ** 2;
+const GROWN_BYTES = 8 * MIB;
+const LIMIT = 64 * MIB;
+const JOB_RATE = MIB;
+const JOB_MS = 3000;
+const UNPLUG_MS = 3000;
+const LOOK_MS = 20;
+
+export interface Hands {
+  readonly witness: Witness;
+  readonly scene: Scene;
+  readonly from: string;
+  readonly to: string;
+  /** Network namespace of each host. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** A directory of the owner's own, for what is put aside. */
+  readonly own: string;
+  /** A medium for the CD drive that is not in it at first. */
+  readonly otherMedium: string;
+  /** Called with what undoes an operation on the host, once the run has been judged. */
+  readonly later: (undo: () => Promise<unknown>) => void;
+  /** A file of the owner that must stay as it is. */
+  readonly keep: (file: string) => void;
+}
+
+export interface Done {
+  readonly id?: string;
+  readonly file?: string;
+  readonly key?: string | undefined;
+  readonly value?: number;
+}
+
+/** Where the guest is now, and what its owner wants of it. */
+export interface At {
+  readonly monitor: Qmp;
+  readonly host: string;
+  readonly orders: Orders;
+  /** Of the operation: names that are made end in it. */
+  readonly number: number;
+  readonly hands: Hands;
+}
+
+interface Disk {
+  readonly id: string;
+  readonly node: string;
+  readonly file: string;
+  readonly backing: string | undefined;
+  readonly bytes: number;
+}
+
+type Hand = (at: At, disk: Disk) => Promise<Done>;
+
+async function disksOf(monitor: Qmp): Promise<Disk[]> {
+  const blocks = (await monitor.ask('query-block')) as Block[];
+  return blocks.flatMap(({ removable, inserted, qdev }) => {
+    if (removable || inserted === undefined) return [];
+    const { image } = inserted;
+    return [
+      {
+        id: deviceId(qdev),
+        node: inserted['node-name'] ?? '',
+        file: fileOf(inserted),
+        backing: image?.['backing-filename'],
+        bytes: image?.['virtual-size'] ?? 0,
+      },
+    ];
+  });
+}
+
+/** Performs an operation; rejects with the reason why it is not possible now. */
+export async function perform(at: At, kind: OperationKind, pick: number): Promise<Done> {
+  const disks = isOfDisk(kind) ? await disksOf(at.monitor) : [];
+  const wanted = kind === 'unplug-disk' ? disks.filter(({ id }) => id !== 'disk0-dev') : disks;
+  const disk = wanted[pick % Math.max(1, wanted.length)];
+  if (disk === undefined && isOfDisk(kind)) throw new Error('there is no such disk');
+  return HANDS[kind](at, disk ?? NO_DISK);
+}
+
+const NO_DISK: Disk = { id: '', node: '', file: '', backing: undefined, bytes: 0 };
+
+const snapshot: Hand = async ({ monitor, number }, { id, node, file }) => {
+  const over = `${file}.over${number}`;
+  const words = { 'node-name': node, 'snapshot-file': over, format: 'qcow2' };
+  await monitor.ask('blockdev-snapshot-sync', { ...words, 'snapshot-node-name': `over${number}` });
+  return { id, file: over, key: fileKey(over) };
+};
+
+/** An overlay is written back to the image below it, which is in use again then. */
+const commit: Hand = async ({ monitor, number }, { id, node, backing }) => {
+  if (backing === undefined) throw new Error('it has no snapshot');
+  const job = `commit${number}`;
+  await monitor.ask('block-commit', { 'job-id': job, device: node });
+  await untilJob(monitor, job, 'ready');
+  await monitor.ask('block-job-complete', { device: job });
+  await untilJob(monitor, job, undefined);
+  return { id, file: backing, key: fileKey(backing) };
+};
+
+async function untilJob(monitor: Qmp, id: string, status: string | undefined): Promise<void> {
+  for (let left = JOB_MS; left > 0; left -= LOOK_MS) {
+    const jobs = (await monitor.ask('query-jobs')) as { id: string; status: string }[];
+    if (jobs.find((each) => each.id === id)?.status === status) return;
+    await sleep(LOOK_MS);
+  }
+  throw new Error(`the job ${id} does not become ${status ?? 'done'}`);
+}
+
+const copyJob =
+  (command: string, extra: Record<string, unknown>): Hand =>
+  async ({ monitor, number, hands }, { node }) => {
+    const id = `owner${number}`;
+    const target = `${hands.own}/${command}${number}.raw`;
+    const words = { 'job-id': id, device: node, target, sync: 'full', format: 'raw' };
+    await monitor.ask(command, { ...words, speed: JOB_RATE, ...extra });
+    return { id };
+  };
+
+const medium =
+  (file: (hands: Hands) => string): Hand =>
+  async ({ monitor, hands }) => {
+    const filename = file(hands);
+    const words = { id: 'cd0-dev', filename, format: 'raw', 'read-only-mode': 'read-only' };
+    await monitor.ask('blockdev-change-medium', words);
+    return { file: filename };
+  };
+
+const eject: Hand = async ({ monitor }) => {
+  await monitor.ask('blockdev-open-tray', { id: 'cd0-dev', force: true });
+  await monitor.ask('blockdev-remove-medium', { id: 'cd0-dev' });
+  return {};
+};
+
+const plugDisk: Hand = async ({ monitor, number, hands }) => {
+  const file = `${hands.own}/plugged${number}.raw`;
+  await run('truncate', ['-s', '8M', file]);
+  const node = `plugged${number}`;
+  const below = { driver: 'file', filename: file };
+  await monitor.ask('blockdev-add', { driver: 'raw', 'node-name': node, file: below });
+  const id = `${node}-dev`;
+  await monitor.ask('device_add', { driver: 'virtio-blk-pci', id, drive: node });
+  return { id };
+};
+
+const unplug = async (monitor: Qmp, id: string): Promise<Done> => {
+  await monitor.ask('device_del', { id });
+  for (let left = UNPLUG_MS; left > 0; left -= LOOK_MS) {
+    const all = (await monitor.ask('qom-list', { path: '/machine/peripheral' })) as { name: string }[];
+    if (!all.some(({ name }) => name === id)) return { id };
+    await sleep(LOOK_MS);
+  }
+  throw new Error(`the guest does not give ${id} up`);
+};
+
+const plugNic: Hand = async ({ monitor, host, number, hands }) => {
+  const tap = `mtap${number}`;
+  const namespace = hands.namespaces[host] ?? '';
+  await run('ip', ['-n', namespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap']);
+  hands.later(() => run('ip', ['-n', namespace, 'link', 'del', tap]));
+  await run('ip', ['-n', namespace, 'link', 'set', tap, 'master', 'br0', 'up']);
+  const netdev = `own${number}`;
+  const words = { type: 'tap', id: netdev, ifname: tap, script: 'no', downscript: 'no' };
+  await monitor.ask('netdev_add', words);
+  const id = `${netdev}-nic`;
+  const mac = `52:54:00:d0:00:0${number}`;
+  await monitor.ask('device_add', { driver: 'virtio-net-pci', id, netdev, mac, romfile: '' });
+  return { id };
+};
+
+const plugProcessor: Hand = async ({ monitor, number }) => {
+  const slots = (await monitor.ask('query-hotpluggable-cpus')) as {
+    type: string;
+    'qom-path'?: string;
+    props: Record<string, number>;
+  }[];
+  const free = slots.find((slot) => slot['qom-path'] === undefined);
+  if (free === undefined) throw new Error('it has no room for another processor');
+  await monitor.ask('device_add', { driver: free.type, id: `cpu${number}`, ...free.props });
+  return { value: ((await monitor.ask('query-cpus-fast')) as unknown[]).length };
+};
+
+const limit: Hand = async ({ monitor }, { id }) => {
+  const none = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+  await monitor.ask('block_set_io_throttle', { id: `/machine/peripheral/${id}/virtio-backend`, bps: LIMIT, ...none });
+  return { id, value: LIMIT };
+};
+
+/** As a restore does: a file with other contents is renamed over the path. The guest goes on with the first. */
+const replace: Hand = async ({ hands }, { file, id }) => {
+  const made = `${file}.restored`;
+  copyFileSync(file, made);
+  renameSync(made, file);
+  hands.keep(file);
+  return { file, id };
+};
+
+/** Another program of the host writes to the image as well. */
+const secondUser: Hand = async ({ hands }, { file, id }) => {
+  const child = spawn('bash', ['-c', `exec 5<>"${file}" && echo open && exec sleep 600`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(child.stdout, 'data');
+  hands.keep(file);
+  hands.later(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  });
+  return { id, file };
+};
+
+const link =
+  (up: boolean): Hand =>
+  async ({ monitor }) => {
+    await monitor.ask('set_link', { name: 'nic0', up });
+    return {};
+  };
+
+const order =
+  (command: string, args: Record<string, unknown> = {}): Hand =>
+  async ({ monitor }) => {
+    await monitor.ask(command, args);
+    return {};
+  };
+
+const CTRL_ALT_DELETE = ['ctrl', 'alt', 'delete'].map((data) => ({ type: 'qcode', data }));
+
+const HANDS: Readonly<Record<OperationKind, Hand>> = {
+  snapshot,
+  commit,
+  resize: async ({ monitor }, { id, node, bytes }) => {
+    const size = bytes + GROWN_BYTES;
+    await monitor.ask('block_resize', { 'node-name': node, size });
+    return { id, value: size };
+  },
+  'change-medium': medium(({ otherMedium }) => otherMedium),
+  'eject-medium': eject,
+  'plug-disk': plugDisk,
+  'unplug-disk': ({ monitor }, { id }) => unplug(monitor, id),
+  'plug-nic': plugNic,
+  'unplug-nic': ({ monitor, orders }) => {
+    const nic = [...orders.devices].find((id) => id.endsWith('-nic'));
+    if (nic === undefined) throw new Error('it has no NIC but the one that it is asked over');
+    return unplug(monitor, nic);
+  },
+  'plug-cpu': plugProcessor,
+  backup: copyJob('drive-backup', {}),
+  mirror: copyJob('drive-mirror', {}),
+  pause: order('stop'),
+  resume: order('cont'),
+  shutdown: order('system_powerdown'),
+  reboot: order('send-key', { keys: CTRL_ALT_DELETE }),
+  reset: order('system_reset'),
+  quit: order('quit'),
+  'link-down': link(false),
+  'link-up': link(true),
+  'limit-disk': limit,
+  balloon: order('balloon', { value: 120 * MIB }),
+  'replace-image': replace,
+  'second-user': secondUser,
+};
+
+/** Removes what the owner made on the hosts. */
+export function sweep(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+}

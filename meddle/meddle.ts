@@ -1,0 +1,150 @@
+/** `npm run meddle`: owners change their guests while the guests move. See docs/meddle.md. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { proverRecorder } from '../tools/prover-record.ts';
+import { plan as planSchema, planRun, planWords } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { play } from './play.ts';
+import type { Played } from './play.ts';
+import { shrink } from './shrink.ts';
+import { Stage } from './stage.ts';
+
+const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--cases] [--shrink N] [--json] [--list]
+
+  --runs N    how many runs; default 12
+  --from N    the first of them, so that many are played in parts; default 0
+  --seed N    which ones; default 1
+  --run N     only this run of the seed; may be repeated
+  --cases     only the cases that were kept; default: they are played first
+  --shrink N  makes a failing run as simple as N further runs can show; default 0
+  --json      one line of JSON for each run, on standard output
+  --list      the runs in words; nothing is started
+
+What was played, and on which commit, is kept in out/proofs/meddle.json.
+`;
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '12' },
+    from: { type: 'string', default: '0' },
+    seed: { type: 'string', default: '1' },
+    run: { type: 'string', multiple: true, default: [] },
+    cases: { type: 'boolean', default: false },
+    shrink: { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const MAX_RUNS = 100_000;
+const CASES = new URL('cases.json', import.meta.url);
+
+function numberOf(text: string, name: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= MAX_RUNS) return number;
+  throw new Error(`--${name} ${text}: a whole number up to ${MAX_RUNS} is possible`);
+}
+
+/** A run and the name that it goes by. */
+interface Named {
+  readonly name: string;
+  readonly plan: Plan;
+}
+
+function keptCases(): Named[] {
+  const all = z.record(z.string(), planSchema).parse(JSON.parse(readFileSync(CASES, 'utf8')));
+  return Object.entries(all).map(([name, plan]) => ({ name, plan }));
+}
+
+/** Run N of a seed is the same in each part of it. */
+function runsOf(seed: number): Named[] {
+  const first = numberOf(values.from, 'from');
+  const count = numberOf(values.runs, 'runs');
+  const numbers =
+    values.run.length > 0
+      ? values.run.map((each) => numberOf(each, 'run'))
+      : Array.from({ length: count }, (_, index) => first + index);
+  return numbers.map((number) => ({ name: `run ${number}`, plan: planRun(seed * MAX_RUNS + number) }));
+}
+
+function report(name: string, played: Played): void {
+  const { plan, problems, outcome, reason, acts, tookMs } = played;
+  if (values.json) process.stdout.write(`${JSON.stringify({ name, ...played })}\n`);
+  const done = acts.map(({ kind, refused, isBetween }) => {
+    return `${kind}${refused === undefined ? '' : ` (refused: ${refused})`}${isBetween ? ' (between)' : ''}`;
+  });
+  const lines = [
+    `${problems.length === 0 ? 'ok ' : 'RED'} ${name}: ${planWords(plan)}`,
+    `    ${outcome} after ${(tookMs / 1000).toFixed(1)} s; ${done.join(', ') || 'nothing was done'}`,
+    ...(reason === '' ? [] : [`    ${reason}`]),
+    ...problems.map((problem) => `    PROBLEM ${problem}`),
+  ];
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+async function playAll(all: readonly Named[], signal: AbortSignal, keep: (done: readonly Played[]) => void): Promise<Played[]> {
+  const stage = await Stage.open();
+  const done: Played[] = [];
+  const tries = numberOf(values.shrink, 'shrink');
+  let count = 0;
+  const playOne = (plan: Plan): Promise<Played> => play(stage, plan, `m${(count += 1)}`);
+  try {
+    for (const { name, plan } of all) {
+      if (signal.aborted) break;
+      const played = await playOne(plan);
+      report(name, played);
+      done.push(played);
+      keep(done);
+      if (played.problems.length === 0 || tries === 0) continue;
+      const least = await shrink(plan, async (each) => (await playOne(each)).problems.length > 0, tries);
+      process.stderr.write(`    shrunk: ${JSON.stringify(least)}\n`);
+    }
+  } finally {
+    await stage.close();
+  }
+  return done;
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const seed = numberOf(values.seed, 'seed');
+  const isChosen = values.run.length > 0;
+  const cases = isChosen || values.from !== '0' ? [] : keptCases();
+  const all = values.cases ? keptCases() : [...cases, ...runsOf(seed)];
+  if (values.list) {
+    for (const { name, plan } of all) process.stdout.write(`${name}: ${planWords(plan)}\n`);
+    return 0;
+  }
+  const stop = new AbortController();
+  // The run under way is played to its end, and the lab comes down.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  }
+  const from = numberOf(values.from, 'from');
+  const recorder = proverRecorder({
+    prover: 'meddle',
+    options: { seed },
+    from: from === 0 ? undefined : String(from),
+  });
+  const keep = (done: readonly Played[]): void => {
+    if (isChosen || values.cases) return;
+    const next = String(from + Math.max(0, done.length - cases.length));
+    const red = done.filter(({ problems }) => problems.length > 0);
+    recorder.keep({
+      next,
+      ok: red.length === 0,
+      figures: { played: done.length, red: red.map(({ plan }) => plan.seed) },
+    });
+  };
+  const done = await playAll(all, stop.signal, keep);
+  const red = done.filter(({ problems }) => problems.length > 0).length;
+  process.stderr.write(`${done.length} runs, ${red} red\n`);
+  return red === 0 && done.length === all.length ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,153 @@
+import type { OperationKind, Scene } from './plan.ts';
+
+/**
+ * What the owner ordered, as it must be once the move is over. Each part has the values that are right: one, or two if the
+ * order came while the guest was between its hosts and nothing tells which copy took it. Pure.
+ */
+
+export type RunOrder = 'running' | 'paused' | 'shut-down' | 'ended';
+
+/** A file as its host knows it, whatever its path is. */
+export type FileKey = string;
+
+export interface DiskOrder {
+  /** The images that the guest may write to: `dev:ino` at the host where the order was given. */
+  readonly files: readonly FileKey[];
+  readonly bytes: readonly number[];
+  /** Both hosts see it. */
+  readonly isShared: boolean;
+  /** Bytes/s; 0: no limit. */
+  readonly limits: readonly number[];
+}
+
+export interface Orders {
+  readonly run: readonly RunOrder[];
+  /** Disks by the id of their device. */
+  readonly disks: Readonly<Record<string, DiskOrder>>;
+  /** Of the CD drive; empty: no medium. */
+  readonly medium: readonly string[];
+  /** Devices that must be there, and those that must not; in neither list: either is right. */
+  readonly devices: ReadonlySet<string>;
+  readonly gone: ReadonlySet<string>;
+  readonly link: readonly ('up' | 'down')[];
+  readonly processors: readonly number[];
+  /** Jobs that the owner began and that have not ended by themselves. */
+  readonly jobs: ReadonlySet<string>;
+  /** The guest was started again, so its memory is another. */
+  readonly isRebooted: boolean;
+}
+
+/** What an operation came to, as the actor saw it. */
+export interface Act {
+  readonly kind: OperationKind;
+  readonly moment: string;
+  readonly atMs: number;
+  /** The hypervisor or the host took the order; else why not. */
+  readonly refused?: string | undefined;
+  /** The guest was between its hosts: both what was and what was ordered are right. */
+  readonly isBetween: boolean;
+  readonly host: string;
+  /** The disk, device or job that it was about. */
+  readonly id?: string | undefined;
+  readonly file?: string | undefined;
+  readonly key?: FileKey | undefined;
+  readonly value?: number | undefined;
+}
+
+type Effect = (orders: Orders, act: Act, scene: Scene) => Orders;
+
+function either<T>(act: Act, before: readonly T[], ...now: readonly T[]): readonly T[] {
+  return act.isBetween ? [...new Set([...before, ...now])] : now;
+}
+
+function onDisk(
+  change: (disk: DiskOrder, act: Act) => Partial<DiskOrder>,
+): Effect {
+  return (orders, act) => {
+    const disk = orders.disks[act.id ?? ''];
+    if (disk === undefined) return orders;
+    const changed = { ...disk, ...change(disk, act) };
+    return { ...orders, disks: { ...orders.disks, [act.id ?? '']: changed } };
+  };
+}
+
+const run =
+  (to: RunOrder): Effect =>
+  (orders, act) => ({ ...orders, run: either(act, orders.run, ...orders.run.map((was) => after(was, to))) });
+
+/** A guest that is down stays down, whatever it is told. */
+function after(was: RunOrder, to: RunOrder): RunOrder {
+  if (was === 'ended') return 'ended';
+  if (was === 'shut-down' && to !== 'ended') return 'shut-down';
+  return to;
+}
+
+const plug: Effect = (orders, act) => {
+  const id = act.id ?? '';
+  if (act.isBetween) return { ...orders, devices: without(orders.devices, id), gone: without(orders.gone, id) };
+  return { ...orders, devices: new Set([...orders.devices, id]), gone: without(orders.gone, id) };
+};
+
+const unplug: Effect = (orders, act) => {
+  const id = act.id ?? '';
+  const { [id]: disk, ...disks } = orders.disks;
+  const left = disk === undefined || act.isBetween ? orders.disks : disks;
+  const gone = act.isBetween ? orders.gone : new Set([...orders.gone, id]);
+  return { ...orders, disks: left, devices: without(orders.devices, id), gone };
+};
+
+function without(all: ReadonlySet<string>, id: string): ReadonlySet<string> {
+  return new Set([...all].filter((each) => each !== id));
+}
+
+const job: Effect = (orders, act) =>
+  act.isBetween ? orders : { ...orders, jobs: new Set([...orders.jobs, act.id ?? '']) };
+
+/** A guest that is down does not run again by a reset alone: its hypervisor then waits for an order. */
+const again: Effect = (orders, act) => {
+  const reset = orders.run.map((was) => (was === 'shut-down' ? 'paused' : was));
+  return { ...orders, isRebooted: true, run: either(act, orders.run, ...reset) };
+};
+
+const nothing: Effect = (orders) => orders;
+
+/** A guest whose process ends with it, or stays. */
+const shutdown: Effect = (orders, act, { noShutdown }) => {
+  const ordered = run(noShutdown ? 'shut-down' : 'ended')(orders, act, PLAIN);
+  // A paused guest does not see its power button until it runs again.
+  const waits = orders.run.includes('paused') ? (['paused'] as const) : [];
+  return { ...ordered, run: [...new Set([...ordered.run, ...waits])] };
+};
+const PLAIN = { noShutdown: false } as Scene;
+
+const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
+  snapshot: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
+  commit: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
+  resize: onDisk(({ bytes }, act) => ({ bytes: either(act, bytes, act.value ?? 0) })),
+  'limit-disk': onDisk(({ limits }, act) => ({ limits: either(act, limits, act.value ?? 0) })),
+  'change-medium': (orders, act) => ({ ...orders, medium: either(act, orders.medium, act.file ?? '') }),
+  'eject-medium': (orders, act) => ({ ...orders, medium: either(act, orders.medium, '') }),
+  'plug-disk': plug,
+  'unplug-disk': unplug,
+  'plug-nic': plug,
+  'unplug-nic': unplug,
+  'plug-cpu': (orders, act) => ({ ...orders, processors: either(act, orders.processors, act.value ?? 0) }),
+  backup: job,
+  mirror: job,
+  pause: run('paused'),
+  resume: run('running'),
+  shutdown,
+  reboot: again,
+  reset: again,
+  quit: run('ended'),
+  'link-down': (orders, act) => ({ ...orders, link: either(act, orders.link, 'down') }),
+  'link-up': (orders, act) => ({ ...orders, link: either(act, orders.link, 'up') }),
+  balloon: nothing,
+  'replace-image': nothing,
+  'second-user': nothing,
+};
+
+/** What is right after the owner's orders; one that was refused changes nothing. */
+export function obey(orders: Orders, act: Act, scene: Scene): Orders {
+  return act.refused === undefined ? EFFECTS[act.kind](orders, act, scene) : orders;
+}

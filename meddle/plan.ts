@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { chances } from '../faults/chance.ts';
+
+/** One run: a guest that moves, and what its owner does meanwhile. A seed makes it, always the same one. Pure. */
+
+export const MODES = ['precopy', 'postcopy', 'hybrid'] as const;
+export const LAYOUTS = ['none', 'shared', 'local', 'mixed'] as const;
+export const DRIVERS = ['qemu', 'libvirt'] as const;
+
+/**
+ * When an operation is performed: before the move is asked for, while hosts are checked, while the destination is made
+ * and disks are copied, once memory flows, in its second round, at the stop for the switch, at the destination.
+ */
+export const MOMENTS = [
+  'before',
+  'checks',
+  'prepare',
+  'memory',
+  'round',
+  'switch',
+  'after',
+] as const;
+export type Moment = (typeof MOMENTS)[number];
+
+export const OPERATIONS = [
+  'snapshot',
+  'commit',
+  'resize',
+  'change-medium',
+  'eject-medium',
+  'plug-disk',
+  'unplug-disk',
+  'plug-nic',
+  'unplug-nic',
+  'plug-cpu',
+  'backup',
+  'mirror',
+  'pause',
+  'resume',
+  'shutdown',
+  'reboot',
+  'reset',
+  'quit',
+  'link-down',
+  'link-up',
+  'limit-disk',
+  'balloon',
+  'replace-image',
+  'second-user',
+] as const;
+export type OperationKind = (typeof OPERATIONS)[number];
+
+const scene = z.object({
+  driver: z.enum(DRIVERS),
+  mode: z.enum(MODES),
+  path: z.enum(['native', 'wire']),
+  layout: z.enum(LAYOUTS),
+  /** QEMU stays after the guest has shut down, as Proxmox VE, libvirt and Nova start it. */
+  noShutdown: z.boolean(),
+  /** Cap of the memory stream, MiB/s: how long its moments last. */
+  mibPerSecond: z.number().int().min(4).max(256),
+});
+export type Scene = z.infer<typeof scene>;
+
+const operation = z.object({
+  kind: z.enum(OPERATIONS),
+  moment: z.enum(MOMENTS),
+  /** From that moment on, ms. */
+  afterMs: z.number().int().min(0).max(5000),
+  /** Which disk, among those that the guest has. */
+  pick: z.number().int().min(0).max(15),
+});
+export type Operation = z.infer<typeof operation>;
+
+export const plan = z.object({
+  seed: z.number().int(),
+  scene,
+  operations: z.array(operation).max(16),
+});
+export type Plan = z.infer<typeof plan>;
+
+/** How much each operation is wanted: those that end the guest hide what comes after them. */
+const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
+  quit: 0.4,
+  shutdown: 0.7,
+  reboot: 0.5,
+  reset: 0.5,
+  snapshot: 1.6,
+  'change-medium': 1.5,
+  pause: 1.5,
+  'replace-image': 1.5,
+};
+const OF_DISKS: ReadonlySet<OperationKind> = new Set([
+  'snapshot',
+  'commit',
+  'resize',
+  'unplug-disk',
+  'backup',
+  'mirror',
+  'limit-disk',
+  'replace-image',
+  'second-user',
+]);
+/** QEMU refuses these while it migrates: they are of use before, or at the destination. */
+const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
+  'plug-disk',
+  'unplug-disk',
+  'plug-nic',
+  'unplug-nic',
+  'plug-cpu',
+]);
+const IDLE_MOMENTS: readonly Moment[] = ['before', 'checks', 'prepare', 'after'];
+const MAX_OPERATIONS = 5;
+const MAX_JITTER_MS = 900;
+const RATES = [12, 24, 48] as const;
+
+export function isOfDisk(kind: OperationKind): boolean {
+  return OF_DISKS.has(kind);
+}
+
+/** The run of a seed. `drivers`: those that this machine has. */
+export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qemu']): Plan {
+  const next = chances(seed, 'meddle');
+  const among = <T>(all: readonly T[]): T => all[Math.floor(next() * all.length)] as T;
+  const driver = among(drivers);
+  const made: Scene = {
+    driver,
+    mode: among(MODES),
+    path: next() < 0.25 ? 'wire' : 'native',
+    layout: driver === 'libvirt' ? among(['none', 'local']) : among(LAYOUTS),
+    noShutdown: driver === 'libvirt' || next() < 0.5,
+    mibPerSecond: among(RATES),
+  };
+  const possible = OPERATIONS.filter((kind) => made.layout !== 'none' || !OF_DISKS.has(kind));
+  const count = 1 + Math.floor(next() * next() * MAX_OPERATIONS);
+  const operations = Array.from({ length: count }, (): Operation => {
+    const kind = weighted(possible, next());
+    const moments = WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENTS;
+    return {
+      kind,
+      moment: among(moments),
+      // Half of them at once: what matters is often a matter of ms.
+      afterMs: next() < 0.5 ? 0 : Math.floor(next() * MAX_JITTER_MS),
+      pick: Math.floor(next() * 16),
+    };
+  });
+  return { seed, scene: made, operations: inOrder(operations) };
+}
+
+/** In the order of their moments, as they are performed. */
+export function inOrder(operations: readonly Operation[]): Operation[] {
+  const at = ({ moment }: Operation): number => MOMENTS.indexOf(moment);
+  return operations.toSorted((one, two) => at(one) - at(two) || one.afterMs - two.afterMs);
+}
+
+function weighted(kinds: readonly OperationKind[], chance: number): OperationKind {
+  const weight = (kind: OperationKind): number => WEIGHTS[kind] ?? 1;
+  let left = chance * kinds.reduce((sum, kind) => sum + weight(kind), 0);
+  const found = kinds.find((kind) => {
+    left -= weight(kind);
+    return left < 0;
+  });
+  return found ?? 'pause';
+}
+
+export function planWords({ seed, scene: of, operations }: Plan): string {
+  const { driver, mode, path, layout, noShutdown, mibPerSecond } = of;
+  const stays = noShutdown ? ', -no-shutdown' : '';
+  const where = `${driver}, ${mode}, ${path}, disks ${layout}${stays}, ${mibPerSecond} MiB/s`;
+  const done = operations.map(
+    ({ kind, moment, afterMs }) => `${kind} at ${moment}${afterMs === 0 ? '' : ` + ${afterMs} ms`}`,
+  );
+  return `seed ${seed} (${where}): ${done.join(', ')}`;
+}

@@ -1,0 +1,211 @@
+import type { Act, Orders, RunOrder } from './orders.ts';
+import type { OperationKind } from './plan.ts';
+
+/** What the witness saw of a run, against what the owner ordered. Pure. */
+
+export interface SeenDisk {
+  /** The device. */
+  readonly id: string;
+  readonly file: string;
+  /** `dev:ino` of that path, if the hypervisor has that very file open. */
+  readonly key: string | undefined;
+  readonly bytes: number;
+  readonly limit: number;
+}
+
+/** A hypervisor process of the guest. */
+export interface SeenCopy {
+  readonly host: string;
+  /** As it reports it; `silent`: it does not answer. */
+  readonly status: string;
+  readonly disks: readonly SeenDisk[];
+  readonly medium: string;
+  readonly devices: readonly string[];
+  readonly processors: number;
+  readonly jobs: readonly string[];
+}
+
+export type Outcome = 'done' | 'failed' | 'cancelled' | 'held' | 'lost' | 'refused' | 'running';
+
+export interface SeenMemory {
+  readonly ok: boolean;
+  readonly badDiskChunks: number;
+  readonly diskErrors: number;
+  readonly isSameBoot: boolean;
+}
+
+export interface Seen {
+  readonly from: string;
+  readonly to: string;
+  readonly outcome: Outcome;
+  /** `CODE: message`. */
+  readonly reason: string;
+  /** The host at which the report has the guest; undefined: it reports none. */
+  readonly reportedAt: string | undefined;
+  readonly copies: readonly SeenCopy[];
+  /** Two copies ran at once: where, and how long. */
+  readonly bothRan: string | undefined;
+  /** `silent`: the guest gave no answer; undefined: nobody could ask it. */
+  readonly memory: SeenMemory | 'silent' | undefined;
+  /** The guest answers over its network before the witness touches its link; undefined: it was not asked. */
+  readonly isReachable: boolean | undefined;
+  /** Files of the owner that are gone or are others now, in words. */
+  readonly files: readonly string[];
+  /** What the move left on the hosts, in words. */
+  readonly remains: readonly string[];
+  /** Held: what became of the answers to it, in words; empty if one was accepted. */
+  readonly unresolved: readonly string[];
+}
+
+/** Reasons by name with which a move may be rolled back after an operation. */
+const CHANGED = /GODWIT_GUEST_CHANGED/;
+const HALTED = /GODWIT_GUEST_HALTED|GODWIT_GUEST_STATE|GODWIT_GUEST_PAUSED/;
+const ENDED = /GODWIT_GUEST_ENDED|GODWIT_GUEST_HALTED|GODWIT_GUEST_UNKNOWN|GODWIT_GUEST_GONE/;
+const REPLACED = /GODWIT_DISK_REPLACED/;
+const IN_USE = /GODWIT_DISK_IN_USE/;
+
+const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
+  snapshot: [CHANGED],
+  commit: [CHANGED],
+  resize: [CHANGED],
+  'change-medium': [CHANGED],
+  'eject-medium': [CHANGED],
+  'plug-disk': [CHANGED],
+  'unplug-disk': [CHANGED],
+  'plug-nic': [CHANGED],
+  'unplug-nic': [CHANGED],
+  'plug-cpu': [CHANGED],
+  backup: [CHANGED, /job/],
+  mirror: [CHANGED, /job/],
+  pause: [HALTED],
+  resume: [],
+  shutdown: [ENDED],
+  reboot: [],
+  reset: [HALTED],
+  quit: [ENDED],
+  'link-down': [CHANGED],
+  'link-up': [CHANGED],
+  'limit-disk': [CHANGED],
+  balloon: [CHANGED],
+  'replace-image': [REPLACED],
+  'second-user': [IN_USE],
+};
+
+/** The problems, in words; none if all is as it must be. */
+export function judge(orders: Orders, acts: readonly Act[], seen: Seen): string[] {
+  const taken = acts.filter(({ refused }) => refused === undefined);
+  return [
+    ...theRuns(seen),
+    ...theEnd(taken, seen),
+    ...theGuest(orders, seen),
+    ...seen.files.map((what) => `the owner's file: ${what}`),
+    ...seen.remains.map((what) => `left behind: ${what}`),
+    ...seen.unresolved.map((what) => `held, and nobody can release it: ${what}`),
+  ];
+}
+
+function theRuns({ bothRan, copies }: Seen): string[] {
+  const running = copies.filter(({ status }) => status === 'running');
+  return [
+    ...(bothRan === undefined ? [] : [`TWO COPIES RAN: ${bothRan}`]),
+    ...(running.length > 1 ? [`TWO COPIES RUN: ${running.map(({ host }) => host).join(', ')}`] : []),
+  ];
+}
+
+function theEnd(taken: readonly Act[], { outcome, reason }: Seen): string[] {
+  if (outcome === 'running') return ['the move did not end'];
+  if (outcome === 'done' || outcome === 'held') return [];
+  const reasons = taken.flatMap(({ kind }) => REASONS[kind]);
+  if (reasons.some((each) => each.test(reason))) return [];
+  const ordered = taken.map(({ kind }) => kind).join(', ') || 'nothing';
+  return [`ended as ${outcome}, and the reason does not name what the owner did (${ordered}): ${reason}`];
+}
+
+const RUN_STATES: Readonly<Record<RunOrder, (status: string) => boolean>> = {
+  running: (status) => status === 'running',
+  paused: (status) => status === 'paused' || status === 'prelaunch',
+  'shut-down': (status) => status === 'shutdown',
+  ended: () => false,
+};
+
+/** The state that a copy, or the lack of one, is in as its owner ordered it. */
+export function isAsOrdered({ run }: Orders, copy: Pick<SeenCopy, 'status'> | undefined): boolean {
+  if (copy === undefined) return run.includes('ended');
+  return run.some((each) => RUN_STATES[each](copy.status));
+}
+
+function theGuest(orders: Orders, seen: Seen): string[] {
+  const { outcome, from, to, copies, reportedAt } = seen;
+  if (outcome === 'running' || (outcome === 'held' && seen.unresolved.length > 0)) return [];
+  const [copy, ...others] = copies;
+  const problems = others.map(({ host, status }) => `another copy is left at ${host} (${status})`);
+  const place = outcome === 'done' ? to : outcome === 'held' ? copy?.host : from;
+  if (!isAsOrdered(orders, copy)) {
+    const state = copy === undefined ? 'has no process' : `is ${copy.status} at ${copy.host}`;
+    return [...problems, `the guest ${state}, and its owner ordered: ${orders.run.join(' or ')}`];
+  }
+  if (copy === undefined) return problems;
+  if (copy.host !== place) {
+    problems.push(`reported as ${outcome}, and the guest is at ${copy.host}: ${seen.reason}`);
+  }
+  if (reportedAt !== undefined && reportedAt !== copy.host) {
+    problems.push(`the report has the guest at ${reportedAt}, and it is at ${copy.host}`);
+  }
+  if (copy.status === 'silent') return problems;
+  return [
+    ...problems,
+    ...theDevices(orders, copy),
+    ...theDisks(orders, copy, from),
+    ...theContents(orders, seen),
+  ];
+}
+
+function theDevices(orders: Orders, copy: SeenCopy): string[] {
+  const has = (id: string): boolean => copy.devices.includes(id);
+  const missing = [...orders.devices].filter((id) => !has(id));
+  const back = [...orders.gone].filter(has);
+  // One that has ended by itself is gone as well, and only the actor would know.
+  return [
+    ...missing.map((id) => `the device ${id} is missing at ${copy.host}`),
+    ...back.map((id) => `the device ${id} is back at ${copy.host}`),
+    ...wrong('the medium', orders.medium, copy.medium),
+    ...wrong('the number of processors', orders.processors, copy.processors),
+  ];
+}
+
+function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
+  return Object.entries(orders.disks).flatMap(([id, disk]) => {
+    const now = copy.disks.find((each) => each.id === id);
+    if (now === undefined) return [`the disk ${id} is missing at ${copy.host}`];
+    // A copied disk is another file there: the guest reads its contents.
+    const isCopied = copy.host !== from && !disk.isShared;
+    return [
+      ...wrong(`the size of ${id}`, disk.bytes, now.bytes),
+      ...wrong(`the limit of ${id}`, disk.limits, now.limit),
+      ...(isCopied ? [] : wrong(`the image of ${id} (${now.file})`, disk.files, now.key)),
+    ];
+  });
+}
+
+function theContents(orders: Orders, { memory, isReachable }: Seen): string[] {
+  if (memory === undefined) return [];
+  const problems =
+    isReachable === true && !orders.link.includes('up')
+      ? ['the link is up, and its owner ordered it down']
+      : isReachable === false && !orders.link.includes('down')
+        ? ['the guest does not answer over its link, which its owner left up']
+        : [];
+  if (memory === 'silent') return [...problems, 'the guest does not answer'];
+  if (!memory.ok) {
+    const bytes = memory.badDiskChunks > 0 ? `${memory.badDiskChunks} chunks of its disks` : 'its memory';
+    problems.push(`LOST BYTES: ${bytes}`);
+  }
+  if (memory.diskErrors > 0) problems.push(`its disks refused ${memory.diskErrors} writes`);
+  if (!memory.isSameBoot && !orders.isRebooted) problems.push('the guest was started again');
+  return problems;
+}
+
+function wrong<T>(what: string, right: readonly T[], now: T | undefined): string[] {
+  if (now !== undefined && right.includes(now)) return [];
+  return [`${what} is ${String(now)}, and its owner left ${right.map(String).join(' or ')}`];
+}
