@@ -27,7 +27,8 @@ export class Actor {
     this.#count += 1;
     const before = await witness.status(host);
     const isBetween = async (): Promise<boolean> =>
-      isUndecided(this.orders, before, kind) || isUndecided(this.orders, await witness.status(host), kind);
+      isUndecided(this.orders, before, kind) ||
+      isUndecided(this.orders, await witness.status(host), kind);
     let act: Act;
     try {
       if (monitor === undefined) throw new Error('the guest has no monitor');
@@ -46,7 +47,8 @@ export class Actor {
 /** The guest is not in a state that its owner ordered: it is on its way from one host to the other. */
 function isUndecided({ run: ordered }: Orders, status: string, kind: OperationKind): boolean {
   if (status === 'running') return false;
-  if (status === 'paused' || status === 'prelaunch') return !ordered.includes('paused') && kind !== 'pause';
+  if (status === 'paused' || status === 'prelaunch')
+    return !ordered.includes('paused') && kind !== 'pause';
   if (status === 'shutdown') return false;
   return !(status === 'silent' && kind === 'quit');
 }

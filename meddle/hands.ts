@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const MIB = 1024 ** 2;
 const GROWN_BYTES = 8 * MIB;
 const LIMIT = 64 * MIB;
-const JOB_RATE = MIB;
+const JOB_RATE = MIB / 4;
 const JOB_MS = 3000;
 const UNPLUG_MS = 3000;
 const LOOK_MS = 20;
@@ -158,7 +158,9 @@ const plugDisk: Hand = async ({ monitor, number, hands }) => {
 const unplug = async (monitor: Qmp, id: string): Promise<Done> => {
   await monitor.ask('device_del', { id });
   for (let left = UNPLUG_MS; left > 0; left -= LOOK_MS) {
-    const all = (await monitor.ask('qom-list', { path: '/machine/peripheral' })) as { name: string }[];
+    const all = (await monitor.ask('qom-list', { path: '/machine/peripheral' })) as {
+      name: string;
+    }[];
     if (!all.some(({ name }) => name === id)) return { id };
     await sleep(LOOK_MS);
   }
@@ -194,7 +196,11 @@ const plugProcessor: Hand = async ({ monitor, number }) => {
 
 const limit: Hand = async ({ monitor }, { id }) => {
   const none = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
-  await monitor.ask('block_set_io_throttle', { id: `/machine/peripheral/${id}/virtio-backend`, bps: LIMIT, ...none });
+  await monitor.ask('block_set_io_throttle', {
+    id: `/machine/peripheral/${id}/virtio-backend`,
+    bps: LIMIT,
+    ...none,
+  });
   return { id, value: LIMIT };
 };
 

@@ -66,7 +66,10 @@ function runsOf(seed: number): Named[] {
     values.run.length > 0
       ? values.run.map((each) => numberOf(each, 'run'))
       : Array.from({ length: count }, (_, index) => first + index);
-  return numbers.map((number) => ({ name: `run ${number}`, plan: planRun(seed * MAX_RUNS + number) }));
+  return numbers.map((number) => ({
+    name: `run ${number}`,
+    plan: planRun(seed * MAX_RUNS + number),
+  }));
 }
 
 function report(name: string, played: Played): void {
@@ -84,7 +87,11 @@ function report(name: string, played: Played): void {
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
-async function playAll(all: readonly Named[], signal: AbortSignal, keep: (done: readonly Played[]) => void): Promise<Played[]> {
+async function playAll(
+  all: readonly Named[],
+  signal: AbortSignal,
+  keep: (done: readonly Played[]) => void,
+): Promise<Played[]> {
   const stage = await Stage.open();
   const done: Played[] = [];
   const tries = numberOf(values.shrink, 'shrink');
@@ -98,7 +105,11 @@ async function playAll(all: readonly Named[], signal: AbortSignal, keep: (done: 
       done.push(played);
       keep(done);
       if (played.problems.length === 0 || tries === 0) continue;
-      const least = await shrink(plan, async (each) => (await playOne(each)).problems.length > 0, tries);
+      const least = await shrink(
+        plan,
+        async (each) => (await playOne(each)).problems.length > 0,
+        tries,
+      );
       process.stderr.write(`    shrunk: ${JSON.stringify(least)}\n`);
     }
   } finally {

@@ -60,9 +60,7 @@ function either<T>(act: Act, before: readonly T[], ...now: readonly T[]): readon
   return act.isBetween ? [...new Set([...before, ...now])] : now;
 }
 
-function onDisk(
-  change: (disk: DiskOrder, act: Act) => Partial<DiskOrder>,
-): Effect {
+function onDisk(change: (disk: DiskOrder, act: Act) => Partial<DiskOrder>): Effect {
   return (orders, act) => {
     const disk = orders.disks[act.id ?? ''];
     if (disk === undefined) return orders;
@@ -73,7 +71,10 @@ function onDisk(
 
 const run =
   (to: RunOrder): Effect =>
-  (orders, act) => ({ ...orders, run: either(act, orders.run, ...orders.run.map((was) => after(was, to))) });
+  (orders, act) => ({
+    ...orders,
+    run: either(act, orders.run, ...orders.run.map((was) => after(was, to))),
+  });
 
 /** A guest that is down stays down, whatever it is told. */
 function after(was: RunOrder, to: RunOrder): RunOrder {
@@ -84,7 +85,8 @@ function after(was: RunOrder, to: RunOrder): RunOrder {
 
 const plug: Effect = (orders, act) => {
   const id = act.id ?? '';
-  if (act.isBetween) return { ...orders, devices: without(orders.devices, id), gone: without(orders.gone, id) };
+  if (act.isBetween)
+    return { ...orders, devices: without(orders.devices, id), gone: without(orders.gone, id) };
   return { ...orders, devices: new Set([...orders.devices, id]), gone: without(orders.gone, id) };
 };
 
@@ -125,13 +127,19 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   commit: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
   resize: onDisk(({ bytes }, act) => ({ bytes: either(act, bytes, act.value ?? 0) })),
   'limit-disk': onDisk(({ limits }, act) => ({ limits: either(act, limits, act.value ?? 0) })),
-  'change-medium': (orders, act) => ({ ...orders, medium: either(act, orders.medium, act.file ?? '') }),
+  'change-medium': (orders, act) => ({
+    ...orders,
+    medium: either(act, orders.medium, act.file ?? ''),
+  }),
   'eject-medium': (orders, act) => ({ ...orders, medium: either(act, orders.medium, '') }),
   'plug-disk': plug,
   'unplug-disk': unplug,
   'plug-nic': plug,
   'unplug-nic': unplug,
-  'plug-cpu': (orders, act) => ({ ...orders, processors: either(act, orders.processors, act.value ?? 0) }),
+  'plug-cpu': (orders, act) => ({
+    ...orders,
+    processors: either(act, orders.processors, act.value ?? 0),
+  }),
   backup: job,
   mirror: job,
   pause: run('paused'),

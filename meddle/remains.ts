@@ -26,6 +26,8 @@ const KEPT =
   /^state\/(guests|migrations|disk-moves|cache|pki|(fleet|store|guest-load)\.json)(\/|\.|$)/;
 /** They answer once more for a move that is over, and end by themselves; looked for at the end of all runs. */
 const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
+/** A port of a guest. */
+const PORT = /^(tap\d|mtap\d|gw[0-9a-f]{8}n)/;
 const LISTEN = '0A';
 
 export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[]> {
@@ -55,7 +57,9 @@ function processesIn(namespace: string): string[] {
       const argv = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
       const script = argv.slice(1).find((word) => word.endsWith('.ts'));
       const program = path.basename(argv[0] ?? '');
-      return program === '' ? [] : [script === undefined ? program : `node ${path.basename(script)}`];
+      return program === ''
+        ? []
+        : [script === undefined ? program : `node ${path.basename(script)}`];
     } catch {
       return [];
     }
@@ -82,7 +86,11 @@ function filesBelow(name: string, directory: string): string[] {
 export function remainsOf(
   before: readonly HostState[],
   now: readonly HostState[],
-  guest: { readonly name: string; readonly at: readonly string[]; readonly owned: readonly string[] },
+  guest: {
+    readonly name: string;
+    readonly at: readonly string[];
+    readonly owned: readonly string[];
+  },
 ): string[] {
   return now.flatMap((state) => {
     const was = before.find(({ host }) => host === state.host);
@@ -92,9 +100,11 @@ export function remainsOf(
       (isHere && new RegExp(`^(state/guests|storage)/${guest.name}(/|$)`).test(file));
     const processes = state.processes.filter((each) => !PASSING.test(each));
     const found = [
-      ...more(processes, was?.processes ?? []).filter((each) => !isHere || !each.startsWith('qemu')),
+      ...more(processes, was?.processes ?? []).filter(
+        (each) => !isHere || !each.startsWith('qemu'),
+      ),
       ...more(state.links, was?.links ?? [])
-        .filter((each) => !isHere || !each.includes('tap'))
+        .filter((each) => !isHere || !PORT.test(each))
         .map((each) => `link ${each}`),
       ...more(state.files, was?.files ?? []).filter(
         (each) => !own(each) && !isKept(each, guest.name),

@@ -35,7 +35,9 @@ function plainer({ scene, ...rest }: Plan): Plan[] {
 
 function sooner({ operations, ...rest }: Plan): Plan[] {
   return operations.flatMap((each, at) =>
-    each.afterMs === 0 ? [] : [{ ...rest, operations: operations.with(at, { ...each, afterMs: 0 }) }],
+    each.afterMs === 0
+      ? []
+      : [{ ...rest, operations: operations.with(at, { ...each, afterMs: 0 }) }],
   );
 }
 

@@ -3,13 +3,19 @@ import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { startAgents, stopAgent } from '../src/lab/agents.ts';
 import { labDown } from '../src/lab/down.ts';
+import { inHost } from '../src/lab/entry.ts';
+import { labEnvironment } from '../src/lab/environment.ts';
 import { guestFiles } from '../src/lab/guest/argv.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
+import { startDetached } from '../src/lab/processes.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { labHost, labNames, readLabState, storageDirectory } from '../src/lab/state.ts';
+import { labHost, labNames, readLabState } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { isAlive } from '../src/host/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
@@ -22,7 +28,10 @@ const run = promisify(execFile);
 const MIB = 1024 ** 2;
 const PREFIX = 'meddle-';
 const DISK = '24M';
-const SLOTS = 24;
+const SLOTS = 8;
+const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
+const START_MS = 60_000;
+const LOOK_MS = 50;
 
 /** A disk as it is at first. */
 export interface StagedDisk {
@@ -53,15 +62,17 @@ export class Stage {
   static async open(): Promise<Stage> {
     await clearDebris();
     const name = `${PREFIX}${process.pid.toString(36)}`;
-    const lab = await labUp({
-      name,
-      storage: 'local',
-      configure: (_host, own) => {
-        const [first] = own.storage ?? [];
-        return { storage: [...(first === undefined ? [] : [first]), { path: sharedDirectory(own.stateDir) }] };
-      },
-    });
-    return new Stage(lab);
+    const lab = await labUp({ name, storage: 'shared', agents: false });
+    try {
+      await startAgents(lab, () => ({
+        storage: ['storage', 'own'].map((each) => ({ path: path.join(lab.dir, each) })),
+      }));
+      await startAmongMounts(lab);
+      return new Stage(lab);
+    } catch (error) {
+      await labDown(name);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -81,7 +92,14 @@ export class Stage {
 
   /** Directory of a guest on a host, with its monitors. */
   guestDirectory(host: string, guest: string): string {
-    return path.dirname(guestFiles(path.join(labHost(this.lab, host).stateDir, 'guests', guest)).qmp);
+    return path.dirname(
+      guestFiles(path.join(labHost(this.lab, host).stateDir, 'guests', guest)).qmp,
+    );
+  }
+
+  /** The storage of one host alone, as this machine sees it; each host sees its own at the same path. */
+  ownStorage(host: string): string {
+    return host === this.from ? path.join(this.lab.dir, 'own') : destinationStorage(this.lab);
   }
 
   async boot(name: string, scene: Scene): Promise<StagedGuest> {
@@ -103,9 +121,13 @@ export class Stage {
       machineType: 'pc',
       kernelWords: [`godwit.disks=${disks.length}`, `godwit.diskslots=${SLOTS}`],
       extraArguments: [
-        ...['-smp', '1,maxcpus=2'],
+        '-smp',
+        '1,maxcpus=2',
         ...drives,
-        ...['-drive', cd, '-device', 'ide-cd,id=cd0-dev,drive=cd0'],
+        '-drive',
+        cd,
+        '-device',
+        'ide-cd,id=cd0-dev,drive=cd0',
         ...(scene.noShutdown ? ['-no-shutdown'] : []),
       ],
     });
@@ -115,12 +137,12 @@ export class Stage {
   async remove({ lab, own }: StagedGuest): Promise<void> {
     await stopGuest(this.lab, lab.name);
     sweep(own);
-    for (const host of this.lab.hosts) sweep(path.join(storageDirectory(this.lab, host), lab.name));
+    for (const host of this.lab.hosts) sweep(path.join(this.ownStorage(host), lab.name));
   }
 
   async #makeDisks(name: string, { layout }: Scene, own: string): Promise<StagedDisk[]> {
     if (layout === 'none') return [];
-    const local = path.join(storageDirectory(this.lab, this.from), name);
+    const local = path.join(this.ownStorage(this.from), name);
     const shared = { directory: own, isShared: true };
     const alone = { directory: local, isShared: false };
     await mkdir(local, { recursive: true, mode: 0o711 });
@@ -140,9 +162,37 @@ export class Stage {
   }
 }
 
-/** `DIR/storage` of `DIR/hosts/a/state`. */
-function sharedDirectory(stateDir: string): string {
-  return path.join(path.resolve(stateDir, '../../..'), 'storage');
+function destinationStorage({ dir }: Lab): string {
+  return path.join(dir, 'hosts', 'b', 'own');
+}
+
+/** Restarts the destination's agent among mounts of its own, where another directory lies at the path of local storage. */
+async function startAmongMounts(lab: Lab): Promise<void> {
+  const own = path.join(lab.dir, 'own');
+  const there = destinationStorage(lab);
+  for (const each of [own, there]) await mkdir(each, { recursive: true, mode: 0o711 });
+  await stopAgent(lab, 'b');
+  const { configFile, agentLog, agentSocket } = labHost(lab, 'b');
+  const agent = [process.execPath, AGENT, '--config', configFile];
+  const words = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+  const argv = ['unshare', '--mount', 'bash', '-c', words, 'bash', there, own, ...agent];
+  await startDetached(inHost(lab, 'b', argv), { logFile: agentLog, env: labEnvironment(lab) });
+  for (let left = START_MS; left > 0; left -= LOOK_MS) {
+    if (await isServing(agentSocket)) return;
+    await sleep(LOOK_MS);
+  }
+  throw new Error(`the agent of b does not start; see ${agentLog}`);
+}
+
+async function isServing(unix: string): Promise<boolean> {
+  const asked = client(agentContract, { unix, peer: 'the agent of b' });
+  try {
+    return (await asked.api.health()).ok;
+  } catch {
+    return false;
+  } finally {
+    asked.close();
+  }
 }
 
 function drive(id: string, file: string): string[] {

@@ -22,6 +22,7 @@ export interface SeenCopy {
   readonly medium: string;
   readonly devices: readonly string[];
   readonly processors: number;
+  /** Under way, or come to their end by themselves. */
   readonly jobs: readonly string[];
 }
 
@@ -108,7 +109,9 @@ function theRuns({ bothRan, copies }: Seen): string[] {
   const running = copies.filter(({ status }) => status === 'running');
   return [
     ...(bothRan === undefined ? [] : [`TWO COPIES RAN: ${bothRan}`]),
-    ...(running.length > 1 ? [`TWO COPIES RUN: ${running.map(({ host }) => host).join(', ')}`] : []),
+    ...(running.length > 1
+      ? [`TWO COPIES RUN: ${running.map(({ host }) => host).join(', ')}`]
+      : []),
   ];
 }
 
@@ -118,7 +121,9 @@ function theEnd(taken: readonly Act[], { outcome, reason }: Seen): string[] {
   const reasons = taken.flatMap(({ kind }) => REASONS[kind]);
   if (reasons.some((each) => each.test(reason))) return [];
   const ordered = taken.map(({ kind }) => kind).join(', ') || 'nothing';
-  return [`ended as ${outcome}, and the reason does not name what the owner did (${ordered}): ${reason}`];
+  return [
+    `ended as ${outcome}, and the reason does not name what the owner did (${ordered}): ${reason}`,
+  ];
 }
 
 const RUN_STATES: Readonly<Record<RunOrder, (status: string) => boolean>> = {
@@ -164,10 +169,11 @@ function theDevices(orders: Orders, copy: SeenCopy): string[] {
   const has = (id: string): boolean => copy.devices.includes(id);
   const missing = [...orders.devices].filter((id) => !has(id));
   const back = [...orders.gone].filter(has);
-  // One that has ended by itself is gone as well, and only the actor would know.
+  const stopped = [...orders.jobs].filter((id) => !copy.jobs.includes(id));
   return [
     ...missing.map((id) => `the device ${id} is missing at ${copy.host}`),
     ...back.map((id) => `the device ${id} is back at ${copy.host}`),
+    ...stopped.map((id) => `the job ${id} of the owner is gone at ${copy.host}`),
     ...wrong('the medium', orders.medium, copy.medium),
     ...wrong('the number of processors', orders.processors, copy.processors),
   ];
@@ -197,7 +203,8 @@ function theContents(orders: Orders, { memory, isReachable }: Seen): string[] {
         : [];
   if (memory === 'silent') return [...problems, 'the guest does not answer'];
   if (!memory.ok) {
-    const bytes = memory.badDiskChunks > 0 ? `${memory.badDiskChunks} chunks of its disks` : 'its memory';
+    const bytes =
+      memory.badDiskChunks > 0 ? `${memory.badDiskChunks} chunks of its disks` : 'its memory';
     problems.push(`LOST BYTES: ${bytes}`);
   }
   if (memory.diskErrors > 0) problems.push(`its disks refused ${memory.diskErrors} writes`);

@@ -83,7 +83,9 @@ export class Witness {
   }
 
   async status(host: string): Promise<string> {
-    const answer = await this.monitor(host)?.ask('query-status').catch(() => undefined);
+    const answer = await this.monitor(host)
+      ?.ask('query-status')
+      .catch(() => undefined);
     return (answer as { status?: string } | undefined)?.status ?? 'silent';
   }
 
@@ -91,7 +93,16 @@ export class Witness {
   async askGuest(line: string, seconds: number): Promise<Record<string, unknown> | undefined> {
     const { address, clientNamespace } = this.#request;
     const script = `exec 3<>/dev/tcp/${address}/${COMMAND_PORT} && echo "${line}" >&3 && head -n 1 <&3`;
-    const words = ['netns', 'exec', clientNamespace, 'timeout', String(seconds), 'bash', '-c', script];
+    const words = [
+      'netns',
+      'exec',
+      clientNamespace,
+      'timeout',
+      String(seconds),
+      'bash',
+      '-c',
+      script,
+    ];
     const said = await run('ip', words).catch(() => undefined);
     if (said === undefined || said.stdout.trim() === '') return undefined;
     return JSON.parse(said.stdout) as Record<string, unknown>;
@@ -121,7 +132,7 @@ export class Witness {
     const monitor = this.monitor(host);
     const ask = async <T>(command: string, otherwise: T, args = {}): Promise<T> => {
       const answer = monitor?.ask(command, args);
-      return (await answer?.catch(() => undefined)) as T ?? otherwise;
+      return ((await answer?.catch(() => undefined)) as T) ?? otherwise;
     };
     const [status, blocks, devices, processors, jobs] = await Promise.all([
       this.status(host),
@@ -140,8 +151,21 @@ export class Witness {
       medium: fileOf(drive?.inserted),
       devices: devices.map(({ name }) => name),
       processors: processors.length,
-      jobs: jobs.filter(({ status: at }) => at !== 'concluded').map(({ id }) => id),
+      jobs: [
+        ...jobs.filter(({ status: at }) => at !== 'concluded').map(({ id }) => id),
+        ...this.#endedJobs(host),
+      ],
     };
+  }
+
+  /** Jobs that came to their end by themselves. */
+  #endedJobs(host: string): string[] {
+    const all = this.#events.get(host) ?? [];
+    return all.flatMap(({ event, data }) => {
+      return event === 'BLOCK_JOB_COMPLETED' && data['error'] === undefined
+        ? [String(data['device'])]
+        : [];
+    });
   }
 
   async #watch(place: Place): Promise<void> {
@@ -214,7 +238,11 @@ export function deviceId(qdev = ''): string {
 export function fileOf(inserted: Inserted | undefined): string {
   const name = inserted?.image?.filename ?? inserted?.file ?? '';
   if (!name.startsWith('json:')) return name;
-  for (let node: unknown = JSON.parse(name.slice('json:'.length)); isRecord(node); node = node['file']) {
+  for (
+    let node: unknown = JSON.parse(name.slice('json:'.length));
+    isRecord(node);
+    node = node['file']
+  ) {
     if (typeof node['filename'] === 'string') return node['filename'];
   }
   return name;

@@ -1,5 +1,5 @@
 /**
- * What a prover (faults, chaos, hostile, model) came to, and on which commit: `out/proofs/PROVER.json`. A run that was ended
+ * What a prover (faults, chaos, hostile, meddle, model) came to, and on which commit: `out/proofs/PROVER.json`. A run that was ended
  * goes on with `--from`, and its parts are one record as long as commit, working tree and options are the same.
  */
 import { execFileSync } from 'node:child_process';

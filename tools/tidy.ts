@@ -28,7 +28,7 @@ const guardedFolders: Readonly<Record<string, readonly string[]>> = {
 };
 /** Folders of programs, and what the package exports. */
 const entryPoints =
-  'src/bin src/client.ts demo bench faults sim hostile shapes tools examples web'.split(' ');
+  'src/bin src/client.ts demo bench faults sim hostile meddle shapes tools examples web'.split(' ');
 
 /** Reads the files git knows or would add, so that ignored build outputs do not count. */
 export function treeAt(root: string): Tree {

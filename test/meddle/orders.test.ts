@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { obey } from '../../meddle/orders.ts';
+import type { Act, Orders } from '../../meddle/orders.ts';
+import { OPERATIONS, planRun } from '../../meddle/plan.ts';
+
+const { scene } = planRun(1);
+const stays = { ...scene, noShutdown: true };
+const ends = { ...scene, noShutdown: false };
+export const FIRST: Orders = {
+  run: ['running'],
+  disks: { 'disk0-dev': { isShared: true, files: ['1:1'], bytes: [100], limits: [0] } },
+  medium: ['first.iso'],
+  devices: new Set(['nic0', 'disk0-dev']),
+  gone: new Set(),
+  link: ['up'],
+  processors: [1],
+  jobs: new Set(),
+  isRebooted: false,
+};
+const act = (kind: Act['kind'], more: Partial<Act> = {}): Act => ({
+  kind,
+  moment: 'memory',
+  atMs: 0,
+  isBetween: false,
+  host: 'a',
+  ...more,
+});
+const after = (...acts: readonly Act[]): Orders =>
+  acts.reduce((orders, each) => obey(orders, each, stays), FIRST);
+
+describe('what the owner ordered', () => {
+  test('a refused operation changes nothing', () => {
+    for (const kind of OPERATIONS) {
+      assert.deepEqual(after(act(kind, { refused: 'no', id: 'disk0-dev' })), FIRST);
+    }
+  });
+
+  test('an order that came between the hosts leaves what was right before right', () => {
+    const kinds = fc.constantFrom(...OPERATIONS.filter((kind) => kind !== 'shutdown'));
+    fc.assert(
+      fc.property(kinds, (kind) => {
+        const { run, medium, link, processors, disks } = after(
+          act(kind, { isBetween: true, id: 'disk0-dev', key: '2:2', value: 7, file: 'x' }),
+        );
+        assert.ok(run.includes('running') && medium.includes('first.iso'), kind);
+        assert.ok(link.includes('up') && processors.includes(1), kind);
+        const disk = disks['disk0-dev'];
+        assert.ok(
+          disk?.files.includes('1:1') && disk.bytes.includes(100) && disk.limits.includes(0),
+        );
+      }),
+    );
+  });
+
+  test('the last order of a run state counts, and a guest that ended stays ended', () => {
+    assert.deepEqual(after(act('pause'), act('resume')).run, ['running']);
+    assert.deepEqual(after(act('resume'), act('pause')).run, ['paused']);
+    assert.deepEqual(after(act('quit'), act('resume')).run, ['ended']);
+    assert.deepEqual(obey(FIRST, act('shutdown'), ends).run, ['ended']);
+    assert.deepEqual(obey(FIRST, act('shutdown'), stays).run, ['shut-down']);
+  });
+
+  test('a paused guest may see its power button later', () => {
+    assert.deepEqual(
+      new Set(after(act('pause'), act('shutdown')).run),
+      new Set(['shut-down', 'paused']),
+    );
+  });
+
+  test('a snapshot, a resize and an unplugging change the disk', () => {
+    const over = after(
+      act('snapshot', { id: 'disk0-dev', key: '1:9' }),
+      act('resize', { id: 'disk0-dev', value: 200 }),
+    );
+    assert.deepEqual(over.disks['disk0-dev'], {
+      isShared: true,
+      files: ['1:9'],
+      bytes: [200],
+      limits: [0],
+    });
+    const without = after(act('unplug-disk', { id: 'disk0-dev' }));
+    assert.deepEqual(without.disks, {});
+    assert.deepEqual([...without.gone], ['disk0-dev']);
+    assert.ok(!without.devices.has('disk0-dev'));
+  });
+});

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  inOrder,
+  isOfDisk,
+  MOMENTS,
+  OPERATIONS,
+  plan,
+  planRun,
+  planWords,
+} from '../../meddle/plan.ts';
+
+const seeds = fc.integer({ min: 0, max: 2 ** 31 });
+
+describe('the plan of a run', () => {
+  test('a seed always makes the same plan, and the plan survives its file', () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const made = planRun(seed);
+        assert.deepEqual(planRun(seed), made);
+        assert.deepEqual(plan.parse(JSON.parse(JSON.stringify(made))), made);
+      }),
+    );
+  });
+
+  test('operations stand in the order of their moments, and a guest without disks has none for disks', () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const { operations, scene } = planRun(seed);
+        assert.ok(operations.length >= 1);
+        assert.deepEqual(operations, inOrder(operations));
+        if (scene.layout !== 'none') return;
+        assert.deepEqual(
+          operations.filter(({ kind }) => isOfDisk(kind)),
+          [],
+        );
+      }),
+    );
+  });
+
+  test('a few hundred seeds have every operation, every moment, every mode and every layout', () => {
+    const all = Array.from({ length: 400 }, (_, seed) => planRun(seed));
+    const operations = all.flatMap((each) => each.operations);
+    assert.deepEqual(new Set(operations.map(({ kind }) => kind)), new Set(OPERATIONS));
+    assert.deepEqual(new Set(operations.map(({ moment }) => moment)), new Set(MOMENTS));
+    const scenes = new Set(all.map(({ scene }) => `${scene.mode} ${scene.layout}`));
+    assert.equal(scenes.size, 3 * 4);
+  });
+
+  test('the words of a plan name each operation with its moment', () => {
+    const words = planWords(planRun(1));
+    for (const { kind, moment } of planRun(1).operations)
+      assert.match(words, new RegExp(`${kind} at ${moment}`));
+  });
+});

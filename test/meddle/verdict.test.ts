@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Act, Orders } from '../../meddle/orders.ts';
+import { judge } from '../../meddle/verdict.ts';
+import type { Seen, SeenCopy } from '../../meddle/verdict.ts';
+
+const ORDERS: Orders = {
+  run: ['running'],
+  disks: { 'disk0-dev': { isShared: true, files: ['1:1'], bytes: [100], limits: [0] } },
+  medium: ['first.iso'],
+  devices: new Set(['nic0', 'disk0-dev']),
+  gone: new Set(['nic1']),
+  link: ['up'],
+  processors: [1],
+  jobs: new Set(),
+  isRebooted: false,
+};
+const COPY: SeenCopy = {
+  host: 'b',
+  status: 'running',
+  disks: [{ id: 'disk0-dev', file: '/d', key: '1:1', bytes: 100, limit: 0 }],
+  medium: 'first.iso',
+  devices: ['nic0', 'disk0-dev'],
+  processors: 1,
+  jobs: [],
+};
+const SEEN: Seen = {
+  from: 'a',
+  to: 'b',
+  outcome: 'done',
+  reason: '',
+  reportedAt: 'b',
+  copies: [COPY],
+  bothRan: undefined,
+  memory: { ok: true, badDiskChunks: 0, diskErrors: 0, isSameBoot: true },
+  isReachable: true,
+  files: [],
+  remains: [],
+  unresolved: [],
+};
+const PAUSE: Act = { kind: 'pause', moment: 'memory', atMs: 0, isBetween: false, host: 'a' };
+
+function problems(
+  seen: Partial<Seen>,
+  orders: Partial<Orders> = {},
+  acts: readonly Act[] = [],
+): string {
+  return judge({ ...ORDERS, ...orders }, acts, { ...SEEN, ...seen }).join('; ');
+}
+const copy = (more: Partial<SeenCopy>): Partial<Seen> => ({ copies: [{ ...COPY, ...more }] });
+
+describe('the verdict', () => {
+  test('a guest that moved as its owner left it has no problem', () => {
+    assert.equal(problems({}), '');
+  });
+
+  test('a move rolled back is right if the reason names what the owner did, and only then', () => {
+    const back = {
+      outcome: 'failed',
+      reportedAt: 'a',
+      ...copy({ host: 'a', status: 'paused' }),
+    } as const;
+    const named = { ...back, reason: 'GODWIT_GUEST_HALTED: g was paused' };
+    assert.equal(problems(named, { run: ['paused'] }, [PAUSE]), '');
+    assert.match(
+      problems({ ...back, reason: 'GODWIT_DEADLINE: x' }, { run: ['paused'] }, [PAUSE]),
+      /does not name/,
+    );
+    const refused = [{ ...PAUSE, refused: 'no' }];
+    assert.match(problems(named, { run: ['paused'] }, refused), /does not name/);
+  });
+
+  test('each way in which the guest is not as its owner left it is a problem', () => {
+    const cases: readonly (readonly [Partial<Seen>, RegExp])[] = [
+      [copy({ status: 'paused' }), /is paused at b, and its owner ordered: running/],
+      [copy({ devices: ['nic0'] }), /disk0-dev is missing/],
+      [copy({ devices: ['nic0', 'nic1', 'disk0-dev'] }), /nic1 is back/],
+      [copy({ medium: '' }), /the medium/],
+      [copy({ processors: 2 }), /processors/],
+      [copy({ disks: [{ ...COPY.disks[0]!, key: '1:2' }] }), /the image of disk0-dev/],
+      [copy({ disks: [{ ...COPY.disks[0]!, bytes: 99 }] }), /the size/],
+      [copy({ disks: [{ ...COPY.disks[0]!, limit: 9 }] }), /the limit/],
+      [copy({ host: 'a' }), /the guest is at a.*the report has the guest at b/s],
+      [{ copies: [] }, /has no process/],
+      [{ copies: [COPY, { ...COPY, host: 'a' }] }, /TWO COPIES RUN/],
+      [{ bothRan: 'a and b' }, /TWO COPIES RAN/],
+      [
+        { memory: { ok: false, badDiskChunks: 3, diskErrors: 0, isSameBoot: true } },
+        /LOST BYTES: 3 chunks/,
+      ],
+      [
+        { memory: { ok: false, badDiskChunks: 0, diskErrors: 0, isSameBoot: true } },
+        /LOST BYTES: its memory/,
+      ],
+      [
+        { memory: { ok: true, badDiskChunks: 0, diskErrors: 0, isSameBoot: false } },
+        /started again/,
+      ],
+      [{ memory: 'silent' }, /does not answer/],
+      [{ isReachable: false }, /does not answer over its link/],
+      [{ remains: ['b: qemu'] }, /left behind/],
+      [{ files: ['x is gone'] }, /owner's file/],
+      [{ outcome: 'running' }, /did not end/],
+      [{ outcome: 'held', unresolved: ['source: no'] }, /nobody can release it/],
+    ];
+    for (const [seen, words] of cases) assert.match(problems(seen), words);
+  });
+
+  test('a job of the owner goes on', () => {
+    assert.match(
+      problems({}, { jobs: new Set(['owner1']) }),
+      /the job owner1 of the owner is gone/,
+    );
+    assert.equal(problems(copy({ jobs: ['owner1'] }), { jobs: new Set(['owner1']) }), '');
+  });
+
+  test('a copied disk is another file at the destination, and the same one at the source', () => {
+    const disks = { 'disk0-dev': { isShared: false, files: ['1:1'], bytes: [100], limits: [0] } };
+    const other = copy({ disks: [{ ...COPY.disks[0]!, key: '9:9' }] });
+    assert.equal(problems(other, { disks }), '');
+    const back = { outcome: 'failed', reason: 'GODWIT_GUEST_HALTED', reportedAt: 'a' } as const;
+    const at = { copies: [{ ...COPY, host: 'a', disks: [{ ...COPY.disks[0]!, key: '9:9' }] }] };
+    assert.match(problems({ ...back, ...at }, { disks }, [PAUSE]), /the image of disk0-dev/);
+  });
+
+  test('a guest that its owner ended has no process', () => {
+    const ended = {
+      copies: [],
+      memory: undefined,
+      outcome: 'failed',
+      reason: 'GODWIT_GUEST_ENDED',
+    } as const;
+    const quit: Act = { ...PAUSE, kind: 'quit' };
+    assert.equal(problems(ended, { run: ['ended'] }, [quit]), '');
+    assert.match(
+      problems({ ...ended, ...copy({}) }, { run: ['ended'] }, [quit]),
+      /its owner ordered: ended/,
+    );
+  });
+});
