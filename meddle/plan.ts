@@ -88,7 +88,8 @@ const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
   snapshot: 1.6,
   'change-medium': 1.5,
   pause: 1.5,
-  'replace-image': 1.5,
+  'replace-image': 2,
+  'second-user': 1.5,
 };
 const OF_DISKS: ReadonlySet<OperationKind> = new Set([
   'snapshot',
@@ -110,6 +111,11 @@ const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
   'plug-cpu',
 ]);
 const IDLE_MOMENTS: readonly Moment[] = ['before', 'checks', 'prepare', 'after'];
+/** What others do to files on the host is to be found before the move as well. */
+const ON_HOST: ReadonlySet<OperationKind> = new Set(['replace-image', 'second-user']);
+const HOST_MOMENTS: readonly Moment[] = ['before', 'before', 'before', ...MOMENTS];
+/** Guests with disks have more to lose. */
+const LAYOUT_CHANCES: readonly Scene['layout'][] = ['none', 'shared', 'shared', 'local', 'mixed'];
 const MAX_OPERATIONS = 5;
 const MAX_JITTER_MS = 900;
 const RATES = [12, 24, 48] as const;
@@ -127,7 +133,7 @@ export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qe
     driver,
     mode: among(MODES),
     path: next() < 0.25 ? 'wire' : 'native',
-    layout: driver === 'libvirt' ? among(['none', 'local']) : among(LAYOUTS),
+    layout: driver === 'libvirt' ? among(['none', 'local']) : among(LAYOUT_CHANCES),
     noShutdown: driver === 'libvirt' || next() < 0.5,
     mibPerSecond: among(RATES),
   };
@@ -135,7 +141,7 @@ export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qe
   const count = 1 + Math.floor(next() * next() * MAX_OPERATIONS);
   const operations = Array.from({ length: count }, (): Operation => {
     const kind = weighted(possible, next());
-    const moments = WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENTS;
+    const moments = momentsFor(kind);
     return {
       kind,
       moment: among(moments),
@@ -145,6 +151,11 @@ export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qe
     };
   });
   return { seed, scene: made, operations: inOrder(operations) };
+}
+
+function momentsFor(kind: OperationKind): readonly Moment[] {
+  if (ON_HOST.has(kind)) return HOST_MOMENTS;
+  return WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENTS;
 }
 
 /** In the order of their moments, as they are performed. */
