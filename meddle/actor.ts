@@ -33,8 +33,8 @@ export class Actor {
     try {
       if (monitor === undefined) throw new Error('the guest has no monitor');
       const at = { monitor, host, orders: this.orders, number: this.#count, hands: this.#hands };
-      const done = await perform(at, kind, pick);
-      act = { ...base, ...done, isBetween: await isBetween() };
+      const { isPending = false, ...done } = await perform(at, kind, pick);
+      act = { ...base, ...done, isBetween: isPending || (await isBetween()) };
     } catch (error) {
       const refused = (error as Error).message;
       act = { ...base, refused, isBetween: false };

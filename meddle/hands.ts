@@ -42,6 +42,8 @@ export interface Done {
   readonly file?: string;
   readonly key?: string | undefined;
   readonly value?: number;
+  /** The order was taken, and may be obeyed later. */
+  readonly isPending?: boolean;
 }
 
 /** Where the guest is now, and what its owner wants of it. */
@@ -106,8 +108,11 @@ const commit: Hand = async ({ monitor, number }, { id, node, backing }) => {
   await monitor.ask('block-commit', { 'job-id': job, device: node });
   await untilJob(monitor, job, 'ready');
   await monitor.ask('block-job-complete', { device: job });
-  await untilJob(monitor, job, undefined);
-  return { id, file: backing, key: fileKey(backing) };
+  const isPending = await untilJob(monitor, job, undefined).then(
+    () => false,
+    () => true,
+  );
+  return { id, file: backing, key: fileKey(backing), isPending };
 };
 
 async function untilJob(monitor: Qmp, id: string, status: string | undefined): Promise<void> {
@@ -164,7 +169,7 @@ const unplug = async (monitor: Qmp, id: string): Promise<Done> => {
     if (!all.some(({ name }) => name === id)) return { id };
     await sleep(LOOK_MS);
   }
-  throw new Error(`the guest does not give ${id} up`);
+  return { id, isPending: true };
 };
 
 const plugNic: Hand = async ({ monitor, host, number, hands }) => {

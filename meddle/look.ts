@@ -7,7 +7,8 @@ import { isAsOrdered } from './verdict.ts';
 import type { Seen, SeenCopy, SeenMemory } from './verdict.ts';
 import type { Witness } from './witness.ts';
 
-const SETTLE_MS = 6000;
+/** For a guest to shut down, on a busy machine. */
+const SETTLE_MS = 20_000;
 const REMAINS_MS = 4000;
 const POLL_MS = 50;
 /** For a guest to read its memory and its disks, on a busy machine. */
@@ -67,6 +68,7 @@ async function verify(witness: Witness, boot: unknown): Promise<SeenMemory | 'si
   if (found === undefined) return 'silent';
   return {
     ok: found['ok'] === true,
+    badChunks: Number(found['badChunks'] ?? 0),
     badDiskChunks: Number(found['badDiskChunks'] ?? 0),
     diskErrors: Number(stats['diskErrors'] ?? 0),
     isSameBoot: stats['bootId'] === boot,

@@ -73,14 +73,16 @@ const run =
   (to: RunOrder): Effect =>
   (orders, act) => ({
     ...orders,
-    run: either(act, orders.run, ...orders.run.map((was) => after(was, to))),
+    run: goesDown(orders) ? both(orders, to) : either(act, orders.run, to),
   });
 
-/** A guest that is down stays down, whatever it is told. */
-function after(was: RunOrder, to: RunOrder): RunOrder {
-  if (was === 'ended') return 'ended';
-  if (was === 'shut-down' && to !== 'ended') return 'shut-down';
-  return to;
+/** A guest takes a while to shut down: an order that comes meanwhile may be the one that counts. */
+function goesDown({ run: before }: Orders): boolean {
+  return before.includes('shut-down') || before.includes('ended');
+}
+
+function both({ run: before }: Orders, ...more: readonly RunOrder[]): readonly RunOrder[] {
+  return [...new Set([...before, ...more])];
 }
 
 const plug: Effect = (orders, act) => {
@@ -106,21 +108,19 @@ const job: Effect = (orders, act) =>
   act.isBetween ? orders : { ...orders, jobs: new Set([...orders.jobs, act.id ?? '']) };
 
 /** A guest that is down does not run again by a reset alone: its hypervisor then waits for an order. */
-const again: Effect = (orders, act) => {
-  const reset = orders.run.map((was) => (was === 'shut-down' ? 'paused' : was));
-  return { ...orders, isRebooted: true, run: either(act, orders.run, ...reset) };
+const again: Effect = (orders) => {
+  const before = goesDown(orders) ? both(orders, 'running', 'paused') : orders.run;
+  return { ...orders, isRebooted: true, run: before };
 };
 
 const nothing: Effect = (orders) => orders;
 
-/** A guest whose process ends with it, or stays. */
+/** The process of the guest ends with it, or stays. A paused guest, or one that boots, may not see its power button. */
 const shutdown: Effect = (orders, act, { noShutdown }) => {
-  const ordered = run(noShutdown ? 'shut-down' : 'ended')(orders, act, PLAIN);
-  // A paused guest does not see its power button until it runs again.
-  const waits = orders.run.includes('paused') ? (['paused'] as const) : [];
-  return { ...ordered, run: [...new Set([...ordered.run, ...waits])] };
+  const down = noShutdown ? 'shut-down' : 'ended';
+  const seesIt = !orders.isRebooted && !orders.run.includes('paused');
+  return { ...orders, run: seesIt ? either(act, orders.run, down) : both(orders, down) };
 };
-const PLAIN = { noShutdown: false } as Scene;
 
 const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   snapshot: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),

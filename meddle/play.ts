@@ -88,7 +88,7 @@ async function judgeable(
   const at = copies.map(({ host }) => host);
   const remains = await remainsLater(placesOf(stage), before, {
     name,
-    at: at.length > 0 ? at : [stage.from],
+    at: at.length > 0 ? at : [ended.outcome === 'done' ? stage.to : stage.from],
     owned: [...kept.keys()].map((file) => path.join('storage', name, path.basename(file))),
   });
   const looked = await look(witness, actor.orders, copies, boot);

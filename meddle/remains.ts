@@ -27,7 +27,9 @@ const KEPT =
 /** They answer once more for a move that is over, and end by themselves; looked for at the end of all runs. */
 const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
 /** A port of a guest. */
-const PORT = /^(tap\d|mtap\d|gw[0-9a-f]{8}n)/;
+const PORT = /^(tap\d|gw[0-9a-f]{8}n)/;
+/** Made by the owner, and removed by it. */
+const OWNED = /^mtap\d/;
 const LISTEN = '0A';
 
 export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[]> {
@@ -104,7 +106,7 @@ export function remainsOf(
         (each) => !isHere || !each.startsWith('qemu'),
       ),
       ...more(state.links, was?.links ?? [])
-        .filter((each) => !isHere || !PORT.test(each))
+        .filter((each) => !OWNED.test(each) && (!isHere || !PORT.test(each)))
         .map((each) => `link ${each}`),
       ...more(state.files, was?.files ?? []).filter(
         (each) => !own(each) && !isKept(each, guest.name),

@@ -30,6 +30,7 @@ export type Outcome = 'done' | 'failed' | 'cancelled' | 'held' | 'lost' | 'refus
 
 export interface SeenMemory {
   readonly ok: boolean;
+  readonly badChunks: number;
   readonly badDiskChunks: number;
   readonly diskErrors: number;
   readonly isSameBoot: boolean;
@@ -202,12 +203,16 @@ function theContents(orders: Orders, { memory, isReachable }: Seen): string[] {
         ? ['the guest does not answer over its link, which its owner left up']
         : [];
   if (memory === 'silent') return [...problems, 'the guest does not answer'];
-  if (!memory.ok) {
-    const bytes =
-      memory.badDiskChunks > 0 ? `${memory.badDiskChunks} chunks of its disks` : 'its memory';
-    problems.push(`LOST BYTES: ${bytes}`);
+  // A guest cannot read a disk that was unplugged.
+  const hasAllDisks = ![...orders.gone].some((id) => /^disk\d/.test(id));
+  const isOfDisks = memory.badChunks === 0 && memory.badDiskChunks > 0;
+  if (!memory.ok && (hasAllDisks || !isOfDisks)) {
+    const chunks = `${memory.badDiskChunks} chunks of its disks`;
+    problems.push(`LOST BYTES: ${isOfDisks ? chunks : 'its memory'}`);
   }
-  if (memory.diskErrors > 0) problems.push(`its disks refused ${memory.diskErrors} writes`);
+  if (memory.diskErrors > 0 && hasAllDisks) {
+    problems.push(`its disks refused ${memory.diskErrors} writes`);
+  }
   if (!memory.isSameBoot && !orders.isRebooted) problems.push('the guest was started again');
   return problems;
 }

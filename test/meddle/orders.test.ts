@@ -54,10 +54,10 @@ describe('what the owner ordered', () => {
     );
   });
 
-  test('the last order of a run state counts, and a guest that ended stays ended', () => {
+  test('the last order of a run state counts, unless the guest is going down', () => {
     assert.deepEqual(after(act('pause'), act('resume')).run, ['running']);
     assert.deepEqual(after(act('resume'), act('pause')).run, ['paused']);
-    assert.deepEqual(after(act('quit'), act('resume')).run, ['ended']);
+    assert.deepEqual(after(act('shutdown'), act('pause')).run, ['shut-down', 'paused']);
     assert.deepEqual(obey(FIRST, act('shutdown'), ends).run, ['ended']);
     assert.deepEqual(obey(FIRST, act('shutdown'), stays).run, ['shut-down']);
   });

@@ -32,7 +32,7 @@ const SEEN: Seen = {
   reportedAt: 'b',
   copies: [COPY],
   bothRan: undefined,
-  memory: { ok: true, badDiskChunks: 0, diskErrors: 0, isSameBoot: true },
+  memory: { ok: true, badChunks: 0, badDiskChunks: 0, diskErrors: 0, isSameBoot: true },
   isReachable: true,
   files: [],
   remains: [],
@@ -85,15 +85,15 @@ describe('the verdict', () => {
       [{ copies: [COPY, { ...COPY, host: 'a' }] }, /TWO COPIES RUN/],
       [{ bothRan: 'a and b' }, /TWO COPIES RAN/],
       [
-        { memory: { ok: false, badDiskChunks: 3, diskErrors: 0, isSameBoot: true } },
+        { memory: { ok: false, badChunks: 0, badDiskChunks: 3, diskErrors: 0, isSameBoot: true } },
         /LOST BYTES: 3 chunks/,
       ],
       [
-        { memory: { ok: false, badDiskChunks: 0, diskErrors: 0, isSameBoot: true } },
+        { memory: { ok: false, badChunks: 2, badDiskChunks: 0, diskErrors: 0, isSameBoot: true } },
         /LOST BYTES: its memory/,
       ],
       [
-        { memory: { ok: true, badDiskChunks: 0, diskErrors: 0, isSameBoot: false } },
+        { memory: { ok: true, badChunks: 0, badDiskChunks: 0, diskErrors: 0, isSameBoot: false } },
         /started again/,
       ],
       [{ memory: 'silent' }, /does not answer/],
