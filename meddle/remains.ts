@@ -117,7 +117,7 @@ export function remainsOf(
 }
 
 function isKept(file: string, guest: string): boolean {
-  return KEPT.test(file) && !file.includes(`/${guest}`);
+  return file.startsWith('state/cache/') || (KEPT.test(file) && !file.includes(`/${guest}`));
 }
 
 function more(have: readonly string[], had: readonly string[]): string[] {

@@ -4,15 +4,18 @@ import { GodwitError, godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
+import { changedSinceAsked } from '../../../migration/guest-changes/asked.ts';
 import { changeWords, compareGuests, withMedia } from '../../../migration/guest-changes/compare.ts';
 import type { GuestChange } from '../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../migration/guest-changes/errors.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { pass } from '../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../mutex.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import { carryMedia } from './carry-media.ts';
 import type { CarryContext } from './carry-media.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Between two comparisons while the guest moves, ms: some changes have no event. */
@@ -170,6 +173,17 @@ function carriedBy(context: CarryContext): Carry {
 function isMade({ state }: Facts): boolean {
   const { doing } = state();
   return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');
+}
+
+/** GODWIT_GUEST_CHANGED if the guest is no longer the one that its destination was asked to admit. */
+export function assertAsAsked(
+  request: Pick<SourceMoverRequest, 'vcpus' | 'macs' | 'request'>,
+  { description, networks }: Pick<StepFacts, 'description' | 'networks'>,
+): void {
+  const now = { vcpus: description?.vcpus, macs: networks?.map(({ mac }) => mac) };
+  const what = changedSinceAsked(request, now);
+  if (what === undefined) return;
+  throw godwitError('GODWIT_GUEST_CHANGED', { guest: request.request.guest, what });
 }
 
 /** The destination is being made or memory flows, and nothing waits for an answer of the monitor. */

@@ -19,6 +19,7 @@ import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './s
 import type { SourceContext } from './source-context.ts';
 import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
+import { assertAsAsked } from './guest-changes.ts';
 import { deflate, inflate } from './balloon.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
@@ -149,6 +150,7 @@ export const LIFECYCLE: Lifecycle = {
       const { checks, facts } = await inspectGuest(context, signal);
       refuseOn(checks);
       const known = { ...(await facts(signal)), checks: [...checks] };
+      assertAsAsked(request, known);
       if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
       const session = await guest.session(signal);
       // State that stays until the source is retired need not be restored.
