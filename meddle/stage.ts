@@ -1,6 +1,6 @@
 /** A lab of two hosts, with storage of each and storage that both see, and a fresh guest for each run. */
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -104,7 +104,9 @@ export class Stage {
 
   async boot(name: string, scene: Scene): Promise<StagedGuest> {
     const own = path.join(this.lab.dir, 'storage', `${name}-own`);
-    await mkdir(own, { recursive: true, mode: 0o711 });
+    await mkdir(own, { recursive: true });
+    // Hypervisors at the destination run as users of their own.
+    await chmod(own, 0o777);
     const medium = path.join(own, 'first.iso');
     const otherMedium = path.join(own, 'second.iso');
     await writeFile(medium, Buffer.alloc(MIB, 'first medium '));
