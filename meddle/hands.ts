@@ -8,6 +8,7 @@ import type { Orders } from './orders.ts';
 import { isOfDisk } from './plan.ts';
 import type { OperationKind, Scene } from './plan.ts';
 import type { Qmp } from './qmp.ts';
+import { portsIn } from './remains.ts';
 import { deviceId, fileKey, fileOf } from './witness.ts';
 import type { Block, Witness } from './witness.ts';
 
@@ -239,6 +240,41 @@ const link =
     return {};
   };
 
+/** The guest's first port on the host where it is. */
+async function portOf({
+  host,
+  hands,
+}: At): Promise<{ readonly namespace: string; readonly port: string }> {
+  const namespace = hands.namespaces[host] ?? '';
+  const [found] = await portsIn(namespace);
+  if (found === undefined) throw new Error('the guest has no port there');
+  return { namespace, port: found.name };
+}
+
+const isolatePort: Hand = async (at) => {
+  const { namespace, port } = await portOf(at);
+  await run('bridge', ['-n', namespace, 'link', 'set', 'dev', port, 'isolated', 'on']);
+  return {};
+};
+
+/** Into a bridge that leads nowhere, as a port is taken out of use. */
+const movePort: Hand = async (at) => {
+  const { namespace, port } = await portOf(at);
+  const ip = (...words: string[]): Promise<unknown> => run('ip', ['-n', namespace, ...words]);
+  await ip('link', 'add', 'br1', 'type', 'bridge').catch(() => undefined);
+  at.hands.later(() => ip('link', 'del', 'br1'));
+  await ip('link', 'set', 'br1', 'up');
+  await ip('link', 'set', port, 'master', 'br1');
+  return {};
+};
+
+/** Puts ports that an owner moved back where the guest can be asked. */
+export async function returnPorts(namespace: string): Promise<void> {
+  for (const { name, bridge } of await portsIn(namespace)) {
+    if (bridge === 'br1') await run('ip', ['-n', namespace, 'link', 'set', name, 'master', 'br0']);
+  }
+}
+
 const order =
   (command: string, args: Record<string, unknown> = {}): Hand =>
   async ({ monitor }) => {
@@ -279,6 +315,8 @@ const HANDS: Readonly<Record<OperationKind, Hand>> = {
   'link-up': link(true),
   'limit-disk': limit,
   balloon: order('balloon', { value: 120 * MIB }),
+  'isolate-port': isolatePort,
+  'move-port': movePort,
   'replace-image': replace,
   'second-user': secondUser,
 };

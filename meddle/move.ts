@@ -18,6 +18,7 @@ export interface Ended {
   readonly reason: string;
   readonly reportedAt: string | undefined;
   readonly unresolved: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** What the move itself reports, as far as moments depend on it. */
@@ -53,6 +54,7 @@ export async function move(
       reason: `${code}: ${message}`,
       reportedAt: undefined,
       unresolved: [],
+      warnings: [],
     };
   }
   const course: Course = { phase: 'planned', isOver: false };
@@ -60,7 +62,13 @@ export async function move(
   const isAtEnd = await follow(stage, id, course);
   await meddling;
   if (!isAtEnd)
-    return { outcome: 'running', reason: course.phase, reportedAt: undefined, unresolved: [] };
+    return {
+      outcome: 'running',
+      reason: course.phase,
+      reportedAt: undefined,
+      unresolved: [],
+      warnings: [],
+    };
   return theEnd(stage, guest, id);
 }
 
@@ -139,7 +147,9 @@ async function follow(stage: Stage, id: string, course: Course): Promise<boolean
 async function theEnd(stage: Stage, guest: string, id: string): Promise<Ended> {
   const agent = stage.agent(stage.from);
   const report = await agent.report({ params: { id } });
-  const { outcome, error, runsAt } = report;
+  const { outcome, error, runsAt, checks, verified = [] } = report;
+  const doubtful = [...checks, ...verified].filter(({ verdict }) => verdict === 'warn');
+  const warnings = doubtful.map(({ evidence }) => evidence);
   const reason = error === undefined ? '' : `${error.code}: ${error.message}`;
   const sides = {
     source: stage.from,
@@ -147,7 +157,13 @@ async function theEnd(stage: Stage, guest: string, id: string): Promise<Ended> {
     unknown: undefined,
     nowhere: undefined,
   };
-  const ended = { outcome: outcome as Outcome, reason, reportedAt: sides[runsAt], unresolved: [] };
+  const ended = {
+    outcome: outcome as Outcome,
+    reason,
+    reportedAt: sides[runsAt],
+    unresolved: [],
+    warnings,
+  };
   return outcome === 'held' ? { ...ended, unresolved: await resolve(stage, guest, id) } : ended;
 }
 

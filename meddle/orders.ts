@@ -30,6 +30,9 @@ export interface Orders {
   readonly devices: ReadonlySet<string>;
   readonly gone: ReadonlySet<string>;
   readonly link: readonly ('up' | 'down')[];
+  /** The bridge that its port is in, and whether that port is isolated there. */
+  readonly bridge: readonly string[];
+  readonly isIsolated: readonly boolean[];
   readonly processors: readonly number[];
   /** Jobs that the owner began and that have not ended by themselves. */
   readonly jobs: ReadonlySet<string>;
@@ -151,6 +154,11 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   'link-down': (orders, act) => ({ ...orders, link: either(act, orders.link, 'down') }),
   'link-up': (orders, act) => ({ ...orders, link: either(act, orders.link, 'up') }),
   balloon: nothing,
+  'isolate-port': (orders, act) => ({
+    ...orders,
+    isIsolated: either(act, orders.isIsolated, true),
+  }),
+  'move-port': (orders, act) => ({ ...orders, bridge: either(act, orders.bridge, 'br1') }),
   'replace-image': nothing,
   'second-user': nothing,
 };

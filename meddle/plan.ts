@@ -5,7 +5,7 @@ import { chances } from '../faults/chance.ts';
 
 export const MODES = ['precopy', 'postcopy', 'hybrid'] as const;
 export const LAYOUTS = ['none', 'shared', 'local', 'mixed'] as const;
-export const DRIVERS = ['qemu', 'libvirt'] as const;
+export const DRIVERS = ['qemu'] as const;
 
 /**
  * When an operation is performed: before the move is asked for, while hosts are checked, while the destination is made
@@ -47,6 +47,8 @@ export const OPERATIONS = [
   'balloon',
   'replace-image',
   'second-user',
+  'isolate-port',
+  'move-port',
 ] as const;
 export type OperationKind = (typeof OPERATIONS)[number];
 
@@ -85,7 +87,8 @@ const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
   shutdown: 0.7,
   reboot: 0.5,
   reset: 0.5,
-  snapshot: 1.6,
+  snapshot: 2,
+  'limit-disk': 1.6,
   'change-medium': 1.5,
   pause: 1.5,
   'replace-image': 2,
@@ -110,13 +113,21 @@ const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
   'unplug-nic',
   'plug-cpu',
 ]);
+/** A change shortly before the switch is found by the comparison at the switch alone. */
+const MOMENT_CHANCES: readonly Moment[] = [...MOMENTS, 'memory', 'round', 'round'];
+const MODE_CHANCES: readonly Scene['mode'][] = ['precopy', ...MODES];
 const IDLE_MOMENTS: readonly Moment[] = ['before', 'checks', 'prepare', 'after'];
 /** What others do to files on the host is to be found before the move as well. */
-const ON_HOST: ReadonlySet<OperationKind> = new Set(['replace-image', 'second-user']);
+const ON_HOST: ReadonlySet<OperationKind> = new Set([
+  'replace-image',
+  'second-user',
+  'isolate-port',
+  'move-port',
+]);
 const HOST_MOMENTS: readonly Moment[] = ['before', 'before', 'before', ...MOMENTS];
 /** Guests with disks have more to lose. */
 const LAYOUT_CHANCES: readonly Scene['layout'][] = ['none', 'shared', 'shared', 'local', 'mixed'];
-const MAX_OPERATIONS = 5;
+const MAX_OPERATIONS = 6;
 const MAX_JITTER_MS = 900;
 const RATES = [12, 24, 48] as const;
 
@@ -124,21 +135,21 @@ export function isOfDisk(kind: OperationKind): boolean {
   return OF_DISKS.has(kind);
 }
 
-/** The run of a seed. `drivers`: those that this machine has. */
-export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qemu']): Plan {
+/** The run of a seed. */
+export function planRun(seed: number): Plan {
   const next = chances(seed, 'meddle');
   const among = <T>(all: readonly T[]): T => all[Math.floor(next() * all.length)] as T;
-  const driver = among(drivers);
+  const driver = among(DRIVERS);
   const made: Scene = {
     driver,
-    mode: among(MODES),
+    mode: among(MODE_CHANCES),
     path: next() < 0.25 ? 'wire' : 'native',
-    layout: driver === 'libvirt' ? among(['none', 'local']) : among(LAYOUT_CHANCES),
-    noShutdown: driver === 'libvirt' || next() < 0.5,
+    layout: among(LAYOUT_CHANCES),
+    noShutdown: next() < 0.5,
     mibPerSecond: among(RATES),
   };
   const possible = OPERATIONS.filter((kind) => made.layout !== 'none' || !OF_DISKS.has(kind));
-  const count = 1 + Math.floor(next() * next() * MAX_OPERATIONS);
+  const count = 1 + Math.floor(next() * next() * (MAX_OPERATIONS + 1));
   const operations = Array.from({ length: count }, (): Operation => {
     const kind = weighted(possible, next());
     const moments = momentsFor(kind);
@@ -155,7 +166,7 @@ export function planRun(seed: number, drivers: readonly Scene['driver'][] = ['qe
 
 function momentsFor(kind: OperationKind): readonly Moment[] {
   if (ON_HOST.has(kind)) return HOST_MOMENTS;
-  return WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENTS;
+  return WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENT_CHANCES;
 }
 
 /** In the order of their moments, as they are performed. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { labHost } from '../src/lab/state.ts';
 import { namespaceOf } from '../src/lab/plan.ts';
 import { Actor } from './actor.ts';
+import { returnPorts } from './hands.ts';
 import type { Hands } from './hands.ts';
 import { look, remainsLater, settled } from './look.ts';
 import { move } from './move.ts';
@@ -91,6 +92,7 @@ async function judgeable(
     at: at.length > 0 ? at : [ended.outcome === 'done' ? stage.to : stage.from],
     owned: [...kept.keys()].map((file) => path.join('storage', name, path.basename(file))),
   });
+  for (const { namespace } of placesOf(stage)) await returnPorts(namespace);
   const looked = await look(witness, actor.orders, copies, boot);
   const found = { ...ended, ...looked, copies, files, remains };
   return { from: stage.from, to: stage.to, ...found, bothRan: witness.bothRan() };
@@ -128,6 +130,8 @@ function firstOrders({ disks, medium }: StagedGuest): Orders {
     devices: new Set(['nic0', 'balloon0', 'cd0-dev', ...disks.map(({ id }) => id)]),
     gone: new Set(),
     link: ['up'],
+    bridge: ['br0'],
+    isIsolated: [false],
     processors: [1],
     jobs: new Set(),
     isRebooted: false,

@@ -29,7 +29,7 @@ const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
 /** A port of a guest. */
 const PORT = /^(tap\d|gw[0-9a-f]{8}n)/;
 /** Made by the owner, and removed by it. */
-const OWNED = /^mtap\d/;
+const OWNED = /^(mtap\d|br1$)/;
 const LISTEN = '0A';
 
 export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[]> {
@@ -49,6 +49,22 @@ export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[
       };
     }),
   );
+}
+
+/** A port of a guest in a bridge. */
+export interface Port {
+  readonly name: string;
+  readonly bridge: string;
+  readonly isIsolated: boolean;
+}
+
+/** The ports of guests in the bridges of a host, but for those that an owner plugged in. */
+export async function portsIn(namespace: string): Promise<Port[]> {
+  const { stdout } = await run('bridge', ['-n', namespace, '-d', '-j', 'link']);
+  const all = JSON.parse(stdout) as { ifname: string; master?: string; isolated?: boolean }[];
+  return all.flatMap(({ ifname, master = '', isolated = false }) => {
+    return PORT.test(ifname) ? [{ name: ifname, bridge: master, isIsolated: isolated }] : [];
+  });
 }
 
 function processesIn(namespace: string): string[] {

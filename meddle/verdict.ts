@@ -24,6 +24,8 @@ export interface SeenCopy {
   readonly processors: number;
   /** Under way, or come to their end by themselves. */
   readonly jobs: readonly string[];
+  /** Its first port; undefined: it has none in a bridge. */
+  readonly port: { readonly bridge: string; readonly isIsolated: boolean } | undefined;
 }
 
 export type Outcome = 'done' | 'failed' | 'cancelled' | 'held' | 'lost' | 'refused' | 'running';
@@ -55,6 +57,8 @@ export interface Seen {
   readonly files: readonly string[];
   /** What the move left on the hosts, in words. */
   readonly remains: readonly string[];
+  /** What the report warns of. */
+  readonly warnings: readonly string[];
   /** Held: what became of the answers to it, in words; empty if one was accepted. */
   readonly unresolved: readonly string[];
 }
@@ -91,6 +95,8 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   balloon: [CHANGED],
   'replace-image': [REPLACED],
   'second-user': [IN_USE],
+  'isolate-port': [CHANGED, /NETWORK|isolat/],
+  'move-port': [CHANGED, /NETWORK|br1/],
 };
 
 /** The problems, in words; none if all is as it must be. */
@@ -99,6 +105,7 @@ export function judge(orders: Orders, acts: readonly Act[], seen: Seen): string[
   return [
     ...theRuns(seen),
     ...theEnd(taken, seen),
+    ...theSharing(orders, taken, seen),
     ...theGuest(orders, seen),
     ...seen.files.map((what) => `the owner's file: ${what}`),
     ...seen.remains.map((what) => `left behind: ${what}`),
@@ -125,6 +132,16 @@ function theEnd(taken: readonly Act[], { outcome, reason }: Seen): string[] {
   return [
     `ended as ${outcome}, and the reason does not name what the owner did (${ordered}): ${reason}`,
   ];
+}
+
+/** Two guests cannot go on with two copies of what was one image. */
+function theSharing(orders: Orders, taken: readonly Act[], { outcome, from }: Seen): string[] {
+  if (outcome !== 'done') return [];
+  const early = taken.filter(({ kind, moment }) => kind === 'second-user' && moment === 'before');
+  const copied = early.filter(
+    ({ id = '', host }) => host === from && orders.disks[id]?.isShared === false,
+  );
+  return copied.map(({ id }) => `${id} was copied although another program writes to it`);
 }
 
 const RUN_STATES: Readonly<Record<RunOrder, (status: string) => boolean>> = {
@@ -161,6 +178,7 @@ function theGuest(orders: Orders, seen: Seen): string[] {
   return [
     ...problems,
     ...theDevices(orders, copy),
+    ...thePort(orders, copy, seen),
     ...theDisks(orders, copy, from),
     ...theContents(orders, seen),
   ];
@@ -177,6 +195,16 @@ function theDevices(orders: Orders, copy: SeenCopy): string[] {
     ...stopped.map((id) => `the job ${id} of the owner is gone at ${copy.host}`),
     ...wrong('the medium', orders.medium, copy.medium),
     ...wrong('the number of processors', orders.processors, copy.processors),
+  ];
+}
+
+function thePort(orders: Orders, { port, host }: SeenCopy, { warnings }: Seen): string[] {
+  const warned = (word: RegExp): boolean => warnings.some((each) => word.test(each));
+  return [
+    ...(warned(/isolat/)
+      ? []
+      : wrong('isolation of the port', orders.isIsolated, port?.isIsolated)),
+    ...(warned(/br1/) ? [] : wrong(`the bridge at ${host}`, orders.bridge, port?.bridge)),
   ];
 }
 

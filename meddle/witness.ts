@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { bothRan, spans } from '../faults/timeline.ts';
 import type { RunMark } from '../faults/timeline.ts';
 import { Qmp } from './qmp.ts';
+import { portsIn } from './remains.ts';
 import type { QmpEvent } from './qmp.ts';
 import type { SeenCopy, SeenDisk } from './verdict.ts';
 
@@ -142,12 +143,16 @@ export class Witness {
       ask<{ id: string; status: string }[]>('query-jobs', []),
     ]);
     const open = openFiles(pid);
+    const groups = await this.#limits(host, blocks);
+    const place = this.#request.places.find((each) => each.host === host);
+    const [port] = place === undefined ? [] : await portsIn(place.namespace);
     const disks = blocks.filter(({ removable, inserted }) => !removable && inserted !== undefined);
     const drive = blocks.find(({ removable }) => removable);
     return {
       host,
       status,
-      disks: disks.map((block) => seenDisk(block, open)),
+      port,
+      disks: disks.map((block) => seenDisk(block, open, groups)),
       medium: fileOf(drive?.inserted),
       devices: devices.map(({ name }) => name),
       processors: processors.length,
@@ -156,6 +161,21 @@ export class Witness {
         ...this.#endedJobs(host),
       ],
     };
+  }
+
+  /** Bytes/s of the throttle groups that nodes of the disks are in. */
+  async #limits(host: string, blocks: readonly Block[]): Promise<Map<string, number>> {
+    const groups = new Set(blocks.map(({ inserted }) => groupOf(inserted)));
+    const found = new Map<string, number>();
+    for (const group of groups) {
+      if (group === undefined) continue;
+      const asked = { path: `/objects/${group}`, property: 'limits' };
+      const limits = await this.monitor(host)
+        ?.ask('qom-get', asked)
+        .catch(() => undefined);
+      found.set(group, (limits as { 'bps-total'?: number } | undefined)?.['bps-total'] ?? 0);
+    }
+    return found;
   }
 
   /** Jobs that came to their end by themselves. */
@@ -248,11 +268,24 @@ export function fileOf(inserted: Inserted | undefined): string {
   return name;
 }
 
+/** The throttle group of a disk whose top node is a throttle filter. */
+export function groupOf(inserted: Inserted | undefined): string | undefined {
+  const { file = '' } = inserted ?? {};
+  if (!file.startsWith('json:')) return undefined;
+  const top: unknown = JSON.parse(file.slice('json:'.length));
+  const group = isRecord(top) ? top['throttle-group'] : undefined;
+  return typeof group === 'string' ? group : undefined;
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function seenDisk(block: Block, open: ReadonlyMap<string, string>): SeenDisk {
+function seenDisk(
+  block: Block,
+  open: ReadonlyMap<string, string>,
+  groups: ReadonlyMap<string, number>,
+): SeenDisk {
   const file = fileOf(block.inserted);
   const atPath = fileKey(file);
   const isOpen = atPath !== undefined && [...open.values()].includes(atPath);
@@ -261,7 +294,8 @@ function seenDisk(block: Block, open: ReadonlyMap<string, string>): SeenDisk {
     file,
     key: isOpen ? atPath : open.get(`${file} (deleted)`),
     bytes: block.inserted?.image?.['virtual-size'] ?? 0,
-    limit: block.inserted?.bps ?? 0,
+    // Set at the disk itself, or by a throttle node below it.
+    limit: block.inserted?.bps || (groups.get(groupOf(block.inserted) ?? '') ?? 0),
   };
 }
 

@@ -15,6 +15,8 @@ export const FIRST: Orders = {
   devices: new Set(['nic0', 'disk0-dev']),
   gone: new Set(),
   link: ['up'],
+  bridge: ['br0'],
+  isIsolated: [false],
   processors: [1],
   jobs: new Set(),
   isRebooted: false,

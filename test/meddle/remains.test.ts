@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { remainsOf } from '../../meddle/remains.ts';
 import type { HostState } from '../../meddle/remains.ts';
-import { deviceId, fileOf, isHypervisorOf } from '../../meddle/witness.ts';
+import { deviceId, fileOf, groupOf, isHypervisorOf } from '../../meddle/witness.ts';
 
 const bare: HostState = {
   host: 'b',
@@ -53,6 +53,12 @@ describe('the witness reads', () => {
     const described = { driver: 'qcow2', file: { driver: 'file', filename: '/b.qcow2' } };
     assert.equal(fileOf({ image: { filename: `json:${JSON.stringify(described)}` } }), '/b.qcow2');
     assert.equal(fileOf(undefined), '');
+  });
+
+  test('the throttle group of a disk, if it has one', () => {
+    const file = `json:${JSON.stringify({ driver: 'throttle', 'throttle-group': 'g0', file: 'x' })}`;
+    assert.equal(groupOf({ file }), 'g0');
+    assert.equal(groupOf({ file: '/a.raw' }), undefined);
   });
 
   test('the hypervisor of a guest by its name', () => {

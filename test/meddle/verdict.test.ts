@@ -11,6 +11,8 @@ const ORDERS: Orders = {
   devices: new Set(['nic0', 'disk0-dev']),
   gone: new Set(['nic1']),
   link: ['up'],
+  bridge: ['br0'],
+  isIsolated: [false],
   processors: [1],
   jobs: new Set(),
   isRebooted: false,
@@ -23,6 +25,7 @@ const COPY: SeenCopy = {
   devices: ['nic0', 'disk0-dev'],
   processors: 1,
   jobs: [],
+  port: { bridge: 'br0', isIsolated: false },
 };
 const SEEN: Seen = {
   from: 'a',
@@ -36,6 +39,7 @@ const SEEN: Seen = {
   isReachable: true,
   files: [],
   remains: [],
+  warnings: [],
   unresolved: [],
 };
 const PAUSE: Act = { kind: 'pause', moment: 'memory', atMs: 0, isBetween: false, host: 'a' };
@@ -112,6 +116,24 @@ describe('the verdict', () => {
       /the job owner1 of the owner is gone/,
     );
     assert.equal(problems(copy({ jobs: ['owner1'] }), { jobs: new Set(['owner1']) }), '');
+  });
+
+  test('a setting of the port is carried over, or the report warns of it', () => {
+    const isIsolated = [true];
+    assert.match(problems({}, { isIsolated }), /isolation of the port/);
+    assert.equal(
+      problems({ warnings: ['the port is isolated, and b cannot'] }, { isIsolated }),
+      '',
+    );
+    assert.equal(problems(copy({ port: { bridge: 'br0', isIsolated: true } }), { isIsolated }), '');
+    assert.match(problems({}, { bridge: ['br1'] }), /the bridge at b/);
+  });
+
+  test('an image that another program writes to is not copied', () => {
+    const disks = { 'disk0-dev': { isShared: false, files: ['1:1'], bytes: [100], limits: [0] } };
+    const used: Act = { ...PAUSE, kind: 'second-user', moment: 'before', id: 'disk0-dev' };
+    assert.match(problems({}, { disks }, [used]), /was copied although/);
+    assert.equal(problems({}, {}, [used]), '');
   });
 
   test('a copied disk is another file at the destination, and the same one at the source', () => {

@@ -233,12 +233,18 @@ async function readChangedProperties(
   for (const [index, property] of wanted.entries()) {
     const held = values[index];
     const value = property.type.startsWith('link<') ? objectOf(held) : held;
+    if (isWithoutRom(child, property.name, value)) changed['romfile'] = '';
     if (value === undefined || value === '' || value === property['default-value']) continue;
     // Without a stated default only what names something else (a backend, a slot) is distinguished.
     if (property['default-value'] === undefined && !NAMING.has(property.name)) continue;
     changed[property.name] = value;
   }
   return changed;
+}
+
+/** Cards have a boot ROM unless they were given an empty name for it; no other empty name differs from a default. */
+function isWithoutRom({ type }: Child, property: string, value: Scalar | undefined): boolean {
+  return property === 'romfile' && value === '' && propertiesOf(type)?.has('netdev') === true;
 }
 
 /** A device names an object of the user's by its id; what it made for itself, or belongs to, it makes or finds again. */

@@ -16,6 +16,7 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import { carryMedia } from './carry-media.ts';
 import type { CarryContext } from './carry-media.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import { refuseOn } from '../../engine/refused-by-checks.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Between two comparisons while the guest moves, ms: some changes have no event. */
@@ -65,6 +66,16 @@ export class GuestChanges {
   async assertSame(context: CarryContext, signal: AbortSignal): Promise<void> {
     const error = await this.#compare(context, signal, carriedBy(context));
     if (error !== undefined) throw error;
+  }
+
+  /**
+   * Refuses on the checks of the machine that the destination has made from the description. If the guest is another by
+   * now, that is the reason, and not the destination.
+   */
+  async judgeMachine(context: Facts, checks: readonly Check[], signal: AbortSignal): Promise<void> {
+    const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
+    if (isRefused) await this.assertSame(context, signal);
+    refuseOn(checks);
   }
 
   /** What the comparison before the switch found, and the destination has as well. */

@@ -189,7 +189,7 @@ export const LIFECYCLE: Lifecycle = {
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
       const checks = await compare(machine);
-      refuseOn(checks);
+      await context.changes.judgeMachine(context, checks, signal);
       return { ...reported, checks };
     },
   },

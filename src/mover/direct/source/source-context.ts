@@ -55,7 +55,7 @@ export interface SourceContext {
   readonly forecast: Forecast;
   readonly changes: Pick<
     GuestChanges,
-    'assertReady' | 'assertSame' | 'explain' | 'watch' | 'checks'
+    'assertReady' | 'assertSame' | 'judgeMachine' | 'explain' | 'watch' | 'checks'
   >;
   readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
   readonly pace: Pick<PostcopyPace, 'empty' | 'fill' | 'saw' | 'isHolding'>;

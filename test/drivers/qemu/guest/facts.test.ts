@@ -23,6 +23,9 @@ const OBJECTS: Readonly<Record<string, Readonly<Record<string, readonly [string,
       { addr: 27, parent_bus: '/machine/q35/pcie.0', mac: '52:54:00:00:00:01', netdev: 'hn0' },
     ],
     hot0: ['virtio-balloon-pci', { addr: '05.0', parent_bus: '', hotplugged: true }],
+    late1: ['e1000e', { netdev: 'hn1', romfile: '' }],
+    late2: ['rtl8139', { netdev: 'hn2', romfile: 'efi-rtl8139.rom' }],
+    late3: ['pvpanic-pci', { romfile: '' }],
     late0: [
       'virtio-rng-pci',
       {
@@ -64,6 +67,7 @@ const KNOWN: readonly Known[] = [
   { name: 'label', type: 'str' },
   { name: 'serial', type: 'str' },
   { name: 'empty', type: 'str', 'default-value': 'full' },
+  { name: 'romfile', type: 'str' },
 ];
 const USERNET = `VLAN -1 (user.0):
   Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
@@ -220,6 +224,12 @@ describe('a device of a running guest', () => {
     assert.deepEqual(found.changed, { rng: 'rng0', speed: 7, serial: 's1' });
     // 256 is no address on a PCI bus.
     assert.equal(found.addr, undefined);
+  });
+
+  test('that is a card without a boot ROM stays without one, and every other device has its own', async () => {
+    assert.equal((await device('e1000e')).changed?.['romfile'], '');
+    assert.equal((await device('rtl8139')).changed?.['romfile'], undefined);
+    assert.equal((await device('pvpanic-pci')).changed?.['romfile'], undefined);
   });
 
   test('without an id has none, and what it calls itself by its drive', async () => {

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import type { Clock } from '../../../../src/clock.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { refusal } from '../../../../src/migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
 import { GuestChanges } from '../../../../src/mover/direct/source/guest-changes.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
@@ -97,6 +99,24 @@ describe('the comparison before memory and before the switch', () => {
       message:
         'web1 was changed while it moved: the image of disk0 changed from raw /srv/g1.img to qcow2 /srv/g1.over',
     });
+  });
+
+  test('a machine that differs there is reported as the guest’s change if the guest was changed, else as it is', async () => {
+    const { changes, context, guest } = stage();
+    const facts = { guest: 'web1', host: 'b', what: 'disk9: the destination lacks it' };
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
+    const checks = [refusal('same-machine', error, 'both')];
+    await assert.rejects(
+      changes.judgeMachine(context, checks, signal),
+      /GODWIT_MACHINE_DIFFERS|disk9/,
+    );
+    guest.now = SNAPPED;
+    await assert.rejects(changes.judgeMachine(context, checks, signal), {
+      code: 'GODWIT_GUEST_CHANGED',
+    });
+    const { reads } = guest;
+    await changes.judgeMachine(context, [], signal);
+    assert.equal(guest.reads, reads);
   });
 
   test('passes what is carried over, and reports it', async () => {
