@@ -56,8 +56,10 @@ export async function look(
   const mayAnswer = orders.link.includes('up');
   const answer = await witness.askGuest('stats', mayAnswer ? ANSWER_S : SILENT_S);
   const isReachable = answer !== undefined;
-  if (!isReachable)
+  if (!isReachable) {
     await monitor.ask('set_link', { name: 'nic0', up: true }).catch(() => undefined);
+    await witness.forgetNeighbours();
+  }
   return { isReachable, memory: await verify(witness, boot) };
 }
 

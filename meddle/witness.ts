@@ -109,6 +109,11 @@ export class Witness {
     return JSON.parse(said.stdout) as Record<string, unknown>;
   }
 
+  /** The client looks for the guest again: nobody told it where a guest is that moved with its link down. */
+  async forgetNeighbours(): Promise<void> {
+    await run('ip', ['-n', this.#request.clientNamespace, 'neigh', 'flush', 'all']);
+  }
+
   #processes(): { pid: number; host: string }[] {
     const inodes = new Map<string, string>(
       this.#request.places.flatMap(({ host, namespace }) => {

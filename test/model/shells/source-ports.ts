@@ -104,7 +104,14 @@ function beside() {
       end: async () => undefined,
       offered: false,
     },
-    changes: { assertReady: none, assertSame: none, explain: none, watch: none, checks: () => [] },
+    changes: {
+      assertReady: none,
+      assertSame: none,
+      judgeMachine: none,
+      explain: none,
+      watch: none,
+      checks: () => [],
+    },
     forecast: { begin: () => undefined, admitted: () => undefined, facts: async () => ({}) },
     connections: {
       handOver: async () => check,
