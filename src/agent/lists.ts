@@ -19,10 +19,7 @@ import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { MigrationStore } from './store.ts';
 
-export interface ListDependencies extends Pick<
-  ClosingDependencies,
-  'closings' | 'expected'
-> {
+export interface ListDependencies extends Pick<ClosingDependencies, 'closings' | 'expected'> {
   readonly store: MigrationStore;
   readonly config: AgentConfig;
   readonly guests: Guests;

@@ -10,6 +10,7 @@ export function mayResume(right: SourceRight, refused: boolean): boolean {
   const answers = new Map<string, HostAnswer>(refused ? [['b', { is: 'without' }]] : []);
   const bootId = 'boot-1';
   const claim = { kind: 'take-back', right, handedOver: true, byProof: false, bootId } as const;
-  const question = { guest: 'web1', bootId, claim, counterpart: 'b', fleet: ['b', 'c'], answers };
+  const now = { bootId, uptimeMs: 100_000 };
+  const question = { guest: 'web1', now, claim, counterpart: 'b', fleet: ['b', 'c'], answers };
   return judgeStart(question).kind === 'granted';
 }

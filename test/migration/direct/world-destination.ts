@@ -51,6 +51,7 @@ export class WorldDestination {
       case 'assess':
       case 'disks':
       case 'compare':
+      case 'media':
       case 'recover':
         return;
       case 'prepare':

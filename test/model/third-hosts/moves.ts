@@ -66,7 +66,7 @@ function timePasses(world: World): Move[] {
   };
   const word = at.word && ({ ...at.word, isOld: true } as const);
   const { gathered: _, ...rest } = at;
-  const next = { ...world, recoveries: { c: old('c'), d: old('d') }, source: rest };
+  const next = { ...world, recoveries: { b: old('b'), c: old('c'), d: old('d') }, source: rest };
   return [['a minute passes', word === undefined ? next : source(next, { word })]];
 }
 

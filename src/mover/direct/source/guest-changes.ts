@@ -72,7 +72,11 @@ export class GuestChanges {
    * Refuses on the checks of the machine that the destination has made from the description. If the guest is another by
    * now, that is the reason, and not the destination.
    */
-  async judgeMachine(context: Facts, checks: readonly Check[], signal: AbortSignal): Promise<void> {
+  async judgeMachine(
+    context: CarryContext,
+    checks: readonly Check[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
     if (isRefused) await this.assertSame(context, signal);
     refuseOn(checks);

@@ -219,14 +219,21 @@ describe('a guest that a cold move gives back after its host was restarted', () 
   });
 
   test('is held while its destination is silent or may have it, even with an observed proof that covers the migration', async () => {
-    const word = { right: 'abandoned', proof: 'observed', provedIn: 'boot-2' } as const;
+    const at = { bootId: 'boot-2', uptimeMs: 100_000 };
+    const word = (answersFor: HostDoubts[]) =>
+      ({
+        right: 'abandoned',
+        closedByProof: true,
+        decision: { proof: 'observed', answersFor, at },
+      }) as const;
     const silent: HostAnswer = { is: 'silent', why: 'dark' };
-    for (const b of [silent, { is: 'may-have', why: 'recovers it' }] as const) {
-      const { context, calls } = after({ b, c: nothing }, word);
+    const recovers = ['migration m-00000009'];
+    for (const b of [silent, { is: 'may-have', why: 'recovers it', doubts: recovers }] as const) {
+      const { context, calls } = after({ b, c: nothing }, word([]));
       await assert.rejects(startAgain(context, signal), { code: 'GODWIT_HELD' });
       assert.deepEqual(calls, []);
     }
-    const named = after({ b: silent, c: nothing }, { ...word, named: ['b'] });
+    const named = after({ b: silent, c: nothing }, word([{ host: 'b', doubts: ['no answer'] }]));
     await startAgain(named.context, signal);
     assert.deepEqual(named.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });
