@@ -23,6 +23,9 @@ const FOR_ALL: ReadonlySet<string> = new Set([
   'sighting',
   'endWatch',
   'laterWatch',
+  // An announcement belongs to the host that made it, whatever its id: another host's stays as it is.
+  'expectArrival',
+  'dropArrival',
 ]);
 
 /** Undefined: nothing. */

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import type { BootMoment } from '../migration/standby/boot-moment.ts';
 import { uptime } from 'node:os';
-import type { BootTime } from '../migration/direct/run-right.ts';
+import type { BootTime } from '../migration/boot-time.ts';
 
 /** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
 export const MS_PER_TICK = 10;

@@ -9,7 +9,8 @@ import type { Halt } from '../../protocol/guest-halt.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import { bootTimeIn, destinationRightAfter } from './run-right.ts';
-import type { BootTime, DestinationRight } from './run-right.ts';
+import type { BootTime } from '../boot-time.ts';
+import type { DestinationRight } from './run-right.ts';
 import type { HostDoubts } from '../../protocol/public/resolve.ts';
 
 export { destinationEvent, portMap } from './destination-events.ts';

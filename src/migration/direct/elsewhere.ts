@@ -1,6 +1,6 @@
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 import { evidenceOf, joined } from './guest-sightings.ts';
-import type { GuestSightings } from './guest-sightings.ts';
+import type { Evidence, GuestSightings } from './guest-sightings.ts';
 
 /** A host outside the migration that has the guest, and what shows it. */
 export interface ThirdHost {
@@ -28,9 +28,8 @@ export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | un
 }
 
 /**
- * `answers` once third hosts are known: a destination that has not run the guest is not given it while any host shows it,
- * also one of the two in another process,
- * and the source can give its copy up. Its copy is then ended and no disk is removed, so nothing runs by this answer.
+ * `answers` once other hosts are known: a destination that has not run the guest is not given it while any host shows it
+ * (one of the two as well, in another process), and the source can give its copy up. Its copy is then ended and no disk is removed, so nothing runs by this answer.
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
   const third = findThirdHost(sides);
@@ -47,7 +46,7 @@ export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[
     if (halted === undefined || answer.verdict !== 'safe') return answer;
     return { ...answer, verdict: 'unknown', risks: [...answer.risks.slice(0, 7), halted.what] };
   });
-  const elsewhere = judgeElsewhere(judged, sides, third);
+  const elsewhere = judgeElsewhere(judged, sides, third, ran);
   return elsewhere === undefined ? judged : [...judged, elsewhere];
 }
 
@@ -56,6 +55,7 @@ function judgeElsewhere(
   answers: readonly Answer[],
   sides: Sides,
   third: ThirdHost | undefined,
+  ran: Evidence | undefined,
 ): Answer | undefined {
   const { guest, from, source, destination } = sides;
   if (source === undefined || source.hypervisor === 'running' || source.hypervisor === 'unknown') {
@@ -71,7 +71,7 @@ function judgeElsewhere(
   const doubts = doubtsAbroad(sides);
   const isOnly = answers.every(({ verdict }) => verdict === 'wrong' || verdict === 'waits');
   if (doubts.length === 0 && !isOnly) return undefined;
-  const why = `no host reports that it runs ${guest}: ${given}`;
+  const why = `${ran?.what ?? `no host reports that it runs ${guest}`}: ${given}`;
   const risks = [
     `if no other host has ${guest}, its memory is lost, and it has to be started again from its disks`,
     ...(doubts.length === 0 ? [] : [joined(doubts)]),

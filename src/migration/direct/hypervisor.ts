@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endKind } from '../../protocol/guest-end.ts';
-import { halt } from '../guest-changes/run-states.ts';
+import { halt } from '../../protocol/guest-halt.ts';
 import type { Halt } from '../guest-changes/run-states.ts';
 
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { BootTime } from '../boot-time.ts';
 
 /**
  * The right to run: exactly one copy of a guest may run. It is a token with an epoch; the source holds it at first.
@@ -32,11 +33,6 @@ export type Proof = z.infer<typeof proof>;
 export const bootName = z.string().max(64);
 /** Since the start of that boot, suspended time included, ms. */
 export const uptimeMs = z.number().nonnegative();
-/** A moment by a host's own clock, which nobody sets: a proof is valid for a time, and in the boot in which it was obtained. */
-export interface BootTime {
-  readonly bootId: string;
-  readonly uptimeMs: number;
-}
 /** As a journal has it; undefined if it lacks one of the two, as an earlier build's does. */
 export function bootTimeIn(event: {
   readonly bootId?: string | undefined;

@@ -6,7 +6,6 @@ import type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
  * fault. The reason outlives the move: Godwit never runs such a guest again by itself. Pure.
  */
 
-export { halt, HALT_KINDS } from '../../protocol/guest-halt.ts';
 export type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 interface HaltRow {

@@ -1,4 +1,4 @@
-import type { BootTime } from '../direct/run-right.ts';
+import type { BootTime } from '../boot-time.ts';
 import type { HostDoubts } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 

@@ -34,7 +34,7 @@ import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootMoment, bootTime } from '../../host/process.ts';
 import type { BootMoment } from '../../migration/standby/boot-moment.ts';
-import type { BootTime } from '../../migration/direct/run-right.ts';
+import type { BootTime } from '../../migration/boot-time.ts';
 import { wireOpeners } from './wire-openers.ts';
 import type { WireOpeners } from './wire-openers.ts';
 

@@ -199,5 +199,6 @@ test('refused attempts that come faster than they are written are counted, logge
   await audit.settled();
   const entries = await audit.rows.list({}, 200);
   assert.equal(entries.length, 65);
-  assert.equal(entries[0]?.unkept, 56);
+  // Entries of one millisecond have no order.
+  assert.equal(entries.find(({ who }) => who === '99')?.unkept, 56);
 });

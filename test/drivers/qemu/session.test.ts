@@ -6,7 +6,7 @@ import type { QmpEvent } from '../../../src/drivers/qemu/qmp/messages.ts';
 import { MonitorWatch } from '../../../src/drivers/qemu/session.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { GodwitError } from '../../../src/errors.ts';
-import { HALT_KINDS } from '../../../src/migration/guest-changes/run-states.ts';
+import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 
 const signal = new AbortController().signal;

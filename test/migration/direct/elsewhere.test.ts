@@ -76,7 +76,7 @@ describe('a held copy whose guest a third host may run', () => {
 
   test('is not started at the destination while the source’s own host runs the guest again', () => {
     const answers = verdicts(fleetOf({ ...RUNS, host: 'a' }), { hypervisor: 'gone' }, {});
-    assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
+    assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'risky' });
   });
 
   test('is started at the destination on an operator’s word alone while another host has a halted copy', () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import { onHypervisor } from '../../../src/migration/direct/hypervisor-transition.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
-import { HALT_KINDS } from '../../../src/migration/guest-changes/run-states.ts';
+import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 import type { HaltKind } from '../../../src/migration/guest-changes/run-states.ts';
 import { STEP_NAMES, stepIndex } from '../../../src/migration/direct/steps.ts';

@@ -3,13 +3,12 @@ import { test } from 'node:test';
 import {
   endWords,
   endsMoveAtOnce,
-  halt,
-  HALT_KINDS,
   haltHint,
   haltWords,
   haltedWords,
   mayBeOwnPause,
 } from '../../../src/migration/guest-changes/run-states.ts';
+import { halt, HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 
 test('each reason for a stop has words that follow the guest’s name, and a hint', () => {

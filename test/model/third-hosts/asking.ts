@@ -1,4 +1,4 @@
-import type { BootTime } from '../../../src/migration/direct/run-right.ts';
+import type { BootTime } from '../../../src/migration/boot-time.ts';
 import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
 import type { HostAnswer } from '../../../src/migration/permission/host-answer.ts';
 import { judgeStart } from '../../../src/migration/permission/permission.ts';

@@ -12,7 +12,7 @@ import type {
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
-import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../../errors.ts';
-import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
 import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';

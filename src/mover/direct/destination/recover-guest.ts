@@ -1,6 +1,6 @@
 import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
-import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
 import { judgeStart } from '../../../migration/permission/permission.ts';
 import { passedMs } from '../../../migration/standby/boot-moment.ts';
 import type { BootMoment } from '../../../migration/standby/boot-moment.ts';

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
-import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
 import type { Decision, SourceState } from '../../../migration/direct/source-state.ts';
 import { answeredFor } from '../../../migration/permission/host-answer.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';

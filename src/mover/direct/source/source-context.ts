@@ -7,7 +7,7 @@ import { plannedNowMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
 import { withTimetable } from '../../../migration/steering/timetable.ts';
-import type { BootTime } from '../../../migration/direct/run-right.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';

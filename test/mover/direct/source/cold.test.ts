@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { BootTime } from '../../../../src/migration/direct/run-right.ts';
+import type { BootTime } from '../../../../src/migration/boot-time.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
 import type { HostDoubts } from '../../../../src/protocol/public/resolve.ts';

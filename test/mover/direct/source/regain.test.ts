@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
-import { HALT_KINDS } from '../../../../src/migration/guest-changes/run-states.ts';
+import { HALT_KINDS } from '../../../../src/protocol/guest-halt.ts';
 import type { Halt } from '../../../../src/migration/guest-changes/run-states.ts';
 import { proof, sourceRight } from '../../../../src/migration/direct/run-right.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
