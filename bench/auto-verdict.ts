@@ -1,5 +1,4 @@
-import { median } from './contract.ts';
-import type { Measure } from './contract.ts';
+import { median, type Measure } from './contract.ts';
 
 /** What `--path auto` came to beside every other way. Pure. */
 

@@ -4,14 +4,11 @@ import { verifyGuest } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import type { DataPath } from '../src/protocol/public/migration.ts';
 import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
-import { measuresOf, SCENES } from './auto-verdict.ts';
-import type { Scene, Tried } from './auto-verdict.ts';
+import { measuresOf, SCENES, type Scene, type Tried } from './auto-verdict.ts';
 import type { HandSetting } from './by-hand.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { otherHost, withLab } from './lab.ts';
-import { makeMixes, startMixedGuest } from './wire-guest.ts';
-import type { Mixes } from './wire-guest.ts';
+import { makeMixes, startMixedGuest, type Mixes } from './wire-guest.ts';
 import { CACHE_BYTES, forgetAll, MAX_DOWNTIME_MS, measuredMove } from './wire-move.ts';
 import { SETTINGS } from './wire-places.ts';
 

@@ -2,8 +2,7 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { fillMemory, verifyGuest } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { formatBytes, formatDuration } from '../src/protocol/quantity.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, withLab } from './lab.ts';
 

@@ -1,7 +1,6 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { judge, table } from './contract.ts';
-import type { Bench, BenchWords } from './contract.ts';
+import { judge, table, type Bench, type BenchWords } from './contract.ts';
 import { auto } from './auto.ts';
 import { balloon } from './balloon.ts';
 import { check } from './check.ts';

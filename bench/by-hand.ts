@@ -9,17 +9,12 @@ import { removeTap } from '../src/lab/guest/start.ts';
 import { HOST_BRIDGE } from '../src/lab/plan.ts';
 import { isAlive } from '../src/host/process.ts';
 import { startDetached } from '../src/lab/processes.ts';
-import { labHost, storageDirectory } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { beginCopies, endCopies, readHandDisks } from './by-hand-disks.ts';
-import type { HandDisk } from './by-hand-disks.ts';
-import { counterpartArgv } from './counterpart.ts';
-import type { Places } from './counterpart.ts';
+import { labHost, storageDirectory, type Lab } from '../src/lab/state.ts';
+import { beginCopies, endCopies, readHandDisks, type HandDisk } from './by-hand-disks.ts';
+import { counterpartArgv, type Places } from './counterpart.ts';
 import { witnessedQemu } from './lab.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
-import { stream, streamTimes } from './stream-times.ts';
-import type { QmpEvent } from '../src/lab/witness/monitor.ts';
-import type { StreamTimes } from './stream-times.ts';
+import { Monitor, type QmpEvent } from '../src/lab/witness/monitor.ts';
+import { stream, streamTimes, type StreamTimes } from './stream-times.ts';
 
 /**
  * What an administrator does who moves a guest with QEMU alone and knows how: the same stream as Godwit's

@@ -7,8 +7,7 @@ import { runCommand } from '../src/lab/command.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');

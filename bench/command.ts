@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 
 const DEFAULT_RUNS = 21;
 const MOST_MS = 150;

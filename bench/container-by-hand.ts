@@ -11,8 +11,7 @@ import { containerLayer } from '../src/lab/container/layer.ts';
 import { containerNetns, runcRoot } from '../src/lab/container/places.ts';
 import { labGuest } from '../src/lab/guest/registry.ts';
 import { HOST_BRIDGE, tapName } from '../src/lab/plan.ts';
-import { labHost } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { labHost, type Lab } from '../src/lab/state.ts';
 
 /**
  * What an administrator does who moves a container with runc and CRIU alone and knows how: its memory to a page server of

@@ -8,8 +8,7 @@ import { namespaceOf } from '../src/lab/plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { moveContainerByHand } from './container-by-hand.ts';
-import { median, onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, withLab } from './lab.ts';
 

@@ -5,8 +5,7 @@ import { readGuestStats } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { formatDuration } from '../src/protocol/quantity.ts';
 import { moveByHand } from './by-hand.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import {
   downtimeOf,
   FEW,
@@ -17,8 +16,10 @@ import {
   verdictOf,
   WAYS,
   WHOLE,
+  type ConvergenceMethod,
+  type Point,
+  type Tried,
 } from './convergence-grid.ts';
-import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
 import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
 import { spans } from './stream-times.ts';

@@ -2,13 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { chromium } from 'playwright-core';
-import type { Browser, CDPSession, Page } from 'playwright-core';
+import { chromium, type Browser, type CDPSession, type Page } from 'playwright-core';
 import { buildWeb } from '../tools/web.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { serveMadeUp } from './dashboard/server.ts';
-import type { MadeUp } from './dashboard/server.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
+import { serveMadeUp, type MadeUp } from './dashboard/server.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../tools/setup.sh');
 const HOSTS = 10_000;

@@ -1,5 +1,4 @@
-import { median } from './contract.ts';
-import type { Measure } from './contract.ts';
+import { median, type Measure } from './contract.ts';
 import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 

@@ -4,12 +4,16 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { formatBytes, parseBytes, parseRate } from '../src/protocol/quantity.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { pairMeasures, shareOfNeeded, thinMeasures, writesMeasures } from './disks-figures.ts';
-import type { DiskMove, ThinMove } from './disks-figures.ts';
-import { allocated, imageFile, measuredMove, planned } from './disks-move.ts';
-import type { Seen, Side } from './disks-move.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
+import {
+  pairMeasures,
+  shareOfNeeded,
+  thinMeasures,
+  writesMeasures,
+  type DiskMove,
+  type ThinMove,
+} from './disks-figures.ts';
+import { allocated, imageFile, measuredMove, planned, type Seen, type Side } from './disks-move.ts';
 import { otherHost, untilQuiet, withLab } from './lab.ts';
 import { schedule } from './overhead.ts';
 

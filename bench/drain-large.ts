@@ -1,7 +1,6 @@
 import { drain } from '../src/planner/drain.ts';
 import { Random } from '../sim/random.ts';
-import { median } from './contract.ts';
-import type { BenchOptions, Measure } from './contract.ts';
+import { median, type BenchOptions, type Measure } from './contract.ts';
 import { madeFleet } from './planner-fleet.ts';
 
 const RUNS = 5;

@@ -1,6 +1,5 @@
 import { bestSchedule } from '../src/planner/schedule.ts';
-import { problemOf, secondsOf } from '../src/planner/timetable.ts';
-import type { Links, Transfer } from '../src/planner/timetable.ts';
+import { problemOf, secondsOf, type Links, type Transfer } from '../src/planner/timetable.ts';
 import { Random } from '../sim/random.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 

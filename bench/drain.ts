@@ -1,14 +1,10 @@
 import { drain as planDrain } from '../src/planner/drain.ts';
-import { DrainWorld, NOISE } from '../sim/fleet/drain-world.ts';
-import type { Scene } from '../sim/fleet/drain-world.ts';
+import { DrainWorld, NOISE, type Scene } from '../sim/fleet/drain-world.ts';
 import { Random } from '../sim/random.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { Capped, Planned } from './drain-directors.ts';
-import type { Said } from './drain-directors.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
+import { Capped, Planned, type Said } from './drain-directors.ts';
 import { bestOfAll } from './drain-orders.ts';
-import { SCENES } from './drain-scenes.ts';
-import type { DrainScene } from './drain-scenes.ts';
+import { SCENES, type DrainScene } from './drain-scenes.ts';
 import { largePlan } from './drain-large.ts';
 
 export const drain: Bench = {

@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,8 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import { portIn, tcpSockets } from '../src/host/kernel-tables.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { reachesBrowser } from './events-browser.ts';
 import type { ClientsReported, EventsOrder, EventsReported } from './events-messages.ts';
 

@@ -13,10 +13,10 @@ import {
   startPlainGuest,
   untilKnown,
   upgrade,
+  type CleanHost,
+  type CleanHosts,
 } from '../test/e2e/support/clean-hosts.ts';
-import type { CleanHost, CleanHosts } from '../test/e2e/support/clean-hosts.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 
 /** As on a data sheet: MB are 10^6 bytes. */
 const MB = 1e6;

@@ -1,18 +1,15 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { issue, storeCredentials } from '../src/agent/pki/authority.ts';
-import { openStore } from '../src/controller/store/open.ts';
-import type { Store } from '../src/controller/store/open.ts';
+import { openStore, type Store } from '../src/controller/store/open.ts';
 import { MS_PER_TICK, readStat } from '../src/host/process.ts';
 import { silentLog } from '../src/log.ts';
 import { controllerContract } from '../src/protocol/controller/contract.ts';
-import { client } from '../src/rpc/client.ts';
-import type { Api } from '../src/rpc/client.ts';
+import { client, type Api } from '../src/rpc/client.ts';
 import { startPostgres } from '../tools/postgres.ts';
 import { addressOf, FLEET_PORT, hostNamed } from './fleet-names.ts';
 

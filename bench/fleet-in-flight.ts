@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Measure } from './contract.ts';
 import type { ControllerApi, Controllers } from './fleet-controllers.ts';
-import { quantile, timeRead } from './fleet-reads.ts';
-import type { Watching } from './fleet-reads.ts';
+import { quantile, timeRead, type Watching } from './fleet-reads.ts';
 import { askLoad } from './fleet-load.ts';
 import { hostNamed } from './fleet-names.ts';
 

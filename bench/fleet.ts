@@ -1,5 +1,4 @@
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { on } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,13 +8,16 @@ import { initCa } from '../src/agent/pki/authority.ts';
 import { fleetSnapshot } from '../src/controller/inventory/snapshot.ts';
 import type { Store } from '../src/controller/store/open.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { end, startControllers } from './fleet-controllers.ts';
-import type { ControllerApi, Controllers } from './fleet-controllers.ts';
+import {
+  end,
+  startControllers,
+  type ControllerApi,
+  type Controllers,
+} from './fleet-controllers.ts';
 import { inFlight, MOVES_OF_EACH } from './fleet-in-flight.ts';
 import { askLoad } from './fleet-load.ts';
 import { SAMPLE_MS } from './fleet-names.ts';
-import { quantile, timeRead } from './fleet-reads.ts';
-import type { Watching } from './fleet-reads.ts';
+import { quantile, timeRead, type Watching } from './fleet-reads.ts';
 
 const GUESTS_OF_EACH = 10;
 const MEASURED_MS = 60_000;

@@ -1,12 +1,10 @@
 import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import { networkLacks } from '../src/lab/network-lacks.ts';
-import { LAB_NETWORKS } from '../src/lab/plan.ts';
-import type { LabNetwork } from '../src/lab/plan.ts';
+import { LAB_NETWORKS, type LabNetwork } from '../src/lab/plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { median, onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { blackoutWords, godwitMigrate } from './godwit.ts';
 import { untilDirtied, untilQuiet, withLab } from './lab.ts';
 

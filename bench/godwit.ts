@@ -3,8 +3,7 @@ import { systemClock } from '../src/clock.ts';
 import { ERRORS } from '../src/errors.ts';
 import { runCommand } from '../src/lab/command.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { report } from '../src/protocol/public/migration.ts';
-import type { Mode, Report } from '../src/protocol/public/migration.ts';
+import { report, type Mode, type Report } from '../src/protocol/public/migration.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
 const MOVE_MS = 180_000;

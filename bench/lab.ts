@@ -3,14 +3,10 @@ import { withDeadline } from '../src/deadline.ts';
 import { labDown } from '../src/lab/down.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
 import { isAlive } from '../src/host/process.ts';
-import { processesInNamespaces } from '../src/lab/processes.ts';
-import type { LabProcess } from '../src/lab/processes.ts';
-import { labNames, readLabState } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { labUp } from '../src/lab/up.ts';
-import type { LabRequest } from '../src/lab/up.ts';
-import { seenQemus } from '../src/lab/witness/qemus.ts';
-import type { SeenQemu } from '../src/lab/witness/qemus.ts';
+import { processesInNamespaces, type LabProcess } from '../src/lab/processes.ts';
+import { labNames, readLabState, type Lab } from '../src/lab/state.ts';
+import { labUp, type LabRequest } from '../src/lab/up.ts';
+import { seenQemus, type SeenQemu } from '../src/lab/witness/qemus.ts';
 import type { BenchOptions } from './contract.ts';
 
 /** Two hosts with agents, unless more are asked for, and a client, for as long as a benchmark runs. */

@@ -3,16 +3,13 @@ import { virsh } from '../src/lab/libvirt/daemon.ts';
 import { stopDomain } from '../src/lab/libvirt/guest.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { median, onlyOf } from './contract.ts';
-import type { BenchOptions, Measure } from './contract.ts';
+import { median, onlyOf, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, withLab } from './lab.ts';
 import { byVirsh, gapOf, jobMs, packagesOf } from './libvirt-moves.ts';
-import { makeMixes, startMixedGuest } from './wire-guest.ts';
-import type { Mixes } from './wire-guest.ts';
+import { makeMixes, startMixedGuest, type Mixes } from './wire-guest.ts';
 import { assertDirties, CACHE_BYTES, forgetAll, MAX_DOWNTIME_MS, sentBytes } from './wire-move.ts';
-import { placesOf } from './wire-places.ts';
-import type { LinkSetting } from './wire-places.ts';
+import { placesOf, type LinkSetting } from './wire-places.ts';
 
 /** The table of the wire's benchmark for guests of libvirt: against what virsh does alone, and with libvirt's compression. */
 

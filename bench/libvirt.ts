@@ -2,8 +2,7 @@ import { domainStates, startDomain, stopDomain } from '../src/lab/libvirt/guest.
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { byVirsh, gapOf, jobMs, packagesOf } from './libvirt-moves.ts';

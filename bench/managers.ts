@@ -10,8 +10,7 @@ import { holderOfSocket } from '../src/rpc/port-holder.ts';
 import { hostNameIn, moveBy } from '../test/managers/one-move.ts';
 import { Vcsim } from '../test/drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from '../test/e2e/support/agent-host.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { peakBytes } from './memory-use.ts';
 
 /** 27 clusters of 37 hosts and one host by itself, with 715 guests each: 1,000 hosts and 20,020 guests. */

@@ -1,18 +1,14 @@
 import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Probe } from '../src/lab/probe/probe.ts';
-import { labHost } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { openProbe, type Probe } from '../src/lab/probe/probe.ts';
+import { labHost, type Lab } from '../src/lab/state.ts';
 import { moveByHand } from './by-hand.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab, witnessedQemu } from './lab.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
-import { spans, streamTimes } from './stream-times.ts';
-import type { StreamTimes } from './stream-times.ts';
+import { spans, streamTimes, type StreamTimes } from './stream-times.ts';
 
 const GUEST = 'web1';
 const MIB = 1024 ** 2;

@@ -1,9 +1,6 @@
-import { BALANCE } from '../src/planner/balance-options.ts';
-import type { BalanceOptions } from '../src/planner/balance-options.ts';
-import { CONSOLIDATE, consolidate } from '../src/planner/consolidate.ts';
-import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
-import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
+import { BALANCE, type BalanceOptions } from '../src/planner/balance-options.ts';
+import { CONSOLIDATE, consolidate, type ConsolidateOptions } from '../src/planner/consolidate.ts';
+import { runExperiment, type Trace } from '../src/planner/sim/reference/experiment.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { balanceDay, decideByBalance } from './planner-balance.ts';

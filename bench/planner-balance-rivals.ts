@@ -2,12 +2,12 @@
  * Rules of other balancers as surrogates on samples of 300 s, by what their documents say of thresholds, durations and
  * cooldowns. What a product looks at and these samples do not have (pressure, 10 s rounds) is stated at each.
  */
-import { TICK_S } from '../src/planner/sim/reference/world.ts';
-import type {
-  World,
-  WorldGuest,
-  WorldHost,
-  WorldMove,
+import {
+  TICK_S,
+  type World,
+  type WorldGuest,
+  type WorldHost,
+  type WorldMove,
 } from '../src/planner/sim/reference/world.ts';
 import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
 

@@ -1,6 +1,5 @@
-import { BALANCE } from '../src/planner/balance-options.ts';
+import { BALANCE, type BalanceOptions } from '../src/planner/balance-options.ts';
 import { balance } from '../src/planner/balance.ts';
-import type { BalanceOptions } from '../src/planner/balance-options.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
 import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';

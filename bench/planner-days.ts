@@ -1,13 +1,11 @@
-import { CONSOLIDATE, consolidate } from '../src/planner/consolidate.ts';
-import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
+import { CONSOLIDATE, consolidate, type ConsolidateOptions } from '../src/planner/consolidate.ts';
 import { usualOf } from '../src/planner/forecast/usual.ts';
 import type { Inventory } from '../src/planner/inventory.ts';
 import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import { placeAtStart } from '../src/planner/sim/reference/reallocate.ts';
 import { START_S, TICK_S, World } from '../src/planner/sim/reference/world.ts';
-import { madeLoads } from '../src/planner/sim/seasonal.ts';
-import type { MadeLoad } from '../src/planner/sim/seasonal.ts';
+import { madeLoads, type MadeLoad } from '../src/planner/sim/seasonal.ts';
 import { Random } from '../sim/random.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { CONTESTS } from './planner-policies.ts';

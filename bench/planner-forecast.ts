@@ -1,6 +1,5 @@
 import { Calibration } from '../src/planner/forecast/calibration.ts';
-import { Forecast, FORECAST } from '../src/planner/forecast/forecast.ts';
-import type { ForecastOptions } from '../src/planner/forecast/forecast.ts';
+import { Forecast, FORECAST, type ForecastOptions } from '../src/planner/forecast/forecast.ts';
 import { SortedWindow } from '../src/planner/forecast/sorted-window.ts';
 import { madeLoads } from '../src/planner/sim/seasonal.ts';
 import { Random } from '../sim/random.ts';

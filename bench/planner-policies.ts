@@ -1,7 +1,15 @@
-import { CONSOLIDATE, CONSOLIDATE_TIGHT, consolidate } from '../src/planner/consolidate.ts';
-import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
-import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
-import type { Outcome, Policy, Trace } from '../src/planner/sim/reference/experiment.ts';
+import {
+  CONSOLIDATE,
+  CONSOLIDATE_TIGHT,
+  consolidate,
+  type ConsolidateOptions,
+} from '../src/planner/consolidate.ts';
+import {
+  runExperiment,
+  type Outcome,
+  type Policy,
+  type Trace,
+} from '../src/planner/sim/reference/experiment.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { WorldRules } from '../src/planner/sim/reference/world.ts';
 import type { Measure } from './contract.ts';

@@ -2,8 +2,7 @@ import { FORECAST } from '../src/planner/forecast/forecast.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';
-import { forecastFleet, naiveWays } from './planner-forecast.ts';
-import type { ForecastFleet } from './planner-forecast.ts';
+import { forecastFleet, naiveWays, type ForecastFleet } from './planner-forecast.ts';
 
 const { ahead: AHEAD } = FORECAST;
 const SHARE = 0.99;

@@ -4,8 +4,7 @@ import { drain } from '../src/planner/drain.ts';
 import type { Inventory, Plan, PlannedMove } from '../src/planner/inventory.ts';
 import { place } from '../src/planner/place.ts';
 import { Random } from '../sim/random.ts';
-import { median } from './contract.ts';
-import type { BenchOptions, Measure } from './contract.ts';
+import { median, type BenchOptions, type Measure } from './contract.ts';
 import { madeFleet, nextLook } from './planner-fleet.ts';
 
 const GIB = 1024 ** 3;

@@ -1,6 +1,5 @@
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { ablations } from './planner-ablations.ts';
 import { balanceContest } from './planner-balance.ts';
 import { daysContest } from './planner-days.ts';

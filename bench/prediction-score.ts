@@ -1,8 +1,7 @@
 import { cameTo } from '../src/migration/report/outcome-figures.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import type { Prediction, Range } from '../src/protocol/public/prediction.ts';
-import { median } from './contract.ts';
-import type { Measure } from './contract.ts';
+import { median, type Measure } from './contract.ts';
 
 /** What was predicted beside what a move came to. */
 export interface Scored {

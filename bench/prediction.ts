@@ -5,14 +5,12 @@ import type { Lab } from '../src/lab/state.ts';
 import { planAnswer } from '../src/protocol/public/plan.ts';
 import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';
-import { onlyOf } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions } from './contract.ts';
 import { chances } from '../faults/chance.ts';
 import { cameTo } from '../src/migration/report/outcome-figures.ts';
-import type { Bench, BenchOptions } from './contract.ts';
 import { godwitMigrate, godwitPlan, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
-import { measures } from './prediction-score.ts';
-import type { Scored } from './prediction-score.ts';
+import { measures, type Scored } from './prediction-score.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = 256 * MIB;

@@ -3,10 +3,8 @@ import { driverNamed, isManaged } from '../src/drivers/registry.ts';
 import type { SourceSession } from '../src/drivers/port/direct.ts';
 import { bootId, startTicksOf } from '../src/host/process.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
-import { labHost } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { labHost, type Lab } from '../src/lab/state.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { untilQuiet, withLab, witnessedQemu } from './lab.ts';
 
 const GUEST = 'web1';

@@ -4,10 +4,9 @@ import {
   evacuateSite,
   missesOf,
   prepareEvacuation,
+  type Evacuated,
 } from '../test/e2e/support/evacuation.ts';
-import type { Evacuated } from '../test/e2e/support/evacuation.ts';
-import { median } from './contract.ts';
-import type { BenchOptions, Measure } from './contract.ts';
+import { median, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
 
 const DEFAULT_RUNS = 3;

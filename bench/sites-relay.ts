@@ -14,10 +14,8 @@ import { controlFrame, MOST_DATA_BYTES } from '../src/links/format.ts';
 import { silentLog } from '../src/log.ts';
 import { connectTls } from '../src/rpc/relayed/call.ts';
 import { waitAtRelays } from '../src/rpc/relayed/wait.ts';
-import { serverTls } from '../src/rpc/tls.ts';
-import type { Credentials } from '../src/rpc/tls.ts';
-import { costOf } from '../test/e2e/support/sites.ts';
-import type { ProcessCost } from '../test/e2e/support/sites.ts';
+import { serverTls, type Credentials } from '../src/rpc/tls.ts';
+import { costOf, type ProcessCost } from '../test/e2e/support/sites.ts';
 import { until } from '../test/until.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 

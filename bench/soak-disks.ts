@@ -3,8 +3,7 @@ import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
-import { storageDirectory } from '../src/lab/state.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { storageDirectory, type Lab } from '../src/lab/state.ts';
 import { writersOf } from '../src/lab/witness/locks.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import { systemClock } from '../src/clock.ts';
@@ -13,8 +12,15 @@ import type { Mode } from '../src/protocol/public/migration.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { withLab } from './lab.ts';
-import { askGuest, connectionProblems, possibleModes, toAndFro, wordProblems } from './soak.ts';
-import type { GuestWord, Moved } from './soak.ts';
+import {
+  askGuest,
+  connectionProblems,
+  possibleModes,
+  toAndFro,
+  wordProblems,
+  type GuestWord,
+  type Moved,
+} from './soak.ts';
 import type { HostTally } from './tally-compare.ts';
 import { takeTally } from './tally.ts';
 

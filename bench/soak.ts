@@ -2,20 +2,21 @@ import { surveyGround } from '../demo/obstacles.ts';
 import { systemContext } from '../src/cli/system.ts';
 import { systemClock } from '../src/clock.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
-import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { ClientView } from '../src/lab/probe/probe.ts';
+import {
+  readGuestStats,
+  verifyGuest,
+  type GuestStats,
+  type GuestVerification,
+} from '../src/lab/guest/talk.ts';
+import { openProbe, type ClientView } from '../src/lab/probe/probe.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { Mode } from '../src/protocol/public/migration.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
-import { leftBehind } from './tally-compare.ts';
-import type { HostTally } from './tally-compare.ts';
+import { leftBehind, type HostTally } from './tally-compare.ts';
 import { takeTally } from './tally.ts';
 
 const GUEST = 'web1';

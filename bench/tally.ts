@@ -4,10 +4,8 @@ import { agentsOf } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { inHost } from '../src/lab/entry.ts';
 import type { Lab, LabHost } from '../src/lab/state.ts';
-import { hostCensus } from '../src/lab/witness/census.ts';
-import type { HostCensus } from '../src/lab/witness/census.ts';
-import { socketsOf } from './tally-compare.ts';
-import type { HostTally } from './tally-compare.ts';
+import { hostCensus, type HostCensus } from '../src/lab/witness/census.ts';
+import { socketsOf, type HostTally } from './tally-compare.ts';
 
 /** Counts everything that a move could leave behind, on every host. */
 export async function takeTally(lab: Lab): Promise<HostTally[]> {

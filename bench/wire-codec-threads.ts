@@ -2,16 +2,14 @@ import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os';
 import path from 'node:path';
 import zlib from 'node:zlib';
-import type { Item } from '../src/wire/codec/item.ts';
-import { PAGE_BYTES } from '../src/wire/codec/item.ts';
+import { PAGE_BYTES, type Item } from '../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../src/wire/codec/settings.ts';
 import type { ThreadCache } from '../src/wire/codec/thread-messages.ts';
 import { DecodeThread, EncodeThread } from '../src/wire/codec/threads.ts';
 import { Scope } from '../src/wire/cache/scope.ts';
 import { placesDigest } from '../src/wire/cache/places.ts';
 import { Store } from '../src/wire/cache/store.ts';
-import type { BenchOptions, Measure } from './contract.ts';
-import { median } from './contract.ts';
+import { median, type BenchOptions, type Measure } from './contract.ts';
 import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 
 const MIB = 1024 ** 2;

@@ -6,15 +6,12 @@ import { pathBridge, portNames } from '../src/lab/network-plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import type { Mode, Report } from '../src/protocol/public/migration.ts';
-import { onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, witnessedQemu, withLab } from './lab.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
-import { askGuest, connectionProblems, wordProblems } from './soak.ts';
-import type { GuestWord } from './soak.ts';
+import { Monitor, type QmpEvent } from '../src/lab/witness/monitor.ts';
+import { askGuest, connectionProblems, wordProblems, type GuestWord } from './soak.ts';
 import { stream } from './stream-times.ts';
-import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 import { forgetAll } from './wire-move.ts';
 import { seeded } from './wire-seeded.ts';
 

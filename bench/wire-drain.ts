@@ -1,13 +1,10 @@
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import type { HandSetting } from './by-hand.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
-import { makeMixes, startMixedGuest } from './wire-guest.ts';
-import type { Mixes } from './wire-guest.ts';
-import { CACHE_BYTES, forgetAll, measuredMove } from './wire-move.ts';
-import type { Moved } from './wire-move.ts';
+import { makeMixes, startMixedGuest, type Mixes } from './wire-guest.ts';
+import { CACHE_BYTES, forgetAll, measuredMove, type Moved } from './wire-move.ts';
 
 const MIB = 1024 ** 2;
 const GUESTS = 6;

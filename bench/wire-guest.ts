@@ -3,16 +3,14 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { cpioArchive } from '../src/lab/image/cpio.ts';
-import type { ArchiveEntry } from '../src/lab/image/cpio.ts';
+import { cpioArchive, type ArchiveEntry } from '../src/lab/image/cpio.ts';
 import { guestImage, imageDirectory } from '../src/lab/image/initramfs.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { startDomain } from '../src/lab/libvirt/guest.ts';
 import { managerOfGuests } from '../src/lab/plan.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { dirtyProgram } from './wire-dirty.ts';
-import type { DirtyPlan } from './wire-dirty.ts';
+import { dirtyProgram, type DirtyPlan } from './wire-dirty.ts';
 import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 
 /**

@@ -10,8 +10,7 @@ import type { Credentials } from '../src/rpc/tls.ts';
 import type { LinkSession } from '../src/links/link-session.ts';
 import { openSession } from '../src/links/open.ts';
 import { SessionServer } from '../src/links/server.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import type { LineData } from './wire-links-line.ts';
 
 const MB = 1_000_000;

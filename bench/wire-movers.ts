@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,11 +10,9 @@ import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../src/host/small-process.ts';
 import type { Kind } from '../src/wire/codec/records.ts';
-import { median, onlyOf } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import type { EndOrder, EndWord } from './wire-movers-end.ts';
-import { give, Taker } from './wire-movers-hypervisor.ts';
-import type { Stream } from './wire-movers-hypervisor.ts';
+import { give, Taker, type Stream } from './wire-movers-hypervisor.ts';
 import { largeStream } from './wire-movers-large.ts';
 import { guestMemory, streamOf } from './wire-movers-stream.ts';
 

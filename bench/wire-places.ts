@@ -1,8 +1,7 @@
 import { parseBytes, parseDuration, parseRate } from '../src/protocol/quantity.ts';
 import type { HandSetting } from './by-hand.ts';
 import type { BenchOptions } from './contract.ts';
-import { REWRITES } from './wire-dirty.ts';
-import type { RewriteOf } from './wire-dirty.ts';
+import { REWRITES, type RewriteOf } from './wire-dirty.ts';
 
 /** A shaped link, and what the guests on it do. */
 export interface LinkSetting {

@@ -4,8 +4,7 @@ import { parseChannel } from '../src/wire/stream/channel.ts';
 import { ReturnPath } from '../src/wire/stream/return-path.ts';
 import type { StreamSink } from '../src/wire/stream/types.ts';
 import * as writer from '../test/wire/stream/writer.ts';
-import { median } from './contract.ts';
-import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 
 const MIB = 1024 ** 2;
 const PAGE = 4096;

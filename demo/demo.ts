@@ -9,18 +9,14 @@ import { contextPainter, tableLook } from '../src/cli/render/paint.ts';
 import { ERRORS } from '../src/errors.ts';
 import { formatDuration } from '../src/protocol/quantity.ts';
 import { performFleet } from './fleet/fleet.ts';
-import { isGood, jsonOf } from './json.ts';
-import type { DemoRun } from './json.ts';
+import { isGood, jsonOf, type DemoRun } from './json.ts';
 import { machineOf, onLab } from './on-lab.ts';
-import { HELP, parseOptions } from './options.ts';
-import type { DemoOptions } from './options.ts';
+import { HELP, parseOptions, type DemoOptions } from './options.ts';
 import { isSkipped } from './outcome.ts';
-import { play } from './play.ts';
-import type { Played } from './play.ts';
+import { play, type Played } from './play.ts';
 import { setStage } from './stage.ts';
 import { clientLine, guestLine, guestWarning, nextSteps, resultTable } from './text.ts';
-import { openWorld } from './world.ts';
-import type { World } from './world.ts';
+import { openWorld, type World } from './world.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   let options: DemoOptions;

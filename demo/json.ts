@@ -2,8 +2,7 @@
 import type { SerialError } from '../src/errors.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import { isFine } from './outcome.ts';
-import type { Outcome } from './outcome.ts';
+import { isFine, type Outcome } from './outcome.ts';
 
 /** The machine, as far as it matters for the figures. */
 export interface Machine {

@@ -2,19 +2,18 @@ import type { Context } from '../src/cli/context.ts';
 import { finalReport } from '../src/cli/ending.ts';
 import type { Endpoint, AgentSet } from '../src/cli/agent-set.ts';
 import { follow } from '../src/cli/follow.ts';
-import { toGodwitError } from '../src/errors.ts';
-import type { SerialError } from '../src/errors.ts';
-import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
-import type { GuestStats } from '../src/lab/guest/talk.ts';
+import { toGodwitError, type SerialError } from '../src/errors.ts';
+import { readGuestStats, verifyGuest, type GuestStats } from '../src/lab/guest/talk.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import { containerLeftovers } from '../src/lab/witness/containers.ts';
-import { migrationRequest } from '../src/protocol/public/migration.ts';
-import type { Report, StreamMode } from '../src/protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type Report,
+  type StreamMode,
+} from '../src/protocol/public/migration.ts';
 import { leftovers, withoutContainers } from './leftovers.ts';
-import { judgeMove } from './outcome.ts';
-import type { Evidence, GuestWord, MoveResult } from './outcome.ts';
-import { GUEST, hostsOf } from './stage.ts';
-import type { Stage } from './stage.ts';
+import { judgeMove, type Evidence, type GuestWord, type MoveResult } from './outcome.ts';
+import { GUEST, hostsOf, type Stage } from './stage.ts';
 
 /** What each mode is asked for with. Hybrid: one round, then post-copy, unless that one was enough. */
 const SETTINGS: Record<StreamMode, object> = {

@@ -1,18 +1,15 @@
 import { cpus, release } from 'node:os';
 import { doctorText } from '../src/cli/render/findings.ts';
 import { contextPainter } from '../src/cli/render/paint.ts';
-import { godwitError, toGodwitError } from '../src/errors.ts';
-import type { GodwitError } from '../src/errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../src/errors.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { formatDuration } from '../src/protocol/quantity.ts';
 import type { Machine } from './json.ts';
 import { bringContainers } from './container-programs.ts';
-import { surveyGround } from './obstacles.ts';
-import type { Ground } from './obstacles.ts';
+import { surveyGround, type Ground } from './obstacles.ts';
 import { claimLabName, keepLab, strike } from './stage.ts';
-import { Interruption } from './world.ts';
-import type { World } from './world.ts';
+import { Interruption, type World } from './world.ts';
 
 /** A lab that stands, and how to speak about what is done on it. */
 export interface Standing {

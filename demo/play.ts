@@ -4,8 +4,7 @@ import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';
 import type { GuestWord, Outcome } from './outcome.ts';
-import { hostsOf } from './stage.ts';
-import type { Stage } from './stage.ts';
+import { hostsOf, type Stage } from './stage.ts';
 import { modeWords, moveLine } from './text.ts';
 import type { World } from './world.ts';
 

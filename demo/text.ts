@@ -1,13 +1,11 @@
 /** The demo's table and its closing words. Pure. */
 import type { Painter } from '../src/cli/render/style.ts';
-import { renderTable } from '../src/cli/render/table.ts';
-import type { Look } from '../src/cli/render/table.ts';
+import { renderTable, type Look } from '../src/cli/render/table.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../src/protocol/quantity.ts';
-import { isFine, isSkipped } from './outcome.ts';
-import type { MoveResult, Outcome } from './outcome.ts';
+import { isFine, isSkipped, type MoveResult, type Outcome } from './outcome.ts';
 
 const MODE_WORDS: Record<StreamMode, string> = {
   precopy: 'pre-copy',

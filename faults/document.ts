@@ -20,8 +20,11 @@ import {
   POWER_FAULTS,
   POWER_MODES,
   powerCells,
+  type Cell,
+  type Fault,
+  type Mode,
+  type Phase,
 } from './cell.ts';
-import type { Cell, Fault, Mode, Phase } from './cell.ts';
 import { isRed } from './judge.ts';
 import type { Played } from './play.ts';
 import { median } from './recovery.ts';

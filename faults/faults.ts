@@ -2,14 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { proverRecorder } from '../tools/prover-record.ts';
-import type { ProverRecord } from '../tools/prover-record.ts';
+import { proverRecorder, type ProverRecord } from '../tools/prover-record.ts';
 import { cellId } from './cell.ts';
 import { withResults } from './document.ts';
 import { isRed } from './judge.ts';
 import type { Played } from './play.ts';
-import { fromCell, inPlayingOrder, nextCell, Player } from './run.ts';
-import type { Runnable } from './run.ts';
+import { fromCell, inPlayingOrder, nextCell, Player, type Runnable } from './run.ts';
 import { LANES } from './stage.ts';
 import { rows } from './table.ts';
 

@@ -1,9 +1,7 @@
 /** What was seen of a cell against what must hold. Pure: the witness's word, not Godwit's, wherever both speak. */
-import type { Cell } from './cell.ts';
-import { isBefore } from './cell.ts';
+import { isBefore, type Cell } from './cell.ts';
 import type { Expectation, Outcome } from './expectation.ts';
-import { bothRan, longestDarkMs } from './timeline.ts';
-import type { Span } from './timeline.ts';
+import { bothRan, longestDarkMs, type Span } from './timeline.ts';
 
 /** What a guest that reads all of its memory finds; `silent`: it has not read all of it in time. */
 export type Memory = 'intact' | 'changed' | 'silent';

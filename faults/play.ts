@@ -1,23 +1,19 @@
 /** One cell, from a quiet guest to the verdict. */
 import { toGodwitError } from '../src/errors.ts';
 import { systemClock } from '../src/clock.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Probe } from '../src/lab/probe/probe.ts';
+import { openProbe, type Probe } from '../src/lab/probe/probe.ts';
 import { seenStatuses } from '../src/lab/witness/qemus.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
-import type { Cell } from './cell.ts';
-import { cellId, hasDisks, LASTS_MS } from './cell.ts';
+import { cellId, hasDisks, LASTS_MS, type Cell } from './cell.ts';
 import { DiskWatch } from './disks/watch.ts';
 import type { Injector } from './inject/injector.ts';
 import { injectorOf } from './inject/injectors.ts';
 import { JournalTail } from './journal-tail.ts';
-import { darkMs, judge, whyNotStruck } from './judge.ts';
-import type { Observed } from './judge.ts';
+import { darkMs, judge, whyNotStruck, type Observed } from './judge.ts';
 import { untilMoment } from './moment.ts';
 import { paceOf } from './pace.ts';
 import { recoveryMs } from './recovery.ts';
-import { remainsOf } from './remains.ts';
-import type { Remains } from './remains.ts';
+import { remainsOf, type Remains } from './remains.ts';
 import type { Scene } from './scene.ts';
 import type { Stage } from './stage.ts';
 import type { Expectation } from './expectation.ts';

@@ -1,6 +1,5 @@
 /** When a migration was on its way again after a fault: forward, or back to the guest at the source. Pure. */
-import { isBefore } from './cell.ts';
-import type { Cell } from './cell.ts';
+import { isBefore, type Cell } from './cell.ts';
 import type { Observed } from './judge.ts';
 import { runsAgainAt } from './timeline.ts';
 

@@ -1,8 +1,7 @@
 /** Two hosts (or more) and guests, kept from cell to cell for as long as what a cell left allows. */
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
-import type { Configure } from '../src/lab/agents.ts';
+import { agentsOf, startAgent, startAgents, stopAgent, type Configure } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { keepMounts } from '../src/lab/container/places.ts';
 import { startContainer } from '../src/lab/container/start.ts';
@@ -13,28 +12,26 @@ import { readGuestStats, setDirtyRate, verifyGuest } from '../src/lab/guest/talk
 import { powerProof } from '../src/lab/power.ts';
 import { systemClock } from '../src/clock.ts';
 
-import type { Lab } from '../src/lab/state.ts';
 import {
   labDirectory,
   labHost,
   labNames,
   readLabState,
   storageDirectory,
+  type Lab,
 } from '../src/lab/state.ts';
 import { labUp, withContainers } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import { madeNamespaces } from '../src/lab/witness/containers.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
-import { client } from '../src/rpc/client.ts';
-import type { Api, Client } from '../src/rpc/client.ts';
+import { client, type Api, type Client } from '../src/rpc/client.ts';
 import { BOX, DISK_MIB as DISK_MIB_OF_BOXES, LOAD } from './containers/plan.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
-import { bareHosts } from './remains.ts';
+import { bareHosts, type HostCensus } from './remains.ts';
 import { isAlive } from '../src/host/process.ts';
-import type { HostCensus } from './remains.ts';
 
 export type AgentApi = Api<typeof agentContract>;
 

@@ -1,6 +1,15 @@
 /** Which cells make sense, and what must hold at the end of each. Pure. */
-import type { Cell, Fault, Mode, Phase } from './cell.ts';
-import { allCells, hasDisks, isBefore, isContainer, losesPower } from './cell.ts';
+import {
+  allCells,
+  hasDisks,
+  isBefore,
+  isContainer,
+  losesPower,
+  type Cell,
+  type Fault,
+  type Mode,
+  type Phase,
+} from './cell.ts';
 import { expectationOf as ofContainer, whyNotTried as whyNoContainer } from './containers/table.ts';
 import { whyNotTried } from './disks/table.ts';
 import type { Expectation } from './expectation.ts';

@@ -8,8 +8,7 @@ import { guestFiles } from '../src/lab/guest/argv.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
-import { spans } from './timeline.ts';
-import type { RunMark, Span } from './timeline.ts';
+import { spans, type RunMark, type Span } from './timeline.ts';
 
 /** Between two looks at each QEMU, ms. Its stops and starts come as events; the looks find what no event reported. */
 const LOOK_MS = 100;

@@ -1,13 +1,15 @@
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../src/protocol/version.ts';
-import { admission, admitted, prepared } from '../src/protocol/peer/migration.ts';
-import type { Admission, Prepared } from '../src/protocol/peer/migration.ts';
-import { readCredentials } from '../src/rpc/tls.ts';
-import type { Credentials } from '../src/rpc/tls.ts';
+import {
+  admission,
+  admitted,
+  prepared,
+  type Admission,
+  type Prepared,
+} from '../src/protocol/peer/migration.ts';
+import { readCredentials, type Credentials } from '../src/rpc/tls.ts';
 import type { Answer, Ask, Bytes, Case } from './cases/case.ts';
-import { caseOf, kindOf, TARGETS } from './cases/plan.ts';
-import type { Kind } from './cases/plan.ts';
-import { EPOCH } from './facts.ts';
-import type { Facts } from './facts.ts';
+import { caseOf, kindOf, TARGETS, type Kind } from './cases/plan.ts';
+import { EPOCH, type Facts } from './facts.ts';
 import type { Own } from './generate/known-names.ts';
 import { judgeAnswer } from './judge.ts';
 import { Speaker } from './raw-requests.ts';

@@ -3,8 +3,7 @@ import { parseArgs } from 'node:util';
 import { proverRecorder } from '../tools/prover-record.ts';
 import type { Tried } from './attacker.ts';
 import { attackController } from './controller.ts';
-import { runCases } from './run.ts';
-import type { Outcome } from './run.ts';
+import { runCases, type Outcome } from './run.ts';
 
 const USAGE = `npm run hostile -- [--cases N] [--from N] [--seed N] [--case N]... [--json] [--print]
 

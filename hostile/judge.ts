@@ -4,8 +4,7 @@ import { errorBody } from '../src/protocol/errors.ts';
 import { connectionsAnswer } from '../src/protocol/peer/connections.ts';
 import { watchAnswer } from '../src/protocol/peer/probe.ts';
 import type { Route } from '../src/protocol/route.ts';
-import { contractOf } from './cases/case.ts';
-import type { Answer, Ask } from './cases/case.ts';
+import { contractOf, type Answer, type Ask } from './cases/case.ts';
 
 /**
  * What an answer shows to be wrong with the host that gave it. Judged by the contract and the table of errors alone: a

@@ -1,7 +1,6 @@
 import { Agent, request } from 'node:https';
 import { splitAddress } from '../src/protocol/names.ts';
-import { clientTls } from '../src/rpc/tls.ts';
-import type { Credentials } from '../src/rpc/tls.ts';
+import { clientTls, type Credentials } from '../src/rpc/tls.ts';
 import type { Answer, Ask } from './cases/case.ts';
 
 /** Requests over TLS with a certificate, written byte for byte as a case has them. */

@@ -8,12 +8,17 @@ import { labHost, storageDirectory } from '../src/lab/state.ts';
 import { PRODUCT_VERSION } from '../src/protocol/version.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Tried } from './attacker.ts';
-import { CALM, EVIL, MOVED, openStage, TARGET } from './stage.ts';
-import type { Stage } from './stage.ts';
-import { agentProblems, differences, guestsState, hostSize, hostState } from './witness/host.ts';
-import type { HostSize, HostState } from './witness/host.ts';
-import { judgeSeen } from './witness/files.ts';
-import type { Ground } from './witness/files.ts';
+import { CALM, EVIL, MOVED, openStage, TARGET, type Stage } from './stage.ts';
+import {
+  agentProblems,
+  differences,
+  guestsState,
+  hostSize,
+  hostState,
+  type HostSize,
+  type HostState,
+} from './witness/host.ts';
+import { judgeSeen, type Ground } from './witness/files.ts';
 import { TraceReader } from './witness/trace.ts';
 
 export interface Wanted {

@@ -14,10 +14,8 @@ import { startBareGuest } from '../test/e2e/support/bare-guest.ts';
 import { move } from '../test/e2e/support/moves.ts';
 import { agentAddress } from '../test/e2e/support/peers.ts';
 import { until } from '../test/until.ts';
-import { openWorld } from '../test/e2e/support/world.ts';
-import type { World } from '../test/e2e/support/world.ts';
-import { MIB } from './facts.ts';
-import type { Facts } from './facts.ts';
+import { openWorld, type World } from '../test/e2e/support/world.ts';
+import { MIB, type Facts } from './facts.ts';
 import { Talker } from './line-program.ts';
 import { TRACER } from './witness/trace.ts';
 

@@ -1,11 +1,9 @@
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { setTimeout as wait } from 'node:timers/promises';
 import { HEAD_BYTES } from '../src/links/format.ts';
 import { splitAddress } from '../src/protocol/names.ts';
-import { clientTls } from '../src/rpc/tls.ts';
-import type { Credentials } from '../src/rpc/tls.ts';
+import { clientTls, type Credentials } from '../src/rpc/tls.ts';
 import { SESSION } from './cases/bytes.ts';
 import type { Bytes } from './cases/case.ts';
 

@@ -1,9 +1,7 @@
 /** The owner's hands: an operation at a moment, by a monitor of its own and by commands on the host. */
-import type { Act, Orders } from './orders.ts';
-import { obey } from './orders.ts';
+import { obey, type Act, type Orders } from './orders.ts';
 import type { Operation, OperationKind } from './plan.ts';
-import { perform } from './hands.ts';
-import type { Hands } from './hands.ts';
+import { perform, type Hands } from './hands.ts';
 
 /** Performs operations one after the other, and keeps what its owner wants of the guest. */
 export class Actor {

@@ -5,12 +5,10 @@ import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Orders } from './orders.ts';
-import { isOfDisk } from './plan.ts';
-import type { OperationKind, Scene } from './plan.ts';
+import { isOfDisk, type OperationKind, type Scene } from './plan.ts';
 import type { Qmp } from './qmp.ts';
 import { portsIn } from './remains.ts';
-import { deviceId, fileKey, fileOf } from './witness.ts';
-import type { Block, Witness } from './witness.ts';
+import { deviceId, fileKey, fileOf, type Block, type Witness } from './witness.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

@@ -1,10 +1,8 @@
 /** What is there once a move is over, waited for as long as it may take. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Orders } from './orders.ts';
-import { hostStates, remainsOf } from './remains.ts';
-import type { HostPlaces, HostState } from './remains.ts';
-import { isAsOrdered } from './verdict.ts';
-import type { Seen, SeenCopy, SeenMemory } from './verdict.ts';
+import { hostStates, remainsOf, type HostPlaces, type HostState } from './remains.ts';
+import { isAsOrdered, type Seen, type SeenCopy, type SeenMemory } from './verdict.ts';
 import type { Witness } from './witness.ts';
 
 /** For a guest to shut down, on a busy machine. */

@@ -3,10 +3,8 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { proverRecorder } from '../tools/prover-record.ts';
-import { plan as planSchema, planRun, planWords } from './plan.ts';
-import type { Plan } from './plan.ts';
-import { play } from './play.ts';
-import type { Played } from './play.ts';
+import { plan as planSchema, planRun, planWords, type Plan } from './plan.ts';
+import { play, type Played } from './play.ts';
 import { shrink } from './shrink.ts';
 import { Stage } from './stage.ts';
 

@@ -1,6 +1,5 @@
 /** A monitor of the actor's and the witness's own. Nothing of Godwit is imported here, on purpose. */
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 export interface QmpEvent {
   readonly event: string;

@@ -14,13 +14,11 @@ import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import { startDetached } from '../src/lab/processes.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { labHost, labNames, readLabState } from '../src/lab/state.ts';
+import { labHost, labNames, readLabState, type Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { isAlive } from '../src/host/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
-import { client } from '../src/rpc/client.ts';
-import type { Api, Client } from '../src/rpc/client.ts';
+import { client, type Api, type Client } from '../src/rpc/client.ts';
 import { sweep } from './hands.ts';
 import type { Scene } from './plan.ts';
 

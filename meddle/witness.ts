@@ -7,11 +7,9 @@ import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'n
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { bothRan, spans } from '../faults/timeline.ts';
-import type { RunMark } from '../faults/timeline.ts';
-import { Qmp } from './qmp.ts';
+import { bothRan, spans, type RunMark } from '../faults/timeline.ts';
+import { Qmp, type QmpEvent } from './qmp.ts';
 import { portsIn } from './remains.ts';
-import type { QmpEvent } from './qmp.ts';
 import type { SeenCopy, SeenDisk } from './verdict.ts';
 
 const run = promisify(execFile);

@@ -1,7 +1,5 @@
-import { ASIDE } from './aside.ts';
-import type { AsideName } from './aside.ts';
-import type { Expected, Shape } from './shape.ts';
-import { STARTERS } from './shape.ts';
+import { ASIDE, type AsideName } from './aside.ts';
+import { STARTERS, type Expected, type Shape } from './shape.ts';
 
 const HEADINGS: Readonly<Record<Shape['by'], string>> = {
   libvirt: 'libvirt',

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { MOVED } from './shape.ts';
-import type { ImageKind, Shape } from './shape.ts';
+import { MOVED, type ImageKind, type Shape } from './shape.ts';
 
 /** Guests of random parts that QEMU takes together; each of them is expected to move. Pure. */
 

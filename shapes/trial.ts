@@ -14,13 +14,10 @@ import type { Check } from '../src/protocol/public/migration.ts';
 import { TINY_COUNTS } from '../test/drivers/qemu/tiny-guest.ts';
 import { until } from '../test/until.ts';
 import { differences } from './differences.ts';
-import { outcomeOf } from './outcome.ts';
-import type { Outcome } from './outcome.ts';
-import type { Mode } from './send.ts';
+import { outcomeOf, type Outcome } from './outcome.ts';
 import type { Shape } from './shape.ts';
-import { send } from './send.ts';
-import { startShape } from './start.ts';
-import type { Started } from './start.ts';
+import { send, type Mode } from './send.ts';
+import { startShape, type Started } from './start.ts';
 
 /** Which QEMU a shape runs on, which it moves to, and how. */
 export interface Route {

@@ -1,6 +1,5 @@
 import type { JournalFile, OpenJournalFile } from '../src/host/journal-file.ts';
-import { never } from './process.ts';
-import type { SimProcess } from './process.ts';
+import { never, type SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 

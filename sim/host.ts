@@ -1,11 +1,14 @@
-import { isManagedRequest } from '../src/protocol/mover/request.ts';
+import {
+  isManagedRequest,
+  type DestinationMoverRequest,
+  type MoverState,
+} from '../src/protocol/mover/request.ts';
 import { Incoming } from '../src/agent/incoming.ts';
 import type { MoverProcesses } from '../src/agent/mover-process.ts';
 import { Supervisor } from '../src/agent/supervision.ts';
 import type { Migration } from '../src/agent/store.ts';
 import { systemClock } from '../src/clock.ts';
-import { parseAgentConfig } from '../src/config.ts';
-import type { AgentConfig } from '../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../src/config.ts';
 import type { DirectDriver } from '../src/drivers/port/direct.ts';
 import { silentLog } from '../src/log.ts';
 import { openDestination } from '../src/mover/direct/destination/main.ts';
@@ -13,12 +16,10 @@ import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';
 import { openSource } from '../src/mover/direct/source/main.ts';
 import type { Surroundings } from '../src/mover/engine/surroundings.ts';
 import { agentContract } from '../src/protocol/contract.ts';
-import type { DestinationMoverRequest, MoverState } from '../src/protocol/mover/request.ts';
 import { SimDisk } from './disk.ts';
 import { hostFactsOf } from './host-facts.ts';
 import type { Network } from './network.ts';
-import { SimProcess } from './process.ts';
-import type { Passing } from './process.ts';
+import { SimProcess, type Passing } from './process.ts';
 import type { Random } from './random.ts';
 import type { HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';

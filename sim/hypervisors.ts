@@ -1,7 +1,6 @@
 import type { DirectDriver, HypervisorEvent } from '../src/drivers/port/direct.ts';
 import { godwitError } from '../src/errors.ts';
-import { never } from './process.ts';
-import type { SimProcess } from './process.ts';
+import { never, type SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { CallFault, HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';

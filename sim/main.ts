@@ -9,8 +9,7 @@
 import { parseArgs } from 'node:util';
 import { momentOf, wordsOf } from './faults.ts';
 import { runScenario } from './run.ts';
-import { drawScenario } from './scenario.ts';
-import type { Scenario } from './scenario.ts';
+import { drawScenario, type Scenario } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { Tally } from './tally.ts';
 

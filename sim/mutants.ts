@@ -3,8 +3,7 @@ import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import { Journal } from '../src/host/journal.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { Watch } from '../src/mover/direct/source/watch.ts';
-import { drawScenario } from './scenario.ts';
-import type { Deed, Scenario } from './scenario.ts';
+import { drawScenario, type Deed, type Scenario } from './scenario.ts';
 import type { StartPermission } from '../src/migration/permission/permission.ts';
 import { granted } from '../test/migration/permission/granted.ts';
 

@@ -7,10 +7,16 @@ import type { Reach } from '../src/rpc/reach.ts';
 import type { CallOptions } from '../src/rpc/client.ts';
 import type { Listening } from '../src/rpc/listen.ts';
 import type { Handlers } from '../src/rpc/server.ts';
-import { answer, hostOf, parse } from './exchange.ts';
-import type { Exchange, Handler, Input, Server } from './exchange.ts';
-import { never } from './process.ts';
-import type { SimProcess } from './process.ts';
+import {
+  answer,
+  hostOf,
+  parse,
+  type Exchange,
+  type Handler,
+  type Input,
+  type Server,
+} from './exchange.ts';
+import { never, type SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';

@@ -1,5 +1,4 @@
-import { current } from './scheduler.ts';
-import type { Actor, Scheduler } from './scheduler.ts';
+import { current, type Actor, type Scheduler } from './scheduler.ts';
 import type { HostName } from './scenario.ts';
 
 /** Called for each thing that a mover does with the world: as it is about to, and as it has. */

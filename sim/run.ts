@@ -1,15 +1,12 @@
 import { fakeWorld } from '../src/drivers/registry.ts';
 import type { FakeWorld } from '../src/drivers/fake/world.ts';
-import { migrationRequest } from '../src/protocol/public/migration.ts';
-import type { EndPhase } from '../src/protocol/public/migration.ts';
+import { migrationRequest, type EndPhase } from '../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../src/protocol/mover/request.ts';
-import { Faults } from './faults.ts';
-import type { Struck } from './faults.ts';
+import { Faults, type Struck } from './faults.ts';
 import { ADDRESSES, BEGAN_MS, SimHost } from './host.ts';
 import { driverFor } from './hypervisors.ts';
 import { Network } from './network.ts';
-import { Observer } from './observer.ts';
-import type { Violation } from './observer.ts';
+import { Observer, type Violation } from './observer.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import type { HostName, Scenario } from './scenario.ts';

@@ -1,5 +1,4 @@
-import { current } from './scheduler.ts';
-import type { Actor, Job } from './scheduler.ts';
+import { current, type Actor, type Job } from './scheduler.ts';
 
 /**
  * Time as a simulated process sees it: the global timers and clocks, ruled by its run's scheduler. Whoever else asks

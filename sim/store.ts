@@ -1,14 +1,20 @@
 import path from 'node:path';
 import type { MigrationStore, Migration } from '../src/agent/store.ts';
 import { godwitError } from '../src/errors.ts';
-import { destinationAfter, initialDestination } from '../src/migration/direct/destination.ts';
-import type { DestinationEvent, DestinationState } from '../src/migration/direct/destination.ts';
-import { initialSource } from '../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../src/migration/direct/source-state.ts';
+import {
+  destinationAfter,
+  initialDestination,
+  type DestinationEvent,
+  type DestinationState,
+} from '../src/migration/direct/destination.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../src/migration/direct/source-state.ts';
 import { transition } from '../src/migration/direct/transition.ts';
-import { journalFile } from '../src/protocol/mover/request.ts';
+import { journalFile, type MoverRequest } from '../src/protocol/mover/request.ts';
 import type { Progress } from '../src/protocol/public/migration.ts';
-import type { MoverRequest } from '../src/protocol/mover/request.ts';
 import type { SimDisk } from './disk.ts';
 
 /** What a journal says, read as far as it has grown. */

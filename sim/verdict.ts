@@ -2,8 +2,7 @@ import type { FakeWorld } from '../src/drivers/fake/world.ts';
 import type { DestinationState } from '../src/migration/direct/destination.ts';
 import type { SourceState } from '../src/migration/direct/source-state.ts';
 import type { Struck } from './faults.ts';
-import { STILL_MS } from './observer.ts';
-import type { Observer } from './observer.ts';
+import { STILL_MS, type Observer } from './observer.ts';
 import type { HostName } from './scenario.ts';
 
 export interface Evidence {

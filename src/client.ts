@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { godwitError } from './errors.ts';
 import { controllerContract } from './protocol/controller/contract.ts';
-import { client } from './rpc/client.ts';
-import type { Client, ClientOptions } from './rpc/client.ts';
+import { client, type Client, type ClientOptions } from './rpc/client.ts';
 
 /** What programs import as `godwit/client`. */
 export { GodwitError, hasCode } from './errors.ts';

@@ -8,8 +8,7 @@ import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { guestProbing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
-import { checkedSettings, placeOfSetting, readJson } from './config/settings.ts';
-import type { SettingsText } from './config/settings.ts';
+import { checkedSettings, placeOfSetting, readJson, type SettingsText } from './config/settings.ts';
 import { relayPlace, siteProblem } from './config/site-settings.ts';
 import { storageSettings } from './config/storage-settings.ts';
 

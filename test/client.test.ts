@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { connect, hasCode } from '../src/client.ts';
-import type { ConnectOptions, ErrorCode } from '../src/client.ts';
+import { test, type TestContext } from 'node:test';
+import { connect, hasCode, type ConnectOptions, type ErrorCode } from '../src/client.ts';
 import { controllerOf } from './controller/test-controller.ts';
 import { authority } from './rpc/test-contract.ts';
 

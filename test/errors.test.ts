@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { ERRORS, GodwitError, godwitError, hasCode, toGodwitError } from '../src/errors.ts';
-import type { ErrorCode, ErrorFacts } from '../src/errors.ts';
+import {
+  ERRORS,
+  GodwitError,
+  godwitError,
+  hasCode,
+  toGodwitError,
+  type ErrorCode,
+  type ErrorFacts,
+} from '../src/errors.ts';
 import { serialError } from '../src/protocol/errors.ts';
 
 const codes = Object.keys(ERRORS) as ErrorCode[];

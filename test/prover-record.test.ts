@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromCell, inPlayingOrder, nextCell } from '../faults/run.ts';
-import type { Runnable } from '../faults/run.ts';
+import { fromCell, inPlayingOrder, nextCell, type Runnable } from '../faults/run.ts';
 import { cellId } from '../faults/cell.ts';
 import { rows } from '../faults/table.ts';
-import { proverRecorder, readRecord, withPart } from '../tools/prover-record.ts';
-import type { ProverHead, ProverPart } from '../tools/prover-record.ts';
+import {
+  proverRecorder,
+  readRecord,
+  withPart,
+  type ProverHead,
+  type ProverPart,
+} from '../tools/prover-record.ts';
 import { tempDir } from './rpc/test-contract.ts';
 
 const HEAD: ProverHead = {

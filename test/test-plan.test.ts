@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { corePlan, mayBegin, restPlan } from '../tools/test-plan.ts';
-import type { E2eTable } from '../tools/test-plan.ts';
+import { corePlan, mayBegin, restPlan, type E2eTable } from '../tools/test-plan.ts';
 import { E2E, LANES, UNIT_SECONDS } from '../tools/test-times.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `test/e2e/${name}.e2e.ts`);

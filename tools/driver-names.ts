@@ -1,5 +1,4 @@
-import { programs, within, withoutComments } from './tidy.ts';
-import type { Tree } from './tidy.ts';
+import { programs, within, withoutComments, type Tree } from './tidy.ts';
 
 /** Folders of drivers; what they are called is known there and in the registry alone. */
 const driverFolder = /^src\/drivers\/(?!port\/)(\w+)\//;

@@ -1,5 +1,4 @@
-import { importsOf, programs, within } from './tidy.ts';
-import type { Tree } from './tidy.ts';
+import { importsOf, programs, within, type Tree } from './tidy.ts';
 
 const DIRECT = ['src/mover/direct', 'src/migration/direct'];
 const MANAGED = ['src/mover/managed', 'src/migration/managed'];

@@ -7,8 +7,7 @@
  * it short. `--from` begins with the run or the mutant of that name. See docs/model.md.
  */
 import { parseArgs } from 'node:util';
-import { explore } from '../test/model/explore.ts';
-import type { Bounds, Explored } from '../test/model/explore.ts';
+import { explore, type Bounds, type Explored } from '../test/model/explore.ts';
 import { MUTANTS, REAL, withEdit } from '../test/model/rules.ts';
 import { SHELL_MUTANTS } from '../test/model/shells/mutants.ts';
 import { exploreThirdHosts } from '../test/model/third-hosts/explore.ts';

@@ -2,16 +2,14 @@
  * `npm run package`: a .deb, and a tarball of the same files for other distributions, in out/. Both have the Node in them
  * that the program runs on. Two builds of one commit are the same bytes, wherever they are made by the same tools.
  */
-import { execFileSync } from 'node:child_process';
-import type { StdioOptions } from 'node:child_process';
+import { execFileSync, type StdioOptions } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { makeDeb } from './package/deb.ts';
-import { makeTree, settle, versionOf } from './package/tree.ts';
-import type { Built } from './package/tree.ts';
+import { makeTree, settle, versionOf, type Built } from './package/tree.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const packaging = path.join(root, 'packaging');

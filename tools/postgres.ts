@@ -2,8 +2,7 @@
  * A PostgreSQL of one's own, for tests and benchmarks: from the distribution's package, as an unprivileged user, in a
  * temporary directory, on a unix socket there and nowhere else. `tools/setup.sh --only postgres` brings the package.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

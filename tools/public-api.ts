@@ -1,5 +1,4 @@
-import { importsOf, programs, within } from './tidy.ts';
-import type { Tree } from './tidy.ts';
+import { importsOf, programs, within, type Tree } from './tidy.ts';
 
 /** What agents and movers say to each other may change with each build; what programs rest on may not. */
 export function publicApiProblems(tree: Tree): string[] {

@@ -1,5 +1,4 @@
-import { E2E } from './test-times.ts';
-import type { E2eFile } from './test-times.ts';
+import { E2E, type E2eFile } from './test-times.ts';
 
 /**
  * Which end-to-end files run. The core shows the main behaviours, and runs always. The rest are matrices, long runs,

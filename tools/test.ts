@@ -22,10 +22,8 @@ import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect, parseArgs } from 'node:util';
-import { meantBy } from './test-patterns.ts';
-import type { Meant } from './test-patterns.ts';
-import { corePlan, mayBegin, restPlan } from './test-plan.ts';
-import type { Plan } from './test-plan.ts';
+import { meantBy, type Meant } from './test-patterns.ts';
+import { corePlan, mayBegin, restPlan, type Plan } from './test-plan.ts';
 import { LANES } from './test-times.ts';
 
 const kinds = {

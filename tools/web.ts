@@ -4,8 +4,7 @@
  */
 import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { buildSync, context } from 'esbuild';
-import type { BuildOptions } from 'esbuild';
+import { buildSync, context, type BuildOptions } from 'esbuild';
 
 const root = path.resolve(import.meta.dirname, '..');
 const web = path.join(root, 'web');

@@ -1,7 +1,11 @@
 /** Migrations of the made-up fleet, one of them open. Pure. */
 import type { FleetMigration, MigrationNews } from '../../src/protocol/controller/history.ts';
-import { migrationSettings } from '../../src/protocol/public/migration.ts';
-import type { Check, Progress, Report } from '../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  type Check,
+  type Progress,
+  type Report,
+} from '../../src/protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../../src/protocol/public/plan.ts';
 import {
   at,

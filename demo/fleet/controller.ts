@@ -12,8 +12,7 @@ import { AGENT_PORT } from '../../src/lab/plan.ts';
 import { startDetached } from '../../src/lab/processes.ts';
 import type { Lab } from '../../src/lab/state.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
-import { client } from '../../src/rpc/client.ts';
-import type { Client } from '../../src/rpc/client.ts';
+import { client, type Client } from '../../src/rpc/client.ts';
 import { buildWeb } from '../../tools/web.ts';
 import { openForward, serveForward } from './forward.ts';
 

@@ -7,24 +7,25 @@ import { contextPainter, tableLook } from '../../src/cli/render/paint.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
-import { labCensus } from '../../src/lab/witness/census.ts';
-import type { HostCensus } from '../../src/lab/witness/census.ts';
+import { labCensus, type HostCensus } from '../../src/lab/witness/census.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Lab } from '../../src/lab/state.ts';
 import { formatBytes, formatDuration, formatRate } from '../../src/protocol/quantity.ts';
-import { leftovers } from '../leftovers.ts';
-import type { Home } from '../leftovers.ts';
-import { machineOf, onLab } from '../on-lab.ts';
-import type { Standing } from '../on-lab.ts';
+import { leftovers, type Home } from '../leftovers.ts';
+import { machineOf, onLab, type Standing } from '../on-lab.ts';
 import type { DemoOptions } from '../options.ts';
 import { guestWarning } from '../text.ts';
 import type { World } from '../world.ts';
-import { startFleetController } from './controller.ts';
-import type { FleetController } from './controller.ts';
-import { drainHost } from './drain.ts';
-import type { Watched } from './drain.ts';
-import { loginLines, drainTable, fleetJson, fleetNextSteps, isGoodFleet } from './outcome.ts';
-import type { FleetRun } from './outcome.ts';
+import { startFleetController, type FleetController } from './controller.ts';
+import { drainHost, type Watched } from './drain.ts';
+import {
+  loginLines,
+  drainTable,
+  fleetJson,
+  fleetNextSteps,
+  isGoodFleet,
+  type FleetRun,
+} from './outcome.ts';
 
 /** Which guests begin where: the first host, which is drained, has the most. */
 const HOMES: readonly (readonly [guest: string, host: string])[] = [

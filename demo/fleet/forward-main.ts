@@ -3,8 +3,7 @@
  * namespace of that listener. A socket belongs to the namespace in which it was made, whoever serves it: the
  * parent listens on the machine's loopback and hands that socket over here.
  */
-import { connect } from 'node:net';
-import type { Server } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { splitAddress } from '../../src/protocol/names.ts';
 
 const inside = splitAddress(process.argv[2] ?? '');

@@ -1,12 +1,10 @@
 /** What the demo of a fleet found, its table, its closing words and its JSON. Pure. */
 import type { SerialError } from '../../src/errors.ts';
 import type { Painter } from '../../src/cli/render/style.ts';
-import { renderTable } from '../../src/cli/render/table.ts';
-import type { Look } from '../../src/cli/render/table.ts';
+import { renderTable, type Look } from '../../src/cli/render/table.ts';
 import { formatDuration } from '../../src/protocol/quantity.ts';
 import type { Machine } from '../json.ts';
-import { isFine } from '../outcome.ts';
-import type { MoveResult } from '../outcome.ts';
+import { isFine, type MoveResult } from '../outcome.ts';
 
 /** A guest that left the drained host. */
 export interface DrainedGuest {

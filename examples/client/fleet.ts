@@ -7,8 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { connect, GodwitError } from 'godwit/client';
-import type { ControllerClient } from 'godwit/client';
+import { connect, GodwitError, type ControllerClient } from 'godwit/client';
 
 const { GODWIT_URL = '', GODWIT_TOKEN_FILE = '', GODWIT_CA } = process.env;
 

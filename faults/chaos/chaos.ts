@@ -1,14 +1,11 @@
 /** Chaos: what is killed and what moves, together, for a while; then what is left is looked at. */
 import { chances } from '../chance.ts';
 import { keepRecords } from '../evidence.ts';
-import { remainsOf } from '../remains.ts';
-import type { Remains } from '../remains.ts';
+import { remainsOf, type Remains } from '../remains.ts';
 import { Stage } from '../stage.ts';
-import { killAtRandom } from './random-kills.ts';
-import type { Death } from './random-kills.ts';
+import { killAtRandom, type Death } from './random-kills.ts';
 import { PowerCuts } from './power-cuts.ts';
-import { travel } from './endless-moves.ts';
-import type { Journey } from './endless-moves.ts';
+import { travel, type Journey } from './endless-moves.ts';
 
 export interface ChaosRequest {
   readonly ms: number;

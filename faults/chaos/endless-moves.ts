@@ -2,11 +2,9 @@
 import { systemClock } from '../../src/clock.ts';
 import { toGodwitError } from '../../src/errors.ts';
 import { readGuestStats } from '../../src/lab/guest/talk.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
-import type { Probe } from '../../src/lab/probe/probe.ts';
+import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
-import { MODES } from '../cell.ts';
-import type { Mode } from '../cell.ts';
+import { MODES, type Mode } from '../cell.ts';
 import type { Stage } from '../stage.ts';
 import { bothRan, longestDarkMs } from '../timeline.ts';
 import { Witness } from '../witness.ts';

@@ -1,23 +1,19 @@
 /** One cell of a container, from a container that runs to the verdict. */
 import { systemClock } from '../../src/clock.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
-import type { Probe } from '../../src/lab/probe/probe.ts';
+import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
 import type { Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 import type { Injector } from '../inject/injector.ts';
 import { JournalTail } from '../journal-tail.ts';
-import { judge } from '../judge.ts';
-import type { Observed } from '../judge.ts';
+import { judge, type Observed } from '../judge.ts';
 import { paceOf } from '../pace.ts';
-import { MEMORY_MS, playedOf, strikeAndClear, untilEnd } from '../play.ts';
-import type { Played } from '../play.ts';
+import { MEMORY_MS, playedOf, strikeAndClear, untilEnd, type Played } from '../play.ts';
 import { recoveryMs } from '../recovery.ts';
 import type { Stage } from '../stage.ts';
 import { injectorOf } from './inject.ts';
 import { BOX } from './plan.ts';
 import { boxRemains } from './remains.ts';
-import { untilMoment } from './scene.ts';
-import type { ContainerScene } from './scene.ts';
+import { untilMoment, type ContainerScene } from './scene.ts';
 import { ContainerWitness } from './witness.ts';
 
 /** Plays a cell on a container that runs; leaves the faults cleared and the agents up. */

@@ -1,8 +1,7 @@
 /** What of a container is on hosts where it does not run, and should not be. */
 import { systemClock } from '../../src/clock.ts';
 import type { Lab } from '../../src/lab/state.ts';
-import { labCensus } from '../../src/lab/witness/census.ts';
-import type { HostCensus } from '../../src/lab/witness/census.ts';
+import { labCensus, type HostCensus } from '../../src/lab/witness/census.ts';
 import { containerLeftovers } from '../../src/lab/witness/containers.ts';
 import { overIn } from '../remains.ts';
 

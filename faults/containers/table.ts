@@ -1,6 +1,12 @@
 /** Which faults are tried on a container, at which moments, and what must hold at the end of each. Pure. */
-import type { Cell, Fault, Mode, Phase } from '../cell.ts';
-import { CONTAINER_PHASES, isBefore } from '../cell.ts';
+import {
+  CONTAINER_PHASES,
+  isBefore,
+  type Cell,
+  type Fault,
+  type Mode,
+  type Phase,
+} from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 
 /** What lasts long, or differs little, is tried where it shows most. */

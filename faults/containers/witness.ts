@@ -8,10 +8,8 @@ import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
 import { readStat } from '../../src/host/process.ts';
 import { runcRoot } from '../../src/lab/container/places.ts';
-import { labHost } from '../../src/lab/state.ts';
-import type { Lab } from '../../src/lab/state.ts';
-import { spans } from '../timeline.ts';
-import type { RunMark, Span } from '../timeline.ts';
+import { labHost, type Lab } from '../../src/lab/state.ts';
+import { spans, type RunMark, type Span } from '../timeline.ts';
 
 const LOOK_MS = 2;
 /** Of 64, SIGKILL and SIGSTOP cannot be blocked, and the C library keeps two. */

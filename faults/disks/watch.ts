@@ -2,14 +2,11 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import type { Lab } from '../../src/lab/state.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { storageDirectory, type Lab } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
-import { blocksSeen } from './blocks.ts';
-import type { Blocks } from './blocks.ts';
+import { blocksSeen, type Blocks } from './blocks.ts';
 import { judgeDisks } from './judge.ts';
-import { storedIn, takenBytes } from './storage.ts';
-import type { Stored } from './storage.ts';
+import { storedIn, takenBytes, type Stored } from './storage.ts';
 
 const SAMPLE_MS = 50;
 /** What is over ends by itself within this time. */

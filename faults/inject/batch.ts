@@ -1,6 +1,5 @@
 /** `ip` or `tc`, started ahead in a namespace of the lab and waiting for lines: a line is carried out within a ms. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { systemEnvironment } from '../../src/lab/environment.ts';
 import { inLab } from '../../src/lab/entry.ts';

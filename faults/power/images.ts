@@ -2,13 +2,11 @@
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
 import { runCommand } from '../../src/lab/command.ts';
-import type { Lab } from '../../src/lab/state.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { storageDirectory, type Lab } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { Monitor } from '../../src/lab/witness/monitor.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { storedIn } from '../disks/storage.ts';
-import type { Stored } from '../disks/storage.ts';
+import { storedIn, type Stored } from '../disks/storage.ts';
 
 const SAMPLE_MS = 200;
 /** Proofs and parts that Godwit itself makes. */

@@ -1,9 +1,7 @@
 /** What must hold once the host that had lost its power is back. Pure. */
-import type { Cell } from '../cell.ts';
-import { cellId } from '../cell.ts';
+import { cellId, type Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
-import { oneCopy, theEnd } from '../judge.ts';
-import type { Observed } from '../judge.ts';
+import { oneCopy, theEnd, type Observed } from '../judge.ts';
 import type { Attempt } from './recover.ts';
 
 export interface PowerObserved extends Observed {

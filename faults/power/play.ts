@@ -12,17 +12,14 @@ import { JournalTail } from '../journal-tail.ts';
 import type { Observed } from '../judge.ts';
 import { untilMoment } from '../moment.ts';
 import { paceOf } from '../pace.ts';
-import { GUEST, MEMORY_MS, playedOf, strikeAndClear, untilEnd } from '../play.ts';
-import type { Played } from '../play.ts';
-import { remainsOf } from '../remains.ts';
-import type { Remains } from '../remains.ts';
+import { GUEST, MEMORY_MS, playedOf, strikeAndClear, untilEnd, type Played } from '../play.ts';
+import { remainsOf, type Remains } from '../remains.ts';
 import type { Scene } from '../scene.ts';
 import type { Stage } from '../stage.ts';
 import { Witness } from '../witness.ts';
 import { ImageWatch } from './images.ts';
 import { judgePower } from './judge.ts';
-import { recoverInTurns } from './recover.ts';
-import type { Attempt } from './recover.ts';
+import { recoverInTurns, type Attempt } from './recover.ts';
 
 /** The checks of a cold move, on a busy machine. */
 const STANDBY_MS = 60_000;

@@ -1,6 +1,5 @@
 /** When a host of a migration loses its power, and what must hold once it is back. Pure. */
-import type { Cell, Mode, Phase } from '../cell.ts';
-import { isBefore } from '../cell.ts';
+import { isBefore, type Cell, type Mode, type Phase } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 
 /** From the host's return until its migration has ended. */

@@ -2,13 +2,10 @@ import type { z } from 'zod';
 import type { Route } from '../../src/protocol/route.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
 import type { Random } from '../../sim/random.ts';
-import { EPOCH } from '../facts.ts';
-import type { Facts } from '../facts.ts';
+import { EPOCH, type Facts } from '../facts.ts';
 import { spoiled, spoiledWord } from '../generate/spoil.ts';
-import { validOf } from '../generate/values.ts';
-import type { Words } from '../generate/values.ts';
-import { contractOf } from './case.ts';
-import type { Ask, Target } from './case.ts';
+import { validOf, type Words } from '../generate/values.ts';
+import { contractOf, type Ask, type Target } from './case.ts';
 
 export interface Asking {
   readonly random: Random;

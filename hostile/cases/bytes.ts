@@ -1,7 +1,6 @@
 import { PROTOCOL_HEADER } from '../../src/protocol/version.ts';
 import { LINK_ALPN } from '../../src/links/dial.ts';
-import { TYPES, writeHead } from '../../src/links/format.ts';
-import type { FrameType } from '../../src/links/format.ts';
+import { TYPES, writeHead, type FrameType } from '../../src/links/format.ts';
 import { CHANNELS } from '../../src/links/session.ts';
 import type { Random } from '../../sim/random.ts';
 import type { Bytes, Listener } from './case.ts';

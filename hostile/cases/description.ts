@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { DEVICE_TYPES, propertiesOf } from '../../src/drivers/qemu/spec/grammar/devices.ts';
-import { CARRIED_OPTIONS } from '../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../src/drivers/qemu/spec/schema.ts';
+import { CARRIED_OPTIONS, type GuestSpec } from '../../src/drivers/qemu/spec/schema.ts';
 import type { Random } from '../../sim/random.ts';
 import { description } from '../../test/drivers/qemu/spec/grammar/descriptions.ts';
 import type { Facts } from '../facts.ts';

@@ -13,8 +13,7 @@ import {
 import { ipAddress, nicNetworks } from '../../src/protocol/network.ts';
 import { guestDescription } from '../../src/protocol/peer/migration.ts';
 import { epoch } from '../../src/protocol/names.ts';
-import { EPOCH, MIB } from '../facts.ts';
-import type { Facts } from '../facts.ts';
+import { EPOCH, MIB, type Facts } from '../facts.ts';
 import type { Words } from './values.ts';
 
 /** The migration that a case speaks about, where it is one of its own. */

@@ -1,5 +1,4 @@
-import { MOVED, refused } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { MOVED, refused, type Shape } from '../shape.ts';
 
 /** As Nova has libvirt start them: its own system identity, a console that is logged, a disk on an image of the cache. */
 const INSTANCE = '/var/lib/nova/instances/0c8a3f8e-4b6f-4f0e-9b2e-6f6c7e1d2a35';

@@ -1,5 +1,4 @@
-import { refused, warned } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { refused, warned, type Shape } from '../shape.ts';
 import { PVE_Q35 } from './pve-q35.ts';
 
 /** As `qm showcmd` prints them. */

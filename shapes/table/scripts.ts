@@ -1,5 +1,4 @@
-import { MOVED, refused, warned } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { MOVED, refused, warned, type Shape } from '../shape.ts';
 
 /** As administrators start guests by hand, from units and from scripts. */
 export const SCRIPTS: readonly Shape[] = [

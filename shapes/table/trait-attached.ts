@@ -1,5 +1,4 @@
-import { MOVED, refused } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { MOVED, refused, type Shape } from '../shape.ts';
 import { trait } from './trait.ts';
 
 const TWO = { images: { '/srv/vm/a.img': 'raw', '/srv/vm/b.img': 'raw' } } as const;

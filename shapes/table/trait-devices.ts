@@ -1,5 +1,4 @@
-import { MOVED, refused } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { MOVED, refused, type Shape } from '../shape.ts';
 import { trait } from './trait.ts';
 
 /** How a guest speaks with its host, and what is plugged into it. */

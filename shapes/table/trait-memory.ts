@@ -1,5 +1,4 @@
-import { MOVED, refused, warned } from '../shape.ts';
-import type { Shape } from '../shape.ts';
+import { MOVED, refused, warned, type Shape } from '../shape.ts';
 import { trait } from './trait.ts';
 
 const backend = (type: string, more = ''): string =>

@@ -8,8 +8,9 @@ import {
   laterFrom,
   laterState,
   withLater,
+  type HostAnswer,
+  type LaterState,
 } from '../migration/report/later.ts';
-import type { HostAnswer, LaterState } from '../migration/report/later.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import { MOST_LATER_MS } from '../protocol/public/probe.ts';

@@ -1,22 +1,18 @@
 import { stat } from 'node:fs/promises';
 import type { ArrivedGuest, ManagedDriver } from '../drivers/port/managed.ts';
-import { isManaged } from '../drivers/registry.ts';
-import type { Driver } from '../drivers/registry.ts';
+import { isManaged, type Driver } from '../drivers/registry.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
-import { notLooked } from '../migration/report/verified.ts';
-import type { Verified } from '../migration/report/verified.ts';
+import { notLooked, type Verified } from '../migration/report/verified.ts';
 import { askSegments } from '../mover/direct/destination/segments.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../mover/engine/looks.ts';
 import { readNetwork } from '../network/host.ts';
 import type { Landing } from '../network/mapping.ts';
 import type { NetworkFacts } from '../network/facts.ts';
-import { nicNetwork } from '../protocol/network.ts';
-import type { NicNetwork } from '../protocol/network.ts';
+import { nicNetwork, type NicNetwork } from '../protocol/network.ts';
 import type { ArrivalAnswer, ArrivalQuery } from '../protocol/peer/arrival.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { checkSender, peerAddress } from './incoming.ts';
-import type { PeersOf } from './incoming.ts';
+import { checkSender, peerAddress, type PeersOf } from './incoming.ts';
 
 export interface ArrivalDependencies extends PeersOf {
   readonly drivers: readonly Driver[];

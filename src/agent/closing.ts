@@ -9,14 +9,12 @@ import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import { hostName } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { MAX_CLOSED_MS } from '../protocol/public/closing.ts';
-import type { Occupancy } from '../protocol/public/closing.ts';
+import { MAX_CLOSED_MS, type Occupancy } from '../protocol/public/closing.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { wishId } from '../protocol/public/order.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { ExpectedArrivals } from './expected-arrivals.ts';
-import { guestOf } from './guests.ts';
-import type { Guests } from './guests.ts';
+import { guestOf, type Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const FILE = 'closed.json';

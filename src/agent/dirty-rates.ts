@@ -6,8 +6,7 @@ import { processorLoad } from '../host/processor-load.ts';
 import type { Log } from '../log.ts';
 import { RATE_WINDOW_MS, rateWithin } from '../migration/prediction/curve.ts';
 import type { GuestLoads } from './guest-loads.ts';
-import { guestOf } from './guests.ts';
-import type { Guests } from './guests.ts';
+import { guestOf, type Guests } from './guests.ts';
 import { driverOf } from './hypervisor-life.ts';
 import type { MigrationStore } from './store.ts';
 

@@ -1,12 +1,10 @@
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { GodwitError } from '../errors.ts';
-import { open } from '../host/journal.ts';
-import type { OpenedJournal } from '../host/journal.ts';
+import { open, type OpenedJournal } from '../host/journal.ts';
 import { openJournalFile, readJournalBytes } from '../host/journal-file.ts';
 import { LineReader } from '../host/journal-lines.ts';
-import { diskMoveRecord } from '../migration/disk-move.ts';
-import type { DiskMoveEvent } from '../migration/disk-move.ts';
+import { diskMoveRecord, type DiskMoveEvent } from '../migration/disk-move.ts';
 
 const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
 

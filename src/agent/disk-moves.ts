@@ -8,25 +8,28 @@ import type { Driver } from '../drivers/registry.ts';
 import type { GuestHandle } from '../drivers/port/inventory.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { beginMove, replayMove } from '../migration/disk-move.ts';
-import type { DiskMoveEvent } from '../migration/disk-move.ts';
+import {
+  beginMove,
+  replayMove,
+  type DiskMoveEvent,
+  type DiskMovePlan,
+} from '../migration/disk-move.ts';
 import type { OpenedJournal } from '../host/journal.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { bootId } from '../host/process.ts';
-import { diskMoveId } from '../protocol/public/disk-move.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/public/disk-move.ts';
-import type { DiskMovePlan } from '../migration/disk-move.ts';
+import {
+  diskMoveId,
+  type DiskMoveProgress,
+  type DiskMoveRequest,
+} from '../protocol/public/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
-import type { HeldMove } from './disk-move-journal.ts';
-import { migrationOf, mustBeReadable } from './guests.ts';
-import type { Guests } from './guests.ts';
+import { heldMoves, openMoveJournal, type HeldMove } from './disk-move-journal.ts';
+import { migrationOf, mustBeReadable, type Guests } from './guests.ts';
 import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
-import { DiskMove } from '../disks/move/move.ts';
-import type { HeldRelocator } from '../disks/move/move.ts';
+import { DiskMove, type HeldRelocator } from '../disks/move/move.ts';
 import { mustBeItsOwn, placeFor } from '../disks/move/place.ts';
 
 /** Ended moves that are kept to be asked about. */

@@ -2,8 +2,7 @@ import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
-import { toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { toGodwitError, type GodwitError } from '../errors.ts';
 
 const DISCOVER_MS = 10_000;
 /** A great manager on another machine is read whole at first. */

@@ -6,8 +6,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { writeWhole } from '../host/whole-file.ts';
 import { guestName, hostName, migrationId } from '../protocol/names.ts';
-import { MAX_EXPECTED_MS } from '../protocol/peer/arrival.ts';
-import type { ExpectedGuest } from '../protocol/peer/arrival.ts';
+import { MAX_EXPECTED_MS, type ExpectedGuest } from '../protocol/peer/arrival.ts';
 import type { Occupancy } from '../protocol/public/closing.ts';
 import type { Closings } from './closing.ts';
 

@@ -1,10 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { ManagedDriver } from '../drivers/port/managed.ts';
-import { isManaged } from '../drivers/registry.ts';
-import type { Driver } from '../drivers/registry.ts';
-import { toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { isManaged, type Driver } from '../drivers/registry.ts';
+import { toGodwitError, type GodwitError } from '../errors.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { MANAGER_MS } from './driver-guests.ts';
 

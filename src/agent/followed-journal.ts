@@ -2,22 +2,22 @@ import path from 'node:path';
 import { DESTINATION_JOURNAL, MANAGED_JOURNAL, SOURCE_JOURNAL } from '../host/journal.ts';
 import { JournalReader } from '../host/journal-reader.ts';
 import type { JournalRecord } from '../host/journal-lines.ts';
-import { destinationAfter, initialDestination } from '../migration/direct/destination.ts';
-import type { DestinationState } from '../migration/direct/destination.ts';
+import {
+  destinationAfter,
+  initialDestination,
+  type DestinationState,
+} from '../migration/direct/destination.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
-import { initialSource } from '../migration/direct/source-state.ts';
-import type { SourceState } from '../migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../migration/direct/source-state.ts';
 import { transition } from '../migration/direct/transition.ts';
 import type { ManagedRecord } from '../migration/managed/events.ts';
 import { managedAfter } from '../migration/managed/journal.ts';
-import { managedRunsAt } from '../migration/managed/state.ts';
-import type { ManagedState } from '../migration/managed/state.ts';
+import { managedRunsAt, type ManagedState } from '../migration/managed/state.ts';
 import { managedProgress, managedReport } from '../migration/managed/report.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, destinationRunsAt } from '../migration/report/destination.ts';
 import { reportOf, sourceRunsAt } from '../migration/report/report.ts';
-import { journalFile } from '../protocol/mover/request.ts';
-import type { JournalOf } from '../protocol/mover/request.ts';
+import { journalFile, type JournalOf } from '../protocol/mover/request.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
 import { briefly } from './planned-report.ts';
 

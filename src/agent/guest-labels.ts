@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { writeWhole } from '../host/whole-file.ts';
-import { labels as labelsShape } from '../protocol/labels.ts';
-import type { GuestLabels, LabelsChange } from '../protocol/labels.ts';
+import { labels as labelsShape, type GuestLabels, type LabelsChange } from '../protocol/labels.ts';
 import { LABELS_HINT, readLabels } from '../protocol/label-rules.ts';
 import { guestName, migrationId } from '../protocol/names.ts';
 

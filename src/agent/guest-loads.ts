@@ -2,8 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { toGodwitError } from '../errors.ts';
-import { parsePorts, readCounters, readProc } from '../host/guest-counters.ts';
-import type { CountedBy, ReadProc } from '../host/guest-counters.ts';
+import {
+  parsePorts,
+  readCounters,
+  readProc,
+  type CountedBy,
+  type ReadProc,
+} from '../host/guest-counters.ts';
 import { readLoadHistory, writeLoadHistory } from '../host/load-file.ts';
 import type { Log } from '../log.ts';
 import {
@@ -13,8 +18,9 @@ import {
   withinBounds,
   withRates,
   withTold,
+  type GuestCounters,
+  type LoadHistory,
 } from '../migration/load-history.ts';
-import type { GuestCounters, LoadHistory } from '../migration/load-history.ts';
 import type { Admission } from '../protocol/peer/migration.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { GuestLoad, LoadHour } from '../protocol/public/guest-load.ts';

@@ -10,8 +10,8 @@ import {
   logPlacesOf,
   logsElsewhere,
   logSize,
+  type GuestLog,
 } from '../host/guest-logs.ts';
-import type { GuestLog } from '../host/guest-logs.ts';
 import { removeTree } from '../host/remove-tree.ts';
 import type { Log, LogFacts } from '../log.ts';
 import { ChangedDirectories } from './changed-directories.ts';

@@ -1,5 +1,4 @@
-import { toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { toGodwitError, type GodwitError } from '../errors.ts';
 import { EventLog } from '../rpc/event-log.ts';
 import type { Log } from '../log.ts';
 import type { HostEvent, HostNews } from '../protocol/public/host-event.ts';

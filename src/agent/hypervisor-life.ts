@@ -1,6 +1,5 @@
 import type { DirectDriver } from '../drivers/port/direct.ts';
-import { isManaged } from '../drivers/registry.ts';
-import type { Driver } from '../drivers/registry.ts';
+import { isManaged, type Driver } from '../drivers/registry.ts';
 import type { GuestHandle, Life } from '../drivers/port/inventory.ts';
 
 /** The driver that made a handle; undefined where this host has none of that name. */

@@ -1,5 +1,4 @@
-import { movesTo } from '../migration/prediction/own-moves.ts';
-import type { OwnMove } from '../migration/prediction/own-moves.ts';
+import { movesTo, type OwnMove } from '../migration/prediction/own-moves.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import type { Migration, MigrationStore } from './store.ts';
 

@@ -5,8 +5,7 @@ import {
   parsePorts,
 } from '../host/guest-counters.ts';
 import { readStat } from '../host/process.ts';
-import { MOST_BYTES_PER_S } from '../protocol/public/load.ts';
-import type { HostLoad } from '../protocol/public/load.ts';
+import { MOST_BYTES_PER_S, type HostLoad } from '../protocol/public/load.ts';
 
 /** What the kernel's counters say; nothing here reads anything itself. */
 

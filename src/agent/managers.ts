@@ -1,5 +1,4 @@
-import { loadAgentConfig } from '../config.ts';
-import type { AgentConfig } from '../config.ts';
+import { loadAgentConfig, type AgentConfig } from '../config.ts';
 import { managersOf } from '../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -10,8 +9,7 @@ import { compileAhead } from './compile-ahead.ts';
 import { capLog, logSize } from '../host/guest-logs.ts';
 import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
-import { moverState } from '../protocol/mover/request.ts';
-import type { MoverState } from '../protocol/mover/request.ts';
+import { moverState, type MoverState } from '../protocol/mover/request.ts';
 import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../host/small-process.ts';
 import type { Migration } from './store.ts';
 

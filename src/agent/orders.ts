@@ -2,8 +2,7 @@ import path from 'node:path';
 import { godwitError } from '../errors.ts';
 import { SyncedLines } from '../host/synced-lines.ts';
 import { Mutex } from '../mutex.ts';
-import { order as orderShape, orderOf } from '../protocol/public/order.ts';
-import type { Order } from '../protocol/public/order.ts';
+import { order as orderShape, orderOf, type Order } from '../protocol/public/order.ts';
 import type { Caller } from '../rpc/caller.ts';
 
 /** Wishes whose epochs are kept; those of which nothing was heard for longest go first. About 40 bytes each on disk. */

@@ -4,20 +4,20 @@ import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts'
 import { isManaged } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
-import { judgeGuest } from '../migration/preflight/guest.ts';
-import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
+import { judgeGuest, type BusyFacts, type GuestFacts } from '../migration/preflight/guest.ts';
 import { askChecks } from '../migration/preflight/judge.ts';
 import type { SourceMoverRequest } from '../protocol/mover/request.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
-import { migrationRequest } from '../protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type Check,
+  type MigrationRequest,
+} from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
-import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
-import { migrationOf, mustBeReadable } from './guests.ts';
-import type { Guests } from './guests.ts';
-import { LinkRates } from './link-rate.ts';
-import type { LinkRatesDependencies } from './link-rate.ts';
+import { migrationOf, mustBeReadable, type Guests } from './guests.ts';
+import { LinkRates, type LinkRatesDependencies } from './link-rate.ts';
 import { otherAgent, receivingAgent } from './other-agent.ts';
 import type { Peers } from './peers.ts';
 import type { PredictionCache } from './prediction/prediction-cache.ts';
@@ -27,8 +27,7 @@ import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
 import type { WorkloadFacts } from '../migration/preflight/workload.ts';
 import type { Supervisor } from './supervision.ts';
-import { labelsOf, workloadOf } from './workload.ts';
-import type { KnownOfGuests } from './workload.ts';
+import { labelsOf, workloadOf, type KnownOfGuests } from './workload.ts';
 import { Mutex } from '../mutex.ts';
 
 /** As many as the inventory lists of one guest. */

@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import { parseCgroupCores, parseCgroupStat } from './load-parse.ts';
-import type { ProcessorTicks } from './load-parse.ts';
+import { parseCgroupCores, parseCgroupStat, type ProcessorTicks } from './load-parse.ts';
 
 /** The processors of a host that is not all of its machine: those of its cgroup. */
 export class OwnProcessors {

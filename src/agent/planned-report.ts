@@ -1,7 +1,5 @@
-import { migrationSettings } from '../protocol/public/migration.ts';
-import type { Progress, Report } from '../protocol/public/migration.ts';
-import { isManagedRequest } from '../protocol/mover/request.ts';
-import type { MoverRequest } from '../protocol/mover/request.ts';
+import { migrationSettings, type Progress, type Report } from '../protocol/public/migration.ts';
+import { isManagedRequest, type MoverRequest } from '../protocol/mover/request.ts';
 
 /** What a report says of how far it is. */
 export function briefly(report: Report): Progress {

@@ -1,10 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../clock.ts';
-import { configFileOf, loadAgentConfig } from '../config.ts';
-import type { AgentConfig } from '../config.ts';
+import { configFileOf, loadAgentConfig, type AgentConfig } from '../config.ts';
 import { liveFile } from '../host/live-file.ts';
-import { notWatched, wrongManagedWatch, wrongWatch } from '../network/probe/allowed.ts';
-import type { OwnKnowledge } from '../network/probe/allowed.ts';
+import {
+  notWatched,
+  wrongManagedWatch,
+  wrongWatch,
+  type OwnKnowledge,
+} from '../network/probe/allowed.ts';
 import { configuredOf } from '../network/probe/choose.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
@@ -18,8 +21,7 @@ import type {
 } from '../protocol/peer/probe.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { LaterWatches } from './later-watches.ts';
-import { watcherProcess } from './watcher-process.ts';
-import type { StartWatcher, WatcherProcess } from './watcher-process.ts';
+import { watcherProcess, type StartWatcher, type WatcherProcess } from './watcher-process.ts';
 
 /** Watches at once on a host, and those of them for one other host; what is beyond is refused. */
 const MOST_WATCHES = 8;

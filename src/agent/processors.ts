@@ -4,8 +4,7 @@ import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { baselinesOf } from '../migration/preflight/baseline.ts';
-import type { HostProcessors } from '../migration/preflight/baseline.ts';
+import { baselinesOf, type HostProcessors } from '../migration/preflight/baseline.ts';
 import type {
   GuestProcessor,
   processorRoutes,

@@ -4,8 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { godwitError } from '../errors.ts';
 import { withDeadline } from '../deadline.ts';
 import { fromSerial } from '../protocol/errors.ts';
-import { receiverLine } from '../protocol/mover/receiver.ts';
-import type { ReceiverOrder, ReceiverPlace } from '../protocol/mover/receiver.ts';
+import {
+  receiverLine,
+  type ReceiverOrder,
+  type ReceiverPlace,
+} from '../protocol/mover/receiver.ts';
 import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../host/small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/receiver.ts', import.meta.url));

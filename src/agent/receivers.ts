@@ -1,7 +1,5 @@
-import { isManaged } from '../drivers/registry.ts';
-import type { Driver } from '../drivers/registry.ts';
-import { diskSocket, memorySocket } from '../drivers/port/managed.ts';
-import type { MemorySockets } from '../drivers/port/managed.ts';
+import { isManaged, type Driver } from '../drivers/registry.ts';
+import { diskSocket, memorySocket, type MemorySockets } from '../drivers/port/managed.ts';
 import { godwitError } from '../errors.ts';
 import { whyNoSockets } from '../host/memory-sockets.ts';
 import {
@@ -18,8 +16,7 @@ import type { receiverRoutes } from '../protocol/peer/receiver.ts';
 import type { Receiver, ReceiverOffer, ReceiverRequest } from '../protocol/peer/receiver.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { Handlers } from '../rpc/server.ts';
-import { checkSender, limitOfOne, peerAddress } from './incoming.ts';
-import type { PeersOf } from './incoming.ts';
+import { checkSender, limitOfOne, peerAddress, type PeersOf } from './incoming.ts';
 import type { ReceiverProcess, StartReceiver } from './receiver-process.ts';
 import type { MigrationStore } from './store.ts';
 

@@ -1,5 +1,4 @@
-import { otherHost } from '../protocol/mover/request.ts';
-import type { MoverRequest } from '../protocol/mover/request.ts';
+import { otherHost, type MoverRequest } from '../protocol/mover/request.ts';
 
 interface Kept {
   readonly request: Pick<MoverRequest, 'side' | 'fromHost' | 'toHost'>;

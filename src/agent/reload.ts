@@ -1,15 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { configFileOf, loadAgentConfig } from '../config.ts';
-import type { AgentConfig } from '../config.ts';
+import { configFileOf, loadAgentConfig, type AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { pkiDirOf } from '../host/fleet.ts';
 import { isRecord } from '../formats/json.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
-import { MOST_SETTINGS } from '../protocol/public/reload.ts';
-import type { Reloaded } from '../protocol/public/reload.ts';
-import { configProblems, thatLetItStart } from './config-check.ts';
-import type { ConfigProblem } from './config-check.ts';
+import { MOST_SETTINGS, type Reloaded } from '../protocol/public/reload.ts';
+import { configProblems, thatLetItStart, type ConfigProblem } from './config-check.ts';
 
 /**
  * Which settings an agent takes while it runs. The others are part of what it has opened: where it listens, its

@@ -1,8 +1,7 @@
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { mustName } from './follow.ts';
-import type { Follow } from './follow.ts';
+import { mustName, type Follow } from './follow.ts';
 import type { Peers } from './peers.ts';
 import type { Returns } from './returns.ts';
 import { checkPartner } from './sides.ts';

@@ -18,8 +18,10 @@ import {
   watchFrom,
   watchState,
   wayBack,
+  type Finding,
+  type WatchFacts,
+  type WatchState,
 } from '../migration/site-check.ts';
-import type { Finding, WatchFacts, WatchState } from '../migration/site-check.ts';
 import type { DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
@@ -27,8 +29,7 @@ import type { ReturnIfUnhealthy, SiteCheck } from '../protocol/public/site-check
 import { AfterEnd } from './after-end.ts';
 import type { Follow } from './follow.ts';
 import { guestOf } from './guests.ts';
-import { newId } from './outgoing.ts';
-import type { Outgoing } from './outgoing.ts';
+import { newId, type Outgoing } from './outgoing.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 /** Checks that run at once; the others wait for another look. */

@@ -1,5 +1,4 @@
-import { isManagedRequest } from '../protocol/mover/request.ts';
-import type { DestinationMoverRequest } from '../protocol/mover/request.ts';
+import { isManagedRequest, type DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { AgentConfig } from '../config.ts';
 import type { HypervisorStatus } from '../drivers/port/direct.ts';
 import type { Driver } from '../drivers/registry.ts';

@@ -2,13 +2,11 @@ import { isManagedRequest } from '../protocol/mover/request.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { MAX_LINEAGE } from '../protocol/peer/migration.ts';
-import { MAX_SEEN } from '../protocol/peer/sighting.ts';
-import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
+import { MAX_SEEN, type Sighting, type SightingQuery } from '../protocol/peer/sighting.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
-import { guestOf, mayBeOf } from './guests.ts';
+import { guestOf, mayBeOf, type Guests } from './guests.ts';
 import { driverOf } from './hypervisor-life.ts';
-import type { Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 /** Migrations of one guest whose journals are read to find by which it came here; older ones are not. */

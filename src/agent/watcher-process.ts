@@ -4,10 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { toGodwitError } from '../errors.ts';
-import { later } from '../protocol/public/probe.ts';
-import type { Later } from '../protocol/public/probe.ts';
-import { watchResult } from '../protocol/peer/probe.ts';
-import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
+import { later, type Later } from '../protocol/public/probe.ts';
+import {
+  watchResult,
+  type WatcherLine,
+  type WatchEnd,
+  type WatchResult,
+} from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../host/small-process.ts';
 import { jsonOf } from '../formats/json.ts';
 import { compileAhead } from './compile-ahead.ts';

@@ -1,5 +1,4 @@
-import { godwitError, hasCode, toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../errors.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
 import type { Api } from '../rpc/client.ts';

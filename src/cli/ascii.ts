@@ -1,5 +1,4 @@
-import { contextWith } from './context.ts';
-import type { Context, Output } from './context.ts';
+import { contextWith, type Context, type Output } from './context.ts';
 
 /** Marks that only Unicode has, and what stands for them. */
 export const PLAIN: Readonly<Record<string, string>> = {

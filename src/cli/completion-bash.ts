@@ -1,5 +1,4 @@
-import { firstWords } from './completion-words.ts';
-import type { Completable, Words } from './completion-words.ts';
+import { firstWords, type Completable, type Words } from './completion-words.ts';
 
 /** The script that `source <(godwit completion bash)` reads. Works with bash from 4.2 on, alone. */
 export function bashScript(

@@ -1,6 +1,5 @@
 import { flagsOf } from './program.ts';
-import { isGroup, kebab } from './verb.ts';
-import type { Flag, Spec, Verb, VerbGroup } from './verb.ts';
+import { isGroup, kebab, type Flag, type Spec, type Verb, type VerbGroup } from './verb.ts';
 
 /** What a word can be completed to. */
 export type Words =

@@ -10,10 +10,8 @@ import type { Transport } from '../rpc/transport.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
 import { controllerNamed, transportTo } from './controller-place.ts';
 import { credentials, namedAgent, usage } from './credentials.ts';
-import { chosenContext } from './fleet-contexts.ts';
-import type { ChosenContext } from './fleet-contexts.ts';
-import { OWN_PLACES, ownSocket } from './own-agent.ts';
-import type { OwnPlaces } from './own-agent.ts';
+import { chosenContext, type ChosenContext } from './fleet-contexts.ts';
+import { OWN_PLACES, ownSocket, type OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from './verb.ts';
 
 const DEFAULT_LAB = 'lab';

@@ -1,10 +1,8 @@
 import { ERRORS, godwitError } from '../errors.ts';
-import { isMoveEnd } from '../protocol/public/disk-move.ts';
-import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
+import { isMoveEnd, type DiskMoveProgress } from '../protocol/public/disk-move.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
-import { printJson } from './context.ts';
-import type { Context } from './context.ts';
+import { printJson, type Context } from './context.ts';
 import { exitOfSignal, leftWords, mindInterrupts } from './interrupts.ts';
 import { printError } from './failure.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';

@@ -1,8 +1,7 @@
 import { ERRORS, godwitError, hasCode } from '../errors.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import type { Report } from '../protocol/public/migration.ts';
-import { printJson } from './context.ts';
-import type { Context } from './context.ts';
+import { printJson, type Context } from './context.ts';
 import { printError } from './failure.ts';
 import type { Endpoint } from './agent-set.ts';
 import { warningLines } from './render/checks.ts';

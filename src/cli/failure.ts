@@ -1,8 +1,6 @@
 import { inspect } from 'node:util';
-import { toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
-import { printJson, usesColor } from './context.ts';
-import type { Context } from './context.ts';
+import { toGodwitError, type GodwitError } from '../errors.ts';
+import { printJson, usesColor, type Context } from './context.ts';
 import { wrap } from './render/terminal-width.ts';
 import { painter, printable } from './render/style.ts';
 

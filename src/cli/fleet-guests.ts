@@ -5,8 +5,7 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import { eachOnce, mergeReports } from '../protocol/public/moving.ts';
 import { everyPage } from '../protocol/public/page.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
-import { askAll, incomplete } from './agent-set.ts';
-import type { AgentSet, Endpoint, Reported } from './agent-set.ts';
+import { askAll, incomplete, type AgentSet, type Endpoint, type Reported } from './agent-set.ts';
 
 /** The guests of all hosts, one that moves once, and the hosts that did not answer. */
 export function allGuests(fleet: AgentSet, fresh = false): Promise<Reported<GuestInfo>> {

@@ -1,12 +1,9 @@
 import { hasCode, toGodwitError } from '../errors.ts';
-import { insightOf, reportedOf } from '../migration/insight/insight.ts';
-import type { Reported } from '../migration/insight/insight.ts';
+import { insightOf, reportedOf, type Reported } from '../migration/insight/insight.ts';
 import type { Insight } from '../protocol/controller/history.ts';
-import { isEnd } from '../protocol/public/migration.ts';
-import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
+import { isEnd, type MigrationSummary, type Report } from '../protocol/public/migration.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
-import { askAny, howToReach } from './agent-set.ts';
-import type { AgentSet, Endpoint } from './agent-set.ts';
+import { askAny, howToReach, type AgentSet, type Endpoint } from './agent-set.ts';
 import { listMigrations } from './fleet-migrations.ts';
 
 /** As many as an agent lists at once. */

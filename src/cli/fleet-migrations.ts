@@ -2,8 +2,15 @@ import { godwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { newestOnce } from '../protocol/public/newest-once.ts';
 import type { MigrationSummary } from '../protocol/public/migration.ts';
-import { askAll, howToReach, incomplete, reachHost } from './agent-set.ts';
-import type { AgentSet, Endpoint, Reported } from './agent-set.ts';
+import {
+  askAll,
+  howToReach,
+  incomplete,
+  reachHost,
+  type AgentSet,
+  type Endpoint,
+  type Reported,
+} from './agent-set.ts';
 
 /** A migration and the agent to ask about it. */
 export interface FoundMigration {

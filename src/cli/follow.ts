@@ -1,14 +1,12 @@
 import { godwitError, toGodwitError } from '../errors.ts';
-import { isEnd } from '../protocol/public/migration.ts';
-import type { Progress } from '../protocol/public/migration.ts';
+import { isEnd, type Progress } from '../protocol/public/migration.ts';
 import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 import { mindInterrupts } from './interrupts.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
 import { wrap } from './render/terminal-width.ts';
 import { contextPainter } from './render/paint.ts';
-import { NOTHING_SHOWN, progressBlock, show } from './render/progress.ts';
-import type { Shown } from './render/progress.ts';
+import { NOTHING_SHOWN, progressBlock, show, type Shown } from './render/progress.ts';
 import { Screen } from './screen.ts';
 
 /** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import { contextWith } from './context.ts';
-import type { Context } from './context.ts';
+import { contextWith, type Context } from './context.ts';
 import { printFailure } from './failure.ts';
-import { buildProgram } from './program.ts';
-import type { Chosen } from './program.ts';
+import { buildProgram, type Chosen } from './program.ts';
 import { isNotation, readInput } from './input.ts';
 import { inLocale } from './ascii.ts';
 import { mustKnowHelpOf, rewriteUsageError } from './usage.ts';

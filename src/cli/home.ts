@@ -1,7 +1,13 @@
 import { godwitError, hasCode } from '../errors.ts';
 import { findGuest } from './fleet-guests.ts';
-import { howToReach, incomplete, MOST_NAMED, reachHost } from './agent-set.ts';
-import type { Endpoint, AgentSet } from './agent-set.ts';
+import {
+  howToReach,
+  incomplete,
+  MOST_NAMED,
+  reachHost,
+  type Endpoint,
+  type AgentSet,
+} from './agent-set.ts';
 
 /**
  * Asks the agent of a guest's own host. A single agent is simply asked: whoever speaks to it means the guest that it

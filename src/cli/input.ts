@@ -1,7 +1,6 @@
 import type { Chosen } from './program.ts';
 import { flagName, readValue } from './values.ts';
-import { CONNECTION_FLAGS } from './verb.ts';
-import type { ConnectionFlags, Flag, Input } from './verb.ts';
+import { CONNECTION_FLAGS, type ConnectionFlags, type Flag, type Input } from './verb.ts';
 
 type Value = string | number | boolean;
 

@@ -1,14 +1,15 @@
 import { godwitError, hasCode } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { migrationRequest } from '../protocol/public/migration.ts';
-import type { MigrationRequest, MigrationSettings } from '../protocol/public/migration.ts';
-import { modeOf, strategyNamed } from '../protocol/public/steering.ts';
-import type { StrategyName } from '../protocol/public/steering.ts';
+import {
+  migrationRequest,
+  type MigrationRequest,
+  type MigrationSettings,
+} from '../protocol/public/migration.ts';
+import { modeOf, strategyNamed, type StrategyName } from '../protocol/public/steering.ts';
 import { momentOf, windowOf } from './deadline.ts';
 import { wrongValue } from './flag-bounds.ts';
 import { readStrategyFile } from './steering-file.ts';
-import { askAny } from './agent-set.ts';
-import type { AgentSet } from './agent-set.ts';
+import { askAny, type AgentSet } from './agent-set.ts';
 import type { checkSpec } from './specs-migrate.ts';
 import { flagName } from './values.ts';
 import type { Input } from './verb.ts';

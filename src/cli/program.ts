@@ -3,8 +3,16 @@ import { PRODUCT_VERSION } from '../protocol/version.ts';
 import type { Context } from './context.ts';
 import { HELP_AFTER } from './help-after.ts';
 import { flagName } from './values.ts';
-import { CONNECTION_FLAGS, isGroup, kebab } from './verb.ts';
-import type { Argument, Flag, Spec, Verb, VerbGroup } from './verb.ts';
+import {
+  CONNECTION_FLAGS,
+  isGroup,
+  kebab,
+  type Argument,
+  type Flag,
+  type Spec,
+  type Verb,
+  type VerbGroup,
+} from './verb.ts';
 
 /** A verb that was asked for, with the words of the line as they were typed. */
 export interface Chosen {

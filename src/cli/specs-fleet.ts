@@ -1,5 +1,4 @@
-import { spec } from './verb.ts';
-import type { Flag } from './verb.ts';
+import { spec, type Flag } from './verb.ts';
 
 /** The verbs that ask a controller, and the relay between sites. Data only: the help must not cost an import. */
 

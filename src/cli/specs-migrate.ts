@@ -1,6 +1,5 @@
 import { STRATEGY_NAMES } from '../protocol/public/steering.ts';
-import { spec } from './verb.ts';
-import type { Flag } from './verb.ts';
+import { spec, type Flag } from './verb.ts';
 
 /** The verbs that ask for a migration, or for the checks of one: both take the same flags. */
 

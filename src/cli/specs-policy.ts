@@ -1,5 +1,4 @@
-import { spec } from './verb.ts';
-import type { Flag } from './verb.ts';
+import { spec, type Flag } from './verb.ts';
 import { controller } from './specs-fleet.ts';
 
 /** The verbs of standing policies and their proposals. Data only: the help must not cost an import. */

@@ -1,5 +1,4 @@
-import { spec } from './verb.ts';
-import type { Flag } from './verb.ts';
+import { spec, type Flag } from './verb.ts';
 
 /** The verbs with which a host becomes one of a fleet, and those that run there. */
 

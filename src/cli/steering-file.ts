@@ -2,8 +2,11 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { steeringStrategy } from '../protocol/public/steering.ts';
-import type { SteeringMeasure, SteeringStrategy } from '../protocol/public/steering.ts';
+import {
+  steeringStrategy,
+  type SteeringMeasure,
+  type SteeringStrategy,
+} from '../protocol/public/steering.ts';
 
 /** A site's own strategy of steering, from a file of JSON. */
 

@@ -17,8 +17,7 @@ import { baselineSpec, planSpec, simSpec } from './specs-plan.ts';
 import * as policy from './specs-policy.ts';
 import * as setup from './specs-setup.ts';
 import * as specs from './specs.ts';
-import { verb } from './verb.ts';
-import type { Verb, VerbGroup } from './verb.ts';
+import { verb, type Verb, type VerbGroup } from './verb.ts';
 
 /** Every verb of `godwit`, in the order in which the help shows them. */
 export const TABLE: readonly (Verb | VerbGroup)[] = [

@@ -1,7 +1,5 @@
-import { CommanderError } from 'commander';
-import type { Command } from 'commander';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { CommanderError, type Command } from 'commander';
+import { godwitError, type GodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { godwitError, hasCode } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { parseBytes, parseDuration, parseRate } from '../protocol/quantity.ts';
-import { kebab } from './verb.ts';
-import type { Argument, Flag } from './verb.ts';
+import { kebab, type Argument, type Flag } from './verb.ts';
 
 /**
  * Turns the text of a flag or argument into its value (see Flag). Throws GODWIT_USAGE that names

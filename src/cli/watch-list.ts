@@ -1,6 +1,5 @@
 import { toGodwitError } from '../errors.ts';
-import { contextWith } from './context.ts';
-import type { Context, InterruptSignal } from './context.ts';
+import { contextWith, type Context, type InterruptSignal } from './context.ts';
 import { printError } from './failure.ts';
 import { exitOfSignal } from './interrupts.ts';
 import { width } from './render/terminal-width.ts';

@@ -1,11 +1,16 @@
 import { godwitError, hasCode } from '../errors.ts';
-import { isWishEnd } from '../protocol/controller/wish.ts';
-import type { Wish, WishAsk } from '../protocol/controller/wish.ts';
-import { printJson } from './context.ts';
-import type { Context } from './context.ts';
+import { isWishEnd, type Wish, type WishAsk } from '../protocol/controller/wish.ts';
+import { printJson, type Context } from './context.ts';
 import { listLook } from './lists.ts';
-import { ended, exitOfWish, mustConfirm, newWishId, planText, wishText } from './wishes.ts';
-import type { ControllerApi } from './wishes.ts';
+import {
+  ended,
+  exitOfWish,
+  mustConfirm,
+  newWishId,
+  planText,
+  wishText,
+  type ControllerApi,
+} from './wishes.ts';
 
 /** Between two looks at a wish, ms. */
 const LOOK_MS = 1000;

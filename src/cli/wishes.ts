@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { ERRORS, godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { ERRORS, godwitError, type GodwitError } from '../errors.ts';
 import type { controllerContract } from '../protocol/controller/contract.ts';
-import { isWishEnd } from '../protocol/controller/wish.ts';
-import type { Wish, WishKind, WishPhase } from '../protocol/controller/wish.ts';
+import {
+  isWishEnd,
+  type Wish,
+  type WishKind,
+  type WishPhase,
+} from '../protocol/controller/wish.ts';
 import type { WishPlan } from '../protocol/controller/wishes.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
@@ -11,8 +14,7 @@ import { controllerNamed } from './controller-place.ts';
 import { withController } from './fleet-lists.ts';
 import type { Context } from './context.ts';
 import { printable } from './render/style.ts';
-import { renderTable } from './render/table.ts';
-import type { Look } from './render/table.ts';
+import { renderTable, type Look } from './render/table.ts';
 import type { ConnectionFlags } from './verb.ts';
 
 export type ControllerApi = Api<typeof controllerContract>;

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { configFileOf, configTextOf } from '../config.ts';
-import type { AgentConfig } from '../config.ts';
+import { configFileOf, configTextOf, type AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { problemsOf } from '../config/settings.ts';
 import type { DirectDriver } from './port/direct.ts';

@@ -1,13 +1,17 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { CheckpointCalls } from './checkpoint.ts';
-import { CudaError, NoGpu } from './driver-library.ts';
-import type { GpuPair, ProcessState } from './driver-library.ts';
+import { CudaError, NoGpu, type GpuPair, type ProcessState } from './driver-library.ts';
 import { jsonOf } from '../formats/json.ts';
-import { answer, found, freeBytes, processState } from './helper-protocol.ts';
-import type { FoundGpus, HelperRequest } from './helper-protocol.ts';
+import {
+  answer,
+  found,
+  freeBytes,
+  processState,
+  type FoundGpus,
+  type HelperRequest,
+} from './helper-protocol.ts';
 
 /** To begin to work with the driver, and to ask it. */
 const ASK_MS = 60_000;

@@ -1,8 +1,7 @@
 import { createInterface } from 'node:readline';
 import { jsonOf } from '../formats/json.ts';
 import { CudaError, DriverLibrary, NoGpu } from './driver-library.ts';
-import { request } from './helper-protocol.ts';
-import type { HelperRequest } from './helper-protocol.ts';
+import { request, type HelperRequest } from './helper-protocol.ts';
 
 /**
  * The process that calls the driver, one for all: to begin to work with the driver takes seconds, and what is locked stays

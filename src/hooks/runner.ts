@@ -3,10 +3,8 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { runSiteProgram } from './site-program.ts';
-import type { SiteAnswer } from './site-program.ts';
-import { hookInput, HOOKS } from './hooks.ts';
-import type { HookFacts, HookInput, HookName } from './hooks.ts';
+import { runSiteProgram, type SiteAnswer } from './site-program.ts';
+import { hookInput, HOOKS, type HookFacts, type HookInput, type HookName } from './hooks.ts';
 
 const FREE = new AbortController().signal;
 

@@ -1,8 +1,7 @@
 import type { AgentConfig } from '../config.ts';
 import { toGodwitError } from '../errors.ts';
 import { runSiteProgram } from '../hooks/site-program.ts';
-import { darkWatchIo, darkWatchMs, whyNotDark } from './watch-dark-host.ts';
-import type { DarkWatchIo } from './watch-dark-host.ts';
+import { darkWatchIo, darkWatchMs, whyNotDark, type DarkWatchIo } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
 /** What the fencing hook learns of the migration, besides the host to be off. */

@@ -2,8 +2,14 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { fileNumber, isDevice, judgeIdentity } from '../migration/image-identity.ts';
-import type { FileIdentity, FileUser, FileUsers } from '../migration/image-identity.ts';
+import {
+  fileNumber,
+  isDevice,
+  judgeIdentity,
+  type FileIdentity,
+  type FileUser,
+  type FileUsers,
+} from '../migration/image-identity.ts';
 import { identityOf, openFiles } from './open-files.ts';
 import { pids, startTicksOf } from './process.ts';
 

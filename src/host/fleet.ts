@@ -1,12 +1,9 @@
 import { verify, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
-import { configFileOf, loadAgentConfig } from '../config.ts';
-import type { AgentConfig } from '../config.ts';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { systemClock, type Clock } from '../clock.ts';
+import { configFileOf, loadAgentConfig, type AgentConfig } from '../config.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import {
   combinedPeers,
   newerList,
@@ -14,8 +11,10 @@ import {
   refusalOf,
   signedList,
   signedText,
+  type FleetList,
+  type KnownList,
+  type ShownCertificate,
 } from '../protocol/peer/fleet.ts';
-import type { FleetList, KnownList, ShownCertificate } from '../protocol/peer/fleet.ts';
 import { liveFile } from './live-file.ts';
 
 /** In stateDir: the newest list that other hosts handed on. Beside the certificates: the one that came with them. */

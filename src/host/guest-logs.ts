@@ -1,6 +1,5 @@
-import { constants } from 'node:fs';
+import { constants, type Dirent } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
-import type { Dirent } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { inOwnDirectory } from './checked-open.ts';

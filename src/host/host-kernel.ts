@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { splitAddress, withPort } from '../protocol/names.ts';
-import { askKernel } from '../rpc/reach.ts';
-import type { AskKernel, KernelWord, Reach } from '../rpc/reach.ts';
+import { askKernel, type AskKernel, type KernelWord, type Reach } from '../rpc/reach.ts';
 
 /** A port on which nobody listens: TCPMUX, which no system starts. */
 const UNUSED_PORT = 1;

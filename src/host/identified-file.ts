@@ -1,9 +1,12 @@
 import { constants } from 'node:fs';
-import { link, open, rename, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { judgeIdentity, REMOVED, REPLACED } from '../migration/image-identity.ts';
-import type { FileIdentity } from '../migration/image-identity.ts';
+import {
+  judgeIdentity,
+  REMOVED,
+  REPLACED,
+  type FileIdentity,
+} from '../migration/image-identity.ts';
 import { identityOf, identityOfName } from './open-files.ts';
 import { inRealDirectory } from './real-directory.ts';
 

@@ -1,9 +1,7 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs';
 import { godwitError } from '../errors.ts';
 import { MAX_JOURNAL_BYTES } from './journal-file.ts';
-import { LineReader, mustBeWhole } from './journal-lines.ts';
-import type { JournalKind, JournalRecord } from './journal-lines.ts';
+import { LineReader, mustBeWhole, type JournalKind, type JournalRecord } from './journal-lines.ts';
 
 /** A journal that somebody else writes, read as far as it has grown: each byte once. Reads only. */
 export class JournalReader<T extends JournalRecord> {

@@ -4,16 +4,23 @@ import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
 import type { Durability } from '../migration/durability.ts';
-import { destinationRecord, sourceRecord } from '../migration/direct/journal.ts';
-import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
-import { managedRecord } from '../migration/managed/events.ts';
-import type { ManagedRecord } from '../migration/managed/events.ts';
+import {
+  destinationRecord,
+  sourceRecord,
+  type DestinationRecord,
+  type SourceRecord,
+} from '../migration/direct/journal.ts';
+import { managedRecord, type ManagedRecord } from '../migration/managed/events.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover/request.ts';
-import { openJournalFile, readJournalBytes } from './journal-file.ts';
-import type { JournalFile } from './journal-file.ts';
-import { encodeLine, LineReader, mustBeWhole } from './journal-lines.ts';
-import type { JournalKind, JournalRecord } from './journal-lines.ts';
+import { openJournalFile, readJournalBytes, type JournalFile } from './journal-file.ts';
+import {
+  encodeLine,
+  LineReader,
+  mustBeWhole,
+  type JournalKind,
+  type JournalRecord,
+} from './journal-lines.ts';
 
 /** A `soon` record reaches the disk after so long at most, ms. */
 const SOON_MS = 100;

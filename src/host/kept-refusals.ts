@@ -1,8 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { refusal } from '../protocol/public/trust.ts';
-import type { Refusal } from '../protocol/public/trust.ts';
+import { refusal, type Refusal } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 
 /** In a migration's directory: what its mover refused to others, for its agent to show. */

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { bootId, readStat } from './process.ts';
-import type { ProcessIdentity } from './process.ts';
+import { bootId, readStat, type ProcessIdentity } from './process.ts';
 
 /**
  * Whether a process lives. Only `gone` allows to act as if it ran nothing: it is the kernel's word about that very process.

@@ -1,9 +1,7 @@
-import { constants } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { memorySocket } from '../drivers/port/managed.ts';
-import type { MemorySockets, SocketUser } from '../drivers/port/managed.ts';
+import { memorySocket, type MemorySockets, type SocketUser } from '../drivers/port/managed.ts';
 import { checkSocketPath } from '../protocol/socket-path.ts';
 import { toGodwitError } from '../errors.ts';
 import { giveSocket, userOfDirectory } from './checked-open.ts';

@@ -1,11 +1,14 @@
-import { readFileSync, readlinkSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import { readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { godwitError } from '../errors.ts';
 import { lifeOfPid } from './life.ts';
-import { identifyImages } from '../migration/image-identity.ts';
-import type { FileIdentity, Identified, NamedImage } from '../migration/image-identity.ts';
+import {
+  identifyImages,
+  type FileIdentity,
+  type Identified,
+  type NamedImage,
+} from '../migration/image-identity.ts';
 
 /** Which of some files a process has open, by the kernel’s own numbers. */
 

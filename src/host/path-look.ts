@@ -1,12 +1,10 @@
 import { sendBufferBytes } from './locked-memory.ts';
-import type { RouteOut } from '../migration/preflight/link.ts';
-import { LONG_MS } from '../migration/preflight/link.ts';
+import { LONG_MS, type RouteOut } from '../migration/preflight/link.ts';
 import { networkTool } from '../network/ip.ts';
 import { routeOutTo } from '../network/route-out.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
-import { askKernel } from '../rpc/reach.ts';
-import type { AskKernel } from '../rpc/reach.ts';
+import { askKernel, type AskKernel } from '../rpc/reach.ts';
 
 /** What is seen of the path to another host, for checks. What is not seen is left out. */
 export interface PathLook {

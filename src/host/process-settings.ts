@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { warns } from '../migration/preflight/finding.ts';
-import type { Finding } from '../migration/preflight/finding.ts';
+import { warns, type Finding } from '../migration/preflight/finding.ts';
 
 /** What the owner of a host has set on a guest's process from outside. The destination makes a process of its own. */
 

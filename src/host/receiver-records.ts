@@ -1,7 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { receiverRecord } from '../protocol/mover/receiver.ts';
-import type { ReceiverOrder, ReceiverRecord } from '../protocol/mover/receiver.ts';
+import {
+  receiverRecord,
+  type ReceiverOrder,
+  type ReceiverRecord,
+} from '../protocol/mover/receiver.ts';
 import { isAlive, ownIdentity } from './process.ts';
 import { writeWhole } from './whole-file.ts';
 

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoring } from './ignoring.ts';
 

@@ -1,11 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
-import { moverRequest } from '../protocol/mover/request.ts';
-import type { MoverRequest } from '../protocol/mover/request.ts';
+import { moverRequest, type MoverRequest } from '../protocol/mover/request.ts';
 import { writeWhole } from './whole-file.ts';
 
 /**

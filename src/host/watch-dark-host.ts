@@ -1,24 +1,23 @@
-import type { Clock } from '../clock.ts';
-import { systemClock } from '../clock.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import {
   afterAnotherAnswered,
   afterQuestion,
   beginDarkWatch,
+  type DarkTerms,
+  type DarkWatch,
+  type Heard,
+  type Question,
 } from '../migration/direct/dark-host.ts';
-import type { DarkTerms, DarkWatch, Heard, Question } from '../migration/direct/dark-host.ts';
 import type { KernelLook } from '../migration/standby/source-sight.ts';
-import { ownLinkTo } from '../network/own-link.ts';
-import type { OwnLink } from '../network/own-link.ts';
+import { ownLinkTo, type OwnLink } from '../network/own-link.ts';
 import { openIcmp } from '../network/probe/kinds/icmp.ts';
 import type { Opened } from '../network/probe/kinds/probe.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
-import { askKernel } from '../rpc/reach.ts';
-import type { AskKernel } from '../rpc/reach.ts';
+import { askKernel, type AskKernel } from '../rpc/reach.ts';
 import { askHost } from './host-kernel.ts';
-import { resolveName } from './host-names.ts';
-import type { ResolveName } from './host-names.ts';
+import { resolveName, type ResolveName } from './host-names.ts';
 
 /** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
 const ANSWER_MS = 1000;

@@ -4,8 +4,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { pkiDirOf } from './fleet.ts';
 import { processorLoad } from './processor-load.ts';
-import { WIRE_VERSION } from '../protocol/wire.ts';
-import type { CacheScope, WireOffer, WireTerms } from '../protocol/wire.ts';
+import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '../protocol/wire.ts';
 import type { SourceWireOptions, WireCache } from '../wire/open.ts';
 
 /** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */

@@ -17,8 +17,7 @@ import { libvirtSection } from './libvirt/daemon.ts';
 import { amongMounts } from './libvirt/mounts.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT, GUEST_NETWORK, managerOfGuests, ROUTED_GATEWAY } from './plan.ts';
-import { isAlive } from '../host/process.ts';
-import type { ProcessIdentity } from '../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../host/process.ts';
 import {
   endProcesses,
   type LabProcess,

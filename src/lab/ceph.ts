@@ -5,15 +5,13 @@ import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { cacheDirectory } from '../host/cache-directory.ts';
-import { isAlive } from '../host/process.ts';
-import type { ProcessIdentity } from '../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../host/process.ts';
 import { runCommand } from './command.ts';
 import { inHost } from './entry.ts';
 import { labEnvironment } from './environment.ts';
 import { STORAGE_SERVER } from './plan.ts';
 import { startDetached } from './processes.ts';
-import type { Lab } from './state.ts';
-import { PASSABLE } from './state.ts';
+import { PASSABLE, type Lab } from './state.ts';
 
 /** The lab's Ceph: a real one of one monitor and one OSD, in memory, with one pool for guests' disks. */
 

@@ -3,18 +3,20 @@ import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../clock.ts';
-import { startAgent } from './agents.ts';
-import type { AgentConfigInput } from './agents.ts';
+import { startAgent, type AgentConfigInput } from './agents.ts';
 import { bootIdFile } from './boot-id.ts';
 import { runCommand } from './command.ts';
 import { inHost, inLab } from './entry.ts';
 import { removeTap } from './guest/start.ts';
 import { portNames } from './network-plan.ts';
 import { namespaceOf, pathsOf } from './plan.ts';
-import { endProcesses, processesInNamespaces, signalProcess } from './processes.ts';
-import type { LabProcess } from './processes.ts';
-import { labHost } from './state.ts';
-import type { Lab, LabHost } from './state.ts';
+import {
+  endProcesses,
+  processesInNamespaces,
+  signalProcess,
+  type LabProcess,
+} from './processes.ts';
+import { labHost, type Lab, type LabHost } from './state.ts';
 import { hostCensus } from './witness/census.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
 import { type Configure, issuePki, startAgents } from './agents.ts';
-import { keepMounts } from './container/places.ts';
-import type { ContainerDriver } from './container/places.ts';
+import { keepMounts, type ContainerDriver } from './container/places.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';

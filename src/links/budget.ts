@@ -1,13 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { sessionId } from './greeting.ts';
 import type { LinkSession } from './link-session.ts';
-import { sharesOf } from './shares.ts';
-import type { Claim } from './shares.ts';
+import { sharesOf, type Claim } from './shares.ts';
 
 export interface Budget {
   /** The same for all movers of the host; made if it is not there. */

@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Session } from './session.ts';
 import type { Connection } from './connection.ts';
-import { TICK_MS } from './core.ts';
-import type { Effect, LinkCore } from './core.ts';
+import { TICK_MS, type Effect, type LinkCore } from './core.ts';
 import type { Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Senders } from './senders.ts';

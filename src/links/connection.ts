@@ -1,6 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { LinkFrameReader, writeHead } from './format.ts';
-import type { Frame } from './format.ts';
+import { LinkFrameReader, writeHead, type Frame } from './format.ts';
 
 /** Whoever uses a connection now: first the greeting, then the session. */
 export interface ConnectionUser {

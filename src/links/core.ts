@@ -1,16 +1,12 @@
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import type { Lane, LinkMeasure } from './session.ts';
 import { readAck, writeAck } from './ack.ts';
 import { Flight } from './flight.ts';
-import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';
-import type { Frame } from './format.ts';
+import { BadLinkFrame, controlFrame, HEAD_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Inbox } from './inbox.ts';
-import { came, isBefore, mayWaitMs, newLink, reported } from './link.ts';
-import type { Link } from './link.ts';
-import { frameOf, Outbox } from './outbox.ts';
-import type { Outgoing } from './outbox.ts';
+import { came, isBefore, mayWaitMs, newLink, reported, type Link } from './link.ts';
+import { frameOf, Outbox, type Outgoing } from './outbox.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** The core learns the time by `tick`, at this interval. */

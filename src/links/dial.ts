@@ -3,13 +3,10 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
 import { connectTls, ledElsewhere } from '../rpc/relayed/call.ts';
-import { wrongServer } from '../rpc/tls.ts';
-import type { Credentials } from '../rpc/tls.ts';
+import { wrongServer, type Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
-import { BadLinkFrame, controlFrame } from './format.ts';
-import type { Frame } from './format.ts';
-import { readJson, refusalSchema, welcomeSchema, writeJson } from './greeting.ts';
-import type { LinkRefusal } from './greeting.ts';
+import { BadLinkFrame, controlFrame, type Frame } from './format.ts';
+import { readJson, refusalSchema, welcomeSchema, writeJson, type LinkRefusal } from './greeting.ts';
 import type { LinkSession } from './link-session.ts';
 
 /** Both ends name it, so that nothing else that listens with these certificates is taken for it. */

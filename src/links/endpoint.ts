@@ -1,5 +1,4 @@
-import { silentLog } from '../log.ts';
-import type { Log } from '../log.ts';
+import { silentLog, type Log } from '../log.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import type { Budget } from './budget.ts';
 import type { LinkSession, SessionOptions } from './link-session.ts';

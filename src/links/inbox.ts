@@ -1,8 +1,7 @@
 import { CHANNELS, laneOf } from './session.ts';
 import type { Taken } from './ack.ts';
 import { Fifo } from './fifo.ts';
-import { BadLinkFrame, FRAME_COST_BYTES, MOST_MESSAGE_BYTES } from './format.ts';
-import type { Frame } from './format.ts';
+import { BadLinkFrame, FRAME_COST_BYTES, MOST_MESSAGE_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 
 /** A message that is whole, and waits to be taken. */

@@ -1,17 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
-import { laneOf } from './session.ts';
-import type { LinkMeasure, Session } from './session.ts';
+import { laneOf, type LinkMeasure, type Session } from './session.ts';
 import { Carrier } from './carrier.ts';
 import type { Connection } from './connection.ts';
-import { LinkCore } from './core.ts';
-import type { Counters } from './core.ts';
+import { LinkCore, type Counters } from './core.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
-import { writeJson } from './greeting.ts';
-import type { LinkRefusal, SessionName, Welcome } from './greeting.ts';
+import { writeJson, type LinkRefusal, type SessionName, type Welcome } from './greeting.ts';
 import { abortedBy, refusedBy } from './refusals.ts';
 
 export interface SessionOptions {

@@ -1,16 +1,13 @@
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, GodwitError } from '../errors.ts';
-import { silentLog } from '../log.ts';
-import type { Log } from '../log.ts';
+import { silentLog, type Log } from '../log.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import type { LinkMeasure } from './session.ts';
-import { keepShare } from './budget.ts';
-import type { Budget } from './budget.ts';
+import { keepShare, type Budget } from './budget.ts';
 import { dial, Refused } from './dial.ts';
 import { BadLinkFrame } from './format.ts';
-import { LinkSession } from './link-session.ts';
-import type { SessionOptions } from './link-session.ts';
+import { LinkSession, type SessionOptions } from './link-session.ts';
 
 export interface OpenOptions extends SessionOptions {
   readonly credentials: Credentials;

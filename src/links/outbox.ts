@@ -1,5 +1,4 @@
-import { laneOf } from './session.ts';
-import type { Lane } from './session.ts';
+import { laneOf, type Lane } from './session.ts';
 import type { Taken } from './ack.ts';
 import { Fifo } from './fifo.ts';
 import {
@@ -8,8 +7,8 @@ import {
   MOST_DATA_BYTES,
   MOST_MESSAGE_BYTES,
   NO_BYTES,
+  type Frame,
 } from './format.ts';
-import type { Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 
 /** A data frame: kept until it is known to be received, counted until it is taken. */

@@ -1,8 +1,6 @@
-import { godwitError, GodwitError, toGodwitError } from '../errors.ts';
-import type { SerialError } from '../errors.ts';
+import { godwitError, GodwitError, toGodwitError, type SerialError } from '../errors.ts';
 import { serialError } from '../protocol/errors.ts';
-import { readJson } from './greeting.ts';
-import type { LinkRefusal } from './greeting.ts';
+import { readJson, type LinkRefusal } from './greeting.ts';
 
 /** What the other side said of a session's end, as this side's error. */
 

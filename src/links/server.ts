@@ -7,22 +7,16 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { callerOf, askFor } from '../rpc/caller.ts';
-import { listenFurther } from '../rpc/listen-at.ts';
-import type { FurtherListeners } from '../rpc/listen-at.ts';
+import { listenFurther, type FurtherListeners } from '../rpc/listen-at.ts';
 import { identityOfCaller } from '../rpc/identity.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
-import { waitAtRelays } from '../rpc/relayed/wait.ts';
-import type { Waiting } from '../rpc/relayed/wait.ts';
-import { keepCurrent, serverTls } from '../rpc/tls.ts';
-import type { Credentials } from '../rpc/tls.ts';
+import { waitAtRelays, type Waiting } from '../rpc/relayed/wait.ts';
+import { keepCurrent, serverTls, type Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
 import { LINK_ALPN } from './dial.ts';
-import { BadLinkFrame, controlFrame, LINK_VERSION } from './format.ts';
-import type { Frame } from './format.ts';
-import { helloSchema, readJson, writeJson } from './greeting.ts';
-import type { Hello, LinkRefusal } from './greeting.ts';
-import { LinkSession } from './link-session.ts';
-import type { SessionOptions } from './link-session.ts';
+import { BadLinkFrame, controlFrame, LINK_VERSION, type Frame } from './format.ts';
+import { helloSchema, readJson, writeJson, type Hello, type LinkRefusal } from './greeting.ts';
+import { LinkSession, type SessionOptions } from './link-session.ts';
 import { MOST_CONNECTIONS } from './open.ts';
 
 export interface ServerOptions {

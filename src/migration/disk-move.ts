@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { guestHandle } from '../protocol/mover/handle.ts';
-import { diskMoveId, diskMoveRequest } from '../protocol/public/disk-move.ts';
-import type { DiskMoveState } from '../protocol/public/disk-move.ts';
+import { diskMoveId, diskMoveRequest, type DiskMoveState } from '../protocol/public/disk-move.ts';
 import { serialError } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
 import { bytes, moment, ms, shortText } from '../protocol/names.ts';

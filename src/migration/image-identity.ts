@@ -1,7 +1,5 @@
-import type { GodwitError } from '../errors.ts';
-import { godwitError } from '../errors.ts';
-import { passes, refuses, warns } from './preflight/finding.ts';
-import type { Finding } from './preflight/finding.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
+import { passes, refuses, warns, type Finding } from './preflight/finding.ts';
 
 /**
  * Which file an image is. A path names whichever file lies there now; a restore, rsync or a new template puts another file

@@ -1,5 +1,9 @@
-import { MOST_LOAD_HOURS } from '../protocol/public/guest-load.ts';
-import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/guest-load.ts';
+import {
+  MOST_LOAD_HOURS,
+  type GuestLoad,
+  type GuestRates,
+  type LoadHour,
+} from '../protocol/public/guest-load.ts';
 
 /** How busy guests were, hour by hour, within bounds. Pure. */
 

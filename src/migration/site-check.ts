@@ -1,7 +1,11 @@
 import { z } from 'zod';
 import { migrationId, shortText } from '../protocol/names.ts';
-import { migrationRequest } from '../protocol/public/migration.ts';
-import type { MigrationRequest, MigrationSettings, Phase } from '../protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type MigrationRequest,
+  type MigrationSettings,
+  type Phase,
+} from '../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, SiteCheck } from '../protocol/public/site-check.ts';
 import { strategyNamed } from '../protocol/public/steering.ts';
 

@@ -1,25 +1,22 @@
 import path from 'node:path';
-import { loadAgentConfig } from '../config.ts';
+import { loadAgentConfig, type AgentConfig } from '../config.ts';
 import type { Clock } from '../clock.ts';
-import type { AgentConfig } from '../config.ts';
 import { driverNamed, isManaged } from '../drivers/registry.ts';
 import type { ManagedDriver } from '../drivers/port/managed.ts';
 import { godwitError } from '../errors.ts';
-import { plainLog } from '../log.ts';
-import type { Log } from '../log.ts';
+import { plainLog, type Log } from '../log.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import type { Progress } from '../protocol/public/migration.ts';
-import { isManagedRequest } from '../protocol/mover/request.ts';
-import type {
-  DestinationMoverRequest,
-  ManagedMoverRequest,
-  MoverRequest,
-  SourceMoverRequest,
+import {
+  isManagedRequest,
+  type DestinationMoverRequest,
+  type ManagedMoverRequest,
+  type MoverRequest,
+  type SourceMoverRequest,
 } from '../protocol/mover/request.ts';
 import { listenUnix } from '../rpc/listen.ts';
 import { ownRefusals } from '../rpc/refusals.ts';
-import { serve } from '../rpc/server.ts';
-import type { Handlers } from '../rpc/server.ts';
+import { serve, type Handlers } from '../rpc/server.ts';
 import { Live } from './engine/live.ts';
 import { keepPace } from './engine/process-priority.ts';
 import { reportReady } from './engine/startup.ts';

@@ -1,7 +1,5 @@
-import type { Finding } from '../migration/preflight/finding.ts';
-import { passes, warns } from '../migration/preflight/finding.ts';
-import { routesOf } from '../protocol/network.ts';
-import type { NicNetwork } from '../protocol/network.ts';
+import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
+import { routesOf, type NicNetwork } from '../protocol/network.ts';
 import type { Landing } from './mapping.ts';
 import type { Judgement } from './segment/judge.ts';
 

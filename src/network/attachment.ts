@@ -1,5 +1,9 @@
-import { nicNetwork } from '../protocol/network.ts';
-import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import {
+  nicNetwork,
+  type Attachment,
+  type NicNetwork,
+  type PortVlan,
+} from '../protocol/network.ts';
 import type { Link, NetworkFacts, OvsPort } from './facts.ts';
 import { settingsOfPort } from './port-settings.ts';
 

@@ -1,8 +1,7 @@
 import { withDeadline } from '../deadline.ts';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { passes, refuses, warns } from '../migration/preflight/finding.ts';
-import type { Finding } from '../migration/preflight/finding.ts';
+import { passes, refuses, warns, type Finding } from '../migration/preflight/finding.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import type { OwnHooks } from './addresses.ts';
 import { parseOvsIds } from './facts.ts';

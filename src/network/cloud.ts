@@ -1,5 +1,4 @@
-import { passes, warns } from '../migration/preflight/finding.ts';
-import type { Finding } from '../migration/preflight/finding.ts';
+import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
 import type { Platform } from '../protocol/peer/host-facts.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import type { NetworkFacts } from './facts.ts';

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
-import { BINDING_IDS } from '../protocol/network.ts';
-import type { BindingIds } from '../protocol/network.ts';
+import { BINDING_IDS, type BindingIds } from '../protocol/network.ts';
 
 /** What iproute2 and Open vSwitch say of a host's network, read from their JSON. Pure. */
 

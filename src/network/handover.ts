@@ -3,8 +3,7 @@ import type { PortSettings } from '../protocol/port-settings.ts';
 import type { Forwarding } from './facts.ts';
 import type { Landing } from './mapping.ts';
 import { settingsCommand } from './port-settings.ts';
-import { portMac, tapWords } from './tap.ts';
-import type { TapPlan } from './tap.ts';
+import { portMac, tapWords, type TapPlan } from './tap.ts';
 
 /** One command of the host's own tools, or one setting of its kernel; and what takes it back. */
 export interface Step {

@@ -8,12 +8,11 @@ import {
   parseNeighbours,
   parseRoutes,
   parseVlans,
+  type NetworkFacts,
+  type Route,
 } from './facts.ts';
-import type { NetworkFacts, Route } from './facts.ts';
-import { undoing } from './handover.ts';
-import type { Command, OwnRoute, Step } from './handover.ts';
-import { networkTool } from './ip.ts';
-import type { NetworkTool } from './ip.ts';
+import { undoing, type Command, type OwnRoute, type Step } from './handover.ts';
+import { networkTool, type NetworkTool } from './ip.ts';
 import { readOvs } from './openvswitch.ts';
 import { hasDefaultMetric } from './routed.ts';
 

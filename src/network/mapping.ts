@@ -1,11 +1,14 @@
-import { networkName } from '../protocol/network.ts';
-import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import {
+  networkName,
+  type Attachment,
+  type NicNetwork,
+  type PortVlan,
+} from '../protocol/network.ts';
 import type { PortSettings } from '../protocol/port-settings.ts';
 import { carriedBy, filters, ovsCarries, tunnelOf } from './attachment.ts';
 import type { Link, NetworkFacts } from './facts.ts';
 import { settingsHere } from './port-settings.ts';
-import { NO_ROUTED, refuseRouted } from './routed.ts';
-import type { RoutedRules } from './routed.ts';
+import { NO_ROUTED, refuseRouted, type RoutedRules } from './routed.ts';
 
 /** Where a NIC will be attached on this host. */
 export type Landing =

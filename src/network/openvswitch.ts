@@ -1,8 +1,7 @@
 import { access } from 'node:fs/promises';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
-import { parseOvsPorts } from './facts.ts';
-import type { OvsPort } from './facts.ts';
+import { parseOvsPorts, type OvsPort } from './facts.ts';
 import { unplugStep } from './handover.ts';
 import { networkTool } from './ip.ts';
 

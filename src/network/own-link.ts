@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { hasCode } from '../errors.ts';
-import { ip, listedBy } from './ip.ts';
-import type { Ip } from './ip.ts';
+import { ip, listedBy, type Ip } from './ip.ts';
 
 /** VLANs, bonds and bridges lie on each other; no real host has more. */
 const MOST_LAYERS = 8;

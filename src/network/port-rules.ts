@@ -1,14 +1,11 @@
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
-import { refuses, warns } from '../migration/preflight/finding.ts';
-import type { Finding } from '../migration/preflight/finding.ts';
-import { MAX_PORT_RULES } from '../protocol/network.ts';
-import type { NicNetwork } from '../protocol/network.ts';
+import { refuses, warns, type Finding } from '../migration/preflight/finding.ts';
+import { MAX_PORT_RULES, type NicNetwork } from '../protocol/network.ts';
 import type { OwnHooks } from './addresses.ts';
 import { BINDS } from './bound.ts';
-import { networkTool } from './ip.ts';
-import type { NetworkTool } from './ip.ts';
+import { networkTool, type NetworkTool } from './ip.ts';
 
 /**
  * What a host has set on a guest's port outside of its bridge: rules of its packet filter that name the port, and limits of

@@ -1,6 +1,5 @@
 import { godwitError } from '../errors.ts';
-import { passes, warns } from '../migration/preflight/finding.ts';
-import type { Finding } from '../migration/preflight/finding.ts';
+import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import {
   MAX_STATIC_MACS,
@@ -8,8 +7,9 @@ import {
   protects,
   settingNames,
   settingWords,
+  type PortSettings,
+  type StaticMac,
 } from '../protocol/port-settings.ts';
-import type { PortSettings, StaticMac } from '../protocol/port-settings.ts';
 import type { Forwarding, Link } from './facts.ts';
 import type { ToolCommand } from './handover.ts';
 import type { Landing } from './mapping.ts';

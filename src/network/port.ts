@@ -1,8 +1,12 @@
 import type { NicNetwork } from '../protocol/network.ts';
-import { nicOf } from './attachment.ts';
-import type { SourceNic } from './attachment.ts';
-import { arrivalPlan, arrivalSteps, departureSteps, staleForwarding } from './handover.ts';
-import type { PortKind } from './handover.ts';
+import { nicOf, type SourceNic } from './attachment.ts';
+import {
+  arrivalPlan,
+  arrivalSteps,
+  departureSteps,
+  staleForwarding,
+  type PortKind,
+} from './handover.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
 import type { Landing } from './mapping.ts';
 import { unplug } from './openvswitch.ts';

@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { RouteOut } from '../migration/preflight/link.ts';
-import { ip, listedBy } from './ip.ts';
-import type { Ip } from './ip.ts';
+import { ip, listedBy, type Ip } from './ip.ts';
 
 const DEVICES = '/sys/class/net';
 

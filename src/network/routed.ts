@@ -1,5 +1,4 @@
-import { covers, holds, parsePrefix } from '../protocol/prefix.ts';
-import type { Prefix } from '../protocol/prefix.ts';
+import { covers, holds, parsePrefix, type Prefix } from '../protocol/prefix.ts';
 import type { Attachment } from '../protocol/network.ts';
 import type { NetworkFacts, Route } from './facts.ts';
 

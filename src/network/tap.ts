@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
-import { ip } from './ip.ts';
-import type { IpAnswer } from './ip.ts';
+import { ip, type IpAnswer } from './ip.ts';
 
 /** A port of a bridge that a guest's NIC is connected to. */
 export interface TapPlan {

@@ -1,17 +1,13 @@
 import { asked } from './requested-cpu.ts';
-import { hasCpu, holds, objection } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
-import { BALANCE, CARE } from './balance-options.ts';
-import type { BalanceOptions, Care } from './balance-options.ts';
-import { Fleet } from './fleet.ts';
-import type { Place, Seat } from './fleet.ts';
+import { hasCpu, holds, objection, type CpuRoom } from './constraints.ts';
+import { BALANCE, CARE, type BalanceOptions, type Care } from './balance-options.ts';
+import { Fleet, type Place, type Seat } from './fleet.ts';
 import type { Inventory, Plan, PlannedMove, Refusal } from './inventory.ts';
 import { leftOf, movingCost, recentMoves } from './move-costs.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
 import { PlaceOrder } from './place-order.ts';
 import { shortfall } from './shortfall.ts';
-import { bestSwap } from './swap.ts';
-import type { Swap } from './swap.ts';
+import { bestSwap, type Swap } from './swap.ts';
 import { whyStuck } from './why-stuck.ts';
 
 /** A relieved host keeps so much room, and one that takes a guest more: the distance is what keeps guests from swinging. */

@@ -1,5 +1,4 @@
-import { hasCpu, objection } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { hasCpu, objection, type CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 import { PlaceOrder } from './place-order.ts';

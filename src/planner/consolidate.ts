@@ -1,9 +1,7 @@
-import { hasCpu, holds, objection } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { hasCpu, holds, objection, type CpuRoom } from './constraints.ts';
 import type { EstimateOptions } from './estimate.ts';
 import { FitIndex, whyNot } from './best-fit.ts';
-import { Fleet } from './fleet.ts';
-import type { Place, Seat } from './fleet.ts';
+import { Fleet, type Place, type Seat } from './fleet.ts';
 import type { Budget, Inventory, Plan, Reason, Refusal } from './inventory.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
 import { PlaceOrder } from './place-order.ts';

@@ -1,5 +1,4 @@
-import { hasCpu, objection } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { hasCpu, objection, type CpuRoom } from './constraints.ts';
 import { LINK_BYTES_PER_SECOND, MOST_DIRTY } from './cost.ts';
 import type { DrainOptions } from './drain-options.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';

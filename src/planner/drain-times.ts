@@ -15,11 +15,9 @@ import type {
   Slot,
 } from './drain-options.ts';
 import type { Fleet, Seat } from './fleet.ts';
-import { bestSchedule } from './schedule.ts';
-import type { Schedule } from './schedule.ts';
-import { problemOf, secondsOf } from './timetable.ts';
+import { bestSchedule, type Schedule } from './schedule.ts';
+import { problemOf, secondsOf, type Links, type Transfer } from './timetable.ts';
 import { learned } from './link-factors.ts';
-import type { Links, Transfer } from './timetable.ts';
 
 const PARALLEL = 8;
 const PER_HOST = 4;

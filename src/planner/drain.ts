@@ -1,11 +1,9 @@
 import { holds } from './constraints.ts';
-import { Destinations } from './destinations.ts';
-import type { Unit } from './destinations.ts';
+import { Destinations, type Unit } from './destinations.ts';
 import { whyNot } from './best-fit.ts';
 import { timesOf } from './drain-times.ts';
 import type { DrainOptions, DrainPlan, RunningMove } from './drain-options.ts';
-import { Fleet } from './fleet.ts';
-import type { Place, Seat } from './fleet.ts';
+import { Fleet, type Place, type Seat } from './fleet.ts';
 import type { Constraint, Inventory, PlannedMove, Refusal } from './inventory.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
 

@@ -1,5 +1,4 @@
-import { estimate } from './estimate.ts';
-import type { Estimate, EstimateOptions } from './estimate.ts';
+import { estimate, type Estimate, type EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 import { sanitizeInventory } from './sanitize-inventory.ts';
 

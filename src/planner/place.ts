@@ -1,5 +1,4 @@
-import { hasCpu, objection, wordsOf } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { hasCpu, objection, wordsOf, type CpuRoom } from './constraints.ts';
 import { bestFits, whyNot } from './best-fit.ts';
 import { ESTIMATE } from './estimate.ts';
 import { Fleet, Place } from './fleet.ts';

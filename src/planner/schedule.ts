@@ -1,7 +1,6 @@
 /** The order of a set of moves and how eagerly they start, so that the last one ends soonest. Pure. */
 
-import { secondsOf } from './timetable.ts';
-import type { Pace, Problem, Transfer } from './timetable.ts';
+import { secondsOf, type Pace, type Problem, type Transfer } from './timetable.ts';
 
 export interface Schedule {
   readonly problem: Problem;

@@ -1,5 +1,4 @@
-import { canRun, objection } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { canRun, objection, type CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import { shortfall } from './shortfall.ts';
 

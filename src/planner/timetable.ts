@@ -4,8 +4,7 @@
  */
 import { END_MS, START_MS } from '../migration/prediction/parameters.ts';
 import { MOST_DIRTY } from './cost.ts';
-import { shareOut } from './flow.ts';
-import type { Flow } from './flow.ts';
+import { shareOut, type Flow } from './flow.ts';
 
 export interface Transfer {
   readonly from: string;

@@ -1,5 +1,4 @@
-import { hasCpu, holds, objection, wordsOf } from './constraints.ts';
-import type { CpuRoom } from './constraints.ts';
+import { hasCpu, holds, objection, wordsOf, type CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 

@@ -1,6 +1,11 @@
 import { z } from 'zod';
-import { ERRORS, GodwitError } from '../errors.ts';
-import type { ErrorCode, ErrorFacts, SerialError } from '../errors.ts';
+import {
+  ERRORS,
+  GodwitError,
+  type ErrorCode,
+  type ErrorFacts,
+  type SerialError,
+} from '../errors.ts';
 import { nearest } from './nearest.ts';
 import { schemaAt } from './schema-at.ts';
 

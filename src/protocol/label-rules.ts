@@ -1,7 +1,6 @@
 import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
-import { readDevices } from './unplug.ts';
-import type { Unplugs } from './unplug.ts';
+import { readDevices, type Unplugs } from './unplug.ts';
 
 /** What a guest's labels ask of whoever moves it. */
 export interface Labels {

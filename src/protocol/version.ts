@@ -1,5 +1,4 @@
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 
 /** Product version; the protocol has its own numbers, which change more rarely. */
 export const PRODUCT_VERSION = '0.1.0';

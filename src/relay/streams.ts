@@ -1,7 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { godwitError, toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import {
@@ -10,16 +9,20 @@ import {
   relayAsk,
   RELAY_VERSION,
   waiterLine,
+  type RelayAsk,
+  type RelayLine,
 } from '../protocol/relay.ts';
-import type { RelayAsk, RelayLine } from '../protocol/relay.ts';
-import type { Caller } from '../rpc/caller.ts';
-import { callerOf } from '../rpc/caller.ts';
+import { callerOf, type Caller } from '../rpc/caller.ts';
 import { ownRefusals } from '../rpc/refusals.ts';
 import { LineReader } from '../rpc/relayed/lines.ts';
-import { Pairing } from './pairing.ts';
-import type { PairingEffect, PairingEvent, PairingLimits, WhyNot } from './pairing.ts';
-import { Splice } from './splice.ts';
-import type { SpliceLimits } from './splice.ts';
+import {
+  Pairing,
+  type PairingEffect,
+  type PairingEvent,
+  type PairingLimits,
+  type WhyNot,
+} from './pairing.ts';
+import { Splice, type SpliceLimits } from './splice.ts';
 import { jsonOf } from '../formats/json.ts';
 
 export interface StreamsOptions {

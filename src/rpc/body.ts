@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { withDeadline } from '../deadline.ts';
-import { godwitError, toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../errors.ts';
 
 /** A sender that has begun gets its refusal only when it listens, so this many times the limit is read and dropped. */
 const DROPPED_FACTOR = 8;

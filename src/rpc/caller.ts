@@ -1,11 +1,9 @@
 import type { Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import type { Access, Role } from '../protocol/route.ts';
 import type { ShownCertificate } from '../protocol/peer/fleet.ts';
-import { chainFailure, identityOf, shownBy } from './tls.ts';
-import type { Credentials, Refuses } from './tls.ts';
+import { chainFailure, identityOf, shownBy, type Credentials, type Refuses } from './tls.ts';
 
 /**
  * Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. `admin` comes only

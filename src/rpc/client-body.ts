@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
-import { networkFailure } from './transport.ts';
-import type { HttpPool } from './transport.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
+import { networkFailure, type HttpPool } from './transport.ts';
 
 /** The longest line of a stream, characters. */
 const LINE_LIMIT = 1024 * 1024;

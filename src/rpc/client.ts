@@ -2,15 +2,18 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, hasCode } from '../errors.ts';
-import { isAmongParts } from '../protocol/route.ts';
-import type { CallInput, Contract, Route, RouteOutput } from '../protocol/route.ts';
+import {
+  isAmongParts,
+  type CallInput,
+  type Contract,
+  type Route,
+  type RouteOutput,
+} from '../protocol/route.ts';
 import type { Hello } from '../protocol/hello.ts';
 import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
-import { readAll, readLines } from './client-body.ts';
-import type { LineReading } from './client-body.ts';
-import { networkFailure, openPool } from './transport.ts';
-import type { Transport, HttpPool } from './transport.ts';
+import { readAll, readLines, type LineReading } from './client-body.ts';
+import { networkFailure, openPool, type Transport, type HttpPool } from './transport.ts';
 import { jsonOf } from '../formats/json.ts';
 
 export interface CallOptions {

@@ -1,11 +1,8 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
-import { callerOf } from './caller.ts';
-import type { Caller } from './caller.ts';
-import { identityOfCaller, networkOf, strangerAt } from './identity.ts';
-import type { Identity } from './identity.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
+import { callerOf, type Caller } from './caller.ts';
+import { identityOfCaller, networkOf, strangerAt, type Identity } from './identity.ts';
 import type { Bound, Circle, RpcLimits } from './limits.ts';
 
 /** Networks whose handshakes are counted; the one that was counted first is forgotten for a new one. */

@@ -6,25 +6,20 @@ import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { checkSocketPath } from '../protocol/socket-path.ts';
 import { askFor, callerOf } from './caller.ts';
-import { listenAt, listenFurther } from './listen-at.ts';
-import type { FurtherListeners, HostPort } from './listen-at.ts';
+import { listenAt, listenFurther, type FurtherListeners, type HostPort } from './listen-at.ts';
 import { Gate } from './gate.ts';
 import { identityOfCaller, networkOf } from './identity.ts';
 import { http } from './http.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import { DEFAULT_LIMITS, type RpcLimits } from './limits.ts';
 import { whoServes } from './port-holder.ts';
-import type { RpcLimits } from './limits.ts';
 import { isServed } from './reach.ts';
-import { CONNECTION, ownRefusals } from './refusals.ts';
-import type { Refusals } from './refusals.ts';
+import { CONNECTION, ownRefusals, type Refusals } from './refusals.ts';
 import { waitAtRelays } from './relayed/wait.ts';
-import { keepCurrent, serverTls } from './tls.ts';
-import type { Credentials } from './tls.ts';
+import { keepCurrent, serverTls, type Credentials } from './tls.ts';
 
 /** A socket that is being served. */
 export interface Listening {

@@ -3,8 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { Route, RouteInput } from '../protocol/route.ts';
 import type { Caller } from './caller.ts';
 import { endsOf } from './input.ts';
-import { splitUrl } from './routes.ts';
-import type { Match, router } from './routes.ts';
+import { splitUrl, type Match, type router } from './routes.ts';
 
 /** A request as whoever keeps a record of requests sees it. */
 export interface RecordedRequest {

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endsOf, readTables, rowsIn } from './tcp-table.ts';
-import type { Ends } from './tcp-table.ts';
+import { endsOf, readTables, rowsIn, type Ends } from './tcp-table.ts';
 
 /** What a stream writes between two looks at what the kernel keeps of it. */
 export const LOOK_BYTES = 128 * 1024;

@@ -2,8 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { connectTls } from './relayed/call.ts';
-import { wrongServer } from './tls.ts';
-import type { Credentials } from './tls.ts';
+import { wrongServer, type Credentials } from './tls.ts';
 
 /** A handshake, ms. */
 const LOOK_MS = 3000;

@@ -1,33 +1,29 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { godwitError, toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { isAmongParts } from '../protocol/route.ts';
-import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
+import {
+  isAmongParts,
+  type Contract,
+  type Route,
+  type RouteAnswer,
+  type RouteInput,
+} from '../protocol/route.ts';
 import { errorsOf } from '../protocol/route-errors.ts';
-import { framingOf, plainForm, sendBytes, sendLines } from './answer.ts';
-import type { AnswerForm } from './answer.ts';
-import { callerOf, checkAccess } from './caller.ts';
-import type { Caller } from './caller.ts';
+import { framingOf, plainForm, sendBytes, sendLines, type AnswerForm } from './answer.ts';
+import { callerOf, checkAccess, type Caller } from './caller.ts';
 import { whyForged } from './forgery.ts';
-import { identityOfCaller, joinerAt } from './identity.ts';
-import type { Identity } from './identity.ts';
-import { checkVersion, endsOf, readInput } from './input.ts';
-import type { Input } from './input.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
-import type { RpcLimits } from './limits.ts';
+import { identityOfCaller, joinerAt, type Identity } from './identity.ts';
+import { checkVersion, endsOf, readInput, type Input } from './input.ts';
+import { DEFAULT_LIMITS, type RpcLimits } from './limits.ts';
 import { checked, ownAnswer } from './checked-answer.ts';
 import { Ready } from './ready-answer.ts';
-import { Recording } from './record.ts';
-import type { RequestRecord } from './record.ts';
-import { ownRefusals } from './refusals.ts';
-import type { Refusals } from './refusals.ts';
+import { Recording, type RequestRecord } from './record.ts';
+import { ownRefusals, type Refusals } from './refusals.ts';
 import { router, splitUrl } from './routes.ts';
 import type { SendQueues } from './send-queues.ts';
 import { Shares } from './shares.ts';
-import { watchAnswer } from './watch.ts';
-import type { Watch } from './watch.ts';
+import { watchAnswer, type Watch } from './watch.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the caller is gone. */
 export type Call<R extends Route> = RouteInput<R> & {

@@ -1,5 +1,4 @@
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import type { Identity } from './identity.ts';
 import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
 

@@ -6,8 +6,8 @@ import {
   portIn,
   TCP_STATES,
   tcpSockets,
+  type TcpSocket,
 } from '../host/kernel-tables.ts';
-import type { TcpSocket } from '../host/kernel-tables.ts';
 
 /** The kernel's lists of TCP connections, of this network namespace. */
 const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];

@@ -2,14 +2,18 @@ import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Socket } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import type { SecureContext } from 'node:tls';
-import type { ConnectionOptions, PeerCertificate, Server, TLSSocket, TlsOptions } from 'node:tls';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
+import {
+  createSecureContext,
+  type SecureContext,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type Server,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls';
+import { godwitError, type GodwitError } from '../errors.ts';
 import type { ShownCertificate } from '../protocol/peer/fleet.ts';
-import { role } from '../protocol/route.ts';
-import type { Role } from '../protocol/route.ts';
+import { role, type Role } from '../protocol/route.ts';
 import { hostName } from '../protocol/names.ts';
 
 /** Why the holder of a certificate of our CA has no right now; undefined where it has. */

@@ -7,8 +7,7 @@ import type { Role } from '../protocol/route.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { http } from './http.ts';
 import { connectTls, ledElsewhere } from './relayed/call.ts';
-import { chainFailure, wrongServer } from './tls.ts';
-import type { ExpectedServer, Trust } from './tls.ts';
+import { chainFailure, wrongServer, type ExpectedServer, type Trust } from './tls.ts';
 
 /** The path to a server; `under`: the path below which it answers there. */
 export type Transport = Place & { readonly under?: string };

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
-import { endsOf, readTables, rowsIn } from './tcp-table.ts';
-import type { Ends } from './tcp-table.ts';
+import { endsOf, readTables, rowsIn, type Ends } from './tcp-table.ts';
 
 const LOOK_MS = 5000;
 /** A peer that has acknowledged nothing of what it was sent for so long is gone. */

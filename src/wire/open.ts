@@ -7,12 +7,14 @@ import { End, NO_FIGURES } from './relay/relay-end.ts';
 import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { StreamContext } from './stream/context.ts';
-import { listenFor, ListeningEnd, sessionOptions } from '../links/endpoint.ts';
-import type {
-  SessionTerms,
-  SourceEndpoint,
-  TargetEndpoint,
-  SessionEnd,
+import {
+  listenFor,
+  ListeningEnd,
+  sessionOptions,
+  type SessionTerms,
+  type SourceEndpoint,
+  type TargetEndpoint,
+  type SessionEnd,
 } from '../links/endpoint.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */

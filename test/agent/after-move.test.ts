@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { AfterMove } from '../../src/agent/after-move.ts';
-import type { AfterMoveDependencies } from '../../src/agent/after-move.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { AfterMove, type AfterMoveDependencies } from '../../src/agent/after-move.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { silentLog } from '../../src/log.ts';
 import type { LaterAnswer } from '../../src/protocol/peer/probe.ts';

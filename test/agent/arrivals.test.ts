@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { arrivalSeen, placesOf } from '../../src/agent/arrivals.ts';
 import { agentConfig } from '../../src/config.ts';
 import type { ArrivedGuest, ManagedDriver } from '../../src/drivers/port/managed.ts';

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import type { TestHost } from './samples.ts';
-import { fleet, guest } from './samples.ts';
+import { fleet, guest, type TestHost } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 const names = ['web1', 'web2'];

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { admissionOf, planned } from '../migration/direct/samples.ts';
-import type { TestHost } from './samples.ts';
-import { fleet, guest } from './samples.ts';
+import { fleet, guest, type TestHost } from './samples.ts';
 
 const plan = planned();
 const { id } = plan;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { DirtyRates } from '../../src/agent/dirty-rates.ts';
-import type { DirtyRatesDependencies } from '../../src/agent/dirty-rates.ts';
+import { DirtyRates, type DirtyRatesDependencies } from '../../src/agent/dirty-rates.ts';
 import type { DirectDriver } from '../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
 import { silentLog } from '../../src/log.ts';

@@ -3,8 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { DiskMoves } from '../../src/agent/disk-moves.ts';
-import type { DiskMovesDependencies } from '../../src/agent/disk-moves.ts';
+import { DiskMoves, type DiskMovesDependencies } from '../../src/agent/disk-moves.ts';
 import type { Guests } from '../../src/agent/guests.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -13,8 +12,11 @@ import type { DirectDriver, SourceSession } from '../../src/drivers/port/direct.
 import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
 import { ownIdentity } from '../../src/host/process.ts';
 import { silentLog } from '../../src/log.ts';
-import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
+import {
+  isMoveEnd,
+  type DiskMoveProgress,
+  type DiskMoveRequest,
+} from '../../src/protocol/public/disk-move.ts';
 import { guest, listingDriver } from './samples.ts';
 import { PretendedHost } from '../disks/move/pretended.ts';
 

@@ -9,11 +9,9 @@ import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
 import { Live } from '../../src/mover/engine/live.ts';
 import { moverContract } from '../../src/protocol/mover/contract.ts';
-import { migrationSettings } from '../../src/protocol/public/migration.ts';
-import type { Progress } from '../../src/protocol/public/migration.ts';
+import { migrationSettings, type Progress } from '../../src/protocol/public/migration.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
-import { listenUnix } from '../../src/rpc/listen.ts';
-import type { Listening } from '../../src/rpc/listen.ts';
+import { listenUnix, type Listening } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';
 
 interface FakeMover {

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { HostLabels } from '../../src/agent/guest-labels.ts';
-import type { Arrival } from '../../src/agent/guest-labels.ts';
+import { HostLabels, type Arrival } from '../../src/agent/guest-labels.ts';
 import type { GuestLabels } from '../../src/protocol/labels.ts';
 import { hasCode } from '../../src/errors.ts';
 import { FakeContext, godwit } from '../cli/fake.ts';

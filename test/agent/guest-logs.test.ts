@@ -12,13 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { ChangedDirectories } from '../../src/agent/changed-directories.ts';
 import { GuestLogs } from '../../src/agent/guest-logs.ts';
 import { systemClock } from '../../src/clock.ts';
-import { parseAgentConfig } from '../../src/config.ts';
-import type { AgentConfig } from '../../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../src/config.ts';
 import { logDirOf } from '../../src/host/guest-logs.ts';
 import { plainLog } from '../../src/log.ts';
 import { until, untilSo } from '../until.ts';

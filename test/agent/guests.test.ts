@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { Guests } from '../../src/agent/guests.ts';
 import type { GuestSnapshot } from '../../src/agent/guest-snapshot.ts';
 import { MigrationStore } from '../../src/agent/store.ts';

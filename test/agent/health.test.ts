@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { Health, healthReader } from '../../src/agent/health.ts';
 import * as parse from '../../src/agent/health-parse.ts';
 import type { HealthLook, LinkState } from '../../src/agent/health-parse.ts';
 import type { Clock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
-import { healthSignal, hostHealth, MOST_SIGNALS } from '../../src/protocol/public/health.ts';
-import type { HostHealth } from '../../src/protocol/public/health.ts';
+import {
+  healthSignal,
+  hostHealth,
+  MOST_SIGNALS,
+  type HostHealth,
+} from '../../src/protocol/public/health.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HostEvents } from '../../src/agent/host-events.ts';
 import type { HostEvent } from '../../src/protocol/public/host-event.ts';

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { LinkRates, linkKnown, seenLinkRate } from '../../src/agent/link-rate.ts';
-import type { LinkRatesDependencies } from '../../src/agent/link-rate.ts';
+import {
+  LinkRates,
+  linkKnown,
+  seenLinkRate,
+  type LinkRatesDependencies,
+} from '../../src/agent/link-rate.ts';
 import { linkToChooseBy } from '../../src/migration/prediction/data-path.ts';
 import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { moverProcesses } from '../../src/agent/mover-process.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { isAlive } from '../../src/host/process.ts';

@@ -1,11 +1,14 @@
-import { GuestProbes } from '../../src/agent/probes.ts';
-import type { Others } from '../../src/agent/probes.ts';
+import { GuestProbes, type Others } from '../../src/agent/probes.ts';
 import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import { probing } from '../../src/protocol/peer/probe.ts';
+import {
+  probing,
+  type AdmittedGuest,
+  type WatchEnd,
+  type WatchOrder,
+} from '../../src/protocol/peer/probe.ts';
 import type { Later } from '../../src/protocol/public/probe.ts';
-import type { AdmittedGuest, WatchEnd, WatchOrder } from '../../src/protocol/peer/probe.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
 
 /** An agent c that watches for a and b, with watchers that do nothing. */

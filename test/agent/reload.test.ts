@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { Reload, settingsThatDiffer } from '../../src/agent/reload.ts';
-import { agentConfig, configFileOf, loadAgentConfig } from '../../src/config.ts';
-import type { AgentConfig } from '../../src/config.ts';
+import { agentConfig, configFileOf, loadAgentConfig, type AgentConfig } from '../../src/config.ts';
 import { hasCode } from '../../src/errors.ts';
-import { silentLog } from '../../src/log.ts';
-import type { LogLevel } from '../../src/log.ts';
+import { silentLog, type LogLevel } from '../../src/log.ts';
 import { fleet } from './samples.ts';
 
 type Settings = Record<string, unknown>;

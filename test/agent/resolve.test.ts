@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
@@ -11,8 +10,7 @@ import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import type { MoverRequest } from '../../src/protocol/mover/request.ts';
 import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import { admissionOf, planned, preparationOf } from '../migration/direct/samples.ts';
-import { fleet } from './samples.ts';
-import type { TestHost } from './samples.ts';
+import { fleet, type TestHost } from './samples.ts';
 
 const plan = planned();
 const { id, guest, epoch } = plan;

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { Returns } from '../../src/agent/returns.ts';
-import type { ReturnsDependencies } from '../../src/agent/returns.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { Returns, type ReturnsDependencies } from '../../src/agent/returns.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { godwitError } from '../../src/errors.ts';
 import { hookInput } from '../../src/hooks/hooks.ts';
 import { silentLog } from '../../src/log.ts';
-import { migrationSettings } from '../../src/protocol/public/migration.ts';
-import type { MigrationRequest, Phase, Report } from '../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  type MigrationRequest,
+  type Phase,
+  type Report,
+} from '../../src/protocol/public/migration.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { admissionOf } from '../protocol/peer/admission.ts';
 

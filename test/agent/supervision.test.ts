@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { MoverProcesses } from '../../src/agent/mover-process.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { Supervisor } from '../../src/agent/supervision.ts';
-import { systemClock } from '../../src/clock.ts';
-import type { Clock } from '../../src/clock.ts';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
 import { tempDir } from '../rpc/test-contract.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { measuresOf, verdictOf } from '../../bench/auto-verdict.ts';
-import type { Tried } from '../../bench/auto-verdict.ts';
+import { measuresOf, verdictOf, type Tried } from '../../bench/auto-verdict.ts';
 import { judge } from '../../bench/contract.ts';
 
 const way = (totalMs: number, bytes: number) => ({ totalMs, bytes });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { containerMeasures } from '../../bench/container.ts';
-import type { Moved } from '../../bench/container.ts';
+import { containerMeasures, type Moved } from '../../bench/container.ts';
 import { judge } from '../../bench/contract.ts';
 
 const there = (totalMs: number, clientGapMs: number, bytes: number): Moved => {

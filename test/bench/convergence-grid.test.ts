@@ -9,8 +9,9 @@ import {
   pointsOf,
   verdictOf,
   WHOLE,
+  type ConvergenceMethod,
+  type Tried,
 } from '../../bench/convergence-grid.ts';
-import type { ConvergenceMethod, Tried } from '../../bench/convergence-grid.ts';
 
 const [point] = WHOLE;
 function tried(way: ConvergenceMethod, given: Partial<Tried> = {}): Tried {

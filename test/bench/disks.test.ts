@@ -10,8 +10,8 @@ import {
   writesMeasures,
   writesOf,
   writtenIn,
+  type DiskMove,
 } from '../../bench/disks-figures.ts';
-import type { DiskMove } from '../../bench/disks-figures.ts';
 import type { QmpEvent } from '../../src/lab/witness/monitor.ts';
 
 const MIB = 1024 ** 2;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge } from '../../bench/contract.ts';
-import { measures } from '../../bench/libvirt-wire.ts';
-import type { Moved } from '../../bench/libvirt-wire.ts';
+import { measures, type Moved } from '../../bench/libvirt-wire.ts';
 import { packagesOf } from '../../bench/libvirt-moves.ts';
 
 const move = (seconds: number, megabytes: number, clientGapMs?: number): Moved => ({

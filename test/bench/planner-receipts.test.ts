@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { rankCorrelation } from '../../bench/planner-receipts.ts';
-import type { Receipt } from '../../bench/planner-receipts.ts';
+import { rankCorrelation, type Receipt } from '../../bench/planner-receipts.ts';
 
 const pairs = (...all: [number, number][]): Receipt[] =>
   all.map(([expected, realised]) => ({ expected, realised }));

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peakBytes } from '../../bench/memory-use.ts';
-import { leftBehind, socketsOf } from '../../bench/tally-compare.ts';
-import type { HostTally } from '../../bench/tally-compare.ts';
+import { leftBehind, socketsOf, type HostTally } from '../../bench/tally-compare.ts';
 
 const tally: HostTally = {
   host: 'a',

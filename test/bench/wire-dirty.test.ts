@@ -4,8 +4,7 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { dirtyProgram } from '../../bench/wire-dirty.ts';
-import type { RewriteOf } from '../../bench/wire-dirty.ts';
+import { dirtyProgram, type RewriteOf } from '../../bench/wire-dirty.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import { systemClock } from '../../src/clock.ts';
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { askAny } from '../../src/cli/agent-set.ts';
+import { askAny, type Endpoint, type AgentSet } from '../../src/cli/agent-set.ts';
 import { findGuest } from '../../src/cli/fleet-guests.ts';
 import { findMigration, listMigrations } from '../../src/cli/fleet-migrations.ts';
-import type { Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import type { Unasked } from '../../src/protocol/public/resolve.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentApi } from '../../src/cli/agent-set.ts';
 import { ERRORS, godwitError } from '../../src/errors.ts';
-import type { CheckRequest } from '../../src/protocol/public/check.ts';
-import { checkRequest } from '../../src/protocol/public/check.ts';
+import { checkRequest, type CheckRequest } from '../../src/protocol/public/check.ts';
 import { checked } from './checked.ts';
 import { endpoint, FakeContext, godwit, guest, host } from './fake.ts';
 

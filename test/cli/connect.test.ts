@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../../src/cli/connect.ts';
-import { writeContexts } from '../../src/cli/fleet-contexts.ts';
-import type { FleetContext } from '../../src/cli/fleet-contexts.ts';
+import { writeContexts, type FleetContext } from '../../src/cli/fleet-contexts.ts';
 import type { ConnectionFlags } from '../../src/cli/verb.ts';
-import { hasCode } from '../../src/errors.ts';
-import type { ErrorCode } from '../../src/errors.ts';
+import { hasCode, type ErrorCode } from '../../src/errors.ts';
 import { certificatesOf } from './fake.ts';
 
 describe('connect', () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { exitOfWish } from '../../src/cli/wishes.ts';
 import { WISH_PHASES } from '../../src/protocol/controller/wish.ts';
 import { controllerOfTwo } from '../controller/test-controller.ts';

@@ -10,8 +10,9 @@ import {
   withContext,
   withoutContext,
   writeContexts,
+  type Contexts,
+  type FleetContext,
 } from '../../src/cli/fleet-contexts.ts';
-import type { Contexts, FleetContext } from '../../src/cli/fleet-contexts.ts';
 import { GodwitError } from '../../src/errors.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext, godwit } from './fake.ts';

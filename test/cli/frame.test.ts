@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ERRORS, GodwitError } from '../../src/errors.ts';
-import type { ErrorCode } from '../../src/errors.ts';
+import { ERRORS, GodwitError, type ErrorCode } from '../../src/errors.ts';
 import { TABLE } from '../../src/cli/table.ts';
-import { isGroup, spec, verb } from '../../src/cli/verb.ts';
-import type { Verb } from '../../src/cli/verb.ts';
+import { isGroup, spec, verb, type Verb } from '../../src/cli/verb.ts';
 import { FakeContext, godwit, likeBefore } from './fake.ts';
 
 const echoSpec = spec({

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
-import { godwit, ID, progress, report, sample } from './fake.ts';
+import { godwit, ID, progress, report, sample, type FakeContext } from './fake.ts';
 import type { InterruptSignal } from '../../src/cli/context.ts';
-import type { FakeContext } from './fake.ts';
-import { world } from './migrating.ts';
-import type { World } from './migrating.ts';
+import { world, type World } from './migrating.ts';
 
 describe('signals on godwit migrate', () => {
   /** Events that wait until what the signals lead to has been done. */

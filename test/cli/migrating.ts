@@ -1,6 +1,10 @@
 import type { AgentApi } from '../../src/cli/agent-set.ts';
-import { migrationRequest } from '../../src/protocol/public/migration.ts';
-import type { MigrationRequest, Progress, Report } from '../../src/protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type MigrationRequest,
+  type Progress,
+  type Report,
+} from '../../src/protocol/public/migration.ts';
 import { endpoint, FakeContext, guest, host, ID, progress, report } from './fake.ts';
 
 export interface World {

@@ -1,6 +1,5 @@
 import { readInput } from '../../src/cli/input.ts';
-import { buildProgram } from '../../src/cli/program.ts';
-import type { Chosen } from '../../src/cli/program.ts';
+import { buildProgram, type Chosen } from '../../src/cli/program.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { FakeContext } from './fake.ts';
 

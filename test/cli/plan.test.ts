@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import { besideText, planText } from '../../src/cli/render/plan.ts';
 import { painter } from '../../src/cli/render/style.ts';
 import { ERRORS } from '../../src/errors.ts';
-import type { PlanAnswer, PlanRequest } from '../../src/protocol/public/plan.ts';
-import { planRequest } from '../../src/protocol/public/plan.ts';
+import { planRequest, type PlanAnswer, type PlanRequest } from '../../src/protocol/public/plan.ts';
 import { endpoint, FakeContext, godwit, guest, host, report } from './fake.ts';
 import { plannedTo } from './planned-move.ts';
 

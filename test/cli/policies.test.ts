@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { openStore } from '../../src/controller/store/open.ts';
 import { writeProposal } from '../../src/controller/store/proposal-rows.ts';
 import { silentLog } from '../../src/log.ts';

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,10 +7,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { silentLog } from '../../src/log.ts';
-import { listenUnix } from '../../src/rpc/listen.ts';
-import type { Listening } from '../../src/rpc/listen.ts';
-import { serve } from '../../src/rpc/server.ts';
-import type { Handlers } from '../../src/rpc/server.ts';
+import { listenUnix, type Listening } from '../../src/rpc/listen.ts';
+import { serve, type Handlers } from '../../src/rpc/server.ts';
 import { guest, ID, progress, report, sample, summary } from './fake.ts';
 
 const program = path.resolve(import.meta.dirname, '../../godwit');

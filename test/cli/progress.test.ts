@@ -5,8 +5,7 @@ import { NOTHING_SHOWN, phaseWords, progressBlock, show } from '../../src/cli/re
 import { width } from '../../src/cli/render/terminal-width.ts';
 import { painter } from '../../src/cli/render/style.ts';
 import { Screen } from '../../src/cli/screen.ts';
-import { phase } from '../../src/protocol/public/migration.ts';
-import type { Progress } from '../../src/protocol/public/migration.ts';
+import { phase, type Progress } from '../../src/protocol/public/migration.ts';
 import {
   FakeContext,
   FakeOutput,

@@ -3,8 +3,12 @@ import { describe, test } from 'node:test';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { Leftover } from '../../src/protocol/public/leftover.ts';
-import { resolveRequest } from '../../src/protocol/public/resolve.ts';
-import type { Resolution, ResolveRequest, SideView } from '../../src/protocol/public/resolve.ts';
+import {
+  resolveRequest,
+  type Resolution,
+  type ResolveRequest,
+  type SideView,
+} from '../../src/protocol/public/resolve.ts';
 import {
   endpoint,
   FakeContext,

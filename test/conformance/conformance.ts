@@ -5,8 +5,7 @@ import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';
 import { startsAnew } from './relaunch.ts';
-import { TLS_NAME, Trial, refusals } from './trial.ts';
-import type { TrialSite } from './trial.ts';
+import { TLS_NAME, Trial, refusals, type TrialSite } from './trial.ts';
 import { granted } from '../migration/permission/granted.ts';
 
 export interface Conformance {

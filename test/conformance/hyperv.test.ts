@@ -1,8 +1,7 @@
 import { systemClock } from '../../src/clock.ts';
 import { HypervPlace } from '../managers/hyperv/place.ts';
 import type { ManagedOrder } from '../../src/migration/managed/task-sight.ts';
-import { COPIES_NONE, runManagedConformance } from './managed.ts';
-import type { ManagedPlace } from './managed.ts';
+import { COPIES_NONE, runManagedConformance, type ManagedPlace } from './managed.ts';
 
 async function placeFor(more: Partial<ManagedOrder>): Promise<ManagedPlace> {
   const place = await HypervPlace.open();

@@ -11,8 +11,7 @@ import path from 'node:path';
 import { splitAddress } from '../../src/protocol/names.ts';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
-import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
-import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
+import { bootTinyGuest, type TinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TrialSite } from './trial.ts';
 import { loopbackTls } from '../drivers/loopback-tls.ts';
 

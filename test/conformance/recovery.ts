@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { hasCode } from '../../src/errors.ts';
-import { TLS_NAME } from './trial.ts';
-import type { Prepared, Trial } from './trial.ts';
+import { TLS_NAME, type Prepared, type Trial } from './trial.ts';
 import { granted } from '../migration/permission/granted.ts';
 
 /** What a driver promises of a post-copy whose stream breaks. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LoadReader } from '../../src/agent/load.ts';
-import { systemClock } from '../../src/clock.ts';
-import type { Clock } from '../../src/clock.ts';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { SHORTEST_LOOK_MS } from '../../src/controller/inventory/guest-looks.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { until } from '../until.ts';

@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
-import { client } from '../../src/rpc/client.ts';
-import type { Api } from '../../src/rpc/client.ts';
+import { client, type Api } from '../../src/rpc/client.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { Metrics } from '../../src/controller/metrics.ts';
 import { openStore } from '../../src/controller/store/open.ts';

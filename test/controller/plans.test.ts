@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { twoFakeHosts } from '../agent/fake-fleet.ts';
 import { until } from '../until.ts';

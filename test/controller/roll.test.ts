@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { isWishEnd } from '../../src/protocol/controller/wish.ts';
 import { fleet } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './test-controller.ts';
-import type { Party } from './test-controller.ts';
+import { controllerOf, type Party } from './test-controller.ts';
 
 const ask = { kind: 'roll' as const, hosts: ['a', 'b'], run: 'upgrade' };
 const params = { id: 'w-00000001' };

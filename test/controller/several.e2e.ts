@@ -6,13 +6,11 @@ import { after, before, test } from 'node:test';
 import { LEASE_MS } from '../../src/controller/inventory/leases.ts';
 import { shardOf } from '../../src/controller/inventory/shards.ts';
 import { ERRORS } from '../../src/errors.ts';
-import { startPostgres } from '../../tools/postgres.ts';
-import type { Postgres } from '../../tools/postgres.ts';
+import { startPostgres, type Postgres } from '../../tools/postgres.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { startProcess } from './controller-process.ts';
-import type { ControllerProcess } from './controller-process.ts';
+import { startProcess, type ControllerProcess } from './controller-process.ts';
 
 let postgres: Postgres;
 

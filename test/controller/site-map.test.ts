@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseControllerConfig } from '../../src/controller/config.ts';
-import { siteMapProblem, trunksOf } from '../../src/controller/site-map.ts';
-import type { SiteLink, SiteMap } from '../../src/controller/site-map.ts';
+import {
+  siteMapProblem,
+  trunksOf,
+  type SiteLink,
+  type SiteMap,
+} from '../../src/controller/site-map.ts';
 
 const link = (one: string, other: string, more: Partial<SiteLink> = {}): SiteLink => ({
   between: [one, other],

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { openStore } from '../../src/controller/store/open.ts';
-import type { Store } from '../../src/controller/store/open.ts';
+import { after, before, test, type TestContext } from 'node:test';
+import { openStore, type Store } from '../../src/controller/store/open.ts';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
-import { startPostgres } from '../../tools/postgres.ts';
-import type { Postgres } from '../../tools/postgres.ts';
-import { fleet, guest } from '../agent/samples.ts';
-import type { TestHost } from '../agent/samples.ts';
+import { startPostgres, type Postgres } from '../../tools/postgres.ts';
+import { fleet, guest, type TestHost } from '../agent/samples.ts';
 import { until } from '../until.ts';
-import { startProcess } from './controller-process.ts';
-import type { ControllerProcess } from './controller-process.ts';
+import { startProcess, type ControllerProcess } from './controller-process.ts';
 
 /** How often a controller is killed in the middle of a drain; a hundred times give the figure of the measurements. */
 const KILLS = Number(process.env['CONTROLLER_KILLS'] ?? 3);

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { brotliDecompressSync } from 'node:zlib';
 import type { WebRole } from '../../src/protocol/controller/session.ts';
 import { silentLog } from '../../src/log.ts';
 import { cursorAt } from '../../src/protocol/public/page.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 import { Browser } from './browser.ts';
-import { controllerOf } from './test-controller.ts';
-import type { Party } from './test-controller.ts';
+import { controllerOf, type Party } from './test-controller.ts';
 
 const OWN = { 'x-godwit-request': '1', 'sec-fetch-site': 'same-origin' };
 

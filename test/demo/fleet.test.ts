@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { drainTable, fleetJson, fleetNextSteps, isGoodFleet } from '../../demo/fleet/outcome.ts';
-import type { FleetRun } from '../../demo/fleet/outcome.ts';
+import {
+  drainTable,
+  fleetJson,
+  fleetNextSteps,
+  isGoodFleet,
+  type FleetRun,
+} from '../../demo/fleet/outcome.ts';
 import { judgeMove } from '../../demo/outcome.ts';
 import { painter } from '../../src/cli/render/style.ts';
 import { client, evidence } from './samples.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isGood, jsonOf } from '../../demo/json.ts';
-import type { DemoRun } from '../../demo/json.ts';
+import { isGood, jsonOf, type DemoRun } from '../../demo/json.ts';
 import { judgeMove } from '../../demo/outcome.ts';
 import { client, evidence, guest } from './samples.ts';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { leftovers } from '../../demo/leftovers.ts';
-import type { Home } from '../../demo/leftovers.ts';
+import { leftovers, type Home } from '../../demo/leftovers.ts';
 import type { HostCensus } from '../../src/lab/witness/census.ts';
 
 const bareHost = (host: string): HostCensus => ({

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isFine, judgeMove } from '../../demo/outcome.ts';
-import type { Evidence } from '../../demo/outcome.ts';
+import { isFine, judgeMove, type Evidence } from '../../demo/outcome.ts';
 import { godwitError } from '../../src/errors.ts';
 import { client, evidence, later, report, stats, word } from './samples.ts';
 

@@ -2,8 +2,7 @@
 import type { GuestStats } from '../../src/lab/guest/talk.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import type { ClientView } from '../../src/lab/probe/probe.ts';
-import { migrationSettings } from '../../src/protocol/public/migration.ts';
-import type { Report } from '../../src/protocol/public/migration.ts';
+import { migrationSettings, type Report } from '../../src/protocol/public/migration.ts';
 import type { Evidence, GuestWord } from '../../demo/outcome.ts';
 
 export const stats: GuestStats = {

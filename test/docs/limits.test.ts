@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
-import type { Bound } from '../../src/rpc/limits.ts';
+import { DEFAULT_LIMITS, type Bound } from '../../src/rpc/limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

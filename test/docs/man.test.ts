@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { TABLE } from '../../src/cli/table.ts';
-import { isGroup } from '../../src/cli/verb.ts';
-import type { Verb } from '../../src/cli/verb.ts';
+import { isGroup, type Verb } from '../../src/cli/verb.ts';
 import { manPages } from '../../tools/package/man.ts';
 
 const of = { version: '1.2.3', date: '2026-01-02' };

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ERRORS } from '../../src/errors.ts';
-import type { ErrorCode } from '../../src/errors.ts';
+import { ERRORS, type ErrorCode } from '../../src/errors.ts';
 
 const PAGE = path.resolve(import.meta.dirname, '../../docs/troubleshooting.md');
 const CODE = /GODWIT_[A-Z_]+/g;

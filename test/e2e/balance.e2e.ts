@@ -3,16 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { setBusy, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
-import type { Probe } from '../../src/lab/probe/probe.ts';
+import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { policySettings } from '../../src/protocol/controller/policy.ts';
 import { until } from '../until.ts';
 import { withGuestStory } from './support/guest-story.ts';
 import { HostCgroups, lacksCgroups } from './support/host-cgroups.ts';
 import { LabController } from './support/lab-controller.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const LOOK_MS = 10_000;

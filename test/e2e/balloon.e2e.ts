@@ -4,14 +4,12 @@ import { z } from 'zod';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { checkAnswer } from '../../src/protocol/public/check.ts';
 import { until } from '../until.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = 384 * MIB;

@@ -4,8 +4,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
 import { baselineAnswer } from '../../src/protocol/public/processor.ts';
 import { godwit } from './support/cli.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const qemus = await qemuBinaries();

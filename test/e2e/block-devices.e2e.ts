@@ -11,8 +11,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);

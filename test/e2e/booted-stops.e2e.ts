@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../until.ts';
-import { ADDRESS, lacksBooted, openBootedHost, UNIT } from './support/booted-host.ts';
-import type { BootedHost } from './support/booted-host.ts';
+import {
+  ADDRESS,
+  lacksBooted,
+  openBootedHost,
+  UNIT,
+  type BootedHost,
+} from './support/booted-host.ts';
 
 const AGAIN_MS = 240_000;
 

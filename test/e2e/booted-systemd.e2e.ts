@@ -3,10 +3,20 @@ import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { isFiltered, lacksOf } from '../../src/drivers/criu/privileges.ts';
 import { until } from '../until.ts';
-import { ADDRESS, findGuest, lacksBooted, openBootedHost, UNIT } from './support/booted-host.ts';
-import type { BootedHost } from './support/booted-host.ts';
-import { startAgentOf, startPlainGuest, untilKnown } from './support/clean-hosts.ts';
-import type { CleanHost } from './support/clean-hosts.ts';
+import {
+  ADDRESS,
+  findGuest,
+  lacksBooted,
+  openBootedHost,
+  UNIT,
+  type BootedHost,
+} from './support/booted-host.ts';
+import {
+  startAgentOf,
+  startPlainGuest,
+  untilKnown,
+  type CleanHost,
+} from './support/clean-hosts.ts';
 
 /** As slow as that its memory is on its way for longer than an upgrade takes. */
 const RATE = '6mbit';

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { agentsOf } from '../../src/lab/agents.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import { makeBrake } from './support/brake.ts';
-import type { Brake } from './support/brake.ts';
+import { makeBrake, type Brake } from './support/brake.ts';
 import { godwit } from './support/cli.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import {
   assertSays,
   begin,
@@ -20,8 +18,7 @@ import {
 } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Cancel says within a second what will happen; the rest is for a busy machine. */

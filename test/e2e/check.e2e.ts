@@ -9,8 +9,7 @@ import { godwit } from './support/cli.ts';
 import { proofsIn } from './support/disks.ts';
 import { move } from './support/moves.ts';
 import { assertOnlyGuests, assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

@@ -14,8 +14,8 @@ import {
   startPlainGuest,
   untilKnown,
   upgrade,
+  type CleanHosts,
 } from './support/clean-hosts.ts';
-import type { CleanHosts } from './support/clean-hosts.ts';
 import { bringDebian13, noCleanRoot } from './support/clean-root.ts';
 
 const MOVE_MS = 120_000;

@@ -10,8 +10,7 @@ import { until } from '../until.ts';
 import { begin, follow, reportAtEnd } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const GUEST = `cold${process.pid}`;

@@ -12,12 +12,11 @@ import {
   SLOW,
   unlessForbidden,
   untilMemoryFlows,
+  type Move,
 } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 /** Host a leaves a guest's connections to themselves, b hands them over. */
 describe('a guest between hosts that drop what their connection tracking does not know', () => {

@@ -20,8 +20,7 @@ import { removeTree } from '../../src/host/remove-tree.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { move, refusalOf } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const SOURCE = path.resolve(import.meta.dirname, '../drivers/criu/holds.c');

@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startContainer } from '../../src/lab/container/start.ts';
 import { cgroupsOf, containerRunsOn } from '../../src/lab/witness/containers.ts';
-import { planAnswer } from '../../src/protocol/public/plan.ts';
-import type { PlanAnswer } from '../../src/protocol/public/plan.ts';
+import { planAnswer, type PlanAnswer } from '../../src/protocol/public/plan.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { godwit } from './support/cli.ts';
 import { keepsConnection, untilNoneLeft } from './support/containers.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const BOX = `planned-${process.pid}`;

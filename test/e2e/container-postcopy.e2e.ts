@@ -16,8 +16,7 @@ import { keepsConnection, untilNoneLeft } from './support/containers.ts';
 import { begin, follow, reportAtEnd, SLOW } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const BOX = `late-${process.pid}`;

@@ -11,10 +11,8 @@ import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { untilNoneLeft } from './support/containers.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
-import { openRedisClient, redisProgram } from './support/redis.ts';
-import type { RedisClient } from './support/redis.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openRedisClient, redisProgram, type RedisClient } from './support/redis.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const BOX = `red-${process.pid}`;

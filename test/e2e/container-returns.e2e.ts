@@ -12,8 +12,7 @@ import { bringContainers } from '../drivers/criu/bring.ts';
 import { untilNoneLeft } from './support/containers.ts';
 import { move } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 /** How often the container goes there and back: GODWIT_TEST_RETURNS=20 makes 40 moves. */
 const RETURNS = Number(process.env['GODWIT_TEST_RETURNS'] ?? '2');

@@ -28,8 +28,7 @@ import {
   untilMemoryFlows,
 } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const BOX = `shv-${process.pid}`;

@@ -16,8 +16,7 @@ import { godwit } from './support/cli.ts';
 import { keepsConnection, untilNoneLeft } from './support/containers.ts';
 import { begin, follow, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const BOX = `box-${process.pid}`;

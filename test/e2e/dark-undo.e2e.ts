@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 /** It is waited for 45 s; the rest is for a busy machine. An undo may take 110 s. */
 const MOST_MS = 90_000;

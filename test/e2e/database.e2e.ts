@@ -9,11 +9,9 @@ import { openProbe } from '../../src/lab/probe/probe.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
-import { move, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { move, unlessForbidden, type Move } from './support/moves.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const GUEST = 'db1';

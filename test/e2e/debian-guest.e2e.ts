@@ -2,22 +2,23 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { until } from '../until.ts';
 import { assertConfined } from './support/confinement.ts';
-import { lacksDebianGuest, startDebianGuest } from './support/debian-guest.ts';
-import type { DebianGuest } from './support/debian-guest.ts';
+import { lacksDebianGuest, startDebianGuest, type DebianGuest } from './support/debian-guest.ts';
 import { withGuestStory } from './support/guest-story.ts';
 import { askGuestQemu } from './support/monitors.ts';
-import { directionOf, move, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { directionOf, move, unlessForbidden, type Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { bringPgbench, openRowsClient, startPgbench } from './support/rows.ts';
-import type { Pgbench, RowsClient } from './support/rows.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import {
+  bringPgbench,
+  openRowsClient,
+  startPgbench,
+  type Pgbench,
+  type RowsClient,
+} from './support/rows.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const GUEST = 'deb1';
 /** Before a command of tpm2-tools. */

@@ -34,12 +34,11 @@ import {
   reportAtEnd,
   SLOW,
   unlessForbidden,
+  type Move,
 } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);

@@ -10,8 +10,7 @@ import { godwit } from './support/cli.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** So slow that the copy lasts longer than it takes the guest to write often enough, also on a busy machine. */

@@ -8,8 +8,7 @@ import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { begin, follow, refusalOf, reportAtEnd } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Less than the guest writes. */

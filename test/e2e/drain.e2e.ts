@@ -6,8 +6,7 @@ import { isWishEnd } from '../../src/protocol/controller/wish.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { LabController } from './support/lab-controller.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const GUESTS = ['dr1', 'dr2'] as const;
 

@@ -5,8 +5,7 @@ import { inHost } from '../../src/lab/entry.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 /** Agents are reached, and movers are not. */
 const WALL = `table inet wall {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,8 +11,7 @@ import { labEnvironment } from '../../src/lab/environment.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { until } from '../until.ts';
 import { startBareGuest } from './support/bare-guest.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../godwit');
 const UNIT = path.resolve(import.meta.dirname, '../../packaging/systemd/godwit-agent.service');

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { fillMemory, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { planAnswer } from '../../src/protocol/public/plan.ts';
-import type { PlanAnswer } from '../../src/protocol/public/plan.ts';
-import { directionOf, move } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { planAnswer, type PlanAnswer } from '../../src/protocol/public/plan.ts';
+import { directionOf, move, type Move } from './support/moves.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = 384 * MIB;

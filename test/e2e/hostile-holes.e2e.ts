@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { caseOf, kindOf } from '../../hostile/cases/plan.ts';
-import type { Kind } from '../../hostile/cases/plan.ts';
+import { caseOf, kindOf, type Kind } from '../../hostile/cases/plan.ts';
 import { HOLES } from '../../hostile/holes/holes.ts';
 import { runCases } from '../../hostile/run.ts';
 import { factsOf } from '../hostile/facts.ts';

@@ -7,10 +7,8 @@ import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { readJournals } from '../../src/host/journal.ts';
 import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
-import { startBareGuest } from './support/bare-guest.ts';
-import type { BareGuest } from './support/bare-guest.ts';
-import { makeBrake } from './support/brake.ts';
-import type { Brake } from './support/brake.ts';
+import { startBareGuest, type BareGuest } from './support/bare-guest.ts';
+import { makeBrake, type Brake } from './support/brake.ts';
 import { moverOf } from './support/movers.ts';
 import { assertSays, begin, follow, move, reportAtEnd } from './support/moves.ts';
 import {
@@ -20,12 +18,11 @@ import {
   hostIdentity,
   makeIdentity,
   operatorIdentity,
+  type AttackResult,
 } from './support/peers.ts';
-import type { AttackResult } from './support/peers.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, restingHosts } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, restingHosts, type World } from './support/world.ts';
 
 /** c is a host of ours gone bad: its certificate is good, what it sends is not. */
 const KINDS = [

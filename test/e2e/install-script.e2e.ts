@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { noCleanRoot, openCleanRoot } from './support/clean-root.ts';
-import type { CleanRoot } from './support/clean-root.ts';
+import { noCleanRoot, openCleanRoot, type CleanRoot } from './support/clean-root.ts';
 
 const PACKAGING = path.resolve(import.meta.dirname, '../../packaging');
 const STATE = '/var/lib/godwit';

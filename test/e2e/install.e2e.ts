@@ -15,8 +15,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../until.ts';
-import { bringDebian13, noCleanRoot, openCleanRoot } from './support/clean-root.ts';
-import type { CleanRoot } from './support/clean-root.ts';
+import { bringDebian13, noCleanRoot, openCleanRoot, type CleanRoot } from './support/clean-root.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MB = 1e6;

@@ -8,13 +8,10 @@ import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { AGENT_PORT, hostAddress, migrationLink } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { move, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
+import { move, unlessForbidden, type Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld, restingHosts } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, restingHosts, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

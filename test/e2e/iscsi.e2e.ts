@@ -27,10 +27,8 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';
-import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const SETUP = path.join(import.meta.dirname, '../../tools/setup.sh');

@@ -6,15 +6,13 @@ import { inLab } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
 import { migrationLink, namespaceOf } from '../../src/lab/plan.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, reportAtEnd, unlessForbidden } from './support/moves.ts';
 import { sourceJournal } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const KIB = 1024;
 /** What QEMU writes first takes seconds: it comes to no order meanwhile. */

@@ -7,8 +7,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import { chooseQemu } from '../../src/lab/guest/qemu.ts';
-import { isAlive, startTicksOf } from '../../src/host/process.ts';
-import type { ProcessIdentity } from '../../src/host/process.ts';
+import { isAlive, startTicksOf, type ProcessIdentity } from '../../src/host/process.ts';
 import { endProcesses, signalProcess, startDetached } from '../../src/lab/processes.ts';
 
 import { labHost } from '../../src/lab/state.ts';
@@ -20,8 +19,7 @@ import { godwit } from './support/cli.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests, hostsNow } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

@@ -10,8 +10,7 @@ import { amongMounts } from '../../src/lab/libvirt/mounts.ts';
 import type { Check } from '../../src/protocol/public/migration.ts';
 import { loopOf } from '../disks/proof/loops.ts';
 import { move, refusalOf } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

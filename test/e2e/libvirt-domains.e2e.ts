@@ -3,8 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readDomain } from '../../src/drivers/libvirt/domain-xml.ts';
-import type { DomainFacts } from '../../src/drivers/libvirt/domain-xml.ts';
+import { readDomain, type DomainFacts } from '../../src/drivers/libvirt/domain-xml.ts';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 

@@ -13,8 +13,7 @@ import { ownFiles } from '../../src/lab/libvirt/mounts.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const GODWIT = fileURLToPath(new URL('../../godwit', import.meta.url));
 const MIB = 1024 ** 2;

@@ -15,8 +15,7 @@ import { labHost } from '../../src/lab/state.ts';
 import { restartLibvirtd } from './support/libvirt-daemon.ts';
 import { assertSays, checkedRefusal, move } from './support/moves.ts';
 import { saslauthd } from './support/saslauthd.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { isEnd } from '../../src/protocol/public/migration.ts';
-import type { Report } from '../../src/protocol/public/migration.ts';
+import { isEnd, type Report } from '../../src/protocol/public/migration.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { until } from '../until.ts';
 import { AgentHost } from './support/agent-host.ts';

@@ -10,8 +10,7 @@ import { ownFiles, ownTree } from '../../src/lab/libvirt/mounts.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { until } from '../until.ts';
 import { move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Where Debian's package `ovmf` has it, which setup brings. */

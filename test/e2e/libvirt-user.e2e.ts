@@ -17,8 +17,7 @@ import { ownTree } from '../../src/lab/libvirt/mounts.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { processesOf, restartLibvirtd } from './support/libvirt-daemon.ts';
 import { begin, move, reportAtEnd } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** libvirt-qemu, as Debian numbers it. */

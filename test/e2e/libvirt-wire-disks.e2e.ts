@@ -12,11 +12,9 @@ import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { receivers, untilJob, untilNoWire } from './support/libvirt-wire.ts';
 import { killMover } from './support/movers.ts';
-import { begin, move, reportAtEnd } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { begin, move, reportAtEnd, type Move } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const DISK_BYTES = 24 * MIB;

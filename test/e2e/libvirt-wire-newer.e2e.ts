@@ -11,8 +11,7 @@ import { domainStates, startDomain } from '../../src/lab/libvirt/guest.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import { untilNoWire } from './support/libvirt-wire.ts';
 import { move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const NEWER = path.join(cacheDirectory(), 'libvirt/backports');

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test, type TestContext } from 'node:test';
 import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
@@ -9,10 +8,8 @@ import { signalProcess } from '../../src/lab/processes.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { receivers, untilJob, untilNoWire } from './support/libvirt-wire.ts';
 import { killMover } from './support/movers.ts';
-import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { assertSays, begin, move, refusalOf, reportAtEnd, type Move } from './support/moves.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const THERE = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;

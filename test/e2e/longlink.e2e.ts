@@ -7,8 +7,7 @@ import { portNames } from '../../src/lab/network-plan.ts';
 import { namespaceOf } from '../../src/lab/plan.ts';
 import { askQemu } from '../../src/lab/witness/monitor.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import {
   assertSays,
   begin,
@@ -20,8 +19,7 @@ import {
 } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const GBIT = 125_000_000;

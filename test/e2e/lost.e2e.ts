@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
@@ -20,8 +19,7 @@ import {
 } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** A destination whose guest has ended forgets it after this at most, ms. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { wish as wishShape } from '../../src/protocol/controller/wish.ts';
-import type { Wish } from '../../src/protocol/controller/wish.ts';
+import { wish as wishShape, type Wish } from '../../src/protocol/controller/wish.ts';
 import {
   add,
   close,

@@ -10,11 +10,15 @@ import { inHost } from '../../src/lab/entry.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
-import { agentAddress, callFrom, hostIdentity } from './support/peers.ts';
-import type { Answer, Identity } from './support/peers.ts';
-import { openWorld } from './support/world.ts';
+import {
+  agentAddress,
+  callFrom,
+  hostIdentity,
+  type Answer,
+  type Identity,
+} from './support/peers.ts';
+import { openWorld, type World } from './support/world.ts';
 import { until } from '../until.ts';
-import type { World } from './support/world.ts';
 
 const GODWIT = path.resolve(import.meta.dirname, '../../src/bin/godwit.ts');
 

@@ -10,15 +10,17 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { imagesInUse, writersOf } from '../../src/lab/witness/locks.ts';
-import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
+import {
+  isMoveEnd,
+  type DiskMoveProgress,
+  type DiskMoveRequest,
+} from '../../src/protocol/public/disk-move.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);

@@ -14,15 +14,12 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 
 import { labDirectory } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
+import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 import { startTicksOf } from '../../src/host/process.ts';
 import { until } from '../until.ts';
 

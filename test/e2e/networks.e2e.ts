@@ -9,14 +9,11 @@ import { networkLacks } from '../../src/lab/network-lacks.ts';
 import { LAB_NETWORKS } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
+import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
 import { watchMac } from './support/mac-watch.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

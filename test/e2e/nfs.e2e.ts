@@ -30,12 +30,11 @@ import {
   SLOW,
   unlessForbidden,
   untilMemoryFlows,
+  type Move,
 } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);

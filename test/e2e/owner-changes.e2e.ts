@@ -19,8 +19,7 @@ import {
   unlessForbidden,
   untilMemoryFlows,
 } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Its memory takes seconds, and what it writes meanwhile does not keep it. */

@@ -8,8 +8,7 @@ import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = 256 * MIB;

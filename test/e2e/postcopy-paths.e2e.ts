@@ -2,21 +2,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { AGENT_PORT, hostAddress } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { begin, follow, move, reportAtEnd, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
+import { begin, follow, move, reportAtEnd, unlessForbidden, type Move } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Slow enough that what befalls the stream befalls it in its midst. */

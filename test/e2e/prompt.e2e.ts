@@ -14,8 +14,7 @@ import { startBareGuest } from './support/bare-guest.ts';
 import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
 import { setPath } from './support/paths.ts';
 import { begin, follow, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const INCOMPLETE = 8;
 

@@ -10,14 +10,11 @@ import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { storageAddress } from '../../src/lab/plan.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { cephOf, setUpCeph } from './support/ceph.ts';
-import type { LabCeph } from './support/ceph.ts';
+import { cephOf, setUpCeph, type LabCeph } from './support/ceph.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
-import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 import { until } from '../until.ts';
 
 const MIB = 1024 ** 2;

@@ -12,16 +12,14 @@ import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { Standby } from '../../src/protocol/public/recovery.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { until } from '../until.ts';
-import { makeHook } from './support/fence-hook.ts';
-import type { Hook } from './support/fence-hook.ts';
+import { makeHook, type Hook } from './support/fence-hook.ts';
 import { LabController } from './support/lab-controller.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { killMover } from './support/movers.ts';
 import { follow, reportAtEnd } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { isWishEnd } from '../../src/protocol/controller/wish.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);

@@ -5,16 +5,13 @@ import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { inHost } from '../../src/lab/entry.ts';
-import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
-import type { QemuBinary } from '../../src/lab/guest/qemu.ts';
-import { startBareGuest } from './support/bare-guest.ts';
-import type { BareGuest, BareGuestRequest } from './support/bare-guest.ts';
+import { qemuBinaries, type QemuBinary } from '../../src/lab/guest/qemu.ts';
+import { startBareGuest, type BareGuest, type BareGuestRequest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { assertSays, checkedRefusal, refusalOf } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const ONLY_PORT = 49_200;
 

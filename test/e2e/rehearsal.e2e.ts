@@ -3,14 +3,12 @@ import { readdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { storageDirectory } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';
 import { begin, move, refusalOf, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const MOVE = { guest: 'web1', from: 'a', to: 'b' } as const;

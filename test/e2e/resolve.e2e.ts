@@ -10,15 +10,13 @@ import type { MoverState } from '../../src/protocol/mover/request.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { Resolution } from '../../src/protocol/public/resolve.ts';
 import { godwit } from './support/cli.ts';
-import { makeHook } from './support/fence-hook.ts';
-import type { Hook } from './support/fence-hook.ts';
+import { makeHook, type Hook } from './support/fence-hook.ts';
 import { moverOf } from './support/movers.ts';
 import { begin, follow, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

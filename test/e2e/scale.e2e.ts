@@ -14,8 +14,7 @@ import { PASSABLE, storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, move, refusalOf, reportAtEnd } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

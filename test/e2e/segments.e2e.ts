@@ -5,15 +5,12 @@ import { inHost } from '../../src/lab/entry.ts';
 import { CLIENT_ADDRESS } from '../../src/lab/plan.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { assertSays, refusalOf, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
+import { assertSays, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 describe('the segment of a guest', () => {
   let world: World;

@@ -8,8 +8,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 describe('a site’s own check of a guest that has moved', () => {
   const dir = path.join(tmpdir(), `godwit-site-check-${process.pid}`);

@@ -8,8 +8,7 @@ import {
   SMALL_FIRST,
 } from './support/evacuation.ts';
 import type { LabController } from './support/lab-controller.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 describe('six guests of a site with priorities, and a deadline that not all can meet over a thin line', () => {
   let world: World;

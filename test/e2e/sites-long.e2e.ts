@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { after, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { runCommand } from '../../src/lab/command.ts';
 import { inLab } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
@@ -11,14 +10,12 @@ import { namespaceOf } from '../../src/lab/plan.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import type { Mode, Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertWrites } from './support/disks.ts';
 import { begin, follow, reportAtEnd, unlessForbidden } from './support/moves.ts';
 import { assertOnlyGuests, hostsNow } from './support/remains.ts';
 import { partSites, siteConfig, SiteRelay } from './support/sites.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** 100 Mbit/s. */

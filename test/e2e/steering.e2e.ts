@@ -4,15 +4,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { report } from '../../src/protocol/public/migration.ts';
-import type { Report } from '../../src/protocol/public/migration.ts';
+import { report, type Report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';
-import { watchGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** By far less than the guest writes. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -13,8 +12,7 @@ import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import { moverOf } from './support/movers.ts';
 import { begin, reportAtEnd, unlessForbidden, untilMemoryFlows } from './support/moves.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Every way by which a program of Linux waits for a disk. */

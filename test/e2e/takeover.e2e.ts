@@ -7,14 +7,12 @@ import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
 import { startBareGuest } from './support/bare-guest.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover, moverOf } from './support/movers.ts';
 import { assertOnlyGuests, assertUnchanged } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, restingHosts } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, restingHosts, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

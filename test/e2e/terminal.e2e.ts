@@ -5,10 +5,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { width } from '../../src/cli/render/terminal-width.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { startBareGuest } from './support/bare-guest.ts';
-import { openTerminal } from './support/terminal.ts';
-import type { Terminal } from './support/terminal.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openTerminal, type Terminal } from './support/terminal.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 /** What the command line shows at a real terminal, of several widths and locales. */
 

@@ -7,8 +7,7 @@ import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { begin, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const MINUTE_MS = 60_000;

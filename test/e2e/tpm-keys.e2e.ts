@@ -9,8 +9,7 @@ import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves
 import { assertOnlyGuests } from './support/remains.ts';
 import { extendPcr, readNv, readPcr, writeNv } from './support/tpm.ts';
 import { NO_SWTPM, startTpmGuest } from './support/tpm-guest.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
   let world: World;

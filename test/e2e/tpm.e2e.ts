@@ -19,13 +19,12 @@ import {
   SLOW,
   unlessForbidden,
   untilMemoryFlows,
+  type Move,
 } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { extendPcr, readNv, readPcr, writeNv } from './support/tpm.ts';
 import { NO_SWTPM, startTpmGuest } from './support/tpm-guest.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';

@@ -7,8 +7,7 @@ import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertSays, checkedRefusal, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const NARROW_SENDING = 'echo 4096 16384 1048576 > /proc/sys/net/ipv4/tcp_wmem';

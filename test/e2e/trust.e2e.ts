@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { labHost } from '../../src/lab/state.ts';
-import { startBareGuest } from './support/bare-guest.ts';
-import type { BareGuest } from './support/bare-guest.ts';
+import { startBareGuest, type BareGuest } from './support/bare-guest.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
 import {
   agentAddress,
@@ -13,12 +12,10 @@ import {
   operatorIdentity,
   withFakeAgent,
   withIdentity,
+  type Answer,
 } from './support/peers.ts';
-import type { Answer } from './support/peers.ts';
-import { assertUnchanged } from './support/remains.ts';
-import type { HostRemains } from './support/remains.ts';
-import { openWorld, restingHosts } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { assertUnchanged, type HostRemains } from './support/remains.ts';
+import { openWorld, restingHosts, type World } from './support/world.ts';
 
 describe('between agents', () => {
   let world: World;

@@ -5,8 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { firmwareVariable, readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import { storageDirectory, type Lab } from '../../src/lab/state.ts';
 import { askQemu } from '../../src/lab/witness/monitor.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import { startBareGuest } from './support/bare-guest.ts';
@@ -21,12 +20,11 @@ import {
   SLOW,
   unlessForbidden,
   untilMemoryFlows,
+  type Move,
 } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 /** Where Debian's package `ovmf` has it, which setup brings. */

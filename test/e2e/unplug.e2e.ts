@@ -16,8 +16,7 @@ import {
 } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const THERE = { from: 'a', to: 'b' } as const;

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import type { Configure } from '../../src/lab/agents.ts';
+import { startAgent, stopAgent, type Configure } from '../../src/lab/agents.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
-import { asBefore, earlierBuild, hasCommit, PREVIOUS } from './support/earlier-build.ts';
-import type { EarlierBuild } from './support/earlier-build.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
+import {
+  asBefore,
+  earlierBuild,
+  hasCommit,
+  PREVIOUS,
+  type EarlierBuild,
+} from './support/earlier-build.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

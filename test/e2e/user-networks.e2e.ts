@@ -6,8 +6,7 @@ import { inHost } from '../../src/lab/entry.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { move, refusalOf } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const run = promisify(execFile);
 const NETWORK = 'user,id=n0,net=10.9.0.0/24,hostname=web1,hostfwd=tcp:127.0.0.1:5522-10.9.0.15:22';

@@ -12,8 +12,7 @@ import { godwit } from './support/cli.ts';
 import { watchGuest } from './support/client-view.ts';
 import { filterBridges } from './support/filters.ts';
 import { move } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 import { until } from '../until.ts';
 
 const MIB = 1024 ** 2;

@@ -12,8 +12,7 @@ import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 

@@ -10,8 +10,7 @@ import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import { assertConfined } from './support/confinement.ts';
 import { askGuestQemu } from './support/monitors.ts';
-import { move, unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import { move, unlessForbidden, type Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { openWorld } from './support/world.ts';
 

@@ -13,8 +13,7 @@ import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, checkedRefusal, follow, move, reportAtEnd } from './support/moves.ts';
-import { openWorld, SMALL_GUEST } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const SIZE = 48 * MIB;

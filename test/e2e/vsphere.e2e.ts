@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { isEnd } from '../../src/protocol/public/migration.ts';
-import type { Report } from '../../src/protocol/public/migration.ts';
+import { isEnd, type Report } from '../../src/protocol/public/migration.ts';
 import { Random } from '../../sim/random.ts';
 import { until } from '../until.ts';
-import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
-import type { CallFault } from '../drivers/vsphere/support/vcsim.ts';
+import { Vcsim, type CallFault } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
 
 const FAULTED = 20;

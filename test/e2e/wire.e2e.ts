@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { startWatchedGuest } from './support/client-view.ts';
-import type { WatchedGuest } from './support/client-view.ts';
+import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, follow, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import { unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
-import type { World } from './support/world.ts';
+import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const WORKING_SET_BYTES = 48 * MIB;

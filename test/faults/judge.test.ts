@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cell } from '../../faults/cell.ts';
-import { darkMs, judge, whyNotStruck } from '../../faults/judge.ts';
-import type { Observed } from '../../faults/judge.ts';
+import { darkMs, judge, whyNotStruck, type Observed } from '../../faults/judge.ts';
 import { row } from '../../faults/table.ts';
 import type { Expectation } from '../../faults/expectation.ts';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { overIn } from '../../faults/remains.ts';
-import type { HostCensus } from '../../faults/remains.ts';
+import { overIn, type HostCensus } from '../../faults/remains.ts';
 import { isOfTheAgent } from '../../src/lab/witness/census.ts';
 
 const BARE: HostCensus = {

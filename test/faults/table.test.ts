@@ -15,8 +15,8 @@ import {
   MODES,
   PHASES,
   powerCells,
+  type Cell,
 } from '../../faults/cell.ts';
-import type { Cell } from '../../faults/cell.ts';
 import { paceOf } from '../../faults/pace.ts';
 import { row, rows } from '../../faults/table.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { at, escapeXml, parseXml, textAt } from '../../src/formats/xml.ts';
-import type { XmlElement } from '../../src/formats/xml.ts';
+import { at, escapeXml, parseXml, textAt, type XmlElement } from '../../src/formats/xml.ts';
 
 const SOAP = `<?xml version="1.0"?>
 <soapenv:Envelope xmlns:soapenv="urn:x" xmlns:xsi="urn:y"><soapenv:Body>

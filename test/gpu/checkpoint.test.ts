@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { pairsBetween, resume, resumeAll, suspend, suspendAll } from '../../src/gpu/checkpoint.ts';
-import type { CheckpointCalls } from '../../src/gpu/checkpoint.ts';
-import { CudaError } from '../../src/gpu/driver-library.ts';
-import type { ProcessState } from '../../src/gpu/driver-library.ts';
+import {
+  pairsBetween,
+  resume,
+  resumeAll,
+  suspend,
+  suspendAll,
+  type CheckpointCalls,
+} from '../../src/gpu/checkpoint.ts';
+import { CudaError, type ProcessState } from '../../src/gpu/driver-library.ts';
 
 const PID = 7;
 const calls = ['lock', 'checkpoint', 'restore', 'unlock'] as const;

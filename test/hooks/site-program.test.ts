@@ -4,8 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { runSiteProgram } from '../../src/hooks/site-program.ts';
-import type { SiteProgram } from '../../src/hooks/site-program.ts';
+import { runSiteProgram, type SiteProgram } from '../../src/hooks/site-program.ts';
 import { gone } from '../process-end.ts';
 
 /** Nothing else of this process runs for so long, ms. */

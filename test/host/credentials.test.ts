@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { agentConfig } from '../../src/config.ts';
 import { hostCredentials, readPair } from '../../src/host/credentials.ts';
 import { storeCredentials } from '../../src/agent/pki/authority.ts';

@@ -12,8 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { fileUsers } from '../../src/host/file-users.ts';
 import { openIdentified, setAside } from '../../src/host/identified-file.ts';
 import { identifyOpen, identityOf, openFiles } from '../../src/host/open-files.ts';

@@ -2,8 +2,7 @@ import { sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
-import { signedText } from '../../src/protocol/peer/fleet.ts';
-import type { fleetList, SignedList } from '../../src/protocol/peer/fleet.ts';
+import { signedText, type fleetList, type SignedList } from '../../src/protocol/peer/fleet.ts';
 
 type Given = Partial<z.input<typeof fleetList>>;
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { agentConfig, loadAgentConfig } from '../../src/config.ts';
 import { checkList, Fleet, FLEET_FILE, readList } from '../../src/host/fleet.ts';

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { LineReader, mustBeWhole } from '../../src/host/journal-lines.ts';
-import type { Damage } from '../../src/host/journal-lines.ts';
+import { LineReader, mustBeWhole, type Damage } from '../../src/host/journal-lines.ts';
 import {
   destinationRecord,
   replayDestination,
   replaySource,
   sourceRecord,
+  type SourceRecord,
 } from '../../src/migration/direct/journal.ts';
-import type { SourceRecord } from '../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import { chance, settle } from '../migration/direct/drive.ts';
 import { anyEvent } from '../migration/direct/events.ts';

@@ -3,8 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'n
 import { truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { SOURCE_JOURNAL } from '../../src/host/journal.ts';
 import { JournalReader } from '../../src/host/journal-reader.ts';
 import { planned } from '../migration/direct/samples.ts';

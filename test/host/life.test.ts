@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid } from '../../src/host/life.ts';
-import type { Kernel } from '../../src/host/life.ts';
+import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid, type Kernel } from '../../src/host/life.ts';
 import { bootId, ownIdentity } from '../../src/host/process.ts';
 
 const BOOT = '11111111-2222-3333-4444-555555555555';

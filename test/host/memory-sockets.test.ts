@@ -11,8 +11,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import type { SocketUser } from '../../src/drivers/port/managed.ts';
 import { openToUser, whyNoSockets } from '../../src/host/memory-sockets.ts';
 import { tempDir } from '../rpc/test-contract.ts';

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { holdMigration } from '../../src/host/migration-lock.ts';
-import type { LockedSide } from '../../src/host/migration-lock.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { holdMigration, type LockedSide } from '../../src/host/migration-lock.ts';
 
 const busy = { code: 'GODWIT_INTERNAL', message: /another mover already works on the source/ };
 const LOCK = new URL('../../src/host/migration-lock.ts', import.meta.url).href;

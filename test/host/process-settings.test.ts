@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { judgeProcessSettings, processSettings } from '../../src/host/process-settings.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 

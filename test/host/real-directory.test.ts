@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { BackingFileWriter } from '../../src/disks/backing/file.ts';
 import { makeNew } from '../../src/disks/move/files.ts';
 import {

@@ -6,8 +6,8 @@ import {
   darkWatchMs,
   lookAtKernel,
   whyNotDark,
+  type DarkWatchIo,
 } from '../../src/host/watch-dark-host.ts';
-import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-watch-io.ts';
 

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { agentConfig } from '../../src/config.ts';
-import type { AgentConfig } from '../../src/config.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { agentConfig, type AgentConfig } from '../../src/config.ts';
 import { budgetOf, cacheFor, offerOf, termsFor } from '../../src/host/wire.ts';
 import { sharing, wireOffer } from '../../src/protocol/wire.ts';
 

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import type { Facts } from '../../hostile/facts.ts';
-import { MIB } from '../../hostile/facts.ts';
+import { MIB, type Facts } from '../../hostile/facts.ts';
 import { description } from '../drivers/qemu/spec/grammar/descriptions.ts';
 
 /** What somebody hostile knows of hosts that a test has made up. */

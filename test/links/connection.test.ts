@@ -3,12 +3,10 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import { Connection } from '../../src/links/connection.ts';
-import { MOST_DATA_BYTES } from '../../src/links/format.ts';
-import type { Frame } from '../../src/links/format.ts';
+import { MOST_DATA_BYTES, type Frame } from '../../src/links/format.ts';
 import { clientTls, serverTls } from '../../src/rpc/tls.ts';
 import { authority } from '../rpc/test-contract.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { Path, world } from './simulated.ts';
-import type { End, Way } from './simulated.ts';
+import { Path, world, type End, type Way } from './simulated.ts';
 
 const CHANNELS = [0, 3, 16, 17, 32, 33, 63] as const;
 const HOLDS = 256 * 1024;

@@ -12,8 +12,9 @@ import {
   MOST_DATA_BYTES,
   TYPES,
   writeHead,
+  type Frame,
+  type FrameType,
 } from '../../src/links/format.ts';
-import type { Frame, FrameType } from '../../src/links/format.ts';
 import { helloSchema, readJson, refusalSchema, welcomeSchema } from '../../src/links/greeting.ts';
 
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 2000);

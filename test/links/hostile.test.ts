@@ -3,8 +3,13 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { writeAck } from '../../src/links/ack.ts';
 import { LinkCore } from '../../src/links/core.ts';
-import { BadLinkFrame, controlFrame, TYPES } from '../../src/links/format.ts';
-import type { Frame, FrameType } from '../../src/links/format.ts';
+import {
+  BadLinkFrame,
+  controlFrame,
+  TYPES,
+  type Frame,
+  type FrameType,
+} from '../../src/links/format.ts';
 import type { Position } from '../../src/links/greeting.ts';
 import { world, Path } from './simulated.ts';
 

@@ -8,8 +8,7 @@ import type { Role } from '../../src/protocol/route.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import type { LinkSession } from '../../src/links/link-session.ts';
 import type { SessionOptions } from '../../src/links/link-session.ts';
-import { openSession } from '../../src/links/open.ts';
-import type { OpenOptions } from '../../src/links/open.ts';
+import { openSession, type OpenOptions } from '../../src/links/open.ts';
 import { SessionServer } from '../../src/links/server.ts';
 import { authority } from '../rpc/test-contract.ts';
 

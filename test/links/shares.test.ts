@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sharesOf } from '../../src/links/shares.ts';
-import type { Claim } from '../../src/links/shares.ts';
+import { sharesOf, type Claim } from '../../src/links/shares.ts';
 
 const claims: fc.Arbitrary<Claim[]> = fc
   .array(

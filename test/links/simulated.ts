@@ -1,6 +1,5 @@
 import { LinkCore, TICK_MS } from '../../src/links/core.ts';
-import type { Frame } from '../../src/links/format.ts';
-import { HEAD_BYTES } from '../../src/links/format.ts';
+import { HEAD_BYTES, type Frame } from '../../src/links/format.ts';
 import type { Position } from '../../src/links/greeting.ts';
 import { Senders } from '../../src/links/senders.ts';
 

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import { hasCode } from '../../src/errors.ts';
-import { clientTls } from '../../src/rpc/tls.ts';
-import type { Credentials } from '../../src/rpc/tls.ts';
+import { clientTls, type Credentials } from '../../src/rpc/tls.ts';
 import { LINK_ALPN } from '../../src/links/dial.ts';
-import { controlFrame, LinkFrameReader, writeHead } from '../../src/links/format.ts';
-import type { Frame } from '../../src/links/format.ts';
+import { controlFrame, LinkFrameReader, writeHead, type Frame } from '../../src/links/format.ts';
 import { openSession } from '../../src/links/open.ts';
-import { Arrivals, joined, nameOf, parties } from './session-pair.ts';
-import type { Parties } from './session-pair.ts';
+import { Arrivals, joined, nameOf, parties, type Parties } from './session-pair.ts';
 
 /** A session that is there before the stranger comes, and is to be untouched by him. */
 async function withSession(t: TestContext) {

@@ -8,8 +8,7 @@ import { openJournalFile } from '../../src/host/journal-file.ts';
 import { silentLog } from '../../src/log.ts';
 import { ManagedMover } from '../../src/mover/managed/main.ts';
 import type { ManagedMoverRequest } from '../../src/protocol/mover/request.ts';
-import { migrationRequest } from '../../src/protocol/public/migration.ts';
-import type { EndPhase } from '../../src/protocol/public/migration.ts';
+import { migrationRequest, type EndPhase } from '../../src/protocol/public/migration.ts';
 
 export interface OneMove {
   readonly id: string;

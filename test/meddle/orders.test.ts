@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { obey } from '../../meddle/orders.ts';
-import type { Act, Orders } from '../../meddle/orders.ts';
+import { obey, type Act, type Orders } from '../../meddle/orders.ts';
 import { OPERATIONS, planRun } from '../../meddle/plan.ts';
 
 const { scene } = planRun(1);

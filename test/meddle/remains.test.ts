@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { remainsOf } from '../../meddle/remains.ts';
-import type { HostState } from '../../meddle/remains.ts';
+import { remainsOf, type HostState } from '../../meddle/remains.ts';
 import { deviceId, fileOf, groupOf, isHypervisorOf } from '../../meddle/witness.ts';
 
 const bare: HostState = {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Act, Orders } from '../../meddle/orders.ts';
-import { judge } from '../../meddle/verdict.ts';
-import type { Seen, SeenCopy } from '../../meddle/verdict.ts';
+import { judge, type Seen, type SeenCopy } from '../../meddle/verdict.ts';
 
 const ORDERS: Orders = {
   run: ['running'],

@@ -12,8 +12,10 @@ import {
   REPLACED,
   SWAPPED,
   judgeUsers,
+  type FileUser,
+  type GivenUp,
+  type LeavingImage,
 } from '../../src/migration/image-identity.ts';
-import type { FileUser, GivenUp, LeavingImage } from '../../src/migration/image-identity.ts';
 
 /** A host's files as a model: each has numbers for good, and names come and go. */
 interface Files {

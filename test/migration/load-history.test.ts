@@ -8,10 +8,9 @@ import {
   withDirtied,
   withRates,
   withTold,
+  type LoadHistory,
 } from '../../src/migration/load-history.ts';
-import type { LoadHistory } from '../../src/migration/load-history.ts';
-import { guestLoad, MOST_LOAD_HOURS } from '../../src/protocol/public/guest-load.ts';
-import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
+import { guestLoad, MOST_LOAD_HOURS, type LoadHour } from '../../src/protocol/public/guest-load.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

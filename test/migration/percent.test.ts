@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Progress } from '../../src/protocol/public/migration.ts';
-import { phase } from '../../src/protocol/public/migration.ts';
+import { phase, type Progress } from '../../src/protocol/public/migration.ts';
 import { atLeast, NOTHING, percentAfter } from '../../src/migration/percent.ts';
 
 type Seen = Parameters<typeof percentAfter>[1];

@@ -12,8 +12,10 @@ import {
   watchFrom,
   watchState,
   wayBack,
+  type Finding,
+  type WatchFacts,
+  type WatchState,
 } from '../../src/migration/site-check.ts';
-import type { Finding, WatchFacts, WatchState } from '../../src/migration/site-check.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 
 const ASKED = { check: 'check-web', withinMs: 600_000 };

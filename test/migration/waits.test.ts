@@ -8,8 +8,7 @@ import {
   managedPhase,
   managedTransition,
 } from '../../src/migration/managed/lifecycle.ts';
-import { managedRunsAt } from '../../src/migration/managed/state.ts';
-import type { ManagedState } from '../../src/migration/managed/state.ts';
+import { managedRunsAt, type ManagedState } from '../../src/migration/managed/state.ts';
 import { isToWait, waitWords } from '../../src/migration/waits.ts';
 import { planned as plannedDirect } from './direct/samples.ts';
 import { error, planned } from './managed/samples.ts';

@@ -1,13 +1,11 @@
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
 import type { Choice } from './choices.ts';
-import { breakRule, fork } from './context.ts';
-import type { Context } from './context.ts';
+import { breakRule, fork, type Context } from './context.ts';
 import type { RecordName } from './events.ts';
 import { isDestinationThere } from './hypervisors.ts';
 import type { Deed } from './shells/destination.ts';
 import { stateOf } from './source-shell.ts';
-import { BUSY, DEST, EXCUSE, LIVE, destinationRuns } from './state.ts';
-import type { World } from './state.ts';
+import { BUSY, DEST, EXCUSE, LIVE, destinationRuns, type World } from './state.ts';
 
 /**
  * What the destination's mover does, as the table taken from its own code has it (shells/destination.ts): at each point

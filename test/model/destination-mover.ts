@@ -1,10 +1,18 @@
-import { fork } from './context.ts';
-import type { Context } from './context.ts';
+import { fork, type Context } from './context.ts';
 import { begin, deedMoves } from './destination-deeds.ts';
 import type { Choice } from './choices.ts';
 import { calledNow } from './source-handlers.ts';
-import { BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
-import type { Call, World } from './state.ts';
+import {
+  BUSY,
+  CALLS,
+  DEST,
+  EARLIER,
+  EXCUSE,
+  LIVE,
+  callBit,
+  type Call,
+  type World,
+} from './state.ts';
 
 /** What comes to the destination's mover (src/mover/direct/destination/mover.ts): what it does then is its own code's. */
 

@@ -1,8 +1,6 @@
-import { fork } from './context.ts';
-import type { Context } from './context.ts';
+import { fork, type Context } from './context.ts';
 import { endDestination, isDestinationThere, says } from './hypervisors.ts';
-import { ACT, BUSY, EXCUSE, LIVE, QEMU } from './state.ts';
-import type { World } from './state.ts';
+import { ACT, BUSY, EXCUSE, LIVE, QEMU, type World } from './state.ts';
 
 /** Boots that a destination may go through: `armed` is distinguished by the boot it was written in. */
 const MOST_BOOTS = 3;

@@ -1,10 +1,7 @@
 import { holdsSwitchover } from '../../src/migration/steering/steering.ts';
-import { fork } from './context.ts';
-import type { Context } from './context.ts';
-import { saysNumber } from './events.ts';
-import type { Says } from './events.ts';
-import { DEST, EXCUSE, QEMU } from './state.ts';
-import type { World } from './state.ts';
+import { fork, type Context } from './context.ts';
+import { saysNumber, type Says } from './events.ts';
+import { DEST, EXCUSE, QEMU, type World } from './state.ts';
 
 /** Both QEMUs as they go by themselves, in the order of events that was measured (docs/drivers/qemu.md). */
 

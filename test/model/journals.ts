@@ -1,11 +1,15 @@
 import { destinationDurability } from '../../src/migration/direct/durability.ts';
 import type { Durability } from '../../src/migration/durability.ts';
-import { initialDestination } from '../../src/migration/direct/destination.ts';
-import type { DestinationState } from '../../src/migration/direct/destination.ts';
-import { initialSource } from '../../src/migration/direct/source-state.ts';
-import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
-import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
-import type { RecordName } from './events.ts';
+import {
+  initialDestination,
+  type DestinationState,
+} from '../../src/migration/direct/destination.ts';
+import {
+  initialSource,
+  type SourceEffect,
+  type SourceState,
+} from '../../src/migration/direct/source-state.ts';
+import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, type RecordName } from './events.ts';
 import type { Rules } from './rules.ts';
 
 /** Numbers for values that are equal when their keys are. */

@@ -5,11 +5,9 @@ import { replayDestination, replaySource } from '../../src/migration/direct/jour
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import { transition } from '../../src/migration/direct/transition.ts';
 import { DestinationBook, SourceBook } from './journals.ts';
-import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
-import type { RecordName } from './events.ts';
+import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, type RecordName } from './events.ts';
 import { explore } from './explore.ts';
-import { MUTANTS, REAL, withEdit } from './rules.ts';
-import type { Rules } from './rules.ts';
+import { MUTANTS, REAL, withEdit, type Rules } from './rules.ts';
 import { SHELL_MUTANTS } from './shells/mutants.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */

@@ -2,16 +2,14 @@ import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
 import type { GuestSightings } from '../../src/migration/direct/guest-sightings.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
-import { breakRule, fork } from './context.ts';
-import type { Context } from './context.ts';
+import { breakRule, fork, type Context } from './context.ts';
 import { begin, isFencing, sourceIsOff } from './destination-deeds.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
 import { losePower as loseDestination, loseSourcePower } from './faults.ts';
 import { isDestinationThere } from './hypervisors.ts';
 import { asked, isAsking } from './source-handlers.ts';
 import { apply, stateOf } from './source-shell.ts';
-import { ACT, BUSY, EXCUSE, LIVE, QEMU, handedOver } from './state.ts';
-import type { World } from './state.ts';
+import { ACT, BUSY, EXCUSE, LIVE, QEMU, handedOver, type World } from './state.ts';
 
 /**
  * What an operator does with a held migration (`godwit resolve`), what the fencing hook does by itself, and how a

@@ -1,10 +1,16 @@
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import { STEPS } from '../../src/migration/direct/steps.ts';
-import type { Context } from './context.ts';
-import { RULES_BROKEN } from './context.ts';
-import type { Rule } from './context.ts';
-import { BUSY, DEST, EXCUSE, QEMU, destinationRuns, runsElsewhere, sourceRuns } from './state.ts';
-import type { World } from './state.ts';
+import { RULES_BROKEN, type Context, type Rule } from './context.ts';
+import {
+  BUSY,
+  DEST,
+  EXCUSE,
+  QEMU,
+  destinationRuns,
+  runsElsewhere,
+  sourceRuns,
+  type World,
+} from './state.ts';
 
 /** The rule that this state breaks; undefined where all is well. */
 export function brokenRule(context: Context, world: World): Rule | undefined {

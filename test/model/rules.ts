@@ -3,22 +3,22 @@ import {
   afterAnotherAnswered,
   afterQuestion,
   beginDarkWatch,
+  type Heard,
 } from '../../src/migration/direct/dark-host.ts';
-import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/retention.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
 import { durability } from '../../src/migration/direct/durability.ts';
 import { transition } from '../../src/migration/direct/transition.ts';
 import type { ShellMutant } from './shells/mutants.ts';
-import { brokenDestination, destinationTable } from './shells/destination.ts';
-import type { DestinationTable } from './shells/destination.ts';
-import { sourceTable } from './shells/source.ts';
-import { damagedJournal } from './shells/journal.ts';
-import type { Damaged } from './shells/journal.ts';
-import { unreachableMonitor } from './shells/monitor.ts';
-import type { Unreachable } from './shells/monitor.ts';
-import type { SourceTables } from './shells/source.ts';
+import {
+  brokenDestination,
+  destinationTable,
+  type DestinationTable,
+} from './shells/destination.ts';
+import { sourceTable, type SourceTables } from './shells/source.ts';
+import { damagedJournal, type Damaged } from './shells/journal.ts';
+import { unreachableMonitor, type Unreachable } from './shells/monitor.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
 export interface Rules {

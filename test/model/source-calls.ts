@@ -1,5 +1,4 @@
-import { breakRule, fork } from './context.ts';
-import type { Context } from './context.ts';
+import { breakRule, fork, type Context } from './context.ts';
 import { answers } from './destination-deeds.ts';
 import type { ErrorName } from './events.ts';
 import type { Reply } from './source-handlers.ts';

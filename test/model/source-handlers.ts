@@ -1,14 +1,17 @@
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
-import { fork } from './context.ts';
-import type { Context } from './context.ts';
-import { saysEvent, saysNumber } from './events.ts';
-import type { ErrorName } from './events.ts';
+import { fork, type Context } from './context.ts';
+import { saysEvent, saysNumber, type ErrorName } from './events.ts';
 import { callMoves, statusMoves } from './source-calls.ts';
-import { COMMANDS, cancelMoves, openSession, STAND, takeBack } from './source-qemu.ts';
-import type { Command } from './source-qemu.ts';
+import {
+  COMMANDS,
+  cancelMoves,
+  openSession,
+  STAND,
+  takeBack,
+  type Command,
+} from './source-qemu.ts';
 import { apply, did, fails, send, stateOf, undid } from './source-shell.ts';
-import { ACT, CALLS, EXCUSE, LIVE } from './state.ts';
-import type { Call, World } from './state.ts';
+import { ACT, CALLS, EXCUSE, LIVE, type Call, type World } from './state.ts';
 
 /**
  * The source's handlers and their undo, as the table taken from their own code has it (shells/source.ts): at each point

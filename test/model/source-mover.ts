@@ -1,8 +1,7 @@
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import { STEPS, stepIndex } from '../../src/migration/direct/steps.ts';
 import { canCancel } from '../../src/migration/direct/transition.ts';
-import { fork } from './context.ts';
-import type { Context } from './context.ts';
+import { fork, type Context } from './context.ts';
 import {
   CANCEL,
   DECIDED,

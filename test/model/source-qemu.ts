@@ -1,10 +1,8 @@
-import { fork, breakRule } from './context.ts';
-import type { Context } from './context.ts';
+import { fork, breakRule, type Context } from './context.ts';
 import { isDestinationThere, says } from './hypervisors.ts';
 import type { Stands } from './shells/source-ports.ts';
 import type { Reply } from './source-handlers.ts';
-import { EXCUSE, QEMU, handedOver } from './state.ts';
-import type { World } from './state.ts';
+import { EXCUSE, QEMU, handedOver, type World } from './state.ts';
 
 /** The source's QEMU and the driver before it, as the mover's commands and questions find them. */
 

@@ -1,11 +1,16 @@
 import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
-import { STEPS } from '../../src/migration/direct/steps.ts';
-import type { StepName } from '../../src/migration/direct/steps.ts';
+import { STEPS, type StepName } from '../../src/migration/direct/steps.ts';
 import type { Context } from './context.ts';
-import { DID, FAILED, TAKEN_OVER, TAKEN_OVER_REBOOTED, UNDID, UNDO_FAILED } from './events.ts';
-import type { ErrorName } from './events.ts';
-import { ACT, LIVE, callBit } from './state.ts';
-import type { Call, World } from './state.ts';
+import {
+  DID,
+  FAILED,
+  TAKEN_OVER,
+  TAKEN_OVER_REBOOTED,
+  UNDID,
+  UNDO_FAILED,
+  type ErrorName,
+} from './events.ts';
+import { ACT, LIVE, callBit, type Call, type World } from './state.ts';
 
 /** The shell of the source's mover (src/mover/direct/source/coordinator.ts): what it does for each event and effect. */
 

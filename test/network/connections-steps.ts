@@ -3,8 +3,7 @@
  * filtering bridges (a, b, c), a client and a guest, which moves by its cable; what a host does, this program does in
  * its namespace (`host ACTION`), and the whole story is reported on standard output.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';

@@ -7,8 +7,9 @@ import {
   departureSteps,
   staleForwarding,
   undoing,
+  type Command,
+  type Step,
 } from '../../src/network/handover.ts';
-import type { Command, Step } from '../../src/network/handover.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 import { hostFacts, MAC, ROUTED } from './host-facts.ts';

@@ -5,8 +5,8 @@ import {
   parseLinks,
   parseNeighbours,
   parseVlans,
+  type NetworkFacts,
 } from '../../src/network/facts.ts';
-import type { NetworkFacts } from '../../src/network/facts.ts';
 import type { Attachment } from '../../src/protocol/network.ts';
 
 export const MAC = '52:54:00:00:00:02';

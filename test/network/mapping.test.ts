@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { nicOf } from '../../src/network/attachment.ts';
-import { parseForwarding } from '../../src/network/facts.ts';
-import type { NetworkFacts, OvsPort } from '../../src/network/facts.ts';
-import { mapNic } from '../../src/network/mapping.ts';
-import type { Mapping, Names } from '../../src/network/mapping.ts';
+import { parseForwarding, type NetworkFacts, type OvsPort } from '../../src/network/facts.ts';
+import { mapNic, type Mapping, type Names } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 import { hostFacts, MAC, ROUTED } from './host-facts.ts';
 

@@ -9,8 +9,7 @@ import path from 'node:path';
 import { awaitBound } from '../../src/network/bound.ts';
 import { readNetwork } from '../../src/network/host.ts';
 import { attachmentOf } from '../../src/network/attachment.ts';
-import { hookInput } from '../../src/hooks/hooks.ts';
-import type { HookName } from '../../src/hooks/hooks.ts';
+import { hookInput, type HookName } from '../../src/hooks/hooks.ts';
 import { until } from '../until.ts';
 
 const OWN = process.env['OWN_DIR'] ?? '';

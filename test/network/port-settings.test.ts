@@ -2,21 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { nicOf } from '../../src/network/attachment.ts';
-import { parseForwarding, parseLinks } from '../../src/network/facts.ts';
-import type { NetworkFacts } from '../../src/network/facts.ts';
-import { arrivalPlan, departureSteps } from '../../src/network/handover.ts';
-import type { Step } from '../../src/network/handover.ts';
+import { parseForwarding, parseLinks, type NetworkFacts } from '../../src/network/facts.ts';
+import { arrivalPlan, departureSteps, type Step } from '../../src/network/handover.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import { judgePortSettings, settingsCommand } from '../../src/network/port-settings.ts';
-import { nicNetwork } from '../../src/protocol/network.ts';
-import type { NicNetwork } from '../../src/protocol/network.ts';
+import { nicNetwork, type NicNetwork } from '../../src/protocol/network.ts';
 import {
   PORT_SETTINGS,
   portSettings,
   protects,
   settingNames,
+  type PortSettings,
 } from '../../src/protocol/port-settings.ts';
-import type { PortSettings } from '../../src/protocol/port-settings.ts';
 import { hostFacts, MAC } from './host-facts.ts';
 
 /** What iproute2 6.1 reports of a port that nobody changed. */

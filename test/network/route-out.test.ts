@@ -3,8 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { hasGuests, routeOutTo } from '../../src/network/route-out.ts';
-import type { Device } from '../../src/network/route-out.ts';
+import { hasGuests, routeOutTo, type Device } from '../../src/network/route-out.ts';
 import { kernel } from './kernel.ts';
 
 const { signal } = new AbortController();

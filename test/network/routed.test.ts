@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { BlockList, isIP } from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseAddresses } from '../../src/network/facts.ts';
-import type { Route } from '../../src/network/facts.ts';
-import { hasDefaultMetric, NO_ROUTED, refuseRouted } from '../../src/network/routed.ts';
-import type { RoutedRules } from '../../src/network/routed.ts';
+import { parseAddresses, type Route } from '../../src/network/facts.ts';
+import {
+  hasDefaultMetric,
+  NO_ROUTED,
+  refuseRouted,
+  type RoutedRules,
+} from '../../src/network/routed.ts';
 import { hostFacts, ROUTED } from './host-facts.ts';
 
 const away = hostFacts({ routes: [], addresses: [] });

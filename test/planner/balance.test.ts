@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BALANCE } from '../../src/planner/balance-options.ts';
+import { BALANCE, type Level } from '../../src/planner/balance-options.ts';
 import { balance } from '../../src/planner/balance.ts';
-import type { Level } from '../../src/planner/balance-options.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
 import { Random } from '../../sim/random.ts';
 import {

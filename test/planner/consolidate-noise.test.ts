@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CONSOLIDATE, consolidate } from '../../src/planner/consolidate.ts';
-import type { ConsolidateOptions } from '../../src/planner/consolidate.ts';
+import {
+  CONSOLIDATE,
+  consolidate,
+  type ConsolidateOptions,
+} from '../../src/planner/consolidate.ts';
 import { replay } from '../../src/planner/sim/history/replay.ts';
 import { seeded } from '../../src/planner/sim/seeded.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { evacuate } from '../../src/planner/evacuate.ts';
-import type { Evacuation, Leaver, Line } from '../../src/planner/evacuate.ts';
+import { evacuate, type Evacuation, type Leaver, type Line } from '../../src/planner/evacuate.ts';
 import { guest } from './inventories.ts';
 
 const MIB = 1024 ** 2;

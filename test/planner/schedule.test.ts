@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bestSchedule, triesFor } from '../../src/planner/schedule.ts';
-import type { Schedule } from '../../src/planner/schedule.ts';
-import { problemOf, secondsOf } from '../../src/planner/timetable.ts';
-import type { Links, Transfer } from '../../src/planner/timetable.ts';
+import { bestSchedule, triesFor, type Schedule } from '../../src/planner/schedule.ts';
+import { problemOf, secondsOf, type Links, type Transfer } from '../../src/planner/timetable.ts';
 
 const links = (more: Partial<Links> = {}): Links => ({
   bytesPerSecond: () => 100,

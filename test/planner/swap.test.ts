@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fleet } from '../../src/planner/fleet.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
-import { bestSwap } from '../../src/planner/swap.ts';
-import type { Swap } from '../../src/planner/swap.ts';
+import { bestSwap, type Swap } from '../../src/planner/swap.ts';
 import { broken, guest, host, lively } from './inventories.ts';
 
 const busy = (name: string, on: string, cores: number, more: Partial<PlannerGuest> = {}) =>

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemOf, secondsOf } from '../../src/planner/timetable.ts';
-import type { Links, Pace, Transfer } from '../../src/planner/timetable.ts';
+import {
+  problemOf,
+  secondsOf,
+  type Links,
+  type Pace,
+  type Transfer,
+} from '../../src/planner/timetable.ts';
 
 const OPEN: Pace = { fill: Infinity, ahead: 0 };
 const ONE: Pace = { fill: 1, ahead: 0 };

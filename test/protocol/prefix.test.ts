@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { BlockList, isIP } from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { covers, networkPrefix, parsePrefix } from '../../src/protocol/prefix.ts';
-import type { Prefix } from '../../src/protocol/prefix.ts';
+import { covers, networkPrefix, parsePrefix, type Prefix } from '../../src/protocol/prefix.ts';
 
 const read = (text: string): Prefix => {
   const found = parsePrefix(text);

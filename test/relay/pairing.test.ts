@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Pairing, PAIRING_LIMITS } from '../../src/relay/pairing.ts';
-import type { PairingEffect, PairingEvent } from '../../src/relay/pairing.ts';
+import {
+  Pairing,
+  PAIRING_LIMITS,
+  type PairingEffect,
+  type PairingEvent,
+} from '../../src/relay/pairing.ts';
 
 const wait = (stream: number, who = 'b', at = `${who}:1`): PairingEvent => ({
   type: 'wait',

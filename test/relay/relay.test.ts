@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { createServer, type AddressInfo } from 'node:net';
+import { test, type TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
-import { wrongServer } from '../../src/rpc/tls.ts';
-import type { Credentials } from '../../src/rpc/tls.ts';
+import { wrongServer, type Credentials } from '../../src/rpc/tls.ts';
 import { connectTls, isWaiting } from '../../src/rpc/relayed/call.ts';
 import { waitAtRelays } from '../../src/rpc/relayed/wait.ts';
 import { untilSo } from '../until.ts';
 import { authority } from '../rpc/test-contract.ts';
-import { aroundRelay, bareStream, echoing } from './test-relay.ts';
-import type { AroundRelay } from './test-relay.ts';
+import { aroundRelay, bareStream, echoing, type AroundRelay } from './test-relay.ts';
 
 const within = AbortSignal.timeout(60_000);
 

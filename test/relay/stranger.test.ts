@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { hasCode } from '../../src/errors.ts';
@@ -16,8 +15,7 @@ import { connectTls } from '../../src/rpc/relayed/call.ts';
 import type { Credentials, RelayPlace } from '../../src/rpc/tls.ts';
 import { Arrivals, nameOf } from '../links/session-pair.ts';
 import { authority, calling, serving } from '../rpc/test-contract.ts';
-import { aroundRelay, echoing } from './test-relay.ts';
-import type { AroundRelay } from './test-relay.ts';
+import { aroundRelay, echoing, type AroundRelay } from './test-relay.ts';
 
 /** A relay is a stranger: what follows is about one that is somebody else's, lies, or dies. */
 

@@ -7,10 +7,8 @@ import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { silentLog } from '../../src/log.ts';
 import type { Role } from '../../src/protocol/route.ts';
-import { startRelay } from '../../src/relay/relay.ts';
-import type { RelayOptions, RunningRelay } from '../../src/relay/relay.ts';
-import { clientTls } from '../../src/rpc/tls.ts';
-import type { Credentials } from '../../src/rpc/tls.ts';
+import { startRelay, type RelayOptions, type RunningRelay } from '../../src/relay/relay.ts';
+import { clientTls, type Credentials } from '../../src/rpc/tls.ts';
 import { RELAY_ALPN } from '../../src/protocol/relay.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo, ListenOptions } from 'node:net';
+import { createServer, type AddressInfo, type ListenOptions } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { holderOfPort, holderOfSocket, listening, whyNotThere } from '../../src/rpc/port-holder.ts';
 
 async function serve(t: TestContext, where: ListenOptions): Promise<number> {

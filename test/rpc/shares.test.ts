@@ -2,12 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../src/errors.ts';
-import { identityOfCaller, joinerAt, networkOf } from '../../src/rpc/identity.ts';
-import type { Identity } from '../../src/rpc/identity.ts';
-import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
-import type { Bound } from '../../src/rpc/limits.ts';
-import { Shares } from '../../src/rpc/shares.ts';
-import type { Hold } from '../../src/rpc/shares.ts';
+import { identityOfCaller, joinerAt, networkOf, type Identity } from '../../src/rpc/identity.ts';
+import { DEFAULT_LIMITS, type Bound } from '../../src/rpc/limits.ts';
+import { Shares, type Hold } from '../../src/rpc/shares.ts';
 import { sharesOf } from './test-contract.ts';
 
 const bound = (each: number, all: number): Bound => ({ each, all });

@@ -1,8 +1,7 @@
 /** Raw connections to a server, for those who do not keep to its protocol, and a count of all that are open. */
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import type { TestContext } from 'node:test';
 import type { Credentials } from '../../src/rpc/tls.ts';
 

@@ -9,14 +9,10 @@ import { agentContract } from '../../src/protocol/contract.ts';
 import { peerContract } from '../../src/protocol/peer/contract.ts';
 import type { Access, Role } from '../../src/protocol/route.ts';
 import { PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
-import { client } from '../../src/rpc/client.ts';
-import type { ClientOptions } from '../../src/rpc/client.ts';
-import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
-import type { Circle, RpcLimits, Share } from '../../src/rpc/limits.ts';
-import { listenTls, listenUnix } from '../../src/rpc/listen.ts';
-import type { Listening } from '../../src/rpc/listen.ts';
-import { serve } from '../../src/rpc/server.ts';
-import type { Handlers, ServeOptions } from '../../src/rpc/server.ts';
+import { client, type ClientOptions } from '../../src/rpc/client.ts';
+import { DEFAULT_LIMITS, type Circle, type RpcLimits, type Share } from '../../src/rpc/limits.ts';
+import { listenTls, listenUnix, type Listening } from '../../src/rpc/listen.ts';
+import { serve, type Handlers, type ServeOptions } from '../../src/rpc/server.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 
 /** A small contract with a route of each kind. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';

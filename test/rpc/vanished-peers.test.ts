@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { silentLog } from '../../src/log.ts';
 import { unheardIn, Vanished } from '../../src/rpc/vanished-peers.ts';
 

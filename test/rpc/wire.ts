@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
+import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
 
 export interface RawAnswer {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { ASIDE, putAside } from '../../shapes/aside.ts';
-import type { AsideName } from '../../shapes/aside.ts';
+import { ASIDE, putAside, type AsideName } from '../../shapes/aside.ts';
 import { documentOf } from '../../shapes/document.ts';
 import { routesFor } from '../../shapes/plan.ts';
 import { argvOf } from '../../shapes/start.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runScenario } from '../../sim/run.ts';
-import type { Result } from '../../sim/run.ts';
+import { runScenario, type Result } from '../../sim/run.ts';
 import { drawScenario } from '../../sim/scenario.ts';
 import { shrink } from '../../sim/shrink.ts';
 import { FOUND, scenario } from './scenarios.ts';

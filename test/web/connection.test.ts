@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { connectionAfter, LOST_AFTER_MS, pauseBefore } from '../../web/src/base/connection.ts';
-import type { Connection, ConnectionNews } from '../../web/src/base/connection.ts';
+import {
+  connectionAfter,
+  LOST_AFTER_MS,
+  pauseBefore,
+  type Connection,
+  type ConnectionNews,
+} from '../../web/src/base/connection.ts';
 import { EventReader } from '../../web/src/base/event-stream.ts';
 import { match } from '../../web/src/base/paths.ts';
 

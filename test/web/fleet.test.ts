@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import type { OverviewHost } from '../../src/protocol/controller/overview.ts';
 import { blocksIn, LINE_PX, linesFor, SMALL_PX } from '../../web/src/fleet/blocks.ts';
 import { hostsFor, memoryShare, ORDERS, totalsOf } from '../../web/src/fleet/filter.ts';
-import { FleetModel } from '../../web/src/fleet/model.ts';
-import type { GuestView } from '../../web/src/fleet/model.ts';
+import { FleetModel, type GuestView } from '../../web/src/fleet/model.ts';
 import { agoText, aheadText, counted, percentText } from '../../web/src/base/text.ts';
 import { overviews, take } from './fleet-samples.ts';
 

@@ -5,14 +5,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
-import { startFleetController } from '../../demo/fleet/controller.ts';
-import type { FleetController } from '../../demo/fleet/controller.ts';
+import { startFleetController, type FleetController } from '../../demo/fleet/controller.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { godwit } from '../e2e/support/cli.ts';
-import { openWorld } from '../e2e/support/world.ts';
-import type { World } from '../e2e/support/world.ts';
+import { openWorld, type World } from '../e2e/support/world.ts';
 import { findings, openBrowser, openPage } from './axe.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');

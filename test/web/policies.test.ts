@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Proposal } from '../../src/protocol/controller/policy.ts';
-import { newWish, wishAsk, WISH_PHASES } from '../../src/protocol/controller/wish.ts';
-import type { Wish } from '../../src/protocol/controller/wish.ts';
+import { newWish, wishAsk, WISH_PHASES, type Wish } from '../../src/protocol/controller/wish.ts';
 import { acceptWords, benefitText, costText, isUndecided } from '../../web/src/policies/text.ts';
 import { rollOf } from '../../web/src/wishes/roll.ts';
 

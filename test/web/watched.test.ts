@@ -2,19 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { FleetMigration } from '../../src/protocol/controller/history.ts';
-import { phase } from '../../src/protocol/public/migration.ts';
-import type { Progress } from '../../src/protocol/public/migration.ts';
+import { phase, type Progress } from '../../src/protocol/public/migration.ts';
 import { report } from '../demo/samples.ts';
-import { follow } from '../../web/src/moves/follow.ts';
-import type { Reading } from '../../web/src/moves/follow.ts';
+import { follow, type Reading } from '../../web/src/moves/follow.ts';
 import {
   askingEveryMs,
   cancelling,
   MOST_POINTS,
   UNSEEN,
   watchedAfter,
+  type Heard,
+  type Watched,
 } from '../../web/src/moves/watched.ts';
-import type { Heard, Watched } from '../../web/src/moves/watched.ts';
 
 const SAMPLE = {
   totalBytes: 1000,

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { newWish, wishAsk } from '../../src/protocol/controller/wish.ts';
-import type { Wish } from '../../src/protocol/controller/wish.ts';
+import { test, type TestContext } from 'node:test';
+import { newWish, wishAsk, type Wish } from '../../src/protocol/controller/wish.ts';
 import {
   askForWishes,
   knownWishes,

@@ -1,7 +1,6 @@
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { TABLE } from '../../src/cli/table.ts';
-import { isGroup, kebab } from '../../src/cli/verb.ts';
-import type { Flag, Spec } from '../../src/cli/verb.ts';
+import { isGroup, kebab, type Flag, type Spec } from '../../src/cli/verb.ts';
 import { shapeText } from './shape.ts';
 
 /** docs/cli.md: every verb with its flags, and every shape of --json. */

@@ -1,9 +1,15 @@
-import { allDrivers, isManaged } from '../../src/drivers/registry.ts';
-import type { Driver } from '../../src/drivers/registry.ts';
-import { judgeCapabilities, leftToManager } from '../../src/migration/preflight/capabilities.ts';
-import type { Capabilities } from '../../src/migration/preflight/capabilities.ts';
-import { compression, migrationSettings, mode } from '../../src/protocol/public/migration.ts';
-import type { MigrationSettings } from '../../src/protocol/public/migration.ts';
+import { allDrivers, isManaged, type Driver } from '../../src/drivers/registry.ts';
+import {
+  judgeCapabilities,
+  leftToManager,
+  type Capabilities,
+} from '../../src/migration/preflight/capabilities.ts';
+import {
+  compression,
+  migrationSettings,
+  mode,
+  type MigrationSettings,
+} from '../../src/protocol/public/migration.ts';
 import { STRATEGIES } from '../../src/protocol/public/steering.ts';
 import { transport } from '../../src/protocol/public/transport.ts';
 

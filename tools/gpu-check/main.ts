@@ -10,8 +10,14 @@ import { NoGpu } from '../../src/gpu/driver-library.ts';
 import type { FoundGpus } from '../../src/gpu/helper-protocol.ts';
 import { GpuHelper } from '../../src/gpu/helper-client.ts';
 import { serveHelper } from '../../src/gpu/helper-side.ts';
-import { killedHelper, lockTimesOut, thereAndBack, wrongGpu } from './play.ts';
-import type { Line, Trial } from './play.ts';
+import {
+  killedHelper,
+  lockTimesOut,
+  thereAndBack,
+  wrongGpu,
+  type Line,
+  type Trial,
+} from './play.ts';
 import { serveWorker } from './worker-side.ts';
 
 const GIB = 1024 ** 3;

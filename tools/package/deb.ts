@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { below } from './app.ts';
-import { MAINTAINER, settle } from './tree.ts';
-import type { Built } from './tree.ts';
+import { MAINTAINER, settle, type Built } from './tree.ts';
 
 const packaging = path.resolve(import.meta.dirname, '../../packaging');
 /** xz, since Debian's own tools take no zstd yet; higher levels take a minute for 4 MB less. */

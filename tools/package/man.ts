@@ -1,6 +1,12 @@
 import { flagsOf } from '../../src/cli/program.ts';
-import { isGroup, kebab } from '../../src/cli/verb.ts';
-import type { Flag, Spec, Verb, VerbGroup } from '../../src/cli/verb.ts';
+import {
+  isGroup,
+  kebab,
+  type Flag,
+  type Spec,
+  type Verb,
+  type VerbGroup,
+} from '../../src/cli/verb.ts';
 
 /** Manual pages, made from the table of verbs as `--help` and docs/cli.md are: godwit(1), and one page for each verb. */
 

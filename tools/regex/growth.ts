@@ -1,5 +1,4 @@
-import { automatonOf } from './automaton.ts';
-import type { Automaton } from './automaton.ts';
+import { automatonOf, type Automaton } from './automaton.ts';
 import { parsePattern } from './pattern.ts';
 
 /**

@@ -7,8 +7,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { Mutex } from '../../mutex.ts';
-import { collectFacts } from './collect.ts';
-import type { CollectDependencies } from './collect.ts';
+import { collectFacts, type CollectDependencies } from './collect.ts';
 import type { GuestFact, HostFacts } from './facts.ts';
 import { judgeLeftovers } from './judge.ts';
 

@@ -15,8 +15,11 @@ import {
   renewedFrom,
   signedList,
   signedText,
+  type FleetList,
+  type KnownList,
+  type Member,
+  type Revocation,
 } from '../../protocol/peer/fleet.ts';
-import type { FleetList, KnownList, Member, Revocation } from '../../protocol/peer/fleet.ts';
 import { readPki, writePrivate } from './files.ts';
 
 /** The fleet's list where the CA is: each number is a file of its own, and the highest one is the list. */

@@ -3,8 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { plainSerial } from '../../protocol/peer/fleet.ts';
-import { MOST_TWO_HOLDERS } from '../../protocol/public/trust.ts';
-import type { TwoHolders } from '../../protocol/public/trust.ts';
+import { MOST_TWO_HOLDERS, type TwoHolders } from '../../protocol/public/trust.ts';
 
 /** Whoever shows a renewed certificate over and over has its host looked at so often, ms. */
 const AGAIN_MS = 5000;

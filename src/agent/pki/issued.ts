@@ -3,10 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
-import { plainSerial, renewedFrom, revokedSince } from '../../protocol/peer/fleet.ts';
-import type { FleetList } from '../../protocol/peer/fleet.ts';
-import { issuedRecord, judgeRenewal } from '../../protocol/peer/renewal.ts';
-import type { IssuedRecord } from '../../protocol/peer/renewal.ts';
+import {
+  plainSerial,
+  renewedFrom,
+  revokedSince,
+  type FleetList,
+} from '../../protocol/peer/fleet.ts';
+import { issuedRecord, judgeRenewal, type IssuedRecord } from '../../protocol/peer/renewal.ts';
 import type { Role } from '../../protocol/route.ts';
 import type { Identity } from '../../rpc/tls.ts';
 import { readAuthority, writePrivate } from './files.ts';

@@ -2,8 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
@@ -13,8 +12,7 @@ import { splitAddress } from '../../protocol/names.ts';
 import { SKEW_MS } from '../../protocol/peer/renewal.ts';
 import { client } from '../../rpc/client.ts';
 import { fingerprintOf, storeCredentials } from './authority.ts';
-import { parseToken } from './token.ts';
-import type { JoinToken } from './token.ts';
+import { parseToken, type JoinToken } from './token.ts';
 
 const CONNECT_MS = 10_000;
 

@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { godwitError } from '../../errors.ts';
-import { identityOf } from '../../rpc/tls.ts';
-import type { Identity } from '../../rpc/tls.ts';
+import { identityOf, type Identity } from '../../rpc/tls.ts';
 
 /** Who a certificate of our own is for; GODWIT_PKI when that cannot be known from it. */
 export function ownIdentity(file: string, pem: string): Identity {

@@ -1,14 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import { readPair } from '../../host/credentials.ts';
-import { pkiDirOf } from '../../host/fleet.ts';
-import type { Fleet } from '../../host/fleet.ts';
+import { pkiDirOf, type Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
-import { renewalDueMs, retryPauseMs } from '../../protocol/peer/renewal.ts';
-import type { Validity } from '../../protocol/peer/renewal.ts';
+import { renewalDueMs, retryPauseMs, type Validity } from '../../protocol/peer/renewal.ts';
 import type { Peers } from '../peers.ts';
 import { endReplaced, renewCertificate } from './issued.ts';
 import { dropPending, pendingRequest, settlePair, takeIntoUse } from './pending.ts';

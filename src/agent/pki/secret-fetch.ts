@@ -1,6 +1,5 @@
 import type { AgentConfig } from '../../config.ts';
-import { pkiDirOf } from '../../host/fleet.ts';
-import type { Fleet } from '../../host/fleet.ts';
+import { pkiDirOf, type Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import type { FleetList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';

@@ -5,9 +5,8 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { renameSynced } from '../../host/whole-file.ts';
 import type { SignedList } from '../../protocol/peer/fleet.ts';
-import type { Role } from '../../protocol/route.ts';
 import { address, hostName, withHost } from '../../protocol/names.ts';
-import { role } from '../../protocol/route.ts';
+import { role, type Role } from '../../protocol/route.ts';
 import { fingerprintOf } from './authority.ts';
 import {
   changeList,

@@ -13,8 +13,9 @@ import {
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
+  type JsonGeneralName,
+  type PublicKey,
 } from '@peculiar/x509';
-import type { JsonGeneralName, PublicKey } from '@peculiar/x509';
 import { godwitError } from '../../errors.ts';
 import { SKEW_MS } from '../../protocol/peer/renewal.ts';
 import type { Role } from '../../protocol/route.ts';

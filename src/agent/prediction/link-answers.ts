@@ -1,6 +1,10 @@
 import type { Clock } from '../../clock.ts';
-import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
-import type { LinkAnswer } from '../../protocol/peer/link.ts';
+import {
+  LINK_KEPT_MS,
+  MOST_LINK_BYTES,
+  MOST_PAD,
+  type LinkAnswer,
+} from '../../protocol/peer/link.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { ownWorkMs } from '../../host/own-work.ts';
 import type { MigrationStore } from '../store.ts';

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
+import {
+  LINK_KEPT_MS,
+  MOST_LINK_BYTES,
+  MOST_PAD,
+  type LinkAnswer,
+} from '../../protocol/peer/link.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
-import type { LinkAnswer } from '../../protocol/peer/link.ts';
 import { toGodwitError } from '../../errors.ts';
 
 /** Questions under way at once: the link is never idle while one is answered. */

@@ -10,19 +10,26 @@ import {
   others,
   planned,
   unpredicted,
+  type PlanFacts,
 } from '../../migration/prediction/plan.ts';
-import type { PlanFacts } from '../../migration/prediction/plan.ts';
 import { judgedAgain } from '../../migration/preflight/judge.ts';
 import { judgeLink } from '../../migration/preflight/link.ts';
 import { verdictOf } from '../../migration/preflight/rank.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
-import type { MigrationRequest } from '../../protocol/public/migration.ts';
-import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
+import {
+  migrationRequest,
+  streamModeOf,
+  type MigrationRequest,
+} from '../../protocol/public/migration.ts';
 import type { CheckedHost } from '../../protocol/public/check.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { comparableRate } from '../../migration/prediction/curve.ts';
-import { prediction } from '../../protocol/public/prediction.ts';
-import type { GuestMeasure, LinkMeasure, Prediction } from '../../protocol/public/prediction.ts';
+import {
+  prediction,
+  type GuestMeasure,
+  type LinkMeasure,
+  type Prediction,
+} from '../../protocol/public/prediction.ts';
 import type { GuestLoads } from '../guest-loads.ts';
 import type { LinkKnown } from '../link-rate.ts';
 import type { Outgoing } from '../outgoing.ts';

@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
-import { migrationRequest } from '../../protocol/public/migration.ts';
-import type { MigrationRequest } from '../../protocol/public/migration.ts';
+import { migrationRequest, type MigrationRequest } from '../../protocol/public/migration.ts';
 import type { GuestMeasure, Prediction } from '../../protocol/public/prediction.ts';
 
 /** Older than this it says nothing about the guest any more, ms. */

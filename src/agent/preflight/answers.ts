@@ -5,10 +5,14 @@ import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { SegmentQuota } from '../../network/segment/quota.ts';
-import { assessment, storageAnswer } from '../../protocol/peer/migration.ts';
-import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
-import { knownAnswer } from '../../protocol/wire.ts';
-import type { KnownAnswer } from '../../protocol/wire.ts';
+import {
+  assessment,
+  storageAnswer,
+  type Admission,
+  type Assessment,
+  type StorageAnswer,
+} from '../../protocol/peer/migration.ts';
+import { knownAnswer, type KnownAnswer } from '../../protocol/wire.ts';
 import type {
   PreflightAdmission,
   PreflightAnswer,
@@ -17,8 +21,7 @@ import type {
   PreflightStorage,
 } from '../../protocol/peer/preflight.ts';
 import type { Caller } from '../../rpc/caller.ts';
-import { checkSender } from '../incoming.ts';
-import type { Incoming } from '../incoming.ts';
+import { checkSender, type Incoming } from '../incoming.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { CheckerQuestion } from './checker-questions.ts';
 

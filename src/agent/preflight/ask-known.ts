@@ -1,7 +1,6 @@
 import type { Knows } from '../../host/memory-sample/pages.ts';
 import { askKnown } from '../../mover/direct/source/ask-known.ts';
-import { admissionOf, WIRE_PORTS } from './examine.ts';
-import type { Examining } from './examine.ts';
+import { admissionOf, WIRE_PORTS, type Examining } from './examine.ts';
 
 /** The guest is looked at for three seconds of these; a plan waits for the rest only where the destination is slow, ms. */
 const KNOWN_MS = 6000;

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -7,8 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { fromSerial, whatIsWrong } from '../../protocol/errors.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../host/small-process.ts';
-import { checkerLine } from './checker-questions.ts';
-import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
+import {
+  checkerLine,
+  type CheckerLine,
+  type CheckerQuestion,
+  type ExaminedHost,
+} from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 import { jsonOf } from '../../formats/json.ts';

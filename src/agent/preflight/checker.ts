@@ -1,9 +1,12 @@
 import { systemClock } from '../../clock.ts';
-import { loadAgentConfig } from '../../config.ts';
-import type { AgentConfig } from '../../config.ts';
+import { loadAgentConfig, type AgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { question } from './checker-questions.ts';
-import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
+import {
+  question,
+  type CheckerLine,
+  type CheckerQuestion,
+  type ExaminedHost,
+} from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 

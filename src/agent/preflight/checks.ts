@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
-import { isManaged } from '../../drivers/registry.ts';
-import type { Driver } from '../../drivers/registry.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { isManaged, type Driver } from '../../drivers/registry.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
 import { inOrder } from '../../migration/preflight/judge.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
-import { migrationRequest } from '../../protocol/public/migration.ts';
-import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type Check,
+  type MigrationRequest,
+} from '../../protocol/public/migration.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';

@@ -1,14 +1,16 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
-import type { Driver } from '../../drivers/registry.ts';
-import { driverSaid } from '../../drivers/registry.ts';
+import { driverSaid, type Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import { lookAtPath } from '../../host/path-look.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
-import { initialSource } from '../../migration/direct/source-state.ts';
-import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+  type StepFacts,
+} from '../../migration/direct/source-state.ts';
 import { chooseDataPath } from '../../mover/direct/source/choose-data-path.ts';
 import { GuestConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
@@ -22,8 +24,7 @@ import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
 import { firstHops, rendezvousOf } from '../../protocol/relay.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import { migrationSettings, type Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';

@@ -1,13 +1,12 @@
 import type { LookAtPath } from '../../host/path-look.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import { passes } from '../../migration/preflight/finding.ts';
-import type { Finding } from '../../migration/preflight/finding.ts';
+import { passes, type Finding } from '../../migration/preflight/finding.ts';
 import {
   judgeLink,
   judgeMigrationNetwork,
   judgeRoundTrip,
+  type LinkFacts,
 } from '../../migration/preflight/link.ts';
-import type { LinkFacts } from '../../migration/preflight/link.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';

@@ -1,21 +1,26 @@
 import { withDeadline } from '../../deadline.ts';
-import { isManaged } from '../../drivers/registry.ts';
-import type { Driver } from '../../drivers/registry.ts';
+import { isManaged, type Driver } from '../../drivers/registry.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { refusal } from '../../migration/preflight/check.ts';
-import { deviceQuestion, heldDeviceChecks } from '../../mover/managed/held-devices.ts';
-import type { HeldDevicesAsked } from '../../mover/managed/held-devices.ts';
+import {
+  deviceQuestion,
+  heldDeviceChecks,
+  type HeldDevicesAsked,
+} from '../../mover/managed/held-devices.ts';
 import { checkWire, copiesOf } from '../../mover/managed/wire-offer.ts';
-import { check, migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
+import {
+  check,
+  migrationSettings,
+  type Check,
+  type MigrationSettings,
+} from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
-import { linkChecks } from './managed-link.ts';
-import type { LinkAsked } from './managed-link.ts';
+import { linkChecks, type LinkAsked } from './managed-link.ts';
 
 /** Checks of one answer. */
 const MOST_CHECKS = 256;

@@ -1,5 +1,4 @@
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import { losesFullPackets } from '../../network/path-size.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';

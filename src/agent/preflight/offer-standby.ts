@@ -1,11 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
-import { preparation } from '../../mover/direct/source/source-context.ts';
-import type { LookDependencies } from '../../mover/direct/source/source-context.ts';
+import { preparation, type LookDependencies } from '../../mover/direct/source/source-context.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import { migrationSettings, type Check } from '../../protocol/public/migration.ts';
 import type { Examining } from './examine.ts';
 
 const ANSWER_MS = 10_000;

@@ -6,16 +6,18 @@ import type { Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { HEARTBEAT_MS, MAX_UNCONFIRMED_MS } from '../../migration/standby/freshness.ts';
-import { stepOf } from '../../migration/standby/offers.ts';
-import type { GuestLook, OfferStep, StandbyOfferRecord } from '../../migration/standby/offers.ts';
+import {
+  stepOf,
+  type GuestLook,
+  type OfferStep,
+  type StandbyOfferRecord,
+} from '../../migration/standby/offers.ts';
 import type { StandbyHeartbeat } from '../../protocol/peer/standby.ts';
-import { migrationRequest } from '../../protocol/public/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import { migrationRequest, type Check } from '../../protocol/public/migration.ts';
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
 import { Mutex } from '../../mutex.ts';
 import { Poller } from '../../poller.ts';
-import { mayBeElsewhere } from '../guests.ts';
-import type { Guests } from '../guests.ts';
+import { mayBeElsewhere, type Guests } from '../guests.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Checks } from '../preflight/checks.ts';

@@ -1,9 +1,7 @@
 import { lookAtKernel } from '../../host/watch-dark-host.ts';
-import { KeepStandbys } from './keep-standbys.ts';
-import type { KeepStandbysDependencies } from './keep-standbys.ts';
+import { KeepStandbys, type KeepStandbysDependencies } from './keep-standbys.ts';
 import { OfferedStandbys } from './offered.ts';
-import { SourceWatch } from './source-watch.ts';
-import type { SourceWatchDependencies } from './source-watch.ts';
+import { SourceWatch, type SourceWatchDependencies } from './source-watch.ts';
 import { Standbys } from './standbys.ts';
 
 type Needs = Omit<KeepStandbysDependencies, 'offered'> &

@@ -3,8 +3,11 @@ import { toGodwitError } from '../../errors.ts';
 import type { LookAtKernel } from '../../host/watch-dark-host.ts';
 import type { Log } from '../../log.ts';
 import { whyExpired } from '../../migration/standby/freshness.ts';
-import { afterHeartbeat, afterKernelLook } from '../../migration/standby/source-sight.ts';
-import type { SourceSight } from '../../migration/standby/source-sight.ts';
+import {
+  afterHeartbeat,
+  afterKernelLook,
+  type SourceSight,
+} from '../../migration/standby/source-sight.ts';
 import { Poller } from '../../poller.ts';
 import type { Peers } from '../peers.ts';
 import type { Standbys } from './standbys.ts';

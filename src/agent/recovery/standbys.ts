@@ -7,12 +7,13 @@ import { godwitError } from '../../errors.ts';
 import { bootMoment } from '../../host/process.ts';
 import { writeWhole } from '../../host/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
-import { judgeFreshness, MAX_MISSED_BEATS } from '../../migration/standby/freshness.ts';
-import type { Freshness } from '../../migration/standby/freshness.ts';
-import { judgeRoom } from '../../migration/standby/room.ts';
-import type { Room } from '../../migration/standby/room.ts';
-import { passedMs } from '../../migration/standby/boot-moment.ts';
-import type { BootMoment } from '../../migration/standby/boot-moment.ts';
+import {
+  judgeFreshness,
+  MAX_MISSED_BEATS,
+  type Freshness,
+} from '../../migration/standby/freshness.ts';
+import { judgeRoom, type Room } from '../../migration/standby/room.ts';
+import { passedMs, type BootMoment } from '../../migration/standby/boot-moment.ts';
 import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
 import {
   bootMoment as bootMomentShape,
@@ -20,10 +21,14 @@ import {
   hostName,
   moment,
 } from '../../protocol/names.ts';
-import { imageStamps, layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
-import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby.ts';
-import { MAX_OF_ONE_SOURCE, MOST_STANDBYS } from '../../protocol/public/recovery.ts';
-import type { Standby } from '../../protocol/public/recovery.ts';
+import {
+  imageStamps,
+  layoutDigest,
+  standbyOffer,
+  type StandbyHeartbeat,
+  type StandbyOffer,
+} from '../../protocol/peer/standby.ts';
+import { MAX_OF_ONE_SOURCE, MOST_STANDBYS, type Standby } from '../../protocol/public/recovery.ts';
 
 /** A description of a guest is some 10 KiB. */
 const MOST_BYTES = 256 * 1024;

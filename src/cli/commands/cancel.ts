@@ -1,8 +1,6 @@
 import { ERRORS, godwitError } from '../../errors.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { MigrationSummary } from '../../protocol/public/migration.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { isEnd, type MigrationSummary } from '../../protocol/public/migration.ts';
+import { printJson, type Context } from '../context.ts';
 import { findDiskMove, isDiskMove } from '../disk-moves.ts';
 import { findMigration } from '../fleet-migrations.ts';
 import { printable } from '../render/style.ts';

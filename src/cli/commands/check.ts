@@ -1,8 +1,7 @@
 import { ERRORS, godwitError } from '../../errors.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import type { CheckAnswer } from '../../protocol/public/check.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { printError } from '../failure.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';

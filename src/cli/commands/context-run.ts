@@ -9,8 +9,8 @@ import {
   withContext,
   withoutContext,
   writeContexts,
+  type FleetContext,
 } from '../fleet-contexts.ts';
-import type { FleetContext } from '../fleet-contexts.ts';
 import { listLook } from '../lists.ts';
 import { printable } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';

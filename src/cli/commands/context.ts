@@ -1,5 +1,4 @@
-import { spec, verb } from '../verb.ts';
-import type { Argument, Verb } from '../verb.ts';
+import { spec, verb, type Argument, type Verb } from '../verb.ts';
 
 const name = {
   kind: 'context',

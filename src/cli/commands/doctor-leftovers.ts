@@ -1,11 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import type { Endpoint } from '../agent-set.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { printable } from '../render/style.ts';
-import type { Painter } from '../render/style.ts';
+import { printable, type Painter } from '../render/style.ts';
 import type { ConnectionFlags } from '../verb.ts';
 
 const CLEAR_MS = 120_000;

@@ -6,8 +6,7 @@ import type { evacuateSpec } from '../specs-fleet.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
 import { askForWish, cancelWish } from '../wish-follow.ts';
-import { atController, openWish } from '../wishes.ts';
-import type { ControllerApi } from '../wishes.ts';
+import { atController, openWish, type ControllerApi } from '../wishes.ts';
 
 type EvacuateInput = Input<typeof evacuateSpec>;
 

@@ -1,19 +1,16 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
-import { askAny, incomplete } from '../agent-set.ts';
+import { printJson, type Context } from '../context.ts';
+import { askAny, incomplete, type AgentSet } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { allGuests } from '../fleet-guests.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { listFleetGuests, withController } from '../fleet-lists.ts';
-import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { movingWords } from '../render/moving.ts';
 import type { Painter } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
-import type { Look } from '../render/table.ts';
+import { renderTable, type Look } from '../render/table.ts';
 import { labelsCell, listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { guestsSpec } from '../specs.ts';
 

@@ -1,14 +1,12 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { HostEntry } from '../../protocol/public/host.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { askAny } from '../agent-set.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { listFleetHosts, withController, withSites } from '../fleet-lists.ts';
 import type { Painter } from '../render/style.ts';
 import { healthText } from '../render/health.ts';
-import { renderTable } from '../render/table.ts';
-import type { Look } from '../render/table.ts';
+import { renderTable, type Look } from '../render/table.ts';
 import { printView } from '../render/paint.ts';
 import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { hostsSpec } from '../specs.ts';

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { join } from '../../agent/pki/join.ts';
-import type { Joined } from '../../agent/pki/join.ts';
+import { join, type Joined } from '../../agent/pki/join.ts';
 import { parseToken } from '../../agent/pki/token.ts';
 import { loadAgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';

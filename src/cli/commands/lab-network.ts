@@ -1,10 +1,8 @@
 import { labDown } from '../../lab/down.ts';
-import { labStatus } from '../../lab/status.ts';
-import type { LabStatus, ServerStatus } from '../../lab/status.ts';
+import { labStatus, type LabStatus, type ServerStatus } from '../../lab/status.ts';
 import { labUp } from '../../lab/up.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
 import { renderTable } from '../render/table.ts';
 import type { Run } from '../verb.ts';

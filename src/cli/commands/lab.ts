@@ -1,6 +1,5 @@
 import { LAB_MANAGERS, LAB_STORAGE } from '../../lab/plan.ts';
-import { spec, verb } from '../verb.ts';
-import type { Flag, Verb } from '../verb.ts';
+import { spec, verb, type Flag, type Verb } from '../verb.ts';
 
 const name = {
   kind: 'text',

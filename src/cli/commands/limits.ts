@@ -1,6 +1,9 @@
 import { godwitError } from '../../errors.ts';
-import { limitsChange } from '../../protocol/controller/limits.ts';
-import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
+import {
+  limitsChange,
+  type FleetLimits,
+  type LimitsChange,
+} from '../../protocol/controller/limits.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { renderTable } from '../render/table.ts';

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { MANAGER_KINDS } from '../../agent/managers.ts';
-import type { ManagerKind } from '../../agent/managers.ts';
+import { MANAGER_KINDS, type ManagerKind } from '../../agent/managers.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';
 import type { ManagerEntry } from '../../protocol/controller/managers.ts';
-import type { Context } from '../context.ts';
-import { printJson } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
 import { doctorText } from '../render/findings.ts';
@@ -14,8 +12,7 @@ import { contextPainter, printView } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Run } from '../verb.ts';
-import { atController } from '../wishes.ts';
-import type { ControllerApi } from '../wishes.ts';
+import { atController, type ControllerApi } from '../wishes.ts';
 import type {
   managerAddSpec,
   managerListSpec,

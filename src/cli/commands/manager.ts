@@ -1,7 +1,5 @@
-import { MANAGER_KINDS } from '../../agent/managers.ts';
-import type { ManagerKind } from '../../agent/managers.ts';
-import { spec, verb } from '../verb.ts';
-import type { Flag, Verb } from '../verb.ts';
+import { MANAGER_KINDS, type ManagerKind } from '../../agent/managers.ts';
+import { spec, verb, type Flag, type Verb } from '../verb.ts';
 
 const controller = {
   kind: 'text',

@@ -1,8 +1,7 @@
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import { godwitError } from '../../errors.ts';
 import { strategyNamed } from '../../protocol/public/steering.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';
 import { exitOfSignal, leftWords } from '../interrupts.ts';
 import type { Endpoint, AgentSet } from '../agent-set.ts';

@@ -1,8 +1,6 @@
-import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
+import { isEnd, type MigrationSummary, type Phase } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { incomplete } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { controllerNamed } from '../controller-place.ts';
@@ -10,8 +8,7 @@ import { withController } from '../fleet-lists.ts';
 import { listFleetMigrations } from '../history.ts';
 import { listMigrations } from '../fleet-migrations.ts';
 import type { Painter } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
-import type { Look } from '../render/table.ts';
+import { renderTable, type Look } from '../render/table.ts';
 import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { migrationsSpec } from '../specs.ts';
 

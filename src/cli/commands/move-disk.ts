@@ -1,6 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { diskMoveRequest } from '../../protocol/public/disk-move.ts';
-import type { DiskMoveRequest } from '../../protocol/public/disk-move.ts';
+import { diskMoveRequest, type DiskMoveRequest } from '../../protocol/public/disk-move.ts';
 import { printJson } from '../context.ts';
 import { followDiskMove } from '../disk-moves.ts';
 import { wrongValue } from '../flag-bounds.ts';

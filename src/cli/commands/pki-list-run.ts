@@ -1,13 +1,17 @@
 import path from 'node:path';
-import { changeList, withoutHost, withoutName, withoutSerial } from '../../agent/pki/fleet-list.ts';
-import type { Change } from '../../agent/pki/fleet-list.ts';
+import {
+  changeList,
+  withoutHost,
+  withoutName,
+  withoutSerial,
+  type Change,
+} from '../../agent/pki/fleet-list.ts';
 import { needName } from '../../agent/pki/known-names.ts';
 import { endTokens } from '../../agent/pki/token.ts';
 import { rotateSecret } from '../../agent/pki/site-secret.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import type { Run } from '../verb.ts';
 import type { pkiRemoveSpec, pkiRevokeSpec, pkiRotateSecretSpec } from './pki.ts';
 

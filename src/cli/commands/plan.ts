@@ -1,8 +1,7 @@
 import { ERRORS } from '../../errors.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { printError } from '../failure.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';

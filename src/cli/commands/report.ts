@@ -1,8 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Report } from '../../protocol/public/migration.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { withController } from '../fleet-lists.ts';
 import { keptReport } from '../history.ts';

@@ -1,8 +1,7 @@
 import type { Insight } from '../../protocol/controller/history.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { incomplete } from '../agent-set.ts';
-import { printJson } from '../context.ts';
-import type { Context } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { sayIncomplete } from '../failure.ts';
 import { insightOfAgents } from '../fleet-insight.ts';
@@ -11,8 +10,7 @@ import { SPREAD, spreadRow } from '../history.ts';
 import { listLook } from '../lists.ts';
 import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
 import { scoresText } from '../render/prediction-scores.ts';
-import { renderTable } from '../render/table.ts';
-import type { Look } from '../render/table.ts';
+import { renderTable, type Look } from '../render/table.ts';
 import type { statsSpec } from '../specs-fleet.ts';
 import type { Input, Run } from '../verb.ts';
 

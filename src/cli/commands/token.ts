@@ -1,5 +1,4 @@
-import { spec, verb } from '../verb.ts';
-import type { Flag, Verb } from '../verb.ts';
+import { spec, verb, type Flag, type Verb } from '../verb.ts';
 
 const controller = {
   kind: 'text',

@@ -1,11 +1,9 @@
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { MigrationSummary } from '../../protocol/public/migration.ts';
+import { isEnd, type MigrationSummary } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { exitOf, finalReport, printEnding } from '../ending.ts';
-import { findMigration, newestMigration } from '../fleet-migrations.ts';
+import { findMigration, newestMigration, type FoundMigration } from '../fleet-migrations.ts';
 import type { AgentSet } from '../agent-set.ts';
-import type { FoundMigration } from '../fleet-migrations.ts';
 import { exitOfSignal, leftWords } from '../interrupts.ts';
 import { follow } from '../follow.ts';
 import { phaseWords } from '../render/progress.ts';

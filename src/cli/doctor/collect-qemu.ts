@@ -1,7 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { reasonOf, tryProgram } from './attempt.ts';
-import type { Outcome } from './attempt.ts';
+import { reasonOf, tryProgram, type Outcome } from './attempt.ts';
 import type { Attempt, HypervisorFact } from './facts.ts';
 
 const NAMES = ['qemu-system-x86_64', 'qemu-kvm'];

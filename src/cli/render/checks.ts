@@ -1,9 +1,7 @@
 import type { CheckAnswer, CheckedHost } from '../../protocol/public/check.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { printable, printableCell } from './style.ts';
-import type { Painter } from './style.ts';
-import { renderTable } from './table.ts';
-import type { Look } from './table.ts';
+import { printable, printableCell, type Painter } from './style.ts';
+import { renderTable, type Look } from './table.ts';
 
 /** In the place of a verdict: what has not been looked at has not passed. */
 export const NOT_TRIED = '-';

@@ -1,8 +1,6 @@
-import { usesColor } from '../context.ts';
-import type { Context } from '../context.ts';
+import { usesColor, type Context } from '../context.ts';
 import { wrap } from './terminal-width.ts';
-import { painter } from './style.ts';
-import type { Painter } from './style.ts';
+import { painter, type Painter } from './style.ts';
 import type { Look } from './table.ts';
 
 /** The painter for standard output. */

@@ -1,8 +1,7 @@
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { costsLines } from '../../migration/prediction/own-costs.ts';
 import { DECISION_WORDS } from '../../migration/steering/steering.ts';
-import { cameTo, rehearsedTo } from '../../migration/report/outcome-figures.ts';
-import type { Predicted } from '../../migration/report/outcome-figures.ts';
+import { cameTo, rehearsedTo, type Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../../protocol/public/plan.ts';
 import type {
@@ -18,8 +17,7 @@ import { loadPairs } from './guest-load.ts';
 import { checkLine, checkText } from './checks.ts';
 import { requestsText } from './disks.ts';
 import { printable } from './style.ts';
-import { renderPairs, renderTable } from './table.ts';
-import type { Look } from './table.ts';
+import { renderPairs, renderTable, type Look } from './table.ts';
 
 type Section = readonly [title: string, text: string];
 

@@ -2,8 +2,7 @@ import type { MemorySample, Phase, Progress } from '../../protocol/public/migrat
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskLine } from './disks.ts';
 import { truncate } from './terminal-width.ts';
-import { printable } from './style.ts';
-import type { Painter } from './style.ts';
+import { printable, type Painter } from './style.ts';
 
 /** What has been said of a migration so far. */
 export interface Shown {

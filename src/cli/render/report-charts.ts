@@ -1,7 +1,6 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { html } from '../../formats/html.ts';
-import type { Markup } from '../../formats/html.ts';
+import { html, type Markup } from '../../formats/html.ts';
 
 /** Of the drawing; the page stretches it to its own width, so that the words beside it stay as large as all others. */
 const WIDTH = 720;

@@ -1,8 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskPairs } from './disks.ts';
-import { html } from '../../formats/html.ts';
-import type { Markup } from '../../formats/html.ts';
+import { html, type Markup } from '../../formats/html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { NOT_TRIED, verdictOf } from './checks.ts';
 import { besideRows, endsText } from './plan.ts';

@@ -4,11 +4,9 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { checkLine } from './checks.ts';
 import { diskPairs } from './disks.ts';
 import { besideText } from './plan.ts';
-import { printable } from './style.ts';
-import type { Painter } from './style.ts';
+import { printable, type Painter } from './style.ts';
 import { summaryText } from './summary.ts';
-import { renderPairs, renderTable } from './table.ts';
-import type { Look } from './table.ts';
+import { renderPairs, renderTable, type Look } from './table.ts';
 import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 

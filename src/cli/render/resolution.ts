@@ -1,6 +1,5 @@
 import type { Answer, Resolution, SideView } from '../../protocol/public/resolve.ts';
-import { printable } from './style.ts';
-import type { Painter } from './style.ts';
+import { printable, type Painter } from './style.ts';
 
 /** What is known of both sides, and what each answer risks, in plain words. */
 export function resolutionText(known: Resolution, paint: Painter): string {

@@ -1,6 +1,5 @@
 import { BETWEEN, fitTable, truncate, width, wrap } from './terminal-width.ts';
-import { printableCell } from './style.ts';
-import type { Painter } from './style.ts';
+import { printableCell, type Painter } from './style.ts';
 
 export interface Look {
   readonly columns: number;

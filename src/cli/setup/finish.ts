@@ -1,16 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { syncDirectory } from '../../host/journal-file.ts';
-import type { Context } from '../context.ts';
-import { printJson } from '../context.ts';
+import { printJson, type Context } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
 import type { Finding } from '../doctor/facts.ts';
 import { judge } from '../doctor/judge.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
-import { configurationOf, explanationFile, explanationOf } from './configuration.ts';
-import type { Place } from './configuration.ts';
+import { configurationOf, explanationFile, explanationOf, type Place } from './configuration.ts';
 
 const UNIT = 'godwit-agent.service';
 const UNIT_FILES = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];

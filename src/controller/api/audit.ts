@@ -1,5 +1,4 @@
-import { auditMeans } from '../../protocol/controller/audit.ts';
-import type { AuditEntry, auditRoutes } from '../../protocol/controller/audit.ts';
+import { auditMeans, type AuditEntry, type auditRoutes } from '../../protocol/controller/audit.ts';
 import { cursorAt, timeKeyIn } from '../../protocol/public/page.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { Audit } from '../audit/audit.ts';

@@ -5,25 +5,25 @@ import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
-import { auditHandlers } from './audit.ts';
-import type { AuditApi } from './audit.ts';
-import { historyHandlers } from './history.ts';
-import type { HistoryApi } from './history.ts';
+import { auditHandlers, type AuditApi } from './audit.ts';
+import { historyHandlers, type HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
-import { managerHandlers } from './managers.ts';
-import type { ManagerHandlerDependencies } from './managers.ts';
+import { managerHandlers, type ManagerHandlerDependencies } from './managers.ts';
 import { OverviewReader } from './overview.ts';
 import { planHandlers } from './plans.ts';
-import { policyHandlers } from './policies.ts';
-import type { PolicyHandlerDependencies } from './policies.ts';
-import { readGuest, readGuests, readHost, readHosts, readSamples } from './reads.ts';
-import type { ReadHandlerDependencies } from './reads.ts';
-import { sessionHandlers } from './session.ts';
-import type { SessionHandlerDependencies } from './session.ts';
+import { policyHandlers, type PolicyHandlerDependencies } from './policies.ts';
+import {
+  readGuest,
+  readGuests,
+  readHost,
+  readHosts,
+  readSamples,
+  type ReadHandlerDependencies,
+} from './reads.ts';
+import { sessionHandlers, type SessionHandlerDependencies } from './session.ts';
 import { tokenHandlers } from './tokens.ts';
 import { setMaintenance } from '../store/health.ts';
-import { wishHandlers } from './wishes.ts';
-import type { WishHandlerDependencies } from './wishes.ts';
+import { wishHandlers, type WishHandlerDependencies } from './wishes.ts';
 
 export interface ControllerHandlerDependencies
   extends

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { hostState } from '../../protocol/controller/fleet.ts';
-import { overview } from '../../protocol/controller/overview.ts';
-import type { OverviewGuest, OverviewHost } from '../../protocol/controller/overview.ts';
+import {
+  overview,
+  type OverviewGuest,
+  type OverviewHost,
+} from '../../protocol/controller/overview.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import { Ready } from '../../rpc/ready-answer.ts';

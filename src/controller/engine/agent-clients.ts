@@ -1,6 +1,5 @@
 import { agentContract } from '../../protocol/contract.ts';
-import { client } from '../../rpc/client.ts';
-import type { Api, Client } from '../../rpc/client.ts';
+import { client, type Api, type Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 
 /** Hosts to which connections are kept; the one that was used longest ago is closed for another one. */

@@ -1,6 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import { hasCode, toGodwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { hasCode, toGodwitError, type SerialError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Move } from '../../protocol/controller/wish.ts';
 import type { Order } from '../../protocol/public/order.ts';
@@ -9,8 +8,7 @@ import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts
 import type { Api } from '../../rpc/client.ts';
 import type { Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
-import { AgentClients } from './agent-clients.ts';
-import type { AgentClientsDependencies } from './agent-clients.ts';
+import { AgentClients, type AgentClientsDependencies } from './agent-clients.ts';
 import { askedAbout, HostLooks } from './host-looks.ts';
 import { isSilence } from './is-silence.ts';
 import { hostCalls } from './host-calls.ts';

@@ -1,13 +1,10 @@
 import { stillPromised } from '../wishes/room.ts';
-import { callOf, isOpen } from '../wishes/moves.ts';
-import type { Cancel, Seen } from '../wishes/moves.ts';
+import { callOf, isOpen, type Cancel, type Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import { rollStep } from '../wishes/roll.ts';
 import type { Heard } from '../wishes/roll-health.ts';
-import { step } from '../wishes/step.ts';
-import type { StepOutput } from '../wishes/step.ts';
-import { isWishEnd } from '../../protocol/controller/wish.ts';
-import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import { step, type StepOutput } from '../wishes/step.ts';
+import { isWishEnd, type Move, type Wish } from '../../protocol/controller/wish.ts';
 import type { Mutex } from '../../mutex.ts';
 import type { ModeHeard } from '../wishes/maintenance-mode.ts';
 import type { HostHeard } from '../wishes/occupancy.ts';

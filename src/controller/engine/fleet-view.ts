@@ -1,15 +1,18 @@
-import { pastRates } from '../history/rates.ts';
-import type { PastRates } from '../history/rates.ts';
-import { fleetSnapshot, SnapshotMemory } from '../inventory/snapshot.ts';
-import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
+import { pastRates, type PastRates } from '../history/rates.ts';
+import {
+  fleetSnapshot,
+  SnapshotMemory,
+  type FleetSnapshot,
+  type SnapshotGuest,
+  type SnapshotHost,
+} from '../inventory/snapshot.ts';
 import type { SiteLink } from '../site-map.ts';
 import { groupReports, mergeReports } from '../../protocol/public/moving.ts';
 import { Migrations } from '../store/migrations.ts';
 import { standbyFacts } from '../store/standbys.ts';
 import type { Store } from '../store/open.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
-import { keyed } from '../wishes/namesakes.ts';
-import type { Namesake } from '../wishes/namesakes.ts';
+import { keyed, type Namesake } from '../wishes/namesakes.ts';
 import type { FleetView } from './ports.ts';
 
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;

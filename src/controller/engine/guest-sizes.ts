@@ -5,10 +5,13 @@ import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
-import { sizeOf } from '../wishes/guest-size.ts';
-import type { SizedGuest } from '../wishes/guest-size.ts';
-import { linkMeasureOf, measuredLine, MOST_MEASURES } from '../wishes/measured-line.ts';
-import type { Measure } from '../wishes/measured-line.ts';
+import { sizeOf, type SizedGuest } from '../wishes/guest-size.ts';
+import {
+  linkMeasureOf,
+  measuredLine,
+  MOST_MEASURES,
+  type Measure,
+} from '../wishes/measured-line.ts';
 import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { GuestSizes, SizesFound } from './ports.ts';

@@ -3,8 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Mutex } from '../../mutex.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
-import { Carrier } from './carrier.ts';
-import type { CarrierDependencies } from './carrier.ts';
+import { Carrier, type CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
 export interface LoopDependencies extends Omit<

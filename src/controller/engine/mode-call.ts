@@ -1,5 +1,4 @@
-import { modeCallOf } from '../wishes/maintenance-mode.ts';
-import type { ModeHeard } from '../wishes/maintenance-mode.ts';
+import { modeCallOf, type ModeHeard } from '../wishes/maintenance-mode.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { ModeCalls, WishView } from './ports.ts';
 

@@ -5,11 +5,16 @@ import { Poller } from '../../poller.ts';
 import type { HostHealth } from '../../protocol/public/health.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
-import { drainIll, illHosts, maintenanceNotes, writeIll, writeWell } from '../store/health.ts';
-import type { IllHost } from '../store/health.ts';
+import {
+  drainIll,
+  illHosts,
+  maintenanceNotes,
+  writeIll,
+  writeWell,
+  type IllHost,
+} from '../store/health.ts';
 import type { Store } from '../store/open.ts';
-import { ILL, judged, snapshotOf, WELL } from './verdict.ts';
-import type { Verdict } from './verdict.ts';
+import { ILL, judged, snapshotOf, WELL, type Verdict } from './verdict.ts';
 
 export interface HealthWatchDependencies {
   readonly store: Store;

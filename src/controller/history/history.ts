@@ -3,8 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { Progress } from '../../protocol/public/migration.ts';
+import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
 import { HISTORY_READS, ReadBudget } from '../inventory/read-budget.ts';
@@ -12,10 +11,8 @@ import type { Store } from '../store/open.ts';
 import { LateReports } from './late-reports.ts';
 import { Live } from './live.ts';
 import { Migrations } from '../store/migrations.ts';
-import { bytesOf, horizonOf, pruneHistory } from './prune.ts';
-import type { HistoryPolicy, Horizon } from './prune.ts';
-import { Recorder } from './recorder.ts';
-import type { Side } from './recorder.ts';
+import { bytesOf, horizonOf, pruneHistory, type HistoryPolicy, type Horizon } from './prune.ts';
+import { Recorder, type Side } from './recorder.ts';
 
 type AgentApi = Api<typeof agentContract>;
 

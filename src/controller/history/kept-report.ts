@@ -1,7 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { godwitError } from '../../errors.ts';
-import { report as reportShape } from '../../protocol/public/migration.ts';
-import type { Report } from '../../protocol/public/migration.ts';
+import { report as reportShape, type Report } from '../../protocol/public/migration.ts';
 
 /** As JSON, before it is packed: a report of 10,000 rounds would be ten times that. */
 const MOST_CHARS = 256 * 1024;

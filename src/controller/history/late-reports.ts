@@ -5,8 +5,7 @@ import type { Report } from '../../protocol/public/migration.ts';
 import type { Migrations } from '../store/migrations.ts';
 import type { Held } from '../inventory/leases.ts';
 import { packed, unpacked } from './kept-report.ts';
-import type { RecorderDependencies } from './recorder.ts';
-import { reportOf } from './recorder.ts';
+import { reportOf, type RecorderDependencies } from './recorder.ts';
 
 /** Between two questions for one report, ms. */
 const EVERY_MS = 60_000;

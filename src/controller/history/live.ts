@@ -1,11 +1,9 @@
 import type { Clock } from '../../clock.ts';
-import { NOTHING, percentAfter } from '../../migration/percent.ts';
-import type { Shown } from '../../migration/percent.ts';
+import { NOTHING, percentAfter, type Shown } from '../../migration/percent.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { Progress } from '../../protocol/public/migration.ts';
+import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 
 export interface LiveDependencies {

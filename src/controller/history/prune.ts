@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import type { MigrationKey } from '../store/migration-rows.ts';
 import type { Store } from '../store/open.ts';
 import type { Db } from '../store/wish-rows.ts';

@@ -1,8 +1,11 @@
 import type { SerialError } from '../../errors.ts';
-import { migrationOutcome } from '../../protocol/controller/history.ts';
-import type { FleetMigration } from '../../protocol/controller/history.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { MigrationSummary, Progress, Report } from '../../protocol/public/migration.ts';
+import { migrationOutcome, type FleetMigration } from '../../protocol/controller/history.ts';
+import {
+  isEnd,
+  type MigrationSummary,
+  type Progress,
+  type Report,
+} from '../../protocol/public/migration.ts';
 import type { MigrationRow } from '../store/tables.ts';
 import { columnsOf } from './columns.ts';
 import { packed } from './kept-report.ts';

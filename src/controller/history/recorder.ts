@@ -2,17 +2,14 @@ import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { MigrationSummary, Report } from '../../protocol/public/migration.ts';
+import { isEnd, type MigrationSummary, type Report } from '../../protocol/public/migration.ts';
 import type { Api, CallOptions } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
-import { isFinal } from '../store/migration-rows.ts';
-import type { KnownMigration } from '../store/migration-rows.ts';
+import { isFinal, type KnownMigration } from '../store/migration-rows.ts';
 import { knownKey, Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
 import type { Live } from './live.ts';
-import { endedRow, forgottenRow, openRow, reportedRow } from './record.ts';
-import type { NewMigration } from './record.ts';
+import { endedRow, forgottenRow, openRow, reportedRow, type NewMigration } from './record.ts';
 
 export interface RecorderDependencies {
   readonly store: Store;

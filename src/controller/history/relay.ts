@@ -2,8 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { MigrationNews } from '../../protocol/controller/history.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { Progress } from '../../protocol/public/migration.ts';
+import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
 import type { MigrationKey } from '../store/migration-rows.ts';
@@ -11,8 +10,7 @@ import type { FoundMigration, Migrations } from '../store/migrations.ts';
 import { findMigration } from './find-migration.ts';
 import { reportedRow } from './record.ts';
 import { MAX_REPORT_BYTES } from './recorder.ts';
-import { MigrationFeed } from './migration-feed.ts';
-import type { UnsignedNews } from './migration-feed.ts';
+import { MigrationFeed, type UnsignedNews } from './migration-feed.ts';
 
 export interface RelayDependencies {
   readonly clock: Clock;

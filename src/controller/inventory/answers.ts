@@ -9,8 +9,7 @@ import type { HostLoad } from '../../protocol/public/load.ts';
 import type { GuestRow, HostRow } from '../store/tables.ts';
 import type { MergedRow } from './claims.ts';
 import { managedIn } from './managed-facts.ts';
-import { MEASURES } from './samples.ts';
-import type { Point } from './samples.ts';
+import { MEASURES, type Point } from './samples.ts';
 
 /** A moment as the API has it. */
 export function momentOf(ms: number): string {

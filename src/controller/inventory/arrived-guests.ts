@@ -1,5 +1,4 @@
-import { guestInfo } from '../../protocol/public/host.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../protocol/public/host.ts';
 import { isSuperseded } from '../../protocol/public/moving.ts';
 import type { Store } from '../store/open.ts';
 

@@ -1,5 +1,4 @@
-import { guestInfo } from '../../protocol/public/host.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../protocol/public/host.ts';
 import { mergeReports } from '../../protocol/public/moving.ts';
 import type { GuestRow } from '../store/tables.ts';
 

@@ -3,8 +3,7 @@ import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { Store } from '../store/open.ts';
 import type { Written } from './write-queue.ts';
-import { claimants, identityOf, SETTLED_MS } from './claims.ts';
-import type { Claim } from './claims.ts';
+import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 
 /** Identities of one query. */
 const AT_ONCE = 500;

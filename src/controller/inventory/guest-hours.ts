@@ -1,8 +1,7 @@
 import { sql } from 'kysely';
 import { usualOf } from '../../planner/forecast/usual.ts';
 import type { Store } from '../store/open.ts';
-import { LOOK_MS, LOOKS_KEPT_MS } from './guest-looks.ts';
-import type { HostLook } from './guest-looks.ts';
+import { LOOK_MS, LOOKS_KEPT_MS, type HostLook } from './guest-looks.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

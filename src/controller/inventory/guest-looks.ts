@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
-import { MOST_GUESTS_OF_A_SAMPLE } from '../../protocol/public/load.ts';
-import type { HostLoad } from '../../protocol/public/load.ts';
+import { MOST_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 

@@ -1,6 +1,5 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
-import { boundedGuest } from './bounded-guest.ts';
-import type { BoundedGuest } from './bounded-guest.ts';
+import { boundedGuest, type BoundedGuest } from './bounded-guest.ts';
 import { markOf } from './pending.ts';
 
 /** The row of a guest that left stays so long, if no other host reports the guest. */

@@ -9,11 +9,9 @@ import type { Progress } from '../../protocol/public/migration.ts';
 import type { NewHost } from './write-queue.ts';
 import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
-import { boundedGuest } from './bounded-guest.ts';
-import type { BoundedGuest } from './bounded-guest.ts';
+import { boundedGuest, type BoundedGuest } from './bounded-guest.ts';
 import { HeldGuests } from './held-guests.ts';
-import { guestKey, guestRowOf, markOf, MAX_PENDING_BYTES } from './pending.ts';
-import type { Pending } from './pending.ts';
+import { guestKey, guestRowOf, markOf, MAX_PENDING_BYTES, type Pending } from './pending.ts';
 import { HostSamples } from './samples.ts';
 
 /** Where changes of a host go. */

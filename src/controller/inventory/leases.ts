@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
 import { boundLeases } from '../store/moments.ts';
 import type { Store } from '../store/open.ts';

@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writePrivate } from '../../agent/pki/files.ts';
 import { toGodwitError } from '../../errors.ts';
-import { checkList, FLEET_FILE } from '../../host/fleet.ts';
-import type { Fleet, PeerAddress } from '../../host/fleet.ts';
+import { checkList, FLEET_FILE, type Fleet, type PeerAddress } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import { agentContract } from '../../protocol/contract.ts';
-import { newerList } from '../../protocol/peer/fleet.ts';
-import type { KnownList } from '../../protocol/peer/fleet.ts';
+import { newerList, type KnownList } from '../../protocol/peer/fleet.ts';
 import { client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 

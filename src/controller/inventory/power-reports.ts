@@ -1,5 +1,4 @@
-import { withPower } from '../power/shown.ts';
-import type { PowerNow, Standing } from '../power/shown.ts';
+import { withPower, type PowerNow, type Standing } from '../power/shown.ts';
 import type { Store } from '../store/open.ts';
 import { powerNow } from '../store/power-rows.ts';
 

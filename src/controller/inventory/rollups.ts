@@ -1,11 +1,9 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../clock.ts';
 import type { Store } from '../store/open.ts';
-import type { Held } from './leases.ts';
-import { standing } from './leases.ts';
+import { standing, type Held } from './leases.ts';
 import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
-import { LOOKS_KEPT_MS } from './guest-looks.ts';
-import type { Look } from './guest-looks.ts';
+import { LOOKS_KEPT_MS, type Look } from './guest-looks.ts';
 import type { HostSamples, Point, Rolled } from './samples.ts';
 
 /** How long they are kept in the database, ms. */

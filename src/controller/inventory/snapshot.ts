@@ -1,13 +1,11 @@
 import { isOfLease } from './leases.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
-import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
-import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import { guestInfo, hostInfo, type GuestInfo, type HostInfo } from '../../protocol/public/host.ts';
 import type { Store } from '../store/open.ts';
 import type { GuestRow } from '../store/tables.ts';
 import type { Db } from '../store/wish-rows.ts';
 import { ParsedRows } from './parsed-rows.ts';
-import { managedIn } from './managed-facts.ts';
-import type { ManagedFacts } from './managed-facts.ts';
+import { managedIn, type ManagedFacts } from './managed-facts.ts';
 
 /** A host as all controllers know it. `info`: what it said of itself last. */
 export interface SnapshotHost {

@@ -2,10 +2,16 @@ import type { Transaction } from 'kysely';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { Store } from '../store/open.ts';
 import type { HostRow, Tables } from '../store/tables.ts';
-import type { Held } from './leases.ts';
-import { standing } from './leases.ts';
-import { bytesOf, guestKey, MAX_PENDING_BYTES, merged, NOTHING } from './pending.ts';
-import type { NewGuest, Pending } from './pending.ts';
+import { standing, type Held } from './leases.ts';
+import {
+  bytesOf,
+  guestKey,
+  MAX_PENDING_BYTES,
+  merged,
+  NOTHING,
+  type NewGuest,
+  type Pending,
+} from './pending.ts';
 
 /** Of one transaction. */
 const HOSTS_AT_ONCE = 64;

@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { lstatSync, mkdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { onlyDriver } from '../../agent/managers.ts';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
 import { writePrivate } from '../../agent/pki/files.ts';
-import { parseAgentConfig } from '../../config.ts';
-import type { AgentConfig } from '../../config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 import { resolved } from './references.ts';

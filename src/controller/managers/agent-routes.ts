@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { godwitError } from '../../errors.ts';
+import { godwitError, type ErrorCode } from '../../errors.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { hostName } from '../../protocol/names.ts';
-import type { ErrorCode } from '../../errors.ts';
 import type { Access, Contract, Route } from '../../protocol/route.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';

@@ -1,5 +1,4 @@
-import { connect } from 'node:tls';
-import type { PeerCertificate } from 'node:tls';
+import { connect, type PeerCertificate } from 'node:tls';
 import { godwitError } from '../../errors.ts';
 import { momentOf } from '../inventory/answers.ts';
 

@@ -1,8 +1,11 @@
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { managerPlace, MOST_MANAGERS } from '../../protocol/controller/managers.ts';
-import type { ManagerPlace } from '../../protocol/controller/managers.ts';
+import {
+  managerPlace,
+  MOST_MANAGERS,
+  type ManagerPlace,
+} from '../../protocol/controller/managers.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
 import type { KeyRing, Sealed } from './seal.ts';

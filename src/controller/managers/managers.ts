@@ -1,5 +1,4 @@
-import { diagnoseIn } from '../../agent/managers.ts';
-import type { ManagerFinding } from '../../agent/managers.ts';
+import { diagnoseIn, type ManagerFinding } from '../../agent/managers.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
@@ -16,8 +15,7 @@ import { AgentDirectory } from './agent-directory.ts';
 import { checkAtRest, hasServed, managersOnDisk } from './left-behind.ts';
 import { endAgentAt, ManagerProcess } from './process.ts';
 import { fileIn, namedIn } from './references.ts';
-import { watchedBy } from './sight.ts';
-import type { Sight } from './sight.ts';
+import { watchedBy, type Sight } from './sight.ts';
 
 const DIAGNOSE_MS = 180_000;
 

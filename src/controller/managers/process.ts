@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
@@ -9,8 +8,7 @@ import { capLog, isMissing } from '../../host/guest-logs.ts';
 import { isAlive, startTicksOf } from '../../host/process.ts';
 import type { Log } from '../../log.ts';
 import { agentContract } from '../../protocol/contract.ts';
-import { client } from '../../rpc/client.ts';
-import type { Api, Client, ClientOptions } from '../../rpc/client.ts';
+import { client, type Api, type Client, type ClientOptions } from '../../rpc/client.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 

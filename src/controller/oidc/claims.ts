@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { godwitError } from '../../errors.ts';
-import { WEB_ROLES } from '../../protocol/controller/session.ts';
-import type { WebRole } from '../../protocol/controller/session.ts';
+import { WEB_ROLES, type WebRole } from '../../protocol/controller/session.ts';
 import type { OidcConfig } from './config.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;

@@ -5,8 +5,7 @@ import { withDeadline } from '../../deadline.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';
 import type { Bound } from './begun.ts';
-import { hasRoleClaim, personOf } from './claims.ts';
-import type { Claims, Person } from './claims.ts';
+import { hasRoleClaim, personOf, type Claims, type Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';
 import { httpsFetch, NoAnswer } from '../https-fetch.ts';
 

@@ -1,11 +1,14 @@
-import { BALANCE } from '../../planner/balance-options.ts';
+import { BALANCE, type Level } from '../../planner/balance-options.ts';
 import { balance } from '../../planner/balance.ts';
-import type { Level } from '../../planner/balance-options.ts';
 import { CONSOLIDATE, consolidate } from '../../planner/consolidate.ts';
 import type { Budget, Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
 import { wattsOf } from '../../planner/power.ts';
-import { MOST_MOVES_OF_A_PROPOSAL } from '../../protocol/controller/policy.ts';
-import type { PolicyKind, PolicySettings, Proposal } from '../../protocol/controller/policy.ts';
+import {
+  MOST_MOVES_OF_A_PROPOSAL,
+  type PolicyKind,
+  type PolicySettings,
+  type Proposal,
+} from '../../protocol/controller/policy.ts';
 import { clipped } from '../wishes/bounds.ts';
 
 /** What a look would propose; two of one subject are the like of each other. */

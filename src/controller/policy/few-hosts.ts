@@ -1,5 +1,4 @@
-import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
-import type { Policy } from '../../protocol/controller/policy.ts';
+import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
 import type { World } from '../wishes/facts.ts';
 
 const MOST_NAMED = 8;

@@ -1,8 +1,14 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
-import { homesOf, labelsOf, whyClosed } from '../wishes/facts.ts';
+import {
+  homesOf,
+  labelsOf,
+  whyClosed,
+  type GuestFacts,
+  type HostFacts,
+  type World,
+} from '../wishes/facts.ts';
 import { roomBytes } from '../wishes/room.ts';
-import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import { mostCoresOf } from '../../planner/processor-use-bounds.ts';

@@ -3,8 +3,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { PolicyChange, PolicyClaim } from '../store/policies.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
-import { lookFor } from './turn.ts';
-import type { LookDependencies } from './turn.ts';
+import { lookFor, type LookDependencies } from './turn.ts';
 
 export interface PolicyLoopDependencies extends LookDependencies {
   readonly clock: Clock;

@@ -3,11 +3,9 @@ import type { Wish } from '../../protocol/controller/wish.ts';
 import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Policy, PolicyLook, Proposal } from '../../protocol/controller/policy.ts';
 import { boundedWords, clipped } from '../wishes/bounds.ts';
-import { isAt, whyClosed } from '../wishes/facts.ts';
+import { isAt, whyClosed, type World } from '../wishes/facts.ts';
 import { roomBytes } from '../wishes/room.ts';
-import type { World } from '../wishes/facts.ts';
-import { subjectOfGuest, subjectOfHost } from './drafts.ts';
-import type { Draft, Drafted } from './drafts.ts';
+import { subjectOfGuest, subjectOfHost, type Draft, type Drafted } from './drafts.ts';
 import { MEASURED_MS, realised } from './realised.ts';
 import type { Loads } from './loads.ts';
 

@@ -1,5 +1,9 @@
-import type { PolicyKind, Policy, Proposal } from '../../protocol/controller/policy.ts';
-import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import {
+  WHOLE_FLEET,
+  type PolicyKind,
+  type Policy,
+  type Proposal,
+} from '../../protocol/controller/policy.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { usualNextHour } from '../inventory/guest-hours.ts';
 import { fleetLooks } from '../inventory/guest-looks.ts';
@@ -10,8 +14,7 @@ import type { PolicyView } from '../store/policy-view.ts';
 import { settingsOf } from '../store/proposal-rows.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { World } from '../wishes/facts.ts';
-import { draftsOf } from './drafts.ts';
-import type { Drafted } from './drafts.ts';
+import { draftsOf, type Drafted } from './drafts.ts';
 import { sampleWarnings } from './unreliable-samples.ts';
 import { whyNoChoice } from './few-hosts.ts';
 import { foreignMoves, otherBalancerWords } from './foreign-moves.ts';

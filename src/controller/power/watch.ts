@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
-import { runSiteProgram } from '../../hooks/site-program.ts';
-import type { SiteAnswer, SiteProgram } from '../../hooks/site-program.ts';
+import { runSiteProgram, type SiteAnswer, type SiteProgram } from '../../hooks/site-program.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
 import type { ControllerConfig } from '../config.ts';
@@ -9,18 +8,14 @@ import type { FleetView, HostCalls } from '../engine/ports.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import { scopeOf } from '../policy/turn.ts';
-import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
-import type { Policy } from '../../protocol/controller/policy.ts';
+import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
 import type { Store } from '../store/open.ts';
 import type { Policies } from '../store/policies.ts';
 import { closeForSleep, setPower } from '../store/power.ts';
-import { powerOf } from '../store/power-rows.ts';
-import type { HostPower } from '../store/power-rows.ts';
+import { powerOf, type HostPower } from '../store/power-rows.ts';
 import type { Wishes } from '../store/wishes.ts';
-import { guestsAt } from '../wishes/facts.ts';
-import type { PowerState, World } from '../wishes/facts.ts';
-import { stepsOf } from './steps.ts';
-import type { PowerHost, PowerStep } from './steps.ts';
+import { guestsAt, type PowerState, type World } from '../wishes/facts.ts';
+import { stepsOf, type PowerHost, type PowerStep } from './steps.ts';
 
 export interface PowerWatchDependencies {
   readonly store: Store;

@@ -4,8 +4,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
+import { newWish, wishAsk, type Wish } from '../../protocol/controller/wish.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
@@ -18,8 +17,10 @@ import {
   forgetStandbysOf,
   hostsNow,
   writeStandby,
+  type AskedStandby,
+  type Covered,
+  type HostNow,
 } from '../store/standbys.ts';
-import type { AskedStandby, Covered, HostNow } from '../store/standbys.ts';
 
 /** Hosts that each guest is kept by. */
 const WANTED = 2;

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { callerKey, cutShares, rankOf } from '../audit/retention.ts';
-import type { AuditRank, CutShare } from '../audit/retention.ts';
+import { callerKey, cutShares, rankOf, type AuditRank, type CutShare } from '../audit/retention.ts';
 import type { Store } from './open.ts';
 import type { AuditRow, Database } from './tables.ts';
 

@@ -1,7 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
-import { mayWrite } from '../inventory/leases.ts';
-import type { Held } from '../inventory/leases.ts';
+import { mayWrite, type Held } from '../inventory/leases.ts';
 import type { Store } from './open.ts';
 import { addWish, openDrain, raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';

@@ -1,8 +1,7 @@
 import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
 import type { Store } from './open.ts';
 import { raiseAdmission } from './wish-requests.ts';
-import { limitsOf, marksOf } from './wish-rows.ts';
-import type { Db } from './wish-rows.ts';
+import { limitsOf, marksOf, type Db } from './wish-rows.ts';
 
 export function readLimits(store: Store): Promise<FleetLimits> {
   return store.transaction(async (db) => {

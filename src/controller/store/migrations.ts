@@ -1,10 +1,14 @@
 import { shardOf } from '../inventory/shards.ts';
-import { standing } from '../inventory/leases.ts';
-import type { Held } from '../inventory/leases.ts';
+import { standing, type Held } from '../inventory/leases.ts';
 import type { PastMigration } from '../history/rates.ts';
 import type { NewMigration } from '../history/record.ts';
-import { begin, end, isReported } from './migration-rows.ts';
-import type { KnownMigration, MigrationKey } from './migration-rows.ts';
+import {
+  begin,
+  end,
+  isReported,
+  type KnownMigration,
+  type MigrationKey,
+} from './migration-rows.ts';
 import type { Store } from './open.ts';
 import type { MigrationRow } from './tables.ts';
 import type { Db } from './wish-rows.ts';

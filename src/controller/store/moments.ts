@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { RawBuilder, Transaction } from 'kysely';
+import { sql, type RawBuilder, type Transaction } from 'kysely';
 import type { Store } from './open.ts';
 import type { Tables } from './tables.ts';
 

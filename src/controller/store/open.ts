@@ -1,14 +1,11 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Kysely } from 'kysely';
-import type { Dialect, RawBuilder, Transaction } from 'kysely';
-import { hasCode } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { Kysely, type Dialect, type RawBuilder, type Transaction } from 'kysely';
+import { hasCode, type GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
-import { postgresDialect } from './postgres.ts';
-import type { PostgresPlace } from './postgres.ts';
+import { postgresDialect, type PostgresPlace } from './postgres.ts';
 import { bringForward, checkStands, checkVersion, CLOCK, versionOf } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Database, Tables } from './tables.ts';

@@ -1,6 +1,5 @@
 import type { Limits, Other, Reservation } from '../wishes/facts.ts';
-import { MOST_LISTED, readWish } from './wish-rows.ts';
-import type { Db } from './wish-rows.ts';
+import { MOST_LISTED, readWish, type Db } from './wish-rows.ts';
 
 /** Turns between wishes matter once the fleet is this close to its limit, in moves. */
 const NEAR_LIMIT = 64;

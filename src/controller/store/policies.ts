@@ -1,21 +1,19 @@
-import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import type {
-  Policy,
-  PolicyKind,
-  PolicyLook,
-  PolicySettings,
-  Proposal,
+import {
+  WHOLE_FLEET,
+  type Policy,
+  type PolicyKind,
+  type PolicyLook,
+  type PolicySettings,
+  type Proposal,
 } from '../../protocol/controller/policy.ts';
-import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isSettled } from '../policy/proposals.ts';
 import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
 import { askToWake } from './power.ts';
-import { groupsOf, policyView } from './policy-view.ts';
-import type { PolicyView } from './policy-view.ts';
+import { groupsOf, policyView, type PolicyView } from './policy-view.ts';
 import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';
 import { addWish, cancelWish } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';

@@ -1,14 +1,17 @@
 import type { RawBuilder } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import type { Policy, PolicyKind, Proposal } from '../../protocol/controller/policy.ts';
-import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import {
+  WHOLE_FLEET,
+  type Policy,
+  type PolicyKind,
+  type Proposal,
+} from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { OwnMove } from '../policy/foreign-moves.ts';
 import type { PastMove } from '../policy/inventory.ts';
 import type { MadeMove } from '../policy/proposals.ts';
 import { readPolicy, readProposal } from './proposal-rows.ts';
-import { readMove, readWish } from './wish-rows.ts';
-import type { Db } from './wish-rows.ts';
+import { readMove, readWish, type Db } from './wish-rows.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_READ = 10_000;

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { PostgresDialect } from 'kysely';
-import type { Dialect } from 'kysely';
+import { PostgresDialect, type Dialect } from 'kysely';
 import pg from 'pg';
 import { godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';

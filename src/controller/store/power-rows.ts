@@ -1,5 +1,4 @@
-import { WAKE_MS } from '../power/shown.ts';
-import type { PowerNow } from '../power/shown.ts';
+import { WAKE_MS, type PowerNow } from '../power/shown.ts';
 import type { PowerState } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
 import type { Db } from './wish-rows.ts';

@@ -1,6 +1,5 @@
 import type { RawBuilder } from 'kysely';
-import { mayWrite } from '../inventory/leases.ts';
-import type { Held } from '../inventory/leases.ts';
+import { mayWrite, type Held } from '../inventory/leases.ts';
 import type { PowerState } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
 import { raiseAdmission } from './wish-requests.ts';

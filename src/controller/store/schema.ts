@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import type { Database, StoreKind, Tables } from './tables.ts';
 import { VERSIONS } from './versions.ts';

@@ -1,11 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import { wishAsk } from '../../protocol/controller/wish.ts';
-import type { Wish, WishAsk } from '../../protocol/controller/wish.ts';
-import { readWish, subjectOf } from './wish-rows.ts';
-import type { Db } from './wish-rows.ts';
+import { wishAsk, type Wish, type WishAsk } from '../../protocol/controller/wish.ts';
+import { readWish, subjectOf, type Db } from './wish-rows.ts';
 
 /** What people ask for and take back. */
 

@@ -1,10 +1,12 @@
-import { sql } from 'kysely';
-import type { RawBuilder, Transaction } from 'kysely';
-import { move as moveShape, wish as wishShape } from '../../protocol/controller/wish.ts';
-import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import { sql, type RawBuilder, type Transaction } from 'kysely';
+import {
+  move as moveShape,
+  wish as wishShape,
+  type Move,
+  type Wish,
+} from '../../protocol/controller/wish.ts';
 import type { Claim } from '../engine/ports.ts';
-import { DEFAULT_LIMITS } from '../wishes/facts.ts';
-import type { HostMark, Limits, Reservation } from '../wishes/facts.ts';
+import { DEFAULT_LIMITS, type HostMark, type Limits, type Reservation } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
 import { powerOf } from './power-rows.ts';
 import type { Store } from './open.ts';

@@ -1,12 +1,10 @@
-import { isWishEnd } from '../../protocol/controller/wish.ts';
-import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import { isWishEnd, type Move, type Wish, type WishAsk } from '../../protocol/controller/wish.ts';
+import { sql, type RawBuilder } from 'kysely';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { Change, Claim, WishStore, WishView, Written } from '../engine/ports.ts';
 import type { World } from '../wishes/facts.ts';
 import type { Cancel } from '../wishes/moves.ts';
-import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
 import { readShared, SharedWorld, withOwn } from './shared-world.ts';
@@ -30,8 +28,8 @@ import {
   updateClaim,
   writeMove,
   forgetAtDead,
+  type Db,
 } from './wish-rows.ts';
-import type { Db } from './wish-rows.ts';
 
 const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
 const isRecovered = ({ recovers, phase }: Move): boolean =>

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
-import { attributesOf, KIND_INTERNAL, nanosOf, STATUS } from './otlp.ts';
-import type { OtlpEvent, OtlpSpan } from './otlp.ts';
+import {
+  attributesOf,
+  KIND_INTERNAL,
+  nanosOf,
+  STATUS,
+  type OtlpEvent,
+  type OtlpSpan,
+} from './otlp.ts';
 
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;

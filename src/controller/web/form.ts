@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { GodwitError } from '../../errors.ts';
-import { bytesOf, sendBytes } from '../../rpc/answer.ts';
-import type { AnswerForm } from '../../rpc/answer.ts';
+import { bytesOf, sendBytes, type AnswerForm } from '../../rpc/answer.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
 

@@ -1,5 +1,4 @@
-import { DEFAULT_LIMITS } from '../../rpc/limits.ts';
-import type { RpcLimits, Share } from '../../rpc/limits.ts';
+import { DEFAULT_LIMITS, type RpcLimits, type Share } from '../../rpc/limits.ts';
 
 /** Hundreds of people behind one proxy have one address, and each of them follows events. */
 const FOLLOWERS: Pick<Share, 'connections' | 'streams'> = {

@@ -1,13 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
-import { createSecureContext } from 'node:tls';
-import type { TlsOptions } from 'node:tls';
+import { createSecureContext, type TlsOptions } from 'node:tls';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { listenTls } from '../../rpc/listen.ts';
-import type { Listening, ListenOptionsOf } from '../../rpc/listen.ts';
+import { listenTls, type Listening, type ListenOptionsOf } from '../../rpc/listen.ts';
 import { splitUrl } from '../../rpc/routes.ts';
-import { serverTls } from '../../rpc/tls.ts';
-import type { Credentials, Pair } from '../../rpc/tls.ts';
+import { serverTls, type Credentials, type Pair } from '../../rpc/tls.ts';
 import type { WebConfig } from '../config.ts';
 import { CALLBACK_PATH } from '../oidc/config.ts';
 import type { Files } from './files.ts';

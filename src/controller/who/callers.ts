@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { whyForged } from '../../rpc/forgery.ts';
 import { countOn } from '../../rpc/gate.ts';

@@ -1,8 +1,6 @@
-import { sql } from 'kysely';
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import { webRole } from '../../protocol/controller/session.ts';
-import type { SessionEntry, WebRole } from '../../protocol/controller/session.ts';
+import { webRole, type SessionEntry, type WebRole } from '../../protocol/controller/session.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';

@@ -1,10 +1,7 @@
-import { sql } from 'kysely';
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
-import { webRole } from '../../protocol/controller/session.ts';
-import type { WebRole } from '../../protocol/controller/session.ts';
-import { MOST_TOKENS } from '../../protocol/controller/tokens.ts';
-import type { TokenEntry } from '../../protocol/controller/tokens.ts';
+import { webRole, type WebRole } from '../../protocol/controller/session.ts';
+import { MOST_TOKENS, type TokenEntry } from '../../protocol/controller/tokens.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';

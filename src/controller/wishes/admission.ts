@@ -1,7 +1,6 @@
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { guestsAt, labelsOf, runsOf, whyClosed } from './facts.ts';
+import { guestsAt, labelsOf, runsOf, whyClosed, type Reservation, type World } from './facts.ts';
 import { isTaken, roomBytes } from './room.ts';
-import type { Reservation, World } from './facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/wish.ts';
 

@@ -1,15 +1,18 @@
-import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
-import { admit, memberAt } from './admission.ts';
-import type { Entry } from './admission.ts';
+import {
+  MOST_GUESTS,
+  type Move,
+  type PlannedStep,
+  type Waiting,
+  type Wish,
+} from '../../protocol/controller/wish.ts';
+import { admit, memberAt, type Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { goesCold, labelsOf, noticeMsOf, ownOf, whyClosed } from './facts.ts';
+import { goesCold, labelsOf, noticeMsOf, ownOf, whyClosed, type World } from './facts.ts';
 import { isTaken, roomBytes } from './room.ts';
-import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
 import { settingsFor } from './evacuation.ts';
 import { isRecovery, recoversOf } from './recover.ts';
-import type { Move, PlannedStep, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 export interface Standing {
   readonly wish: Wish;

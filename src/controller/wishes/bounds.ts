@@ -1,6 +1,5 @@
 import { MOST_TEXT } from '../../protocol/names.ts';
-import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
+import { MOST_GUESTS, type Wish } from '../../protocol/controller/wish.ts';
 
 /** The wish within the bounds of its schema: what is stored must be readable. What a list leaves out is counted in words. */
 export function bounded(wish: Wish): Wish {

@@ -1,9 +1,16 @@
 import { formatDuration } from '../../protocol/quantity.ts';
 import { doubted } from './admission.ts';
-import { aimOf } from './aim.ts';
-import type { Aim } from './aim.ts';
-import { broughtTo, guestsAt, homesOf, isAt, labelsOf, ownOf } from './facts.ts';
-import type { GuestFacts, World } from './facts.ts';
+import { aimOf, type Aim } from './aim.ts';
+import {
+  broughtTo,
+  guestsAt,
+  homesOf,
+  isAt,
+  labelsOf,
+  ownOf,
+  type GuestFacts,
+  type World,
+} from './facts.ts';
 import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';

@@ -1,12 +1,10 @@
 import { godwitError } from '../../errors.ts';
-import { evacuate } from '../../planner/evacuate.ts';
-import type { Leaver } from '../../planner/evacuate.ts';
+import { evacuate, type Leaver } from '../../planner/evacuate.ts';
 import type { Inventory } from '../../planner/inventory.ts';
 import { COSTS } from '../../migration/prediction/parameters.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { lineBetween } from '../site-map.ts';
-import { labelsOf, noticeMsOf, ownOf } from './facts.ts';
-import type { World } from './facts.ts';
+import { labelsOf, noticeMsOf, ownOf, type World } from './facts.ts';
 import type { WishPlan } from './plan.ts';
 import type { Move, PlannedStep, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import type { WishPlan as ReportedPlan } from '../../protocol/controller/wishes.ts';

@@ -2,8 +2,7 @@ import type { Wish } from '../../protocol/controller/wish.ts';
 import type { PastRates } from '../history/rates.ts';
 import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
-import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
-import type { Labels } from '../../protocol/label-rules.ts';
+import { NO_LABELS, readLabels, type Labels } from '../../protocol/label-rules.ts';
 import type { SiteLink } from '../site-map.ts';
 
 /** A host as its agent reported it last. */

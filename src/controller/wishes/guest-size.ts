@@ -1,8 +1,7 @@
 import type { GuestSize, Wish } from '../../protocol/controller/wish.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import { leftOf } from './candidates.ts';
-import { priorityOf, whyClosed } from './facts.ts';
-import type { World } from './facts.ts';
+import { priorityOf, whyClosed, type World } from './facts.ts';
 
 /** What the moves of an evacuation send, as the guests' own hosts measure it before the start. Pure. */
 

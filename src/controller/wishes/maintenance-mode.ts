@@ -2,8 +2,7 @@ import type { SerialError } from '../../errors.ts';
 import type { Wish, WishMode } from '../../protocol/controller/wish.ts';
 import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
 import type { Stay } from '../../protocol/controller/wish.ts';
-import { homesOf, labelsOf } from './facts.ts';
-import type { GuestFacts, World } from './facts.ts';
+import { homesOf, labelsOf, type GuestFacts, type World } from './facts.ts';
 import type { Cancel } from './moves.ts';
 import type { Situation } from './transition.ts';
 

@@ -1,6 +1,5 @@
 import { emptiedBy } from './aim.ts';
-import { runsOf } from './facts.ts';
-import type { GuestFacts, World } from './facts.ts';
+import { runsOf, type GuestFacts, type World } from './facts.ts';
 import type { Move, Wish } from '../../protocol/controller/wish.ts';
 
 /**

@@ -1,15 +1,21 @@
-import { drain } from '../../planner/drain.ts';
-import type { RunningMove } from '../../planner/drain.ts';
+import { drain, type RunningMove } from '../../planner/drain.ts';
 import { throughWords } from '../../planner/drain-times.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import { goesCold, guestBytes, homesOf, labelsOf, ownOf, whyClosed } from './facts.ts';
+import {
+  goesCold,
+  guestBytes,
+  homesOf,
+  labelsOf,
+  ownOf,
+  whyClosed,
+  type GuestFacts,
+  type World,
+} from './facts.ts';
 import { promisedBytes, roomBytes } from './room.ts';
-import type { GuestFacts, World } from './facts.ts';
-import { byDeadline } from './evacuation.ts';
-import type { PlannedLine } from './evacuation.ts';
+import { byDeadline, type PlannedLine } from './evacuation.ts';
 import { isRecovery, planRecovery } from './recover.ts';
 import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 

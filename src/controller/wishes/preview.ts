@@ -1,5 +1,4 @@
-import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
-import type { Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
+import { MOST_GUESTS, type Stay, type Waiting, type Wish } from '../../protocol/controller/wish.ts';
 import type { WishPlan } from '../../protocol/controller/wishes.ts';
 import { boundedList, clipped } from './bounds.ts';
 import { leftOf, sinceWhen } from './candidates.ts';

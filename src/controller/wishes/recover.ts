@@ -1,9 +1,18 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 import { memberAt } from './admission.ts';
-import { homesOf, labelsOf, ownOf, priorityOf, whyClosed } from './facts.ts';
+import {
+  homesOf,
+  labelsOf,
+  ownOf,
+  priorityOf,
+  whyClosed,
+  type GuestFacts,
+  type HostMark,
+  type Reservation,
+  type World,
+} from './facts.ts';
 import { roomBytes } from './room.ts';
-import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
 
 /**
  * Which guests of dead hosts are started elsewhere, and where. This code does not know whether a host is dead: whoever

@@ -1,15 +1,17 @@
-import { isWishEnd, MOST_GUESTS } from '../../protocol/controller/wish.ts';
-import type { Roll, RollStage, Wish } from '../../protocol/controller/wish.ts';
+import {
+  isWishEnd,
+  MOST_GUESTS,
+  type Roll,
+  type RollStage,
+  type Wish,
+} from '../../protocol/controller/wish.ts';
 import { bounded } from './bounds.ts';
-import type { Left } from './candidates.ts';
-import { sinceWhen } from './candidates.ts';
+import { sinceWhen, type Left } from './candidates.ts';
 import { REPLAN_MS } from './begin.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
-import { whyNotBack } from './roll-health.ts';
-import type { Heard } from './roll-health.ts';
-import { carryMoves, wordsOf } from './step.ts';
-import type { Carried, StepInput, StepOutput } from './step.ts';
+import { whyNotBack, type Heard } from './roll-health.ts';
+import { carryMoves, wordsOf, type Carried, type StepInput, type StepOutput } from './step.ts';
 
 /**
  * What a step of a roll comes to know. `ready`: each guest of the host has a place. `empty`: none is there. `occupied`: one

@@ -1,5 +1,4 @@
-import { guestBytes, isAt } from './facts.ts';
-import type { Reservation, World } from './facts.ts';
+import { guestBytes, isAt, type Reservation, type World } from './facts.ts';
 
 /** Room at hosts: as the guests there leave it, and as it is promised to moves. */
 

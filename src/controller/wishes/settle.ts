@@ -1,9 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
-import { isAt, ownOf } from './facts.ts';
-import type { World } from './facts.ts';
-import { isOpen, nextMovePhase } from './moves.ts';
-import type { Seen } from './moves.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
+import { isAt, ownOf, type World } from './facts.ts';
+import { isOpen, nextMovePhase, type Seen } from './moves.ts';
 import type { Move, Tries, Wish } from '../../protocol/controller/wish.ts';
 
 /** What was seen of a move, with the agent's error where it named one. */

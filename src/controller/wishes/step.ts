@@ -1,23 +1,21 @@
 import { begin } from './begin.ts';
 import { bounded } from './bounds.ts';
-import { leftOf, sinceWhen } from './candidates.ts';
-import type { Left } from './candidates.ts';
-import { ownOf } from './facts.ts';
-import type { Reservation, World } from './facts.ts';
-import { callOf, isOpen } from './moves.ts';
-import type { Cancel } from './moves.ts';
-import { blockingOf, modeWords, situationWithMode, withMode } from './maintenance-mode.ts';
-import type { ModeHeard } from './maintenance-mode.ts';
+import { leftOf, sinceWhen, type Left } from './candidates.ts';
+import { ownOf, type Reservation, type World } from './facts.ts';
+import { callOf, isOpen, type Cancel } from './moves.ts';
+import {
+  blockingOf,
+  modeWords,
+  situationWithMode,
+  withMode,
+  type ModeHeard,
+} from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
-import { confirmed } from './occupancy.ts';
-import type { Confirmation, HostHeard } from './occupancy.ts';
+import { confirmed, type Confirmation, type HostHeard } from './occupancy.ts';
 import { isRecovery } from './recover.ts';
-import { sighted, triesAfter } from './settle.ts';
-import type { Sight } from './settle.ts';
-import { nextWishPhase } from './transition.ts';
-import type { Situation } from './transition.ts';
-import { isWishEnd } from '../../protocol/controller/wish.ts';
-import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import { sighted, triesAfter, type Sight } from './settle.ts';
+import { nextWishPhase, type Situation } from './transition.ts';
+import { isWishEnd, type Move, type Wish } from '../../protocol/controller/wish.ts';
 
 export interface StepInput {
   readonly wish: Wish;

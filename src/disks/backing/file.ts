@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inRealDirectory } from '../../host/real-directory.ts';
-import { discard, name } from '../proof/made-files.ts';
-import type { Made } from '../proof/made-files.ts';
+import { discard, name, type Made } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 
 /** A backing file as the destination is to have it. */

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { isRecord } from '../../formats/json.ts';
 import { parseRbd } from '../../protocol/rbd-name.ts';

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { openIdentified } from '../../host/identified-file.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
@@ -12,8 +11,9 @@ import {
   DATA_CHANNEL,
   readBackingAnswer,
   writeBackingMessage,
+  type BackingAnswer,
+  type BackingMessage,
 } from './messages.ts';
-import type { BackingAnswer, BackingMessage } from './messages.ts';
 import type { FileIdentity } from '../../migration/image-identity.ts';
 import { runsOf } from './runs.ts';
 

@@ -4,16 +4,16 @@ import { GodwitError, godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isNamed } from '../proof/made-files.ts';
 import type { Beside } from '../copy/tunnel/mux.ts';
-import { BackingFileWriter } from './file.ts';
-import type { BackingTarget } from './file.ts';
+import { BackingFileWriter, type BackingTarget } from './file.ts';
 import {
   ANSWER_CHANNEL,
   BadBackingMessage,
   DATA_CHANNEL,
   readBackingMessage,
   writeBackingAnswer,
+  type BackingAnswer,
+  type BackingMessage,
 } from './messages.ts';
-import type { BackingAnswer, BackingMessage } from './messages.ts';
 
 export interface TakerDependencies {
   readonly beside: Beside;

@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { MoveSight } from '../../migration/disk-move.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 

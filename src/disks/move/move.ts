@@ -1,17 +1,28 @@
 import type { Clock } from '../../clock.ts';
 import type { DiskRelocator } from '../../drivers/port/disks.ts';
 import type { GuestHandle, Life } from '../../drivers/port/inventory.ts';
-import { toGodwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { toGodwitError, type SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { decideMove, moveAfter } from '../../migration/disk-move.ts';
-import type { DiskMoveEvent, MoveDeed, MoveState } from '../../migration/disk-move.ts';
+import {
+  decideMove,
+  moveAfter,
+  type DiskMoveEvent,
+  type MoveDeed,
+  type MoveState,
+} from '../../migration/disk-move.ts';
 import type { Journal } from '../../host/journal.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
-import { GONE, cancelledMove, failedMove, reasonOf, strangeMove, whyFailed } from './failures.ts';
-import type { Sight } from './failures.ts';
+import {
+  GONE,
+  cancelledMove,
+  failedMove,
+  reasonOf,
+  strangeMove,
+  whyFailed,
+  type Sight,
+} from './failures.ts';
 import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;

@@ -7,8 +7,7 @@ import { fileUsers } from '../../host/file-users.ts';
 import { judgeUsers } from '../../migration/image-identity.ts';
 import { throwRefusal } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { below, locate, newFileIn, openPools } from '../proof/pools.ts';
-import type { NewFile, Pool } from '../proof/pools.ts';
+import { below, locate, newFileIn, openPools, type NewFile, type Pool } from '../proof/pools.ts';
 
 /** Where a disk is to go: only below a directory that `storage` names, and never over a file that is there. */
 

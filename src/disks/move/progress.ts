@@ -1,5 +1,4 @@
-import { wordFor } from '../../migration/disk-move.ts';
-import type { MoveState } from '../../migration/disk-move.ts';
+import { wordFor, type MoveState } from '../../migration/disk-move.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import type { Figures } from './figures.ts';
 

@@ -3,8 +3,7 @@ import { constants } from 'node:fs';
 import { open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
-import { judgeReported, sampleDevice } from './device-samples.ts';
-import type { SampleEnds } from './device-samples.ts';
+import { judgeReported, sampleDevice, type SampleEnds } from './device-samples.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
 /**

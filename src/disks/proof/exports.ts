@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
-import { formatNfs, parseNfs } from '../../protocol/nfs-url.ts';
-import type { NfsPlace } from '../../protocol/nfs-url.ts';
+import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
 import type { NfsClient } from './nfs/client.ts';
 import type { Entry, Handle } from './nfs/client.ts';
 import type { Found, Located, Pool } from './pools.ts';

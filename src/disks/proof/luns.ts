@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
 import type { LunPlace } from '../../protocol/disk.ts';
-import { formatIscsi, parseIscsi, parseIscsiTarget } from '../../protocol/iscsi-url.ts';
-import type { IscsiPlace, IscsiTarget } from '../../protocol/iscsi-url.ts';
-import { judgeReported, samplesOf } from './device-samples.ts';
-import type { Sample, SampleQuestion } from './device-samples.ts';
+import {
+  formatIscsi,
+  parseIscsi,
+  parseIscsiTarget,
+  type IscsiPlace,
+  type IscsiTarget,
+} from '../../protocol/iscsi-url.ts';
+import { judgeReported, samplesOf, type Sample, type SampleQuestion } from './device-samples.ts';
 import type { DeviceQuestion, Identity, OwnAnswer } from './devices.ts';
 import type { Lun, LunFacts } from './iscsi/lun.ts';
 import type { Found, Located, Pool } from './pools.ts';

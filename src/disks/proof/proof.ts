@@ -1,17 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { identityOfName } from '../../host/open-files.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import { inodeIn } from '../../migration/image-identity.ts';
-import { proofAnswer } from '../../protocol/disk.ts';
-import type { ProofAnswer, ProofPlace } from '../../protocol/disk.ts';
-import { directoryAt, onExport } from './exports.ts';
-import type { Export } from './exports.ts';
-import { resolveIn } from './pools.ts';
-import type { Pool } from './pools.ts';
+import { proofAnswer, type ProofAnswer, type ProofPlace } from '../../protocol/disk.ts';
+import { directoryAt, onExport, type Export } from './exports.ts';
+import { resolveIn, type Pool } from './pools.ts';
 
 /**
  * Storage is shared when each host reads what the other has just written beside the disk. The source makes a file with

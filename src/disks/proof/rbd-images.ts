@@ -1,13 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { systemClock } from '../../clock.ts';
 import type { DeviceProof, RbdImage } from '../../protocol/disk.ts';
-import { formatRbd, parseRbd, rbdName } from '../../protocol/rbd-name.ts';
-import type { RbdPlace, RbdPool } from '../../protocol/rbd-name.ts';
+import {
+  formatRbd,
+  parseRbd,
+  rbdName,
+  type RbdPlace,
+  type RbdPool,
+} from '../../protocol/rbd-name.ts';
 import type { Identity, OwnAnswer } from './devices.ts';
 import type { Found, Located, Pool } from './pools.ts';
 import { proofFile } from './proof.ts';
-import { countWatchers, readImage, readNote, removeNote, writeNote } from './rbd/program.ts';
-import type { ImageFacts } from './rbd/program.ts';
+import {
+  countWatchers,
+  readImage,
+  readNote,
+  removeNote,
+  writeNote,
+  type ImageFacts,
+} from './rbd/program.ts';
 
 /**
  * Images of Ceph's RBD that the hypervisor opens with a client of its own. Both hosts reach the same one where each reads

@@ -1,8 +1,14 @@
 import { lvmNameProblem } from '../../protocol/volume-names.ts';
-import { GROUP_COLUMNS, VOLUME_COLUMNS, parseGroups, parseVolumes, tagOf } from './lvm-report.ts';
-import type { LvmGroup, LvmVolume } from './lvm-report.ts';
-import { CHANGE_MS, LOOK_MS } from './maker.ts';
-import type { Maker, OwnVolume } from './maker.ts';
+import {
+  GROUP_COLUMNS,
+  VOLUME_COLUMNS,
+  parseGroups,
+  parseVolumes,
+  tagOf,
+  type LvmGroup,
+  type LvmVolume,
+} from './lvm-report.ts';
+import { CHANGE_MS, LOOK_MS, type Maker, type OwnVolume } from './maker.ts';
 import { noneAtWork, runProgram } from './program.ts';
 import type { Refusal, Seen } from './store.ts';
 

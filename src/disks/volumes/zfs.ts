@@ -1,10 +1,14 @@
 import { zfsNameProblem } from '../../protocol/volume-names.ts';
-import { CHANGE_MS, LOOK_MS } from './maker.ts';
-import type { Maker, OwnVolume } from './maker.ts';
+import { CHANGE_MS, LOOK_MS, type Maker, type OwnVolume } from './maker.ts';
 import { ProgramError, noneAtWork, runProgram } from './program.ts';
 import type { Seen } from './store.ts';
-import { MARK_PROPERTY, PROPERTIES, markOf, parseProperties } from './zfs-report.ts';
-import type { ZfsReport } from './zfs-report.ts';
+import {
+  MARK_PROPERTY,
+  PROPERTIES,
+  markOf,
+  parseProperties,
+  type ZfsReport,
+} from './zfs-report.ts';
 
 const ZFS = 'zfs';
 /** Of each volume, said to ZFS: it would round up a size that is no multiple of what it takes by itself. */

@@ -1,5 +1,4 @@
-import { DIGEST_BYTES, GROUP, KINDS, MOST_ASKED } from './frames.ts';
-import type { Kind } from './frames.ts';
+import { DIGEST_BYTES, GROUP, KINDS, MOST_ASKED, type Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { groupQuestion, groupsIn, hasBit } from './page-groups.ts';
 

@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { Where } from './assess.ts';
 import { whyNoGpu } from './gpu-checks.ts';
 import type { HostContext } from './host-context.ts';

@@ -1,6 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isAbandonedCopy, whyNameInUse } from './container-ownership.ts';
 import { cgroupVersion } from './cgroup.ts';

@@ -1,8 +1,7 @@
 import path from 'node:path';
 import type { Obstacle } from './obstacle.ts';
 import { isBindOption } from './spec.ts';
-import { overlaps, placeIn, readOptions } from './volume-names.ts';
-import type { VolumeOption } from './volume-names.ts';
+import { overlaps, placeIn, readOptions, type VolumeOption } from './volume-names.ts';
 
 /** Which bind mounts of a container are volumes, by its configuration. Pure. */
 

@@ -1,8 +1,7 @@
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { toGodwitError, godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { Mutex } from '../../mutex.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { canaryProgram } from './canary-program.ts';

@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { DestinationOptions } from '../port/direct.ts';
 import { handleIn } from './handle.ts';

@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { Pages } from '../../host/memory-sample/pages.ts';
 import { ProcessPages } from '../../host/memory-sample/process-pages.ts';
-import { ENTRY_BYTES, PAGE, isDumped, regionsOf } from './memory.ts';
-import type { Region } from './memory.ts';
+import { ENTRY_BYTES, PAGE, isDumped, regionsOf, type Region } from './memory.ts';
 import { hasEnded } from './processes.ts';
 
 /** The pages of all processes of a container, looked at from outside as they run. */

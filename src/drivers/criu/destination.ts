@@ -37,8 +37,7 @@ import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';
 import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
-import { configOf, containerSpec } from './spec.ts';
-import type { ContainerSpec } from './spec.ts';
+import { configOf, containerSpec, type ContainerSpec } from './spec.ts';
 import { Reported } from './watch.ts';
 
 /** What waits for containers in this process, by name. */

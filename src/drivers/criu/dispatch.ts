@@ -25,8 +25,7 @@ import { imageMs } from './runc.ts';
 import { Rounds } from './rounds.ts';
 import { PageSender } from './sender.ts';
 import { refuseOpen, writeOut } from './shared-volumes.ts';
-import { TreeSender, treesOf } from './trees.ts';
-import type { Tree } from './trees.ts';
+import { TreeSender, treesOf, type Tree } from './trees.ts';
 import { Reported } from './watch.ts';
 
 /** What the destination does beside its restore and its files: it asks runc and writes records. */

@@ -19,26 +19,20 @@ import type {
 } from '../port/inventory.ts';
 import { Canary } from './canary.ts';
 import { countedBy } from './counted-cgroup.ts';
-import { CriuDestination } from './destination.ts';
-import type { Arrivals } from './destination.ts';
+import { CriuDestination, type Arrivals } from './destination.ts';
 import { HostGpus } from './gpu.ts';
-import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
-import type { CriuHandle } from './handle.ts';
+import { handleIn, handleOf, lifeOfHandle, type CriuHandle } from './handle.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
-import { containersOfOthers } from './managed-containers.ts';
-import type { ManagedContainer } from './managed-containers.ts';
+import { containersOfOthers, type ManagedContainer } from './managed-containers.ts';
 import { ProcessorUses } from './processor-use.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
-import { Records } from './records.ts';
-import type { ContainerRecord } from './records.ts';
+import { Records, type ContainerRecord } from './records.ts';
 import { readLayers } from './rootfs.ts';
-import { Runc } from './runc.ts';
-import type { Listed } from './runc.ts';
-import { CriuSource } from './source.ts';
-import type { Dispatches } from './source.ts';
+import { Runc, type Listed } from './runc.ts';
+import { CriuSource, type Dispatches } from './source.ts';
 import { takeUpLate } from './take-up.ts';
 
 /** A container without a limit of its own is taken to need this many times what it has in use, at least. */

@@ -5,8 +5,7 @@ import { MOST_DEPTH, MOST_FILES } from './changes.ts';
 import type { HostContext } from './host-context.ts';
 import { whyNoRoom } from './made-volumes.ts';
 import type { Obstacle } from './obstacle.ts';
-import { tellsWrites } from './trees.ts';
-import type { Tree } from './trees.ts';
+import { tellsWrites, type Tree } from './trees.ts';
 import { bytesIn, LOOK_MS } from './volumes.ts';
 
 /** Whether the files of a container can be sent from here, found out beforehand: how many they are, and room for archives. */

@@ -3,10 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
 import { resumeAll, suspendAll } from '../../gpu/checkpoint.ts';
-import { CudaError, NoGpu } from '../../gpu/driver-library.ts';
-import type { GpuPair } from '../../gpu/driver-library.ts';
-import { APP_FIELDS, GPU_FIELDS, parseApps, parseGpus } from '../../gpu/facts.ts';
-import type { GpuApp, GpuFacts } from '../../gpu/facts.ts';
+import { CudaError, NoGpu, type GpuPair } from '../../gpu/driver-library.ts';
+import {
+  APP_FIELDS,
+  GPU_FIELDS,
+  parseApps,
+  parseGpus,
+  type GpuApp,
+  type GpuFacts,
+} from '../../gpu/facts.ts';
 import { GpuHelper } from '../../gpu/helper-client.ts';
 import type { BootProcess } from '../../host/life.ts';
 import { pids as allProcesses } from '../../host/process.ts';

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { lifeOf } from '../../host/life.ts';
+import { lifeOf, type Life } from '../../host/life.ts';
 import { bootId } from '../../host/process.ts';
-import type { Life } from '../../host/life.ts';
 import type { GuestHandle } from '../port/inventory.ts';
 import type { ContainerRecord, Records } from './records.ts';
 

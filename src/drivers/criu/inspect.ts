@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { pass, refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
@@ -18,22 +17,17 @@ import { findPod } from './pods.ts';
 import { judgePrivileges } from './privileges.ts';
 import { ProcessorUses } from './processor-use.ts';
 import { lookForNested } from './nested.ts';
-import { networkOf } from './network.ts';
-import type { FoundNic } from './network.ts';
+import { networkOf, type FoundNic } from './network.ts';
 import { readConfig } from './read-config.ts';
 import type { Bind } from './binds.ts';
 import type { Obstacle } from './obstacle.ts';
 import { fileObstacles } from './open-files.ts';
 import { lookForOpen } from './open-in-volume.ts';
-import { layerDigest, rootOf } from './rootfs.ts';
-import type { RootFileSystem } from './rootfs.ts';
-import { handOverMs } from './runc.ts';
-import type { Listed } from './runc.ts';
+import { layerDigest, rootOf, type RootFileSystem } from './rootfs.ts';
+import { handOverMs, type Listed } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
-import { treesOf } from './trees.ts';
-import type { Tree } from './trees.ts';
-import { lookAtVolumes } from './volumes.ts';
-import type { LookedAt, VolumeHere } from './volumes.ts';
+import { treesOf, type Tree } from './trees.ts';
+import { lookAtVolumes, type LookedAt, type VolumeHere } from './volumes.ts';
 import { WIPED, wipesOnFork } from './waiting-regions.ts';
 
 /** What a container is, found out without touching it. */

@@ -1,10 +1,8 @@
-import { open, readdir, readFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { ignoring } from '../../host/ignoring.ts';
-import { KINDS, MAX_FRAME } from './frames.ts';
-import type { Frame } from './frames.ts';
+import { KINDS, MAX_FRAME, type Frame } from './frames.ts';
 import { pagesFile } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';
 import { reserveAll } from './pager/kernel.ts';

@@ -4,8 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { Mutex } from '../../mutex.ts';
-import { scanTree, stampOfFile } from './changes.ts';
-import type { Scan } from './changes.ts';
+import { scanTree, stampOfFile, type Scan } from './changes.ts';
 
 /**
  * Digests of layers, and of single files, that were read before, kept between processes. A layer counts as read where the

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseMemory } from '../../host/kernel-tables.ts';
-import { pass } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, type NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { onGpu } from './gpu.ts';
 import { gpuObstacle, gpuObstacles, predictedSeconds, useOf } from './gpu-checks.ts';

@@ -1,5 +1,4 @@
-import { lstatSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import { lstatSync, type BigIntStats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
@@ -11,8 +10,7 @@ import type { HostContext } from './host-context.ts';
 import { mountsBelow } from './mounts.ts';
 import type { ContainerRecord, MadeVolume, Records } from './records.ts';
 import { archiveMs, unpack } from './trees.ts';
-import { overlaps, placeFor } from './volume-names.ts';
-import type { Volume } from './volume-names.ts';
+import { overlaps, placeFor, type Volume } from './volume-names.ts';
 
 /**
  * The volumes of a container at its destination. Each is recorded before it is made, and after that with the number of its

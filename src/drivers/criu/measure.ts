@@ -1,7 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { samplePages } from '../../host/memory-sample/pages.ts';
-import type { Until } from '../../host/memory-sample/pages.ts';
+import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { ContainerPages, TooLarge } from './container-pages.ts';
 import { processesIn } from './processes.ts';

@@ -1,5 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 
 /** The memory of a process as it runs: read page by page, without stopping it. */
 

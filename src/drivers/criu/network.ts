@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { rulesOf, SCRIPT } from './network-rules.ts';
 import type { Runc } from './runc.ts';
-import { nic as nicSchema } from './spec.ts';
-import type { Nic } from './spec.ts';
+import { nic as nicSchema, type Nic } from './spec.ts';
 import type { Obstacle } from './obstacle.ts';
 
 /** A container's links: what they are at the source, and the same ones made at the destination. */

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -7,12 +6,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../clock.ts';
 import { ignoring } from '../../host/ignoring.ts';
-import { lifeOf } from '../../host/life.ts';
-import type { BootProcess } from '../../host/life.ts';
+import { lifeOf, type BootProcess } from '../../host/life.ts';
 import { kill } from '../../host/process.ts';
 import { replay } from './pager/journal.ts';
-import { controlOf, JOURNAL, LOST_STATUS, PAGERS, said } from './pager/main.ts';
-import type { PagerSetup } from './pager/main.ts';
+import { controlOf, JOURNAL, LOST_STATUS, PAGERS, said, type PagerSetup } from './pager/main.ts';
 import { pagersIn } from './pager/one-pager.ts';
 import { identify, runningIn } from './processes.ts';
 

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
-import { refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 
 /** What runc and CRIU need of the kernel besides root, and what the packaged unit takes away for everything else. */
 

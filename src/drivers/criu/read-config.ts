@@ -1,11 +1,8 @@
 import { z } from 'zod';
-import { sortMounts } from './binds.ts';
-import type { Bind, HostBind } from './binds.ts';
-import { GPU_DEVICE } from './host-parts.ts';
-import type { GpuDevice } from './host-parts.ts';
+import { sortMounts, type Bind, type HostBind } from './binds.ts';
+import { GPU_DEVICE, type GpuDevice } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
-import { ociParts } from './spec.ts';
-import type { OciParts } from './spec.ts';
+import { ociParts, type OciParts } from './spec.ts';
 import { hookObstacles } from './toolkit-hooks.ts';
 import { isRecord, jsonOf } from '../../formats/json.ts';
 

@@ -1,5 +1,4 @@
-import { open, writeFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -14,10 +13,10 @@ import {
   LATE,
   MAX_FRAME,
   write,
+  type FileHead,
+  type Frame,
 } from './frames.ts';
-import type { FileHead, Frame } from './frames.ts';
-import { KeptAnswers } from './kept-answers.ts';
-import type { Kept } from './kept-answers.ts';
+import { KeptAnswers, type Kept } from './kept-answers.ts';
 import { pagesNumber } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';
 import { numbersOf } from './page-groups.ts';

@@ -13,8 +13,10 @@ import {
   ready,
   write,
   ZERO,
+  type FileKind,
+  type Frame,
+  type Kind,
 } from './frames.ts';
-import type { FileKind, Frame, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { digestPage } from './page-digests.ts';
 import { runsOf } from './page-groups.ts';

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../../clock.ts';
-import { lifeOf } from '../../host/life.ts';
-import type { BootProcess } from '../../host/life.ts';
+import { lifeOf, type BootProcess } from '../../host/life.ts';
 import { bootId, kill, pids, readStat } from '../../host/process.ts';
 
 /** CRIU ends by itself once the runc that asked it is gone; then it is ended. */

@@ -8,10 +8,8 @@ import { lookForOpen } from './open-in-volume.ts';
 import { processesIn } from './processes.ts';
 import type { ContainerRecord, SharedVolume } from './records.ts';
 import { archiveMs, volumeName } from './trees.ts';
-import { mountsPart, placeOf } from './volumes.ts';
-import type { VolumeHere } from './volumes.ts';
-import { placeIn } from './volume-names.ts';
-import type { Volume } from './volume-names.ts';
+import { mountsPart, placeOf, type VolumeHere } from './volumes.ts';
+import { placeIn, type Volume } from './volume-names.ts';
 
 /**
  * Volumes that both hosts see, which the movers have proved. They are mounted at the destination as they are: nothing of

@@ -1,5 +1,4 @@
-import { lifeOf } from '../../host/life.ts';
-import type { BootProcess } from '../../host/life.ts';
+import { lifeOf, type BootProcess } from '../../host/life.ts';
 import type { HypervisorStatus } from '../port/direct.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { HostContext } from './host-context.ts';

@@ -1,6 +1,12 @@
 import { z } from 'zod';
-import { absolute, gpuDevice, gpuSpec, hostMount, MOST_HOST_PARTS } from './host-parts.ts';
-import type { HostMount } from './host-parts.ts';
+import {
+  absolute,
+  gpuDevice,
+  gpuSpec,
+  hostMount,
+  MOST_HOST_PARTS,
+  type HostMount,
+} from './host-parts.ts';
 import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
 
 /**

@@ -9,8 +9,7 @@ import type { Bind } from './binds.ts';
 import type { Obstacle } from './obstacle.ts';
 import { readConfig } from './read-config.ts';
 import { unescaped } from './rootfs.ts';
-import { overlaps } from './volume-names.ts';
-import type { Volume } from './volume-names.ts';
+import { overlaps, type Volume } from './volume-names.ts';
 
 /** The volumes of a container at its source: what they are, and whether they can be copied. Nothing is touched. */
 

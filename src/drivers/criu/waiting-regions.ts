@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Region } from './memory.ts';
-import { PAGE } from './memory.ts';
+import { PAGE, type Region } from './memory.ts';
 import { readPagemap } from './pagemap.ts';
 import { hasEnded } from './processes.ts';
 import type { Span } from './pager/address-space.ts';

@@ -1,8 +1,7 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import { z } from 'zod';
 import { godwitError, GodwitError } from '../../errors.ts';
-import { pass, refusal as refusalOf } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal as refusalOf, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {

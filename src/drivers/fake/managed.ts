@@ -8,8 +8,7 @@ import type {
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
-import { HONEST } from './manager-options.ts';
-import type { ManagerOptions } from './manager-options.ts';
+import { HONEST, type ManagerOptions } from './manager-options.ts';
 import { ManagedStream, measured, MEMORY_BYTES } from './managed-stream.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
 

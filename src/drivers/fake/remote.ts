@@ -1,5 +1,4 @@
-import { createConnection } from 'node:net';
-import type { Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { copiedDisks, taskSight, whereabouts } from '../../migration/managed/task-sight.ts';

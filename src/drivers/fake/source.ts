@@ -1,7 +1,6 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';

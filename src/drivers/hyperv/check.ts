@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';

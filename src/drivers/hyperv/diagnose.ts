@@ -1,5 +1,4 @@
-import { toGodwitError } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
+import { toGodwitError, type ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../port/managed.ts';
 import type { HostFacts } from './answers.ts';
 import { compareChecks, notCompared } from './check.ts';
@@ -11,8 +10,7 @@ import {
   judgeLiveMigration,
   judgeVersion,
 } from './judge.ts';
-import { peerOf } from './options.ts';
-import type { HypervOptions } from './options.ts';
+import { peerOf, type HypervOptions } from './options.ts';
 import { runState } from './whereabouts.ts';
 import { failed, tried } from '../port/findings.ts';
 

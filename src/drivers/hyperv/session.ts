@@ -1,5 +1,4 @@
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { Mutex } from '../../mutex.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
@@ -8,14 +7,19 @@ import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
 import { managerRefusal } from '../port/manager-checks.ts';
-import { compareChecks, guestChecks, hasLocalDisks, hostChecks, notCompared } from './check.ts';
-import type { Hosts } from './check.ts';
+import {
+  compareChecks,
+  guestChecks,
+  hasLocalDisks,
+  hostChecks,
+  notCompared,
+  type Hosts,
+} from './check.ts';
 import { HypervHost } from './host.ts';
 import { explained, meaningOfEvent, returnedWords } from './hresults.ts';
 import { isRunning, jobSince, sightOf } from './job.ts';
 import { markBegins, markedAt } from './mark.ts';
-import { peerOf } from './options.ts';
-import type { HypervOptions, Peer } from './options.ts';
+import { peerOf, type HypervOptions, type Peer } from './options.ts';
 import {
   clusterChecks,
   folderChecks,
@@ -24,8 +28,7 @@ import {
   storageChecks,
   windowsFolder,
 } from './storage.ts';
-import { whereabouts } from './whereabouts.ts';
-import type { Sight } from './whereabouts.ts';
+import { whereabouts, type Sight } from './whereabouts.ts';
 import { WsmanFault } from './wsman/answers.ts';
 
 /** A script that was begun orders nothing more after 45 s; PowerShell may need a while to begin. */

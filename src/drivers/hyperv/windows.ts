@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 
 /** Versions of Windows, as `[Environment]::OSVersion` has them. Pure. */
 

@@ -3,8 +3,7 @@ import type { WrittenFiles } from '../port/disks.ts';
 import type { ArrivedGuest } from '../port/managed.ts';
 import { knownAs } from '../known-as.ts';
 import type { LibvirtClient } from './client.ts';
-import { readDomain } from './domain-xml.ts';
-import type { DomainDisk } from './domain-xml.ts';
+import { readDomain, type DomainDisk } from './domain-xml.ts';
 import { MARK, parseMark } from './mark.ts';
 
 /** A domain that has come to this host, as its daemon has it: what is looked at from outside of its QEMU. */

@@ -1,5 +1,4 @@
-import { at, parseXml } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, parseXml, type XmlElement } from '../../formats/xml.ts';
 import type { SocketUser } from '../port/managed.ts';
 
 /** What a daemon says of the machines that its host can run. Pure. */

@@ -1,10 +1,15 @@
-import { CALL_MS, denied, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
-import type { Credentials, Listener } from './rpc/connection.ts';
+import {
+  CALL_MS,
+  denied,
+  LibvirtConnection,
+  LibvirtRefusal,
+  type Credentials,
+  type Listener,
+} from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
 import { logIn } from './rpc/login.ts';
 import { XdrReader, XdrWriter } from '../../formats/xdr.ts';
-import { decodeParams, encodeParams } from './rpc/params.ts';
-import type { Params, SentParams } from './rpc/params.ts';
+import { decodeParams, encodeParams, type Params, type SentParams } from './rpc/params.ts';
 
 /** The calls to libvirt that Godwit makes, by the numbers of libvirt's remote_protocol.x. */
 const PROC = {

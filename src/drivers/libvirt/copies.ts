@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { CopiedDisk } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
@@ -8,8 +7,7 @@ import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import { whereItLies, whyNotCopied } from './check.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
-import { diskSizes, poolAt, refresh, room, volume } from './volumes.ts';
-import type { Pool } from './volumes.ts';
+import { diskSizes, poolAt, refresh, room, volume, type Pool } from './volumes.ts';
 
 /** Which disks go along as copies, and where at the destination each finds its place. Nothing is made here. */
 

@@ -5,8 +5,16 @@ import type { LibvirtClient } from './client.ts';
 import { isThere } from './copies.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { whyKept } from './open-images.ts';
-import { createVolume, deleteVolume, poolAt, refresh, volume, volumeSizes } from './volumes.ts';
-import type { Pool, Volume } from './volumes.ts';
+import {
+  createVolume,
+  deleteVolume,
+  poolAt,
+  refresh,
+  volume,
+  volumeSizes,
+  type Pool,
+  type Volume,
+} from './volumes.ts';
 import { presence, whereabouts } from './whereabouts.ts';
 
 /**

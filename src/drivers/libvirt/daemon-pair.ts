@@ -1,12 +1,8 @@
-import type { GodwitError } from '../../errors.ts';
-import { godwitError } from '../../errors.ts';
-import { LibvirtClient } from './client.ts';
-import type { Domain } from './client.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
+import { LibvirtClient, type Domain } from './client.ts';
 import { isMigrating } from './job.ts';
-import { MARK, parseMark } from './mark.ts';
-import type { Mark } from './mark.ts';
-import { uriOf } from './options.ts';
-import type { LibvirtOptions } from './options.ts';
+import { MARK, parseMark, type Mark } from './mark.ts';
+import { uriOf, type LibvirtOptions } from './options.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Outcome } from './task.ts';
 import type { Sight } from './whereabouts.ts';

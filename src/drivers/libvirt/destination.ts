@@ -3,8 +3,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts, NicHostLink } from './domain-xml.ts';
-import { keptFor, network, networkDevice, pool } from './questions.ts';
-import type { Existence } from './questions.ts';
+import { keptFor, network, networkDevice, pool, type Existence } from './questions.ts';
 
 /** What the destination's daemon has for a guest, and what it lacks. */
 

@@ -2,13 +2,10 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { XdrWriter } from '../../formats/xdr.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
-import { dirtyCurve } from '../dirty-windows.ts';
-import type { WriteLook } from '../dirty-windows.ts';
-import { readDomain, writeDomain } from './client.ts';
-import type { Domain, LibvirtClient } from './client.ts';
+import { dirtyCurve, type WriteLook } from '../dirty-windows.ts';
+import { readDomain, writeDomain, type Domain, type LibvirtClient } from './client.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
-import { decodeParams } from './rpc/params.ts';
-import type { Params } from './rpc/params.ts';
+import { decodeParams, type Params } from './rpc/params.ts';
 
 /** What a guest of libvirt writes to its memory: QEMU's own look, by a sample of its pages. It changes nothing of the guest. */
 

@@ -1,5 +1,4 @@
-import { at, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 
 /** What whoever has defined a domain says of it in its metadata: names that people look for. Pure. */
 

@@ -1,9 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
-import { at, parseXml, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 import { domainLabels } from './domain-labels.ts';
-import { securityLabels } from './security-labels.ts';
-import type { SecurityLabel } from './security-labels.ts';
+import { securityLabels, type SecurityLabel } from './security-labels.ts';
 import { unmovableDevices } from './unmovable.ts';
 import { writtenParts } from './written-parts.ts';
 

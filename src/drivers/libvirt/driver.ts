@@ -17,10 +17,8 @@ import type {
 } from '../port/managed.ts';
 import { arrivedGuest } from './arrived.ts';
 import { readCapabilities } from './capabilities.ts';
-import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
-import type { Domain } from './client.ts';
-import { readDomain } from './domain-xml.ts';
-import type { DomainRead } from './domain-xml.ts';
+import { HAS_LEFT, LibvirtClient, unless, type Domain } from './client.ts';
+import { readDomain, type DomainRead } from './domain-xml.ts';
 import { domainIn, libvirtHandle } from './handle.ts';
 import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';

@@ -1,8 +1,14 @@
 import { withDeadline } from '../../deadline.ts';
 import { hasCode } from '../../errors.ts';
 import { XdrReader, XdrWriter } from '../../formats/xdr.ts';
-import { readDomain, unless, writeDomain } from './client.ts';
-import type { Domain, JobStats, LibvirtClient } from './client.ts';
+import {
+  readDomain,
+  unless,
+  writeDomain,
+  type Domain,
+  type JobStats,
+  type LibvirtClient,
+} from './client.ts';
 import { JOB } from './job.ts';
 import type { Packet } from './rpc/packets.ts';
 import { decodeParams } from './rpc/params.ts';

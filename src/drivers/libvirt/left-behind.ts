@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Domain, LibvirtClient } from './client.ts';
-import { readDomain } from './domain-xml.ts';
-import type { DomainFacts } from './domain-xml.ts';
+import { readDomain, type DomainFacts } from './domain-xml.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { both, leave, refusal } from './left-to-operator.ts';

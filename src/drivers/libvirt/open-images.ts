@@ -10,8 +10,10 @@ import {
   namesOfUnseen,
   NOT_KNOWN,
   REPLACED,
+  type FileIdentity,
+  type Identified,
+  type NamedImage,
 } from '../../migration/image-identity.ts';
-import type { FileIdentity, Identified, NamedImage } from '../../migration/image-identity.ts';
 import type { CopiedDisk } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DomainFacts } from './domain-xml.ts';

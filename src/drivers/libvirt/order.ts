@@ -4,12 +4,10 @@ import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
-import { MARK, markElement } from './mark.ts';
-import type { Mark } from './mark.ts';
+import { MARK, markElement, type Mark } from './mark.ts';
 import { uriOf } from './options.ts';
 import type { LibvirtRefusal } from './rpc/connection.ts';
-import { migrateCall, outcomeOf } from './task.ts';
-import type { Outcome } from './task.ts';
+import { migrateCall, outcomeOf, type Outcome } from './task.ts';
 import { whereabouts } from './whereabouts.ts';
 
 /** Between two looks for the job that an order begins, ms. */

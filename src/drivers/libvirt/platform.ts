@@ -1,7 +1,12 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
-import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
+import {
+  newestLike,
+  readCapabilities,
+  readMachineCapabilities,
+  type HostCapabilities,
+  type MachineCapabilities,
+} from './capabilities.ts';
 import { managerPass, managerRefusal } from '../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';

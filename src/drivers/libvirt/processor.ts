@@ -5,8 +5,7 @@ import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks
 import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
-import { capabilities, compareCpu, domainCapabilities } from './questions.ts';
-import type { CpuComparison } from './questions.ts';
+import { capabilities, compareCpu, domainCapabilities, type CpuComparison } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import { answerOrWarning } from './answer-or-warning.ts';
 

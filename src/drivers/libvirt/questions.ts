@@ -1,6 +1,5 @@
 import { XdrWriter } from '../../formats/xdr.ts';
-import { unless } from './client.ts';
-import type { Domain, LibvirtClient } from './client.ts';
+import { unless, type Domain, type LibvirtClient } from './client.ts';
 import type { Machine } from './domain-xml.ts';
 import { formatXml } from '../../formats/xml.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';

@@ -1,5 +1,4 @@
-import { at } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, type XmlElement } from '../../formats/xml.ts';
 
 /**
  * By which models (`selinux`, `apparmor`, `dac`) a guest is confined. libvirt takes the model of each label along, and its

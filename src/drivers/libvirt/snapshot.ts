@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import { at, formatXml, parseXml, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
-import { guestPartOf } from '../../migration/guest-changes/snapshot.ts';
-import type { GuestPart, GuestSnapshot, PartKind } from '../../migration/guest-changes/snapshot.ts';
+import { at, formatXml, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
+import {
+  guestPartOf,
+  type GuestPart,
+  type GuestSnapshot,
+  type PartKind,
+} from '../../migration/guest-changes/snapshot.ts';
 
 /**
  * A domain's XML as the parts of a snapshot. libvirt keeps it in step with what its hypervisor reports, changes through the

@@ -1,5 +1,4 @@
-import type { GodwitError } from '../../errors.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -7,10 +6,8 @@ import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
 import { endAutostart, withDefinition } from './left-to-operator.ts';
-import { MARK, markElement } from './mark.ts';
-import type { Mark } from './mark.ts';
-import { isAtWork, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
-import type { Sight } from './whereabouts.ts';
+import { MARK, markElement, type Mark } from './mark.ts';
+import { isAtWork, isLeftPaused, presence, whereabouts, type Sight } from './whereabouts.ts';
 
 /**
  * libvirt can run a guest twice. A destination whose daemon dies after it has begun to run the guest, and before its source

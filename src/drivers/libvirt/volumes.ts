@@ -1,8 +1,6 @@
 import { escapeXml } from '../../formats/xml.ts';
-import { XdrWriter } from '../../formats/xdr.ts';
-import type { XdrReader } from '../../formats/xdr.ts';
-import { unless } from './client.ts';
-import type { Domain, LibvirtClient } from './client.ts';
+import { XdrWriter, type XdrReader } from '../../formats/xdr.ts';
+import { unless, type Domain, type LibvirtClient } from './client.ts';
 import { CALL_MS } from './rpc/connection.ts';
 
 /** Storage pools and their volumes, as a daemon has them. */

@@ -1,5 +1,4 @@
-import { at } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, type XmlElement } from '../../formats/xml.ts';
 
 const OF_DOMAIN = new Set(['title', 'description', 'cputune', 'numatune', 'commandline']);
 

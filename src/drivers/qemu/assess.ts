@@ -1,21 +1,18 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { pass, refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import { clientFor, isOnNetwork } from '../../protocol/network-file.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
-import { hasClient } from './binaries.ts';
+import { hasClient, type QemuProgram } from './binaries.ts';
 import { findPassphrases } from './passphrases.ts';
-import type { QemuProgram } from './binaries.ts';
 import { findPassthrough } from './passthrough/assess-passthrough.ts';
 import type { HostDevice } from './passthrough/device.ts';
 import { programChecks } from './choose.ts';
-import { coldCpu, cpuChecks } from './cpu-checks.ts';
-import type { OwnProcessor } from './cpu-checks.ts';
+import { coldCpu, cpuChecks, type OwnProcessor } from './cpu-checks.ts';
 import { diskChecks } from './disk-checks.ts';
 import { writerChecks } from './disk-writers.ts';
 import { forwardChecks } from './forwards.ts';
@@ -28,11 +25,10 @@ import { decideNodes } from './spec/disks-decided.ts';
 import { codeNodes } from './spec/flash.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
-import { guestShape } from './spec/schema.ts';
+import { guestShape, type GuestSpec } from './spec/schema.ts';
 import { tscChecks } from './tsc.ts';
 import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
-import type { GuestSpec } from './spec/schema.ts';
 
 /** A description checked and matched with what this host has. */
 export interface Match {

@@ -2,8 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import { isOnNetwork } from '../../protocol/network-file.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { childNames, driveList, driveName, graphAnswer } from './snapshot/parts.ts';
-import type { Drive } from './snapshot/parts.ts';
+import { childNames, driveList, driveName, graphAnswer, type Drive } from './snapshot/parts.ts';
 import { openings } from './spec/disks-argv.ts';
 import type { BlockNode } from './spec/disk-schema.ts';
 

@@ -1,6 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { pass, refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../port/direct.ts';
 import type { QemuProgram } from './binaries.ts';

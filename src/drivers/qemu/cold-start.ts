@@ -1,10 +1,8 @@
 import type { Launch } from '../port/direct.ts';
 import type { DestinationHold } from './destination-hold.ts';
 import { killProcess } from './guest/process.ts';
-import { launchIn } from './handle.ts';
-import type { QemuHandle, QemuLaunch } from './handle.ts';
-import { launchCommand } from './launch.ts';
-import type { LaunchSite } from './launch.ts';
+import { launchIn, type QemuHandle, type QemuLaunch } from './handle.ts';
+import { launchCommand, type LaunchSite } from './launch.ts';
 import { coldArguments } from './relaunch.ts';
 import { entering } from './user/cgroup.ts';
 import { confined, mayLock } from './user/confine.ts';

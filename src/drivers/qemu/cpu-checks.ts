@@ -1,6 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { pass, refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import type { CpuFacts } from './spec/facts.ts';
 import type { GuestSpec } from './spec/schema.ts';

@@ -3,8 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
 import type { HypervisorEvent } from '../port/direct.ts';
 
-import { attachStarted, ownerOf } from './launch.ts';
-import type { LaunchSite } from './launch.ts';
+import { attachStarted, ownerOf, type LaunchSite } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { judgeEnd } from './qmp/monitor-end.ts';
 import { MonitorWatch } from './session.ts';

@@ -3,8 +3,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { endingMs } from '../../migration/direct/step-deadline.ts';
-import { throwRefusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { throwRefusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   DestinationOptions,
@@ -16,8 +15,7 @@ import type {
   Started,
   StreamSetup,
 } from '../port/direct.ts';
-import { devicesAmong, nicsOf, readSpec } from './assess.ts';
-import type { Match } from './assess.ts';
+import { devicesAmong, nicsOf, readSpec, type Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
 import type { QemuProgram } from './binaries.ts';
@@ -45,8 +43,7 @@ import { plugIn } from './plug/plugger.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
-import { withoutParts } from './same-machine/machine-parts.ts';
-import type { MachineParts } from './same-machine/machine-parts.ts';
+import { withoutParts, type MachineParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { removeCredentials } from './tls.ts';

@@ -1,6 +1,5 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { DestinationOptions } from '../port/direct.ts';
 import { isOnNetwork } from '../../protocol/network-file.ts';
 import { HEADER_BYTES, linkOfHeader, linkOfImage } from './image-header.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { WrittenFiles } from '../port/disks.ts';
 import { identityOf, inodesOf, openFiles } from '../../host/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';

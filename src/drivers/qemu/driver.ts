@@ -4,8 +4,7 @@ import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
-import { lifeOf } from '../../host/life.ts';
-import type { Life } from '../../host/life.ts';
+import { lifeOf, type Life } from '../../host/life.ts';
 import type { FrozenImage } from '../port/disks.ts';
 import type {
   DestinationOptions,
@@ -22,10 +21,8 @@ import type {
   GuestLayout,
   HandleFacts,
 } from '../port/inventory.ts';
-import { listPrograms } from './binaries.ts';
-import { belowBaseline, GuestsBeyond } from './baseline.ts';
-import type { SetBaseline } from './baseline.ts';
-import type { BinaryOptions, QemuProgram } from './binaries.ts';
+import { listPrograms, type BinaryOptions, type QemuProgram } from './binaries.ts';
+import { belowBaseline, GuestsBeyond, type SetBaseline } from './baseline.ts';
 import { Census } from './guest/census.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
@@ -43,8 +40,7 @@ import { diskWriters } from './disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
 import { returnFiles } from './user/access.ts';
-import { removeCgroup } from './user/cgroup.ts';
-import type { QemuCgroup } from './user/cgroup.ts';
+import { removeCgroup, type QemuCgroup } from './user/cgroup.ts';
 import { helperUser } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 

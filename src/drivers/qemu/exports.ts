@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parseCommandLine, valuesOf } from './spec/cmdline.ts';
-import { parseBlockdev } from './spec/disk-options.ts';
-import type { Given } from './spec/disk-options.ts';
+import { parseBlockdev, type Given } from './spec/disk-options.ts';
 
 /** What of a QEMU's disks is offered to another host. Pure. */
 

@@ -1,5 +1,4 @@
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { godwitError } from '../../errors.ts';
 import type { ImageStore } from './images.ts';
 import { FIRMWARE_DIRS, flashName } from './spec/flash.ts';

@@ -2,8 +2,7 @@ import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { godwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { ForwardSpec, GuestSpec } from './spec/schema.ts';
 import { forwardText } from './spec/user-network.ts';
 

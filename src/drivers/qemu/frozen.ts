@@ -3,8 +3,7 @@ import path from 'node:path';
 import { openIdentified } from '../../host/identified-file.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { FrozenImage } from '../port/disks.ts';
-import { askProgram, handedFile } from './one-shot-qemu.ts';
-import type { Question } from './one-shot-qemu.ts';
+import { askProgram, handedFile, type Question } from './one-shot-qemu.ts';
 import { openAbove } from './user/access.ts';
 import { letIn } from './user/guest-user.ts';
 

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import { godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { boundTo, hugePagesOf, nodesOf } from './spec/host-memory.ts';
-import type { Backed, Bound } from './spec/host-memory.ts';
+import { boundTo, hugePagesOf, nodesOf, type Backed, type Bound } from './spec/host-memory.ts';
 import type { ObjectSpec } from './spec/schema.ts';
 
 /** What a host has for guests whose memory is in huge pages, or bound to NUMA nodes. */

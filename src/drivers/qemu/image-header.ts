@@ -1,5 +1,4 @@
-import { closeSync, constants, readSync, realpathSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { closeSync, constants, readSync, realpathSync, type Stats } from 'node:fs';
 import { openFound } from '../../host/checked-open.ts';
 
 /**

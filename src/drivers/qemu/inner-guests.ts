@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { passes, warns } from '../../migration/preflight/finding.ts';
-import type { Finding } from '../../migration/preflight/finding.ts';
+import { passes, warns, type Finding } from '../../migration/preflight/finding.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { GuestFacts } from './spec/facts.ts';
 

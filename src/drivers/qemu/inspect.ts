@@ -1,29 +1,22 @@
-import { haltHint, haltedWords } from '../../migration/guest-changes/run-states.ts';
-import type { Halt } from '../../migration/guest-changes/run-states.ts';
-import { pass, refusal, warn } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
-import { guestDescription } from '../../protocol/peer/migration.ts';
-import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import { haltHint, haltedWords, type Halt } from '../../migration/guest-changes/run-states.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
+import { guestDescription, type StreamSettings } from '../../protocol/peer/migration.ts';
 import { tooMany } from '../../protocol/too-many.ts';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { Inspection } from '../port/inspection.ts';
 import { storesOf, whyNotAlone } from './variable-store-users.ts';
 import type { ImageStore } from './images.ts';
-import { describeGuest } from './spec/describe.ts';
-import type { Draft } from './spec/describe.ts';
+import { describeGuest, type Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
 import { flashName } from './spec/flash.ts';
 import { hintFor } from './spec/hints.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { refusedText } from './spec/grammar/judge.ts';
-import { guestSpec } from './spec/schema.ts';
-import type { FlashSpec, GuestSpec } from './spec/schema.ts';
+import { guestSpec, type FlashSpec, type GuestSpec } from './spec/schema.ts';
 import type { Unplugging } from './spec/unplug.ts';
-import { streamObstacles } from './stream.ts';
-import type { StreamAbilities } from './stream.ts';
+import { streamObstacles, type StreamAbilities } from './stream.ts';
 import { compareVersions } from './version.ts';
 
 interface Looking {

@@ -10,13 +10,10 @@ import { bootId, startTicksOf } from '../../host/process.ts';
 import { monitorProcess, readProcess, userOf } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
-import { judgeEnd, unreachable } from './qmp/monitor-end.ts';
-import type { MonitorOwner } from './qmp/monitor-end.ts';
+import { judgeEnd, unreachable, type MonitorOwner } from './qmp/monitor-end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
-import { inCgroup } from './user/cgroup.ts';
-import type { Limits } from './user/cgroup.ts';
-import { confined, mayLock } from './user/confine.ts';
-import type { Command, RunAs } from './user/confine.ts';
+import { inCgroup, type Limits } from './user/cgroup.ts';
+import { confined, mayLock, type Command, type RunAs } from './user/confine.ts';
 import type { QemuHandle } from './handle.ts';
 
 const START_MS = 10_000;

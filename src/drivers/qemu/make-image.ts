@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import type { NewImage } from '../port/disks.ts';
-import { askProgram, handedFile } from './one-shot-qemu.ts';
-import type { Question } from './one-shot-qemu.ts';
+import { askProgram, handedFile, type Question } from './one-shot-qemu.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { BlockNode } from './spec/disk-schema.ts';
 

@@ -1,7 +1,6 @@
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../port/direct.ts';
-import { matchHost } from './assess.ts';
-import type { Match } from './assess.ts';
+import { matchHost, type Match } from './assess.ts';
 import { hostGives } from './baseline.ts';
 import type { HostContext } from './host-context.ts';
 import { pinsMemory, plugChecks } from './plug/plugger.ts';

@@ -4,8 +4,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { QmpClient } from './qmp/client.ts';
-import { confined, sandboxWords } from './user/confine.ts';
-import type { RunAs } from './user/confine.ts';
+import { confined, sandboxWords, type RunAs } from './user/confine.ts';
 
 /**
  * The program does not end when its monitor closes, and a mover may be killed at any moment. So a shell holds it, and

@@ -1,8 +1,11 @@
 import { toGodwitError } from '../../errors.ts';
 import { identifyOpen } from '../../host/open-files.ts';
-import { judgeIdentified } from '../../migration/image-identity.ts';
+import {
+  judgeIdentified,
+  type FileIdentity,
+  type NamedImage,
+} from '../../migration/image-identity.ts';
 import type { Finding } from '../../migration/preflight/finding.ts';
-import type { FileIdentity, NamedImage } from '../../migration/image-identity.ts';
 import { isOnNetwork } from '../../protocol/network-file.ts';
 import type { Inspection } from '../port/inspection.ts';
 import type { QemuHandle } from './handle.ts';

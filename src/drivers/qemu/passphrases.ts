@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { readPassword } from '../../host/password-file.ts';
 import type { Disk } from '../../protocol/disk.ts';
 import type { GuestSpec } from './spec/schema.ts';

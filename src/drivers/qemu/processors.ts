@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { processorOffer } from '../../protocol/public/processor.ts';
-import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
+import {
+  processorOffer,
+  type GuestProcessor,
+  type ProcessorOffer,
+} from '../../protocol/public/processor.ts';
 import { askProgram } from './one-shot-qemu.ts';
-import { questionUser, factsKey } from './binaries.ts';
-import type { BinaryOptions, QemuProgram } from './binaries.ts';
+import { questionUser, factsKey, type BinaryOptions, type QemuProgram } from './binaries.ts';
 import { readCpu } from './guest/cpu.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { readKept, writeKept } from './answer-cache.ts';

@@ -1,5 +1,4 @@
-import { hasCode } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { hasCode, type GodwitError } from '../../errors.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';

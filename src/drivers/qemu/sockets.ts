@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { toGodwitError } from '../../errors.ts';
-import { refusal } from '../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { checkSocketPath } from '../../protocol/socket-path.ts';
 import type { GuestSpec } from './spec/schema.ts';
 

@@ -54,8 +54,8 @@ import {
   ownParameters,
   sourceParameters,
   streamObstacles,
+  type Parameters,
 } from './stream.ts';
-import type { Parameters } from './stream.ts';
 import {
   credentialObject,
   credentialsOf,

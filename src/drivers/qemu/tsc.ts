@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
-import { passes, refuses, warns } from '../../migration/preflight/finding.ts';
-import type { Finding } from '../../migration/preflight/finding.ts';
+import { passes, refuses, warns, type Finding } from '../../migration/preflight/finding.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../port/direct.ts';

@@ -1,8 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import { identityOf, inodesOf, openFiles } from '../../host/open-files.ts';
-import { listQemuProcesses } from './guest/process.ts';
-import type { QemuProcess } from './guest/process.ts';
+import { listQemuProcesses, type QemuProcess } from './guest/process.ts';
 import { parseCommandLine } from './spec/cmdline.ts';
 import { flashName } from './spec/flash.ts';
 import { knownAs } from '../known-as.ts';

@@ -1,9 +1,7 @@
 import { godwitError } from '../../errors.ts';
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { Vcenter } from './options.ts';
-import { refIn } from './soap.ts';
-import type { Ref } from './soap.ts';
+import { refIn, type Ref } from './soap.ts';
 
 /** What a vCenter says it is. Pure. */
 export interface About {

@@ -1,9 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
-import { serviceIn } from './about.ts';
-import type { About, Content } from './about.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
+import { textAt, type XmlElement } from '../../formats/xml.ts';
+import { serviceIn, type About, type Content } from './about.ts';
 import type { Vcenter } from './options.ts';
 import { readPassword } from '../../host/password-file.ts';
 import {
@@ -18,10 +15,13 @@ import {
   text,
   throughView,
   updatesIn,
+  type Fault,
+  type Part,
+  type Ref,
+  type Seen,
+  type Updates,
 } from './soap.ts';
-import type { Fault, Part, Ref, Seen, Updates } from './soap.ts';
-import { Transport } from './transport.ts';
-import type { Reached, ShownCertificate } from './transport.ts';
+import { Transport, type Reached, type ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** Objects (and pages) of one answer, and objects of one page. */

@@ -1,16 +1,13 @@
-import { toGodwitError } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
+import { toGodwitError, type ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../port/managed.ts';
-import { at, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';
 import { drsIn, maintenanceModeOf } from './drs.ts';
 import { clusterFeatures, evcModes } from './features.ts';
 import { ATTRIBUTE } from './mark.ts';
-import { otherSection } from './options.ts';
-import type { VsphereOptions } from './options.ts';
+import { otherSection, type VsphereOptions } from './options.ts';
 import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
 import {
   judgeBalancer,
@@ -18,13 +15,12 @@ import {
   judgeGuests,
   judgeHosts,
   judgeVmotion,
+  type ClusterBaseline,
+  type ClusterFact,
 } from './judge-inventory.ts';
-import type { ClusterBaseline, ClusterFact } from './judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
-import { RIGHTS } from './rights.ts';
-import type { Granted } from './rights.ts';
-import { ref, text } from './soap.ts';
-import type { Ref, Seen } from './soap.ts';
+import { RIGHTS, type Granted } from './rights.ts';
+import { ref, text, type Ref, type Seen } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
 import { failed, tried } from '../port/findings.ts';
 

@@ -1,5 +1,4 @@
-import { at, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import type { MaintenanceMode } from '../../protocol/public/managed-host.ts';
 import { guestName } from '../../protocol/names.ts';
 import { refIn } from './soap.ts';

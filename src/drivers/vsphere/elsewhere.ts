@@ -1,12 +1,10 @@
 import type { Check } from '../../protocol/public/migration.ts';
-import { at } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, type XmlElement } from '../../formats/xml.ts';
 import { managerPass } from '../port/manager-checks.ts';
 import { some } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
-import { ref, refIn } from './soap.ts';
-import type { Ref } from './soap.ts';
+import { ref, refIn, type Ref } from './soap.ts';
 import { taskEnd } from './start-move.ts';
 
 /** vSphere has no greater cluster. */

@@ -1,8 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { at, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import { furtherFaults } from './further-faults.ts';
 import { RIGHTS } from './rights.ts';
 import type { Fault } from './soap.ts';

@@ -1,10 +1,8 @@
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { EvcMode, HostFeatures } from './baseline.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
-import { refIn } from './soap.ts';
-import type { Ref, Seen } from './soap.ts';
+import { refIn, type Ref, type Seen } from './soap.ts';
 
 /** Features of processors, as a vCenter shows them of hosts and of EVC modes. */
 

@@ -1,23 +1,18 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { at, textAt } from '../../formats/xml.ts';
-import { isFault, VsphereFault } from './client.ts';
-import type { VsphereClient } from './client.ts';
+import { isFault, VsphereFault, type VsphereClient } from './client.ts';
 import { denied, wordsOf } from './faults.ts';
 import type { VsphereHandle } from './handle.ts';
 import { isCount, MIB, stateOf, wordIn } from './inventory.ts';
-import { ATTRIBUTE, markText, parseMark } from './mark.ts';
-import type { Mark } from './mark.ts';
+import { ATTRIBUTE, markText, parseMark, type Mark } from './mark.ts';
 import { hostNameOf } from './names.ts';
 import type { Vcenter } from './options.ts';
 import type { OtherVcenters } from './other-vcenters.ts';
 import { HostsByName } from './places.ts';
 import { neededIn } from './requirements.ts';
-import { ref, refIn, text } from './soap.ts';
-import type { Ref } from './soap.ts';
-import { isMoving, TASK_PROPERTIES, taskIn } from './task.ts';
-import type { Task } from './task.ts';
+import { ref, refIn, text, type Ref } from './soap.ts';
+import { isMoving, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 
 const PROPERTIES = [

@@ -1,14 +1,10 @@
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
-import { dpmIn, powerModeOf } from './dpm.ts';
-import type { ClusterDpm } from './dpm.ts';
-import { drsIn, maintenanceModeOf } from './drs.ts';
-import type { ClusterDrs } from './drs.ts';
+import { dpmIn, powerModeOf, type ClusterDpm } from './dpm.ts';
+import { drsIn, maintenanceModeOf, type ClusterDrs } from './drs.ts';
 import { hostNameOf, unescapedName } from './names.ts';
-import type { Change, Ref } from './soap.ts';
-import { refIn } from './soap.ts';
+import { refIn, type Change, type Ref } from './soap.ts';
 
 /** Hosts and guests of a vCenter, made of the changes that it reports. Pure but for its own lists. */
 

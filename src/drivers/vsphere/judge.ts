@@ -1,8 +1,7 @@
 import type { ManagerFinding } from '../port/managed.ts';
 import { ATTRIBUTE } from './mark.ts';
 import type { Vcenter } from './options.ts';
-import { MAKES_ATTRIBUTE, RIGHTS } from './rights.ts';
-import type { Granted } from './rights.ts';
+import { MAKES_ATTRIBUTE, RIGHTS, type Granted } from './rights.ts';
 import type { ShownCertificate } from './transport.ts';
 
 /** What a reading of the vCenter itself means for migration. Pure. */

@@ -1,6 +1,5 @@
 import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
-import { isUnderWay, reasonOf } from './task.ts';
-import type { Task } from './task.ts';
+import { isUnderWay, reasonOf, type Task } from './task.ts';
 
 /** How a host stands with its maintenance mode, by its own property and its tasks of the last minutes. Pure. */
 

@@ -4,14 +4,11 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import type { HostMaintenance } from '../port/managed.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
 import { denied, wordsOf } from './faults.ts';
-import { wordIn } from './inventory.ts';
-import type { InventoryLists } from './inventory.ts';
+import { wordIn, type InventoryLists } from './inventory.ts';
 import { ENTERING, LEAVING, sightOfHost } from './maintenance-sight.ts';
 import type { VsphereOptions } from './options.ts';
-import { refIn, text } from './soap.ts';
-import type { Ref } from './soap.ts';
-import { isUnderWay, TASK_PROPERTIES, taskIn } from './task.ts';
-import type { Task } from './task.ts';
+import { refIn, text, type Ref } from './soap.ts';
+import { isUnderWay, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 
 /** vSphere's own bound of its task, s; 0: none. Whoever asked for it decides when to give it up. */
 const NO_TIMEOUT = 0;

@@ -4,8 +4,7 @@ import { at } from '../../formats/xml.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
 import { unescapedName } from './names.ts';
-import { group, ref, refIn, text } from './soap.ts';
-import type { Part, Ref } from './soap.ts';
+import { group, ref, refIn, text, type Part, type Ref } from './soap.ts';
 
 /** Networks of a guest's cards, which another vCenter knows by their names alone. */
 

@@ -1,14 +1,11 @@
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import { VsphereFault } from './client.ts';
-import type { VsphereClient } from './client.ts';
+import { VsphereFault, type VsphereClient } from './client.ts';
 import { denied, wordsOf } from './faults.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
 import { otherSpec } from './other-target.ts';
-import { datastoreNamed, poolOf } from './places.ts';
-import type { HostPlace } from './places.ts';
-import { group, ref, sameRef, text } from './soap.ts';
-import type { Part, Ref } from './soap.ts';
+import { datastoreNamed, poolOf, type HostPlace } from './places.ts';
+import { group, ref, sameRef, text, type Part, type Ref } from './soap.ts';
 import { isMoving } from './task.ts';
 
 /** Faults that say nothing about whether the order had its effect. */

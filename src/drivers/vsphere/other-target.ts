@@ -6,8 +6,7 @@ import type { VsphereClient } from './client.ts';
 import { cardOn, cardsIn, networksOf } from './networks.ts';
 import type { OtherPlace } from './other-vcenters.ts';
 import { datastoreNamed, datastoresOf, poolOf } from './places.ts';
-import { group, ref, text } from './soap.ts';
-import type { Part, Ref } from './soap.ts';
+import { group, ref, text, type Part, type Ref } from './soap.ts';
 
 /** What vSphere is given of a destination at another vCenter: how that is reached, and everything by the names that it has there. */
 

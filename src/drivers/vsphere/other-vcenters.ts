@@ -1,12 +1,8 @@
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import { VsphereClient } from './client.ts';
-import { otherSection } from './options.ts';
-import type { Vcenter, VsphereOptions } from './options.ts';
-import { HostsByName } from './places.ts';
-import type { HostPlace, Wanted } from './places.ts';
-import { refIn, text } from './soap.ts';
-import type { Ref } from './soap.ts';
+import { otherSection, type Vcenter, type VsphereOptions } from './options.ts';
+import { HostsByName, type HostPlace, type Wanted } from './places.ts';
+import { refIn, text, type Ref } from './soap.ts';
 
 /** Another vCenter, with a session of its own. */
 export interface OtherVcenter {

@@ -5,8 +5,7 @@ import type { VsphereClient } from './client.ts';
 import { HOST_PROPERTIES, wordIn } from './inventory.ts';
 import { hostNameOf, unescapedName } from './names.ts';
 import type { Vcenter } from './options.ts';
-import { refIn } from './soap.ts';
-import type { Ref } from './soap.ts';
+import { refIn, type Ref } from './soap.ts';
 
 /** Where a guest could go: hosts and datastores by the names that people say. */
 

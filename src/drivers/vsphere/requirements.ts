@@ -1,9 +1,7 @@
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerWarn } from '../port/manager-checks.ts';
-import { some } from './baseline.ts';
-import type { HostFeatures } from './baseline.ts';
+import { some, type HostFeatures } from './baseline.ts';
 
 /** Features of a processor that a guest uses since it was started (`runtime.featureRequirement`), beside what hosts have. Pure. */
 

@@ -11,8 +11,7 @@ import { OtherVcenters } from './other-vcenters.ts';
 import { giveOrder } from './order.ts';
 import type { Ref } from './soap.ts';
 import { TaskFollower } from './task-follower.ts';
-import { isOrderFor, isUnderWay, orderedSince, sightOf } from './task.ts';
-import type { Task } from './task.ts';
+import { isOrderFor, isUnderWay, orderedSince, sightOf, type Task } from './task.ts';
 
 /** A call that was given up is answered or dropped by the vCenter within that, ms. */
 const SETTLES_MS = 60_000;

@@ -1,5 +1,4 @@
-import { at, escapeXml, parseXml, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, escapeXml, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 
 /** SOAP as vSphere speaks it (vim25): calls are written, and answers read. Pure. */
 

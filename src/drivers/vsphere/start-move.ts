@@ -1,13 +1,10 @@
-import { at } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
+import { at, type XmlElement } from '../../formats/xml.ts';
 import type { VsphereClient } from './client.ts';
 import type { VsphereGuest } from './guest.ts';
 import type { Target } from './order.ts';
-import { localizedFault, ref } from './soap.ts';
-import type { Fault, Ref } from './soap.ts';
+import { localizedFault, ref, type Fault, type Ref } from './soap.ts';
 import { TaskFollower } from './task-follower.ts';
-import { isUnderWay } from './task.ts';
-import type { Task } from './task.ts';
+import { isUnderWay, type Task } from './task.ts';
 
 /** vSphere waits so long for a change before it answers that there is none, s. */
 const WAITS_S = 10;

@@ -1,7 +1,6 @@
 import type { VsphereClient } from './client.ts';
 import type { Ref } from './soap.ts';
-import { TASK_PROPERTIES, taskIn } from './task.ts';
-import type { Task } from './task.ts';
+import { TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 
 /** One task, of which the vCenter reports each change: nobody asks for it again and again. */
 export class TaskFollower {

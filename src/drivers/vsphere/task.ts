@@ -1,8 +1,6 @@
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
-import { at, textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
-import { localizedFault, refIn, sameRef } from './soap.ts';
-import type { Fault, Ref, Seen } from './soap.ts';
+import { at, textAt, type XmlElement } from '../../formats/xml.ts';
+import { localizedFault, refIn, sameRef, type Fault, type Ref, type Seen } from './soap.ts';
 
 /** What a task of the vCenter says (`Task.info`). Pure. */
 

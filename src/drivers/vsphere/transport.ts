@@ -1,13 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
-import { SECTION } from './options.ts';
-import type { Vcenter } from './options.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
+import { SECTION, type Vcenter } from './options.ts';
 import { LONGEST_ANSWER } from './soap.ts';
 
 const CONNECT_MS = 10_000;

@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { RATE_WINDOW_MS } from '../../migration/prediction/curve.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
-import { choose, eachOf, PAGE_BYTES } from './pages.ts';
-import type { Pages, Time } from './pages.ts';
+import { choose, eachOf, PAGE_BYTES, type Pages, type Time } from './pages.ts';
 
 /** Of one look of an agent, which looks at each guest again and again. */
 export const DIRTY_SAMPLE_PAGES = 512;

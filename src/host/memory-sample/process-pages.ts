@@ -1,6 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { PAGE_BYTES } from './pages.ts';
-import type { Pages } from './pages.ts';
+import { PAGE_BYTES, type Pages } from './pages.ts';
 
 /** Where memory that is looked at lies in its process. */
 export interface Place {

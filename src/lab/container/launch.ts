@@ -4,8 +4,7 @@ import { godwitError } from '../../errors.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
 import { runCommand } from '../command.ts';
-import { containerConfig } from './config.ts';
-import type { ContainerBind, ContainerLoad } from './config.ts';
+import { containerConfig, type ContainerBind, type ContainerLoad } from './config.ts';
 import { containerLayer } from './layer.ts';
 
 export interface LaunchRequest extends ContainerLoad {

@@ -5,8 +5,7 @@ import { runCommand } from '../command.ts';
 import { labEnvironment } from '../environment.ts';
 import { namespaceOf } from '../plan.ts';
 import { startDetached } from '../processes.ts';
-import { storageDirectory } from '../state.ts';
-import type { Lab } from '../state.ts';
+import { storageDirectory, type Lab } from '../state.ts';
 import { layerDirectory } from './layer.ts';
 import { labRunc } from './launch.ts';
 

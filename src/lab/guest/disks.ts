@@ -4,8 +4,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
-import type { Lab } from '../state.ts';
-import { PASSABLE, storageDirectory } from '../state.ts';
+import { PASSABLE, storageDirectory, type Lab } from '../state.ts';
 import { exportedAs, hasRawDisks, publish, withdraw } from '../storage.ts';
 import type { GuestDrive } from './argv.ts';
 

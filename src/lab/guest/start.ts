@@ -6,15 +6,13 @@ import { runCommand } from '../command.ts';
 import { inHost, inLab } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { checkVlan, guestPortRemoval, guestPortSteps } from '../guest-port.ts';
-import { guestImage } from '../image/initramfs.ts';
-import type { GuestImage, GuestLoad } from '../image/initramfs.ts';
+import { guestImage, type GuestImage, type GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { storageClientLacks } from '../storage.ts';
 import { parseMemory } from '../../host/kernel-tables.ts';
-import { isAlive } from '../../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../host/process.ts';
 import { checkSocketPath } from '../../protocol/socket-path.ts';
-import type { ProcessIdentity } from '../../host/process.ts';
 import { endProcesses, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';
 import { chooseAccelerator } from './accelerator.ts';
@@ -26,10 +24,8 @@ import {
   kernelCommandLine,
   qemuArgv,
 } from './argv.ts';
-import { makeDisks, removeDisks } from './disks.ts';
-import type { DiskRequest } from './disks.ts';
-import { chooseQemu, defaultMachineType } from './qemu.ts';
-import type { QemuBinary } from './qemu.ts';
+import { makeDisks, removeDisks, type DiskRequest } from './disks.ts';
+import { chooseQemu, defaultMachineType, type QemuBinary } from './qemu.ts';
 import { type LabGuest, recordGuest, releaseGuest, reserveGuest } from './registry.ts';
 
 export interface GuestRequest {

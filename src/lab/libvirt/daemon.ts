@@ -3,14 +3,12 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
-import { isAlive } from '../../host/process.ts';
-import type { ProcessIdentity } from '../../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../host/process.ts';
 import { runCommand } from '../command.ts';
 import { labEnvironment, missingPrograms } from '../environment.ts';
 import type { LabPlan } from '../plan.ts';
 import { startDetached } from '../processes.ts';
-import { labHost } from '../state.ts';
-import type { Lab, LabHost } from '../state.ts';
+import { labHost, type Lab, type LabHost } from '../state.ts';
 import { amongMounts, makeMounts, ownTree } from './mounts.ts';
 import { libvirtProgram } from './packages.ts';
 

@@ -2,23 +2,23 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { kernelCommandLine } from '../guest/argv.ts';
-import type { GuestDrive } from '../guest/argv.ts';
+import { kernelCommandLine, type GuestDrive } from '../guest/argv.ts';
 import type { DiskRequest } from '../guest/disks.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
-import { chooseQemu, qemuBinaries } from '../guest/qemu.ts';
-import type { QemuBinary } from '../guest/qemu.ts';
-import { labGuest, recordGuest, releaseGuest } from '../guest/registry.ts';
-import type { LabGuest } from '../guest/registry.ts';
-import { BOOT_DEADLINE_MS, checkMemory, dividedMemory, newGuest } from '../guest/start.ts';
-import type { GuestRequest } from '../guest/start.ts';
+import { chooseQemu, qemuBinaries, type QemuBinary } from '../guest/qemu.ts';
+import { labGuest, recordGuest, releaseGuest, type LabGuest } from '../guest/registry.ts';
+import {
+  BOOT_DEADLINE_MS,
+  checkMemory,
+  dividedMemory,
+  newGuest,
+  type GuestRequest,
+} from '../guest/start.ts';
 import { guestImage } from '../image/initramfs.ts';
 import { checkGuestName } from '../plan.ts';
-import { labHost } from '../state.ts';
-import type { Lab } from '../state.ts';
+import { labHost, type Lab } from '../state.ts';
 import { POOL, virsh } from './daemon.ts';
-import { domainXml } from './domain.ts';
-import type { DomainFirmware } from './domain.ts';
+import { domainXml, type DomainFirmware } from './domain.ts';
 import { ownFiles } from './mounts.ts';
 
 /** Guests of a lab whose hosts have libvirt. */

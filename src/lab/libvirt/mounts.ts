@@ -10,8 +10,7 @@ import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { managerOfGuests } from '../plan.ts';
 import { processesInNamespaces, startDetached } from '../processes.ts';
-import { labHost } from '../state.ts';
-import type { Lab, LabHost } from '../state.ts';
+import { labHost, type Lab, type LabHost } from '../state.ts';
 import { LIBVIRT_PARTS, QEMU_MODULES } from './packages.ts';
 
 /**

@@ -6,8 +6,7 @@ import { runCommand } from '../command.ts';
 import { labRunc } from '../container/launch.ts';
 import { runcRoot } from '../container/places.ts';
 import { inLab } from '../entry.ts';
-import { labHost } from '../state.ts';
-import type { Lab } from '../state.ts';
+import { labHost, type Lab } from '../state.ts';
 
 /** What runc and the kernel say of a lab's containers, without asking Godwit. */
 

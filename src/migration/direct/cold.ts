@@ -1,10 +1,8 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DestinationState } from './destination.ts';
 import type { SourceState } from './source-state.ts';
-import { STEPS, stepIndex } from './steps.ts';
-import type { Step, StepName } from './steps.ts';
+import { STEPS, stepIndex, type Step, type StepName } from './steps.ts';
 
 /** What a cold move does otherwise: the guest shuts itself down, no memory moves, and it is started at its destination. */
 

@@ -1,16 +1,12 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError, SerialError } from '../../errors.ts';
+import { godwitError, type GodwitError, type SerialError } from '../../errors.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
-import { withEnd } from '../../protocol/guest-end.ts';
-import type { EndKind } from '../../protocol/guest-end.ts';
-import { withHalt } from '../../protocol/guest-halt.ts';
-import type { Halt } from '../../protocol/guest-halt.ts';
+import { withEnd, type EndKind } from '../../protocol/guest-end.ts';
+import { withHalt, type Halt } from '../../protocol/guest-halt.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
-import { bootTimeIn, destinationRightAfter } from './run-right.ts';
+import { bootTimeIn, destinationRightAfter, type DestinationRight } from './run-right.ts';
 import type { BootTime } from '../boot-time.ts';
-import type { DestinationRight } from './run-right.ts';
 import type { HostDoubts } from '../../protocol/public/resolve.ts';
 
 export { destinationEvent, portMap } from './destination-events.ts';

@@ -1,6 +1,5 @@
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
-import { evidenceOf, joined } from './guest-sightings.ts';
-import type { Evidence, GuestSightings } from './guest-sightings.ts';
+import { evidenceOf, joined, type Evidence, type GuestSightings } from './guest-sightings.ts';
 
 /** A host outside the migration that has the guest, and what shows it. */
 export interface ThirdHost {

@@ -1,5 +1,4 @@
-import { NO_ANSWER, answerFrom, findingsIn } from '../permission/host-answer.ts';
-import type { Finding } from '../permission/host-answer.ts';
+import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../permission/host-answer.ts';
 import type { Answer, HostDoubts, Unasked } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 

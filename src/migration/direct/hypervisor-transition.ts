@@ -1,15 +1,12 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import { endError, haltError } from '../guest-changes/errors.ts';
-import { endsMoveAtOnce } from '../guest-changes/run-states.ts';
-import type { Halt } from '../guest-changes/run-states.ts';
+import { endsMoveAtOnce, type Halt } from '../guest-changes/run-states.ts';
 import { isCold } from './cold.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceState, Transition } from './source-state.ts';
 import { holdsSwitchover } from '../steering/steering.ts';
-import { stepIndex } from './steps.ts';
-import type { StepName } from './steps.ts';
+import { stepIndex, type StepName } from './steps.ts';
 
 /** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {

@@ -1,8 +1,12 @@
 import { z } from 'zod';
-import { destinationAfter, destinationEvent, initialDestination } from './destination.ts';
-import type { DestinationEvent, DestinationState } from './destination.ts';
-import { initialSource, sourceEvent } from './source-state.ts';
-import type { SourceEvent, SourceState } from './source-state.ts';
+import {
+  destinationAfter,
+  destinationEvent,
+  initialDestination,
+  type DestinationEvent,
+  type DestinationState,
+} from './destination.ts';
+import { initialSource, sourceEvent, type SourceEvent, type SourceState } from './source-state.ts';
 import { transition } from './transition.ts';
 
 /**

@@ -1,6 +1,5 @@
 import { withElsewhere } from './elsewhere.ts';
-import { vouched } from './guest-sightings.ts';
-import type { GuestSightings } from './guest-sightings.ts';
+import { vouched, type GuestSightings } from './guest-sightings.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
 /** What is known of both sides of a migration; undefined where a host could not be asked. */

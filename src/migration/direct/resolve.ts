@@ -1,6 +1,5 @@
 import type { DestinationState } from './destination.ts';
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import { beginUndo, enter, giveUp, lost, stay } from './state-changes.ts';
 import { bootTimeIn, sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';

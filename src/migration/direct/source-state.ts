@@ -1,11 +1,24 @@
 import { z } from 'zod';
 import type { SerialError } from '../../errors.ts';
-import { diskCheck, diskLatency, diskLink, diskPace, diskProgress } from '../../protocol/disk.ts';
-import type { DiskPace, DiskProgress } from '../../protocol/disk.ts';
+import {
+  diskCheck,
+  diskLatency,
+  diskLink,
+  diskPace,
+  diskProgress,
+  type DiskPace,
+  type DiskProgress,
+} from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
-import { check, memorySample, migrationSettings } from '../../protocol/public/migration.ts';
+import {
+  check,
+  memorySample,
+  migrationSettings,
+  type EndPhase,
+  type MemorySample,
+  type Phase,
+} from '../../protocol/public/migration.ts';
 import { isToWait } from '../waits.ts';
-import type { EndPhase, MemorySample, Phase } from '../../protocol/public/migration.ts';
 import {
   address,
   epoch,
@@ -24,13 +37,10 @@ import type { Halt } from '../guest-changes/run-states.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
-import { bootName, proof, uptimeMs } from './run-right.ts';
+import { bootName, proof, uptimeMs, type Proof, type SourceRight } from './run-right.ts';
 import type { BootTime } from '../boot-time.ts';
-import type { Proof, SourceRight } from './run-right.ts';
-import { STEP_NAMES, STEPS } from './steps.ts';
-import { stepFacts } from './step-facts.ts';
-import type { StepFacts } from './step-facts.ts';
-import type { StepName, UndoneStep } from './steps.ts';
+import { STEP_NAMES, STEPS, type StepName, type UndoneStep } from './steps.ts';
+import { stepFacts, type StepFacts } from './step-facts.ts';
 import { answersFor } from '../../protocol/public/resolve.ts';
 import type { HostDoubts } from '../../protocol/public/resolve.ts';
 

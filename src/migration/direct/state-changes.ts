@@ -1,15 +1,21 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { OTHER_HOURS } from '../steering/fixes.ts';
-import type { Limits } from '../steering/fixes.ts';
+import { OTHER_HOURS, type Limits } from '../steering/fixes.ts';
 import { SAID_MS } from '../steering/standstill.ts';
 import { isLeftOut } from './left-out.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
-import { LAST_REHEARSED, STEPS, nextStep, stepIndex, undoAtOrBefore, undoBefore } from './steps.ts';
-import type { StepName, UndoneStep } from './steps.ts';
+import {
+  LAST_REHEARSED,
+  STEPS,
+  nextStep,
+  stepIndex,
+  undoAtOrBefore,
+  undoBefore,
+  type StepName,
+  type UndoneStep,
+} from './steps.ts';
 
 /** The moves that a transition is made of. */
 

@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { afterFailure, afterMeasure, afterRound } from '../steering/trace.ts';

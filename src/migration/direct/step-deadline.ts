@@ -2,8 +2,7 @@ import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 import { MOST_NOTICE_MS, MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
-import { STEPS } from './steps.ts';
-import type { StepName } from './steps.ts';
+import { STEPS, type StepName } from './steps.ts';
 
 /**
  * The kernel gives the memory of a process that ends back page by page: 0.4 to 0.5 s for each GiB of small pages were

@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
@@ -22,8 +21,7 @@ import { measured, onSteered, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
 import { endsBy, isCold, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
-import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
-import type { StepName, UndoneStep } from './steps.ts';
+import { isBeforeNoReturn, nextStep, undoBefore, type StepName, type UndoneStep } from './steps.ts';
 
 /** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;

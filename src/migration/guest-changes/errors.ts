@@ -1,8 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
-import { endWords, haltHint, haltWords } from './run-states.ts';
-import type { Halt } from './run-states.ts';
+import { endWords, haltHint, haltWords, type Halt } from './run-states.ts';
 
 /** What became of a guest while it moved, as the error of its move. Pure. */
 

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { cameTo, clientGapMs, workedMs } from '../report/outcome-figures.ts';
-import { DISK_PREDICTED, PREDICTED } from '../../protocol/controller/history.ts';
-import type { DiskScore } from '../../protocol/controller/history.ts';
+import { DISK_PREDICTED, PREDICTED, type DiskScore } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Range } from '../../protocol/public/prediction.ts';
 import { knownOf } from '../prediction/disk-latency.ts';

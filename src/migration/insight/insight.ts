@@ -1,15 +1,14 @@
-import { DISK_PREDICTED, PREDICTED } from '../../protocol/controller/history.ts';
-import type {
-  DiskScore,
-  Distribution,
-  Insight,
-  MigrationOutcome,
-  PredictionScore,
+import {
+  DISK_PREDICTED,
+  PREDICTED,
+  type DiskScore,
+  type Distribution,
+  type Insight,
+  type MigrationOutcome,
+  type PredictionScore,
 } from '../../protocol/controller/history.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
-import type { MigrationSummary, Report } from '../../protocol/public/migration.ts';
-import { amountsOf, figuresOf } from './figures.ts';
-import type { Figures, Pair } from './figures.ts';
+import { isEnd, type MigrationSummary, type Report } from '../../protocol/public/migration.ts';
+import { amountsOf, figuresOf, type Figures, type Pair } from './figures.ts';
 
 /** What the migrations of a time came to. Pure. */
 

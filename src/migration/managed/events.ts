@@ -12,8 +12,13 @@ import { guestSnapshot } from '../guest-changes/snapshot.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
 import { plannedDowntimeMs, presentDowntimeMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { strategyOf } from '../steering/strategies.ts';
-import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
-import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
+import {
+  copiedDisks,
+  taskSight,
+  whereabouts,
+  type CopiedDisk,
+  type ManagedOrder,
+} from './task-sight.ts';
 
 /** What can happen to a managed migration. What is journaled is exactly this. */
 

@@ -1,12 +1,10 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { endError } from '../guest-changes/errors.ts';
 import { isToWait } from '../waits.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
-import { afterDecision, afterLook, afterUnset, givenUp } from './steered.ts';
-import type { Decided } from './steered.ts';
+import { afterDecision, afterLook, afterUnset, givenUp, type Decided } from './steered.ts';
 import type { TaskSight, Whereabouts } from './task-sight.ts';
 
 /**

@@ -1,5 +1,4 @@
-import type { Phase, Progress, Report } from '../../protocol/public/migration.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
+import { isEnd, type Phase, type Progress, type Report } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
@@ -7,8 +6,7 @@ import { waitWords } from '../waits.ts';
 import { boundedDecisions, decisionOf } from '../report/decision.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
-import { managedRunsAt } from './state.ts';
-import type { ManagedState } from './state.ts';
+import { managedRunsAt, type ManagedState } from './state.ts';
 
 /** Bounds of the report's lists (protocol/public/migration.ts). */
 const MOST_CHECKS = 256;

@@ -1,5 +1,4 @@
-import { godwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
+import { godwitError, type SerialError } from '../../errors.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 import { strategyOf } from '../steering/strategies.ts';

@@ -1,7 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { BootTime } from '../boot-time.ts';
-import type { DestinationRight, SourceRight } from '../direct/run-right.ts';
-import { sourceMayRunOn } from '../direct/run-right.ts';
+import { sourceMayRunOn, type DestinationRight, type SourceRight } from '../direct/run-right.ts';
 import type { HostAnswer } from './host-answer.ts';
 
 /**

@@ -1,13 +1,11 @@
 import type { ChosenStream, MigrationSettings } from '../../protocol/public/migration.ts';
 import type { LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import type { WireOffer } from '../../protocol/wire.ts';
-import { WIRE_VERSION } from '../../protocol/wire.ts';
+import { WIRE_VERSION, type WireOffer } from '../../protocol/wire.ts';
 import { isByWire } from './hits.ts';
 import { factorsOf } from './own-costs.ts';
 import type { Facts } from './load.ts';
-import type { Content, MemoryPath } from './parameters.ts';
-import { MORE_THAN_GIGABIT } from './parameters.ts';
+import { MORE_THAN_GIGABIT, type Content, type MemoryPath } from './parameters.ts';
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';
 

@@ -1,6 +1,5 @@
 import type { Disk } from '../../protocol/disk.ts';
-import { plainMsPerByte } from './load.ts';
-import type { Facts } from './load.ts';
+import { plainMsPerByte, type Facts } from './load.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** What it takes to copy a guest's disks before its memory moves. Pure. */

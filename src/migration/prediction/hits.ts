@@ -1,6 +1,5 @@
 import type { PageMix } from '../../protocol/public/prediction.ts';
-import { SPREADS } from './parameters.ts';
-import type { MemoryPath } from './parameters.ts';
+import { SPREADS, type MemoryPath } from './parameters.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** What the destination's cache has of a guest's pages, as a sample of them shows it. Pure. */

@@ -1,6 +1,5 @@
 import type { MigrationSettings, Report } from '../../protocol/public/migration.ts';
-import { CAP_STEP } from './parameters.ts';
-import type { MemoryPath } from './parameters.ts';
+import { CAP_STEP, type MemoryPath } from './parameters.ts';
 
 /** The least cap that a migration takes, bytes/s. */
 const LEAST = 1024;

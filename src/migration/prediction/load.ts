@@ -7,8 +7,7 @@ import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/first-round.ts';
 import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
-import { factorsOf } from './own-costs.ts';
-import type { CostFactors } from './own-costs.ts';
+import { factorsOf, type CostFactors } from './own-costs.ts';
 import { between, hitsOf, isByWire } from './hits.ts';
 import type { OwnMove } from './own-moves.ts';
 import {
@@ -22,8 +21,8 @@ import {
   THIN_LINK,
   ZERO_NOTE,
   ZERO_WORK,
+  type MemoryPath,
 } from './parameters.ts';
-import type { MemoryPath } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
 import { startMsOf, workMsPerByte } from './work.ts';

@@ -4,8 +4,14 @@ import { cameTo } from '../report/outcome-figures.ts';
 import { isByWire } from './hits.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { medianOf } from './own-times.ts';
-import { COSTS, ENOUGH_MOVES, MOST_LOOKED_AT, weightOf } from './parameters.ts';
-import type { Content, MemoryPath } from './parameters.ts';
+import {
+  COSTS,
+  ENOUGH_MOVES,
+  MOST_LOOKED_AT,
+  weightOf,
+  type Content,
+  type MemoryPath,
+} from './parameters.ts';
 
 /**
  * What a path of memory costs on these hosts, by this host's own moves: in times what the table of costs assumes, so that

@@ -6,9 +6,8 @@ import { ownThrottle } from '../steering/own-throttle.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
 import type { Facts } from './load.ts';
-import { SURE } from './parameters.ts';
+import { SURE, type Content } from './parameters.ts';
 import { memoryPathOf } from './memory-path.ts';
-import type { Content } from './parameters.ts';
 import { predict } from './predict.ts';
 
 /** What was asked for, what it comes to, and what would be better. Pure. */

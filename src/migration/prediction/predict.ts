@@ -1,9 +1,9 @@
-import { MOST_STEPS } from '../../protocol/public/prediction.ts';
-import type {
-  PlannedSteering,
-  Prediction,
-  PredictionCosts,
-  Range,
+import {
+  MOST_STEPS,
+  type PlannedSteering,
+  type Prediction,
+  type PredictionCosts,
+  type Range,
 } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { strategyOf } from '../steering/strategies.ts';
@@ -12,8 +12,15 @@ import { diskCopyOf } from './disk-copy.ts';
 import { effectsOf } from './effects.ts';
 import { isByWire } from './hits.ts';
 import { asKept } from './link-share.ts';
-import { aloneOf, isSampled, isSeveral, loadOf, queuedMsOf, underWayMsOf } from './load.ts';
-import type { Facts } from './load.ts';
+import {
+  aloneOf,
+  isSampled,
+  isSeveral,
+  loadOf,
+  queuedMsOf,
+  underWayMsOf,
+  type Facts,
+} from './load.ts';
 import { factorsOf } from './own-costs.ts';
 import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor, medianOf } from './own-times.ts';
@@ -39,10 +46,8 @@ import {
   SURE,
   SWITCH_MS,
 } from './parameters.ts';
-import { isThere, simulate } from './rounds.ts';
-import type { Load, Rounds } from './rounds.ts';
-import { NOMINAL, rangeOf, scenarios } from './scenarios.ts';
-import type { Scenario, Spreads } from './scenarios.ts';
+import { isThere, simulate, type Load, type Rounds } from './rounds.ts';
+import { NOMINAL, rangeOf, scenarios, type Scenario, type Spreads } from './scenarios.ts';
 
 /** What a migration is expected to come to, from what was measured. Pure. */
 

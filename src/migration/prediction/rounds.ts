@@ -12,8 +12,7 @@ import {
 } from './parameters.ts';
 import { sinceSent } from '../steering/first-round.ts';
 import type { Writes } from '../steering/write-rate.ts';
-import { SteeredRounds } from './steered-rounds.ts';
-import type { SteeredStep } from './steered-rounds.ts';
+import { SteeredRounds, type SteeredStep } from './steered-rounds.ts';
 
 /** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
 

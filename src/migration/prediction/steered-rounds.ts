@@ -2,11 +2,9 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
 import { LONG_LOOK_SHARE } from '../steering/first-round.ts';
 import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
-import { steer } from '../steering/steering.ts';
-import type { Decision } from '../steering/steering.ts';
+import { steer, type Decision } from '../steering/steering.ts';
 import { strategyOf } from '../steering/strategies.ts';
-import { afterMeasure, afterRound } from '../steering/trace.ts';
-import type { SteeringTrace } from '../steering/trace.ts';
+import { afterMeasure, afterRound, type SteeringTrace } from '../steering/trace.ts';
 import { THROTTLE_PERIODS, THROTTLE_PERIOD_MS } from './parameters.ts';
 import type { Load, Policy, Rounds } from './rounds.ts';
 

@@ -1,8 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { isWithin } from '../../protocol/prefix.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { passes, refuses } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, type Finding } from './finding.ts';
 
 /** What a destination knows when another host asks to send it a guest. */
 export interface AdmissionFacts {

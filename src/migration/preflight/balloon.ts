@@ -2,8 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { BalloonPolicy } from '../../protocol/public/balloon.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { passes, refuses } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, type Finding } from './finding.ts';
 
 /** How much of a guest's memory is taken out of the way before it moves, and why none is. Pure. */
 

@@ -1,11 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
-import { strategyNamed } from '../../protocol/public/steering.ts';
-import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import { strategyNamed, type SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { Transport } from '../../protocol/public/transport.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
-import { passes, refuses, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, warns, type Finding } from './finding.ts';
 import type { TaskFigures } from '../managed/task-sight.ts';
 
 /** What a driver declares that it can. The core asks for these, and never for a driver's name. */

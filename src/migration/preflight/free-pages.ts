@@ -1,6 +1,5 @@
 import type { StreamMode } from '../../protocol/public/migration.ts';
-import { passes } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, type Finding } from './finding.ts';
 
 /** Whether the free pages of a guest travel whose balloon device asks for hints of them. Pure. */
 

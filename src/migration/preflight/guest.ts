@@ -1,7 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { CapabilityFacts } from './capabilities.ts';
-import { passes, refuses } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, type Finding } from './finding.ts';
 import type { LimitsFacts } from './limits.ts';
 import type { WorkloadFacts } from './workload.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';

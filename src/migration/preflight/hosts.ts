@@ -4,8 +4,7 @@ import type { BalloonPolicy } from '../../protocol/public/balloon.ts';
 import type { Transport } from '../../protocol/public/transport.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
-import { passes, refuses, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, warns, type Finding } from './finding.ts';
 import type { LinkFacts } from './link.ts';
 
 /** What the two hosts of a migration report of themselves. */

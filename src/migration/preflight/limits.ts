@@ -9,8 +9,7 @@ import {
   START_MS,
   SWITCH_MS,
 } from '../prediction/parameters.ts';
-import { passes, refuses, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, warns, type Finding } from './finding.ts';
 
 /** Limits that contradict what any migration takes, by arithmetic alone. Pure. */
 

@@ -1,8 +1,7 @@
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { LOADED_ROUND_TRIPS } from '../prediction/parameters.ts';
-import { passes, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, warns, type Finding } from './finding.ts';
 
 /** What the link to the destination is, and what a migration would feel of it. Pure. */
 

@@ -1,7 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import { refusal } from './check.ts';
-import type { NamedCheck } from './check.ts';
+import { refusal, type NamedCheck } from './check.ts';
 
 /** Whether the destination has heard which devices of its own the guest is to get. An earlier build would leave them out. Pure. */
 export function judgePlugs(

@@ -1,9 +1,12 @@
 import { godwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
-import { protects, settingNames, settingWords } from '../../protocol/port-settings.ts';
-import type { PortSetting } from '../../protocol/port-settings.ts';
-import { refusal, warn } from './check.ts';
-import type { NamedCheck } from './check.ts';
+import {
+  protects,
+  settingNames,
+  settingWords,
+  type PortSetting,
+} from '../../protocol/port-settings.ts';
+import { refusal, warn, type NamedCheck } from './check.ts';
 
 /**
  * Whether the destination has judged every setting of the guest's ports. An earlier build leaves out the ones that it does

@@ -1,7 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { passes, refuses, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, refuses, warns, type Finding } from './finding.ts';
 
 /** Whether the state of devices that are passed through goes over within the downtime that is allowed. Pure. */
 

@@ -5,15 +5,14 @@ import {
   judgeOpen,
   judgePorts,
   judgeRoutes,
+  type AdmissionFacts,
 } from './admission.ts';
-import type { AdmissionFacts } from './admission.ts';
 import { judgeGivesBack } from './balloon.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { Finding } from './finding.ts';
 import { judgeLink, judgeMigrationNetwork, judgeRoundTrip } from './link.ts';
 import { judgeLimits } from './limits.ts';
-import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
-import type { AskFacts } from './guest.ts';
+import { judgeBusy, judgeGuest, judgeOutgoing, type AskFacts } from './guest.ts';
 import * as hosts from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
 import { judgeWorkload } from './workload.ts';

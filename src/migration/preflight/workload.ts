@@ -4,8 +4,7 @@ import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { RATE_WINDOW_MS } from '../prediction/curve.ts';
 import { asKept } from '../prediction/link-share.ts';
 import { mayThrottle, strategyOf } from '../steering/strategies.ts';
-import { passes, warns } from './finding.ts';
-import type { Finding } from './finding.ts';
+import { passes, warns, type Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
 
 /** What the guest does, and what its owner allows. */

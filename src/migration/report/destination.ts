@@ -1,9 +1,7 @@
 import { withHalt } from '../../protocol/guest-halt.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
-import type { Phase, Report } from '../../protocol/public/migration.ts';
+import { migrationSettings, type Phase, type Report } from '../../protocol/public/migration.ts';
 import type { DestinationState } from '../direct/destination.ts';
-import { replayDestination } from '../direct/journal.ts';
-import type { DestinationRecord } from '../direct/journal.ts';
+import { replayDestination, type DestinationRecord } from '../direct/journal.ts';
 
 /** What the destination's journal reports by itself: less, but enough for the list and for a dead source. */
 export function destinationReportOf(

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { hostName } from '../../protocol/names.ts';
-import { later, MOST_LATER_MS } from '../../protocol/public/probe.ts';
-import type { Later, ProbeReport } from '../../protocol/public/probe.ts';
+import { later, MOST_LATER_MS, type Later, type ProbeReport } from '../../protocol/public/probe.ts';
 import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 

@@ -1,9 +1,12 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
+import {
+  isEnd,
+  type MemorySample,
+  type Phase,
+  type Progress,
+} from '../../protocol/public/migration.ts';
 import { waitWords } from '../waits.ts';
-import { phaseOf } from '../direct/source-state.ts';
-import type { SourceState } from '../direct/source-state.ts';
+import { phaseOf, type SourceState } from '../direct/source-state.ts';
 import { cappedWords } from './decision.ts';
 
 /** The live view's line for a state, with the newest sample (which is not journaled). */

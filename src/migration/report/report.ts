@@ -2,18 +2,25 @@ import { withHalt } from '../../protocol/guest-halt.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
 import type { WireReport } from '../../protocol/wire.ts';
-import { blackoutParts, marksAfter } from './blackout.ts';
-import type { Marks } from './blackout.ts';
+import { blackoutParts, marksAfter, type Marks } from './blackout.ts';
 import { addDiskLink } from './disk-figures.ts';
 import type { SourceRecord } from '../direct/journal.ts';
-import { initialSource, phaseOf } from '../direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../direct/source-state.ts';
+import {
+  initialSource,
+  phaseOf,
+  type SourceEvent,
+  type SourceState,
+} from '../direct/source-state.ts';
 import { seenElsewhere } from './probes.ts';
-import { rehearsalOf, standAfter } from './rehearsal.ts';
-import type { Stand } from './rehearsal.ts';
+import { rehearsalOf, standAfter, type Stand } from './rehearsal.ts';
 import { addWire } from './wire-figures.ts';
-import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
-import type { Stalls } from '../steering/standstill.ts';
+import {
+  NO_STALLS,
+  stallNews,
+  stallsAfter,
+  stallsUntil,
+  type Stalls,
+} from '../steering/standstill.ts';
 import { transition } from '../direct/transition.ts';
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { boundedDecisions, cappedWords, decisionOf } from './decision.ts';

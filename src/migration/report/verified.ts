@@ -1,8 +1,7 @@
 import type { SerialError } from '../../errors.ts';
 import type { Check, Report } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
-import { passes, warns } from '../preflight/finding.ts';
-import type { Finding } from '../preflight/finding.ts';
+import { passes, warns, type Finding } from '../preflight/finding.ts';
 import type { ClockDifference } from './probes.ts';
 
 /** What is looked at once the guest runs at its destination, from outside of its hypervisor, and what is made of it. Pure. */

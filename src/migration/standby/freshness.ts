@@ -1,5 +1,4 @@
-import { passedMs } from './boot-moment.ts';
-import type { BootMoment } from './boot-moment.ts';
+import { passedMs, type BootMoment } from './boot-moment.ts';
 import type { SourceSight } from './source-sight.ts';
 
 /**

@@ -1,8 +1,7 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import { dirtiedWithin } from '../prediction/curve.ts';
-import { LOOK_MS } from './write-rate.ts';
-import type { Writes } from './write-rate.ts';
+import { LOOK_MS, type Writes } from './write-rate.ts';
 
 /** What a look at the guest's pages shows of the first round's end, while that round runs. Pure. */
 

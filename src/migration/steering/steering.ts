@@ -12,8 +12,7 @@ import { cautiousRate, inputsOf, meanRate, reckonedMs, wordsOf } from './figures
 import { forCost, writtenWords } from './cheaper.ts';
 import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
-import { fixesFor } from './fixes.ts';
-import type { Limits } from './fixes.ts';
+import { fixesFor, type Limits } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
 

@@ -1,6 +1,9 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import { steeringStrategy, strategyNamed } from '../../protocol/public/steering.ts';
-import type { SteeringStrategy } from '../../protocol/public/steering.ts';
+import {
+  steeringStrategy,
+  strategyNamed,
+  type SteeringStrategy,
+} from '../../protocol/public/steering.ts';
 
 /** The strategy of a migration. Pure. */
 

@@ -1,9 +1,16 @@
-import { destinationAfter, destinationEvent } from '../../migration/direct/destination.ts';
-import type { DestinationEvent, DestinationState } from '../../migration/direct/destination.ts';
+import {
+  destinationAfter,
+  destinationEvent,
+  type DestinationEvent,
+  type DestinationState,
+} from '../../migration/direct/destination.ts';
 import { destinationRecord, sourceRecord } from '../../migration/direct/journal.ts';
 import { progressOf } from '../../migration/report/progress.ts';
-import { sourceEvent } from '../../migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../migration/direct/source-state.ts';
+import {
+  sourceEvent,
+  type SourceEvent,
+  type SourceState,
+} from '../../migration/direct/source-state.ts';
 import { transition } from '../../migration/direct/transition.ts';
 import { running } from '../../protocol/peer/migration.ts';
 

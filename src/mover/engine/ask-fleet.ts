@@ -1,6 +1,10 @@
 import { hasCode, toGodwitError } from '../../errors.ts';
-import { NO_ANSWER, answerFrom } from '../../migration/permission/host-answer.ts';
-import type { GuestSought, HostAnswer } from '../../migration/permission/host-answer.ts';
+import {
+  NO_ANSWER,
+  answerFrom,
+  type GuestSought,
+  type HostAnswer,
+} from '../../migration/permission/host-answer.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import type { Surroundings } from './surroundings.ts';
 

@@ -2,8 +2,12 @@ import { isIPv4 } from 'node:net';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { ClockDifference } from '../../migration/report/probes.ts';
-import { judgeGuestClock, looked, notLooked } from '../../migration/report/verified.ts';
-import type { Verified } from '../../migration/report/verified.ts';
+import {
+  judgeGuestClock,
+  looked,
+  notLooked,
+  type Verified,
+} from '../../migration/report/verified.ts';
 import { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
 

@@ -1,5 +1,4 @@
-import type { Progress } from '../../protocol/public/migration.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
+import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 
 /** How long news may wait that its readers must not hold anything up for, ms. */
 const LATER_MS = 200;

@@ -2,8 +2,13 @@ import { withDeadline } from '../../deadline.ts';
 import type { WrittenFiles } from '../../drivers/port/disks.ts';
 import type { DriverInventory } from '../../drivers/port/inventory.ts';
 import { toGodwitError } from '../../errors.ts';
-import { judgeWriters, looked, notLooked } from '../../migration/report/verified.ts';
-import type { LookName, Verified } from '../../migration/report/verified.ts';
+import {
+  judgeWriters,
+  looked,
+  notLooked,
+  type LookName,
+  type Verified,
+} from '../../migration/report/verified.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
 /** The destination's looks at a guest that runs there, whoever has moved it. */

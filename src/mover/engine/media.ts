@@ -1,22 +1,21 @@
-import { judgeSamples, sampleDevice } from '../../disks/proof/device-samples.ts';
-import type {
-  Judgement,
-  Sample,
-  SampleEnds,
-  SampleQuestion,
+import {
+  judgeSamples,
+  sampleDevice,
+  type Judgement,
+  type Sample,
+  type SampleEnds,
+  type SampleQuestion,
 } from '../../disks/proof/device-samples.ts';
-import { identityOf } from '../../disks/proof/devices.ts';
-import type { Identity } from '../../disks/proof/devices.ts';
-import { identityOfLun, sampleLun } from '../../disks/proof/luns.ts';
-import type { Target } from '../../disks/proof/luns.ts';
+import { identityOf, type Identity } from '../../disks/proof/devices.ts';
+import { identityOfLun, sampleLun, type Target } from '../../disks/proof/luns.ts';
 import {
   dropNotes,
   identityOfImage,
   isAnswered,
   refuseOthers,
   noteForProof,
+  type ImagePool,
 } from '../../disks/proof/rbd-images.ts';
-import type { ImagePool } from '../../disks/proof/rbd-images.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 
 /** The source's half of the proof that both hosts see the same block device, LUN or image of RBD. */

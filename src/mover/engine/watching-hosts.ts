@@ -2,8 +2,11 @@ import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import { Fleet } from '../../host/fleet.ts';
-import { clockDifference, probeHosts } from '../../migration/report/probes.ts';
-import type { ClockDifference } from '../../migration/report/probes.ts';
+import {
+  clockDifference,
+  probeHosts,
+  type ClockDifference,
+} from '../../migration/report/probes.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import type { WatchEnd, WatchOrder, WatchResult } from '../../protocol/peer/probe.ts';
 import type { Client } from '../../rpc/client.ts';

@@ -1,6 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { managedFacts, MOST_CHECKS } from '../../migration/managed/events.ts';
-import type { ManagedFacts } from '../../migration/managed/events.ts';
+import { managedFacts, MOST_CHECKS, type ManagedFacts } from '../../migration/managed/events.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';

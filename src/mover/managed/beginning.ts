@@ -1,5 +1,4 @@
-import { neverMeasured, rateOf, waitToBegin } from '../engine/beginning.ts';
-import type { Begun } from '../engine/beginning.ts';
+import { neverMeasured, rateOf, waitToBegin, type Begun } from '../engine/beginning.ts';
 import type { ManagedContext } from './lifecycle.ts';
 
 /** Waits until the migration may begin. The manager is asked for nothing, but for what the guest writes. */

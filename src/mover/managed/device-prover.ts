@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import { askAgent } from './ask-agent.ts';
-import { deviceQuestion, heldDeviceChecks } from './held-devices.ts';
-import type { HeldDevicesAsked } from './held-devices.ts';
+import { deviceQuestion, heldDeviceChecks, type HeldDevicesAsked } from './held-devices.ts';
 import type { HostLooksDependencies } from './host-looks.ts';
 import type { ProveDevices } from './lifecycle.ts';
 

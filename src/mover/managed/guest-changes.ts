@@ -1,5 +1,4 @@
-import { godwitError, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
 import { changeWords, compareGuests } from '../../migration/guest-changes/compare.ts';
 import type { ManagedContext } from './lifecycle.ts';
 

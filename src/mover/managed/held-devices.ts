@@ -6,8 +6,7 @@ import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 import type { PreflightStorage } from '../../protocol/peer/preflight.ts';
 import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
-import { deviceAtPath, proveMedia } from '../engine/media.ts';
-import type { Medium, MediumVerdict } from '../engine/media.ts';
+import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../engine/media.ts';
 
 /** Whether the destination has a guest's block devices where its manager will open them: both hosts look at them. */
 

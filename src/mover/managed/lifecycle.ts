@@ -4,13 +4,15 @@ import type {
   ManagedInspection,
   ManagedSession,
 } from '../../drivers/port/managed.ts';
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { MOST_FOUND } from '../../migration/managed/events.ts';
-import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
-import { UNDO_MS } from '../../migration/managed/lifecycle.ts';
-import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
+import {
+  MOST_FOUND,
+  type ManagedEvent,
+  type ManagedFacts,
+  type StepName,
+} from '../../migration/managed/events.ts';
+import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';

@@ -2,11 +2,9 @@ import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
-import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
-import type { Journal } from '../../host/journal.ts';
-import { orderOf } from '../../migration/managed/events.ts';
+import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal.ts';
+import { orderOf, type ManagedEvent, type StepName } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
-import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
 import {
   CANCEL_MS,
   canCancel,
@@ -15,21 +13,20 @@ import {
   managedTransition,
   pauseMs,
   STEPS,
+  type ManagedEffect,
+  type UndoneStep,
 } from '../../migration/managed/lifecycle.ts';
-import type { ManagedEffect, UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
-import { journalFile } from '../../protocol/mover/request.ts';
-import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
+import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { Sequencer } from '../engine/sequencer.ts';
 import { Live } from '../engine/live.ts';
 import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import { leftOf } from '../engine/time-limit.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
-import { LIFECYCLE } from './lifecycle.ts';
-import type { ManagedContext } from './lifecycle.ts';
+import { LIFECYCLE, type ManagedContext } from './lifecycle.ts';
 import { managerConnection } from './manager-connection.ts';
 import { managedSettings } from './settings.ts';
 import type { Looks } from './verification.ts';

@@ -10,8 +10,8 @@ import {
   LEASE_MS,
   RENEW_MS,
   watchingHosts,
+  type WatchingHost,
 } from '../engine/watching-hosts.ts';
-import type { WatchingHost } from '../engine/watching-hosts.ts';
 
 /** A guest that is silent at the end is waited for by whoever watches it, ms. */
 const END_MS = 6000;

@@ -2,8 +2,7 @@ import type { AgentConfig } from '../../config.ts';
 import { withShare } from '../../migration/prediction/link-share.ts';
 import { asItBegins } from '../../migration/steering/timetable.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
-import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import { migrationSettings, type MigrationSettings } from '../../protocol/public/migration.ts';
 
 /**
  * The settings as they are carried out, all of the migration with one cap: its own, its share of the link, or what its host

@@ -11,8 +11,8 @@ import {
   judgeReached,
   looked,
   notLooked,
+  type Verified,
 } from '../../migration/report/verified.ts';
-import type { Verified } from '../../migration/report/verified.ts';
 import type { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
 import type { Wanted } from '../../network/probe/find.ts';

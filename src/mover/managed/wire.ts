@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { AgentConfig } from '../../config.ts';
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
-import { diskSocket, memorySocket } from '../../drivers/port/managed.ts';
-import type { ManagedDriver } from '../../drivers/port/managed.ts';
+import { diskSocket, memorySocket, type ManagedDriver } from '../../drivers/port/managed.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
 import { openToUser } from '../../host/memory-sockets.ts';
@@ -14,15 +13,17 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { DiskTunnel } from '../../protocol/peer/migration.ts';
 import type { Receiver } from '../../protocol/peer/receiver.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
-import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
+import {
+  DEFAULT_LINK_GRACE_MS,
+  type Check,
+  type MigrationSettings,
+} from '../../protocol/public/migration.ts';
 import type { WireReport, WireTerms } from '../../protocol/wire.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Wire } from '../../wire/open.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
-import { askAgent } from './ask-agent.ts';
-import type { Answered } from './ask-agent.ts';
+import { askAgent, type Answered } from './ask-agent.ts';
 import { managedSettings } from './settings.ts';
 import { checkWire } from './wire-offer.ts';
 

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../clock.ts';
-import type { Clock } from '../../clock.ts';
-import { hostsOf, loadAgentConfig } from '../../config.ts';
-import type { AgentConfig } from '../../config.ts';
+import { systemClock, type Clock } from '../../clock.ts';
+import { hostsOf, loadAgentConfig, type AgentConfig } from '../../config.ts';
 import type { TargetTunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
@@ -11,8 +9,12 @@ import { cacheFor, codecCores } from '../../host/wire.ts';
 import type { SessionTerms, TargetEndpoint } from '../../links/endpoint.ts';
 import { plainLog } from '../../log.ts';
 import { CANCEL_MS } from '../../migration/managed/lifecycle.ts';
-import { receiverOrder } from '../../protocol/mover/receiver.ts';
-import type { ReceiverLine, ReceiverOrder, ReceiverPlace } from '../../protocol/mover/receiver.ts';
+import {
+  receiverOrder,
+  type ReceiverLine,
+  type ReceiverOrder,
+  type ReceiverPlace,
+} from '../../protocol/mover/receiver.ts';
 import type { TargetWire } from '../../wire/open.ts';
 import { wireOpeners } from '../engine/wire-openers.ts';
 

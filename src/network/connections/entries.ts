@@ -1,5 +1,4 @@
-import { connection, TCP_STATES } from '../../protocol/peer/connections.ts';
-import type { Connection } from '../../protocol/peer/connections.ts';
+import { connection, TCP_STATES, type Connection } from '../../protocol/peer/connections.ts';
 
 /** What `conntrack` writes of the kernel's table, and what it is asked to put there. Pure. */
 

@@ -1,7 +1,6 @@
 import type { HandedOver } from '../../migration/report/verified.ts';
 import type { Connection } from '../../protocol/peer/connections.ts';
-import type { Entries } from './entries.ts';
-import { keyOf } from './entries.ts';
+import { keyOf, type Entries } from './entries.ts';
 
 /** Whether connections that were put into a host's table carry packets there, by what the kernel makes of their timeouts. Pure. */
 

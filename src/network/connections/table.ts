@@ -3,11 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { MAX_CONNECTIONS } from '../../protocol/peer/connections.ts';
-import type { Connection } from '../../protocol/peer/connections.ts';
+import { MAX_CONNECTIONS, type Connection } from '../../protocol/peer/connections.ts';
 import { networkTool } from '../ip.ts';
-import { addLine, concerns, deleteAllLines, deleteLine, keyOf, parseEntries } from './entries.ts';
-import type { Entries } from './entries.ts';
+import {
+  addLine,
+  concerns,
+  deleteAllLines,
+  deleteLine,
+  keyOf,
+  parseEntries,
+  type Entries,
+} from './entries.ts';
 
 /** This host's connection tracking, by the tool that hosts have for it. */
 

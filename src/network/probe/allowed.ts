@@ -1,6 +1,5 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import type { AdmittedGuest, WatchOrder } from '../../protocol/peer/probe.ts';
 
 /** What a host knows by itself, whatever another one says. */

@@ -1,8 +1,6 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { MOST_ADDRESSES } from '../../protocol/peer/probe.ts';
-import { PROBE_KINDS } from '../../protocol/public/probe.ts';
-import type { Probing } from '../../protocol/peer/probe.ts';
-import type { ProbeKind } from '../../protocol/public/probe.ts';
+import { MOST_ADDRESSES, type Probing } from '../../protocol/peer/probe.ts';
+import { PROBE_KINDS, type ProbeKind } from '../../protocol/public/probe.ts';
 import { isSingle } from '../segment/frames.ts';
 
 /** Which questions a guest is asked from here, and in which order; the first that it answers is the one to go on with. Pure. */

@@ -4,18 +4,15 @@ import type { NicNetwork } from '../../protocol/network.ts';
 import type { Probing } from '../../protocol/peer/probe.ts';
 import type { ProbeKind } from '../../protocol/public/probe.ts';
 import { readNetwork } from '../host.ts';
-import { mapNic } from '../mapping.ts';
-import type { Landing } from '../mapping.ts';
+import { mapNic, type Landing } from '../mapping.ts';
 import type { NetworkFacts } from '../facts.ts';
 import { openProbePort } from '../segment/probe-port.ts';
 import { arpProbes } from './kinds/arp.ts';
 import type { Probe } from './kinds/probe.ts';
 import { httpProbe } from './kinds/http.ts';
 import { openIcmp } from './kinds/icmp.ts';
-import { tcpProbe } from './kinds/tcp.ts';
-import type { TcpProbe } from './kinds/tcp.ts';
-import { candidates, kindsOf, targetsOf, whyNone } from './choose.ts';
-import type { Target } from './choose.ts';
+import { tcpProbe, type TcpProbe } from './kinds/tcp.ts';
+import { candidates, kindsOf, targetsOf, whyNone, type Target } from './choose.ts';
 
 export interface Wanted {
   readonly owner: string;

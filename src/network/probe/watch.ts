@@ -2,8 +2,7 @@ import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { SwitchTime, WatchEnd, WatchResult } from '../../protocol/peer/probe.ts';
 import type { Later } from '../../protocol/public/probe.ts';
-import { findProbe } from './find.ts';
-import type { Found, Wanted } from './find.ts';
+import { findProbe, type Found, type Wanted } from './find.ts';
 import { Gap } from './gap.ts';
 import { Waits } from './latency.ts';
 

@@ -1,6 +1,5 @@
 import { systemClock } from '../../clock.ts';
-import type { Answer } from './frames.ts';
-import { answerIn, question } from './frames.ts';
+import { answerIn, question, type Answer } from './frames.ts';
 import type { ProbePort } from './probe-port.ts';
 
 export interface Question {

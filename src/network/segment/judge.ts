@@ -1,8 +1,7 @@
 import { BlockList, isIPv4 } from 'node:net';
 import type { NicNetwork } from '../../protocol/network.ts';
 import type { NetworkFacts } from '../facts.ts';
-import type { Answer } from './frames.ts';
-import { isSingle } from './frames.ts';
+import { isSingle, type Answer } from './frames.ts';
 
 /** Whether a segment here is the one that the guest is in, from who answers for its addresses there. Pure. */
 

@@ -4,8 +4,7 @@ import type { NicNetwork } from '../../protocol/network.ts';
 import { addressesTracked } from '../connections/table.ts';
 import { askSegment } from './ask-segment.ts';
 import { isSingle } from './frames.ts';
-import { openProbePort } from './probe-port.ts';
-import type { ProbePort } from './probe-port.ts';
+import { openProbePort, type ProbePort } from './probe-port.ts';
 
 /** As much of a NIC as a peer learns. */
 const MOST = 64;

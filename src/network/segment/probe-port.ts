@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants, existsSync, readSync } from 'node:fs';
-import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, readFile, readdir, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';

@@ -1,5 +1,4 @@
-import { openApi } from '../public/openapi.ts';
-import type { Face, Json } from '../public/openapi.ts';
+import { openApi, type Face, type Json } from '../public/openapi.ts';
 import type { Contract } from '../route.ts';
 
 const WEB: readonly Json[] = [{ bearer: [] }, { session: [] }];

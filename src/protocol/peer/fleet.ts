@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import { address, hostName } from '../names.ts';
-import { role } from '../route.ts';
-import type { Role } from '../route.ts';
+import { role, type Role } from '../route.ts';
 
 /**
  * The fleet's list: which hosts belong to it and which certificates count no more. The host that holds the CA signs it;

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { ERRORS } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
+import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { errorBody } from '../errors.ts';
-import { answerType } from '../route.ts';
-import type { Contract, Route } from '../route.ts';
+import { answerType, type Contract, type Route } from '../route.ts';
 import { errorsOf } from '../route-errors.ts';
 import { PRODUCT_VERSION } from '../version.ts';
 import { schemaNames } from './schemas.ts';

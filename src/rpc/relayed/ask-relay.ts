@@ -1,7 +1,6 @@
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import {
   hostOfRendezvous,
@@ -9,11 +8,11 @@ import {
   RELAY_ALPN,
   RELAY_VERSION,
   relayLine,
+  type RelayAsk,
+  type RelayLine,
 } from '../../protocol/relay.ts';
-import type { RelayAsk, RelayLine } from '../../protocol/relay.ts';
 import { splitAddress } from '../../protocol/names.ts';
-import { clientTls, wrongServer } from '../tls.ts';
-import type { RelayPlace, Trust } from '../tls.ts';
+import { clientTls, wrongServer, type RelayPlace, type Trust } from '../tls.ts';
 import { LineReader } from './lines.ts';
 import { jsonOf } from '../../formats/json.ts';
 

@@ -3,12 +3,10 @@ import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, hasCode } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
+import { godwitError, hasCode, type GodwitError } from '../../errors.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { hostOfRendezvous, rendezvousOf } from '../../protocol/relay.ts';
-import { clientTls } from '../tls.ts';
-import type { RelayPlace, Trust } from '../tls.ts';
+import { clientTls, type RelayPlace, type Trust } from '../tls.ts';
 import { askRelay, failure } from './ask-relay.ts';
 
 /** Of one relay, ms: more than it lets a caller wait. */

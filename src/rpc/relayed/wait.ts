@@ -1,7 +1,6 @@
 import type { Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { systemClock } from '../../clock.ts';
-import type { Clock } from '../../clock.ts';
+import { systemClock, type Clock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials, RelayPlace } from '../tls.ts';

@@ -1,9 +1,7 @@
 import { BadFrame } from './bytes.ts';
 import { Decompressor } from './compression.ts';
-import type { DecoderDependencies, Pending } from './decoder.ts';
-import { Decoder, fill } from './decoder.ts';
-import { decodedFrame, FrameReader, missingFrame, writeFrame } from './frame.ts';
-import type { Frame } from './frame.ts';
+import { Decoder, fill, type DecoderDependencies, type Pending } from './decoder.ts';
+import { decodedFrame, FrameReader, missingFrame, writeFrame, type Frame } from './frame.ts';
 import type { Item } from './item.ts';
 import type { CodecSettings } from './settings.ts';
 

@@ -7,10 +7,13 @@ import { writeSummary } from '../cache/summary.ts';
 import { Credit } from './credit.ts';
 import { DecodePipe } from './decode-pipe.ts';
 import { makeHash64 } from './hash.ts';
-import { Packer } from './pack.ts';
-import type { Pack } from './pack.ts';
-import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
-import type { DecodeStart, FromDecoder, ToDecoder } from './thread-messages.ts';
+import { Packer, type Pack } from './pack.ts';
+import {
+  MOST_BETWEEN_BYTES,
+  type DecodeStart,
+  type FromDecoder,
+  type ToDecoder,
+} from './thread-messages.ts';
 
 /** The thread of a decoder, see DecodeThread. A failure ends it: the error event says why. */
 const start = workerData as DecodeStart;

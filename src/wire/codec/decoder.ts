@@ -2,14 +2,11 @@ import { makeRelative } from './branches.ts';
 import { BadFrame, Reader } from './bytes.ts';
 import type { FarContents, Hash64 } from './contents.ts';
 import { applyDelta } from './delta.ts';
-import { PAGE_BYTES, placeOf } from './item.ts';
-import type { Item } from './item.ts';
+import { PAGE_BYTES, placeOf, type Item } from './item.ts';
 import { Placed } from './placed.ts';
-import { RunReader } from './records.ts';
-import type { Kind, Run } from './records.ts';
+import { RunReader, type Kind, type Run } from './records.ts';
 import { RunningHash } from './running-hash.ts';
-import { checkSettings, ID_BYTES, mostBody } from './settings.ts';
-import type { CodecSettings } from './settings.ts';
+import { checkSettings, ID_BYTES, mostBody, type CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
 
 export interface DecoderDependencies {

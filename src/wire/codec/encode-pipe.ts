@@ -1,10 +1,15 @@
 import { BadFrame } from './bytes.ts';
 import { Compressor } from './compression.ts';
 import type { Batch } from './batch.ts';
-import type { EncoderDependencies } from './encoder.ts';
-import { Encoder } from './encoder.ts';
-import { contentFrame, FrameReader, missingOf, writeFrame, writePieces } from './frame.ts';
-import type { Frame } from './frame.ts';
+import { Encoder, type EncoderDependencies } from './encoder.ts';
+import {
+  contentFrame,
+  FrameReader,
+  missingOf,
+  writeFrame,
+  writePieces,
+  type Frame,
+} from './frame.ts';
 import type { Item } from './item.ts';
 import { LevelControl } from './level.ts';
 import type { CodecSettings } from './settings.ts';

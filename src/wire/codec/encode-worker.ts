@@ -8,8 +8,12 @@ import { Credit } from './credit.ts';
 import { EncodePipe } from './encode-pipe.ts';
 import { makeHash64 } from './hash.ts';
 import { unpack } from './pack.ts';
-import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
-import type { EncodeStart, FromEncoder, ToEncoder } from './thread-messages.ts';
+import {
+  MOST_BETWEEN_BYTES,
+  type EncodeStart,
+  type FromEncoder,
+  type ToEncoder,
+} from './thread-messages.ts';
 
 /** The thread of an encoder, see EncodeThread. A failure ends it: the error event says why. */
 const start = workerData as EncodeStart;

@@ -3,14 +3,11 @@ import { looksLikeCode, makeAbsolute } from './branches.ts';
 import { Writer } from './bytes.ts';
 import type { Hash64, NearContents } from './contents.ts';
 import { writeDelta } from './delta.ts';
-import { PAGE_BYTES, pageNumber, placeOf } from './item.ts';
-import type { Item } from './item.ts';
+import { PAGE_BYTES, pageNumber, placeOf, type Item } from './item.ts';
 import { Placed } from './placed.ts';
-import { RunWriter } from './records.ts';
-import type { Kind } from './records.ts';
+import { RunWriter, type Kind } from './records.ts';
 import { RunningHash } from './running-hash.ts';
-import { checkSettings, mostRecords } from './settings.ts';
-import type { CodecSettings } from './settings.ts';
+import { checkSettings, mostRecords, type CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
 
 export interface EncoderDependencies {

@@ -1,7 +1,6 @@
 import { BadFrame } from './bytes.ts';
 import { PAGE_BYTES } from './item.ts';
-import { mostBody } from './settings.ts';
-import type { CodecSettings } from './settings.ts';
+import { mostBody, type CodecSettings } from './settings.ts';
 
 /** Version of the frames and of what is in them. */
 const CODEC_VERSION = 2;

@@ -6,8 +6,9 @@ import {
   isThin,
   LEAST_CHANGE_MS,
   predict,
+  type LevelChange,
+  type Measured,
 } from './policy.ts';
-import type { LevelChange, Measured } from './policy.ts';
 
 /** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
 const PROBE_EVERY = 8;

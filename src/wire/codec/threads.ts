@@ -3,8 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { Credit } from './credit.ts';
 import type { Item } from './item.ts';
-import { Packer, unpack } from './pack.ts';
-import type { Pack } from './pack.ts';
+import { Packer, unpack, type Pack } from './pack.ts';
 import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
 import type * as messages from './thread-messages.ts';
 

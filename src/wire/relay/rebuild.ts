@@ -1,5 +1,4 @@
-import { MAX_BLOCKS, PAGE_BYTES } from '../codec/item.ts';
-import type { Item } from '../codec/item.ts';
+import { MAX_BLOCKS, PAGE_BYTES, type Item } from '../codec/item.ts';
 import { recordHeader } from '../stream/records.ts';
 import type { RamRecord } from '../stream/types.ts';
 import { FORM, FormGuess, TOKEN } from './tokens.ts';

@@ -1,7 +1,6 @@
 import { toGodwitError } from '../../errors.ts';
 import type { EncodeTally } from '../codec/thread-messages.ts';
-import { KINDS } from '../codec/records.ts';
-import type { Kind } from '../codec/records.ts';
+import { KINDS, type Kind } from '../codec/records.ts';
 import type { LinkSession } from '../../links/link-session.ts';
 import type { SourceWire, WireFigures } from '../open.ts';
 import type { LinkMeasure } from '../../links/session.ts';

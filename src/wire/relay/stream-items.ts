@@ -1,5 +1,4 @@
-import { PAGE_BYTES } from '../codec/item.ts';
-import type { Item } from '../codec/item.ts';
+import { PAGE_BYTES, type Item } from '../codec/item.ts';
 import { parseChannel } from '../stream/channel.ts';
 import type { StreamContext } from '../stream/context.ts';
 import { recordHeader } from '../stream/records.ts';

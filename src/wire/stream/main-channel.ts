@@ -1,6 +1,5 @@
 import { BlockListReader } from './block-list.ts';
-import { subsection } from './configuration.ts';
-import type { Configured } from './configuration.ts';
+import { subsection, type Configured } from './configuration.ts';
 import { text, u16, u32, u64 } from './fields.ts';
 import {
   COMMAND,

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { fleet } from '../samples.ts';
 
 /** Leftovers of a host with the directory of one guest, where its driver says that of it. */

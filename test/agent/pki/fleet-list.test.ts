@@ -19,8 +19,7 @@ import {
   withoutName,
   withoutSerial,
 } from '../../../src/agent/pki/fleet-list.ts';
-import { revokedSince } from '../../../src/protocol/peer/fleet.ts';
-import type { ShownCertificate } from '../../../src/protocol/peer/fleet.ts';
+import { revokedSince, type ShownCertificate } from '../../../src/protocol/peer/fleet.ts';
 import { authority } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { changeList, latestList, withoutHost } from '../../../src/agent/pki/fleet-list.ts';
 import { SecretFetch } from '../../../src/agent/pki/secret-fetch.ts';
 import {

@@ -19,8 +19,7 @@ import { readCredentials } from '../../../src/rpc/tls.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { signed } from '../../host/fleet-lists.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { fleet } from '../samples.ts';
-import type { TestHost } from '../samples.ts';
+import { fleet, type TestHost } from '../samples.ts';
 import { untilSo } from '../../until.ts';
 
 const nobody = { address: '127.0.0.1:1' };

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LinkAnswers } from '../../../src/agent/prediction/link-answers.ts';
-import { LinkMeter, rateOf } from '../../../src/agent/prediction/link-meter.ts';
-import type { Metered } from '../../../src/agent/prediction/link-meter.ts';
+import { LinkMeter, rateOf, type Metered } from '../../../src/agent/prediction/link-meter.ts';
 import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../../src/protocol/peer/link.ts';
 
 const { signal } = new AbortController();

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { askProcess } from '../../../src/agent/preflight/checker-process.ts';
-import type { AskChecker } from '../../../src/agent/preflight/checker-process.ts';
+import { askProcess, type AskChecker } from '../../../src/agent/preflight/checker-process.ts';
 import { writeProof } from '../../../src/disks/proof/proof.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 import { tempDir } from '../../rpc/test-contract.ts';

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
 import { methodsOf } from '../fake-fleet.ts';
-import { fleet, GIB } from '../samples.ts';
-import type { HostOptions } from '../samples.ts';
+import { fleet, GIB, type HostOptions } from '../samples.ts';
 import { untilSo } from '../../until.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 

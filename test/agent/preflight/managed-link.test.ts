@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { linkChecks } from '../../../src/agent/preflight/managed-link.ts';
-import type { LinkAsked } from '../../../src/agent/preflight/managed-link.ts';
+import { linkChecks, type LinkAsked } from '../../../src/agent/preflight/managed-link.ts';
 import type { PathLook } from '../../../src/host/path-look.ts';
 
 const GIB = 1024 ** 3;

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { askManager, managerOf, measureByManager } from '../../../src/agent/preflight/managed.ts';
-import type { ManagerAsked } from '../../../src/agent/preflight/managed.ts';
+import { describe, test, type TestContext } from 'node:test';
+import {
+  askManager,
+  managerOf,
+  measureByManager,
+  type ManagerAsked,
+} from '../../../src/agent/preflight/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
-import { fakeManager } from '../../../src/drivers/registry.ts';
-import type { Driver } from '../../../src/drivers/registry.ts';
+import { fakeManager, type Driver } from '../../../src/drivers/registry.ts';
 import type { CopiedDisk } from '../../../src/migration/managed/task-sight.ts';
-import { migrationRequest } from '../../../src/protocol/public/migration.ts';
-import type { Check } from '../../../src/protocol/public/migration.ts';
+import { migrationRequest, type Check } from '../../../src/protocol/public/migration.ts';
 import type { ReceiverOffer } from '../../../src/protocol/peer/receiver.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { tempDir } from '../../rpc/test-contract.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { recoveryHandlers } from '../../../src/agent/recovery/handlers.ts';
-import type { RecoveryHandlerDependencies } from '../../../src/agent/recovery/handlers.ts';
+import { test, type TestContext } from 'node:test';
+import {
+  recoveryHandlers,
+  type RecoveryHandlerDependencies,
+} from '../../../src/agent/recovery/handlers.ts';
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { KeepStandbys } from '../../../src/agent/recovery/keep-standbys.ts';
-import type { KeepStandbysDependencies } from '../../../src/agent/recovery/keep-standbys.ts';
+import { test, type TestContext } from 'node:test';
+import {
+  KeepStandbys,
+  type KeepStandbysDependencies,
+} from '../../../src/agent/recovery/keep-standbys.ts';
 import { OfferedStandbys } from '../../../src/agent/recovery/offered.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
 import { godwitError } from '../../../src/errors.ts';

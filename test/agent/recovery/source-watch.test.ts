@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { SourceWatch } from '../../../src/agent/recovery/source-watch.ts';
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
 import { godwitError } from '../../../src/errors.ts';

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Standbys } from '../../../src/agent/recovery/standbys.ts';
-import type { StandbysOptions } from '../../../src/agent/recovery/standbys.ts';
+import { Standbys, type StandbysOptions } from '../../../src/agent/recovery/standbys.ts';
 import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { OverviewReader } from '../../../src/controller/api/overview.ts';
-import { readGuest, readGuests } from '../../../src/controller/api/reads.ts';
-import type { ReadHandlerDependencies } from '../../../src/controller/api/reads.ts';
+import {
+  readGuest,
+  readGuests,
+  type ReadHandlerDependencies,
+} from '../../../src/controller/api/reads.ts';
 import { SETTLED_MS } from '../../../src/controller/inventory/claims.ts';
 import { guestRowOf } from '../../../src/controller/inventory/pending.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
 import { HOST } from '../inventory/hosts.ts';
 
 const MIGRATION = 'm-0123456789ab';

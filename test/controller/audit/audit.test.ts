@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { Audit } from '../../../src/controller/audit/audit.ts';
 import { MOST_OF_A_CALLER } from '../../../src/controller/audit/refused-budget.ts';

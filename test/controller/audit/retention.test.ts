@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { callerKey, cutShares, rankOf } from '../../../src/controller/audit/retention.ts';
-import type { AuditShare } from '../../../src/controller/audit/retention.ts';
+import {
+  callerKey,
+  cutShares,
+  rankOf,
+  type AuditShare,
+} from '../../../src/controller/audit/retention.ts';
 
 const share = fc.record({
   rank: fc.constantFrom('administrator' as const, 'change' as const, 'attempt' as const),

@@ -1,5 +1,4 @@
-import { Model } from './model.ts';
-import type { Bounds, Flaw } from './model.ts';
+import { Model, type Bounds, type Flaw } from './model.ts';
 
 export interface Explored {
   readonly states: number;

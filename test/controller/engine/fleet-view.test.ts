@@ -4,11 +4,9 @@ import { factsOf, GuestsMemory } from '../../../src/controller/engine/fleet-view
 import type { SnapshotHost } from '../../../src/controller/inventory/snapshot.ts';
 import { whyClosed } from '../../../src/controller/wishes/facts.ts';
 import { leftOf } from '../../../src/controller/wishes/candidates.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
-import { guestInfo, hostInfo } from '../../../src/protocol/public/host.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, hostInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
 import { drainOf, NOW, world } from '../wishes/worlds.ts';
 
 const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => ({

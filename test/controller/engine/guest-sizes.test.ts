@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AskedSizes } from '../../../src/controller/engine/guest-sizes.ts';
-import type { GuestSizesDependencies } from '../../../src/controller/engine/guest-sizes.ts';
+import {
+  AskedSizes,
+  type GuestSizesDependencies,
+} from '../../../src/controller/engine/guest-sizes.ts';
 import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { LinkMeasure } from '../../../src/protocol/public/prediction.ts';
 import type { planAnswer } from '../../../src/protocol/public/plan.ts';

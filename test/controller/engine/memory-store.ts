@@ -5,13 +5,15 @@ import type {
   WishView,
   Written,
 } from '../../../src/controller/engine/ports.ts';
-import { DEFAULT_LIMITS } from '../../../src/controller/wishes/facts.ts';
-import type { HostMark, Limits, Reservation } from '../../../src/controller/wishes/facts.ts';
-import { isOpen } from '../../../src/controller/wishes/moves.ts';
-import type { Cancel } from '../../../src/controller/wishes/moves.ts';
+import {
+  DEFAULT_LIMITS,
+  type HostMark,
+  type Limits,
+  type Reservation,
+} from '../../../src/controller/wishes/facts.ts';
+import { isOpen, type Cancel } from '../../../src/controller/wishes/moves.ts';
 import { reservationOf } from '../../../src/controller/wishes/step.ts';
-import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
-import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
+import { isWishEnd, type Move, type Wish } from '../../../src/protocol/controller/wish.ts';
 
 interface Row {
   wish: Wish;

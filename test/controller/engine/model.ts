@@ -4,21 +4,17 @@
  */
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import type { AgentCalls, Claim, WishStore } from '../../../src/controller/engine/ports.ts';
-import { isOpen } from '../../../src/controller/wishes/moves.ts';
-import type { Cancel } from '../../../src/controller/wishes/moves.ts';
+import { isOpen, type Cancel } from '../../../src/controller/wishes/moves.ts';
 import type { Sight } from '../../../src/controller/wishes/settle.ts';
-import { isWishEnd, newWish } from '../../../src/protocol/controller/wish.ts';
-import type { Move } from '../../../src/protocol/controller/wish.ts';
-import { isWrite, settled } from './model-context.ts';
-import type { Choice, Controller, Pending } from './model-context.ts';
+import { isWishEnd, newWish, type Move } from '../../../src/protocol/controller/wish.ts';
+import { isWrite, settled, type Choice, type Controller, type Pending } from './model-context.ts';
 import { ModelAgent } from './model-agent.ts';
 import { ModelRolls } from './model-rolls.ts';
 import { Mutex } from '../../../src/mutex.ts';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryStore, type StoreFlaw } from './memory-store.ts';
 import { ENGINE_FLAWS, type Flaw } from './model-flaws.ts';
 import { ModelHand } from './model-hand.ts';
 import { noModes } from './no-modes.ts';
-import type { StoreFlaw } from './memory-store.ts';
 
 export type { Flaw };
 

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { judged, snapshotOf, WELL } from '../../../src/controller/health/verdict.ts';
-import type { Seen, Verdict } from '../../../src/controller/health/verdict.ts';
+import {
+  judged,
+  snapshotOf,
+  WELL,
+  type Seen,
+  type Verdict,
+} from '../../../src/controller/health/verdict.ts';
 
 const limits = { failingMs: 300, wellMs: 1000 };
 const looks = fc.array(

@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { NO_RATES, pastRates } from '../../../src/controller/history/rates.ts';
-import type { PastMigration, PastRates } from '../../../src/controller/history/rates.ts';
+import {
+  NO_RATES,
+  pastRates,
+  type PastMigration,
+  type PastRates,
+} from '../../../src/controller/history/rates.ts';
 import { endedRow, openRow } from '../../../src/controller/history/record.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { previewOf } from '../../../src/controller/wishes/preview.ts';
 import { silentLog } from '../../../src/log.ts';
-import { drain } from '../../../src/planner/drain.ts';
-import type { DrainPlan } from '../../../src/planner/drain.ts';
+import { drain, type DrainPlan } from '../../../src/planner/drain.ts';
 import { Capped, inventoryOf } from '../../../bench/drain-directors.ts';
-import { DrainWorld } from '../../../sim/fleet/drain-world.ts';
-import type { Director, Scene, View } from '../../../sim/fleet/drain-world.ts';
+import {
+  DrainWorld,
+  type Director,
+  type Scene,
+  type View,
+} from '../../../sim/fleet/drain-world.ts';
 import { Random } from '../../../sim/random.ts';
 import { GIB, guest, host } from '../../planner/inventories.ts';
 import { drainOf, guest as guestFacts, host as hostFacts, world } from '../wishes/worlds.ts';

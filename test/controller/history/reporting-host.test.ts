@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { findMigration } from '../../../src/controller/history/find-migration.ts';
-import { History } from '../../../src/controller/history/history.ts';
-import type { HistoryDependencies } from '../../../src/controller/history/history.ts';
+import { History, type HistoryDependencies } from '../../../src/controller/history/history.ts';
 import { endedRow, openRow } from '../../../src/controller/history/record.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { NOTHING, percentAfter } from '../../../src/migration/percent.ts';

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { staysOf } from '../../../src/controller/history/stays.ts';
-import { guestStay } from '../../../src/protocol/controller/history.ts';
-import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
+import { guestStay, type FleetMigration } from '../../../src/protocol/controller/history.ts';
 
 const at = (s: number): string => new Date(1e12 + s * 1000).toISOString();
 const moved = (

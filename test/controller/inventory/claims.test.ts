@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { claimants, SETTLED_MS } from '../../../src/controller/inventory/claims.ts';
-import type { Claim } from '../../../src/controller/inventory/claims.ts';
+import { claimants, SETTLED_MS, type Claim } from '../../../src/controller/inventory/claims.ts';
 
 const NOW = 1_000_000;
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { Follower } from '../../../src/controller/inventory/follower.ts';
-import type { FollowerDependencies, Heard } from '../../../src/controller/inventory/follower.ts';
+import {
+  Follower,
+  type FollowerDependencies,
+  type Heard,
+} from '../../../src/controller/inventory/follower.ts';
 import type { HostState } from '../../../src/protocol/controller/fleet.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 

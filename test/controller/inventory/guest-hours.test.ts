@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import {
   hourMeans,
   usualNextHour,
   writeGuestHours,
 } from '../../../src/controller/inventory/guest-hours.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
@@ -11,8 +10,7 @@ import type { NewHost } from '../../../src/controller/inventory/write-queue.ts';
 import { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { rolledUp } from '../../../src/controller/inventory/rollups.ts';
 import { shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetNews } from '../../../src/protocol/controller/events.ts';
 import { hasCode } from '../../../src/errors.ts';

@@ -1,18 +1,19 @@
 import { mergeRows } from '../../../src/controller/inventory/claims.ts';
 import { HostBook } from '../../../src/controller/inventory/host-book.ts';
-import { guestKey } from '../../../src/controller/inventory/pending.ts';
-import type { NewGuest, Pending } from '../../../src/controller/inventory/pending.ts';
+import {
+  guestKey,
+  type NewGuest,
+  type Pending,
+} from '../../../src/controller/inventory/pending.ts';
 import type { Overview, OverviewGuest } from '../../../src/protocol/controller/overview.ts';
 import type { HostNews } from '../../../src/protocol/public/host-event.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
-import type { GuestInfo, HostInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, type GuestInfo, type HostInfo } from '../../../src/protocol/public/host.ts';
 import { isSuperseded } from '../../../src/protocol/public/moving.ts';
 import type { FleetChange } from '../../../web/src/base/news.ts';
 import { FleetModel } from '../../../web/src/fleet/model.ts';
 import { take } from '../../web/fleet-samples.ts';
 import { HOST } from './hosts.ts';
-import { HOSTS } from './moves.ts';
-import type { Look } from './moves.ts';
+import { HOSTS, type Look } from './moves.ts';
 
 const INFO = { name: '', processor: { cores: 1 } } as HostInfo;
 

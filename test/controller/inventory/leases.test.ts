@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { sql } from 'kysely';
 import { systemClock } from '../../../src/clock.ts';
 import { OverviewReader } from '../../../src/controller/api/overview.ts';
@@ -10,8 +9,7 @@ import type { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { HostLeases, LEASE_MS } from '../../../src/controller/inventory/leases.ts';
 import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
 import { fleetSnapshot } from '../../../src/controller/inventory/snapshot.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import { HOST } from './hosts.ts';
 

@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { HELD_MS } from '../../../src/controller/inventory/held-guests.ts';
 import type { GuestInfo } from '../../../src/protocol/public/host.ts';
 import { Controller, Page, Streams } from './late-news.ts';
-import { GUESTS, HOSTS, looksOf, moves } from './moves.ts';
-import type { Look } from './moves.ts';
+import { GUESTS, HOSTS, looksOf, moves, type Look } from './moves.ts';
 
 type Turn =
   | { readonly of: 'look' | 'page' | 'asks' | 'overview' | 'release' }

@@ -3,8 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { WriteQueue } from '../../../src/controller/inventory/write-queue.ts';
 import { HostLeases } from '../../../src/controller/inventory/leases.ts';
-import { guestKey, markOf, merged, NOTHING } from '../../../src/controller/inventory/pending.ts';
-import type { NewGuest, Pending } from '../../../src/controller/inventory/pending.ts';
+import {
+  guestKey,
+  markOf,
+  merged,
+  NOTHING,
+  type NewGuest,
+  type Pending,
+} from '../../../src/controller/inventory/pending.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import { HOST } from './hosts.ts';

@@ -5,12 +5,10 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
 import { fleetSnapshot, SnapshotMemory } from '../../../src/controller/inventory/snapshot.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import { guestRowOf } from '../../../src/controller/inventory/pending.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
 
 const row = (info: GuestInfo) => ({ ...guestRowOf('a', info), changed_at: 1, epoch: 1 });
 const guest = (name: string, vcpus: number) =>

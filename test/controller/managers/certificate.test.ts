@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { issue } from '../../../src/agent/pki/authority.ts';

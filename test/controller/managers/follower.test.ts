@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { MAX_MANAGER_BYTES, ManagerFollower } from '../../../src/controller/managers/follower.ts';
-import type {
-  ManagerFollowerDependencies,
-  ManagerHeard,
+import {
+  MAX_MANAGER_BYTES,
+  ManagerFollower,
+  type ManagerFollowerDependencies,
+  type ManagerHeard,
 } from '../../../src/controller/managers/follower.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { CallOptions } from '../../../src/rpc/client.ts';

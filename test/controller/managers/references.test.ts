@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AgentDirectory } from '../../../src/controller/managers/agent-directory.ts';
 import { fileIn, namedIn, resolved } from '../../../src/controller/managers/references.ts';
-import { managerPlace } from '../../../src/protocol/controller/managers.ts';
-import type { ManagerPlace } from '../../../src/protocol/controller/managers.ts';
+import { managerPlace, type ManagerPlace } from '../../../src/protocol/controller/managers.ts';
 
 const FINGERPRINT = 'ab'.repeat(32);
 const OPTIONS = {

@@ -1,5 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -7,11 +6,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { Provider } from 'oidc-provider';
-import type { JWK } from 'oidc-provider';
+import { Provider, type JWK } from 'oidc-provider';
 import { issue } from '../../../src/agent/pki/authority.ts';
-import { CALLBACK_PATH } from '../../../src/controller/oidc/config.ts';
-import type { OidcConfig } from '../../../src/controller/oidc/config.ts';
+import { CALLBACK_PATH, type OidcConfig } from '../../../src/controller/oidc/config.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 export type IdClaims = Record<string, unknown>;

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { CALLBACK_PATH } from '../../../src/controller/oidc/config.ts';
-import type { OidcConfig } from '../../../src/controller/oidc/config.ts';
+import { test, type TestContext } from 'node:test';
+import { CALLBACK_PATH, type OidcConfig } from '../../../src/controller/oidc/config.ts';
 import { Provider } from '../../../src/controller/oidc/provider.ts';
 import { authority } from '../../rpc/test-contract.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Browser } from '../browser.ts';
-import { controllerOf } from '../test-controller.ts';
-import type { Party } from '../test-controller.ts';
-import { Person } from './person.ts';
-import type { Shown } from './person.ts';
-import { DASHBOARD, oidcProvider } from './provider.ts';
-import type { IdClaims, TestProvider } from './provider.ts';
+import { controllerOf, type Party } from '../test-controller.ts';
+import { Person, type Shown } from './person.ts';
+import { DASHBOARD, oidcProvider, type IdClaims, type TestProvider } from './provider.ts';
 
 const BEGIN = `${DASHBOARD}/v1/session/oidc`;
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import type { FleetLook, HostLook } from '../../../src/controller/inventory/guest-looks.ts';
+import {
+  LOOK_MS,
+  type FleetLook,
+  type HostLook,
+} from '../../../src/controller/inventory/guest-looks.ts';
 import { HostBook } from '../../../src/controller/inventory/host-book.ts';
 import { Loads } from '../../../src/controller/policy/loads.ts';
 import { changeOf } from '../../../src/controller/policy/turn.ts';

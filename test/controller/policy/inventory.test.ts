@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { inventoryFor } from '../../../src/controller/policy/inventory.ts';
-import type { Known } from '../../../src/controller/policy/inventory.ts';
+import { inventoryFor, type Known } from '../../../src/controller/policy/inventory.ts';
 import { roomBytes } from '../../../src/controller/wishes/room.ts';
 import type { Reservation } from '../../../src/controller/wishes/facts.ts';
 import { Fleet } from '../../../src/planner/fleet.ts';

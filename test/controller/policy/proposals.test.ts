@@ -9,8 +9,8 @@ import {
   lookOf,
   MOST_OPEN,
   mutedBy,
+  type UpdateInput,
 } from '../../../src/controller/policy/proposals.ts';
-import type { UpdateInput } from '../../../src/controller/policy/proposals.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
 import { GIB, guest, host, NOW, world } from '../wishes/worlds.ts';
 import { loadsOf, lookAt, policyOf, proposalOf } from './samples.ts';

@@ -1,8 +1,10 @@
-import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import type { FleetLook } from '../../../src/controller/inventory/guest-looks.ts';
+import { LOOK_MS, type FleetLook } from '../../../src/controller/inventory/guest-looks.ts';
 import { Loads } from '../../../src/controller/policy/loads.ts';
-import { policySettings } from '../../../src/protocol/controller/policy.ts';
-import type { Policy, Proposal } from '../../../src/protocol/controller/policy.ts';
+import {
+  policySettings,
+  type Policy,
+  type Proposal,
+} from '../../../src/protocol/controller/policy.ts';
 import { NOW } from '../wishes/worlds.ts';
 
 /** Hosts of 16 cores, each with its guests and the cores that these use; `others`: what else uses the host. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { policySettings } from '../../../src/protocol/controller/policy.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { managedText } from '../../../src/controller/inventory/managed-facts.ts';
-import type { ManagedFacts } from '../../../src/controller/inventory/managed-facts.ts';
+import { test, type TestContext } from 'node:test';
+import { managedText, type ManagedFacts } from '../../../src/controller/inventory/managed-facts.ts';
 import { crowdedIn, list, set } from './crowded.ts';
 import type { Scene } from './scene.ts';
 

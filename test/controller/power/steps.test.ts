@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CLOSED_MS, FALLS_MS, stepsOf } from '../../../src/controller/power/steps.ts';
-import type { PowerHost } from '../../../src/controller/power/steps.ts';
+import {
+  CLOSED_MS,
+  FALLS_MS,
+  stepsOf,
+  type PowerHost,
+} from '../../../src/controller/power/steps.ts';
 
 const RULES = { emptyMs: 1000, spare: 1 };
 const NOW = 1_000_000;

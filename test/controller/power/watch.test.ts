@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { controllerConfig } from '../../../src/controller/config.ts';
 import { emptyHosts } from '../engine/empty-hosts.ts';

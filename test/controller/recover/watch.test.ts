@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { RecoverWatch } from '../../../src/controller/recover/watch.ts';
-import type { RecoverWatchDependencies } from '../../../src/controller/recover/watch.ts';
+import {
+  RecoverWatch,
+  type RecoverWatchDependencies,
+} from '../../../src/controller/recover/watch.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store } from '../../../src/controller/store/open.ts';
+import { openStore, type Store } from '../../../src/controller/store/open.ts';
 import type { GuestRow, HostRow } from '../../../src/controller/store/tables.ts';
 import { askedStandbys, standbyFacts } from '../../../src/controller/store/standbys.ts';
 import { godwitError } from '../../../src/errors.ts';

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { AuditRows, shareEntries } from '../../../src/controller/store/audit.ts';
-import type { NewAuditRow } from '../../../src/controller/store/audit.ts';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
+import { AuditRows, shareEntries, type NewAuditRow } from '../../../src/controller/store/audit.ts';
+import { openStore, type Store, type StorePlace } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 
 const ROW: NewAuditRow = {

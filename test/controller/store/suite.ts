@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
+import { openStore, type Store, type StorePlace } from '../../../src/controller/store/open.ts';
 import { bringForward, SCHEMA_VERSION, versionOf } from '../../../src/controller/store/schema.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';

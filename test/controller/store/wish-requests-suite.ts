@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openStore } from '../../../src/controller/store/open.ts';
-import type { StorePlace } from '../../../src/controller/store/open.ts';
+import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
 import { MAX_OPEN_OF_ONE } from '../../../src/controller/store/wish-requests.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { hasCode } from '../../../src/errors.ts';

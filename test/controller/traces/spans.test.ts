@@ -5,8 +5,11 @@ import { migrations, reportOf } from '../../../bench/dashboard/migrations.ts';
 import { attributesOf, nanosOf, requestOf, STATUS } from '../../../src/controller/traces/otlp.ts';
 import { spansOf, traceIdOf } from '../../../src/controller/traces/spans.ts';
 import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
-import { END_PHASES, report as reportShape } from '../../../src/protocol/public/migration.ts';
-import type { Report } from '../../../src/protocol/public/migration.ts';
+import {
+  END_PHASES,
+  report as reportShape,
+  type Report,
+} from '../../../src/protocol/public/migration.ts';
 
 const ended = migrations().filter(({ state }) => state === 'ended');
 const known = (more: Partial<FleetMigration> = {}): FleetMigration => {

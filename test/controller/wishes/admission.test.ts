@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { admit } from '../../../src/controller/wishes/admission.ts';
-import type { Entry } from '../../../src/controller/wishes/admission.ts';
+import { admit, type Entry } from '../../../src/controller/wishes/admission.ts';
 import { roomBytes } from '../../../src/controller/wishes/room.ts';
 import type { Reservation } from '../../../src/controller/wishes/facts.ts';
 import { GIB, guest, host, NOW, world } from './worlds.ts';

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GuestFacts } from '../../../src/controller/wishes/facts.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepInput, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import { godwitError } from '../../../src/errors.ts';
-import { wish as wishShape } from '../../../src/protocol/controller/wish.ts';
-import type { Wish } from '../../../src/protocol/controller/wish.ts';
+import { wish as wishShape, type Wish } from '../../../src/protocol/controller/wish.ts';
 import { answersOf, drainOf, guest, host, moveOf, world } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));

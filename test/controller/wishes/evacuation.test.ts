@@ -4,11 +4,9 @@ import { hasCode } from '../../../src/errors.ts';
 import { checkSites } from '../../../src/controller/wishes/evacuation.ts';
 import type { SiteLink } from '../../../src/controller/site-map.ts';
 import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { answersOf, drainOf, GIB, guest, host, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
+import { answersOf, drainOf, GIB, guest, host, NOW, world, type Fleet } from './worlds.ts';
 
 /** 100 Mbit/s: a guest of 1 GiB takes about 87 s. */
 const LINE: SiteLink = {

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { guestBytes } from '../../../src/controller/wishes/facts.ts';
+import {
+  guestBytes,
+  type GuestFacts,
+  type HostFacts,
+  type World,
+} from '../../../src/controller/wishes/facts.ts';
 import { promisedBytes } from '../../../src/controller/wishes/room.ts';
-import type { GuestFacts, HostFacts, World } from '../../../src/controller/wishes/facts.ts';
 import { isOpen } from '../../../src/controller/wishes/moves.ts';
 import type { Sight } from '../../../src/controller/wishes/settle.ts';
 import { reservationOf, step } from '../../../src/controller/wishes/step.ts';
-import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
-import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
+import { isWishEnd, type Move, type Wish } from '../../../src/protocol/controller/wish.ts';
 import { drainOf, GIB, guest, host, NOW, world } from './worlds.ts';
 
 const DRAINED = ['a', 'b', 'c', 'd'];

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { modeCallOf } from '../../../src/controller/wishes/maintenance-mode.ts';
-import type { ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
+import { modeCallOf, type ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { asked, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, NOW } from './worlds.ts';

@@ -8,12 +8,15 @@ import {
   modeCallOf,
   modeOf,
   MOST_ASKED,
+  type ModeHeard,
 } from '../../../src/controller/wishes/maintenance-mode.ts';
-import type { ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.ts';
 import type { Cancel } from '../../../src/controller/wishes/moves.ts';
-import { isWishEnd, wish as wishShape } from '../../../src/protocol/controller/wish.ts';
-import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
+import {
+  isWishEnd,
+  wish as wishShape,
+  type WishAsk,
+} from '../../../src/protocol/controller/wish.ts';
 import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { asked, DRS, hostsWith, NO_DRS, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, guest, host, NOW, world } from './worlds.ts';

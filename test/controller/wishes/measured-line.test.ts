@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { measuredLine } from '../../../src/controller/wishes/measured-line.ts';
-import type { Measure } from '../../../src/controller/wishes/measured-line.ts';
+import { measuredLine, type Measure } from '../../../src/controller/wishes/measured-line.ts';
 
 const measure = (by: string, rate: number, roundTripMs: number): Measure => {
   return { by, link: { rate, how: 'measured', roundTripMs } };

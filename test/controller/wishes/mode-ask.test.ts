@@ -4,8 +4,7 @@ import type { HostFacts } from '../../../src/controller/wishes/facts.ts';
 import { modeOf } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { checkMode } from '../../../src/controller/wishes/mode-ask.ts';
 import { toGodwitError } from '../../../src/errors.ts';
-import { wishAsk } from '../../../src/protocol/controller/wish.ts';
-import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
+import { wishAsk, type WishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { host, world } from './worlds.ts';
 

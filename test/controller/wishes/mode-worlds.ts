@@ -2,15 +2,13 @@ import assert from 'node:assert/strict';
 import type { GuestFacts, HostFacts } from '../../../src/controller/wishes/facts.ts';
 import type { ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
 import type { Cancel } from '../../../src/controller/wishes/moves.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import type {
   MaintenanceMode,
   MaintenanceSight,
 } from '../../../src/protocol/public/managed-host.ts';
-import { answersOf, drainOf, guest, host, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
+import { answersOf, drainOf, guest, host, NOW, world, type Fleet } from './worlds.ts';
 
 /** A fleet of a manager whose hosts can be put into maintenance mode, and drains of one of them. */
 

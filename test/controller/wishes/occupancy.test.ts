@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import type { GuestFacts } from '../../../src/controller/wishes/facts.ts';
 import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
 import { rollStep } from '../../../src/controller/wishes/roll.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepInput, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { drainOf, guest, host, NOW, world } from './worlds.ts';
 

@@ -4,13 +4,10 @@ import fc from 'fast-check';
 import type { HostFacts, StandbyFacts, World } from '../../../src/controller/wishes/facts.ts';
 import { roomBytes } from '../../../src/controller/wishes/room.ts';
 import { previewOf } from '../../../src/controller/wishes/preview.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';
+import { step, type StepInput, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import { godwitError } from '../../../src/errors.ts';
-import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
-import type { Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { drainOf, GIB, guest, host, moveOf, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
+import { isWishEnd, type Wish, type WishAsk } from '../../../src/protocol/controller/wish.ts';
+import { drainOf, GIB, guest, host, moveOf, NOW, world, type Fleet } from './worlds.ts';
 
 const RECOVER = { 'godwit/recover': 'true' };
 const dead = (name: string): HostFacts => host(name, { silentSinceMs: NOW - 60_000 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { whyNotBack } from '../../../src/controller/wishes/roll-health.ts';
-import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
+import { whyNotBack, type Heard } from '../../../src/controller/wishes/roll-health.ts';
 import type { Roll } from '../../../src/protocol/controller/wish.ts';
 import { host, NOW, world } from './worlds.ts';
 

@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { nextRollStage, ROLL_NEWS, rollStep } from '../../../src/controller/wishes/roll.ts';
-import type { RollInput } from '../../../src/controller/wishes/roll.ts';
+import {
+  nextRollStage,
+  ROLL_NEWS,
+  rollStep,
+  type RollInput,
+} from '../../../src/controller/wishes/roll.ts';
 import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
 import type { StepOutput } from '../../../src/controller/wishes/step.ts';
-import { ROLL_STAGES, wish as wishShape } from '../../../src/protocol/controller/wish.ts';
-import type { RollStage, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { answersOf, drainOf, GIB, guest, host, moveOf, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
+import {
+  ROLL_STAGES,
+  wish as wishShape,
+  type RollStage,
+  type Wish,
+  type WishAsk,
+} from '../../../src/protocol/controller/wish.ts';
+import { answersOf, drainOf, GIB, guest, host, moveOf, NOW, world, type Fleet } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
 const ids = ['m-00000011', 'm-00000012', 'm-00000013'];

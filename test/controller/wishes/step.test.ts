@@ -3,8 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { GuestFacts } from '../../../src/controller/wishes/facts.ts';
 import { SEEN } from '../../../src/controller/wishes/moves.ts';
-import { reservationOf, step } from '../../../src/controller/wishes/step.ts';
-import type { StepInput, StepOutput } from '../../../src/controller/wishes/step.ts';
+import {
+  reservationOf,
+  step,
+  type StepInput,
+  type StepOutput,
+} from '../../../src/controller/wishes/step.ts';
 import {
   isWishEnd,
   MOST_GUESTS,
@@ -12,8 +16,7 @@ import {
 } from '../../../src/protocol/controller/wish.ts';
 import { wishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
-import { answersOf, drainOf, guest, host, moveOf, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
+import { answersOf, drainOf, guest, host, moveOf, NOW, world, type Fleet } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
 const ids = ['m-00000011', 'm-00000012', 'm-00000013', 'm-00000014', 'm-00000015'];

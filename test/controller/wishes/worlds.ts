@@ -1,8 +1,16 @@
 import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
-import { DEFAULT_LIMITS } from '../../../src/controller/wishes/facts.ts';
-import type { GuestFacts, HostFacts, World } from '../../../src/controller/wishes/facts.ts';
-import { newWish } from '../../../src/protocol/controller/wish.ts';
-import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
+import {
+  DEFAULT_LIMITS,
+  type GuestFacts,
+  type HostFacts,
+  type World,
+} from '../../../src/controller/wishes/facts.ts';
+import {
+  newWish,
+  type Move,
+  type Wish,
+  type WishAsk,
+} from '../../../src/protocol/controller/wish.ts';
 
 export const GIB = 1024 ** 3;
 export const NOW = 1_800_000_000_000;

@@ -12,15 +12,12 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { BackingFileWriter } from '../../../src/disks/backing/file.ts';
 import { DATA_CHANNEL } from '../../../src/disks/backing/messages.ts';
-import { BackingFileSender } from '../../../src/disks/backing/send.ts';
-import type { BackingFileProgress } from '../../../src/disks/backing/send.ts';
-import { BackingFileTaker } from '../../../src/disks/backing/take.ts';
-import type { TakerDependencies } from '../../../src/disks/backing/take.ts';
+import { BackingFileSender, type BackingFileProgress } from '../../../src/disks/backing/send.ts';
+import { BackingFileTaker, type TakerDependencies } from '../../../src/disks/backing/take.ts';
 import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { discard, keep, madeNames } from '../../../src/disks/proof/made-files.ts';

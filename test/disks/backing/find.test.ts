@@ -10,8 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { findBackingFiles, ordered } from '../../../src/disks/backing/find.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import { tempDir } from '../../rpc/test-contract.ts';

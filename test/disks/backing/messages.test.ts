@@ -7,8 +7,9 @@ import {
   readBackingMessage,
   writeBackingAnswer,
   writeBackingMessage,
+  type BackingAnswer,
+  type BackingMessage,
 } from '../../../src/disks/backing/messages.ts';
-import type { BackingAnswer, BackingMessage } from '../../../src/disks/backing/messages.ts';
 import { godwitError } from '../../../src/errors.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });

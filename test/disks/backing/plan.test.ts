@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { planBackingFiles } from '../../../src/disks/backing/plan.ts';
-import type { BackingFileFate } from '../../../src/disks/backing/plan.ts';
+import { planBackingFiles, type BackingFileFate } from '../../../src/disks/backing/plan.ts';
 import type { Disk } from '../../../src/protocol/disk.ts';
 
 const pool = '0123456789abcdef';

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import {
@@ -21,9 +20,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { mustBeItsOwn, placeFor } from '../../../src/disks/move/place.ts';
 import { giveUpOld } from '../../../src/disks/move/files.ts';
 import { identityOf } from '../../../src/host/open-files.ts';
-import { agentConfig } from '../../../src/config.ts';
+import { agentConfig, type AgentConfig } from '../../../src/config.ts';
 import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
-import type { AgentConfig } from '../../../src/config.ts';
 
 describe('the place to which a disk is to go', () => {
   let top: string;

@@ -8,12 +8,16 @@ import { identityOfName as identityOf } from '../../../src/host/open-files.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { DiskRelocator, RelocationSight } from '../../../src/drivers/port/disks.ts';
 import { silentLog } from '../../../src/log.ts';
-import { beginMove, diskMoveRecord, replayMove } from '../../../src/migration/disk-move.ts';
-import type { DiskMoveEvent } from '../../../src/migration/disk-move.ts';
+import {
+  beginMove,
+  diskMoveRecord,
+  replayMove,
+  type DiskMoveEvent,
+  type DiskMovePlan,
+} from '../../../src/migration/disk-move.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
 import { open } from '../../../src/host/journal.ts';
 import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
-import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */
 export class Killed extends Error {}

@@ -10,8 +10,9 @@ import {
   sampleDevice,
   samplePlaces,
   sumOf,
+  type Sample,
+  type SampleQuestion,
 } from '../../../src/disks/proof/device-samples.ts';
-import type { Sample, SampleQuestion } from '../../../src/disks/proof/device-samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const PIECE = 4096;

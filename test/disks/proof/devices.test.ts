@@ -12,8 +12,8 @@ import {
   openDevicePools,
   resolveDevice,
   stampOf,
+  type DeviceQuestion,
 } from '../../../src/disks/proof/devices.ts';
-import type { DeviceQuestion } from '../../../src/disks/proof/devices.ts';
 import { sampleDevice, samplePlaces, sumOf } from '../../../src/disks/proof/device-samples.ts';
 import type { DeviceProof } from '../../../src/protocol/disk.ts';
 import { tempDir } from '../../rpc/test-contract.ts';

@@ -6,8 +6,8 @@ import {
   fileOn,
   headOn,
   resolveOn,
+  type Export,
 } from '../../../src/disks/proof/exports.ts';
-import type { Export } from '../../../src/disks/proof/exports.ts';
 import {
   answerOnExports,
   besideOnExport,

@@ -16,11 +16,10 @@ import {
   stampOfLun,
   targetOf,
   targetsOf,
+  type Target,
 } from '../../../src/disks/proof/luns.ts';
-import type { Target } from '../../../src/disks/proof/luns.ts';
 import type { DeviceProof } from '../../../src/protocol/disk.ts';
-import { MemoryTarget } from './iscsi/target.ts';
-import type { MemoryLun } from './iscsi/target.ts';
+import { MemoryTarget, type MemoryLun } from './iscsi/target.ts';
 
 const NAME = 'iqn.2026-01.example:vm';
 const KIB = 1024;

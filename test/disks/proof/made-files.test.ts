@@ -10,8 +10,8 @@ import {
   makeDirectories,
   name,
   removeDirectories,
+  type Made,
 } from '../../../src/disks/proof/made-files.ts';
-import type { Made } from '../../../src/disks/proof/made-files.ts';
 
 describe('a file that a migration makes', () => {
   let directory: string;

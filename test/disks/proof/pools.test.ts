@@ -4,8 +4,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { below, locate, newFileIn, openPools, resolveIn } from '../../../src/disks/proof/pools.ts';
-import type { Pool } from '../../../src/disks/proof/pools.ts';
+import {
+  below,
+  locate,
+  newFileIn,
+  openPools,
+  resolveIn,
+  type Pool,
+} from '../../../src/disks/proof/pools.ts';
 
 describe('a host’s storage', () => {
   let top: string;

@@ -14,8 +14,8 @@ import {
   refuseOthers,
   stampOfImage,
   noteForProof,
+  type ImagePool,
 } from '../../../src/disks/proof/rbd-images.ts';
-import type { ImagePool } from '../../../src/disks/proof/rbd-images.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(30_000);
 const MIGRATION = 'm-1';

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judgeVolume, neededBytes } from '../../../src/disks/volumes/store.ts';
-import type { Store, Volume, Wanted } from '../../../src/disks/volumes/store.ts';
+import {
+  judgeVolume,
+  neededBytes,
+  type Store,
+  type Volume,
+  type Wanted,
+} from '../../../src/disks/volumes/store.ts';
 
 const MIB = 1024 ** 2;
 const NAMES = ['a', 'b', 'c'];

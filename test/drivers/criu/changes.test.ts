@@ -9,9 +9,10 @@ import {
   digestOf,
   MOST_DEPTH,
   scanTree,
+  type Scan,
+  type Stamp,
 } from '../../../src/drivers/criu/changes.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
-import type { Scan, Stamp } from '../../../src/drivers/criu/changes.ts';
 
 const FILE = 0o100644;
 const DIRECTORY = 0o40755;

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestOptions } from 'node:test';
+import { test, type TestOptions } from 'node:test';
 import { GHOST_BYTES } from '../../../src/drivers/criu/ghosts.ts';
 import { containerLayer } from '../../../src/lab/container/layer.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
-import { makeContainerSite } from './trial-container.ts';
-import type { ContainerSite } from './trial-container.ts';
+import { makeContainerSite, type ContainerSite } from './trial-container.ts';
 import { granted } from '../../migration/permission/granted.ts';
 
 /** CRIU by itself takes along 1 MiB of a file that was deleted and is open. */

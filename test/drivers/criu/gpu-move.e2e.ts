@@ -9,10 +9,8 @@ import { filesOf } from '../../../src/drivers/criu/processes.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
-import { GPU_MIB as MIB, makeGpuPlace, REAL_LIBRARY, turnsIn } from './gpu-place.ts';
-import type { GpuPlace } from './gpu-place.ts';
-import { makeContainerSite } from './trial-container.ts';
-import type { ContainerSite } from './trial-container.ts';
+import { GPU_MIB as MIB, makeGpuPlace, REAL_LIBRARY, turnsIn, type GpuPlace } from './gpu-place.ts';
+import { makeContainerSite, type ContainerSite } from './trial-container.ts';
 import { granted } from '../../migration/permission/granted.ts';
 
 const TURNS = 5;

@@ -8,8 +8,11 @@ import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { configOf, containerSpec, ociParts } from '../../../src/drivers/criu/spec.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
-import { containerConfig } from '../../../src/lab/container/config.ts';
-import type { ContainerBind, ContainerDevice } from '../../../src/lab/container/config.ts';
+import {
+  containerConfig,
+  type ContainerBind,
+  type ContainerDevice,
+} from '../../../src/lab/container/config.ts';
 
 const LOAD = { staticBytes: 0, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
 const PLACE = { hostname: 'box', netns: '/run/netns/x', cgroup: '/x' };

@@ -6,8 +6,7 @@ import { mkdir, mkdtemp, symlink } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { runningIn } from '../../../src/drivers/criu/processes.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 

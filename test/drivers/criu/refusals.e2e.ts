@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
-import type { TestOptions } from 'node:test';
+import { after, before, test, type TestOptions } from 'node:test';
 import { driverNamed, isManaged } from '../../../src/drivers/registry.ts';
 import { cacheDirectory } from '../../../src/host/cache-directory.ts';
 import { runCommand } from '../../../src/lab/command.ts';
@@ -10,8 +9,7 @@ import { labRunc } from '../../../src/lab/container/launch.ts';
 import { layerDirectory } from '../../../src/lab/container/layer.ts';
 import type { NamedCheck } from '../../../src/migration/preflight/check.ts';
 import { Trial } from '../../conformance/trial.ts';
-import { makeContainerSite } from './trial-container.ts';
-import type { ContainerSite } from './trial-container.ts';
+import { makeContainerSite, type ContainerSite } from './trial-container.ts';
 
 /** What is refused of a container that runs, by real runc and CRIU: each before anything is begun. */
 

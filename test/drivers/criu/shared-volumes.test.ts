@@ -11,8 +11,7 @@ import {
   removeVolumes,
 } from '../../../src/drivers/criu/made-volumes.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
-import { Records } from '../../../src/drivers/criu/records.ts';
-import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import { Records, type ContainerRecord } from '../../../src/drivers/criu/records.ts';
 import {
   checkShared,
   placesByNumber,

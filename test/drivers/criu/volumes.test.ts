@@ -24,8 +24,11 @@ import {
   whyNotThere,
 } from '../../../src/drivers/criu/made-volumes.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
-import { Records } from '../../../src/drivers/criu/records.ts';
-import type { ContainerRecord, MadeVolume } from '../../../src/drivers/criu/records.ts';
+import {
+  Records,
+  type ContainerRecord,
+  type MadeVolume,
+} from '../../../src/drivers/criu/records.ts';
 import { lookAtVolumes } from '../../../src/drivers/criu/volumes.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';

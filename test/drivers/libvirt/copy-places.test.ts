@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { makePlaces, removePlaces } from '../../../src/drivers/libvirt/copy-places.ts';
 import { DaemonPair } from '../../../src/drivers/libvirt/daemon-pair.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';
-import { fakeDaemon } from './support/fake-daemon.ts';
-import type { Answers } from './support/fake-daemon.ts';
+import { fakeDaemon, type Answers } from './support/fake-daemon.ts';
 import { ORDER as PLAIN } from './support/order.ts';
 
 const signal = AbortSignal.timeout(60_000);

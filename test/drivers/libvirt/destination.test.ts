@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { destinationChecks, keptChecks } from '../../../src/drivers/libvirt/destination.ts';
-import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
-import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { readDomain, type DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { platformChecks } from '../../../src/drivers/libvirt/platform.ts';
-import { XdrWriter } from '../../../src/formats/xdr.ts';
-import type { XdrReader } from '../../../src/formats/xdr.ts';
-import { fakeDaemon } from './support/fake-daemon.ts';
-import type { Answers } from './support/fake-daemon.ts';
+import { XdrWriter, type XdrReader } from '../../../src/formats/xdr.ts';
+import { fakeDaemon, type Answers } from './support/fake-daemon.ts';
 
 /** virErrorNumber */
 const NO_INTERFACE = 57;

@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { writeDomain } from '../../../src/drivers/libvirt/client.ts';
 import { measureDomain, rateIn } from '../../../src/drivers/libvirt/dirty-rate.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
-import { encodeParams } from '../../../src/drivers/libvirt/rpc/params.ts';
-import type { Params } from '../../../src/drivers/libvirt/rpc/params.ts';
+import { encodeParams, type Params } from '../../../src/drivers/libvirt/rpc/params.ts';
 import { XdrReader, XdrWriter } from '../../../src/formats/xdr.ts';
 import { sleptClock } from '../../mover/managed/samples.ts';
 

@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { diskChecks, guestChecks } from '../../../src/drivers/libvirt/check.ts';
-import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
-import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { readDomain, type DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { guestInfo } from '../../../src/protocol/public/host.ts';
 
 const GIB = 1024 ** 3;

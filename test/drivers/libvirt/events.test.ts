@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
-import type { Domain } from '../../../src/drivers/libvirt/client.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { LibvirtClient, type Domain } from '../../../src/drivers/libvirt/client.ts';
 import { DomainEvents } from '../../../src/drivers/libvirt/events.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';
-import { fakeDaemon } from './support/fake-daemon.ts';
-import type { Answers, Speak } from './support/fake-daemon.ts';
+import { fakeDaemon, type Answers, type Speak } from './support/fake-daemon.ts';
 
 const LIVES = new AbortController().signal;
 /** Longer than the test takes: what resolves has heard something. */

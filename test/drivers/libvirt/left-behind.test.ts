@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
@@ -24,8 +23,8 @@ import {
   RUNS,
   TPM,
   UUID,
+  type Daemon,
 } from './support/two-daemons.ts';
-import type { Daemon } from './support/two-daemons.ts';
 
 const signal = AbortSignal.timeout(60_000);
 

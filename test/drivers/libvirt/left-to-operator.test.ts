@@ -5,8 +5,16 @@ import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { ORDER } from './support/order.ts';
-import { ARRIVED, daemonPair, host, OFF, PAUSED, RUNS, UUID } from './support/two-daemons.ts';
-import type { Daemon } from './support/two-daemons.ts';
+import {
+  ARRIVED,
+  daemonPair,
+  host,
+  OFF,
+  PAUSED,
+  RUNS,
+  UUID,
+  type Daemon,
+} from './support/two-daemons.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const VOUCHED: ManagedOrder = { ...ORDER, vouched: 'destination' };

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { markElement, parseMark } from '../../../src/drivers/libvirt/mark.ts';
-import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
+import { markElement, parseMark, type Mark } from '../../../src/drivers/libvirt/mark.ts';
 
 const mark: fc.Arbitrary<Mark> = fc.record({
   id: fc.stringMatching(/^m-[0-9a-z]{8,12}$/),

@@ -6,8 +6,7 @@ import {
   readCapabilities,
   readMachineCapabilities,
 } from '../../../src/drivers/libvirt/capabilities.ts';
-import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
-import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { readDomain, type DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { machineChecks, partChecks } from '../../../src/drivers/libvirt/platform.ts';
 import { formatXml, parseXml } from '../../../src/formats/xml.ts';
 

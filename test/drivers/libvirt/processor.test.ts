@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { processorChecks, seenCpu } from '../../../src/drivers/libvirt/processor.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';
-import { parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
-import { fakeDaemon } from './support/fake-daemon.ts';
-import type { Answers } from './support/fake-daemon.ts';
+import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
+import { fakeDaemon, type Answers } from './support/fake-daemon.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const INCOMPATIBLE = 91;

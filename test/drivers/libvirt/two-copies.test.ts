@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { endSecondCopy, whereIs, wordsOfSecond } from '../../../src/drivers/libvirt/two-copies.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
@@ -16,8 +15,8 @@ import {
   RUNS,
   TPM,
   UUID,
+  type Daemon,
 } from './support/two-daemons.ts';
-import type { Daemon } from './support/two-daemons.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const copies = [

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { LibvirtDriver } from '../../../src/drivers/libvirt/driver.ts';
 import { libvirtHandle } from '../../../src/drivers/libvirt/handle.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';

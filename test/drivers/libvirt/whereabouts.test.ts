@@ -7,8 +7,8 @@ import {
   presence,
   runState,
   whereabouts,
+  type Sight,
 } from '../../../src/drivers/libvirt/whereabouts.ts';
-import type { Sight } from '../../../src/drivers/libvirt/whereabouts.ts';
 
 const RUNNING: Sight = { state: 1, reason: 1 };
 const ARRIVED: Sight = { state: 1, reason: 2 };

@@ -6,8 +6,8 @@ import {
   guestFits,
   GuestsBeyond,
   hostGives,
+  type SetBaseline,
 } from '../../../src/drivers/qemu/baseline.ts';
-import type { SetBaseline } from '../../../src/drivers/qemu/baseline.ts';
 import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
 import type { ProcessorOffer } from '../../../src/protocol/public/processor.ts';

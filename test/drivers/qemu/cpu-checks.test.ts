@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { coldCpu, cpuChecks } from '../../../src/drivers/qemu/cpu-checks.ts';
-import type { OwnProcessor } from '../../../src/drivers/qemu/cpu-checks.ts';
+import { coldCpu, cpuChecks, type OwnProcessor } from '../../../src/drivers/qemu/cpu-checks.ts';
 import { hostVendor } from '../../../src/drivers/qemu/processors.ts';
 import type { CpuFacts } from '../../../src/drivers/qemu/spec/facts.ts';
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
 import { contentOf } from './mirror/content.ts';
-import { MIB, withPair } from './mirror/pair.ts';
-import type { DiskPlan } from './mirror/pair.ts';
+import { MIB, withPair, type DiskPlan } from './mirror/pair.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
 
 const BYTES = 64 * MIB;

@@ -5,8 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findImages } from '../../../src/drivers/qemu/find-images.ts';
 import { ImageStore } from '../../../src/drivers/qemu/images.ts';
-import { guestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
-import type { ImageSpec } from '../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec, type ImageSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 import { describeGuest } from '../../../src/drivers/qemu/spec/describe.ts';
 import { commandLine, factsOf } from './spec/facts.ts';
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { describe, test } from 'node:test';
 import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
-import { handleIn, handleOf, launchIn } from '../../../src/drivers/qemu/handle.ts';
-import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
+import { handleIn, handleOf, launchIn, type QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 
 const old: QemuHandle = {
   driver: 'qemu',

@@ -3,8 +3,7 @@ import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { creationOf, makeEmptyFile } from '../../../src/drivers/qemu/make-image.ts';
-import type { Blank } from '../../../src/drivers/qemu/make-image.ts';
+import { creationOf, makeEmptyFile, type Blank } from '../../../src/drivers/qemu/make-image.ts';
 import { blockNode } from './spec/samples.ts';
 
 const GIB = 1024 ** 3;

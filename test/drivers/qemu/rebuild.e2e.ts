@@ -3,8 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
-import type { QemuPlace, QemuPlan } from '../../conformance/qemu-place.ts';
+import {
+  makeQemuPlace,
+  qemuPrograms,
+  type QemuPlace,
+  type QemuPlan,
+} from '../../conformance/qemu-place.ts';
 import { move, plug } from './moved.ts';
 import { MANY_DEVICES } from './many-devices.ts';
 

@@ -6,13 +6,12 @@ import {
   listenForRecovery,
   pauseStream,
   recoverUnheard,
+  type ListenAt,
 } from '../../../src/drivers/qemu/recovery.ts';
-import type { ListenAt } from '../../../src/drivers/qemu/recovery.ts';
 import type { MonitorWatch } from '../../../src/drivers/qemu/session.ts';
 import type { LaunchSite } from '../../../src/drivers/qemu/launch.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { fakeMonitor, Refusal } from './fake-monitor.ts';
-import type { Answerer } from './fake-monitor.ts';
+import { fakeMonitor, Refusal, type Answerer } from './fake-monitor.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Check } from '../../../src/protocol/public/migration.ts';
-import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
-import type { QemuPlace } from '../../conformance/qemu-place.ts';
+import { makeQemuPlace, qemuPrograms, type QemuPlace } from '../../conformance/qemu-place.ts';
 import { plug, withBoth } from './moved.ts';
 import { MANY_DEVICES } from './many-devices.ts';
 

@@ -4,8 +4,7 @@ import type { HypervisorEvent } from '../../../src/drivers/port/direct.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
 import type { QmpEvent } from '../../../src/drivers/qemu/qmp/messages.ts';
 import { MonitorWatch } from '../../../src/drivers/qemu/session.ts';
-import { godwitError } from '../../../src/errors.ts';
-import type { GodwitError } from '../../../src/errors.ts';
+import { godwitError, type GodwitError } from '../../../src/errors.ts';
 import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 

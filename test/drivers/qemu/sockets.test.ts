@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { socketChecks } from '../../../src/drivers/qemu/sockets.ts';
-import { guestShape } from '../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
+import { guestShape, type GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 import { emptySpec } from './spec/samples.ts';
 
 const BASE = guestShape.parse(emptySpec());

@@ -2,15 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { HypervisorStatus } from '../../../src/drivers/port/direct.ts';
 import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { ENDED, isAbandoned, isSettled, runAgain } from '../../../src/drivers/qemu/stuck.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { fakeMonitor, Refusal } from './fake-monitor.ts';
-import type { Answerer } from './fake-monitor.ts';
+import { fakeMonitor, Refusal, type Answerer } from './fake-monitor.ts';
 
 const UNFINISHED = new Refusal('Migration is not finalized yet');
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);

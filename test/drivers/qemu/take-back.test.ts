@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import type { HypervisorStatus } from '../../../src/drivers/port/direct.ts';
 import type { MonitorWatch } from '../../../src/drivers/qemu/session.ts';
 import { takeBack } from '../../../src/drivers/qemu/take-back.ts';

@@ -1,5 +1,4 @@
-import { KEPT, MIB, TINY_COUNTS, littleEndian, program } from './tiny-guest.ts';
-import type { TinyPlan } from './tiny-guest.ts';
+import { KEPT, MIB, TINY_COUNTS, littleEndian, program, type TinyPlan } from './tiny-guest.ts';
 
 /**
  * The tiny guest as a program of UEFI, for machines whose firmware starts no other: in 64 bits, and with interrupts off,

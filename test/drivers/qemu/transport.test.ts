@@ -6,8 +6,11 @@ import { describe, test } from 'node:test';
 import { hasRdma } from '../../../src/drivers/qemu/binaries.ts';
 import { listen, uriOf } from '../../../src/drivers/qemu/incoming.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
-import { capabilityList, streamObstacles } from '../../../src/drivers/qemu/stream.ts';
-import type { StreamAbilities } from '../../../src/drivers/qemu/stream.ts';
+import {
+  capabilityList,
+  streamObstacles,
+  type StreamAbilities,
+} from '../../../src/drivers/qemu/stream.ts';
 
 const NEW: StreamAbilities = {
   version: '10.0.2',

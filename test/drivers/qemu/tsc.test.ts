@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judgeTsc, readTsc, scalesBy, tscChecks } from '../../../src/drivers/qemu/tsc.ts';
-import type { TscFacts } from '../../../src/drivers/qemu/tsc.ts';
+import {
+  judgeTsc,
+  readTsc,
+  scalesBy,
+  tscChecks,
+  type TscFacts,
+} from '../../../src/drivers/qemu/tsc.ts';
 import { fakeMonitor, Refusal } from './fake-monitor.ts';
 
 const FACTS: TscFacts = { guest: 'web1', host: 'b', isSet: false, scales: false };

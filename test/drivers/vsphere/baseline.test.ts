@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { adviceOf, baselineOf, trapAt } from '../../../src/drivers/vsphere/baseline.ts';
-import type { EvcMode, HostFeatures } from '../../../src/drivers/vsphere/baseline.ts';
+import {
+  adviceOf,
+  baselineOf,
+  trapAt,
+  type EvcMode,
+  type HostFeatures,
+} from '../../../src/drivers/vsphere/baseline.ts';
 import { judgeEvc } from '../../../src/drivers/vsphere/judge-inventory.ts';
 
 const feature = fc.constantFrom<string[]>(

@@ -3,10 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { balancerOf } from '../../../src/drivers/vsphere/balancer-check.ts';
 import { dpmIn, powerModeOf } from '../../../src/drivers/vsphere/dpm.ts';
-import { powerMode } from '../../../src/protocol/public/managed-host.ts';
-import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
-import { parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
+import { powerMode, type MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 /** As the vSphere Web Services API documents ClusterConfigInfoEx. */
 const cluster = (level: string, own = '', drs = true): XmlElement =>

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { drsIn, maintenanceModeOf } from '../../../src/drivers/vsphere/drs.ts';
 import { maintenanceMode } from '../../../src/protocol/public/managed-host.ts';
-import { parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
+import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 /** As the vSphere Web Services API documents ClusterConfigInfoEx. */
 const cluster = (level: string, more = '', own = ''): XmlElement =>

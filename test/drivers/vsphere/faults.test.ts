@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { checkOf } from '../../../src/drivers/vsphere/faults.ts';
 import type { Fault } from '../../../src/drivers/vsphere/soap.ts';
 import { check } from '../../../src/protocol/public/migration.ts';
-import { escapeXml, parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
+import { escapeXml, parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 import { FAULT_TYPES } from './support/fault-types.ts';
 
 const CONCERNED = { guest: 'web1', host: 'esx2' };

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
 import { orderOf } from '../../../src/migration/managed/events.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { Check } from '../../../src/protocol/public/migration.ts';
+import { migrationSettings, type Check } from '../../../src/protocol/public/migration.ts';
 import { Vcsim } from './support/vcsim.ts';
 
 const GUEST = 'DC0_C0_RP0_VM0';

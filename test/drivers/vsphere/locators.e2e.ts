@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { VsphereClient } from '../../../src/drivers/vsphere/client.ts';
 import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
-import { group, ref, text } from '../../../src/drivers/vsphere/soap.ts';
-import type { Part, Ref } from '../../../src/drivers/vsphere/soap.ts';
+import { group, ref, text, type Part, type Ref } from '../../../src/drivers/vsphere/soap.ts';
 import { taskEnd } from '../../../src/drivers/vsphere/start-move.ts';
 import { Vcsim } from './support/vcsim.ts';
 

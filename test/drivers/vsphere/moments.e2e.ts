@@ -7,8 +7,7 @@ import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
 import { Random } from '../../../sim/random.ts';
 import { hostNameIn, moveBy } from '../../managers/one-move.ts';
-import { Vcsim } from './support/vcsim.ts';
-import type { CallFault } from './support/vcsim.ts';
+import { Vcsim, type CallFault } from './support/vcsim.ts';
 
 const MIGRATIONS = 100;
 const MOMENTS = 40;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOn, cardsIn } from '../../../src/drivers/vsphere/networks.ts';
-import type { Card, Network } from '../../../src/drivers/vsphere/networks.ts';
+import { cardOn, cardsIn, type Card, type Network } from '../../../src/drivers/vsphere/networks.ts';
 import { at, parseXml } from '../../../src/formats/xml.ts';
 
 /** As VMware documents VirtualEthernetCard and its backings. */

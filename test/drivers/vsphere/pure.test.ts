@@ -6,8 +6,7 @@ import { giveOrder } from '../../../src/drivers/vsphere/order.ts';
 import { HostsByName } from '../../../src/drivers/vsphere/places.ts';
 import { knownVersion } from '../../../src/drivers/vsphere/about.ts';
 import { InventoryLists } from '../../../src/drivers/vsphere/inventory.ts';
-import { markText, parseMark } from '../../../src/drivers/vsphere/mark.ts';
-import type { Mark } from '../../../src/drivers/vsphere/mark.ts';
+import { markText, parseMark, type Mark } from '../../../src/drivers/vsphere/mark.ts';
 import { hostNameOf, unescapedName } from '../../../src/drivers/vsphere/names.ts';
 import { vsphereOptions } from '../../../src/drivers/vsphere/options.ts';
 import type { Change } from '../../../src/drivers/vsphere/soap.ts';
@@ -17,11 +16,10 @@ import {
   orderedSince,
   sightOf,
   taskIn,
+  type Task,
 } from '../../../src/drivers/vsphere/task.ts';
-import type { Task } from '../../../src/drivers/vsphere/task.ts';
 import { hostName } from '../../../src/protocol/names.ts';
-import { parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
+import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 const element = (xml: string): XmlElement => parseXml(xml) as XmlElement;
 

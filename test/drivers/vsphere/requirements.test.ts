@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { compatibleIn } from '../../../src/drivers/vsphere/elsewhere.ts';
 import { neededIn, requirementCheck } from '../../../src/drivers/vsphere/requirements.ts';
-import { parseXml } from '../../../src/formats/xml.ts';
-import type { XmlElement } from '../../../src/formats/xml.ts';
+import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 const element = (xml: string): XmlElement => parseXml(xml) as XmlElement;
 const requirement = (key: string, value: string): string =>

@@ -1,6 +1,5 @@
 /** A host with an agent of its own, without a lab: agent and movers are processes, and each can be killed. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { isAlive } from '../../../src/host/process.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
-import { moverState } from '../../../src/protocol/mover/request.ts';
-import type { MoverState } from '../../../src/protocol/mover/request.ts';
-import type { Phase, Progress, Report } from '../../../src/protocol/public/migration.ts';
-import { isEnd, report } from '../../../src/protocol/public/migration.ts';
+import { moverState, type MoverState } from '../../../src/protocol/mover/request.ts';
+import {
+  isEnd,
+  report,
+  type Phase,
+  type Progress,
+  type Report,
+} from '../../../src/protocol/public/migration.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';
 import type { Ended } from './cli.ts';

@@ -1,6 +1,5 @@
 /** Runs on a host of the lab: sends what no peer should and prints what came back, as one JSON object. */
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { splitAddress } from '../../../src/protocol/names.ts';
 import { clientTls, readCredentials } from '../../../src/rpc/tls.ts';

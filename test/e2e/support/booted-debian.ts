@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -16,8 +15,7 @@ import { createInterface } from 'node:readline';
 import { cpioArchive } from '../../../src/lab/image/cpio.ts';
 import { chooseAccelerator } from '../../../src/lab/guest/accelerator.ts';
 import { guestImage } from '../../../src/lab/image/initramfs.ts';
-import { guestKernel } from '../../../src/lab/image/kernel.ts';
-import type { GuestKernel } from '../../../src/lab/image/kernel.ts';
+import { guestKernel, type GuestKernel } from '../../../src/lab/image/kernel.ts';
 import type { CleanRoot, Said } from './clean-root.ts';
 
 /** A clean Debian that runs as a QEMU guest, with a kernel and a systemd of its own. */

@@ -1,11 +1,9 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { bootDebian, GUEST_KERNEL, QEMU } from './booted-debian.ts';
-import type { BootedDebian } from './booted-debian.ts';
+import { bootDebian, GUEST_KERNEL, QEMU, type BootedDebian } from './booted-debian.ts';
 import { builtDeb } from './built-deb.ts';
-import { makeNext, openCleanHosts } from './clean-hosts.ts';
-import type { CleanHost } from './clean-hosts.ts';
+import { makeNext, openCleanHosts, type CleanHost } from './clean-hosts.ts';
 import { bringDebian13, noCleanRoot } from './clean-root.ts';
 
 /** A booted Debian with the package, and a clean root beside it that no systemd runs. */

@@ -5,8 +5,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { cacheDirectory } from '../../../src/host/cache-directory.ts';
 import { until } from '../../until.ts';
-import { openCleanRoot } from './clean-root.ts';
-import type { CleanRoot } from './clean-root.ts';
+import { openCleanRoot, type CleanRoot } from './clean-root.ts';
 
 /** Hosts as a new user has them: a clean Debian 13 with a QEMU each, in networks of their own that meet at one bridge. */
 

@@ -21,8 +21,7 @@ import {
   tapName,
 } from '../../../src/lab/plan.ts';
 import { startDetached } from '../../../src/lab/processes.ts';
-import { labHost, PASSABLE, storageDirectory } from '../../../src/lab/state.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { labHost, PASSABLE, storageDirectory, type Lab } from '../../../src/lab/state.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

@@ -1,15 +1,17 @@
 /** The evacuation of a site's six guests over a thin line to another, by a deadline that not all of them can meet. */
 import assert from 'node:assert/strict';
 import type { AgentConfigInput } from '../../../src/lab/agents.ts';
-import { startGuest } from '../../../src/lab/guest/start.ts';
-import type { GuestRequest } from '../../../src/lab/guest/start.ts';
+import { startGuest, type GuestRequest } from '../../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../../src/lab/guest/talk.ts';
-import { labHost } from '../../../src/lab/state.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { labHost, type Lab } from '../../../src/lab/state.ts';
 import { seenStatuses } from '../../../src/lab/witness/qemus.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
-import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
-import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
+import {
+  isWishEnd,
+  type Move,
+  type Wish,
+  type WishAsk,
+} from '../../../src/protocol/controller/wish.ts';
 import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';

@@ -1,8 +1,14 @@
 /** Cells of the fault matrix as tests: one cell, one test. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { FAULT_WORDS, hasDisks } from '../../../faults/cell.ts';
-import type { Cell, Fault, Mode, Phase } from '../../../faults/cell.ts';
+import {
+  FAULT_WORDS,
+  hasDisks,
+  type Cell,
+  type Fault,
+  type Mode,
+  type Phase,
+} from '../../../faults/cell.ts';
 import { Player } from '../../../faults/run.ts';
 import { row } from '../../../faults/table.ts';
 

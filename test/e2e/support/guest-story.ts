@@ -4,8 +4,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import type { Lab } from '../../../src/lab/state.ts';
-import { seenStatuses } from '../../../src/lab/witness/qemus.ts';
-import type { SeenStatus } from '../../../src/lab/witness/qemus.ts';
+import { seenStatuses, type SeenStatus } from '../../../src/lab/witness/qemus.ts';
 import { askQemu } from '../../../src/lab/witness/monitor.ts';
 
 const LAST_CHARACTERS = 1500;

@@ -6,8 +6,7 @@ import type { GuestHandle } from '../../../src/drivers/port/inventory.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import { openJournalFile } from '../../../src/host/journal-file.ts';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
-import { journalFile } from '../../../src/protocol/mover/request.ts';
-import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
+import { journalFile, type ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { migrationRequest, migrationSettings } from '../../../src/protocol/public/migration.ts';
 
 export interface HeldMigration {

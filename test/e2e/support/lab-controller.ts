@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,11 +7,9 @@ import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';
-import { client } from '../../../src/rpc/client.ts';
-import type { Client } from '../../../src/rpc/client.ts';
+import { client, type Client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';
-import { PROGRAM, runToEnd } from './cli.ts';
-import type { Ended } from './cli.ts';
+import { PROGRAM, runToEnd, type Ended } from './cli.ts';
 import type { World } from './world.ts';
 
 const CONTROLLER = path.resolve(import.meta.dirname, '../../../src/bin/controller.ts');

@@ -1,9 +1,11 @@
 /** The daemon of a lab's host that has libvirt: its processes, and its start with another configuration. */
 import { startLibvirtd } from '../../../src/lab/libvirt/daemon.ts';
-import { processesInNamespaces, signalProcess } from '../../../src/lab/processes.ts';
-import type { LabProcess } from '../../../src/lab/processes.ts';
-import { labHost } from '../../../src/lab/state.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import {
+  processesInNamespaces,
+  signalProcess,
+  type LabProcess,
+} from '../../../src/lab/processes.ts';
+import { labHost, type Lab } from '../../../src/lab/state.ts';
 import { until } from '../../until.ts';
 
 const END_MS = 20_000;

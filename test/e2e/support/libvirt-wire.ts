@@ -3,10 +3,8 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { virsh } from '../../../src/lab/libvirt/daemon.ts';
 import { ownTree } from '../../../src/lab/libvirt/mounts.ts';
-import { processesInNamespaces } from '../../../src/lab/processes.ts';
-import type { LabProcess } from '../../../src/lab/processes.ts';
-import { labHost } from '../../../src/lab/state.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { processesInNamespaces, type LabProcess } from '../../../src/lab/processes.ts';
+import { labHost, type Lab } from '../../../src/lab/state.ts';
 import { until } from '../../until.ts';
 
 const WAIT_MS = 90_000;

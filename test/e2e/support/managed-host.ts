@@ -3,13 +3,15 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../src/clock.ts';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import {
+  HONEST,
+  type ManagerOptions,
+  type Misbehaviour,
+} from '../../../src/drivers/fake/manager-options.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
-import type { ManagerOptions, Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { Random } from '../../../sim/random.ts';
-import { serveManager } from '../../mover/managed/manager-socket.ts';
-import type { Served } from '../../mover/managed/manager-socket.ts';
+import { serveManager, type Served } from '../../mover/managed/manager-socket.ts';
 import { AgentHost } from './agent-host.ts';
 
 export type Temper = { -readonly [Name in keyof Misbehaviour]: Misbehaviour[Name] };

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import type { WatchedGuest } from './client-view.ts';
-import { move } from './moves.ts';
-import type { Move } from './moves.ts';
+import { move, type Move } from './moves.ts';
 import { assertOnlyGuests } from './remains.ts';
 import type { World } from './world.ts';
 

@@ -5,8 +5,7 @@ import path from 'node:path';
 import { isAlive } from '../../../src/host/process.ts';
 import { signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
-import { moverState } from '../../../src/protocol/mover/request.ts';
-import type { MoverState } from '../../../src/protocol/mover/request.ts';
+import { moverState, type MoverState } from '../../../src/protocol/mover/request.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

@@ -1,11 +1,14 @@
 /** Migrations as a user of the API asks for them. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { godwitError, GodwitError, hasCode } from '../../../src/errors.ts';
-import type { SerialError } from '../../../src/errors.ts';
+import { godwitError, GodwitError, hasCode, type SerialError } from '../../../src/errors.ts';
 import { runningOn } from '../../../src/lab/witness/qemus.ts';
-import { isEnd } from '../../../src/protocol/public/migration.ts';
-import type { MigrationRequest, Progress, Report } from '../../../src/protocol/public/migration.ts';
+import {
+  isEnd,
+  type MigrationRequest,
+  type Progress,
+  type Report,
+} from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
 
 export interface Move extends Partial<MigrationRequest> {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { RedisConnection } from './redis-wire.ts';
-import type { Answer } from './redis-wire.ts';
+import { RedisConnection, type Answer } from './redis-wire.ts';
 import { until } from '../../until.ts';
 
 /**

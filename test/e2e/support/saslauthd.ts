@@ -1,7 +1,6 @@
 /** What libvirt's SASL asks about a password over a unix socket, as saslauthd(8) answers it. */
 import { chmodSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 
 /** Of user, password, service and realm each: two bytes of length, and the text. */

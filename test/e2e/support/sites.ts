@@ -11,8 +11,7 @@ import { pathBridge } from '../../../src/lab/network-plan.ts';
 import { AGENT_PORT, hostAddress, migrationLink } from '../../../src/lab/plan.ts';
 import { signalProcess, startDetached } from '../../../src/lab/processes.ts';
 import type { Lab } from '../../../src/lab/state.ts';
-import { isAlive, MS_PER_TICK, readStat } from '../../../src/host/process.ts';
-import type { ProcessIdentity } from '../../../src/host/process.ts';
+import { isAlive, MS_PER_TICK, readStat, type ProcessIdentity } from '../../../src/host/process.ts';
 import { until } from '../../until.ts';
 
 const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));

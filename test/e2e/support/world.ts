@@ -1,14 +1,10 @@
 /** A lab with agents for one test file: its APIs, what its hosts hold, and its end, whatever happened before. */
 import { labDown } from '../../../src/lab/down.ts';
-import type { Lab } from '../../../src/lab/state.ts';
-import { labHost } from '../../../src/lab/state.ts';
-import { labUp } from '../../../src/lab/up.ts';
-import type { LabRequest } from '../../../src/lab/up.ts';
+import { labHost, type Lab } from '../../../src/lab/state.ts';
+import { labUp, type LabRequest } from '../../../src/lab/up.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
-import { client } from '../../../src/rpc/client.ts';
-import type { Api, Client } from '../../../src/rpc/client.ts';
-import { hostsNow } from './remains.ts';
-import type { HostRemains } from './remains.ts';
+import { client, type Api, type Client } from '../../../src/rpc/client.ts';
+import { hostsNow, type HostRemains } from './remains.ts';
 import { until } from '../../until.ts';
 
 /** How large a guest is whose size does not matter. */

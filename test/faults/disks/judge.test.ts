@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Blocks } from '../../../faults/disks/blocks.ts';
-import { judgeDisks } from '../../../faults/disks/judge.ts';
-import type { DisksSeen } from '../../../faults/disks/judge.ts';
+import { judgeDisks, type DisksSeen } from '../../../faults/disks/judge.ts';
 import type { Stored, StoredFile } from '../../../faults/disks/storage.ts';
 
 const BASE = 'web1/disk0-base.qcow2';

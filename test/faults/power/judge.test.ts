@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cell } from '../../../faults/cell.ts';
-import { judgePower } from '../../../faults/power/judge.ts';
-import type { PowerObserved } from '../../../faults/power/judge.ts';
+import { judgePower, type PowerObserved } from '../../../faults/power/judge.ts';
 import { expectationOf } from '../../../faults/power/table.ts';
 
 const CELL: Cell = { fault: 'power-source', phase: 'switchover', mode: 'cold' };

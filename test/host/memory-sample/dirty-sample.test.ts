@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { DIRTY_SAMPLE_PAGES, sampleDirty } from '../../../src/host/memory-sample/dirty-sample.ts';
-import { PAGE_BYTES } from '../../../src/host/memory-sample/pages.ts';
-import type { Pages } from '../../../src/host/memory-sample/pages.ts';
+import { PAGE_BYTES, type Pages } from '../../../src/host/memory-sample/pages.ts';
 import { RATE_WINDOW_MS } from '../../../src/migration/prediction/curve.ts';
 
 const { signal } = new AbortController();

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { judgeSeen } from '../../../hostile/witness/files.ts';
-import type { Ground } from '../../../hostile/witness/files.ts';
+import { judgeSeen, type Ground } from '../../../hostile/witness/files.ts';
 import type { Seen } from '../../../hostile/witness/trace.ts';
 
 const GROUND: Ground = {

@@ -4,8 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { TRACER, TraceReader } from '../../../hostile/witness/trace.ts';
-import type { Seen } from '../../../hostile/witness/trace.ts';
+import { TRACER, TraceReader, type Seen } from '../../../hostile/witness/trace.ts';
 
 function readAll(lines: readonly string[]): Seen[] {
   const reader = new TraceReader();

@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { managerLacks } from '../../../src/lab/libvirt/daemon.ts';
-import { domainXml } from '../../../src/lab/libvirt/domain.ts';
-import type { DomainPlan } from '../../../src/lab/libvirt/domain.ts';
+import { domainXml, type DomainPlan } from '../../../src/lab/libvirt/domain.ts';
 
 const PLAN: DomainPlan = {
   name: 'web1',

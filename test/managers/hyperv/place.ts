@@ -3,13 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HypervDriver } from '../../../src/drivers/hyperv/driver.ts';
-import { hypervOptions } from '../../../src/drivers/hyperv/options.ts';
-import type { HypervOptions } from '../../../src/drivers/hyperv/options.ts';
+import { hypervOptions, type HypervOptions } from '../../../src/drivers/hyperv/options.ts';
 import { orderOf } from '../../../src/migration/managed/events.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import { serveWinrm } from './server.ts';
-import type { Winrm } from './server.ts';
+import { serveWinrm, type Winrm } from './server.ts';
 import { HypervWorld } from './world.ts';
 
 export class HypervPlace {

@@ -1,8 +1,7 @@
 /** WinRM of a pretended Hyper-V host over HTTPS: MS-NTHT for NTLM over HTTP, and wsman.ts for what is asked. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:https';
-import type { Server } from 'node:https';
+import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { makeAuthority } from '../../../src/agent/pki/x509.ts';

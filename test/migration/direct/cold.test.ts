@@ -5,8 +5,11 @@ import { godwitError } from '../../../src/errors.ts';
 import { countedChecks, isOfStream } from '../../../src/migration/direct/cold.ts';
 import { sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
-import { isBeforeNoReturn, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import {
+  isBeforeNoReturn,
+  STEP_NAMES,
+  type StepName,
+} from '../../../src/migration/direct/steps.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';

@@ -5,12 +5,10 @@ import {
   afterAnotherAnswered,
   afterQuestion,
   beginDarkWatch,
-} from '../../../src/migration/direct/dark-host.ts';
-import type {
-  DarkTerms,
-  DarkVerdict,
-  Heard,
-  Question,
+  type DarkTerms,
+  type DarkVerdict,
+  type Heard,
+  type Question,
 } from '../../../src/migration/direct/dark-host.ts';
 
 const TERMS: DarkTerms = { silenceMs: 5000, answerMs: 1000, breakMs: 500 };

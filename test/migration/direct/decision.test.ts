@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
 import type { Resolved } from '../../../src/migration/direct/resolve.ts';
 import { transition } from '../../../src/migration/direct/transition.ts';
 import { planned } from './samples.ts';

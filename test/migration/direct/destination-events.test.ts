@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { destinationAfter, destinationEvent } from '../../../src/migration/direct/destination.ts';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import {
+  destinationAfter,
+  destinationEvent,
+  type DestinationEvent,
+} from '../../../src/migration/direct/destination.ts';
 import { admissionOf, planned, preparationOf } from './samples.ts';
 import { WorldDestination } from './world-destination.ts';
 

@@ -5,11 +5,9 @@ import {
   destinationAfter,
   judgeCall,
   statusOf,
-} from '../../../src/migration/direct/destination.ts';
-import type {
-  DestinationCall,
-  DestinationEvent,
-  DestinationState,
+  type DestinationCall,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import { destinationFacts } from '../../../src/migration/direct/side-facts.ts';

@@ -5,13 +5,11 @@ import {
   destinationAfter,
   judgeCall,
   statusOf,
+  type DestinationCall,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
-import type {
-  DestinationCall,
-  DestinationEvent,
-  DestinationState,
-} from '../../../src/migration/direct/destination.ts';
 import { destinationStatus } from '../../../src/protocol/peer/migration.ts';
 import { anyError, anyHypervisorEvent } from './events.ts';
 import { planned, preparationOf } from './samples.ts';

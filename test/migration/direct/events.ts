@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { godwitError } from '../../../src/errors.ts';
-import type { SerialError } from '../../../src/errors.ts';
+import { godwitError, type SerialError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';

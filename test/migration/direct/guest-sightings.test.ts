@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { doubtsOf, vouched } from '../../../src/migration/direct/guest-sightings.ts';
-import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
+import {
+  doubtsOf,
+  vouched,
+  type GuestSightings,
+} from '../../../src/migration/direct/guest-sightings.ts';
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer } from '../../../src/protocol/public/resolve.ts';
 import { answerFrom, answeredFor } from '../../../src/migration/permission/host-answer.ts';
 import { guestRunState, runsAt } from '../../../src/protocol/public/host.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
-import { anyHistory, hasRunElsewhere, knownOf } from './histories.ts';
-import type { History } from './histories.ts';
+import { anyHistory, hasRunElsewhere, knownOf, type History } from './histories.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 const nothing: Sighting = { host: 'c', copies: [], moves: [] };

@@ -7,8 +7,7 @@ import type { SourceState } from '../../../src/migration/direct/source-state.ts'
 import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 import type { HaltKind } from '../../../src/migration/guest-changes/run-states.ts';
-import { STEP_NAMES, stepIndex } from '../../../src/migration/direct/steps.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { STEP_NAMES, stepIndex, type StepName } from '../../../src/migration/direct/steps.ts';
 import { driveUntil } from './drive.ts';
 import { askedFor, isDoing, isOfDisks } from './endings.ts';
 import { anyHypervisorEvent } from './events.ts';

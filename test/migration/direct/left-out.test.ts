@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isLeftOut } from '../../../src/migration/direct/left-out.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import { BASE, COPY, planned } from './samples.ts';
 

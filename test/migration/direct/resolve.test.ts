@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
-import { destinationAfter, initialDestination } from '../../../src/migration/direct/destination.ts';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import {
+  destinationAfter,
+  initialDestination,
+  type DestinationEvent,
+} from '../../../src/migration/direct/destination.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
-import { whyNotHere, whyNotResolved } from '../../../src/migration/direct/resolve.ts';
-import type { Resolved } from '../../../src/migration/direct/resolve.ts';
+import {
+  whyNotHere,
+  whyNotResolved,
+  type Resolved,
+} from '../../../src/migration/direct/resolve.ts';
 import type { SourceEvent, SourceState } from '../../../src/migration/direct/source-state.ts';
 import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';

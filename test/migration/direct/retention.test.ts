@@ -5,8 +5,7 @@ import {
   destinationMayBeAsked,
   sourceMayBeAsked,
 } from '../../../src/migration/direct/retention.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';
 import { errorOf, planned } from './samples.ts';
 

@@ -4,15 +4,15 @@ import {
   destinationAfter,
   initialDestination,
   judgeCall,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
-import type { DestinationState } from '../../../src/migration/direct/destination.ts';
 import {
   destinationRight,
   destinationRightAfter,
   sourceRight,
   sourceRightAfter,
+  type SourceRight,
 } from '../../../src/migration/direct/run-right.ts';
-import type { SourceRight } from '../../../src/migration/direct/run-right.ts';
 import { mayResume as judgedResume } from './may-resume.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 

@@ -1,8 +1,11 @@
-import { godwitError } from '../../../src/errors.ts';
-import type { SerialError } from '../../../src/errors.ts';
+import { godwitError, type SerialError } from '../../../src/errors.ts';
 import type { Planned, StepFacts } from '../../../src/migration/direct/source-state.ts';
-import { migrationSettings, streamModeOf } from '../../../src/protocol/public/migration.ts';
-import type { MemorySample, MigrationSettings } from '../../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  streamModeOf,
+  type MemorySample,
+  type MigrationSettings,
+} from '../../../src/protocol/public/migration.ts';
 import type { ImagePlace } from '../../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../../src/protocol/peer/migration.ts';
 import type { DiskLink } from '../../../src/protocol/disk.ts';

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { destinationAfter, initialDestination } from '../../../src/migration/direct/destination.ts';
-import type {
-  DestinationEvent,
-  DestinationState,
+import {
+  destinationAfter,
+  initialDestination,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import { afterSourceEnd, leaseMs, onSilence } from '../../../src/migration/direct/silence.ts';
 import { planned, preparationOf } from './samples.ts';

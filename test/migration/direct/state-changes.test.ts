@@ -8,8 +8,7 @@ import {
   lost,
   stay,
 } from '../../../src/migration/direct/state-changes.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
 import { BASE, COPY, errorOf, planned } from './samples.ts';
 
 const begun = initialSource(planned()).state;

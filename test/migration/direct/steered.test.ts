@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { godwitError } from '../../../src/errors.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../src/migration/direct/source-state.ts';
 import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
 import { planned, sampleOf } from './samples.ts';
 

@@ -2,13 +2,11 @@ import {
   destinationAfter,
   initialDestination,
   judgeCall,
+  type DestinationCall,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
-import type {
-  DestinationCall,
-  DestinationEvent,
-  DestinationState,
-} from '../../../src/migration/direct/destination.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { Admission, Preparation } from '../../../src/protocol/peer/migration.ts';
 import { BASE } from './samples.ts';

@@ -7,13 +7,13 @@ import type {
 import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
 import { endsBy, isCold } from '../../../src/migration/direct/cold.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type {
-  Planned,
-  SourceEffect,
-  SourceEvent,
-  SourceState,
-  StepFacts,
+import {
+  initialSource,
+  type Planned,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceState,
+  type StepFacts,
 } from '../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { transition } from '../../../src/migration/direct/transition.ts';

@@ -5,17 +5,15 @@ import {
   changeWords,
   compareGuests,
   withMedia,
+  type MoveFacts,
 } from '../../../src/migration/guest-changes/compare.ts';
-import type { MoveFacts } from '../../../src/migration/guest-changes/compare.ts';
 import {
   guestPartOf,
   guestSnapshot,
   PART_KINDS,
-} from '../../../src/migration/guest-changes/snapshot.ts';
-import type {
-  GuestPart,
-  GuestSnapshot,
-  PartKind,
+  type GuestPart,
+  type GuestSnapshot,
+  type PartKind,
 } from '../../../src/migration/guest-changes/snapshot.ts';
 
 const SHARED: MoveFacts = { copiesDisks: false, carriesMedia: false, unplugs: [] };

@@ -7,8 +7,8 @@ import {
   insightOf,
   reportedOf,
   scoresOf,
+  type Reported,
 } from '../../../src/migration/insight/insight.ts';
-import type { Reported } from '../../../src/migration/insight/insight.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
-import { managedRunsAt } from '../../../src/migration/managed/state.ts';
-import type { ManagedState } from '../../../src/migration/managed/state.ts';
+import { managedRunsAt, type ManagedState } from '../../../src/migration/managed/state.ts';
 import { planned } from './samples.ts';
 
 function after(...events: readonly ManagedEvent[]): ManagedState {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
-import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
+import { STEP_NAMES, type ManagedEvent } from '../../../src/migration/managed/events.ts';
 import {
   canCancel,
   effectsOf,
@@ -14,10 +13,13 @@ import {
   POINT_OF_NO_RETURN,
   STEPS,
   SURE,
+  type ManagedEffect,
 } from '../../../src/migration/managed/lifecycle.ts';
-import { managedMayBeAsked, managedRunsAt } from '../../../src/migration/managed/state.ts';
-import type { ManagedEffect } from '../../../src/migration/managed/lifecycle.ts';
-import type { ManagedState } from '../../../src/migration/managed/state.ts';
+import {
+  managedMayBeAsked,
+  managedRunsAt,
+  type ManagedState,
+} from '../../../src/migration/managed/state.ts';
 import { anyEvent, anyPlanned, error, planned } from './samples.ts';
 
 const did = (step: 'inspect' | 'check' | 'prepare' | 'finish'): ManagedEvent => ({

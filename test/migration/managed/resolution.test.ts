@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { judgeManaged } from '../../../src/migration/managed/resolution.ts';
-import type { ManagerWord } from '../../../src/migration/managed/resolution.ts';
+import { judgeManaged, type ManagerWord } from '../../../src/migration/managed/resolution.ts';
 import { answer } from '../../../src/protocol/public/resolve.ts';
 
 const sides = { guest: 'web1', from: 'a', to: 'b' };

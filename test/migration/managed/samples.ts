@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
-import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
+import { STEP_NAMES, type ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { WIRE_FIGURES } from '../../wire/figures.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  type MigrationSettings,
+} from '../../../src/protocol/public/migration.ts';
 
 export const planned = (
   settings: Partial<MigrationSettings> = {},

@@ -1,5 +1,4 @@
-import { judgeStart } from '../../../src/migration/permission/permission.ts';
-import type { StartPermission } from '../../../src/migration/permission/permission.ts';
+import { judgeStart, type StartPermission } from '../../../src/migration/permission/permission.ts';
 
 /** Permission to start a guest that has never left its host: made by the product's own function. */
 export function granted(guest: string): StartPermission {

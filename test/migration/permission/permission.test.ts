@@ -3,8 +3,12 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { destinationRight, sourceRight } from '../../../src/migration/direct/run-right.ts';
 import type { HostAnswer } from '../../../src/migration/permission/host-answer.ts';
-import { hostsInDoubt, judgeStart } from '../../../src/migration/permission/permission.ts';
-import type { Claim, StartQuestion } from '../../../src/migration/permission/permission.ts';
+import {
+  hostsInDoubt,
+  judgeStart,
+  type Claim,
+  type StartQuestion,
+} from '../../../src/migration/permission/permission.ts';
 import { granted } from './granted.ts';
 
 const NOW = { bootId: 'boot-2', uptimeMs: 100_000 };

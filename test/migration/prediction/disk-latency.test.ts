@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { expectedLatencies } from '../../../src/migration/prediction/disk-latency.ts';
-import type { LatencyFacts } from '../../../src/migration/prediction/disk-latency.ts';
+import {
+  expectedLatencies,
+  type LatencyFacts,
+} from '../../../src/migration/prediction/disk-latency.ts';
 import type { DiskLatency, RequestTimes } from '../../../src/protocol/disk.ts';
 
 const KINDS = ['reads', 'writes', 'flushes'] as const;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { effectsOf } from '../../../src/migration/prediction/effects.ts';
-import type { Course } from '../../../src/migration/prediction/effects.ts';
+import { effectsOf, type Course } from '../../../src/migration/prediction/effects.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { anyFacts } from './samples.ts';
 

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { decideDataPath, PACKED_STREAM } from '../../../src/migration/prediction/data-path.ts';
-import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
+import {
+  decideDataPath,
+  PACKED_STREAM,
+  type DataPathFacts,
+} from '../../../src/migration/prediction/data-path.ts';
 import { isByWire } from '../../../src/migration/prediction/hits.ts';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { costsLines } from '../../../src/migration/prediction/own-costs.ts';
-import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
-import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
+import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';
-import { others, planned } from '../../../src/migration/prediction/plan.ts';
-import type { PlanFacts } from '../../../src/migration/prediction/plan.ts';
+import { others, planned, type PlanFacts } from '../../../src/migration/prediction/plan.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { prediction as answer } from '../../../src/protocol/public/prediction.ts';

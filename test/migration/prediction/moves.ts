@@ -1,9 +1,7 @@
 import type { Facts } from '../../../src/migration/prediction/load.ts';
-import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
-import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
+import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import { MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
-import { expected, predict } from '../../../src/migration/prediction/predict.ts';
-import type { Outcome } from '../../../src/migration/prediction/predict.ts';
+import { expected, predict, type Outcome } from '../../../src/migration/prediction/predict.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import type { ToldCosts } from '../../../src/protocol/public/prediction.ts';
 import { report } from '../../cli/fake.ts';

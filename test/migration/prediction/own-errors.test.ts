@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { offOf, widened, widthsOf } from '../../../src/migration/prediction/own-errors.ts';
-import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
-import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
+import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import { LEVEL, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { prediction as answer, predictionOff } from '../../../src/protocol/public/prediction.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { Report } from '../../../src/protocol/public/migration.ts';
+import { migrationSettings, type Report } from '../../../src/protocol/public/migration.ts';
 import { report } from '../../cli/fake.ts';
 import { anyFacts, guest } from './samples.ts';
 

@@ -7,8 +7,8 @@ import {
   nameOf,
   others,
   planned,
+  type PlanFacts,
 } from '../../../src/migration/prediction/plan.ts';
-import type { PlanFacts } from '../../../src/migration/prediction/plan.ts';
 import { steeringStrategy } from '../../../src/protocol/public/steering.ts';
 import { parseDuration } from '../../../src/protocol/quantity.ts';
 import { planOption } from '../../../src/protocol/public/plan.ts';

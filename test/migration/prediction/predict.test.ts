@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import { prediction } from '../../../src/protocol/public/prediction.ts';
-import type { Range } from '../../../src/protocol/public/prediction.ts';
+import { prediction, type Range } from '../../../src/protocol/public/prediction.ts';
 import { factsOf, RECORDED } from './recorded.ts';
 import { anyFacts, guest } from './samples.ts';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scenarios } from '../../../src/migration/prediction/scenarios.ts';
-import type { Scenario } from '../../../src/migration/prediction/scenarios.ts';
+import { scenarios, type Scenario } from '../../../src/migration/prediction/scenarios.ts';
 
 const spreads = { link: 0.1, dirty: 0.25, share: 0.3, processor: 0.3, fixed: 0.4 };
 

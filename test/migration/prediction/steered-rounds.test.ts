@@ -2,13 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import { isThere, simulate } from '../../../src/migration/prediction/rounds.ts';
-import type { Load, Rounds } from '../../../src/migration/prediction/rounds.ts';
+import {
+  isThere,
+  simulate,
+  type Load,
+  type Rounds,
+} from '../../../src/migration/prediction/rounds.ts';
 import { prediction } from '../../../src/protocol/public/prediction.ts';
-import { modeOf, STRATEGIES, STRATEGY_NAMES } from '../../../src/protocol/public/steering.ts';
-import type { StrategyName } from '../../../src/protocol/public/steering.ts';
-import { courses, LINK, play, writesOf } from '../steering/simulated.ts';
-import type { Course } from '../steering/simulated.ts';
+import {
+  modeOf,
+  STRATEGIES,
+  STRATEGY_NAMES,
+  type StrategyName,
+} from '../../../src/protocol/public/steering.ts';
+import { courses, LINK, play, writesOf, type Course } from '../steering/simulated.ts';
 import { guest, MIB } from './samples.ts';
 
 const TAIL = 0.5;

@@ -7,8 +7,8 @@ import {
   judgeName,
   judgePorts,
   judgeRoutes,
+  type AdmissionFacts,
 } from '../../../src/migration/preflight/admission.ts';
-import type { AdmissionFacts } from '../../../src/migration/preflight/admission.ts';
 
 const small = fc.nat(12);
 const last = fc.integer({ min: 1, max: 5 });

@@ -7,8 +7,8 @@ import {
   lostTo,
   readBaseline,
   shortOf,
+  type CpuOffer,
 } from '../../../src/migration/preflight/baseline.ts';
-import type { CpuOffer } from '../../../src/migration/preflight/baseline.ts';
 import type { Baseline } from '../../../src/protocol/public/processor.ts';
 
 /** Few of each, so that hosts have some in common and differ in others. */

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judgeCapabilities } from '../../../src/migration/preflight/capabilities.ts';
-import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
+import {
+  judgeCapabilities,
+  type Capabilities,
+} from '../../../src/migration/preflight/capabilities.ts';
 import type { StrategyName } from '../../../src/protocol/public/steering.ts';
-import type { MigrationSettings, Mode } from '../../../src/protocol/public/migration.ts';
-import { compression, mode } from '../../../src/protocol/public/migration.ts';
+import {
+  compression,
+  mode,
+  type MigrationSettings,
+  type Mode,
+} from '../../../src/protocol/public/migration.ts';
 import { PLAIN } from '../../drivers/plain.ts';
 
 const capabilities: fc.Arbitrary<Capabilities> = fc.record({

@@ -11,8 +11,8 @@ import {
   judgeSiteCheck,
   judgeTransport,
   judgeVersions,
+  type HostsFacts,
 } from '../../../src/migration/preflight/hosts.ts';
-import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
 
 const NOW = 1_700_000_000_000;
 const DAY = 86_400_000;

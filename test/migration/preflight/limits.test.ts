@@ -6,8 +6,10 @@ import {
   leastSwitchMs,
   leftOfLimits,
 } from '../../../src/migration/preflight/limits.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  type MigrationSettings,
+} from '../../../src/protocol/public/migration.ts';
 
 const NOW = Date.UTC(2026, 4, 1, 12);
 const at = (ms: number): string => new Date(NOW + ms).toISOString();

@@ -6,8 +6,8 @@ import {
   judgeMigrationNetwork,
   judgeRoundTrip,
   LEAST_RATE,
+  type LinkFacts,
 } from '../../../src/migration/preflight/link.ts';
-import type { LinkFacts } from '../../../src/migration/preflight/link.ts';
 
 const GIB = 1024 ** 3;
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { DeviceState } from '../../../src/migration/preflight/switchover.ts';
-import { judgeSwitchover, neededMs } from '../../../src/migration/preflight/switchover.ts';
+import {
+  judgeSwitchover,
+  neededMs,
+  type DeviceState,
+} from '../../../src/migration/preflight/switchover.ts';
 
 const MIB = 1024 ** 2;
 const SLOW = 100 * MIB;

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { judgeWorkload } from '../../../src/migration/preflight/workload.ts';
+import { judgeWorkload, type WorkloadFacts } from '../../../src/migration/preflight/workload.ts';
 import { comparableRate, RATE_WINDOW_MS } from '../../../src/migration/prediction/curve.ts';
 import { expected } from '../../../src/migration/prediction/predict.ts';
 import { anyFacts } from '../prediction/samples.ts';
-import type { WorkloadFacts } from '../../../src/migration/preflight/workload.ts';
 
 const PLAIN = { mode: 'precopy', streams: 1, compress: 'none', maxDowntimeMs: 100 } as const;
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { blackoutParts, marksAfter } from '../../../src/migration/report/blackout.ts';
-import type { Marks } from '../../../src/migration/report/blackout.ts';
+import { blackoutParts, marksAfter, type Marks } from '../../../src/migration/report/blackout.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { anyEvent } from '../direct/events.ts';
 

@@ -8,8 +8,9 @@ import {
   laterFrom,
   laterState,
   withLater,
+  type HostAnswer,
+  type LaterState,
 } from '../../../src/migration/report/later.ts';
-import type { HostAnswer, LaterState } from '../../../src/migration/report/later.ts';
 import type { Later, ProbeReport } from '../../../src/protocol/public/probe.ts';
 
 const END = Date.parse('2026-01-01T00:00:00Z');

@@ -7,8 +7,11 @@ import {
   percentOf,
   progressOf,
 } from '../../../src/migration/report/progress.ts';
-import { memorySample, progress } from '../../../src/protocol/public/migration.ts';
-import type { MemorySample } from '../../../src/protocol/public/migration.ts';
+import {
+  memorySample,
+  progress,
+  type MemorySample,
+} from '../../../src/protocol/public/migration.ts';
 import { chance, settle } from '../direct/drive.ts';
 import { sampleOf } from '../direct/samples.ts';
 import { World } from '../direct/world.ts';

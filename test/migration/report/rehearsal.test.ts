@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { SWITCH_MS } from '../../../src/migration/prediction/parameters.ts';
-import { rehearsalOf, standAfter } from '../../../src/migration/report/rehearsal.ts';
-import type { Stand } from '../../../src/migration/report/rehearsal.ts';
+import { rehearsalOf, standAfter, type Stand } from '../../../src/migration/report/rehearsal.ts';
 import { planned, sampleOf } from '../direct/samples.ts';
 
 const says = (type: 'stopped' | 'resumed' | 'active'): SourceEvent => ({

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { disksOf, numberOf } from '../../../src/migration/standby/content.ts';
-import type { ShownDescription } from '../../../src/migration/standby/content.ts';
+import {
+  disksOf,
+  numberOf,
+  type ShownDescription,
+} from '../../../src/migration/standby/content.ts';
 
 const image = (node: string, readOnly = false) => ({
   node,

@@ -9,8 +9,8 @@ import {
   UNCONFIRMED_EXPIRES_MS,
   whyExpired,
   whyOutlived,
+  type KeptDescription,
 } from '../../../src/migration/standby/freshness.ts';
-import type { KeptDescription } from '../../../src/migration/standby/freshness.ts';
 
 const DAY_MS = 86_400_000;
 const at = (ms: number, bootId = 'boot-1') => ({ bootId, ms });

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ABSENT_MS, stepOf } from '../../../src/migration/standby/offers.ts';
-import type { GuestLook, StandbyOfferRecord } from '../../../src/migration/standby/offers.ts';
+import {
+  ABSENT_MS,
+  stepOf,
+  type GuestLook,
+  type StandbyOfferRecord,
+} from '../../../src/migration/standby/offers.ts';
 
 const offer = (more: Partial<StandbyOfferRecord> = {}): StandbyOfferRecord => ({
   guest: 'web1',

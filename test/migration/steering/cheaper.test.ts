@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { costsOf } from '../../../src/migration/steering/cheaper.ts';
-import type { Outlook } from '../../../src/migration/steering/cheaper.ts';
+import { costsOf, type Outlook } from '../../../src/migration/steering/cheaper.ts';
 import { afterRound } from '../../../src/migration/steering/trace.ts';
 import type { Writes } from '../../../src/migration/steering/write-rate.ts';
 import type { CurvePoint } from '../../../src/protocol/public/prediction.ts';
 import { STEERING_MEASURES, STRATEGIES } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
-import { play } from './simulated.ts';
-import type { Course } from './simulated.ts';
+import { play, type Course } from './simulated.ts';
 
 const MIB = 1024 ** 2;
 const LINK = 10 * MIB;

@@ -10,8 +10,8 @@ import {
   answerTimeoutMs,
   shownPace,
   withLook,
+  type Look,
 } from '../../../src/migration/steering/disk-pace.ts';
-import type { Look } from '../../../src/migration/steering/disk-pace.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

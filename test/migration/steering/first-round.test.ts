@@ -9,8 +9,7 @@ import {
 } from '../../../src/migration/steering/first-round.ts';
 import { STEERING_MEASURES, STRATEGIES } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
-import { play, writesOf } from './simulated.ts';
-import type { Course } from './simulated.ts';
+import { play, writesOf, type Course } from './simulated.ts';
 
 const MIB = 1024 ** 2;
 const LINK = 10 * MIB;

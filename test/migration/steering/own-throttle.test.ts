@@ -4,8 +4,11 @@ import fc from 'fast-check';
 import { isBeyondThrottle, ownThrottle } from '../../../src/migration/steering/own-throttle.ts';
 import { steer } from '../../../src/migration/steering/steering.ts';
 import { afterRound } from '../../../src/migration/steering/trace.ts';
-import { STRATEGIES, STRATEGY_NAMES } from '../../../src/protocol/public/steering.ts';
-import type { SteeringMeasure } from '../../../src/protocol/public/steering.ts';
+import {
+  STRATEGIES,
+  STRATEGY_NAMES,
+  type SteeringMeasure,
+} from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
 
 test('a manager may slow a guest down by itself only where the strategy may, and not before post-copy', () => {

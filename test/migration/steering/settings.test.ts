@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { steer } from '../../../src/migration/steering/steering.ts';
-import type { Decision } from '../../../src/migration/steering/steering.ts';
+import { steer, type Decision } from '../../../src/migration/steering/steering.ts';
 import { afterFailure, afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { MemorySample } from '../../../src/protocol/public/migration.ts';
-import { STRATEGIES } from '../../../src/protocol/public/steering.ts';
-import type { SteeringMeasure } from '../../../src/protocol/public/steering.ts';
+import { STRATEGIES, type SteeringMeasure } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
 
 /** What was decided takes time to show on the stream, or fails to be set. */

@@ -1,12 +1,22 @@
 import fc from 'fast-check';
-import { steer } from '../../../src/migration/steering/steering.ts';
-import type { Decision, SteeringView } from '../../../src/migration/steering/steering.ts';
+import {
+  steer,
+  type Decision,
+  type SteeringView,
+} from '../../../src/migration/steering/steering.ts';
 import { plannedNowMs } from '../../../src/migration/steering/downtime.ts';
-import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
-import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
+import {
+  afterMeasure,
+  afterRound,
+  type SteeringTrace,
+} from '../../../src/migration/steering/trace.ts';
 import type { Writes } from '../../../src/migration/steering/write-rate.ts';
-import { modeOf, STEERING_MEASURES } from '../../../src/protocol/public/steering.ts';
-import type { SteeringMeasure, SteeringStrategy } from '../../../src/protocol/public/steering.ts';
+import {
+  modeOf,
+  STEERING_MEASURES,
+  type SteeringMeasure,
+  type SteeringStrategy,
+} from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
 
 /** A guest that writes at random within its working set, and a link: rounds as a hypervisor makes them. */

@@ -10,8 +10,9 @@ import {
   stallsAfter,
   stallsUntil,
   STUCK_MS,
+  type Standstill,
+  type StallNews,
 } from '../../../src/migration/steering/standstill.ts';
-import type { Standstill, StallNews } from '../../../src/migration/steering/standstill.ts';
 
 const look: fc.Arbitrary<Standstill> = fc.record({
   stillMs: fc.nat(60_000),

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { holdsSwitchover, steer } from '../../../src/migration/steering/steering.ts';
-import type { Decision } from '../../../src/migration/steering/steering.ts';
+import { holdsSwitchover, steer, type Decision } from '../../../src/migration/steering/steering.ts';
 import { strategyOf } from '../../../src/migration/steering/strategies.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { MemorySample, Mode } from '../../../src/protocol/public/migration.ts';
@@ -10,11 +9,19 @@ import {
   STRATEGIES,
   STRATEGY_NAMES,
   steeringStrategy,
+  type SteeringMeasure,
 } from '../../../src/protocol/public/steering.ts';
-import type { SteeringMeasure } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
-import { courses, LINK, play, samples, sinceStall, swinging, swings } from './simulated.ts';
-import type { Course } from './simulated.ts';
+import {
+  courses,
+  LINK,
+  play,
+  samples,
+  sinceStall,
+  swinging,
+  swings,
+  type Course,
+} from './simulated.ts';
 
 const MiB = 1024 * 1024;
 const ALL: readonly SteeringMeasure[] = ['downtime', 'throttle', 'postcopy'];

@@ -6,8 +6,8 @@ import {
   capAt,
   capOver,
   withTimetable,
+  type Timetable,
 } from '../../../src/migration/steering/timetable.ts';
-import type { Timetable } from '../../../src/migration/steering/timetable.ts';
 
 const MB = 1_000_000;
 const A = { host: 'a' };

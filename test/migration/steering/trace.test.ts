@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
-import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
+import {
+  afterMeasure,
+  afterRound,
+  type SteeringTrace,
+} from '../../../src/migration/steering/trace.ts';
 import { sampleOf } from '../direct/samples.ts';
 
 function after(remaining: readonly number[]): SteeringTrace | undefined {

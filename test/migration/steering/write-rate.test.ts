@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { LinkPeak, outpacingRate } from '../../../src/migration/steering/write-rate.ts';
-import type { AfterFirstRound } from '../../../src/migration/steering/write-rate.ts';
+import {
+  LinkPeak,
+  outpacingRate,
+  type AfterFirstRound,
+} from '../../../src/migration/steering/write-rate.ts';
 import { afterRound } from '../../../src/migration/steering/trace.ts';
 import { sampleOf } from '../direct/samples.ts';
-import { courses, writesOf } from './simulated.ts';
-import type { Course } from './simulated.ts';
+import { courses, writesOf, type Course } from './simulated.ts';
 
 const MIB = 1024 ** 2;
 const LINK = 10 * MIB;

@@ -1,6 +1,5 @@
 import { GodwitError, toGodwitError } from '../../../src/errors.ts';
-import { ERRORS, errorNameOf } from '../events.ts';
-import type { ErrorName } from '../events.ts';
+import { ERRORS, errorNameOf, type ErrorName } from '../events.ts';
 import type { Script } from './extract.ts';
 
 /** What the ports of the movers answer, by name. */

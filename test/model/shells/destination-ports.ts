@@ -1,16 +1,16 @@
 import { agentConfig } from '../../../src/config.ts';
 import type { DestinationSession } from '../../../src/drivers/port/direct.ts';
-import { destinationAfter, initialDestination } from '../../../src/migration/direct/destination.ts';
-import type {
-  DestinationEvent,
-  DestinationState,
+import {
+  destinationAfter,
+  initialDestination,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import type { DestinationContext } from '../../../src/mover/direct/destination/destination-context.ts';
 import type { Preparation } from '../../../src/protocol/peer/migration.ts';
 import { preparationOf } from '../../migration/direct/samples.ts';
 import { ADMISSION, EPOCH, PLANNED, RECORDS } from '../events.ts';
-import { command } from './answers.ts';
-import type { Mode } from './answers.ts';
+import { command, type Mode } from './answers.ts';
 import type { Script } from './extract.ts';
 
 /** The ports that the destination's mover works with, which ask a script what they are to answer. */

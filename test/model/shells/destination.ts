@@ -3,10 +3,8 @@ import type { DestinationMover } from '../../../src/mover/direct/destination/mov
 import { EPOCH } from '../events.ts';
 import { howItFailed } from './answers.ts';
 import { callPreparation, destinationParts, stateOf, WRONG } from './destination-ports.ts';
-import { Points } from './extract.ts';
-import type { Point, Script } from './extract.ts';
-import { loadShell } from './load.ts';
-import type { Edit } from './load.ts';
+import { Points, type Point, type Script } from './extract.ts';
+import { loadShell, type Edit } from './load.ts';
 
 /** What the destination's mover does for each call, by itself and when it takes over, as a table taken from its own code. */
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Points } from './extract.ts';
-import type { Script } from './extract.ts';
+import { Points, type Script } from './extract.ts';
 
 async function twoTries(script: Script): Promise<string> {
   for (let tries = 0; tries < 2; tries += 1) {

@@ -2,8 +2,7 @@ import { hasCode } from '../../../src/errors.ts';
 import type { openDestinationJournal as OpenJournal } from '../../../src/host/journal.ts';
 import type { encodeLine as EncodeLine } from '../../../src/host/journal-lines.ts';
 import { ADMISSION, RECORDS } from '../events.ts';
-import { loadShell } from './load.ts';
-import type { Edit } from './load.ts';
+import { loadShell, type Edit } from './load.ts';
 
 /** What the movers' own code makes of a journal in which a synced record is another one than was written. */
 

@@ -3,8 +3,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
 import { PLANNED } from '../events.ts';
-import { loadShell } from './load.ts';
-import type { Edit } from './load.ts';
+import { loadShell, type Edit } from './load.ts';
 
 /** What the source's mover makes of a hypervisor whose monitor is out of reach while its process lives. */
 

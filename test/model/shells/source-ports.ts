@@ -7,8 +7,7 @@ import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';
 import { ERRORS, PLANNED } from '../events.ts';
-import { command } from './answers.ts';
-import type { Mode } from './answers.ts';
+import { command, type Mode } from './answers.ts';
 import type { Script } from './extract.ts';
 
 /** The ports that the source's handlers work with, which ask a script what they are to answer. */

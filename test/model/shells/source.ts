@@ -2,14 +2,10 @@ import { mock } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
 import type { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
-import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
-import { howItFailed } from './answers.ts';
-import type { Mode } from './answers.ts';
-import { Points } from './extract.ts';
-import type { Point, Script } from './extract.ts';
-import { loadShell } from './load.ts';
-import type { Edit } from './load.ts';
+import { STEP_NAMES, type StepName } from '../../../src/migration/direct/steps.ts';
+import { howItFailed, type Mode } from './answers.ts';
+import { Points, type Point, type Script } from './extract.ts';
+import { loadShell, type Edit } from './load.ts';
 import { partsFor } from './source-ports.ts';
 
 /** What the source's mover does for each step and to undo it (`LIFECYCLE`), as tables taken from its own code. */

@@ -1,11 +1,18 @@
 import type { BootTime } from '../../../src/migration/boot-time.ts';
-import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
-import type { HostAnswer } from '../../../src/migration/permission/host-answer.ts';
-import { judgeStart } from '../../../src/migration/permission/permission.ts';
-import type { Claim } from '../../../src/migration/permission/permission.ts';
+import { answerFrom, type HostAnswer } from '../../../src/migration/permission/host-answer.ts';
+import { judgeStart, type Claim } from '../../../src/migration/permission/permission.ts';
 import type { Rules } from './rules.ts';
-import type { Answer, Gathered, Host, World } from './world.ts';
-import { HOSTS, SOUGHT, bootName, reaches, sightingAt } from './world.ts';
+import {
+  HOSTS,
+  SOUGHT,
+  bootName,
+  reaches,
+  sightingAt,
+  type Answer,
+  type Gathered,
+  type Host,
+  type World,
+} from './world.ts';
 
 /** One host's question whether it may start the guest, and its judgement of the answers. */
 export interface Asking {

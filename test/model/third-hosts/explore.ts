@@ -1,8 +1,7 @@
 import { movesFrom } from './moves.ts';
 import { isDeadEnd } from './resolving.ts';
 import type { Rules } from './rules.ts';
-import type { World } from './world.ts';
-import { firstWorld } from './world.ts';
+import { firstWorld, type World } from './world.ts';
 
 export interface ThirdHostsExplored {
   readonly states: number;

@@ -4,8 +4,7 @@ import {
 } from '../../../src/migration/direct/run-right.ts';
 import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
 import type { Claim } from '../../../src/migration/permission/permission.ts';
-import { gather, hostsInDoubt, isGranted } from './asking.ts';
-import type { Asking } from './asking.ts';
+import { gather, hostsInDoubt, isGranted, type Asking } from './asking.ts';
 import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
 import type { Answer, Gathered, Host, Move, Standby, World } from './world.ts';

@@ -1,7 +1,15 @@
 import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
 import type { Rules } from './rules.ts';
-import type { Host, Move, World } from './world.ts';
-import { HOSTS, STANDBYS, reaches, running, source } from './world.ts';
+import {
+  HOSTS,
+  STANDBYS,
+  reaches,
+  running,
+  source,
+  type Host,
+  type Move,
+  type World,
+} from './world.ts';
 
 /** What ends a held migration: an answer of `resolve`, or a host with b's certificate that lies. */
 export function resolving(world: World, rules: Rules): Move[] {

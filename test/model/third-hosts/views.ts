@@ -1,7 +1,6 @@
 import type { Sides } from '../../../src/migration/direct/elsewhere.ts';
 import type { SideView } from '../../../src/protocol/public/resolve.ts';
-import type { World } from './world.ts';
-import { HOSTS, MIGRATION, SOUGHT, reaches, sightingAt } from './world.ts';
+import { HOSTS, MIGRATION, SOUGHT, reaches, sightingAt, type World } from './world.ts';
 
 const common = {
   id: MIGRATION,

@@ -11,8 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import type { Identifier } from '../../../src/drivers/port/disks.ts';
 import type { DestinationSession, DirectDriver } from '../../../src/drivers/port/direct.ts';
@@ -25,8 +24,10 @@ import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts
 import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
 import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
-import { preparation } from '../../../src/mover/direct/source/source-context.ts';
-import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
+import {
+  preparation,
+  type SourceContext,
+} from '../../../src/mover/direct/source/source-context.ts';
 import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';

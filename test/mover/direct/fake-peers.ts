@@ -2,10 +2,8 @@ import { silentLog } from '../../../src/log.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { peerContract } from '../../../src/protocol/peer/contract.ts';
 import { PROTOCOL_VERSIONS } from '../../../src/protocol/version.ts';
-import { listenTls } from '../../../src/rpc/listen.ts';
-import type { Listening } from '../../../src/rpc/listen.ts';
-import { serve } from '../../../src/rpc/server.ts';
-import type { Handlers } from '../../../src/rpc/server.ts';
+import { listenTls, type Listening } from '../../../src/rpc/listen.ts';
+import { serve, type Handlers } from '../../../src/rpc/server.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 
 /** Servers that stand in for a host's agent and for a destination's mover. */

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { parseAgentConfig } from '../../../src/config.ts';
-import type { AgentConfig } from '../../../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../../src/config.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { authority } from '../../rpc/test-contract.ts';
 

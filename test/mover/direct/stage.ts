@@ -2,34 +2,34 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { parseAgentConfig } from '../../../src/config.ts';
-import type { AgentConfig } from '../../../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../../src/config.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Durability } from '../../../src/migration/durability.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
-import { openDestination } from '../../../src/mover/direct/destination/main.ts';
-import type { RunningDestination } from '../../../src/mover/direct/destination/main.ts';
+import {
+  openDestination,
+  type RunningDestination,
+} from '../../../src/mover/direct/destination/main.ts';
 import { Journal, readJournals } from '../../../src/host/journal.ts';
-import { openSource } from '../../../src/mover/direct/source/main.ts';
-import type { RunningSource } from '../../../src/mover/direct/source/main.ts';
-import { surroundingsOf } from '../../../src/mover/engine/surroundings.ts';
-import type { Surroundings } from '../../../src/mover/engine/surroundings.ts';
-import { report } from '../../../src/protocol/public/migration.ts';
-import type { MigrationSettings, Mode, Report } from '../../../src/protocol/public/migration.ts';
+import { openSource, type RunningSource } from '../../../src/mover/direct/source/main.ts';
+import { surroundingsOf, type Surroundings } from '../../../src/mover/engine/surroundings.ts';
+import {
+  report,
+  type MigrationSettings,
+  type Mode,
+  type Report,
+} from '../../../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../src/protocol/mover/request.ts';
 import type { Admission } from '../../../src/protocol/peer/migration.ts';
-import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
-import type { WireOffer } from '../../../src/protocol/wire.ts';
+import { WIRE_VERSION, type WireOffer } from '../../../src/protocol/wire.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { FakeWires } from './fake-wires.ts';
 import { serveAgent } from './fake-peers.ts';
-import { layPki } from './lay-host.ts';
-import type { Hosts } from './lay-host.ts';
-import { TwoHosts } from './two-hosts.ts';
-import type { Life, Traits } from './two-hosts.ts';
+import { layPki, type Hosts } from './lay-host.ts';
+import { TwoHosts, type Life, type Traits } from './two-hosts.ts';
 
 const ID = 'm-00000001';
 const CREATED_AT = '2026-01-01T00:00:00.000Z';

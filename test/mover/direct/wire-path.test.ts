@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { before, describe, test, type TestContext } from 'node:test';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed } from './ends.ts';
-import { hostsFor } from './lay-host.ts';
-import type { Hosts } from './lay-host.ts';
+import { hostsFor, type Hosts } from './lay-host.ts';
 import { Stage, killSourceAt, spareSource } from './stage.ts';
 
 let certificates: Hosts;

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../src/errors.ts';
 import { hookInput } from '../../../src/hooks/hooks.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../src/migration/direct/source-state.ts';
+import { initialSource, type StepFacts } from '../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import { waitAtSource } from '../../../src/mover/direct/source/wait-to-begin.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';

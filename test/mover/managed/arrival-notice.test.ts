@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentConfig } from '../../../src/config.ts';
-import { godwitError } from '../../../src/errors.ts';
-import type { GodwitError } from '../../../src/errors.ts';
+import { godwitError, type GodwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { arrivalNotice } from '../../../src/mover/managed/arrival-notice.ts';
 import type { Connect } from '../../../src/mover/engine/surroundings.ts';

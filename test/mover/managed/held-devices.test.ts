@@ -6,8 +6,10 @@ import { describe, test } from 'node:test';
 import type { AgentConfig } from '../../../src/config.ts';
 import { PlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { answerStorage } from '../../../src/mover/direct/destination/storage.ts';
-import { heldDeviceChecks } from '../../../src/mover/managed/held-devices.ts';
-import type { HeldDevicesAsked } from '../../../src/mover/managed/held-devices.ts';
+import {
+  heldDeviceChecks,
+  type HeldDevicesAsked,
+} from '../../../src/mover/managed/held-devices.ts';
 import type { DeviceAnswer, DeviceProof } from '../../../src/protocol/disk.ts';
 import { loopOf } from '../../disks/proof/loops.ts';
 import { tempDir } from '../../rpc/test-contract.ts';

@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
 import type { WrittenFiles } from '../../../src/drivers/port/disks.ts';
 import { godwitError } from '../../../src/errors.ts';
-import { ManagedVerification } from '../../../src/mover/managed/verification.ts';
-import type { HostLooks } from '../../../src/mover/managed/verification.ts';
+import { ManagedVerification, type HostLooks } from '../../../src/mover/managed/verification.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { PLANNED, sleptClock } from './samples.ts';
 

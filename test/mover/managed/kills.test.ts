@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { runTrial } from './trial.ts';
-import type { Outcome, TrialOptions } from './trial.ts';
+import { runTrial, type Outcome, type TrialOptions } from './trial.ts';
 
 /** What holds however the manager behaves and whoever dies: at most one task, and a report that is true. */
 function judge(found: Outcome, given: TrialOptions): void {

@@ -1,13 +1,11 @@
 /** A pretended manager at a unix socket, for agents and movers that are processes of their own. */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { firstLine, remoteCall } from '../../../src/drivers/fake/remote.ts';
 import { toGodwitError } from '../../../src/errors.ts';
-import { managedOrder } from '../../../src/migration/managed/task-sight.ts';
-import type { TaskChange } from '../../../src/migration/managed/task-sight.ts';
+import { managedOrder, type TaskChange } from '../../../src/migration/managed/task-sight.ts';
 
 export interface Served {
   /** Nobody answers any more, until it is served again. */

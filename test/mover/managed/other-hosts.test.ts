@@ -4,8 +4,7 @@ import { agentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
 import type { Connect } from '../../../src/mover/engine/surroundings.ts';
 import { OtherHosts } from '../../../src/mover/managed/other-hosts.ts';
-import type { WatchOrder } from '../../../src/protocol/peer/probe.ts';
-import { probing } from '../../../src/protocol/peer/probe.ts';
+import { probing, type WatchOrder } from '../../../src/protocol/peer/probe.ts';
 import { gapAt } from './samples.ts';
 
 const clock: Clock = {

@@ -1,24 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Dirtying } from '../../../src/drivers/fake/manager-options.ts';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST, type Dirtying } from '../../../src/drivers/fake/manager-options.ts';
 import { silentLog } from '../../../src/log.ts';
-import { orderOf } from '../../../src/migration/managed/events.ts';
+import { orderOf, type ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { FAKE_CAPABILITIES } from '../../../src/drivers/fake/managed-handle.ts';
-import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
 import { TaskSteering } from '../../../src/mover/managed/task-steering.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import {
+  migrationSettings,
+  type MigrationRequest,
+} from '../../../src/protocol/public/migration.ts';
 import { sampleOf } from '../../migration/direct/samples.ts';
 import { error, planned } from '../../migration/managed/samples.ts';
 import { managedProgress } from '../../../src/migration/managed/report.ts';
-import type { MigrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { StrategyName } from '../../../src/protocol/public/steering.ts';
-import { runTrial } from './trial.ts';
-import type { Outcome, TrialOptions } from './trial.ts';
+import { runTrial, type Outcome, type TrialOptions } from './trial.ts';
 
 const MB = 1e6;
 /** One pass over its memory takes 10 s. */

@@ -21,10 +21,14 @@ import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { ArrivalNotice } from '../../../src/mover/managed/arrival-notice.ts';
 import type { Looks } from '../../../src/mover/managed/verification.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
-import type { EndPhase, MigrationRequest, Report } from '../../../src/protocol/public/migration.ts';
 import { PretendedClock } from './pretended-clock.ts';
 import { wireOf } from './pretended-wire.ts';
-import { migrationRequest } from '../../../src/protocol/public/migration.ts';
+import {
+  migrationRequest,
+  type EndPhase,
+  type MigrationRequest,
+  type Report,
+} from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { Random } from '../../../sim/random.ts';
 

@@ -8,8 +8,7 @@ import { hookInput } from '../../../src/hooks/hooks.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { runTrial } from './trial.ts';
-import type { Outcome } from './trial.ts';
+import { runTrial, type Outcome } from './trial.ts';
 
 /** So long after a trial's migration was asked for. */
 const later = (ms: number): string => new Date(1_800_000_000_000 + ms).toISOString();

@@ -9,8 +9,7 @@ import {
   keyOf,
   parseEntries,
 } from '../../../src/network/connections/entries.ts';
-import { connection, TCP_STATES } from '../../../src/protocol/peer/connections.ts';
-import type { Connection } from '../../../src/protocol/peer/connections.ts';
+import { connection, TCP_STATES, type Connection } from '../../../src/protocol/peer/connections.ts';
 
 /** As the tool wrote them of a table that held them. */
 const WRITTEN = {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyOf } from '../../../src/network/connections/entries.ts';
-import { heardSince } from '../../../src/network/connections/heard-since.ts';
-import type { Handed } from '../../../src/network/connections/heard-since.ts';
-import { connection } from '../../../src/protocol/peer/connections.ts';
-import type { Connection, TCP_STATES } from '../../../src/protocol/peer/connections.ts';
+import { heardSince, type Handed } from '../../../src/network/connections/heard-since.ts';
+import {
+  connection,
+  type Connection,
+  type TCP_STATES,
+} from '../../../src/protocol/peer/connections.ts';
 
 const WOUND_S = 432_000;
 function tcp(from: number, timeoutS: number, state: (typeof TCP_STATES)[number]): Connection {

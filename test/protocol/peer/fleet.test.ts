@@ -10,8 +10,10 @@ import {
   refusalOf,
   revokedSince,
   signedText,
+  type FleetList,
+  type KnownList,
+  type ShownCertificate,
 } from '../../../src/protocol/peer/fleet.ts';
-import type { FleetList, KnownList, ShownCertificate } from '../../../src/protocol/peer/fleet.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const time = fc.integer({ min: -1e10, max: 1e10 }).map((ms) => new Date(NOW + ms).toISOString());

@@ -7,8 +7,9 @@ import {
   renewalDueMs,
   retryPauseMs,
   SKEW_MS,
+  type IssuedRecord,
+  type RenewalAsked,
 } from '../../../src/protocol/peer/renewal.ts';
-import type { IssuedRecord, RenewalAsked } from '../../../src/protocol/peer/renewal.ts';
 
 const DAY_MS = 86_400_000;
 const jitter = fc.double({ min: 0, max: 1, noNaN: true });

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Capped, Planned } from '../../../bench/drain-directors.ts';
-import { CALM, DrainWorld } from '../../../sim/fleet/drain-world.ts';
-import type { Scene } from '../../../sim/fleet/drain-world.ts';
+import { CALM, DrainWorld, type Scene } from '../../../sim/fleet/drain-world.ts';
 import { ratesOf } from '../../../sim/fleet/pipes.ts';
 import { Precopy } from '../../../sim/fleet/precopy.ts';
 import { Random } from '../../../sim/random.ts';

@@ -5,8 +5,7 @@ import { BadFrame } from '../../../src/wire/codec/bytes.ts';
 import { Decoder } from '../../../src/wire/codec/decoder.ts';
 import { bodyOf } from '../../../src/wire/codec/batch.ts';
 import { Encoder } from '../../../src/wire/codec/encoder.ts';
-import type { Item } from '../../../src/wire/codec/item.ts';
-import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
+import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
 import * as support from './support.ts';
 

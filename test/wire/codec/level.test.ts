@@ -8,8 +8,8 @@ import {
   NO_COMPRESSION,
   predict,
   THIN_BYTES_PER_S,
+  type Measured,
 } from '../../../src/wire/codec/policy.ts';
-import type { Measured } from '../../../src/wire/codec/policy.ts';
 
 const MB = 1e6;
 const usual: Measured = {

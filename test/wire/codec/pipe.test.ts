@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { BadFrame } from '../../../src/wire/codec/bytes.ts';
 import { DecodePipe } from '../../../src/wire/codec/decode-pipe.ts';
 import { EncodePipe } from '../../../src/wire/codec/encode-pipe.ts';
-import type { Item } from '../../../src/wire/codec/item.ts';
-import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
+import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import type { CodecSettings } from '../../../src/wire/codec/settings.ts';
 import * as support from './support.ts';
 

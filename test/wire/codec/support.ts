@@ -1,13 +1,10 @@
 import fc from 'fast-check';
 import type { FarContents, NearContents } from '../../../src/wire/codec/contents.ts';
-import { fill } from '../../../src/wire/codec/decoder.ts';
-import type { Decoder, Pending } from '../../../src/wire/codec/decoder.ts';
-import { bodyOf } from '../../../src/wire/codec/batch.ts';
-import type { Batch } from '../../../src/wire/codec/batch.ts';
+import { fill, type Decoder, type Pending } from '../../../src/wire/codec/decoder.ts';
+import { bodyOf, type Batch } from '../../../src/wire/codec/batch.ts';
 import type { Encoder } from '../../../src/wire/codec/encoder.ts';
 import { makeHash64 } from '../../../src/wire/codec/hash.ts';
-import type { Item } from '../../../src/wire/codec/item.ts';
-import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
+import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import { ID_BYTES } from '../../../src/wire/codec/settings.ts';
 
 export const hash64 = await makeHash64(7n);

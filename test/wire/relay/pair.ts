@@ -8,8 +8,7 @@ import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import type { StreamContext } from '../../../src/wire/stream/context.ts';
 import type { WireCache } from '../../../src/wire/open.ts';
-import { sessionPair } from './memory-session.ts';
-import type { MemorySession, Way } from './memory-session.ts';
+import { sessionPair, type MemorySession, type Way } from './memory-session.ts';
 
 export interface Pair {
   readonly source: SourceRelay;

@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { Monitor } from '../../../src/lab/witness/monitor.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { configure, MACHINE, receive, status, whyNoPreempt } from '../stream/capture.ts';
-import type { CapturePlan } from '../stream/capture.ts';
-import { reserveHugePages } from './huge-pages.ts';
-import type { HugePages } from './huge-pages.ts';
+import {
+  configure,
+  MACHINE,
+  receive,
+  status,
+  whyNoPreempt,
+  type CapturePlan,
+} from '../stream/capture.ts';
+import { reserveHugePages, type HugePages } from './huge-pages.ts';
 import { sessionPair } from './memory-session.ts';
 import { untilSo } from '../../until.ts';
 

@@ -9,8 +9,7 @@ import { CHANNEL } from '../../../src/links/channels.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import * as writer from '../stream/writer.ts';
 import { sessionPair } from './memory-session.ts';
-import { readAll, relayPair } from './pair.ts';
-import type { Pair } from './pair.ts';
+import { readAll, relayPair, type Pair } from './pair.ts';
 import { longStream } from './streams.ts';
 
 const taken = (bytes: number): string => JSON.stringify({ type: 'taken', bytes });

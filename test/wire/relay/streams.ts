@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { ramParts } from '../stream/samples.ts';
-import type { Piece } from '../stream/samples.ts';
+import { ramParts, type Piece } from '../stream/samples.ts';
 import * as writer from '../stream/writer.ts';
 
 /** Streams with pages of the usual size, which the codec takes as pages; few contents, so that they meet. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BlockListReader } from '../../../src/wire/stream/block-list.ts';
-import type { ListOptions } from '../../../src/wire/stream/block-list.ts';
+import { BlockListReader, type ListOptions } from '../../../src/wire/stream/block-list.ts';
 import { MAX_BLOCKS } from '../../../src/wire/stream/format.ts';
 import type { RamBlock } from '../../../src/wire/stream/types.ts';
 import * as writer from './writer.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { subsection } from '../../../src/wire/stream/configuration.ts';
-import type { Configured } from '../../../src/wire/stream/configuration.ts';
+import { subsection, type Configured } from '../../../src/wire/stream/configuration.ts';
 import * as writer from './writer.ts';
 
 function read(bytes: Buffer): { used: number; configured: Configured } {

@@ -8,8 +8,7 @@ import { parseChannel } from '../../../src/wire/stream/channel.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { ReturnPath } from '../../../src/wire/stream/return-path.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
-import { capture, MACHINE, whyNoPreempt } from './capture.ts';
-import type { Capture, CapturePlan } from './capture.ts';
+import { capture, MACHINE, whyNoPreempt, type Capture, type CapturePlan } from './capture.ts';
 import { Collector } from './collector.ts';
 
 const programs = await qemuPrograms();

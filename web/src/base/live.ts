@@ -1,7 +1,6 @@
 import { signal } from '@preact/signals';
 import type { News } from './news.ts';
-import { connectionAfter, pauseBefore, SILENT_MS } from './connection.ts';
-import type { Connection } from './connection.ts';
+import { connectionAfter, pauseBefore, SILENT_MS, type Connection } from './connection.ts';
 import { EventReader } from './event-stream.ts';
 import { asProblem, request, unreachable } from './http.ts';
 import { sessionEnded } from './session.ts';

@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { asProblem } from './http.ts';
-import type { Problem } from './http.ts';
+import { asProblem, type Problem } from './http.ts';
 
 /** What a page asked for. With both `value` and `problem`, the answer is an earlier one: a newer ask failed. */
 export interface Loaded<T> {

@@ -1,7 +1,6 @@
 import { signal } from '@preact/signals';
 import type { Session, SignInMethods } from '../../../src/protocol/controller/session.ts';
-import { ask, asProblem, request } from './http.ts';
-import type { Problem } from './http.ts';
+import { ask, asProblem, request, type Problem } from './http.ts';
 
 export type Signed =
   | { readonly state: 'asking' }

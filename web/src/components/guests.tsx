@@ -1,7 +1,6 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
-import { blocksIn } from '../fleet/blocks.ts';
-import type { Space } from '../fleet/blocks.ts';
+import { blocksIn, type Space } from '../fleet/blocks.ts';
 import { arrivals } from '../fleet/fleet.ts';
 import type { GuestView } from '../fleet/model.ts';
 import { GUEST_WORDS } from './states.tsx';

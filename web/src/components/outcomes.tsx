@@ -1,8 +1,7 @@
 import type { MigrationOutcome } from '../../../src/protocol/controller/history.ts';
 import type { Move } from '../../../src/protocol/controller/wish.ts';
 import type { Glyph } from './icons.tsx';
-import { Badge } from './states.tsx';
-import type { Tone } from './states.tsx';
+import { Badge, type Tone } from './states.tsx';
 
 /** How migrations end, and where the moves of a wish stand: one look for each, everywhere. */
 const LOOKS = {

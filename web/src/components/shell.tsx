@@ -3,12 +3,10 @@ import { asProblem } from '../base/http.ts';
 import { connection } from '../base/live.ts';
 import { place } from '../base/router.ts';
 import { isAdmin, signed, signOut } from '../base/session.ts';
-import { showTheme, theme, THEMES } from '../base/theme.ts';
-import type { Theme } from '../base/theme.ts';
+import { showTheme, theme, THEMES, type Theme } from '../base/theme.ts';
 import { agoText } from '../base/text.ts';
 import { isOpen, knownWishes } from '../wishes/wishes.ts';
-import { Icon } from './icons.tsx';
-import type { Glyph } from './icons.tsx';
+import { Icon, type Glyph } from './icons.tsx';
 
 interface Known {
   readonly path: string;

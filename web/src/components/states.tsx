@@ -1,7 +1,6 @@
 import type { HostState } from '../../../src/protocol/controller/fleet.ts';
 import type { GuestRunState } from '../../../src/protocol/public/host.ts';
-import { Icon } from './icons.tsx';
-import type { Glyph } from './icons.tsx';
+import { Icon, type Glyph } from './icons.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'calm' | 'accent';
 

@@ -3,8 +3,8 @@ import {
   observeWindowRect,
   Virtualizer,
   windowScroll,
+  type VirtualizerOptions,
 } from '@tanstack/virtual-core';
-import type { VirtualizerOptions } from '@tanstack/virtual-core';
 import { useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 
 export interface Rows {

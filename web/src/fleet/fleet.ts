@@ -1,13 +1,11 @@
 import { batch, signal } from '@preact/signals';
-import { asProblem, request } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { asProblem, request, type Problem } from '../base/http.ts';
 import { follow } from '../base/live.ts';
 import type { FleetChange, News } from '../base/news.ts';
 import { sessionEnded } from '../base/session.ts';
 import { newsOfMigration } from '../moves/open.ts';
 import { askForWishes, newsOfWish } from '../wishes/wishes.ts';
-import { FleetModel } from './model.ts';
-import type { Moved } from './model.ts';
+import { FleetModel, type Moved } from './model.ts';
 import { readOverview } from './overview.ts';
 
 /** The fleet that the pages show. What draws it reads `revision` too, and so is drawn again with the next change. */

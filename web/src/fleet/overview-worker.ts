@@ -3,8 +3,7 @@
  * text once, and answers each message with the next piece; at the end with nothing.
  */
 import type { Overview } from '../../../src/protocol/controller/overview.ts';
-import { piecesOf } from './pieces.ts';
-import type { Piece } from './pieces.ts';
+import { piecesOf, type Piece } from './pieces.ts';
 
 let pieces: Iterator<Piece> | undefined;
 

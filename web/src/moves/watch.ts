@@ -3,13 +3,10 @@ import type { FleetMigrationDetail } from '../../../src/protocol/controller/hist
 import { pauseBefore } from '../base/connection.ts';
 import { ask } from '../base/http.ts';
 import { pause, readStream } from '../base/live.ts';
-import { useLoaded } from '../base/load.ts';
-import type { Loaded } from '../base/load.ts';
-import { follow } from './follow.ts';
-import type { Reading } from './follow.ts';
+import { useLoaded, type Loaded } from '../base/load.ts';
+import { follow, type Reading } from './follow.ts';
 import { heard } from './open.ts';
-import { askingEveryMs, UNSEEN, watchedAfter } from './watched.ts';
-import type { Heard, Watched } from './watched.ts';
+import { askingEveryMs, UNSEEN, watchedAfter, type Heard, type Watched } from './watched.ts';
 
 /** One migration: its answer, and all that is reported of it while it goes on and the page is seen. */
 export function useMigration(id: string): {

@@ -1,6 +1,5 @@
 /** What a page knows of one migration, from what is reported of it. Pure. */
-import { atLeast, NOTHING, percentAfter } from '../../../src/migration/percent.ts';
-import type { Shown } from '../../../src/migration/percent.ts';
+import { atLeast, NOTHING, percentAfter, type Shown } from '../../../src/migration/percent.ts';
 import type {
   FleetMigrationDetail,
   MigrationNews,

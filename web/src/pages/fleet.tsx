@@ -5,8 +5,15 @@ import { go, place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
 import { count, counted, percentText } from '../base/text.ts';
 import { fleet, loaded, look, revision, shape } from '../fleet/fleet.ts';
-import { hostsFor, ORDERS, totalsOf } from '../fleet/filter.ts';
-import type { Filter, Order, Shown, Totals } from '../fleet/filter.ts';
+import {
+  hostsFor,
+  ORDERS,
+  totalsOf,
+  type Filter,
+  type Order,
+  type Shown,
+  type Totals,
+} from '../fleet/filter.ts';
 import { picked, pickNone } from '../fleet/picked.ts';
 import { Icon } from '../components/icons.tsx';
 import { Empty, Loading, ProblemNote } from '../components/notices.tsx';

@@ -1,8 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { fleetHostDetail } from '../../../src/protocol/controller/fleet.ts';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
-import { ask, asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { ask, asProblem, type Problem } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText, percentText } from '../base/text.ts';

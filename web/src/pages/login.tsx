@@ -1,7 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { SignInMethods } from '../../../src/protocol/controller/session.ts';
-import { asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { asProblem, type Problem } from '../base/http.ts';
 import { signIn } from '../base/session.ts';
 import { ProblemNote } from '../components/notices.tsx';
 

@@ -1,7 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Progress } from '../../../src/protocol/public/migration.ts';
-import { ask, asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { ask, asProblem, type Problem } from '../base/http.ts';
 import { cancelling } from '../moves/watched.ts';
 import { ProblemNote } from '../components/notices.tsx';
 

@@ -1,7 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Policy, PolicyMode, Proposal } from '../../../src/protocol/controller/policy.ts';
-import { ask, asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { ask, asProblem, type Problem } from '../base/http.ts';
 import { Icon } from '../components/icons.tsx';
 import { ProblemNote } from '../components/notices.tsx';
 import { acceptWords } from '../policies/text.ts';

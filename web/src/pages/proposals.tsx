@@ -5,12 +5,10 @@ import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText } from '../base/text.ts';
-import { Icon } from '../components/icons.tsx';
-import type { Glyph } from '../components/icons.tsx';
+import { Icon, type Glyph } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { Empty } from '../components/notices.tsx';
-import { Badge } from '../components/states.tsx';
-import type { Tone } from '../components/states.tsx';
+import { Badge, type Tone } from '../components/states.tsx';
 import { benefitText, costText, isUndecided } from '../policies/text.ts';
 import { Decide, LookNow } from './proposals-actions.tsx';
 

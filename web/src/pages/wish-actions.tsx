@@ -1,7 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
-import { asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { asProblem, type Problem } from '../base/http.ts';
 import { Icon } from '../components/icons.tsx';
 import { ProblemNote } from '../components/notices.tsx';
 import { titleOf } from '../wishes/ask.ts';

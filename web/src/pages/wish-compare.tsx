@@ -2,15 +2,13 @@ import { useState } from 'preact/hooks';
 import type { PlanAnswer } from '../../../src/protocol/public/plan.ts';
 import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
-import { ask, asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { ask, asProblem, type Problem } from '../base/http.ts';
 import { putQuery } from '../base/router.ts';
 import { percentText } from '../base/text.ts';
 import { Icon } from '../components/icons.tsx';
 import { Loading, ProblemNote } from '../components/notices.tsx';
 import { Badge } from '../components/states.tsx';
-import { moveOptionsOf } from '../wishes/move-options.ts';
-import type { MoveOption } from '../wishes/move-options.ts';
+import { moveOptionsOf, type MoveOption } from '../wishes/move-options.ts';
 
 /** A guest that writes little is measured in seconds; its host gives up after two minutes. */
 const ANSWER_MS = 130_000;

@@ -1,6 +1,5 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { asProblem } from '../base/http.ts';
-import type { Problem } from '../base/http.ts';
+import { asProblem, type Problem } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { go, place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
@@ -8,8 +7,7 @@ import { fleet, loaded, shape } from '../fleet/fleet.ts';
 import { Icon } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { Empty, ProblemNote } from '../components/notices.tsx';
-import { askOf, formIn, titleOf } from '../wishes/ask.ts';
-import type { Form } from '../wishes/ask.ts';
+import { askOf, formIn, titleOf, type Form } from '../wishes/ask.ts';
 import { begin, newWishId, planOf } from '../wishes/wishes.ts';
 import { CompareModes } from './wish-compare.tsx';
 import { PlanView } from './wish-plan.tsx';

@@ -2,12 +2,10 @@ import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { Problem } from '../base/http.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText } from '../base/text.ts';
-import { Icon } from '../components/icons.tsx';
+import { Icon, type Glyph } from '../components/icons.tsx';
 import { Bar } from '../components/meter.tsx';
 import { Empty, Loading, ProblemNote } from '../components/notices.tsx';
-import { Badge } from '../components/states.tsx';
-import type { Tone } from '../components/states.tsx';
-import type { Glyph } from '../components/icons.tsx';
+import { Badge, type Tone } from '../components/states.tsx';
 import { howFar, titleOf } from '../wishes/ask.ts';
 import { askForWishes, isOpen, wishes } from '../wishes/wishes.ts';
 

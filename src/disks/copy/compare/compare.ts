@@ -1,6 +1,5 @@
 import { CHUNK_BYTES, MOST_HASHES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
-import { hashesOf, paged } from './chunks.ts';
-import type { ImageReader } from './chunks.ts';
+import { hashesOf, paged, type ImageReader } from './chunks.ts';
 
 /** The other host's image, which its guest writes to meanwhile. */
 export interface FarImage {

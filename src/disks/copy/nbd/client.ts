@@ -20,8 +20,9 @@ import {
   readReply,
   writeOption,
   writeRequest,
+  type Extent,
+  type Part,
 } from './wire.ts';
-import type { Extent, Part } from './wire.ts';
 
 const ANSWER_MS = 30_000;
 /** Of one question for the map, and of all questions in one look ahead, bytes. */

@@ -1,15 +1,15 @@
 import { openSession } from '../../../links/open.ts';
 import { LocalSocket } from '../../../links/local-socket.ts';
-import { listenFor, sessionOptions } from '../../../links/endpoint.ts';
-import type {
-  SessionTerms,
-  SourceEndpoint,
-  TargetEndpoint,
-  SessionEnd,
+import {
+  listenFor,
+  sessionOptions,
+  type SessionTerms,
+  type SourceEndpoint,
+  type TargetEndpoint,
+  type SessionEnd,
 } from '../../../links/endpoint.ts';
 import { ListeningTunnel, TunnelEnd } from './tunnel-end.ts';
-import { Mux } from './mux.ts';
-import type { Beside } from './mux.ts';
+import { Mux, type Beside } from './mux.ts';
 
 /**
  * What a mover needs to have disks copied: a unix socket at the source, to which its hypervisor connects, joined with one

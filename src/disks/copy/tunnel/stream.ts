@@ -1,10 +1,14 @@
 import { Fifo } from '../../../links/fifo.ts';
 import type { LocalSocket } from '../../../links/local-socket.ts';
-import { BadTunnelMessage, MOST_DATA, readMessage, writeMessage } from './messages.ts';
-import type { Message } from './messages.ts';
+import {
+  BadTunnelMessage,
+  MOST_DATA,
+  readMessage,
+  writeMessage,
+  type Message,
+} from './messages.ts';
 import type { Standing } from './answer-timeout.ts';
-import { FIRST_ROOM, ReceiveCredit } from './flow-control.ts';
-import type { CreditPool } from './flow-control.ts';
+import { FIRST_ROOM, ReceiveCredit, type CreditPool } from './flow-control.ts';
 
 export interface StreamDependencies {
   /** The hypervisor's end; rejects where it cannot be reached. */

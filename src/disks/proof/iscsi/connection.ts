@@ -1,5 +1,4 @@
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import * as pdus from './pdu.ts';
 import type { Pdu } from './pdu.ts';
 

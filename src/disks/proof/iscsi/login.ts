@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readPassword } from '../../../host/password-file.ts';
-import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
-import { parseIscsi } from '../../../protocol/iscsi-url.ts';
-import { CHAP_ALGORITHMS, chapAnswer } from './chap.ts';
-import type { Login } from './chap.ts';
+import { parseIscsi, type IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { CHAP_ALGORITHMS, chapAnswer, type Login } from './chap.ts';
 import type { IscsiConnection } from './connection.ts';
 import * as pdus from './pdu.ts';
 

@@ -1,9 +1,7 @@
 import type { NfsPlace } from '../../../protocol/nfs-url.ts';
-import { RpcConnection } from './rpc.ts';
-import type { Identity, Procedure } from './rpc.ts';
+import { RpcConnection, type Identity, type Procedure } from './rpc.ts';
 import { nfsProblem } from './problems.ts';
-import { XdrWriter } from '../../../formats/xdr.ts';
-import type { XdrReader } from '../../../formats/xdr.ts';
+import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 
 /**
  * A small client of NFSv3 (RFC 1813) for small files: hypervisors open images on exports that no host has mounted, and a

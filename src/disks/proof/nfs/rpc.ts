@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { RecordReader, recordOf } from './records.ts';
 import { XdrReader, XdrWriter } from '../../../formats/xdr.ts';
 

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { z } from 'zod';
-import type { RbdPlace } from '../../../protocol/rbd-name.ts';
-import { imageSpec } from '../../../protocol/rbd-name.ts';
+import { imageSpec, type RbdPlace } from '../../../protocol/rbd-name.ts';
 
 /** What Ceph's own program `rbd` (package ceph-common) reports of an image, and writes beside it. */
 

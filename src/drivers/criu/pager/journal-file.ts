@@ -8,8 +8,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { entriesOf } from './journal.ts';
-import type { Entry, Known } from './journal.ts';
+import { entriesOf, type Entry, type Known } from './journal.ts';
 import * as kernel from './kernel.ts';
 
 /** A journal is written anew once it has so many bytes more than twice what it had then. */

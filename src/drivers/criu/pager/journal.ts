@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { BootProcess } from '../../../host/life.ts';
 import { PAGE } from '../memory.ts';
-import { AddressSpace } from './address-space.ts';
-import type { Span } from './address-space.ts';
+import { AddressSpace, type Span } from './address-space.ts';
 
 /** What a pager writes down before it acts on it, so that another one can go on with its container. Pure. */
 

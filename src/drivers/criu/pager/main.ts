@@ -3,8 +3,7 @@ import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { endWhenAsked, endWith } from './one-pager.ts';
-import { LostContainer, Pager } from './pager.ts';
-import type { Listener } from './pager.ts';
+import { LostContainer, Pager, type Listener } from './pager.ts';
 import { Pages } from './pages.ts';
 
 /**

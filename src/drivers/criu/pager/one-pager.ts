@@ -1,7 +1,6 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { lifeOf } from '../../../host/life.ts';
-import type { BootProcess } from '../../../host/life.ts';
+import { lifeOf, type BootProcess } from '../../../host/life.ts';
 import { bootId, ownIdentity } from '../../../host/process.ts';
 import * as kernel from './kernel.ts';
 import { KernelError } from './libc.ts';

@@ -3,14 +3,12 @@ import { AddressSpace } from './address-space.ts';
 import * as criu from './criu-socket.ts';
 import { Giving } from './giving.ts';
 import { JournalFile } from './journal-file.ts';
-import { replay } from './journal.ts';
-import type { Known } from './journal.ts';
+import { replay, type Known } from './journal.ts';
 import { Keepers, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
-import { LEAST_FD, Reading } from './reading.ts';
-import type { Change } from './reading.ts';
+import { LEAST_FD, Reading, type Change } from './reading.ts';
 
 /** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;

@@ -2,8 +2,7 @@ import type { JournalFile } from './journal-file.ts';
 import * as kernel from './kernel.ts';
 import type { Message } from './kernel.ts';
 import { KernelError } from './libc.ts';
-import { BUFFER_FD, MessageBuffer } from './message-buffer.ts';
-import type { Unwritten } from './message-buffer.ts';
+import { BUFFER_FD, MessageBuffer, type Unwritten } from './message-buffer.ts';
 
 /** Userfaultfds have numbers from here on, the same in each pager of a container. */
 export const LEAST_FD = BUFFER_FD + 1;

@@ -1,5 +1,4 @@
-import { at, parseXml, textAt as textIn } from '../../../formats/xml.ts';
-import type { XmlElement } from '../../../formats/xml.ts';
+import { at, parseXml, textAt as textIn, type XmlElement } from '../../../formats/xml.ts';
 
 /** What a server of WS-Management answers, by Microsoft's [MS-WSMV] and DMTF's DSP0226 and DSP0227. Pure. */
 

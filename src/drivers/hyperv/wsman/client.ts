@@ -1,9 +1,14 @@
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
-import { commandId, enumerated, received, returned, shellId, WsmanFault } from './answers.ts';
-import type { Instance } from './answers.ts';
-import { WinrmConnection } from './connection.ts';
-import type { WinrmTarget } from './connection.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
+import {
+  commandId,
+  enumerated,
+  received,
+  returned,
+  shellId,
+  WsmanFault,
+  type Instance,
+} from './answers.ts';
+import { WinrmConnection, type WinrmTarget } from './connection.ts';
 import {
   createShell,
   deleteShell,

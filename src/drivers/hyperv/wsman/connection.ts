@@ -1,20 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { Agent, request } from 'node:http';
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { Mutex } from '../../../mutex.ts';
 import type { XmlElement } from '../../../formats/xml.ts';
 import { bodyOf } from './answers.ts';
-import { envelope, OPERATION_S } from './envelope.ts';
-import type { WsmanRequest } from './envelope.ts';
+import { envelope, OPERATION_S, type WsmanRequest } from './envelope.ts';
 import { KerberosLogin } from './kerberos/login.ts';
 import { principalOf } from './kerberos/principal.ts';
-import { accountOf, authenticate, freshMoment, negotiate, parseChallenge } from './ntlm.ts';
-import type { NtlmAccount } from './ntlm.ts';
+import {
+  accountOf,
+  authenticate,
+  freshMoment,
+  negotiate,
+  parseChallenge,
+  type NtlmAccount,
+} from './ntlm.ts';
 import { denied, noKerberos, noNtlm, unreachable, untrusted } from './refusals.ts';
 
 /** Larger than any answer that was asked for, bytes. */

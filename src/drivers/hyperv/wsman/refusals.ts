@@ -1,5 +1,4 @@
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
 
 /** PURE. Why a WinRM is not spoken to, as Godwit reports it, with the fix. `address`: its host:port. */
 

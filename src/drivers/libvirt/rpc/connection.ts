@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
-import type { Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { addressOf } from './address.ts';
-import type { LibvirtAddress } from './address.ts';
+import { addressOf, type LibvirtAddress } from './address.ts';
 import {
   CALL,
   decodeError,
@@ -17,8 +15,9 @@ import {
   PacketSplitter,
   REMOTE_PROGRAM,
   REPLY,
+  type LibvirtError,
+  type Packet,
 } from './packets.ts';
-import type { LibvirtError, Packet } from './packets.ts';
 
 const CONNECT_MS = 5000;
 /** An answer takes longer where libvirt waits for a job of the guest: it gives that up after 30 s. */

@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { XdrWriter } from '../../../formats/xdr.ts';
-import type { XdrReader } from '../../../formats/xdr.ts';
+import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 import { addressOf } from './address.ts';
 import { secretIn } from './auth-file.ts';
 import { denied, LibvirtRefusal } from './connection.ts';
-import { finalMessage, firstMessage, isProved, SCRAM_HASHES, ScramError } from './scram.ts';
-import type { ScramMechanism, Secret } from './scram.ts';
+import {
+  finalMessage,
+  firstMessage,
+  isProved,
+  SCRAM_HASHES,
+  ScramError,
+  type ScramMechanism,
+  type Secret,
+} from './scram.ts';
 
 /**
  * The login that a daemon wants of whoever connects (`auth_unix_rw`, `auth_tls`): none, the word of polkit, or SASL with the

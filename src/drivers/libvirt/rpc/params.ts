@@ -1,5 +1,4 @@
-import { XdrError } from '../../../formats/xdr.ts';
-import type { XdrReader, XdrWriter } from '../../../formats/xdr.ts';
+import { XdrError, type XdrReader, type XdrWriter } from '../../../formats/xdr.ts';
 
 /** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are reported. Pure. */
 export type Params = Readonly<Record<string, Value>>;

@@ -1,7 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { pids, readStat } from '../../../host/process.ts';
-import { qemuProcessAt } from './process.ts';
-import type { QemuProcess } from './process.ts';
+import { qemuProcessAt, type QemuProcess } from './process.ts';
 
 /** Processes between which others have their turn: a host may have thousands. */
 const IN_A_ROW = 256;

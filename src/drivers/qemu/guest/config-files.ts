@@ -1,8 +1,7 @@
 import { closeSync, constants, readSync } from 'node:fs';
 import path from 'node:path';
 import { isPlain, openFound } from '../../../host/checked-open.ts';
-import type { CommandLine } from '../spec/cmdline.ts';
-import { valuesOf } from '../spec/cmdline.ts';
+import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
 /** More than any file of options has. */

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as answers from '../qmp/answers.ts';
 import { connectMonitor } from '../qmp/connect.ts';
-import { readProcess } from './process.ts';
-import type { QemuProcess } from './process.ts';
+import { readProcess, type QemuProcess } from './process.ts';
 
 const GREETING_MS = 700;
 

@@ -17,8 +17,7 @@ import { tapsOf } from './attachments.ts';
 import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
 import { KeptProcessors } from './kept-processors.ts';
-import { listQemuProcesses, userOf } from './process.ts';
-import type { QemuProcess } from './process.ts';
+import { listQemuProcesses, userOf, type QemuProcess } from './process.ts';
 import type { Beyond } from '../baseline.ts';
 import type { QemuHandle } from '../handle.ts';
 

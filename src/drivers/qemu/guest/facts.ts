@@ -6,8 +6,12 @@ import type { QmpClient } from '../qmp/client.ts';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
 import { parseDevice } from '../spec/devices.ts';
 import { cpuOption } from '../spec/machine.ts';
-import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
-import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
+import {
+  parseNetwork,
+  parseRamBlocks,
+  type BackendLine,
+  type RamBlock,
+} from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice } from '../spec/facts.ts';
 import { propertiesOf } from '../spec/grammar/devices.ts';

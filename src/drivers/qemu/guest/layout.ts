@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { identityOf, inodesOf, openFiles } from '../../../host/open-files.ts';
-import type { OpenFile } from '../../../host/open-files.ts';
+import { identityOf, inodesOf, openFiles, type OpenFile } from '../../../host/open-files.ts';
 import { isDevice, judgeIdentity } from '../../../migration/image-identity.ts';
 import type { ImageStamp } from '../../../migration/standby/image-stamps.ts';
 import { MAX_STAMPS } from '../../../protocol/peer/standby.ts';
@@ -10,8 +9,7 @@ import type { GuestLayout } from '../../port/inventory.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { connectMonitor } from '../qmp/connect.ts';
-import type { MonitorAddress } from '../qmp/connect.ts';
+import { connectMonitor, type MonitorAddress } from '../qmp/connect.ts';
 
 /** Another client may hold the monitor: the next look asks again. */
 const GREETING_MS = 1000;

@@ -2,13 +2,17 @@ import { readFileSync } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
-import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
-import type { BootProcess } from '../../../host/life.ts';
+import {
+  hasBegunToEnd,
+  isEnding,
+  lifeOf,
+  lifeOfPid,
+  type BootProcess,
+} from '../../../host/life.ts';
 import { bootId, pids, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 
-import { judgeEnd } from '../qmp/monitor-end.ts';
-import type { MonitorProcess } from '../qmp/monitor-end.ts';
+import { judgeEnd, type MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */

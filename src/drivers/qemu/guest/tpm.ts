@@ -2,12 +2,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bootId, pids, startTicksOf } from '../../../host/process.ts';
 import type { BootProcess } from '../../../host/life.ts';
-import type { CommandLine } from '../spec/cmdline.ts';
-import { parseCommandLine } from '../spec/cmdline.ts';
-import { readSwtpm, swtpmSocket, tpmBackend } from '../spec/tpm.ts';
-import type { TpmFacts } from '../spec/tpm.ts';
-import { splitCommandLine } from './process.ts';
-import type { QemuProcess } from './process.ts';
+import { parseCommandLine, type CommandLine } from '../spec/cmdline.ts';
+import { readSwtpm, swtpmSocket, tpmBackend, type TpmFacts } from '../spec/tpm.ts';
+import { splitCommandLine, type QemuProcess } from './process.ts';
 
 /** The program beside a QEMU that serves its TPM. */
 export interface SwtpmProcess extends BootProcess {

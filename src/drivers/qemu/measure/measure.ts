@@ -10,10 +10,8 @@ import { freePageHints } from '../free-pages.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { calcDirtyRate } from './dirty-rate.ts';
-import { samplePages } from '../../../host/memory-sample/pages.ts';
-import type { Until } from '../../../host/memory-sample/pages.ts';
-import { ProcessPages } from '../../../host/memory-sample/process-pages.ts';
-import type { Place } from '../../../host/memory-sample/process-pages.ts';
+import { samplePages, type Until } from '../../../host/memory-sample/pages.ts';
+import { ProcessPages, type Place } from '../../../host/memory-sample/process-pages.ts';
 
 /** Where a machine's memory begins: a PC's at 0, an Arm machine's at 1 GiB. */
 const BEGINNINGS = ['0x0', '0x40000000'] as const;

@@ -5,8 +5,16 @@ import { godwitError } from '../../../errors.ts';
 import type { DiskSample, DiskSource, Identifier } from '../../port/disks.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { WHOLE_MARK, blockJobs, copyName, goesOn, isCopyName, judge, moveFor } from './jobs.ts';
-import type { BlockJob } from './jobs.ts';
+import {
+  WHOLE_MARK,
+  blockJobs,
+  copyName,
+  goesOn,
+  isCopyName,
+  judge,
+  moveFor,
+  type BlockJob,
+} from './jobs.ts';
 import { isChipNode } from '../spec/flash.ts';
 import type { LiveNodes } from './live-nodes.ts';
 import { probeServer } from './probe.ts';

@@ -20,8 +20,8 @@ import {
   readWork,
   relocatable,
   sightOf,
+  type RelocationWork,
 } from './relocate-plan.ts';
-import type { RelocationWork } from './relocate-plan.ts';
 import type { QemuHandle } from '../handle.ts';
 
 const GRANULARITY = 64 * 1024;

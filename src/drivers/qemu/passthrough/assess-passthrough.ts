@@ -1,11 +1,8 @@
-import { pass, refusal } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import { godwitError } from '../../../errors.ts';
 import type { GuestSpec } from '../spec/schema.ts';
-import { shown } from './device.ts';
-import type { HostDevice } from './device.ts';
-import { matchDevices } from './match.ts';
-import type { Candidate } from './match.ts';
+import { shown, type HostDevice } from './device.ts';
+import { matchDevices, type Candidate } from './match.ts';
 import { holderOf, readHostDevice } from './read-device.ts';
 
 /** Devices of this host for those of a guest that is to come, by the index of each in its description. */

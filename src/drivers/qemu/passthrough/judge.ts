@@ -1,6 +1,5 @@
 import { compareVersions } from '../version.ts';
-import { shown } from './device.ts';
-import type { HostDevice } from './device.ts';
+import { shown, type HostDevice } from './device.ts';
 
 /** Whether a device that is passed through can move with its running guest, by what its host and QEMU say of it. Pure. */
 

@@ -1,5 +1,4 @@
-import { shown } from './device.ts';
-import type { HostDevice, PassedThrough } from './device.ts';
+import { shown, type HostDevice, type PassedThrough } from './device.ts';
 
 /** Which of a host's devices take the place of those that a guest had at its source. Pure. */
 

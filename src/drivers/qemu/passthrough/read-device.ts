@@ -1,7 +1,6 @@
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { FEATURES, passedThrough } from './device.ts';
-import type { HostDevice } from './device.ts';
+import { FEATURES, passedThrough, type HostDevice } from './device.ts';
 
 /** What a host's kernel shows of a device that is passed through, or may be. Opens no device. */
 

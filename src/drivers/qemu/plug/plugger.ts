@@ -1,7 +1,5 @@
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
-import { pass, refusal } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
+import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { identityOf, inodesOf, openFiles } from '../../../host/open-files.ts';
 import { listQemuProcesses } from '../guest/process.ts';

@@ -2,16 +2,18 @@ import { randomInt } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import type { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
 import { CommandWriter } from './command-writer.ts';
-import { judgeEnd, unreachable } from './monitor-end.ts';
-import type { MonitorOwner } from './monitor-end.ts';
+import { judgeEnd, unreachable, type MonitorOwner } from './monitor-end.ts';
 import { LineSplitter } from './lines.ts';
-import { parseMessage, versionText } from './messages.ts';
-import type { Greeting, QmpEvent, QmpMessage } from './messages.ts';
-import { PendingCommands } from './pending-commands.ts';
-import type { Answer } from './pending-commands.ts';
+import {
+  parseMessage,
+  versionText,
+  type Greeting,
+  type QmpEvent,
+  type QmpMessage,
+} from './messages.ts';
+import { PendingCommands, type Answer } from './pending-commands.ts';
 
 /** A connected stream, in its two directions (a socket is both). */
 export interface Transport {

@@ -1,11 +1,9 @@
 import type net from 'node:net';
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { connectSocket } from '../../../host/checked-open.ts';
-import type { SocketOwner } from '../../../host/checked-open.ts';
+import { connectSocket, type SocketOwner } from '../../../host/checked-open.ts';
 import { QmpClient } from './client.ts';
-import { unreachable } from './monitor-end.ts';
-import type { MonitorOwner } from './monitor-end.ts';
+import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
 /** The pause before a monitor whose queue is full is tried again, ms. */
 const FULL_MS = 20;

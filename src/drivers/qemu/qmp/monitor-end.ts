@@ -1,6 +1,5 @@
 import { systemClock } from '../../../clock.ts';
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
 import type { Life } from '../../../host/life.ts';
 
 /** Whose monitor this is; for the words of errors, and for the proof that its process has ended. */

@@ -1,16 +1,13 @@
 import { execFile } from 'node:child_process';
-import { closeSync, constants, readSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { closeSync, constants, readSync, type Stats } from 'node:fs';
 import { chmod, chown, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { openFound } from '../../../host/checked-open.ts';
 import { PIPES } from '../spec/names.ts';
-import { QmpClient } from './client.ts';
-import type { Transport } from './client.ts';
-import { unreachable } from './monitor-end.ts';
-import type { MonitorOwner } from './monitor-end.ts';
+import { QmpClient, type Transport } from './client.ts';
+import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
 /**
  * A monitor on two named pipes, for post-copy. QEMU takes commands out of band only from a client that has said so,

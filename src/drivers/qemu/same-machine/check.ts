@@ -1,10 +1,7 @@
 import { godwitError } from '../../../errors.ts';
-import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import { compareMachines } from './compare.ts';
-import type { Comparison, Difference } from './compare.ts';
-import { machineParts } from './machine-parts.ts';
-import type { MachineParts } from './machine-parts.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
+import { compareMachines, type Comparison, type Difference } from './compare.ts';
+import { machineParts, type MachineParts } from './machine-parts.ts';
 import { lostFeatures } from './virtio-features.ts';
 
 /** Differences that are reported one by one; of the others, how many there are. */

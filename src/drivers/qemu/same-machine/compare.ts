@@ -1,5 +1,4 @@
-import { reasonFor } from './reasons.ts';
-import type { Reason } from './reasons.ts';
+import { reasonFor, type Reason } from './reasons.ts';
 import type { MachineParts, Part } from './machine-parts.ts';
 
 /** Two machines, part by part and property by property. Pure. */

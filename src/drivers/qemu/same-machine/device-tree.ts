@@ -1,6 +1,5 @@
 import { nicName } from '../spec/nic-names.ts';
-import type { Part } from './machine-parts.ts';
-import { valueText } from './machine-parts.ts';
+import { valueText, type Part } from './machine-parts.ts';
 
 /**
  * Reads the monitor's `info qtree`: every device on every bus with every property that can be set, in one answer of a

@@ -9,10 +9,16 @@ import { NON_FEATURES } from '../spec/cpu.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
 import { parseDeviceTree } from './device-tree.ts';
 import { diskParts } from './disk-parts.ts';
-import { AS_OBJECT, MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
-import type { MachineParts, Part, PartKind } from './machine-parts.ts';
-import { virtioDeviceOf } from './virtio-features.ts';
-import type { VirtioDevice } from './virtio-features.ts';
+import {
+  AS_OBJECT,
+  MOST_PARTS,
+  PART_KINDS,
+  propertiesOf,
+  type MachineParts,
+  type Part,
+  type PartKind,
+} from './machine-parts.ts';
+import { virtioDeviceOf, type VirtioDevice } from './virtio-features.ts';
 
 /**
  * Reads all that QEMU reports of its machine; changes nothing. Reads the rest property by property, a few hundred in

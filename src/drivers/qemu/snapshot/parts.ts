@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { guestPartOf } from '../../../migration/guest-changes/snapshot.ts';
-import type { GuestPart, PartKind } from '../../../migration/guest-changes/snapshot.ts';
+import {
+  guestPartOf,
+  type GuestPart,
+  type PartKind,
+} from '../../../migration/guest-changes/snapshot.ts';
 import { isCopyName, WHOLE_MARK } from '../mirror/jobs.ts';
 import type { Part } from '../same-machine/machine-parts.ts';
 import { plainName } from '../spec/network-name.ts';

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import { MAX_PARTS } from '../../../migration/guest-changes/snapshot.ts';
-import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
+import { MAX_PARTS, type GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import { readNetwork } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import * as answers from '../qmp/answers.ts';

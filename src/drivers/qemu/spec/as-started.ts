@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { parseCommandLine, valuesOf } from './cmdline.ts';
-import type { CommandLine } from './cmdline.ts';
+import { parseCommandLine, valuesOf, type CommandLine } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
 import type { BlockFacts, LiveDisk } from './disk-facts.ts';
 import { belowFilters } from './disk-filters.ts';

@@ -1,13 +1,9 @@
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import type { GuestFacts } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
 import { FileNames } from './names.ts';
-import { parseOption, switchValue } from './options.ts';
-import type { OptionString } from './options.ts';
-import { PORT_OPTIONS } from './schema.ts';
-import type { ChardevBackend, GuestSpec } from './schema.ts';
+import { parseOption, switchValue, type OptionString } from './options.ts';
+import { PORT_OPTIONS, type ChardevBackend, type GuestSpec } from './schema.ts';
 import { tpmBackend } from './tpm.ts';
 
 /** Character devices, serial ports and monitors of a command line, mapped to what the destination makes. Pure. */

@@ -1,25 +1,18 @@
 import path from 'node:path';
 import { describeBackends } from './backends.ts';
-import { hasOption, parseCommandLine, valuesOf } from './cmdline.ts';
-import type { CommandLine } from './cmdline.ts';
+import { hasOption, parseCommandLine, valuesOf, type CommandLine } from './cmdline.ts';
 import { describeDevices } from './devices.ts';
-import { describeDisks } from './disks.ts';
-import type { Disks } from './disks.ts';
+import { describeDisks, type Disks } from './disks.ts';
 import type { GuestFacts } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
 import { nameOf } from './guest-name.ts';
 import { judgeDescription } from './grammar/judge.ts';
-import { readOption } from './grammar/options.ts';
-import type { Read } from './grammar/options.ts';
-import { describeMachine, machineProperties } from './machine.ts';
-import type { MachinePart } from './machine.ts';
+import { readOption, type Read } from './grammar/options.ts';
+import { describeMachine, machineProperties, type MachinePart } from './machine.ts';
 import { describeNetwork } from './network.ts';
 import { describeObjects, hugeMainMemory } from './objects.ts';
-import { formatOption, parseJsonOption, parseOption } from './options.ts';
-import type { Scalar } from './options.ts';
-import { CARRIED_OPTIONS } from './schema.ts';
-import type { GuestSpec } from './schema.ts';
+import { formatOption, parseJsonOption, parseOption, type Scalar } from './options.ts';
+import { CARRIED_OPTIONS, type GuestSpec } from './schema.ts';
 import { describeTpm } from './tpm.ts';
 
 /** A guest's description, but for the content of its images. */

@@ -1,13 +1,10 @@
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
 import { whyItStays } from '../passthrough/judge.ts';
-import { deviceObstacle, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { deviceObstacle, unmovable, type Finding } from './findings.ts';
 import { judgeDevice } from './grammar/device.ts';
 import { propertiesOf } from './grammar/devices.ts';
-import { parseJsonOption, parseOption, textOf } from './options.ts';
-import type { Scalar } from './options.ts';
+import { parseJsonOption, parseOption, textOf, type Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
 
 /** Devices as they are now: those of the command line, less the unplugged, plus the plugged. Pure. */

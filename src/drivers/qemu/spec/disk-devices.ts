@@ -1,5 +1,4 @@
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
 import type { LiveDisk } from './disk-facts.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';

@@ -2,8 +2,7 @@ import type { BlockFacts, Limits, LiveDisk, LiveNode } from './disk-facts.ts';
 import type { Given, NodeOptions } from './disk-options.ts';
 import type { BlockFilter } from './disk-schema.ts';
 import { ID } from './grammar/kinds.ts';
-import { parseJsonOption } from './options.ts';
-import type { Scalar } from './options.ts';
+import { parseJsonOption, type Scalar } from './options.ts';
 import type { ObjectSpec } from './schema.ts';
 
 /** What stands between an image and the device on it: limits of throughput, and copies of what was read. Pure. */

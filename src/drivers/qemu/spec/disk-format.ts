@@ -1,6 +1,5 @@
 import type { BlockFacts } from './disk-facts.ts';
-import { isBackingGiven, isFormatStated } from './disk-node.ts';
-import type { ImageNodes } from './disk-node.ts';
+import { isBackingGiven, isFormatStated, type ImageNodes } from './disk-node.ts';
 
 /** What of an image is not said for sure: its format, that of the one below it, and what else it is made of. Pure. */
 

@@ -1,10 +1,8 @@
 import { isRecord } from '../../../formats/json.ts';
 import type { LiveNode } from './disk-facts.ts';
-import { MOST_TIMEOUT_S } from './disk-schema.ts';
-import type { BlockNode } from './disk-schema.ts';
+import { MOST_TIMEOUT_S, type BlockNode } from './disk-schema.ts';
 import type { Given, NodeOptions } from './disk-options.ts';
-import { parseBytes, switchValue } from './options.ts';
-import type { Scalar } from './options.ts';
+import { parseBytes, switchValue, type Scalar } from './options.ts';
 
 /** One image of a guest: what of its settings goes along, and what cannot. Pure. */
 

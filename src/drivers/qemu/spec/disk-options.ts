@@ -1,6 +1,5 @@
 import { isRecord } from '../../../formats/json.ts';
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import type { BlockFacts } from './disk-facts.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseJsonOption, parseOption } from './options.ts';

@@ -1,10 +1,7 @@
-import { parseNfs } from '../../../protocol/nfs-url.ts';
-import type { NfsPlace } from '../../../protocol/nfs-url.ts';
-import { parseIscsi } from '../../../protocol/iscsi-url.ts';
-import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { parseNfs, type NfsPlace } from '../../../protocol/nfs-url.ts';
+import { parseIscsi, type IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
-import { parseRbd } from '../../../protocol/rbd-name.ts';
-import type { RbdPlace } from '../../../protocol/rbd-name.ts';
+import { parseRbd, type RbdPlace } from '../../../protocol/rbd-name.ts';
 import type { BlockNode } from './disk-schema.ts';
 
 /** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */

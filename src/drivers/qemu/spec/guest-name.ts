@@ -1,5 +1,4 @@
-import { valuesOf } from './cmdline.ts';
-import type { CommandLine } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import { parseOption } from './options.ts';
 
 /** `-name web1` or `-name guest=web1,debug-threads=on`. */

@@ -1,9 +1,7 @@
 import type { HostMemory, LiveObject } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
 import { takenBy } from './grammar/amounts.ts';
-import { switchValue } from './options.ts';
-import type { Scalar } from './options.ts';
+import { switchValue, type Scalar } from './options.ts';
 import type { GuestSpec, ObjectSpec } from './schema.ts';
 
 /** Memory of a guest by how its host keeps it: in files, in huge pages, on NUMA nodes. Pure. */

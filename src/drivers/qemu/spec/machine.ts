@@ -1,13 +1,10 @@
-import type { CommandLine } from './cmdline.ts';
-import { hasOption, valuesOf } from './cmdline.ts';
+import { hasOption, valuesOf, type CommandLine } from './cmdline.ts';
 import { NON_FEATURES, NUMBERS } from './cpu.ts';
 import type { GuestFacts } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
 import type { Kind } from './grammar/kinds.ts';
 import { MACHINE_PROPERTIES } from './grammar/machine.ts';
-import { parseBytes, parseOption, switchValue } from './options.ts';
-import type { Scalar } from './options.ts';
+import { parseBytes, parseOption, switchValue, type Scalar } from './options.ts';
 import type { GuestSpec } from './schema.ts';
 
 /** Machine, accelerator, processor and memory of a guest. Pure. */

@@ -1,8 +1,6 @@
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
 import type { GuestFacts } from './facts.ts';
-import { unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { unmovable, type Finding } from './findings.ts';
 import { COUNTED, countOf } from './nic-names.ts';
 import { parseJsonOption, parseOption, switchValue } from './options.ts';
 import type { NetdevSpec } from './schema.ts';

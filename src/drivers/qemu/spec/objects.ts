@@ -1,16 +1,12 @@
-import type { CommandLine } from './cmdline.ts';
-import { hasOption, valuesOf } from './cmdline.ts';
+import { hasOption, valuesOf, type CommandLine } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
 import { limitProps } from './disk-filters.ts';
 import type { GuestFacts, LiveObject } from './facts.ts';
-import { unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { unmovable, type Finding } from './findings.ts';
 import { objectProperties } from './grammar/machine.ts';
 import { hasHugePages, memoryThere } from './host-memory.ts';
-import { parseJsonOption, parseOption } from './options.ts';
-import type { Scalar } from './options.ts';
-import { OBJECT_TYPES } from './schema.ts';
-import type { ObjectSpec } from './schema.ts';
+import { parseJsonOption, parseOption, type Scalar } from './options.ts';
+import { OBJECT_TYPES, type ObjectSpec } from './schema.ts';
 
 /** Objects that serve this process only (its TLS, its secrets) and are no part of the guest. */
 const OF_THIS_PROCESS = /^(tls-|authz-|secret|qtest|x-remote|monitor-)/;

@@ -1,10 +1,7 @@
-import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
-import { unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
+import { valuesOf, type CommandLine } from './cmdline.ts';
+import { unmovable, type Finding } from './findings.ts';
 import { parseJsonOption, parseOption } from './options.ts';
-import { TPM_KDFS, TPM_MODES } from './tpm-schema.ts';
-import type { TpmKey, TpmSpec } from './tpm-schema.ts';
+import { TPM_KDFS, TPM_MODES, type TpmKey, type TpmSpec } from './tpm-schema.ts';
 
 /** A TPM that swtpm serves beside QEMU: what the command lines of both say of it. Pure. */
 

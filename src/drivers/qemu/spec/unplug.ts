@@ -2,10 +2,8 @@ import type { Unplugged } from '../../../protocol/unplug.ts';
 import { parseCommandLine, valuesOf } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
-import type { Finding } from './findings.ts';
-import { switchValue } from './options.ts';
-import type { Scalar } from './options.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
+import { switchValue, type Scalar } from './options.ts';
 
 /**
  * A guest without the devices that are unplugged for its move, and how each of those is plugged in again. It goes by what a

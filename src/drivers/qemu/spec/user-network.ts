@@ -1,9 +1,12 @@
 import { isIP } from 'node:net';
-import type { Finding } from './findings.ts';
-import { changed, unmovable } from './findings.ts';
+import { changed, unmovable, type Finding } from './findings.ts';
 import { formatOption, parseJsonOption, splitOption, switchValue } from './options.ts';
-import { forward as forwardShape, userNetdev } from './schema.ts';
-import type { ForwardSpec, NetdevSpec } from './schema.ts';
+import {
+  forward as forwardShape,
+  userNetdev,
+  type ForwardSpec,
+  type NetdevSpec,
+} from './schema.ts';
 
 /** Networks that QEMU itself makes for a guest: what they are set to, and ports of the host that lead into them. Pure. */
 

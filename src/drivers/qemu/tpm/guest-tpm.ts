@@ -1,14 +1,12 @@
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
-import { pass, refusal } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import { checkSocketPath } from '../../../protocol/socket-path.ts';
 import { findSwtpm, listSwtpm } from '../guest/tpm.ts';
 import { TPM_SOCKET } from '../spec/names.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 import type { TpmSpec } from '../spec/tpm-schema.ts';
-import { inCgroup } from '../user/cgroup.ts';
-import type { Limits } from '../user/cgroup.ts';
+import { inCgroup, type Limits } from '../user/cgroup.ts';
 import type { RunAs } from '../user/confine.ts';
 import { helperUser } from '../user/guest-user.ts';
 import type { QemuUser } from '../user/ids.ts';

@@ -2,8 +2,7 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { getScalar } from '../guest/qom.ts';
 import type { GuestFacts } from '../spec/facts.ts';
-import { liveOf, withoutDevices } from '../spec/unplug.ts';
-import type { PlugFacts, Unplugging } from '../spec/unplug.ts';
+import { liveOf, withoutDevices, type PlugFacts, type Unplugging } from '../spec/unplug.ts';
 
 /** The guest as it will be without these devices; it still has them. */
 export async function lookWithout(

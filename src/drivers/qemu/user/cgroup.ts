@@ -4,8 +4,7 @@ import { totalmem } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { kill } from '../../../host/process.ts';
-import { pass, warn } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { pass, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 import type { Command } from './confine.ts';
 

@@ -5,17 +5,14 @@ import { formatRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
 import { readPassword } from '../../../host/password-file.ts';
-import { hasVhostNet } from '../assess.ts';
-import type { Match } from '../assess.ts';
+import { hasVhostNet, type Match } from '../assess.ts';
 import type { QemuProgram } from '../binaries.ts';
 import { memoryNodes } from '../host-memory.ts';
-import { buildArgv } from '../spec/argv.ts';
-import type { Placement } from '../spec/argv.ts';
+import { buildArgv, type Placement } from '../spec/argv.ts';
 import { giveDevices } from '../passthrough/give-devices.ts';
 import { giveFiles, writeNew } from './access.ts';
 import { keyIn } from './keyring.ts';
-import { sandboxWords } from './confine.ts';
-import type { RunAs } from './confine.ts';
+import { sandboxWords, type RunAs } from './confine.ts';
 import { readableImages } from './guest-user.ts';
 
 interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'logDir' | 'ports' | 'pipes'> {

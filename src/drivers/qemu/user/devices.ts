@@ -1,7 +1,6 @@
 import { chmod, chown, stat } from 'node:fs/promises';
 import type { RunAs } from './confine.ts';
-import { deviceGroup } from './ids.ts';
-import type { Range } from './ids.ts';
+import { deviceGroup, type Range } from './ids.ts';
 
 /** What QEMU opens by itself, where it is there. */
 const DEVICES = ['/dev/kvm', '/dev/net/tun', '/dev/vhost-net', '/dev/userfaultfd'] as const;

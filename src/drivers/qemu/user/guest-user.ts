@@ -5,8 +5,7 @@ import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { inOwnDirectory } from '../../../host/checked-open.ts';
 import { pids } from '../../../host/process.ts';
-import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import type { Match } from '../assess.ts';
 import { markIncoming } from '../incoming.ts';
@@ -22,8 +21,7 @@ import {
 } from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
-import { freeId, isGuestId, reachOf } from './ids.ts';
-import type { QemuUser, Range } from './ids.ts';
+import { freeId, isGuestId, reachOf, type QemuUser, type Range } from './ids.ts';
 
 /** The user that a guest's QEMU runs as, and what is given to it: its directory, images, devices. */
 

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { findBackingFiles } from '../../../disks/backing/find.ts';
-import { planBackingFiles } from '../../../disks/backing/plan.ts';
-import type { BackingFileFate } from '../../../disks/backing/plan.ts';
+import { planBackingFiles, type BackingFileFate } from '../../../disks/backing/plan.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { Identifier } from '../../../drivers/port/disks.ts';
 import { godwitError } from '../../../errors.ts';
@@ -11,10 +10,14 @@ import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Preparation, Seeding } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import { newFileIn, openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import type { Pool } from '../../../disks/proof/pools.ts';
-import { imagesToMake, poolFor, refuseWithoutRoom, whyNoPool } from './images.ts';
-import type { PlannedImage } from './images.ts';
+import { newFileIn, openPools, resolveIn, type Pool } from '../../../disks/proof/pools.ts';
+import {
+  imagesToMake,
+  poolFor,
+  refuseWithoutRoom,
+  whyNoPool,
+  type PlannedImage,
+} from './images.ts';
 
 /** Images that a guest only reads and that the hosts do not share: where this host has them, or will. */
 

@@ -1,6 +1,9 @@
 import { open } from 'node:fs/promises';
-import { changedImage } from '../../../migration/standby/image-stamps.ts';
-import type { FoundStamp, ImageStamp } from '../../../migration/standby/image-stamps.ts';
+import {
+  changedImage,
+  type FoundStamp,
+  type ImageStamp,
+} from '../../../migration/standby/image-stamps.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { DestinationContext } from './destination-context.ts';
 import { filesToOpen } from './storage.ts';

@@ -6,8 +6,12 @@ import type { DiskWatch } from '../../../drivers/port/disks.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
-import type { Comparison, Rewriting } from '../../../protocol/peer/disk-check.ts';
+import {
+  CHUNK_BYTES,
+  PIECE_BYTES,
+  type Comparison,
+  type Rewriting,
+} from '../../../protocol/peer/disk-check.ts';
 import type { DestinationContext } from './destination-context.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */

@@ -1,8 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { heardSince } from '../../../network/connections/heard-since.ts';
-import type { Handed } from '../../../network/connections/heard-since.ts';
+import { heardSince, type Handed } from '../../../network/connections/heard-since.ts';
 import type { HandedOver } from '../../../migration/report/verified.ts';
 import { concerns, keyOf } from '../../../network/connections/entries.ts';
 import { FEW, readConnections, replaceConnections } from '../../../network/connections/table.ts';

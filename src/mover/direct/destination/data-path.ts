@@ -9,8 +9,7 @@ import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
-import { listenHostFor, listening } from './destination-context.ts';
-import type { DestinationContext } from './destination-context.ts';
+import { listenHostFor, listening, type DestinationContext } from './destination-context.ts';
 
 /** The source has closed its end before it says that all is over, ms. */
 const CLOSE_MS = 3000;

@@ -1,8 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
-import { hostsOf } from '../../../config.ts';
-import type { AgentConfig } from '../../../config.ts';
+import { hostsOf, type AgentConfig } from '../../../config.ts';
 import { headOf } from '../../../disks/proof/image-heads.ts';
 import type {
   DestinationOptions,

@@ -16,13 +16,17 @@ import {
   makeDirectories,
   name,
   removeDirectories,
+  type Made,
 } from '../../../disks/proof/made-files.ts';
-import type { Made } from '../../../disks/proof/made-files.ts';
-import { newFileIn, openPools } from '../../../disks/proof/pools.ts';
-import type { Found, NewFile, Pool } from '../../../disks/proof/pools.ts';
+import {
+  newFileIn,
+  openPools,
+  type Found,
+  type NewFile,
+  type Pool,
+} from '../../../disks/proof/pools.ts';
 import type { Log } from '../../../log.ts';
-import { openVolumePools } from '../../../disks/volumes/pools.ts';
-import type { VolumePool } from '../../../disks/volumes/pools.ts';
+import { openVolumePools, type VolumePool } from '../../../disks/volumes/pools.ts';
 import { targetsOf } from './backing-names.ts';
 import {
   discardVolumes,
@@ -30,8 +34,8 @@ import {
   makeVolumes,
   volumePoolFor,
   volumeProblems,
+  type PlannedVolume,
 } from './volumes.ts';
-import type { PlannedVolume } from './volumes.ts';
 
 /** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
 

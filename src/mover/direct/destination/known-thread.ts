@@ -3,8 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { withDeadline } from '../../../deadline.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
-import { knownAnswer } from '../../../protocol/wire.ts';
-import type { KnownAnswer, KnownQuestion } from '../../../protocol/wire.ts';
+import { knownAnswer, type KnownAnswer, type KnownQuestion } from '../../../protocol/wire.ts';
 
 /** A source waits for less, ms. */
 const ANSWER_MS = 5000;

@@ -1,7 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
-import { knownPart } from '../../../protocol/wire.ts';
-import type { KnownAnswer, KnownQuestion } from '../../../protocol/wire.ts';
+import { knownPart, type KnownAnswer, type KnownQuestion } from '../../../protocol/wire.ts';
 
 /** What the wire would tell that source of this host's cache, as its terms and this host's scope have it. */
 export async function answerKnown(

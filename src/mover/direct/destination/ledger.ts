@@ -1,7 +1,10 @@
 import { GodwitError, godwitError, type SerialError } from '../../../errors.ts';
-import { destinationAfter } from '../../../migration/direct/destination.ts';
+import {
+  destinationAfter,
+  type DestinationEvent,
+  type DestinationState,
+} from '../../../migration/direct/destination.ts';
 import { destinationDurability } from '../../../migration/direct/durability.ts';
-import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Journal } from '../../../host/journal.ts';
 
 /** What this side knows: its journal, and the state that follows from it. */

@@ -1,11 +1,12 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DirectDriver } from '../../../drivers/port/direct.ts';
-import { initialDestination } from '../../../migration/direct/destination.ts';
+import {
+  initialDestination,
+  type DestinationEvent,
+} from '../../../migration/direct/destination.ts';
 import { knowsItNeverRan } from '../../../migration/direct/run-right.ts';
-import type { DestinationEvent } from '../../../migration/direct/destination.ts';
-import { replayDestination } from '../../../migration/direct/journal.ts';
-import type { DestinationRecord } from '../../../migration/direct/journal.ts';
+import { replayDestination, type DestinationRecord } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/destination.ts';
 import { peerContract } from '../../../protocol/peer/contract.ts';
 import type { Progress } from '../../../protocol/public/migration.ts';
@@ -21,8 +22,7 @@ import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { changeMedia } from './media.ts';
 import { DestinationMover } from './mover.ts';
-import { takeDownMs } from './destination-context.ts';
-import type { DestinationContext } from './destination-context.ts';
+import { takeDownMs, type DestinationContext } from './destination-context.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
 import { KnownThread } from './known-thread.ts';

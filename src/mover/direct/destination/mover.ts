@@ -1,7 +1,11 @@
 import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
-import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
-import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
+import {
+  judgeCall,
+  statusOf,
+  type DestinationCall,
+  type DestinationState,
+} from '../../../migration/direct/destination.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
@@ -9,17 +13,35 @@ import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
 import { collectGarbage } from '../../../host/small-process.ts';
 import { warmDestination } from '../warm-up.ts';
-import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
-import type { Hands, Order } from './silent-source.ts';
+import {
+  actOnSilence,
+  askOnReturn,
+  followOrder,
+  isForsaken,
+  type Hands,
+  type Order,
+} from './silent-source.ts';
 import { assess } from './assess.ts';
-import { build, buildContext, abortAll, settle, takeDown, welcome } from './build.ts';
-import type { BuildContext, DisksWork } from './build.ts';
+import {
+  build,
+  buildContext,
+  abortAll,
+  settle,
+  takeDown,
+  welcome,
+  type BuildContext,
+  type DisksWork,
+} from './build.ts';
 import { Ledger } from './ledger.ts';
 import { permissionToRun } from './permission.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './end-with-source.ts';
-import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-context.ts';
-import type { DestinationContext } from './destination-context.ts';
+import {
+  SOURCE_SILENT_MS,
+  destinationOptions,
+  takeDownMs,
+  type DestinationContext,
+} from './destination-context.ts';
 import { announceRoutes } from './ports.ts';
 import {
   ANSWERS_MS,

@@ -1,10 +1,13 @@
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { hostsInDoubt, judgeStart } from '../../../migration/permission/permission.ts';
-import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
-import { answeredFor } from '../../../migration/permission/host-answer.ts';
-import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import {
+  hostsInDoubt,
+  judgeStart,
+  type Claim,
+  type StartPermission,
+} from '../../../migration/permission/permission.ts';
+import { answeredFor, type HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 
 export interface PermissionDependencies {

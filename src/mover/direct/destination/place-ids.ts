@@ -1,5 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
-import type { Hmac } from 'node:crypto';
+import { createHmac, randomBytes, type Hmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeWhole } from '../../../host/whole-file.ts';

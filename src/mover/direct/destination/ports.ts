@@ -18,8 +18,7 @@ import {
 } from '../../../network/bound.ts';
 import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
-import { mapNic } from '../../../network/mapping.ts';
-import type { Landing } from '../../../network/mapping.ts';
+import { mapNic, type Landing } from '../../../network/mapping.ts';
 import { judgePortRules } from '../../../network/port-rules.ts';
 import { judgePortSettings } from '../../../network/port-settings.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
@@ -28,9 +27,8 @@ import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { SegmentQuota } from '../../../network/segment/quota.ts';
 import { createTap } from '../../../network/tap.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import type { NicNetwork } from '../../../protocol/network.ts';
 import { splitAddress } from '../../../protocol/names.ts';
-import { networkName } from '../../../protocol/network.ts';
+import { networkName, type NicNetwork } from '../../../protocol/network.ts';
 import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 import { askSegments } from './segments.ts';
 

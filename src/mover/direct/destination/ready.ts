@@ -1,7 +1,10 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
-import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import {
+  judgeCall,
+  statusOf,
+  type DestinationState,
+} from '../../../migration/direct/destination.ts';
 import type { DestinationStatus, Prepared } from '../../../protocol/peer/migration.ts';
 import type { BuildContext } from './build.ts';
 import type { Ledger } from './ledger.ts';

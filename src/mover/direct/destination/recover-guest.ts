@@ -1,12 +1,10 @@
 import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import { judgeStart } from '../../../migration/permission/permission.ts';
-import { passedMs } from '../../../migration/standby/boot-moment.ts';
-import type { BootMoment } from '../../../migration/standby/boot-moment.ts';
+import { judgeStart, type StartPermission } from '../../../migration/permission/permission.ts';
+import { passedMs, type BootMoment } from '../../../migration/standby/boot-moment.ts';
 import { whyOutlived } from '../../../migration/standby/freshness.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
-import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';

@@ -5,8 +5,13 @@ import { judgeAddresses } from '../../../network/addresses.ts';
 import { readNetwork } from '../../../network/host.ts';
 import type { Landing } from '../../../network/mapping.ts';
 import { askSegment } from '../../../network/segment/ask-segment.ts';
-import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
-import type { Asked, Judgement } from '../../../network/segment/judge.ts';
+import {
+  isSettled,
+  judgeSegment,
+  toAsk,
+  type Asked,
+  type Judgement,
+} from '../../../network/segment/judge.ts';
 import type { Answer } from '../../../network/segment/frames.ts';
 import { openProbePort } from '../../../network/segment/probe-port.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';

@@ -3,8 +3,7 @@ import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
-import { onSilence } from '../../../migration/direct/silence.ts';
-import type { OnSilence } from '../../../migration/direct/silence.ts';
+import { onSilence, type OnSilence } from '../../../migration/direct/silence.ts';
 import type {
   HostDoubts,
   ResolveAnswer,
@@ -13,8 +12,7 @@ import type {
 } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
-import { takeDownMs } from './destination-context.ts';
-import type { DestinationContext } from './destination-context.ts';
+import { takeDownMs, type DestinationContext } from './destination-context.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
 

@@ -24,8 +24,13 @@ import {
   imagePoolsOf,
   stampOfImage,
 } from '../../../disks/proof/rbd-images.ts';
-import { directoryStamp, openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import type { Found, Pool } from '../../../disks/proof/pools.ts';
+import {
+  directoryStamp,
+  openPools,
+  resolveIn,
+  type Found,
+  type Pool,
+} from '../../../disks/proof/pools.ts';
 import { openVolumePools } from '../../../disks/volumes/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
 import type { DestinationContext } from './destination-context.ts';

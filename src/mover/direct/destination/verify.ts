@@ -7,8 +7,8 @@ import {
   judgePlugged,
   looked,
   notLooked,
+  type Verified,
 } from '../../../migration/report/verified.ts';
-import type { Verified } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
 import type { BuildContext } from './build.ts';

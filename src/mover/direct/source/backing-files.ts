@@ -1,10 +1,8 @@
-import { open, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { BackingFileProgress, BackingSource } from '../../../disks/backing/send.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
-import { godwitError, toGodwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../../errors.ts';
 import { openIdentified, pathOf } from '../../../host/identified-file.ts';
 import type { Log } from '../../../log.ts';
 import type { FileIdentity } from '../../../migration/image-identity.ts';
@@ -17,8 +15,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import { ask, preparation } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, preparation, type SourceContext } from './source-context.ts';
 import { openTunnel } from './tunnel.ts';
 
 const CLOSE_MS = 2000;

@@ -2,11 +2,14 @@ import { systemClock } from '../../../clock.ts';
 import type { Balloon } from '../../../drivers/port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { isWhole, judgeBalloon, takeOf } from '../../../migration/preflight/balloon.ts';
-import type { BalloonLook } from '../../../migration/preflight/balloon.ts';
-import { refusal, throwRefusal } from '../../../migration/preflight/check.ts';
+import {
+  isWhole,
+  judgeBalloon,
+  takeOf,
+  type BalloonLook,
+} from '../../../migration/preflight/balloon.ts';
+import { refusal, throwRefusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { BalloonPolicy } from '../../../protocol/public/balloon.ts';
 import type { LookDependencies, SourceContext } from './source-context.ts';
 

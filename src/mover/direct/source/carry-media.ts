@@ -2,8 +2,7 @@ import { GodwitError, godwitError } from '../../../errors.ts';
 import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import type { Disk } from '../../../protocol/disk.ts';
 import { identifyBackingFiles } from './backing-files.ts';
-import { ask, preparation } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, preparation, type SourceContext } from './source-context.ts';
 import { proveStorage } from './storage.ts';
 import { streamAsked } from './stream-asked.ts';
 

@@ -3,14 +3,12 @@ import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DataPathFacts } from '../../../migration/prediction/data-path.ts';
-import { streamModeOf } from '../../../protocol/public/migration.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import { streamModeOf, type Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import type { Knows } from '../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../host/wire.ts';
-import { askAhead, saidLink, settingsNow } from './source-context.ts';
-import type { LookDependencies } from './source-context.ts';
+import { askAhead, saidLink, settingsNow, type LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;

@@ -3,8 +3,7 @@ import { rmSync } from 'node:fs';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 const ANSWER_MS = 15_000;
 

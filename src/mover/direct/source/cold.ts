@@ -1,8 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
-import { streamSetup } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { streamSetup, type SourceContext } from './source-context.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 

@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { withDeadline } from '../../../deadline.ts';
-import { compareImage } from '../../../disks/copy/compare/compare.ts';
-import type { FarImage, ImageCheck } from '../../../disks/copy/compare/compare.ts';
+import {
+  compareImage,
+  type FarImage,
+  type ImageCheck,
+} from '../../../disks/copy/compare/compare.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
-import { godwitError } from '../../../errors.ts';
-import type { SerialError } from '../../../errors.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
 import type { DiskCheck } from '../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import { asideOf } from './set-aside-disks.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 const ANSWER_MS = 60_000;
 

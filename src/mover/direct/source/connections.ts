@@ -4,14 +4,12 @@ import { changes, keyOf } from '../../../network/connections/entries.ts';
 import { readConnections, trackedHere } from '../../../network/connections/table.ts';
 import { learnAddresses } from '../../../network/segment/learn.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
-import { MOST_IN_CALL } from '../../../protocol/peer/connections.ts';
-import type { Connection } from '../../../protocol/peer/connections.ts';
+import { MOST_IN_CALL, type Connection } from '../../../protocol/peer/connections.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
-import { ask } from './source-context.ts';
-import type { LookDependencies, SourceContext } from './source-context.ts';
+import { ask, type LookDependencies, type SourceContext } from './source-context.ts';
 
 /** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;

@@ -4,12 +4,13 @@ import { toGodwitError } from '../../../errors.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { Log } from '../../../log.ts';
 import { isBlackout, progressOf } from '../../../migration/report/progress.ts';
-import { initialSource, phaseOf } from '../../../migration/direct/source-state.ts';
-import type {
-  Planned,
-  SourceEffect,
-  SourceEvent,
-  SourceState,
+import {
+  initialSource,
+  phaseOf,
+  type Planned,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceState,
 } from '../../../migration/direct/source-state.ts';
 import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
 import { endsBy, isLimited } from '../../../migration/direct/cold.ts';
@@ -23,8 +24,7 @@ import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { lastLook, lineOf, whatTook } from './stream-progress.ts';
-import type { Seen } from './stream-progress.ts';
+import { lastLook, lineOf, whatTook, type Seen } from './stream-progress.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
 import type { SourceContext } from './source-context.ts';
 import { setSteering } from './memory-steering.ts';

@@ -10,8 +10,7 @@ import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { wireReport } from '../../engine/wire-report.ts';
-import { missing, saidLink, settingsNow } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { missing, saidLink, settingsNow, type SourceContext } from './source-context.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
 const CLOSE_MS = 5000;

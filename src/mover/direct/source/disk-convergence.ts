@@ -1,14 +1,15 @@
 import type { DiskSample } from '../../../drivers/port/disks.ts';
-import { godwitError } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
 import {
   copyEtaMs,
   judgeCopies,
   lookAt,
   shownPace,
   withLook,
+  type CopyPace,
+  type DiskDecision,
+  type Look,
 } from '../../../migration/steering/disk-pace.ts';
-import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/disk-pace.ts';
 import type { DiskPace, DiskProgress } from '../../../protocol/disk.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';

@@ -19,8 +19,7 @@ import {
   progressOf,
 } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask, settingsNow } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, settingsNow, type SourceContext } from './source-context.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { openTunnel } from './tunnel.ts';
 

@@ -1,7 +1,10 @@
 import { countedChecks } from '../../../migration/direct/cold.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import { judgeSwitchover, statedBytes } from '../../../migration/preflight/switchover.ts';
-import type { DeviceState } from '../../../migration/preflight/switchover.ts';
+import {
+  judgeSwitchover,
+  statedBytes,
+  type DeviceState,
+} from '../../../migration/preflight/switchover.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { judgePlugs } from '../../../migration/preflight/plug.ts';
 import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
@@ -10,10 +13,8 @@ import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts
 import { lookAtBalloon } from './balloon.ts';
 import { assessStream, streamFrom } from './choose-data-path.ts';
 import { networksOf } from './networks.ts';
-import { askAhead, preparation, settingsNow } from './source-context.ts';
-import type { LookDependencies } from './source-context.ts';
-import { proveStorage } from './storage.ts';
-import type { StorageFound } from './storage.ts';
+import { askAhead, preparation, settingsNow, type LookDependencies } from './source-context.ts';
+import { proveStorage, type StorageFound } from './storage.ts';
 
 /**
  * All that is looked at before anything is built. The steps `inspect` and `assess` of a migration are made of it, and so is

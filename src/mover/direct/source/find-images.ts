@@ -2,20 +2,13 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
 import { isBlockDevice, locateDevice, openDevicePools } from '../../../disks/proof/devices.ts';
-import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
-import type { Export } from '../../../disks/proof/exports.ts';
-import { targetOf, targetsOf } from '../../../disks/proof/luns.ts';
-import type { Target } from '../../../disks/proof/luns.ts';
-import { imagePoolOf, imagePoolsOf } from '../../../disks/proof/rbd-images.ts';
-import type { ImagePool } from '../../../disks/proof/rbd-images.ts';
-import { locate, openPools } from '../../../disks/proof/pools.ts';
-import type { Found, Located } from '../../../disks/proof/pools.ts';
-import { besideInDirectory, besideOnExport } from '../../../disks/proof/proof.ts';
-import type { Beside } from '../../../disks/proof/proof.ts';
-import { clientFor } from '../../../protocol/network-file.ts';
-import type { NetworkClient } from '../../../protocol/network-file.ts';
-import { deviceMedium, imageMedium, lunMedium } from '../../engine/media.ts';
-import type { Medium } from '../../engine/media.ts';
+import { exportOf, exportsOf, resolveOn, type Export } from '../../../disks/proof/exports.ts';
+import { targetOf, targetsOf, type Target } from '../../../disks/proof/luns.ts';
+import { imagePoolOf, imagePoolsOf, type ImagePool } from '../../../disks/proof/rbd-images.ts';
+import { locate, openPools, type Found, type Located } from '../../../disks/proof/pools.ts';
+import { besideInDirectory, besideOnExport, type Beside } from '../../../disks/proof/proof.ts';
+import { clientFor, type NetworkClient } from '../../../protocol/network-file.ts';
+import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../engine/media.ts';
 
 /** Where the images of a guest's disks lie in this host's `storage`. */
 

@@ -5,16 +5,19 @@ import type { Log } from '../../../log.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
 import { changedSinceAsked } from '../../../migration/guest-changes/asked.ts';
-import { changeWords, compareGuests, withMedia } from '../../../migration/guest-changes/compare.ts';
-import type { GuestChange } from '../../../migration/guest-changes/compare.ts';
+import {
+  changeWords,
+  compareGuests,
+  withMedia,
+  type GuestChange,
+} from '../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../migration/guest-changes/errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { pass } from '../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../mutex.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
-import { carryMedia } from './carry-media.ts';
-import type { CarryContext } from './carry-media.ts';
+import { carryMedia, type CarryContext } from './carry-media.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import type { SourceContext } from './source-context.ts';

@@ -1,7 +1,10 @@
 import { judgeGivesBack } from '../../../migration/preflight/balloon.ts';
 import { hostChecks } from '../../../migration/preflight/judge.ts';
-import { judgeSiteCheck, judgeTransport } from '../../../migration/preflight/hosts.ts';
-import type { HostsFacts } from '../../../migration/preflight/hosts.ts';
+import {
+  judgeSiteCheck,
+  judgeTransport,
+  type HostsFacts,
+} from '../../../migration/preflight/hosts.ts';
 import type { Finding } from '../../../migration/preflight/finding.ts';
 import type { CheckName } from '../../../migration/preflight/table.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';

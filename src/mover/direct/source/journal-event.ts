@@ -1,7 +1,6 @@
 import { godwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { sourceEvent } from '../../../migration/direct/source-state.ts';
-import type { SourceEvent } from '../../../migration/direct/source-state.ts';
+import { sourceEvent, type SourceEvent } from '../../../migration/direct/source-state.ts';
 import { whatIsWrong } from '../../../protocol/errors.ts';
 
 /** What the journal can hold: a driver's answer that breaks the schema fails its step, a sample is left out. */

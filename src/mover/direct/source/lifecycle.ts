@@ -15,8 +15,15 @@ import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
-import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import {
+  ask,
+  darkMs,
+  preparation,
+  resumePeer,
+  streamSetup,
+  unproved,
+  type SourceContext,
+} from './source-context.ts';
 import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { assertAsAsked } from './guest-changes.ts';

@@ -1,5 +1,4 @@
-import { godwitError } from '../../../errors.ts';
-import type { SerialError } from '../../../errors.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
 import { endError } from '../../../migration/guest-changes/errors.ts';
 import type { SourceState } from '../../../migration/direct/source-state.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';

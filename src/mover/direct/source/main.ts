@@ -5,12 +5,14 @@ import { toGodwitError } from '../../../errors.ts';
 import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
-import { initialSource, phaseOf } from '../../../migration/direct/source-state.ts';
-import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
-import type { EndPhase } from '../../../protocol/public/migration.ts';
-import { migrationSettings } from '../../../protocol/public/migration.ts';
-import { epochOf } from '../../../protocol/mover/request.ts';
-import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import {
+  initialSource,
+  phaseOf,
+  type Planned,
+  type SourceEvent,
+} from '../../../migration/direct/source-state.ts';
+import { migrationSettings, type EndPhase } from '../../../protocol/public/migration.ts';
+import { epochOf, type SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
@@ -30,8 +32,7 @@ import { TimedCap } from './timed-cap.ts';
 import { UnderWay } from './under-way.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
-import { tearDown } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { tearDown, type SourceContext } from './source-context.ts';
 import { DestinationPeer } from './peer.ts';
 import { proveOff, recoverOrProve } from './prove-off.ts';
 import { relaunchOn, restartGuest } from './restart.ts';

@@ -10,8 +10,7 @@ import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
-import { settingsNow, streamDowntimeMs } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { settingsNow, streamDowntimeMs, type SourceContext } from './source-context.ts';
 import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;

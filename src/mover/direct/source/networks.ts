@@ -3,8 +3,7 @@ import { godwitError } from '../../../errors.ts';
 import { withPortRules } from '../../../network/port-rules.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
-import type { NicNetwork } from '../../../protocol/network.ts';
+import { MOST_NICS, networkName, routesOf, type NicNetwork } from '../../../protocol/network.ts';
 import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */

@@ -1,18 +1,16 @@
 import { withDeadline } from '../../../deadline.ts';
-import { godwitError, hasCode } from '../../../errors.ts';
-import type { GodwitError } from '../../../errors.ts';
+import { godwitError, hasCode, type GodwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import type { Decision, SourceState } from '../../../migration/direct/source-state.ts';
-import { answeredFor } from '../../../migration/permission/host-answer.ts';
-import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
+import { answeredFor, type HostAnswer } from '../../../migration/permission/host-answer.ts';
 import {
   hostsInDoubt,
   isProofValid,
   judgeStart,
+  type Claim,
+  type StartPermission,
 } from '../../../migration/permission/permission.ts';
-import type { Claim, StartPermission } from '../../../migration/permission/permission.ts';
-import { ask, darkMs } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, darkMs, type SourceContext } from './source-context.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;

@@ -7,8 +7,7 @@ import { EMPTY_MS, LEAST_QUEUED_MS } from '../../../migration/prediction/paramet
 import { queuedMs } from '../../../migration/steering/downtime.ts';
 import { steadyRate } from '../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import { goesByWire, settingsNow } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { goesByWire, settingsNow, type SourceContext } from './source-context.ts';
 import { endsByContent, streamAddress } from './under-way.ts';
 
 const SET_MS = 10_000;

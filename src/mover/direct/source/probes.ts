@@ -12,8 +12,8 @@ import {
   LEASE_MS,
   RENEW_MS,
   watchingHosts,
+  type WatchingHost,
 } from '../../engine/watching-hosts.ts';
-import type { WatchingHost } from '../../engine/watching-hosts.ts';
 import type { SourceContext } from './source-context.ts';
 import { configuredOf } from '../../../network/probe/choose.ts';
 

@@ -1,13 +1,15 @@
-import { nonceSum, proofFile, verdictOf } from '../../../disks/proof/proof.ts';
-import type { Beside, Verdict } from '../../../disks/proof/proof.ts';
+import {
+  nonceSum,
+  proofFile,
+  verdictOf,
+  type Beside,
+  type Verdict,
+} from '../../../disks/proof/proof.ts';
 import { hasCommonNumbers } from '../../../migration/image-identity.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
-import { proveMedia } from '../../engine/media.ts';
-import type { MediumVerdict } from '../../engine/media.ts';
-import { directoryOf } from './find-images.ts';
-import type { Lying } from './find-images.ts';
-import { askAhead } from './source-context.ts';
-import type { LookDependencies } from './source-context.ts';
+import { proveMedia, type MediumVerdict } from '../../engine/media.ts';
+import { directoryOf, type Lying } from './find-images.ts';
+import { askAhead, type LookDependencies } from './source-context.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 

@@ -3,8 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;

@@ -1,8 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 /**
  * A destination that is dark for so long is not waited for, ms: when its link is back, it asks this host’s agent and gives

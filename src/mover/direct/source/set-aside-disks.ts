@@ -10,8 +10,9 @@ import {
   namesOfUnseen,
   NOT_KNOWN,
   REPLACED,
+  type FileIdentity,
+  type GivenUp,
 } from '../../../migration/image-identity.ts';
-import type { FileIdentity, GivenUp } from '../../../migration/image-identity.ts';
 
 /** The name of an image that is not a guest's disk any more. */
 export function asideOf(file: string, migration: string): string {

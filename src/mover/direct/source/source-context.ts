@@ -12,8 +12,10 @@ import type { SourceEvent, SourceState } from '../../../migration/direct/source-
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
-import type { MigrationSettings } from '../../../protocol/public/migration.ts';
+import {
+  DEFAULT_LINK_GRACE_MS,
+  type MigrationSettings,
+} from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type { LinkMeasure } from '../../../protocol/public/prediction.ts';
 import type {

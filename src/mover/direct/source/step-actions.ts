@@ -2,14 +2,12 @@ import { withDeadline } from '../../../deadline.ts';
 import { hasCode, godwitError } from '../../../errors.ts';
 import type { Launch, SourceSession } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
-import { decide } from '../../../migration/direct/decide.ts';
-import type { StepAction } from '../../../migration/direct/decide.ts';
+import { decide, type StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped, finishDisks } from './guard-postcopy.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 const LAST_LOOK_MS = 500;
 

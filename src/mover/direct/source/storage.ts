@@ -1,16 +1,13 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { fileUsers } from '../../../host/file-users.ts';
-import { inodeIn, judgeUsers } from '../../../migration/image-identity.ts';
-import type { LeavingImage } from '../../../migration/image-identity.ts';
+import { inodeIn, judgeUsers, type LeavingImage } from '../../../migration/image-identity.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import { finder } from './find-images.ts';
-import type { Lying } from './find-images.ts';
+import { finder, type Lying } from './find-images.ts';
 import type { LookDependencies } from './source-context.ts';
-import { prove, provenMedia } from './proofs.ts';
-import type { Image, Proof } from './proofs.ts';
+import { prove, provenMedia, type Image, type Proof } from './proofs.ts';
 import { proveVolumes } from './volumes.ts';
 
 /** What was found of a guest's disks or volumes: where the destination has each image, which images it lacks, and the evidence. */

@@ -1,6 +1,5 @@
 import type { StreamSettings } from '../../../protocol/peer/migration.ts';
-import { streamModeOf } from '../../../protocol/public/migration.ts';
-import type { MigrationSettings } from '../../../protocol/public/migration.ts';
+import { streamModeOf, type MigrationSettings } from '../../../protocol/public/migration.ts';
 
 /** The stream that was asked for. */
 export function streamAsked({

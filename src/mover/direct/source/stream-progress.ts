@@ -1,5 +1,4 @@
-import { phaseOf } from '../../../migration/direct/source-state.ts';
-import type { SourceState } from '../../../migration/direct/source-state.ts';
+import { phaseOf, type SourceState } from '../../../migration/direct/source-state.ts';
 import { progressOf } from '../../../migration/report/progress.ts';
 import { stillness, stillWords } from '../../../migration/steering/standstill.ts';
 import type { MemorySample, Progress } from '../../../protocol/public/migration.ts';

@@ -1,8 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { goesByWire, settingsNow } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { goesByWire, settingsNow, type SourceContext } from './source-context.ts';
 
 const SET_MS = 10_000;
 

@@ -6,8 +6,7 @@ import { SWITCH_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../../../migration/steering/downtime.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import { goesByWire, streamDowntimeMs } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { goesByWire, streamDowntimeMs, type SourceContext } from './source-context.ts';
 
 /** Between two looks at the connections, ms of the stream. */
 const EVERY_MS = 1000;

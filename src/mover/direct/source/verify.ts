@@ -2,23 +2,21 @@ import type { Clock } from '../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/step-facts.ts';
 import { endWords, haltWords } from '../../../migration/guest-changes/run-states.ts';
-import { passes, warns } from '../../../migration/preflight/finding.ts';
-import type { Finding } from '../../../migration/preflight/finding.ts';
+import { passes, warns, type Finding } from '../../../migration/preflight/finding.ts';
 import {
   inOrder,
   judgeLeftWriters,
   judgeReached,
   looked,
   notLooked,
+  type Verified,
 } from '../../../migration/report/verified.ts';
-import type { Verified } from '../../../migration/report/verified.ts';
 import type { askGuestClock } from '../../../network/clock/guest-clock.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import type { Check, Report } from '../../../protocol/public/migration.ts';
 import { clockAddressOf, GuestClockLook, NOT_KNOWN_BEFORE } from '../../engine/guest-clock-look.ts';
 import type { sameMachine } from './same-machine.ts';
-import { ask } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, type SourceContext } from './source-context.ts';
 
 /** The destination's looks, which take 6 s at most, ms. */
 const ANSWER_MS = 8000;

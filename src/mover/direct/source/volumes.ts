@@ -5,13 +5,11 @@ import { locate, openPools } from '../../../disks/proof/pools.ts';
 import type { SourceVolume } from '../../../drivers/port/inspection.ts';
 import { godwitError } from '../../../errors.ts';
 import { countedChecks } from '../../../migration/direct/cold.ts';
-import { pass, refusal } from '../../../migration/preflight/check.ts';
-import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { directoryOf } from './find-images.ts';
-import { proveDirectories } from './proofs.ts';
-import type { Proof, ToProve } from './proofs.ts';
+import { proveDirectories, type Proof, type ToProve } from './proofs.ts';
 import type { LookDependencies } from './source-context.ts';
 
 /** The volumes of a container: which of them both hosts see, by proof, so that they stay where they are. */

@@ -1,7 +1,6 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
-import { toGodwitError } from '../../../errors.ts';
-import type { GodwitError, SerialError } from '../../../errors.ts';
+import { toGodwitError, type GodwitError, type SerialError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
@@ -12,8 +11,7 @@ import type { Coordinator } from './coordinator.ts';
 import { LinkState } from './link-state.ts';
 import { graceMs, linkSilent, lossIn, silenceOf } from './link-silent.ts';
 import { MemorySteering } from './memory-steering.ts';
-import { resumePeer, settingsNow } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { resumePeer, settingsNow, type SourceContext } from './source-context.ts';
 import { StreamGuard } from './stream-guard.ts';
 import type { Seen } from './stream-progress.ts';
 import { streamAddress } from './under-way.ts';

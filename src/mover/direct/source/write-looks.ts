@@ -1,6 +1,5 @@
 import type { Clock } from '../../../clock.ts';
-import { WINDOWS_MS } from '../../../host/memory-sample/pages.ts';
-import type { Brief } from '../../../host/memory-sample/pages.ts';
+import { WINDOWS_MS, type Brief } from '../../../host/memory-sample/pages.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import {
   isLongEnough,
@@ -8,12 +7,10 @@ import {
   mayBeLate,
   MOST_LONG_LOOK_MS,
 } from '../../../migration/steering/first-round.ts';
-import { LinkPeak, LOOK_MS } from '../../../migration/steering/write-rate.ts';
-import type { Writes } from '../../../migration/steering/write-rate.ts';
+import { LinkPeak, LOOK_MS, type Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../../protocol/public/prediction.ts';
-import { goesByWire } from './source-context.ts';
-import type { SourceContext } from './source-context.ts';
+import { goesByWire, type SourceContext } from './source-context.ts';
 
 /** Between two looks, ms: each takes 3 s, and little of a processor. */
 const PAUSE_MS = 3000;

@@ -3,8 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import type { Target } from '../choose.ts';
 import { answerIn, question } from '../../segment/frames.ts';
 import type { ProbePort } from '../../segment/probe-port.ts';
-import { OFTEN_MS, SELDOM_MS } from './probe.ts';
-import type { Probe } from './probe.ts';
+import { OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
 /** Between two looks for frames that have come while an answer is awaited, ms, and when none is. */
 const [LOOK_MS, IDLE_LOOK_MS] = [3, 25];

@@ -1,5 +1,4 @@
-import { request } from 'node:http';
-import type { ClientRequest } from 'node:http';
+import { request, type ClientRequest } from 'node:http';
 import { GIVE_UP_MS, MOST_IN_FLIGHT, SELDOM_MS } from './probe.ts';
 import type { TcpProbe } from './tcp.ts';
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { openIcmpSocket } from '../../icmp-socket.ts';
 import { ECHO_BYTES, echoRequest, isEchoReply } from '../echo.ts';
-import { OFTEN_MS } from './probe.ts';
-import type { Opened } from './probe.ts';
+import { OFTEN_MS, type Opened } from './probe.ts';
 
 /** ICMP's echo, and its like of IPv6. */
 export async function openIcmp(

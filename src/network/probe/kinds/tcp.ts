@@ -1,7 +1,5 @@
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
-import { GIVE_UP_MS, MOST_IN_FLIGHT, OFTEN_MS, SELDOM_MS } from './probe.ts';
-import type { Probe } from './probe.ts';
+import { connect, type Socket } from 'node:net';
+import { GIVE_UP_MS, MOST_IN_FLIGHT, OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
 /** Words of the guest's own kernel, which a firewall on the way may say in its name. */
 const REFUSALS = new Set(['ECONNREFUSED', 'ECONNRESET']);

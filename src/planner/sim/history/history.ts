@@ -1,10 +1,8 @@
 /** What a site recorded of its own hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
 import { mostCoresOf } from '../../processor-use-bounds.ts';
-import { readRange, tooMuch } from './prometheus.ts';
-import type { RangeReading } from './prometheus.ts';
-import { readEvents } from './events.ts';
-import type { SceneEvent } from './events.ts';
+import { readRange, tooMuch, type RangeReading } from './prometheus.ts';
+import { readEvents, type SceneEvent } from './events.ts';
 import { readTable, TableError } from './table.ts';
 
 export { TableError } from './table.ts';

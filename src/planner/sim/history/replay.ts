@@ -2,12 +2,9 @@
 import { drain } from '../../drain.ts';
 import type { Inventory, Plan, Refusal } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
-import { TICK_S } from './history.ts';
-import type { History } from './history.ts';
-import { RefusedCount } from './refused.ts';
-import type { Refused } from './refused.ts';
-import { World } from './world.ts';
-import type { WorldOptions } from './world.ts';
+import { TICK_S, type History } from './history.ts';
+import { RefusedCount, type Refused } from './refused.ts';
+import { World, type WorldOptions } from './world.ts';
 
 export type Planner = (
   inventory: Inventory,

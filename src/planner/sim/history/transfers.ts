@@ -1,10 +1,8 @@
 /** Moves that run at once and share their hosts' links. Pure. */
 import { COSTS } from '../../../migration/prediction/parameters.ts';
-import { expected } from '../../../migration/prediction/predict.ts';
-import type { Outcome } from '../../../migration/prediction/predict.ts';
+import { expected, type Outcome } from '../../../migration/prediction/predict.ts';
 import { LINK_BYTES_PER_SECOND } from '../../cost.ts';
-import { shareOut } from '../../flow.ts';
-import type { Flow } from '../../flow.ts';
+import { shareOut, type Flow } from '../../flow.ts';
 
 /** A move as it is begun. */
 export interface Transfer {

@@ -1,8 +1,7 @@
 /** Invented faults for a history (`--trouble`), so that a policy is seen in bad weeks too. Pure: the same seed gives the same faults. */
 import { seeded } from '../seeded.ts';
 import type { SceneEvent } from './events.ts';
-import { TICK_S } from './history.ts';
-import type { History } from './history.ts';
+import { TICK_S, type History } from './history.ts';
 
 /** How often a week, of each host, of each guest, and of the controller. */
 const A_WEEK = {

@@ -3,13 +3,10 @@ import type { Inventory, Plan, PlannedMove } from '../../inventory.ts';
 import { place } from '../../place.ts';
 import { wattsOf } from '../../power.ts';
 import { seeded } from '../seeded.ts';
-import { lieOf } from './events.ts';
-import type { SceneEvent } from './events.ts';
+import { lieOf, type SceneEvent } from './events.ts';
 import type { History } from './history.ts';
-import { reportedGuest, reportedHost } from './reported.ts';
-import type { WorldGuest, WorldHost } from './reported.ts';
-import { Transfers } from './transfers.ts';
-import type { EndedTransfer, Transfer } from './transfers.ts';
+import { reportedGuest, reportedHost, type WorldGuest, type WorldHost } from './reported.ts';
+import { Transfers, type EndedTransfer, type Transfer } from './transfers.ts';
 
 export interface WorldOptions {
   /** A host without guests is off, and needs no power. */

@@ -1,6 +1,5 @@
 import { wattsAt } from './machines.ts';
-import { HISTORY, loadOf } from './world.ts';
-import type { WorldGuest, WorldHost } from './world.ts';
+import { HISTORY, loadOf, type WorldGuest, type WorldHost } from './world.ts';
 
 /**
  * A host as it would be after the moves that a decision has gathered so far. Decisions are made when nothing moves,

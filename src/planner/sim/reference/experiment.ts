@@ -1,12 +1,15 @@
 import { guestTypeOf, HOST_COUNT, HOST_TYPES, wattsAt } from './machines.ts';
-import { overloadBy } from './overload.ts';
-import { placeAtStart, reallocateBy } from './reallocate.ts';
-import { leastLoad, leastMemory, mostCorrelated, random } from './selection.ts';
-import { START_S, TICK_S, World } from './world.ts';
-import type { OverloadRule } from './overload.ts';
-import type { Decide } from './reallocate.ts';
-import type { Draw, Selection } from './selection.ts';
-import type { WorldRules } from './world.ts';
+import { overloadBy, type OverloadRule } from './overload.ts';
+import { placeAtStart, reallocateBy, type Decide } from './reallocate.ts';
+import {
+  leastLoad,
+  leastMemory,
+  mostCorrelated,
+  random,
+  type Draw,
+  type Selection,
+} from './selection.ts';
+import { START_S, TICK_S, World, type WorldRules } from './world.ts';
 
 const DAY_S = 24 * 60 * 60;
 

@@ -1,8 +1,7 @@
 import { moveSeconds } from './machines.ts';
 import { iqr, lineThrough, mad } from './statistics.ts';
-import { HISTORY, TICK_S } from './world.ts';
+import { HISTORY, TICK_S, type WorldGuest } from './world.ts';
 import type { Draft } from './draft.ts';
-import type { WorldGuest } from './world.ts';
 
 /** Whether a host has too much, with one more guest where one is given. */
 export type Overload = (draft: Draft, guest?: WorldGuest) => boolean;

@@ -1,9 +1,8 @@
 import { wattsAt } from './machines.ts';
 import { Draft } from './draft.ts';
-import { loadOf } from './world.ts';
+import { loadOf, type World, type WorldGuest, type WorldHost, type WorldMove } from './world.ts';
 import type { Overload } from './overload.ts';
 import type { Selection } from './selection.ts';
-import type { World, WorldGuest, WorldHost, WorldMove } from './world.ts';
 
 /** What decides at each tick. */
 export type Decide = (world: World) => readonly WorldMove[];

@@ -1,5 +1,4 @@
-import { wattsAt, capacityOf, moveSeconds } from './machines.ts';
-import type { HostType, GuestType } from './machines.ts';
+import { wattsAt, capacityOf, moveSeconds, type HostType, type GuestType } from './machines.ts';
 import { share } from './share.ts';
 import { Tally } from './tally.ts';
 

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { hashesOf } from '../../../../src/disks/copy/compare/chunks.ts';
-import type { ImageReader } from '../../../../src/disks/copy/compare/chunks.ts';
-import { compareImage } from '../../../../src/disks/copy/compare/compare.ts';
-import type { FarImage } from '../../../../src/disks/copy/compare/compare.ts';
+import { hashesOf, type ImageReader } from '../../../../src/disks/copy/compare/chunks.ts';
+import { compareImage, type FarImage } from '../../../../src/disks/copy/compare/compare.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
 
 const SIZE = 3 * CHUNK_BYTES + PIECE_BYTES + 512;

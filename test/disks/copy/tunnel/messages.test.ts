@@ -6,8 +6,8 @@ import {
   MOST_DATA,
   readMessage,
   writeMessage,
+  type Message,
 } from '../../../../src/disks/copy/tunnel/messages.ts';
-import type { Message } from '../../../../src/disks/copy/tunnel/messages.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const message: fc.Arbitrary<Message> = fc.oneof(

@@ -5,8 +5,7 @@ import type { TestContext } from 'node:test';
 import { Mux } from '../../../../src/disks/copy/tunnel/mux.ts';
 import { LocalSocket } from '../../../../src/links/local-socket.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
-import { sessionPair } from '../../../wire/relay/memory-session.ts';
-import type { MemorySession, Way } from '../../../wire/relay/memory-session.ts';
+import { sessionPair, type MemorySession, type Way } from '../../../wire/relay/memory-session.ts';
 
 /** A server on a unix socket whose connections are asked for one by one. */
 export class Listener {

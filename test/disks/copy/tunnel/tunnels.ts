@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs';
 import type net from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { openSourceTunnel, openTargetTunnel } from '../../../../src/disks/copy/tunnel/open.ts';
-import type {
-  SourceTunnelOptions,
-  TargetTunnel,
-  Tunnel,
+import {
+  openSourceTunnel,
+  openTargetTunnel,
+  type SourceTunnelOptions,
+  type TargetTunnel,
+  type Tunnel,
 } from '../../../../src/disks/copy/tunnel/open.ts';
 import { authority, tempDir } from '../../../rpc/test-contract.ts';
 import { Proxy } from '../../../links/session-pair.ts';

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import * as pdus from '../../../../src/disks/proof/iscsi/pdu.ts';
 import type { Pdu } from '../../../../src/disks/proof/iscsi/pdu.ts';
 

@@ -1,5 +1,4 @@
-import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { RecordReader, recordOf } from '../../../../src/disks/proof/nfs/records.ts';
 import { XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 

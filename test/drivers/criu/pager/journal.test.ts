@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { entriesOf, replay } from '../../../../src/drivers/criu/pager/journal.ts';
-import type { Entry } from '../../../../src/drivers/criu/pager/journal.ts';
+import { entriesOf, replay, type Entry } from '../../../../src/drivers/criu/pager/journal.ts';
 
 const PAGE = 4096;
 const spansOf = () => [{ from: 0, pages: 4, file: 1, at: 0 }];

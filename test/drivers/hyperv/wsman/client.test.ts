@@ -6,8 +6,7 @@ import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
 import { KerberosLogin } from '../../../../src/drivers/hyperv/wsman/kerberos/login.ts';
 import { powershellArgs, scriptText } from '../../../../src/drivers/hyperv/scripts.ts';
 import { toGodwitError } from '../../../../src/errors.ts';
-import { serveWinrm } from '../../../managers/hyperv/server.ts';
-import type { Winrm } from '../../../managers/hyperv/server.ts';
+import { serveWinrm, type Winrm } from '../../../managers/hyperv/server.ts';
 import { HypervWorld } from '../../../managers/hyperv/world.ts';
 
 const world = new HypervWorld();

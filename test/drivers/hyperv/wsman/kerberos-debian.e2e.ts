@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,19 +10,15 @@ import { hypervOptions } from '../../../../src/drivers/hyperv/options.ts';
 import { powershellArgs, scriptText } from '../../../../src/drivers/hyperv/scripts.ts';
 import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
 import { KerberosLogin } from '../../../../src/drivers/hyperv/wsman/kerberos/login.ts';
-import { toGodwitError } from '../../../../src/errors.ts';
-import type { GodwitError } from '../../../../src/errors.ts';
+import { toGodwitError, type GodwitError } from '../../../../src/errors.ts';
 import {
   bringPart,
   ntlmEnvironment,
   startAcceptor,
 } from '../../../managers/hyperv/gss-acceptor.ts';
-import { makeRealm } from '../../../managers/hyperv/realm.ts';
-import type { Realm } from '../../../managers/hyperv/realm.ts';
-import { serveWinrm } from '../../../managers/hyperv/server.ts';
-import type { Winrm } from '../../../managers/hyperv/server.ts';
-import { serveWeb } from '../../../managers/hyperv/web-server.ts';
-import type { WebServer } from '../../../managers/hyperv/web-server.ts';
+import { makeRealm, type Realm } from '../../../managers/hyperv/realm.ts';
+import { serveWinrm, type Winrm } from '../../../managers/hyperv/server.ts';
+import { serveWeb, type WebServer } from '../../../managers/hyperv/web-server.ts';
 import { HypervWorld } from '../../../managers/hyperv/world.ts';
 import { untilSo } from '../../../until.ts';
 

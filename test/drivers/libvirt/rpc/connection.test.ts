@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { initCa, issue } from '../../../../src/agent/pki/authority.ts';
 import {
@@ -18,8 +16,8 @@ import {
   KEEPALIVE_PROGRAM,
   PacketSplitter,
   REMOTE_PROGRAM,
+  type Packet,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { XdrWriter } from '../../../../src/formats/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

@@ -2,15 +2,13 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { LibvirtClient } from '../../../../src/drivers/libvirt/client.ts';
 import { logIn } from '../../../../src/drivers/libvirt/rpc/login.ts';
 import { toGodwitError } from '../../../../src/errors.ts';
 import { XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
-import { fakeDaemon } from '../support/fake-daemon.ts';
-import type { Answers } from '../support/fake-daemon.ts';
+import { fakeDaemon, type Answers } from '../support/fake-daemon.ts';
 
 const [SASL, POLKIT] = [1, 2];
 const AUTH_FAILED = 45;

@@ -7,8 +7,8 @@ import {
   LONGEST_PACKET,
   PacketSplitter,
   REMOTE_PROGRAM,
+  type Packet,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import { XdrError, XdrWriter } from '../../../../src/formats/xdr.ts';
 
 const packet: fc.Arbitrary<Packet> = fc.record(

@@ -8,11 +8,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { guestImage } from '../../../../src/lab/image/initramfs.ts';
-import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
-import type { LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
+import { libvirtOptions, type LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { until } from '../../../until.ts';
-import { configure, LIBVIRT_QEMU, logOf, otherLibvirt, PLACES } from './daemon-files.ts';
-import type { Daemon } from './daemon-files.ts';
+import {
+  configure,
+  LIBVIRT_QEMU,
+  logOf,
+  otherLibvirt,
+  PLACES,
+  type Daemon,
+} from './daemon-files.ts';
 
 const run = promisify(execFile);
 const ENDS_WITH_US = ['--pdeathsig', 'TERM'];

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { DaemonPair } from '../../../../src/drivers/libvirt/daemon-pair.ts';
-import type { LibvirtHost } from '../../../../src/drivers/libvirt/daemon-pair.ts';
-import { markElement, parseMark } from '../../../../src/drivers/libvirt/mark.ts';
-import type { Mark } from '../../../../src/drivers/libvirt/mark.ts';
+import { DaemonPair, type LibvirtHost } from '../../../../src/drivers/libvirt/daemon-pair.ts';
+import { markElement, parseMark, type Mark } from '../../../../src/drivers/libvirt/mark.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { XdrWriter } from '../../../../src/formats/xdr.ts';
-import { fakeDaemon } from './fake-daemon.ts';
-import type { Answers } from './fake-daemon.ts';
+import { fakeDaemon, type Answers } from './fake-daemon.ts';
 import { ORDER } from './order.ts';
 
 /** Two daemons, of which either may know the guest, and what a migration asks of them at its end. */

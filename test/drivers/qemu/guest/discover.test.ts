@@ -8,8 +8,11 @@ import {
   managerOf,
   withFailure,
 } from '../../../../src/drivers/qemu/guest/discover.ts';
-import { isSystemEmulator, splitCommandLine } from '../../../../src/drivers/qemu/guest/process.ts';
-import type { QemuProcess } from '../../../../src/drivers/qemu/guest/process.ts';
+import {
+  isSystemEmulator,
+  splitCommandLine,
+  type QemuProcess,
+} from '../../../../src/drivers/qemu/guest/process.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
 import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';

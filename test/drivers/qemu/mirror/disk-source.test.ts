@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import { QemuDiskSource } from '../../../../src/drivers/qemu/mirror/disk-source.ts';
-import { copyName, WHOLE_MARK } from '../../../../src/drivers/qemu/mirror/jobs.ts';
-import type { BlockJob } from '../../../../src/drivers/qemu/mirror/jobs.ts';
+import { copyName, WHOLE_MARK, type BlockJob } from '../../../../src/drivers/qemu/mirror/jobs.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { fakeMonitor, Refusal } from '../fake-monitor.ts';
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { qemuPrograms } from '../../../conformance/qemu-place.ts';
 import { contentOf } from './content.ts';
-import { MIB, withPair } from './pair.ts';
-import type { DiskPlan } from './pair.ts';
+import { MIB, withPair, type DiskPlan } from './pair.ts';
 
 const programs = await qemuPrograms();
 

@@ -4,8 +4,7 @@ import { describe, test } from 'node:test';
 import { mayWrite } from '../../../../src/lab/witness/locks.ts';
 import { qemuPrograms } from '../../../conformance/qemu-place.ts';
 import { allocated, contentOf } from './content.ts';
-import { MIB, withPair } from './pair.ts';
-import type { DiskPlan, Pair } from './pair.ts';
+import { MIB, withPair, type DiskPlan, type Pair } from './pair.ts';
 import { granted } from '../../../migration/permission/granted.ts';
 
 const GIB = 1024 * MIB;

@@ -9,8 +9,8 @@ import {
   isCopyName,
   judge,
   moveFor,
+  type BlockJob,
 } from '../../../../src/drivers/qemu/mirror/jobs.ts';
-import type { BlockJob } from '../../../../src/drivers/qemu/mirror/jobs.ts';
 import { nodeName } from '../../../../src/protocol/disk.ts';
 
 const JOB: BlockJob = {

@@ -9,10 +9,8 @@ import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
 import { copyName } from '../../../../src/drivers/qemu/mirror/jobs.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { qemuPrograms } from '../../../conformance/qemu-place.ts';
-import { allocated, contentOf } from './content.ts';
-import type { Range } from './content.ts';
-import { MIB, openSource, withPair } from './pair.ts';
-import type { DiskPlan, Pair } from './pair.ts';
+import { allocated, contentOf, type Range } from './content.ts';
+import { MIB, openSource, withPair, type DiskPlan, type Pair } from './pair.ts';
 
 const run = promisify(execFile);
 const GIB = 1024 * MIB;

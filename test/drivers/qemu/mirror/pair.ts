@@ -13,8 +13,7 @@ import type { DiskSource, DiskTarget } from '../../../../src/drivers/port/disks.
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
-import { makeQemuPlace } from '../../../conformance/qemu-place.ts';
-import type { QemuPlace } from '../../../conformance/qemu-place.ts';
+import { makeQemuPlace, type QemuPlace } from '../../../conformance/qemu-place.ts';
 import { Joint } from './joint.ts';
 import { untilSo } from '../../../until.ts';
 

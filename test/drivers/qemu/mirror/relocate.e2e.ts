@@ -14,8 +14,7 @@ import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-i
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { mayWrite } from '../../../../src/lab/witness/locks.ts';
-import { makeQemuPlace, qemuPrograms } from '../../../conformance/qemu-place.ts';
-import type { QemuPlace } from '../../../conformance/qemu-place.ts';
+import { makeQemuPlace, qemuPrograms, type QemuPlace } from '../../../conformance/qemu-place.ts';
 import { allocated, contentOf } from './content.ts';
 import { openSource } from './pair.ts';
 import { untilSo } from '../../../until.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import { QemuDiskWatch } from '../../../../src/drivers/qemu/mirror/watch.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

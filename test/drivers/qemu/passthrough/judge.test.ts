@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { whyItStays } from '../../../../src/drivers/qemu/passthrough/judge.ts';
-import type { PassthroughFacts } from '../../../../src/drivers/qemu/passthrough/judge.ts';
+import {
+  whyItStays,
+  type PassthroughFacts,
+} from '../../../../src/drivers/qemu/passthrough/judge.ts';
 import { hostDevice, VF, VGPU } from './samples.ts';
 
 const NAME = '0000:3b:00.2';

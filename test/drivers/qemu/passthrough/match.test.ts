@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { matchDevices, whyNot } from '../../../../src/drivers/qemu/passthrough/match.ts';
-import type { Candidate } from '../../../../src/drivers/qemu/passthrough/match.ts';
+import {
+  matchDevices,
+  whyNot,
+  type Candidate,
+} from '../../../../src/drivers/qemu/passthrough/match.ts';
 import { anyPassedThrough, hostDevice, VF, VGPU } from './samples.ts';
 
 test('a device that differs is no counterpart, and says in what', () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { PendingCommands } from '../../../../src/drivers/qemu/qmp/pending-commands.ts';
 import { hasCode } from '../../../../src/errors.ts';
 

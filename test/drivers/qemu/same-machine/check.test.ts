@@ -7,14 +7,11 @@ import { compareMachines } from '../../../../src/drivers/qemu/same-machine/compa
 import {
   PART_KINDS,
   propertiesOf,
-} from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
-import type {
-  MachineParts,
-  Part,
+  type MachineParts,
+  type Part,
 } from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
 import { REASONS, reasonFor } from '../../../../src/drivers/qemu/same-machine/reasons.ts';
-import { EXAMPLES } from './reason-examples.ts';
-import type { Example } from './reason-examples.ts';
+import { EXAMPLES, type Example } from './reason-examples.ts';
 
 const NIC: Part = {
   kind: 'device',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sameMachineCheck } from '../../../../src/drivers/qemu/same-machine/check.ts';
-import { withoutParts } from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
-import type {
-  MachineParts,
-  Part,
+import {
+  withoutParts,
+  type MachineParts,
+  type Part,
 } from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
 
 const NIC: Part = { kind: 'device', place: 'q35-pcihost/nic0', type: 'virtio-net-pci', props: {} };

@@ -4,8 +4,8 @@ import {
   driveName,
   failedDrives,
   snapshotParts,
+  type Answers,
 } from '../../../../src/drivers/qemu/snapshot/parts.ts';
-import type { Answers } from '../../../../src/drivers/qemu/snapshot/parts.ts';
 import { copyName, WHOLE_MARK } from '../../../../src/drivers/qemu/mirror/jobs.ts';
 
 type Node = Answers['nodes'][number];

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { buildArgv } from '../../../../src/drivers/qemu/spec/argv.ts';
-import type { Placement } from '../../../../src/drivers/qemu/spec/argv.ts';
+import { buildArgv, type Placement } from '../../../../src/drivers/qemu/spec/argv.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { factsOf } from './facts.ts';
 
 const PLACE: Placement = {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import type { Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
+import { describeGuest, type Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type {
   BlockFacts,
   LiveDisk,
@@ -16,8 +15,7 @@ import {
 import { blockdevWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { isFreeId } from '../../../../src/drivers/qemu/spec/grammar/kinds.ts';
 import { judgeDescription } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 import { liveNode } from './samples.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { buildArgv } from '../../../../src/drivers/qemu/spec/argv.ts';
-import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import type { Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
+import { describeGuest, type Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import {
   codeNodes,
@@ -11,8 +10,7 @@ import {
   keptName,
 } from '../../../../src/drivers/qemu/spec/flash.ts';
 import { judgeFlash } from '../../../../src/drivers/qemu/spec/grammar/flash.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const CODE = '/usr/share/OVMF/OVMF_CODE.fd';

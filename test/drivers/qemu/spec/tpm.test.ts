@@ -5,11 +5,14 @@ import { buildArgv } from '../../../../src/drivers/qemu/spec/argv.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import { judgeDescription } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { TPM_KDFS, TPM_MODES } from '../../../../src/drivers/qemu/spec/tpm-schema.ts';
-import { readSwtpm, swtpmSocket, tpmBackend } from '../../../../src/drivers/qemu/spec/tpm.ts';
-import type { TpmFacts } from '../../../../src/drivers/qemu/spec/tpm.ts';
+import {
+  readSwtpm,
+  swtpmSocket,
+  tpmBackend,
+  type TpmFacts,
+} from '../../../../src/drivers/qemu/spec/tpm.ts';
 import { swtpmCommand } from '../../../../src/drivers/qemu/tpm/command.ts';
 import { commandLine, factsOf } from './facts.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { withoutDevices } from '../../../../src/drivers/qemu/spec/unplug.ts';
-import type { PlugFacts } from '../../../../src/drivers/qemu/spec/unplug.ts';
+import { withoutDevices, type PlugFacts } from '../../../../src/drivers/qemu/spec/unplug.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const TYPES = new Map([

@@ -1,16 +1,13 @@
 /** A simulated vCenter for tests: brought and built by setup, started with an inventory that outlives it. */
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Interface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { vsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
-import type { VsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
+import { vsphereOptions, type VsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
 import { simulatorProgram } from '../../../../src/lab/vsphere/simulator.ts';
 
 const run = promisify(execFile);

@@ -4,8 +4,7 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
-import { welcome } from '../../../../src/mover/direct/destination/build.ts';
-import type { BuildContext } from '../../../../src/mover/direct/destination/build.ts';
+import { welcome, type BuildContext } from '../../../../src/mover/direct/destination/build.ts';
 import { until } from '../../../until.ts';
 
 const config = parseAgentConfig(

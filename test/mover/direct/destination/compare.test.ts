@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { agentConfig } from '../../../../src/config.ts';
 import { hashOf } from '../../../../src/disks/copy/compare/chunks.ts';
@@ -13,8 +12,11 @@ import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { DestinationCompare } from '../../../../src/mover/direct/destination/compare.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
-import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
-import type { Comparison } from '../../../../src/protocol/peer/disk-check.ts';
+import {
+  CHUNK_BYTES,
+  PIECE_BYTES,
+  type Comparison,
+} from '../../../../src/protocol/peer/disk-check.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 const never = new AbortController().signal;

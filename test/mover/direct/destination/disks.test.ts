@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { before, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { before, test, type TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -13,8 +12,7 @@ import type { DestinationContext } from '../../../../src/mover/direct/destinatio
 import { splitAddress } from '../../../../src/protocol/names.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { untilSo } from '../../../until.ts';
-import { hostsFor, layHost } from '../lay-host.ts';
-import type { Hosts } from '../lay-host.ts';
+import { hostsFor, layHost, type Hosts } from '../lay-host.ts';
 
 const never = new AbortController().signal;
 const GRACE_MS = 60_000;

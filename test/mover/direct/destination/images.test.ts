@@ -9,11 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { parseAgentConfig } from '../../../../src/config.ts';
-import type { AgentConfig } from '../../../../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../../../src/config.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import type { NewImage } from '../../../../src/drivers/port/disks.ts';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
@@ -26,8 +24,8 @@ import {
   keepImages,
   makeImages,
   planImages,
+  type ImagePlan,
 } from '../../../../src/mover/direct/destination/images.ts';
-import type { ImagePlan } from '../../../../src/mover/direct/destination/images.ts';
 import type { DiskImage, ImagePlace } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

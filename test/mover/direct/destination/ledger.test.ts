@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GodwitError } from '../../../../src/errors.ts';
-import { initialDestination } from '../../../../src/migration/direct/destination.ts';
-import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
+import {
+  initialDestination,
+  type DestinationEvent,
+} from '../../../../src/migration/direct/destination.ts';
 import { destinationRecord } from '../../../../src/migration/direct/journal.ts';
 import type { JournalFile } from '../../../../src/host/journal-file.ts';
 import { Journal } from '../../../../src/host/journal.ts';

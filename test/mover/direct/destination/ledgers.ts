@@ -6,8 +6,8 @@ import { systemClock } from '../../../../src/clock.ts';
 import {
   destinationAfter,
   initialDestination,
+  type DestinationEvent,
 } from '../../../../src/migration/direct/destination.ts';
-import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
 import { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
 import { admissionOf, planned, preparationOf } from '../../../migration/direct/samples.ts';

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { EPOCH, arrive, armed, never, open } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { describe, test, type TestContext } from 'node:test';
+import { EPOCH, arrive, armed, never, open, type Scene } from './scene.ts';
 
 describe('a guest that runs at its destination', () => {
   test('is found gone by whoever asks, before its hypervisor’s end has been heard', async (t) => {

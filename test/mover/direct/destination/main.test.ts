@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';

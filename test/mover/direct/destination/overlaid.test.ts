@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';

@@ -12,8 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { openDevicePools, stampOf } from '../../../../src/disks/proof/devices.ts';
@@ -29,8 +28,7 @@ import {
   refuseWrittenBackingFiles,
   withOwnPlaces,
 } from '../../../../src/mover/direct/destination/storage.ts';
-import { place, proofPlace } from '../../../../src/protocol/disk.ts';
-import type { Disk } from '../../../../src/protocol/disk.ts';
+import { place, proofPlace, type Disk } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { loopOf } from '../../../disks/proof/loops.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

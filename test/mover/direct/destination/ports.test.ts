@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -16,8 +15,7 @@ import {
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
-import { FAILS, fakeTools } from '../../../network/fake-tools.ts';
-import type { Answers } from '../../../network/fake-tools.ts';
+import { FAILS, fakeTools, type Answers } from '../../../network/fake-tools.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { ROUTED_PORT } from '../../../network/host-facts.ts';
 

@@ -6,12 +6,20 @@ import {
   permissionAlone,
   proveOff,
   recoverGuest,
+  type Around,
 } from '../../../../src/mover/direct/destination/recover-guest.ts';
 import type { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
-import type { Around } from '../../../../src/mover/direct/destination/recover-guest.ts';
 import type { StartPermission } from '../../../../src/migration/permission/permission.ts';
-import { CONFIRMED, NOT_OFF, NOW, OFF, around, asked } from './recoveries.ts';
-import type { Answer, Scene } from './recoveries.ts';
+import {
+  CONFIRMED,
+  NOT_OFF,
+  NOW,
+  OFF,
+  around,
+  asked,
+  type Answer,
+  type Scene,
+} from './recoveries.ts';
 
 /** The hook's word, once the guest is permitted to start. */
 async function provedAlone(request: ReturnType<typeof asked>, scene: Around): Promise<string> {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';

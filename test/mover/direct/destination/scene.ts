@@ -6,8 +6,10 @@ import type { TestContext } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialDestination } from '../../../../src/migration/direct/destination.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import {
+  initialDestination,
+  type DestinationState,
+} from '../../../../src/migration/direct/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';

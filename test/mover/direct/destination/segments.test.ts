@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import type { Landing } from '../../../../src/network/mapping.ts';
 import type { Answer } from '../../../../src/network/segment/frames.ts';
 import type { Asked } from '../../../../src/network/segment/judge.ts';
-import { askSegments } from '../../../../src/mover/direct/destination/segments.ts';
-import type { Hear } from '../../../../src/mover/direct/destination/segments.ts';
+import { askSegments, type Hear } from '../../../../src/mover/direct/destination/segments.ts';
 import { check } from '../../../../src/protocol/public/migration.ts';
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
 import { ROUTED_PORT } from '../../../network/host-facts.ts';
-import { FAILS, fakeTools } from '../../../network/fake-tools.ts';
-import type { Answers } from '../../../network/fake-tools.ts';
+import { FAILS, fakeTools, type Answers } from '../../../network/fake-tools.ts';
 
 const MAC = '52:54:00:00:00:02';
 const OTHER = '52:54:00:00:00:09';

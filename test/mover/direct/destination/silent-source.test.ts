@@ -5,19 +5,18 @@ import { silentLog } from '../../../../src/log.ts';
 import {
   destinationAfter,
   initialDestination,
-} from '../../../../src/migration/direct/destination.ts';
-import type {
-  DestinationEvent,
-  DestinationState,
+  type DestinationEvent,
+  type DestinationState,
 } from '../../../../src/migration/direct/destination.ts';
 import {
   actOnSilence,
   askOnReturn,
   followOrder,
   isForsaken,
+  type Hands,
+  type Others,
 } from '../../../../src/mover/direct/destination/silent-source.ts';
 import { endWithSource } from '../../../../src/mover/direct/destination/end-with-source.ts';
-import type { Hands, Others } from '../../../../src/mover/direct/destination/silent-source.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';

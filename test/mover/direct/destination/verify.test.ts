@@ -4,8 +4,10 @@ import { agentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialDestination } from '../../../../src/migration/direct/destination.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import {
+  initialDestination,
+  type DestinationState,
+} from '../../../../src/migration/direct/destination.ts';
 import { verifyHere } from '../../../../src/mover/direct/destination/verify.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { VerifyAnswer } from '../../../../src/protocol/peer/verify.ts';

@@ -3,13 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { parseAgentConfig } from '../../../../src/config.ts';
-import type { AgentConfig } from '../../../../src/config.ts';
+import { parseAgentConfig, type AgentConfig } from '../../../../src/config.ts';
 import { openVolumePools } from '../../../../src/disks/volumes/pools.ts';
 import type { SerialError } from '../../../../src/errors.ts';
 import { makeVolumes } from '../../../../src/mover/direct/destination/volumes.ts';
-import { planImages } from '../../../../src/mover/direct/destination/images.ts';
-import type { ImagePlan } from '../../../../src/mover/direct/destination/images.ts';
+import { planImages, type ImagePlan } from '../../../../src/mover/direct/destination/images.ts';
 import type { DiskImage, ImagePlace } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { FakeLvm } from '../../../disks/volumes/fake-lvm.ts';

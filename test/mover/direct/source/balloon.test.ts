@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import { deflate, inflate, lookAtBalloon } from '../../../../src/mover/direct/source/balloon.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';

@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { stepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { stepFacts, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { SEVERAL_STREAMS, wireObstacle } from '../../../../src/migration/prediction/data-path.ts';
 import {
   assessStream,
@@ -16,8 +15,7 @@ import type { Check } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
-import { MBIT, OFFER, partsOf } from './path-scene.ts';
-import type { Given } from './path-scene.ts';
+import { MBIT, OFFER, partsOf, type Given } from './path-scene.ts';
 
 const signal = new AbortController().signal;
 

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { NbdClient } from '../../../../src/disks/copy/nbd/client.ts';
 import type { FrozenImage } from '../../../../src/drivers/port/disks.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { compareDisks } from '../../../../src/mover/direct/source/compare.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DiskCheck } from '../../../../src/protocol/disk.ts';
-import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
-import type { Comparison } from '../../../../src/protocol/peer/disk-check.ts';
+import {
+  CHUNK_BYTES,
+  PIECE_BYTES,
+  type Comparison,
+} from '../../../../src/protocol/peer/disk-check.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf, waitsFor } from './answers.ts';
 

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GuestConnections } from '../../../../src/mover/direct/source/connections.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { connection, MOST_IN_CALL } from '../../../../src/protocol/peer/connections.ts';
-import type { Connection } from '../../../../src/protocol/peer/connections.ts';
+import {
+  connection,
+  MOST_IN_CALL,
+  type Connection,
+} from '../../../../src/protocol/peer/connections.ts';
 import { peerOf } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 

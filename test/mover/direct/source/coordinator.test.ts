@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { before, describe, test, type TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
 import { streamMode } from '../../../../src/protocol/public/migration.ts';
 import type { CancelAnswer } from '../../../../src/protocol/public/contract.ts';
-import { hostsFor } from '../lay-host.ts';
-import type { Hosts } from '../lay-host.ts';
+import { hostsFor, type Hosts } from '../lay-host.ts';
 import { Stage } from '../stage.ts';
 import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';
 

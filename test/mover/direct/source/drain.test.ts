@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import { drained } from '../../../../src/mover/direct/source/drain.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { hostsFor } from '../lay-host.ts';
-import type { Hosts } from '../lay-host.ts';
+import { before, test, type TestContext } from 'node:test';
+import { hostsFor, type Hosts } from '../lay-host.ts';
 import { Stage, killSourceAt, spareSource } from '../stage.ts';
 import { untilSo } from '../../../until.ts';
 

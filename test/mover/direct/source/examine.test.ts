@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceNic } from '../../../../src/network/attachment.ts';
-import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  stepFacts,
+  type StepFacts,
+} from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';

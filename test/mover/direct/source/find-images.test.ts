@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import { directoryOf, finder } from '../../../../src/mover/direct/source/find-images.ts';
-import type { Lying } from '../../../../src/mover/direct/source/find-images.ts';
+import {
+  directoryOf,
+  finder,
+  type Lying,
+} from '../../../../src/mover/direct/source/find-images.ts';
 import type { Found } from '../../../../src/disks/proof/pools.ts';
 import { loopOf } from '../../../disks/proof/loops.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

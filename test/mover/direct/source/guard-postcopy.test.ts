@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../../../src/errors.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES } from '../../../../src/migration/direct/steps.ts';
 import {
   assertDisksOpen,

@@ -7,8 +7,7 @@ import {
   STEPS,
 } from '../../../../src/migration/direct/steps.ts';
 import type { SourceEffect } from '../../../../src/migration/direct/source-state.ts';
-import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
-import type { Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
+import { LIFECYCLE, type Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
 
 describe('the lifecycle of a direct migration', () => {
   test('lists the steps in the order in which they happen', () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ERRORS, godwitError } from '../../../../src/errors.ts';
-import type { ErrorCode } from '../../../../src/errors.ts';
+import { ERRORS, godwitError, type ErrorCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { linkSilent } from '../../../../src/mover/direct/source/link-silent.ts';
 import { errorOf, planned } from '../../../migration/direct/samples.ts';

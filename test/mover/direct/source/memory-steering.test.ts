@@ -4,8 +4,11 @@ import { systemClock } from '../../../../src/clock.ts';
 import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
 import type { Brief } from '../../../../src/host/memory-sample/pages.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import {
   MemorySteering,

@@ -6,8 +6,7 @@ import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
-import { MOST_NICS } from '../../../../src/protocol/network.ts';
-import type { NicNetwork } from '../../../../src/protocol/network.ts';
+import { MOST_NICS, type NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 const signal = AbortSignal.timeout(20_000);

@@ -1,13 +1,11 @@
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
-import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
-import type { WireOffer } from '../../../../src/protocol/wire.ts';
+import { WIRE_VERSION, type WireOffer } from '../../../../src/protocol/wire.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 /** A migration whose data path is to be chosen. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { godwitError, toGodwitError } from '../../../../src/errors.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../../../src/clock.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import { MemorySteering } from '../../../../src/mover/direct/source/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
-import { agentConfig } from '../../../../src/config.ts';
-import type { AgentConfig } from '../../../../src/config.ts';
+import { agentConfig, type AgentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { before, describe, test, type TestContext } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { isReadyThere } from '../../../../src/mover/direct/source/ready-there.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { COPY } from '../../../migration/direct/samples.ts';
 import { assertMoved } from '../ends.ts';
-import { hostsFor } from '../lay-host.ts';
-import type { Hosts } from '../lay-host.ts';
+import { hostsFor, type Hosts } from '../lay-host.ts';
 import { Stage } from '../stage.ts';
-import { answer } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, type Answer } from './answers.ts';
 
 const ARMED = { id: 'm-00000001', epoch: 17, state: 'armed', hypervisor: 'incoming' } as const;
 const dead = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:7', reason: 'refused' });

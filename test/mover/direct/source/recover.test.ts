@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { recoverPostcopy } from '../../../../src/mover/direct/source/recover.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { answer, peerOf, timeOf, turn } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, peerOf, timeOf, turn, type Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 
 const LIMIT_MS = 60_000;

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
 import { HALT_KINDS } from '../../../../src/protocol/guest-halt.ts';
 import type { Halt } from '../../../../src/migration/guest-changes/run-states.ts';
 import { proof, sourceRight } from '../../../../src/migration/direct/run-right.ts';
-import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import {
   permissionHere,
@@ -18,8 +16,7 @@ import {
 import { isMoverThere, regain } from '../../../../src/mover/direct/source/regain.ts';
 import { fleetOf } from '../fleets.ts';
 import { planned } from '../../../migration/direct/samples.ts';
-import { answer, peerOf, timeOf } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, peerOf, timeOf, type Answer } from './answers.ts';
 import { unreachable } from './unreachable.ts';
 
 const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };

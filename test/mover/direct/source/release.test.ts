@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { release } from '../../../../src/mover/direct/source/release.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
-import { answer, peerOf, timeOf } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, peerOf, timeOf, type Answer } from './answers.ts';
 
 const { signal } = new AbortController();
 

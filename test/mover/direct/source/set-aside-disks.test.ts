@@ -6,8 +6,7 @@ import { mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { giveUpDisks, holdDisks } from '../../../../src/mover/direct/source/set-aside-disks.ts';
 import { identityOf } from '../../../../src/host/open-files.ts';
 import { planned } from '../../../migration/direct/samples.ts';

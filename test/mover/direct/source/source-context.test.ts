@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { GodwitError, godwitError, hasCode } from '../../../../src/errors.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import {
   ask,
   darkMs,
@@ -14,10 +13,9 @@ import {
   streamSetup,
   tearDown,
   unproved,
+  type SourceContext,
 } from '../../../../src/mover/direct/source/source-context.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { streamModeOf } from '../../../../src/protocol/public/migration.ts';
-import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import { streamModeOf, type MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { UnderWay } from '../../../../src/mover/direct/source/under-way.ts';
 import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration/direct/samples.ts';

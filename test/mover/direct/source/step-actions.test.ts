@@ -5,8 +5,12 @@ import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { decide } from '../../../../src/migration/direct/decide.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
-import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  stepFacts,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import {
   actionOf,
   continueSwitchover,
@@ -18,8 +22,7 @@ import {
 } from '../../../../src/mover/direct/source/step-actions.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
-import { answer, UNCHANGED } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, UNCHANGED, type Answer } from './answers.ts';
 
 const signal = new AbortController().signal;
 const LOST = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });

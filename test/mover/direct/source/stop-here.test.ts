@@ -4,8 +4,7 @@ import { godwitError } from '../../../../src/errors.ts';
 import type { Log } from '../../../../src/log.ts';
 import { stopHere } from '../../../../src/mover/direct/source/stop-here.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { answer, waitsFor } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, waitsFor, type Answer } from './answers.ts';
 
 const LOST = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 

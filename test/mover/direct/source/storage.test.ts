@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { proveStorage } from '../../../../src/mover/direct/source/storage.ts';
-import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
+import { proveStorage, type StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import type { Disk, ProofPlace } from '../../../../src/protocol/disk.ts';
 import { loopOf } from '../../../disks/proof/loops.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { lastLook, lineOf, whatTook } from '../../../../src/mover/direct/source/stream-progress.ts';
 import { progress } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import type { Timetable } from '../../../../src/migration/steering/timetable.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';

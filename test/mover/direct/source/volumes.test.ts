@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import type { SourceVolume } from '../../../../src/drivers/port/inspection.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';

@@ -2,16 +2,18 @@ import type { TestContext } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import type { GodwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceEvent,
+  type SourceState,
+} from '../../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../../src/migration/direct/steps.ts';
 import type { Coordinator } from '../../../../src/mover/direct/source/coordinator.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { Watch } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
-import { answer, turn, UNCAPPED, UNCHANGED } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { answer, turn, UNCAPPED, UNCHANGED, type Answer } from './answers.ts';
 import type { Seen } from '../../../../src/mover/direct/source/stream-progress.ts';
 
 export const WELL: DestinationStatus = {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { arpProbes } from '../../../../src/network/probe/kinds/arp.ts';
 import type { ProbePort } from '../../../../src/network/segment/probe-port.ts';
 

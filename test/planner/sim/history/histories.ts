@@ -1,5 +1,8 @@
-import { readHistory } from '../../../../src/planner/sim/history/history.ts';
-import type { Files, History } from '../../../../src/planner/sim/history/history.ts';
+import {
+  readHistory,
+  type Files,
+  type History,
+} from '../../../../src/planner/sim/history/history.ts';
 import { placeOfSetting } from '../../../../src/config/settings.ts';
 
 export const historyOf = (files: Files): History => readHistory(files, placeOfSetting);

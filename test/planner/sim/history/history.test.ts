@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TableError } from '../../../../src/planner/sim/history/history.ts';
-import type { Files } from '../../../../src/planner/sim/history/history.ts';
+import { TableError, type Files } from '../../../../src/planner/sim/history/history.ts';
 import { FILES, historyOf } from './histories.ts';
 
 test('samples become looks of five minutes, and the last one that was reported goes on', () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readTable, TableError } from '../../../../src/planner/sim/history/table.ts';
-import type { Row } from '../../../../src/planner/sim/history/table.ts';
+import { readTable, TableError, type Row } from '../../../../src/planner/sim/history/table.ts';
 
 const columns = [
   { name: 'name', kind: 'text' },

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Transfers } from '../../../../src/planner/sim/history/transfers.ts';
-import type { EndedTransfer, Transfer } from '../../../../src/planner/sim/history/transfers.ts';
+import {
+  Transfers,
+  type EndedTransfer,
+  type Transfer,
+} from '../../../../src/planner/sim/history/transfers.ts';
 import { GIB } from '../../inventories.ts';
 
 const HOSTS = ['a', 'b', 'c'].map((name) => ({ name, linkBytesPerSecond: 100e6 }));

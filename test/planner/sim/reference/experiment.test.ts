@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dataDirectory, daysOf, readDay, referenceRows } from '../../../../bench/planner-data.ts';
 import { digitsOf, policyCalled } from '../../../../bench/planner-reference.ts';
-import { runExperiment } from '../../../../src/planner/sim/reference/experiment.ts';
-import type { Policy } from '../../../../src/planner/sim/reference/experiment.ts';
+import { runExperiment, type Policy } from '../../../../src/planner/sim/reference/experiment.ts';
 import { steady } from './worlds.ts';
 
 const directory = dataDirectory(undefined);

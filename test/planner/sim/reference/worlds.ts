@@ -1,9 +1,9 @@
 import { HOST_TYPES } from '../../../../src/planner/sim/reference/machines.ts';
-import { World } from '../../../../src/planner/sim/reference/world.ts';
-import type {
-  WorldGuest,
-  WorldHost,
-  WorldRules,
+import {
+  World,
+  type WorldGuest,
+  type WorldHost,
+  type WorldRules,
 } from '../../../../src/planner/sim/reference/world.ts';
 
 export interface MadeGuest {

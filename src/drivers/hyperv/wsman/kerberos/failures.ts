@@ -1,5 +1,4 @@
-import { godwitError } from '../../../../errors.ts';
-import type { GodwitError } from '../../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../../errors.ts';
 import type { LoginFailure } from './messages.ts';
 
 /** PURE. What failed at a login by Kerberos, as Godwit reports it, with the fix. */

@@ -6,8 +6,7 @@
 import { createInterface } from 'node:readline';
 import type { z } from 'zod';
 import { GssError, GssLogin } from './gssapi.ts';
-import { loginRequest, serverAnswer } from './messages.ts';
-import type { LoginAnswer } from './messages.ts';
+import { loginRequest, serverAnswer, type LoginAnswer } from './messages.ts';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 

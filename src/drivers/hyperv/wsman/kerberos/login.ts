@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { godwitError } from '../../../../errors.ts';
 import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../../host/small-process.ts';
-import { loginError } from './failures.ts';
-import type { LoginPlace } from './failures.ts';
-import { loginAnswer } from './messages.ts';
-import type { LoginAnswer } from './messages.ts';
+import { loginError, type LoginPlace } from './failures.ts';
+import { loginAnswer, type LoginAnswer } from './messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('./login-main.ts', import.meta.url));
 /** Of what it says at its end without an answer. */

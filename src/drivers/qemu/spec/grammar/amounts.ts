@@ -1,5 +1,4 @@
-import { parseBytes } from '../options.ts';
-import type { Scalar } from '../options.ts';
+import { parseBytes, type Scalar } from '../options.ts';
 import type { DeviceSpec, GuestSpec, ObjectSpec } from '../schema.ts';
 import { isProcessor } from './devices.ts';
 import type { Refused } from './judge.ts';

@@ -1,8 +1,7 @@
 import { deviceObstacle } from '../findings.ts';
 import type { Scalar } from '../options.ts';
 import { DEVICE_TYPES, isProcessor, propertiesOf } from './devices.ts';
-import { ID, KINDS, isKind, misfit } from './kinds.ts';
-import type { Known } from './kinds.ts';
+import { ID, KINDS, isKind, misfit, type Known } from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 
 /** The parts of a device that a description may not have, and what is allowed there. */

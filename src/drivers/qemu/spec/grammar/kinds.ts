@@ -1,5 +1,4 @@
-import { switchValue } from '../options.ts';
-import type { Scalar } from '../options.ts';
+import { switchValue, type Scalar } from '../options.ts';
 
 /** The kinds of values that a description may have, and what may be said of each. Pure. */
 export interface Kind {

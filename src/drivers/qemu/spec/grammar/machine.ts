@@ -1,5 +1,4 @@
-import { KINDS, choice, pattern } from './kinds.ts';
-import type { Kind } from './kinds.ts';
+import { KINDS, choice, pattern, type Kind } from './kinds.ts';
 import { readTable } from './table.ts';
 
 /** What a description may say of its machine, its accelerator and its objects. Pure. */

@@ -1,5 +1,4 @@
-import { KINDS, choice, pattern } from './kinds.ts';
-import type { Kind, KindName } from './kinds.ts';
+import { KINDS, choice, pattern, type Kind, type KindName } from './kinds.ts';
 
 /** The options that are records of several types: SMBIOS tables and NUMA nodes. Without what names a file. Pure. */
 interface Keys {

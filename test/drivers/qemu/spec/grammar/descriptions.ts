@@ -4,8 +4,7 @@ import {
   DEVICE_TYPES,
   propertiesOf,
 } from '../../../../../src/drivers/qemu/spec/grammar/devices.ts';
-import { KINDS } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
-import type { KindName } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
+import { KINDS, type KindName } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
 import { kindOfProperty } from '../../../../../src/drivers/qemu/spec/grammar/properties.ts';
 import type { Scalar } from '../../../../../src/drivers/qemu/spec/options.ts';
 import type { GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';

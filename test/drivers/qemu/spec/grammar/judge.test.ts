@@ -3,8 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { buildArgv } from '../../../../../src/drivers/qemu/spec/argv.ts';
-import type { Placement } from '../../../../../src/drivers/qemu/spec/argv.ts';
+import { buildArgv, type Placement } from '../../../../../src/drivers/qemu/spec/argv.ts';
 import { CHIPS } from '../../../../../src/drivers/qemu/spec/grammar/chips.ts';
 import {
   DEVICE_TYPES,
@@ -14,8 +13,11 @@ import { isKind } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
 import { kindOfProperty } from '../../../../../src/drivers/qemu/spec/grammar/properties.ts';
 import { judgeDescription } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { isOwnFile } from '../../../../../src/drivers/qemu/spec/names.ts';
-import { CARRIED_OPTIONS, guestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
-import type { GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
+import {
+  CARRIED_OPTIONS,
+  guestSpec,
+  type GuestSpec,
+} from '../../../../../src/drivers/qemu/spec/schema.ts';
 import { description, OPTION_VALUES } from './descriptions.ts';
 import { mutate, mutations } from './hostile.ts';
 import { objections } from './witness.ts';
