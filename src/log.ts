@@ -1,3 +1,5 @@
+import { defined } from './protocol/defined.ts';
+
 /** Where a process of Godwit logs what it does: one JSON object a line. Never give it keys, tokens or bodies. */
 export interface Log {
   debug(facts: LogFacts, text: string): void;
@@ -60,5 +62,5 @@ export async function openLog(level: LogLevel, base: LogFacts): Promise<Log & { 
 function plainErrors(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value;
   const { name, message, stack, cause } = value;
-  return { type: name, message, stack, ...(cause === undefined ? {} : { cause }) };
+  return { type: name, message, stack, ...defined({ cause }) };
 }

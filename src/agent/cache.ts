@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { cacheDirectory, circleOf, siteSecret } from '../host/wire.ts';
+import { defined } from '../protocol/defined.ts';
 import type { CacheStatus, SeedRequest } from '../protocol/public/cache.ts';
 import { guestName } from '../protocol/names.ts';
 import { listCache, pruneCache, trimPlaces } from '../wire/cache/listing.ts';
@@ -30,7 +31,7 @@ export class HostCache {
       mostBytes,
       scope,
       pages,
-      ...(unusable === undefined ? {} : { unusable }),
+      ...defined({ unusable }),
       seeds: seeds.slice(0, 10_000),
       guests: guestsOf(places).slice(0, 100_000),
     };

@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts';
+import { defined } from '../protocol/defined.ts';
 import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
 import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
 import { pageOf } from '../protocol/public/page.ts';
@@ -24,7 +25,7 @@ export function diskMoveHandlers({
     diskMoves: ({ query }) => {
       const keyOf = ({ startedAt, id }: DiskMoveProgress) => [startedAt, id] as const;
       const { items, next } = pageOf(diskMoves.list(), keyOf, query, 'last to first');
-      return { moves: items, ...(next === undefined ? {} : { next }) };
+      return { moves: items, ...defined({ next }) };
     },
     diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
     cancelDiskMove: async ({ params, caller }) => {

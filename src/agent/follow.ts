@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { defined } from '../protocol/defined.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd, type MigrationSummary, type Progress } from '../protocol/public/migration.ts';
@@ -83,7 +84,7 @@ export class Follow {
       'last to first',
     );
     const migrations = await Promise.all(items.map(({ id }) => this.one(id)));
-    return { migrations, ...(next === undefined ? {} : { next }) };
+    return { migrations, ...defined({ next }) };
   }
 
   /** GODWIT_MIGRATION_UNKNOWN where this host has no part in it. */
@@ -93,7 +94,7 @@ export class Follow {
     const wish = requestOf(migration);
     return {
       ...(await this.progress(id)),
-      ...(wish === undefined ? {} : { wish }),
+      ...defined({ wish }),
       side: migration.request.side,
       startedAt: migration.request.createdAt,
       moverAlive: movers.find(migration) !== undefined,

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { publicContract, type agentContract } from '../protocol/contract.ts';
+import { defined } from '../protocol/defined.ts';
 import type { arrivalRoutes } from '../protocol/peer/arrival.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import type { probeRoutes } from '../protocol/peer/probe.ts';
@@ -284,7 +285,7 @@ async function hostInfo({
   return {
     name: config.name,
     address: config.address,
-    ...(config.site === undefined ? {} : { site: config.site }),
+    ...defined({ site: config.site }),
     version: PRODUCT_VERSION,
     protocolVersions: [...PROTOCOL_VERSIONS],
     ...machine,

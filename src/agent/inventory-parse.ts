@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../protocol/defined.ts';
 import type { HostInfo } from '../protocol/public/host.ts';
 import { jsonOf } from '../formats/json.ts';
 
@@ -42,7 +43,7 @@ export function parseLinks(text: string): Link[] {
     kind: link.linkinfo?.info_kind ?? link.link_type,
     mtu: link.mtu,
     up: link.flags.includes('UP'),
-    ...(link.master === undefined ? {} : { master: link.master }),
+    ...defined({ master: link.master }),
     addresses: link.addr_info
       .filter(({ local }) => local !== undefined)
       .slice(0, 64)

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { freePortsIn, parseMemory } from '../host/kernel-tables.ts';
+import { defined } from '../protocol/defined.ts';
 import type { HostHealth } from '../protocol/public/health.ts';
 import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
 import { bridgesOf, parseLinks, parseProcessor } from './inventory-parse.ts';
@@ -95,7 +96,7 @@ export class HostInventory {
     const closed = this.#closed();
     return {
       ...(closed === undefined ? {} : { closed: closed.slice(0, MOST_WORDS) }),
-      ...(health === undefined ? {} : { health }),
+      ...defined({ health }),
       ...(bootId.trim() === '' ? {} : { bootId: bootId.trim() }),
       processor,
       memoryBytes: memory.totalBytes,

@@ -5,6 +5,7 @@ import { shareOfLink, wasCapped } from '../migration/prediction/link-share.ts';
 import { MORE_THAN_GIGABIT } from '../migration/prediction/parameters.ts';
 import type { OwnMove } from '../migration/prediction/own-moves.ts';
 import { aroundMs } from '../migration/prediction/own-times.ts';
+import { defined } from '../protocol/defined.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import { LINK_KEPT_MS } from '../protocol/peer/link.ts';
 import type { DiskLatency } from '../protocol/disk.ts';
@@ -83,7 +84,7 @@ export function linkKnown(
   }
   const linkUnmeasured = metered.why.slice(0, 4096);
   const link = unmeasured(configured, 'configured') ?? unmeasured(seen, 'seen');
-  return { ...(link === undefined ? {} : { link }), linkUnmeasured };
+  return { ...defined({ link }), linkUnmeasured };
 }
 
 function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {

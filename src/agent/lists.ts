@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import { defined } from '../protocol/defined.ts';
 import { MOST_TEXT } from '../protocol/names.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
@@ -70,7 +71,7 @@ export function listHandlers(
         ...(left.length === 0 ? {} : { left: left.slice(0, MOST_OF_A_PAGE) }),
         ...(others === undefined && missing.length === 0 ? {} : { missing }),
         observedAt,
-        ...(next === undefined ? {} : { next }),
+        ...defined({ next }),
       };
     },
     ...maintenanceHandlers({ guests, log }),
@@ -78,7 +79,7 @@ export function listHandlers(
     managedHosts: async ({ query }) => {
       const { hosts: all } = await guests.listed();
       const { items: hosts, next } = pageOf(all, ({ name }) => [name], query);
-      return { hosts, ...(next === undefined ? {} : { next }) };
+      return { hosts, ...defined({ next }) };
     },
     migrations: async ({ query }) => {
       if (query.scope === 'local') return follow.list(query);

@@ -6,6 +6,7 @@ import { godwitError } from '../errors.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
 import { judgeGuest, type BusyFacts, type GuestFacts } from '../migration/preflight/guest.ts';
 import { askChecks } from '../migration/preflight/judge.ts';
+import { defined } from '../protocol/defined.ts';
 import type { SourceMoverRequest } from '../protocol/mover/request.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import {
@@ -88,9 +89,9 @@ export class Outgoing {
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
     if (isNew && request.path === 'auto') await this.links.measured(request.to);
     const further = {
-      ...(linkShareBandwidth === undefined ? {} : { linkShareBandwidth }),
+      ...defined({ linkShareBandwidth }),
       ...(returns && { returns }),
-      ...(wish !== undefined && { wish }),
+      ...defined({ wish }),
     };
     const migration = await this.#mutex.run(
       async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
@@ -173,7 +174,7 @@ export class Outgoing {
       ...(lineage.length === 0 ? {} : { lineage }),
       labels: labels?.of(request.guest) ?? {},
       ...planned,
-      ...(returns === undefined ? {} : { returns }),
+      ...defined({ returns }),
       ...seen,
     });
   }
@@ -231,7 +232,7 @@ export class Outgoing {
       limit: config.limits.migrationsOut,
     });
     const seen = { ...seenOf(info), ...this.#linkTo(request, info.driver) };
-    return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
+    return { info, ...defined({ handle }), address, checks, seen };
   }
 
   workloadOf(request: MigrationRequest): WorkloadFacts {

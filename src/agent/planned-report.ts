@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import { migrationSettings, type Progress, type Report } from '../protocol/public/migration.ts';
 import { isManagedRequest, type MoverRequest } from '../protocol/mover/request.ts';
 
@@ -31,7 +32,7 @@ export function planned(request: MoverRequest, nowMs: number): Report {
     startedAt: createdAt,
     totalMs: Math.max(0, nowMs - Date.parse(createdAt)),
     ...(isManagedRequest(request) ? {} : { bytes: 0, rounds: 0, throughput: 0, pageRequests: 0 }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...defined({ memoryBytes }),
     roundList: [],
     phases: [],
     checks: [],

@@ -9,6 +9,7 @@ import {
   type OwnKnowledge,
 } from '../network/probe/allowed.ts';
 import { configuredOf } from '../network/probe/choose.ts';
+import { defined } from '../protocol/defined.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
 import type {
@@ -156,8 +157,7 @@ export class GuestProbes {
       bridges,
       probing,
       leaseMs,
-      ...(addresses === undefined ? {} : { addresses }),
-      ...(leastIntervalMs === undefined ? {} : { leastIntervalMs }),
+      ...defined({ addresses, leastIntervalMs }),
     });
     this.#watches.set(key, { guest, process });
     void process.gone.then(async () => {

@@ -1,5 +1,6 @@
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { defined } from '../protocol/defined.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import { ofNow } from '../migration/report/of-now.ts';
 import type { AfterMove } from './after-move.ts';
@@ -57,8 +58,7 @@ export async function reportWithCheck(
   const { returned } = request.side === 'destination' ? deps.store.report(id) : report;
   return {
     ...report,
-    ...(siteCheck === undefined ? {} : { siteCheck }),
-    ...(returned === undefined ? {} : { returned }),
+    ...defined({ siteCheck, returned }),
   };
 }
 

@@ -13,6 +13,7 @@ import { replayManaged } from '../migration/managed/journal.ts';
 import { judgeManaged, type ManagerWord } from '../migration/managed/resolution.ts';
 import { whereabouts } from '../migration/managed/task-sight.ts';
 import { safeAnswer } from '../migration/direct/resolution.ts';
+import { defined } from '../protocol/defined.ts';
 import { journalFile, type ManagedMoverRequest } from '../protocol/mover/request.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/public/resolve.ts';
@@ -74,12 +75,12 @@ export class ManagedResolve {
         postcopy: false,
         unsure: !('at' in word),
         moverAlive: movers.find({ id, dir, request }) !== undefined,
-        ...(error === undefined ? {} : { error }),
+        ...defined({ error }),
       },
       manager: 'at' in word ? word : { at: 'unknown', why: word.why },
       fencing: false,
       answers,
-      ...(safe === undefined ? {} : { safe }),
+      ...defined({ safe }),
     };
   }
 

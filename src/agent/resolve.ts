@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
@@ -109,13 +110,13 @@ export class Resolve {
       from,
       to,
       here,
-      ...(there === undefined ? {} : { there }),
+      ...defined({ there }),
       ...('unreachable' in asked ? { unreachable: asked.unreachable } : {}),
       fencing: config.fencing !== undefined,
       answers,
       ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
       ...(inDoubt.length === 0 ? {} : { inDoubt: inDoubt.slice(0, 1024) }),
-      ...(safe === undefined ? {} : { safe }),
+      ...defined({ safe }),
     };
     const third = findThirdHost({ guest, from, to, fleet });
     return { known, isDark: 'isDark' in asked && asked.isDark, inDoubt, third };
@@ -130,7 +131,7 @@ export class Resolve {
   ): Promise<GuestSightings> {
     const { store, peers, guests, config } = this.#deps;
     const migration = store.need(id);
-    const query = { id, ...(uuid === undefined ? {} : { uuid }) };
+    const query = { id, ...defined({ uuid }) };
     const [own, others] = await Promise.all([
       sightingOf({ guests, store, host: config.name }, guest, { ...query, asker: config.name }),
       peers.sightings(guest, query),

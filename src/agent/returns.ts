@@ -22,6 +22,7 @@ import {
   type WatchFacts,
   type WatchState,
 } from '../migration/site-check.ts';
+import { defined } from '../protocol/defined.ts';
 import type { DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
@@ -177,7 +178,7 @@ export class Returns {
             back: {
               phase: back.phase,
               ended: isEnd(back.phase),
-              ...(back.error === undefined ? {} : { error: back.error.message }),
+              ...defined({ error: back.error?.message }),
             },
           }),
     };

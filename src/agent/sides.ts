@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import { isManagedRequest, type DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { AgentConfig } from '../config.ts';
 import type { HypervisorStatus } from '../drivers/port/direct.ts';
@@ -56,7 +57,7 @@ export class Sides {
       host: config.name,
       phase: progress.phase,
       moverAlive: movers.find(migration) !== undefined,
-      ...(progress.error === undefined ? {} : { error: progress.error }),
+      ...defined({ error: progress.error }),
     };
     if (migration.request.side === 'source') {
       const state = replaySource(journals.source.map(({ event }) => event));

@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
@@ -32,7 +33,7 @@ export async function sightingOf(
     .filter((each) => !isOwn(each))
     .map(({ info }) => ({
       state: info.state,
-      ...(info.uuid === undefined ? {} : { uuid: info.uuid }),
+      ...defined({ uuid: info.uuid }),
     }));
   const moves = store
     .all()

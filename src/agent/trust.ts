@@ -4,6 +4,7 @@ import { toGodwitError } from '../errors.ts';
 import { readPair } from '../host/credentials.ts';
 import { pkiDirOf, type Fleet } from '../host/fleet.ts';
 import { addRefusals } from '../host/kept-refusals.ts';
+import { defined } from '../protocol/defined.ts';
 import { MOST_REFUSALS, type Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 import type { Spread } from './pki/spread.ts';
@@ -36,7 +37,7 @@ export function trustOf({
     certificate: {
       validTo: own.validToDate.toISOString(),
       failures: count,
-      ...(why !== undefined && { problem: why.message }),
+      ...defined({ problem: why?.message }),
     },
     ...listOf(fleet),
     ...(twoHolders.length > 0 && { twoHolders }),
@@ -49,7 +50,7 @@ function listOf(fleet: TrustDependencies['fleet']): Pick<Trust, 'list' | 'listPr
     const list = fleet.list();
     if (list === undefined) return {};
     const { number, issuedAt, expiresAt, holder } = list;
-    return { list: { number, issuedAt, expiresAt, ...(holder !== undefined && { holder }) } };
+    return { list: { number, issuedAt, expiresAt, ...defined({ holder }) } };
   } catch (thrown) {
     return { listProblem: toGodwitError(thrown).message };
   }

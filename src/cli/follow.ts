@@ -1,4 +1,5 @@
 import { godwitError, toGodwitError } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import { isEnd, type Progress } from '../protocol/public/migration.ts';
 import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
@@ -36,7 +37,7 @@ export async function follow(context: Context, options: FollowOptions): Promise<
   const view = makeView(context, options.show);
   const checked = sayChecked(options, view);
   const interrupts = mindInterrupts(context, {
-    ...(options.cancel === undefined ? {} : { cancel: options.cancel }),
+    ...defined({ cancel: options.cancel }),
     cancelled: 'the guest stays where it is',
     say: (line) => view.say(line),
     rest: (isAsking) => view.rest(isAsking),

@@ -1,4 +1,5 @@
 import { godwitError, hasCode } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import {
   migrationRequest,
@@ -39,10 +40,10 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...(flags.notice === undefined ? {} : { noticeMs: Math.round(flags.notice) }),
     maxBandwidth: flags.maxBandwidth,
     ...(flags.linkShare === undefined ? {} : { linkShare: shareIn(flags.linkShare) }),
-    ...(flags.balloon === undefined ? {} : { balloon: flags.balloon }),
+    ...defined({ balloon: flags.balloon }),
     streams: flags.streams,
     compress: flags.compress,
-    ...(flags.compressLevel === undefined ? {} : { compressLevel: flags.compressLevel }),
+    ...defined({ compressLevel: flags.compressLevel }),
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,
@@ -51,16 +52,14 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
       ? {}
       : { transport: flags.transport }),
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
-    ...(flags.datastore === undefined ? {} : { datastore: flags.datastore }),
-    ...(flags.priority === undefined ? {} : { priority: flags.priority }),
+    ...defined({ datastore: flags.datastore, priority: flags.priority }),
     ...(flags.encrypted === true ? { encrypted: true } : {}),
     ...(flags.keepSource === true ? { keepSource: true } : {}),
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
     ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
-    ...(flags.unplug === undefined ? {} : { unplug: flags.unplug }),
-    ...(flags.plug === undefined ? {} : { plug: flags.plug }),
+    ...defined({ unplug: flags.unplug, plug: flags.plug }),
     ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
-    ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
+    ...defined({ pathAddresses: flags.pathAddress }),
   };
   const parsed = migrationRequest.safeParse(asked);
   if (parsed.success) return parsed.data;

@@ -1,5 +1,6 @@
 import { request } from 'node:https';
 import type { CustomFetch } from 'openid-client';
+import { defined } from '../protocol/defined.ts';
 
 /** Metadata and keys of a provider are some KB. */
 const MOST_BYTES = 1024 * 1024;
@@ -22,8 +23,7 @@ export function httpsFetch(ca: string | undefined): CustomFetch {
       method,
       headers: { ...headers, ...length },
       agent: false,
-      ...(ca === undefined ? {} : { ca }),
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ ca, signal }),
     };
     return new Promise<Response>((resolve, reject) => {
       const failed = (error: Error): void =>

@@ -1,3 +1,5 @@
+import { defined } from '../protocol/defined.ts';
+
 /** What `nvidia-smi` says of a host's GPUs and of what works on them. Pure. */
 
 const MIB = 1024 ** 2;
@@ -53,7 +55,7 @@ export function parseApps(text: string): GpuApp[] {
     const digits = uuidOf(uuid);
     if (digits === undefined || !/^[1-9]\d{0,9}$/.test(pid)) return [];
     const bytes = mibOf(used);
-    return [{ pid: Number(pid), uuid: digits, ...(bytes === undefined ? {} : { bytes }) }];
+    return [{ pid: Number(pid), uuid: digits, ...defined({ bytes }) }];
   });
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { HOOK_NAMES } from '../hooks/hooks.ts';
+import { defined } from '../protocol/defined.ts';
 import { MOST_SITE_CHECKS, type HostFacts } from '../protocol/peer/host-facts.ts';
 import { siteCheckName } from '../protocol/public/site-check.ts';
 import { PRODUCT_VERSION } from '../protocol/version.ts';
@@ -30,8 +31,7 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
   return {
     name: config.name,
     version: PRODUCT_VERSION,
-    ...(journalFreeBytes === undefined ? {} : { journalFreeBytes }),
-    ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
+    ...defined({ journalFreeBytes, certificateEndsMs }),
     hooks,
     siteChecks,
     unencryptedMemory: config.unencryptedMemory,

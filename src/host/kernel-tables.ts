@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net';
+import { defined } from '../protocol/defined.ts';
 
 /** What the kernel's tables say that are texts under /proc: sockets and memory. Reads no file. Pure. */
 
@@ -91,7 +92,7 @@ export function unixSockets(table: string): UnixSocket[] {
     const [, flags, inode, boundTo] = UNIX_ROW.exec(line) ?? [];
     if (flags === undefined || inode === undefined) return [];
     const isListening = flags === ACCEPTS_CONNECTIONS;
-    return [{ isListening, inode, ...(boundTo === undefined ? {} : { boundTo }) }];
+    return [{ isListening, inode, ...defined({ boundTo }) }];
   });
 }
 

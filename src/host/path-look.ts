@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import { sendBufferBytes } from './locked-memory.ts';
 import { LONG_MS, type RouteOut } from '../migration/preflight/link.ts';
 import { networkTool } from '../network/ip.ts';
@@ -45,7 +46,7 @@ export const lookAtPath: LookAtPath = async (address, question, signal) => {
       routeOutTo(splitAddress(address).host, within),
       sendBufferBytes(),
     ]);
-    return { ...trip, windowBytes, ...(routeOut === undefined ? {} : { routeOut }) };
+    return { ...trip, windowBytes, ...defined({ routeOut }) };
   } catch {
     signal.throwIfAborted();
     return {};

@@ -1,5 +1,6 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { defined } from '../protocol/defined.ts';
 import type { Platform } from '../protocol/peer/host-facts.ts';
 
 /** Where the kernel says what this machine is. */
@@ -50,7 +51,7 @@ export async function readPlatform(places: PlatformPlaces = PLACES): Promise<Pla
     isVirtual,
     ...(maker === '' ? {} : { maker: maker.slice(0, 64) }),
     ...(model === '' ? {} : { model: model.slice(0, 64) }),
-    ...(cloud === undefined ? {} : { cloud }),
+    ...defined({ cloud }),
     hasKvm,
   };
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
+import { defined } from '../protocol/defined.ts';
 import { pkiDirOf } from './fleet.ts';
 import { processorLoad } from './processor-load.ts';
 import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '../protocol/wire.ts';
@@ -20,7 +21,7 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
   const tenant = tenants[guest];
   if (scope === 'tenant' && tenant === undefined) return { linkGraceMs, sharing: 'guest' };
   if (scope !== 'tenant') return { linkGraceMs, sharing: scope };
-  return { linkGraceMs, sharing: scope, ...(tenant === undefined ? {} : { tenant }) };
+  return { linkGraceMs, sharing: scope, ...defined({ tenant }) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { defined } from '../protocol/defined.ts';
 import { labControllerSocket } from './controller.ts';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
@@ -65,9 +66,11 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     name: lab.name,
     dir: lab.dir,
     rootless: lab.entry.kind === 'user',
-    ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
-    ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
-    ...(lab.network === undefined ? {} : { network: lab.network }),
+    ...defined({
+      linkBytesPerSecond: lab.linkBytesPerSecond,
+      delayMs: lab.delayMs,
+      network: lab.network,
+    }),
     ...managerStatus(lab),
     ...(await storageStatus(lab)),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
@@ -102,7 +105,7 @@ async function guestStatus(
         const said = states.find((each) => each.host === host)?.status ?? status;
         return { host, status: said, pid };
       }),
-    ...(probe === undefined ? {} : { probe }),
+    ...defined({ probe }),
   };
 }
 

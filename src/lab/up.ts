@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import { type Configure, issuePki, startAgents } from './agents.ts';
 import { keepMounts, type ContainerDriver } from './container/places.ts';
 import { labDown } from './down.ts';
@@ -174,15 +175,14 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
     builder: ownIdentity(),
     createdAt: new Date().toISOString(),
     hosts: [...plan.hosts],
-    ...(plan.linkBytesPerSecond === undefined
-      ? {}
-      : { linkBytesPerSecond: plan.linkBytesPerSecond }),
-    ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
+    ...defined({ linkBytesPerSecond: plan.linkBytesPerSecond, delayMs: plan.delayMs }),
     ...((plan.paths ?? 1) === 1 ? {} : { paths: plan.paths }),
-    ...(plan.storage === undefined ? {} : { storage: plan.storage }),
-    ...(plan.network === undefined ? {} : { network: plan.network }),
-    ...(plan.manager === undefined ? {} : { manager: plan.manager }),
-    ...(plan.managerPackages === undefined ? {} : { managerPackages: plan.managerPackages }),
+    ...defined({
+      storage: plan.storage,
+      network: plan.network,
+      manager: plan.manager,
+      managerPackages: plan.managerPackages,
+    }),
     namespaces: {},
   };
   await writeLabState(state);

@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import {
   MOST_LOAD_HOURS,
   type GuestLoad,
@@ -145,9 +146,7 @@ export function loadOf(hours: readonly LoadHour[], now: GuestLoad['now']): Guest
   const [quietest] = byCores;
   const busiest = byCores.at(-1);
   return {
-    ...(now === undefined ? {} : { now }),
-    ...(busiest === undefined ? {} : { busiest }),
-    ...(quietest === undefined ? {} : { quietest }),
+    ...defined({ now, busiest, quietest }),
     hours: [...hours],
   };
 }

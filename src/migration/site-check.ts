@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../protocol/defined.ts';
 import { migrationId, shortText } from '../protocol/names.ts';
 import {
   migrationRequest,
@@ -190,8 +191,7 @@ export function siteCheckOf({ untilMs, runs, failures, back, ...state }: WatchSt
     untilAt: new Date(untilMs).toISOString(),
     runs,
     failures,
-    ...(why === undefined ? {} : { why }),
-    ...(back === undefined ? {} : { migration: back }),
+    ...defined({ why, migration: back }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import {
   nicNetwork,
   type Attachment,
@@ -41,8 +42,7 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
       kind: 'ovs',
       bridge,
       mtu,
-      ...(vlan === undefined ? {} : { vlan }),
-      ...(ids === undefined ? {} : { ids }),
+      ...defined({ vlan, ids }),
       ...(ovs.isProtected === true ? { settings: { isolated: true } } : {}),
     };
   }
@@ -64,9 +64,7 @@ function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attach
     bridge: bridge.ifname,
     // The narrower of the two is what gets through.
     mtu: Math.min(port.mtu, bridge.mtu),
-    ...(vlan === undefined ? {} : { vlan }),
-    ...(tunnel === undefined ? {} : { vxlan: tunnel }),
-    ...(settings === undefined ? {} : { settings }),
+    ...defined({ vlan, vxlan: tunnel, settings }),
   };
 }
 
@@ -86,7 +84,7 @@ function vlanOf(port: string, { vlans }: NetworkFacts): PortVlan | undefined {
   return {
     mode: 'trunk',
     tags: [...tags].toSorted((one, other) => one - other),
-    ...(native === undefined ? {} : { native }),
+    ...defined({ native }),
   };
 }
 
@@ -103,7 +101,7 @@ function vlanOfOvs({ tag = 0, trunks, vlanMode }: OvsPort): PortVlan | undefined
   if (native === undefined && trunks.length === 0) return undefined;
   const isKnown = trunks.every((each) => each >= 1 && each <= 4094);
   if (!isKnown || (mode !== 'trunk' && native === undefined)) return 'unknown';
-  return { mode: 'trunk', tags: [...trunks], ...(native === undefined ? {} : { native }) };
+  return { mode: 'trunk', tags: [...trunks], ...defined({ native }) };
 }
 
 /** Whether frames of a VLAN leave a bridge of Open vSwitch: by a port that is no guest's and not this host's. Pure. */

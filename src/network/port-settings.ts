@@ -1,5 +1,6 @@
 import { godwitError } from '../errors.ts';
 import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
+import { defined } from '../protocol/defined.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import {
   MAX_STATIC_MACS,
@@ -96,7 +97,7 @@ function staticMacsOf(port: Link, forwarding: readonly Forwarding[]): StaticMac[
     .slice(0, MAX_STATIC_MACS + 1)
     .map(({ mac, vlan, flags }) => ({
       mac: mac.toLowerCase(),
-      ...(vlan === undefined ? {} : { vlan }),
+      ...defined({ vlan }),
       ...(flags?.includes('sticky') === true ? { sticky: true } : {}),
     }));
 }

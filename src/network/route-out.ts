@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { RouteOut } from '../migration/preflight/link.ts';
+import { defined } from '../protocol/defined.ts';
 import { ip, listedBy, type Ip } from './ip.ts';
 
 const DEVICES = '/sys/class/net';
@@ -46,7 +47,7 @@ export async function routeOutTo(
     const rate = await statedRate(own, directory);
     return {
       device: own.ifname,
-      ...(rate === undefined ? {} : { bytesPerS: rate }),
+      ...defined({ bytesPerS: rate }),
       hasGuests: hasGuests(devices, own.ifname),
       isDefault: usual?.dev === own.ifname,
     };

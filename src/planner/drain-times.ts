@@ -2,6 +2,7 @@
 
 import { START_MS } from '../migration/prediction/parameters.ts';
 import { scenarios } from '../migration/prediction/scenarios.ts';
+import { defined } from '../protocol/defined.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import { bytesOf, linkOf, mostOf, sharedBetween } from './destinations.ts';
 import type {
@@ -58,7 +59,7 @@ export function timesOf(
     timetable: slots,
     linkFactors,
     eta: etaOf(found, linkFactors),
-    ...(busiest === undefined ? {} : { busiest }),
+    ...defined({ busiest }),
     ...deadlineOf(seconds, busiest, options),
   };
 }

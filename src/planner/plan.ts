@@ -1,3 +1,4 @@
+import { defined } from '../protocol/defined.ts';
 import { wordsOf } from './constraints.ts';
 import { costOf } from './cost.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
@@ -51,7 +52,6 @@ export function moveOf(
     words,
     cost: costOf(guest, from.host, at.host),
     alternatives: alternatives.map(({ host }) => host.name).slice(0, 2),
-    ...(worth === undefined ? {} : { worth }),
-    ...(swapsWith === undefined ? {} : { swapsWith }),
+    ...defined({ worth, swapsWith }),
   };
 }

@@ -1,4 +1,5 @@
 /** What hosts and guests report of themselves may be nonsense. No policy rests on it: it counts as the worst that it can be. */
+import { defined } from '../protocol/defined.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 
 /**
@@ -54,7 +55,7 @@ function sanitizedGuest(
     ...(isSized ? {} : { demand: [] }),
     cpu: isFine(cpu) ? cpu : (host?.cpu ?? 1),
     memoryBytes: memory,
-    ...(dirty === undefined ? {} : { dirtyBytesPerSecond: dirty }),
+    ...defined({ dirtyBytesPerSecond: dirty }),
     ...(usedBytes === undefined || !isFine(usedBytes) ? {} : { usedBytes }),
     ...(workingSetBytes === undefined || !isFine(workingSetBytes) ? {} : { workingSetBytes }),
     // By a clock that is off it left just now.

@@ -1,3 +1,4 @@
+import { defined } from './defined.ts';
 import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
 import { readDevices, type Unplugs } from './unplug.ts';
@@ -108,10 +109,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   }
   return {
     neverMove: never === 'true',
-    ...(maxDowntimeMs === undefined ? {} : { maxDowntimeMs }),
-    ...(group === undefined ? {} : { antiAffinity: group }),
-    ...(window === undefined ? {} : { window }),
-    ...(noticeMs === undefined ? {} : { noticeMs }),
+    ...defined({ maxDowntimeMs, antiAffinity: group, window, noticeMs }),
     ...(urgency === undefined ? {} : { priority: Number(urgency) }),
     ...devices,
     ...(given['godwit/realtime'] === 'true' ? { realtime: true as const } : {}),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from './defined.ts';
 
 /**
  * A place on an NFS export that hypervisors open with a client of their own, as QEMU writes it: `nfs://SERVER/PATH`,
@@ -40,8 +41,7 @@ export function parseNfs(text: string): NfsPlace | undefined {
   return {
     host,
     path,
-    ...(user === undefined ? {} : { user }),
-    ...(group === undefined ? {} : { group }),
+    ...defined({ user, group }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from './defined.ts';
 
 /**
  * An image of Ceph's RBD that hypervisors open with a client of their own, as QEMU writes it: `rbd:POOL/IMAGE` or
@@ -55,11 +56,7 @@ export function parseRbd(text: string): RbdPlace | undefined {
   return {
     pool,
     image,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(user === undefined ? {} : { user }),
-    ...(conf === undefined ? {} : { conf }),
-    ...(keyring === undefined ? {} : { keyring }),
-    ...(keyFile === undefined ? {} : { keyFile }),
+    ...defined({ namespace, user, conf, keyring, keyFile }),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { godwitError, type GodwitError } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import type { ShownCertificate } from '../protocol/peer/fleet.ts';
 import { role, type Role } from '../protocol/route.ts';
 import { hostName } from '../protocol/names.ts';
@@ -129,8 +130,7 @@ function contextOf(credentials: Trust): SecureContext {
   if (known !== undefined && known.cert === cert) return known.made;
   const made = createSecureContext({
     ca: credentials.ca,
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ cert, key }),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
   });

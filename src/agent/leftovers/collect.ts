@@ -4,6 +4,7 @@ import type { AgentConfig } from '../../config.ts';
 import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { unixSockets } from '../../host/kernel-tables.ts';
+import { defined } from '../../protocol/defined.ts';
 import { driverOf } from '../hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
@@ -52,7 +53,7 @@ async function guestFact(
     state: info.state,
     pid: info.pid ?? 0,
     unsettled: directory?.unsettled === true,
-    ...(handle === undefined ? {} : { handle }),
+    ...defined({ handle }),
     ...(ours ? { dir } : {}),
   };
 }
@@ -89,8 +90,7 @@ function migrationFacts(
               side: migration.request.side,
               phase: store.progress(id).phase,
               moverAlive: movers.find(migration) !== undefined,
-              ...(leftBecause === undefined ? {} : { leftBecause }),
-              ...(unreadable === undefined ? {} : { unreadable }),
+              ...defined({ leftBecause, unreadable }),
             },
           }),
     };

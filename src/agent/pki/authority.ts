@@ -4,6 +4,7 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
 import { changeList, latestList, readmitted, validFrom } from './fleet-list.ts';
@@ -72,7 +73,7 @@ export async function issue(
   const issued = { ca: authority.cert, cert, key };
   // They go by the hosts that the list names.
   if (role === 'controller' || role === 'relay') {
-    return { ...issued, ...(known === undefined ? {} : { fleet: known.signed }) };
+    return { ...issued, ...defined({ fleet: known?.signed }) };
   }
   if (role !== 'agent') return issued;
   const wasRemoved = known?.list.removed.includes(name) === true;

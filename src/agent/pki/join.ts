@@ -8,6 +8,7 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
 import { agentContract } from '../../protocol/contract.ts';
+import { defined } from '../../protocol/defined.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { SKEW_MS } from '../../protocol/peer/renewal.ts';
 import { client } from '../../rpc/client.ts';
@@ -57,8 +58,7 @@ export async function join(text: string, directory: string): Promise<Joined> {
         Date.parse(new X509Certificate(cert).validFrom) + SKEW_MS - systemClock.wallMs(),
     };
     const shared = {
-      ...(siteSecret === undefined ? {} : { siteSecret }),
-      ...(fleet === undefined ? {} : { fleet }),
+      ...defined({ siteSecret, fleet }),
     };
     storeCredentials(directory, { ca: authority, cert, key, ...shared });
   } finally {

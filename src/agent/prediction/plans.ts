@@ -16,6 +16,7 @@ import { judgedAgain } from '../../migration/preflight/judge.ts';
 import { judgeLink } from '../../migration/preflight/link.ts';
 import { verdictOf } from '../../migration/preflight/rank.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
+import { defined } from '../../protocol/defined.ts';
 import {
   migrationRequest,
   streamModeOf,
@@ -93,8 +94,7 @@ export class Plans {
       guest: request.guest,
       from: config.name,
       host,
-      ...(measured === undefined ? {} : { measured }),
-      ...(unmeasured === undefined ? {} : { unmeasured }),
+      ...defined({ measured, unmeasured }),
       ...(load.hours.length === 0 ? {} : { load }),
       ...known,
       advice: [],

@@ -7,6 +7,7 @@ import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
 import { inOrder } from '../../migration/preflight/judge.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
 import {
   migrationRequest,
@@ -160,7 +161,7 @@ export class Checks {
     let gone: Promise<void> | undefined;
     try {
       const planned = await this.#lookForAll(asked, names);
-      const also = standby ? { standby, ...(digest !== undefined && { digest }) } : {};
+      const also = standby ? { standby, ...defined({ digest }) } : {};
       const hosts = planned
         .flatMap((each) => this.#toExamine(each, standby))
         .map((each) => ({ ...each, ...also }));
@@ -212,7 +213,7 @@ export class Checks {
     if (address === undefined) return [];
     const { labels } = info;
     const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };
-    return [{ ...asked, seen, ...memory, ...(labels === undefined ? {} : { labels }) }];
+    return [{ ...asked, seen, ...memory, ...defined({ labels }) }];
   }
 }
 

@@ -19,6 +19,7 @@ import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { LookDependencies } from '../../mover/direct/source/source-context.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
+import { defined } from '../../protocol/defined.ts';
 import { fullAddress } from '../../protocol/names.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
@@ -165,8 +166,7 @@ export async function admissionOf(
     guest: request.guest,
     from: config.name,
     memoryBytes,
-    ...(vcpus === undefined ? {} : { vcpus }),
-    ...(macs === undefined ? {} : { macs }),
+    ...defined({ vcpus, macs }),
     ...(routes.length === 0 ? {} : { routes }),
     epoch: 1,
     timeoutMs: request.timeoutMs,

@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import { preparation, type LookDependencies } from '../../mover/direct/source/source-context.ts';
+import { defined } from '../../protocol/defined.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import { migrationSettings, type Check } from '../../protocol/public/migration.ts';
@@ -34,7 +35,7 @@ export async function offerStandby(
     ...admission,
     routes: routesOf(body.networks ?? []),
     settings: migrationSettings.parse(request),
-    ...(labels === undefined ? {} : { labels }),
+    ...defined({ labels }),
   };
   await peers.preflight(to).keepStandby(
     {
@@ -42,7 +43,7 @@ export async function offerStandby(
       body: {
         admission: offered,
         preparation: body,
-        ...(digest === undefined ? {} : { digest }),
+        ...defined({ digest }),
       },
     },
     { deadlineMs: ANSWER_MS, signal },

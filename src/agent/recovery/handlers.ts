@@ -6,6 +6,7 @@ import { godwitError } from '../../errors.ts';
 import { syncDirectory } from '../../host/journal-file.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DestinationMoverRequest } from '../../protocol/mover/request.ts';
 import type { RecoveryRequest, Standby } from '../../protocol/public/recovery.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
@@ -73,7 +74,7 @@ function publicStandby({ standbys }: Recovery, view: KeptView): Standby {
     ...standby,
     disks,
     number,
-    ...(confirmedAt === undefined ? {} : { confirmedAt }),
+    ...defined({ confirmedAt }),
     ...(freshness.kind === 'stale' ? { stale: freshness.reason } : {}),
   };
 }

@@ -12,6 +12,7 @@ import {
   type OfferStep,
   type StandbyOfferRecord,
 } from '../../migration/standby/offers.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { StandbyHeartbeat } from '../../protocol/peer/standby.ts';
 import { migrationRequest, type Check } from '../../protocol/public/migration.ts';
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
@@ -187,7 +188,7 @@ export class KeepStandbys {
         .slice(0, MAX_OF_ONE_SOURCE)
         .map(({ offer: { guest }, step: { digest, images } }) => ({
           guest,
-          ...(digest === undefined ? {} : { digest }),
+          ...defined({ digest }),
           ...(images === undefined || images.length === 0 ? {} : { images: [...images] }),
         })),
       withdrawn: withdrawn.map(({ offer }) => offer.guest),

@@ -1,4 +1,5 @@
 import { ERRORS } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { BaselineAnswer } from '../../protocol/public/processor.ts';
 import { askAny } from '../agent-set.ts';
 import { printJson } from '../context.ts';
@@ -18,7 +19,7 @@ export const run: Run<typeof baselineSpec> = async (input, context) => {
   const { check } = input.flags;
   const body = {
     ...(hosts.length === 0 ? {} : { hosts: [...hosts] }),
-    ...(check === undefined ? {} : { check }),
+    ...defined({ check }),
   };
   const fleet = await context.connect(input.connection);
   try {

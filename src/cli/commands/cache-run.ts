@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { CacheStatus } from '../../protocol/public/cache.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
@@ -39,8 +40,7 @@ export const seed: Run<typeof cacheSeedSpec> = async (input, context) => {
     const { guest, tenant } = input.flags;
     const body = {
       file: input.args.file,
-      ...(guest === undefined ? {} : { guest }),
-      ...(tenant === undefined ? {} : { tenant }),
+      ...defined({ guest, tenant }),
     };
     const answer = await api.seedCache({ body }, { deadlineMs: SEED_MS });
     if (input.json) return printJson(context, { host, ...answer });

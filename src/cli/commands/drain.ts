@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { drainSpec } from '../specs-fleet.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
@@ -30,9 +31,9 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
   return {
     kind: 'drain' as const,
     hosts: [args.host],
-    ...(to === undefined ? {} : { to }),
+    ...defined({ to }),
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
-    ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...defined({ maxParallel }),
     ...(cold === true ? { cold } : {}),
     ...(stopped === true ? { stopped } : {}),
     ...(notice === undefined ? {} : { settings: { noticeMs: Math.round(notice) } }),

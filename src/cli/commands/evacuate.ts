@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { everyPage, MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { FleetHost } from '../../protocol/controller/fleet.ts';
@@ -38,9 +39,7 @@ function bodyOf({ flags }: EvacuateInput, { clock }: Context) {
   return {
     kind: 'evacuate' as const,
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
-    ...(budget === undefined ? {} : { budgetBytes: budget }),
-    ...(maxPause === undefined ? {} : { maxPauseMs: maxPause }),
-    ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...defined({ budgetBytes: budget, maxPauseMs: maxPause, maxParallel }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { GuestLoad } from '../../protocol/public/guest-load.ts';
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
@@ -35,7 +36,7 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
     ]);
     if (input.json) {
       const check = 'hosts' in moves ? { check: moves } : { unchecked: moves.unchecked };
-      printJson(context, { ...guest, ...(load === undefined ? {} : { load }), ...check, missing });
+      printJson(context, { ...guest, ...defined({ load }), ...check, missing });
     } else printView(context, guestText(guest, moves, contextPainter(context), load));
     // One of them may have another of that name, or the other end of its migration.
     const lacks = incomplete(`what is known of ${guest.name}`, missing);

@@ -4,6 +4,7 @@ import { MANAGER_KINDS, type ManagerKind } from '../../agent/managers.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';
 import type { ManagerEntry } from '../../protocol/controller/managers.ts';
+import { defined } from '../../protocol/defined.ts';
 import { printJson, type Context } from '../context.ts';
 import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
@@ -47,8 +48,7 @@ export const add: Run<typeof managerAddSpec> = (input, context) =>
         : await readPassword(flags.passwordFile);
     const place = { driver, url, user: flags.user, options };
     const trust = {
-      ...(ca === undefined ? {} : { ca }),
-      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...defined({ ca, fingerprint }),
     };
     const body = { name: args.name, password, ...place, ...trust };
     const made = await api.addManager({ body }, { deadlineMs: ADD_MS });

@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { diskMoveRequest, type DiskMoveRequest } from '../../protocol/public/disk-move.ts';
 import { printJson } from '../context.ts';
 import { followDiskMove } from '../disk-moves.ts';
@@ -45,7 +46,7 @@ function requestOf({ args, flags }: Input<typeof moveDiskSpec>): DiskMoveRequest
     guest,
     disk,
     to,
-    ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
+    ...defined({ maxBandwidth }),
     ...(keepSource === true ? { keepSource } : {}),
   });
   if (parsed.success) return parsed.data;

@@ -1,4 +1,5 @@
 import { ERRORS, godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { printJson } from '../context.ts';
 import { namesIn } from '../policies.ts';
 import { printable } from '../render/style.ts';
@@ -17,7 +18,7 @@ export const run: Run<typeof placeSpec> = (input, context) =>
       memoryBytes: memory,
       vcpus: cpus,
       labels: Object.fromEntries(label.map(pairIn)),
-      ...(hosts === undefined ? {} : { hosts }),
+      ...defined({ hosts }),
     };
     const answer = await api.place({ body });
     const { host, words, alternatives } = answer;

@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Policy } from '../../protocol/controller/policy.ts';
+import { defined } from '../../protocol/defined.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { namesIn } from '../policies.ts';
@@ -41,9 +42,7 @@ export const run: Run<typeof policySpec> = (input, context) =>
     const body = {
       ...(before === undefined ? {} : keptOf(before)),
       mode,
-      ...(hosts === undefined ? {} : { hosts }),
-      ...(level === undefined ? {} : { level }),
-      ...(movesPerHour === undefined ? {} : { movesPerHour }),
+      ...defined({ hosts, level, movesPerHour }),
     };
     // What is kept of it is what was read: who set it meanwhile is not overwritten.
     const query = { ifSetAtMs: before?.setAtMs ?? 0 };
@@ -56,7 +55,7 @@ export const run: Run<typeof policySpec> = (input, context) =>
 const keptOf = ({ bytesPerHour, residenceMs, rejectedMs }: Policy) => ({
   residenceMs,
   rejectedMs,
-  ...(bytesPerHour === undefined ? {} : { bytesPerHour }),
+  ...defined({ bytesPerHour }),
 });
 
 const rowOf = ({ kind, scope, mode, setBy, look }: Policy): string[] => [

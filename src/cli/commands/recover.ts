@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { guestName } from '../../protocol/names.ts';
 import { descriptionNumber } from '../../protocol/public/recovery.ts';
 import type { recoverSpec } from '../specs-recover.ts';
@@ -19,10 +20,10 @@ export const run: Run<typeof recoverSpec> = (input, context) =>
     const body = {
       kind: 'recover' as const,
       hosts: [...hosts],
-      ...(insist === undefined ? {} : { insist }),
+      ...defined({ insist }),
     };
     const asked = {
-      body: { ...body, ...(to === undefined ? {} : { to }) },
+      body: { ...body, ...defined({ to }) },
       question: `Start the guests of ${hosts.join(', ')} elsewhere, once proved off?`,
       json,
       dryRun: flags.dryRun === true,

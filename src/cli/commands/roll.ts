@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Context } from '../context.ts';
 import type { rollSpec } from '../specs-fleet.ts';
 import type { Input, Run } from '../verb.ts';
@@ -37,10 +38,9 @@ function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Co
     kind: 'roll' as const,
     hosts,
     run: program,
-    ...(to === undefined ? {} : { to }),
+    ...defined({ to }),
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
-    ...(maxParallel === undefined ? {} : { maxParallel }),
-    ...(healthyWithin === undefined ? {} : { healthyWithinMs: healthyWithin }),
+    ...defined({ maxParallel, healthyWithinMs: healthyWithin }),
     ...(flags.comeBack === true ? { comeBack: true } : {}),
   };
 }

@@ -10,6 +10,7 @@ import { linesOf, pageOf, refusedLines, type PageFacts } from '../../planner/sim
 import { replay } from '../../planner/sim/history/replay.ts';
 import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
 import { placeOfSetting } from '../../config/settings.ts';
+import { defined } from '../../protocol/defined.ts';
 import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
@@ -38,7 +39,7 @@ export const run: Run<typeof simSpec> = (input, context) => {
   const world = trouble === undefined ? {} : { seed: trouble, failing: FAILING };
   const was = replay(scene, undefined, { ...world, sleep: false });
   const would = replay(scene, POLICIES[policy], { ...world, sleep: policy === 'consolidate' });
-  const facts: PageFacts = { policy, was, would, ...(price === undefined ? {} : { price }) };
+  const facts: PageFacts = { policy, was, would, ...defined({ price }) };
   if (html !== undefined) write(html, pageOf(facts));
   if (input.json) printJson(context, { policy, was, would });
   else {

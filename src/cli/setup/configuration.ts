@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { z } from 'zod';
 import type { agentConfig } from '../../config.ts';
+import { defined } from '../../protocol/defined.ts';
 import { splitAddress } from '../../protocol/names.ts';
 
 /** A host's first configuration, with what each of its lines is for. Pure. */
@@ -25,7 +26,7 @@ export function configurationOf({ name, address, stateDir, caDir, storage }: Pla
     address,
     ports: { ...PORTS },
     stateDir,
-    ...(caDir === undefined ? {} : { caDir }),
+    ...defined({ caDir }),
     storage: storage.map((each) => ({ path: each })),
   };
   // One line for each setting, as the explanation has them.

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import { place } from '../../planner/place.ts';
 import { WHOLE_FLEET, type PolicySettings } from '../../protocol/controller/policy.ts';
 import type { policyRoutes } from '../../protocol/controller/policies.ts';
+import { defined } from '../../protocol/defined.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { cursorAt, MOST_OF_A_PAGE, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
@@ -164,7 +165,7 @@ async function placed(
     name: 'the new guest',
     memoryBytes,
     cpu: vcpus,
-    ...(hosts === undefined ? {} : { pinnedTo: hosts }),
+    ...defined({ pinnedTo: hosts }),
     ...(group === undefined ? {} : { apart: [group] }),
   });
   if ('refused' in answer) return { words: clipped(answer.refused.words), alternatives: [] };

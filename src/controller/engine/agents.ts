@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { hasCode, toGodwitError, type SerialError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Move } from '../../protocol/controller/wish.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Order } from '../../protocol/public/order.ts';
 import { MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
@@ -112,7 +113,7 @@ async function look(api: Api<typeof agentContract>, id: string): Promise<Sight> 
 
 const sightIn = ({ phase, error }: Pick<MigrationSummary, 'phase' | 'error'>): Sight => ({
   seen: SEEN_AS[phase],
-  ...(error === undefined ? {} : { error }),
+  ...defined({ error }),
 });
 
 const SEEN_AS: Readonly<Record<Phase, Seen>> = {

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import { pastRates, type PastRates } from '../history/rates.ts';
 import {
   fleetSnapshot,
@@ -206,15 +207,14 @@ function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
   return {
     name,
     ...(info?.site === undefined ? {} : { site: info.site }),
-    ...(managed === undefined ? {} : { realm: managed.realm }),
-    ...(closed === undefined ? {} : { closed }),
+    ...defined({ realm: managed?.realm, closed }),
     ...(managed?.maintenanceMode === undefined ? {} : { maintenanceMode: managed.maintenanceMode }),
     ...(managed?.powerMode === undefined ? {} : { powerMode: managed.powerMode }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,
     memoryBytes: memoryBytes ?? 0,
-    ...(memoryAvailableBytes === undefined ? {} : { availableBytes: memoryAvailableBytes }),
+    ...defined({ availableBytes: memoryAvailableBytes }),
   };
 }
 
@@ -243,9 +243,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
     demand: used.length === 0 ? [] : [Math.max(...used)],
     ...(diskBytes === 0 ? {} : { diskBytes }),
     unmovable: [...new Set(infos.flatMap((each) => each.unmovable))],
-    ...(manager === undefined ? {} : { manager }),
-    ...(migration === undefined ? {} : { migration }),
-    ...(movingTo === undefined ? {} : { movingTo }),
+    ...defined({ manager, migration, movingTo }),
   };
   return labels.length === 0 ? { facts } : { facts, labels: Object.fromEntries(labels) };
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
@@ -103,7 +104,7 @@ export class AskedSizes implements GuestSizes {
       const size = this.#known(each, ask);
       return size === undefined ? [] : [[each.guest, size] as const];
     });
-    return { sizes: Object.fromEntries(sizes), ...(line === undefined ? {} : { line }) };
+    return { sizes: Object.fromEntries(sizes), ...defined({ line }) };
   }
 
   #known(asked: SizedGuest, ask: WishAsk): GuestSize | undefined {
@@ -180,7 +181,7 @@ function planned(
   { ask: { settings }, link, signal }: Asked,
 ): Promise<PlanAnswer> {
   const asked = { mode: 'precopy', timeoutMs: MOST_TIMEOUT_MS, compare: true } as const;
-  const body = { ...settings, ...asked, guest, to, ...(link === undefined ? {} : { link }) };
+  const body = { ...settings, ...asked, guest, to, ...defined({ link }) };
   return api.plan({ body }, { deadlineMs: GUEST_MS, signal });
 }
 

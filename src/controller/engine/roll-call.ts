@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Heard } from '../wishes/roll-health.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
@@ -91,7 +92,7 @@ export class RollCall {
       host,
       id: `${wish.id}.${host}`,
       epoch: claim.epoch,
-      ...(before === undefined ? {} : { before }),
+      ...defined({ before }),
     };
     return roll.program(call, this.#end.signal);
   }

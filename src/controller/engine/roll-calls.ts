@@ -2,6 +2,7 @@ import { toGodwitError } from '../../errors.ts';
 import { runSiteProgram } from '../../hooks/site-program.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { rollPromise } from '../../protocol/controller/wish.ts';
+import { defined } from '../../protocol/defined.ts';
 import { client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { ControllerConfig } from '../config.ts';
@@ -46,7 +47,7 @@ async function askHost(
     const query = { load: 'true' } as const;
     const events = speaking.api.hostEvents({ query }, { signal: within, deadlineMs: ANSWER_MS });
     const sampled = await hasSample(events);
-    return { of: 'host', ok: true, version, sampled, ...(bootId === undefined ? {} : { bootId }) };
+    return { of: 'host', ok: true, version, sampled, ...defined({ bootId }) };
   } catch (thrown) {
     return { of: 'host', ok: false, words: toGodwitError(thrown).message };
   } finally {

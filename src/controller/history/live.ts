@@ -3,6 +3,7 @@ import { NOTHING, percentAfter, type Shown } from '../../migration/percent.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
+import { defined } from '../../protocol/defined.ts';
 import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 
@@ -51,8 +52,7 @@ export class Live {
   of(host: string, id: string): Pick<FleetMigration, 'percent' | 'step'> {
     const { percent, step } = this.#open.get(keyOf(host, id))?.migration ?? {};
     return {
-      ...(percent === undefined ? {} : { percent }),
-      ...(step === undefined ? {} : { step }),
+      ...defined({ percent, step }),
     };
   }
 

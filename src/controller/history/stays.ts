@@ -1,4 +1,5 @@
 import type { FleetMigration, GuestStay } from '../../protocol/controller/history.ts';
+import { defined } from '../../protocol/defined.ts';
 
 /** Of one stay. */
 const MOST_TRIES = 1000;
@@ -32,7 +33,7 @@ export function staysOf(migrations: readonly FleetMigration[], at: readonly stri
         to: each.destination,
         outcome: each.outcome,
         at: each.endedAt ?? each.startedAt,
-        ...(each.words === undefined ? {} : { words: each.words }),
+        ...defined({ words: each.words }),
       });
     }
   }
@@ -72,8 +73,7 @@ function arrival({
     from: endedAt ?? startedAt,
     why: `${id} brought it from ${source}${asked}`,
     migration: id,
-    ...(wish === undefined ? {} : { wish }),
-    ...(by === undefined ? {} : { by }),
+    ...defined({ wish, by }),
     tries: [],
   };
 }

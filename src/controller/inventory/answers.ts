@@ -4,6 +4,7 @@ import type {
   HostState,
   SamplePoint,
 } from '../../protocol/controller/fleet.ts';
+import { defined } from '../../protocol/defined.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { GuestRow, HostRow } from '../store/tables.ts';
@@ -29,19 +30,18 @@ export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad
     name,
     address,
     ...(site === null ? {} : { site }),
-    ...(manager === undefined ? {} : { manager }),
-    ...(closed === undefined ? {} : { closedByManager: closed }),
+    ...defined({ manager, closedByManager: closed }),
     guests,
     state: state as HostState,
     since: momentOf(since),
     ...(reason === null ? {} : { reason }),
     ...(excess === null ? {} : { excess: { since: momentOf(excessMs ?? since), words: excess } }),
-    ...(followedBy === undefined ? {} : { followedBy }),
+    ...defined({ followedBy }),
     ...(version === null ? {} : { version }),
     ...(cores === null ? {} : { cores }),
     ...(memory === null ? {} : { memoryBytes: memory }),
     ...(available === null ? {} : { memoryAvailableBytes: available }),
-    ...(sample === undefined ? {} : { load: sample }),
+    ...defined({ load: sample }),
   };
 }
 
@@ -73,9 +73,7 @@ export function guestOfRow(
     ...(uuid === '' ? {} : { uuid }),
     ...(memory === null ? {} : { memoryBytes: memory }),
     ...(vcpus === null ? {} : { vcpus }),
-    ...(manager === undefined ? {} : { manager }),
-    ...(labels === undefined ? {} : { labels }),
-    ...(migration === undefined ? {} : { migration }),
+    ...defined({ manager, labels, migration }),
     hostState: host.state,
     hostSince: momentOf(host.since),
     ...(others.length === 0 ? {} : { alsoClaimedBy: others }),

@@ -2,6 +2,7 @@ import { MOST_GUESTS } from '../../agent/peer-guests.ts';
 import { godwitError } from '../../errors.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { HostEvent } from '../../protocol/public/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
@@ -311,9 +312,7 @@ function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
     managed: managedText({
       manager,
       realm,
-      ...(closed === undefined ? {} : { closed }),
-      ...(maintenanceMode === undefined ? {} : { maintenanceMode }),
-      ...(powerMode === undefined ? {} : { powerMode }),
+      ...defined({ closed, maintenanceMode, powerMode }),
     }),
     version: version ?? null,
     cores: cores ?? null,

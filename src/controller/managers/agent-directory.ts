@@ -9,6 +9,7 @@ import { writePrivate } from '../../agent/pki/files.ts';
 import { parseAgentConfig, type AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
+import { defined } from '../../protocol/defined.ts';
 import { resolved } from './references.ts';
 
 /** A file system in memory: what lies there is not at rest. */
@@ -91,7 +92,7 @@ export class AgentDirectory {
       url,
       user,
       passwordFile: path.join(this.#secrets, 'password'),
-      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...defined({ fingerprint }),
       ...(ca === undefined ? {} : { ca: this.#ca }),
     };
   }
@@ -105,7 +106,7 @@ export class AgentDirectory {
     if (place === undefined) return undefined;
     const reached = new AgentDirectory(this.#controllerDir, name).#reached(place);
     const { hosts } = place.options;
-    return { ...(hosts === undefined ? {} : { hosts }), ...reached };
+    return { ...defined({ hosts }), ...reached };
   }
 
   /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */

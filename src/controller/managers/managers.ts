@@ -5,6 +5,7 @@ import { Mutex } from '../../mutex.ts';
 import type { Log } from '../../log.ts';
 import type { ManagerEntry, ManagerPlace } from '../../protocol/controller/managers.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import { defined } from '../../protocol/defined.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { ManagedHosts } from '../inventory/managed.ts';
 import type { Client } from '../../rpc/client.ts';
@@ -227,10 +228,10 @@ export class Managers {
       driver,
       url,
       user,
-      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...defined({ fingerprint }),
       state,
       since: momentOf(sinceMs),
-      ...(reason === undefined ? {} : { reason }),
+      ...defined({ reason }),
       ...this.#deps.hosts.counts(kept.name),
       socket: place.socket,
       createdAt: momentOf(kept.createdAtMs),

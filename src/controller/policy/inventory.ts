@@ -1,4 +1,5 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
+import { defined } from '../../protocol/defined.ts';
 import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
 import {
   homesOf,
@@ -147,13 +148,10 @@ function plannerHost(
     coreCpu: 1,
     memoryBytes,
     on: isOn,
-    ...(facts.site === undefined ? {} : { site: facts.site }),
+    ...defined({ site: facts.site }),
     ...(mark?.power === undefined && isUnheard(facts, { kind, loads }) ? { silent: true } : {}),
     ...(isShut ? { draining: true } : {}),
-    ...(facts.realm === undefined ? {} : { realm: facts.realm }),
-    ...(facts.linkBytesPerSecond === undefined
-      ? {}
-      : { linkBytesPerSecond: facts.linkBytesPerSecond }),
+    ...defined({ realm: facts.realm, linkBytesPerSecond: facts.linkBytesPerSecond }),
     ...(pressure.length === 0 ? {} : { pressure }),
     ...(mutedHosts.has(name) || isLeft ? { kept: true } : {}),
   };
@@ -184,12 +182,10 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
     cpu,
     demand: isStopped ? [0] : demand.map((cores) => ofItsSize(cores, cpu)),
     ...(soon === undefined || isStopped ? {} : { soon: ofItsSize(soon, cpu) }),
-    ...(facts.dirtyBytesPerSecond === undefined
-      ? {}
-      : { dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),
+    ...defined({ dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),
     ...(whyNever === undefined ? {} : { neverMove: true, whyNever }),
     ...(isReckoned ? { reckoned: true } : {}),
-    ...(goal === undefined ? {} : { movingTo: goal }),
+    ...defined({ movingTo: goal }),
     ...(goal === undefined && whyItWaits(facts, world) === undefined ? {} : { moving: true }),
     ...(group === undefined ? {} : { apart: [group] }),
     ...(left.length === 0

@@ -3,6 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import { runSiteProgram, type SiteAnswer, type SiteProgram } from '../../hooks/site-program.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { FleetView, HostCalls } from '../engine/ports.ts';
 import type { Held } from '../inventory/leases.ts';
@@ -123,8 +124,7 @@ export class PowerWatch {
       isClosed: isManagers || (mark?.drainingFor ?? mark?.maintenance) !== undefined,
       memoryBytes: facts?.memoryBytes ?? 0,
       isCalled: nowMs - (this.#called.get(name) ?? -Infinity) < CALL_AGAIN_MS,
-      ...(emptySinceMs === undefined ? {} : { emptySinceMs }),
-      ...(power === undefined ? {} : { power }),
+      ...defined({ emptySinceMs, power }),
     };
   }
 

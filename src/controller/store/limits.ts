@@ -1,4 +1,5 @@
 import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Store } from './open.ts';
 import { raiseAdmission } from './wish-requests.ts';
 import { limitsOf, marksOf, type Db } from './wish-rows.ts';
@@ -15,8 +16,7 @@ export function readLimits(store: Store): Promise<FleetLimits> {
       hosts: limited
         .map(({ host, outLimit, inLimit }) => ({
           host,
-          ...(outLimit === undefined ? {} : { out: outLimit }),
-          ...(inLimit === undefined ? {} : { in: inLimit }),
+          ...defined({ out: outLimit, in: inLimit }),
         }))
         .toSorted((one, other) => (one.host < other.host ? -1 : 1)),
       links: Object.entries(links).map(([name, most]) => {
@@ -39,8 +39,7 @@ export async function changeLimits(store: Store, change: LimitsChange): Promise<
       await setLimit(db, ['link', `${from}>${to}`], most);
     for (const { host, out, in: into } of change.hosts) {
       const set = {
-        ...(out === undefined ? {} : { out_limit: out }),
-        ...(into === undefined ? {} : { in_limit: into }),
+        ...defined({ out_limit: out, in_limit: into }),
       };
       if (Object.keys(set).length === 0) continue;
       await db

@@ -2,6 +2,7 @@ import { isWishEnd, type Move, type Wish, type WishAsk } from '../../protocol/co
 import { sql, type RawBuilder } from 'kysely';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Change, Claim, WishStore, WishView, Written } from '../engine/ports.ts';
 import type { World } from '../wishes/facts.ts';
 import type { Cancel } from '../wishes/moves.ts';
@@ -208,7 +209,7 @@ export class Wishes implements WishStore {
         ...shared,
         nowMs: row.now,
         reservations,
-        ...(spentBytes === undefined ? {} : { spentBytes }),
+        ...defined({ spentBytes }),
       },
       admission,
       version: row.version,

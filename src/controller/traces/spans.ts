@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import {
   attributesOf,
@@ -102,7 +103,7 @@ function statusOf({ outcome, words }: FleetMigration): OtlpSpan['status'] {
     case 'failed':
     case 'lost':
     case 'held':
-      return { code: STATUS.error, ...(words === undefined ? {} : { message: words }) };
+      return { code: STATUS.error, ...defined({ message: words }) };
     case 'cancelled':
     case undefined:
       // A person wanted it so.

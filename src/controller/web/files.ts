@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
+import { defined } from '../../protocol/defined.ts';
 import { bytesOf, sendBytes } from '../../rpc/answer.ts';
 import { splitUrl } from '../../rpc/routes.ts';
 import { godwitError } from '../../errors.ts';
@@ -83,7 +84,7 @@ export class Files {
       'cache-control': 'no-cache',
       vary: 'accept-encoding',
       etag,
-      ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
+      ...defined({ 'content-encoding': encoding }),
     };
     if (isAmong(asked['if-none-match'], etag))
       return sendBytes(response, { status: 304, headers, bytes: Buffer.alloc(0) }, stallMs);

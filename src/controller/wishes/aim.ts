@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { World } from './facts.ts';
 import type { Roll, Wish } from '../../protocol/controller/wish.ts';
 
@@ -19,7 +20,7 @@ export function aimOf({ id, ask, roll }: Wish, { marks, guests: all }: Known): A
   switch (kind) {
     case 'migration': {
       const guests = guest === undefined ? [] : [guest];
-      return { kind: 'bring', guests, ...(to === undefined ? {} : { to }) };
+      return { kind: 'bring', guests, ...defined({ to }) };
     }
     case 'drain':
     case 'recover':

@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { evacuate, type Leaver } from '../../planner/evacuate.ts';
 import type { Inventory } from '../../planner/inventory.ts';
 import { COSTS } from '../../migration/prediction/parameters.ts';
+import { defined } from '../../protocol/defined.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { lineBetween } from '../site-map.ts';
 import { labelsOf, noticeMsOf, ownOf, type World } from './facts.ts';
@@ -47,7 +48,7 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
     mostPerMove: MOST_PER_MOVE,
     deadlineSeconds:
       ask.deadlineAtMs === undefined ? Infinity : (ask.deadlineAtMs - world.nowMs) / 1000,
-    ...(budgetBytes === undefined ? {} : { budgetBytes }),
+    ...defined({ budgetBytes }),
     running: open.map((each) => secondsLeft(each, world.nowMs)),
     mostAtOnce: ask.maxParallel ?? Infinity,
   });
@@ -71,9 +72,9 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
       bytesPerS: line.bytesPerS,
       roundTripMs: line.roundTripMs,
       bytes: found.bytes,
-      ...(ask.budgetBytes === undefined ? {} : { budgetBytes: ask.budgetBytes }),
+      ...defined({ budgetBytes: ask.budgetBytes }),
       cost: (found.bytes / GB) * line.costPerGb,
-      ...(wish.measuredLine === undefined ? {} : { measured: wish.measuredLine }),
+      ...defined({ measured: wish.measuredLine }),
     },
   };
 }
@@ -95,7 +96,7 @@ function leaverOf({ guest, to }: Pick<Leaver, 'guest' | 'to'>, wish: Wish, world
     to,
     priority: guest.priority ?? 0,
     noticeSeconds: noticeMsOf(guest.name, wish, world) / 1000,
-    ...(size === undefined ? {} : { size }),
+    ...defined({ size }),
     diskBytes: world.guests.get(guest.name)?.diskBytes ?? 0,
     // Only its hosts know whether a guest can: one that has failed is not asked so again.
     mayPostcopy: (ownOf(wish.tries, guest.name)?.count ?? 0) === 0,

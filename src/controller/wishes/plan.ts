@@ -1,6 +1,7 @@
 import { drain, type RunningMove } from '../../planner/drain.ts';
 import { throughWords } from '../../planner/drain-times.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
+import { defined } from '../../protocol/defined.ts';
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
@@ -160,10 +161,9 @@ function inventoryOf(
         promisedBytes({ ...world, reservations: comes }, host.name),
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
-      ...(host.site === undefined ? {} : { site: host.site }),
-      ...(host.realm === undefined ? {} : { realm: host.realm }),
+      ...defined({ site: host.site, realm: host.realm }),
       ...(marked || emptied.has(host.name) ? { draining: true } : {}),
-      ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
+      ...defined({ linkBytesPerSecond }),
     };
   });
   const guests = [...world.guests].flatMap(([key, facts]): PlannerGuest[] => {
@@ -192,10 +192,10 @@ function plannerGuest(
     memoryBytes,
     cpu: vcpus,
     demand: demand.length > 0 ? demand : [vcpus * UNKNOWN_SHARE],
-    ...(dirtyBytesPerSecond === undefined ? {} : { dirtyBytesPerSecond }),
+    ...defined({ dirtyBytesPerSecond }),
     // Guests that this wish does not move stay where they are.
     ...(isWanted ? {} : { neverMove: true }),
-    ...(allowed === undefined ? {} : { pinnedTo: allowed }),
+    ...defined({ pinnedTo: allowed }),
     ...(isWanted && namedFor(wish, world) !== undefined ? { mayChangeSite: true } : {}),
     ...(group === undefined ? {} : { apart: [group] }),
     ...('words' in labels || labels.priority === undefined ? {} : { priority: labels.priority }),

@@ -1,5 +1,6 @@
 import { MOST_GUESTS, type Stay, type Waiting, type Wish } from '../../protocol/controller/wish.ts';
 import type { WishPlan } from '../../protocol/controller/wishes.ts';
+import { defined } from '../../protocol/defined.ts';
 import { boundedList, clipped } from './bounds.ts';
 import { leftOf, sinceWhen } from './candidates.ts';
 import type { GuestFacts, HostMark, World } from './facts.ts';
@@ -37,7 +38,7 @@ export function previewOf(wish: Wish, all: World): WishPlan {
     ...(mode === undefined
       ? {}
       : { maintenanceMode: { host: mode.host, moves: mode.moves, words: mode.words } }),
-    ...(plan.line === undefined ? {} : { line: plan.line }),
+    ...defined({ line: plan.line }),
     ...(plan.fromHistory.length === 0 ? {} : { fromHistory: [...plan.fromHistory] }),
     blind: left.blind.map((host) => clipped(world.hosts.has(host) ? sinceWhen(world, host) : host)),
   };

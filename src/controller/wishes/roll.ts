@@ -5,6 +5,7 @@ import {
   type RollStage,
   type Wish,
 } from '../../protocol/controller/wish.ts';
+import { defined } from '../../protocol/defined.ts';
 import { bounded } from './bounds.ts';
 import { sinceWhen, type Left } from './candidates.ts';
 import { REPLAN_MS } from './begin.ts';
@@ -232,7 +233,7 @@ const JUDGES: Readonly<Record<RollStage, (judge: Judge) => Judged>> = {
       return { news: 'nothing', words: 'it is asked what it is' };
     if (!heard.ok) return { news: 'nothing', words: `it does not say what it is: ${heard.words}` };
     const { version, bootId } = heard;
-    const before = { version, ...(bootId === undefined ? {} : { bootId }) };
+    const before = { version, ...defined({ bootId }) };
     return { news: 'noted', roll: { before } };
   },
   running: ({ carried, input }) => {

@@ -1,4 +1,5 @@
 import { godwitError, type SerialError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { isAt, ownOf, type World } from './facts.ts';
 import { isOpen, nextMovePhase, type Seen } from './moves.ts';
 import type { Move, Tries, Wish } from '../../protocol/controller/wish.ts';
@@ -25,7 +26,7 @@ export function sighted(move: Move, sight: Sight | undefined, world: World): Mov
   const next: Move = {
     ...move,
     phase,
-    ...(error === undefined ? {} : { error }),
+    ...defined({ error }),
     ...(ended ? { endedAtMs: world.nowMs } : {}),
     ...(phase === 'withdrawing' ? { withdrawn: true } : {}),
   };
@@ -105,6 +106,6 @@ function failed(past: Tries | undefined, { to, error }: Move, nowMs: number): Tr
     count,
     notBeforeMs: nowMs + pauseMs,
     at: [...new Set([...(past?.at ?? []), to])].slice(-16),
-    ...(error === undefined ? {} : { error }),
+    ...defined({ error }),
   };
 }

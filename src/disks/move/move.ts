@@ -11,6 +11,7 @@ import {
   type MoveState,
 } from '../../migration/disk-move.ts';
 import type { Journal } from '../../host/journal.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
@@ -252,7 +253,7 @@ export class DiskMove {
       notes.push(`the old image could not be put aside: ${reasonOf(thrown)}`);
     }
     const note = notes.length === 0 ? {} : { note: notes.join('; ').slice(0, 4096) };
-    await this.#end('done', { ...note, ...(kept === undefined ? {} : { kept }) });
+    await this.#end('done', { ...note, ...defined({ kept }) });
   }
 
   /**
@@ -290,7 +291,7 @@ export class DiskMove {
       copiedBytes,
       totalBytes,
       elapsedMs,
-      ...(waitedMs === undefined ? {} : { waitedMs }),
+      ...defined({ waitedMs }),
     };
     return this.#record({ type: 'ended', outcome, ...figures, ...more });
   }

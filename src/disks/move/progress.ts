@@ -1,4 +1,5 @@
 import { wordFor, type MoveState } from '../../migration/disk-move.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import type { Figures } from './figures.ts';
 
@@ -30,8 +31,8 @@ export function progressOf(
     elapsedMs: ended?.elapsedMs ?? Math.max(0, now.nowMs - Date.parse(createdAt)),
     startedAt: createdAt,
     ...(ended?.waitedMs === undefined ? {} : { waitedMs: ended.waitedMs }),
-    ...(note === undefined ? {} : { note }),
+    ...defined({ note }),
     ...(ended?.kept === undefined ? {} : { kept: ended.kept }),
-    ...(error === undefined ? {} : { error }),
+    ...defined({ error }),
   };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
+import { defined } from '../../protocol/defined.ts';
 import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
 import type { NfsClient } from './nfs/client.ts';
 import type { Entry, Handle } from './nfs/client.ts';
@@ -33,8 +34,7 @@ export function exportsOf(storage: readonly (ExportConfig | object)[]): Export[]
     const id = createHash('sha256').update(each.nfs).digest('hex').slice(0, 16);
     const place = {
       ...found,
-      ...(user === undefined ? {} : { user }),
-      ...(group === undefined ? {} : { group }),
+      ...defined({ user, group }),
     };
     return [{ id, root: each.nfs, place }];
   });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { LunPlace } from '../../protocol/disk.ts';
 import {
   formatIscsi,
@@ -44,7 +45,7 @@ export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[]
     const id = createHash('sha256').update(each.iscsi).digest('hex').slice(0, 16);
     const place = {
       ...found,
-      ...(initiator === undefined ? {} : { initiator }),
+      ...defined({ initiator }),
       ...(hasLogin ? { user, passwordFile } : {}),
     };
     return [{ id, root: each.iscsi, place }];

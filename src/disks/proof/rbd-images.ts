@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { systemClock } from '../../clock.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DeviceProof, RbdImage } from '../../protocol/disk.ts';
 import {
   formatRbd,
@@ -53,8 +54,7 @@ export function imagePoolsOf(storage: readonly (PoolConfig | object)[]): ImagePo
       pool,
       user,
       keyring,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(conf === undefined ? {} : { conf }),
+      ...defined({ namespace, conf }),
     };
     const root = `rbd:${each.rbd}`;
     const id = createHash('sha256')

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { toGodwitError } from '../../errors.ts';
 import { optimiseWhatIsHot } from '../../host/small-process.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
@@ -114,7 +115,7 @@ export class Arrival {
     await runc.restore(name, memoryBytes, places, (worker) => records.change(name, { worker }));
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);
-    await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });
+    await records.change(name, { worker: undefined, ...defined({ init }) });
     if (init === undefined) throw new Error('it ended as soon as it was restored');
     this.reported.ran('stopped');
     // Before anybody hears that it may run: from then on its memory is waited for, whoever ends.

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { identify } from './processes.ts';
 import { killGroup, type ProcessIdentity } from '../../host/process.ts';
 
@@ -43,7 +44,7 @@ export async function command(argv: readonly string[], options: CommandOptions):
   const child = spawn(program, args, {
     stdio: options.quiet === true ? 'ignore' : ['ignore', 'pipe', 'pipe'],
     env: environment(options),
-    ...(cwd === undefined ? {} : { cwd }),
+    ...defined({ cwd }),
     detached: true,
   });
   const { promise, resolve, reject } = Promise.withResolvers<string>();

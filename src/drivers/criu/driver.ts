@@ -2,6 +2,7 @@ import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import { guestName } from '../../protocol/names.ts';
 import type {
@@ -186,7 +187,7 @@ export class CriuDriver implements DirectDriver {
           };
     const stands = await standsStill(pid, cgroup);
     return {
-      ...(handle === undefined ? {} : { handle }),
+      ...defined({ handle }),
       countedBy: countedBy(pid, this.#context.prefix),
       info: {
         name,

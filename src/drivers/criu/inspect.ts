@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
@@ -62,8 +63,7 @@ export async function inspectionOf(
     description,
     checks: [...found.checks, ...(await postcopyChecks(mode, found))],
     ...(mounted.length === 0 ? {} : { volumes: mounted }),
-    ...(handsOverMs === undefined ? {} : { handsOverMs }),
-    ...(resumesMs === undefined ? {} : { resumesMs }),
+    ...defined({ handsOverMs, resumesMs }),
   };
 }
 
@@ -141,7 +141,7 @@ export async function examine(
     layers: await layersOf(context, root, signal),
     ...(volumes.volumes.length === 0 ? {} : { volumes: [...volumes.volumes] }),
     ...(ofHost.parts.length === 0 ? {} : { hostParts: [...ofHost.parts] }),
-    ...(gpu.spec === undefined ? {} : { gpu: gpu.spec }),
+    ...defined({ gpu: gpu.spec }),
     ...versions,
     features,
   };

@@ -1,6 +1,7 @@
 import { readlink } from 'node:fs/promises';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
+import { defined } from '../../protocol/defined.ts';
 import { rulesOf, SCRIPT } from './network-rules.ts';
 import type { Runc } from './runc.ts';
 import { nic as nicSchema, type Nic } from './spec.ts';
@@ -96,7 +97,7 @@ export async function networkOf(
         .map(({ dst, gateway }) => ({
           to:
             dst === 'default' || dst.includes('/') ? dst : `${dst}/${dst.includes(':') ? 128 : 32}`,
-          ...(gateway === undefined ? {} : { via: gateway }),
+          ...defined({ via: gateway }),
         })),
     });
     if (type === 'veth' && port !== undefined && parsed.success) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../../protocol/defined.ts';
 import { sortMounts, type Bind, type HostBind } from './binds.ts';
 import { GPU_DEVICE, type GpuDevice } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
@@ -103,7 +104,7 @@ export function readConfig(
     maskedPaths,
     readonlyPaths,
     ...(seccomp === undefined || seccomp === null ? {} : { seccomp }),
-    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...defined({ memoryLimit }),
     ...(pids !== undefined && pids > 0 ? { pidsLimit: pids } : {}),
   });
   const obstacles = [

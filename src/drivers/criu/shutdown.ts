@@ -7,6 +7,7 @@ import { godwitError } from '../../errors.ts';
 import { lifeOf, type BootProcess } from '../../host/life.ts';
 import { bootId, ownIdentity } from '../../host/process.ts';
 import { removeTree } from '../../host/remove-tree.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { freshDirectory } from './dispatch.ts';
 import { KINDS } from './frames.ts';
@@ -116,7 +117,7 @@ export async function startAgain(
   await records.change(name, {
     down: undefined,
     was,
-    ...(again === undefined ? {} : { init: again }),
+    ...defined({ init: again }),
   });
 }
 

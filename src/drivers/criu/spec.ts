@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../../protocol/defined.ts';
 import {
   absolute,
   gpuDevice,
@@ -235,7 +236,7 @@ export function configOf(
     ociVersion: '1.0.2',
     process,
     root: { path: 'rootfs', readonly: oci.readonlyRoot },
-    ...(hostname === undefined ? {} : { hostname }),
+    ...defined({ hostname }),
     mounts,
     linux: {
       cgroupsPath: cgroup,
@@ -248,9 +249,7 @@ export function configOf(
         { type: 'mount' },
         { type: 'network', path: netns },
       ],
-      ...(maskedPaths === undefined ? {} : { maskedPaths }),
-      ...(readonlyPaths === undefined ? {} : { readonlyPaths }),
-      ...(filter === undefined ? {} : { seccomp: filter }),
+      ...defined({ maskedPaths, readonlyPaths, seccomp: filter }),
     },
   };
 }

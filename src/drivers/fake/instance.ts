@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { HypervisorEvent, HypervisorStatus, StreamSetup } from '../port/direct.ts';
 import type { GuestHandle } from '../port/inventory.ts';
 import { fakeHandle } from './handle.ts';
@@ -61,7 +62,7 @@ export class FakeInstance {
   get status(): HypervisorStatus {
     if (!this.alive) return { run: 'gone', stream: 'none', reason: 'its process has ended' };
     const { run, stream, reason } = this;
-    return { run, stream, ...(reason === undefined ? {} : { reason }) };
+    return { run, stream, ...defined({ reason }) };
   }
 
   listen(listener: (event: HypervisorEvent) => void): () => void {

@@ -1,6 +1,7 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
@@ -141,7 +142,7 @@ export class FakeSource implements SourceSession {
       round: now.round,
       totalMs: (now.endedMs ?? clock.monotonicMs()) - now.startedMs,
       pageRequests: 0,
-      ...(now.downtimeMs === undefined ? {} : { downtimeMs: now.downtimeMs }),
+      ...defined({ downtimeMs: now.downtimeMs }),
     };
   }
 

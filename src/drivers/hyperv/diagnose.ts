@@ -1,4 +1,5 @@
 import { toGodwitError, type ErrorCode } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { ManagerFinding } from '../port/managed.ts';
 import type { HostFacts } from './answers.ts';
 import { compareChecks, notCompared } from './check.ts';
@@ -135,7 +136,7 @@ async function compared(
       if (check.verdict === 'pass') return { name, verdict: 'ok', found };
       const hint = check.error?.hint;
       const verdict = check.name === 'delegation' ? 'fail' : 'warn';
-      return { name: check.name, verdict, found, ...(hint === undefined ? {} : { hint }) };
+      return { name: check.name, verdict, found, ...defined({ hint }) };
     });
   } finally {
     host.close();

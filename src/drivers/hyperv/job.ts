@@ -1,4 +1,5 @@
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
+import { defined } from '../../protocol/defined.ts';
 import { explained } from './hresults.ts';
 import type { Instance } from './wsman/answers.ts';
 
@@ -35,7 +36,7 @@ export function jobOf(instance: Instance): MigrationJob | undefined {
     error: [...new Set(words.map((each) => each.trim()))].filter((each) => each !== '').join(' '),
     errorCode: count(word('ErrorCode')) ?? 0,
     ...(percent === undefined || percent > 100 ? {} : { percent }),
-    ...(startedMs === undefined ? {} : { startedMs }),
+    ...defined({ startedMs }),
   };
 }
 
@@ -63,7 +64,7 @@ export function sightOf(job: MigrationJob): TaskSight {
     case STATE.exception:
       return { state: 'failed', reason: explained(job.error || `error ${job.errorCode}`) };
     default:
-      return { state: 'running', ...(job.percent === undefined ? {} : { percent: job.percent }) };
+      return { state: 'running', ...defined({ percent: job.percent }) };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { TaskFigures, TaskSight } from '../../migration/managed/task-sight.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { MemorySample, Mode } from '../../protocol/public/migration.ts';
 import type { JobStats } from './client.ts';
 import type { Mark } from './mark.ts';
@@ -37,8 +38,7 @@ export function runningSight({ params }: JobStats, postcopy = false): TaskSight 
   const memory = memoryOf(params);
   return {
     state: 'running',
-    ...(memory === undefined ? {} : { memory }),
-    ...(percent === undefined ? {} : { percent }),
+    ...defined({ memory, percent }),
     ...(postcopy ? { postcopy } : {}),
     figures: figuresOf(params),
   };
@@ -63,7 +63,7 @@ function memoryOf(params: Params): MemorySample | undefined {
     dirtyRate: of('memory_dirty_rate') * pageBytes,
     totalMs: of('time_elapsed'),
     pageRequests: of('memory_postcopy_requests'),
-    ...(expectedDowntimeMs === undefined ? {} : { expectedDowntimeMs }),
+    ...defined({ expectedDowntimeMs }),
     ...(throttlePercent === 0 ? {} : { throttlePercent: Math.min(100, throttlePercent) }),
   };
 }
@@ -77,7 +77,7 @@ export function figuresOfEnded(stats: JobStats | undefined, mode: Mode): TaskFig
   const downtimeMs = count(params, 'downtime');
   return {
     ...figuresOf(params),
-    ...(downtimeMs === undefined ? {} : { downtimeMs }),
+    ...defined({ downtimeMs }),
     ...finishedBy(params, mode),
   };
 }
@@ -106,9 +106,7 @@ function figuresOf(params: Params): TaskFigures {
   const rounds = count(params, 'memory_iteration');
   const pageRequests = count(params, 'memory_postcopy_requests');
   return {
-    ...(sentBytes === undefined ? {} : { sentBytes }),
-    ...(rounds === undefined ? {} : { rounds }),
-    ...(pageRequests === undefined ? {} : { pageRequests }),
+    ...defined({ sentBytes, rounds, pageRequests }),
   };
 }
 

@@ -6,6 +6,7 @@ import type {
   TaskSight,
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
@@ -264,7 +265,7 @@ export class LibvirtSession implements ManagedSession {
     const counted = figuresOfEnded(await there.completedJob(marked.domain, signal), mode);
     // After post-copy the destination has none.
     const figures = counted ?? figuresOfEnded((await this.#events)?.completed, mode);
-    return { state: 'done', ...(figures === undefined ? {} : { figures }) };
+    return { state: 'done', ...defined({ figures }) };
   }
 
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {

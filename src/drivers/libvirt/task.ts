@@ -1,4 +1,5 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import { defined } from '../../protocol/defined.ts';
 import { diskSocket, memorySocket } from '../port/managed.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params, SentParams } from './rpc/params.ts';
@@ -61,7 +62,7 @@ export function migrateCall(
   ];
   const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
   const params: SentParams = {
-    ...(to === undefined ? {} : { migrate_uri: to }),
+    ...defined({ migrate_uri: to }),
     // libvirt counts in whole MiB/s, and takes 0 for no limit: no more than was asked for, but for less than one.
     ...(maxBandwidth === undefined
       ? {}

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Launch } from '../port/direct.ts';
 import type { DestinationHold } from './destination-hold.ts';
 import { killProcess } from './guest/process.ts';
@@ -48,8 +49,7 @@ export class ColdStart {
       binary,
       argv: [...coldArguments(argv), '-S'],
       cwd: this.#place.guestDir,
-      ...(user === undefined ? {} : { as: user }),
-      ...(lockBytes === undefined ? {} : { lockBytes }),
+      ...defined({ as: user, lockBytes }),
     };
     return this.known;
   }

@@ -1,6 +1,7 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
@@ -283,7 +284,7 @@ export class QemuDriver implements DirectDriver {
       path: guest.monitor,
       user: userOf(guest.pid),
       process: monitorProcess(guest),
-      ...(endsMs === undefined ? {} : { endsMs }),
+      ...defined({ endsMs }),
     };
   }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 import type { HaltKind } from '../../migration/guest-changes/run-states.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
@@ -93,8 +94,7 @@ export function statusOf(
   return {
     run: runOf(run, stream, side),
     stream,
-    ...(reason === undefined ? {} : { reason }),
-    ...(waitedMs === undefined ? {} : { waitedMs }),
+    ...defined({ reason, waitedMs }),
     ...(halted === undefined ? {} : { halt: { kind: halted } }),
   };
 }

@@ -1,5 +1,6 @@
 import { haltHint, haltedWords, type Halt } from '../../migration/guest-changes/run-states.ts';
 import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
+import { defined } from '../../protocol/defined.ts';
 import { guestDescription, type StreamSettings } from '../../protocol/peer/migration.ts';
 import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
@@ -55,7 +56,7 @@ export async function inspectFacts(
   const description = {
     driver: 'qemu',
     name: guest,
-    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    ...defined({ uuid: facts.uuid }),
     memoryBytes: facts.memoryBytes,
     vcpus: facts.vcpus,
     hypervisorVersion: facts.version,
@@ -167,7 +168,7 @@ async function withImages(
   for (const chip of draft.spec.flash ?? []) {
     const file = draft.codeFiles.get(chip.unit);
     const image = file === undefined ? undefined : await look(file, flashName(chip.unit));
-    flash.push({ ...chip, ...(image === undefined ? {} : { image }) });
+    flash.push({ ...chip, ...defined({ image }) });
   }
   return { ...draft.spec, images, devices, ...(flash.length === 0 ? {} : { flash }) };
 }

@@ -6,6 +6,7 @@ import { godwitError } from '../../errors.ts';
 
 import { lifeOf } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
+import { defined } from '../../protocol/defined.ts';
 import { readFacts } from './guest/facts.ts';
 import { listQemuProcesses, readProcess, userOf, type QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -107,8 +108,7 @@ export async function launchOf(
     argv,
     cwd,
     writes: writtenImages(block, cwd),
-    ...(as === undefined ? {} : { as }),
-    ...(lockBytes === undefined ? {} : { lockBytes }),
+    ...defined({ as, lockBytes }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { MigrationState } from './qmp/answers.ts';
 import { throttleOf } from './stream.ts';
@@ -23,7 +24,7 @@ export function sampleOf(state: MigrationState, memoryBytes: number): MemorySamp
     round: whole(ram?.['dirty-sync-count']),
     totalMs: state['total-time'] ?? 0,
     pageRequests: whole(ram?.['postcopy-requests']),
-    ...(throttle === undefined ? {} : { throttlePercent: throttle }),
+    ...defined({ throttlePercent: throttle }),
     ...(expected === undefined || ended ? {} : { expectedDowntimeMs: expected }),
     ...(downtime === undefined || !ended ? {} : { downtimeMs: downtime }),
   };

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { StreamSetup } from '../port/direct.ts';
@@ -199,7 +200,7 @@ export function changedParameters({
       ? {}
       : { 'max-bandwidth': maxBandwidth || UNLIMITED, 'max-postcopy-bandwidth': maxBandwidth }),
     ...(before === undefined ? {} : { 'max-bandwidth': before || UNLIMITED }),
-    ...(after === undefined ? {} : { 'max-postcopy-bandwidth': after }),
+    ...defined({ 'max-postcopy-bandwidth': after }),
     ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': downtimeLimit(maxDowntimeMs) }),
     ...(throttlePercent === undefined ? {} : throttleParameters(throttlePercent)),
   };

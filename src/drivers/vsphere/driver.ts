@@ -1,4 +1,5 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
@@ -128,8 +129,7 @@ function listed(guest: InventoryGuest): DiscoveredGuest | undefined {
     driver: 'vsphere',
     ...(uuid === undefined ? {} : { uuid: uuid.slice(0, 64) }),
     state,
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(vcpus === undefined ? {} : { vcpus }),
+    ...defined({ memoryBytes, vcpus }),
     accelerator: 'vsphere',
     nics: [],
     devices: [],

@@ -1,4 +1,5 @@
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { VsphereClient } from './client.ts';
 import { otherSection, type Vcenter, type VsphereOptions } from './options.ts';
 import { HostsByName, type HostPlace, type Wanted } from './places.ts';
@@ -117,7 +118,7 @@ export class OtherVcenters {
 function unasked(wanted: Wanted, { name, error: cause }: Unasked): GodwitError {
   const { message, hint } = toGodwitError(cause);
   const reason = `${name} could not be asked for that host: ${message}`;
-  return refused(wanted, reason, { cause, ...(hint === undefined ? {} : { hint }) });
+  return refused(wanted, reason, { cause, ...defined({ hint }) });
 }
 
 function refused(

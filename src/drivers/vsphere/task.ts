@@ -1,5 +1,6 @@
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
+import { defined } from '../../protocol/defined.ts';
 import { localizedFault, refIn, sameRef, type Fault, type Ref, type Seen } from './soap.ts';
 
 /** What a task of the vCenter says (`Task.info`). Pure. */
@@ -79,7 +80,7 @@ export function sightOf({ state, percent, fault }: Task): TaskSight {
     case 'queued':
     case 'running':
     case 'unknown':
-      return { state: 'running', ...(percent === undefined ? {} : { percent }) };
+      return { state: 'running', ...defined({ percent }) };
     case 'success':
       return { state: 'done' };
     case 'error':

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import { SECTION, type Vcenter } from './options.ts';
 import { LONGEST_ANSWER } from './soap.ts';
 
@@ -124,7 +125,7 @@ export class Transport {
       'content-type': 'text/xml; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       soapaction: '"urn:vim25/6.5"',
-      ...(this.#cookie === undefined ? {} : { cookie: this.#cookie }),
+      ...defined({ cookie: this.#cookie }),
     };
     const options = { method: 'POST', agent, headers, signal };
     const asked = request(new URL('/sdk', this.#options.url), options, (answer) => {
@@ -241,7 +242,7 @@ function secured({ host, port, fingerprint }: Place, ca: string | undefined): Pr
     minVersion: 'TLSv1.2',
     // The pin says more than any CA.
     rejectUnauthorized: fingerprint === undefined,
-    ...(ca === undefined ? {} : { ca }),
+    ...defined({ ca }),
   });
   const fail = (thrown: Error): void => {
     socket.destroy();

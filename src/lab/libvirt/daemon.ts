@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
 import { isAlive, type ProcessIdentity } from '../../host/process.ts';
+import { defined } from '../../protocol/defined.ts';
 import { runCommand } from '../command.ts';
 import { labEnvironment, missingPrograms } from '../environment.ts';
 import type { LabPlan } from '../plan.ts';
@@ -114,7 +115,7 @@ export function virsh(
 ): Promise<string> {
   const uri = `qemu+unix:///system?socket=${libvirtSocket(labHost(lab, host))}`;
   const argv = libvirtProgram(lab.managerPackages, 'bin', ['virsh', '-q', '-c', uri, ...words]);
-  return runCommand(argv, { deadlineMs, ...(input === undefined ? {} : { input }) });
+  return runCommand(argv, { deadlineMs, ...defined({ input }) });
 }
 
 async function makePool(lab: Lab, host: string, signal: AbortSignal | undefined): Promise<void> {

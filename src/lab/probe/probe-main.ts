@@ -8,6 +8,7 @@ import { chmodSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { systemClock } from '../../clock.ts';
+import { defined } from '../../protocol/defined.ts';
 import { CounterCheck } from './counter-check.ts';
 import { type ProbeAnswer, probeRequest } from './messages.ts';
 
@@ -63,8 +64,7 @@ function answer(): ProbeAnswer {
     connected: reason === undefined,
     connectedAtMs,
     ...rest,
-    ...(gapAtMs === undefined ? {} : { gapAtMs }),
-    ...(reason === undefined ? {} : { reason }),
+    ...defined({ gapAtMs, reason }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
+import { defined } from '../../protocol/defined.ts';
 import { startLabController } from '../controller.ts';
 import type { Lab } from '../state.ts';
 import { startSimulator } from './simulator.ts';
@@ -15,10 +16,7 @@ export async function startVsphere(lab: Lab, signal: AbortSignal | undefined): P
   const controller = await startLabController(lab, signal);
   try {
     const body = { name: LAB_VCENTER, driver: 'vsphere', options: {}, ...place } as const;
-    await controller.api.addManager(
-      { body },
-      { deadlineMs: ADD_MS, ...(signal === undefined ? {} : { signal }) },
-    );
+    await controller.api.addManager({ body }, { deadlineMs: ADD_MS, ...defined({ signal }) });
     // The controller starts an agent for it, which answers a little later.
     await withDeadline('the agent of the simulated vCenter', ADD_MS, signal, async (inner) => {
       while (!(await isUp(controller, inner))) await systemClock.sleep(100, inner);

@@ -1,4 +1,5 @@
 import { godwitError, type GodwitError, type SerialError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
 import { withEnd, type EndKind } from '../../protocol/guest-end.ts';
@@ -319,7 +320,7 @@ export function statusOf(state: DestinationState): DestinationStatus {
     epoch: state.admission.epoch,
     state: stateWord(state),
     hypervisor: state.hypervisor,
-    ...(state.error === undefined ? {} : { error: state.error }),
+    ...defined({ error: state.error }),
     ...withEnd(state),
     ...withHalt(state),
   };

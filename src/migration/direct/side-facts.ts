@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';
 import { knowsItNeverRan } from './run-right.ts';
 import type { DestinationState } from './destination.ts';
@@ -24,7 +25,7 @@ export function sourceFacts(
     complete: handed && hypervisor !== 'running',
     postcopy: state?.via === 'postcopy',
     unsure: false,
-    ...(state === undefined ? {} : { epoch: state.plan.epoch }),
+    ...defined({ epoch: state?.plan.epoch }),
     ...named(state?.known.description?.uuid),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../../protocol/defined.ts';
 import { cameTo, clientGapMs, workedMs } from '../report/outcome-figures.ts';
 import { DISK_PREDICTED, PREDICTED, type DiskScore } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
@@ -60,7 +61,7 @@ export function figuresOf(report: Report): Figures {
   const has = pairs.length > 0 || disks !== undefined;
   return {
     predicted: Object.fromEntries(pairs),
-    ...(disks === undefined ? {} : { disks }),
+    ...defined({ disks }),
     ...(has && prediction !== undefined ? { level: prediction.level } : {}),
     saved: savedBy(report),
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../../protocol/defined.ts';
 import { diskLink } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
@@ -146,11 +147,10 @@ export function orderOf(
   // The wire's links have the cap then, and not what the manager writes into its socket.
   const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };
   const wanted = {
-    ...(datastore === undefined ? {} : { datastore }),
-    ...(priority === undefined ? {} : { priority }),
+    ...defined({ datastore, priority }),
     ...(wire ? { wire } : {}),
     ...(settings.steering === undefined ? {} : { steered: true }),
-    ...(throttle === undefined ? {} : { throttle }),
+    ...defined({ throttle }),
     ...(encrypted === true ? { encrypted } : {}),
     ...(keepSource === true ? { keepSource } : {}),
     ...(copies.length === 0 ? {} : { copies: [...copies] }),

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import { isEnd, type Phase, type Progress, type Report } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
@@ -29,7 +30,7 @@ export function managedProgress(state: ManagedState, elapsedMs: number): Progres
     percent: phase === 'done' ? 100 : (state.percent ?? 0),
     ...(state.sample !== undefined && phase === 'memory' ? { sample: state.sample } : {}),
     ...noteOf(state),
-    ...(state.because === undefined ? {} : { error: state.because }),
+    ...defined({ error: state.because }),
   };
 }
 
@@ -87,7 +88,7 @@ export function managedReport(
     ...(state.vantages.length === 0 ? {} : { vantages: [...state.vantages] }),
     decisions: boundedDecisions(decisionsOf(records, startedAt)),
     takeovers: records.filter(({ event }) => event.type === 'taken-over').length,
-    ...(state.because === undefined ? {} : { error: state.because }),
+    ...defined({ error: state.because }),
     ...(state.leftovers.length === 0
       ? {}
       : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),
@@ -104,12 +105,9 @@ function reported(
   const memoryMs = phases.reduce((sum, { phase, ms }) => sum + (phase === 'memory' ? ms : 0), 0);
   const isKnown = bytes !== undefined && memoryMs > 0;
   return {
-    ...(bytes === undefined ? {} : { bytes }),
-    ...(rounds === undefined ? {} : { rounds }),
+    ...defined({ bytes, rounds }),
     ...(isKnown ? { throughput: Math.round((bytes * 1000) / memoryMs) } : {}),
-    ...(pageRequests === undefined ? {} : { pageRequests }),
-    ...(downtimeMs === undefined ? {} : { downtimeMs }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...defined({ pageRequests, downtimeMs, memoryBytes }),
   };
 }
 
@@ -123,8 +121,7 @@ function wireOf(records: readonly ManagedRecord[]): Pick<Report, 'wire' | 'diskL
     if (event.disks !== undefined) diskLink = addDiskLink(diskLink, event.disks);
   }
   return {
-    ...(wire === undefined ? {} : { wire }),
-    ...(diskLink === undefined ? {} : { diskLink }),
+    ...defined({ wire, diskLink }),
   };
 }
 

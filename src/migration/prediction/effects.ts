@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Effects } from '../../protocol/public/prediction.ts';
 import { LOST_SHARE } from '../steering/cheaper.ts';
 import type { Facts } from './load.ts';
@@ -33,7 +34,7 @@ export function effectsOf(
   const share = most === undefined || most <= 0 ? undefined : Math.min(1, bytes / most);
   return {
     guest: { ...(percent > 0 ? { throttlePercent: percent } : {}), lostMs: Math.round(lostMs) },
-    link: { ...(share === undefined ? {} : { share }), forMs: Math.round(memoryMs) },
+    link: { ...defined({ share }), forMs: Math.round(memoryMs) },
     hosts: {
       processorMs: Math.round((allContent(load, bytes) / GB) * secondsPerGb * 1000),
       memoryBytes,

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Prediction, PredictionCosts, ToldCosts } from '../../protocol/public/prediction.ts';
 import { cameTo } from '../report/outcome-figures.ts';
@@ -60,8 +61,7 @@ export function toldBy(report: Report): ToldCosts | undefined {
   if (processor === undefined && sent === undefined) return undefined;
   return {
     memoryPath: costs.memoryPath,
-    ...(processor === undefined ? {} : { processor }),
-    ...(sent === undefined ? {} : { bytes: sent }),
+    ...defined({ processor, bytes: sent }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { SourceEvent } from '../direct/source-state.ts';
 
@@ -18,7 +19,7 @@ export interface Marks {
 export function marksAfter(marks: Marks, event: SourceEvent, at: number): Marks {
   if (event.type === 'did' && event.step === 'commit') {
     const { running } = event.facts;
-    return { ...marks, ran: at, ...(running === undefined ? {} : { resumeMs: running.resumeMs }) };
+    return { ...marks, ran: at, ...defined({ resumeMs: running?.resumeMs }) };
   }
   if (event.type !== 'hypervisor' || marks.ran !== undefined) return marks;
   switch (event.event.type) {

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { SteeringRecord } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
@@ -30,10 +31,7 @@ export function decisionOf(
   return {
     atMs,
     what: `${DECISION_WORDS[what]}: ${why}`,
-    ...(rule === undefined ? {} : { rule }),
-    ...(inputs === undefined ? {} : { inputs }),
-    ...(change === undefined ? {} : { change }),
-    ...(hint === undefined ? {} : { hint }),
+    ...defined({ rule, inputs, change, hint }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import { withHalt } from '../../protocol/guest-halt.ts';
 import { migrationSettings, type Phase, type Report } from '../../protocol/public/migration.ts';
 import type { DestinationState } from '../direct/destination.ts';
@@ -36,7 +37,7 @@ export function destinationReportOf(
     checks: [],
     decisions: [],
     takeovers: records.filter((record) => record.event.type === 'taken-over').length,
-    ...(state.error === undefined ? {} : { error: state.error }),
+    ...defined({ error: state.error }),
     ...withHalt(state),
     runsAt: destinationRunsAt(state),
     notKnown: notKnown(state, outcome),

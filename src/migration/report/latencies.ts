@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { DiskRequests, RequestTimes } from '../../protocol/disk.ts';
 
 /** How long a guest's requests took, from what its hypervisor counted. Pure. */
@@ -23,7 +24,7 @@ export function requestsOf(
   overMs: number | undefined,
 ): DiskRequests {
   return {
-    ...(overMs === undefined ? {} : { overMs }),
+    ...defined({ overMs }),
     ...(reads === undefined ? {} : { reads: timesOf(reads) }),
     ...(writes === undefined ? {} : { writes: timesOf(writes) }),
     ...(flushes === undefined ? {} : { flushes: timesOf(flushes) }),

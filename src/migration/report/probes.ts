@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { MemorySample, Mode, Report } from '../../protocol/public/migration.ts';
 import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
@@ -66,8 +67,7 @@ export function probeReportOf(host: string, result: WatchResult, heardAtMs: numb
     host,
     ...figures,
     ...at,
-    ...(goesOnMs === undefined ? {} : { goesOnMs }),
-    ...(goesNot === undefined ? {} : { goesNot }),
+    ...defined({ goesOnMs, goesNot }),
   };
 }
 
@@ -77,8 +77,7 @@ export function seenElsewhere({
 }: SourceState): Pick<Report, 'firstFrameMs' | 'postcopyWaitedMs' | 'vantages'> {
   const { firstFrameMs, postcopyWaitedMs, vantages = [] } = known;
   return {
-    ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
-    ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
+    ...defined({ firstFrameMs, postcopyWaitedMs }),
     ...(vantages.length === 0 ? {} : { vantages }),
   };
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { DiskProgress } from '../../protocol/disk.ts';
 import {
   isEnd,
@@ -32,13 +33,11 @@ export function progressOf(
     phase,
     elapsedMs,
     percent: percentIn(phase, state, seen),
-    ...(eta === undefined ? {} : { etaMs: eta }),
-    ...(seen === undefined ? {} : { sample: seen }),
+    ...defined({ etaMs: eta, sample: seen }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
-    ...(pace === undefined ? {} : { diskPace: pace }),
-    ...(still === undefined ? {} : { still }),
+    ...defined({ diskPace: pace, still }),
     ...noteOf(note, phase, state),
-    ...(state.because === undefined ? {} : { error: state.because }),
+    ...defined({ error: state.because }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import { withHalt } from '../../protocol/guest-halt.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
@@ -84,7 +85,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     side: 'source',
     ...predictedOf(first.event.prediction, state),
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
-    ...(rehearsal === undefined ? {} : { rehearsal }),
+    ...defined({ rehearsal }),
     phase,
     finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,
     startedAt: new Date(startedAt).toISOString(),
@@ -101,19 +102,17 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     pageRequests: best?.pageRequests ?? 0,
     roundList: walk.rounds.slice(-MOST_ROUNDS),
     ...(state.capped?.least === undefined ? {} : { timedCap: state.capped.least }),
-    ...(walk.stream === undefined ? {} : { stream: walk.stream }),
-    ...(walk.wire === undefined ? {} : { wire: walk.wire }),
+    ...defined({ stream: walk.stream, wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
-    ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
+    ...defined({ diskLink: walk.diskLink }),
     ...latencyOf(state),
-    ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
-    ...(state.known.balloon === undefined ? {} : { balloon: state.known.balloon }),
+    ...defined({ diskCheck: state.known.diskCheck, balloon: state.known.balloon }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
-    ...(state.known.verified === undefined ? {} : { verified: state.known.verified }),
+    ...defined({ verified: state.known.verified }),
     decisions: boundedDecisions(walk.decisions),
     takeovers: walk.takeovers,
-    ...(state.because === undefined ? {} : { error: state.because }),
+    ...defined({ error: state.because }),
     ...(state.leftovers.length === 0
       ? {}
       : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { ImageStamp } from './image-stamps.ts';
 
 /**
@@ -57,5 +58,5 @@ export function stepOf(offer: StandbyOfferRecord, look: GuestLook, nowMs: number
   if (digest === offer.digest && offer.isRefused === true)
     return { beat: 'mention', refresh: true };
   const refresh = digest !== offer.digest;
-  return { beat: 'confirm', digest, ...(images !== undefined && { images }), refresh };
+  return { beat: 'confirm', digest, ...defined({ images }), refresh };
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { SteeringInputs } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
@@ -16,7 +17,7 @@ export function inputsOf(view: SteeringView): SteeringInputs {
     remainingBytes,
     rate,
     dirtyRate,
-    ...(writeRate === undefined ? {} : { writeRate }),
+    ...defined({ writeRate }),
     expectedDowntimeMs: Math.round(Math.max(sample.expectedDowntimeMs ?? 0, reckonedMs(view))),
     stalledRounds: trace?.stalledRounds ?? 0,
     leftMs: Math.max(0, Math.round(leftMs)),

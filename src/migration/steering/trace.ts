@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringChange } from '../../protocol/public/steering.ts';
 
@@ -72,8 +73,7 @@ export function afterMeasure(
   return {
     ...before,
     ...set,
-    ...(change === undefined ? {} : { change }),
-    ...(before.atMs === undefined ? {} : { decidedAtMs: before.atMs }),
+    ...defined({ change, decidedAtMs: before.atMs }),
     stalledRounds: 0,
     decidedRound: before.round,
     last: words,

@@ -6,6 +6,7 @@ import {
   type HostAnswer,
 } from '../../migration/permission/host-answer.ts';
 import { agentContract } from '../../protocol/contract.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { Surroundings } from './surroundings.ts';
 
 const ANSWER_MS = 10_000;
@@ -53,7 +54,7 @@ async function askHost(
   const { guest, id, uuid } = sought;
   const { api, close } = connect(agentContract, host, address);
   try {
-    const query = { id, ...(uuid === undefined ? {} : { uuid }) };
+    const query = { id, ...defined({ uuid }) };
     const options = { deadlineMs: ANSWER_MS, signal };
     const seen = await api.sighting({ params: { guest }, query }, options);
     // A host speaks for itself.

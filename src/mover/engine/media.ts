@@ -16,6 +16,7 @@ import {
   noteForProof,
   type ImagePool,
 } from '../../disks/proof/rbd-images.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 
 /** The source's half of the proof that both hosts see the same block device, LUN or image of RBD. */
@@ -91,7 +92,7 @@ export function imageMedium(pool: ImagePool, image: string): Medium {
           : { same: false, why: 'what the destination says that it wrote beside it is not there' },
     }),
     drop: (migration, signal) => dropNotes(pool, image, migration, signal),
-    asked: { rbd: { pool: name, image, ...(namespace === undefined ? {} : { namespace }) } },
+    asked: { rbd: { pool: name, image, ...defined({ namespace }) } },
     unknown: 'Ceph reports no id of it',
     missing: 'its `storage` names no such pool of RBD',
   };

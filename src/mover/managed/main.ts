@@ -18,6 +18,7 @@ import {
 } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/request.ts';
@@ -209,7 +210,7 @@ export class ManagedMover {
     this.#current = abort;
     try {
       const found = await LIFECYCLE.prepare.undo(this.#context, abort.signal);
-      this.#sequencer.dispatch({ type: 'undone', ...(found === undefined ? {} : { found }) });
+      this.#sequencer.dispatch({ type: 'undone', ...defined({ found }) });
     } catch (thrown) {
       if (abort.signal.aborted) return;
       const error = toGodwitError(thrown);
@@ -291,6 +292,6 @@ function planOf(asked: ManagedMoverRequest, settings: Planned['settings']): Plan
     to: toHost,
     settings,
     askedAtMs: Date.parse(createdAt),
-    ...(prediction === undefined ? {} : { prediction }),
+    ...defined({ prediction }),
   };
 }

@@ -8,6 +8,7 @@ import { openToUser } from '../../host/memory-sockets.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../host/wire.ts';
 import type { Log } from '../../log.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
@@ -131,7 +132,7 @@ export class ManagedWire {
       for (const each of [wire, tunnel]) each?.abort(toGodwitError(thrown));
       throw thrown;
     }
-    this.#open = { wire, ...(tunnel === undefined ? {} : { tunnel }) };
+    this.#open = { wire, ...defined({ tunnel }) };
   }
 
   get #settings(): MigrationSettings {
@@ -152,8 +153,7 @@ export class ManagedWire {
       graceMs,
       connections: config.wire.connections,
       log,
-      ...(budget === undefined ? {} : { budget }),
-      ...(maxBandwidth === undefined ? {} : { maxBytesPerS: maxBandwidth }),
+      ...defined({ budget, maxBytesPerS: maxBandwidth }),
     };
   }
 
@@ -168,8 +168,7 @@ export class ManagedWire {
     const cache = cacheFor(config, guest, terms, to);
     const saidBytesPerS = config.wire.rates[to];
     const more = {
-      ...(cache === undefined ? {} : { cache }),
-      ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
+      ...defined({ cache, saidBytesPerS }),
     };
     const { memory: socket } = this.#sockets;
     return wire.source({ ...end, memoryBytes, cores: codecCores(config), socket, ...more }, signal);
@@ -204,7 +203,7 @@ export class ManagedWire {
     return {
       figures: wireReport(wire),
       ...(tunnel === undefined ? {} : { disks: diskLinkReport(tunnel) }),
-      ...(this.#why === undefined ? {} : { why: this.#why }),
+      ...defined({ why: this.#why }),
     };
   }
 

@@ -9,6 +9,7 @@ import { cacheFor, codecCores } from '../../host/wire.ts';
 import type { SessionTerms, TargetEndpoint } from '../../links/endpoint.ts';
 import { plainLog } from '../../log.ts';
 import { CANCEL_MS } from '../../migration/managed/lifecycle.ts';
+import { defined } from '../../protocol/defined.ts';
 import {
   receiverOrder,
   type ReceiverLine,
@@ -128,7 +129,7 @@ async function openWire(
     memoryBytes,
     cores: codecCores(config),
     socket,
-    ...(cache === undefined ? {} : { cache }),
+    ...defined({ cache }),
   });
 }
 

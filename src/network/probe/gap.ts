@@ -1,3 +1,5 @@
+import { defined } from '../../protocol/defined.ts';
+
 /**
  * How long a guest did not answer, without a socket or a clock: answers that cannot be distinguished (ARP has no number) are
  * counted, and the time between them is measured. Pure.
@@ -93,7 +95,7 @@ export class Gap {
     const gap = isOpen ? open : this.#longest;
     const near = window === undefined ? undefined : this.#near(lasts, window.fromMs, window.toMs);
     return {
-      ...(near === undefined ? {} : { near }),
+      ...defined({ near }),
       gapMs: gap?.ms ?? 0,
       gapFromMs: gap?.fromMs,
       isOpen,

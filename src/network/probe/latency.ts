@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Latency } from '../../protocol/public/probe.ts';
 
 /**
@@ -62,9 +63,7 @@ export class Waits {
     const during = figures(this.#kept.filter(isDuring));
     const after = figures(this.#kept.filter(({ atMs, ms }) => atMs - ms >= ranMs));
     return {
-      ...(before === undefined ? {} : { before }),
-      ...(during === undefined ? {} : { during }),
-      ...(after === undefined ? {} : { after }),
+      ...defined({ before, during, after }),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
+import { defined } from '../../protocol/defined.ts';
 import type { SwitchTime, WatchEnd, WatchResult } from '../../protocol/peer/probe.ts';
 import type { Later } from '../../protocol/public/probe.ts';
 import { findProbe, type Found, type Wanted } from './find.ts';
@@ -124,7 +125,7 @@ export class GuestWatch {
     const waits = this.#waits.all();
     // What was asked before the end may be answered after it.
     const seen = { sent, answered: Math.min(answered, sent), gapMs, forMs: watchedMs };
-    return { ...(waits === undefined ? {} : { waits }), ...seen };
+    return { ...defined({ waits }), ...seen };
   }
 
   /** Leaves nothing behind. */

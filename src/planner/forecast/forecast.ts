@@ -1,3 +1,4 @@
+import { defined } from '../../protocol/defined.ts';
 import type { Calibration } from './calibration.ts';
 import { SortedWindow } from './sorted-window.ts';
 
@@ -89,7 +90,7 @@ export class Forecast {
     this.#count += 1;
     const level =
       this.#options.newest * this.#level + (1 - this.#options.newest) * this.#window.mean;
-    this.#expected.push({ level, newest: this.#level, ...(day === undefined ? {} : { day }) });
+    this.#expected.push({ level, newest: this.#level, ...defined({ day }) });
   }
 
   /** What is expected `ahead` samples from the newest; undefined before the first one. */

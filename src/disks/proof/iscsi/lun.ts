@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { IscsiClient } from './client.ts';
 
@@ -73,7 +74,7 @@ export class Lun {
       bytes,
       // A number alone is what a LUN happens to be: another may get it.
       ids: own.length === 0 ? [] : [`iscsi ${target}`, ...ids],
-      ...(reserved === undefined ? {} : { reserved }),
+      ...defined({ reserved }),
     });
   }
 

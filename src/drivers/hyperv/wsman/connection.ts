@@ -6,6 +6,7 @@ import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { Mutex } from '../../../mutex.ts';
 import type { XmlElement } from '../../../formats/xml.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { bodyOf } from './answers.ts';
 import { envelope, OPERATION_S, type WsmanRequest } from './envelope.ts';
 import { KerberosLogin } from './kerberos/login.ts';
@@ -199,7 +200,7 @@ export class WinrmConnection {
       headers: {
         'content-type': WSMAN_TYPE,
         'content-length': body.length,
-        ...(authorization === undefined ? {} : { authorization }),
+        ...defined({ authorization }),
       },
     });
     asked.once('socket', (socket) => {
@@ -224,7 +225,7 @@ export class WinrmConnection {
       minVersion: 'TLSv1.2',
       // A pinned certificate is compared below, before a byte is sent.
       rejectUnauthorized: fingerprint === undefined,
-      ...(ca === undefined ? {} : { ca }),
+      ...defined({ ca }),
     });
     const timer = setTimeout(() => socket.destroy(new Error('no answer')), CONNECT_MS);
     const end = (error: Error | null): void => {

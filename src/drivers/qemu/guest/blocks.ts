@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { defined } from '../../../protocol/defined.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type {
@@ -230,7 +231,7 @@ function qcow2Facts(image: z.infer<typeof node>['image']): Qcow2Facts | undefine
     lazyRefcounts: data['lazy-refcounts'],
     extendedL2: data['extended-l2'],
     compression: data['compression-type'],
-    ...(data.encrypt === undefined ? {} : { encryption: data.encrypt.format }),
+    ...defined({ encryption: data.encrypt?.format }),
     dataFile: data['data-file'] !== undefined,
     bitmaps: data.bitmaps.length,
   };

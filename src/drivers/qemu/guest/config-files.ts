@@ -1,6 +1,7 @@
 import { closeSync, constants, readSync } from 'node:fs';
 import path from 'node:path';
 import { isPlain, openFound } from '../../../host/checked-open.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
@@ -53,6 +54,6 @@ export function sectionsOf(text: string): NonNullable<ConfigFile['sections']> {
   const found = text.matchAll(/^[ \t]*\[([\w-]+)(?:[ \t]+"([^"\n]*)")?[ \t]*\]/gm);
   return found
     .take(MOST_SECTIONS + 1)
-    .map(([, type = '', id]) => ({ type, ...(id === undefined ? {} : { id }) }))
+    .map(([, type = '', id]) => ({ type, ...defined({ id }) }))
     .toArray();
 }

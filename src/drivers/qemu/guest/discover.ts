@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { defined } from '../../../protocol/defined.ts';
 import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { DiscoverOptions, DiscoveredGuest } from '../../port/inventory.ts';
@@ -227,11 +228,11 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
     ...(own === undefined || own === candidate.name
       ? {}
       : { ownName: own.slice(0, REASON_LENGTH) }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...defined({ memoryBytes }),
     ...(Number.isSafeInteger(vcpus) && vcpus > 0 ? { vcpus } : {}),
-    ...(machineType === undefined ? {} : { machineType }),
+    ...defined({ machineType }),
     ...(uuid === undefined ? {} : { uuid: uuid.slice(0, 128) }),
-    ...(candidate.manager === undefined ? {} : { manager: candidate.manager }),
+    ...defined({ manager: candidate.manager }),
   };
 }
 
@@ -248,7 +249,7 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
           {
             id: netdev.id,
             mac: netdev.mac,
-            ...(netdev.bridge === undefined ? {} : { bridge: netdev.bridge }),
+            ...defined({ bridge: netdev.bridge }),
           },
         ]
       : [],
@@ -268,7 +269,7 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
     unmovable: [...unmovable, ...facts.blockedReasons]
       .slice(0, 64)
       .map((reason) => reason.slice(0, REASON_LENGTH)),
-    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    ...defined({ uuid: facts.uuid }),
     ...(draft.disks.disks.length === 0 ? {} : { disks: disksOf(draft.disks) }),
   };
 }

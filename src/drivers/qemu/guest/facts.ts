@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { defined } from '../../../protocol/defined.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
@@ -91,7 +92,7 @@ export async function readFacts(
     ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks: parseRamBlocks(ramBlocks),
     cpu,
-    ...(tscHz === undefined ? {} : { tscHz }),
+    ...defined({ tscHz }),
     pins,
   };
 }
@@ -179,11 +180,11 @@ async function readDevice(
     id: child.path.startsWith('/machine/peripheral/') ? child.name : undefined,
     type: child.type,
     bus: busPath === undefined ? undefined : path.posix.basename(busPath),
-    ...(busPath === undefined ? {} : { busPath }),
+    ...defined({ busPath }),
     addr: pciAddress(addr),
     mac: typeof mac === 'string' ? mac : undefined,
     netdev: typeof netdev === 'string' ? nicName(netdev) : undefined,
-    ...(identity === undefined ? {} : { identity }),
+    ...defined({ identity }),
     changed: typeof named === 'string' ? { ...changed, netdev: nicName(named) } : changed,
   };
 }

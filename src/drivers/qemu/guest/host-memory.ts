@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { defined } from '../../../protocol/defined.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { HostFile, HostMemory } from '../spec/facts.ts';
@@ -32,9 +33,9 @@ export async function readHostMemory(
     return [
       backend.name,
       {
-        ...(pageBytes === undefined ? {} : { pageBytes }),
+        ...defined({ pageBytes }),
         ...(binding === undefined ? {} : { policy: binding.policy, nodes: binding['host-nodes'] }),
-        ...(file === undefined ? {} : { file }),
+        ...defined({ file }),
       },
     ];
   });

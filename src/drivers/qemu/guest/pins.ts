@@ -1,4 +1,5 @@
 import { readFile, readdir } from 'node:fs/promises';
+import { defined } from '../../../protocol/defined.ts';
 
 /** Where a QEMU may run, and have its memory, by numbers of this host: `0-3,8`. Absent: wherever this process may. */
 export interface Pins {
@@ -32,8 +33,7 @@ export function pinsOf(own: string, threads: readonly string[]): Pins {
   const processors = narrowest('Cpus_allowed_list');
   const nodes = narrowest('Mems_allowed_list');
   return {
-    ...(processors === undefined ? {} : { processors }),
-    ...(nodes === undefined ? {} : { nodes }),
+    ...defined({ processors, nodes }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../../../protocol/defined.ts';
 import { clientFor } from '../../../protocol/network-file.ts';
 import type { GuestDisk, RelocationSight } from '../../port/disks.ts';
 import { creationOf } from '../make-image.ts';
@@ -73,7 +74,7 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const below = found.nodes.find((each) => each.node === backing);
     const made: RelocationWork = {
       drive: device.drive,
-      ...(device.qdev === undefined ? {} : { qdev: device.qdev }),
+      ...defined({ qdev: device.qdev }),
       old,
       oldFile,
       spec: { ...rest, node: newNode, ...(like.file === undefined ? {} : { file: newFile }) },

@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { defined } from '../../../protocol/defined.ts';
 import { FEATURES, passedThrough, type HostDevice } from './device.ts';
 
 /** What a host's kernel shows of a device that is passed through, or may be. Opens no device. */
@@ -36,9 +37,7 @@ export async function readHostDevice(
   return {
     name,
     what: found.data,
-    ...(features === undefined ? {} : { features }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(group === undefined ? {} : { group }),
+    ...defined({ features, memoryBytes, group }),
   };
 }
 
@@ -62,7 +61,7 @@ async function readMediated(
     linkName(at('mdev_type')),
     readText(at('mdev_type/name')),
   ]);
-  return { kind: 'mdev', type, ...(typeName === undefined ? {} : { typeName }), driver };
+  return { kind: 'mdev', type, ...defined({ typeName }), driver };
 }
 
 /** A kernel with VFIO_DEBUGFS shows it (6.8 and later), also of a device that nobody has opened. */

@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import type { LiveDisk } from './disk-facts.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
@@ -33,7 +34,7 @@ function deviceOf({ builtIn }: LiveDisk, props: Props): DeviceSpec[] {
   if (builtIn === undefined) return [];
   const { type, bus, unit } = builtIn;
   const at = {
-    ...(bus === undefined ? {} : { bus }),
+    ...defined({ bus }),
     ...(unit === undefined ? {} : { unit: String(unit) }),
   };
   return [{ driver: type, props: { ...at, ...props } }];

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { defined } from '../../../protocol/defined.ts';
 import { describeBackends } from './backends.ts';
 import { hasOption, parseCommandLine, valuesOf, type CommandLine } from './cmdline.ts';
 import { describeDevices } from './devices.ts';
@@ -62,11 +63,10 @@ export function describeGuest(facts: GuestFacts): Draft {
   const spec: GuestSpec = {
     format: 1,
     ...withMainMemory(machine.part, huge),
-    ...(name === undefined ? {} : { name }),
-    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    ...defined({ name, uuid: facts.uuid }),
     options: options.options,
     images: {},
-    ...(append === undefined ? {} : { append }),
+    ...defined({ append }),
     fwCfg: options.fwCfg,
     objects: [...objects.objects, ...disks.groups],
     chardevs: [...backends.chardevs],
@@ -78,7 +78,7 @@ export function describeGuest(facts: GuestFacts): Draft {
     ...(disks.flash.length === 0
       ? {}
       : { flash: disks.flash.map(({ unit, node }) => ({ unit, node })) }),
-    ...(tpm.tpm === undefined ? {} : { tpm: tpm.tpm }),
+    ...defined({ tpm: tpm.tpm }),
     ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
   };
   const findings = [
@@ -165,7 +165,7 @@ function describeOptions(
     }
     const read = carried === undefined ? undefined : readOption(carried, keysOf(value));
     if (carried !== undefined && read?.ok === true) {
-      options.push({ name: carried, ...(read.value === undefined ? {} : { value: read.value }) });
+      options.push({ name: carried, ...defined({ value: read.value }) });
     } else if (!DISK_OPTIONS.test(name)) {
       // A disk with a medium is found by asking the guest; the others are gone.
       const why =

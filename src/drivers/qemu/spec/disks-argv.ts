@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import { parseNfs, type NfsPlace } from '../../../protocol/nfs-url.ts';
 import { parseIscsi, type IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
@@ -90,8 +91,7 @@ function onExport({ host, path, user, group }: NfsPlace): object {
     driver: 'nfs',
     server: { type: 'inet', host },
     path,
-    ...(user === undefined ? {} : { user }),
-    ...(group === undefined ? {} : { group }),
+    ...defined({ user, group }),
   };
 }
 
@@ -103,9 +103,9 @@ function ofTarget(place: IscsiPlace, { node, timeout }: BlockNode): object {
     portal: `${host}:${port}`,
     target,
     lun,
-    ...(initiator === undefined ? {} : { 'initiator-name': initiator }),
+    ...defined({ 'initiator-name': initiator }),
     ...(user === undefined ? {} : { user, 'password-secret': secretId(node) }),
-    ...(timeout === undefined ? {} : { timeout }),
+    ...defined({ timeout }),
   };
 }
 
@@ -113,10 +113,9 @@ function ofPool({ pool, namespace, image, user, conf, keyFile }: RbdPlace, node:
   return {
     driver: 'rbd',
     pool,
-    ...(namespace === undefined ? {} : { namespace }),
+    ...defined({ namespace }),
     image,
-    ...(conf === undefined ? {} : { conf }),
-    ...(user === undefined ? {} : { user }),
+    ...defined({ conf, user }),
     ...(keyFile === undefined ? {} : { 'key-secret': secretId(node) }),
   };
 }

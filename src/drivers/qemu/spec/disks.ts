@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { SHARED_BY_AGREEMENT } from '../../../migration/image-identity.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { builtInDrives } from './built-in-drives.ts';
@@ -191,10 +192,10 @@ class Describer {
       node: name,
       format,
       ...(image === file ? {} : { file: this.#names.for(file.name, name, 'file') }),
-      ...(base === undefined ? {} : { backing: base.name }),
+      ...defined({ backing: base?.name }),
       ...(image.encrypted ? { luks: true as const } : {}),
       ...(passed.length === 0 ? {} : { filters: passed }),
-      ...(make === undefined ? {} : { make }),
+      ...defined({ make }),
       ...settings,
     });
     const { cwd } = this.#facts;

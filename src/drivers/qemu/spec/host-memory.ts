@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import type { HostMemory, LiveObject } from './facts.ts';
 import { changed, unmovable, type Finding } from './findings.ts';
 import { takenBy } from './grammar/amounts.ts';
@@ -36,7 +37,7 @@ export function memoryThere(
   const kept = Object.entries(given).filter(([key]) => !OF_A_FILE.has(key));
   const props: Record<string, Scalar> = {
     ...Object.fromEntries(kept.map(([key, value]) => [key, typed(value)])),
-    ...(bytes === undefined ? {} : { size: bytes }),
+    ...defined({ size: bytes }),
     ...bindingOf(memory),
   };
   switch (type) {

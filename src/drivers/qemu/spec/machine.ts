@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import { hasOption, valuesOf, type CommandLine } from './cmdline.ts';
 import { NON_FEATURES, NUMBERS } from './cpu.ts';
 import type { GuestFacts } from './facts.ts';
@@ -123,7 +124,7 @@ function describeMemory(line: CommandLine, facts: GuestFacts): GuestSpec['memory
   return {
     bytes: facts.baseMemoryBytes,
     ...(slots > 0 ? { slots } : {}),
-    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...defined({ maxBytes }),
   };
 }
 

@@ -1,3 +1,5 @@
+import { defined } from '../../../protocol/defined.ts';
+
 /** Reads the monitor's texts that have no QMP counterpart in every supported version. Pure. */
 
 export interface RamBlock {
@@ -67,7 +69,7 @@ export function parseNetwork(text: string): BackendLine[] {
     found.push({
       id: match[1],
       type: match[2],
-      ...(ifname === undefined ? {} : { ifname }),
+      ...defined({ ifname }),
       ...(fd === undefined ? {} : { fd: Number(fd) }),
     });
   }

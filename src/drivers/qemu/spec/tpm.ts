@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import { valuesOf, type CommandLine } from './cmdline.ts';
 import { unmovable, type Finding } from './findings.ts';
 import { parseJsonOption, parseOption } from './options.ts';
@@ -95,8 +96,7 @@ export function readSwtpm(argv: readonly string[]): TpmFacts {
   }
   return {
     version,
-    ...(key === undefined ? {} : { key }),
-    ...(migrationKey === undefined ? {} : { migrationKey }),
+    ...defined({ key, migrationKey }),
   };
 }
 

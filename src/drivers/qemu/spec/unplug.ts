@@ -1,3 +1,4 @@
+import { defined } from '../../../protocol/defined.ts';
 import type { Unplugged } from '../../../protocol/unplug.ts';
 import { parseCommandLine, valuesOf } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
@@ -123,9 +124,9 @@ function againOf(
     ...(Object.fromEntries(own) as Record<string, Scalar>),
     ...live.identity,
     driver: live.type,
-    ...(live.id === undefined ? {} : { id: live.id }),
+    ...defined({ id: live.id }),
     ...(isOnBus ? { bus: live.bus } : {}),
-    ...(live.addr === undefined ? {} : { addr: live.addr }),
+    ...defined({ addr: live.addr }),
   };
 }
 

@@ -5,6 +5,7 @@ import { hostsOf } from '../../../config.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
@@ -96,7 +97,7 @@ export class DestinationDataPath {
       hosts: hostsOf(config),
       ports: config.ports,
       log,
-      ...(cache === undefined ? {} : { cache }),
+      ...defined({ cache }),
     });
   }
 

@@ -13,6 +13,7 @@ import type { DestinationEvent, DestinationState } from '../../../migration/dire
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import { streamTls } from '../../engine/credentials.ts';
@@ -106,8 +107,7 @@ export function destinationOptions(
     memoryBytes: admission.memoryBytes,
     isCold: admission.settings?.mode === 'cold',
     ...(admission.settings?.plug && { plug: admission.settings.plug }),
-    ...(handle === undefined ? {} : { handle }),
-    ...(launch === undefined ? {} : { launch }),
+    ...defined({ handle, launch }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { NewImage } from '../../../drivers/port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { DiskImage, ImagePlace } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
@@ -233,7 +234,7 @@ export async function makeImages(
   const wanted = made.map(({ image: { node }, temporary: file }): NewImage => {
     const backing = backingOf(description.disks, node);
     const backingFile = backing === undefined ? undefined : files.get(backing);
-    return { node, file, ...(backingFile === undefined ? {} : { backingFile }) };
+    return { node, file, ...defined({ backingFile }) };
   });
   await session.disks.create(description, wanted, signal);
   for (const { image, ...each } of made) await named(each, description.name, image);

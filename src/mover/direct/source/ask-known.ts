@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../../../config.ts';
 import { cacheToRead, termsFor } from '../../../host/wire.ts';
 import type { Knows } from '../../../host/memory-sample/pages.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { KnownAnswer, KnownQuestion } from '../../../protocol/wire.ts';
 import { circlesOf } from '../../../wire/cache/circles.ts';
@@ -16,7 +17,7 @@ export async function askKnown(
   ask: (question: KnownQuestion) => Promise<KnownAnswer>,
 ): Knows {
   const { sharing, tenant } = termsFor(config, guest, DEFAULT_LINK_GRACE_MS);
-  const terms = { sharing, ...(tenant === undefined ? {} : { tenant }) };
+  const terms = { sharing, ...defined({ tenant }) };
   const cache = cacheToRead(config, guest, terms, to);
   if (cache === undefined) return undefined;
   try {

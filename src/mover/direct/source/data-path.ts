@@ -3,6 +3,7 @@ import path from 'node:path';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { SourceWire } from '../../../wire/open.ts';
@@ -92,11 +93,9 @@ export class SourceDataPath {
         spare: otherAddresses(context, memoryAddress),
         connections: context.config.wire.connections,
         log: this.#log,
-        ...(cache === undefined ? {} : { cache }),
-        ...(budget === undefined ? {} : { budget }),
-        ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
+        ...defined({ cache, budget, saidBytesPerS }),
         ...(settings.mode === 'postcopy' ? { isSwitchedSoon: true } : {}),
-        ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
+        ...defined({ maxBytesPerS: settings.maxBandwidth }),
       },
       signal,
     );

@@ -4,6 +4,7 @@ import type { RequestCounter } from '../../../drivers/port/disks.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { requestsOf } from '../../../migration/report/latencies.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { DiskLatency } from '../../../protocol/disk.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -66,7 +67,7 @@ export class DiskLatencies {
         const found = await this.#read(counter, nodes, within);
         const disks = found.map(({ node, requests: during }): DiskLatency => {
           const before = known.find((disk) => disk.node === node)?.before;
-          return { node, ...(before === undefined ? {} : { before }), during };
+          return { node, ...defined({ before }), during };
         });
         if (disks.length > 0) context.dispatch({ type: 'latency', disks });
       }

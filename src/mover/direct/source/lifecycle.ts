@@ -6,6 +6,7 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
@@ -104,16 +105,14 @@ export const LIFECYCLE: Lifecycle = {
           guest: request.request.guest,
           from: config.name,
           memoryBytes,
-          ...(vcpus === undefined ? {} : { vcpus }),
-          ...(macs === undefined ? {} : { macs }),
+          ...defined({ vcpus, macs }),
           ...(routes.length === 0 ? {} : { routes }),
           epoch,
           timeoutMs: settings.timeoutMs,
           settings,
-          ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
-          ...(request.labels === undefined ? {} : { labels: request.labels }),
+          ...defined({ lineage: request.lineage, labels: request.labels }),
           ...driverSaid(request.handle.driver),
-          ...(request.returns === undefined ? {} : { returns: request.returns }),
+          ...defined({ returns: request.returns }),
         },
         signal,
       );

@@ -11,6 +11,7 @@ import {
   type Planned,
   type SourceEvent,
 } from '../../../migration/direct/source-state.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { migrationSettings, type EndPhase } from '../../../protocol/public/migration.ts';
 import { epochOf, type SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
@@ -236,6 +237,6 @@ function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string
     settings: withShare(migrationSettings.parse(request.request), request.linkShareBandwidth),
     bootId,
     askedAtMs: Date.parse(request.createdAt),
-    ...(request.prediction === undefined ? {} : { prediction: request.prediction }),
+    ...defined({ prediction: request.prediction }),
   };
 }

@@ -7,6 +7,7 @@ import type { SourceEvent, SourceState } from '../../../migration/direct/source-
 import { RecentRate } from '../../../migration/steering/recent-rate.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
@@ -110,7 +111,7 @@ export async function setSteering(
   const { downtimeMs, throttlePercent } = steering ?? {};
   const change: StreamChange = {
     ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(context) }),
-    ...(throttlePercent === undefined ? {} : { throttlePercent }),
+    ...defined({ throttlePercent }),
   };
   try {
     await withDeadline('steering the stream', SET_MS, over, async (signal) =>

@@ -6,6 +6,7 @@ import {
   type Verdict,
 } from '../../../disks/proof/proof.ts';
 import { hasCommonNumbers } from '../../../migration/image-identity.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
 import { proveMedia, type MediumVerdict } from '../../engine/media.ts';
 import { directoryOf, type Lying } from './find-images.ts';
@@ -181,7 +182,7 @@ function proofOf(
 ): Proof {
   if (!verdict.shared) {
     const { why, readOnly } = verdict;
-    return { why, ...(readOnly === undefined ? {} : { readOnly }) };
+    return { why, ...defined({ readOnly }) };
   }
   // Its id would be that of a directory with images, and good for no volume.
   if (volume === true && seen.volume !== true)

@@ -1,5 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { ask, type SourceContext } from './source-context.ts';
 
@@ -13,7 +14,7 @@ const LOOK_MS = 1000;
 /** The destination’s mover takes down what it holds. GODWIT_UNREACHABLE where it is dark for too long. */
 export async function release(context: SourceContext, signal: AbortSignal): Promise<void> {
   const { plan, because } = context.state();
-  const body = { epoch: plan.epoch, ...(because === undefined ? {} : { because }) };
+  const body = { epoch: plan.epoch, ...defined({ because }) };
   const over = new AbortController();
   const asking = AbortSignal.any([signal, over.signal]);
   const asked = ask(context, asking, (api) =>

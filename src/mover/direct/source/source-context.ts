@@ -10,6 +10,7 @@ import { withTimetable } from '../../../migration/steering/timetable.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
+import { defined } from '../../../protocol/defined.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import {
@@ -180,7 +181,7 @@ export function streamSetup(context: SourceContext): StreamSetup {
   const { maxBandwidth } = settingsNow(context);
   return {
     ...setup,
-    ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
+    ...defined({ maxBandwidth }),
     ...(setup.transport === undefined
       ? { tls: true, credentials: streamTls(context.config, context.dir, to) }
       : { tls: false }),
@@ -247,11 +248,13 @@ export function preparation(context: LookDependencies): Preparation {
     stream:
       transport === undefined ? { ...stream, tls: true } : { ...stream, transport, tls: false },
     ...(goesByWire(context) ? { wire } : {}),
-    ...(known.places === undefined ? {} : { places: known.places }),
-    ...(known.copies === undefined ? {} : { copies: known.copies }),
-    ...(known.bases === undefined ? {} : { bases: known.bases }),
-    ...(known.networks === undefined ? {} : { networks: known.networks }),
-    ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
+    ...defined({
+      places: known.places,
+      copies: known.copies,
+      bases: known.bases,
+      networks: known.networks,
+      networkMap: plan.settings.networks,
+    }),
   };
 }
 

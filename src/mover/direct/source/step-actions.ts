@@ -4,6 +4,7 @@ import type { Launch, SourceSession } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { decide, type StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped, finishDisks } from './guard-postcopy.ts';
@@ -26,10 +27,9 @@ export async function firstFrame(context: SourceContext, signal: AbortSignal): P
 export function seenThere(status: DestinationStatus): StepFacts {
   const { firstFrameMs, postcopyWaitedMs, ended, halted } = status;
   return {
-    ...(ended === undefined ? {} : { ended }),
+    ...defined({ ended }),
     ...withHalt({ halted }),
-    ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
-    ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
+    ...defined({ firstFrameMs, postcopyWaitedMs }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
@@ -28,8 +29,7 @@ export async function openTunnel(
       socket,
       addresses: [address],
       connections: config.wire.connections,
-      ...(budget === undefined ? {} : { budget }),
-      ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
+      ...defined({ budget, maxBytesPerS: settings.maxBandwidth }),
     },
     signal,
   );

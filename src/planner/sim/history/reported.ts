@@ -1,4 +1,5 @@
 /** What a controller sees of a simulated host and guest. Pure. */
+import { defined } from '../../../protocol/defined.ts';
 import type { PlannerGuest, PlannerHost } from '../../inventory.ts';
 import type { RecordedGuest } from './history.ts';
 
@@ -49,7 +50,7 @@ export function reportedGuest(
       cpu: recorded.cores,
       demand: [...reported],
       ...(going === undefined ? {} : { moving: true, movingTo: going.to }),
-      ...(dirtyBytesPerSecond === undefined ? {} : { dirtyBytesPerSecond }),
+      ...defined({ dirtyBytesPerSecond }),
       ...(apart === undefined ? {} : { apart: [apart] }),
       left: left.map((past) => ({ host: past.host, secondsAgo: now - past.at })),
     },
