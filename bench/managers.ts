@@ -24,7 +24,7 @@ const CHANGE_MS = 60_000;
 const AT_ONCE = 200;
 /** Long enough that all of them are under way together. */
 const MOVE_MS = 20_000;
-const MOST_GUESTS = 100_000;
+const MAX_GUESTS = 100_000;
 const PARTS = ['read', 'moves'];
 
 /** One agent and a simulated vCenter: `test/managers/vcsim`. The simulator shares the processors of this machine. */
@@ -99,12 +99,12 @@ async function wholeList(
     const guests = await everyPage(async (cursor) => {
       const { guests: items, next } = await api.guests({ query: { cursor } }, options);
       return next === undefined ? { items } : { items, next };
-    }, MOST_GUESTS).catch(() => []);
+    }, MAX_GUESTS).catch(() => []);
     if (guests.length >= GUESTS) {
       const hosts = await everyPage(async (cursor) => {
         const { hosts: items, next } = await api.managedHosts({ query: { cursor } }, options);
         return next === undefined ? { items } : { items, next };
-      }, MOST_GUESTS);
+      }, MAX_GUESTS);
       return { hosts: hosts.length, guests: guests.length };
     }
     if (performance.now() - begun > READ_MS)

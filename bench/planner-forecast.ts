@@ -16,7 +16,7 @@ const CHOSEN_ON = ['20110303', '20110306'];
 const MADE_GUESTS = 150;
 const MADE_DAYS = 28;
 /** What came is this many samples of a naive way's misses at most. */
-const MOST_MISSES = 7 * PER_DAY;
+const MAX_MISSES = 7 * PER_DAY;
 
 /** One way to forecast a guest: it sees each sample, and says what the one `AHEAD` later is at most. */
 interface Way {
@@ -38,7 +38,7 @@ function around(point: () => (value: number) => number, aim: Aim): Way {
   const next = point();
   const points: number[] = [];
   const values: number[] = [];
-  const misses = new SortedWindow(MOST_MISSES);
+  const misses = new SortedWindow(MAX_MISSES);
   return {
     observe: (value) => {
       values.push(value);

@@ -35,7 +35,7 @@ const GUESTS = {
 /** By a seed a guest's set and what it writes are up to so many times what is named, or that part of it. */
 const SET_SPREAD = 1.3;
 /** A guest of this memory has room for no more. */
-const MOST_SET = 128;
+const MAX_SET = 128;
 const RATE_SPREAD = 1.6;
 const WAYS: Readonly<Record<string, { readonly mode: Mode; readonly words: readonly string[] }>> = {
   precopy: { mode: 'precopy', words: [] },
@@ -107,7 +107,7 @@ export function drawn({
   const around = (value: number, spread: number): number =>
     Math.round(value * spread ** (2 * next() - 1));
   return {
-    workingSetBytes: Math.min(MOST_SET, around(named.workingSetBytes / MIB, SET_SPREAD)) * MIB,
+    workingSetBytes: Math.min(MAX_SET, around(named.workingSetBytes / MIB, SET_SPREAD)) * MIB,
     dirtyBytesPerSecond: around(named.dirtyBytesPerSecond, RATE_SPREAD),
     ways: ways
       .map((way) => ({ way, at: next() }))

@@ -11,7 +11,7 @@ import { withLab } from './lab.ts';
 
 const DEFAULT_RUNS = 3;
 /** Of the predicted time, %. */
-const MOST_ERROR = 20;
+const MAX_ERROR = 20;
 
 interface Run {
   readonly misses: readonly string[];
@@ -47,7 +47,7 @@ export async function evacuations(options: BenchOptions): Promise<Measure[]> {
             value: Math.max(...errors),
             unit: '%',
             runs: errors.length,
-            target: { atMost: MOST_ERROR },
+            target: { atMost: MAX_ERROR },
           },
         ]),
   ];

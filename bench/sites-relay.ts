@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import { signalProcess, startDetached } from '../src/lab/processes.ts';
 import { Connection } from '../src/links/connection.ts';
-import { controlFrame, MOST_DATA_BYTES } from '../src/links/format.ts';
+import { controlFrame, MAX_DATA_BYTES } from '../src/links/format.ts';
 import { silentLog } from '../src/log.ts';
 import { connectTls } from '../src/rpc/relayed/call.ts';
 import { waitAtRelays } from '../src/rpc/relayed/wait.ts';
@@ -152,7 +152,7 @@ async function send(
   bytes: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const payload = randomBytes(MOST_DATA_BYTES);
+  const payload = randomBytes(MAX_DATA_BYTES);
   const frames = Math.ceil(bytes / payload.length);
   const arrived = sink.more(frames * payload.length);
   const beginMs = performance.now();

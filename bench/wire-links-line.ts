@@ -13,7 +13,7 @@ export interface LineData {
 }
 
 const { target, bytesPerS, roundTripMs } = workerData as LineData;
-const MOST_QUEUE_MS = 100;
+const MAX_QUEUE_MS = 100;
 
 /** One direction. */
 class Direction {
@@ -25,7 +25,7 @@ class Direction {
     const now = performance.now();
     this.#freeAtMs = Math.max(this.#freeAtMs, now) + (chunk.length * 1000) / bytesPerS;
     this.#due.push({ atMs: this.#freeAtMs + roundTripMs / 2, chunk, to });
-    if (this.#freeAtMs - now < MOST_QUEUE_MS) return;
+    if (this.#freeAtMs - now < MAX_QUEUE_MS) return;
     from.pause();
     this.#paused.add(from);
   }
@@ -36,7 +36,7 @@ class Direction {
       this.#due.shift();
       if (!first.to.destroyed) first.to.write(first.chunk);
     }
-    if (this.#freeAtMs - now > MOST_QUEUE_MS / 2) return;
+    if (this.#freeAtMs - now > MAX_QUEUE_MS / 2) return;
     for (const socket of this.#paused) socket.resume();
     this.#paused.clear();
   }

@@ -44,7 +44,7 @@ export interface MoveOf {
 export const MAX_DOWNTIME_MS = 30;
 const MIB = 1024 ** 2;
 /** Of what it should: emulated, on a busy machine, it is slower at times. */
-const LEAST_DIRTIED = 0.5;
+const MIN_DIRTIED = 0.5;
 /** Of each GiB: as many as QEMU takes. */
 const SAMPLED_PAGES = 16_384;
 /** Several looks of two seconds, and what a busy machine makes of them. */
@@ -89,7 +89,7 @@ export async function assertDirties(
   const what = `${guest} to be seen to dirty ${formatRate(dirtyBytesPerSecond)}`;
   await withDeadline(what, LOOK_MS, signal, async (inner) => {
     let mibPerS = 0;
-    while (mibPerS * MIB < dirtyBytesPerSecond * LEAST_DIRTIED)
+    while (mibPerS * MIB < dirtyBytesPerSecond * MIN_DIRTIED)
       mibPerS = await dirtiedNow(execute, inner);
   });
 }

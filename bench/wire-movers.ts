@@ -25,9 +25,9 @@ const DEFAULT_LINK = 12.5e6;
 const DEFAULT_RUNS = 3;
 const SCENES = ['cold', 'second', 'return'];
 const LARGE_SCENES = ['cold', 'return'];
-const MOST_RESIDENT_MB = 250;
+const MAX_RESIDENT_MB = 250;
 /** Whatever the size of the guest. */
-const MOST_RESIDENT_LARGE_MB = 300;
+const MAX_RESIDENT_LARGE_MB = 300;
 const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
 
 interface Moved {
@@ -113,7 +113,7 @@ async function measuresOfLarge(place: LinkSetting): Promise<Measure[]> {
     }
     all.push(moves);
   }
-  const most = MOST_RESIDENT_LARGE_MB;
+  const most = MAX_RESIDENT_LARGE_MB;
   return wanted.flatMap((name) => measuresOf(name, all, memoryBytes, most));
 }
 
@@ -121,7 +121,7 @@ function measuresOf(
   name: string,
   all: readonly Record<string, Moved>[],
   memoryBytes: number,
-  atMost = MOST_RESIDENT_MB,
+  atMost = MAX_RESIDENT_MB,
 ): Measure[] {
   const runs = all.length;
   const of = (what: string, unit: string, pick: (moved: Moved) => number): Measure => {

@@ -10,7 +10,7 @@ host loses its power, and the others recover its guests. M is at most 120 (defau
 kept in DIR then. A run that was stopped goes on with --from, for the rest of its minutes. What it came to, and on
 which commit, is kept in out/proofs/chaos.json.
 `;
-const MOST_MINUTES = 120;
+const MAX_MINUTES = 120;
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +28,7 @@ async function main(): Promise<number> {
   const minutes = Number(values.minutes);
   const seed = Number(values.seed);
   const from = Number(values.from);
-  const isPossible = minutes > from && from >= 0 && minutes <= MOST_MINUTES;
+  const isPossible = minutes > from && from >= 0 && minutes <= MAX_MINUTES;
   if (!isPossible || !Number.isInteger(seed)) {
     process.stderr.write(USAGE);
     return 2;

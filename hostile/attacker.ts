@@ -39,7 +39,7 @@ type Slot = 'any' | 'fresh';
 const TIMEOUT_MS = 4000;
 /** For what only tidies up. */
 const TIDY_MS = 70_000;
-const MOST_WORDS = 400;
+const MAX_WORDS = 400;
 const VERSION = String(PROTOCOL_VERSIONS[0]);
 /** Cases for which one migration stands, unless it has ended before. */
 const STANDING_CASES = 25;
@@ -96,7 +96,7 @@ export class Attacker {
       const speaker = this.#slot === 'fresh' ? this.#patient : this.#speaker;
       const answer = await speaker.ask(address, ask);
       answers.push(answer === undefined ? 'none' : codeOf(answer));
-      words.push((answer?.body ?? '').slice(0, MOST_WORDS));
+      words.push((answer?.body ?? '').slice(0, MAX_WORDS));
       if (answer === undefined) continue;
       const problem = judgeAnswer(ask, answer);
       if (problem !== undefined && !this.#isOver(ask, answer))

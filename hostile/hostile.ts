@@ -34,7 +34,7 @@ const { values } = parseArgs({
 });
 
 /** Of a request, when it is printed. */
-const MOST_SHOWN = 8000;
+const MAX_SHOWN = 8000;
 /** Between two lines that say how far it is. */
 const EVERY = 250;
 
@@ -49,7 +49,7 @@ function print({ case: made, answers, words }: Tried): void {
   for (const [index, { target, method, path, headers, body }] of made.asks.entries()) {
     const said = [target, method, path, JSON.stringify(headers), body ?? ''].join(' ');
     process.stderr.write(
-      `  ${said.slice(0, MOST_SHOWN)}\n    -> ${answers[index]} ${words[index]}\n`,
+      `  ${said.slice(0, MAX_SHOWN)}\n    -> ${answers[index]} ${words[index]}\n`,
     );
   }
   for (const [index, { pieces, ...how }] of (made.bytes ?? []).entries()) {

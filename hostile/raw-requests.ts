@@ -6,7 +6,7 @@ import type { Answer, Ask } from './cases/case.ts';
 /** Requests over TLS with a certificate, written byte for byte as a case has them. */
 
 /** Of an answer; the rest is not read. */
-const MOST_BYTES = 4 * 1024 ** 2;
+const MAX_BYTES = 4 * 1024 ** 2;
 /** A stream is left once it has said something for so long, ms. */
 const STREAM_MS = 150;
 
@@ -52,7 +52,7 @@ export class Speaker {
       const leave = isStream ? setTimeout(() => response.destroy(), STREAM_MS) : undefined;
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
-        if (text.length > MOST_BYTES) response.destroy();
+        if (text.length > MAX_BYTES) response.destroy();
       });
       response.on('error', () => {});
       response.on('close', () => {

@@ -69,7 +69,7 @@ const PROGRAMS = [
 const SETTLE_MS = 60_000;
 const END_MS = 120_000;
 /** Of logs, that are shown. */
-const MOST_LINES = 20;
+const MAX_LINES = 20;
 
 /** Does the cases against a real agent, and says what it or its host did that it must not. */
 export async function runCases(wanted: Wanted): Promise<Outcome> {
@@ -168,7 +168,7 @@ function logProblems({ world }: Stage): string[] {
       .filter((line) => /by a defect|"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line))
       .map((line) => `${path.relative(stateDir, file)}: ${line.slice(0, 800)}`),
   );
-  return lines.slice(0, MOST_LINES);
+  return lines.slice(0, MAX_LINES);
 }
 
 async function readTrace(

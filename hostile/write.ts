@@ -19,14 +19,14 @@ export interface Reached {
 
 const OPEN_MS = 3000;
 const PAUSE_MS = 3;
-const MOST_ANSWER = 64 * 1024;
+const MAX_ANSWER = 64 * 1024;
 
 /** Resolves to the beginning of what came back, once the connection is over or was held long enough. */
 export async function writeBytes(said: Bytes, reached: Reached): Promise<string> {
   const socket = openSocket(said, reached);
   let answer = '';
   socket.on('data', (chunk: Buffer) => {
-    if (answer.length < MOST_ANSWER) answer += chunk.toString('latin1');
+    if (answer.length < MAX_ANSWER) answer += chunk.toString('latin1');
   });
   const over = new AbortController();
   socket.on('error', () => {}).on('close', () => over.abort());

@@ -174,7 +174,7 @@ async function moreHugePages(pages: number): Promise<void> {
   if (after < before + pages) throw new Error(`this machine has room for ${after} huge pages`);
 }
 
-const MOST_TRIES = 20;
+const MAX_TRIES = 20;
 
 /** A passphrase that everybody may know, in an image that takes no time to open. */
 const PASSPHRASE = 'of-its-owner';
@@ -201,7 +201,7 @@ async function encrypted(at: string, kind: 'luks' | 'luks-qcow2'): Promise<void>
       return;
     } catch (error) {
       const isTimed = error instanceof Error && /accurate CPU usage/.test(error.message);
-      if (tries === MOST_TRIES || !isTimed) throw error;
+      if (tries === MAX_TRIES || !isTimed) throw error;
     }
   }
 }

@@ -14,7 +14,7 @@ import { shrink } from './shrink.ts';
 import { Tally } from './tally.ts';
 
 /** Stories of so many broken rules are reported. */
-const MOST_STORIES = 3;
+const MAX_STORIES = 3;
 
 const count = (value: number): string => value.toLocaleString('en');
 
@@ -77,13 +77,13 @@ async function printStory(scenario: Scenario): Promise<void> {
 }
 
 async function printViolations(tally: Tally): Promise<void> {
-  for (const { seed, rule } of tally.violations.slice(0, MOST_STORIES)) {
+  for (const { seed, rule } of tally.violations.slice(0, MAX_STORIES)) {
     console.log(`\nBROKEN, seed ${seed}: ${rule}`);
     const least = await shrink(drawScenario(seed));
     await printStory(least);
     console.log(`  as a scenario: ${JSON.stringify(least)}`);
   }
-  const others = tally.violations.slice(MOST_STORIES).map(({ seed }) => seed);
+  const others = tally.violations.slice(MAX_STORIES).map(({ seed }) => seed);
   if (others.length > 0) console.log(`\nbroken too: seeds ${others.join(' ')}`);
 }
 

@@ -73,9 +73,9 @@ export class GodwitError extends Error {
 }
 
 /** Bounds of what a wire and a journal take (protocol/errors.ts); an error is cut to them when it is made. */
-const MOST_FACT = 4096;
-const MOST_HINT = 4096;
-const MOST_MESSAGE = 8192;
+const MAX_FACT = 4096;
+const MAX_HINT = 4096;
+const MAX_MESSAGE = 8192;
 
 /** Makes an error of the table. `facts` must fill every place of the row's message. */
 export function godwitError<C extends ErrorCode>(
@@ -91,8 +91,8 @@ export function godwitError<C extends ErrorCode>(
     text.replace(/\{(\w+)\}/g, (place, name: string) => String(printed[name] ?? place));
   const serial = {
     code,
-    message: fill(message).slice(0, MOST_MESSAGE),
-    hint: fill(options.hint ?? hint).slice(0, MOST_HINT),
+    message: fill(message).slice(0, MAX_MESSAGE),
+    hint: fill(options.hint ?? hint).slice(0, MAX_HINT),
     retryable,
     facts: printed,
   };
@@ -101,7 +101,7 @@ export function godwitError<C extends ErrorCode>(
 
 /** A fact as JSON can hold it. */
 function fact(value: string | number): string | number {
-  if (typeof value === 'string') return value.slice(0, MOST_FACT);
+  if (typeof value === 'string') return value.slice(0, MAX_FACT);
   return Number.isFinite(value) ? value : String(value);
 }
 

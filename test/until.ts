@@ -1,7 +1,7 @@
 import { systemClock } from '../src/clock.ts';
 
 const FIRST_STEP_MS = 1;
-const MOST_STEP_MS = 20;
+const MAX_STEP_MS = 20;
 const DEADLINE_MS = 60_000;
 
 /**
@@ -14,7 +14,7 @@ export async function until<T>(
   look: () => Promise<T | undefined>,
 ): Promise<T> {
   const start = systemClock.monotonicMs();
-  for (let stepMs = FIRST_STEP_MS; ; stepMs = Math.min(MOST_STEP_MS, 2 * stepMs)) {
+  for (let stepMs = FIRST_STEP_MS; ; stepMs = Math.min(MAX_STEP_MS, 2 * stepMs)) {
     const found = await look();
     if (found !== undefined) return found;
     if (systemClock.monotonicMs() - start > deadlineMs) {

@@ -15,7 +15,7 @@ import { PRODUCT, THIRD_HOST_MUTANTS } from '../test/model/third-hosts/rules.ts'
 import { proverRecorder } from './prover-record.ts';
 
 /** More states than this are not worth the memory: 44 bytes each. */
-const MOST_STATES = 20_000_000;
+const MAX_STATES = 20_000_000;
 
 type Result = { name: string; explored: Explored };
 
@@ -61,7 +61,7 @@ function holds({ exhaustive, violation }: Explored): boolean {
 function runReal(faults: number, quiet: boolean, progress: Progress): Result[] {
   return RUNS.flatMap(({ name, bounds }) => {
     if (!progress.begins(name)) return [];
-    const all = { ...bounds, faults, mostStates: MOST_STATES, ends: true };
+    const all = { ...bounds, faults, mostStates: MAX_STATES, ends: true };
     const explored = explore(REAL, all);
     if (!quiet) printRun(name, explored);
     progress.ends(holds(explored));
@@ -71,7 +71,7 @@ function runReal(faults: number, quiet: boolean, progress: Progress): Result[] {
 
 /** With the calls of an earlier migration of the same guest still under way. */
 function runSecond(faults: number, quiet: boolean, progress: Progress): Result[] {
-  const all = { faults, mostStates: MOST_STATES, ends: true, earlier: true };
+  const all = { faults, mostStates: MAX_STATES, ends: true, earlier: true };
   const name = 'a second migration, with calls of the first still under way';
   if (!progress.begins(name)) return [];
   const explored = explore(REAL, { ...all, mode: 'precopy' });
@@ -82,7 +82,7 @@ function runSecond(faults: number, quiet: boolean, progress: Progress): Result[]
 
 /** One that turns round at its switch, however that would be made. */
 function runRehearsal(faults: number, quiet: boolean, progress: Progress): Result[] {
-  const all = { faults, mostStates: MOST_STATES, ends: true, earlier: false, rehearses: true };
+  const all = { faults, mostStates: MAX_STATES, ends: true, earlier: false, rehearses: true };
   const name = 'a rehearsal';
   if (!progress.begins(name)) return [];
   const explored = explore(REAL, { ...all, mode: 'hybrid' });
@@ -101,7 +101,7 @@ function printMutant(name: string, breaks: string, explored: Explored, trace: bo
 
 /** The rules broken, and then the movers' own code. */
 async function runMutants(quiet: boolean, trace: boolean, progress: Progress): Promise<Result[]> {
-  const most = { faults: 1, mostStates: MOST_STATES };
+  const most = { faults: 1, mostStates: MAX_STATES };
   const results: Result[] = [];
   const ran = (name: string, breaks: string, explored: Explored): void => {
     if (!quiet) printMutant(name, breaks, explored, trace);
@@ -151,7 +151,7 @@ function progressFrom(
 /** Recoveries, restarts and third hosts around one migration. */
 function runThirdHosts(faults: number, quiet: boolean, progress: Progress): boolean {
   if (!progress.begins('third hosts')) return true;
-  const real = exploreThirdHosts(PRODUCT, { faults, mostStates: MOST_STATES });
+  const real = exploreThirdHosts(PRODUCT, { faults, mostStates: MAX_STATES });
   if (!quiet) {
     const { states, moves, depth, ms } = real;
     console.log('\nThird hosts: recoveries and restarts around one migration');
@@ -160,7 +160,7 @@ function runThirdHosts(faults: number, quiet: boolean, progress: Progress): bool
     printTrace(real.violation ?? []);
   }
   const missed = THIRD_HOST_MUTANTS.filter(({ name, breaks, rules }) => {
-    const { violation, ms } = exploreThirdHosts(rules, { faults: 2, mostStates: MOST_STATES });
+    const { violation, ms } = exploreThirdHosts(rules, { faults: 2, mostStates: MAX_STATES });
     const found = violation === undefined ? 'MISSED' : `found in ${violation.length} moves`;
     if (!quiet) console.log(`${name} (${breaks})\n  ${found}, ${seconds(ms)}`);
     return violation === undefined;

@@ -56,13 +56,13 @@ interface Counts {
 /** Each test that failed, and why. */
 const failures: string[] = [];
 /** Of one test, characters. */
-const MOST_WORDS = 4000;
+const MAX_WORDS = 4000;
 
 /** Says them again where a longer run gathers them: what came before its end may have been cut off. */
 function gatherFailures(): void {
   const file = process.env['GODWIT_TEST_FAILURES'];
   if (file === undefined || failures.length === 0) return;
-  appendFileSync(file, `${failures.map((text) => text.slice(0, MOST_WORDS)).join('\n\n')}\n`);
+  appendFileSync(file, `${failures.map((text) => text.slice(0, MAX_WORDS)).join('\n\n')}\n`);
 }
 
 interface Round {

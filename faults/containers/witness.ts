@@ -13,10 +13,10 @@ import { spans, type RunMark, type Span } from '../timeline.ts';
 
 const LOOK_MS = 2;
 /** Of 64, SIGKILL and SIGSTOP cannot be blocked, and the C library keeps two. */
-const MOST_SIGNALS = 60;
+const MAX_SIGNALS = 60;
 const SIGKILL = 9;
 /** What the kernel takes to stop a process before it runs is far less. */
-const LEAST_RUN_NS = 500_000;
+const MIN_RUN_NS = 500_000;
 const record = z.object({
   init_process_pid: z.number().int(),
   init_process_start: z.number(),
@@ -49,7 +49,7 @@ export function waitsForProcessor(
   seen: Pick<Look, 'place' | 'ranNs'> | undefined,
   ranNs: number,
 ): boolean {
-  return seen !== undefined && seen.place === undefined && seen.ranNs - ranNs < LEAST_RUN_NS;
+  return seen !== undefined && seen.place === undefined && seen.ranNs - ranNs < MIN_RUN_NS;
 }
 
 /** '' where the kernel has no such file: then nothing is taken back of what seems to run. */
@@ -189,5 +189,5 @@ export function runsNothing(status: string): boolean {
   const blocked = bitsOf('SigBlk').replaceAll('0', '').length;
   const isKilled = [bitsOf('SigPnd'), bitsOf('ShdPnd')].some((bits) => bits.at(-SIGKILL) === '1');
   const isStopped = /^State:\s*[Tt]/m.test(status);
-  return isStopped || blocked >= MOST_SIGNALS || isKilled || !/^VmSize:/m.test(status);
+  return isStopped || blocked >= MAX_SIGNALS || isKilled || !/^VmSize:/m.test(status);
 }

@@ -36,7 +36,7 @@ export const TARGETS: Readonly<Record<Kind, Target>> = {
   memory: 'mover',
 };
 /** A case says at most so many things. */
-const MOST_ASKS = 5;
+const MAX_ASKS = 5;
 
 export function routesOf(target: Target): string[] {
   return Object.keys(target === 'agent' ? agentContract : peerContract);
@@ -66,7 +66,7 @@ export function caseOf(seed: number, number: number, facts: Facts, own: Own): Ca
     const asks = [listening(asking, own)];
     return { number, kind, asks, bytes: streamsOf(random) };
   }
-  const count = target === 'agent' ? random.whole(1, 2) : random.whole(1, MOST_ASKS);
+  const count = target === 'agent' ? random.whole(1, 2) : random.whole(1, MAX_ASKS);
   const asks = Array.from({ length: count }, () =>
     askOf(target, random.pick(routesOf(target)), asking),
   );

@@ -28,8 +28,8 @@ const TRIES = 40;
 /** Of one pattern, strings that are picked from. */
 const POOL = 64;
 /** Longest lists and texts that are made; longer ones are the spoiler's business. */
-const MOST_ITEMS = 3;
-const MOST_CHARS = 40;
+const MAX_ITEMS = 3;
+const MAX_CHARS = 40;
 const CHARS = 'a z 0 9 - _ . / : " \\ { } é'.split(' ').concat(' ');
 /** How often a word is taken where there are some. */
 const WORD_SHARE = 0.8;
@@ -150,7 +150,7 @@ function boundsOf(given: z.core.$ZodTypeDef): Bounds {
 
 function manyOf(random: Random, { min, max }: Bounds): number[] {
   const least = Math.max(0, min);
-  const length = random.whole(least, Math.max(least, Math.min(max, MOST_ITEMS)));
+  const length = random.whole(least, Math.max(least, Math.min(max, MAX_ITEMS)));
   return Array.from({ length }, (_, index) => index);
 }
 
@@ -176,7 +176,7 @@ function textOf(def: z.core.$ZodTypeDef, random: Random, at: string): string {
   const [pattern] = patterns;
   if (pattern !== undefined) return random.pick(poolOf(pattern, at));
   const least = Math.max(0, min);
-  const length = random.whole(least, Math.max(least, Math.min(max, MOST_CHARS)));
+  const length = random.whole(least, Math.max(least, Math.min(max, MAX_CHARS)));
   return Array.from({ length }, () => random.pick(CHARS)).join('');
 }
 

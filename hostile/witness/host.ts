@@ -158,7 +158,7 @@ export function differences(before: HostState, after: HostState): string[] {
 export function agentProblems(agent: ProcessIdentity, before: HostSize, after: HostSize): string[] {
   if (!isAlive(agent)) return ['the agent has ended'];
   const problems: string[] = [];
-  if (after.keptRssBytes > MOST_AGENT_BYTES)
+  if (after.keptRssBytes > MAX_AGENT_BYTES)
     problems.push(`the agent has ${after.keptRssBytes} bytes once its garbage is collected`);
   if (after.openFiles > before.openFiles + MORE_FILES)
     problems.push(`the agent has ${after.openFiles} files open, it had ${before.openFiles}`);
@@ -169,7 +169,7 @@ export function agentProblems(agent: ProcessIdentity, before: HostSize, after: H
 
 const MIB = 1024 ** 2;
 /** What an agent may have is 120 MB; the rest is for pages of which a part is in use. */
-const MOST_AGENT_BYTES = 160 * MIB;
+const MAX_AGENT_BYTES = 160 * MIB;
 /** Connections of clients that have just gone. */
 const MORE_FILES = 16;
 /** A thousand ended migrations are kept, with their journals and logs. */

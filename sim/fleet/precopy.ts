@@ -17,7 +17,7 @@ const MUCH = 0.5;
 const TWICE = 2;
 const FIRST_THROTTLE = 0.2;
 const MORE_THROTTLE = 0.1;
-const MOST_THROTTLE = 0.99;
+const MAX_THROTTLE = 0.99;
 
 export class Precopy {
   readonly #truth: Truth;
@@ -92,7 +92,7 @@ export class Precopy {
       this.#throttle =
         this.#throttle === 0
           ? FIRST_THROTTLE
-          : Math.min(MOST_THROTTLE, this.#throttle + MORE_THROTTLE);
+          : Math.min(MAX_THROTTLE, this.#throttle + MORE_THROTTLE);
       this.#muchInRow = 0;
     }
     this.#last = dirty <= rate * DOWNTIME_S;

@@ -13,7 +13,7 @@ import {
 } from '../migration/report/later.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Report } from '../protocol/public/migration.ts';
-import { MOST_LATER_MS } from '../protocol/public/probe.ts';
+import { MAX_LATER_MS } from '../protocol/public/probe.ts';
 import { AfterEnd } from './after-end.ts';
 import type { Peers } from './peers.ts';
 import type { GuestProbes } from './probes.ts';
@@ -96,7 +96,7 @@ export class AfterMove {
     try {
       const { phase, elapsedMs } = store.progress(id);
       const endedMs = Date.parse(request.createdAt) + elapsedMs;
-      if (phase !== 'done' || clock.wallMs() - endedMs > 2 * MOST_LATER_MS) return undefined;
+      if (phase !== 'done' || clock.wallMs() - endedMs > 2 * MAX_LATER_MS) return undefined;
       return laterFrom(store.report(id));
     } catch (error) {
       log.error({ id, error: toGodwitError(error) }, 'nobody is asked what the guest does now');

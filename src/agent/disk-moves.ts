@@ -34,7 +34,7 @@ import { mustBeItsOwn, placeFor } from '../disks/move/place.ts';
 
 /** Ended moves that are kept to be asked about. */
 const KEPT = 200;
-const MOST_AT_ONCE = 16;
+const MAX_AT_ONCE = 16;
 const PLAN_MS = 15_000;
 
 export interface DiskMovesDependencies {
@@ -97,9 +97,9 @@ export class DiskMoves {
   /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
   begin(request: DiskMoveRequest): Promise<string> {
     return this.#mutex.run(async () => {
-      if (this.#running.size >= MOST_AT_ONCE) {
+      if (this.#running.size >= MAX_AT_ONCE) {
         const what = `${this.#deps.config.name}, in moves of disks at once,`;
-        throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
+        throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_AT_ONCE });
       }
       this.#mustBeIdle(request);
       const plan = await this.#plan(request);

@@ -9,13 +9,13 @@ import { LABELS_HINT, readLabels } from '../protocol/label-rules.ts';
 import { guestName, migrationId } from '../protocol/names.ts';
 
 /** Guests whose labels are kept, including guests that are gone. */
-const MOST = 10_000;
+const MAX = 10_000;
 /** JSON of all labels together: the file is written whole with each change. One guest's labels are 75 KiB at most. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES_OF_ONE = 75 * 1024;
 /** In stateDir. */
 const FILE = 'guest-labels.json';
-const kept = z.array(z.tuple([guestName, labelsShape])).max(MOST);
+const kept = z.array(z.tuple([guestName, labelsShape])).max(MAX);
 const expected = z.array(z.tuple([migrationId, guestName, labelsShape]));
 /** Earlier builds wrote only those of guests that are here. */
 const written = z.union([
@@ -58,7 +58,7 @@ export class HostLabels {
   /** Whether labels of absent guests must give way before another guest is labelled. */
   isFull(): boolean {
     const count = this.#kept.size + this.#expected.length;
-    return count >= MOST || bytesIn(this.#kept, this.#expected) >= MAX_BYTES - MAX_BYTES_OF_ONE;
+    return count >= MAX || bytesIn(this.#kept, this.#expected) >= MAX_BYTES - MAX_BYTES_OF_ONE;
   }
 
   /** Undefined where it has none. */
@@ -118,7 +118,7 @@ export class HostLabels {
     here: Present,
   ): ReadonlyMap<string, GuestLabels> {
     let bytes = bytesIn(wanted, expects);
-    const isFull = (count: number): boolean => count + expects.length > MOST || bytes > MAX_BYTES;
+    const isFull = (count: number): boolean => count + expects.length > MAX || bytes > MAX_BYTES;
     if (!isFull(wanted.size)) return wanted;
     const kept = new Map(wanted);
     for (const [name, labels] of wanted) {
@@ -128,7 +128,7 @@ export class HostLabels {
       bytes -= bytesOf(labels);
     }
     if (!isFull(kept.size)) return kept;
-    const limit = `labels of ${MOST} guests and ${MAX_BYTES} bytes`;
+    const limit = `labels of ${MAX} guests and ${MAX_BYTES} bytes`;
     const why =
       here === undefined ? 'has not listed all of its guests yet' : 'all of these guests are here';
     throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });

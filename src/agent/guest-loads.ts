@@ -37,7 +37,7 @@ const LONGEST_MS = 300_000;
 const WRITTEN_MS = 3_600_000;
 /** For the answer of a guest's source; a week of hours is about 40 KiB. */
 const SOURCE_MS = 3000;
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 /** Read before others get their turn. */
 const AT_ONCE = 64;
 
@@ -237,7 +237,7 @@ export function loadAtSource(
   peers: Pick<Peers, 'probing'>,
   { from, guest }: Pick<Admission, 'from' | 'guest'>,
 ): Promise<GuestLoad> {
-  const options = { deadlineMs: SOURCE_MS, allowance: { bytes: MOST_BYTES } };
+  const options = { deadlineMs: SOURCE_MS, allowance: { bytes: MAX_BYTES } };
   return peers.probing(from).guestLoad({ params: { guest } }, options);
 }
 

@@ -23,7 +23,7 @@ const FLOOD_MS = 50;
 const NEAR = 0.25;
 /** All are looked at so often, whatever the kernel has reported of them. */
 const ALL_MS = 15_000;
-const MOST_FAILED = 1000;
+const MAX_FAILED = 1000;
 
 /** Keeps the logs of this host's guests within their bound, as long as the agent runs. */
 export class GuestLogs {
@@ -156,7 +156,7 @@ export class GuestLogs {
   /** Says it once for each place: it may be tried twenty times a second. */
   #warn(place: string, facts: LogFacts, text: string): void {
     if (this.#failed.has(place)) return;
-    if (this.#failed.size >= MOST_FAILED) this.#failed.clear();
+    if (this.#failed.size >= MAX_FAILED) this.#failed.clear();
     this.#failed.add(place);
     this.#log.warn(facts, text);
   }

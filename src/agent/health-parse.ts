@@ -1,7 +1,7 @@
 /** What a host's hardware says of itself, read from the kernel's own files and smartctl; nothing here reads anything itself. */
 
 import { z } from 'zod';
-import { MOST_SIGNALS, type HealthSignal } from '../protocol/public/health.ts';
+import { MAX_SIGNALS, type HealthSignal } from '../protocol/public/health.ts';
 import { jsonOf } from '../formats/json.ts';
 
 /** Errors of memory that were counted since the host started. */
@@ -152,7 +152,7 @@ export function signalsOf(looks: readonly HealthLook[]): HealthSignal[] {
     ),
   ];
   const failing = all.filter(({ level }) => level === 'failing');
-  return [...failing, ...all.filter(({ level }) => level !== 'failing')].slice(0, MOST_SIGNALS);
+  return [...failing, ...all.filter(({ level }) => level !== 'failing')].slice(0, MAX_SIGNALS);
 }
 
 const before = <T extends { readonly part: string }>(

@@ -12,12 +12,12 @@ import type { HealthLook } from './health-parse.ts';
 const EVERY_MS = 60_000;
 const DISKS_EVERY_MS = 30 * 60_000;
 /** Files of sysfs hold a line. */
-const MOST_BYTES = 4096;
+const MAX_BYTES = 4096;
 /** Of each kind. */
-const MOST_PARTS = 256;
-const MOST_DISKS = 64;
+const MAX_PARTS = 256;
+const MAX_DISKS = 64;
 const ASKING_MS = 10_000;
-const MOST_ANSWER = 1024 * 1024;
+const MAX_ANSWER = 1024 * 1024;
 /** A day of looks, one in ten minutes: what a look counts is compared with earlier ones. */
 const KEPT_EVERY_MS = 600_000;
 
@@ -36,7 +36,7 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
   return {
     list: async (folder) => {
       const names = await readdir(path.join(root, folder)).catch(() => []);
-      return names.toSorted((one, other) => (one < other ? -1 : 1)).slice(0, MOST_PARTS);
+      return names.toSorted((one, other) => (one < other ? -1 : 1)).slice(0, MAX_PARTS);
     },
     read: (file) => firstBytes(path.join(root, file)),
     smartctl: (args, signal) =>
@@ -46,7 +46,7 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
         const options = {
           timeout: ASKING_MS,
           killSignal: 'SIGKILL' as const,
-          maxBuffer: MOST_ANSWER,
+          maxBuffer: MAX_ANSWER,
           signal,
         };
         // Its exit code speaks of the disk as well: what it printed counts, if it printed anything.
@@ -62,7 +62,7 @@ async function firstBytes(file: string): Promise<string | undefined> {
   try {
     const handle = await open(file, 'r');
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(MOST_BYTES), 0, MOST_BYTES, 0);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
       return buffer.toString('latin1', 0, bytesRead);
     } finally {
       await handle.close();
@@ -158,7 +158,7 @@ export class Health {
       const name = parse.nameOf(await read(`class/hwmon/${chip}/name`), chip);
       for (const file of await list(`class/hwmon/${chip}`)) {
         const sensor = /^(temp\d{1,3})_input$/.exec(file)?.[1];
-        if (sensor === undefined || all.length >= MOST_PARTS) continue;
+        if (sensor === undefined || all.length >= MAX_PARTS) continue;
         const of = (what: string) => read(`class/hwmon/${chip}/${sensor}_${what}`);
         const now = parse.parseDegrees(await of('input'));
         if (now === undefined) continue;
@@ -201,7 +201,7 @@ export class Health {
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
     // Where nobody answers, what was last reported stands.
     if (scan === undefined && known !== undefined) return;
-    const disks = parse.parseScan(scan ?? '', MOST_DISKS);
+    const disks = parse.parseScan(scan ?? '', MAX_DISKS);
     const signals: HealthSignal[] = [];
     for (const { name, type } of disks) {
       // A disk that sleeps is left asleep.

@@ -50,13 +50,13 @@ export interface PeersOf {
 }
 
 /** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
-const MOST_DISOWNED = 1000;
+const MAX_DISOWNED = 1000;
 /** Movers that only report to one host how its ended migrations ended, at once: at least, or as many as it may have here. */
-const MOST_REPORTING = 16;
+const MAX_REPORTING = 16;
 /** Its mover’s own; memory takes another one later, or goes through the mover. */
 const MOVER_PORTS = 1;
 /** Held migrations from one host; beyond, no more of its guests come. */
-const MOST_HELD = 16;
+const MAX_HELD = 16;
 
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
@@ -122,7 +122,7 @@ export class Incoming {
     const ids = this.#disowned.get(to) ?? new Set();
     this.#disowned.set(to, ids.add(id));
     const [oldest] = ids;
-    if (ids.size > MOST_DISOWNED && oldest !== undefined) ids.delete(oldest);
+    if (ids.size > MAX_DISOWNED && oldest !== undefined) ids.delete(oldest);
   }
 
   /** A host may ask for all that it ever sent, and each answer takes a process. */
@@ -136,7 +136,7 @@ export class Incoming {
       if (known === undefined || movers.find(known) === undefined) reporting.delete(each);
     }
     this.#reporting.set(request.fromHost, reporting);
-    const limit = Math.max(MOST_REPORTING, limitOfOne(this.#deps));
+    const limit = Math.max(MAX_REPORTING, limitOfOne(this.#deps));
     if (!reporting.has(id) && reporting.size >= limit) {
       const what = `${config.name}, in ended migrations of ${request.fromHost} that are listed,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit });
@@ -241,7 +241,7 @@ export class Incoming {
       comingFromOne: running.filter(({ request }) => isFrom(request, from)).length,
       limitOfOne: limitOfOne(this.#deps),
       held: this.#held(from),
-      heldLimit: MOST_HELD,
+      heldLimit: MAX_HELD,
       nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
       routes: admission.routes ?? [],
       routedPrefixes: config.network.routedPrefixes,

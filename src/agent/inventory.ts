@@ -18,7 +18,7 @@ const HYPERVISORS_MS = 20_000;
 const CLOSED_FOR_MS = 60_000;
 const CLOSED_MS = 45_000;
 /** Of the reason why no guest may come, characters. */
-const MOST_WORDS = 1024;
+const MAX_WORDS = 1024;
 
 type Machine = Pick<
   HostInfo,
@@ -95,7 +95,7 @@ export class HostInventory {
     const health = this.#health();
     const closed = this.#closed();
     return {
-      ...(closed === undefined ? {} : { closed: closed.slice(0, MOST_WORDS) }),
+      ...(closed === undefined ? {} : { closed: closed.slice(0, MAX_WORDS) }),
       ...defined({ health }),
       ...(bootId.trim() === '' ? {} : { bootId: bootId.trim() }),
       processor,

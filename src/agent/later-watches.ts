@@ -3,9 +3,9 @@ import type { Later } from '../protocol/public/probe.ts';
 import type { WatcherProcess } from './watcher-process.ts';
 
 /** Guests that are probed after their migrations, at once. */
-const MOST = 4;
+const MAX = 4;
 /** What was seen of so many is kept once that is over; the oldest goes first. */
-const MOST_KEPT = 64;
+const MAX_KEPT = 64;
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
 
 interface Going {
@@ -28,8 +28,8 @@ export class LaterWatches {
   /** Takes a place for it; or says why there is none. */
   take(key: string, guest: string, process: WatcherProcess): string | undefined {
     if (this.#going.has(key)) return `${this.#host} probes it already`;
-    if (this.#going.size >= MOST)
-      return `${this.#host} probes ${MOST} guests after their migrations already`;
+    if (this.#going.size >= MAX)
+      return `${this.#host} probes ${MAX} guests after their migrations already`;
     const going: Going = { guest, process };
     this.#going.set(key, going);
     void process.gone.then(() => this.#over(key, going));
@@ -75,7 +75,7 @@ export class LaterWatches {
     const later = process.later() ?? NOTHING;
     this.#seen.set(key, later.complete ? later : { ...later, ended });
     const [oldest] = this.#seen.keys();
-    if (this.#seen.size > MOST_KEPT && oldest !== undefined) this.#seen.delete(oldest);
+    if (this.#seen.size > MAX_KEPT && oldest !== undefined) this.#seen.delete(oldest);
   }
 
   /** Ends all of them. */

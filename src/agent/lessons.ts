@@ -25,7 +25,7 @@ export interface Lesson extends Pick<
 }
 
 /** Ended ones whose lessons are kept; beyond these the one that was read longest ago is forgotten. */
-const MOST = 1024;
+const MAX = 1024;
 
 /** After these nothing follows. What is held, or lost, may be resolved yet. */
 const ENDS: ReadonlySet<Report['outcome']> = new Set(['done', 'rehearsed', 'failed', 'cancelled']);
@@ -65,7 +65,7 @@ export class Lessons {
   #keep(id: string, lesson: Lesson): void {
     this.#kept.set(id, lesson);
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size > MAX && oldest !== undefined) this.#kept.delete(oldest);
   }
 }
 

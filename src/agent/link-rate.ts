@@ -18,9 +18,9 @@ import type { LinkMeter, Metered } from './prediction/link-meter.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 /** Less than this shows the connection's start rather than the link. */
-const LEAST_BYTES = 32 * 1024 * 1024;
+const MIN_BYTES = 32 * 1024 * 1024;
 /** Of a guest that sent less than this share of its memory, pages of zeros were looked at for much of the time. */
-const LEAST_SHARE = 0.25;
+const MIN_SHARE = 0.25;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
@@ -40,7 +40,7 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
     const { compress } = { ...settings, ...stream };
     const isFree = !wasCapped(report) && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
-    const isMuch = bytes >= Math.max(LEAST_BYTES, memoryBytes * LEAST_SHARE);
+    const isMuch = bytes >= Math.max(MIN_BYTES, memoryBytes * MIN_SHARE);
     // Of a rehearsal that changed its mover nobody may know that it went by the wire.
     const isWhole =
       outcome === 'rehearsed'

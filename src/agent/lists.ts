@@ -2,11 +2,11 @@ import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import { defined } from '../protocol/defined.ts';
-import { MOST_TEXT } from '../protocol/names.ts';
+import { MAX_TEXT } from '../protocol/names.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { newestOnce } from '../protocol/public/newest-once.ts';
-import { MOST_OF_A_PAGE, pageOf } from '../protocol/public/page.ts';
+import { MAX_PER_PAGE, pageOf } from '../protocol/public/page.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
@@ -68,7 +68,7 @@ export function listHandlers(
       const left = isWhole ? departures(store, here, Date.parse(observedAt)) : [];
       return {
         guests: items,
-        ...(left.length === 0 ? {} : { left: left.slice(0, MOST_OF_A_PAGE) }),
+        ...(left.length === 0 ? {} : { left: left.slice(0, MAX_PER_PAGE) }),
         ...(others === undefined && missing.length === 0 ? {} : { missing }),
         observedAt,
         ...defined({ next }),
@@ -98,8 +98,8 @@ export function listHandlers(
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
   // What would help is for whoever reads the list: nobody else hears of this error.
   const said = `${error.message}. ${error.hint}`;
-  if (asOfMs === undefined) return { host, why: `${driver}: ${said}`.slice(0, MOST_TEXT) };
+  if (asOfMs === undefined) return { host, why: `${driver}: ${said}`.slice(0, MAX_TEXT) };
   const asOf = new Date(asOfMs).toISOString();
   const why = `${driver}, whose guests are listed as of ${asOf}: ${said}`;
-  return { host, why: why.slice(0, MOST_TEXT), asOf };
+  return { host, why: why.slice(0, MAX_TEXT), asOf };
 }

@@ -5,7 +5,7 @@ import {
   parsePorts,
 } from '../host/guest-counters.ts';
 import { readStat } from '../host/process.ts';
-import { MOST_BYTES_PER_S, type HostLoad } from '../protocol/public/load.ts';
+import { MAX_BYTES_PER_S, type HostLoad } from '../protocol/public/load.ts';
 
 /** What the kernel's counters say; nothing here reads anything itself. */
 
@@ -171,7 +171,7 @@ export function loadBetween(
   const ticks = Math.max(1, now.processor.total - before.processor.total);
   const ofTicks = (count: number): number => bounded(count / ticks);
   const perS = (one: number, other: number): number =>
-    Math.min(MOST_BYTES_PER_S, Math.round((Math.max(0, one - other) * 1000) / overMs));
+    Math.min(MAX_BYTES_PER_S, Math.round((Math.max(0, one - other) * 1000) / overMs));
   return {
     overMs: Math.round(overMs),
     processor: {

@@ -8,7 +8,7 @@ import { toGodwitError } from '../errors.ts';
 import type { CountedCgroup } from '../host/guest-counters.ts';
 import { parseMemory } from '../host/kernel-tables.ts';
 import type { Log } from '../log.ts';
-import { MOST_GUESTS_OF_A_SAMPLE, type HostLoad } from '../protocol/public/load.ts';
+import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../protocol/public/load.ts';
 import type { HostHealth } from '../protocol/public/health.ts';
 import * as parse from './load-parse.ts';
 import type { OwnProcessors } from './own-processors.ts';
@@ -171,7 +171,7 @@ export class Load {
 
   async #uses(): Promise<Map<string, GuestUse>> {
     const uses = new Map<string, GuestUse>();
-    for (const guest of this.#guests().slice(0, MOST_GUESTS_OF_A_SAMPLE)) {
+    for (const guest of this.#guests().slice(0, MAX_GUESTS_OF_A_SAMPLE)) {
       const use = await this.#use(guest);
       if (use !== undefined) uses.set(guest.name, use);
     }

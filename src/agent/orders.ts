@@ -6,7 +6,7 @@ import { order as orderShape, orderOf, type Order } from '../protocol/public/ord
 import type { Caller } from '../rpc/caller.ts';
 
 /** Wishes whose epochs are kept; those of which nothing was heard for longest go first. About 40 bytes each on disk. */
-const MOST = 16_384;
+const MAX = 16_384;
 /** In stateDir: a line for each, the oldest first. */
 const FILE = 'orders';
 
@@ -22,7 +22,7 @@ export class Orders {
   /** By migration, while somebody orders something about it. */
   readonly #busy = new Map<string, { readonly mutex: Mutex; users: number }>();
 
-  constructor(stateDir: string, most = MOST) {
+  constructor(stateDir: string, most = MAX) {
     this.#file = new SyncedLines(path.join(stateDir, FILE));
     this.#most = most;
     for (const line of this.#file.read()) {

@@ -32,7 +32,7 @@ import { labelsOf, workloadOf, type KnownOfGuests } from './workload.ts';
 import { Mutex } from '../mutex.ts';
 
 /** As many as the inventory lists of one guest. */
-const MOST_NICS = 64;
+const MAX_NICS = 64;
 
 export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGuests {
   readonly clock: Clock;
@@ -296,7 +296,7 @@ function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   // Else it is known by its command line alone.
   if (hypervisorVersion === undefined || vcpus === undefined) return { unbridged: true };
   // A list as long as that may have been cut.
-  if (nics.length >= MOST_NICS) return { vcpus, unbridged: true };
+  if (nics.length >= MAX_NICS) return { vcpus, unbridged: true };
   const isUnbridged = nics.some(({ bridge }) => bridge === undefined);
   const macs = nics.map(({ mac }) => mac.toLowerCase());
   return { vcpus, macs, ...(isUnbridged && { unbridged: true }) };

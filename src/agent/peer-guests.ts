@@ -11,11 +11,11 @@ const GUESTS_MS = 5000;
 /** For a controller that begins to follow a host, among many others that it begins to follow. */
 const FOLLOWED_MS = 20_000;
 /** Far more than a host runs. */
-export const MOST_GUESTS = 10_000;
+export const MAX_GUESTS = 10_000;
 /** All pages together; a guest is about 1 KiB. */
 export const GUESTS_BYTES = 16 * 1024 * 1024;
 /** More than a host has drivers. */
-const MOST_SILENT = 16;
+const MAX_SILENT = 16;
 
 export interface PeerGuests {
   readonly guests: GuestInfo[];
@@ -45,10 +45,10 @@ export async function guestsOfPeer(
       const page = await api.guests({ query }, options);
       const { guests: items, next, left = [], missing: lacks = [] } = page;
       if (after === undefined) gone.push(...left);
-      for (const each of lacks.slice(0, MOST_SILENT - missing.size))
+      for (const each of lacks.slice(0, MAX_SILENT - missing.size))
         missing.set(each.why, { ...each, host });
       return next === undefined ? { items } : { items, next };
-    }, MOST_GUESTS),
+    }, MAX_GUESTS),
   );
   // A host speaks for itself; one of an earlier build answers with all of its guests.
   const guests = all.filter((each) => each.host === host && (guest ?? each.name) === each.name);

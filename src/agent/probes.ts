@@ -25,10 +25,10 @@ import { LaterWatches } from './later-watches.ts';
 import { watcherProcess, type StartWatcher, type WatcherProcess } from './watcher-process.ts';
 
 /** Watches at once on a host, and those of them for one other host; what is beyond is refused. */
-const MOST_WATCHES = 8;
-const MOST_OF_ONE = 6;
+const MAX_WATCHES = 8;
+const MAX_EACH = 6;
 /** Results that are kept for each host that may ask again; its oldest goes first. */
-const MOST_RESULTS = 16;
+const MAX_RESULTS = 16;
 
 /** The other hosts of the fleet. */
 export interface Others {
@@ -143,10 +143,10 @@ export class GuestProbes {
     // Another order for it may have come while the destination was asked.
     if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
     const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
-    if (ofCaller >= MOST_OF_ONE)
-      return no(`${name} watches ${MOST_OF_ONE} guests for ${caller.name} already`);
-    if (this.#watches.size >= MOST_WATCHES)
-      return no(`${name} watches ${MOST_WATCHES} guests already`);
+    if (ofCaller >= MAX_EACH)
+      return no(`${name} watches ${MAX_EACH} guests for ${caller.name} already`);
+    if (this.#watches.size >= MAX_WATCHES)
+      return no(`${name} watches ${MAX_WATCHES} guests already`);
     const { guest, nics, probing, leaseMs, leastIntervalMs } = order;
     const addresses = order.managed === true ? [...this.addressesOf(guest)] : undefined;
     this.#later.movesAgain(guest);
@@ -218,7 +218,7 @@ export class GuestProbes {
     if (!this.#results.has(key)) this.#results.set(key, result);
     const own = [...this.#results.keys()].filter((each) => isOf(each, caller));
     const [oldest] = own;
-    if (own.length > MOST_RESULTS && oldest !== undefined) this.#results.delete(oldest);
+    if (own.length > MAX_RESULTS && oldest !== undefined) this.#results.delete(oldest);
   }
 
   /** Ends all of them; what they saw is reported to nobody. */

@@ -20,7 +20,7 @@ const OFFERS_MS = 45_000;
 const GUEST_MS = 3000;
 const ALL_MS = 120_000;
 const GUESTS_AT_ONCE = 8;
-const MOST_GUESTS = 4096;
+const MAX_GUESTS = 4096;
 
 export interface ProcessorDependencies {
   readonly config: Pick<AgentConfig, 'name'>;
@@ -75,7 +75,7 @@ async function ownProcessors(
   );
   const { found } = await guests.listed();
   const running = found.filter(({ info }) => info.state === 'running' || info.state === 'paused');
-  const waiting = running.slice(0, MOST_GUESTS).values();
+  const waiting = running.slice(0, MAX_GUESTS).values();
   const reported: GuestProcessor[] = [];
   const worker = async (): Promise<void> => {
     for (const guest of waiting) {

@@ -4,7 +4,7 @@ import type { MoverProcesses } from './mover-process.ts';
 import type { MigrationStore } from './store.ts';
 
 /** Refusals of ended migrations in memory, some 4 MiB at most. What is beyond is read for each question. */
-const MOST_KEPT = 4096;
+const MAX_KEPT = 4096;
 
 /**
  * What the movers of this host's migrations refused. The file of a migration that has ended is read once; only those of
@@ -27,7 +27,7 @@ export class RefusedByMovers {
   list(): Refusal[] {
     const before = this.#kept;
     const kept = new Map<string, readonly Refusal[]>();
-    let room = MOST_KEPT;
+    let room = MAX_KEPT;
     const lists = this.#store.all().map((migration) => {
       const { id, dir } = migration;
       // One that was opened again has not ended.

@@ -5,7 +5,7 @@ import { pkiDirOf } from '../host/fleet.ts';
 import { isRecord } from '../formats/json.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
-import { MOST_SETTINGS, type Reloaded } from '../protocol/public/reload.ts';
+import { MAX_SETTINGS, type Reloaded } from '../protocol/public/reload.ts';
 import { configProblems, thatLetItStart, type ConfigProblem } from './config-check.ts';
 
 /**
@@ -96,8 +96,8 @@ export class Reload {
       }
       return {
         ...answer,
-        taken: answer.taken.slice(0, MOST_SETTINGS),
-        restart: answer.restart.slice(0, MOST_SETTINGS),
+        taken: answer.taken.slice(0, MAX_SETTINGS),
+        restart: answer.restart.slice(0, MAX_SETTINGS),
       };
     });
   }
@@ -111,7 +111,7 @@ async function checked(
 ): Promise<Pick<ConfigProblem, 'what' | 'hint'>[]> {
   // By the stateDir in use this agent knows that the port which is taken is its own.
   const problems = await configProblems({ ...next, stateDir, pkiDir: pkiDirOf(next) });
-  return thatLetItStart(file, problems).slice(0, MOST_SETTINGS);
+  return thatLetItStart(file, problems).slice(0, MAX_SETTINGS);
 }
 
 const NAMES = Object.keys(WHEN) as (keyof AgentConfig)[];

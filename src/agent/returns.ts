@@ -34,7 +34,7 @@ import { newId, type Outgoing } from './outgoing.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 /** Checks that run at once; the others wait for another look. */
-const MOST_RUNS = 8;
+const MAX_RUNS = 8;
 
 export interface ReturnsDependencies {
   readonly config: AgentConfig;
@@ -132,7 +132,7 @@ export class Returns {
         this.#keep(arrived, deed.state);
         return 'more';
       case 'check': {
-        if (this.#runs >= MOST_RUNS) return 'more';
+        if (this.#runs >= MAX_RUNS) return 'more';
         const found = await this.#run(arrived, signal);
         // Cancelled meanwhile: that is the last word.
         if (this.#stateOf(arrived)?.ended === undefined)

@@ -5,7 +5,7 @@ import { readPair } from '../host/credentials.ts';
 import { pkiDirOf, type Fleet } from '../host/fleet.ts';
 import { addRefusals } from '../host/kept-refusals.ts';
 import { defined } from '../protocol/defined.ts';
-import { MOST_REFUSALS, type Trust } from '../protocol/public/trust.ts';
+import { MAX_REFUSALS, type Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 import type { Spread } from './pki/spread.ts';
 import type { Renewal } from './pki/renewal.ts';
@@ -41,7 +41,7 @@ export function trustOf({
     },
     ...listOf(fleet),
     ...(twoHolders.length > 0 && { twoHolders }),
-    refusals: addRefusals([refusals.list(), ofMovers.list()]).slice(0, MOST_REFUSALS),
+    refusals: addRefusals([refusals.list(), ofMovers.list()]).slice(0, MAX_REFUSALS),
   };
 }
 

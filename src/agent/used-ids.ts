@@ -3,8 +3,8 @@ import { SyncedLines } from '../host/synced-lines.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
 
 /** Of the migrations of one other host, and of all. About 40 bytes each on disk. */
-const MOST_OF_ONE = 16_384;
-const MOST = 131_072;
+const MAX_EACH = 16_384;
+const MAX = 131_072;
 /** In stateDir: a line for each, the oldest first. */
 const FILE = 'pruned-migrations';
 
@@ -26,7 +26,7 @@ export class PrunedMigrations {
   readonly #counts = new Map<string, number>();
   readonly #most: { readonly ofOne: number; readonly all: number };
 
-  constructor(stateDir: string, most = { ofOne: MOST_OF_ONE, all: MOST }) {
+  constructor(stateDir: string, most = { ofOne: MAX_EACH, all: MAX }) {
     this.#file = new SyncedLines(path.join(stateDir, FILE));
     this.#most = most;
     for (const line of this.#file.read()) {

@@ -82,7 +82,7 @@ export async function askAll<T>(
 }
 
 /** As many hosts as an error names. */
-export const MOST_NAMED = 20;
+export const MAX_NAMED = 20;
 
 /** That `what` lacks what these hosts have; undefined where all answered. `hint`: another than the error's own. */
 export function incomplete(
@@ -91,8 +91,8 @@ export function incomplete(
   hint?: string,
 ): GodwitError | undefined {
   if (missing.length === 0) return undefined;
-  const named = missing.slice(0, MOST_NAMED).map(({ host, why }) => `${host} (${why})`);
-  const more = missing.length > MOST_NAMED ? [`${missing.length - MOST_NAMED} more`] : [];
+  const named = missing.slice(0, MAX_NAMED).map(({ host, why }) => `${host} (${why})`);
+  const more = missing.length > MAX_NAMED ? [`${missing.length - MAX_NAMED} more`] : [];
   const hosts = `no answer from ${[...named, ...more].join(', ')}`;
   return godwitError('GODWIT_INCOMPLETE', { what, hosts }, hint === undefined ? {} : { hint });
 }

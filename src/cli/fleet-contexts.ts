@@ -10,7 +10,7 @@ import type { ConnectionFlags } from './verb.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 const place = z.string().min(1).max(4096);
 /** It is shown in tables and completed by shells. */
 export const contextName = z
@@ -106,7 +106,7 @@ export function readContexts(env: Env): Contexts {
 
 /** GODWIT_CONFIG names the file and what is wrong there. */
 export function parseContexts(text: string, file: string): Contexts {
-  if (text.length > MOST_BYTES) throw wrong(file, 'is too long to be a file of contexts');
+  if (text.length > MAX_BYTES) throw wrong(file, 'is too long to be a file of contexts');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,9 +7,9 @@ import { askAny, howToReach, type AgentSet, type Endpoint } from './agent-set.ts
 import { listMigrations } from './fleet-migrations.ts';
 
 /** As many as an agent lists at once. */
-const MOST_LISTED = 1000;
+const MAX_LISTED = 1000;
 /** Reports that are read, the newest first: a controller keeps the figures of more. */
-const MOST_READ = 500;
+const MAX_READ = 500;
 const AT_ONCE = 8;
 /** The host has no part in it, or cannot read it any more. */
 const NOT_KEPT = ['GODWIT_MIGRATION_UNKNOWN', 'GODWIT_JOURNAL_DAMAGED'] as const;
@@ -27,10 +27,10 @@ interface Time {
 
 /** What the migrations came to that ended in that time, from the reports of their hosts, where no controller keeps them. */
 export async function insightOfAgents(fleet: AgentSet, time: Time): Promise<AgentsInsight> {
-  const { items, missing } = await listMigrations(fleet, MOST_LISTED);
+  const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const ended = items.filter((each) => isEnd(each.phase) && endedAtMs(each) >= time.sinceMs);
   const reports = new Reports(fleet);
-  const read = ended.slice(0, MOST_READ);
+  const read = ended.slice(0, MAX_READ);
   const reported: Reported[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 import { godwitError, hasCode } from '../errors.ts';
 import { controllerContract } from '../protocol/controller/contract.ts';
 import type { FleetGuest, ListedHost } from '../protocol/controller/fleet.ts';
-import { everyPage, MOST_OF_A_PAGE } from '../protocol/public/page.ts';
+import { everyPage, MAX_PER_PAGE } from '../protocol/public/page.ts';
 import { formatBytes } from '../protocol/quantity.ts';
 import { client, type Api } from '../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
@@ -62,7 +62,7 @@ export async function listFleetHosts(
   context: Context,
 ): Promise<void> {
   const hosts = await everyPage(async (cursor) => {
-    const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MOST_OF_A_PAGE } });
+    const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MAX_PER_PAGE } });
     return next === undefined ? { items } : { items, next };
   });
   if (json) return printJson(context, { hosts });
@@ -129,7 +129,7 @@ export async function listFleetGuests(
   context: Context,
 ): Promise<void> {
   const guests = await everyPage(async (cursor) => {
-    const query = { cursor, limit: MOST_OF_A_PAGE, host: on };
+    const query = { cursor, limit: MAX_PER_PAGE, host: on };
     const { guests: items, next } = await api.guests({ query });
     return next === undefined ? { items } : { items, next };
   });

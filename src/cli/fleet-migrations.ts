@@ -31,14 +31,14 @@ export async function listMigrations(
 }
 
 /** More than a person scrolls through. */
-const MOST_LISTED = 1000;
+const MAX_LISTED = 1000;
 
 /** The newest migration of all hosts that is `wanted`; undefined where there is none. GODWIT_INCOMPLETE where a silent host may have one. */
 export async function newestMigration(
   fleet: AgentSet,
   wanted: (summary: MigrationSummary) => boolean = () => true,
 ): Promise<MigrationSummary | undefined> {
-  const { items, missing } = await listMigrations(fleet, MOST_LISTED);
+  const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const found = items.find(wanted);
   const lacks = incomplete('the search for the newest migration', missing);
   if (found === undefined && lacks !== undefined) throw lacks;
@@ -59,7 +59,7 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
   if (best !== undefined) return (await atSource(fleet, best)) ?? best;
   // Nobody at hand has it, or agents of an earlier build do, which are asked for all of them.
-  const { items, missing } = await listMigrations(fleet, MOST_LISTED);
+  const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const found = items.find((each) => each.id === id);
   if (found !== undefined) return elsewhere(fleet, found);
   const near = didYouMean(

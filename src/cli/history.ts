@@ -2,7 +2,7 @@ import { godwitError } from '../errors.ts';
 import type { controllerContract } from '../protocol/controller/contract.ts';
 import type { Distribution, FleetMigration } from '../protocol/controller/history.ts';
 import { migrationId } from '../protocol/names.ts';
-import { MOST_OF_A_PAGE } from '../protocol/public/page.ts';
+import { MAX_PER_PAGE } from '../protocol/public/page.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
@@ -22,7 +22,7 @@ export async function listFleetMigrations(
   context: Context,
 ): Promise<void> {
   const { guest, state, since } = flags;
-  const limit = Math.min(MOST_OF_A_PAGE, Math.max(1, flags.limit ?? 20));
+  const limit = Math.min(MAX_PER_PAGE, Math.max(1, flags.limit ?? 20));
   const begunMs = since === undefined ? undefined : context.clock.wallMs() - since;
   const query = {
     guest,
@@ -93,7 +93,7 @@ export async function keptReport(api: ControllerApi, id: string): Promise<Report
 }
 
 /** The columns that a distribution is shown in. */
-export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MOST'];
+export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MAX'];
 
 export function spreadRow(of: Distribution, format: (amount: number) => string): string[] {
   const at = (share: number): string =>

@@ -3,7 +3,7 @@ import { findGuest } from './fleet-guests.ts';
 import {
   howToReach,
   incomplete,
-  MOST_NAMED,
+  MAX_NAMED,
   reachHost,
   type Endpoint,
   type AgentSet,
@@ -47,8 +47,8 @@ export async function askAtHome<T>(
 }
 
 function severalHave(guest: string, hosts: readonly string[]): Error {
-  const named = hosts.slice(0, MOST_NAMED).toSorted().join(', ');
-  const more = hosts.length > MOST_NAMED ? ` and ${hosts.length - MOST_NAMED} more` : '';
+  const named = hosts.slice(0, MAX_NAMED).toSorted().join(', ');
+  const more = hosts.length > MAX_NAMED ? ` and ${hosts.length - MAX_NAMED} more` : '';
   const what = `which ${guest} is meant is not certain: ${named}${more} have one`;
   return godwitError('GODWIT_USAGE', { what }, { hint: howToName('HOST') });
 }

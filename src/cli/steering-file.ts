@@ -11,7 +11,7 @@ import {
 /** A site's own strategy of steering, from a file of JSON. */
 
 /** A strategy is some lines. */
-const MOST_BYTES = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 const FIELDS = Object.keys(steeringStrategy.shape);
 
 const isRising = (list: readonly number[]): boolean =>
@@ -72,9 +72,9 @@ function unreadable(file: string, error: unknown): Error {
 function readBounded(file: string): string {
   const descriptor = openSync(file, 'r');
   try {
-    const buffer = Buffer.alloc(MOST_BYTES + 1);
+    const buffer = Buffer.alloc(MAX_BYTES + 1);
     const bytes = readSync(descriptor, buffer, 0, buffer.length, 0);
-    if (bytes > MOST_BYTES) throw new RangeError(`it has more than ${MOST_BYTES} bytes`);
+    if (bytes > MAX_BYTES) throw new RangeError(`it has more than ${MAX_BYTES} bytes`);
     return buffer.toString('utf8', 0, bytes);
   } finally {
     closeSync(descriptor);

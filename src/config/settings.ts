@@ -8,9 +8,9 @@ import { nearest } from '../protocol/nearest.ts';
 /** What a person wrote in a JSON file, read so that each mistake is named with its line and column. */
 
 /** More of them help nobody: the first ones are corrected first. */
-const MOST_PROBLEMS = 8;
+const MAX_PROBLEMS = 8;
 /** Of a value that a message shows. */
-const MOST_SHOWN = 60;
+const MAX_SHOWN = 60;
 
 type Key = string | number;
 
@@ -67,8 +67,8 @@ function repeatedIn(text: string): string {
 }
 
 function shortened(lines: readonly string[]): string {
-  const more = lines.length - MOST_PROBLEMS;
-  return [...lines.slice(0, MOST_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+  const more = lines.length - MAX_PROBLEMS;
+  return [...lines.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
 /** A value that a schema takes. GODWIT_CONFIG names each part of the file that it does not take. */
@@ -169,7 +169,7 @@ function shownValue(tree: Node | undefined, path: readonly Key[]): string {
   const json = JSON.stringify(node.value);
   // What has an @ may hold a password.
   if (json.includes('@')) return '';
-  return `, got ${json.length > MOST_SHOWN ? `${json.slice(0, MOST_SHOWN)}…` : json}`;
+  return `, got ${json.length > MAX_SHOWN ? `${json.slice(0, MAX_SHOWN)}…` : json}`;
 }
 
 const nameOf = (path: readonly Key[]): string => path.join('.');

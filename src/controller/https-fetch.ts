@@ -3,7 +3,7 @@ import type { CustomFetch } from 'openid-client';
 import { defined } from '../protocol/defined.ts';
 
 /** Metadata and keys of a provider are some KB. */
-const MOST_BYTES = 1024 * 1024;
+const MAX_BYTES = 1024 * 1024;
 
 /** By the specification of `fetch`, whose Response throws where it is given one. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
@@ -35,7 +35,7 @@ export function httpsFetch(ca: string | undefined): CustomFetch {
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
           chunks.push(chunk);
-          if (size > MOST_BYTES) response.destroy(new Error(`more than ${MOST_BYTES} bytes came`));
+          if (size > MAX_BYTES) response.destroy(new Error(`more than ${MAX_BYTES} bytes came`));
         });
         response.on('end', () => {
           const { statusCode: status = 0 } = response;

@@ -11,7 +11,7 @@ export interface XmlElement {
 /** Of a document, characters. */
 const LONGEST = 4_194_304;
 /** Tags of a document: each costs many times its characters. */
-const MOST_TAGS = 1_000_000;
+const MAX_TAGS = 1_000_000;
 const ATTRIBUTES = ':@';
 const TEXT = '#text';
 /** The one namespace whose attributes stay apart, as `xsi:type`: SOAP has `type` beside it. */
@@ -49,7 +49,7 @@ function hasTooManyTags(text: string): boolean {
   let tags = 0;
   for (let at = text.indexOf('<'); at !== -1; at = text.indexOf('<', at + 1)) {
     tags += 1;
-    if (tags > MOST_TAGS) return true;
+    if (tags > MAX_TAGS) return true;
   }
   return false;
 }

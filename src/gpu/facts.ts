@@ -3,7 +3,7 @@ import { defined } from '../protocol/defined.ts';
 /** What `nvidia-smi` says of a host's GPUs and of what works on them. Pure. */
 
 const MIB = 1024 ** 2;
-const MOST_LINES = 4096;
+const MAX_LINES = 4096;
 
 /** In this order: `parseGpus` goes by it. */
 export const GPU_FIELDS = [
@@ -61,7 +61,7 @@ export function parseApps(text: string): GpuApp[] {
 
 function linesOf(text: string): string[][] {
   return text
-    .split('\n', MOST_LINES)
+    .split('\n', MAX_LINES)
     .filter((line) => line.trim() !== '')
     .map((line) => line.split(',').map((word) => word.trim()));
 }

@@ -27,7 +27,7 @@ export type SiteAnswer =
       readonly late?: boolean;
     };
 
-const MOST_WORDS = 500;
+const MAX_WORDS = 500;
 /** How long the words of a program that is over may still be on their way through its pipes, ms. */
 const LAST_WORDS_MS = 500;
 
@@ -45,7 +45,7 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-MOST_WORDS);
+      said = (said + text).slice(-MAX_WORDS);
     });
   }
   child.stdin.on('error', () => undefined);

@@ -41,7 +41,7 @@ const READER = /^(virtqemud|virtstoraged|libvirtd)$/;
 const INIT = 1;
 
 /** Entries of one directory of the kernel that are looked at. */
-const MOST_ENTRIES = 4096;
+const MAX_ENTRIES = 4096;
 
 export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUsers> {
   const { identities, except, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
@@ -152,7 +152,7 @@ interface NamedUser {
 }
 
 async function entries(directory: string): Promise<string[]> {
-  return (await readdir(directory).catch(() => [])).slice(0, MOST_ENTRIES);
+  return (await readdir(directory).catch(() => [])).slice(0, MAX_ENTRIES);
 }
 
 const text = (file: string): Promise<string> =>

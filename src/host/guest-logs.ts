@@ -14,7 +14,7 @@ const KEPT_SHARE = 4;
 const BLOCK_BYTES = 512;
 
 /** More files than this in one directory are not a guest's logs. */
-const MOST_FILES = 256;
+const MAX_FILES = 256;
 
 /** A hypervisor may put a link, a pipe or another's file in the place of its log: none of them is touched. */
 const OPEN = constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -73,7 +73,7 @@ interface LogWork {
 /** Goes through what is written for a guest without end: its logs, and what its hypervisor says. */
 export async function eachLog(config: Places, guest: string, work: LogWork): Promise<void> {
   const [own, logDir] = logPlacesOf(config, guest);
-  let left = MOST_FILES;
+  let left = MAX_FILES;
   for (const [directory, ending] of [
     [own, '.log'],
     [logDir, ''],

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { HOOK_NAMES } from '../hooks/hooks.ts';
 import { defined } from '../protocol/defined.ts';
-import { MOST_SITE_CHECKS, type HostFacts } from '../protocol/peer/host-facts.ts';
+import { MAX_SITE_CHECKS, type HostFacts } from '../protocol/peer/host-facts.ts';
 import { siteCheckName } from '../protocol/public/site-check.ts';
 import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
@@ -72,7 +72,7 @@ async function siteChecksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<stri
   if (hooks === undefined) return [];
   const names = await readdir(hooks.directory).catch(() => []);
   const checks = names.filter((name) => siteCheckName.safeParse(name).success).toSorted();
-  return executables(hooks.directory, checks.slice(0, MOST_SITE_CHECKS));
+  return executables(hooks.directory, checks.slice(0, MAX_SITE_CHECKS));
 }
 
 async function executables(directory: string, names: readonly string[]): Promise<string[]> {

@@ -9,16 +9,16 @@ const REFUSED_FILE = 'refused.json';
 /** A peer that is refused over and over has it written no more often. */
 const WRITE_EVERY_MS = 1000;
 /** Of one migration. */
-const MOST = 64;
+const MAX = 64;
 
-const refusedFile = z.array(refusal).max(MOST);
+const refusedFile = z.array(refusal).max(MAX);
 
 /** From now on `refusals` are written where the agent looks. That it cannot be written stops nothing. */
 export function keepRefused(dir: string, refusals: Refusals): void {
   const earlier = readRefused(dir);
   let isWaiting = false;
   const write = (): void => {
-    const all = addRefusals([earlier, refusals.list()]).slice(0, MOST);
+    const all = addRefusals([earlier, refusals.list()]).slice(0, MAX);
     const file = path.join(dir, REFUSED_FILE);
     try {
       writeFileSync(`${file}.new`, JSON.stringify(all), { mode: 0o600 });

@@ -5,7 +5,7 @@ const IPC_LOCK = 14n;
 /** The machine's own user namespace (linux/proc_ns.h). In another, every process of its root has all capabilities, and they do not lift the limit. */
 const OWN_NAMESPACE = 'user:[4026531837]';
 /** What the kernel lets a socket hold at most where it does not say (net.ipv4.tcp_wmem). */
-const MOST_UNSENT_BYTES = 4 * 1024 * 1024;
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
 /** As much memory as a process may lock: its limit, or without bound. 0 where nothing can be read of it. */
 export async function lockableBytes(pid: number, proc = '/proc'): Promise<number> {
@@ -24,5 +24,5 @@ export async function lockableBytes(pid: number, proc = '/proc'): Promise<number
 export async function sendBufferBytes(file = '/proc/sys/net/ipv4/tcp_wmem'): Promise<number> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const most = Number(text.trim().split(/\s+/)[2]);
-  return Number.isSafeInteger(most) && most > 0 ? most : MOST_UNSENT_BYTES;
+  return Number.isSafeInteger(most) && most > 0 ? most : MAX_UNSENT_BYTES;
 }

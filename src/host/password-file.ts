@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
 
-const MOST_BYTES = 1024;
+const MAX_BYTES = 1024;
 
 /** The password in a file that nobody else may read. GODWIT_CONFIG where it is no such file. It is shown to nobody. */
 export async function readPassword(file: string): Promise<string> {
@@ -17,7 +17,7 @@ export async function readPassword(file: string): Promise<string> {
     const found = await opened.stat();
     if (!found.isFile()) throw wrong('it is no plain file');
     if ((found.mode & 0o077) !== 0) throw wrong('others may read the password: chmod 0600');
-    if (found.size > MOST_BYTES) throw wrong(`a password is at most ${MOST_BYTES} bytes long`);
+    if (found.size > MAX_BYTES) throw wrong(`a password is at most ${MAX_BYTES} bytes long`);
     const password = (await opened.readFile('utf8')).replace(/\r?\n$/, '');
     if (password === '') throw wrong('it is empty');
     return password;

@@ -26,11 +26,11 @@ export type LookAtPath = (
 ) => Promise<PathLook>;
 
 /** A migration that begins, and whoever asks for a check, wait no longer for it, ms. */
-const MOST_MS = 2000;
+const MAX_MS = 2000;
 const TRY_MS = 2000;
 /** On a short path that is busy: as often as fits into so long, to find one try that waited for nothing. */
-const LEAST_TRIES = 3;
-const MOST_TRIES = 16;
+const MIN_TRIES = 3;
+const MAX_TRIES = 16;
 const TRIES_MS = 200;
 
 /**
@@ -38,7 +38,7 @@ const TRIES_MS = 200;
  * connections, so through one the agent is asked.
  */
 export const lookAtPath: LookAtPath = async (address, question, signal) => {
-  const within = AbortSignal.any([signal, AbortSignal.timeout(MOST_MS)]);
+  const within = AbortSignal.any([signal, AbortSignal.timeout(MAX_MS)]);
   try {
     if (rendezvousOf(address) !== undefined) return await timed(question, within);
     const [trip, routeOut, windowBytes] = await Promise.all([
@@ -88,9 +88,9 @@ export async function timed(
   let least = Infinity;
   const beganMs = now();
   try {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const askedMs = now();
-      if (tries >= LEAST_TRIES && (least <= LONG_MS || askedMs - beganMs >= TRIES_MS)) break;
+      if (tries >= MIN_TRIES && (least <= LONG_MS || askedMs - beganMs >= TRIES_MS)) break;
       await question(signal);
       least = Math.min(least, now() - askedMs);
     }

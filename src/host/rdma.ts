@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { MOST_RDMA } from '../protocol/peer/host-facts.ts';
+import { MAX_RDMA } from '../protocol/peer/host-facts.ts';
 
 const DEVICES = '/sys/class/infiniband';
 
@@ -16,5 +16,5 @@ export async function rdmaDevices(directory = DEVICES): Promise<string[]> {
     // `4: ACTIVE`
     if ((await Promise.all(states)).some((state) => state.startsWith('4'))) active.push(name);
   }
-  return active.filter((name) => name.length <= 64).slice(0, MOST_RDMA);
+  return active.filter((name) => name.length <= 64).slice(0, MAX_RDMA);
 }

@@ -5,7 +5,7 @@ import { ignoring } from './ignoring.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** More than this in one directory of a guest was made to keep this process busy. */
-const MOST_ENTRIES = 1_000_000;
+const MAX_ENTRIES = 1_000_000;
 /** Somebody may go on making files in a directory that is being emptied. */
 const TRIES = 16;
 
@@ -68,7 +68,7 @@ async function empty(top: FileHandle): Promise<void> {
       }
       await rmdir(placeIn(top, name)).catch(ignoring(...RACES));
     }
-    if (seen > MOST_ENTRIES) throw new Error(`more than ${MOST_ENTRIES} files to remove`);
+    if (seen > MAX_ENTRIES) throw new Error(`more than ${MAX_ENTRIES} files to remove`);
   }
 }
 

@@ -53,9 +53,9 @@ export function darkWatchMs(silenceMs: number): number {
 }
 
 /** Others that are asked for each route: one that is down for good leaves three. */
-const MOST_CONTROLS = 4;
+const MAX_CONTROLS = 4;
 /** Addresses of others for which the route is looked up. */
-const MOST_LOOKED_AT = 16;
+const MAX_LOOKED_AT = 16;
 
 /** What is asked, and over which route each of it goes. */
 interface Asked {
@@ -219,7 +219,7 @@ async function routesTo(
       .filter((each) => rendezvousOf(each) === undefined)
       .map((each) => resolved([each], io).catch((): string[] => [])),
   );
-  const candidates = [...new Set(known.flat())].slice(0, MOST_LOOKED_AT);
+  const candidates = [...new Set(known.flat())].slice(0, MAX_LOOKED_AT);
   const theirs = await routesOf(candidates, signal, io);
   const ips = new Set(paths.map((path) => splitAddress(path).host));
   const controls = new Map<string, string[]>();
@@ -227,7 +227,7 @@ async function routesTo(
     const there = candidates.filter(
       (each) => theirs.get(each) === route && !ips.has(splitAddress(each).host),
     );
-    controls.set(route, there.slice(0, MOST_CONTROLS));
+    controls.set(route, there.slice(0, MAX_CONTROLS));
   }
   return { paths, routes, controls };
 }

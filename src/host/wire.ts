@@ -10,7 +10,7 @@ import type { SourceWireOptions, WireCache } from '../wire/open.ts';
 
 /** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */
 
-const LEAST_SECRET_BYTES = 32;
+const MIN_SECRET_BYTES = 32;
 /** Hosts that are away learn of a new secret when they are back; what is kept under the old one is of use meanwhile. */
 const OVERLAP_MS = 7 * 86_400_000;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
@@ -129,7 +129,7 @@ export function counts(file: string, nowMs: number): boolean {
 function secretAt(file: string): Buffer | undefined {
   try {
     const secret = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
-    return secret.length < LEAST_SECRET_BYTES ? undefined : secret;
+    return secret.length < MIN_SECRET_BYTES ? undefined : secret;
   } catch {
     return undefined;
   }

@@ -15,8 +15,8 @@ export const COUNTER_PORT = 7001;
 export const COMMAND_PORT = 7002;
 
 /** With a delay, frames pass a user-space relay: few large frames are what keeps it fast. */
-export const MOST_RELAYED_MTU = 60_000;
-const LEAST_RELAYED_MTU = 1500;
+export const MAX_RELAYED_MTU = 60_000;
+const MIN_RELAYED_MTU = 1500;
 const FRAME_SECONDS = 0.0012;
 
 /**
@@ -25,7 +25,7 @@ const FRAME_SECONDS = 0.0012;
  */
 export function relayedMtu(linkBytesPerSecond = Infinity): number {
   const mtu = Math.round(linkBytesPerSecond * FRAME_SECONDS);
-  return Math.min(MOST_RELAYED_MTU, Math.max(LEAST_RELAYED_MTU, mtu));
+  return Math.min(MAX_RELAYED_MTU, Math.max(MIN_RELAYED_MTU, mtu));
 }
 
 export const HOST_BRIDGE = 'br0';

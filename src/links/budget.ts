@@ -20,8 +20,8 @@ const claimSchema = z.object({ bytesPerS: rate, isHeldBack: z.boolean(), most: r
 const ROUND_MS = 1000;
 /** A claim that is not renewed for so long is of a mover that is gone. */
 const STALE_MS = 10_000;
-const MOST_CLAIMS = 256;
-const MOST_CLAIM_BYTES = 1024;
+const MAX_CLAIMS = 256;
+const MAX_CLAIM_BYTES = 1024;
 
 /**
  * Keeps a session within its share of what the host may send, until it is over. Each session has a file in one
@@ -80,11 +80,11 @@ async function others(directory: string, own: string): Promise<Claim[]> {
     const found = await stat(file).catch(() => undefined);
     if (found === undefined) continue;
     if (Date.now() - found.mtimeMs > STALE_MS) await rm(file, { force: true });
-    else if (rest.join('.') === 'json' && found.size <= MOST_CLAIM_BYTES) {
+    else if (rest.join('.') === 'json' && found.size <= MAX_CLAIM_BYTES) {
       const claim = await readClaim(id, file);
       if (claim !== undefined) claims.push(claim);
     }
-    if (claims.length >= MOST_CLAIMS) break;
+    if (claims.length >= MAX_CLAIMS) break;
   }
   return claims;
 }

@@ -3,10 +3,10 @@
  * what it delivers in a round trip and 20 ms more. Both are measured by acknowledgements of what arrived.
  */
 const QUEUE_MS = 20;
-const LEAST_FLIGHT_BYTES = 128 * 1024;
-const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
+const MIN_FLIGHT_BYTES = 128 * 1024;
+const MAX_FLIGHT_BYTES = 64 * 1024 * 1024;
 /** A sample of the rate is taken over a round trip, and over this at least. */
-const LEAST_SAMPLE_MS = 50;
+const MIN_SAMPLE_MS = 50;
 const SAMPLES = 10;
 /** While the rate grows like this from sample to sample, the path is not full yet, and the limit doubles. */
 const GROWTH = 1.25;
@@ -31,7 +31,7 @@ export class Flight {
   #growing = true;
   #plateau = 0;
   #best = 0;
-  #growLimit = LEAST_FLIGHT_BYTES;
+  #growLimit = MIN_FLIGHT_BYTES;
   #shortest: { ms: number; atMs: number } | undefined;
   #longerFromMs: number | undefined;
   #probe: { ms: number; readonly untilMs: number } | undefined;
@@ -55,10 +55,10 @@ export class Flight {
     if (this.#growing) return this.#growLimit;
     const { bytesPerS, roundTripMs } = this;
     if (this.#probe !== undefined) {
-      return Math.max(LEAST_FLIGHT_BYTES / 2, (bytesPerS * roundTripMs * 0.75) / 1000);
+      return Math.max(MIN_FLIGHT_BYTES / 2, (bytesPerS * roundTripMs * 0.75) / 1000);
     }
     const limit = (bytesPerS * (roundTripMs + QUEUE_MS)) / 1000;
-    return Math.min(Math.max(limit, LEAST_FLIGHT_BYTES), MOST_FLIGHT_BYTES);
+    return Math.min(Math.max(limit, MIN_FLIGHT_BYTES), MAX_FLIGHT_BYTES);
   }
 
   sent(bytes: number, nowMs: number): void {
@@ -72,7 +72,7 @@ export class Flight {
     this.#sampleBytes += bytes;
     this.roundTrip(delayMs, nowMs);
     const passedMs = nowMs - (this.#sampleFromMs ?? nowMs);
-    if (passedMs < Math.max(LEAST_SAMPLE_MS, this.roundTripMs)) return;
+    if (passedMs < Math.max(MIN_SAMPLE_MS, this.roundTripMs)) return;
     this.#sample((this.#sampleBytes * 1000) / passedMs);
     this.#startSample(nowMs);
   }
@@ -116,7 +116,7 @@ export class Flight {
 
   /** The path may carry more than it did: a limit was raised, or there is another connection. */
   grow(): void {
-    this.#growLimit = Math.min(this.limitBytes * 2, MOST_FLIGHT_BYTES);
+    this.#growLimit = Math.min(this.limitBytes * 2, MAX_FLIGHT_BYTES);
     this.#growing = true;
     this.#plateau = 0;
     this.#best = this.bytesPerS;
@@ -140,7 +140,7 @@ export class Flight {
     if (bytesPerS > this.#best * GROWTH) {
       this.#best = bytesPerS;
       this.#plateau = 0;
-      this.#growLimit = Math.min(this.#growLimit * 2, MOST_FLIGHT_BYTES);
+      this.#growLimit = Math.min(this.#growLimit * 2, MAX_FLIGHT_BYTES);
       return;
     }
     this.#plateau += 1;

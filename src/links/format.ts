@@ -6,13 +6,13 @@ export const LINK_VERSION = 1;
 export const MAGIC = 0x474c;
 export const HEAD_BYTES = 16;
 /** A frame with its head: what is urgent waits for at most one of these at the sender. */
-const MOST_FRAME_BYTES = 64 * 1024;
-export const MOST_DATA_BYTES = MOST_FRAME_BYTES - HEAD_BYTES;
+const MAX_FRAME_BYTES = 64 * 1024;
+export const MAX_DATA_BYTES = MAX_FRAME_BYTES - HEAD_BYTES;
 /** A message is cut into frames, and joined at the other end before it is handed over. */
-export const MOST_MESSAGE_BYTES = 8 * 1024 * 1024;
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** What a frame counts for in windows and bounds beside its payload: about what holding it costs, so that small ones are bounded in number. */
 export const FRAME_COST_BYTES = 256;
-const MOST_CONTROL_BYTES = 32 * 1024;
+const MAX_CONTROL_BYTES = 32 * 1024;
 
 export const TYPES = {
   /** From whoever connects: which session, and what was received of it. */
@@ -40,17 +40,17 @@ export type FrameType = keyof typeof TYPES;
 const NAMES = ['', ...Object.keys(TYPES)] as ('' | FrameType)[];
 
 /** Payload bytes that a type may have; what waits for its end is bounded by this. */
-const MOST_OF: Readonly<Record<FrameType, number>> = {
-  hello: MOST_CONTROL_BYTES,
-  welcome: MOST_CONTROL_BYTES,
-  refuse: MOST_CONTROL_BYTES,
-  data: MOST_DATA_BYTES,
-  piece: MOST_DATA_BYTES,
+const MAX_LENGTHS: Readonly<Record<FrameType, number>> = {
+  hello: MAX_CONTROL_BYTES,
+  welcome: MAX_CONTROL_BYTES,
+  refuse: MAX_CONTROL_BYTES,
+  data: MAX_DATA_BYTES,
+  piece: MAX_DATA_BYTES,
   ack: 64 * 16,
   ping: 0,
   pong: 0,
   goodbye: 0,
-  abort: MOST_CONTROL_BYTES,
+  abort: MAX_CONTROL_BYTES,
 };
 
 export interface Frame {
@@ -95,7 +95,7 @@ function readHead(head: Buffer): Head {
   const type = NAMES[head[2] ?? 0];
   if (!type) throw new BadLinkFrame(`frame type ${head[2] ?? 0} is unknown`);
   const length = head.readUInt32BE(4);
-  if (length > MOST_OF[type]) throw new BadLinkFrame(`a ${type} frame of ${length} bytes`);
+  if (length > MAX_LENGTHS[type]) throw new BadLinkFrame(`a ${type} frame of ${length} bytes`);
   const high = head.readUInt32BE(8);
   if (high >= 2 ** 21) throw new BadLinkFrame(`a ${type} frame with a number above 2^53`);
   const number = high * 2 ** 32 + head.readUInt32BE(12);

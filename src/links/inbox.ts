@@ -1,7 +1,7 @@
 import { CHANNELS, laneOf } from './session.ts';
 import type { Taken } from './ack.ts';
 import { Fifo } from './fifo.ts';
-import { BadLinkFrame, FRAME_COST_BYTES, MOST_MESSAGE_BYTES, type Frame } from './format.ts';
+import { BadLinkFrame, FRAME_COST_BYTES, MAX_MESSAGE_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 
 /** A message that is whole, and waits to be taken. */
@@ -28,7 +28,7 @@ interface Channel {
 /** What the lanes before bulk hold at most. */
 const URGENT_HOLDS_BYTES = 16 * 1024 * 1024;
 /** One message may go beyond a window, see Outbox.hasRoom; its frames count too. */
-const BEYOND_BYTES = MOST_MESSAGE_BYTES + 64 * 1024;
+const BEYOND_BYTES = MAX_MESSAGE_BYTES + 64 * 1024;
 
 /** The receiver's half of a session: frames in any order become messages, each once and in order within its channel. */
 export class Inbox {
@@ -146,8 +146,8 @@ export class Inbox {
   #append(channel: Channel, { type, payload }: Frame): void {
     channel.pieces.push(payload);
     channel.bytes += payload.length;
-    if (channel.bytes > MOST_MESSAGE_BYTES) {
-      throw new BadLinkFrame(`a message of more than ${MOST_MESSAGE_BYTES} bytes`);
+    if (channel.bytes > MAX_MESSAGE_BYTES) {
+      throw new BadLinkFrame(`a message of more than ${MAX_MESSAGE_BYTES} bytes`);
     }
     if (type === 'piece') return;
     const { pieces, bytes } = channel;

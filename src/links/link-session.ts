@@ -6,7 +6,7 @@ import { laneOf, type LinkMeasure, type Session } from './session.ts';
 import { Carrier } from './carrier.ts';
 import type { Connection } from './connection.ts';
 import { LinkCore, type Counters } from './core.ts';
-import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
+import { BadLinkFrame, controlFrame, LINK_VERSION, MAX_MESSAGE_BYTES } from './format.ts';
 import { writeJson, type LinkRefusal, type SessionName, type Welcome } from './greeting.ts';
 import { abortedBy, refusedBy } from './refusals.ts';
 
@@ -131,8 +131,8 @@ export class LinkSession implements Session {
   /** The message's bytes are the session's from here on: they are not copied. */
   async send(channel: number, message: Uint8Array): Promise<void> {
     laneOf(channel);
-    if (message.length > MOST_MESSAGE_BYTES) {
-      throw new RangeError(`a message of ${message.length} bytes; ${MOST_MESSAGE_BYTES} at most`);
+    if (message.length > MAX_MESSAGE_BYTES) {
+      throw new RangeError(`a message of ${message.length} bytes; ${MAX_MESSAGE_BYTES} at most`);
     }
     if (this.#state !== 'open') throw this.#whyOver();
     const { senders } = this.#carrier;

@@ -62,7 +62,7 @@ const REPORT_MS = 5;
 const BUSY_REPORT_MS = 2;
 const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
-const MOST_UNREPORTED_BYTES = 256 * 1024;
+const MAX_UNREPORTED_BYTES = 256 * 1024;
 
 /** A data frame came. */
 export function came(link: Link, bytes: number, nowMs: number): void {
@@ -79,7 +79,7 @@ export function came(link: Link, bytes: number, nowMs: number): void {
 
 /** For how long the far side may yet wait to hear of what came, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
-  if (link.unreportedBytes >= MOST_UNREPORTED_BYTES) return 0;
+  if (link.unreportedBytes >= MAX_UNREPORTED_BYTES) return 0;
   const everyMs = link.lastSpanBytes < BUSY_BYTES ? REPORT_MS : BUSY_REPORT_MS;
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }

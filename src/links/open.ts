@@ -25,9 +25,9 @@ export interface OpenOptions extends SessionOptions {
   readonly log?: Log;
 }
 
-export const MOST_CONNECTIONS = 32;
+export const MAX_CONNECTIONS = 32;
 /** To fill a long link; its connections lose less by a loss, too. */
-const MOST_FOR_LENGTH = 12;
+const MAX_FOR_LENGTH = 12;
 /** The most bytes in flight of one connection, by the usual limits of a kernel's buffers. */
 const CONNECTION_BYTES = 2 * 1024 * 1024;
 const LENGTH_MS = 500;
@@ -39,7 +39,7 @@ const LONGEST_PAUSE_MS = 500;
 /** Opens a session to a mover that waits for it; resolves once a connection stands, and keeps connections up after. */
 export async function openSession(options: OpenOptions): Promise<LinkSession> {
   const { addresses, connections, budget, signal, openMs = OPEN_MS } = options;
-  if (addresses.length === 0 || connections < 1 || connections > MOST_CONNECTIONS) {
+  if (addresses.length === 0 || connections < 1 || connections > MAX_CONNECTIONS) {
     throw new RangeError(`${connections} connections to ${addresses.length} addresses`);
   }
   const session = new LinkSession(options);
@@ -135,7 +135,7 @@ export function connectionsFor(
   least: number,
 ): number {
   const filling = Math.ceil((bytesPerS * roundTripMs) / 1000 / CONNECTION_BYTES);
-  return Math.max(least, Math.min(filling, MOST_FOR_LENGTH));
+  return Math.max(least, Math.min(filling, MAX_FOR_LENGTH));
 }
 
 /** Its own address first, then the others, then the spare ones. */

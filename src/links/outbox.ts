@@ -4,8 +4,8 @@ import { Fifo } from './fifo.ts';
 import {
   BadLinkFrame,
   FRAME_COST_BYTES,
-  MOST_DATA_BYTES,
-  MOST_MESSAGE_BYTES,
+  MAX_DATA_BYTES,
+  MAX_MESSAGE_BYTES,
   NO_BYTES,
   type Frame,
 } from './format.ts';
@@ -47,7 +47,7 @@ interface LaneQueue {
 const URGENT_WINDOW_BYTES = 8 * 1024 * 1024;
 /** As much as the far side holds, until the relay asks for less. */
 const FIRST_WINDOW_BYTES = Number.MAX_SAFE_INTEGER;
-const LEAST_WINDOW_BYTES = 64 * 1024;
+const MIN_WINDOW_BYTES = 64 * 1024;
 
 /** The sender's half of a session: messages become numbered frames, and wait here for whatever connection there is. */
 export class Outbox {
@@ -55,7 +55,7 @@ export class Outbox {
   readonly #lanes: readonly LaneQueue[];
   #outBytes = 0;
   /** The far side's bound on bulk. */
-  #farHoldsBytes = LEAST_WINDOW_BYTES;
+  #farHoldsBytes = MIN_WINDOW_BYTES;
 
   constructor() {
     this.#lanes = [URGENT_WINDOW_BYTES, URGENT_WINDOW_BYTES, FIRST_WINDOW_BYTES].map(
@@ -74,7 +74,7 @@ export class Outbox {
 
   /** Bulk that may be out at once. */
   set windowBytes(bytes: number) {
-    this.#lane(2).windowBytes = Math.max(bytes, LEAST_WINDOW_BYTES);
+    this.#lane(2).windowBytes = Math.max(bytes, MIN_WINDOW_BYTES);
   }
 
   set farHoldsBytes(bytes: number) {
@@ -95,14 +95,14 @@ export class Outbox {
 
   /** The bytes are kept as they are, not copied. */
   add(channel: number, message: Uint8Array): void {
-    if (message.length > MOST_MESSAGE_BYTES) {
-      throw new RangeError(`a message of ${message.length} bytes; ${MOST_MESSAGE_BYTES} at most`);
+    if (message.length > MAX_MESSAGE_BYTES) {
+      throw new RangeError(`a message of ${message.length} bytes; ${MAX_MESSAGE_BYTES} at most`);
     }
     const lane = this.#lane(laneOf(channel));
     const state = this.#channel(channel);
     let at = 0;
     do {
-      const payload = message.subarray(at, at + MOST_DATA_BYTES);
+      const payload = message.subarray(at, at + MAX_DATA_BYTES);
       at += payload.length;
       const outgoing: Outgoing = {
         channel,

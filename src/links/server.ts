@@ -17,7 +17,7 @@ import { LINK_ALPN } from './dial.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, type Frame } from './format.ts';
 import { helloSchema, readJson, writeJson, type Hello, type LinkRefusal } from './greeting.ts';
 import { LinkSession, type SessionOptions } from './link-session.ts';
-import { MOST_CONNECTIONS } from './open.ts';
+import { MAX_CONNECTIONS } from './open.ts';
 
 export interface ServerOptions {
   /** Addresses of this host; the same port on each. */
@@ -31,12 +31,12 @@ export interface ServerOptions {
 /** From the connection to the hello, the TLS handshake included. */
 const GREETING_MS = 5000;
 /** Connections that have not greeted, and all. */
-const MOST_STRANGERS = 64;
-const MOST_SOCKETS = 256;
+const MAX_STRANGERS = 64;
+const MAX_SOCKETS = 256;
 /** For what is still said when the server is closed. */
 const LAST_MS = 1000;
 /** Sessions that are over and still answered for. */
-const MOST_PAST = 64;
+const MAX_PAST = 64;
 
 interface Expected {
   readonly session: LinkSession;
@@ -67,7 +67,7 @@ export class SessionServer {
     );
     askFor(this.#server, options.credentials);
     keepCurrent(this.#server, options.credentials);
-    this.#server.maxConnections = MOST_SOCKETS;
+    this.#server.maxConnections = MAX_SOCKETS;
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -165,7 +165,7 @@ export class SessionServer {
     this.#expected.delete(id);
     this.#past.set(id, { peer, refusal });
     const [oldest] = this.#past.keys();
-    if (this.#past.size > MOST_PAST && oldest !== undefined) this.#past.delete(oldest);
+    if (this.#past.size > MAX_PAST && oldest !== undefined) this.#past.delete(oldest);
   }
 
   #greet(socket: TLSSocket): void {
@@ -191,7 +191,7 @@ export class SessionServer {
       const why = caller.role === 'none' ? caller.refusal : undefined;
       this.#refuse(socket, why?.code ?? CONNECTION, why?.message ?? 'a stranger to the wire');
       refuse(connection, { why: 'unknown' });
-    } else if (this.#strangers > MOST_STRANGERS) {
+    } else if (this.#strangers > MAX_STRANGERS) {
       this.#refuse(socket, CONNECTION, 'too many connections that do not greet');
       socket.destroy();
     }
@@ -217,7 +217,7 @@ export class SessionServer {
       return refuse(connection, { why: 'unknown' });
     }
     const { session, begun } = expected;
-    if (session.connections >= MOST_CONNECTIONS) return refuse(connection, { why: 'full' });
+    if (session.connections >= MAX_CONNECTIONS) return refuse(connection, { why: 'full' });
     connection.write(controlFrame('welcome', 0, writeJson(session.greeting())));
     void session.join(connection, hello);
     return begun();

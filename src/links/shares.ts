@@ -13,7 +13,7 @@ export interface Claim {
 /** Who sends little keeps room to send more, or nobody would ever see that it wants to. */
 const GROWTH = 1.5;
 /** And is never given less than this part of an equal share. */
-const LEAST_PART = 0.25;
+const MIN_PART = 0.25;
 
 /**
  * Divides a host's budget so that each session gets what it wants, or as much as any other that wants more; what
@@ -59,6 +59,6 @@ function sumOf(shares: ReadonlyMap<string, number>): number {
 function wish({ bytesPerS, isHeldBack, mostBytesPerS }: Claim, equal: number): number {
   const wants = isHeldBack
     ? Number.POSITIVE_INFINITY
-    : Math.max(bytesPerS * GROWTH, equal * LEAST_PART);
+    : Math.max(bytesPerS * GROWTH, equal * MIN_PART);
   return Math.min(wants, mostBytesPerS ?? Number.POSITIVE_INFINITY);
 }

@@ -1,9 +1,9 @@
 /** What may go at once after a pause: a timer's grain at high rates, a frame at low ones. */
-const LEAST_BURST_BYTES = 64 * 1024;
+const MIN_BURST_BYTES = 64 * 1024;
 const BURST_MS = 10;
 /** Debt that what overtakes may make, and what it may be at any rate; beyond it, it is forgiven. */
-const MOST_DEBT_MS = 1000;
-const MOST_DEBT_BYTES = 256 * 1024;
+const MAX_DEBT_MS = 1000;
+const MAX_DEBT_BYTES = 256 * 1024;
 
 /** A rate that is kept on average; without one, everything may go. */
 export class TokenBucket {
@@ -30,7 +30,7 @@ export class TokenBucket {
   spend(bytes: number, nowMs: number): void {
     if (this.#bytesPerMs === undefined) return;
     this.#fill(nowMs);
-    const mostDebt = Math.max(MOST_DEBT_BYTES, MOST_DEBT_MS * this.#bytesPerMs);
+    const mostDebt = Math.max(MAX_DEBT_BYTES, MAX_DEBT_MS * this.#bytesPerMs);
     this.#tokens = Math.max(this.#tokens - bytes, -mostDebt);
   }
 
@@ -48,6 +48,6 @@ export class TokenBucket {
   }
 
   #burst(): number {
-    return Math.max(LEAST_BURST_BYTES, BURST_MS * (this.#bytesPerMs ?? 0));
+    return Math.max(MIN_BURST_BYTES, BURST_MS * (this.#bytesPerMs ?? 0));
   }
 }

@@ -145,7 +145,7 @@ export type MoveDeed =
   | 'leave'
   | 'nothing';
 
-export const MOST_ATTEMPTS = 3;
+export const MAX_ATTEMPTS = 3;
 
 /** What is to be done next. The hypervisor's word counts before the journal's, which counts once that is gone. */
 export function decideMove(state: MoveState, sight: MoveSight): MoveDeed {
@@ -163,7 +163,7 @@ export function decideMove(state: MoveState, sight: MoveSight): MoveDeed {
   }
   switch (sight.job) {
     case 'none':
-      return state.attempts < MOST_ATTEMPTS ? 'begin' : 'fail';
+      return state.attempts < MAX_ATTEMPTS ? 'begin' : 'fail';
     case 'copying':
       return sight.nearly && !sight.isWriteBlocking ? 'write-blocking' : 'wait';
     case 'ending':

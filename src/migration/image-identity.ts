@@ -204,11 +204,11 @@ function inUse(
   { device, file }: NamedImage,
   others: readonly string[],
 ): GodwitError {
-  const reason = `${others.slice(0, MOST_NAMED).join(', ')} ${others.length === 1 ? 'has' : 'have'} it open as well`;
+  const reason = `${others.slice(0, MAX_NAMED).join(', ')} ${others.length === 1 ? 'has' : 'have'} it open as well`;
   return godwitError('GODWIT_DISK_IN_USE', { device, guest, file, reason });
 }
 
-const MOST_NAMED = 8;
+const MAX_NAMED = 8;
 
 /** A disk that several guests write to by agreement (`share-rw=on`): its copy would be another disk. */
 export const SHARED_BY_AGREEMENT =

@@ -1,6 +1,6 @@
 import { defined } from '../protocol/defined.ts';
 import {
-  MOST_LOAD_HOURS,
+  MAX_LOAD_HOURS,
   type GuestLoad,
   type GuestRates,
   type LoadHour,
@@ -12,9 +12,9 @@ const HOUR_MS = 3_600_000;
 /** An hour that was seen for less says little. */
 const ENOUGH_MS = 600_000;
 /** Guests of a host; beyond these, those that were seen longest ago are forgotten. */
-const MOST_GUESTS = 4096;
+const MAX_GUESTS = 4096;
 /** Of all guests together. Where there are many guests, each has fewer hours. */
-const MOST_HOURS = 40_000;
+const MAX_HOURS = 40_000;
 
 const RATES = [
   'cores',
@@ -82,7 +82,7 @@ export function withRates(
     begun === undefined
       ? { from, overMs: Math.min(HOUR_MS, overMs), ...rates }
       : mean(begun, rates, overMs);
-  return mostRecent([...before, hour, ...after], MOST_LOAD_HOURS, atMs);
+  return mostRecent([...before, hour, ...after], MAX_LOAD_HOURS, atMs);
 }
 
 /** The hours of a guest with one look at what it writes to its memory; an hour of which nothing else is known has none. */
@@ -109,7 +109,7 @@ export function withTold(
   told: readonly LoadHour[],
   nowMs: number,
 ): LoadHour[] {
-  const [oldest, now] = [hourOf(nowMs - MOST_LOAD_HOURS * HOUR_MS), hourOf(nowMs)];
+  const [oldest, now] = [hourOf(nowMs - MAX_LOAD_HOURS * HOUR_MS), hourOf(nowMs)];
   const all = new Map(own.map((hour) => [hour.from, hour]));
   for (const hour of told) {
     const { from } = hour;
@@ -117,7 +117,7 @@ export function withTold(
     if (isOver && !all.has(from)) all.set(from, hour);
   }
   const sorted = [...all.values()].toSorted((one, other) => (one.from < other.from ? -1 : 1));
-  return mostRecent(sorted, MOST_LOAD_HOURS, nowMs);
+  return mostRecent(sorted, MAX_LOAD_HOURS, nowMs);
 }
 
 /** Where there are more hours than are kept, those that are yet to come go first: a clock was wrong. Then the oldest go. */
@@ -130,13 +130,13 @@ function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): Lo
 
 /** Without hours of more than a week ago, and within what a host keeps. */
 export function withinBounds(history: LoadHistory, nowMs: number): Map<string, LoadHour[]> {
-  const oldest = hourOf(nowMs - MOST_LOAD_HOURS * HOUR_MS);
+  const oldest = hourOf(nowMs - MAX_LOAD_HOURS * HOUR_MS);
   const recent = [...history]
     .map(([guest, hours]) => [guest, hours.filter(({ from }) => from > oldest)] as const)
     .filter(([, hours]) => hours.length > 0)
     .toSorted(([, one], [, other]) => newestFirst(one, other))
-    .slice(0, MOST_GUESTS);
-  const each = Math.max(1, Math.floor(MOST_HOURS / Math.max(1, recent.length)));
+    .slice(0, MAX_GUESTS);
+  const each = Math.max(1, Math.floor(MAX_HOURS / Math.max(1, recent.length)));
   return new Map(recent.map(([guest, hours]) => [guest, mostRecent(hours, each, nowMs)]));
 }
 

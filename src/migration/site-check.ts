@@ -17,7 +17,7 @@ const FAILURES_IN_A_ROW = 3;
 /** The exit code that says that there is nothing to wait for. */
 const AT_ONCE = 10;
 /** Times that it is tried to take a guest back. */
-const MOST_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 /** One run takes no longer, ms. */
 export const RUN_MS = 10_000;
 /** Between two runs: a twentieth of the time, within these, ms. */
@@ -43,7 +43,7 @@ export const watchState = z.object({
   /** The migration that takes it back: written down before it is asked for. */
   back: migrationId.optional(),
   /** All of those that were tried. */
-  attempts: z.array(migrationId).max(MOST_ATTEMPTS),
+  attempts: z.array(migrationId).max(MAX_ATTEMPTS),
   ended: z
     .object({
       as: z.enum(['returned', 'passed', 'failed', 'cancelled', 'moved-on']),
@@ -123,7 +123,7 @@ function following(
   const failed = `it could not be taken back: ${error ?? phase}`;
   // Where it may be lost, nobody tries again.
   const isKnown = phase === 'failed';
-  if (!isKnown || state.attempts.length >= MOST_ATTEMPTS)
+  if (!isKnown || state.attempts.length >= MAX_ATTEMPTS)
     return ends(state, 'failed', `${why}; ${failed}`);
   return { do: 'keep', state: afresh(state, failed, nowMs) };
 }
@@ -131,7 +131,7 @@ function following(
 /** The way back was refused, or failed: the guest is looked at again, and fails as often before it is tried again. */
 export function afterRefusal(state: WatchState, error: string, nowMs: number): WatchState {
   const failed = `it could not be taken back: ${error}`;
-  if (state.attempts.length >= MOST_ATTEMPTS)
+  if (state.attempts.length >= MAX_ATTEMPTS)
     return ended(state, 'failed', `${state.due ?? ''}; ${failed}`);
   return afresh(state, failed, nowMs);
 }
@@ -168,7 +168,7 @@ export function afterRun(state: WatchState, found: Finding, nowMs: number): Watc
 
 /** The id is written down before the migration is asked for: after a crash the same one is asked for again. */
 export function goesBackBy(state: WatchState, id: string): WatchState {
-  return { ...state, back: id, attempts: [...state.attempts, id].slice(-MOST_ATTEMPTS) };
+  return { ...state, back: id, attempts: [...state.attempts, id].slice(-MAX_ATTEMPTS) };
 }
 
 /** A person wants the guest to stay. */
@@ -235,8 +235,8 @@ function ended(state: WatchState, as: End, why?: string): WatchState {
   return { ...state, ended: { as, ...(why === undefined ? {} : { why: short(why) }) } };
 }
 
-const MOST_WORDS = 1000;
+const MAX_WORDS = 1000;
 
 function short(words: string): string {
-  return words.slice(0, MOST_WORDS);
+  return words.slice(0, MAX_WORDS);
 }

@@ -110,7 +110,7 @@ export interface NetworkFacts {
 }
 
 /** A host with many guests has thousands of each; past this something else is wrong. */
-const MOST = 100_000;
+const MAX = 100_000;
 
 /** Entries that are not understood are left out: one odd link must not hide the others. */
 function readList<T>(what: string, text: string, entry: z.ZodType<T>): T[] {
@@ -121,7 +121,7 @@ function readList<T>(what: string, text: string, entry: z.ZodType<T>): T[] {
   } catch (cause) {
     throw unreadable(what, cause);
   }
-  const list = z.array(z.unknown()).max(MOST).safeParse(json);
+  const list = z.array(z.unknown()).max(MAX).safeParse(json);
   if (!list.success) throw unreadable(what, list.error);
   return list.data.flatMap((each) => {
     const parsed = entry.safeParse(each);
@@ -147,7 +147,7 @@ export const parseVlans = (text: string): VlanEntry[] =>
 /** `ovs-vsctl --format=json`: a table with typed atoms. */
 const ovsTable = z.object({
   headings: z.array(z.string().max(64)).max(64),
-  data: z.array(z.array(z.unknown()).max(64)).max(MOST),
+  data: z.array(z.array(z.unknown()).max(64)).max(MAX),
 });
 const ovsSet = z.tuple([z.literal('set'), z.array(z.unknown()).max(8192)]);
 const ovsMap = z.tuple([z.literal('map'), z.array(z.tuple([z.string(), z.string()])).max(8192)]);

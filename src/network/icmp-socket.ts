@@ -33,7 +33,7 @@ while ($open) {
 
 const START_MS = 3000;
 const FAMILIES = { 4: ['2', '1'], 6: ['10', '58'] } as const;
-const MOST_WAITING_BYTES = 4096;
+const MAX_WAITING_BYTES = 4096;
 
 export interface IcmpSocket {
   /** Sends one request of the length that was agreed. Never throws: one that cannot be sent is one without an answer. */
@@ -77,7 +77,7 @@ export function openIcmpSocket(
   });
   const socket = {
     send: (packet: Buffer) => {
-      if (child.stdin.writableLength > MOST_WAITING_BYTES || child.stdin.destroyed) return;
+      if (child.stdin.writableLength > MAX_WAITING_BYTES || child.stdin.destroyed) return;
       child.stdin.write(packet);
     },
     close: () => {

@@ -3,7 +3,7 @@ import { hasCode } from '../errors.ts';
 import { ip, listedBy, type Ip } from './ip.ts';
 
 /** VLANs, bonds and bridges lie on each other; no real host has more. */
-const MOST_LAYERS = 8;
+const MAX_LAYERS = 8;
 
 const routes = z.array(
   z.object({ dev: z.string().max(64).optional(), gateway: z.string().max(64).optional() }),
@@ -44,7 +44,7 @@ export async function ownLinkTo(
     const [route] = await ask(routes, ['route', 'get', address]);
     if (route?.dev === undefined) return down(`this host has no route to ${address}`);
     const { dev, gateway } = route;
-    const dead = await deadLink(dev, MOST_LAYERS, ask);
+    const dead = await deadLink(dev, MAX_LAYERS, ask);
     if (dead !== undefined) return down(`this host's own link ${dead} is down`);
     return {
       isUp: true,

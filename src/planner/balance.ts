@@ -19,7 +19,7 @@ const LASTS = 0.3;
 const NOISE = 2;
 const CHOICES = 3;
 /** Hosts that are looked at to say why nobody leaves: those with most room. */
-const MOST_NAMED = 32;
+const MAX_NAMED = 32;
 /** What the move of a guest brings counts for so much for each move that it had within a day, where another could leave. */
 const TWICE = 0.5;
 /** Room for rounding. */
@@ -252,7 +252,7 @@ class Balance {
     this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
     const near: Place[] = [];
     for (const each of this.#takers.from(0)) {
-      if (near.length === MOST_NAMED) break;
+      if (near.length === MAX_NAMED) break;
       near.push(each);
     }
     const rests = (seat: Seat): boolean => this.#rests(seat);

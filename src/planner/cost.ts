@@ -3,7 +3,7 @@ import type { MoveCost, PlannerGuest, PlannerHost } from './inventory.ts';
 /** For links of which nothing is known: half of 1 Gbit/s. */
 export const LINK_BYTES_PER_SECOND = 62_500_000;
 /** The part of the link beyond which a guest's writing makes rounds of copying useless. */
-export const MOST_DIRTY = 0.8;
+export const MAX_DIRTY = 0.8;
 /** What is left for the time in which the guest is paused, s of the link. */
 const LAST_ROUND_S = 0.02;
 
@@ -20,11 +20,11 @@ export function costOf(
     from.linkBytesPerSecond ?? LINK_BYTES_PER_SECOND,
     to.linkBytesPerSecond ?? LINK_BYTES_PER_SECOND,
   );
-  const again = Math.min(dirtyBytesPerSecond / link, MOST_DIRTY);
+  const again = Math.min(dirtyBytesPerSecond / link, MAX_DIRTY);
   const bytes = memoryBytes / (1 - again);
   const rest = Math.max(
     link * LAST_ROUND_S,
-    dirtyBytesPerSecond > link * MOST_DIRTY ? memoryBytes * again : 0,
+    dirtyBytesPerSecond > link * MAX_DIRTY ? memoryBytes * again : 0,
   );
   return { bytes, seconds: bytes / link, downtimeMs: (1000 * rest) / link };
 }

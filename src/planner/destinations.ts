@@ -1,5 +1,5 @@
 import { hasCpu, objection, type CpuRoom } from './constraints.ts';
-import { LINK_BYTES_PER_SECOND, MOST_DIRTY } from './cost.ts';
+import { LINK_BYTES_PER_SECOND, MAX_DIRTY } from './cost.ts';
 import type { DrainOptions } from './drain-options.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Trunk } from './inventory.ts';
@@ -9,7 +9,7 @@ import { COSTS } from '../migration/prediction/parameters.ts';
 export type Unit = readonly Seat[];
 
 /** What one thread finds, encrypts and sends, bytes/s. */
-const MOST_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
+const MAX_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
 /** First with room to spare for those who swing; then as long as there is enough for what is expected. */
 const ROOMS: readonly CpuRoom[] = [
   { z: 1.5, share: 0.95 },
@@ -236,7 +236,7 @@ function differ(left: number, right: number): number {
 /** What a move sends in all at a rate: its used pages, and again what is written meanwhile. */
 export function bytesOf({ guest }: Pick<Seat, 'guest'>, rate: number): number {
   const used = guest.usedBytes ?? guest.memoryBytes;
-  const share = Math.min((guest.dirtyBytesPerSecond ?? 0) / rate, MOST_DIRTY);
+  const share = Math.min((guest.dirtyBytesPerSecond ?? 0) / rate, MAX_DIRTY);
   const again = Math.min(guest.workingSetBytes ?? used, used * share);
   return used + again / (1 - share);
 }
@@ -244,7 +244,7 @@ export function bytesOf({ guest }: Pick<Seat, 'guest'>, rate: number): number {
 export const linkOf = (place: Place | undefined): number =>
   place?.host.linkBytesPerSecond ?? LINK_BYTES_PER_SECOND;
 
-export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? MOST_PER_MOVE;
+export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? MAX_PER_MOVE;
 
 const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
 

@@ -1,6 +1,6 @@
 import { END_MS, START_MS } from '../migration/prediction/parameters.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
-import { MOST_DIRTY } from './cost.ts';
+import { MAX_DIRTY } from './cost.ts';
 import { bytesOf } from './destinations.ts';
 import type { PlannerGuest } from './inventory.ts';
 
@@ -148,9 +148,7 @@ function optionsOf(
   };
   const options: MoveOption[] = [];
   const precopyBytes =
-    size === undefined && dirty <= rate * MOST_DIRTY
-      ? bytesOf({ guest }, rate)
-      : size?.precopyBytes;
+    size === undefined && dirty <= rate * MAX_DIRTY ? bytesOf({ guest }, rate) : size?.precopyBytes;
   if (precopyBytes !== undefined) options.push(option('precopy', precopyBytes));
   if (mayPostcopy && (size === undefined || size.postcopyBytes !== undefined))
     options.push(option('postcopy', used));

@@ -6,8 +6,8 @@ import type { Problem } from './timetable.ts';
 const NEWEST = 0.2;
 /** A link that the model does not see full says nothing of what it could carry. */
 const FULL = 0.98;
-const LEAST = 0.2;
-const MOST = 2;
+const MIN = 0.2;
+const MAX = 2;
 
 /**
  * What the links carry, learned from the moves that run: where they would fill a link by what is believed of it, what
@@ -33,7 +33,7 @@ export function learned(
     const name = names[resource] ?? '';
     const factor = linkFactors[name] ?? 1;
     const next = factor * (1 + NEWEST * (came / carries - 1));
-    factors[name] = Math.min(MOST, Math.max(LEAST, next));
+    factors[name] = Math.min(MAX, Math.max(MIN, next));
   }
   return factors;
 }

@@ -2,7 +2,7 @@ import type { Inventory, PlannerGuest } from './inventory.ts';
 
 /** Pressure is the mean of so many looks; more of it than this is not believed. */
 const LOOKS = 3;
-const MOST_PRESSURE = 0.9;
+const MAX_PRESSURE = 0.9;
 
 /** What the guests asked for: what they got is less, where they waited. */
 export function asked(inventory: Inventory): Inventory {
@@ -23,5 +23,5 @@ function meanOf(looks: readonly number[]): number {
   const sensible = looks.slice(0, LOOKS).filter((each) => each >= 0 && each <= 1);
   if (sensible.length === 0) return 0;
   const sum = sensible.reduce((total, each) => total + each, 0);
-  return Math.min(MOST_PRESSURE, sum / sensible.length);
+  return Math.min(MAX_PRESSURE, sum / sensible.length);
 }

@@ -21,8 +21,8 @@ const PACES: readonly Pace[] = FILLS.flatMap((fill) =>
 );
 /** A timetable costs about the square of its length, and so this bounds how long a plan takes. */
 const WORK = 4_000_000;
-const MOST_TRIES = 1500;
-const LEAST_TRIES = 40;
+const MAX_TRIES = 1500;
+const MIN_TRIES = 40;
 /** A plan that is made again looks so many times less for a better order. */
 const AGAIN = 8;
 /** Starts of each pace that are looked at as links may be. */
@@ -40,7 +40,7 @@ const LONG = 64;
 /** How many timetables may be tried for so many moves. */
 export function triesFor(count: number): number {
   const tries = Math.floor(WORK / Math.max(1, count * count));
-  return Math.max(LEAST_TRIES, Math.min(MOST_TRIES, tries));
+  return Math.max(MIN_TRIES, Math.min(MAX_TRIES, tries));
 }
 
 /**

@@ -3,7 +3,7 @@
  * A move takes a fixed time before its memory flows and after it, and sends again what its guest writes meanwhile.
  */
 import { END_MS, START_MS } from '../migration/prediction/parameters.ts';
-import { MOST_DIRTY } from './cost.ts';
+import { MAX_DIRTY } from './cost.ts';
 import { shareOut, type Flow } from './flow.ts';
 
 export interface Transfer {
@@ -56,7 +56,7 @@ const FAIR: Weather = { link: 1, dirty: 1, fixed: 1 };
 const LEAD_S = START_MS / 1000;
 const TAIL_S = END_MS / 1000;
 /** A guest that writes faster than its share of the link gets on no slower than this part of it: it is throttled. */
-const LEAST_PROGRESS = 1 - MOST_DIRTY;
+const MIN_PROGRESS = 1 - MAX_DIRTY;
 const HAIR = 1e-9;
 
 interface Move {
@@ -231,7 +231,7 @@ class Timetable {
       dirtyBytesPerSecond * this.#weather.dirty,
       (rate * workingSetBytes) / Math.max(memoryBytes, 1),
     );
-    return Math.max(rate - again, rate * LEAST_PROGRESS, 1);
+    return Math.max(rate - again, rate * MIN_PROGRESS, 1);
   }
 
   #start(waiting: Move[], seconds: number, watch: Watch): boolean {

@@ -12,7 +12,7 @@ import { schemaAt } from './schema-at.ts';
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
 /** No row of the table has nearly as many places. */
-const MOST_FACTS = 16;
+const MAX_FACTS = 16;
 
 const NEWER_CODE = /^GODWIT_[A-Z0-9_]{1,56}$/;
 const known: ReadonlySet<string> = new Set(codes);
@@ -30,7 +30,7 @@ export const serialError: z.ZodType<SerialError> = z.preprocess(
     retryable: z.boolean(),
     facts: z
       .record(z.string().max(64), z.union([z.string().max(8192), z.number()]))
-      .refine((facts) => Object.keys(facts).length <= MOST_FACTS, 'too many facts'),
+      .refine((facts) => Object.keys(facts).length <= MAX_FACTS, 'too many facts'),
   }),
 );
 

@@ -24,7 +24,7 @@ export interface IscsiTarget {
 
 const DEFAULT_PORT = 3260;
 /** With a path of a file, of which each byte may be escaped. */
-const MOST_TEXT = 1024 + 3 * 4096;
+const MAX_TEXT = 1024 + 3 * 4096;
 /** What a LUN's number is at most: QEMU's client and Godwit's send it as two bytes. */
 const MAX_LUN = 0xffff;
 
@@ -59,7 +59,7 @@ export function isIscsi(file: string): boolean {
 /** Undefined where `text` is no LUN. */
 export function parseIscsi(text: string): IscsiPlace | undefined {
   const [, host = '', port, target = '', number, settings] =
-    PLACE.exec(text.slice(0, MOST_TEXT)) ?? [];
+    PLACE.exec(text.slice(0, MAX_TEXT)) ?? [];
   const lun = lunNumber.safeParse(Number(number ?? Number.NaN));
   if (host === '' || !lun.success) return undefined;
   const given = new URLSearchParams(settings ?? '');

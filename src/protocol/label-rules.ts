@@ -51,7 +51,7 @@ const NAMES = [
 ] as const;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
-const MOST_DOWNTIME_MS = 60_000;
+const MAX_DOWNTIME_MS = 60_000;
 const NOTICE_MS = { least: 1000, most: 3_600_000 };
 
 /** Reads them; what makes no sense, or goes against another one, is returned in words and the guest does not move. */
@@ -132,7 +132,7 @@ function durationMs(text: string): number | undefined {
   }
 }
 
-const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MOST_DOWNTIME_MS;
+const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_DOWNTIME_MS;
 
 const isNotice = (ms: number): boolean =>
   Number.isInteger(ms) && ms >= NOTICE_MS.least && ms <= NOTICE_MS.most;

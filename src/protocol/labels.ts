@@ -6,8 +6,8 @@ import { route } from './route.ts';
 /** What people say of a guest: short names with short values, kept by its host and taken along when it moves. */
 
 /** Of one guest. */
-export const MOST_LABELS = 64;
-const MOST_VALUE = 256;
+export const MAX_LABELS = 64;
+const MAX_VALUE = 256;
 
 const labelName = z
   .string()
@@ -18,11 +18,11 @@ const labelName = z
   );
 const labelValue = z
   .string()
-  .regex(/^[^\p{Cc}]{0,256}$/u, `a label's value: up to ${MOST_VALUE} characters of one line`);
+  .regex(/^[^\p{Cc}]{0,256}$/u, `a label's value: up to ${MAX_VALUE} characters of one line`);
 
 export const labels = z
   .record(labelName, labelValue)
-  .refine((all) => Object.keys(all).length <= MOST_LABELS, `more than ${MOST_LABELS} labels`);
+  .refine((all) => Object.keys(all).length <= MAX_LABELS, `more than ${MAX_LABELS} labels`);
 export type GuestLabels = z.infer<typeof labels>;
 
 /** Of a list: guests that have the label, or have it with that value (`NAME=VALUE`). */
@@ -37,7 +37,7 @@ export const labelFilter = z
 /** Labels that a guest is to have, and those that it is to have no more. */
 const labelsChange = z.strictObject({
   set: labels.default({}),
-  remove: z.array(labelName).max(MOST_LABELS).default([]),
+  remove: z.array(labelName).max(MAX_LABELS).default([]),
 });
 export type LabelsChange = z.infer<typeof labelsChange>;
 

@@ -34,8 +34,8 @@ export const pathAddress = z
 export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
-export const MOST_TEXT = 4096;
-export const shortText = z.string().max(MOST_TEXT);
+export const MAX_TEXT = 4096;
+export const shortText = z.string().max(MAX_TEXT);
 /** A moment as ISO 8601, of the clock of the host that names it. */
 export const moment = z.string().max(64);
 /** A moment by the clock of a host since its start. It never leaves that host. */

@@ -126,8 +126,8 @@ export const nicNetwork = z.object({
 export type NicNetwork = z.infer<typeof nicNetwork>;
 
 /** Of a guest that moves. */
-export const MOST_NICS = 64;
-export const nicNetworks = z.array(nicNetwork).max(MOST_NICS);
+export const MAX_NICS = 64;
+export const nicNetworks = z.array(nicNetwork).max(MAX_NICS);
 
 /** `--network SRC=DST`: link of the source -> link of the destination. */
 export const networkMap = z

@@ -11,9 +11,9 @@ import { hostName, splitAddress } from './names.ts';
 export const RELAY_ALPN = 'godwit-relay';
 export const RELAY_VERSION = 1;
 /** Of a relay's line: an error with its words fits in. */
-export const MOST_RELAY_LINE = 16_384;
+export const MAX_RELAY_LINE = 16_384;
 /** Of a caller's line. */
-export const MOST_CALLER_LINE = 512;
+export const MAX_CALLER_LINE = 512;
 
 /** Where a stream waits: the host's name and the port at which the same program listens on its own network. */
 export const rendezvous = z

@@ -1,13 +1,13 @@
 import { godwitError } from '../errors.ts';
 
 /** The kernel's room for the path of a unix socket, bytes, without the zero at its end. */
-export const MOST_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
 /** GODWIT_PATH_LONG where no unix socket can have that path: what would make one fails obscurely, or cuts it. Pure. */
 export function checkSocketPath(file: string, hint?: string): void {
   const bytes = new TextEncoder().encode(file).length;
-  if (bytes <= MOST_SOCKET_PATH) return;
-  const facts = { path: file.slice(0, 4096), bytes, limit: MOST_SOCKET_PATH };
+  if (bytes <= MAX_SOCKET_PATH) return;
+  const facts = { path: file.slice(0, 4096), bytes, limit: MAX_SOCKET_PATH };
   throw godwitError('GODWIT_PATH_LONG', facts, hint === undefined ? {} : { hint });
 }
 

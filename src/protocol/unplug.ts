@@ -6,7 +6,7 @@ import { z } from 'zod';
  */
 
 /** Of one guest. */
-export const MOST_UNPLUGGED = 16;
+export const MAX_UNPLUGGED = 16;
 
 /** A device's id, as the guest's hypervisor takes it. */
 export const deviceId = z
@@ -19,7 +19,7 @@ export const deviceId = z
 export const unplugs = z
   .array(deviceId)
   .min(1)
-  .max(MOST_UNPLUGGED)
+  .max(MAX_UNPLUGGED)
   .refine((all) => new Set(all).size === all.length, 'each device once')
   // What the refinement asks for, in the API's description.
   .meta({ uniqueItems: true });

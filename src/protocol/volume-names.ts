@@ -27,14 +27,14 @@ export function lvmNameProblem(name: string): string | undefined {
 
 const ZFS_PART = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
 /** Of a whole name, with its data set. */
-const ZFS_MOST = 255;
+const MAX_ZFS = 255;
 /** The longest data set: its volumes have names as well. */
-const DATASET_MOST = 126;
+const MAX_DATASET = 126;
 
 /** POOL, or POOL/NAME and so on. */
 export const zfsDataset = z
   .string()
-  .max(DATASET_MOST)
+  .max(MAX_DATASET)
   .refine(
     (name) => /^[A-Za-z]/.test(name) && name.split('/').every((part) => ZFS_PART.test(part)),
     'a data set of ZFS: POOL/NAME',
@@ -42,7 +42,7 @@ export const zfsDataset = z
 
 /** Why ZFS takes no volume of that name below a data set. */
 export function zfsNameProblem(name: string): string | undefined {
-  return ZFS_PART.test(name) && name.length < ZFS_MOST - DATASET_MOST
+  return ZFS_PART.test(name) && name.length < MAX_ZFS - MAX_DATASET
     ? undefined
     : 'ZFS takes no such name';
 }

@@ -37,7 +37,7 @@ export const wireTerms = z.object({
 export type WireTerms = z.infer<typeof wireTerms>;
 
 /** Characters in which it is told: each of 65,536 names takes 4.3 bytes at most, where its neighbours lie apart as they may. */
-const MOST_SUMMARY = 400_000;
+const MAX_SUMMARY = 400_000;
 
 /** Whose pages a source asks of before there is a migration: its terms, and its circle by each secret, the newest first. */
 export const knownQuestion = wireTerms
@@ -51,7 +51,7 @@ export const knownPart = z.object({
   tag: z.string().max(64),
   /** One in so many names is in it. */
   parts: z.literal([1, 2, 4, 8, 16, 32, 64, 128, 256]),
-  summary: z.base64().max(MOST_SUMMARY),
+  summary: z.base64().max(MAX_SUMMARY),
 });
 
 /** Empty where the wire would tell nothing. */

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import {
   hostOfRendezvous,
-  MOST_CALLER_LINE,
+  MAX_CALLER_LINE,
   relayAsk,
   RELAY_VERSION,
   waiterLine,
@@ -78,7 +78,7 @@ export class Streams {
     const id = this.#next++;
     const late = setTimeout(() => socket.destroy(), greetingMs);
     this.#all.add(socket);
-    const reader = new LineReader(socket, MOST_CALLER_LINE, {
+    const reader = new LineReader(socket, MAX_CALLER_LINE, {
       line: (text) => {
         clearTimeout(late);
         this.#line(stream, text);

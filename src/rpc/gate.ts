@@ -6,7 +6,7 @@ import { identityOfCaller, networkOf, strangerAt, type Identity } from './identi
 import type { Bound, Circle, RpcLimits } from './limits.ts';
 
 /** Networks whose handshakes are counted; the one that was counted first is forgotten for a new one. */
-const MOST_NETWORKS = 4096;
+const MAX_NETWORKS = 4096;
 
 interface Connection {
   readonly socket: Socket;
@@ -94,7 +94,7 @@ export class Gate {
     if (left < 1) return false;
     this.#allowances.set(network, { left: left - 1, atMs: nowMs });
     const [oldest] = this.#allowances.keys();
-    if (this.#allowances.size > MOST_NETWORKS && oldest !== undefined)
+    if (this.#allowances.size > MAX_NETWORKS && oldest !== undefined)
       this.#allowances.delete(oldest);
     return true;
   }

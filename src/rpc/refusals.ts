@@ -6,13 +6,13 @@ import type { Circle } from './limits.ts';
 /** Refusals of one kind to one peer are logged once in so long; the others are counted. */
 const LOG_EVERY_MS = 60_000;
 /** Peers and kinds that are remembered. Beyond, the oldest goes of whoever has most: nobody pushes another's out. */
-const MOST = 1024;
+const MAX = 1024;
 /** Of one peer that has shown a certificate: more than there are kinds of trust. */
-const MOST_OF_ONE = 32;
+const MAX_EACH = 32;
 /** Of all strangers together, who have as many addresses as they like. */
-const MOST_OF_STRANGERS = 512;
+const MAX_STRANGERS = 512;
 const STRANGERS = 'strangers';
-const MOST_MESSAGE = 500;
+const MAX_MESSAGE = 500;
 
 /** What was refused before it could say who it is. */
 export const CONNECTION = 'connection';
@@ -84,7 +84,7 @@ export class Refusals {
     const before = own.get(key);
     const count = (before?.refusal.count ?? 0) + 1;
     const at = new Date(this.#clock.wallMs()).toISOString();
-    const refusal = { peer, code, count, message: message.slice(0, MOST_MESSAGE), at };
+    const refusal = { peer, code, count, message: message.slice(0, MAX_MESSAGE), at };
     if (OF_TRUST.has(code)) this.changed?.();
     if (before !== undefined && nowMs - before.loggedMs < LOG_EVERY_MS) {
       before.refusal = refusal;
@@ -94,8 +94,8 @@ export class Refusals {
     if (own.delete(key)) this.#size -= 1;
     own.set(key, { refusal, loggedMs: nowMs, unlogged: 0 });
     this.#size += 1;
-    if (own.size > (isStranger ? MOST_OF_STRANGERS : MOST_OF_ONE)) this.#forget(owner);
-    if (this.#size > MOST) this.#forget(this.#largest());
+    if (own.size > (isStranger ? MAX_STRANGERS : MAX_EACH)) this.#forget(owner);
+    if (this.#size > MAX) this.#forget(this.#largest());
     const unlogged = before?.unlogged ?? 0;
     return { count, ...(unlogged > 0 && { unlogged }) };
   }

@@ -5,7 +5,7 @@ import { endsOf, readTables, rowsIn, type Ends } from './tcp-table.ts';
 /** What a stream writes between two looks at what the kernel keeps of it. */
 export const LOOK_BYTES = 128 * 1024;
 /** What the kernel may keep of a stream that goes on. */
-const MOST_UNSENT = 512 * 1024;
+const MAX_UNSENT = 512 * 1024;
 const AGAIN_MS = 250;
 
 /**
@@ -28,7 +28,7 @@ export class SendQueues {
   roomFor(socket: Socket): (signal: AbortSignal) => Promise<void> {
     const ends = endsOf(socket);
     return async (signal) => {
-      while (((await this.#look()).get(ends) ?? 0) > MOST_UNSENT)
+      while (((await this.#look()).get(ends) ?? 0) > MAX_UNSENT)
         await sleep(this.#againMs, undefined, { signal });
     };
   }
@@ -47,7 +47,7 @@ export class SendQueues {
   /** Where the kernel does not say, nobody is held up. */
   async #read(): Promise<ReadonlyMap<Ends, number>> {
     const tables = await this.#tables().catch(() => []);
-    const full = tables.flatMap((table) => rowsIn(table, ({ unsent }) => unsent > MOST_UNSENT));
+    const full = tables.flatMap((table) => rowsIn(table, ({ unsent }) => unsent > MAX_UNSENT));
     return new Map(full.map(({ ends, unsent }) => [ends, unsent]));
   }
 }

@@ -11,7 +11,7 @@ import { silentLog } from '../../src/log.ts';
 import {
   healthSignal,
   hostHealth,
-  MOST_SIGNALS,
+  MAX_SIGNALS,
   type HostHealth,
 } from '../../src/protocol/public/health.ts';
 import { tempDir } from '../rpc/test-contract.ts';
@@ -251,7 +251,7 @@ describe('whatever is read', () => {
     fc.assert(
       fc.property(fc.array(any, { maxLength: 6 }), (all) => {
         const signals = parse.signalsOf(all.toSorted((one, other) => one.atMs - other.atMs));
-        assert.ok(signals.length <= MOST_SIGNALS);
+        assert.ok(signals.length <= MAX_SIGNALS);
         for (const signal of signals) healthSignal.parse(signal);
         const first = signals.findIndex(({ level }) => level === 'warning');
         assert.ok(first === -1 || signals.slice(first).every(({ level }) => level === 'warning'));

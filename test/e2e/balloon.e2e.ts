@@ -14,7 +14,7 @@ import { openWorld, type World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const MEMORY = 384 * MIB;
 /** A guest that gets little of the processor gives up less than it could. */
-const LEAST = 8 * MIB;
+const MIN = 8 * MIB;
 const BALLOON = { balloon: 'available' } as const;
 const answered = z.object({ actual: z.number() });
 
@@ -80,11 +80,11 @@ describe('a guest whose balloon makes way', () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON, ...SLOW });
       await untilMemoryFlows(world, 'a', id);
-      assert.ok((await actual('a')) < MEMORY - LEAST, String(await actual('a')));
+      assert.ok((await actual('a')) < MEMORY - MIN, String(await actual('a')));
       await world.agent('a').cancel({ params: { id } });
       const { outcome, leftovers, balloon } = await reportAtEnd(world, 'a', id);
       assert.deepEqual([outcome, leftovers], ['cancelled', undefined]);
-      assert.ok((balloon?.takenBytes ?? 0) > LEAST);
+      assert.ok((balloon?.takenBytes ?? 0) > MIN);
       await untilWhole('a');
     });
   });
@@ -108,7 +108,7 @@ describe('a guest whose balloon makes way', () => {
     await web1.unharmed('b', async () => {
       const report = await move(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON });
       const { takenBytes = 0, leftBytes = 0 } = report.balloon ?? {};
-      assert.ok(takenBytes > LEAST && leftBytes >= 32 * MIB, JSON.stringify(report.balloon));
+      assert.ok(takenBytes > MIN && leftBytes >= 32 * MIB, JSON.stringify(report.balloon));
       assert.equal(report.leftovers, undefined);
       await untilWhole('b');
     });
@@ -119,7 +119,7 @@ describe('a guest whose balloon makes way', () => {
       const request = { guest: 'web1', from: 'b', to: 'a', mode: 'postcopy', ...BALLOON } as const;
       const { finished, balloon } = await move(world, request);
       assert.equal(finished, 'postcopy');
-      assert.ok((balloon?.takenBytes ?? 0) > LEAST);
+      assert.ok((balloon?.takenBytes ?? 0) > MIN);
       await untilWhole('a');
     });
   });

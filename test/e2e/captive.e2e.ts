@@ -19,7 +19,7 @@ const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
 const skip = isRoot ? false : 'only root has other users';
 /** More than a lab has. */
-const MOST_BYTES = 64 * MIB;
+const MAX_BYTES = 64 * MIB;
 
 interface Said {
   readonly found: Readonly<Record<string, string[]>>;
@@ -132,7 +132,7 @@ describe('a QEMU that was taken over', { skip }, () => {
     fs.writeFileSync(file, JSON.stringify(tries), { mode: 0o644 });
     const captive = confined({ file: node, argv: [program, file] }, as);
     const [word = '', ...argv] = inHost(world.lab, 'b', [captive.file, ...captive.argv]);
-    const { stdout } = await run(word, argv, { maxBuffer: MOST_BYTES, cwd: '/' });
+    const { stdout } = await run(word, argv, { maxBuffer: MAX_BYTES, cwd: '/' });
     return JSON.parse(stdout) as Said;
   }
 

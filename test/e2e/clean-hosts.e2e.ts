@@ -19,7 +19,7 @@ import {
 import { bringDebian13, noCleanRoot } from './support/clean-root.ts';
 
 const MOVE_MS = 120_000;
-const MOST_COMMANDS = 10;
+const MAX_COMMANDS = 10;
 
 bringDebian13();
 
@@ -44,7 +44,7 @@ describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, 
     await addHost(world, 'a', 'b');
     await world.type('a', 'godwit migrate web1 --to b');
     assert.match(await world.host('b').does('godwit guests'), /^web1 .*b .*running/m);
-    assert.ok(world.typed.length <= MOST_COMMANDS, world.typed.join('\n'));
+    assert.ok(world.typed.length <= MAX_COMMANDS, world.typed.join('\n'));
     await addHost(world, 'a', 'c');
     await untilKnown(world.host('b'), 'c');
     await world.type('b', 'godwit migrate web1 --to c');

@@ -14,9 +14,9 @@ import { factsOf } from './facts.ts';
 const SEED = 8;
 const CASES = 400;
 /** So many where the first ones left routes out. */
-const MOST_CASES = 1600;
+const MAX_CASES = 1600;
 /** In the second half of the cases; what is learned of routes and peers once is learned in the first. */
-const MOST_KEPT_BYTES = 6 * 1024 ** 2;
+const MAX_KEPT_BYTES = 6 * 1024 ** 2;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -63,7 +63,7 @@ test('an agent refuses in words whatever a host with a valid certificate says to
   held = heldBytes();
   // Which routes the first cases hit changes with every field of the contract; some more find what they left out.
   const unheard = (): string[] => Object.keys(agentContract).filter((key) => !heard.has(key));
-  for (let number = CASES; unheard().length > 0 && number < MOST_CASES; number += 1) {
+  for (let number = CASES; unheard().length > 0 && number < MAX_CASES; number += 1) {
     if (kindOf(SEED, number) !== 'agent') continue;
     const one = await attacker.try(number);
     for (const what of one.problems) problems.push(`case ${one.case.number}: ${what}`);
@@ -72,7 +72,7 @@ test('an agent refuses in words whatever a host with a valid certificate says to
   await attacker.close();
   assert.deepEqual(problems, []);
   // What lives on once all garbage is gone: it would grow with each case of which the agent keeps something.
-  assert.ok(held - heldBefore < MOST_KEPT_BYTES, `${heldBefore} bytes, then ${held}`);
+  assert.ok(held - heldBefore < MAX_KEPT_BYTES, `${heldBefore} bytes, then ${held}`);
   // A case that no handler ever sees would try nothing but the schemas.
   assert.deepEqual(unheard(), []);
   assert.deepEqual(await other.incoming({ params: { id: foreign.id } }).then(Object.keys), [

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import { Connection } from '../../src/links/connection.ts';
-import { MOST_DATA_BYTES, type Frame } from '../../src/links/format.ts';
+import { MAX_DATA_BYTES, type Frame } from '../../src/links/format.ts';
 import { clientTls, serverTls } from '../../src/rpc/tls.ts';
 import { authority } from '../rpc/test-contract.ts';
 
@@ -70,13 +70,13 @@ test('each record of a connection fits into one record of the TLS to a relay', a
     type: 'data',
     channel: 32,
     number: 1,
-    payload: Buffer.alloc(MOST_DATA_BYTES),
+    payload: Buffer.alloc(MAX_DATA_BYTES),
   });
-  assert.equal((await arrived.promise).payload.length, MOST_DATA_BYTES);
+  assert.equal((await arrived.promise).payload.length, MAX_DATA_BYTES);
   const records = recordsOf(Buffer.concat(way.said));
   assert.equal(Math.max(...records), 16_384);
   assert.ok(
-    records.filter((bytes) => bytes === 16_384).length >= Math.floor(MOST_DATA_BYTES / 16_384),
+    records.filter((bytes) => bytes === 16_384).length >= Math.floor(MAX_DATA_BYTES / 16_384),
   );
   assert.deepEqual(closed, []);
 });

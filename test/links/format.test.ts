@@ -9,7 +9,7 @@ import {
   BadLinkFrame,
   HEAD_BYTES,
   LinkFrameReader,
-  MOST_DATA_BYTES,
+  MAX_DATA_BYTES,
   TYPES,
   writeHead,
   type Frame,
@@ -101,7 +101,7 @@ describe('frames', () => {
   test('that say they are longer than they may be are refused before their payload is kept', () => {
     for (const type of Object.keys(TYPES) as FrameType[]) {
       const head = writeHead({ type, channel: 0, number: 0, payload: new Uint8Array(0) });
-      head.writeUInt32BE(MOST_DATA_BYTES + 1, 4);
+      head.writeUInt32BE(MAX_DATA_BYTES + 1, 4);
       assert.throws(() => [...new LinkFrameReader().read(head)], BadLinkFrame);
       head.writeUInt32BE(0xffffffff, 4);
       assert.throws(() => [...new LinkFrameReader().read(head)], BadLinkFrame);
@@ -112,7 +112,7 @@ describe('frames', () => {
 function refusedOrBounded(bytes: Uint8Array): void {
   try {
     for (const each of read(bytes, [64])) {
-      assert.ok(each.payload.length <= MOST_DATA_BYTES);
+      assert.ok(each.payload.length <= MAX_DATA_BYTES);
       assert.ok(Number.isSafeInteger(each.number));
       readAll(each.payload);
     }

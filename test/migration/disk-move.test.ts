@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../src/errors.ts';
 import {
-  MOST_ATTEMPTS,
+  MAX_ATTEMPTS,
   beginMove,
   decideMove,
   diskMoveRecord,
@@ -131,7 +131,7 @@ describe('the decision on a disk’s move', () => {
   });
 
   test('begins anew what is gone, but not for ever', () => {
-    const times = Array.from({ length: MOST_ATTEMPTS }, () => ({ type: 'copying' }) as const);
+    const times = Array.from({ length: MAX_ATTEMPTS }, () => ({ type: 'copying' }) as const);
     assert.equal(decideMove(stateAfter(...times.slice(1)), sight()), 'begin');
     assert.equal(decideMove(stateAfter(...times), sight()), 'fail');
   });

@@ -10,7 +10,7 @@ import {
   withTold,
   type LoadHistory,
 } from '../../src/migration/load-history.ts';
-import { guestLoad, MOST_LOAD_HOURS, type LoadHour } from '../../src/protocol/public/guest-load.ts';
+import { guestLoad, MAX_LOAD_HOURS, type LoadHour } from '../../src/protocol/public/guest-load.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -103,7 +103,7 @@ describe('the hours of a guest', () => {
     );
     for (let at = 0; at < 16 * 24; at += 1)
       hours = withRates(hours, { cores: 1 }, { atMs: START_MS + at * HOUR_MS, overMs: HOUR_MS });
-    assert.equal(hours.length, MOST_LOAD_HOURS);
+    assert.equal(hours.length, MAX_LOAD_HOURS);
     assert.ok(hours.every(({ cores }) => cores === 1));
     assert.equal(hours.at(-1)?.from, new Date(START_MS + (16 * 24 - 1) * HOUR_MS).toISOString());
   });
@@ -192,14 +192,14 @@ describe('what the host that a guest comes from tells of it', () => {
       overMs: fc.nat(),
       cores: fc.double({ min: 0, max: 1e6, noNaN: true }),
     });
-    const anyHours = fc.array(anyHour, { maxLength: MOST_LOAD_HOURS });
+    const anyHours = fc.array(anyHour, { maxLength: MAX_LOAD_HOURS });
     fc.assert(
       fc.property(anyHours, fc.nat(10), (told, count) => {
         const own = hoursOf(Array.from({ length: count }, () => 1));
         const all = withTold(own, told, nowMs);
         const froms = all.map(({ from }) => from);
         assert.deepEqual(froms, [...new Set(froms)].toSorted());
-        assert.ok(all.length <= MOST_LOAD_HOURS);
+        assert.ok(all.length <= MAX_LOAD_HOURS);
         for (const each of own) assert.ok(all.includes(each));
       }),
     );

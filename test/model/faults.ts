@@ -3,7 +3,7 @@ import { endDestination, isDestinationThere, says } from './hypervisors.ts';
 import { ACT, BUSY, EXCUSE, LIVE, QEMU, type World } from './state.ts';
 
 /** Boots that a destination may go through: `armed` is distinguished by the boot it was written in. */
-const MOST_BOOTS = 3;
+const MAX_BOOTS = 3;
 
 /** What may die, in any state, as often as the bound on faults allows. */
 export function faultMoves(context: Context): void {
@@ -157,7 +157,7 @@ export function* loseSourcePower(context: Context): Generator<World> {
 /** The same at the destination. */
 export function* losePower(context: Context): Generator<World> {
   const { world, destination } = context;
-  if (world.jd === 0 || world.boot === MOST_BOOTS) return;
+  if (world.jd === 0 || world.boot === MAX_BOOTS) return;
   for (const left of destination.cuts(world.jd)) {
     const next = fork(context);
     endDestinationMover(next);

@@ -42,7 +42,7 @@ interface Pages {
 const NOTHING = -2;
 
 /** More unsynced records than this, and the oldest has reached the disk: 100 ms at most pass before. */
-const MOST_UNSYNCED = 6;
+const MAX_UNSYNCED = 6;
 
 class Pagination {
   readonly pages = new Numbered<Pages>();
@@ -71,7 +71,7 @@ class Pagination {
     if (durability === 'sync') return this.of(next, [], this.current(number));
     const { durable, tail, before } = this.pages.values[number]!;
     if ((tail.at(-1) ?? durable) === next) return number;
-    if (tail.length < MOST_UNSYNCED) return this.of(durable, [...tail, next], before);
+    if (tail.length < MAX_UNSYNCED) return this.of(durable, [...tail, next], before);
     return this.of(tail[0]!, [...tail.slice(1), next], durable);
   }
 

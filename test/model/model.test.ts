@@ -11,12 +11,12 @@ import { MUTANTS, REAL, withEdit, type Rules } from './rules.ts';
 import { SHELL_MUTANTS } from './shells/mutants.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
-const MOST_STATES = 3_000_000;
+const MAX_STATES = 3_000_000;
 
 describe('one migration, with every interleaving and one fault', () => {
   test('keeps the right to run, and every fair run ends: pre-copy', (t) => {
     const bounds = { mode: 'precopy', faults: 1, earlier: false, ends: true } as const;
-    const { violation, exhaustive, states } = explore(REAL, { ...bounds, mostStates: MOST_STATES });
+    const { violation, exhaustive, states } = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     t.diagnostic(`${states} states`);
     assert.equal(violation, undefined);
     assert.equal(exhaustive, true);
@@ -24,7 +24,7 @@ describe('one migration, with every interleaving and one fault', () => {
 
   test('keeps the right to run, and reaches every end: post-copy and hybrid', (t) => {
     const bounds = { mode: 'hybrid', faults: 1, earlier: false, ends: false } as const;
-    const explored = explore(REAL, { ...bounds, mostStates: MOST_STATES });
+    const explored = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
     assert.equal(explored.violation, undefined);
     assert.equal(explored.exhaustive, true);
@@ -34,7 +34,7 @@ describe('one migration, with every interleaving and one fault', () => {
 
   test('keeps the right to run at the source all through a rehearsal, which ends with the guest there', (t) => {
     const bounds = { mode: 'hybrid', rehearses: true, faults: 1, earlier: false } as const;
-    const explored = explore(REAL, { ...bounds, ends: true, mostStates: MOST_STATES });
+    const explored = explore(REAL, { ...bounds, ends: true, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
     assert.equal(explored.violation, undefined);
     assert.equal(explored.exhaustive, true);
@@ -44,7 +44,7 @@ describe('one migration, with every interleaving and one fault', () => {
 
   test('ends well where nothing goes wrong, whatever is sent by an earlier migration', () => {
     const bounds = { mode: 'precopy', faults: 0, earlier: true, ends: true } as const;
-    const { violation, exhaustive } = explore(REAL, { ...bounds, mostStates: MOST_STATES });
+    const { violation, exhaustive } = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     assert.equal(violation, undefined);
     assert.equal(exhaustive, true);
   });
@@ -70,7 +70,7 @@ test('the nearest mutants are mutants', () => {
 describe('the protocol broken on purpose', () => {
   for (const { name, breaks, mode, earlier, rules } of MUTANTS.filter(isNear)) {
     test(`is found out: ${name} (${breaks})`, (t) => {
-      const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MOST_STATES };
+      const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MAX_STATES };
       const { violation } = explore(rules, bounds);
       assert.ok(violation !== undefined, 'the model explored all of it and found nothing wrong');
       t.diagnostic(`${violation.rule}, in ${violation.trace.length} moves`);
@@ -96,7 +96,7 @@ test('a rehearsal that forgets at its switch that it is one is found out', () =>
     earlier: false,
     ends: false,
   } as const;
-  const { violation } = explore(rules, { ...bounds, mostStates: MOST_STATES });
+  const { violation } = explore(rules, { ...bounds, mostStates: MAX_STATES });
   assert.equal(violation?.rule, 'a rehearsal came to what only a migration does');
 });
 
@@ -104,7 +104,7 @@ describe('the movers broken on purpose, in their own code', () => {
   for (const mutant of SHELL_MUTANTS.filter(isNear)) {
     const { name, breaks, mode, earlier = false, ends = false } = mutant;
     test(`is found out: ${name} (${breaks})`, async (t) => {
-      const bounds = { mode, earlier, faults: 1, ends, mostStates: MOST_STATES };
+      const bounds = { mode, earlier, faults: 1, ends, mostStates: MAX_STATES };
       const { violation } = explore(await withEdit(mutant), bounds);
       assert.ok(violation !== undefined, 'the model explored all of it and found nothing wrong');
       t.diagnostic(`${violation.rule}, in ${violation.trace.length} moves`);

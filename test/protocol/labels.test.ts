@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelFilter, labels, MOST_LABELS } from '../../src/protocol/labels.ts';
+import { labelFilter, labels, MAX_LABELS } from '../../src/protocol/labels.ts';
 
 test('labels are short names, with a prefix or without, and values of one line', () => {
   const good = {
@@ -19,8 +19,8 @@ test('labels are short names, with a prefix or without, and values of one line',
 test('a guest has no more labels than the bound', () => {
   const many = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_none, at) => [`l${at}`, '']));
-  assert.ok(labels.safeParse(many(MOST_LABELS)).success);
-  assert.equal(labels.safeParse(many(MOST_LABELS + 1)).success, false);
+  assert.ok(labels.safeParse(many(MAX_LABELS)).success);
+  assert.equal(labels.safeParse(many(MAX_LABELS + 1)).success, false);
 });
 
 test('a filter names a label, or a label and its value', () => {

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import {
   checkSocketPath,
   checkSocketsBelow,
-  MOST_SOCKET_PATH,
+  MAX_SOCKET_PATH,
 } from '../../src/protocol/socket-path.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -26,7 +26,7 @@ describe('the path of a socket', () => {
   test('ends where the kernel ends it', async (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'sock-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
-    const file = path.join(dir, 'x'.repeat(MOST_SOCKET_PATH - dir.length - 1));
+    const file = path.join(dir, 'x'.repeat(MAX_SOCKET_PATH - dir.length - 1));
     checkSocketPath(file);
     const server = net.createServer();
     await new Promise<void>((resolve) => server.listen(file, resolve));

@@ -4,7 +4,7 @@ import { IMPATIENT, MUTANTS, type Mutant } from '../../sim/mutants.ts';
 import { runScenario } from '../../sim/run.ts';
 
 /** Runs in which a mutant has to be found. */
-const MOST_RUNS = 300;
+const MAX_RUNS = 300;
 
 function put({ puts }: Mutant, t: TestContext): void {
   for (const { target, method, by } of puts) {
@@ -15,7 +15,7 @@ function put({ puts }: Mutant, t: TestContext): void {
 }
 
 async function firstBroken(mutant: Mutant): Promise<{ rule: string; runs: number } | undefined> {
-  for (let runs = 1; runs <= MOST_RUNS; runs += 1) {
+  for (let runs = 1; runs <= MAX_RUNS; runs += 1) {
     const { violation } = await runScenario(mutant.scenario(runs));
     if (violation !== undefined) return { rule: violation.rule, runs };
   }
@@ -27,7 +27,7 @@ describe('movers broken on purpose', () => {
     test(`are found out: ${mutant.name} (${mutant.breaks})`, async (t) => {
       put(mutant, t);
       const found = await firstBroken(mutant);
-      assert.ok(found !== undefined, `nothing was found in ${MOST_RUNS} runs`);
+      assert.ok(found !== undefined, `nothing was found in ${MAX_RUNS} runs`);
       t.diagnostic(`${found.rule}, in run ${found.runs}`);
       assert.match(found.rule, mutant.shows);
     });

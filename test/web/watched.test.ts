@@ -8,7 +8,7 @@ import { follow, type Reading } from '../../web/src/moves/follow.ts';
 import {
   askingEveryMs,
   cancelling,
-  MOST_POINTS,
+  MAX_POINTS,
   UNSEEN,
   watchedAfter,
   type Heard,
@@ -112,10 +112,10 @@ describe('what a page knows of a migration', () => {
 
   test('keeps a bounded number of points, and always the newest', () => {
     let watched = UNSEEN;
-    for (let at = 1; at <= 5 * MOST_POINTS; at += 1)
+    for (let at = 1; at <= 5 * MAX_POINTS; at += 1)
       watched = watchedAfter(watched, { type: 'progress', progress: progress(at) });
-    assert.ok(watched.points.length <= MOST_POINTS + 1, `${watched.points.length} points`);
-    assert.equal(watched.points.at(-1)?.atMs, 5 * MOST_POINTS);
+    assert.ok(watched.points.length <= MAX_POINTS + 1, `${watched.points.length} points`);
+    assert.equal(watched.points.at(-1)?.atMs, 5 * MAX_POINTS);
     assert.equal(watched.points[0]?.atMs, 1);
   });
 

@@ -4,7 +4,7 @@ import { newWish, wishAsk, type Wish } from '../../src/protocol/controller/wish.
 import {
   askForWishes,
   knownWishes,
-  MOST_ENDED,
+  MAX_ENDED,
   newsOfWish,
   wishes,
 } from '../../web/src/wishes/wishes.ts';
@@ -58,9 +58,9 @@ test('the list keeps every open wish and forgets the oldest of those that have e
   const asked = askForWishes(UNTIL);
   answer[0]?.([working('w-0', 0)]);
   await asked;
-  for (let at = 1; at <= MOST_ENDED + 2; at += 1) newsOfWish(done(`w-${at}`, at));
+  for (let at = 1; at <= MAX_ENDED + 2; at += 1) newsOfWish(done(`w-${at}`, at));
   const known = phases() ?? [];
-  assert.equal(known.length, MOST_ENDED + 1);
+  assert.equal(known.length, MAX_ENDED + 1);
   assert.deepEqual(
     [known[0], known.at(-2), known.at(-1)],
     ['w-1002 done', 'w-3 done', 'w-0 working'],

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 
-const MOST_BYTES = 50 * 1024 ** 2;
+const MAX_BYTES = 50 * 1024 ** 2;
 const root = path.resolve(import.meta.dirname, '../..');
 
 /** All that the check needs beside Node and the driver; rejects where that is more than may be carried about. */
@@ -26,7 +26,7 @@ export async function makeBundle(directory: string): Promise<void> {
     cpSync(from, to, { recursive: true, dereference: true });
   }
   const bytes = sizeOf(directory);
-  if (bytes > MOST_BYTES) throw new Error(`the bundle has ${bytes} bytes`);
+  if (bytes > MAX_BYTES) throw new Error(`the bundle has ${bytes} bytes`);
   process.stdout.write(
     `${directory}: ${(bytes / 1024 ** 2).toFixed(1)} MiB. On the other machine: node ${path.basename(directory)}/gpu-check.mjs\n`,
   );

@@ -9,7 +9,7 @@ const CHUNK = 16 * 1024 ** 2;
  * Of one write. The driver takes about a thousand of them before it lets this process go on: those that are left then must
  * keep the GPU at work for longer than a lock waits. 256 MiB took 70 ms on an H200.
  */
-const MOST_BUSY_BYTES = 8 * 1024 ** 3;
+const MAX_BUSY_BYTES = 8 * 1024 ** 3;
 
 export function serveWorker(file: string, bytes: number): void {
   const cuda = DriverLibrary.open(file);
@@ -43,7 +43,7 @@ export function serveWorker(file: string, bytes: number): void {
       say({ hash: found.digest('hex') });
     }
     if (/^busy \d+$/.test(line)) {
-      const busyBytes = Math.min(MOST_BUSY_BYTES, Math.floor(cuda.freeBytes() / 2));
+      const busyBytes = Math.min(MAX_BUSY_BYTES, Math.floor(cuda.freeBytes() / 2));
       const scratch = cuda.allocate(busyBytes);
       cuda.busy(scratch, busyBytes, Number(line.slice(5)));
       say({ hash: 'busy' });

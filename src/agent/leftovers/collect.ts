@@ -15,7 +15,7 @@ import type { Supervisor } from '../supervision.ts';
 import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
 
 /** More than this in a folder is not ours to walk through. */
-const MOST = 20_000;
+const MAX = 20_000;
 const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
 
 export interface CollectDependencies {
@@ -133,7 +133,7 @@ function isHeld(name: string): boolean | undefined {
 
 function list(dir: string): string[] {
   try {
-    return readdirSync(dir).slice(0, MOST);
+    return readdirSync(dir).slice(0, MAX);
   } catch {
     return [];
   }

@@ -12,7 +12,7 @@ import type { GuestFact, HostFacts } from './facts.ts';
 import { judgeLeftovers } from './judge.ts';
 
 const CLEAR_MS = 20_000;
-const MOST_PASSES = 4;
+const MAX_PASSES = 4;
 
 export interface LeftoversDependencies extends CollectDependencies {
   readonly log: Log;
@@ -37,7 +37,7 @@ export class Leftovers {
       const cleared: Leftover[] = [];
       const failed = new Map<string, ClearedList['left'][number]>();
       // Once a hypervisor has gone, what it held is free: look again as long as something went.
-      for (let pass = 0; pass < MOST_PASSES; pass += 1) {
+      for (let pass = 0; pass < MAX_PASSES; pass += 1) {
         const before = cleared.length;
         const safe = (await this.list()).filter((each) => each.safe && !failed.has(nameOf(each)));
         for (const each of safe) {

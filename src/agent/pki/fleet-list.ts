@@ -7,9 +7,9 @@ import { godwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
 import { syncDirectory } from '../../host/journal-file.ts';
 import {
-  MOST_LIST_CHARS,
-  MOST_MEMBERS,
-  MOST_REVOKED,
+  MAX_LIST_CHARS,
+  MAX_MEMBERS,
+  MAX_REVOKED,
   parseList,
   plainSerial,
   renewedFrom,
@@ -195,7 +195,7 @@ export function withoutSerial(serial: string): Change {
 export function onlyFrom(name: string, fromMs: number): Change {
   return (list) => {
     const others = (list.renewed ?? []).filter((each) => each.name !== name);
-    return { ...list, renewed: [...others, { name, from: iso(fromMs) }].slice(-MOST_MEMBERS) };
+    return { ...list, renewed: [...others, { name, from: iso(fromMs) }].slice(-MAX_MEMBERS) };
   };
 }
 
@@ -242,8 +242,8 @@ function tidied(list: FleetList, nowMs: number): FleetList {
 
 function checkRoom(text: string): void {
   const parsed = parseList(text);
-  if (text.length <= MOST_LIST_CHARS && typeof parsed !== 'string') return;
-  const limits = `${MOST_MEMBERS} hosts and ${MOST_REVOKED} revocations`;
+  if (text.length <= MAX_LIST_CHARS && typeof parsed !== 'string') return;
+  const limits = `${MAX_MEMBERS} hosts and ${MAX_REVOKED} revocations`;
   const why = typeof parsed === 'string' ? parsed : 'it is too long';
   throw godwitError('GODWIT_PKI', { what: `the fleet’s list takes ${limits}: ${why}` });
 }

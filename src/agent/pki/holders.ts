@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { plainSerial } from '../../protocol/peer/fleet.ts';
-import { MOST_TWO_HOLDERS, type TwoHolders } from '../../protocol/public/trust.ts';
+import { MAX_TWO_HOLDERS, type TwoHolders } from '../../protocol/public/trust.ts';
 
 /** Whoever shows a renewed certificate over and over has its host looked at so often, ms. */
 const AGAIN_MS = 5000;
@@ -45,7 +45,7 @@ export class Holders {
   get two(): TwoHolders[] {
     return [...this.#looks.values()]
       .flatMap(({ reported }) => reported ?? [])
-      .slice(0, MOST_TWO_HOLDERS);
+      .slice(0, MAX_TWO_HOLDERS);
   }
 
   /** Somebody has shown `shown`, and so has its key. Never rejects. */

@@ -2,10 +2,10 @@ import { godwitError } from '../../errors.ts';
 import { networkOf } from '../../rpc/identity.ts';
 
 /** Joins of one network that may fail at once, and how soon another one may. */
-const MOST_FAILED = 5;
+const MAX_FAILED = 5;
 const AGAIN_MS = 12_000;
 /** Networks that are remembered; the one that failed first is forgotten for a new one. */
-const MOST_NETWORKS = 1024;
+const MAX_NETWORKS = 1024;
 
 interface Failed {
   count: number;
@@ -24,10 +24,10 @@ export class JoinFailures {
   /** GODWIT_OVERLOADED where too many failed from there; else what `redeem` does, whose failure is counted. */
   async run<T>(from: string | undefined, redeem: () => Promise<T>): Promise<T> {
     const network = networkOf(from ?? 'this host');
-    if (this.#countOf(network) + 1 > MOST_FAILED) {
+    if (this.#countOf(network) + 1 > MAX_FAILED) {
       const hint = 'Wait a minute, and join with a token that `godwit invite` has printed.';
       const what = `${network}, in joins that failed,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_FAILED }, { hint });
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_FAILED }, { hint });
     }
     // Counted before it has failed: several may come at once.
     this.#add(network, 1);
@@ -52,6 +52,6 @@ export class JoinFailures {
     if (count <= 0) return;
     this.#failed.set(network, { count, atMs: this.#nowMs() });
     const [oldest] = this.#failed.keys();
-    if (this.#failed.size > MOST_NETWORKS && oldest !== undefined) this.#failed.delete(oldest);
+    if (this.#failed.size > MAX_NETWORKS && oldest !== undefined) this.#failed.delete(oldest);
   }
 }

@@ -7,7 +7,7 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { latestList } from './fleet-list.ts';
 
 /** Files of one directory that are looked at: more names than a fleet and its people have. */
-const MOST_FILES = 100_000;
+const MAX_FILES = 100_000;
 const record = z.object({ name: hostName });
 
 /**
@@ -42,7 +42,7 @@ export function needName(caDir: string, name: string): void {
 }
 
 function filesIn(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory).slice(0, MOST_FILES) : [];
+  return existsSync(directory) ? readdirSync(directory).slice(0, MAX_FILES) : [];
 }
 
 function nameIn(file: string): string[] {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import {
   LINK_KEPT_MS,
-  MOST_LINK_BYTES,
-  MOST_PAD,
+  MAX_LINK_BYTES,
+  MAX_PAD,
   type LinkAnswer,
 } from '../../protocol/peer/link.ts';
 import type { Caller } from '../../rpc/caller.ts';
@@ -10,9 +10,9 @@ import { ownWorkMs } from '../../host/own-work.ts';
 import type { MigrationStore } from '../store.ts';
 
 /** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
-const MOST_HOSTS = 1024;
+const MAX_HOSTS = 1024;
 /** A question costs so much at least, however little it holds. */
-const LEAST_BYTES = 1024;
+const MIN_BYTES = 1024;
 
 interface Taken {
   readonly sinceMs: number;
@@ -33,9 +33,9 @@ export class LinkAnswers {
   answer({ pad }: { readonly pad: string }, { name }: Caller): LinkAnswer {
     if (this.#store.usesLink()) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
-    taken.bytes += Math.max(LEAST_BYTES, pad.length);
+    taken.bytes += Math.max(MIN_BYTES, pad.length);
     // The first question of a measurement may find what the one before has left: it ends with a whole question.
-    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return { workMs: ownWorkMs() };
+    if (taken.bytes <= MAX_LINK_BYTES + MAX_PAD) return { workMs: ownWorkMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }
 
@@ -47,7 +47,7 @@ export class LinkAnswers {
     this.#taken.delete(name);
     this.#taken.set(name, taken);
     const [oldest] = this.#taken.keys();
-    if (this.#taken.size > MOST_HOSTS && oldest !== undefined) this.#taken.delete(oldest);
+    if (this.#taken.size > MAX_HOSTS && oldest !== undefined) this.#taken.delete(oldest);
     return taken;
   }
 }

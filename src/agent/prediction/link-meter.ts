@@ -3,8 +3,8 @@ import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import {
   LINK_KEPT_MS,
-  MOST_LINK_BYTES,
-  MOST_PAD,
+  MAX_LINK_BYTES,
+  MAX_PAD,
   type LinkAnswer,
 } from '../../protocol/peer/link.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
@@ -33,7 +33,7 @@ const QUESTION_DEADLINE_MS = 4000;
 /** An agent that worked, or waited for a processor, for so much of the time did not wait for the link. */
 const BUSY_SHARE = 0.7;
 /** Hosts whose measurements are kept. */
-const MOST_HOSTS = 1024;
+const MAX_HOSTS = 1024;
 
 /** Either what was measured, or why it was not. */
 export type Metered = { readonly link: LinkMeasure } | { readonly why: string };
@@ -141,12 +141,12 @@ export class LinkMeter {
     const beganMs = clock.monotonicMs();
     const here = new Work(workMs?.());
     const there = new Work();
-    const content = randomBytes(MOST_PAD / 2).toString('hex');
+    const content = randomBytes(MAX_PAD / 2).toString('hex');
     const taken: { readonly atMs: number; readonly bytes: number }[] = [];
     let sent = ROUND_TRIPS * 1024;
     let length = FIRST_PAD;
     const sender = async (): Promise<void> => {
-      while (clock.monotonicMs() - beganMs < SEND_MS && sent + length <= MOST_LINK_BYTES) {
+      while (clock.monotonicMs() - beganMs < SEND_MS && sent + length <= MAX_LINK_BYTES) {
         const pad = content.slice(0, length);
         sent += pad.length;
         const askedMs = clock.monotonicMs();
@@ -155,7 +155,7 @@ export class LinkMeter {
         there.until(worked);
         taken.push({ atMs: atMs - beganMs, bytes: pad.length });
         const longMs = QUESTION_MS + WARMING_ROUND_TRIPS * roundTripMs;
-        if (atMs - askedMs < longMs) length = Math.min(MOST_PAD, length * 2);
+        if (atMs - askedMs < longMs) length = Math.min(MAX_PAD, length * 2);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
@@ -173,7 +173,7 @@ export class LinkMeter {
     this.#kept.delete(to);
     this.#kept.set(to, { link, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST_HOSTS && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size > MAX_HOSTS && oldest !== undefined) this.#kept.delete(oldest);
   }
 }
 

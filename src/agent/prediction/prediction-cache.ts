@@ -8,7 +8,7 @@ const KEPT_MS = 600_000;
 /** So much more or less may pass between a command that is typed and the look at its request, ms. */
 const TYPED_MS = 2000;
 /** Beyond these the oldest is forgotten. */
-const MOST = 256;
+const MAX = 256;
 
 /** A plan of which the migration that follows it makes use. */
 export interface KeptPlan {
@@ -54,7 +54,7 @@ export class PredictionCache {
     this.#kept.delete(name);
     this.#kept.set(name, { plan, moments, atMs });
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size > MAX && oldest !== undefined) this.#kept.delete(oldest);
   }
 
   /** Of this very request and this life of the guest, once: the guest is elsewhere after it. */

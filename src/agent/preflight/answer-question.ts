@@ -15,7 +15,7 @@ const HOSTS_AT_ONCE = 4;
 /** All questions to one destination, ms. */
 const HOST_MS = 40_000;
 /** At most so much of why a guest was not measured is reported, characters. */
-const MOST_WORDS = 4096;
+const MAX_WORDS = 4096;
 
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
 
@@ -193,7 +193,7 @@ async function measureGuest(
     return { measured: await session.measure(signal, undefined, knows) };
   } catch (thrown) {
     signal.throwIfAborted();
-    return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
+    return { unmeasured: toGodwitError(thrown).message.slice(0, MAX_WORDS) };
   }
 }
 

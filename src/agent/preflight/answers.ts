@@ -26,8 +26,8 @@ import type { AskChecker } from './checker-process.ts';
 import type { CheckerQuestion } from './checker-questions.ts';
 
 /** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
-const MOST_OF_ONE = 4;
-const MOST = 16;
+const MAX_EACH = 4;
+const MAX = 16;
 /** Less than the caller waits, ms. */
 const ANSWER_MS = 13_000;
 
@@ -140,8 +140,8 @@ export class PreflightAnswers {
     const own = running.get(from) ?? 0;
     const { name } = this.#deps.config;
     const what = `${name}, in checks of guests of ${from},`;
-    if (own >= MOST_OF_ONE) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_OF_ONE });
-    if (all >= MOST) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
+    if (own >= MAX_EACH) throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_EACH });
+    if (all >= MAX) throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX });
     const answer = `to check ${guest} against ${name}`;
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
       // Not before: for a question that was given up already, no work begins that would end.

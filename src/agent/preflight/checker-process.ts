@@ -25,7 +25,7 @@ const COMPLAINT = 512;
 /** One that has answered waits so long for the next question, ms: whoever checks a guest plans it next. */
 const KEPT_MS = 30_000;
 /** Of one process: what it does not let go of does not add up. */
-const MOST_QUESTIONS = 16;
+const MAX_QUESTIONS = 16;
 /** In the place of another host's name: this host's own. */
 const OWN = '';
 
@@ -152,7 +152,7 @@ class CheckerProcess {
       if ('host' in line) return onHost(line.host);
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
-      const goesOn = 'answer' in line && line.isClear === true && this.#asked < MOST_QUESTIONS;
+      const goesOn = 'answer' in line && line.isClear === true && this.#asked < MAX_QUESTIONS;
       // It has released everything; what hangs in it would keep it from its end.
       if (!goesOn || signal.aborted || this.#isEnding) return this.end();
       this.#rest();

@@ -23,7 +23,7 @@ import type { AskChecker } from './checker-process.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */
-const MOST = 4;
+const MAX = 4;
 /** All destinations together, ms: whoever asks waits a little longer. */
 const ALL_MS = 95_000;
 /** For who looks at them to end, and to report the rest, ms. */
@@ -152,9 +152,9 @@ export class Checks {
     signal: AbortSignal,
   ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
     const { config } = this.#deps;
-    if (this.#running >= MOST) {
+    if (this.#running >= MAX) {
       const what = `${config.name}, in checks of its guests at once,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX });
     }
     this.#running += 1;
     const found = new Map<string, ExaminedHost>();

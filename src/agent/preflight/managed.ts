@@ -23,9 +23,9 @@ import type { Examined, ExaminedHost } from './checker-questions.ts';
 import { linkChecks, type LinkAsked } from './managed-link.ts';
 
 /** Checks of one answer. */
-const MOST_CHECKS = 256;
+const MAX_CHECKS = 256;
 /** At most so much of why a guest was not measured is reported, characters. */
-const MOST_WORDS = 4096;
+const MAX_WORDS = 4096;
 const OFFER_MS = 8000;
 const STORAGE_MS = 10_000;
 
@@ -83,7 +83,7 @@ export async function askManager(
         const ask = storageOf(peers, { here, order, memoryBytes, settings }, within);
         const held = await heldDeviceChecks({ devices, order, id, ask }, within);
         const all = [...checks, ...held, ...path, ...found, ...(await linkChecks(asked, within))];
-        return check.array().parse(all.slice(0, MOST_CHECKS));
+        return check.array().parse(all.slice(0, MAX_CHECKS));
       } finally {
         await session.close();
       }
@@ -116,7 +116,7 @@ export async function measureByManager(
     });
   } catch (thrown) {
     signal.throwIfAborted();
-    return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
+    return { unmeasured: toGodwitError(thrown).message.slice(0, MAX_WORDS) };
   }
 }
 

@@ -5,7 +5,7 @@ import { requestsOf } from '../../migration/report/latencies.ts';
 import type { ExaminedHost } from './checker-questions.ts';
 
 /** A monitor that does not answer for so long is not waited for, ms. */
-const MOST_MS = 1000;
+const MAX_MS = 1000;
 
 /**
  * How long a guest's own requests take to disks that would be copied, counted while the rest of a plan is looked at: no
@@ -54,7 +54,7 @@ export class RequestLook {
   }
 
   #ask<T>(work: (counter: RequestCounter, signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withDeadline('counting the guest’s requests', MOST_MS, undefined, async (signal) => {
+    return withDeadline('counting the guest’s requests', MAX_MS, undefined, async (signal) => {
       const session = await (await this.#open()).session(signal);
       const counter = session.disks?.requests;
       if (counter === undefined) throw new Error('its driver does not count');

@@ -28,16 +28,16 @@ import {
   type StandbyHeartbeat,
   type StandbyOffer,
 } from '../../protocol/peer/standby.ts';
-import { MAX_OF_ONE_SOURCE, MOST_STANDBYS, type Standby } from '../../protocol/public/recovery.ts';
+import { MAX_OF_ONE_SOURCE, MAX_STANDBYS, type Standby } from '../../protocol/public/recovery.ts';
 
 /** A description of a guest is some 10 KiB. */
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 /** What each description counts at least, for its place in memory and its file. */
-const LEAST_BYTES = 16 * 1024;
-/** Of one host, and of all. As each counts `LEAST_BYTES`, no more than the lists of the API have places for. */
+const MIN_BYTES = 16 * 1024;
+/** Of one host, and of all. As each counts `MIN_BYTES`, no more than the lists of the API have places for. */
 const ROOM: Room = {
-  maxBytesOfOne: MAX_OF_ONE_SOURCE * LEAST_BYTES,
-  maxBytes: MOST_STANDBYS * LEAST_BYTES,
+  maxBytesOfOne: MAX_OF_ONE_SOURCE * MIN_BYTES,
+  maxBytes: MAX_STANDBYS * MIN_BYTES,
 };
 /** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
 const WRITTEN_MS = 60_000;
@@ -131,7 +131,7 @@ export class Standbys {
   }
 
   list(): KeptView[] {
-    return [...this.#kept.values()].flatMap((each) => [...each.values()]).slice(0, MOST_STANDBYS);
+    return [...this.#kept.values()].flatMap((each) => [...each.values()]).slice(0, MAX_STANDBYS);
   }
 
   /** Hosts of which it keeps a guest. */
@@ -149,8 +149,8 @@ export class Standbys {
     const keptAt = new Date(this.#clock.wallMs()).toISOString();
     const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt };
     const text = `${JSON.stringify(kept)}\n`;
-    if (Buffer.byteLength(text) > MOST_BYTES) {
-      throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MOST_BYTES });
+    if (Buffer.byteLength(text) > MAX_BYTES) {
+      throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MAX_BYTES });
     }
     this.#makeRoom(from, guest, bytesOf(text));
     const file = this.#file(from, guest);
@@ -335,7 +335,7 @@ export class Standbys {
   }
 }
 
-const bytesOf = (text: string): number => Math.max(LEAST_BYTES, Buffer.byteLength(text));
+const bytesOf = (text: string): number => Math.max(MIN_BYTES, Buffer.byteLength(text));
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Names in a directory that have that shape; none if there is no directory. */

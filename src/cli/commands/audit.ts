@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../../protocol/controller/audit.ts';
-import { MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { printable } from '../render/style.ts';
@@ -15,7 +15,7 @@ export const run: Run<typeof auditSpec> = (input, context) =>
     const query = {
       who,
       what,
-      limit: Math.min(MOST_OF_A_PAGE, Math.max(1, limit)),
+      limit: Math.min(MAX_PER_PAGE, Math.max(1, limit)),
       ...(begunMs === undefined ? {} : { since: new Date(Math.max(0, begunMs)).toISOString() }),
     };
     const { entries, next } = await api.audit({ query });

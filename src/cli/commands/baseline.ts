@@ -10,7 +10,7 @@ import type { Run } from '../verb.ts';
 /** A hypervisor that is asked for the first time reports each of its models. */
 const ANSWER_MS = 60_000;
 /** Guests, and features of one line, that are shown; --json has all. */
-const MOST = 20;
+const MAX = 20;
 
 type Found = BaselineAnswer['baselines'][number];
 
@@ -66,8 +66,8 @@ function linesOf(found: Found, check: string | undefined): string[] {
     ...without.map((host) => `  ${host}: offers no ${driver} with ${accelerator}`),
     ...(short === undefined || check === undefined ? [] : [`  ${checkedText(check, short)}`]),
     ...(guests.length === 0 ? [] : [`  ${fits.length} of ${guests.length} guests fit`]),
-    ...others.slice(0, MOST).map((each) => `  ${guestText(each)}`),
-    ...(others.length > MOST ? [`  and ${others.length - MOST} more`] : []),
+    ...others.slice(0, MAX).map((each) => `  ${guestText(each)}`),
+    ...(others.length > MAX ? [`  and ${others.length - MAX} more`] : []),
   ];
 }
 
@@ -82,6 +82,6 @@ function guestText({ guest, host, beyond, isForeign }: Found['guests'][number]):
 }
 
 function featuresText(features: readonly string[]): string {
-  const shown = features.slice(0, MOST).map(printable).join(', ');
-  return features.length > MOST ? `${shown} and ${features.length - MOST} more` : shown;
+  const shown = features.slice(0, MAX).map(printable).join(', ');
+  return features.length > MAX ? `${shown} and ${features.length - MAX} more` : shown;
 }

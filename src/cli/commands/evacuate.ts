@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import { everyPage, MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import { everyPage, MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { FleetHost } from '../../protocol/controller/fleet.ts';
 import type { evacuateSpec } from '../specs-fleet.ts';
@@ -45,7 +45,7 @@ function bodyOf({ flags }: EvacuateInput, { clock }: Context) {
 
 const allHosts = (api: ControllerApi): Promise<FleetHost[]> =>
   everyPage(async (cursor) => {
-    const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MOST_OF_A_PAGE } });
+    const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MAX_PER_PAGE } });
     return next === undefined ? { items } : { items, next };
   });
 

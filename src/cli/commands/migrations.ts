@@ -13,7 +13,7 @@ import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts'
 import type { migrationsSpec } from '../specs.ts';
 
 /** As many as an agent answers at once; those that are filtered are of these. */
-const MOST = 1000;
+const MAX = 1000;
 
 export const run = listing<typeof migrationsSpec>(async (input, context) => {
   const where = controllerNamed(input.flags.controller, input.connection, context.env);
@@ -25,10 +25,10 @@ export const run = listing<typeof migrationsSpec>(async (input, context) => {
   }
   const fleet = await context.connect(input.connection);
   try {
-    const limit = Math.min(MOST, Math.max(1, input.flags.limit ?? 20));
+    const limit = Math.min(MAX, Math.max(1, input.flags.limit ?? 20));
     const { guest, state, since } = input.flags;
     const isFiltered = guest !== undefined || state !== undefined || since !== undefined;
-    const { items, missing } = await listMigrations(fleet, isFiltered ? MOST : limit);
+    const { items, missing } = await listMigrations(fleet, isFiltered ? MAX : limit);
     const begunMs = context.clock.wallMs() - (since ?? Infinity);
     const migrations = items
       .filter((each) => (guest ?? each.guest) === each.guest)

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { SessionEntry } from '../../protocol/controller/session.ts';
-import { MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { printable } from '../render/style.ts';
@@ -12,7 +12,7 @@ import type { sessionEndSpec, sessionListSpec } from './session.ts';
 export const list: Run<typeof sessionListSpec> = (input, context) =>
   atController(input.flags.controller, input.connection, context, async (api) => {
     const { name, limit = 200 } = input.flags;
-    const query = { name, limit: Math.min(MOST_OF_A_PAGE, Math.max(1, limit)) };
+    const query = { name, limit: Math.min(MAX_PER_PAGE, Math.max(1, limit)) };
     const answer = await api.sessions({ query });
     if (input.json) return printJson(context, answer);
     const head = ['ID', 'NAME', 'ROLE', 'SIGNED IN WITH', 'SINCE', 'EXPIRES'];

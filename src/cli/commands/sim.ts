@@ -19,7 +19,7 @@ import type { simSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
 
 /** A file is read whole; beyond this a shorter history is asked for. */
-const MOST_BYTES = 512 * 1024 ** 2;
+const MAX_BYTES = 512 * 1024 ** 2;
 
 const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory) => Plan>> = {
   balance: (inventory) => balance(inventory),
@@ -70,7 +70,7 @@ function historyIn(folder: string): History {
   const read = (name: string): string => {
     const file = path.join(folder, name);
     try {
-      if (statSync(file).size > MOST_BYTES) {
+      if (statSync(file).size > MAX_BYTES) {
         throw new TableError(`${name}: is larger than 512 MiB; give a shorter history`);
       }
       return readFileSync(file, 'utf8');

@@ -5,7 +5,7 @@ const LIST_LOW_DAYS = 3;
 const CERTIFICATE_LOW_DAYS = 3;
 const HOUR_DAYS = 1 / 24;
 /** Of one host; the others are counted. */
-const MOST_SHOWN = 8;
+const MAX_SHOWN = 8;
 
 /** What is between this host and others: its fleet's list, its certificate's renewal, and whom it refused what. */
 export function judgeTrust({
@@ -70,7 +70,7 @@ function judgeHolders({ host, twoHolders = [] }: TrustFact): Finding[] {
 function judgeRefusals({ host, refusals }: TrustFact): Finding[] {
   const name = 'refusals';
   if (refusals.length === 0) return [{ name, verdict: 'ok', found: `${host} refused nobody` }];
-  const shown = refusals.slice(0, MOST_SHOWN).map(({ peer, code, count, message, at }): Finding => {
+  const shown = refusals.slice(0, MAX_SHOWN).map(({ peer, code, count, message, at }): Finding => {
     const found = `${host} refused ${peer}, ${times(count)}, last at ${at} (${code}): ${message}`;
     return { name, verdict: 'warn', found };
   });

@@ -5,7 +5,7 @@ import { html, type Markup } from '../../formats/html.ts';
 /** Of the drawing; the page stretches it to its own width, so that the words beside it stay as large as all others. */
 const WIDTH = 720;
 const HEIGHT = 200;
-const MOST_BARS = 120;
+const MAX_BARS = 120;
 const TICKS = [1, 0.5, 0] as const;
 
 interface Axes {
@@ -188,7 +188,7 @@ function decisionMarks(report: Report, rounds: readonly RoundLine[]): Markup[] {
   const step = WIDTH / rounds.length;
   return report.decisions
     .filter(({ rule }) => rule !== undefined)
-    .slice(0, MOST_BARS)
+    .slice(0, MAX_BARS)
     .map((each) => {
       const at = rounds.findIndex(({ atMs }) => atMs >= each.atMs);
       const x = (at === -1 ? rounds.length : at) * step;
@@ -198,11 +198,11 @@ function decisionMarks(report: Report, rounds: readonly RoundLine[]): Markup[] {
     });
 }
 
-/** At most MOST_BARS of the list, the first and the last among them. */
+/** At most MAX_BARS of the list, the first and the last among them. */
 function thin<T>(list: readonly T[]): T[] {
-  if (list.length <= MOST_BARS) return [...list];
-  return Array.from({ length: MOST_BARS }, (_, index) => {
-    return list[Math.round((index * (list.length - 1)) / (MOST_BARS - 1))];
+  if (list.length <= MAX_BARS) return [...list];
+  return Array.from({ length: MAX_BARS }, (_, index) => {
+    return list[Math.round((index * (list.length - 1)) / (MAX_BARS - 1))];
   }).filter((each) => each !== undefined);
 }
 

@@ -18,7 +18,7 @@ const WORD = /(?:`[^`]*`|[^\s`]|`)+/g;
 /** Columns between two cells. */
 export const BETWEEN = 2;
 /** As much of a column with words stays, or its title. */
-const LEAST_WORDS = 16;
+const MIN_WORDS = 16;
 /** Columns with sentences and lists: the only ones whose cells are cut. */
 const WORDS = new Set([
   'ARGUMENTS',
@@ -111,7 +111,7 @@ function cutWords(head: readonly string[], widths: Widths, over: number): Widths
   for (let left = over; left > 0; left -= 1) {
     const room = cut.map((each = 0, at) => {
       const title = head[at] ?? '';
-      return WORDS.has(title) && each > Math.max(LEAST_WORDS, title.length) ? each : 0;
+      return WORDS.has(title) && each > Math.max(MIN_WORDS, title.length) ? each : 0;
     });
     const widest = Math.max(...room);
     if (widest === 0) return undefined;

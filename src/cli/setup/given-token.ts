@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { Context } from '../context.ts';
 
 /** Longer than any token: its parts are a name, an address and two fixed lengths. Characters. */
-const MOST = 1024;
+const MAX = 1024;
 /** Whoever was asked may have to look for it first. */
 const TYPE_MS = 600_000;
 
@@ -16,7 +16,7 @@ export async function givenToken(word: string | undefined, context: Context): Pr
     if (context.readLine === undefined) throw usage('the token is missing');
     context.err.write('Token, as `godwit invite` printed it: ');
   }
-  const line = await context.firstLine?.(MOST, AbortSignal.timeout(TYPE_MS));
+  const line = await context.firstLine?.(MAX, AbortSignal.timeout(TYPE_MS));
   if (line === undefined) throw usage('no token came on standard input');
   return line.trim();
 }

@@ -2,14 +2,14 @@ import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 
 /** Asked for more often, the same answer is given. */
-const LEAST_MS = 1000;
+const MIN_MS = 1000;
 /** And making them takes this part of the process at most: after one that took long, the next comes later. */
-const MOST_PART = 10;
+const MAX_PART = 10;
 /** The next one comes after so long at the latest, before those who ask give up. */
-const MOST_PAUSE_MS = 2000;
+const MAX_PAUSE_MS = 2000;
 /** Answers that are made or waited for at once, by their keys, and answers that are kept. */
-const MOST_WAITING = 8;
-const MOST_KEPT = 8;
+const MAX_WAITING = 8;
+const MAX_KEPT = 8;
 
 /**
  * Answers for all who ask, where making one for each of them would stop the process. One is made at a time; whoever asks
@@ -35,8 +35,8 @@ export class CostlyAnswers<Value> {
     if (kept !== undefined && this.#clock.monotonicMs() < kept.dueMs) return kept.value;
     const making = this.#making.get(key);
     if (making !== undefined) return making;
-    if (this.#making.size >= MOST_WAITING)
-      throw godwitError('GODWIT_OVERLOADED', { what: this.#what, limit: MOST_WAITING });
+    if (this.#making.size >= MAX_WAITING)
+      throw godwitError('GODWIT_OVERLOADED', { what: this.#what, limit: MAX_WAITING });
     const made = this.#last
       .then(() => this.#make(key, make))
       .finally(() => this.#making.delete(key));
@@ -47,18 +47,18 @@ export class CostlyAnswers<Value> {
 
   async #make(key: string, make: () => Promise<Value>): Promise<Value> {
     const pauseMs = this.#nextMs - this.#clock.monotonicMs();
-    if (pauseMs > 0) await this.#clock.sleep(Math.min(pauseMs, MOST_PAUSE_MS));
+    if (pauseMs > 0) await this.#clock.sleep(Math.min(pauseMs, MAX_PAUSE_MS));
     const begunMs = this.#clock.monotonicMs();
     try {
       const value = await make();
       const tookMs = this.#clock.monotonicMs() - begunMs;
       this.#kept.delete(key);
-      this.#kept.set(key, { value, dueMs: begunMs + Math.max(LEAST_MS, tookMs * MOST_PART) });
+      this.#kept.set(key, { value, dueMs: begunMs + Math.max(MIN_MS, tookMs * MAX_PART) });
       const [oldest] = this.#kept.keys();
-      if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+      if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
       return value;
     } finally {
-      this.#nextMs = begunMs + (this.#clock.monotonicMs() - begunMs) * MOST_PART;
+      this.#nextMs = begunMs + (this.#clock.monotonicMs() - begunMs) * MAX_PART;
     }
   }
 }

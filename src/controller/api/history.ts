@@ -32,8 +32,8 @@ export interface HistoryApi {
 
 const ANSWER_MS = 5000;
 /** Migrations that one insight reads, and one story of a guest. */
-const MOST_REPORTED = 20_000;
-const MOST_OF_A_GUEST = 1000;
+const MAX_REPORTED = 20_000;
+const MAX_PER_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
 /** Programs that follow the clock ask for the same insight within so long. */
 const SINCE_STEP_MS = 60_000;
@@ -178,31 +178,31 @@ async function readGuestHistory(
   { params: { guest } }: Call<C['guestHistory']>,
 ): Promise<RouteAnswer<C['guestHistory']>> {
   const filter = { guest, state: 'ended' } as const;
-  const newest = await parts.migrations.list(filter, MOST_OF_A_GUEST + 1);
+  const newest = await parts.migrations.list(filter, MAX_PER_GUEST + 1);
   const rows = await parts.store.db
     .selectFrom('guests')
     .select('host')
     .where('name', '=', guest)
     .where('state', '!=', 'incoming')
-    .limit(MOST_OF_A_GUEST)
+    .limit(MAX_PER_GUEST)
     .execute();
   if (newest.length + rows.length === 0) {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   }
-  const all = newest.slice(0, MOST_OF_A_GUEST).toReversed();
+  const all = newest.slice(0, MAX_PER_GUEST).toReversed();
   const stays = staysOf(
     all.map((row) => reported(parts, row)),
     [...new Set(rows.map(({ host }) => host))],
   );
-  const isPart = newest.length > MOST_OF_A_GUEST || stays.length > MOST_OF_A_GUEST;
-  return { guest, stays: stays.slice(0, MOST_OF_A_GUEST), isPart };
+  const isPart = newest.length > MAX_PER_GUEST || stays.length > MAX_PER_GUEST;
+  return { guest, stays: stays.slice(0, MAX_PER_GUEST), isPart };
 }
 
 async function readInsight(migrations: Migrations, fromMs: number | undefined): Promise<Insight> {
   const untilMs = await migrations.nowMs();
   const sinceMs = Math.min(untilMs, fromMs ?? untilMs - MONTH_MS);
-  const rows = await migrations.endedSince(sinceMs, MOST_REPORTED + 1);
-  const all = rows.slice(0, MOST_REPORTED).map((row): Reported => ({
+  const rows = await migrations.endedSince(sinceMs, MAX_REPORTED + 1);
+  const all = rows.slice(0, MAX_REPORTED).map((row): Reported => ({
     id: row.id,
     outcome: (row.outcome ?? 'lost') as Reported['outcome'],
     code: row.code ?? undefined,
@@ -214,5 +214,5 @@ async function readInsight(migrations: Migrations, fromMs: number | undefined): 
       row.figures === null ? { predicted: {}, saved: {} } : JSON.parse(row.figures),
     ),
   }));
-  return insightOf(all, { sinceMs, untilMs, isPart: rows.length > MOST_REPORTED });
+  return insightOf(all, { sinceMs, untilMs, isPart: rows.length > MAX_REPORTED });
 }

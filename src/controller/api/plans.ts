@@ -14,7 +14,7 @@ export interface PlanHandlerDependencies {
 }
 
 /** A plan measures its guest and its link: more at once would measure each other. */
-const MOST_AT_ONCE = 4;
+const MAX_AT_ONCE = 4;
 /** The agent itself gives up a little earlier, ms. */
 const ANSWER_MS = 120_000;
 
@@ -23,8 +23,8 @@ export function planHandlers(deps: PlanHandlerDependencies): Handlers<C> {
   let underWay = 0;
   return {
     plan: async (call) => {
-      if (underWay >= MOST_AT_ONCE)
-        throw godwitError('GODWIT_OVERLOADED', { what: 'plans', limit: MOST_AT_ONCE });
+      if (underWay >= MAX_AT_ONCE)
+        throw godwitError('GODWIT_OVERLOADED', { what: 'plans', limit: MAX_AT_ONCE });
       underWay += 1;
       try {
         return await planAtHome(deps, call);

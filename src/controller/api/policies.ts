@@ -6,7 +6,7 @@ import { WHOLE_FLEET, type PolicySettings } from '../../protocol/controller/poli
 import type { policyRoutes } from '../../protocol/controller/policies.ts';
 import { defined } from '../../protocol/defined.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import { cursorAt, MOST_OF_A_PAGE, timeKeyIn } from '../../protocol/public/page.ts';
+import { cursorAt, MAX_PER_PAGE, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
@@ -70,7 +70,7 @@ export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes
       return {
         words: look.words,
         refusals: look.refusals,
-        proposals: open.slice(0, MOST_OF_A_PAGE),
+        proposals: open.slice(0, MAX_PER_PAGE),
       };
     },
     proposals: (call) => readProposals(deps, call),

@@ -249,7 +249,7 @@ function firstGuests(all: readonly Reported[], limit: number): readonly Reported
 }
 
 /** More of one name are not reported: that many are a mistake of a program. */
-const MOST_OF_A_NAME = 1000;
+const MAX_PER_NAME = 1000;
 
 export async function readGuest(
   deps: ReadHandlerDependencies,
@@ -257,7 +257,7 @@ export async function readGuest(
 ): Promise<RouteAnswer<C['guest']>> {
   const { guest } = params;
   const query = deps.store.db.selectFrom('guests').selectAll().where('name', '=', guest);
-  const rows = await query.orderBy('host').limit(MOST_OF_A_NAME).execute();
+  const rows = await query.orderBy('host').limit(MAX_PER_NAME).execute();
   if (rows.length === 0) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   const guests = await reportedGuests(deps, rows);
   return {

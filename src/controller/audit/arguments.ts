@@ -1,4 +1,4 @@
-import { MOST_AUDIT_ARGUMENTS } from '../../protocol/controller/audit.ts';
+import { MAX_AUDIT_ARGUMENTS } from '../../protocol/controller/audit.ts';
 
 const REMOVED = '(removed)';
 /** Fields whose values may be secret, by their names. What only a manager's driver knows stands in `options`. */
@@ -20,8 +20,8 @@ export function keptArguments({
 }): string {
   const given = Object.entries({ params, query, body }).filter(([, part]) => !isEmpty(part));
   const text = JSON.stringify(cleaned(Object.fromEntries(given)));
-  if (text.length <= MOST_AUDIT_ARGUMENTS) return text;
-  return `${text.slice(0, MOST_AUDIT_ARGUMENTS - 1)}…`;
+  if (text.length <= MAX_AUDIT_ARGUMENTS) return text;
+  return `${text.slice(0, MAX_AUDIT_ARGUMENTS - 1)}…`;
 }
 
 function isEmpty(part: unknown): boolean {

@@ -37,7 +37,7 @@ const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
 /** Refusals that are written at once; further ones are dropped, counted and logged. */
-const MOST_WRITING = 64;
+const MAX_WRITING = 64;
 /** Refusals of reads that are kept: the caller had no right to read. Other refusals are kept for changes only. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
   'GODWIT_ROLE_FORBIDDEN',
@@ -111,7 +111,7 @@ export class Audit implements RequestRecord {
     const { clock, log } = this.#deps;
     const isStranger = row.role === 'none';
     const budget = isStranger ? this.#budgets.strangers : this.#budgets.known;
-    if (this.#writing.size >= MOST_WRITING) {
+    if (this.#writing.size >= MAX_WRITING) {
       budget.dropped();
       this.#drop(row);
       return;
@@ -135,7 +135,7 @@ export class Audit implements RequestRecord {
   #drop({ who, what, result }: Omit<NewAuditRow, 'unkept'>): void {
     this.#deps.dropped?.();
     if (!this.#isBehind) {
-      const facts = { writing: MOST_WRITING, who, what, result };
+      const facts = { writing: MAX_WRITING, who, what, result };
       this.#deps.log.warn(facts, 'refused attempts are not in the audit log: too many at once');
     }
     this.#isBehind = true;

@@ -1,7 +1,7 @@
 const MINUTE_MS = 60_000;
 /** Refused attempts that are kept each minute: of one caller (a stranger is its network), and of all callers. */
-export const MOST_OF_A_CALLER = 10;
-export const MOST_OF_A_MINUTE = 60;
+export const MAX_PER_CALLER = 10;
+export const MAX_PER_MINUTE = 60;
 
 /** The number of refused attempts that are kept, so that a caller that only knocks does not fill the database. */
 export class RefusedBudget {
@@ -19,7 +19,7 @@ export class RefusedBudget {
       this.#ofCaller.clear();
     }
     const own = this.#ofCaller.get(caller) ?? 0;
-    if (own >= MOST_OF_A_CALLER || this.#kept >= MOST_OF_A_MINUTE) {
+    if (own >= MAX_PER_CALLER || this.#kept >= MAX_PER_MINUTE) {
       this.#unkept += 1;
       return undefined;
     }

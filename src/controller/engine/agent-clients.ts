@@ -3,7 +3,7 @@ import { client, type Api, type Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 
 /** Hosts to which connections are kept; the one that was used longest ago is closed for another one. */
-const MOST_HOSTS = 1024;
+const MAX_HOSTS = 1024;
 /** Longer than the pause between two looks at a move. Each connection takes 100 KiB, and most hosts have nothing to say. */
 const IDLE_MS = 10_000;
 
@@ -72,7 +72,7 @@ export class AgentClients {
           };
     this.#kept.set(host, kept);
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST_HOSTS && oldest !== undefined) {
+    if (this.#kept.size > MAX_HOSTS && oldest !== undefined) {
       this.#kept.get(oldest)?.speaking.close();
       this.#kept.delete(oldest);
     }

@@ -4,7 +4,7 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { Move } from '../../protocol/controller/wish.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { Order } from '../../protocol/public/order.ts';
-import { MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Seen } from '../wishes/moves.ts';
@@ -86,7 +86,7 @@ export class Agents implements AgentCalls {
   async #newest(host: string, limit: number): Promise<Map<string, Sight>> {
     const api = this.#clients.at(host);
     if (api === undefined) return new Map();
-    const query = { limit: Math.min(limit, MOST_OF_A_PAGE) };
+    const query = { limit: Math.min(limit, MAX_PER_PAGE) };
     const { migrations } = await api.migrations({ query }, { deadlineMs: ANSWER_MS });
     return new Map(migrations.map((each) => [each.id, sightIn(each)]));
   }

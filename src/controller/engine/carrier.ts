@@ -57,7 +57,7 @@ const ENDS: ReadonlySet<Seen> = new Set(['done', 'failed', 'cancelled', 'lost'])
 /** Hosts that are asked at a time whether they are empty. */
 const HOSTS_AT_ONCE = 32;
 /** New moves that one round may begin. */
-const MOST_NEW = 64;
+const MAX_NEW = 64;
 
 /**
  * Works on one wish under one claim, in rounds: reads, asks agents, decides, writes. Each call of an agent may take as
@@ -174,7 +174,7 @@ export class Carrier {
     await this.#deps.yieldTurn?.();
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
-    const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());
+    const ids = Array.from({ length: MAX_NEW }, () => this.#deps.newId());
     const reservations = stillPromised(world.reservations, known);
     const now = { ...world, ...known, reservations };
     const input = { wish, moves, sights, world: now, cancel, epoch, ids, occupancies };

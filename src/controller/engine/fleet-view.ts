@@ -25,7 +25,7 @@ type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | '
 const FRESH_MS = { least: 300, most: 1000 };
 const FRESH_SHARE = 4;
 /** Migrations that rates are learned from, and how long what they show is good for, ms. */
-const MOST_PAST = 2000;
+const MAX_PAST = 2000;
 const PAST_MS = 60_000;
 
 interface LastLook {
@@ -113,7 +113,7 @@ export class StoredFleet implements FleetView {
   async #rates(): Promise<PastRates> {
     const nowMs = this.#monotonicMs();
     if (this.#past !== undefined && nowMs - this.#past.atMs < PAST_MS) return this.#past.rates;
-    const rates = pastRates(await new Migrations(this.#store).rates(MOST_PAST));
+    const rates = pastRates(await new Migrations(this.#store).rates(MAX_PAST));
     this.#past = { rates, atMs: nowMs };
     return rates;
   }

@@ -10,7 +10,7 @@ import { sizeOf, type SizedGuest } from '../wishes/guest-size.ts';
 import {
   linkMeasureOf,
   measuredLine,
-  MOST_MEASURES,
+  MAX_MEASURES,
   type Measure,
 } from '../wishes/measured-line.ts';
 import type { SiteLink } from '../site-map.ts';
@@ -32,8 +32,8 @@ const ALL_MS = 60_000;
 /** A plan that is looked at and then asked for is the same one. */
 const KEPT_MS = 600_000;
 /** The longest that a migration may be asked to take: over a thin line a large guest takes hours. */
-const MOST_TIMEOUT_MS = 86_400_000;
-const MOST_KEPT = 20_000;
+const MAX_TIMEOUT_MS = 86_400_000;
+const MAX_KEPT = 20_000;
 
 export interface GuestSizesDependencies {
   readonly clients: Pick<AgentClients, 'at'>;
@@ -82,7 +82,7 @@ export class AskedSizes implements GuestSizes {
     const tried = new Set(before?.hosts);
     const asked = { ask, link: undefined, measures, signal };
     const missing = [...sources.keys()].filter((host) => !tried.has(host));
-    const isMeasured = measures.length >= MOST_MEASURES || missing.length === 0;
+    const isMeasured = measures.length >= MAX_MEASURES || missing.length === 0;
     const isAlone = sources.size === 1;
     if (!isMeasured && !isAlone) {
       const waiting = missing.map(
@@ -127,7 +127,7 @@ export class AskedSizes implements GuestSizes {
   ): Promise<void> {
     const { signal, measures } = asked;
     for (const waiting of hosts.slice(0, MAX_LINE_HOSTS)) {
-      if (measures.length >= MOST_MEASURES) return;
+      if (measures.length >= MAX_MEASURES) return;
       const next = waiting.shift();
       if (next === undefined || signal.aborted) continue;
       tried.add(next.from);
@@ -171,7 +171,7 @@ export class AskedSizes implements GuestSizes {
     all.delete(key);
     all.set(key, { ...value, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = all.keys();
-    if (all.size > MOST_KEPT && oldest !== undefined) all.delete(oldest);
+    if (all.size > MAX_KEPT && oldest !== undefined) all.delete(oldest);
   }
 }
 
@@ -180,7 +180,7 @@ function planned(
   { guest, to }: SizedGuest,
   { ask: { settings }, link, signal }: Asked,
 ): Promise<PlanAnswer> {
-  const asked = { mode: 'precopy', timeoutMs: MOST_TIMEOUT_MS, compare: true } as const;
+  const asked = { mode: 'precopy', timeoutMs: MAX_TIMEOUT_MS, compare: true } as const;
   const body = { ...settings, ...asked, guest, to, ...defined({ link }) };
   return api.plan({ body }, { deadlineMs: GUEST_MS, signal });
 }

@@ -21,7 +21,7 @@ export interface LoopDependencies extends Omit<
 
 /** A dead controller's wishes are resumed after that, ms. */
 const LEASE_MS = 6000;
-const MOST = 1000;
+const MAX = 1000;
 const LOOK_FOR_WORK_MS = 500;
 /** The next round while agents work; later where many moves are under way, and still soon enough for the next of them. */
 const WAIT_MS = { least: 300, most: 900 };
@@ -44,7 +44,7 @@ export class WishLoop {
   constructor(deps: LoopDependencies) {
     const eventLoop = new EventLoopYield(() => deps.clock.monotonicMs());
     const own = { turns: new Mutex(), yieldTurn: () => eventLoop.next() };
-    this.#deps = { leaseMs: LEASE_MS, most: MOST, ...own, ...deps };
+    this.#deps = { leaseMs: LEASE_MS, most: MAX, ...own, ...deps };
   }
 
   start(): void {

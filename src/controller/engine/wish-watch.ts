@@ -13,7 +13,7 @@ const ENDED_MS = 10 * 60_000;
 /** Wishes whose rows are read in one query. */
 const AT_ONCE = 200;
 /** Of each list of a wish that an event has: events go to everybody, and a wish may name thousands. */
-const MOST_OF_A_LIST = 100;
+const MAX_PER_LIST = 100;
 
 export interface WishWatchDependencies {
   readonly store: Store;
@@ -96,13 +96,13 @@ export class WishWatch {
 function shortened(wish: Wish): Wish {
   const { order, queue, stays, tries, refused, ask } = wish;
   const some = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
-    Object.fromEntries(Object.entries(all).slice(0, MOST_OF_A_LIST));
+    Object.fromEntries(Object.entries(all).slice(0, MAX_PER_LIST));
   return {
     ...wish,
-    ask: { ...ask, hosts: ask.hosts.slice(0, MOST_OF_A_LIST) },
-    order: order.slice(0, MOST_OF_A_LIST),
-    queue: queue.slice(0, MOST_OF_A_LIST),
-    stays: stays.slice(0, MOST_OF_A_LIST),
+    ask: { ...ask, hosts: ask.hosts.slice(0, MAX_PER_LIST) },
+    order: order.slice(0, MAX_PER_LIST),
+    queue: queue.slice(0, MAX_PER_LIST),
+    stays: stays.slice(0, MAX_PER_LIST),
     tries: some(tries),
     refused: some(refused),
   };

@@ -112,7 +112,7 @@ export class HealthWatch {
   }
 }
 
-const MOST_WORDS = 1000;
+const MAX_WORDS = 1000;
 
 /** What fails of a host whose hardware is ill. Empty: only a person noted it. Undefined: it is not ill. */
 function wordsOf(
@@ -125,5 +125,5 @@ function wordsOf(
   const signals = (health?.signals ?? []).filter(({ level }) => level === 'failing');
   const failing = signals.map(({ kind, part, words }) => `${kind} ${part}: ${words}`).join('; ');
   // What was failing until a moment ago is why it is ill still.
-  return (failing || known?.words || 'it was failing').slice(0, MOST_WORDS);
+  return (failing || known?.words || 'it was failing').slice(0, MAX_WORDS);
 }

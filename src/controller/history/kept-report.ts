@@ -3,9 +3,9 @@ import { godwitError } from '../../errors.ts';
 import { report as reportShape, type Report } from '../../protocol/public/migration.ts';
 
 /** As JSON, before it is packed: a report of 10,000 rounds would be ten times that. */
-const MOST_CHARS = 256 * 1024;
+const MAX_CHARS = 256 * 1024;
 /** What a packed one may become again, bytes; a character of JSON is at most three of them, or four for two. */
-const MOST_BYTES = 4 * MOST_CHARS;
+const MAX_BYTES = 4 * MAX_CHARS;
 /** As the database keeps it, characters: a report of 400 rounds and 200 decisions fits. */
 const MAX_KEPT_CHARS = 64 * 1024;
 /** Rounds and decisions of a report that is too long, the first attempt first: the first, the last, and some between. */
@@ -22,7 +22,7 @@ export function packed(report: Report): string | undefined {
   const texts = [() => report, ...THINNED.map((most) => () => thinned(report, most))];
   for (const made of texts) {
     const text = JSON.stringify(made());
-    if (text.length > MOST_CHARS) continue;
+    if (text.length > MAX_CHARS) continue;
     const kept = deflateRawSync(text).toString('base64');
     if (kept.length <= MAX_KEPT_CHARS) return kept;
   }
@@ -32,7 +32,7 @@ export function packed(report: Report): string | undefined {
 /** GODWIT_INTERNAL for what is no report: it is our own text, from our own database. */
 export function unpacked(kept: string): Report {
   try {
-    const raw = inflateRawSync(Buffer.from(kept, 'base64'), { maxOutputLength: MOST_BYTES });
+    const raw = inflateRawSync(Buffer.from(kept, 'base64'), { maxOutputLength: MAX_BYTES });
     return reportShape.parse(JSON.parse(raw.toString()));
   } catch (cause) {
     throw godwitError('GODWIT_INTERNAL', { what: 'a report in the database' }, { cause });

@@ -14,9 +14,9 @@ const ANSWER_MS = 10_000;
 /** A site's check may go on for a day; after that and a little nothing more is waited for, ms. */
 const LONGEST_MS = 25 * 3_600_000;
 /** Waited for at once; those that were asked for longest ago are given up first. */
-const MOST = 10_000;
+const MAX = 10_000;
 /** Of one host: it shares the places with the others. */
-const MOST_OF_A_HOST = 200;
+const MAX_PER_HOST = 200;
 const AT_ONCE = 4;
 
 interface Awaited {
@@ -60,9 +60,9 @@ export class LateReports {
     const nowMs = this.#deps.monotonicMs();
     const { id } = report;
     const own = [...this.#awaited].filter(([, each]) => each.host === host);
-    const isFull = this.#awaited.size >= MOST;
-    const [oldest] = own.length >= MOST_OF_A_HOST || !isFull ? own : this.#awaited;
-    if (oldest !== undefined && (isFull || own.length >= MOST_OF_A_HOST))
+    const isFull = this.#awaited.size >= MAX;
+    const [oldest] = own.length >= MAX_PER_HOST || !isFull ? own : this.#awaited;
+    if (oldest !== undefined && (isFull || own.length >= MAX_PER_HOST))
       this.#awaited.delete(oldest[0]);
     const times = { untilMs: nowMs + LONGEST_MS, dueMs: nowMs + EVERY_MS };
     this.#awaited.set(keyOf(host, id), { host, id, ...times });
@@ -72,7 +72,7 @@ export class LateReports {
   async followed(host: string): Promise<void> {
     const { migrations } = this.#deps;
     const since = (await migrations.nowMs()) - LONGEST_MS;
-    for (const kept of await migrations.reportsSince(host, since, MOST_OF_A_HOST))
+    for (const kept of await migrations.reportsSince(host, since, MAX_PER_HOST))
       this.written(host, unpacked(kept));
   }
 

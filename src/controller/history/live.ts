@@ -20,7 +20,7 @@ const POLLS = 25;
 /** Of one host: one that does not answer leaves the most of them to the others. */
 const POLLS_OF_A_HOST = 5;
 const ANSWER_MS = 2000;
-const MOST = 10_000;
+const MAX = 10_000;
 /** Of one host: it shares the places with the others. */
 const MAX_OF_A_HOST = 256;
 
@@ -58,7 +58,7 @@ export class Live {
 
   began(host: string, migration: FleetMigration): void {
     const key = keyOf(host, migration.id);
-    if (this.#open.has(key) || this.#open.size >= MOST) return;
+    if (this.#open.has(key) || this.#open.size >= MAX) return;
     const own = [...this.#open.values()].filter((each) => each.host === host);
     if (own.length >= MAX_OF_A_HOST) return;
     this.#open.set(key, { host, migration, shown: NOTHING, askedMs: -Infinity });

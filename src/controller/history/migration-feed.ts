@@ -8,7 +8,7 @@ export type UnsignedNews = MigrationNews extends infer N
   : never;
 
 /** News that a viewer may be behind. One that is further behind goes on with how it stands now. */
-const MOST_BEHIND = 64;
+const MAX_BEHIND = 64;
 /** JSON of these together, bytes: reports are long. */
 const MAX_BEHIND_BYTES = 4 * 1024 * 1024;
 
@@ -38,7 +38,7 @@ export class MigrationFeed {
     const bytes = Buffer.byteLength(JSON.stringify(news));
     this.#kept.push({ news, bytes });
     this.#bytes += bytes;
-    while (this.#kept.length > MOST_BEHIND || this.#bytes > MAX_BEHIND_BYTES)
+    while (this.#kept.length > MAX_BEHIND || this.#bytes > MAX_BEHIND_BYTES)
       this.#bytes -= this.#kept.shift()?.bytes ?? this.#bytes;
     // It reported something: it is silent no more.
     this.#now.delete('silent');

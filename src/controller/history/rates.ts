@@ -25,7 +25,7 @@ export const NO_RATES: PastRates = { dirty: new Map(), links: new Map(), pairs: 
 /** Of one guest, and of one pair of hosts: older ones say less of what is now. */
 const NEWEST = 9;
 /** Those that sent less were over before their link was full. */
-const LEAST_BYTES = 256 * 1024 * 1024;
+const MIN_BYTES = 256 * 1024 * 1024;
 /** What a link carries is what its better migrations got: a slow one was held back by its guest or its disk. */
 const GOOD = 0.75;
 /** Those that share a link get about the same of it. */
@@ -62,7 +62,7 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
 type Reported = PastMigration & { readonly linkRate: number };
 
 const isReported = (each: PastMigration): each is Reported =>
-  each.linkRate !== null && (each.linkRate * each.totalMs) / 1000 >= LEAST_BYTES;
+  each.linkRate !== null && (each.linkRate * each.totalMs) / 1000 >= MIN_BYTES;
 const sourceOf = ({ source }: PastMigration): string => source;
 const destinationOf = ({ destination }: PastMigration): string => destination;
 

@@ -43,9 +43,9 @@ const ANSWER_MS = 10_000;
 /** Of a list: few at first, since mostly only the newest is news. */
 const FIRST_PAGE = 20;
 const PAGE = 200;
-const MOST_PAGES = 20;
+const MAX_PAGES = 20;
 /** Of all pages of one look, which are held until the oldest is read. */
-const MOST_LIST_BYTES = 32 * 1024 * 1024;
+const MAX_LIST_BYTES = 32 * 1024 * 1024;
 /** Of one report. One of 10,000 rounds takes the half. */
 export const MAX_REPORT_BYTES = 4 * 1024 * 1024;
 /** Rows of one transaction: each may have a report. */
@@ -103,12 +103,12 @@ export class Recorder {
 
   /** What is to be written, by pages of the host's list, the newest first. */
   async #unwritten(look: Look): Promise<MigrationSummary[][]> {
-    const allowance = { bytes: MOST_LIST_BYTES };
+    const allowance = { bytes: MAX_LIST_BYTES };
     const options = { ...optionsOf(look), allowance };
     try {
       return await this.#pages(look, options);
     } finally {
-      look.took?.(MOST_LIST_BYTES - allowance.bytes);
+      look.took?.(MAX_LIST_BYTES - allowance.bytes);
     }
   }
 
@@ -116,7 +116,7 @@ export class Recorder {
     const { host, side, api } = look;
     const pages: MigrationSummary[][] = [];
     let after: string | undefined;
-    while (pages.length < MOST_PAGES) {
+    while (pages.length < MAX_PAGES) {
       const query = { limit: pages.length === 0 ? FIRST_PAGE : PAGE, cursor: after };
       const { migrations, next } = await api.migrations({ query }, options);
       const own = migrations.filter((each) => this.#speaksOf(each, host, side));

@@ -25,7 +25,7 @@ const AGAIN_MS = 1000;
  * Migrations of one host that are viewed at a time: an agent grants a controller 8 streams, and the inventory and a roll need
  * theirs.
  */
-const MOST_OF_A_HOST = 3;
+const MAX_PER_HOST = 3;
 /** Between two reports so far. */
 const REPORT_MS = 1000;
 
@@ -122,8 +122,8 @@ async function* newsOf(
     const api = deps.agents.at(host);
     let words = `${host} is no host of the fleet any more`;
     try {
-      if (api !== undefined && (open.get(host) ?? 0) >= MOST_OF_A_HOST) {
-        words = `${MOST_OF_A_HOST} other migrations of ${host} are viewed; this one begins when nobody views one of them any more`;
+      if (api !== undefined && (open.get(host) ?? 0) >= MAX_PER_HOST) {
+        words = `${MAX_PER_HOST} other migrations of ${host} are viewed; this one begins when nobody views one of them any more`;
       } else if (api !== undefined) {
         yield* counted(open, host, followed(deps, api, row.id, signal));
         words = '';

@@ -2,7 +2,7 @@ import type { FleetMigration, GuestStay } from '../../protocol/controller/histor
 import { defined } from '../../protocol/defined.ts';
 
 /** Of one stay. */
-const MOST_TRIES = 1000;
+const MAX_TRIES = 1000;
 
 /**
  * Where a guest was, newest first: its stays between the migrations that took it elsewhere, each with what was tried
@@ -27,7 +27,7 @@ export function staysOf(migrations: readonly FleetMigration[], at: readonly stri
     if (each.outcome === 'done') {
       here.to = each.endedAt ?? each.startedAt;
       stays.push(arrival(each));
-    } else if (isTry(each) && here.tries.length < MOST_TRIES) {
+    } else if (isTry(each) && here.tries.length < MAX_TRIES) {
       here.tries.push({
         migration: each.id,
         to: each.destination,

@@ -50,7 +50,7 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
 }
 
 /** Of hosts that claim one guest, as the API reports them. */
-const MOST_CLAIMS = 64;
+const MAX_CLAIMS = 64;
 
 /** A guest with what its host's state makes of it. `claimed`: hosts that claim to run it, if there are several. */
 export function guestOfRow(
@@ -58,13 +58,13 @@ export function guestOfRow(
   host: { readonly state: HostState; readonly since: number },
   claimed: readonly string[],
 ): FleetGuest {
-  const copies = reports.slice(0, MOST_CLAIMS).map((each) => ({
+  const copies = reports.slice(0, MAX_CLAIMS).map((each) => ({
     host: each.host,
     state: guestInfo.shape.state.parse(each.state),
   }));
   const { name, host: at, uuid, state, memory_bytes: memory, vcpus, driver } = row;
   const { manager, migration, labels } = guestInfo.parse(JSON.parse(row.info));
-  const others = claimed.filter((each) => each !== at).slice(0, MOST_CLAIMS);
+  const others = claimed.filter((each) => each !== at).slice(0, MAX_CLAIMS);
   return {
     name,
     host: at,

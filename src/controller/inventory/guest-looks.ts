@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { MOST_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/load.ts';
+import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 
@@ -10,9 +10,9 @@ export const SHORTEST_LOOK_MS = 10_000;
 /** Looks that are kept in the database, ms. */
 export const LOOKS_KEPT_MS = 3 * 3_600_000;
 /** Where the database does not answer for long, the oldest go. */
-const MOST_UNWRITTEN = 12;
+const MAX_UNWRITTEN = 12;
 /** Looks that a plan reads, at most: shorter ones than usual are many more than it rests on. */
-const MOST_READ = LOOKS_KEPT_MS / LOOK_MS;
+const MAX_READ = LOOKS_KEPT_MS / LOOK_MS;
 
 /** One host over one look. */
 export interface HostLook {
@@ -35,7 +35,7 @@ export interface Look {
 }
 
 /** Guests of one look: twice those of the largest sample. More names than that are not guests of one host. */
-const MAX_GUESTS = 2 * MOST_GUESTS_OF_A_SAMPLE;
+const MAX_GUESTS = 2 * MAX_GUESTS_OF_A_SAMPLE;
 
 /** Clocks agree that differ by less: a sample may be under way for a while. */
 const CLOCK_MS = 60_000;
@@ -126,7 +126,7 @@ export class HostLooks {
   }
 
   #bound(): void {
-    const surplus = this.#done.length - MOST_UNWRITTEN;
+    const surplus = this.#done.length - MAX_UNWRITTEN;
     if (surplus > 0) this.#done.splice(0, surplus);
   }
 }
@@ -146,7 +146,7 @@ export async function* fleetLooks(
   lookMs = LOOK_MS,
 ): AsyncGenerator<FleetLook> {
   const rows = db.selectFrom('rollups').where('span', '=', 'look');
-  const young = sql<boolean>`at >= ${nowMs} - ${sql.lit(MOST_READ * lookMs)}`;
+  const young = sql<boolean>`at >= ${nowMs} - ${sql.lit(MAX_READ * lookMs)}`;
   const moments = await rows.select('at').distinct().where(young).orderBy('at').execute();
   for (const { at: atMs } of moments) {
     const bodies = await rows.select('body').where('at', '=', atMs).execute();

@@ -1,4 +1,4 @@
-import { MOST_GUESTS } from '../../agent/peer-guests.ts';
+import { MAX_GUESTS } from '../../agent/peer-guests.ts';
 import { godwitError } from '../../errors.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
@@ -242,8 +242,8 @@ export class HostBook implements Heard {
 
   #put(key: string, each: BoundedGuest): void {
     const { name } = this.#row;
-    if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS)
-      throw tooMuch(name, `at most ${MOST_GUESTS} guests`);
+    if (!this.#marks.has(key) && this.#marks.size >= MAX_GUESTS)
+      throw tooMuch(name, `at most ${MAX_GUESTS} guests`);
     if (this.#bytes + each.bytes > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
     if (!this.#mark(key, each)) return;

@@ -170,7 +170,7 @@ export class HostSamples {
       const { atMs, count, values } = sum.taken();
       this.#unwritten.push({ span: sum.span, point: pointOf(atMs, count, values) });
     }
-    const surplus = this.#unwritten.length - MOST_UNWRITTEN;
+    const surplus = this.#unwritten.length - MAX_UNWRITTEN;
     if (surplus > 0) this.#unwritten.splice(0, surplus);
   }
 
@@ -186,7 +186,7 @@ export class HostSamples {
 }
 
 /** Where the database does not answer for long, the oldest go. */
-const MOST_UNWRITTEN = 130;
+const MAX_UNWRITTEN = 130;
 
 function pointOf(atMs: number, count: number, values: Float64Array): Point {
   return { atMs, count, mean: [...values.subarray(0, WIDTH)], most: [...values.subarray(WIDTH)] };

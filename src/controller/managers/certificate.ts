@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { momentOf } from '../inventory/answers.ts';
 
 const CONNECT_MS = 10_000;
-const MOST_WORDS = 1024;
+const MAX_WORDS = 1024;
 
 export interface ShownCertificate {
   /** SHA-256, hex. */
@@ -65,5 +65,5 @@ function wordsOf(name: PeerCertificate['subject'] | undefined): string {
   return Object.entries(name ?? {})
     .map(([key, value]) => `${key}=${String(value)}`)
     .join(', ')
-    .slice(0, MOST_WORDS);
+    .slice(0, MAX_WORDS);
 }

@@ -15,8 +15,8 @@ export const SILENT_MS = 15_000;
 const ANSWER_MS = 45_000;
 const RETRY_MS = 1000;
 /** More of one manager are left out. */
-const MOST_HOSTS = 10_000;
-const MOST_GUESTS = 100_000;
+const MAX_HOSTS = 10_000;
+const MAX_GUESTS = 100_000;
 /** All pages of one look; a guest is about 1 KiB. */
 export const MAX_MANAGER_BYTES = 256 * 1024 * 1024;
 /** Events: what 100,000 guests report in a minute at once, then 4 MiB/s. */
@@ -124,11 +124,11 @@ export class ManagerFollower {
     const hosts = await everyPage(async (cursor) => {
       const { hosts: items, next } = await api.managedHosts({ query: { cursor } }, options);
       return next === undefined ? { items } : { items, next };
-    }, MOST_HOSTS);
+    }, MAX_HOSTS);
     const guests = await everyPage(async (cursor) => {
       const { guests: items, next } = await api.guests({ query: { cursor } }, options);
       return next === undefined ? { items } : { items, next };
-    }, MOST_GUESTS);
+    }, MAX_GUESTS);
     heard.all(hosts, guests);
     const { migrations } = await api.migrations({ query: { limit: NEWEST } }, options);
     for (const each of migrations) heard.migrated(each);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import {
   managerPlace,
-  MOST_MANAGERS,
+  MAX_MANAGERS,
   type ManagerPlace,
 } from '../../protocol/controller/managers.ts';
 import type { Store } from '../store/open.ts';
@@ -33,7 +33,7 @@ export class ManagerStore {
       .selectFrom('managers')
       .selectAll()
       .orderBy('name')
-      .limit(MOST_MANAGERS)
+      .limit(MAX_MANAGERS)
       .execute();
     return rows.map(keptOf);
   }
@@ -58,10 +58,10 @@ export class ManagerStore {
       const names = await db.selectFrom('managers').select('name').execute();
       if (names.some((each) => each.name === name))
         throw godwitError('GODWIT_MANAGER_TAKEN', { name });
-      if (names.length >= MOST_MANAGERS)
+      if (names.length >= MAX_MANAGERS)
         throw godwitError(
           'GODWIT_OVERLOADED',
-          { what: 'the list of managers', limit: MOST_MANAGERS },
+          { what: 'the list of managers', limit: MAX_MANAGERS },
           {
             hint: 'Remove some that are not used: `godwit manager list`, `godwit manager remove NAME`.',
           },

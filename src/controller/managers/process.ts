@@ -18,7 +18,7 @@ const PROGRAM = path.join(
   `../../bin/agent${path.extname(import.meta.filename)}`,
 );
 const LOOK_MS = 2000;
-const MOST_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
 const END_MS = 10_000;
 /** The agent's log is cut once it is longer; its end stays. */
@@ -90,7 +90,7 @@ export class ManagerProcess {
         } else {
           if (this.#child !== undefined) {
             log.warn({ manager: place.name, log: place.log }, 'the agent of a manager has ended');
-            pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
+            pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
           }
           await this.#deps.prepare();
           await this.#capLog();
@@ -99,7 +99,7 @@ export class ManagerProcess {
       } catch (thrown) {
         const error = toGodwitError(thrown);
         log.error({ manager: place.name, error }, 'the agent of a manager cannot be started');
-        pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
+        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
       }
       await clock.sleep(pauseMs, signal).catch(() => {});
     }

@@ -5,7 +5,7 @@ import { godwitError } from '../../errors.ts';
 const COOKIE = '__Host-godwit-begun';
 /** A person who signs in, with a second factor, takes no longer. */
 export const BEGUN_MS = 600_000;
-const MOST_CHARACTERS = 512;
+const MAX_CHARACTERS = 512;
 const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
 
 /** A sign-in that one browser has begun. What binds the provider's answer to it comes out of `secret` alone. */
@@ -69,6 +69,6 @@ const ANY_ORIGIN = 'https://dashboard.invalid';
 
 /** Read as a browser reads it: `//host`, `/\host` and characters that it drops lead elsewhere. */
 function isOwnPlace(to: string): boolean {
-  if (to.length > MOST_CHARACTERS || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(to)) return false;
+  if (to.length > MAX_CHARACTERS || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(to)) return false;
   return URL.canParse(to, ANY_ORIGIN) && new URL(to, ANY_ORIGIN).origin === ANY_ORIGIN;
 }

@@ -4,7 +4,7 @@ import { CONSOLIDATE, consolidate } from '../../planner/consolidate.ts';
 import type { Budget, Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
 import { wattsOf } from '../../planner/power.ts';
 import {
-  MOST_MOVES_OF_A_PROPOSAL,
+  MAX_MOVES_OF_A_PROPOSAL,
   type PolicyKind,
   type PolicySettings,
   type Proposal,
@@ -44,7 +44,7 @@ export function draftsOf(
     host === '' ? moves.flatMap((move) => ofGuest(move, moves)) : [ofHost(host, moves, inventory)],
   );
   return {
-    drafts: drafts.filter(({ moves }) => moves.length <= MOST_MOVES_OF_A_PROPOSAL),
+    drafts: drafts.filter(({ moves }) => moves.length <= MAX_MOVES_OF_A_PROPOSAL),
     refusals,
     wake: plan.wake,
   };

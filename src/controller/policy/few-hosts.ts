@@ -1,7 +1,7 @@
 import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
 import type { World } from '../wishes/facts.ts';
 
-const MOST_NAMED = 8;
+const MAX_NAMED = 8;
 
 /** Why a policy has nothing to choose from; undefined where it has two hosts or more. Pure. */
 export function whyNoChoice(
@@ -14,7 +14,7 @@ export function whyNoChoice(
   if (only === undefined)
     return scope === WHOLE_FLEET
       ? 'no host is known here that no group has'
-      : `none of its hosts is known: ${own.slice(0, MOST_NAMED).join(', ')}`;
+      : `none of its hosts is known: ${own.slice(0, MAX_NAMED).join(', ')}`;
   if (ours.length === 1) return `${only.name} is the only host here: nothing can move`;
   // One that sleeps can be woken.
   const there = ours.filter(

@@ -41,7 +41,7 @@ export interface Known {
 }
 
 /** What others than guests use is at most so much of a host; a host never counts as smaller. */
-const MOST_OTHER = 0.9;
+const MAX_OTHER = 0.9;
 /** A kernel reports that tasks wait on any host; it is contention once the processors are about this busy. */
 const BUSY = 0.8;
 const LOOKS_OF_PRESSURE = 3;
@@ -138,7 +138,7 @@ function plannerHost(
   const others = hasUnreported
     ? []
     : looks.map(({ look, guestCores }) => look.used * look.cores - guestCores);
-  const other = Math.min(Math.max(0, meanOf(others)), cores * MOST_OTHER);
+  const other = Math.min(Math.max(0, meanOf(others)), cores * MAX_OTHER);
   const pressure = looks
     .slice(0, LOOKS_OF_PRESSURE)
     .map(({ look }) => (look.used >= BUSY ? look.pressure * WAITING : 0));

@@ -17,7 +17,7 @@ const LEASE_MS = 120_000;
 const LOOK_FOR_WORK_MS = 2000;
 const AFTER_ERROR_MS = 5000;
 /** Looks that a person waits for. If several people ask at once, the last to begin always gets through. */
-const MOST_LOOKS = 2;
+const MAX_LOOKS = 2;
 
 /** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */
 export class PolicyLoop {
@@ -44,14 +44,14 @@ export class PolicyLoop {
    */
   async lookNow(kind: PolicyKind, scope: string): Promise<PolicyChange> {
     const { policies, owner, lookMs } = this.#deps;
-    for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
       const claim = await policies.seize(kind, scope, owner, LEASE_MS);
       const change = await lookFor(this.#deps, { kind, scope, asked: true });
       if (await policies.commit(claim, change, lookMs)) return change;
     }
     const what = `a look for the ${kind} policy of ${scope}, overtaken by others,`;
     const hint = 'Others set it or look for it at the same time: ask again in a moment.';
-    throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MOST_LOOKS} tries` }, { hint });
+    throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MAX_LOOKS} tries` }, { hint });
   }
 
   /** What a look would find. Writes nothing. */

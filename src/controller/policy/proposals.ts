@@ -10,12 +10,12 @@ import { MEASURED_MS, realised } from './realised.ts';
 import type { Loads } from './loads.ts';
 
 /** Proposals of a policy that are open at a time. */
-export const MOST_OPEN = 200;
+export const MAX_OPEN = 200;
 /** A proposal that no look makes any more expires so many looks later. */
 const EXPIRES_LOOKS = 3;
 /** Moves that were accepted and have not begun by then are not wanted any more. */
 export const OVERDUE_MS = 3_600_000;
-const MOST_REFUSALS = 100;
+const MAX_REFUSALS = 100;
 
 export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>): string => {
   const [{ guest, from } = { guest: '', from: '' }] = moves;
@@ -58,7 +58,7 @@ export function updateProposals(input: UpdateInput): UpdateOutput {
       drafts.delete(subjectOf(proposal));
     if (next !== proposal) changed.push(next);
   }
-  const fresh = [...drafts.values()].slice(0, Math.max(0, MOST_OPEN - open));
+  const fresh = [...drafts.values()].slice(0, Math.max(0, MAX_OPEN - open));
   const { kind, scope } = policy;
   for (const [at, { subject: _subject, ...draft }] of fresh.entries()) {
     const id = ids[at];
@@ -99,7 +99,7 @@ export function lookOf({
   return {
     atMs: nowMs,
     words: clipped(words.join('; ')),
-    refusals: boundedWords(refusals, MOST_REFUSALS),
+    refusals: boundedWords(refusals, MAX_REFUSALS),
   };
 }
 

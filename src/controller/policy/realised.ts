@@ -3,7 +3,7 @@ import type { Loads } from './loads.ts';
 
 /** What a proposal brought is measured over the hour after its last move; by so many looks at least. */
 export const MEASURED_MS = 3_600_000;
-const LEAST_LOOKS = 6;
+const MIN_LOOKS = 6;
 
 /**
  * What the moves of a proposal brought in the hour after they ended: what its guests and all else on the source would
@@ -19,7 +19,7 @@ export function realised(proposal: Proposal, endedAtMs: number, loads: Loads): B
     const looks = loads
       .host(host)
       .filter(({ atMs }) => atMs >= endedAtMs && atMs + lookMs <= endedAtMs + MEASURED_MS);
-    if (looks.length < LEAST_LOOKS) return undefined;
+    if (looks.length < MIN_LOOKS) return undefined;
     for (const { atMs, look, guestCores } of looks) {
       const usedBy = (sum: number, { guest }: { readonly guest: string }): number =>
         sum + (loads.guestAt(guest, atMs) ?? 0);

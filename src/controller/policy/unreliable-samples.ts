@@ -5,7 +5,7 @@ import type { Loads } from './loads.ts';
 
 /** What a look does not rest on, for people: samples that are missing or make no sense, and clocks that are off. Pure. */
 
-const MOST_NAMED = 4;
+const MAX_NAMED = 4;
 
 interface Known {
   readonly world: World;
@@ -88,9 +88,9 @@ function guestWords(guests: readonly Running[], loads: Loads): string[] {
   const missing = guests.filter(
     ({ facts: { name } }) => loads.guest(name).length === 0 && loads.nonsense(name) === undefined,
   );
-  const more = absurd.length - MOST_NAMED;
+  const more = absurd.length - MAX_NAMED;
   return [
-    ...absurd.slice(0, MOST_NAMED).map(({ facts, host, cores }) => {
+    ...absurd.slice(0, MAX_NAMED).map(({ facts, host, cores }) => {
       const { name, vcpus } = facts;
       const has = vcpus > 0 ? `has ${vcpus}` : `runs on ${host}, which has fewer`;
       const stays = loads.guest(name).length === 0 ? 'it stays' : 'such samples count nowhere';
@@ -109,6 +109,6 @@ const short = (cores: number): string => String(Math.round(cores * 10) / 10);
 
 export function firstNames(all: readonly { readonly name: string }[]): string {
   const names = all.map(({ name }) => name).toSorted();
-  const more = names.length - MOST_NAMED;
-  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const more = names.length - MAX_NAMED;
+  return `${names.slice(0, MAX_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -32,7 +32,7 @@ const LOOK_MS = 15_000;
 /** The agent makes every check of a cold move. */
 const ANSWER_MS = 110_000;
 /** Guests that are seen to in one look, and at once: each check takes hold of a monitor. */
-const MOST_OF_A_LOOK = 64;
+const MAX_PER_LOOK = 64;
 const AT_ONCE = 4;
 
 export interface RecoverWatchDependencies {
@@ -91,7 +91,7 @@ export class RecoverWatch {
     const due = covered
       .filter(({ host }) => isMine(host) && isUp(host))
       .flatMap((each) => nextFor(each, asked, up) ?? [])
-      .slice(0, MOST_OF_A_LOOK);
+      .slice(0, MAX_PER_LOOK);
     const work = async (): Promise<void> => {
       for (let next = due.shift(); next !== undefined; next = due.shift()) await this.#keep(next);
     };

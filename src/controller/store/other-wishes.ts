@@ -1,5 +1,5 @@
 import type { Limits, Other, Reservation } from '../wishes/facts.ts';
-import { MOST_LISTED, readWish, type Db } from './wish-rows.ts';
+import { MAX_LISTED, readWish, type Db } from './wish-rows.ts';
 
 /** Turns between wishes matter once the fleet is this close to its limit, in moves. */
 const NEAR_LIMIT = 64;
@@ -27,7 +27,7 @@ export class OtherWishes {
       .selectFrom('wishes')
       .select(['id', 'priority', 'version'])
       .where('ended_at', 'is', null)
-      .limit(MOST_LISTED)
+      .limit(MAX_LISTED)
       .execute();
     const before = this.#read;
     const fresh = rows.filter(({ id, version }) => before.get(id)?.version !== version);

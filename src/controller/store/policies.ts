@@ -36,10 +36,10 @@ export interface PolicyChange {
 }
 
 /** Proposals of one policy that are kept; the oldest settled ones go. */
-const MOST_KEPT = 2000;
+const MAX_KEPT = 2000;
 const CANCEL_LET_RUN = 1;
 /** A policy looks again within this time at the latest. */
-const MOST_AHEAD_MS = 3_600_000;
+const MAX_AHEAD_MS = 3_600_000;
 
 /** Standing policies in the controller's database. */
 export class Policies {
@@ -130,7 +130,7 @@ export class Policies {
       const due = await db
         .selectFrom('policies')
         .select(['kind', 'scope'])
-        .where(isDue('due_at', this.#store, MOST_AHEAD_MS))
+        .where(isDue('due_at', this.#store, MAX_AHEAD_MS))
         .where('lease_until', '<=', this.#store.nowMs)
         .orderBy('due_at')
         .limit(1)
@@ -170,7 +170,7 @@ export class Policies {
         .set({
           look: JSON.stringify(change.look),
           lease_until: 0,
-          due_at: until(Math.min(dueInMs, MOST_AHEAD_MS)),
+          due_at: until(Math.min(dueInMs, MAX_AHEAD_MS)),
         })
         .where('kind', '=', kind)
         .where('scope', '=', scope)
@@ -278,7 +278,7 @@ async function prune(db: Db, kind: PolicyKind, scope: string): Promise<void> {
   const row = await ours
     .select('created_at')
     .orderBy('created_at', 'desc')
-    .offset(MOST_KEPT)
+    .offset(MAX_KEPT)
     .limit(1)
     .executeTakeFirst();
   if (row === undefined) return;

@@ -14,7 +14,7 @@ import { readPolicy, readProposal } from './proposal-rows.ts';
 import { readMove, readWish, type Db } from './wish-rows.ts';
 
 const DAY_MS = 86_400_000;
-const MOST_READ = 10_000;
+const MAX_READ = 10_000;
 
 /** What is stored about a policy, read at one moment. */
 export interface PolicyView {
@@ -57,7 +57,7 @@ export async function policyView(
     .where('settled', '=', 0)
     .orderBy('created_at')
     .orderBy('id')
-    .limit(MOST_READ)
+    .limit(MAX_READ)
     .execute();
   const proposals = rows.map(({ body }) => readProposal(body));
   const ids = proposals.flatMap((each) => (each.state === 'accepted' ? each.wishes : []));

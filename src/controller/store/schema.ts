@@ -15,7 +15,7 @@ export const CLOCK = {
   postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
 } as const;
 /** No sign of life holds for longer, ms: one that seems to was written before the clock was set back. */
-const MOST_ALIVE_MS = 16_000;
+const MAX_ALIVE_MS = 16_000;
 
 /** 0: nothing is there. GODWIT_STORE_FOREIGN where it belongs to something else. */
 export async function versionOf(db: Database, kind: StoreKind, where: string): Promise<number> {
@@ -51,7 +51,7 @@ async function checkUnused(
     .selectFrom('controllers')
     .select('name')
     .where('alive_until', '>', now)
-    .where('alive_until', '<', sql<number>`${now} + ${sql.lit(MOST_ALIVE_MS)}`)
+    .where('alive_until', '<', sql<number>`${now} + ${sql.lit(MAX_ALIVE_MS)}`)
     .orderBy('name')
     .execute();
   if (alive.length === 0) return;

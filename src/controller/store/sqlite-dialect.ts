@@ -14,7 +14,7 @@ import { Mutex } from '../../mutex.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
 
 /** Prepared statements that are kept; a controller has some dozens. */
-const MOST_STATEMENTS = 256;
+const MAX_STATEMENTS = 256;
 const SQLITE_BUSY = 5;
 /** How long a query waits for another process that writes. SQLite itself would hold up all of this process meanwhile. */
 const BUSY_MS = 5000;
@@ -143,7 +143,7 @@ class SqliteFileConnection implements DatabaseConnection {
     const made = this.#database.prepare(sql);
     this.#statements.set(sql, made);
     const [oldest] = this.#statements.keys();
-    if (this.#statements.size > MOST_STATEMENTS && oldest !== undefined)
+    if (this.#statements.size > MAX_STATEMENTS && oldest !== undefined)
       this.#statements.delete(oldest);
     return made;
   }

@@ -20,7 +20,7 @@ export interface AskedStandby extends Covered {
 
 /** A guest's labels as the inventory writes them. */
 const LABELLED = '%"godwit/recover":"true"%';
-const MOST_WORDS = 1000;
+const MAX_WORDS = 1000;
 
 /** All guests whose label asks for it, with their hosts. */
 export async function coveredGuests({ db }: Pick<Store, 'db'>): Promise<Covered[]> {
@@ -88,7 +88,7 @@ export async function writeStandby(
   { transaction, nowMs }: Pick<Store, 'transaction' | 'nowMs'>,
   { host, guest, to, words }: Omit<AskedStandby, 'ageMs'>,
 ): Promise<void> {
-  const said = { kept_at: sql<number>`${nowMs}`, words: words?.slice(0, MOST_WORDS) ?? null };
+  const said = { kept_at: sql<number>`${nowMs}`, words: words?.slice(0, MAX_WORDS) ?? null };
   await transaction((db) =>
     db
       .insertInto('standbys')

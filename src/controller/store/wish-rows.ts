@@ -17,7 +17,7 @@ export type Db = Transaction<Tables>;
 /** No look at the fleet that a promise rests on is older, ms. */
 const KEPT_MS = 60_000;
 /** Wishes that are read at once. */
-export const MOST_LISTED = 1000;
+export const MAX_LISTED = 1000;
 
 export const subjectOf = ({ ask }: Wish): string => ask.guest ?? ask.hosts.toSorted().join(',');
 export const readWish = (body: string): Wish => wishShape.parse(JSON.parse(body));

@@ -20,7 +20,7 @@ import {
   undrainHost,
 } from './wish-requests.ts';
 import {
-  MOST_LISTED,
+  MAX_LISTED,
   nextEpoch,
   readMove,
   readWish,
@@ -37,7 +37,7 @@ const isRecovered = ({ recovers, phase }: Move): boolean =>
   recovers !== undefined && phase === 'done';
 
 /** A wish that waits is looked at again within this time at the latest. */
-const MOST_AHEAD_MS = 60_000;
+const MAX_AHEAD_MS = 60_000;
 
 /** The facts of a decision have changed: the transaction is undone. */
 class Changed extends Error {}
@@ -63,7 +63,7 @@ export class Wishes implements WishStore {
       .selectFrom('wishes')
       .select('body')
       .orderBy('created_at', 'desc')
-      .limit(MOST_LISTED)
+      .limit(MAX_LISTED)
       .execute();
     return rows.map(({ body }) => readWish(body));
   }
@@ -128,7 +128,7 @@ export class Wishes implements WishStore {
         .leftJoin('claims', 'claims.wish_id', 'wishes.id')
         .select('wishes.id')
         .where('wishes.ended_at', 'is', null)
-        .where(isDue('wishes.due_at', this.#store, MOST_AHEAD_MS))
+        .where(isDue('wishes.due_at', this.#store, MAX_AHEAD_MS))
         .where((eb) => eb.or([eb('claims.lease_until', 'is', null), isFree]))
         .orderBy('wishes.priority', 'desc')
         .orderBy('wishes.due_at')
@@ -238,7 +238,7 @@ export class Wishes implements WishStore {
       if (!(await updateClaim(db, claim, { lease_until: 0 }))) return;
       await db
         .updateTable('wishes')
-        .set({ due_at: this.#until(Math.min(dueInMs, MOST_AHEAD_MS)) })
+        .set({ due_at: this.#until(Math.min(dueInMs, MAX_AHEAD_MS)) })
         .where('id', '=', claim.wish)
         .execute();
     });

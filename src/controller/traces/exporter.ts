@@ -23,7 +23,7 @@ export interface TracesDependencies {
 }
 
 /** Traces that wait to be sent; of more, the oldest of the host with the most is dropped. */
-const MOST_WAITING = 1000;
+const MAX_WAITING = 1000;
 const SEND_MS = 10_000;
 const TRIES = 5;
 const RETRY_MS = 1000;
@@ -50,7 +50,7 @@ export class Traces {
     const { id, source, outcome } = news.migration;
     // It ends once more when a person has decided it.
     if (outcome === 'held') return;
-    if (this.#waiting.length >= MOST_WAITING) this.#drop();
+    if (this.#waiting.length >= MAX_WAITING) this.#drop();
     this.#waiting.push({ id, source });
     this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
   }

@@ -12,8 +12,8 @@ import { problemOf, PROBLEM_TYPE } from './problem.ts';
 
 const INDEX = '/index.html';
 /** Of a directory that is served. */
-const MOST_FILES = 1000;
-const MOST_BYTES = 32 * 1024 * 1024;
+const MAX_FILES = 1000;
+const MAX_BYTES = 32 * 1024 * 1024;
 /** Whether there are new files is looked at so often. */
 const LOOK_MS = 1000;
 
@@ -125,8 +125,8 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
     const file = path.join(entry.parentPath, entry.name);
     const bytes = await readFile(file);
     size += bytes.length;
-    if (size > MOST_BYTES || found.size >= MOST_FILES)
-      throw godwitError('GODWIT_TOO_LARGE', { what: directory, limit: MOST_BYTES });
+    if (size > MAX_BYTES || found.size >= MAX_FILES)
+      throw godwitError('GODWIT_TOO_LARGE', { what: directory, limit: MAX_BYTES });
     const place = `/${path.relative(directory, file).split(path.sep).join('/')}`;
     const encoded = DENSE.has(extension) ? new Map() : await encodingsOf(bytes);
     found.set(place, { type, etag: etagOf(bytes), bytes, encoded });

@@ -25,9 +25,9 @@ export const SIGN_IN_PATH = '/v1/session/oidc';
 /** As the audit log has it. */
 const AUDITED = { what: 'signInByProvider', route: `GET ${CALLBACK_PATH}` } as const;
 /** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
-const MOST_AT_ONCE = 32;
+const MAX_AT_ONCE = 32;
 /** The limit of one network, so that no stranger keeps the others out. */
-const MOST_OF_A_NETWORK = 8;
+const MAX_PER_NETWORK = 8;
 
 export interface SignInDependencies {
   readonly provider: Provider;
@@ -51,9 +51,9 @@ export function signInListener(deps: SignInDependencies): RequestListener {
     const asked = new URLSearchParams(search);
     if (method !== 'GET') throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path });
     const network = networkOf(request.socket.remoteAddress ?? '');
-    const isFull = running.filter((each) => each === network).length >= MOST_OF_A_NETWORK;
-    if (isFull || running.length >= MOST_AT_ONCE) {
-      const limit = isFull ? MOST_OF_A_NETWORK : MOST_AT_ONCE;
+    const isFull = running.filter((each) => each === network).length >= MAX_PER_NETWORK;
+    if (isFull || running.length >= MAX_AT_ONCE) {
+      const limit = isFull ? MAX_PER_NETWORK : MAX_AT_ONCE;
       const what = `the sign-in, in people at once${isFull ? ' of one network' : ''},`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit });
     }

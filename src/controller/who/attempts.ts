@@ -2,7 +2,7 @@
 const BURST = 10;
 const EVERY_MS = 30_000;
 /** Networks that are remembered; the one that failed first is forgotten for a new one. */
-const MOST_NETWORKS = 4096;
+const MAX_NETWORKS = 4096;
 
 interface Failed {
   readonly left: number;
@@ -24,7 +24,7 @@ export class Attempts {
     this.#failed.delete(network);
     this.#failed.set(network, { left, atMs: nowMs });
     const [oldest] = this.#failed.keys();
-    if (this.#failed.size > MOST_NETWORKS && oldest !== undefined) this.#failed.delete(oldest);
+    if (this.#failed.size > MAX_NETWORKS && oldest !== undefined) this.#failed.delete(oldest);
   }
 
   get size(): number {

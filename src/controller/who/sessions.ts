@@ -10,7 +10,7 @@ import type { Known } from './tokens.ts';
 /** A working day. */
 const SESSION_MS = 12 * 3_600_000;
 /** Sessions of one token or one person; the oldest ends for a new one. */
-const MOST_OF_ONE = 32;
+const MAX_EACH = 32;
 const ID_DIGITS = 16;
 
 export interface NewSession {
@@ -65,8 +65,8 @@ export class Sessions {
         )
         .orderBy('created_at', 'desc')
         .orderBy('hash')
-        .limit(MOST_OF_ONE)
-        .offset(MOST_OF_ONE);
+        .limit(MAX_EACH)
+        .offset(MAX_EACH);
       await db.deleteFrom('sessions').where('hash', 'in', surplus).execute();
       return end;
     });

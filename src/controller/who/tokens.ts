@@ -1,7 +1,7 @@
 import { sql, type Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import { webRole, type WebRole } from '../../protocol/controller/session.ts';
-import { MOST_TOKENS, type TokenEntry } from '../../protocol/controller/tokens.ts';
+import { MAX_TOKENS, type TokenEntry } from '../../protocol/controller/tokens.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
@@ -34,7 +34,7 @@ export class Tokens {
 
   /** Those that count, by name. */
   async list(): Promise<TokenEntry[]> {
-    const rows = await this.#valid().orderBy('name').limit(MOST_TOKENS).execute();
+    const rows = await this.#valid().orderBy('name').limit(MAX_TOKENS).execute();
     return rows.map(entryOf);
   }
 
@@ -52,10 +52,10 @@ export class Tokens {
         .selectFrom('tokens')
         .select(({ fn }) => fn.countAll<number | bigint | string>().as('count'))
         .executeTakeFirstOrThrow();
-      if (Number(count) >= MOST_TOKENS)
+      if (Number(count) >= MAX_TOKENS)
         throw godwitError(
           'GODWIT_OVERLOADED',
-          { what: 'the list of tokens', limit: MOST_TOKENS },
+          { what: 'the list of tokens', limit: MAX_TOKENS },
           {
             hint: 'Revoke some that nobody uses: `godwit token list`, `godwit token revoke NAME`.',
           },

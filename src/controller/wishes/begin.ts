@@ -1,5 +1,5 @@
 import {
-  MOST_GUESTS,
+  MAX_GUESTS,
   type Move,
   type PlannedStep,
   type Waiting,
@@ -154,7 +154,7 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
   if (!isNew && !isByDeadline && !isAmiss) return wish;
   const guests = left.candidates.map(({ guest }) => guest);
   const plan = planFor(wish, guests, world, open);
-  const order = plan.steps.slice(0, MOST_GUESTS);
+  const order = plan.steps.slice(0, MAX_GUESTS);
   const planned = new Set(plan.steps.map(({ guest }) => guest));
   const ordered = new Set(order.map(({ guest }) => guest));
   const reasonFor = (guest: string): string =>

@@ -1,12 +1,12 @@
-import { MOST_TEXT } from '../../protocol/names.ts';
-import { MOST_GUESTS, type Wish } from '../../protocol/controller/wish.ts';
+import { MAX_TEXT } from '../../protocol/names.ts';
+import { MAX_GUESTS, type Wish } from '../../protocol/controller/wish.ts';
 
 /** The wish within the bounds of its schema: what is stored must be readable. What a list leaves out is counted in words. */
 export function bounded(wish: Wish): Wish {
   const { queue, stays, refused } = wish;
   const notes = [
-    ...(queue.length > MOST_GUESTS ? [`${queue.length - MOST_GUESTS} waiting are not listed`] : []),
-    ...(stays.length > MOST_GUESTS ? [`${stays.length - MOST_GUESTS} staying are not listed`] : []),
+    ...(queue.length > MAX_GUESTS ? [`${queue.length - MAX_GUESTS} waiting are not listed`] : []),
+    ...(stays.length > MAX_GUESTS ? [`${stays.length - MAX_GUESTS} staying are not listed`] : []),
   ];
   return {
     ...wish,
@@ -21,10 +21,10 @@ export function bounded(wish: Wish): Wish {
 
 /** As many entries as a list of a wish may have, each with words that can be read again. */
 export const boundedList = <E extends { readonly words: string }>(entries: readonly E[]): E[] =>
-  entries.slice(0, MOST_GUESTS).map((each) => ({ ...each, words: clipped(each.words) }));
+  entries.slice(0, MAX_GUESTS).map((each) => ({ ...each, words: clipped(each.words) }));
 
 export const clipped = (text: string): string =>
-  text.length <= MOST_TEXT ? text : `${text.slice(0, MOST_TEXT - 1)}…`;
+  text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 1)}…`;
 
 /** So many texts at most, each short enough to be read again. */
 export const boundedWords = (texts: readonly string[], most: number): string[] =>

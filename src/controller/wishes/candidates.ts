@@ -16,7 +16,7 @@ import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 /** Moves of one guest for one wish, the first one included. */
-export const MOST_TRIES = 3;
+export const MAX_TRIES = 3;
 
 /** What is left of a wish. */
 export interface Left {
@@ -180,7 +180,7 @@ function whyItStays(
   if (never !== undefined) return never;
   const past = ownOf(wish.tries, guest.name);
   if (past?.cancelled !== undefined) return `its move ${past.cancelled} was cancelled`;
-  if (past === undefined || past.count < MOST_TRIES) return undefined;
+  if (past === undefined || past.count < MAX_TRIES) return undefined;
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 

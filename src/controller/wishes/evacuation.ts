@@ -15,12 +15,12 @@ import type { WishPlan as ReportedPlan } from '../../protocol/controller/wishes.
 export type PlannedLine = NonNullable<ReportedPlan['line']>;
 
 /** What one mover sends at most, bytes/s. */
-const MOST_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
+const MAX_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
 /** A move that should be over by now is taken to need this part of its time more. */
 const OVERRUN = 0.1;
 /** What QEMU may be asked for, ms. */
-const MOST_TIMEOUT_MS = 86_400_000;
-const LEAST_TIMEOUT_MS = 60_000;
+const MAX_TIMEOUT_MS = 86_400_000;
+const MIN_TIMEOUT_MS = 60_000;
 const GB = 1e9;
 
 interface Known {
@@ -45,7 +45,7 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
     ask.budgetBytes === undefined ? undefined : ask.budgetBytes - (world.spentBytes ?? 0);
   const found = evacuate(leavers, {
     bytesPerSecond: line.bytesPerS,
-    mostPerMove: MOST_PER_MOVE,
+    mostPerMove: MAX_PER_MOVE,
     deadlineSeconds:
       ask.deadlineAtMs === undefined ? Infinity : (ask.deadlineAtMs - world.nowMs) / 1000,
     ...defined({ budgetBytes }),
@@ -124,8 +124,8 @@ export function settingsFor(
   if (ask.sites === undefined || step === undefined) return ask.settings;
   // Twice its time: one that takes longer than predicted is not rolled back for that.
   const timeoutMs = Math.min(
-    MOST_TIMEOUT_MS,
-    Math.max(LEAST_TIMEOUT_MS, ask.settings.timeoutMs ?? 0, Math.ceil(step.seconds * 2000)),
+    MAX_TIMEOUT_MS,
+    Math.max(MIN_TIMEOUT_MS, ask.settings.timeoutMs ?? 0, Math.ceil(step.seconds * 2000)),
   );
   const settings = { ...ask.settings, timeoutMs };
   if (step.how === 'postcopy') return { ...settings, mode: 'postcopy' };

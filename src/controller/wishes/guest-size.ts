@@ -15,7 +15,7 @@ export interface SizedGuest {
 /** Pre-copy counts as one that ends from this probability on. */
 const SURE = 0.95;
 /** Of one guest: more than that is no measurement, whoever says it. */
-const MOST_BYTES = 2 ** 46;
+const MAX_BYTES = 2 ** 46;
 
 /** The guests of an evacuation of a site, the most important first; none of any other wish. */
 export function guestsToSize(wish: Wish, world: World): SizedGuest[] {
@@ -39,7 +39,7 @@ export function sizeOf({
   // Neither way is known by measurement: its memory and what it writes are what the plan rests on.
   if (!ends && postcopy === undefined) return undefined;
   const sent = [bytes.middle, postcopy?.bytes.middle ?? 0];
-  if (sent.some((each) => !(each <= MOST_BYTES))) return undefined;
+  if (sent.some((each) => !(each <= MAX_BYTES))) return undefined;
   return {
     ...(ends ? { precopyBytes: Math.ceil(bytes.middle) } : {}),
     ...(postcopy === undefined ? {} : { postcopyBytes: Math.ceil(postcopy.bytes.middle) }),

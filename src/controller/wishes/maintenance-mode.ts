@@ -12,7 +12,7 @@ import type { Situation } from './transition.ts';
  */
 
 /** The manager is asked so often in all, where it refuses or gives up. */
-export const MOST_ASKED = 3;
+export const MAX_ASKED = 3;
 const PAUSE_MS = 10_000;
 
 /** What was heard of the manager. `silent`: no answer, so nobody knows. */
@@ -148,7 +148,7 @@ function failed(
   { nowMs, isFinal }: { readonly nowMs: number; readonly isFinal: boolean },
 ): WishMode {
   const tries = mode.tries + 1;
-  const isOver = isFinal || tries >= MOST_ASKED;
+  const isOver = isFinal || tries >= MAX_ASKED;
   return {
     ...mode,
     tries,

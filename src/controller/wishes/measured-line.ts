@@ -5,7 +5,7 @@ import type { SiteLink } from '../site-map.ts';
 /** What hosts of a site measured of its line to another, and what of it a plan may rest on. Pure. */
 
 /** Hosts whose measurements are compared: of three, one that is wrong or lies decides nothing. */
-export const MOST_MEASURES = 3;
+export const MAX_MEASURES = 3;
 
 export interface Measure {
   readonly by: string;
@@ -20,7 +20,7 @@ export function measuredLine(
   measures: readonly Measure[],
   map: Pick<SiteLink, 'bytesPerS' | 'roundTripMs'> | undefined,
 ): MeasuredLine | undefined {
-  const used = measures.slice(0, MOST_MEASURES);
+  const used = measures.slice(0, MAX_MEASURES);
   if (used.length === 0) return undefined;
   const rate = careful(
     used.map(({ link }) => link.rate),
@@ -39,7 +39,7 @@ export function measuredLine(
 
 function careful(values: readonly number[], safe: 'least' | 'most'): number {
   const sorted = values.toSorted((left, right) => left - right);
-  const at = sorted.length === MOST_MEASURES ? 1 : safe === 'least' ? 0 : sorted.length - 1;
+  const at = sorted.length === MAX_MEASURES ? 1 : safe === 'least' ? 0 : sorted.length - 1;
   return sorted[at] ?? 0;
 }
 

@@ -1,4 +1,4 @@
-import { MOST_GUESTS, type Stay, type Waiting, type Wish } from '../../protocol/controller/wish.ts';
+import { MAX_GUESTS, type Stay, type Waiting, type Wish } from '../../protocol/controller/wish.ts';
 import type { WishPlan } from '../../protocol/controller/wishes.ts';
 import { defined } from '../../protocol/defined.ts';
 import { boundedList, clipped } from './bounds.ts';
@@ -27,11 +27,11 @@ export function previewOf(wish: Wish, all: World): WishPlan {
   const mode = modeOf(wish, world);
   return {
     steps: plan.steps
-      .slice(0, MOST_GUESTS)
+      .slice(0, MAX_GUESTS)
       .map((each) => ({ ...each, from: froms.get(each.guest) ?? '' })),
     parallel: Math.max(1, plan.parallel),
     seconds: plan.seconds,
-    late: plan.late.slice(0, MOST_GUESTS),
+    late: plan.late.slice(0, MAX_GUESTS),
     ...(plan.through === undefined ? {} : { through: clipped(plan.through) }),
     stays: boundedList([...left.stays, ...(isByDeadline ? homeless.map(stayOf) : [])]),
     waiting: boundedList([...(isByDeadline ? [] : homeless), ...left.waiting]),
@@ -74,14 +74,14 @@ function rollPreview(wish: Wish, world: World): WishPlan {
   }
   const fromHistory = [...new Set(all.flatMap((each) => each.fromHistory ?? []))].slice(0, 8);
   return {
-    steps: all.flatMap(({ steps }) => steps).slice(0, MOST_GUESTS),
+    steps: all.flatMap(({ steps }) => steps).slice(0, MAX_GUESTS),
     ...(fromHistory.length === 0 ? {} : { fromHistory }),
     parallel: Math.max(1, ...all.map(({ parallel }) => parallel)),
     seconds: all.reduce((sum, { seconds }) => sum + seconds, 0),
-    late: all.flatMap(({ late }) => late).slice(0, MOST_GUESTS),
+    late: all.flatMap(({ late }) => late).slice(0, MAX_GUESTS),
     stays: boundedList(all.flatMap(({ stays }) => stays)),
     waiting: boundedList(all.flatMap(({ waiting }) => waiting)),
-    blind: all.flatMap(({ blind }) => blind).slice(0, MOST_GUESTS),
+    blind: all.flatMap(({ blind }) => blind).slice(0, MAX_GUESTS),
   };
 }
 

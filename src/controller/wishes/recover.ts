@@ -20,7 +20,7 @@ import { roomBytes } from './room.ts';
  */
 
 /** Starts of one guest, the first one included: another host that is silent may come back meanwhile. */
-const MOST_RECOVERIES = 10;
+const MAX_RECOVERIES = 10;
 /** From the order until the guest runs, with the time that a host has to be dark and its hook takes, s. */
 const SECONDS = 60;
 
@@ -62,7 +62,7 @@ export function whyNotRecovered(
   if (error?.code === 'GODWIT_STANDBY_STALE' && answering.every((each) => past.at.includes(each))) {
     return `${error.message}. ${error.hint}`;
   }
-  if (past.count < MOST_RECOVERIES) return undefined;
+  if (past.count < MAX_RECOVERIES) return undefined;
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 
@@ -73,7 +73,7 @@ function standbyOf(guest: string, from: string, { standbys }: World) {
 }
 
 /** Other dead hosts that one order names. */
-const MOST_OFF = 64;
+const MAX_OFF = 64;
 
 /** Other hosts that are to be proved off with it: silent ones whose guests this wish, or another one, starts elsewhere. */
 function offBeside(from: string, { ask }: Wish, { marks, hosts }: World): string[] {
@@ -83,7 +83,7 @@ function offBeside(from: string, { ask }: Wish, { marks, hosts }: World): string
   const others = [...marks.values()].filter(isOff).map(({ host }) => host);
   const isSilent = (host: string): boolean => hosts.get(host)?.silentSinceMs !== undefined;
   const all = [...new Set([...ask.hosts, ...others])];
-  return all.filter((host) => host !== from && isSilent(host)).slice(0, MOST_OFF);
+  return all.filter((host) => host !== from && isSilent(host)).slice(0, MAX_OFF);
 }
 
 /** What the order to start a guest says besides the guest. */

@@ -1,6 +1,6 @@
 import {
   isWishEnd,
-  MOST_GUESTS,
+  MAX_GUESTS,
   type Roll,
   type RollStage,
   type Wish,
@@ -107,7 +107,7 @@ function withAway({ wish, moves }: Carried, input: StepInput): Wish {
   const gone = moves
     .filter(({ id, phase }) => phase === 'done' && before.get(id) !== 'done')
     .map(({ guest }) => guest);
-  const away = [...new Set([...roll.away, ...gone])].slice(0, MOST_GUESTS);
+  const away = [...new Set([...roll.away, ...gone])].slice(0, MAX_GUESTS);
   return { ...wish, roll: { ...roll, away } };
 }
 

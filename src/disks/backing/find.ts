@@ -6,10 +6,10 @@ import { place, type ImagePlace } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';
 
 /** Looked at in all pools together. */
-const MOST_ENTRIES = 20_000;
-const MOST_DEPTH = 8;
+const MAX_ENTRIES = 20_000;
+const MAX_DEPTH = 8;
 /** Files of the same size of which the hash is taken for one image. */
-const MOST_HASHED = 8;
+const MAX_HASHED = 8;
 const ANY_WRITE = 0o222;
 /** How unlikely a file of another name is. */
 const OTHER = 2;
@@ -58,7 +58,7 @@ export function ordered<T extends Omit<Candidate, 'pool'>>(
     .filter(({ bytes }) => bytes === backing.bytes)
     .filter((each) => each.fixed || likely(each) < OTHER)
     .toSorted((left, right) => likely(left) - likely(right))
-    .slice(0, MOST_HASHED);
+    .slice(0, MAX_HASHED);
 }
 
 async function firstSame(
@@ -93,9 +93,9 @@ async function candidatesIn(
     );
     for (const entry of entries) {
       seen += 1;
-      if (seen > MOST_ENTRIES) return candidates;
+      if (seen > MAX_ENTRIES) return candidates;
       const inPool = path.join(part, entry.name);
-      if (entry.isDirectory() && depth < MOST_DEPTH) {
+      if (entry.isDirectory() && depth < MAX_DEPTH) {
         directories.push({ pool, part: inPool, depth: depth + 1 });
       }
       // What is being made now may never become whole.

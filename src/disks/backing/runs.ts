@@ -6,7 +6,7 @@
 /** Of most file systems: a smaller hole takes as much room as none. */
 const BLOCK_BYTES = 4096;
 /** A message carries at most this much, and its head. */
-export const MOST_RUN_BYTES = 7 * BLOCK_BYTES;
+export const MAX_RUN_BYTES = 7 * BLOCK_BYTES;
 const ZEROES = Buffer.alloc(BLOCK_BYTES);
 
 export interface Run {
@@ -22,7 +22,7 @@ export function* runsOf(buffer: Buffer, offset: number): Generator<Run, void, un
   while (at < buffer.length) {
     const block = buffer.subarray(at, at + BLOCK_BYTES);
     const isZero = block.equals(ZEROES.subarray(0, block.length));
-    if (isZero || at - start + block.length > MOST_RUN_BYTES) {
+    if (isZero || at - start + block.length > MAX_RUN_BYTES) {
       if (at > start) yield flush();
       start = isZero ? at + block.length : at;
     }

@@ -14,7 +14,7 @@ const SAMPLE_BYTES = 4096;
 /** Read at once: storage of many disks answers them together. */
 const AT_ONCE = 8;
 /** What is the same on empty devices says nothing; so many pieces have to be distinct. */
-const LEAST_DISTINCT = 16;
+const MIN_DISTINCT = 16;
 /**
  * One in so many of those that are distinct may differ from what the source reports: its guest writes between the two
  * readings. A source that does not read the device has to know 15 of 16 pieces of its content.
@@ -23,7 +23,7 @@ const CHANGED_PART = 16;
 
 const OTHER = 'the device of the same ids holds something else there';
 const TOO_EMPTY =
-  `too little of it holds data to distinguish it from another device: fewer than ${LEAST_DISTINCT} of ${SAMPLES} pieces. ` +
+  `too little of it holds data to distinguish it from another device: fewer than ${MIN_DISTINCT} of ${SAMPLES} pieces. ` +
   'Put data on it (a file system that is used), or have it copied';
 const TOO_BUSY = 'the guest writes to it so fast that too little of it can be compared';
 
@@ -129,7 +129,7 @@ export function judgeReported(own: readonly Sample[], reported: readonly string[
   const other = own.filter(({ sum }, index) => sum !== reported[index]).length;
   if (reported.length !== own.length || other > mostChanged(distinct))
     return { same: false, why: OTHER };
-  return distinct < LEAST_DISTINCT ? { same: false, why: TOO_EMPTY } : { same: true };
+  return distinct < MIN_DISTINCT ? { same: false, why: TOO_EMPTY } : { same: true };
 }
 
 /**
@@ -151,9 +151,9 @@ export function judgeSamples(
     return { same: false, why: `${OTHER} (${other} of ${before.length} samples)` };
   }
   const distinct = before.filter(({ isDistinct }) => isDistinct).length;
-  if (distinct < LEAST_DISTINCT) return { same: false, why: TOO_EMPTY };
+  if (distinct < MIN_DISTINCT) return { same: false, why: TOO_EMPTY };
   const compared = before.filter(({ isDistinct }, index) => isDistinct && still[index]).length;
-  return compared < LEAST_DISTINCT ? { same: false, why: TOO_BUSY } : { same: true };
+  return compared < MIN_DISTINCT ? { same: false, why: TOO_BUSY } : { same: true };
 }
 
 function mostChanged(distinct: number): number {

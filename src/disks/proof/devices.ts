@@ -17,10 +17,10 @@ export interface DeviceConfig {
 }
 
 /** Names in one directory that are looked at. */
-const MOST_NAMES = 4096;
+const MAX_NAMES = 4096;
 /** A device may lie on others (multipath, volumes on volumes) so deep, and on so many. */
 const DEEPEST = 8;
-const MOST_IDS = 64;
+const MAX_IDS = 64;
 const SYS = '/sys/dev/block';
 
 /** The directories of devices that are there. */
@@ -55,7 +55,7 @@ export async function locateDevice(pools: readonly Pool[], file: string): Promis
   for (const pool of pools) {
     const names = await readdir(pool.root).catch(() => []);
     const sorted = names.toSorted((one, other) => Number(other === own) - Number(one === own));
-    for (const name of sorted.slice(0, MOST_NAMES)) {
+    for (const name of sorted.slice(0, MAX_NAMES)) {
       const info = await stat(path.join(pool.root, name)).catch(() => undefined);
       if (info?.isBlockDevice() === true && info.rdev === rdev) {
         return { found: { pool, path: name } };
@@ -109,7 +109,7 @@ export async function identityOf(file: string, sys = SYS): Promise<Identity> {
   const proves = ids.some((id) => /^(wwid|serial|kernel) /.test(id));
   return {
     bytes: blocks * 512,
-    ids: proves ? [...new Set(ids)].toSorted().slice(0, MOST_IDS) : [],
+    ids: proves ? [...new Set(ids)].toSorted().slice(0, MAX_IDS) : [],
   };
 }
 
@@ -138,7 +138,7 @@ async function idsOf(at: string, depth: number): Promise<string[]> {
   const below = await readdir(path.join(real, 'slaves')).catch(() => []);
   if (below.length > 0) {
     const found = await Promise.all(
-      below.slice(0, MOST_IDS).map((name) => idsOf(path.join(real, 'slaves', name), depth + 1)),
+      below.slice(0, MAX_IDS).map((name) => idsOf(path.join(real, 'slaves', name), depth + 1)),
     );
     // A multipath device is what each of its paths is: the other host may have one path, or names of its own.
     const own = uuid === '' || uuid.startsWith('mpath-') ? [] : [`dm ${uuid}`];
@@ -249,7 +249,7 @@ async function devicesLike(
   const found: Like[] = [];
   for (const pool of pools) {
     const names = await readdir(pool.root).catch(() => []);
-    for (const name of names.slice(0, MOST_NAMES)) {
+    for (const name of names.slice(0, MAX_NAMES)) {
       signal.throwIfAborted();
       const like = await deviceLike(pool, name, ids);
       if (like !== undefined) found.push(like);

@@ -18,7 +18,7 @@ import { resolveIn, type Pool } from './pools.ts';
 const NONCE_BYTES = 32;
 const NONCE_CHARACTERS = NONCE_BYTES * 2;
 /** A little more than two nonces: more than that is no proof. */
-const MOST_CHARACTERS = NONCE_CHARACTERS * 2 + 1;
+const MAX_CHARACTERS = NONCE_CHARACTERS * 2 + 1;
 
 export function proofFile(migration: string): string {
   return `.godwit-${migration}`;
@@ -68,7 +68,7 @@ export function besideOnExport(pool: Export, part: string): Beside {
         const directory = await directoryAt(client, part, inner);
         const { handle, kind } = await client.lookup(directory, name, inner);
         if (kind !== 'file') throw new Error('it holds no nonce');
-        return (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+        return (await client.read(handle, MAX_CHARACTERS, inner)).toString('latin1');
       }),
   };
 }
@@ -155,7 +155,7 @@ export async function answerOnExports(
         const at = await directoryAt(client, directory, inner);
         const { handle, kind, bytes } = await client.lookup(at, file, inner);
         if (kind !== 'file') throw new Error('it holds no nonce');
-        const read = (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+        const read = (await client.read(handle, MAX_CHARACTERS, inner)).toString('latin1');
         if (isOther(read, place)) return undefined;
         if (bytes !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
         const wrote = newNonce();
@@ -222,7 +222,7 @@ async function addTo(file: string, place: ProofPlace): Promise<ProofAnswer | und
 }
 
 async function readShort(handle: FileHandle): Promise<string> {
-  const buffer = Buffer.alloc(MOST_CHARACTERS);
+  const buffer = Buffer.alloc(MAX_CHARACTERS);
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
   return buffer.toString('latin1', 0, bytesRead);
 }

@@ -4,7 +4,7 @@ import { jsonOf } from '../../formats/json.ts';
 
 /** What LVM's programs report (`--reportformat json --units b --nosuffix`). Pure; undefined for what is no such report. */
 
-const MOST_ROWS = 4096;
+const MAX_ROWS = 4096;
 const TAG = 'godwit=';
 
 const size = z
@@ -17,9 +17,7 @@ const groups = z.object({
   report: z
     .array(
       z.object({
-        vg: z
-          .array(z.object({ vg_name: name, vg_extent_size: size, vg_free: size }))
-          .max(MOST_ROWS),
+        vg: z.array(z.object({ vg_name: name, vg_extent_size: size, vg_free: size })).max(MAX_ROWS),
       }),
     )
     .max(16),
@@ -40,7 +38,7 @@ const volumes = z.object({
               data_percent: z.string().regex(/^(?:\d{1,3}(?:\.\d{1,8})?)?$/),
             }),
           )
-          .max(MOST_ROWS),
+          .max(MAX_ROWS),
       }),
     )
     .max(16),

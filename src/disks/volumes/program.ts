@@ -6,7 +6,7 @@ import { pids } from '../../host/process.ts';
 
 /** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
 
-const MOST_BYTES = 4 * 1024 ** 2;
+const MAX_BYTES = 4 * 1024 ** 2;
 const POLL_MS = 50;
 /** A program of a mover that was killed may still be at work; a volume is made sooner. */
 const AT_WORK_MS = 30_000;
@@ -37,7 +37,7 @@ export function runProgram(
   const options = {
     signal: AbortSignal.any([signal, late]),
     killSignal: 'SIGTERM',
-    maxBuffer: MOST_BYTES,
+    maxBuffer: MAX_BYTES,
     env: { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
   } as const;
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import type { Volume } from './store.ts';
  * that is set there itself. Pure; undefined for what is no such report.
  */
 
-const MOST_ROWS = 65_536;
+const MAX_ROWS = 65_536;
 /** The user property by which a volume names the migration that makes it. */
 const MARK = 'godwit:migration';
 
@@ -22,7 +22,7 @@ export interface ZfsReport {
 export function parseProperties(text: string, dataset: string): ZfsReport | undefined {
   const found = new Map<string, Map<string, string>>();
   const lines = text.split('\n').filter((line) => line !== '');
-  if (lines.length > MOST_ROWS) return undefined;
+  if (lines.length > MAX_ROWS) return undefined;
   for (const line of lines) {
     const [name = '', property = '', value, more] = line.split('\t');
     if (name === '' || value === undefined || more !== undefined) return undefined;

@@ -1,16 +1,16 @@
-import { DIGEST_BYTES, GROUP, KINDS, MOST_ASKED, type Kind } from './frames.ts';
+import { DIGEST_BYTES, GROUP, KINDS, MAX_ASKED, type Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { groupQuestion, groupsIn, hasBit } from './page-groups.ts';
 
 /** Pages of which the other end is to say whether it has them, and their digests. Used again for the next ones. */
 export class AskedPages {
   /** The place after the last one is for the digest of the page that is looked at. */
-  readonly digests = Buffer.alloc((MOST_ASKED + 1) * DIGEST_BYTES);
-  readonly #pages = Buffer.allocUnsafe(MOST_ASKED * PAGE);
+  readonly digests = Buffer.alloc((MAX_ASKED + 1) * DIGEST_BYTES);
+  readonly #pages = Buffer.allocUnsafe(MAX_ASKED * PAGE);
   count = 0;
 
   get isFull(): boolean {
-    return this.count === MOST_ASKED;
+    return this.count === MAX_ASKED;
   }
 
   /** Copies the page at `from`, whose digest is at the next place already. */

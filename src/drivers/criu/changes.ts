@@ -23,9 +23,9 @@ export interface Stamp {
 export type Scan = ReadonlyMap<string, Stamp>;
 
 /** More files than this would keep this process busy. */
-export const MOST_FILES = 500_000;
+export const MAX_FILES = 500_000;
 /** A look at a tree keeps so many directories open, one in the other. */
-export const MOST_DEPTH = 256;
+export const MAX_DEPTH = 256;
 /** Looked at together. */
 const BATCH = 64;
 /** What has become a link meanwhile is not followed: it may lead out of the tree. */
@@ -56,8 +56,8 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
 
 async function lookInto(at: FileHandle, key: string, depth: number, look: Look): Promise<void> {
   const { directory, device, found, signal } = look;
-  if (depth > MOST_DEPTH)
-    throw new Error(`${directory} has more than ${MOST_DEPTH} directories in one another`);
+  if (depth > MAX_DEPTH)
+    throw new Error(`${directory} has more than ${MAX_DEPTH} directories in one another`);
   // One that was removed meanwhile has nothing in it.
   const listed = await readdir(placeIn(at), { encoding: 'buffer' }).catch(absent);
   const names = listed ?? [];
@@ -74,7 +74,7 @@ async function lookInto(at: FileHandle, key: string, depth: number, look: Look):
       found.set(below(key, name), stampOfFile(each));
       if (each.isDirectory() && each.dev === device) inner.push(name);
     }
-    if (found.size > MOST_FILES) throw new Error(`${directory} has more than ${MOST_FILES} files`);
+    if (found.size > MAX_FILES) throw new Error(`${directory} has more than ${MAX_FILES} files`);
   }
   for (const name of inner) {
     const next = await open(placeIn(at, name), DIRECTORY).catch(

@@ -9,11 +9,11 @@ import { hasEnded } from './processes.ts';
 /** The pages of all processes of a container, looked at from outside as they run. */
 
 /** Two files of each are open while it is looked at. */
-export const MOST_PROCESSES = 256;
+export const MAX_PROCESSES = 256;
 /** Of its processes' page maps, 128 MiB are read: those of 64 GiB of addresses, whether or not there is memory. */
-const MOST_ENTRIES = 16 * 1024 ** 2;
+const MAX_ENTRIES = 16 * 1024 ** 2;
 /** Pages one after the other, each such run about 130 bytes of this process. */
-const MOST_RUNS = 256 * 1024;
+const MAX_RUNS = 256 * 1024;
 const AT_ONCE = 8192;
 /** Below the last address that the kernel gives a process. */
 const ALL_ADDRESSES = { address: 0, bytes: 2 ** 47 };
@@ -54,8 +54,8 @@ export class ContainerPages implements Pages {
 
   /** Those of `pids` that live still. TooLarge where there is more than it looks at. */
   async add(pids: readonly number[], signal: AbortSignal): Promise<void> {
-    if (pids.length > MOST_PROCESSES)
-      throw new TooLarge(`it has ${pids.length} processes, and ${MOST_PROCESSES} are looked at`);
+    if (pids.length > MAX_PROCESSES)
+      throw new TooLarge(`it has ${pids.length} processes, and ${MAX_PROCESSES} are looked at`);
     for (const pid of pids) await this.#addProcess(pid, signal);
   }
 
@@ -81,7 +81,7 @@ export class ContainerPages implements Pages {
     signal: AbortSignal,
   ): Promise<void> {
     this.#entries += (to - from) / PAGE;
-    if (this.#entries > MOST_ENTRIES)
+    if (this.#entries > MAX_ENTRIES)
       throw new TooLarge(
         'its processes have more than 64 GiB of addresses, and no more is looked at',
       );
@@ -101,8 +101,8 @@ export class ContainerPages implements Pages {
   }
 
   #addRun(run: Omit<Run<ProcessPages>, 'first'>): void {
-    if (this.#runs.length === MOST_RUNS)
-      throw new TooLarge(`its memory is in more than ${MOST_RUNS} pieces`);
+    if (this.#runs.length === MAX_RUNS)
+      throw new TooLarge(`its memory is in more than ${MAX_RUNS} pieces`);
     this.#runs.push({ ...run, first: this.count });
     this.count += run.count;
   }

@@ -38,7 +38,7 @@ import { takeUpLate } from './take-up.ts';
 
 /** A container without a limit of its own is taken to need this many times what it has in use, at least. */
 const SPARE = 2;
-const LEAST_BYTES = 64 * 1024 ** 2;
+const MIN_BYTES = 64 * 1024 ** 2;
 const HOUR_MS = 3_600_000;
 
 /** Containers of runc, by CRIU: Godwit owns each step and the data path. */
@@ -175,7 +175,7 @@ export class CriuDriver implements DirectDriver {
     const memoryBytes =
       config.memoryLimit ??
       (own && own.memoryBytes - (own.gpuBytes ?? 0)) ??
-      Math.max(LEAST_BYTES, SPARE * (await residentBytes(pids)));
+      Math.max(MIN_BYTES, SPARE * (await residentBytes(pids)));
     const handle: CriuHandle | undefined =
       init === undefined
         ? undefined

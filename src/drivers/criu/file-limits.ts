@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { PAGE } from './memory.ts';
-import { MOST_DEPTH, MOST_FILES } from './changes.ts';
+import { MAX_DEPTH, MAX_FILES } from './changes.ts';
 import type { HostContext } from './host-context.ts';
 import { whyNoRoom } from './made-volumes.ts';
 import type { Obstacle } from './obstacle.ts';
@@ -15,7 +15,7 @@ const COUNT_MS = 5000;
 /** Of one page, right after its table has grown, while the old one is there too. */
 const TABLE_BYTES = 80;
 /** Of what is free: the rest is for pages on their way. */
-const MOST_SHARE = 0.5;
+const MAX_SHARE = 0.5;
 
 type Dependencies = Pick<HostContext, 'host' | 'records'> & {
   readonly runc: Pick<HostContext['runc'], 'run'>;
@@ -56,7 +56,7 @@ export function tableObstacle(
   freeBytes: number,
 ): Obstacle | undefined {
   const tableBytes = Math.ceil(memoryBytes / PAGE) * TABLE_BYTES;
-  if (tableBytes <= freeBytes * MOST_SHARE) return undefined;
+  if (tableBytes <= freeBytes * MAX_SHARE) return undefined;
   return {
     device: 'the table of its pages',
     type: 'memory',
@@ -87,7 +87,7 @@ async function countObstacle(
   signal: AbortSignal,
 ): Promise<Obstacle | undefined> {
   if (!(await tellsWrites(tree))) return undefined;
-  const script = `find "$0" -xdev -printf '%d\\n' | head -n ${MOST_FILES + 1} | sort -n | uniq -c`;
+  const script = `find "$0" -xdev -printf '%d\\n' | head -n ${MAX_FILES + 1} | sort -n | uniq -c`;
   const text = await runc.run(['sh', '-c', script, tree.path], {
     deadlineMs: LOOK_MS,
     signal,
@@ -99,16 +99,16 @@ async function countObstacle(
     'Pack what is seldom used into fewer files, or move the container cold (--mode cold).';
   const facts = { device, type: 'files', hint, ofMemory: true } as const;
   const shown = (most: number): string => most.toLocaleString('en-US');
-  if (files > MOST_FILES)
+  if (files > MAX_FILES)
     return {
       ...facts,
-      reason: `${tree.path} has more than ${shown(MOST_FILES)} files, which are too many to compare while it is frozen`,
+      reason: `${tree.path} has more than ${shown(MAX_FILES)} files, which are too many to compare while it is frozen`,
     };
   // Of the top directory it is 0.
-  if (depth >= MOST_DEPTH)
+  if (depth >= MAX_DEPTH)
     return {
       ...facts,
-      reason: `${tree.path} has more than ${shown(MOST_DEPTH)} directories in one another`,
+      reason: `${tree.path} has more than ${shown(MAX_DEPTH)} directories in one another`,
     };
   return undefined;
 }

@@ -103,7 +103,7 @@ export const ready = z.object({
   groups: z.boolean().optional(),
 });
 /** Pages that are asked for at once. */
-export const MOST_ASKED = 1024;
+export const MAX_ASKED = 1024;
 export const DIGEST_BYTES = 32;
 /** Pages of a group, of which the last one of a question may have fewer. */
 export const GROUP = 32;

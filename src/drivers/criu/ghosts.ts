@@ -15,7 +15,7 @@ export const GHOST_BYTES = 64 * 1024 ** 2;
 export const GHOSTS_BYTES = 256 * 1024 ** 2;
 
 const DELETED = ' (deleted)';
-const MOST_OBSTACLES = 32;
+const MAX_OBSTACLES = 32;
 const HINT =
   'Have its program close it (as a log is rotated), or restart it. --mode cold moves the container without.';
 /** A file of memory has a path too, and goes with the memory. */
@@ -31,7 +31,7 @@ export function ghostsObstacles(ghosts: readonly Ghost[]): Obstacle[] {
   const large = ghosts.flatMap(({ file, bytes }) => ghostObstacle(file, bytes) ?? []);
   const others = ghosts.filter(({ bytes }) => bytes <= GHOST_BYTES);
   const sum = others.reduce((all, { bytes }) => all + bytes, 0);
-  if (sum <= GHOSTS_BYTES) return large.slice(0, MOST_OBSTACLES);
+  if (sum <= GHOSTS_BYTES) return large.slice(0, MAX_OBSTACLES);
   const largest = others.reduce((one, each) => (each.bytes > one.bytes ? each : one));
   const reason = `it and ${others.length - 1} others were deleted and are still open, and have ${formatBytes(sum)}: at most ${formatBytes(GHOSTS_BYTES)} of such files move`;
   const together: Obstacle = {
@@ -41,7 +41,7 @@ export function ghostsObstacles(ghosts: readonly Ghost[]): Obstacle[] {
     hint: HINT,
     ofMemory: true,
   };
-  return [together, ...large].slice(0, MOST_OBSTACLES);
+  return [together, ...large].slice(0, MAX_OBSTACLES);
 }
 
 /** Pure. */

@@ -8,7 +8,7 @@ export const absolute = z
   .max(1024)
   .regex(/^\/[^\0]*$/, 'an absolute path');
 /** NVIDIA's toolkit mounts each file of the driver: some sixty of them. */
-export const MOST_HOST_PARTS = 256;
+export const MAX_HOST_PARTS = 256;
 /** Below /dev. */
 export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 
@@ -20,7 +20,7 @@ export const hostMount = z
       .number()
       .int()
       .nonnegative()
-      .max(MOST_HOST_PARTS - 1),
+      .max(MAX_HOST_PARTS - 1),
     options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
   })
   .refine(

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { DIGEST_BYTES, encodeFrame, GROUP, KINDS, MOST_ASKED, write } from './frames.ts';
+import { DIGEST_BYTES, encodeFrame, GROUP, KINDS, MAX_ASKED, write } from './frames.ts';
 import type { KeptPages } from './kept-pages.ts';
 import { PAGE } from './memory.ts';
 import { bitsOf, groupsOf } from './page-groups.ts';
@@ -36,7 +36,7 @@ export class KeptAnswers {
   async pages(digests: Buffer, stream: Duplex): Promise<void> {
     const count = digests.length / DIGEST_BYTES;
     const isFirst = this.unasked.length === 0;
-    const isOurs = isFirst ? count <= MOST_ASKED : count === this.unasked.length;
+    const isOurs = isFirst ? count <= MAX_ASKED : count === this.unasked.length;
     if (!Number.isInteger(count) || !isOurs || this.lacking.length > 0)
       throw new Error(`${digests.length} bytes of digests`);
     const numbers = isFirst ? this.#deps.next(count) : this.unasked;
@@ -69,7 +69,7 @@ export class KeptAnswers {
   }
 
   async #find(digests: Buffer): Promise<Uint8Array> {
-    this.#pagesRead ??= Buffer.allocUnsafe(MOST_ASKED * PAGE);
+    this.#pagesRead ??= Buffer.allocUnsafe(MAX_ASKED * PAGE);
     const found = await this.#deps.kept()?.find(digests, this.#pagesRead);
     return found ?? new Uint8Array(digests.length / DIGEST_BYTES);
   }

@@ -12,7 +12,7 @@ import { scanTree, stampOfFile, type Scan } from './changes.ts';
  * set.
  */
 
-const MOST_KEPT = 1024;
+const MAX_KEPT = 1024;
 /** What changed so shortly before it was read may change again without another time. */
 const SETTLED_NS = 2_000_000_000n;
 
@@ -45,7 +45,7 @@ export async function keptDigest(
       const rest = Object.entries(await readKept(file)).filter(([place]) => place !== directory);
       const all = [...rest, [directory, { stamp, digest }] as const];
       // Where it cannot be kept, it is read again.
-      await keep(file, Object.fromEntries(all.slice(-MOST_KEPT))).catch(() => undefined);
+      await keep(file, Object.fromEntries(all.slice(-MAX_KEPT))).catch(() => undefined);
     });
   }
   return digest;

@@ -23,9 +23,9 @@ export interface ManagedContainer {
 }
 
 /** Of all: a host has room for fewer. */
-const MOST_CONTAINERS = 2000;
-const MOST_BYTES = 1024 ** 2;
-const MOST_MANAGER = 128;
+const MAX_CONTAINERS = 2000;
+const MAX_BYTES = 1024 ** 2;
+const MAX_MANAGER = 128;
 
 const ofRunc = z.object({
   id: z.string(),
@@ -87,7 +87,7 @@ export function named(
     if (name === undefined || !guestName.safeParse(name).success) return [];
     const pod = first(labels, PODS);
     const words = pod === undefined ? manager : `${manager}, in the pod ${pod}`;
-    return [{ id, name, pid, manager: words.slice(0, MOST_MANAGER) }];
+    return [{ id, name, pid, manager: words.slice(0, MAX_MANAGER) }];
   });
 }
 
@@ -127,7 +127,7 @@ interface Places {
 export async function managedContainers(
   { prefix, root, otherRoots }: Places,
   taken: ReadonlySet<string>,
-  most = MOST_CONTAINERS,
+  most = MAX_CONTAINERS,
 ): Promise<ManagedContainer[]> {
   const places = [root, ...otherRoots.filter((each) => each !== root)];
   const directories: { readonly at: string; readonly place: string }[] = [];
@@ -154,7 +154,7 @@ async function statesIn(directory: string, depth = 0): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   if (entries.some(({ name }) => name === 'state.json' || name === 'status')) return [directory];
   if (depth === 2) return [];
-  const below = entries.filter((each) => each.isDirectory()).slice(0, MOST_CONTAINERS);
+  const below = entries.filter((each) => each.isDirectory()).slice(0, MAX_CONTAINERS);
   const found = await Promise.all(
     below.map(({ name }) => statesIn(path.join(directory, name), depth + 1)),
   );
@@ -197,7 +197,7 @@ async function dockerName(
 async function jsonIn(file: string): Promise<unknown> {
   try {
     const { size } = await stat(file);
-    return size > MOST_BYTES ? undefined : (JSON.parse(await readFile(file, 'utf8')) as unknown);
+    return size > MAX_BYTES ? undefined : (JSON.parse(await readFile(file, 'utf8')) as unknown);
   } catch {
     return undefined;
   }

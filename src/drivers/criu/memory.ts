@@ -3,7 +3,7 @@ import { open, readFile, type FileHandle } from 'node:fs/promises';
 /** The memory of a process as it runs: read page by page, without stopping it. */
 
 export const PAGE = 4096;
-const MOST_PAGES = 1024;
+const MAX_PAGES = 1024;
 /** Of the upper half of an entry of the kernel's page map: the page is in memory, or swapped. */
 const THERE = 0xc000_0000;
 /** A page of a file: not in a dump, unless it was written to. */
@@ -52,7 +52,7 @@ export async function readMemory(
   try {
     memory = await open(`/proc/${pid}/mem`);
     table = await open(`/proc/${pid}/pagemap`);
-    const files = { memory, table, pages: Buffer.allocUnsafe(MOST_PAGES * PAGE) };
+    const files = { memory, table, pages: Buffer.allocUnsafe(MAX_PAGES * PAGE) };
     for (const region of regionsOf(maps)) await readRegion(files, region, take, signal);
   } catch (error) {
     signal.throwIfAborted();
@@ -70,10 +70,10 @@ async function readRegion(
   take: (pages: Buffer, from: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const entries = Buffer.alloc(MOST_PAGES * ENTRY_BYTES);
-  for (let at = from; at < to; at += MOST_PAGES * PAGE) {
+  const entries = Buffer.alloc(MAX_PAGES * ENTRY_BYTES);
+  for (let at = from; at < to; at += MAX_PAGES * PAGE) {
     signal.throwIfAborted();
-    const count = Math.min(MOST_PAGES, (to - at) / PAGE);
+    const count = Math.min(MAX_PAGES, (to - at) / PAGE);
     const place = (at / PAGE) * ENTRY_BYTES;
     const { bytesRead } = await table.read(entries, 0, count * ENTRY_BYTES, place);
     const isThere = (index: number): boolean =>

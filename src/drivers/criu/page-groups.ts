@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { DIGEST_BYTES, GROUP, KEY_BYTES, MOST_ASKED } from './frames.ts';
+import { DIGEST_BYTES, GROUP, KEY_BYTES, MAX_ASKED } from './frames.ts';
 
 /**
  * Questions for groups of pages. Most of what a container that comes back has is as it was, page beside page: one digest of
@@ -34,7 +34,7 @@ export interface AskedGroup {
 /** Throws for what is no such question. */
 export function groupsOf(body: Buffer): AskedGroup[] {
   const pages = body.length < 4 ? 0 : body.readUInt32LE(0);
-  const isOurs = pages > 0 && pages <= MOST_ASKED && body.length === 4 + groupsIn(pages) * ENTRY;
+  const isOurs = pages > 0 && pages <= MAX_ASKED && body.length === 4 + groupsIn(pages) * ENTRY;
   if (!isOurs) throw new Error(`${body.length} bytes of groups`);
   return Array.from({ length: groupsIn(pages) }, (_, group) => {
     const at = 4 + group * ENTRY;

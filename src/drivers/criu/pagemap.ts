@@ -6,7 +6,7 @@ import type { Span } from './pager/address-space.ts';
 /** An image, and of what. */
 const IMAGE = 0x5456_4319;
 const PAGEMAP = 0x5608_4025;
-const MOST_ENTRIES = 16_777_216;
+const MAX_ENTRIES = 16_777_216;
 
 const IN_PARENT = 1;
 const LAZY = 2;
@@ -31,8 +31,7 @@ export function readPagemap(image: Buffer): Pagemap {
     const fields = fieldsOf(image.subarray(offset + 4, offset + 4 + length));
     offset += 4 + length;
     count += 1;
-    if (offset > image.length || count > MOST_ENTRIES)
-      throw new Error('an image that is not whole');
+    if (offset > image.length || count > MAX_ENTRIES) throw new Error('an image that is not whole');
     if (file === undefined) {
       file = fields.get(1);
       if (file === undefined) throw new Error('an image without its pages');

@@ -9,7 +9,7 @@ import type { ManagedContainer } from './managed-containers.ts';
 const PATH = '/v4.0.0/libpod/containers/json';
 /** A list of all guests waits for it. */
 const DEADLINE_MS = 2000;
-const MOST_BYTES = 16 * 1024 ** 2;
+const MAX_BYTES = 16 * 1024 ** 2;
 
 const listed = z.array(
   z.object({
@@ -62,7 +62,7 @@ async function ask(socketPath: string, signal: AbortSignal): Promise<string> {
   let bytes = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > MOST_BYTES) throw new Error(`more than ${MOST_BYTES} bytes`);
+    if (bytes > MAX_BYTES) throw new Error(`more than ${MAX_BYTES} bytes`);
     parts.push(part);
   }
   if (response.statusCode !== 200) throw new Error(`HTTP ${response.statusCode}`);

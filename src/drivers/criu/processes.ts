@@ -10,7 +10,7 @@ import type { BootProcess } from '../../host/life.ts';
 export const hasEnded = ignoring('ENOENT', 'ESRCH');
 
 /** Open files of one process: they are read one by one. */
-const MOST_FILES = 100_000;
+const MAX_FILES = 100_000;
 
 /** What the kernel reports of a container's processes and of its cgroup. */
 
@@ -86,8 +86,8 @@ export async function standsStill(pid: number, cgroup: string): Promise<boolean>
 /** Where a process's files lead, by number; empty where it has ended. */
 export async function filesOf(pid: number): Promise<Map<number, string>> {
   const numbers = (await readdir(`/proc/${pid}/fd`).catch(hasEnded)) ?? [];
-  if (numbers.length > MOST_FILES) {
-    const what = `a process of at most ${MOST_FILES} open files: ${pid} has ${numbers.length}`;
+  if (numbers.length > MAX_FILES) {
+    const what = `a process of at most ${MAX_FILES} open files: ${pid} has ${numbers.length}`;
     throw godwitError('GODWIT_HOST_LACKS', { what });
   }
   const found = new Map<number, string>();

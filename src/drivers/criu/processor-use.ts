@@ -7,7 +7,7 @@ import { MS_PER_TICK, startTicksOf } from '../../host/process.ts';
 /** What a container may use of its host's processors, and what it uses: it has none of its own. */
 
 /** Two looks within less say little. */
-const LEAST_MS = 5000;
+const MIN_MS = 5000;
 /** The kernel's weights for one processor, by the version of its cgroups. */
 const SHARES = 1024;
 const WEIGHT = 100;
@@ -92,11 +92,11 @@ export class ProcessorUses {
     const before = this.#seen.get(pid);
     const isIt = before?.startTicks === startTicks;
     const atMs = this.#nowMs();
-    if (isIt && atMs - before.atMs < LEAST_MS) return before.cores;
+    if (isIt && atMs - before.atMs < MIN_MS) return before.cores;
     const ageMs = os.uptime() * 1000 - startTicks * MS_PER_TICK;
     const [overMs, ms] = isIt
       ? [atMs - before.atMs, usedMs - before.usedMs]
-      : [Math.max(ageMs, LEAST_MS), usedMs];
+      : [Math.max(ageMs, MIN_MS), usedMs];
     const cores = Math.max(0, ms) / overMs;
     this.#seen.set(pid, { startTicks, usedMs, atMs, cores });
     return cores;

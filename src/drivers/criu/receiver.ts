@@ -23,9 +23,9 @@ import { numbersOf } from './page-groups.ts';
 import { cameFile } from './pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
-const MOST_IMAGES = 4096;
+const MAX_IMAGES = 4096;
 /** Numbers of pages in one frame: as many as make a frame of pages. */
-const MOST_REFS = MAX_FRAME / PAGE;
+const MAX_REFS = MAX_FRAME / PAGE;
 
 /** What archives and lists of trees are called, after the tree. */
 const ENDINGS = {
@@ -149,7 +149,7 @@ export class PageReceiver {
       case KINDS.refs:
         return this.#append(body);
       case KINDS.runs:
-        return this.#append(numbersOf(body, LATE, MOST_REFS));
+        return this.#append(numbersOf(body, LATE, MAX_REFS));
       default:
         throw new Error(`a frame of kind ${kind}`);
     }
@@ -195,7 +195,7 @@ export class PageReceiver {
   async #begin({ name, bytes, what, digest }: FileHead): Promise<void> {
     await this.#endFile();
     this.#images += 1;
-    if (this.#images > MOST_IMAGES) throw new Error(`more than ${MOST_IMAGES} files`);
+    if (this.#images > MAX_IMAGES) throw new Error(`more than ${MAX_IMAGES} files`);
     const file = what === 'image' ? path.join('images', name) : `${name}${ENDINGS[what]}`;
     // A whole tree is sent again once the container is frozen, in place of the first one.
     const before = what === 'image' ? 0 : (this.#trees.get(file) ?? 0);
@@ -217,8 +217,8 @@ export class PageReceiver {
     const file = this.#file;
     if (file === undefined || refs.length % 4 !== 0) throw new Error('pages of no file');
     if (this.#answers.isOpen) throw new Error('pages that were asked for did not come');
-    if (refs.length / 4 > MOST_REFS) throw new Error(`more than ${MOST_REFS} pages at once`);
-    const part = (this.#part ??= Buffer.allocUnsafe(MOST_REFS * PAGE));
+    if (refs.length / 4 > MAX_REFS) throw new Error(`more than ${MAX_REFS} pages at once`);
+    const part = (this.#part ??= Buffer.allocUnsafe(MAX_REFS * PAGE));
     let [length, isZero] = [0, true];
     for (let index = 0; index < refs.length;) {
       const first = refs.readUInt32LE(index);

@@ -15,7 +15,7 @@ export interface RootFileSystem {
 }
 
 /** More files than this in a layer would keep this process busy. */
-const MOST_FILES = 500_000;
+const MAX_FILES = 500_000;
 
 export async function rootOf(
   rootfs: string,
@@ -73,7 +73,7 @@ async function readLayer(directory: string, signal: AbortSignal): Promise<string
     for (const name of (await readdir(path.join(directory, at))).toSorted()) {
       signal.throwIfAborted();
       seen += 1;
-      if (seen > MOST_FILES) throw tooMany(directory);
+      if (seen > MAX_FILES) throw tooMany(directory);
       const inner = path.join(at, name);
       const file = path.join(directory, inner);
       const facts = await lstat(file);
@@ -91,7 +91,7 @@ async function readLayer(directory: string, signal: AbortSignal): Promise<string
 }
 
 function tooMany(directory: string): Error {
-  const what = `a layer of at most ${MOST_FILES} files: ${directory} has more`;
+  const what = `a layer of at most ${MAX_FILES} files: ${directory} has more`;
   return godwitError('GODWIT_HOST_LACKS', { what });
 }
 

@@ -32,20 +32,20 @@ const BEGIN_MS = 30_000;
 const IMAGE_MS = 180_000;
 /** What the slowest storage takes of a container's memory. */
 const IMAGE_BYTES_PER_MS = 50_000;
-const MOST_IMAGE_MS = 24 * 3600 * 1000;
+const MAX_IMAGE_MS = 24 * 3600 * 1000;
 /** Of the least container, on a machine that has much else to do. */
 const HAND_OVER_MS = 40_000;
 const HAND_OVER_TIMES = 5;
 
 /** A dump or a restore of so much memory, ms: nobody ends one before, since the container would be left half done. */
 export function imageMs(memoryBytes: number): number {
-  return Math.min(IMAGE_MS + Math.ceil(memoryBytes / IMAGE_BYTES_PER_MS), MOST_IMAGE_MS);
+  return Math.min(IMAGE_MS + Math.ceil(memoryBytes / IMAGE_BYTES_PER_MS), MAX_IMAGE_MS);
 }
 
 /** What a container may be stopped for: its memory is written, read, sent, written and read again, ms. */
 export function handOverMs(memoryBytes: number): number {
   const bytesMs = Math.ceil((HAND_OVER_TIMES * memoryBytes) / IMAGE_BYTES_PER_MS);
-  return Math.min(HAND_OVER_MS + bytesMs, MOST_IMAGE_MS);
+  return Math.min(HAND_OVER_MS + bytesMs, MAX_IMAGE_MS);
 }
 
 /**

@@ -5,7 +5,7 @@ import {
   gpuDevice,
   gpuSpec,
   hostMount,
-  MOST_HOST_PARTS,
+  MAX_HOST_PARTS,
   type HostMount,
 } from './host-parts.ts';
 import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
@@ -23,7 +23,7 @@ const cidr = z
 const capability = z.string().regex(/^CAP_[A-Z_]{2,40}$/);
 
 /** Those of its own, and of its host. */
-const MOST_MOUNTS = 64 + MOST_HOST_PARTS;
+const MAX_MOUNTS = 64 + MAX_HOST_PARTS;
 /** What a container may mount: nothing of its host. */
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
 
@@ -139,7 +139,7 @@ export const ociParts = z.strictObject({
   }),
   hostname: z.string().max(64).optional(),
   readonlyRoot: z.boolean(),
-  mounts: z.array(z.union([mount, volumeMount, hostMount])).max(MOST_MOUNTS),
+  mounts: z.array(z.union([mount, volumeMount, hostMount])).max(MAX_MOUNTS),
   devices: z.array(gpuDevice).min(1).max(64).optional(),
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
@@ -185,7 +185,7 @@ export const containerSpec = z
     hostParts: z
       .array(z.strictObject({ path: absolute, digest: z.string().regex(/^[0-9a-f]{64}$/) }))
       .min(1)
-      .max(MOST_HOST_PARTS)
+      .max(MAX_HOST_PARTS)
       .optional(),
     gpu: gpuSpec.optional(),
     criu: z.string().max(32),

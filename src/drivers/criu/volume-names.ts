@@ -28,8 +28,8 @@ const travelling: ReadonlySet<string> = new Set(VOLUME_OPTIONS);
 /** What makes it a bind mount, and what the destination says in place of it. */
 const SAID = new Set(['bind', 'rbind', 'private', 'rprivate']);
 
-const MOST_PARTS = 8;
-const MOST_PART = 200;
+const MAX_PARTS = 8;
+const MAX_PART = 200;
 
 /** A path below a directory of volumes, without `.` and `..`: it is put together with a directory of another host. */
 const nameOfVolume = z
@@ -38,7 +38,7 @@ const nameOfVolume = z
   .max(1024)
   .refine((name) => {
     const parts = name.split('/');
-    return parts.length <= MOST_PARTS && parts.every(isPart);
+    return parts.length <= MAX_PARTS && parts.every(isPart);
   }, 'a path below a directory of volumes');
 
 function isPart(part: string): boolean {
@@ -46,7 +46,7 @@ function isPart(part: string): boolean {
     part !== '' &&
     part !== '.' &&
     part !== '..' &&
-    part.length <= MOST_PART &&
+    part.length <= MAX_PART &&
     Buffer.from(part).every((byte) => byte >= 0x20)
   );
 }

@@ -7,7 +7,7 @@ import { unknownWindows } from './windows.ts';
 /** What a reading of a Hyper-V host means for migration. Pure. */
 
 /** Kerberos allows no more. */
-const MOST_SKEW_MS = 300_000;
+const MAX_SKEW_MS = 300_000;
 const ADMINISTRATORS = 'S-1-5-32-544';
 const HYPERV_ADMINISTRATORS = 'S-1-5-32-578';
 
@@ -21,7 +21,7 @@ export function judgeClock(host: string, theirsMs: number, oursMs: number): Mana
   }
   const skewS = Math.round(Math.abs(theirsMs - oursMs) / 1000);
   const found = `${host}: ${skewS} s ${theirsMs < oursMs ? 'behind' : 'ahead of'} this host’s`;
-  if (Math.abs(theirsMs - oursMs) <= MOST_SKEW_MS) return { name, verdict: 'ok', found };
+  if (Math.abs(theirsMs - oursMs) <= MAX_SKEW_MS) return { name, verdict: 'ok', found };
   return { name, verdict: 'warn', found, hint };
 }
 

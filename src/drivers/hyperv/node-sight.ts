@@ -4,7 +4,7 @@ import type { Answers, ClusterNode, GuestFacts } from './answers.ts';
 
 /** A node of a failover cluster that is drained: `State` and `DrainStatus` of Get-ClusterNode. Pure. */
 
-const MOST_LEFT = 4096;
+const MAX_LEFT = 4096;
 
 /** The cluster moves its own roles; guests that are none of them are left to whoever drains the host. */
 export function clusterMode(
@@ -13,7 +13,7 @@ export function clusterMode(
 ): MaintenanceMode {
   const leaves = guests
     .filter((each) => !each.clustered && guestName.safeParse(each.name).success)
-    .slice(0, MOST_LEFT)
+    .slice(0, MAX_LEFT)
     .map((each) => each.name);
   return { moves: 'manager', words: `the cluster ${name}`.slice(0, 128), leaves };
 }

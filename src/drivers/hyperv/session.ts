@@ -34,7 +34,7 @@ import { WsmanFault } from './wsman/answers.ts';
 /** A script that was begun orders nothing more after 45 s; PowerShell may need a while to begin. */
 const SETTLES_MS = 120_000;
 const TASK_STARTED = 4096;
-const MOST_EVENTS = 8;
+const MAX_EVENTS = 8;
 
 /** One virtual machine, through the host that has it; the destination's host is asked for what lies there. */
 export class HypervSession implements ManagedSession {
@@ -212,7 +212,7 @@ export class HypervSession implements ManagedSession {
     const about = { id: this.#machine, since: new Date(sinceMs).toISOString() };
     try {
       const { events } = await this.#source.ask('events', about, signal);
-      const reported = events.slice(0, MOST_EVENTS).map(({ id, message }) => {
+      const reported = events.slice(0, MAX_EVENTS).map(({ id, message }) => {
         const fix = meaningOfEvent(id, message)?.fix;
         return `Event ${id}: ${message.trim()}${fix === undefined ? '' : ` ${fix}`}`;
       });

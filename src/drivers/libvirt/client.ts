@@ -44,9 +44,9 @@ const DENIED = [29, 45, 88];
 /** Where a domain ended between two calls. */
 export const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
 
-const MOST_DOMAINS = 16_384;
-const MOST_TEXT = 4_194_304;
-const MOST_NAME = 65_536;
+const MAX_DOMAINS = 16_384;
+const MAX_TEXT = 4_194_304;
+const MAX_NAME = 65_536;
 const METADATA_ELEMENT = 2;
 const LIVE = 1;
 /** VIR_DOMAIN_XML_INACTIVE */
@@ -134,7 +134,7 @@ export class LibvirtClient {
       new XdrWriter().int32(1).uint32(ACTIVE),
       signal,
     );
-    return answer.list(MOST_DOMAINS, () => readDomain(answer));
+    return answer.list(MAX_DOMAINS, () => readDomain(answer));
   }
 
   /** Undefined where libvirt knows none of that name or UUID. */
@@ -153,13 +153,13 @@ export class LibvirtClient {
   /** What it runs as now. */
   async xml(domain: Domain, signal: AbortSignal): Promise<string> {
     const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(0), signal);
-    return answer.string(MOST_TEXT);
+    return answer.string(MAX_TEXT);
   }
 
   /** What it would run as the next time; of one that has a definition that lasts. */
   async definition(domain: Domain, signal: AbortSignal): Promise<string> {
     const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(INACTIVE), signal);
-    return answer.string(MOST_TEXT);
+    return answer.string(MAX_TEXT);
   }
 
   async state(domain: Domain, signal: AbortSignal): Promise<DomainState> {
@@ -203,7 +203,7 @@ export class LibvirtClient {
     const body = writeDomain(domain).int32(METADATA_ELEMENT).optionalString(uri).uint32(LIVE);
     const asked = this.ask(PROC.metadata, body, signal);
     const answer = await unless([NO_METADATA, ...HAS_LEFT], asked);
-    return answer?.string(MOST_TEXT);
+    return answer?.string(MAX_TEXT);
   }
 
   /** `element` undefined: removes it. Waits for a job of the domain that changes it. */
@@ -292,7 +292,7 @@ export function writeDomain({ name, uuid, id }: Domain): XdrWriter {
 }
 
 export function readDomain(answer: XdrReader): Domain {
-  const name = answer.string(MOST_NAME);
+  const name = answer.string(MAX_NAME);
   const uuid = answer.uuid();
   return { name, uuid, id: answer.int32() };
 }

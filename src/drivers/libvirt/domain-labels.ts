@@ -2,7 +2,7 @@ import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 
 /** What whoever has defined a domain says of it in its metadata: names that people look for. Pure. */
 
-const MOST_VALUE = 256;
+const MAX_VALUE = 256;
 
 /** Label -> where it lies below `metadata`; of an element without text its attribute `name` or `id` counts. */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
@@ -39,5 +39,5 @@ function plain(value: string): string {
   return value
     .replaceAll(/\p{Cc}/gu, ' ')
     .trim()
-    .slice(0, MOST_VALUE);
+    .slice(0, MAX_VALUE);
 }

@@ -106,8 +106,8 @@ const UNITS: Readonly<Record<string, number>> = {
   T: 1024 ** 4,
   TiB: 1024 ** 4,
 };
-const MOST_SHOWN = 64;
-const MOST_DEVICES = 4096;
+const MAX_SHOWN = 64;
+const MAX_DEVICES = 4096;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function readDomain(xml: string): DomainRead {
@@ -128,7 +128,7 @@ function whatIsMissing(root: XmlElement): string | undefined {
   if ((typeOf(root)['machine'] ?? '') === '') return 'its <os> names no machine type';
   if (at(root, 'devices').length !== 1) return 'it has not one element <devices>';
   const devices = at(root, 'devices')[0]?.children.length ?? 0;
-  return devices > MOST_DEVICES ? `it has ${devices} devices` : undefined;
+  return devices > MAX_DEVICES ? `it has ${devices} devices` : undefined;
 }
 
 function factsOf(root: XmlElement): DomainFacts {
@@ -151,7 +151,7 @@ function factsOf(root: XmlElement): DomainFacts {
     accelerator: root.attributes['type'] === 'kvm' ? 'kvm' : 'tcg',
     firmware: firmwareOf(root),
     tpm: named('tpm').map(tpmOf)[0],
-    nics: nics.slice(0, MOST_SHOWN).map(nicOf),
+    nics: nics.slice(0, MAX_SHOWN).map(nicOf),
     devices: devices.filter(hasAlias).slice(0, 1024).map(deviceOf),
     disks: named('disk').map(diskOf),
     networks: nics.flatMap(networkOf),
@@ -159,7 +159,7 @@ function factsOf(root: XmlElement): DomainFacts {
     securityLabels: securityLabels(root),
     labels: domainLabels(root),
     written: writtenParts(root),
-    unmovable: unmovableDevices(root).slice(0, MOST_SHOWN),
+    unmovable: unmovableDevices(root).slice(0, MAX_SHOWN),
   };
 }
 
@@ -263,13 +263,13 @@ function diskOf(element: XmlElement): DomainDisk {
   };
 }
 
-const MOST_BELOW = 64;
+const MAX_BELOW = 64;
 
 function belowOf(element: XmlElement): Pick<DomainDisk, 'below'> {
   const found: string[] = [];
   for (
     let [next] = at(element, 'backingStore');
-    next !== undefined && found.length < MOST_BELOW;
+    next !== undefined && found.length < MAX_BELOW;
     [next] = at(next, 'backingStore')
   ) {
     const source = at(next, 'source')[0]?.attributes ?? {};

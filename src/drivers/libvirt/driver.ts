@@ -30,7 +30,7 @@ import { runState } from './whereabouts.ts';
 const LIFE_MS = 5000;
 /** Domains looked at beside one another. */
 const AT_ONCE = 8;
-const MOST_GUESTS = 10_000;
+const MAX_GUESTS = 10_000;
 
 /** Guests of the libvirt of this host, which moves them between its own daemons. */
 export class LibvirtDriver implements ManagedDriver {
@@ -67,7 +67,7 @@ export class LibvirtDriver implements ManagedDriver {
   async discover({ host, only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
     const client = await this.#open(signal);
     try {
-      const all = (await client.activeDomains(signal)).slice(0, MOST_GUESTS);
+      const all = (await client.activeDomains(signal)).slice(0, MAX_GUESTS);
       const wanted = only === undefined ? all : all.filter(({ name }) => knownAs(name) === only);
       const found: DiscoveredGuest[] = [];
       for (let from = 0; from < wanted.length; from += AT_ONCE) {

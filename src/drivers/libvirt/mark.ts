@@ -10,7 +10,7 @@ import { escapeXml, parseXml } from '../../formats/xml.ts';
 export const MARK: MetadataPlace = { key: 'godwit', uri: 'urn:godwit:migration:1' };
 
 /** Of libvirt's own words, characters. */
-const MOST_WORDS = 2048;
+const MAX_WORDS = 2048;
 
 const mark = z.object({
   id: migrationId,
@@ -34,7 +34,7 @@ export function markElement(mark: Mark): string {
   const known = { id, state, reason, autostart, persistent, defined };
   const words = { ...known, ...(second === undefined ? {} : { second }) };
   const all = Object.entries(words).map(
-    ([name, value]) => `${name}="${escapeXml(value.slice(0, MOST_WORDS))}"`,
+    ([name, value]) => `${name}="${escapeXml(value.slice(0, MAX_WORDS))}"`,
   );
   return `<migration ${all.join(' ')}/>`;
 }

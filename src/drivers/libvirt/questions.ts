@@ -28,12 +28,12 @@ const NO_POOL = 49;
 const NO_INTERFACE = 57;
 /** VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET */
 const NETWORK_DEVICES = 16;
-const MOST_DEVICES = 16_384;
+const MAX_DEVICES = 16_384;
 const CPU_INCOMPATIBLE = 91;
 const FAIL_INCOMPATIBLE = 1;
 const CPU_IDENTICAL = 1;
-const MOST_TEXT = 8_388_608;
-const MOST_NAME = 65_536;
+const MAX_TEXT = 8_388_608;
+const MAX_NAME = 65_536;
 /** Results are not asked for, only how many there are. */
 const COUNT_ONLY = 0;
 /** A daemon that was just installed or updated tries each QEMU of its host first. */
@@ -103,7 +103,7 @@ async function existence(
     const asked = client.ask(byName, new XdrWriter().string(name), signal);
     const found = await unless([none], asked);
     if (found === undefined) return { is: 'absent' };
-    const body = new XdrWriter().string(found.string(MOST_NAME)).uuid(found.uuid());
+    const body = new XdrWriter().string(found.string(MAX_NAME)).uuid(found.uuid());
     const active = (await client.ask(isActive, body, signal)).int32() !== 0;
     return { is: active ? 'active' : 'inactive' };
   } catch (thrown) {
@@ -145,9 +145,9 @@ async function listsDevice(
 ): Promise<boolean | undefined> {
   const own = `net_${name.replaceAll(/[^A-Za-z0-9]/g, '_')}_`;
   try {
-    const body = new XdrWriter().int32(MOST_DEVICES).uint32(NETWORK_DEVICES);
+    const body = new XdrWriter().int32(MAX_DEVICES).uint32(NETWORK_DEVICES);
     const answer = await client.ask(PROC.nodeDevices, body, signal);
-    const names = answer.list(MOST_DEVICES, () => answer.string(MOST_NAME));
+    const names = answer.list(MAX_DEVICES, () => answer.string(MAX_NAME));
     return names.some(
       (each) =>
         each.startsWith(own) && /^(?:[0-9a-f]{2}_){5}[0-9a-f]{2}$/.test(each.slice(own.length)),
@@ -160,7 +160,7 @@ async function listsDevice(
 
 export async function capabilities(client: LibvirtClient, signal: AbortSignal): Promise<string> {
   const answer = await client.ask(PROC.capabilities, new XdrWriter(), signal, TRIES_MS);
-  return answer.string(MOST_TEXT);
+  return answer.string(MAX_TEXT);
 }
 
 /** LibvirtRefusal where the daemon has no such emulator, machine or type. */
@@ -171,7 +171,7 @@ export async function domainCapabilities(
 ): Promise<string> {
   const body = writeMachine(machine).uint32(0);
   const answer = await client.ask(PROC.domainCapabilities, body, signal, TRIES_MS);
-  return answer.string(MOST_TEXT);
+  return answer.string(MAX_TEXT);
 }
 
 /** How a processor compares with the best that a hypervisor gives. */

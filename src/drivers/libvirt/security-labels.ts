@@ -23,7 +23,7 @@ const LABELLED = ['disk', 'serial', 'parallel', 'console', 'channel'];
 const UNCONFINED = 'none';
 /** Of users and groups: libvirt leaves one out that it has made itself. */
 const OF_USERS = 'dac';
-const MOST_LABELS = 64;
+const MAX_LABELS = 64;
 
 export function securityLabels(domain: XmlElement): SecurityLabel[] {
   const ofGuest = at(domain, 'seclabel').map((label) => labelOf(label));
@@ -36,7 +36,7 @@ export function securityLabels(domain: XmlElement): SecurityLabel[] {
   return [...ofGuest, ...ofDevices]
     .filter(({ model, kind }) => kind !== 'made' || model !== OF_USERS)
     .filter(({ model }) => model !== '' && model !== UNCONFINED)
-    .slice(0, MOST_LABELS);
+    .slice(0, MAX_LABELS);
 }
 
 function labelOf({ attributes }: XmlElement, device?: string): SecurityLabel {

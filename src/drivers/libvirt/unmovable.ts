@@ -1,7 +1,7 @@
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 
 /** Of one reason. */
-const MOST_CHARACTERS = 512;
+const MAX_CHARACTERS = 512;
 
 /**
  * The devices of a domain that keep it on its host, in words: those that libvirt itself refuses to move, and those that it
@@ -10,7 +10,7 @@ const MOST_CHARACTERS = 512;
 export function unmovableDevices(root: XmlElement): string[] {
   const devices = at(root, 'devices')[0]?.children ?? [];
   const all = [...devices.flatMap(whyNot), ...clockOfTheHost(root)];
-  return all.map((each) => each.slice(0, MOST_CHARACTERS));
+  return all.map((each) => each.slice(0, MAX_CHARACTERS));
 }
 
 function whyNot(element: XmlElement): string[] {

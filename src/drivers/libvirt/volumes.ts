@@ -21,7 +21,7 @@ const NO_POOL = 49;
 const NO_VOLUME = 50;
 const OPERATION_INVALID = 55;
 const INTERNAL = 1;
-const MOST_NAME = 65_536;
+const MAX_NAME = 65_536;
 
 /** A pool that is active. */
 export interface Pool {
@@ -50,7 +50,7 @@ export async function poolAt(
 ): Promise<Pool | undefined> {
   const asked = client.ask(PROC.poolByPath, new XdrWriter().string(directory), signal);
   const answer = await unless([NO_POOL], asked);
-  return answer === undefined ? undefined : { name: answer.string(MOST_NAME), uuid: answer.uuid() };
+  return answer === undefined ? undefined : { name: answer.string(MAX_NAME), uuid: answer.uuid() };
 }
 
 /** Has the daemon look at the pool's directory anew. One that is at work there says so, and knows of its own work. */
@@ -149,8 +149,8 @@ function writePool({ name, uuid }: Pool): XdrWriter {
 
 function readVolume(answer: XdrReader): Volume {
   return {
-    pool: answer.string(MOST_NAME),
-    name: answer.string(MOST_NAME),
-    key: answer.string(MOST_NAME),
+    pool: answer.string(MAX_NAME),
+    name: answer.string(MAX_NAME),
+    key: answer.string(MAX_NAME),
   };
 }

@@ -10,7 +10,7 @@ import type { ObjectSpec } from './spec/schema.ts';
 const HUGE_PAGES = '/sys/kernel/mm/hugepages';
 const NODES = '/sys/devices/system/node';
 /** More than a kernel is built for. */
-const MOST_NODES = 4096;
+const MAX_NODES = 4096;
 const MIB = 1024 ** 2;
 
 /** Numbers of the NUMA nodes that have memory; none where the kernel does not say. */
@@ -24,7 +24,7 @@ export function nodesIn(list: string): ReadonlySet<number> {
   const found = new Set<number>();
   for (const part of list === '' ? [] : list.split(',')) {
     const [first = 0, last = first] = part.split('-').map(Number);
-    for (let each = first; each <= Math.min(last, MOST_NODES); each += 1) found.add(each);
+    for (let each = first; each <= Math.min(last, MAX_NODES); each += 1) found.add(each);
   }
   return found;
 }

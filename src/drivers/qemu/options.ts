@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { NamedPath } from '../port/inventory.ts';
 import { offeredDevices } from './plug/offer.ts';
 
-const LEAST_MARGIN = 1024 ** 3;
-const MARGIN = 4 * LEAST_MARGIN;
-const LEAST_TASKS = 256;
+const MIN_MARGIN = 1024 ** 3;
+const MARGIN = 4 * MIN_MARGIN;
+const MIN_TASKS = 256;
 const TASKS = 4096;
 const path = z.string().min(1).max(4096);
 
@@ -38,8 +38,8 @@ export const qemuOptions = z.strictObject({
     .union([
       z.literal('none'),
       z.strictObject({
-        memoryMarginBytes: z.number().int().min(LEAST_MARGIN).default(MARGIN),
-        tasks: z.number().int().min(LEAST_TASKS).default(TASKS),
+        memoryMarginBytes: z.number().int().min(MIN_MARGIN).default(MARGIN),
+        tasks: z.number().int().min(MIN_TASKS).default(TASKS),
       }),
     ])
     .default({ memoryMarginBytes: MARGIN, tasks: TASKS }),

@@ -19,7 +19,7 @@ import { cpuOption } from './spec/machine.ts';
 
 const OFFERS_MS = 20_000;
 /** Some sixty are known today. */
-const MOST_MODELS = 512;
+const MAX_MODELS = 512;
 
 const kept = z.array(processorOffer).max(8);
 
@@ -73,7 +73,7 @@ async function askOffer(client: QmpClient, signal: AbortSignal) {
   );
   const models = await Promise.all(
     given
-      .slice(0, MOST_MODELS)
+      .slice(0, MAX_MODELS)
       .map(async ({ name }) => ({ name, features: offered(await expand(name)) })),
   );
   const { vendor } = best;

@@ -15,7 +15,7 @@ import type { MonitorWatch } from './session.ts';
 const PAUSED_MS = 5000;
 const POLL_MS = 50;
 /** Ports that are tried before it is said that none is free. */
-const MOST_PORTS = 32;
+const MAX_PORTS = 32;
 
 /**
  * Sees to it that the stream is `postcopy-paused`: a QEMU notices a dead link no earlier than TCP does, which is late.
@@ -104,7 +104,7 @@ async function tryToListen(
   const count = to - from + 1;
   // Which port it took could only be asked in band: so it is prescribed. The last used come free late.
   const start = Math.floor(performance.now()) % count;
-  for (let tried = 0; tried < Math.min(count, MOST_PORTS); tried += 1) {
+  for (let tried = 0; tried < Math.min(count, MAX_PORTS); tried += 1) {
     const port = from + ((start + tried) % count);
     const uri = `tcp:${shown}:${port}`;
     const answer = await client.urgent('migrate-recover', { uri }, signal);

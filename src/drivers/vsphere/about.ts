@@ -27,13 +27,12 @@ export interface Content {
 
 /** Major and minor numbers of the API, whose calls this driver knows. */
 const KNOWN = ['6.5', '6.7', '6.8', '6.9', '7.0', '8.0'];
-const MOST_WORDS = 128;
+const MAX_WORDS = 128;
 
 /** GODWIT_MANAGER_VERSION for another version, and for what is no vCenter (an ESXi host by itself). */
 export function knownVersion(content: XmlElement | undefined, address: string): About {
   const said = (name: string): string =>
-    (content === undefined ? undefined : textAt(content, 'about', name))?.slice(0, MOST_WORDS) ??
-    '';
+    (content === undefined ? undefined : textAt(content, 'about', name))?.slice(0, MAX_WORDS) ?? '';
   const [product, version, kind] = [said('name') || 'vSphere', said('apiVersion'), said('apiType')];
   const refuse = (what: string): Error =>
     godwitError('GODWIT_MANAGER_VERSION', { manager: product, address, what });

@@ -68,10 +68,10 @@ export function adviceOf({ unread, mode, lacking }: Baseline): string {
   return `${alike}the highest EVC mode that all its hosts can have is ${mode.key}`;
 }
 
-const MOST = 6;
+const MAX = 6;
 
 /** The first few, and how many more. */
 export function some(names: readonly string[]): string {
-  const more = names.length - MOST;
-  return names.slice(0, MOST).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  const more = names.length - MAX;
+  return names.slice(0, MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -25,7 +25,7 @@ import { Transport, type Reached, type ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** Objects (and pages) of one answer, and objects of one page. */
-const MOST = 100_000;
+const MAX = 100_000;
 const PAGE = 500;
 
 /** vSphere has understood, and refused. */
@@ -161,7 +161,7 @@ export class VsphereClient {
       for (const object of objectsIn(page)) found.push(object);
       const token = textAt(page, 'token');
       if (token === undefined || token === '') return found;
-      if (found.length + pages > MOST) throw this.unreachable('its list has no end');
+      if (found.length + pages > MAX) throw this.unreachable('its list has no end');
       const next = [text('token', token)];
       [page] = await this.call('ContinueRetrievePropertiesEx', collector, next, signal);
     }

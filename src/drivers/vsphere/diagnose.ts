@@ -25,7 +25,7 @@ import { isAboutCertificate } from './transport.ts';
 import { failed, tried } from '../port/findings.ts';
 
 /** Datacenters of which rights are asked. */
-const MOST_DATACENTERS = 64;
+const MAX_DATACENTERS = 64;
 /** With what DRS and DPM are set to. */
 const CLUSTER = 'configurationEx';
 const VMOTION = 'config.virtualNicManagerInfo.netConfig';
@@ -115,7 +115,7 @@ async function rights(
   signal: AbortSignal,
 ): Promise<ManagerFinding[]> {
   const { rootFolder, customFieldsManager } = client.content;
-  const datacenters = (await client.all('Datacenter', ['name'], signal)).slice(0, MOST_DATACENTERS);
+  const datacenters = (await client.all('Datacenter', ['name'], signal)).slice(0, MAX_DATACENTERS);
   const places = datacenters.map(({ ref: place, properties }) => ({
     place,
     name: `datacenter ${wordIn(properties, 'name') ?? place.value}`,

@@ -7,7 +7,7 @@ import { refIn } from './soap.ts';
 /** DPM moves guests together, puts hosts that are not needed to sleep, and wakes them. */
 const AUTOMATED = 'automated';
 /** A cluster has no more hosts. */
-const MOST_HOSTS = 128;
+const MAX_HOSTS = 128;
 const LONGEST = 64;
 
 export interface ClusterDpm {
@@ -25,7 +25,7 @@ export function dpmIn(configuration: XmlElement): ClusterDpm {
   const isEnabled = (each: XmlElement | undefined): boolean =>
     each !== undefined && textAt(each, 'enabled') === 'true';
   const own = at(configuration, 'dpmHostConfig')
-    .slice(0, MOST_HOSTS)
+    .slice(0, MAX_HOSTS)
     .flatMap((each): [string, string][] => {
       const id = refIn(at(each, 'key')[0])?.value;
       const level = textAt(each, 'enabled') === 'false' ? 'off' : textAt(each, 'behavior');

@@ -8,8 +8,8 @@ import { refIn } from './soap.ts';
 /** DRS moves by itself what runs on a host that enters maintenance mode. */
 const FULL = 'fullyAutomated';
 /** A cluster has no more guests. */
-const MOST_GUESTS = 8000;
-const MOST_LEFT = 4096;
+const MAX_GUESTS = 8000;
+const MAX_LEFT = 4096;
 const LONGEST = 64;
 
 export interface ClusterDrs {
@@ -25,7 +25,7 @@ export function drsIn(configuration: XmlElement): ClusterDrs {
   // Where DRS ignores them, the vCenter keeps them all the same.
   const counts = drs === undefined || textAt(drs, 'enableVmBehaviorOverrides') !== 'false';
   const own = at(configuration, 'drsVmConfig')
-    .slice(0, MOST_GUESTS)
+    .slice(0, MAX_GUESTS)
     .flatMap((each): [string, string][] => {
       const id = refIn(at(each, 'key')[0])?.value;
       const level = textAt(each, 'enabled') === 'false' ? 'off' : textAt(each, 'behavior');
@@ -66,6 +66,6 @@ export function maintenanceModeOf(
     .filter(({ id, name: guest }) => {
       return (drs.own.get(id) ?? FULL) !== FULL && guestName.safeParse(guest).success;
     })
-    .slice(0, MOST_LEFT);
+    .slice(0, MAX_LEFT);
   return { moves: 'manager', words: by, leaves: leaves.map((each) => each.name) };
 }

@@ -8,7 +8,7 @@ import { ref, refIn, type Ref } from './soap.ts';
 import { taskEnd } from './start-move.ts';
 
 /** vSphere has no greater cluster. */
-const MOST_HOSTS = 128;
+const MAX_HOSTS = 128;
 
 /** Which other hosts of a cluster vSphere would move the guest to (QueryVMotionCompatibilityEx_Task). It starts nothing. */
 export async function elsewhereCheck(
@@ -21,7 +21,7 @@ export async function elsewhereCheck(
   const hosts = (seen?.properties.get('host')?.children ?? [])
     .flatMap((each) => refIn(each) ?? [])
     .filter(({ value }) => !left.has(value))
-    .slice(0, MOST_HOSTS);
+    .slice(0, MAX_HOSTS);
   if (hosts.length === 0) return undefined;
   const checker = client.content.vmProvisioningChecker;
   const parts = [ref('vm', vm), ...hosts.map((host) => ref('host', host))];

@@ -11,8 +11,8 @@ const CURRENT = 'summary.currentEVCModeKey';
 const MODES = 'capability.supportedEVCMode';
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** vSphere has no greater cluster. */
-const MOST_HOSTS = 128;
-const MOST_FEATURES = 4096;
+const MAX_HOSTS = 128;
+const MAX_FEATURES = 4096;
 
 export interface ClusterFeatures {
   readonly hosts: readonly HostFeatures[];
@@ -29,7 +29,7 @@ export async function clusterFeatures(
   if (cluster.type !== 'ClusterComputeResource') return undefined;
   const [seen] = await client.retrieve([{ ref: cluster, properties: ['host'] }], signal);
   const refs = (seen?.properties.get('host')?.children ?? []).flatMap((each) => refIn(each) ?? []);
-  const wanted = refs.slice(0, MOST_HOSTS);
+  const wanted = refs.slice(0, MAX_HOSTS);
   const properties = ['name', CURRENT, FEATURES];
   const hosts = await client.retrieve(
     wanted.map((ref) => ({ ref, properties })),
@@ -73,7 +73,7 @@ function hostFeatures({ ref, properties }: Seen): HostFeatures {
 /** Those that are there. Numbers (family, stepping) say nothing about what a guest may use. */
 function featuresIn(listed: readonly XmlElement[]): Set<string> {
   const there = listed
-    .slice(0, MOST_FEATURES)
+    .slice(0, MAX_FEATURES)
     .filter((each) => textAt(each, 'value') === '1')
     .flatMap((each) => textAt(each, 'key')?.slice(0, 128) ?? [])
     .filter((key) => key.startsWith('cpuid.'));

@@ -13,7 +13,7 @@ import type { Ref, Updates } from './soap.ts';
 /** A whole reading of a great vCenter takes its time, ms. */
 const READ_MS = 120_000;
 /** Parts in which the vCenter reports one state, at most. */
-const MOST_PARTS = 100_000;
+const MAX_PARTS = 100_000;
 /** So long the vCenter waits for a change before it answers that there is none, s; and so much later it counts as silent. */
 const WAIT_S = 10;
 const WAIT_GRACE_MS = 5000;
@@ -81,7 +81,7 @@ export class Follower {
     const { client, collector } = following;
     const signal = AbortSignal.timeout(WAIT_S * 1000 + WAIT_GRACE_MS);
     try {
-      for (let part = 0; part < MOST_PARTS; part += 1) {
+      for (let part = 0; part < MAX_PARTS; part += 1) {
         const seconds = part === 0 ? WAIT_S : 0;
         const updates = await client.updates(collector, following.version, seconds, signal);
         take(following, updates);
@@ -118,7 +118,7 @@ export class Follower {
     this.#following ??= await this.#begin(signal);
     const following = this.#following;
     const { client, collector, lists } = following;
-    for (let part = 0; part < MOST_PARTS; part += 1) {
+    for (let part = 0; part < MAX_PARTS; part += 1) {
       const updates = await client.updates(collector, following.version, 0, signal);
       take(following, updates);
       if (updates?.isTruncated !== true) return lists;

@@ -31,7 +31,7 @@ const PROPERTIES = [
 ];
 const MOVE = 'RelocateVM_Task';
 /** Tasks of a guest that are looked at, the newest. */
-const MOST_TASKS = 16;
+const MAX_TASKS = 16;
 
 /** One look at a guest. */
 export interface GuestSight {
@@ -94,7 +94,7 @@ export class VsphereGuest {
         wordIn(properties, 'runtime.powerState'),
         wordIn(properties, 'runtime.connectionState'),
       ),
-      tasks: tasks.flatMap((each) => refIn(each) ?? []).slice(-MOST_TASKS),
+      tasks: tasks.flatMap((each) => refIn(each) ?? []).slice(-MAX_TASKS),
       values: new Map(values),
       isMovable: !disabled.some(({ text: method }) => method === MOVE),
       evcMode: wordIn(properties, 'runtime.minRequiredEVCModeKey'),

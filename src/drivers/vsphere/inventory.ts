@@ -9,7 +9,7 @@ import { refIn, type Change, type Ref } from './soap.ts';
 /** Hosts and guests of a vCenter, made of the changes that it reports. Pure but for its own lists. */
 
 /** More objects of one kind than that are left out. */
-const MOST = 100_000;
+const MAX = 100_000;
 export const MIB = 1024 ** 2;
 
 export const HOST_PROPERTIES = [
@@ -100,7 +100,7 @@ export class InventoryLists {
       return;
     }
     const before = list.get(ref.value);
-    if (before === undefined && list.size >= MOST) return;
+    if (before === undefined && list.size >= MAX) return;
     const known: Known = before ?? new Map<string, string>();
     let isChanged = before === undefined;
     for (const [name, value] of properties) {
@@ -120,7 +120,7 @@ export class InventoryLists {
       return;
     }
     const before = this.#clusters.get(value);
-    if (before === undefined && this.#clusters.size >= MOST) return;
+    if (before === undefined && this.#clusters.size >= MAX) return;
     const [name, configuration] = [properties.get('name'), properties.get('configurationEx')];
     this.#clusters.set(value, {
       name: unescapedName(name?.text ?? before?.name ?? value).slice(0, 256),

@@ -9,9 +9,9 @@ import type { ShownCertificate } from './transport.ts';
 const DAY_MS = 86_400_000;
 const EXPIRY_WARN_DAYS = 30;
 /** A report's times come from both clocks. */
-const MOST_SKEW_MS = 60_000;
+const MAX_SKEW_MS = 60_000;
 /** Names in one line. */
-export const MOST_NAMED = 8;
+export const MAX_NAMED = 8;
 
 export function judgeCertificate(
   { fingerprint, ca }: Pick<Vcenter, 'fingerprint' | 'ca'>,
@@ -43,7 +43,7 @@ export function judgeClock(theirsMs: number, oursMs: number): ManagerFinding {
   }
   const skewS = Math.round(Math.abs(theirsMs - oursMs) / 1000);
   const found = `the vCenter’s is ${skewS} s ${theirsMs < oursMs ? 'behind' : 'ahead of'} this host’s`;
-  if (Math.abs(theirsMs - oursMs) <= MOST_SKEW_MS) return { name, verdict: 'ok', found };
+  if (Math.abs(theirsMs - oursMs) <= MAX_SKEW_MS) return { name, verdict: 'ok', found };
   return { name, verdict: 'warn', found, hint };
 }
 
@@ -87,7 +87,7 @@ export function judgeAttribute(hasAttribute: boolean): ManagerFinding {
 
 /** The first few, and how many more. */
 export function named(names: readonly string[]): string {
-  const shown = names.slice(0, MOST_NAMED).join(', ');
-  const more = names.length - MOST_NAMED;
+  const shown = names.slice(0, MAX_NAMED).join(', ');
+  const more = names.length - MAX_NAMED;
   return more > 0 ? `${shown} and ${more} more` : shown;
 }

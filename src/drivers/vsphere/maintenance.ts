@@ -13,7 +13,7 @@ import { isUnderWay, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 /** vSphere's own bound of its task, s; 0: none. Whoever asked for it decides when to give it up. */
 const NO_TIMEOUT = 0;
 /** Of a host, the newest. */
-const MOST_TASKS = 32;
+const MAX_TASKS = 32;
 
 /** Maintenance mode of a vCenter's hosts: `EnterMaintenanceMode_Task`, which goes on until no guest runs there. */
 export class VsphereMaintenance implements HostMaintenance {
@@ -95,7 +95,7 @@ export class VsphereMaintenance implements HostMaintenance {
     if (seen === undefined) throw client.unreachable('it does not show the host any more');
     const refs = (seen.properties.get('recentTask')?.children ?? [])
       .flatMap((each) => refIn(each) ?? [])
-      .slice(-MOST_TASKS);
+      .slice(-MAX_TASKS);
     const wanted = refs.map((ref) => ({ ref, properties: TASK_PROPERTIES }));
     const tasks = (await client.retrieve(wanted, signal))
       .flatMap((each) => taskIn(each) ?? [])

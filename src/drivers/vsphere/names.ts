@@ -1,6 +1,6 @@
 /** Names of the vCenter, as Godwit says them. Pure. */
 
-const MOST = 63;
+const MAX = 63;
 
 /**
  * Godwit's name of a host: the one that the configuration gives it, or the vCenter's own in lower case with `-` for all that
@@ -16,7 +16,7 @@ export function hostNameOf(
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]/g, '-')
     .replace(/^-+/, '')
-    .slice(0, MOST);
+    .slice(0, MAX);
   return made === '' ? undefined : made;
 }
 

@@ -8,7 +8,7 @@ import { group, ref, refIn, text, type Part, type Ref } from './soap.ts';
 
 /** Networks of a guest's cards, which another vCenter knows by their names alone. */
 
-const MOST_CARDS = 16;
+const MAX_CARDS = 16;
 const DISTRIBUTED = 'DistributedVirtualPortgroup';
 const BY_NAME = 'VirtualEthernetCardNetworkBackingInfo';
 const BY_PORT = 'VirtualEthernetCardDistributedVirtualPortBackingInfo';
@@ -93,7 +93,7 @@ export function cardsIn(devices: readonly XmlElement[], networks: readonly Netwo
       const label = textAt(device, 'deviceInfo', 'label') ?? `network card ${key}`;
       return [{ key, type, label, network: networkOf(kind, backing, groups) }];
     })
-    .slice(0, MOST_CARDS);
+    .slice(0, MAX_CARDS);
 }
 
 function networkOf(

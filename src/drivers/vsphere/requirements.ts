@@ -5,13 +5,13 @@ import { some, type HostFeatures } from './baseline.ts';
 
 /** Features of a processor that a guest uses since it was started (`runtime.featureRequirement`), beside what hosts have. Pure. */
 
-const MOST = 4096;
+const MAX = 4096;
 /** It must be there; other values are numbers, of which vSphere alone makes something. */
 const NEEDED = 'Bool:Min:1';
 
 export function neededIn(requirements: XmlElement | undefined): string[] {
   return (requirements?.children ?? [])
-    .slice(0, MOST)
+    .slice(0, MAX)
     .filter((each) => textAt(each, 'value') === NEEDED)
     .flatMap((each) => textAt(each, 'key')?.slice(0, 128) ?? [])
     .filter((key) => key.startsWith('cpuid.'))

@@ -8,7 +8,7 @@ import { isUnderWay, type Task } from './task.ts';
 
 /** vSphere waits so long for a change before it answers that there is none, s. */
 const WAITS_S = 10;
-const MOST_FAULTS = 64;
+const MAX_FAULTS = 64;
 
 export interface Found {
   readonly errors: readonly Fault[];
@@ -56,7 +56,7 @@ export function foundIn(result: XmlElement | undefined): Found {
   const faults = (name: string): Fault[] =>
     results
       .flatMap((each) => at(each, name))
-      .slice(0, MOST_FAULTS)
+      .slice(0, MAX_FAULTS)
       .map(localizedFault);
   return { errors: faults('error'), warnings: faults('warning') };
 }

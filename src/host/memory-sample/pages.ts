@@ -8,9 +8,9 @@ import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 
 export const PAGE_BYTES = 4096;
 /** Pages of a sample: 16 MiB are held, and one of them stands for 1 MiB of a guest of 4 GiB. */
-const MOST_PAGES = 4096;
+const MAX_PAGES = 4096;
 /** Of those, how many are compressed. */
-const MOST_PACKED = 512;
+const MAX_PACKED = 512;
 /** Pages that are compressed together, as a hypervisor's stream has them. */
 const PACK_PAGES = 32;
 /** After these the sample is looked at again, ms from the first look. */
@@ -22,9 +22,9 @@ export const WINDOWS_MS = [100, 300, 1000, 3000] as const;
 const FURTHER_MS = 6000;
 /** New pages are this share of all that were seen written, and so many of the sample. */
 const NEW_SHARE = 0.2;
-const LEAST_NEW = 16;
+const MIN_NEW = 16;
 /** Of fewer pages that the other host has, or has not, no share is made. */
-const LEAST_TOLD = 64;
+const MIN_TOLD = 64;
 /** How long further pages are read and looked up in what the other host told, ms: the choice of the path waits for it. */
 const MORE_MS = 100;
 /** A prime: steps of it come to each of any number of pages once. */
@@ -87,7 +87,7 @@ export async function samplePages(
   { signal, brief, knows }: Until,
   random: () => number = Math.random,
 ): Promise<Sampled | undefined> {
-  const most = brief === undefined ? MOST_PAGES : MOVER_PAGES;
+  const most = brief === undefined ? MAX_PAGES : MOVER_PAGES;
   const first = new Map<number, Buffer>();
   const firstMs = time.monotonicMs();
   await eachOf(choose(pages.count, most, random), signal, (page) => {
@@ -124,7 +124,7 @@ export async function samplePages(
     rewritten.length === 0 ? {} : { packedAgain: await packedShare(partsOf(rewritten), signal) };
   const more = function* (): Generator<Buffer> {
     const untilMs = time.monotonicMs() + MORE_MS;
-    for (const page of inNoOrder(choose(pages.count, MOST_PAGES, random))) {
+    for (const page of inNoOrder(choose(pages.count, MAX_PAGES, random))) {
       if (time.monotonicMs() > untilMs) return;
       yield contentOf(pages, page) ?? ZEROS;
     }
@@ -157,7 +157,7 @@ function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boo
   const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
   const memory = count * PAGE_BYTES;
   const seen = ((all - before) / memory) * sampled;
-  return all < memory && seen >= LEAST_NEW && all - before >= all * NEW_SHARE;
+  return all < memory && seen >= MIN_NEW && all - before >= all * NEW_SHARE;
 }
 
 /** Until the next look is due; true where it is to be the last one, at once. */
@@ -241,8 +241,8 @@ async function mixOf(
   const held = reported.length / contents.length;
   const duplicate = (reported.length - names.size) / contents.length;
   // A host with a large cache tells of few of its pages.
-  const lacks = (): boolean => told < LEAST_TOLD;
-  const may = told * (1 + MOST_PAGES / contents.length) >= LEAST_TOLD;
+  const lacks = (): boolean => told < MIN_TOLD;
+  const may = told * (1 + MAX_PAGES / contents.length) >= MIN_TOLD;
   await eachOf(may ? whileSo(more, lacks) : [], signal, (content) => {
     if (content !== ZEROS) look(content);
   });
@@ -250,14 +250,14 @@ async function mixOf(
     zero: 1 - held,
     duplicate,
     packed: await packedShare(partsOf(reported), signal),
-    ...(told < LEAST_TOLD ? {} : { known: { share: (held * known) / told, pages: told } }),
+    ...(told < MIN_TOLD ? {} : { known: { share: (held * known) / told, pages: told } }),
   };
 }
 
 /** Pages that are compressed together, from all over memory: what lies low in it is the kernel, and packs as no other. */
 function partsOf(contents: readonly Buffer[]): Buffer[][] {
   const parts = Math.ceil(contents.length / PACK_PAGES);
-  const most = Math.min(parts, MOST_PACKED / PACK_PAGES);
+  const most = Math.min(parts, MAX_PACKED / PACK_PAGES);
   return Array.from({ length: most }, (_, index) => {
     const from = Math.floor((index * parts) / most) * PACK_PAGES;
     return contents.slice(from, from + PACK_PAGES);

@@ -6,13 +6,13 @@
 import { read, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { MOST_RELAYED_MTU } from '../plan.ts';
+import { MAX_RELAYED_MTU } from '../plan.ts';
 import { DelaySwitch } from './frames.ts';
 
 const [dir = '', delayMs = '', ...descriptors] = process.argv.slice(2);
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 /** With the addresses, the type and a VLAN tag. */
-const MAX_FRAME_BYTES = MOST_RELAYED_MTU + 18;
+const MAX_FRAME_BYTES = MAX_RELAYED_MTU + 18;
 /** Timers wake up to this much late: what is due within it goes out at once. */
 const EARLY_MS = 0.5;
 

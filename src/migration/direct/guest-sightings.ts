@@ -22,7 +22,7 @@ export interface Evidence extends Pick<Finding, 'kind' | 'doubt'> {
 }
 
 /** More than this is not read out: the first few decide. */
-const MOST_NAMED = 4;
+const MAX_NAMED = 4;
 
 /** What speaks for the guest being, or having been, somewhere else than its two sides say. */
 export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
@@ -62,10 +62,10 @@ export function vouched(answer: Answer, fleet: GuestSightings, guest: string): A
   }
   if (doubts.length === 0 || answer.verdict === 'waits') return answer;
   const verdict = answer.verdict === 'safe' ? 'unknown' : answer.verdict;
-  return { ...answer, verdict, risks: [...answer.risks.slice(0, MOST_NAMED), joined(doubts)] };
+  return { ...answer, verdict, risks: [...answer.risks.slice(0, MAX_NAMED), joined(doubts)] };
 }
 
 export function joined(all: readonly string[]): string {
-  const more = all.length > MOST_NAMED ? `; and ${all.length - MOST_NAMED} more` : '';
-  return `${all.slice(0, MOST_NAMED).join('; ')}${more}`.slice(0, 4096);
+  const more = all.length > MAX_NAMED ? `; and ${all.length - MAX_NAMED} more` : '';
+  return `${all.slice(0, MAX_NAMED).join('; ')}${more}`.slice(0, 4096);
 }

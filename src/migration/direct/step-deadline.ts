@@ -1,7 +1,7 @@
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
-import { MOST_NOTICE_MS, MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
+import { MAX_NOTICE_MS, MAX_QUIET_MS, MAX_WAIT_MS } from '../preflight/limits.ts';
 import { STEPS, type StepName } from './steps.ts';
 
 /**
@@ -38,7 +38,7 @@ export function deadlineOf(
   // A guest takes its own time to shut down.
   const isShutdown = step === 'switchover' && isCold(state);
   if (deadline === 'timeout' || isShutdown) return settings.timeoutMs;
-  if (deadline === 'asked') return MOST_WAIT_MS + MOST_NOTICE_MS + MOST_QUIET_MS + WAKES_MS;
+  if (deadline === 'asked') return MAX_WAIT_MS + MAX_NOTICE_MS + MAX_QUIET_MS + WAKES_MS;
   if (step === 'retire') {
     // Comparing has a deadline of its own within it.
     const comparing = settings.verifyDisks === true ? settings.timeoutMs : 0;

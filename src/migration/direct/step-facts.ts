@@ -8,7 +8,7 @@ import { ballooned } from '../../protocol/public/balloon.ts';
 import { check, chosenStream } from '../../protocol/public/migration.ts';
 import { forecast } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
-import { MOST_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
+import { MAX_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
 import { wireSession } from '../../protocol/wire.ts';
 import { endKind } from '../../protocol/guest-end.ts';
 import { halt } from '../../protocol/guest-halt.ts';
@@ -28,7 +28,7 @@ export const stepFacts = z.object({
   bases: z.array(place).max(MAX_PLACES).optional(),
   ...imagesHere,
   /** Devices that the guest is without while it moves, and how each is plugged in again here. */
-  unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
+  unplugged: z.array(unplugged).max(MAX_UNPLUGGED).optional(),
   /** What it may take more to hand over, and to resume there, as its driver says (drivers/port/inspection.ts), ms. */
   handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),
   resumesMs: z.number().int().nonnegative().max(86_400_000).optional(),

@@ -154,8 +154,8 @@ interface Compared {
 }
 
 /** Less than that is predicted of nothing but requests, which take a few microseconds at the least. */
-const LEAST = 1;
-const LEAST_MS = 0.001;
+const MIN = 1;
+const MIN_MS = 0.001;
 
 function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
   name: N,
@@ -164,7 +164,7 @@ function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
   const pairs = all.flatMap(({ level = 0, pairs: found }) =>
     found.map((pair) => ({ pair, level })),
   );
-  const least = /P\d\dMs$/.test(name) ? LEAST_MS : LEAST;
+  const least = /P\d\dMs$/.test(name) ? MIN_MS : MIN;
   const errors = pairs.map(
     ({ pair: [, middle, , came] }) => (came - middle) / Math.max(least, middle),
   );

@@ -36,9 +36,9 @@ export const STEP_NAMES = [
 export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
-export const MOST_CHECKS = 256;
+export const MAX_CHECKS = 256;
 /** Of what a manager’s driver has found as it took something back, characters. */
-export const MOST_FOUND = 1024;
+export const MAX_FOUND = 1024;
 /** What was seen of a guest, from outside of its hypervisor. */
 const looks = {
   /** What was looked at once the guest was at its destination. */
@@ -50,7 +50,7 @@ const looks = {
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
-  checks: z.array(check).max(MOST_CHECKS).optional(),
+  checks: z.array(check).max(MAX_CHECKS).optional(),
   /** The guest as it was inspected, to be compared with later. */
   snapshot: guestSnapshot.optional(),
   /** What `prepare` is to make, before it makes it. */
@@ -82,7 +82,7 @@ export const managedEvent = z.discriminatedUnion('type', [
     type: z.literal('failed'),
     step,
     error: serialError,
-    checks: z.array(check).max(MOST_CHECKS).optional(),
+    checks: z.array(check).max(MAX_CHECKS).optional(),
     ...looks,
   }),
   /** The one order to start is about to be sent. It lies on the disk before that, and is never sent again. */
@@ -116,7 +116,7 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('undone'),
     error: serialError.optional(),
-    found: z.string().max(MOST_FOUND).optional(),
+    found: z.string().max(MAX_FOUND).optional(),
   }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), step, afterMs: ms }),

@@ -10,10 +10,10 @@ import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt, type ManagedState } from './state.ts';
 
 /** Bounds of the report's lists (protocol/public/migration.ts). */
-const MOST_CHECKS = 256;
-const MOST_PHASES = 64;
-const MOST_ROUNDS = 10_000;
-const MOST_LEFTOVERS = 64;
+const MAX_CHECKS = 256;
+const MAX_PHASES = 64;
+const MAX_ROUNDS = 10_000;
+const MAX_LEFTOVERS = 64;
 
 /** The live view's line for a state. */
 export function managedProgress(state: ManagedState, elapsedMs: number): Progress {
@@ -81,17 +81,15 @@ export function managedReport(
     ...(prediction === undefined ? unpredicted : { prediction }),
     ...reported(state, phases),
     ...wireOf(records),
-    roundList: roundsOf(records, startedAt).slice(-MOST_ROUNDS),
-    phases: phases.slice(0, MOST_PHASES),
-    checks: state.checks.slice(0, MOST_CHECKS),
+    roundList: roundsOf(records, startedAt).slice(-MAX_ROUNDS),
+    phases: phases.slice(0, MAX_PHASES),
+    checks: state.checks.slice(0, MAX_CHECKS),
     ...(state.verified.length === 0 ? {} : { verified: [...state.verified] }),
     ...(state.vantages.length === 0 ? {} : { vantages: [...state.vantages] }),
     decisions: boundedDecisions(decisionsOf(records, startedAt)),
     takeovers: records.filter(({ event }) => event.type === 'taken-over').length,
     ...defined({ error: state.because }),
-    ...(state.leftovers.length === 0
-      ? {}
-      : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),
+    ...(state.leftovers.length === 0 ? {} : { leftovers: state.leftovers.slice(0, MAX_LEFTOVERS) }),
     runsAt: managedRunsAt(state),
   };
 }

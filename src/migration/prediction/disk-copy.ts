@@ -29,10 +29,10 @@ export const NO_COPY: DiskCopy = { ms: 0, bytes: 0, writtenPerMs: 0 };
  */
 const AGAIN_SHARE = 0.5;
 /** Writes that come faster than the copies wait for these, and take no more of the way than this. Assumed. */
-const MOST_OF_WAY = 0.5;
+const MAX_WAY_SHARE = 0.5;
 
 /** No copy is said to take longer: ten years. */
-const MOST_MS = 10 * 365 * 86_400_000;
+const MAX_MS = 10 * 365 * 86_400_000;
 
 /** What images of these nodes take at the source, or what the guest sees of them where that is not known; undefined where one is not described. */
 export function bytesToCopy(disks: readonly Disk[], nodes: readonly string[]): number | undefined {
@@ -52,7 +52,7 @@ export function diskCopyOf(facts: Facts, scenario: Scenario): DiskCopy {
   if (disks === undefined) return NO_COPY;
   const perMs = 1 / plainMsPerByte(facts, scenario);
   const writtenPerMs = ((disks.writtenBytesPerS ?? 0) / 1000) * scenario.dirty;
-  const againPerMs = Math.min(writtenPerMs * AGAIN_SHARE, perMs * MOST_OF_WAY);
-  const ms = Math.min(MOST_MS, disks.bytes / (perMs - againPerMs));
+  const againPerMs = Math.min(writtenPerMs * AGAIN_SHARE, perMs * MAX_WAY_SHARE);
+  const ms = Math.min(MAX_MS, disks.bytes / (perMs - againPerMs));
   return { ms, bytes: disks.bytes + againPerMs * ms, writtenPerMs: Math.min(writtenPerMs, perMs) };
 }

@@ -1,7 +1,7 @@
 import type { DiskLatency, DiskRequests } from '../../protocol/disk.ts';
 import type { ExpectedRequests, LinkMeasure, Range } from '../../protocol/public/prediction.ts';
 import { medianOf } from './own-times.ts';
-import { MOST_LOOKED_AT, weightOf } from './parameters.ts';
+import { MAX_LOOKED_AT, weightOf } from './parameters.ts';
 
 /** How long a guest's own requests to a disk will take while it is copied. Pure. */
 
@@ -16,7 +16,7 @@ const SPREAD: Readonly<Record<Percentile, number>> = { p50Ms: 3, p99Ms: 5 };
 const WRITE_BYTES = 64 * 1024;
 const LINK_SHARE = 0.5;
 /** What a few migrations say is believed up to here. */
-const MOST_LEARNED = 8;
+const MAX_LEARNED = 8;
 
 export interface LatencyFacts {
   readonly link: Pick<LinkMeasure, 'rate' | 'roundTripMs'> | undefined;
@@ -73,7 +73,7 @@ function ratiosOf(own: readonly DiskLatency[], kind: RequestKind, at: Percentile
     const [was, is] = [knownOf(before, kind, at), knownOf(during, kind, at)];
     return was === undefined || is === undefined ? [] : [is / was];
   });
-  return found.slice(0, MOST_LOOKED_AT);
+  return found.slice(0, MAX_LOOKED_AT);
 }
 
 /** Undefined where too few were counted to say it, or some took longer than the hypervisor tells apart. */
@@ -86,4 +86,4 @@ export function knownOf(
   return count < ENOUGH[at] || isLeast === true || ms <= 0 ? undefined : ms;
 }
 
-const within = (ratio: number): number => Math.min(MOST_LEARNED, Math.max(1 / MOST_LEARNED, ratio));
+const within = (ratio: number): number => Math.min(MAX_LEARNED, Math.max(1 / MAX_LEARNED, ratio));

@@ -2,11 +2,11 @@ import type { MigrationSettings, Report } from '../../protocol/public/migration.
 import { CAP_STEP, type MemoryPath } from './parameters.ts';
 
 /** The least cap that a migration takes, bytes/s. */
-const LEAST = 1024;
+const MIN = 1024;
 
 /** What a share of a link comes to, bytes/s. `linkBytesPerS`: what the link carries. */
 export function shareOfLink(share: number, linkBytesPerS: number): number {
-  return Math.max(LEAST, Math.floor(share * linkBytesPerS));
+  return Math.max(MIN, Math.floor(share * linkBytesPerS));
 }
 
 /** The settings as they are carried out: the lower one of the cap that was asked for and the share of the link. */

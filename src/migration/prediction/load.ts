@@ -3,7 +3,7 @@ import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
-import { LONG_LOOK_SHARE, MOST_LONG_LOOK_MS } from '../steering/first-round.ts';
+import { LONG_LOOK_SHARE, MAX_LONG_LOOK_MS } from '../steering/first-round.ts';
 import { dirtiedWithin } from './curve.ts';
 import type { CopiedBytes } from './disk-copy.ts';
 import { leftOutBytes } from './hinted.ts';
@@ -204,7 +204,7 @@ function longLook(
   passMs: number,
   memoryBytes: number,
 ): { readonly long: CurvePoint } {
-  const windowMs = Math.min(passMs * LONG_LOOK_SHARE, MOST_LONG_LOOK_MS);
+  const windowMs = Math.min(passMs * LONG_LOOK_SHARE, MAX_LONG_LOOK_MS);
   return { long: { windowMs, dirtyBytes: dirtiedWithin(curve, windowMs, memoryBytes) } };
 }
 

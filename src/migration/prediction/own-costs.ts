@@ -8,7 +8,7 @@ import { medianOf } from './own-times.ts';
 import {
   COSTS,
   ENOUGH_MOVES,
-  MOST_LOOKED_AT,
+  MAX_LOOKED_AT,
   weightOf,
   type Content,
   type MemoryPath,
@@ -20,8 +20,8 @@ import {
  */
 
 /** Further off than that from what is assumed nothing is believed. */
-const MOST_PROCESSOR = 4;
-const MOST_BYTES = 2;
+const MAX_PROCESSOR = 4;
+const MAX_BYTES = 2;
 /** Processors that were said to be at work for so much of the time while memory moves bind it. */
 const MOSTLY = 0.7;
 /**
@@ -31,9 +31,9 @@ const MOSTLY = 0.7;
 const BESIDE_LINK = 1.1;
 const BEYOND_LINK = 1.25;
 /** What is shorter shows its start more than what a byte takes, ms. */
-const LEAST_MS = 1000;
+const MIN_MS = 1000;
 /** What is sent again grows with the time that all takes: where more than this share may be, bytes say nothing of the path. */
-const MOST_AGAIN = 0.1;
+const MAX_AGAIN = 0.1;
 
 const COMPRESSING: ReadonlySet<string> = new Set(
   Object.entries(COSTS).flatMap(([name, { ofPacked }]) => (ofPacked === undefined ? [] : [name])),
@@ -100,20 +100,20 @@ function processorTold(
   { memoryMs, more, isCapped }: Came,
 ): number | undefined {
   const saidMs = said.middle * share;
-  if (memoryMs < LEAST_MS || saidMs <= 0) return undefined;
+  if (memoryMs < MIN_MS || saidMs <= 0) return undefined;
   const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
   // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
   // By the wire they say nothing of pages: of one that a cache has only its name is sent.
   const pages = isByWire(memoryPath) ? 1 : bytes === undefined ? more : Math.sqrt(more);
   const off = (alternating === true ? besideLink(memoryMs, linkMs) : memoryMs) / saidMs / pages;
-  const told = Math.max(1 / MOST_PROCESSOR, used * off);
+  const told = Math.max(1 / MAX_PROCESSOR, used * off);
   if (linkMs !== undefined && memoryMs < linkMs * BESIDE_LINK && used > 1) return Math.min(1, told);
   if (off < 1) return told;
   // A link that nobody knew may be why.
   if (linkMs === undefined || memoryMs < linkMs * BESIDE_LINK) return undefined;
-  if (share >= MOSTLY) return Math.min(MOST_PROCESSOR, told);
+  if (share >= MOSTLY) return Math.min(MAX_PROCESSOR, told);
   // A cap is kept to with pauses; and what processors cannot be why of, something else was.
-  if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MOST_PROCESSOR) return undefined;
+  if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MAX_PROCESSOR) return undefined;
   return told;
 }
 
@@ -137,8 +137,8 @@ function bytesTold(
   if (bytes === undefined) return undefined;
   const { times: used, firstShare } = bytes;
   const again = (1 - firstShare) * Math.max(1, memoryMs / said.middle);
-  if (again > MOST_AGAIN) return undefined;
-  return Math.min(MOST_BYTES, Math.max(1 / MOST_BYTES, used * more));
+  if (again > MAX_AGAIN) return undefined;
+  return Math.min(MAX_BYTES, Math.max(1 / MAX_BYTES, used * more));
 }
 
 /**
@@ -168,7 +168,7 @@ export function factorsOf(
 
 function factorOf(own: readonly number[], alike: readonly number[]): CostFactors['processor'] {
   const isEnough = own.length >= ENOUGH_MOVES;
-  const latest = (isEnough ? own : alike).slice(0, MOST_LOOKED_AT);
+  const latest = (isEnough ? own : alike).slice(0, MAX_LOOKED_AT);
   const moves = latest.length;
   if (moves === 0) return { times: 1, moves };
   return { times: medianOf(latest) ** (isEnough ? 1 : weightOf(moves)), moves };

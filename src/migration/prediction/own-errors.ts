@@ -6,7 +6,7 @@ import type {
   Range,
 } from '../../protocol/public/prediction.ts';
 import { cameTo } from '../report/outcome-figures.ts';
-import { LEVEL, MOST_LOOKED_AT, SURE, weightOf } from './parameters.ts';
+import { LEVEL, MAX_LOOKED_AT, SURE, weightOf } from './parameters.ts';
 
 /** How wide a range has to be, by what this host's own moves came to beside what was said of them. Pure. */
 
@@ -18,7 +18,7 @@ const NAMES = [
 ] as const satisfies readonly (keyof PredictionWidths)[];
 
 /** A move that came out further from the middle says no more than this. */
-const MOST_OFF = 4;
+const MAX_OFF = 4;
 /** As exponents of the way from the middle to the end of a range: a range of half to double becomes a quarter to four times. */
 const WIDEST = 2;
 const NARROWEST = 0.25;
@@ -37,7 +37,7 @@ export function offOf(report: Report): PredictionOff {
     const amount = came[name];
     const far = amount === undefined ? undefined : farFrom(prediction[name], amount);
     if (far === undefined) continue;
-    off[name] = Math.min(MOST_OFF, far * (prediction.widths?.[name] ?? 1));
+    off[name] = Math.min(MAX_OFF, far * (prediction.widths?.[name] ?? 1));
   }
   return off;
 }
@@ -57,7 +57,7 @@ export function widthsOf(
 ): PredictionWidths {
   const widths: PredictionWidths = {};
   for (const name of NAMES) {
-    const far = latest.flatMap(({ off }) => off?.[name] ?? []).slice(0, MOST_LOOKED_AT);
+    const far = latest.flatMap(({ off }) => off?.[name] ?? []).slice(0, MAX_LOOKED_AT);
     if (far.length === 0) continue;
     const enough = Math.min(WIDEST, Math.max(NARROWEST, holding(far)));
     widths[name] = enough ** weightOf(far.length);

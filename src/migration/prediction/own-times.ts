@@ -3,7 +3,7 @@ import {
   AROUND_ASSUMED_COUNTS,
   AROUND_MS,
   ENOUGH_MOVES,
-  MOST_LOOKED_AT,
+  MAX_LOOKED_AT,
   SLOWER,
   STARTED_MS,
   weightOf,
@@ -40,7 +40,7 @@ export function aroundMs(
     if (outcome !== 'done' || finished === undefined) continue;
     const around = phases.filter(({ phase }) => AROUND.includes(phase));
     took.push(around.reduce((sum, { ms }) => sum + ms, 0));
-    if (took.length === MOST_LOOKED_AT) break;
+    if (took.length === MAX_LOOKED_AT) break;
   }
   if (took.length === 0) return assumedMs;
   const seen = medianOf(took);
@@ -59,7 +59,7 @@ export interface Kind {
 }
 
 /** What a few moves say of the downtime is believed up to here: one long downtime is no rule. */
-const MOST_LEARNED = 8;
+const MAX_LEARNED = 8;
 
 /**
  * What to multiply by what the model says of the downtime: towards the median of the latest moves of the same kind, as far
@@ -77,11 +77,11 @@ export function learnedFactor(
       move.several === kind.several &&
       move.maxDowntimeMs === kind.maxDowntimeMs,
   );
-  const latest = same.slice(0, MOST_LOOKED_AT).map(({ downtimeMs }) => downtimeMs);
+  const latest = same.slice(0, MAX_LOOKED_AT).map(({ downtimeMs }) => downtimeMs);
   if (latest.length === 0 || saidMs <= 0) return 1;
   const ratio = medianOf(latest) / saidMs;
   const factor = ratio ** weightOf(latest.length);
-  return Math.min(MOST_LEARNED, Math.max(1 / MOST_LEARNED, factor));
+  return Math.min(MAX_LEARNED, Math.max(1 / MAX_LEARNED, factor));
 }
 
 /** Between the two in the middle, by their ratio. */

@@ -130,7 +130,7 @@ export const ZERO_NOTE = 9 / 4096;
  * However many threads a host counts: a path gets this share of what it would get alone at least. A kernel counts those that
  * wait for a disk, too. Assumed.
  */
-export const LEAST_SHARE = 0.125;
+export const MIN_SHARE = 0.125;
 /** Finding a page of zeros takes this much of the time of sending one. */
 export const ZERO_WORK = 0.15;
 
@@ -206,7 +206,7 @@ export const POSTCOPY_PASS = 1.03;
  * Before post-copy's switch a mover lets the link carry what is queued, where that takes so long, ms: QEMU that is held back
  * looks at its orders ten times a second, and the guest is paused from the order on.
  */
-export const LEAST_QUEUED_MS = 100;
+export const MIN_QUEUED_MS = 100;
 /** For so long at most, ms. */
 export const EMPTY_MS = 3000;
 /** What a client waits then: for the rest of the queue, and until QEMU has seen the order, ms. */
@@ -227,7 +227,7 @@ export const THROTTLE_PERIODS = 2;
 /** What nobody has measured here counts as much as this many moves that this site has made. */
 export const ASSUMED_COUNTS = 1;
 /** Of its moves, the latest; what is older is not looked at. */
-export const MOST_LOOKED_AT = 9;
+export const MAX_LOOKED_AT = 9;
 /** So many moves are taken at their word. */
 export const ENOUGH_MOVES = 3;
 /** What so many moves weigh beside what is assumed, 0 to 1. */

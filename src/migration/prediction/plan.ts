@@ -44,7 +44,7 @@ export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds
  * A link may carry so much more than was measured within a second or two. What an earlier migration was seen to send says
  * nothing of the most that it carries.
  */
-const MOST_OF_LINK = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
+const MAX_LINK_RATIO = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
 
 /** An option is as likely to end as not. */
 const HARDLY = 0.5;
@@ -218,7 +218,7 @@ const MORE_TIME =
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
   const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
   if (mode !== 'precopy') return undefined;
-  const most = isBound(link) ? link.rate * MOST_OF_LINK[link.how] : Infinity;
+  const most = isBound(link) ? link.rate * MAX_LINK_RATIO[link.how] : Infinity;
   const rate = Math.min(most, maxBandwidth);
   const leastMs = (stateBytes / rate) * 1000;
   if (!(leastMs > maxDowntimeMs)) return undefined;

@@ -1,5 +1,5 @@
 import {
-  MOST_STEPS,
+  MAX_STEPS,
   type PlannedSteering,
   type Prediction,
   type PredictionCosts,
@@ -33,7 +33,7 @@ import {
   POSTCOPY_NEEDED_BYTES,
   POSTCOPY_NEEDED_SHARE,
   EMPTY_MS,
-  LEAST_QUEUED_MS,
+  MIN_QUEUED_MS,
   FREEZE_MS,
   FREEZE_MS_PER_GB,
   FURTHER_ROUNDS,
@@ -108,7 +108,7 @@ function steeringOf({ settings }: Facts, { ends, steps }: Rounds): PlannedSteeri
   return {
     strategy,
     ends: ends === 'never' ? 'timeout' : ends,
-    steps: steps.slice(0, MOST_STEPS).map(({ hint: _, ...step }) => step),
+    steps: steps.slice(0, MAX_STEPS).map(({ hint: _, ...step }) => step),
   };
 }
 
@@ -233,7 +233,7 @@ function downtimeOf(
   const seenMs = CLIENT_MS * fixed;
   if (ends === 'postcopy') {
     const isPaced = shape !== 'managed' && settings.mode !== 'postcopy' && !isSeveral(memoryPath);
-    const isEmptied = isPaced && queuedMs >= LEAST_QUEUED_MS;
+    const isEmptied = isPaced && queuedMs >= MIN_QUEUED_MS;
     const aheadMs = isEmptied ? EMPTIED_MS + Math.max(0, queuedMs - EMPTY_MS) : queuedMs;
     const laterMs = aheadMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs + neededMs;
     return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };

@@ -66,7 +66,7 @@ export const isThere = ({ ends }: Pick<Rounds, 'ends'>): boolean =>
   ends === 'precopy' || ends === 'postcopy';
 
 /** Beyond these a migration takes as long as it may, whatever the next would bring. */
-const MOST_ROUNDS = 5000;
+const MAX_ROUNDS = 5000;
 /** A round that is shorter than the one before by no more than this share: each one after it is as long. */
 const STANDSTILL = 1e-5;
 
@@ -99,7 +99,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     if (enough + chance < 1 && isStill && steered.isSettled) {
       // Each further round is as long as this one.
       const further = Math.ceil((1 - enough) / chance) - 1;
-      if (further > MOST_ROUNDS - round) return never(load, policy, now);
+      if (further > MAX_ROUNDS - round) return never(load, policy, now);
       round += further;
       memoryMs += further * nextMs;
       bytes += further * sentAgain(load, nextMs);
@@ -116,7 +116,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
       const finalMs = tail * restMs + Math.min(nextMs, slackMs);
       return { ...now, ends: 'precopy', rounds: round, bytes, memoryMs, finalMs };
     }
-    if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return never(load, policy, now);
+    if (memoryMs > policy.timeoutMs || round >= MAX_ROUNDS) return never(load, policy, now);
     const pendingMs = restMs + nextMs;
     const decided = steered.afterRound({ ...now, pendingMs });
     bytes += sentAgain(load, nextMs);

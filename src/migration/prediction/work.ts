@@ -1,6 +1,6 @@
 import { between, hitsOf } from './hits.ts';
 import type { Facts, Processors } from './load.ts';
-import { COSTS, LEAST_SHARE } from './parameters.ts';
+import { COSTS, MIN_SHARE } from './parameters.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** What a memory path takes of both hosts' processors. Pure. */
@@ -45,5 +45,5 @@ function coresFor(threads: number, { cores, load = 0 }: Processors): number {
   const others = Math.max(0, load - 1);
   const alone = Math.min(threads, Math.max(0.5, cores - 1));
   const beside = (cores * threads) / (others + threads);
-  return Math.max(alone * LEAST_SHARE, Math.min(alone, beside));
+  return Math.max(alone * MIN_SHARE, Math.min(alone, beside));
 }

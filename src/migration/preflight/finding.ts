@@ -5,21 +5,21 @@ import type { Check } from '../../protocol/public/migration.ts';
 export type Finding = Pick<Check, 'verdict' | 'evidence' | 'hint' | 'error'>;
 
 /** As much as a check holds of evidence, characters. */
-const MOST_WORDS = 4096;
+const MAX_WORDS = 4096;
 
 export function passes(evidence: string): Finding {
-  return { verdict: 'pass', evidence: evidence.slice(0, MOST_WORDS) };
+  return { verdict: 'pass', evidence: evidence.slice(0, MAX_WORDS) };
 }
 
 /** `hint`: what would make it pass. */
 export function warns(evidence: string, hint: string): Finding {
-  return { verdict: 'warn', evidence: evidence.slice(0, MOST_WORDS), hint };
+  return { verdict: 'warn', evidence: evidence.slice(0, MAX_WORDS), hint };
 }
 
 export function refuses(error: GodwitError, evidence = error.message): Finding {
   return {
     verdict: 'refuse',
-    evidence: evidence.slice(0, MOST_WORDS),
+    evidence: evidence.slice(0, MAX_WORDS),
     error: error.toJSON(),
   };
 }

@@ -25,18 +25,18 @@ export interface HostsFacts extends LinkFacts {
 }
 
 /** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
-const MOST_SKEW_MS = 1000;
+const MAX_SKEW_MS = 1000;
 /** A certificate renews itself long before; below this it does not, and a long migration may see its end, ms. */
-const LEAST_CERTIFICATE_MS = 2 * 86_400_000;
+const MIN_CERTIFICATE_MS = 2 * 86_400_000;
 /** Many times what a migration writes: below this, what fills the disk may fill it before the end, bytes. */
-const LEAST_JOURNAL_BYTES = 64 * 1024 ** 2;
+const MIN_JOURNAL_BYTES = 64 * 1024 ** 2;
 
 /** Whether both clocks agree, as far as the time of one question shows. */
 export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFacts): Finding[] {
   const aheadMs = destination.wallMs - answeredMs;
   const behindMs = askedMs - destination.wallMs;
   const skewMs = Math.max(aheadMs, behindMs);
-  if (skewMs <= MOST_SKEW_MS) return [passes(`${destination.name} and ${source.name} agree`)];
+  if (skewMs <= MAX_SKEW_MS) return [passes(`${destination.name} and ${source.name} agree`)];
   const where = aheadMs > behindMs ? 'ahead of' : 'behind';
   const evidence = `the clock of ${destination.name} is at least ${formatDuration(skewMs)} ${where} that of ${source.name}`;
   const hint =
@@ -85,7 +85,7 @@ export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
 export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, journalFreeBytes: free }) => {
     if (free === undefined) return `${name} does not say how much is free for its journals`;
-    if (free >= LEAST_JOURNAL_BYTES) return `${formatBytes(free)} are free on ${name}`;
+    if (free >= MIN_JOURNAL_BYTES) return `${formatBytes(free)} are free on ${name}`;
     const evidence = `${formatBytes(free)} are free where ${name} keeps its journals`;
     return warns(
       evidence,
@@ -99,7 +99,7 @@ export function judgeCertificates({ source, destination }: HostsFacts): Finding[
   return eachOf([source, destination], ({ name, certificateEndsMs: ends, wallMs }) => {
     if (ends === undefined) return `${name} does not say how long its certificate lasts`;
     const left = formatDuration(Math.max(0, ends - wallMs));
-    if (ends - wallMs >= LEAST_CERTIFICATE_MS) return `${name}: ${left} are left`;
+    if (ends - wallMs >= MIN_CERTIFICATE_MS) return `${name}: ${left} are left`;
     const evidence = `the certificate of ${name} expires in ${left}`;
     return warns(
       evidence,

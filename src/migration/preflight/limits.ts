@@ -14,14 +14,14 @@ import { passes, refuses, warns, type Finding } from './finding.ts';
 /** Limits that contradict what any migration takes, by arithmetic alone. Pure. */
 
 /** A migration may be asked for so long before it is to begin. */
-const MOST_WAIT_DAYS = 7;
-export const MOST_WAIT_MS = MOST_WAIT_DAYS * 86_400_000;
+const MAX_WAIT_DAYS = 7;
+export const MAX_WAIT_MS = MAX_WAIT_DAYS * 86_400_000;
 
 /** The same for a quiet moment of the guest (protocol/public/migration.ts), ms. */
-export const MOST_QUIET_MS = 86_400_000;
+export const MAX_QUIET_MS = 86_400_000;
 
 /** The same for a notice, ms. */
-export const MOST_NOTICE_MS = 3_600_000;
+export const MAX_NOTICE_MS = 3_600_000;
 
 export interface LimitsFacts {
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
@@ -31,7 +31,7 @@ export interface LimitsFacts {
 }
 
 /** What a fixed time comes to at the least, as predictions have it: nine of ten are above it. */
-const LEAST = Math.exp(-1.28 * SPREADS.fixed);
+const MIN = Math.exp(-1.28 * SPREADS.fixed);
 
 /** From the earliest beginning until a migration has to be over, ms; Infinity where nothing bounds it. */
 export function leftOfLimits(
@@ -59,7 +59,7 @@ export function leastSwitchMs({
   compress,
 }: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'>): number {
   const precopy = streams > 1 || compress === 'zstd' ? SEVERAL_SWITCH_MS : SWITCH_MS;
-  return Math.round((mode === 'precopy' ? precopy : POSTCOPY_SWITCH_MS) * LEAST);
+  return Math.round((mode === 'precopy' ? precopy : POSTCOPY_SWITCH_MS) * MIN);
 }
 
 /** The arithmetic of a time that is none is true of nothing. */
@@ -127,8 +127,8 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   if (unreadable.length > 0) return unreadable;
   const refused: Refusal[] = [];
   const refuse = (what: string, hint: string): void => void refused.push({ what, hint });
-  if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
-    refuse(`${notBefore} is more than ${MOST_WAIT_DAYS} days ahead`, SOONER_HINT);
+  if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MAX_WAIT_MS)
+    refuse(`${notBefore} is more than ${MAX_WAIT_DAYS} days ahead`, SOONER_HINT);
   refused.push(...lateFor(settings, nowMs));
   if (strategy?.mustHaveLimits === true) {
     const least = leastSwitchMs({ ...settings, mode: modeOf(strategy) });

@@ -41,7 +41,7 @@ const FAR_MS = 50;
 /** Beyond this, what waits for the other host at every step hardly goes on, ms. */
 const VERY_LONG_MS = 150;
 /** What an Ethernet of 1 Gbit/s carries of a stream, less what measuring it misses, bytes/s. */
-export const LEAST_RATE = 110e6;
+export const MIN_RATE = 110e6;
 
 /** Whether the path between both hosts is long, and what a migration and its guest feel of that. */
 export function judgeRoundTrip(facts: LinkFacts): Finding[] {
@@ -67,7 +67,7 @@ function feltOf(
   const streamRate =
     windowBytes === undefined ? Infinity : Math.round((windowBytes * 1000) / roundTripMs);
   const isKnown = link !== undefined && link.isLeast !== true;
-  const carried = isKnown ? link.rate : Math.max(LEAST_RATE, link?.rate ?? 0);
+  const carried = isKnown ? link.rate : Math.max(MIN_RATE, link?.rate ?? 0);
   return [
     mayPostcopy
       ? `By post-copy each page that the guest needs before it has come takes ${shown}: it goes on at ${Math.floor(1000 / roundTripMs)} such pages a second for each vCPU.`
@@ -104,15 +104,15 @@ export function judgeLink(
   const { destination, link, routeOut, memoryBytes = 0 } = facts;
   const to = `the link to ${destination.name}`;
   const stated = routeOut?.bytesPerS ?? Infinity;
-  if (link === undefined && stated >= LEAST_RATE)
+  if (link === undefined && stated >= MIN_RATE)
     return [passes(`nobody has measured yet what ${to} carries; \`godwit plan\` does`)];
   // Its own word counts for more than that of hosts that may have been slower.
-  const isByDevice = link === undefined || (link.isLeast === true && stated < LEAST_RATE);
+  const isByDevice = link === undefined || (link.isLeast === true && stated < MIN_RATE);
   const rate = isByDevice ? stated : link.rate;
   const source = isByDevice ? `as ${routeOut?.device} says of itself` : HOW[link.how];
   const at = isByDevice || link.at === undefined ? '' : ` at ${link.at.slice(11, 16)} UTC`;
   const evidence = `${to} carries ${rateWords(rate)}, ${source}${at}`;
-  if (rate >= LEAST_RATE) return [passes(evidence)];
+  if (rate >= MIN_RATE) return [passes(evidence)];
   // Slow hosts say nothing of a fast link.
   if (!isByDevice && link.isLeast === true)
     return [passes(`${evidence}, at the least: ${SLOWER[link.how]} may have been slower than it`)];

@@ -39,9 +39,9 @@ export interface WorkloadFacts {
 }
 
 /** A guest that has so much of the link for itself notices a migration that takes all of it. */
-const MOST_OF_LINK = 0.3;
+const BUSY_LINK_SHARE = 0.3;
 /** Of a guest that writes so much of it to disks that are copied, a good part of the copy is copied again. */
-const MOST_WRITTEN = 0.5;
+const BUSY_WRITE_SHARE = 0.5;
 
 /** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
@@ -123,7 +123,7 @@ function disksDoubt(facts: WorkloadFacts): Finding | undefined {
   const { load, copiesDisks, settings } = facts;
   const { writtenBytesPerS = 0 } = load ?? {};
   const rate = rateOf(facts);
-  if (copiesDisks !== true || writtenBytesPerS <= rate * MOST_WRITTEN) return undefined;
+  if (copiesDisks !== true || writtenBytesPerS <= rate * BUSY_WRITE_SHARE) return undefined;
   const evidence = `it writes ${formatRate(writtenBytesPerS)} to its disks, of which some or all are copied, at ${formatRate(rate)} at most`;
   const hint =
     'Choose an hour in which it writes less (`godwit guest NAME`), or a faster link; `godwit plan` says how long the copy takes.';
@@ -139,7 +139,7 @@ function disksDoubt(facts: WorkloadFacts): Finding | undefined {
 
 function trafficDoubt({ load, linkRate, settings }: WorkloadFacts): Finding | undefined {
   const traffic = trafficOf(load);
-  if (linkRate === undefined || traffic <= linkRate * MOST_OF_LINK) return undefined;
+  if (linkRate === undefined || traffic <= linkRate * BUSY_LINK_SHARE) return undefined;
   if (settings.linkShare !== undefined || settings.maxBandwidth !== undefined) return undefined;
   const evidence = `its own traffic is ${formatRate(traffic)}, and the link carries ${formatRate(linkRate)}`;
   return warns(

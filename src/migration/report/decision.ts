@@ -11,13 +11,13 @@ interface Decided extends SteeringRecord {
 }
 
 /** As a report has them: bound of `decisions` in protocol/public/migration.ts. */
-const MOST_DECISIONS = 1000;
+const MAX_DECISIONS = 1000;
 
 /** The first and the last where there are too many, for these say why it ended; between them, how many are left out. */
 export function boundedDecisions(all: Report['decisions']): Report['decisions'] {
-  if (all.length <= MOST_DECISIONS) return [...all];
-  const first = all.slice(0, MOST_DECISIONS / 2);
-  const last = all.slice(first.length + 1 - MOST_DECISIONS);
+  if (all.length <= MAX_DECISIONS) return [...all];
+  const first = all.slice(0, MAX_DECISIONS / 2);
+  const last = all.slice(first.length + 1 - MAX_DECISIONS);
   const leftOut = all.length - first.length - last.length;
   const { atMs = 0 } = all[first.length] ?? {};
   return [...first, { atMs, what: `${leftOut} decisions are left out here` }, ...last];

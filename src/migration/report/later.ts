@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName } from '../../protocol/names.ts';
-import { later, MOST_LATER_MS, type Later, type ProbeReport } from '../../protocol/public/probe.ts';
+import { later, MAX_LATER_MS, type Later, type ProbeReport } from '../../protocol/public/probe.ts';
 import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
@@ -28,7 +28,7 @@ type Reported = Pick<Report, 'vantages' | 'endedAt'>;
 export function laterFrom(report: Reported): LaterState | undefined {
   const endedMs = endOf(report);
   const hosts = (report.vantages ?? []).flatMap(({ host, goesOnMs }) =>
-    goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + Math.min(goesOnMs, MOST_LATER_MS) }],
+    goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + Math.min(goesOnMs, MAX_LATER_MS) }],
   );
   if (hosts.length === 0) return undefined;
   return { version: 1, hosts, nextMs: nextOf(hosts, endedMs) };
@@ -107,7 +107,7 @@ function withOne(
   const { host, goesOnMs } = probe;
   if (goesOnMs === undefined) return probe;
   const reported = known.get(host);
-  const lastsMs = Math.min(goesOnMs, MOST_LATER_MS);
+  const lastsMs = Math.min(goesOnMs, MAX_LATER_MS);
   const isPast = nowMs > endOf(report) + lastsMs + GRACE_MS + ASK_MS;
   const isOpen = reported === undefined || (!reported.complete && reported.ended === undefined);
   const seen =

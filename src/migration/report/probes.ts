@@ -7,7 +7,7 @@ import type { SourceState } from '../direct/source-state.ts';
 /** From where, and from when on, a migration is watched by other hosts, and what they make of it. Pure. */
 
 /** Of the peers that have no part in it, so many at most. */
-const MOST_HOSTS = 4;
+const MAX_HOSTS = 4;
 /** Watched from here on before its memory is over, s: it takes a host a second or two to begin. */
 const AHEAD_S = 20;
 /** What a link carries in that time before anybody knows its rate, bytes. */
@@ -22,7 +22,7 @@ export function probeHosts(
   ends: readonly string[],
 ): string[] {
   if (named !== undefined) return [...new Set(named)];
-  return peers.filter((name) => !ends.includes(name)).slice(0, MOST_HOSTS);
+  return peers.filter((name) => !ends.includes(name)).slice(0, MAX_HOSTS);
 }
 
 /** Whether it is watched before its memory begins to move: post-copy switches then, and a small guest soon after. */

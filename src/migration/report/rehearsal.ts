@@ -19,7 +19,7 @@ export function standAfter(stand: Stand, event: SourceEvent, at: number): Stand 
   return { totalMs: totalMs + Math.max(0, at - since) };
 }
 
-const MOST_MS = 365 * 86_400_000;
+const MAX_MS = 365 * 86_400_000;
 
 /** `sample`: the last look at the stream. Undefined where the migration was no rehearsal. */
 export function rehearsalOf(
@@ -51,5 +51,5 @@ function msToSend(sample: MemorySample | undefined): number | undefined {
   const bytesPerMs = rate > 0 ? rate / 1000 : transferredBytes / Math.max(1, totalMs);
   const sentMs = remainingBytes / bytesPerMs;
   // A link that carried next to nothing says nothing about how long the rest would take.
-  return sentMs <= MOST_MS ? sentMs : undefined;
+  return sentMs <= MAX_MS ? sentMs : undefined;
 }

@@ -51,9 +51,9 @@ interface Walk {
 }
 
 /** Bounds of the report's lists (protocol/public/migration.ts); of rounds the latest are kept. */
-const MOST_ROUNDS = 10_000;
-const MOST_CHECKS = 256;
-const MOST_LEFTOVERS = 64;
+const MAX_ROUNDS = 10_000;
+const MAX_CHECKS = 256;
+const MAX_LEFTOVERS = 64;
 
 /** What a plan said of it, or else its mover as memory was about to move. */
 function predictedOf(
@@ -100,7 +100,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
-    roundList: walk.rounds.slice(-MOST_ROUNDS),
+    roundList: walk.rounds.slice(-MAX_ROUNDS),
     ...(state.capped?.least === undefined ? {} : { timedCap: state.capped.least }),
     ...defined({ stream: walk.stream, wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
@@ -108,14 +108,12 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...latencyOf(state),
     ...defined({ diskCheck: state.known.diskCheck, balloon: state.known.balloon }),
     phases: walk.phases,
-    checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
+    checks: (state.known.checks ?? []).slice(0, MAX_CHECKS),
     ...defined({ verified: state.known.verified }),
     decisions: boundedDecisions(walk.decisions),
     takeovers: walk.takeovers,
     ...defined({ error: state.because }),
-    ...(state.leftovers.length === 0
-      ? {}
-      : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),
+    ...(state.leftovers.length === 0 ? {} : { leftovers: state.leftovers.slice(0, MAX_LEFTOVERS) }),
     ...(walk.restartedAt === undefined
       ? {}
       : { restartedAt: new Date(walk.restartedAt).toISOString() }),

@@ -23,18 +23,18 @@ const LOOK_NAMES = Object.keys(LOOKS) as LookName[];
 export type Verified = Check & { readonly name: LookName };
 
 /** Of what a check says, in a journal and in an answer (protocol/public/migration.ts allows 4,096). */
-const MOST_WORDS = 2048;
+const MAX_WORDS = 2048;
 
 /** A look that was made. */
 export function looked(name: LookName, side: Check['side'], finding: Finding): Verified {
   const { evidence, hint } = finding;
-  const cut = hint === undefined ? {} : { hint: hint.slice(0, MOST_WORDS) };
-  return { name, side, ...finding, evidence: evidence.slice(0, MOST_WORDS), ...cut };
+  const cut = hint === undefined ? {} : { hint: hint.slice(0, MAX_WORDS) };
+  return { name, side, ...finding, evidence: evidence.slice(0, MAX_WORDS), ...cut };
 }
 
 /** A look that nobody could make, and why. */
 export function notLooked(name: LookName, side: Check['side'], why: string): Verified {
-  return { name, side, notTried: true, ...passes(`not tried: ${why}`.slice(0, MOST_WORDS)) };
+  return { name, side, notTried: true, ...passes(`not tried: ${why}`.slice(0, MAX_WORDS)) };
 }
 
 /** In the order of the report, whoever looked first; a name that is none comes last. */

@@ -1,7 +1,7 @@
 import type { WireReport } from '../../protocol/wire.ts';
 
 /** Bound of the report's list of levels (protocol/wire.ts). */
-const MOST_LEVELS = 256;
+const MAX_LEVELS = 256;
 
 /** The figures of a migration whose wire was opened anew. Pure. */
 export function addWire(before: WireReport | undefined, next: WireReport): WireReport {
@@ -14,7 +14,7 @@ export function addWire(before: WireReport | undefined, next: WireReport): WireR
     returnBytes: before.returnBytes + next.returnBytes,
     told,
     misses: before.misses + next.misses,
-    levels: [...before.levels, ...next.levels].slice(0, MOST_LEVELS),
+    levels: [...before.levels, ...next.levels].slice(0, MAX_LEVELS),
     processorMs: before.processorMs + next.processorMs,
     cuts: before.cuts + next.cuts,
     longestCutMs: Math.max(before.longestCutMs, next.longestCutMs),

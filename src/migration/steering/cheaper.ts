@@ -28,7 +28,7 @@ export interface Outlook {
 /** Of each second in which the rest follows by post-copy, a busy guest loses so much of its work (docs/measurements/convergence.md). */
 export const LOST_SHARE = 0.75;
 /** Rounds that are reckoned ahead: those that lead somewhere are fewer. */
-const MOST_ROUNDS = 100;
+const MAX_ROUNDS = 100;
 
 /**
  * Post-copy where further rounds cost more; undefined where they do not, where the last measure has yet to show what it
@@ -94,7 +94,7 @@ function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs |
   const msOf = (bytes: number): number => (bytes * 1000) / rate;
   const withPostcopyMs = (bytes: number): number => msOf(bytes) * (1 + LOST_SHARE);
   let [bytes, sent, leastMs] = [remainingBytes, 0, Infinity];
-  for (let ahead = 0; ahead < MOST_ROUNDS && msOf(sent) < leastMs; ahead += 1) {
+  for (let ahead = 0; ahead < MAX_ROUNDS && msOf(sent) < leastMs; ahead += 1) {
     sent += bytes;
     bytes = dirtiedWithin(curve, msOf(bytes), remainingBytes);
     const isEnough = msOf(bytes) <= downtimeMs;

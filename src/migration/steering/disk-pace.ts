@@ -105,11 +105,11 @@ const MUST_ANSWER_MS = 1000;
 /** Bytes that may wait in line at once before an answer can come: a connection's first room, and the session's window. */
 const IN_LINE_BYTES = 768 * 1024;
 /** On a link of less a write that waits for the other host would wait for seconds. */
-const LEAST_SLOW_BYTES_PER_S = 1024 ** 2;
+const MIN_SLOW_BYTES_PER_S = 1024 ** 2;
 
 /** On the slowest link on which a guest's writes wait, and no more than that, ms: guests have timeouts of their own. */
-const MOST_ANSWER_MS =
-  MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / LEAST_SLOW_BYTES_PER_S);
+const MAX_ANSWER_MS =
+  MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / MIN_SLOW_BYTES_PER_S);
 /** While nobody knows what the link carries. */
 const UNKNOWN_ANSWER_MS = 5 * MUST_ANSWER_MS;
 
@@ -121,7 +121,7 @@ export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
   const known = Math.max(bytesPerS, copiesPerS);
   if (known === 0) return UNKNOWN_ANSWER_MS;
   const neededMs = MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / known);
-  return Math.min(MOST_ANSWER_MS, neededMs);
+  return Math.min(MAX_ANSWER_MS, neededMs);
 }
 
 /**
@@ -129,5 +129,5 @@ export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
  * that it carried the copies for a while (`copiesPerS`) says more than that.
  */
 export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {
-  return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= LEAST_SLOW_BYTES_PER_S;
+  return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= MIN_SLOW_BYTES_PER_S;
 }

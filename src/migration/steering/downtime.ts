@@ -12,19 +12,19 @@ export function queuedMs(queuedBytes: number, bytesPerS: number): number {
 }
 
 /** Of the requested longest downtime, what is left for the guest's last pages however much else stands in it. */
-const LEAST_SHARE = 1 / 3;
+const MIN_SHARE = 1 / 3;
 
 /**
  * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
  * hand over. What is under way (ms) comes before that, and the switch after it, so it gets less, but no less than a third.
  */
 export function plannedDowntimeMs(maxDowntimeMs: number, underWay: number): number {
-  return Math.max(maxDowntimeMs * LEAST_SHARE, maxDowntimeMs - underWay);
+  return Math.max(maxDowntimeMs * MIN_SHARE, maxDowntimeMs - underWay);
 }
 
 /** The longest downtime that has to be asked for, so that the hypervisor may plan for this much, ms. */
 export function askedDowntimeMs(planned: number, underWay: number): number {
-  return Math.min(planned / LEAST_SHARE, planned + underWay);
+  return Math.min(planned / MIN_SHARE, planned + underWay);
 }
 
 /** The downtime that pre-copy may plan for at present, ms: a rung of the ladder within what was asked for. */

@@ -13,14 +13,14 @@ const NEEDED_LOOK_SHARE = 0.25;
 /** So a look is made that takes a little more: the round may turn out to be longer. */
 export const LONG_LOOK_SHARE = 0.3;
 /** It takes no more than this, ms. */
-export const MOST_LONG_LOOK_MS = 600_000;
+export const MAX_LONG_LOOK_MS = 600_000;
 /**
  * As much memory as QEMU begins to watch at once, as the first page of it is sent (`clear_bitmap_shift`): what is written in
  * it from then on is sent again, also if it had not been sent yet.
  */
 const WATCHED_BYTES = 1024 ** 3;
 /** Pieces of that size that are told apart at the most. */
-const MOST_PIECES = 64;
+const MAX_PIECES = 64;
 /** Post-copy begins with so much more time left than the rest takes by the link. */
 const POSTCOPY_MARGIN = 1.5;
 const POSTCOPY_SPARE_MS = 5000;
@@ -90,7 +90,7 @@ export const isLongEnough = (lookedMs: number, passMs: number): boolean =>
  * came to that piece of memory.
  */
 export function sinceSent(curve: readonly CurvePoint[], ms: number, memoryBytes: number): number {
-  const pieces = Math.min(MOST_PIECES, Math.max(1, Math.round(memoryBytes / WATCHED_BYTES)));
+  const pieces = Math.min(MAX_PIECES, Math.max(1, Math.round(memoryBytes / WATCHED_BYTES)));
   const since = Array.from({ length: pieces }, (_, at) => (ms * (at + 1)) / pieces);
   const sum = since.reduce((all, each) => all + dirtiedWithin(curve, each, memoryBytes), 0);
   return sum / pieces;

@@ -19,7 +19,7 @@ const MANY_HOURS = 24;
 /** Of those hours: the quietest quarter, and the busiest tenth. */
 const [LOW, BUSY] = [0.25, 0.9];
 /** Looks that are kept. */
-export const MOST_LOOKS = 1000;
+export const MAX_LOOKS = 1000;
 
 /**
  * `rates`: what it wrote at each look, bytes/s, the newest last. `hours`: what its host has kept of it. The reason in

@@ -105,7 +105,7 @@ const ENOUGH_ROUNDS = 4;
  */
 const THROTTLE_SHOWS_MS = 10_000;
 /** A measure that could not be set so often is left out. */
-const MOST_FAILURES = 2;
+const MAX_FAILURES = 2;
 
 /** What to do next; undefined: pre-copy goes on as it is. */
 export function steer(strategy: SteeringStrategy, view: SteeringView): Decision | undefined {
@@ -154,7 +154,7 @@ const SETS = { downtime: 'downtimeMs', throttle: 'throttlePercent', postcopy: 'p
 function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMeasure): boolean {
   if (!strategy.measures.includes(measure) || !view.levers.includes(measure)) return false;
   const failures = view.trace?.failed?.filter((each) => each === SETS[measure]).length ?? 0;
-  if (failures >= MOST_FAILURES) return false;
+  if (failures >= MAX_FAILURES) return false;
   return measure !== 'postcopy' || view.settings.mode !== 'precopy';
 }
 

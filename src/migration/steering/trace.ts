@@ -81,16 +81,16 @@ export function afterMeasure(
 }
 
 /** Failures that are remembered. */
-const MOST_FAILED = 8;
+const MAX_FAILED = 8;
 
 /** What was decided last could not be set: the stream is as it was before. `postcopy`: that was the switch to it. */
 export function afterFailure(trace: SteeringTrace, words: string, postcopy = false): SteeringTrace {
   const { change, ...before } = trace;
   if (postcopy) {
-    const failed = [...(before.failed ?? []), 'postcopy' as const].slice(-MOST_FAILED);
+    const failed = [...(before.failed ?? []), 'postcopy' as const].slice(-MAX_FAILED);
     return { ...trace, failed, last: words };
   }
   if (change === undefined) return trace;
-  const failed = [...(before.failed ?? []), change.of].slice(-MOST_FAILED);
+  const failed = [...(before.failed ?? []), change.of].slice(-MAX_FAILED);
   return { ...before, [change.of]: change.from, failed, last: words };
 }

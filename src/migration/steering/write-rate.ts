@@ -37,7 +37,7 @@ export interface AfterFirstRound {
 /** A first round that takes less is over before a look is, and shows soon enough by itself what the guest writes, ms. */
 export const LOOK_MS = 4000;
 /** In a shorter window too few pages of the sample change to say it, ms. */
-const LEAST_WINDOW_MS = 500;
+const MIN_WINDOW_MS = 500;
 /**
  * If the second round leaves less than this share of what the first one left, it is worth its time: of each second in which
  * the rest follows by post-copy, a busy guest loses three quarters (docs/measurements/convergence.md).
@@ -70,7 +70,7 @@ export function outpacingRate({
     .map(({ windowMs, dirtyBytes }) => {
       return { windowMs, dirtyBytes: Math.min(dirtyBytes, remainingBytes) };
     });
-  const least = Math.max(settings.maxDowntimeMs, LEAST_WINDOW_MS);
+  const least = Math.max(settings.maxDowntimeMs, MIN_WINDOW_MS);
   const window = known.find((point) => {
     return point.windowMs >= least && rateWithin(point) * sureShare(point, writes) >= rate;
   });

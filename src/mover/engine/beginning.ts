@@ -6,7 +6,7 @@ import { readCounters, type CountedBy } from '../../host/guest-counters.ts';
 import { readLoadHistory } from '../../host/load-file.ts';
 import { ratesBetween, type GuestCounters } from '../../migration/load-history.ts';
 import { comparableRate } from '../../migration/prediction/curve.ts';
-import { MOST_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steering/quiet-guest.ts';
+import { MAX_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steering/quiet-guest.ts';
 import type { LoadHour } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
@@ -74,7 +74,7 @@ async function quiet(
   const hours = keptHours(config.stateDir, guest);
   for (;;) {
     const rate = await dirtyRate(signal);
-    if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
+    if (rate !== undefined) rates = [...rates, rate].slice(-MAX_LOOKS);
     const idle = load.whyIdle();
     const why = rate === undefined ? idle : whyQuiet(rates, hours);
     if (why !== undefined) return why;

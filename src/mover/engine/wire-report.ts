@@ -4,12 +4,12 @@ import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import type { Wire } from '../../wire/open.ts';
 
 /** Bound of the report's list of levels (protocol/wire.ts). */
-const MOST_LEVELS = 256;
+const MAX_LEVELS = 256;
 
 /** What one session of the wire did, as the report has it. Pure. */
 export function wireReport(wire: Pick<Wire, 'figures'>): WireReport {
   const { levelChanges, encoded, processorMs, longestCutMs, ...figures } = wire.figures();
-  const levels = levelChanges.slice(0, MOST_LEVELS).map(({ atMs, from, to }) => ({
+  const levels = levelChanges.slice(0, MAX_LEVELS).map(({ atMs, from, to }) => ({
     atMs: Math.max(0, Math.round(atMs)),
     from: { level: from.level, windowLog: from.windowLog },
     to: { level: to.level, windowLog: to.windowLog },

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { managedFacts, MOST_CHECKS, type ManagedFacts } from '../../migration/managed/events.ts';
+import { managedFacts, MAX_CHECKS, type ManagedFacts } from '../../migration/managed/events.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
@@ -10,10 +10,10 @@ export function acceptedFacts(facts: ManagedFacts): ManagedFacts {
   const all = facts.checks ?? [];
   // Where there are too many, those that refuse are kept.
   const sorted =
-    all.length <= MOST_CHECKS
+    all.length <= MAX_CHECKS
       ? all
       : all.toSorted((a, b) => Number(against(b)) - Number(against(a)));
-  const checked = managedFacts.safeParse({ ...facts, checks: sorted.slice(0, MOST_CHECKS) });
+  const checked = managedFacts.safeParse({ ...facts, checks: sorted.slice(0, MAX_CHECKS) });
   if (!checked.success) {
     const what = whatIsWrong(checked.error);
     const expected = 'what a guest is and what is against its move';

@@ -7,7 +7,7 @@ import type {
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
-  MOST_FOUND,
+  MAX_FOUND,
   type ManagedEvent,
   type ManagedFacts,
   type StepName,
@@ -221,7 +221,7 @@ async function unprepare(
         signal,
       );
       if (found !== undefined) log.warn({ found }, 'what was prepared is taken back');
-      return found?.slice(0, MOST_FOUND);
+      return found?.slice(0, MAX_FOUND);
     } catch (thrown) {
       const error = toGodwitError(thrown);
       const isOver = clock.monotonicMs() >= untilMs;

@@ -34,7 +34,7 @@ import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
-const LEAST_MS = 1000;
+const MIN_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
@@ -235,7 +235,7 @@ export class ManagedMover {
     const { deadlineMs } = STEPS[step];
     if (deadlineMs === 'asked') return Infinity;
     if (deadlineMs !== 'timeout') return deadlineMs;
-    return Math.max(LEAST_MS, this.#leftMs());
+    return Math.max(MIN_MS, this.#leftMs());
   }
 
   /** By the timeout, and by the deadline where there is one: that is for the switch. */

@@ -33,7 +33,7 @@ const LOOKED_AT_THERE = ['disks', 'segment'] as const;
 /** It looks for 6 s at most, ms. */
 const THERE_MS = 8000;
 /** What a journal takes. */
-const MOST_LOOKS = 16;
+const MAX_LOOKS = 16;
 /** A manager does not say when it will switch: a guest that may move for hours is asked less often, ms. */
 const LONG_INTERVAL_MS = 50;
 
@@ -164,7 +164,7 @@ export class ManagedVerification {
     ]);
     const seen = [...(own === undefined ? [] : [own]), ...others];
     const looks = [copies, ...disks, ...there, clock, this.#reached(address, clock, seen)];
-    const verified = inOrder(looks).slice(0, MOST_LOOKS);
+    const verified = inOrder(looks).slice(0, MAX_LOOKS);
     return { verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
   }
 
@@ -173,8 +173,7 @@ export class ManagedVerification {
     if (this.#io.hosts === undefined) return [];
     await this.there();
     const found = (await this.#there) ?? NOT_BEGUN;
-    const seen =
-      typeof found === 'string' ? [] : found.filter(isLookThere).slice(0, MOST_LOOKS / 2);
+    const seen = typeof found === 'string' ? [] : found.filter(isLookThere).slice(0, MAX_LOOKS / 2);
     const why = typeof found === 'string' ? found : 'its agent did not report it';
     const lacking = LOOKED_AT_THERE.filter((name) => !seen.some((each) => each.name === name));
     return [...seen, ...lacking.map((name) => notLooked(name, 'destination', why))];

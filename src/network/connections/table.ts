@@ -20,11 +20,11 @@ import {
 const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 const TOOL_MS = 5000;
 /** Of a guest; each costs two looks at the table. */
-const MOST_ADDRESSES = 16;
+const MAX_ADDRESSES = 16;
 /** So many are taken out one by one. */
 export const FEW = 16;
 /** A table up to this size is read as a whole to find out whose connections it has. */
-const MOST_TO_SEARCH = 16_384;
+const MAX_TO_SEARCH = 16_384;
 
 /** How many connections this host tracks; 0 where it tracks none at all. Starts no program. */
 export async function trackedHere(): Promise<number> {
@@ -38,7 +38,7 @@ export async function readConnections(
   addresses: readonly string[],
   signal: AbortSignal,
 ): Promise<Entries> {
-  const wanted = new Set(addresses.slice(0, MOST_ADDRESSES));
+  const wanted = new Set(addresses.slice(0, MAX_ADDRESSES));
   const found = new Map<string, Connection>();
   let leftOut = 0;
   for (const address of wanted) {
@@ -64,7 +64,7 @@ export async function readConnections(
 export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
   const count = await trackedHere();
   if (count === 0) return [];
-  if (count > MOST_TO_SEARCH) {
+  if (count > MAX_TO_SEARCH) {
     const what = `a table of connections that is short enough to be searched (it has ${count})`;
     throw godwitError('GODWIT_HOST_LACKS', { what });
   }
@@ -93,7 +93,7 @@ export async function replaceConnections(
   const { entries } = await readConnections(addresses, signal);
   const others = new Set([...out, ...put].map(keyOf));
   const staying = entries.filter((entry) => !others.has(keyOf(entry)));
-  const all = deleteAllLines(addresses.slice(0, MOST_ADDRESSES));
+  const all = deleteAllLines(addresses.slice(0, MAX_ADDRESSES));
   return load([...all, ...[...staying, ...put].map(addLine)], signal);
 }
 

@@ -1,5 +1,5 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { MOST_ADDRESSES, type Probing } from '../../protocol/peer/probe.ts';
+import { MAX_ADDRESSES, type Probing } from '../../protocol/peer/probe.ts';
 import { PROBE_KINDS, type ProbeKind } from '../../protocol/public/probe.ts';
 import { isSingle } from '../segment/frames.ts';
 
@@ -43,7 +43,7 @@ export function targetsOf(
     return [...new Set(own)].filter(isSingle).map((address) => ({ address, mac }));
   });
   const others = without.filter(isSingle).map((address) => ({ address, mac: '' }));
-  return [...others, ...all].slice(0, MOST_ADDRESSES);
+  return [...others, ...all].slice(0, MAX_ADDRESSES);
 }
 
 /** The kinds that are asked for, in their order. */

@@ -20,7 +20,7 @@ export interface Reading {
 }
 
 /** Times between two answers that are kept: minutes of them, the oldest go first. */
-const MOST_KEPT = 16_384;
+const MAX_KEPT = 16_384;
 
 interface Silence {
   readonly ms: number;
@@ -74,7 +74,7 @@ export class Gap {
     const ms = nowMs - this.#lastAnswerMs;
     const silence = { ms, fromMs: this.#lastAnswerMs };
     if (this.#longest === undefined || ms > this.#longest.ms) this.#longest = silence;
-    this.#kept[this.#count % MOST_KEPT] = silence;
+    this.#kept[this.#count % MAX_KEPT] = silence;
     this.#count += 1;
     this.#lastAnswerMs = nowMs;
     this.#answered += count;
@@ -107,7 +107,7 @@ export class Gap {
   }
 
   #near(lasts: readonly Silence[], fromMs: number, toMs: number): number | undefined {
-    const oldest = this.#kept[this.#count % MOST_KEPT]?.fromMs ?? this.#beganMs;
+    const oldest = this.#kept[this.#count % MAX_KEPT]?.fromMs ?? this.#beganMs;
     if (fromMs < oldest) return undefined;
     const touching = [...this.#kept, ...lasts].filter(
       (each) => each.fromMs <= toMs && each.fromMs + each.ms >= fromMs,

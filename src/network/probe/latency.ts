@@ -7,8 +7,8 @@ import type { Latency } from '../../protocol/public/probe.ts';
  */
 
 /** Answers that are kept: minutes of them, the oldest go first. */
-const MOST_KEPT = 16_384;
-const MOST_OPEN = 256;
+const MAX_KEPT = 16_384;
+const MAX_OPEN = 256;
 /** The shortest of the last so many waits is taken for what an answer takes at least, and so much more may be chance, ms. */
 const FEW = 32;
 const LATE_MS = 50;
@@ -27,14 +27,14 @@ export class Waits {
   readonly #kept: { readonly atMs: number; readonly ms: number }[] = [];
 
   asked(nowMs: number): void {
-    if (this.#open.length < MOST_OPEN) this.#open.push(nowMs);
+    if (this.#open.length < MAX_OPEN) this.#open.push(nowMs);
   }
 
   answered(nowMs: number): void {
     const [askedMs, ...open] = this.#open;
     // It is late, and its wait is counted already.
     if (askedMs === undefined) return;
-    this.#kept[this.#count % MOST_KEPT] = { atMs: nowMs, ms: nowMs - askedMs };
+    this.#kept[this.#count % MAX_KEPT] = { atMs: nowMs, ms: nowMs - askedMs };
     this.#count += 1;
     // What is far older than its answer would be is lost: after a silence it must not be counted once for each question.
     const lostBefore = nowMs - 2 * this.#shortest() - LATE_MS;
@@ -44,7 +44,7 @@ export class Waits {
   #shortest(): number {
     const from = Math.max(0, this.#count - FEW);
     const last = Array.from({ length: this.#count - from }, (_none, index) => {
-      return this.#kept[(from + index) % MOST_KEPT]?.ms ?? Infinity;
+      return this.#kept[(from + index) % MAX_KEPT]?.ms ?? Infinity;
     });
     return Math.min(...last);
   }

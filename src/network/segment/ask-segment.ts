@@ -13,7 +13,7 @@ const ROUNDS = 5;
 const ROUND_MS = 200;
 const LOOK_MS = 5;
 const BURST = 64;
-const MOST_ANSWERS = 1024;
+const MAX_ANSWERS = 1024;
 
 /**
  * Asks, and hears what is answered: to these questions only. Ends early once `enough` says so of what was heard, but
@@ -42,8 +42,7 @@ export async function askSegment(
         continue;
       }
       const answer = answerIn(frame);
-      if (answer === undefined || !asked.has(answer.address) || heard.size >= MOST_ANSWERS)
-        continue;
+      if (answer === undefined || !asked.has(answer.address) || heard.size >= MAX_ANSWERS) continue;
       heard.set(`${answer.address} ${answer.mac}`, answer);
     }
     if (enough([...heard.values()])) break;

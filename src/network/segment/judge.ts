@@ -13,8 +13,8 @@ export interface Asked {
 }
 
 /** Of a NIC that are asked for; a guest with more is known by these. */
-export const MOST_ADDRESSES = 8;
-const MOST_GATEWAYS = 4;
+export const MAX_ADDRESSES = 8;
+const MAX_GATEWAYS = 4;
 
 /** What there is to be asked of the segment behind `bridge`. */
 export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Asked {
@@ -22,7 +22,7 @@ export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Ask
     lladdr?.toLowerCase() === nic.mac ? [dst] : [],
   );
   const all = [...new Set([...nic.addresses, ...here])].filter(isSingle);
-  const addresses = all.slice(0, MOST_ADDRESSES);
+  const addresses = all.slice(0, MAX_ADDRESSES);
   const near = new BlockList();
   for (const { ifname, addr_info: held } of facts.addresses) {
     if (ifname !== bridge) continue;
@@ -37,7 +37,7 @@ export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Ask
     const family = addresses.filter((address) => isIPv4(address) === isIPv4(gateway));
     return family.some(isNear) ? [gateway] : [];
   });
-  return { addresses, gateways: [...new Set(gateways)].slice(0, MOST_GATEWAYS) };
+  return { addresses, gateways: [...new Set(gateways)].slice(0, MAX_GATEWAYS) };
 }
 
 export interface Judgement {

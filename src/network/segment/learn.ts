@@ -7,8 +7,8 @@ import { isSingle } from './frames.ts';
 import { openProbePort, type ProbePort } from './probe-port.ts';
 
 /** As much of a NIC as a peer learns. */
-const MOST = 64;
-const MOST_CANDIDATES = 512;
+const MAX = 64;
+const MAX_CANDIDATES = 512;
 
 /**
  * A bridge sees MACs and no addresses. Asks for those whose connections this host tracks, from the guest's own MAC
@@ -23,7 +23,7 @@ export async function learnAddresses(
   const tracked = filtered.includes(true) ? await addressesTracked(signal) : [];
   const known = new Set(nics.flatMap(({ addresses }) => addresses));
   const strange = tracked.filter((each) => isSingle(each) && !known.has(each));
-  const candidates = strange.slice(0, MOST_CANDIDATES);
+  const candidates = strange.slice(0, MAX_CANDIDATES);
   if (candidates.length === 0) return [...nics];
   const learned: NicNetwork[] = [];
   for (const [index, nic] of nics.entries()) {
@@ -32,7 +32,7 @@ export async function learnAddresses(
       attachment.kind === 'bridge' && filtered[index] === true
         ? await ownOf(mac, candidates, await openProbePort(migrationId, attachment, signal), signal)
         : [];
-    learned.push({ ...nic, addresses: [...addresses, ...found].slice(0, MOST) });
+    learned.push({ ...nic, addresses: [...addresses, ...found].slice(0, MAX) });
   }
   if (
     strange.length > candidates.length &&

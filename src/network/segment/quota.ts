@@ -1,13 +1,13 @@
 import { godwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
-import { MOST_ADDRESSES } from './judge.ts';
+import { MAX_ADDRESSES } from './judge.ts';
 
 /** Addresses that one host has asked for at once: two looks at a guest with as many NICs and addresses as it may have. */
-const MOST = 1024;
+const MAX = 1024;
 /** How soon it may ask for one more. */
 const AGAIN_MS = 1000;
 /** Hosts that are remembered; the one that asked longest ago is forgotten for a new one. */
-const MOST_HOSTS = 1024;
+const MAX_HOSTS = 1024;
 
 interface Asked {
   count: number;
@@ -35,15 +35,15 @@ export class SegmentQuota {
     const nowMs = this.#nowMs();
     const { count = 0, atMs = nowMs } = this.#asked.get(from) ?? {};
     const total = Math.max(0, count - (nowMs - atMs) / AGAIN_MS) + wanted;
-    if (total > MOST) {
+    if (total > MAX) {
       const what = `${this.#host}, in addresses of guests of ${from} that its segments are asked for,`;
-      const hint = `Try again in ${Math.ceil((total - MOST) * (AGAIN_MS / 1000))} s. A guest has few addresses: where nobody checked very many guests, look at what ${from} does.`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST }, { hint });
+      const hint = `Try again in ${Math.ceil((total - MAX) * (AGAIN_MS / 1000))} s. A guest has few addresses: where nobody checked very many guests, look at what ${from} does.`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX }, { hint });
     }
     this.#asked.delete(from);
     this.#asked.set(from, { count: total, atMs: nowMs });
     const [oldest] = this.#asked.keys();
-    if (this.#asked.size > MOST_HOSTS && oldest !== undefined) this.#asked.delete(oldest);
+    if (this.#asked.size > MAX_HOSTS && oldest !== undefined) this.#asked.delete(oldest);
   }
 
   /** Hosts that are remembered. */
@@ -56,7 +56,7 @@ export class SegmentQuota {
 function addressesOf(networks: readonly NicNetwork[]): number {
   return networks.reduce(
     (sum, { attachment, addresses }) =>
-      attachment.kind === 'routed' ? sum : sum + Math.min(addresses.length, MOST_ADDRESSES),
+      attachment.kind === 'routed' ? sum : sum + Math.min(addresses.length, MAX_ADDRESSES),
     0,
   );
 }

@@ -1,8 +1,8 @@
 /** How far one look corrects the shares. */
 const STEP = 0.05;
 /** No share is taken for less or more than this. */
-const LEAST = 0.5;
-const MOST = 0.9999;
+const MIN = 0.5;
+const MAX = 0.9999;
 
 /**
  * Which quantile of past misses to take so that `share` of all samples lie below it. Misses of the past are not those to
@@ -22,6 +22,6 @@ export class Calibration {
   /** At one look, `below` of the guests lay below what was reported by `share`. */
   observe(share: number, below: number): void {
     const level = this.levelOf(share);
-    this.#levels.set(share, Math.min(MOST, Math.max(LEAST, level + STEP * (share - below))));
+    this.#levels.set(share, Math.min(MAX, Math.max(MIN, level + STEP * (share - below))));
   }
 }

@@ -32,7 +32,7 @@ export const FORECAST: ForecastOptions = {
 };
 
 /** Days without which the time of day says nothing. */
-const LEAST_DAYS = 3;
+const MIN_DAYS = 3;
 /** How much each new day takes of what a time of day is expected to have. */
 const DAY_WEIGHT = 0.2;
 /** How much of what the guest is above its day now is left after the samples ahead. */
@@ -142,7 +142,7 @@ export class Forecast {
     const { ahead, perDay } = this.#options;
     const now = this.#count % perDay;
     const then = (this.#count + ahead) % perDay;
-    if (Math.min(this.#days[now] ?? 0, this.#days[then] ?? 0) < LEAST_DAYS) return undefined;
+    if (Math.min(this.#days[now] ?? 0, this.#days[then] ?? 0) < MIN_DAYS) return undefined;
     return (this.#shape[then] ?? 0) + STAYS_ABOVE * (this.#level - (this.#shape[now] ?? 0));
   }
 

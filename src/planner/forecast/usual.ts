@@ -1,5 +1,5 @@
 /** Days without which a time of day says nothing. */
-const LEAST_DAYS = 3;
+const MIN_DAYS = 3;
 
 /**
  * What each guest asks for at one hour of the day, as the mean of what it used in that hour of each earlier day, in any
@@ -13,6 +13,6 @@ export function usualOf(days: readonly ReadonlyMap<string, number>[]): Map<strin
       sums.set(guest, { sum: sum + used, count: count + 1 });
     }
   }
-  const known = [...sums].filter(([, { count }]) => count >= LEAST_DAYS);
+  const known = [...sums].filter(([, { count }]) => count >= MIN_DAYS);
   return new Map(known.map(([guest, { sum, count }]) => [guest, sum / count]));
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { route } from '../route.ts';
 
 /** Characters of what was asked, as it is kept. */
-export const MOST_AUDIT_ARGUMENTS = 2048;
+export const MAX_AUDIT_ARGUMENTS = 2048;
 
 const name = z.string().max(256);
 
@@ -29,7 +29,7 @@ export const auditEntry = z.object({
   what: z.string().max(64),
   route: name,
   /** JSON of what was asked, without secrets, cut where it is long; absent: of what was refused nothing is kept. */
-  arguments: z.string().max(MOST_AUDIT_ARGUMENTS).optional(),
+  arguments: z.string().max(MAX_AUDIT_ARGUMENTS).optional(),
   /** `ok`, or the code of the error; absent: it was begun, and no end of it is known. */
   result: z.string().max(64).optional(),
   /** Refused attempts before this one that were too many in their minute to be kept. */
@@ -53,7 +53,7 @@ export const auditRoutes = {
       ...pageQuery(100),
     }),
     response: z.object({
-      entries: z.array(auditEntry).max(MOST_OF_A_PAGE),
+      entries: z.array(auditEntry).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: ['GODWIT_STORE'],

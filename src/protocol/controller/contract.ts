@@ -3,7 +3,7 @@ import { helloRoutes } from '../hello.ts';
 import { labelFilter } from '../labels.ts';
 import { guestName, hostName } from '../names.ts';
 import { eventId } from '../public/host-event.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { planAnswer, planRequest } from '../public/plan.ts';
 import { route } from '../route.ts';
 import { CHECKED, STARTING, TAKING_HOLD } from '../route-errors.ts';
@@ -33,7 +33,7 @@ export const STORING = ['GODWIT_STORE'] as const;
 const count = z.number().int().nonnegative();
 
 /** Characters: what it says is bounded by modes, codes, routes and states, whatever the fleet. */
-const MOST_METRICS = 4 * 1024 * 1024;
+const MAX_METRICS = 4 * 1024 * 1024;
 
 /** What a page has where nobody says. */
 const USUAL = 200;
@@ -79,7 +79,7 @@ export const controllerContract = {
     summary: 'What Prometheus reads',
     access: 'viewer',
     text: 'text/plain; version=0.0.4; charset=utf-8',
-    response: z.string().max(MOST_METRICS),
+    response: z.string().max(MAX_METRICS),
     errors: [...STORING, 'GODWIT_OVERLOADED'],
   }),
   hosts: route({
@@ -88,7 +88,7 @@ export const controllerContract = {
     summary: 'The hosts of the fleet, by name',
     access: 'viewer',
     query: z.object({ state: hostState.optional(), ...pageQuery(USUAL) }),
-    response: z.object({ hosts: z.array(listedHost).max(MOST_OF_A_PAGE), next: cursor.optional() }),
+    response: z.object({ hosts: z.array(listedHost).max(MAX_PER_PAGE), next: cursor.optional() }),
     errors: STORING,
   }),
   host: route({
@@ -124,7 +124,7 @@ export const controllerContract = {
       ...pageQuery(USUAL),
     }),
     response: z.object({
-      guests: z.array(fleetGuest).max(MOST_OF_A_PAGE),
+      guests: z.array(fleetGuest).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: STORING,
@@ -135,7 +135,7 @@ export const controllerContract = {
     summary: 'All guests of one name, mostly one, with all that their hosts said of them last',
     access: 'viewer',
     params: z.object({ guest: guestName }),
-    response: z.object({ guests: z.array(fleetGuestDetail).max(MOST_OF_A_PAGE) }),
+    response: z.object({ guests: z.array(fleetGuestDetail).max(MAX_PER_PAGE) }),
     errors: [...STORING, 'GODWIT_GUEST_UNKNOWN'],
   }),
   figures: route({

@@ -5,7 +5,7 @@ import { cancelAnswer } from '../public/contract.ts';
 import { eventId } from '../public/host-event.ts';
 import { END_PHASES, mode, phase, progress, report } from '../public/migration.ts';
 import { wishId } from '../public/order.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const satisfies ErrorCode[];
@@ -209,7 +209,7 @@ export const historyRoutes = {
       ...pageQuery(100),
     }),
     response: z.object({
-      migrations: z.array(fleetMigration).max(MOST_OF_A_PAGE),
+      migrations: z.array(fleetMigration).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: STORING,

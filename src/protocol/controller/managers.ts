@@ -4,7 +4,7 @@ import { name64 } from '../public/host.ts';
 import { route } from '../route.ts';
 
 /** Managers that one controller takes at most: each is a process of its own. */
-export const MOST_MANAGERS = 32;
+export const MAX_MANAGERS = 32;
 const STORING = ['GODWIT_STORE'] as const;
 const text = z.string().min(1).max(256);
 const fingerprint = z
@@ -66,7 +66,7 @@ export const managerRoutes = {
     path: '/v1/managers',
     summary: 'Managers (vCenters, Hyper-V hosts) of this controller, and which of them are silent',
     access: 'viewer',
-    response: z.object({ managers: z.array(managerEntry).max(MOST_MANAGERS) }),
+    response: z.object({ managers: z.array(managerEntry).max(MAX_MANAGERS) }),
     errors: STORING,
   }),
   manager: route({

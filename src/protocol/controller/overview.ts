@@ -6,8 +6,8 @@ import { route } from '../route.ts';
 import { hostState } from './fleet.ts';
 
 /** The most that one overview has. */
-export const MOST_HOSTS = 100_000;
-const MOST_OVERVIEW_GUESTS = 1_000_000;
+export const MAX_HOSTS = 100_000;
+const MAX_OVERVIEW_GUESTS = 1_000_000;
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -50,8 +50,8 @@ export const overview = z.object({
   at: moment,
   /** It has the effects of all events of this controller up to this one. */
   after: eventId.optional(),
-  hosts: z.array(overviewHost).max(MOST_HOSTS),
-  guests: z.array(overviewGuest).max(MOST_OVERVIEW_GUESTS),
+  hosts: z.array(overviewHost).max(MAX_HOSTS),
+  guests: z.array(overviewGuest).max(MAX_OVERVIEW_GUESTS),
 });
 export type Overview = z.infer<typeof overview>;
 

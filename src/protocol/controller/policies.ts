@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { wishId } from '../public/order.ts';
 import { route } from '../route.ts';
 import {
@@ -16,7 +16,7 @@ import {
 const STORING = ['GODWIT_STORE'] as const;
 const ofPolicy = z.object({ scope: policyScope, kind: policyKind });
 const byId = z.object({ id: proposalId });
-const MOST_POLICIES = 1000;
+const MAX_POLICIES = 1000;
 const USUAL = 100;
 
 /** Standing policies, and what they propose. */
@@ -26,7 +26,7 @@ export const policyRoutes = {
     path: '/v1/policies',
     summary: 'The standing policies, and what each of them saw when it looked last',
     access: 'viewer',
-    response: z.object({ policies: z.array(policy).max(MOST_POLICIES) }),
+    response: z.object({ policies: z.array(policy).max(MAX_POLICIES) }),
     errors: STORING,
   }),
   putPolicy: route({
@@ -67,7 +67,7 @@ export const policyRoutes = {
     response: z.object({
       words: shortText,
       refusals: z.array(shortText).max(100),
-      proposals: z.array(proposal).max(MOST_OF_A_PAGE),
+      proposals: z.array(proposal).max(MAX_PER_PAGE),
     }),
     errors: [...STORING, 'GODWIT_POLICY_UNKNOWN'],
   }),
@@ -83,7 +83,7 @@ export const policyRoutes = {
       ...pageQuery(USUAL),
     }),
     response: z.object({
-      proposals: z.array(proposal).max(MOST_OF_A_PAGE),
+      proposals: z.array(proposal).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: STORING,
@@ -105,7 +105,7 @@ export const policyRoutes = {
     access: 'operator',
     params: byId,
     response: z.object({
-      accepted: z.array(proposalId).max(MOST_OF_A_PAGE),
+      accepted: z.array(proposalId).max(MAX_PER_PAGE),
       wishes: z.array(wishId).max(100_000),
     }),
     errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN', 'GODWIT_PROPOSAL_CLOSED', 'GODWIT_WISH_OPEN'],

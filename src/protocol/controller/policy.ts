@@ -115,7 +115,7 @@ export type ProposalState = z.infer<typeof proposalState>;
 
 const proposalReason = z.enum(['overload', 'empty-host', 'contention', 'spread']);
 
-export const MOST_MOVES_OF_A_PROPOSAL = 1000;
+export const MAX_MOVES_OF_A_PROPOSAL = 1000;
 
 /** Moves that belong together: one of them, two guests that change places, or all guests of a host that is emptied. */
 export const proposal = z.object({
@@ -127,7 +127,7 @@ export const proposal = z.object({
   state: proposalState,
   reason: proposalReason,
   words: shortText,
-  moves: z.array(proposedMove).min(1).max(MOST_MOVES_OF_A_PROPOSAL),
+  moves: z.array(proposedMove).min(1).max(MAX_MOVES_OF_A_PROPOSAL),
   benefit,
   /** Of all its moves. */
   cost: moveCost,
@@ -142,7 +142,7 @@ export const proposal = z.object({
   /** Why it was rejected, or why it expired. */
   why: shortText.optional(),
   /** One for each of its moves, once it is accepted. */
-  wishes: z.array(wishId).max(MOST_MOVES_OF_A_PROPOSAL),
+  wishes: z.array(wishId).max(MAX_MOVES_OF_A_PROPOSAL),
   endedAtMs: atMs.optional(),
   /** What it came to, once its moves have ended. */
   actual: z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { route } from '../route.ts';
 
 /** What a person or a program may at the web listener. Each may what the one before it may. */
@@ -63,7 +63,7 @@ export const sessionRoutes = {
     access: 'admin',
     query: z.object({ name: z.string().max(256).optional(), ...pageQuery(200) }),
     response: z.object({
-      sessions: z.array(sessionEntry).max(MOST_OF_A_PAGE),
+      sessions: z.array(sessionEntry).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: STORING,

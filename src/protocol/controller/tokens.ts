@@ -21,7 +21,7 @@ export const tokenEntry = z.object({
 export type TokenEntry = z.infer<typeof tokenEntry>;
 
 /** Tokens that a controller keeps at most. */
-export const MOST_TOKENS = 10_000;
+export const MAX_TOKENS = 10_000;
 const YEARS_MS = 10 * 366 * 24 * 3_600_000;
 const STORING = ['GODWIT_STORE'] as const;
 
@@ -31,7 +31,7 @@ export const tokenRoutes = {
     path: '/v1/tokens',
     summary: 'The tokens that count, by name, without their secrets',
     access: 'admin',
-    response: z.object({ tokens: z.array(tokenEntry).max(MOST_TOKENS) }),
+    response: z.object({ tokens: z.array(tokenEntry).max(MAX_TOKENS) }),
     errors: STORING,
   }),
   createToken: route({

@@ -199,7 +199,7 @@ const guestSize = z.object({
 });
 export type GuestSize = z.infer<typeof guestSize>;
 
-export const MOST_GUESTS = 10_000;
+export const MAX_GUESTS = 10_000;
 
 export const wish = z.object({
   id: wishId,
@@ -208,15 +208,15 @@ export const wish = z.object({
   createdAtMs: atMs,
   createdBy: z.string().max(256),
   endedAtMs: atMs.optional(),
-  order: z.array(plannedStep).max(MOST_GUESTS),
+  order: z.array(plannedStep).max(MAX_GUESTS),
   /** Moves at a time that the plan found best. */
   parallel: z.number().int().min(1),
   plannedAtMs: atMs,
   tries: z.record(guestName, tries),
   /** Why the plan has no destination for a guest. */
   refused: z.record(guestName, shortText),
-  queue: z.array(waiting).max(MOST_GUESTS),
-  stays: z.array(stay).max(MOST_GUESTS),
+  queue: z.array(waiting).max(MAX_GUESTS),
+  stays: z.array(stay).max(MAX_GUESTS),
   roll: roll.optional(),
   maintenanceMode: wishMode.optional(),
   /** Of an evacuation of a site: guests that their hosts measured when it was asked for. */

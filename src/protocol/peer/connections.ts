@@ -52,12 +52,12 @@ export type Connection = z.infer<typeof connection>;
 /** Of one guest; what is beyond is left out, and said. */
 export const MAX_CONNECTIONS = 4096;
 /** In one call. */
-export const MOST_IN_CALL = 512;
+export const MAX_IN_CALL = 512;
 
 /** What has changed since the last call. */
 export const connectionsNews = z.object({
-  fresh: z.array(connection).max(MOST_IN_CALL),
-  gone: z.array(connection).max(MOST_IN_CALL),
+  fresh: z.array(connection).max(MAX_IN_CALL),
+  gone: z.array(connection).max(MAX_IN_CALL),
   /** With this the source has reported everything: whatever else the destination knows of the guest is older. */
   complete: z.boolean(),
 });

@@ -6,8 +6,8 @@ import { epochBody } from './migration.ts';
 /** Images that were copied, compared after the move as they were at the switch: by hashes, never by their bytes. */
 
 /** Of one call, and of what one hash stands for, bytes. */
-export const MOST_HASHES = 256;
-export const MOST_PIECES = 4096;
+export const MAX_HASHES = 256;
+export const MAX_PIECES = 4096;
 export const CHUNK_BYTES = 1024 ** 2;
 export const PIECE_BYTES = 64 * 1024;
 
@@ -21,13 +21,13 @@ export const comparison = epochBody.extend({
   node: nodeName,
   unit: z.union([z.literal(CHUNK_BYTES), z.literal(PIECE_BYTES)]),
   from: bytes,
-  hashes: z.array(chunkHash).min(1).max(MOST_HASHES),
+  hashes: z.array(chunkHash).min(1).max(MAX_HASHES),
 });
 export type Comparison = z.infer<typeof comparison>;
 
 /** Which of the hashes are of something else there. */
 export const compared = z.object({
-  differ: z.array(z.number().int().nonnegative().max(MOST_HASHES)).max(MOST_HASHES),
+  differ: z.array(z.number().int().nonnegative().max(MAX_HASHES)).max(MAX_HASHES),
   /** Up to there all is zero after the compared range; an earlier build does not report it. */
   zeroUntil: bytes.optional(),
 });
@@ -36,7 +36,7 @@ export const compared = z.object({
 export const rewriting = epochBody.extend({
   node: nodeName,
   anew: z.boolean(),
-  pieces: z.array(bytes).min(1).max(MOST_PIECES),
+  pieces: z.array(bytes).min(1).max(MAX_PIECES),
 });
 export type Rewriting = z.infer<typeof rewriting>;
-export const rewritten = z.object({ rewritten: z.array(z.boolean()).max(MOST_PIECES) });
+export const rewritten = z.object({ rewritten: z.array(z.boolean()).max(MAX_PIECES) });

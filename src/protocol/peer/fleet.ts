@@ -8,10 +8,10 @@ import { role, type Role } from '../route.ts';
  * agents hand it on to each other and keep it on disk. A list says everything that holds: the newest one alone counts.
  */
 
-export const MOST_MEMBERS = 1024;
-export const MOST_REVOKED = 4096;
+export const MAX_MEMBERS = 1024;
+export const MAX_REVOKED = 4096;
 /** As text. In JSON it grows by the quotes that are escaped, and still fits into a request's body. */
-export const MOST_LIST_CHARS = 512 * 1024;
+export const MAX_LIST_CHARS = 512 * 1024;
 
 const serialNumber = z
   .string()
@@ -46,21 +46,21 @@ export const fleetList = z.object({
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .optional(),
-  members: z.array(member).max(MOST_MEMBERS),
+  members: z.array(member).max(MAX_MEMBERS),
   /** Hosts that were taken out: no configuration lets them in again, only a new certificate does. */
-  removed: z.array(hostName).max(MOST_REVOKED),
-  revoked: z.array(revocation).max(MOST_REVOKED),
+  removed: z.array(hostName).max(MAX_REVOKED),
+  revoked: z.array(revocation).max(MAX_REVOKED),
   /** Hosts that have used a renewed certificate: of each, those that are valid from before `from` count no more. */
   renewed: z
     .array(z.object({ name: hostName, from: isoTime }))
-    .max(MOST_MEMBERS)
+    .max(MAX_MEMBERS)
     .optional(),
 });
 export type FleetList = z.infer<typeof fleetList>;
 
 /** The list's own text, since a signature is over bytes. */
 export const signedList = z.object({
-  list: z.string().max(MOST_LIST_CHARS),
+  list: z.string().max(MAX_LIST_CHARS),
   signature: z
     .string()
     .max(86)

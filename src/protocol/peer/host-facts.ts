@@ -14,9 +14,9 @@ export const platform = z.object({
 });
 export type Platform = z.infer<typeof platform>;
 
-export const MOST_SITE_CHECKS = 256;
-const MOST_UNENCRYPTED = 256;
-export const MOST_RDMA = 16;
+export const MAX_SITE_CHECKS = 256;
+const MAX_UNENCRYPTED = 256;
+export const MAX_RDMA = 16;
 
 /** What each host of a migration reports to the other of itself, for the checks that need both. */
 export const hostFacts = z.object({
@@ -32,11 +32,11 @@ export const hostFacts = z.object({
   /** The hooks that it would call. */
   hooks: z.array(z.string().max(64)).max(32).optional(),
   /** The site's own checks of guests that it could run; an older host runs none. */
-  siteChecks: z.array(z.string().max(64)).max(MOST_SITE_CHECKS).optional(),
+  siteChecks: z.array(z.string().max(64)).max(MAX_SITE_CHECKS).optional(),
   /** The hosts with which it lets memory go unencrypted; an older host says nothing, and lets it with none. */
-  unencryptedMemory: z.array(hostName).max(MOST_UNENCRYPTED).optional(),
+  unencryptedMemory: z.array(hostName).max(MAX_UNENCRYPTED).optional(),
   /** Its RDMA devices with a port that is active. */
-  rdma: z.array(z.string().max(64)).max(MOST_RDMA).optional(),
+  rdma: z.array(z.string().max(64)).max(MAX_RDMA).optional(),
   /** An older host does not say it. */
   platform: platform.optional(),
   /** It gives a guest back what was taken of it by its balloon (`balloon`); an older host does not. */

@@ -5,13 +5,13 @@ import { route } from '../route.ts';
 /** How one agent measures its link to another: it sends what means nothing, and looks how long that takes. */
 
 /** Of one question, in characters, each a byte on the way. */
-export const MOST_PAD = 512 * 1024;
+export const MAX_PAD = 512 * 1024;
 /** Of all questions of one host within `LINK_KEPT_MS`. */
-export const MOST_LINK_BYTES = 64e6;
+export const MAX_LINK_BYTES = 64e6;
 /** How long a measurement is kept, ms. */
 export const LINK_KEPT_MS = 600_000;
 
-export const linkQuestion = z.object({ pad: z.string().max(MOST_PAD) });
+export const linkQuestion = z.object({ pad: z.string().max(MAX_PAD) });
 
 export const linkAnswer = z.object({
   /** Why this host wants none of it now; nothing more is to be sent. */

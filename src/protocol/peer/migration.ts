@@ -30,7 +30,7 @@ import {
   ms,
   shortText,
 } from '../names.ts';
-import { guestRoutes, MOST_NICS, networkMap, nicNetworks } from '../network.ts';
+import { guestRoutes, MAX_NICS, networkMap, nicNetworks } from '../network.ts';
 import { plugs } from '../unplug.ts';
 import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
 
@@ -155,7 +155,7 @@ export const assessment = z.object({
   /** Settings of each NIC's port that it has judged, by the NIC's id; an earlier build judges none. */
   portSettings: z
     .record(z.string().max(128), z.array(z.string().max(64)).max(64))
-    .refine((all) => Object.keys(all).length <= MOST_NICS, `names more than ${MOST_NICS} NICs`)
+    .refine((all) => Object.keys(all).length <= MAX_NICS, `names more than ${MAX_NICS} NICs`)
     .optional(),
 });
 export type Assessment = z.infer<typeof assessment>;

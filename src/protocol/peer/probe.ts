@@ -4,8 +4,8 @@ import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
 import {
   later,
   latency,
-  MOST_LATER_MS,
-  MOST_PROBES,
+  MAX_LATER_MS,
+  MAX_PROBES,
   PROBE_KINDS,
   probeKind,
 } from '../public/probe.ts';
@@ -20,7 +20,7 @@ import { route } from '../route.ts';
 const port = z.number().int().min(1).max(65_535);
 
 /** Of a guest's addresses, as many as a watch asks. */
-export const MOST_ADDRESSES = 8;
+export const MAX_ADDRESSES = 8;
 
 /** How a guest is asked; each part has its default. */
 export const probing = z.strictObject({
@@ -44,11 +44,11 @@ export type Probing = z.infer<typeof probing>;
 /** The same in a host's configuration (`network.probe`). */
 export const guestProbing = probing.extend({
   /** From where; default: the peers that have no part in the migration. */
-  hosts: z.array(hostName).max(MOST_PROBES).optional(),
+  hosts: z.array(hostName).max(MAX_PROBES).optional(),
   /** Guest -> its addresses, where no host knows them. */
-  addresses: z.record(guestName, z.array(ipAddress).max(MOST_ADDRESSES)).default({}),
+  addresses: z.record(guestName, z.array(ipAddress).max(MAX_ADDRESSES)).default({}),
   /** For how long a guest is probed after its migration, less often, ms; 0: not. */
-  laterMs: z.number().int().min(0).max(MOST_LATER_MS).default(MOST_LATER_MS),
+  laterMs: z.number().int().min(0).max(MAX_LATER_MS).default(MAX_LATER_MS),
 });
 
 /** How long a watch goes on unless it is asked for again, ms. */
@@ -92,7 +92,7 @@ const watchEnd = z.object({
   /** When memory began to move, by the same clock. */
   memoryFromMs: wallMs.optional(),
   /** The guest is probed for so long from then on, less often, ms. */
-  laterMs: z.number().int().min(1).max(MOST_LATER_MS).optional(),
+  laterMs: z.number().int().min(1).max(MAX_LATER_MS).optional(),
 });
 export type WatchEnd = z.infer<typeof watchEnd>;
 
@@ -160,7 +160,7 @@ export const watcherLine = z.discriminatedUnion('verb', [
     owner: z.string().min(1).max(128),
     nics: nicNetworks,
     /** Of this host's own configuration, where only its manager knows its NICs. */
-    addresses: z.array(ipAddress).max(MOST_ADDRESSES).optional(),
+    addresses: z.array(ipAddress).max(MAX_ADDRESSES).optional(),
     leastIntervalMs: z.number().int().min(1).max(1000).optional(),
     /** Link of the source -> link here, where the names differ. */
     bridges: z.record(z.string().max(15), z.string().max(15)),

@@ -16,7 +16,7 @@ const LONG_SPREAD_MS = 10 * 60_000;
 const FIRST_PAUSE_MS = 60_000;
 /** The CA is back for no longer than this before it is asked. */
 const LONGEST_PAUSE_MS = 6 * 3_600_000;
-const LEAST_PAUSE_MS = 1000;
+const MIN_PAUSE_MS = 1000;
 /** Of what is left, so that the end never comes before the next try. */
 const PAUSE_OF_LEFT = 1 / 16;
 
@@ -50,7 +50,7 @@ export function renewalDueMs(
 export function retryPauseMs(failures: number, leftMs: number): number {
   const doubled = FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 16);
   const most = leftMs > 0 ? leftMs * PAUSE_OF_LEFT : FIRST_PAUSE_MS;
-  return Math.max(LEAST_PAUSE_MS, Math.min(doubled, LONGEST_PAUSE_MS, most));
+  return Math.max(MIN_PAUSE_MS, Math.min(doubled, LONGEST_PAUSE_MS, most));
 }
 
 /** What the CA keeps of the last certificate that it gave to a name. */

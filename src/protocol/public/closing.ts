@@ -5,7 +5,7 @@ import { route } from '../route.ts';
 import { wishId } from './order.ts';
 
 /** Far more than a host runs. */
-const MOST_GUESTS = 10_000;
+const MAX_GUESTS = 10_000;
 const byHost = z.object({ host: hostName });
 const CLOSING = [...LOOKING, 'GODWIT_HOST_UNKNOWN'] as const;
 
@@ -20,9 +20,9 @@ const underWay = z.object({
 /** What a host has at the moment of the answer: each guest was looked at for it. */
 export const occupancy = z.object({
   /** Names of guests that are there in any state. */
-  guests: z.array(guestName).max(MOST_GUESTS),
+  guests: z.array(guestName).max(MAX_GUESTS),
   /** Migrations to and from it, including held ones and those whose journal cannot be read. */
-  underWay: z.array(underWay).max(MOST_GUESTS),
+  underWay: z.array(underWay).max(MAX_GUESTS),
 });
 export type Occupancy = z.infer<typeof occupancy>;
 

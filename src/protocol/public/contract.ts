@@ -24,7 +24,7 @@ import {
 } from '../route-errors.ts';
 import { maintenanceRoutes } from './maintenance-routes.ts';
 import { managedHost } from './managed-host.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
 import { processorRoutes } from './processor.ts';
 import { reloadRoutes } from './reload.ts';
 import { trustRoutes } from './trust.ts';
@@ -97,12 +97,12 @@ export const publicRoutes = {
       fresh: z.enum(['true', 'false']).default('false'),
       /** Only guests of this name. */
       name: guestName.optional(),
-      ...pageQuery(MOST_OF_A_PAGE),
+      ...pageQuery(MAX_PER_PAGE),
     }),
     response: z.object({
       guests: z.array(guestInfo).max(100_000),
       /** With the first page of this host's own: guests that left it in the last minute. */
-      left: z.array(guestInfo).max(MOST_OF_A_PAGE).optional(),
+      left: z.array(guestInfo).max(MAX_PER_PAGE).optional(),
       missing: missingGuests.optional(),
       /** When this host's own were looked at. */
       observedAt: moment.optional(),
@@ -126,9 +126,9 @@ export const publicRoutes = {
     path: '/v1/managed/hosts',
     summary: 'Hosts of the manager that this agent speaks to; none where it speaks to none',
     access: 'viewer',
-    query: z.object(pageQuery(MOST_OF_A_PAGE)),
+    query: z.object(pageQuery(MAX_PER_PAGE)),
     response: z.object({
-      hosts: z.array(managedHost).max(MOST_OF_A_PAGE),
+      hosts: z.array(managedHost).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: LOOKING,
@@ -208,7 +208,7 @@ export const publicRoutes = {
       ...pageQuery(100),
     }),
     response: z.object({
-      migrations: z.array(migrationSummary).max(MOST_OF_A_PAGE),
+      migrations: z.array(migrationSummary).max(MAX_PER_PAGE),
       missing: missingHosts.optional(),
       next: cursor.optional(),
     }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { diskMoveId, diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { shortText } from '../names.ts';
-import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
+import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
 import { route } from '../route.ts';
 import { TAKING_HOLD } from '../route-errors.ts';
 
@@ -35,9 +35,9 @@ export const diskMoveRoutes = {
     path: '/v1/moves',
     summary: 'Moves of disks on this host, newest first',
     access: 'viewer',
-    query: z.object(pageQuery(MOST_OF_A_PAGE)),
+    query: z.object(pageQuery(MAX_PER_PAGE)),
     response: z.object({
-      moves: z.array(diskMoveProgress).max(MOST_OF_A_PAGE),
+      moves: z.array(diskMoveProgress).max(MAX_PER_PAGE),
       next: cursor.optional(),
     }),
     errors: [],

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { guestName, moment, ms } from '../names.ts';
 import { route } from '../route.ts';
 import { LOOKING } from '../route-errors.ts';
-import { MOST_BYTES_PER_S } from './load.ts';
+import { MAX_BYTES_PER_S } from './load.ts';
 
 /** How busy a guest has been, as its host saw it from outside. */
 
 /** Hours that are kept of a guest: a week. */
-export const MOST_LOAD_HOURS = 7 * 24;
+export const MAX_LOAD_HOURS = 7 * 24;
 
-const perS = z.number().nonnegative().max(MOST_BYTES_PER_S);
+const perS = z.number().nonnegative().max(MAX_BYTES_PER_S);
 
 /** What a guest used; what its host could not see is absent. */
 export const guestRates = z.object({
@@ -43,7 +43,7 @@ export const guestLoad = z.object({
   busiest: loadHour.optional(),
   quietest: loadHour.optional(),
   /** Oldest first; the last one may go on. */
-  hours: z.array(loadHour).max(MOST_LOAD_HOURS),
+  hours: z.array(loadHour).max(MAX_LOAD_HOURS),
 });
 export type GuestLoad = z.infer<typeof guestLoad>;
 

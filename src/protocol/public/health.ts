@@ -13,14 +13,14 @@ export const healthSignal = z.object({
 });
 export type HealthSignal = z.infer<typeof healthSignal>;
 
-export const MOST_SIGNALS = 64;
+export const MAX_SIGNALS = 64;
 
 /** What a host's hardware says of itself. */
 export const hostHealth = z.object({
   /** When it was looked at last, by the host's clock. */
   at: moment,
   /** The worst first; none: nothing is amiss, as far as it was read. */
-  signals: z.array(healthSignal).max(MOST_SIGNALS),
+  signals: z.array(healthSignal).max(MAX_SIGNALS),
   /** What this host cannot say, in words. */
   notRead: z.array(shortText).max(8),
 });

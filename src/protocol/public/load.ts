@@ -5,10 +5,10 @@ import { hostHealth } from './health.ts';
 /** A share of a time or of a capacity. */
 const share = z.number().min(0).max(1);
 /** More than any link or disk carries; counters that jump may say more. */
-export const MOST_BYTES_PER_S = 1e15;
-const perS = z.number().nonnegative().max(MOST_BYTES_PER_S);
+export const MAX_BYTES_PER_S = 1e15;
+const perS = z.number().nonnegative().max(MAX_BYTES_PER_S);
 
-export const MOST_GUESTS_OF_A_SAMPLE = 4096;
+export const MAX_GUESTS_OF_A_SAMPLE = 4096;
 
 /** How busy a host was over the time before a moment. What its kernel does not report is absent. */
 export const hostLoad = z.object({
@@ -49,6 +49,6 @@ export const hostLoad = z.object({
         residentBytes: bytes,
       }),
     )
-    .max(MOST_GUESTS_OF_A_SAMPLE),
+    .max(MAX_GUESTS_OF_A_SAMPLE),
 });
 export type HostLoad = z.infer<typeof hostLoad>;

@@ -3,7 +3,7 @@ import { bytes, guestName, hostName, shortText } from '../names.ts';
 import { cores, name64 } from './host.ts';
 
 /** Guests that a manager leaves to whoever asked; more of one host are not named. */
-const MOST_LEFT = 4096;
+const MAX_LEFT = 4096;
 
 /** How a manager takes a host out of use: in maintenance mode no guest runs there, and none comes. */
 export const maintenanceMode = z.object({
@@ -12,7 +12,7 @@ export const maintenanceMode = z.object({
   /** Who that is, or why it is nobody, in the manager's own words: `DRS of C0`, `DRS of C0 is manual`. */
   words: name64,
   /** Where the manager moves them: guests that it does not, by names. */
-  leaves: z.array(guestName).max(MOST_LEFT),
+  leaves: z.array(guestName).max(MAX_LEFT),
 });
 export type MaintenanceMode = z.infer<typeof maintenanceMode>;
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
 /** The most that one page of a list has, and how many pages a client takes of one list. */
-export const MOST_OF_A_PAGE = 1000;
-const MOST_PAGES = 100;
+export const MAX_PER_PAGE = 1000;
+const MAX_PAGES = 100;
 
 /**
  * Where a page ended. Opaque: whoever asks hands it back as it is. It stays a place in the list when what stood there is
@@ -17,7 +17,7 @@ export const cursor = z
 /** What a list may be asked for besides. */
 export function pageQuery(usual: number) {
   return {
-    limit: z.coerce.number().int().min(1).max(MOST_OF_A_PAGE).default(usual),
+    limit: z.coerce.number().int().min(1).max(MAX_PER_PAGE).default(usual),
     cursor: cursor.optional(),
   };
 }
@@ -62,11 +62,11 @@ export function pageOf<T>(
 /** All of a list, page after page. GODWIT_TOO_LARGE where it does not end, GODWIT_PROTOCOL_INVALID where it has more than `most`. */
 export async function everyPage<T>(
   ask: (after: string | undefined) => Promise<Page<T>>,
-  most = MOST_PAGES * MOST_OF_A_PAGE,
+  most = MAX_PAGES * MAX_PER_PAGE,
 ): Promise<T[]> {
   const all: T[] = [];
   let after: string | undefined;
-  for (let count = 0; count < MOST_PAGES; count += 1) {
+  for (let count = 0; count < MAX_PAGES; count += 1) {
     const { items, next } = await ask(after);
     if (all.length + items.length > most) throw tooMany(most);
     // One by one: a page of an earlier build has all there are, more than a call takes as arguments.
@@ -74,7 +74,7 @@ export async function everyPage<T>(
     if (next === undefined) return all;
     after = next;
   }
-  throw godwitError('GODWIT_TOO_LARGE', { what: 'a list, in pages,', limit: MOST_PAGES });
+  throw godwitError('GODWIT_TOO_LARGE', { what: 'a list, in pages,', limit: MAX_PAGES });
 }
 
 function tooMany(most: number): Error {

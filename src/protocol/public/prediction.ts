@@ -78,7 +78,7 @@ const plannedStep = z.object({
 export type PlannedStep = z.infer<typeof plannedStep>;
 
 /** Steps of the steering that are listed: a strategy has no more of them, unless a guest keeps getting its speed back. */
-export const MOST_STEPS = 32;
+export const MAX_STEPS = 32;
 
 /** How a migration is expected to be steered, as things were measured. */
 const plannedSteering = z.object({
@@ -86,7 +86,7 @@ const plannedSteering = z.object({
   strategy: z.string().max(64),
   /** `timeout`: pre-copy goes on until the time is over. */
   ends: z.enum(['precopy', 'postcopy', 'given-up', 'timeout']),
-  steps: z.array(plannedStep).max(MOST_STEPS),
+  steps: z.array(plannedStep).max(MAX_STEPS),
 });
 export type PlannedSteering = z.infer<typeof plannedSteering>;
 

@@ -8,12 +8,12 @@ export const probeKind = z.enum(PROBE_KINDS);
 export type ProbeKind = z.infer<typeof probeKind>;
 
 /** Hosts that watch one guest at once. */
-export const MOST_PROBES = 8;
+export const MAX_PROBES = 8;
 const count = z.number().int().nonnegative();
 
 const waits = z.object({ count: z.number().int().positive(), p50Ms: ms, p99Ms: ms });
 /** After a move a guest is probed for so long at most, ms. */
-export const MOST_LATER_MS = 600_000;
+export const MAX_LATER_MS = 600_000;
 /** How a guest answers after its migration, when it is probed less often. */
 export const later = z.object({
   /** Absent where it never answered. */
@@ -66,4 +66,4 @@ export const probeReport = z.object({
   notTried: z.string().max(1024).optional(),
 });
 export type ProbeReport = z.infer<typeof probeReport>;
-export const probeReports = z.array(probeReport).max(MOST_PROBES);
+export const probeReports = z.array(probeReport).max(MAX_PROBES);

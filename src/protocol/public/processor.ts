@@ -32,12 +32,12 @@ const guestProcessor = z.object({
 });
 export type GuestProcessor = z.infer<typeof guestProcessor>;
 
-const MOST_GUESTS = 4096;
+const MAX_GUESTS = 4096;
 
 export const processorsAnswer = z.object({
   offers: z.array(processorOffer).max(64),
   /** Those that could be asked. */
-  guests: z.array(guestProcessor).max(MOST_GUESTS),
+  guests: z.array(guestProcessor).max(MAX_GUESTS),
 });
 export type ProcessorsAnswer = z.infer<typeof processorsAnswer>;
 

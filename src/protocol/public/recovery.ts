@@ -29,18 +29,18 @@ export const standby = z.object({
 });
 export type Standby = z.infer<typeof standby>;
 
-export const MOST_STANDBYS = 4096;
+export const MAX_STANDBYS = 4096;
 /** Guests of one host. */
 export const MAX_OF_ONE_SOURCE = 1024;
 /** Other hosts of one recovery that are dead as well. */
-const MOST_OFF = 64;
+const MAX_OFF = 64;
 
 export const recoveryRequest = z.object({
   guest: guestName,
   /** The host on which it ran. */
   from: hostName,
   /** Further hosts that do not answer: they are to be proved off, too, since the guest could be there. */
-  off: z.array(hostName).max(MOST_OFF).default([]),
+  off: z.array(hostName).max(MAX_OFF).default([]),
   /** Start it although the description of this number may be out of date: an operator has seen its age and its disks. */
   insist: descriptionNumber.optional(),
 });
@@ -64,7 +64,7 @@ export const recoveryRoutes = {
     summary:
       'Guests of other hosts that this host can start once their host is dead and proved off',
     access: 'viewer',
-    response: z.object({ standbys: z.array(standby).max(MOST_STANDBYS) }),
+    response: z.object({ standbys: z.array(standby).max(MAX_STANDBYS) }),
     errors: LOOKING,
   }),
   putRecovery: route({

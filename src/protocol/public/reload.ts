@@ -3,9 +3,9 @@ import { shortText } from '../names.ts';
 import { route } from '../route.ts';
 
 /** Of names of settings in one answer; of more, the first. */
-export const MOST_SETTINGS = 256;
+export const MAX_SETTINGS = 256;
 
-const settings = z.array(z.string().max(1024)).max(MOST_SETTINGS);
+const settings = z.array(z.string().max(1024)).max(MAX_SETTINGS);
 
 /** What came of a changed configuration; settings by their names, `limits.migrationsIn`. */
 export const reloaded = z.object({
@@ -15,7 +15,7 @@ export const reloaded = z.object({
   /** What the file has otherwise and this agent cannot take while it runs: with its next start. */
   restart: settings,
   /** What does not keep the agent from working, and is still wrong. */
-  warnings: z.array(z.object({ what: shortText, hint: shortText })).max(MOST_SETTINGS),
+  warnings: z.array(z.object({ what: shortText, hint: shortText })).max(MAX_SETTINGS),
 });
 export type Reloaded = z.infer<typeof reloaded>;
 

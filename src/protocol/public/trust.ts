@@ -16,8 +16,8 @@ export const refusal = z.object({
 });
 export type Refusal = z.infer<typeof refusal>;
 
-export const MOST_REFUSALS = 256;
-export const MOST_TWO_HOLDERS = 64;
+export const MAX_REFUSALS = 256;
+export const MAX_TWO_HOLDERS = 64;
 
 /** A host that shows another certificate than the newest one of its name, which somebody uses. Of the agent beside the CA. */
 const twoHolders = z.object({
@@ -51,9 +51,9 @@ export const trust = z.object({
   /** Why the list on disk cannot be used. */
   listProblem: shortText.optional(),
   /** Absent: none was seen. */
-  twoHolders: z.array(twoHolders).max(MOST_TWO_HOLDERS).optional(),
+  twoHolders: z.array(twoHolders).max(MAX_TWO_HOLDERS).optional(),
   /** The last refused first. */
-  refusals: z.array(refusal).max(MOST_REFUSALS),
+  refusals: z.array(refusal).max(MAX_REFUSALS),
 });
 export type Trust = z.input<typeof trust>;
 

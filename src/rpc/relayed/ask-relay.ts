@@ -4,7 +4,7 @@ import { godwitError, type GodwitError } from '../../errors.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import {
   hostOfRendezvous,
-  MOST_RELAY_LINE,
+  MAX_RELAY_LINE,
   RELAY_ALPN,
   RELAY_VERSION,
   relayLine,
@@ -57,7 +57,7 @@ export function askRelay(
   };
   const stop = (): void => finish(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
-  const reader = new LineReader(socket, MOST_RELAY_LINE, {
+  const reader = new LineReader(socket, MAX_RELAY_LINE, {
     line: (text) => {
       const line = relayLine.safeParse(jsonOf(text));
       if (!line.success) finish(new Error('it says what is no line of a relay'));

@@ -9,11 +9,11 @@ import { askRelay } from './ask-relay.ts';
 /** Streams that always wait at each relay for each server: as many callers find one at once. */
 const SPARE = 2;
 /** Streams that wait while many call; a relay lets 16 wait. */
-const MOST_WAITING = 12;
+const MAX_WAITING = 12;
 /** A stream beyond `SPARE` that nobody has called for so long ends. */
 const EXTRA_MS = 30_000;
 /** Streams that one server has taken at once; beyond, it waits for one of them to end. */
-const MOST_TAKEN = 256;
+const MAX_TAKEN = 256;
 /** A relay pings those who wait every 5 s. */
 const SILENT_MS = 15_000;
 const FIRST_PAUSE_MS = 100;
@@ -78,7 +78,7 @@ class WaitingAt {
   async #keep(signal: AbortSignal): Promise<void> {
     for (let pauseMs = 0; !signal.aborted;) {
       await this.#pause(pauseMs, signal);
-      if (signal.aborted || this.#taken.size >= MOST_TAKEN) continue;
+      if (signal.aborted || this.#taken.size >= MAX_TAKEN) continue;
       const socket = await this.#wait(signal);
       pauseMs =
         socket === undefined
@@ -93,7 +93,7 @@ class WaitingAt {
     this.#extra += 1;
     for (let isWanted = true; isWanted && !signal.aborted;) {
       await this.#pause(0, signal);
-      const socket = this.#taken.size < MOST_TAKEN ? await this.#wait(signal, EXTRA_MS) : undefined;
+      const socket = this.#taken.size < MAX_TAKEN ? await this.#wait(signal, EXTRA_MS) : undefined;
       if (socket !== undefined) this.#took(socket, signal);
       isWanted = socket !== undefined;
     }
@@ -102,13 +102,13 @@ class WaitingAt {
 
   /** A caller that finds nobody waits for a whole new connection: where the last stream is taken, more wait from now on. */
   #took(socket: TLSSocket, signal: AbortSignal): void {
-    if (this.#waits === 0 && SPARE + this.#extra < MOST_WAITING) void this.#help(signal);
+    if (this.#waits === 0 && SPARE + this.#extra < MAX_WAITING) void this.#help(signal);
     this.#take(socket);
   }
 
   async #pause(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#place;
-    const ms = this.#taken.size < MOST_TAKEN ? pauseMs : LONGEST_PAUSE_MS;
+    const ms = this.#taken.size < MAX_TAKEN ? pauseMs : LONGEST_PAUSE_MS;
     await clock.sleep(ms, signal).catch(() => undefined);
   }
 

@@ -9,7 +9,7 @@ import type { Summary } from './summary.ts';
  * Names of what was sent that are remembered beside the store's: 1 GiB of pages in at most 13 MB. These are pages that
  * lay in the store before, or that it does not take, its disk being full.
  */
-const MOST_SENT = 2 ** 18;
+const MAX_SENT = 2 ** 18;
 
 /** The far side's summary is worth nothing any more once so many names of it were missing, and one in so many. */
 const MISSED = 64;
@@ -62,7 +62,7 @@ export class NearCache implements NearContents {
     this.#store.insert(name, page);
     if (!whole) this.#referred += 1;
     if (!whole || this.#store.isNew(name)) return;
-    if (this.#sent.size >= MOST_SENT) this.#sent = new NameTable();
+    if (this.#sent.size >= MAX_SENT) this.#sent = new NameTable();
     this.#sent.set(name, { file: 0, page: 0 });
   }
 

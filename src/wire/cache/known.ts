@@ -7,7 +7,7 @@ import { seedIndexes, survey } from './directory.ts';
 import type { Scope } from './scope.ts';
 import { Seed } from './seed.ts';
 import { Segment } from './segment.ts';
-import { MOST_SUMMARY_NAMES, Summary, writeSummary } from './summary.ts';
+import { MAX_SUMMARY_NAMES, Summary, writeSummary } from './summary.ts';
 
 /**
  * What a plan learns of the destination's cache. The destination tells a part of the summary that it would send to this
@@ -16,9 +16,9 @@ import { MOST_SUMMARY_NAMES, Summary, writeSummary } from './summary.ts';
  */
 
 /** As many as 256 MiB have: of a larger cache a part is told. */
-const MOST_NAMES = 65_536;
+const MAX_NAMES = 65_536;
 /** A name's first byte decides whether it is told. */
-const MOST_PARTS = 256;
+const MAX_PARTS = 256;
 
 export interface KnownPart {
   /** Of the circle that both hosts know. */
@@ -35,7 +35,7 @@ type Telling = Pick<WireCache, 'directory' | 'secret' | 'earlier' | 'sharing' | 
 export async function tellKnown(
   cache: Telling,
   tags: readonly string[],
-  most = MOST_NAMES,
+  most = MAX_NAMES,
 ): Promise<KnownPart | undefined> {
   const circle = agreedCircle(cache, tags);
   if (circle === undefined) return undefined;
@@ -43,7 +43,7 @@ export async function tellKnown(
   const files = openAll(cache, scope, await makeHash64(scope.checkSeed));
   try {
     const count = files.reduce((sum, file) => sum + file.count, 0);
-    const parts = partsFor(Math.min(count, MOST_SUMMARY_NAMES), most);
+    const parts = partsFor(Math.min(count, MAX_SUMMARY_NAMES), most);
     return { tag: scope.tag, parts, summary: writeSummary(told(files, parts), most) };
   } finally {
     for (const file of files) file.close();
@@ -53,7 +53,7 @@ export async function tellKnown(
 /** A power of two, so that no more names than that are told. */
 function partsFor(count: number, most: number): number {
   const parts = 2 ** Math.ceil(Math.log2(Math.max(1, count / most)));
-  return Math.min(MOST_PARTS, parts);
+  return Math.min(MAX_PARTS, parts);
 }
 
 /**
@@ -79,7 +79,7 @@ function isTold(name: Uint8Array, parts: number): boolean {
 
 /** Of the names that the wire's summary would have. */
 function* told(files: readonly (Segment | Seed)[], parts: number): Generator<Uint8Array> {
-  let left = MOST_SUMMARY_NAMES;
+  let left = MAX_SUMMARY_NAMES;
   for (const file of files) {
     for (let page = file.count - 1; page >= 0 && left > 0; page -= 1) {
       const name = file.nameAt(page);

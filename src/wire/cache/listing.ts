@@ -6,7 +6,7 @@ import { ENTRY_BYTES, removeSegment } from './segment.ts';
 
 /** The cache's directory from outside: all circles of guests, without the keys of any. */
 
-const MOST_HEADER_BYTES = 8192;
+const MAX_HEADER_BYTES = 8192;
 const PAGE_BYTES = 4096;
 const PLACES = 'places';
 
@@ -88,7 +88,7 @@ function placesOf(directory: string): string[] {
 }
 
 function readSeed(index: string): Listing['seeds'][number] | undefined {
-  const piece = Buffer.alloc(MOST_HEADER_BYTES);
+  const piece = Buffer.alloc(MAX_HEADER_BYTES);
   try {
     const descriptor = openSync(index, 'r');
     try {

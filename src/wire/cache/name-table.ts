@@ -5,18 +5,18 @@ export interface Spot {
 }
 
 const NAME_WORDS = 4;
-const LEAST_CELLS = 1024;
+const MIN_CELLS = 1024;
 
 /**
  * Names of 16 bytes to spots, in flat arrays: about 50 bytes an entry, where a Map takes several times that.
  * Open addressing; names are keyed hashes, so their first word spreads evenly.
  */
 export class NameTable {
-  #cells = LEAST_CELLS;
-  #names = new Uint32Array(LEAST_CELLS * NAME_WORDS);
+  #cells = MIN_CELLS;
+  #names = new Uint32Array(MIN_CELLS * NAME_WORDS);
   /** File number + 1; 0 is an empty cell. */
-  #files = new Uint32Array(LEAST_CELLS);
-  #pages = new Uint32Array(LEAST_CELLS);
+  #files = new Uint32Array(MIN_CELLS);
+  #pages = new Uint32Array(MIN_CELLS);
   #size = 0;
 
   get size(): number {

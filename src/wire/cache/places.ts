@@ -8,7 +8,7 @@ import { writeAll } from './segment.ts';
 const PLACE_CELLS = 2 ** 20;
 const DIGEST_BYTES = 32;
 const KEY_BYTES = 8;
-const LEAST_CELLS = 1024;
+const MIN_CELLS = 1024;
 /** A table of a large guest is never there twice: its file is read, written and hashed in pieces of so many cells. */
 const PIECE_CELLS = 32_768;
 
@@ -83,7 +83,7 @@ export class Places {
 
   /** To start with: what lies in the file where the far side has the same, else nothing. */
   static agreed(of: { file: string; cells: number; farDigest: string } | undefined): Places {
-    if (of === undefined) return Places.empty(LEAST_CELLS);
+    if (of === undefined) return Places.empty(MIN_CELLS);
     const own = Places.empty(of.cells);
     return own.#read(of.file) === of.farDigest ? own : Places.empty(of.cells);
   }

@@ -21,7 +21,7 @@ export const seedHeader = z.strictObject({
 });
 export type SeedHeader = z.infer<typeof seedHeader>;
 
-const MOST_HEADER_BYTES = 8192;
+const MAX_HEADER_BYTES = 8192;
 const READ_PAGES = 256;
 const ZERO = Buffer.alloc(PAGE_BYTES);
 /** Stands for a page that is not indexed: zeros travel as such. */
@@ -85,7 +85,7 @@ export class Seed {
   static open(index: string, scope: Scope): Seed | undefined {
     try {
       const bytes = readFileSync(index);
-      const end = bytes.subarray(0, MOST_HEADER_BYTES).indexOf(0x0a);
+      const end = bytes.subarray(0, MAX_HEADER_BYTES).indexOf(0x0a);
       const header = seedHeader.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
       const descriptor = openSync(header.file, 'r');
       const stat = fstatSync(descriptor);

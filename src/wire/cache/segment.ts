@@ -22,7 +22,7 @@ export const RECORD_BYTES = ID_BYTES + 8;
 export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
 /** A store's bound is cut into so many segments; the oldest is dropped as one. */
 const SEGMENTS = 64;
-const LEAST_SEGMENT_PAGES = 4;
+const MIN_SEGMENT_PAGES = 4;
 /** Pages that are kept back to be written together. */
 const TAIL_PAGES = 32;
 
@@ -36,7 +36,7 @@ function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {
 
 /** What a segment of a store with this bound holds. */
 export function segmentPages(mostBytes: number): number {
-  return Math.max(LEAST_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
+  return Math.max(MIN_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
 }
 
 /** Bytes of both files; 0 where they are gone. */

@@ -8,13 +8,13 @@ import { ID_BYTES } from '../codec/settings.ts';
 const EXTRA_BITS = 16;
 const HEAD_BYTES = 4;
 /** 2.2 bytes each; a peer that claims more is refused. */
-export const MOST_SUMMARY_NAMES = 2_000_000;
+export const MAX_SUMMARY_NAMES = 2_000_000;
 /** No difference between neighbours is that long, unless somebody makes it so. */
-const MOST_QUOTIENT = 1 << 16;
+const MAX_QUOTIENT = 1 << 16;
 
 /** The first of the names where there are more than `most`: give the newest first. No more of a name is kept than the 6 bytes that count. */
-export function writeSummary(names: Iterable<Uint8Array>, most = MOST_SUMMARY_NAMES): Buffer {
-  const bound = Math.min(most, MOST_SUMMARY_NAMES);
+export function writeSummary(names: Iterable<Uint8Array>, most = MAX_SUMMARY_NAMES): Buffer {
+  const bound = Math.min(most, MAX_SUMMARY_NAMES);
   let numbers = new Float64Array(1024);
   let count = 0;
   for (const name of names) {
@@ -51,7 +51,7 @@ export class Summary {
     const count = bytes.length < HEAD_BYTES ? -1 : bytes.readUInt32BE();
     const least = count * (EXTRA_BITS + 1);
     const bits = (bytes.length - HEAD_BYTES) * 8;
-    if (count < 0 || count > MOST_SUMMARY_NAMES || bits < least || bits > least * 2 + 64) {
+    if (count < 0 || count > MAX_SUMMARY_NAMES || bits < least || bits > least * 2 + 64) {
       throw new RangeError(`a summary of ${bytes.length} bytes for ${count} names`);
     }
     this.#count = count;
@@ -138,7 +138,7 @@ class BitReader {
     let quotient = 0;
     while (this.#take() === 1) {
       quotient += 1;
-      if (quotient > MOST_QUOTIENT) throw new RangeError('a summary with a gap that none has');
+      if (quotient > MAX_QUOTIENT) throw new RangeError('a summary with a gap that none has');
     }
     let rest = 0;
     for (let bit = 0; bit < EXTRA_BITS; bit += 1) rest = rest * 2 + this.#take();

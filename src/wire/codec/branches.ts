@@ -16,7 +16,7 @@ const SPARE_BITS = 7;
 const INSTRUCTION = 5;
 /** Where these many bytes hold fewer candidates than that, it is taken for no code: most other memory has next to none. */
 const SAMPLE_BYTES = 1024;
-const LEAST = 3;
+const MIN = 3;
 
 /** Makes operands absolute, in `page`, which lies at `place` (bytes). */
 export function makeAbsolute(page: Uint8Array, place: number): void {
@@ -41,7 +41,7 @@ export function looksLikeCode(page: Uint8Array): boolean {
   for (let at = 0; at < SAMPLE_BYTES; at += 1) {
     if (!isCandidate(page, at)) continue;
     found += 1;
-    if (found >= LEAST) return true;
+    if (found >= MIN) return true;
     at += INSTRUCTION - 1;
   }
   return false;

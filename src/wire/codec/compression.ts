@@ -13,7 +13,7 @@ export interface Choice {
 }
 
 /** The longest window that either side holds: 16 MiB. */
-const MOST_WINDOW_LOG = 24;
+const MAX_WINDOW_LOG = 24;
 
 const { constants } = zlib;
 const compressOne = promisify(zlib.zstdCompress);
@@ -125,13 +125,13 @@ function compressStream({ level, windowLog }: Choice): zlib.ZstdCompress {
     flush: constants.ZSTD_e_flush,
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_windowLog]: Math.min(windowLog, MOST_WINDOW_LOG),
+      [constants.ZSTD_c_windowLog]: Math.min(windowLog, MAX_WINDOW_LOG),
       ...TABLES[level],
     },
   });
 }
 
-/** The other direction: never more output than the frame says, nor a longer window than MOST_WINDOW_LOG. */
+/** The other direction: never more output than the frame says, nor a longer window than MAX_WINDOW_LOG. */
 export class Decompressor {
   #chain: Chain | undefined;
 
@@ -141,7 +141,7 @@ export class Decompressor {
     if (method === 'zstd') return await expandAlone(payload, plainBytes);
     if (method === 'chainStart') {
       this.close();
-      const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
+      const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
       const stream = zlib.createZstdDecompress({ chunkSize: 2 * CHUNK_BYTES, params });
       this.#chain = new Chain(stream);
     }
@@ -157,7 +157,7 @@ export class Decompressor {
 }
 
 async function expandAlone(payload: Buffer, plainBytes: number): Promise<Buffer> {
-  const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
+  const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
   let body: Buffer;
   try {
     const maxOutputLength = Math.max(1, plainBytes);

@@ -25,7 +25,7 @@ interface Waiting {
 /** What was decoded is reported after so many contents, of those that the window holds: each report is work for both sides. */
 const REPORT_SHARE = 1 / 16;
 /** Batches that are decompressed ahead of the one being given. */
-const MOST_AHEAD = 4;
+const MAX_AHEAD = 4;
 
 /** Frames to items. A missing content is asked for; what comes meanwhile is held. */
 export class DecodePipe {
@@ -114,7 +114,7 @@ export class DecodePipe {
       for (;;) {
         const first = this.#waiting[0];
         if (first === undefined || this.#failure !== undefined) break;
-        for (const next of this.#waiting.slice(0, MOST_AHEAD)) this.#decompress(next);
+        for (const next of this.#waiting.slice(0, MAX_AHEAD)) this.#decompress(next);
         await this.#give(first);
         this.#waiting.shift();
         this.#heldBytes -= first.frame.payload.length;

@@ -9,7 +9,7 @@ import { DecodePipe } from './decode-pipe.ts';
 import { makeHash64 } from './hash.ts';
 import { Packer, type Pack } from './pack.ts';
 import {
-  MOST_BETWEEN_BYTES,
+  MAX_BETWEEN_BYTES,
   type DecodeStart,
   type FromDecoder,
   type ToDecoder,
@@ -17,7 +17,7 @@ import {
 
 /** The thread of a decoder, see DecodeThread. A failure ends it: the error event says why. */
 const start = workerData as DecodeStart;
-const toTaker = new Credit(MOST_BETWEEN_BYTES);
+const toTaker = new Credit(MAX_BETWEEN_BYTES);
 const packer = new Packer();
 /** Of the batch that is being decoded: nothing of it goes out before its hash was compared. */
 let full: Pack[] = [];

@@ -26,7 +26,7 @@ export interface EncodePipeDependencies extends EncoderDependencies {
 }
 
 /** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
-const MOST_AHEAD = 8;
+const MAX_AHEAD = 8;
 
 /** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
 export class EncodePipe {
@@ -147,7 +147,7 @@ export class EncodePipe {
       this.#forRoom = [];
       for (const go of waiting) go();
     });
-    while (this.#ahead >= MOST_AHEAD) {
+    while (this.#ahead >= MAX_AHEAD) {
       await new Promise<void>((resolve) => this.#forRoom.push(resolve));
     }
     this.#check();

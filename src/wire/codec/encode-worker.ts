@@ -9,7 +9,7 @@ import { EncodePipe } from './encode-pipe.ts';
 import { makeHash64 } from './hash.ts';
 import { unpack } from './pack.ts';
 import {
-  MOST_BETWEEN_BYTES,
+  MAX_BETWEEN_BYTES,
   type EncodeStart,
   type FromEncoder,
   type ToEncoder,
@@ -17,7 +17,7 @@ import {
 
 /** The thread of an encoder, see EncodeThread. A failure ends it: the error event says why. */
 const start = workerData as EncodeStart;
-const toSender = new Credit(MOST_BETWEEN_BYTES);
+const toSender = new Credit(MAX_BETWEEN_BYTES);
 
 function post(message: FromEncoder, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);

@@ -17,14 +17,14 @@ export interface EncoderDependencies {
 }
 
 /** A delta is worth its place where it takes at most this; a literal compresses to about as much. */
-const MOST_DELTA = 1280;
+const MAX_DELTA = 1280;
 /** A page and the head of its delta. */
 const PAGE_ROOM = PAGE_BYTES + 16;
 const RECORD_ROOM = 64;
 const ZERO = Buffer.alloc(PAGE_BYTES);
 const NONE: readonly Batch[] = [];
 /** Batches whose memory is waited for; that of others is the garbage collector's. */
-const MOST_LENT = 16;
+const MAX_LENT = 16;
 
 /** What a place held, where the far side has it still: its cache may be smaller than the guest. */
 function baseThere(contents: NearContents, block: number, page: number): Uint8Array | undefined {
@@ -235,7 +235,7 @@ export class Encoder {
       if (read !== undefined) this.#base.set(read);
       old = read && this.#base;
     }
-    if (old === undefined || !writeDelta(old, this.#page, MOST_DELTA, this.#data)) return undefined;
+    if (old === undefined || !writeDelta(old, this.#page, MAX_DELTA, this.#data)) return undefined;
     this.#emit(kind, block, number);
     return kind;
   }
@@ -279,7 +279,7 @@ export class Encoder {
     };
     this.#placed.handTo(this.#deps.contents);
     this.#records.clear();
-    if (this.#lent.size < MOST_LENT) this.#lent.set(data, this.#data);
+    if (this.#lent.size < MAX_LENT) this.#lent.set(data, this.#data);
     this.#data = this.#spare.pop() ?? new Writer(this.#settings.batchBytes);
     this.#items = 0;
     this.#plainBytes = 0;

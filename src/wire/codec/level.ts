@@ -4,7 +4,7 @@ import {
   chooseLevel,
   firstChoice,
   isThin,
-  LEAST_CHANGE_MS,
+  MIN_CHANGE_MS,
   predict,
   type LevelChange,
   type Measured,
@@ -17,7 +17,7 @@ const PROBE: Choice = { level: 1, windowLog: 0 };
 const SIGNIFICANT_BYTES = 65_536;
 /** Batches whose speeds are kept, and how many it takes to know one: the first are slow to start. */
 const SPEEDS = 15;
-const LEAST_SPEEDS = 8;
+const MIN_SPEEDS = 8;
 /** Of the ratio: weight of the newest batch, and of one that was tried with no compression in force. */
 const NEWEST = 0.1;
 const PROBED = 0.4;
@@ -26,7 +26,7 @@ const REST_MS = 10_000;
 /** On a thin link, that it is too much must hold for so long: content and a busy host's clock change by the batch. */
 const TOO_MUCH_MS = 1500;
 /** Changes that are kept; one a second at most comes to over an hour. */
-const MOST_CHANGES = 4096;
+const MAX_CHANGES = 4096;
 
 /** The level in force: measures, asks the policy, keeps what was changed and why. */
 export class LevelControl {
@@ -67,7 +67,7 @@ export class LevelControl {
   /** The choice for the next batch. */
   next(nowMs: number): Choice {
     this.#batches += 1;
-    const settled = nowMs - this.#changedAtMs >= LEAST_CHANGE_MS;
+    const settled = nowMs - this.#changedAtMs >= MIN_CHANGE_MS;
     if (settled && this.#link !== undefined) this.#reconsider(nowMs);
     const probe = this.#choice.level === 0 && this.#batches % PROBE_EVERY === 0;
     return probe ? PROBE : this.#choice;
@@ -85,7 +85,7 @@ export class LevelControl {
 
   /** The middle one: a thread that had to wait for its processor says nothing of how fast it is. */
   #speed(): number | undefined {
-    if (this.#speeds.length < LEAST_SPEEDS) return undefined;
+    if (this.#speeds.length < MIN_SPEEDS) return undefined;
     return this.#speeds.toSorted((left, right) => left - right)[this.#speeds.length >> 1];
   }
 
@@ -106,7 +106,7 @@ export class LevelControl {
     if (!up) this.#upAfterMs = atMs + REST_MS;
     this.#choice = to;
     this.#changedAtMs = atMs;
-    if (this.changes.length >= MOST_CHANGES) this.changes.shift();
+    if (this.changes.length >= MAX_CHANGES) this.changes.shift();
     const predictedFrom = predict(from, measured);
     const predictedTo = predict(to, measured);
     this.changes.push({ atMs, from, to, measured, predictedFrom, predictedTo });

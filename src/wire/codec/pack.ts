@@ -17,7 +17,7 @@ const PACK_ITEMS = 1024;
 const MEMORY_BYTES = PACK_BYTES + PACK_ITEMS * ROW * Float64Array.BYTES_PER_ELEMENT;
 
 /** Memories that are kept to be filled again. */
-const MOST_SPARE = 8;
+const MAX_SPARE = 8;
 
 /** Fills packs. An item larger than one, which only opaque bytes can be, is cut. */
 export class Packer {
@@ -30,7 +30,7 @@ export class Packer {
 
   /** Takes the memory of a pack that was read. */
   recycle(memory: SharedArrayBuffer): void {
-    if (memory.byteLength === MEMORY_BYTES && this.#spare.length < MOST_SPARE) {
+    if (memory.byteLength === MEMORY_BYTES && this.#spare.length < MAX_SPARE) {
       this.#spare.push(memory);
     }
   }

@@ -54,7 +54,7 @@ const USUAL_RATIO = 3;
 /** What a batch that is not compressed costs all the same: it is copied and framed. */
 const COPY_BYTES_PER_S = 4e9;
 /** Below this, content counts as incompressible. */
-const LEAST_RATIO = 1.05;
+const MIN_RATIO = 1.05;
 /** Others share the link: what could be smaller goes as it is only where that is so many times as fast. */
 const SPARING = 4;
 /**
@@ -69,10 +69,10 @@ const CHEAP_SHARE = 0.7;
  */
 export const THIN_BYTES_PER_S = 40e6;
 /** A change costs the window, so it must promise this much. */
-const LEAST_GAIN = 1.08;
+const MIN_GAIN = 1.08;
 /** A cheaper choice is as good where it lets through this much of the most: each step up costs a multiple of work. */
 const AS_GOOD = 0.93;
-export const LEAST_CHANGE_MS = 1000;
+export const MIN_CHANGE_MS = 1000;
 /**
  * On a thin link the codec takes the smallest outcome with nearly the best throughput, and keeps it until its
  * throughput is clearly lower. The clock tells how much one processor compresses, on a busy host to within a half.
@@ -96,7 +96,7 @@ export function isThin(linkBytesPerS = Infinity): boolean {
  */
 export function chooseLevel(current: Choice, measured: Measured): Choice {
   const { linkBytesPerS, ratio = USUAL_RATIO } = measured;
-  return isThin(linkBytesPerS) && ratio >= LEAST_RATIO
+  return isThin(linkBytesPerS) && ratio >= MIN_RATIO
     ? smallest(current, measured)
     : cheapest(current, measured);
 }
@@ -118,7 +118,7 @@ function cheapest(current: Choice, measured: Measured): Choice {
   const best = steps.findIndex((_, at) => (speeds[at] ?? 0) >= most * AS_GOOD);
   const now = steps.findIndex((step) => same(step, current));
   const { level, windowLog } = steps[best] ?? current;
-  const better = best < now || (speeds[best] ?? 0) > (speeds[now] ?? 0) * LEAST_GAIN;
+  const better = best < now || (speeds[best] ?? 0) > (speeds[now] ?? 0) * MIN_GAIN;
   return better ? { level, windowLog } : current;
 }
 
@@ -126,7 +126,7 @@ function cheapest(current: Choice, measured: Measured): Choice {
 export function predict(choice: Choice, measured: Measured): number {
   const ratio = measured.ratio ?? USUAL_RATIO;
   const link = measured.linkBytesPerS ?? Infinity;
-  const shrinks = ratio >= LEAST_RATIO;
+  const shrinks = ratio >= MIN_RATIO;
   const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
   if (choice.level === 0) {
     if (link <= THIN_BYTES_PER_S) return 0;
@@ -147,7 +147,7 @@ export function atLevelOne(
   ratio: number,
 ): { bytesPerS: number; ratio: number } {
   const step = stepOf(choice);
-  if (ratio < LEAST_RATIO) return { bytesPerS, ratio };
+  if (ratio < MIN_RATIO) return { bytesPerS, ratio };
   return { bytesPerS: bytesPerS / step.speed, ratio: ratio * step.size };
 }
 

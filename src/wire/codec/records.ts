@@ -25,7 +25,7 @@ const NAMES = Object.keys(KINDS) as Kind[];
 
 /** Set where a record says its place; else it goes on after the page before. */
 const PLACED = 0x80;
-const MOST_RUN = 0xffff;
+const MAX_RUN = 0xffff;
 
 /** Consecutive pages encoded in one way. */
 export interface Run {
@@ -55,7 +55,7 @@ export class RunWriter {
   /** Announces a page; its operand, if it has one, is written right after. */
   page(kind: Kind, block: number, page: number): void {
     const follows = block === this.#block && page === this.#next;
-    if (!follows || kind !== this.#kind || this.#count === 0 || this.#count === MOST_RUN) {
+    if (!follows || kind !== this.#kind || this.#count === 0 || this.#count === MAX_RUN) {
       this.end();
       this.#out.u8(KINDS[kind] | (follows ? 0 : PLACED));
       if (!follows) {

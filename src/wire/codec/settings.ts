@@ -15,7 +15,7 @@ export const DEFAULT_SETTINGS: CodecSettings = {
 };
 
 /** What a peer may ask for, at most: they bound the memory that a session takes. */
-export const MOST_SETTINGS: CodecSettings = {
+export const MAX_SETTINGS: CodecSettings = {
   windowPages: 65_536,
   batchBytes: 4 * 1024 * 1024,
   batchItems: 16_384,
@@ -25,11 +25,11 @@ export const MOST_SETTINGS: CodecSettings = {
 export const ID_BYTES = 16;
 
 /** A record's header and its longest operand, with room to spare. */
-const MOST_RECORD = 32;
+const MAX_RECORD = 32;
 
 /** Most bytes of a batch's records, before compression. */
 export function mostRecords(settings: CodecSettings): number {
-  return settings.batchItems * MOST_RECORD + MOST_RECORD;
+  return settings.batchItems * MAX_RECORD + MAX_RECORD;
 }
 
 /** Most bytes of a whole batch, before compression. */
@@ -42,8 +42,8 @@ export function checkSettings(settings: CodecSettings): CodecSettings {
   for (const name of ['windowPages', 'batchBytes', 'batchItems'] as const) {
     const value = settings[name];
     const least = name === 'batchBytes' ? 16_384 : 1;
-    if (!Number.isInteger(value) || value < least || value > MOST_SETTINGS[name]) {
-      throw new RangeError(`${name} is ${value}: not within ${least} to ${MOST_SETTINGS[name]}`);
+    if (!Number.isInteger(value) || value < least || value > MAX_SETTINGS[name]) {
+      throw new RangeError(`${name} is ${value}: not within ${least} to ${MAX_SETTINGS[name]}`);
     }
   }
   return settings;

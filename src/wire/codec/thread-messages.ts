@@ -51,7 +51,7 @@ export interface DecodeStart extends ThreadStart {
 }
 
 /** Bytes that may wait in either direction between the threads. */
-export const MOST_BETWEEN_BYTES = 2 * 1024 * 1024;
+export const MAX_BETWEEN_BYTES = 2 * 1024 * 1024;
 
 export type ToEncoder =
   | { readonly type: 'items'; readonly pack: Pack }

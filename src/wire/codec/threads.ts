@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { Credit } from './credit.ts';
 import type { Item } from './item.ts';
 import { Packer, unpack, type Pack } from './pack.ts';
-import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
+import { MAX_BETWEEN_BYTES } from './thread-messages.ts';
 import type * as messages from './thread-messages.ts';
 
 /**
@@ -71,7 +71,7 @@ class Life {
 
 export interface EncodeThreadDependencies {
   readonly start: messages.EncodeStart;
-  /** Takes a frame; the thread makes no more than MOST_BETWEEN_BYTES ahead of it. */
+  /** Takes a frame; the thread makes no more than MAX_BETWEEN_BYTES ahead of it. */
   readonly send: (frame: Uint8Array) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -80,7 +80,7 @@ export interface EncodeThreadDependencies {
 export class EncodeThread {
   readonly #life: Life;
   readonly #deps: EncodeThreadDependencies;
-  readonly #credit = new Credit(MOST_BETWEEN_BYTES);
+  readonly #credit = new Credit(MAX_BETWEEN_BYTES);
   readonly #packer = new Packer();
   readonly #flushes = new Map<number, () => void>();
   #last: Promise<void> = Promise.resolve();
@@ -195,7 +195,7 @@ export class DecodeThread {
   readonly summary: Promise<Uint8Array>;
   readonly #life: Life;
   readonly #deps: DecodeThreadDependencies;
-  readonly #credit = new Credit(MOST_BETWEEN_BYTES);
+  readonly #credit = new Credit(MAX_BETWEEN_BYTES);
   #last: Promise<void> = Promise.resolve();
   #ready: (summary: Uint8Array) => void = () => undefined;
 
@@ -219,8 +219,8 @@ export class DecodeThread {
 
   /** Copies the bytes; waits while too much is under way. */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += MOST_BETWEEN_BYTES) {
-      const piece = Uint8Array.from(bytes.subarray(at, at + MOST_BETWEEN_BYTES));
+    for (let at = 0; at < bytes.length; at += MAX_BETWEEN_BYTES) {
+      const piece = Uint8Array.from(bytes.subarray(at, at + MAX_BETWEEN_BYTES));
       await this.#credit.take(piece.length);
       this.#life.check();
       this.#life.worker.postMessage({ type: 'bytes', bytes: piece }, [piece.buffer]);

@@ -2,7 +2,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { z } from 'zod';
 import { agreedCircle, circleBy, circlesOf } from '../cache/circles.ts';
 import { placesDigest } from '../cache/places.ts';
-import { MOST_SETTINGS, type CodecSettings } from '../codec/settings.ts';
+import { MAX_SETTINGS, type CodecSettings } from '../codec/settings.ts';
 import type { ThreadCache } from '../codec/thread-messages.ts';
 import type { WireCache } from '../open.ts';
 import { godwitError } from '../../errors.ts';
@@ -13,11 +13,11 @@ import { godwitError } from '../../errors.ts';
 export const RELAY_VERSION = 1;
 
 /** Of the site's secrets, besides the one that counts. */
-const MOST_EARLIER = 2;
-const LEAST_CELLS = 1024;
-const MOST_CELLS = 2 ** 22;
+const MAX_EARLIER = 2;
+const MIN_CELLS = 1024;
+const MAX_CELLS = 2 ** 22;
 /** A summary of as many names as there may be is half of it. */
-const MOST_SUMMARY_BYTES = 9 * 1024 * 1024;
+const MAX_SUMMARY_BYTES = 9 * 1024 * 1024;
 
 const setting = (most: number) => z.number().int().min(1).max(most);
 const tag = z.string().max(64).nullable();
@@ -28,17 +28,17 @@ export const sourceHello = z.object({
   type: z.literal('hello'),
   version: z.literal(RELAY_VERSION),
   settings: z.object({
-    windowPages: setting(MOST_SETTINGS.windowPages),
-    batchBytes: setting(MOST_SETTINGS.batchBytes).min(16_384),
-    batchItems: setting(MOST_SETTINGS.batchItems),
+    windowPages: setting(MAX_SETTINGS.windowPages),
+    batchBytes: setting(MAX_SETTINGS.batchBytes).min(16_384),
+    batchItems: setting(MAX_SETTINGS.batchItems),
   }),
   /** Of the running hash, hexadecimal. */
   seed: z.string().regex(/^[0-9a-f]{16}$/),
   /** The cache's circle, where there is a cache. */
   tag,
   /** The same by secrets of the site that were replaced of late; a target of an earlier build looks at `tag` alone. */
-  earlier: z.array(z.string().max(64)).max(MOST_EARLIER).optional(),
-  cells: z.number().int().min(LEAST_CELLS).max(MOST_CELLS),
+  earlier: z.array(z.string().max(64)).max(MAX_EARLIER).optional(),
+  cells: z.number().int().min(MIN_CELLS).max(MAX_CELLS),
   digest,
 });
 export type SourceHello = z.infer<typeof sourceHello>;
@@ -48,7 +48,7 @@ const targetHello = z.object({
   version: z.literal(RELAY_VERSION),
   tag,
   digest,
-  summaryBytes: z.number().int().min(4).max(MOST_SUMMARY_BYTES),
+  summaryBytes: z.number().int().min(4).max(MAX_SUMMARY_BYTES),
 });
 export type TargetHello = z.infer<typeof targetHello>;
 
@@ -87,7 +87,7 @@ export function writeMessage(message: ToTarget | ToSource): Buffer {
 /** A cell for each page of the guest, as a power of two. */
 export function cellsFor(memoryBytes: number): number {
   const cells = 2 ** Math.ceil(Math.log2(Math.max(1, memoryBytes / 4096)));
-  return Math.min(MOST_CELLS, Math.max(LEAST_CELLS, cells));
+  return Math.min(MAX_CELLS, Math.max(MIN_CELLS, cells));
 }
 
 /** What the source reports of its cache. */
@@ -97,7 +97,7 @@ export function reportCache(
 ): Pick<SourceHello, 'tag' | 'earlier' | 'digest'> {
   if (cache === undefined || !isUsable(cache.directory)) return { tag: null, digest: '' };
   const [circle = null, ...earlier] = circlesOf(cache).map(({ scope }) => scope.tag);
-  const more = earlier.length === 0 ? {} : { earlier: earlier.slice(0, MOST_EARLIER) };
+  const more = earlier.length === 0 ? {} : { earlier: earlier.slice(0, MAX_EARLIER) };
   return { tag: circle, ...more, digest: placesDigest(cache.placesFile, cells) };
 }
 

@@ -11,8 +11,8 @@ export interface Limits {
 }
 
 const KIB = 1024;
-const LEAST_LINK = 128 * KIB;
-const LEAST_STREAM = 512 * KIB;
+const MIN_LINK = 128 * KIB;
+const MIN_STREAM = 512 * KIB;
 
 /** Of a round of the hypervisor's through memory. */
 interface Round {
@@ -61,9 +61,9 @@ export function soonOr(round: number, isSwitchedSoon: boolean): number {
 }
 
 /** The far side holds no more than this while it waits for a content, see the decoder's `mostHeldBytes`. */
-export const MOST_LINK = 64 * 1024 * KIB;
+export const MAX_LINK = 64 * 1024 * KIB;
 /** Of the hypervisor's bytes more is never useful. */
-const MOST_STREAM = 256 * 1024 * KIB;
+const MAX_STREAM = 256 * 1024 * KIB;
 
 /** `round`: 1 while no page was sent again, or SOON; AWAITED in post-copy. */
 export function limitsOf(
@@ -75,8 +75,8 @@ export function limitsOf(
   const ms = workMs + link.roundTripMs;
   const fits = (bytesPerS: number): number => (gain * bytesPerS * ms) / 1000;
   return {
-    linkBytes: Math.min(MOST_LINK, Math.max(fits(link.bytesPerS), leastBytes, LEAST_LINK)),
-    streamBytes: Math.min(MOST_STREAM, Math.max(fits(streamBytesPerS), leastBytes, LEAST_STREAM)),
+    linkBytes: Math.min(MAX_LINK, Math.max(fits(link.bytesPerS), leastBytes, MIN_LINK)),
+    streamBytes: Math.min(MAX_STREAM, Math.max(fits(streamBytesPerS), leastBytes, MIN_STREAM)),
   };
 }
 

@@ -10,14 +10,14 @@ export class BadItems extends Error {
 
 const ZERO = Buffer.alloc(PAGE_BYTES);
 /** The longest token but for raw bytes: a block's name. */
-const MOST_TOKEN = 4 + 255;
+const MAX_TOKEN = 4 + 255;
 
 /** Gives back the bytes of the connection that StreamItems made items of. */
 export class Rebuild {
   readonly #names = new Map<number, string>();
   readonly #guess = new FormGuess();
   /** A token that is not whole yet. */
-  readonly #token = Buffer.alloc(MOST_TOKEN);
+  readonly #token = Buffer.alloc(MAX_TOKEN);
   #tokenBytes = 0;
   #rawLeft = 0;
   #form: number | undefined;

@@ -3,13 +3,13 @@ import { withDeadline } from '../../deadline.ts';
 import { DecodePipe } from '../codec/decode-pipe.ts';
 import { makeHash64 } from '../codec/hash.ts';
 import { DecodeThread } from '../codec/threads.ts';
-import { MOST_SUMMARY_NAMES } from '../cache/summary.ts';
+import { MAX_SUMMARY_NAMES } from '../cache/summary.ts';
 import type { WireCache } from '../open.ts';
 import type { Session } from '../../links/session.ts';
 import { BACK, CHANNEL, Channels, CONNECTIONS } from '../../links/channels.ts';
 import type { Relay, RelayFigures } from './relay-end.ts';
 import * as hello from './hello.ts';
-import { MOST_LINK } from './in-flight.ts';
+import { MAX_LINK } from './in-flight.ts';
 import { TargetConnection } from './target-connection.ts';
 
 export interface TargetRelayOptions {
@@ -148,8 +148,8 @@ export class TargetRelay implements Relay {
         settings: theirs.settings,
         seed,
         cache: knows ? hello.agreedCache(cache, own.tag, theirs.digest, theirs.cells) : undefined,
-        mostHeldBytes: MOST_LINK + MOST_LINK / 2,
-        mostSummaryNames: MOST_SUMMARY_NAMES,
+        mostHeldBytes: MAX_LINK + MAX_LINK / 2,
+        mostSummaryNames: MAX_SUMMARY_NAMES,
       },
       give: async (items) => this.#connections[0]?.give(items),
       answer: (frame) => this.#channels.send(CHANNEL.answersMain, frame),
@@ -174,7 +174,7 @@ export class TargetRelay implements Relay {
     const pipe = new DecodePipe({
       settings: hello.URGENT_SETTINGS,
       hash64: await makeHash64(seed),
-      mostHeldBytes: MOST_LINK,
+      mostHeldBytes: MAX_LINK,
       give: (item) => {
         connection?.gather(item);
         return undefined;

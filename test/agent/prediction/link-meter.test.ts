@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LinkAnswers } from '../../../src/agent/prediction/link-answers.ts';
 import { LinkMeter, rateOf, type Metered } from '../../../src/agent/prediction/link-meter.ts';
-import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../../src/protocol/peer/link.ts';
+import { LINK_KEPT_MS, MAX_LINK_BYTES, MAX_PAD } from '../../../src/protocol/peer/link.ts';
 
 const { signal } = new AbortController();
 
@@ -61,7 +61,7 @@ describe('the measurement of a link', () => {
       const link = measured(await meter.measure('b', signal));
       assert.ok(Math.abs(link.rate / (mbit * 125_000) - 1) < 0.15, String(link.rate));
       assert.ok(Math.abs((link.roundTripMs ?? 0) - roundTripMs) < 0.1);
-      assert.ok(state.sent <= MOST_LINK_BYTES);
+      assert.ok(state.sent <= MAX_LINK_BYTES);
     });
   }
 
@@ -79,7 +79,7 @@ describe('the measurement of a link', () => {
         const { rate, isLeast } = measured(await meter.measure('b', signal));
         const share = rate / (mbit * 125_000);
         assert.ok(share < 1.2 && (share > 0.75 || isLeast === true), `${share} of it`);
-        assert.ok(state.sent <= MOST_LINK_BYTES);
+        assert.ok(state.sent <= MAX_LINK_BYTES);
       }),
       // What was sent before it was as long as any left this line idle for a third of the time.
       { numRuns: 300, examples: [[{ mbit: 31, roundTripMs: 246.64073558377325 }]] },
@@ -131,7 +131,7 @@ describe('the measurement of a link', () => {
   test('is a rate that there is, of whatever was taken when', () => {
     const question = fc.record({
       atMs: fc.integer({ min: 0, max: 5000 }),
-      bytes: fc.integer({ min: 0, max: MOST_PAD }),
+      bytes: fc.integer({ min: 0, max: MAX_PAD }),
     });
     fc.assert(
       fc.property(fc.array(question), (taken) => {
@@ -153,16 +153,16 @@ describe('a host whose link is measured', () => {
 
   test('takes a measurement of each host, and no more of it for a while', () => {
     const { state, answers } = host();
-    const pad = 'x'.repeat(MOST_PAD);
+    const pad = 'x'.repeat(MAX_PAD);
     const take = (name: string): number => {
       let taken = 0;
       while (answers.answer({ pad }, caller(name)).busy === undefined) taken += pad.length;
       return taken;
     };
-    assert.ok(take('a') >= MOST_LINK_BYTES && take('b') >= MOST_LINK_BYTES);
+    assert.ok(take('a') >= MAX_LINK_BYTES && take('b') >= MAX_LINK_BYTES);
     assert.equal(take('a'), 0);
     state.nowMs += LINK_KEPT_MS;
-    assert.ok(take('a') <= MOST_LINK_BYTES + MOST_PAD);
+    assert.ok(take('a') <= MAX_LINK_BYTES + MAX_PAD);
   });
 
   test('counts questions that hold nothing as well', () => {

@@ -19,7 +19,7 @@ test('errors are sizes, their mean has a sign, and the head says how many figure
   assert.deepEqual(
     lines.map((line) => line.trim().split(/ {2,}/)),
     [
-      ['ERROR OF', 'COUNT', 'MEDIAN', 'P90', 'P99', 'MOST', 'MEAN', 'WITHIN (AIM 80 %)'],
+      ['ERROR OF', 'COUNT', 'MEDIAN', 'P90', 'P99', 'MAX', 'MEAN', 'WITHIN (AIM 80 %)'],
       ['total time', '4', '10 %', '18 %', '20 %', '20 %', '-10 %', '50 %'],
     ],
   );

@@ -5,10 +5,10 @@ import fc from 'fast-check';
 import { keptArguments } from '../../../src/controller/audit/arguments.ts';
 import {
   RefusedBudget,
-  MOST_OF_A_MINUTE,
-  MOST_OF_A_CALLER,
+  MAX_PER_MINUTE,
+  MAX_PER_CALLER,
 } from '../../../src/controller/audit/refused-budget.ts';
-import { MOST_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
+import { MAX_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';
 import { errorsOf } from '../../../src/protocol/route-errors.ts';
 import type { Route } from '../../../src/protocol/route.ts';
@@ -49,10 +49,10 @@ describe('what is kept of a request', () => {
       fc.property(asked, (body) => {
         const text = kept({ body });
         assert.ok(!text.includes(SECRET), text);
-        assert.ok(text.length <= MOST_AUDIT_ARGUMENTS);
+        assert.ok(text.length <= MAX_AUDIT_ARGUMENTS);
       }),
     );
-    assert.ok(kept({ note: 'x'.repeat(100_000) }).length <= MOST_AUDIT_ARGUMENTS);
+    assert.ok(kept({ note: 'x'.repeat(100_000) }).length <= MAX_AUDIT_ARGUMENTS);
   });
 
   test('has what is no secret as it was asked', () => {
@@ -100,10 +100,10 @@ test('of refused attempts a bounded number a minute is kept, and the others are 
       }
       assert.equal(reported + keptAt.length, lastKept + 1);
       const minutes = 1 + Math.floor(nowMs / 60_000);
-      assert.ok(keptAt.length <= minutes * MOST_OF_A_MINUTE);
+      assert.ok(keptAt.length <= minutes * MAX_PER_MINUTE);
       for (let network = 0; network <= 30; network += 1) {
         const own = keptAt.filter((each) => each.network === network);
-        assert.ok(own.length <= minutes * MOST_OF_A_CALLER);
+        assert.ok(own.length <= minutes * MAX_PER_CALLER);
       }
     }),
   );

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { Audit } from '../../../src/controller/audit/audit.ts';
-import { MOST_OF_A_CALLER } from '../../../src/controller/audit/refused-budget.ts';
+import { MAX_PER_CALLER } from '../../../src/controller/audit/refused-budget.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { godwitError, hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -86,7 +86,7 @@ test('one knocking caller takes no other caller’s place among the refused atte
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
   const wrong = `gdw_${'a'.repeat(43)}`;
-  for (let count = 0; count < 2 * MOST_OF_A_CALLER; count += 1)
+  for (let count = 0; count < 2 * MAX_PER_CALLER; count += 1)
     await browser.ask('/v1/session', { method: 'POST', body: { token: wrong } });
   // From the same address.
   await browser.ask('/v1/audit', { headers });
@@ -113,10 +113,10 @@ test('what somebody had no right to is kept, of reads too, and of a knocking str
     ]),
   );
   const wrong = `gdw_${'a'.repeat(43)}`;
-  for (let count = 0; count < 2 * MOST_OF_A_CALLER; count += 1)
+  for (let count = 0; count < 2 * MAX_PER_CALLER; count += 1)
     await browser.ask('/v1/session', { method: 'POST', body: { token: wrong } });
   const knocked = (await party.api.audit({ query: { what: 'signIn' } })).entries;
-  assert.equal(knocked.length, MOST_OF_A_CALLER);
+  assert.equal(knocked.length, MAX_PER_CALLER);
   assert.deepEqual(
     new Set(knocked.map(({ by, role, from }) => `${by} ${role} ${from}`)),
     new Set(['none none 127.0.0.1']),

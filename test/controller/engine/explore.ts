@@ -17,7 +17,7 @@ interface Options {
   readonly fairEach?: number;
 }
 
-const MOST_FAIR = 200;
+const MAX_FAIR = 200;
 
 /** Every state that the model can come to, the nearest first; each is reached again from the start, by its choices. */
 export async function explore(bounds: Bounds, options: Options): Promise<Explored> {
@@ -66,7 +66,7 @@ export async function explore(bounds: Bounds, options: Options): Promise<Explore
 /** Goes on without a fault: every call is answered, every migration ends, and the fleet is looked at. */
 async function fairRun(model: Model, trace: string[]): Promise<string | undefined> {
   let turn = 0;
-  for (; turn < MOST_FAIR && !model.isOver; turn += 1) {
+  for (; turn < MAX_FAIR && !model.isOver; turn += 1) {
     const choices = model
       .choices()
       .filter(({ isFault, name }) => !isFault && !name.startsWith('cancel ('));
@@ -86,7 +86,7 @@ export interface Walked {
   readonly broken?: { readonly rule: string; readonly trace: readonly string[] };
 }
 
-const MOST_STEPS = 80;
+const MAX_STEPS = 80;
 
 /** Far from the start, where not every state can be visited: walks by chance, each to a fair end, the same for a seed. */
 export async function walk(
@@ -108,7 +108,7 @@ export async function walk(
     await Promise.resolve();
     const trace: string[] = [];
     let resting = '';
-    for (let turn = 0; turn < MOST_STEPS && model.broken === undefined; turn += 1) {
+    for (let turn = 0; turn < MAX_STEPS && model.broken === undefined; turn += 1) {
       // One controller does nothing for a while, as one that was stopped.
       if (random(12) === 0) resting = ['', 'one: ', 'two: '][random(3)] ?? '';
       const open = model.choices();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST_GUESTS } from '../../../src/agent/peer-guests.ts';
+import { MAX_GUESTS } from '../../../src/agent/peer-guests.ts';
 import { illText } from '../../../src/cli/render/health.ts';
 import { hostOfRow } from '../../../src/controller/inventory/answers.ts';
 import { HostBook } from '../../../src/controller/inventory/host-book.ts';
@@ -29,13 +29,13 @@ test('a host that reports ever new guests is refused once it has more than a hos
   const { info } = guest('web', { host: 'a' });
   const report = (nth: number, state: 'running' | 'paused' = 'running') =>
     book.event({ id: 'x', type: 'guest', guest: { ...info, name: `web${nth}`, state } });
-  for (let nth = 0; nth < MOST_GUESTS; nth += 1) report(nth);
+  for (let nth = 0; nth < MAX_GUESTS; nth += 1) report(nth);
   assert.throws(
-    () => report(MOST_GUESTS),
+    () => report(MAX_GUESTS),
     (thrown) => hasCode(thrown, 'GODWIT_PROTOCOL_INVALID'),
   );
   report(0, 'paused');
-  assert.deepEqual([book.row.guests, written], [MOST_GUESTS, MOST_GUESTS + 1]);
+  assert.deepEqual([book.row.guests, written], [MAX_GUESTS, MAX_GUESTS + 1]);
 });
 
 /** A host whose guests are written to `rows` and published to `events`. */

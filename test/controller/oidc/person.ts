@@ -11,7 +11,7 @@ export interface Shown {
   readonly text: string;
 }
 
-const MOST_HOPS = 10;
+const MAX_HOPS = 10;
 
 /** A person with a browser that keeps cookies and follows redirects, by a CA. */
 export class Person {
@@ -81,14 +81,14 @@ export class Person {
     until: (to: string) => boolean = () => false,
   ): Promise<Shown> {
     let shown = await this.ask(url, form);
-    for (let hops = 0; hops < MOST_HOPS; hops += 1) {
+    for (let hops = 0; hops < MAX_HOPS; hops += 1) {
       const { location } = shown.headers;
       if (location === undefined) return shown;
       const to = new URL(location, shown.url).href;
       if (until(to)) return shown;
       shown = await this.ask(to);
     }
-    throw new Error(`more than ${MOST_HOPS} redirects from ${url}`);
+    throw new Error(`more than ${MAX_HOPS} redirects from ${url}`);
   }
 
   #keep(origin: string, set: string): void {

@@ -7,7 +7,7 @@ import {
   isSettled,
   updateProposals,
   lookOf,
-  MOST_OPEN,
+  MAX_OPEN,
   mutedBy,
   type UpdateInput,
 } from '../../../src/controller/policy/proposals.ts';
@@ -83,7 +83,7 @@ describe('what becomes of proposals', () => {
     const { proposals, beyond } = updateProposals(
       input({ drafted: { drafts, refusals: [], wake: [] }, ids }),
     );
-    assert.equal(proposals.length, MOST_OPEN);
+    assert.equal(proposals.length, MAX_OPEN);
     assert.equal(beyond, 100);
   });
 

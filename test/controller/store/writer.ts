@@ -4,9 +4,9 @@ import { sql } from 'kysely';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 
-const MOST = 100_000;
+const MAX = 100_000;
 const store = await openStore({ sqlite: process.argv[2] ?? '' }, silentLog);
-for (let turn = 0; turn < MOST; turn += 1) {
+for (let turn = 0; turn < MAX; turn += 1) {
   const { value } = await store.transaction(async (db) => {
     const add = (name: string) =>
       db

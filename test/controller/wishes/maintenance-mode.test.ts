@@ -7,7 +7,7 @@ import {
   forbiddenBy,
   modeCallOf,
   modeOf,
-  MOST_ASKED,
+  MAX_ASKED,
   type ModeHeard,
 } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.ts';
@@ -120,12 +120,12 @@ describe('a drain of a host under a manager', () => {
 
   test('asks again after a failure, with pauses, and not for ever; a person’s cancel at the manager ends it', () => {
     let wish = asked();
-    for (let at = 1; at <= MOST_ASKED; at += 1) {
+    for (let at = 1; at <= MAX_ASKED; at += 1) {
       const nowMs = NOW + at * 60_000;
       wish = stepOf(wish, { guests: two, heard: sight('entering'), nowMs }).wish;
       const failed = { reason: 'Operation timed out.', cancelled: false };
       wish = stepOf(wish, { guests: two, heard: sight('out', { failed }), nowMs }).wish;
-      const isLast = at === MOST_ASKED;
+      const isLast = at === MAX_ASKED;
       assert.equal(modeCallOf(wish.maintenanceMode, 'no', nowMs), 'nothing');
       assert.equal(
         modeCallOf(wish.maintenanceMode, 'no', nowMs + 30_000),

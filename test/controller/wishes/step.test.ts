@@ -9,11 +9,7 @@ import {
   type StepInput,
   type StepOutput,
 } from '../../../src/controller/wishes/step.ts';
-import {
-  isWishEnd,
-  MOST_GUESTS,
-  wish as wishShape,
-} from '../../../src/protocol/controller/wish.ts';
+import { isWishEnd, MAX_GUESTS, wish as wishShape } from '../../../src/protocol/controller/wish.ts';
 import { wishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { answersOf, drainOf, guest, host, moveOf, NOW, world, type Fleet } from './worlds.ts';
@@ -248,7 +244,7 @@ test('whatever a step makes can be stored and read again', () => {
 test('a list of more guests than can be read again is cut, and the words count the rest', () => {
   const at = (state: 'stopped' | 'incoming') => [{ host: 'a', state }];
   const many = (state: 'stopped' | 'incoming') =>
-    Array.from({ length: MOST_GUESTS + 2 }, (_, nth) =>
+    Array.from({ length: MAX_GUESTS + 2 }, (_, nth) =>
       guest(`${state}${nth}`, 'a', { at: at(state) }),
     );
   const { wish } = stepOf(drainOf('a'), { guests: [...many('stopped'), ...many('incoming')] });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MOST_RUN_BYTES, runsOf } from '../../../src/disks/backing/runs.ts';
+import { MAX_RUN_BYTES, runsOf } from '../../../src/disks/backing/runs.ts';
 
 const BLOCK = 4096;
 
@@ -15,7 +15,7 @@ test('the runs put onto zeroes are the file, in order, and hold no block of zero
       const again = Buffer.alloc(whole.length);
       let next = offset;
       for (const { offset: at, bytes } of runsOf(whole, offset)) {
-        assert.ok(at >= next && bytes.length > 0 && bytes.length <= MOST_RUN_BYTES);
+        assert.ok(at >= next && bytes.length > 0 && bytes.length <= MAX_RUN_BYTES);
         next = at + bytes.length;
         again.set(bytes, at - offset);
         for (let from = 0; from < bytes.length; from += BLOCK) {

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import {
   changesBetween,
   digestOf,
-  MOST_DEPTH,
+  MAX_DEPTH,
   scanTree,
   type Scan,
   type Stamp,
@@ -148,9 +148,9 @@ test('a look at a tree ends where its directories lie too deep in one another', 
   const signal = AbortSignal.timeout(30_000);
   const deep = (levels: number): string => path.join(directory, ...Array<string>(levels).fill('d'));
   try {
-    mkdirSync(deep(MOST_DEPTH - 1), { recursive: true });
-    assert.equal((await scanTree(directory, signal)).size, MOST_DEPTH);
-    mkdirSync(deep(MOST_DEPTH), { recursive: true });
+    mkdirSync(deep(MAX_DEPTH - 1), { recursive: true });
+    assert.equal((await scanTree(directory, signal)).size, MAX_DEPTH);
+    mkdirSync(deep(MAX_DEPTH), { recursive: true });
     await assert.rejects(scanTree(directory, signal), /more than 256 directories in one another/);
   } finally {
     await removeTree(directory);

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import {
   ContainerPages,
-  MOST_PROCESSES,
+  MAX_PROCESSES,
   TooLarge,
   runWith,
 } from '../../../src/drivers/criu/container-pages.ts';
@@ -62,6 +62,6 @@ test('the pages of all processes are read, and those of one that has ended are p
 });
 
 test('a container of more processes than are looked at is refused by their number', async () => {
-  const many = Array.from({ length: MOST_PROCESSES + 1 }, () => process.pid);
+  const many = Array.from({ length: MAX_PROCESSES + 1 }, () => process.pid);
   await assert.rejects(new ContainerPages().add(many, signal), TooLarge);
 });

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { MOST_DEPTH } from '../../../src/drivers/criu/changes.ts';
+import { MAX_DEPTH } from '../../../src/drivers/criu/changes.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
 import { countsOf, fileLimits, tableObstacle } from '../../../src/drivers/criu/file-limits.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
@@ -71,7 +71,7 @@ describe('files of a container that cannot be sent', () => {
   });
 
   test('are refused beforehand where directories lie too deep in one another', async () => {
-    const levels = Array<string>(MOST_DEPTH - 1).fill('d');
+    const levels = Array<string>(MAX_DEPTH - 1).fill('d');
     await mkdir(path.join(directory, 'tree', ...levels), { recursive: true });
     assert.deepEqual(await limits(tree()), []);
     await mkdir(path.join(directory, 'tree', ...levels, 'd'));

@@ -100,8 +100,8 @@ test('a resource limit that is none stays one that runc reads', () => {
   const most = '18446744073709551615';
   const text = config((one) => ({
     ...one,
-    process: { ...one.process, rlimits: [{ type: 'RLIMIT_CORE', hard: 'MOST', soft: 0 }] },
-  })).replace('"MOST"', most);
+    process: { ...one.process, rlimits: [{ type: 'RLIMIT_CORE', hard: 'MAX', soft: 0 }] },
+  })).replace('"MAX"', most);
   const { oci } = readConfig(text);
   assert.ok(oci);
   const again = JSON.stringify(configOf(oci, '/run/netns/y', '/y/box'));

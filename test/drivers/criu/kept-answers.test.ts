@@ -13,7 +13,7 @@ import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { inDirectory } from './in-directory.ts';
 
-const MOST = 64 * 1024 ** 2;
+const MAX = 64 * 1024 ** 2;
 
 /** Told apart by their number; 0 is a page of zeroes. */
 const numbered = (numbers: readonly number[]): Buffer =>
@@ -26,12 +26,12 @@ async function returned(
 ) {
   const at = await mkdtemp(path.join(directory, 'kept-'));
   await writeFile(path.join(at, 'pages-1.img'), numbered(kept));
-  const store = await KeptPages.open(at, MOST, new AbortController().signal);
+  const store = await KeptPages.open(at, MAX, new AbortController().signal);
   const [near, far] = duplexPair();
   const receiver = new PageReceiver(
     directory,
     'web1',
-    MOST,
+    MAX,
     () => {},
     async () => store,
   );
@@ -96,7 +96,7 @@ test('a group of which a page is another by now is asked for page by page', () =
     const file = path.join(at, 'pages-1.img');
     const kept = Array.from({ length: 64 }, (_, index) => index + 1);
     await writeFile(file, numbered(kept));
-    const store = await KeptPages.open(at, MOST, new AbortController().signal);
+    const store = await KeptPages.open(at, MAX, new AbortController().signal);
     await writeFile(file, numbered(kept.with(3, 999)));
     const digests = Buffer.concat(kept.map((each) => hash('sha256', numbered([each]), 'buffer')));
     const written: number[] = [];

@@ -15,7 +15,7 @@ import {
 } from '../../../src/drivers/criu/kept-pages.ts';
 
 const PAGE = 4096;
-const MOST = 1024 ** 3;
+const MAX = 1024 ** 3;
 const page = (fill: number): Buffer => Buffer.alloc(PAGE, fill);
 const digestOf = (fill: number): Buffer => hash('sha256', page(fill), 'buffer');
 const findAll = async (
@@ -41,7 +41,7 @@ describe('the memory of a container that has left', () => {
   });
   after(() => rm(records, { recursive: true }));
 
-  async function leave(name: string, pages: readonly Buffer[], mostBytes = MOST): Promise<void> {
+  async function leave(name: string, pages: readonly Buffer[], mostBytes = MAX): Promise<void> {
     await mkdir(images, { recursive: true });
     await writeFile(path.join(images, 'pages-1.img'), Buffer.concat(pages));
     await writeFile(path.join(images, 'core-1.img'), 'no pages');
@@ -51,12 +51,12 @@ describe('the memory of a container that has left', () => {
 
   test('that cannot be read, or not in time, is as good as not there', async () => {
     await leave('slow', [page(1)]);
-    const slow = await KeptPages.open(keptOf('slow'), MOST, signal, -1);
+    const slow = await KeptPages.open(keptOf('slow'), MAX, signal, -1);
     assert.equal(slow.size, 0);
     await slow.close();
     await rm(keptOf('slow'), { recursive: true });
     await mkdir(path.join(keptOf('odd'), 'pages-1.img'), { recursive: true });
-    const odd = await KeptPages.open(keptOf('odd'), MOST, signal);
+    const odd = await KeptPages.open(keptOf('odd'), MAX, signal);
     assert.equal(odd.size, 0);
     await odd.close();
     await rm(keptOf('odd'), { recursive: true });
@@ -65,7 +65,7 @@ describe('the memory of a container that has left', () => {
   test('is found by its content, once each, and pages of zeroes are not kept in mind', async () => {
     await leave('web1', [page(1), page(0), page(2), page(1)]);
     assert.deepEqual(await readdir(keptOf('web1')), ['pages-1.img']);
-    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
     assert.equal(kept.size, 2);
     assert.ok((await find(kept, 2))?.equals(page(2)));
     assert.equal(await find(kept, 3), undefined);
@@ -78,7 +78,7 @@ describe('the memory of a container that has left', () => {
   });
 
   test('is not found where it is another by now', async () => {
-    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
     const handle = await open(path.join(keptOf('web1'), 'pages-1.img'), 'r+');
     await handle.write(page(9), 0, PAGE, 0);
     await handle.close();
@@ -94,13 +94,13 @@ describe('the memory of a container that has left', () => {
     const out = new DigestsOut(file);
     for (const each of [1, 0, 2, 1]) out.take(each === 0 ? Buffer.alloc(32) : digestOf(each));
     await out.end();
-    await keepPages(images, { records, name: 'web7', mostBytes: MOST });
+    await keepPages(images, { records, name: 'web7', mostBytes: MAX });
     assert.deepEqual(await readdir(keptOf('web7')), ['pages-1.digests', 'pages-1.img']);
     // What it is by now would be known were it hashed.
     const handle = await open(path.join(keptOf('web7'), 'pages-1.img'), 'r+');
     await handle.write(page(9), 0, PAGE, 2 * PAGE);
     await handle.close();
-    const kept = await KeptPages.open(keptOf('web7'), MOST, signal);
+    const kept = await KeptPages.open(keptOf('web7'), MAX, signal);
     assert.equal(kept.size, 2);
     assert.deepEqual(
       (await findAll(kept, [9, 2, 1])).map((each) => each?.[0]),
@@ -111,7 +111,7 @@ describe('the memory of a container that has left', () => {
     assert.equal(some.size, 1);
     await some.close();
     await writeFile(digestsFile(path.join(keptOf('web7'), 'pages-1.img')), digestOf(1));
-    const anew = await KeptPages.open(keptOf('web7'), MOST, signal);
+    const anew = await KeptPages.open(keptOf('web7'), MAX, signal);
     assert.ok((await find(anew, 9)) !== undefined, 'of a list that is not whole nothing is used');
     await anew.close();
     await rm(keptOf('web7'), { recursive: true });
@@ -121,12 +121,12 @@ describe('the memory of a container that has left', () => {
     const some = await KeptPages.open(keptOf('web1'), PAGE * 2, signal);
     assert.equal(some.size, 1);
     await some.close();
-    assert.equal((await KeptPages.open(keptOf('other'), MOST, signal)).size, 0);
+    assert.equal((await KeptPages.open(keptOf('other'), MAX, signal)).size, 0);
   });
 
   test('makes way for that of its next time, and the oldest for what is newer', async () => {
     await leave('web1', [page(5)]);
-    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
     assert.equal(kept.size, 1);
     await kept.close();
     await leave('web2', [page(1), page(2)], 2 * PAGE);

@@ -13,7 +13,7 @@ import { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { until } from '../../until.ts';
 import { inDirectory } from './in-directory.ts';
 
-const MOST = 64 * 1024 ** 2;
+const MAX = 64 * 1024 ** 2;
 
 for (const packs of [false, true]) {
   test(`files arrive as they were, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
@@ -26,7 +26,7 @@ for (const packs of [false, true]) {
       ]);
       for (const [name, bytes] of contents) await writeFile(path.join(directory, name), bytes);
       const [near, far] = duplexPair();
-      const receiver = new PageReceiver(directory, 'web1', MOST);
+      const receiver = new PageReceiver(directory, 'web1', MAX);
       const taken = receiver.take(far);
       const sender = new PageSender(near, packs);
       await sender.send(KINDS.hello, { version: 1, guest: 'web1' });
@@ -144,7 +144,7 @@ test('refuses what is no container’s stream, whatever it is, and never hangs',
         if (greets) stream.write(encodeFrame(KINDS.hello, hello));
         for (const [each, bytes] of sent) stream.write(encodeFrame(each, bytes));
         stream.end();
-        const took = await new PageReceiver(directory, 'web1', MOST).take(stream).then(
+        const took = await new PageReceiver(directory, 'web1', MAX).take(stream).then(
           () => 'whole',
           () => 'refused',
         );
@@ -191,7 +191,7 @@ test('makes no larger files of the pages than the container may have', () =>
     const many = begun();
     many.write(head('a.img', 4096 * 4096));
     many.write(encodeFrame(KINDS.refs, Buffer.alloc(1025 * 4, 0xff)));
-    await assert.rejects(new PageReceiver(directory, 'web1', MOST).take(many), /pages at once/);
+    await assert.rejects(new PageReceiver(directory, 'web1', MAX).take(many), /pages at once/);
   }));
 
 test('what waits for the other end sees a cancel that came before', async () => {
@@ -211,7 +211,7 @@ test('pages that may come later are left out, but for those that the destination
     const file = path.join(directory, 'pages-7.img');
     await writeFile(file, Buffer.concat([page(1), page(2), page(3), page(0), page(4)]));
     const [near, far] = duplexPair();
-    const receiver = new PageReceiver(directory, 'web1', MOST);
+    const receiver = new PageReceiver(directory, 'web1', MAX);
     const taken = receiver.take(far);
     const sender = new PageSender(near, false);
     await sender.send(KINDS.hello, { version: 1, guest: 'web1' });

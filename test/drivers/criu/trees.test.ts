@@ -29,7 +29,7 @@ import { removeTree } from '../../../src/host/remove-tree.ts';
 import { until } from '../../until.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'mounts for a program of its own need root';
-const MOST = 256 * 1024 ** 2;
+const MAX = 256 * 1024 ** 2;
 const runc = {
   run: (argv: readonly string[], options = {}) => command(argv, { host: 'b', ...options }),
 } as unknown as HostContext['runc'];
@@ -52,7 +52,7 @@ describe('a tree that goes in parts', { skip }, () => {
     const { signal } = new AbortController();
     const input = at('in');
     const trees = new ArrivingTrees({ runc }, { input, root: at('into'), volumes: [] }, signal);
-    const receiver = new PageReceiver(input, 'box', MOST, (tree) => trees.base(tree));
+    const receiver = new PageReceiver(input, 'box', MAX, (tree) => trees.base(tree));
     const taken = receiver.take(far);
     taken.catch(() => {});
     const sender = new PageSender(near, false);

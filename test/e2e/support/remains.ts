@@ -12,7 +12,7 @@ export type HostRemains = HostCensus;
 /** What ends by itself after a migration (a mover's last words) has this long, ms. */
 const SETTLE_MS = 15_000;
 /** Of a mover's log. */
-const MOST_WORDS = 2000;
+const MAX_WORDS = 2000;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
 const KEPT = /^cache(\/|$)/;
 /** What guests’ TPMs hold outlives their QEMUs: the tests of them look at it themselves. */
@@ -111,6 +111,6 @@ function moversWords(lab: Lab): string {
     globSync(path.join(labHost(lab, host).stateDir, 'migrations', '*', 'mover.log')),
   );
   return files
-    .map((file) => `${file}:\n${readFileSync(file, 'utf8').slice(-MOST_WORDS)}`)
+    .map((file) => `${file}:\n${readFileSync(file, 'utf8').slice(-MAX_WORDS)}`)
     .join('\n');
 }

@@ -12,7 +12,7 @@ import pg from 'pg';
  */
 const [host = ''] = process.argv.slice(2);
 const WRITERS = 2;
-const MOST_FOUND = 10;
+const MAX_FOUND = 10;
 const TABLE = 'acknowledged';
 const INSERT = `insert into ${TABLE} (writer, step, value) values ($1, $2, $3)`;
 const valueOf = (writer: number, step: number): string =>
@@ -75,7 +75,7 @@ async function check(writers: readonly Writer[]): Promise<string[]> {
     for (const [at, { step, value }] of rows.entries()) {
       if (step !== at + 1) found.push(`row ${at + 1} of ${index} is ${step}`);
       if (value !== valueOf(index, step)) found.push(`row ${step} of ${index} is another`);
-      if (found.length > MOST_FOUND) return found;
+      if (found.length > MAX_FOUND) return found;
     }
   }
   return found;

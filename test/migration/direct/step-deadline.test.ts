@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { deadlineOf, restartMs, undoMs } from '../../../src/migration/direct/step-deadline.ts';
-import { MOST_WAIT_MS } from '../../../src/migration/preflight/limits.ts';
+import { MAX_WAIT_MS } from '../../../src/migration/preflight/limits.ts';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf, planned } from './samples.ts';
 import { World } from './world.ts';
@@ -21,7 +21,7 @@ describe('a step', () => {
   });
 
   test('that waits may wait for every moment that may be asked for', () => {
-    assert.ok(deadlineOf('wait', state) > MOST_WAIT_MS);
+    assert.ok(deadlineOf('wait', state) > MAX_WAIT_MS);
     // What a timer of Node takes.
     assert.ok(deadlineOf('wait', state) < 2 ** 31);
   });

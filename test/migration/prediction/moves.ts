@@ -1,6 +1,6 @@
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
-import { MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
+import { MAX_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { expected, predict, type Outcome } from '../../../src/migration/prediction/predict.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import type { ToldCosts } from '../../../src/protocol/public/prediction.ts';
@@ -28,7 +28,7 @@ export const moves = (count: number, costs: ToldCosts): OwnMove[] =>
 export const cameOn = (facts: Facts, processor: number, bytes = 1): Outcome =>
   expected({
     ...facts,
-    ownMoves: moves(MOST_LOOKED_AT, { memoryPath: facts.memoryPath, processor, bytes }),
+    ownMoves: moves(MAX_LOOKED_AT, { memoryPath: facts.memoryPath, processor, bytes }),
   });
 
 /** How a report says which path memory took. */

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { costsLines, factorsOf, toldBy } from '../../../src/migration/prediction/own-costs.ts';
-import { MOST_LOOKED_AT, type MemoryPath } from '../../../src/migration/prediction/parameters.ts';
+import { MAX_LOOKED_AT, type MemoryPath } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings, type Report } from '../../../src/protocol/public/migration.ts';
 import { toldCosts } from '../../../src/protocol/public/prediction.ts';
@@ -43,7 +43,7 @@ describe('what a path costs, by this host’s own moves', () => {
           const all = [1, ...latest.flatMap(({ costs }) => costs?.[name] ?? [])];
           const { times, moves: count } = found[name];
           assert.ok(times >= Math.min(...all) - 1e-9 && times <= Math.max(...all) + 1e-9);
-          assert.ok(count <= MOST_LOOKED_AT);
+          assert.ok(count <= MAX_LOOKED_AT);
         }
       }),
     );

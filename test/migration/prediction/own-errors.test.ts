@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { offOf, widened, widthsOf } from '../../../src/migration/prediction/own-errors.ts';
 import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
-import { LEVEL, MOST_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
+import { LEVEL, MAX_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { prediction as answer, predictionOff } from '../../../src/protocol/public/prediction.ts';
 import { migrationSettings, type Report } from '../../../src/protocol/public/migration.ts';
@@ -131,7 +131,7 @@ describe('ranges', () => {
       let held = 0;
       const runs = 4000;
       for (let run = 0; run < runs; run += 1) {
-        const latest = Array.from({ length: MOST_LOOKED_AT }, () => ({ off: { totalMs: off() } }));
+        const latest = Array.from({ length: MAX_LOOKED_AT }, () => ({ off: { totalMs: off() } }));
         if (off() <= (widthsOf(latest).totalMs ?? 1)) held += 1;
       }
       const share = held / runs;

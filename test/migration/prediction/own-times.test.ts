@@ -9,7 +9,7 @@ import {
 import type { OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import {
   AROUND_MS,
-  MOST_LOOKED_AT,
+  MAX_LOOKED_AT,
   SLOWER,
   STARTED_MS,
 } from '../../../src/migration/prediction/parameters.ts';
@@ -31,7 +31,7 @@ const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
 
 test('what lies around memory is the median of the latest moves, without waiting, disks and memory', () => {
   assert.equal(aroundMs([took(1000), took(9000), took(2000)], AROUND_MS), 2100);
-  const many = Array.from({ length: MOST_LOOKED_AT }, () => took(1000));
+  const many = Array.from({ length: MAX_LOOKED_AT }, () => took(1000));
   const more = [...many, ...Array.from({ length: 40 }, () => took(8000))];
   assert.equal(aroundMs(more, AROUND_MS), 1100);
 });
@@ -105,7 +105,7 @@ test('after three moves of a kind less than a quarter is left of a threefold dif
 
 test('only the latest moves of a kind count, however many of another lie between', () => {
   const kind = stood(0);
-  const latest = Array.from({ length: MOST_LOOKED_AT }, () => [
+  const latest = Array.from({ length: MAX_LOOKED_AT }, () => [
     stood(50),
     stood(9, { several: true }),
   ]).flat();

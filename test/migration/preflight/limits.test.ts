@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  MOST_WAIT_MS,
+  MAX_WAIT_MS,
   judgeLimits,
   leastSwitchMs,
   leftOfLimits,
@@ -97,5 +97,5 @@ test('a beginning bounds what a deadline leaves, and is at most a week ahead', (
   const whenQuiet = { withinMs: 30_000 };
   assert.match(words({ whenQuiet, deadlineAt: at(31_000) }), /^refuse: .*30.* for a quiet moment/);
   assert.match(words({ whenQuiet, deadlineAt: at(60_000) }), /^pass/);
-  assert.match(words({ notBefore: at(MOST_WAIT_MS + 1) }), /^refuse: .*more than 7 days ahead/);
+  assert.match(words({ notBefore: at(MAX_WAIT_MS + 1) }), /^refuse: .*more than 7 days ahead/);
 });

@@ -5,7 +5,7 @@ import {
   judgeLink,
   judgeMigrationNetwork,
   judgeRoundTrip,
-  LEAST_RATE,
+  MIN_RATE,
   type LinkFacts,
 } from '../../../src/migration/preflight/link.ts';
 
@@ -61,8 +61,8 @@ test('a link below what 1 Gbit/s carries is warned of with what that costs the g
   fc.assert(
     fc.property(rates, hows, (rate, how) => {
       const [found] = judgeLink(facts({ link: { rate, how }, memoryBytes: GIB }));
-      assert.equal(found?.verdict, rate < LEAST_RATE ? 'warn' : 'pass');
-      assert.equal(found?.hint === undefined, rate >= LEAST_RATE);
+      assert.equal(found?.verdict, rate < MIN_RATE ? 'warn' : 'pass');
+      assert.equal(found?.hint === undefined, rate >= MIN_RATE);
     }),
   );
   const link = { rate: 50_000_000, how: 'measured', at: '2026-01-02T03:04:05Z' } as const;
@@ -78,7 +78,7 @@ test('a link below what 1 Gbit/s carries is warned of with what that costs the g
 });
 
 test('an Ethernet of 1 Gbit/s is not warned of for what its headers take', () => {
-  for (const rate of [LEAST_RATE, 117_000_000])
+  for (const rate of [MIN_RATE, 117_000_000])
     assert.equal(judgeLink(facts({ link: { rate, how: 'measured' } }))[0]?.verdict, 'pass');
 });
 

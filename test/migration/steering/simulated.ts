@@ -98,7 +98,7 @@ function inFirstRound(strategy: SteeringStrategy, view: SteeringView): Decision 
 }
 
 /** A hypervisor looks at what was dirtied no more often than this, s. */
-const LEAST_ROUND_S = 0.05;
+const MIN_ROUND_S = 0.05;
 
 /** `swing`: what the dirty rate of a round is multiplied with; `writes`: what a look at its pages saw. */
 export function play(
@@ -157,7 +157,7 @@ export function play(
       if (decision.what === 'give-up') return result('given-up', round);
       trace = afterMeasure(trace, decision.why, decision.change);
     }
-    const seconds = Math.max(LEAST_ROUND_S, left / linkRate);
+    const seconds = Math.max(MIN_ROUND_S, left / linkRate);
     const speed = 1 - (trace.throttlePercent ?? 0) / 100;
     const set = course.workingSetBytes;
     const written = course.dirtyRate * speed * swing(round) * seconds;

@@ -14,9 +14,9 @@ export interface Asked {
 type Given = readonly [name: string, answer: string];
 
 /** Turns of the event loop in which it may do something that no port knows of before it is taken to be stuck. */
-const MOST_TURNS = 200;
+const MAX_TURNS = 200;
 /** Answers in one run: a loop that no answer ends is no table. */
-const MOST_ANSWERS = 24;
+const MAX_ANSWERS = 24;
 /** Virtual time that each answer takes, ms: a loop that waits for a time comes to its end. */
 const ANSWER_MS = 4000;
 
@@ -107,7 +107,7 @@ export class Script {
 
   /** Runs on to where an answer is missing; undefined once all answers that are given are used and nothing is asked. */
   async follow(isOver: () => boolean): Promise<readonly Asked[] | undefined> {
-    for (let turns = 0; turns < MOST_TURNS; turns += 1) {
+    for (let turns = 0; turns < MAX_TURNS; turns += 1) {
       await turn(turns > 0);
       if (this.#frontier !== undefined) return [this.#frontier];
       if (isOver()) return undefined;
@@ -185,7 +185,7 @@ export class Points {
   }
 
   async #after(start: Start, given: readonly Given[]): Promise<number> {
-    if (given.length > MOST_ANSWERS) {
+    if (given.length > MAX_ANSWERS) {
       throw new Error(`no end after ${given.map((each) => each.join('=')).join(', ')}`);
     }
     const seen = await this.#run(start, given);

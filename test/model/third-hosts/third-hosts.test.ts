@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { exploreThirdHosts } from './explore.ts';
 import { PRODUCT, THIRD_HOST_MUTANTS } from './rules.ts';
 
-const MOST_STATES = 1_000_000;
+const MAX_STATES = 1_000_000;
 /** Found among the nearest states; `npm run model` looks for all. */
 const NEAR = new Set([
   'ask the destination alone',
@@ -15,7 +15,7 @@ const NEAR = new Set([
 
 describe('a migration whose source and destination lose power while third hosts recover its guest', () => {
   test('never comes to two running copies or to a held state without an answer, with every interleaving and one fault', (t) => {
-    const explored = exploreThirdHosts(PRODUCT, { faults: 1, mostStates: MOST_STATES });
+    const explored = exploreThirdHosts(PRODUCT, { faults: 1, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
     assert.deepEqual(explored.violation, undefined);
     assert.equal(explored.exhaustive, true);
@@ -23,7 +23,7 @@ describe('a migration whose source and destination lose power while third hosts 
 
   for (const { name, breaks, rules } of THIRD_HOST_MUTANTS.filter((each) => NEAR.has(each.name))) {
     test(`comes to two copies or to no answer if ${name} (${breaks})`, () => {
-      const explored = exploreThirdHosts(rules, { faults: 2, mostStates: MOST_STATES });
+      const explored = exploreThirdHosts(rules, { faults: 2, mostStates: MAX_STATES });
       assert.ok(explored.violation !== undefined, 'not found');
     });
   }

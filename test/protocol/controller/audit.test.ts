@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { auditEntry, MOST_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
+import { auditEntry, MAX_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
 
 const ENTRY = {
   id: '1',
@@ -19,6 +19,6 @@ test('an entry of the audit log whose end is not known has no result', () => {
 
 test('an entry of the audit log keeps no more of its arguments than its bound', () => {
   const of = (length: number) => ({ ...ENTRY, arguments: 'x'.repeat(length) });
-  assert.ok(auditEntry.safeParse(of(MOST_AUDIT_ARGUMENTS)).success);
-  assert.ok(!auditEntry.safeParse(of(MOST_AUDIT_ARGUMENTS + 1)).success);
+  assert.ok(auditEntry.safeParse(of(MAX_AUDIT_ARGUMENTS)).success);
+  assert.ok(!auditEntry.safeParse(of(MAX_AUDIT_ARGUMENTS + 1)).success);
 });

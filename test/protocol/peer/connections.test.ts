@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import {
   connection,
   connectionsNews,
-  MOST_IN_CALL,
+  MAX_IN_CALL,
 } from '../../../src/protocol/peer/connections.ts';
 
 const UDP = {
@@ -44,7 +44,7 @@ test('a connection is described by addresses and numbers, and by nothing that a 
 test('a call reports a bounded number of them', () => {
   const takes = (fresh: readonly unknown[]): boolean =>
     connectionsNews.safeParse({ fresh, gone: [], complete: false }).success;
-  const many = Array.from({ length: MOST_IN_CALL + 1 }, () => UDP);
+  const many = Array.from({ length: MAX_IN_CALL + 1 }, () => UDP);
   assert.equal(takes(many.slice(1)), true);
   assert.equal(takes(many), false);
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linkAnswer, linkQuestion, MOST_PAD } from '../../../src/protocol/peer/link.ts';
+import { linkAnswer, linkQuestion, MAX_PAD } from '../../../src/protocol/peer/link.ts';
 
 test('a question that measures a link is bounded, and an answer may say that it is not the time', () => {
-  assert.ok(linkQuestion.safeParse({ pad: 'x'.repeat(MOST_PAD) }).success);
-  assert.ok(!linkQuestion.safeParse({ pad: 'x'.repeat(MOST_PAD + 1) }).success);
+  assert.ok(linkQuestion.safeParse({ pad: 'x'.repeat(MAX_PAD) }).success);
+  assert.ok(!linkQuestion.safeParse({ pad: 'x'.repeat(MAX_PAD + 1) }).success);
   assert.deepEqual(linkAnswer.parse({}), {});
   assert.ok(!linkAnswer.safeParse({ busy: 'x'.repeat(5000) }).success);
 });

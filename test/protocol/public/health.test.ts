@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostHealth, MOST_SIGNALS } from '../../../src/protocol/public/health.ts';
+import { hostHealth, MAX_SIGNALS } from '../../../src/protocol/public/health.ts';
 
 const signal = {
   kind: 'memory',
@@ -15,7 +15,7 @@ test('a host reports what is wrong, and what it cannot know', () => {
 });
 
 test('no host reports more than is shown, or of a kind that nobody knows', () => {
-  const many = { ...looked, signals: Array.from({ length: MOST_SIGNALS + 1 }, () => signal) };
+  const many = { ...looked, signals: Array.from({ length: MAX_SIGNALS + 1 }, () => signal) };
   const strange = { ...looked, signals: [{ ...signal, kind: 'smell' }] };
   for (const wrong of [many, strange]) assert.equal(hostHealth.safeParse(wrong).success, false);
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST_SETTINGS, reloaded, reloadRoutes } from '../../../src/protocol/public/reload.ts';
+import { MAX_SETTINGS, reloaded, reloadRoutes } from '../../../src/protocol/public/reload.ts';
 
 const answer = { file: '/etc/godwit/agent.json', taken: ['site'], restart: [], warnings: [] };
 
 test('what came of a reload is bounded, and a viewer may not ask for one', () => {
   assert.deepEqual(reloaded.parse(answer), answer);
-  const many = Array.from({ length: MOST_SETTINGS + 1 }, () => 'site');
+  const many = Array.from({ length: MAX_SETTINGS + 1 }, () => 'site');
   assert.equal(reloaded.safeParse({ ...answer, taken: many }).success, false);
   assert.equal(reloadRoutes.reload.access, 'operator');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST_REFUSALS, refusal, trust, trustRoutes } from '../../../src/protocol/public/trust.ts';
+import { MAX_REFUSALS, refusal, trust, trustRoutes } from '../../../src/protocol/public/trust.ts';
 
 const one = { peer: 'c (agent)', code: 'GODWIT_NOT_A_MEMBER', count: 1, message: 'no', at: 'now' };
 const reported = {
@@ -11,7 +11,7 @@ const reported = {
 
 test('what a host reports of trust may lack a list and a problem, and is bounded', () => {
   assert.deepEqual(trust.parse(reported), reported);
-  const many = Array.from({ length: MOST_REFUSALS + 1 }, () => one);
+  const many = Array.from({ length: MAX_REFUSALS + 1 }, () => one);
   assert.equal(trust.safeParse({ ...reported, refusals: many }).success, false);
   assert.equal(refusal.safeParse({ ...one, message: 'x'.repeat(501) }).success, false);
   assert.equal(refusal.safeParse({ ...one, count: 0 }).success, false);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {
   AWAITED,
   limitsOf,
-  MOST_LINK,
+  MAX_LINK,
   SOON,
   soonOr,
   StreamMeter,
@@ -76,7 +76,7 @@ describe('what may be under way', () => {
     fc.assert(
       fc.property(rate, rate, roundTrip, fc.nat(9), (bytesPerS, stream, ms, round) => {
         const limits = limitsOf({ bytesPerS, roundTripMs: ms }, stream, round);
-        assert.ok(limits.linkBytes >= 128 * KIB && limits.linkBytes <= MOST_LINK);
+        assert.ok(limits.linkBytes >= 128 * KIB && limits.linkBytes <= MAX_LINK);
         assert.ok(limits.streamBytes >= 512 * KIB && limits.streamBytes <= 256 * KIB * KIB);
       }),
     );

@@ -7,7 +7,7 @@ export interface StreamEvent {
 }
 
 /** More of one event than this is no event of a controller. */
-const MOST_LETTERS = 4 * 1024 * 1024;
+const MAX_LETTERS = 4 * 1024 * 1024;
 
 /** Reads server-sent events from pieces of text, wherever these are cut. Pure but for what it holds of an unfinished one. */
 export class EventReader {
@@ -38,7 +38,7 @@ export class EventReader {
         this.#held = this.#rest.length;
       } else this.#take(line);
     }
-    if (this.#held > MOST_LETTERS) throw new RangeError('an event has no end');
+    if (this.#held > MAX_LETTERS) throw new RangeError('an event has no end');
     return found;
   }
 

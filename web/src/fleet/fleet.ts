@@ -24,7 +24,7 @@ export const seenAtMs = signal(0);
 const LOOK_MS = 10_000;
 const SOON_MS = 1000;
 const LOOKS_PART = 20;
-const MOST_ARRIVALS = 200;
+const MAX_ARRIVALS = 200;
 /** An overview may lack the events of so long before it: they are written a moment after they are published. */
 const RECENT_MS = 30_000;
 const MAX_RECENT = 20_000;
@@ -113,7 +113,7 @@ function take(news: News, until: AbortSignal): void {
   if (waitingNews !== undefined) waitingNews.push(news);
   if (isOfGuest(news)) remember(news);
   const { change, moved } = fleet.apply(news);
-  if (moved !== undefined && arrivals.length < MOST_ARRIVALS) arrivals.push(moved);
+  if (moved !== undefined && arrivals.length < MAX_ARRIVALS) arrivals.push(moved);
   if (change !== 'nothing') changed(change === 'shape');
 }
 

@@ -51,7 +51,7 @@ export type Heard =
 type WithoutId<News> = News extends unknown ? Omit<News, 'id'> : never;
 
 /** A chart does not show more of them; when there are, every other one goes. */
-export const MOST_POINTS = 600;
+export const MAX_POINTS = 600;
 
 /** What is known after one more piece of news. The percentage never runs backwards, nor does the time of the points. */
 export function watchedAfter(before: Watched, heard: Heard): Watched {
@@ -133,7 +133,7 @@ function withReport(before: Watched, report: Report): Watched {
 }
 
 function bounded(points: readonly Point[]): readonly Point[] {
-  if (points.length <= MOST_POINTS) return points;
+  if (points.length <= MAX_POINTS) return points;
   return points.filter((_, at) => at % 2 === 0 || at === points.length - 1);
 }
 

@@ -7,7 +7,7 @@ import { fleet, loaded, shape } from '../fleet/fleet.ts';
 import { Shown } from '../components/loaded.tsx';
 import { GuestBadge } from '../components/states.tsx';
 
-const MOST_GUESTS = 1000;
+const MAX_GUESTS = 1000;
 
 /** The guests of a host, as it last reported them. */
 export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
@@ -18,7 +18,7 @@ export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
   const guests = useLoaded(
     (until) =>
       ask<{ guests: FleetGuest[]; next?: string }>(
-        `/v1/guests?host=${encodeURIComponent(host)}&limit=${MOST_GUESTS}`,
+        `/v1/guests?host=${encodeURIComponent(host)}&limit=${MAX_GUESTS}`,
         { signal: until },
       ),
     [host, now],

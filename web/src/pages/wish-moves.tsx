@@ -1,7 +1,7 @@
 import type { Move } from '../../../src/protocol/controller/wish.ts';
 import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { heard } from '../moves/open.ts';
-import { More, MOST_ROWS } from '../components/more.tsx';
+import { More, MAX_ROWS } from '../components/more.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
 
 const ORDER: readonly Move['phase'][] = [
@@ -39,7 +39,7 @@ export function Moves({ moves }: { moves: readonly Move[] }) {
             </tr>
           </thead>
           <tbody>
-            {sorted.slice(0, MOST_ROWS).map((move) => (
+            {sorted.slice(0, MAX_ROWS).map((move) => (
               <MoveRow key={move.id} move={move} />
             ))}
           </tbody>

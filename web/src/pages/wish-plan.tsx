@@ -2,7 +2,7 @@ import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { count, counted, momentText } from '../base/text.ts';
 import { Icon } from '../components/icons.tsx';
-import { More, MOST_ROWS } from '../components/more.tsx';
+import { More, MAX_ROWS } from '../components/more.tsx';
 
 /** What would happen: each move, what stays and why, what nobody knows. */
 export function PlanView({ plan }: { plan: WishPlan }) {
@@ -96,7 +96,7 @@ export function PlanView({ plan }: { plan: WishPlan }) {
                 </tr>
               </thead>
               <tbody>
-                {steps.slice(0, MOST_ROWS).map((step) => (
+                {steps.slice(0, MAX_ROWS).map((step) => (
                   <tr key={step.guest}>
                     <td>
                       <a href={`/guests/${step.guest}`}>{step.guest}</a>
@@ -136,7 +136,7 @@ export function Reasons({
           </tr>
         </thead>
         <tbody>
-          {rows.slice(0, MOST_ROWS).map(({ guest, where, words }) => (
+          {rows.slice(0, MAX_ROWS).map(({ guest, where, words }) => (
             <tr key={guest}>
               <td>
                 <a href={`/guests/${guest}`}>{guest}</a>

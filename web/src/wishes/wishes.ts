@@ -7,7 +7,7 @@ import { ask, asProblem, Problem } from '../base/http.ts';
 export const wishes = signal<readonly Wish[] | Problem | undefined>(undefined);
 
 /** Of those that have ended, no more than this; all that are open stay. */
-export const MOST_ENDED = 1000;
+export const MAX_ENDED = 1000;
 
 /** For each ask under way, what was reported since it began: its answer may be older than that. */
 const reportedMeanwhile = new Set<Wish[]>();
@@ -39,7 +39,7 @@ function withWish(list: readonly Wish[], wish: Wish): readonly Wish[] {
     (one, other) => other.createdAtMs - one.createdAtMs,
   );
   let ended = 0;
-  return all.filter((each) => isOpen(each) || ++ended <= MOST_ENDED);
+  return all.filter((each) => isOpen(each) || ++ended <= MAX_ENDED);
 }
 
 /** The list, where it is known. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MOST_PIECES } from '../../../protocol/peer/disk-check.ts';
+import { MAX_PIECES } from '../../../protocol/peer/disk-check.ts';
 
 /** What of an image is compared with the other host's. */
 
@@ -39,8 +39,8 @@ export async function hashesOf(
 /** In parts that one call takes. */
 export function paged(pieces: readonly number[]): number[][] {
   const pages: number[][] = [];
-  for (let at = 0; at < pieces.length; at += MOST_PIECES) {
-    pages.push(pieces.slice(at, at + MOST_PIECES));
+  for (let at = 0; at < pieces.length; at += MAX_PIECES) {
+    pages.push(pieces.slice(at, at + MAX_PIECES));
   }
   return pages;
 }

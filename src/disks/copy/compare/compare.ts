@@ -1,4 +1,4 @@
-import { CHUNK_BYTES, MOST_HASHES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
+import { CHUNK_BYTES, MAX_HASHES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import { hashesOf, paged, type ImageReader } from './chunks.ts';
 
 /** The other host's image, which its guest writes to meanwhile. */
@@ -68,9 +68,9 @@ async function differing(
   signal: AbortSignal,
 ): Promise<readonly number[]> {
   const found: number[] = [];
-  const step = MOST_HASHES * CHUNK_BYTES;
+  const step = MAX_HASHES * CHUNK_BYTES;
   const read = (from: number): Promise<string[]> =>
-    hashesOf(near, { from, unit: CHUNK_BYTES, count: MOST_HASHES }, signal);
+    hashesOf(near, { from, unit: CHUNK_BYTES, count: MAX_HASHES }, signal);
   let next = read(0);
   for (let from = 0; from < near.size;) {
     const hashes = await next;

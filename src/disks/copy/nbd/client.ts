@@ -26,10 +26,10 @@ import {
 
 const ANSWER_MS = 30_000;
 /** Of one question for the map, and of all questions in one look ahead, bytes. */
-const MOST_MAPPED = 2 * 1024 ** 3;
-const MOST_AHEAD = 64 * 1024 ** 3;
+const MAX_MAPPED = 2 * 1024 ** 3;
+const MAX_AHEAD = 64 * 1024 ** 3;
 /** Of one answer; a server sends at most as much as was asked for. */
-const MOST_BYTES = 32 * 1024 ** 2 + 1024;
+const MAX_BYTES = 32 * 1024 ** 2 + 1024;
 
 /** Reads an export behind a unix socket: one request at a time. */
 export class NbdClient {
@@ -48,7 +48,7 @@ export class NbdClient {
     this.#socket.on('data', (chunk: Buffer) => {
       this.#heard.push(chunk);
       this.#heardBytes += chunk.length;
-      if (this.#heardBytes > MOST_BYTES) this.#socket.pause();
+      if (this.#heardBytes > MAX_BYTES) this.#socket.pause();
       this.#wake();
     });
     const end = (error: Error): void => {
@@ -104,10 +104,10 @@ export class NbdClient {
    * looks ahead a bounded way, so that one answer does not take long.
    */
   async zeroUntil(from: number, signal: AbortSignal): Promise<number> {
-    const end = Math.min(this.size, from + MOST_AHEAD);
+    const end = Math.min(this.size, from + MAX_AHEAD);
     let at = from;
     while (this.#hasMap && at < end) {
-      const extents = await this.status(at, Math.min(MOST_MAPPED, end - at), signal);
+      const extents = await this.status(at, Math.min(MAX_MAPPED, end - at), signal);
       const before = at;
       for (const { length, flags } of extents) {
         if ((flags & READS_ZERO) === 0) return at;
@@ -180,7 +180,7 @@ export class NbdClient {
   }
 
   async #take(bytes: number, signal: AbortSignal): Promise<Buffer> {
-    if (bytes > MOST_BYTES) throw new BadNbd(`it would send ${bytes} bytes at once`);
+    if (bytes > MAX_BYTES) throw new BadNbd(`it would send ${bytes} bytes at once`);
     while (this.#heardBytes < bytes) {
       signal.throwIfAborted();
       if (this.#over !== undefined) throw this.#over;

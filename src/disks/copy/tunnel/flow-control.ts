@@ -1,7 +1,7 @@
 /** Bytes that a connection may send before anything is taken. */
 export const FIRST_ROOM = 512 * 1024;
 /** As many as a hypervisor has on the way for one disk, so that a long link is filled. */
-const MOST_ROOM = 16 * 1024 * 1024;
+const MAX_ROOM = 16 * 1024 * 1024;
 /** The limit of all connections together, beyond what each has from the start. */
 const POOL_BYTES = 48 * 1024 * 1024;
 
@@ -58,7 +58,7 @@ export class ReceiveCredit {
   taken(bytes: number): number {
     this.#heldBytes -= bytes;
     const keepsUp = this.#heldBytes <= this.mostBytes / 4;
-    const wish = keepsUp ? Math.min(bytes, MOST_ROOM - this.mostBytes) : 0;
+    const wish = keepsUp ? Math.min(bytes, MAX_ROOM - this.mostBytes) : 0;
     const more = this.#pool.take(wish);
     this.#moreBytes += more;
     this.#openBytes += bytes + more;

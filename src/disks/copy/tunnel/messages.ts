@@ -27,7 +27,7 @@ const BARE = new Map<number, Message>([
 const ROOM_BYTES = 9;
 
 /** Bytes of a connection that one message carries at most: half of what Node reads of a socket at once. */
-export const MOST_DATA = 32 * 1024;
+export const MAX_DATA = 32 * 1024;
 
 export function writeMessage(message: Message): Uint8Array {
   switch (message.kind) {
@@ -54,7 +54,7 @@ export function writeMessage(message: Message): Uint8Array {
 export function readMessage(bytes: Uint8Array): Message {
   const kind = bytes[0] ?? 0;
   if (kind === KINDS.data) {
-    if (bytes.length < 2 || bytes.length - 1 > MOST_DATA) {
+    if (bytes.length < 2 || bytes.length - 1 > MAX_DATA) {
       throw new BadTunnelMessage(`${bytes.length - 1} bytes of a connection in one message`);
     }
     return { kind: 'data', bytes: bytes.subarray(1) };

@@ -1,12 +1,6 @@
 import { Fifo } from '../../../links/fifo.ts';
 import type { LocalSocket } from '../../../links/local-socket.ts';
-import {
-  BadTunnelMessage,
-  MOST_DATA,
-  readMessage,
-  writeMessage,
-  type Message,
-} from './messages.ts';
+import { BadTunnelMessage, MAX_DATA, readMessage, writeMessage, type Message } from './messages.ts';
 import type { Standing } from './answer-timeout.ts';
 import { FIRST_ROOM, ReceiveCredit, type CreditPool } from './flow-control.ts';
 
@@ -25,7 +19,7 @@ export interface StreamDependencies {
 const REPORT_BYTES = FIRST_ROOM / 4;
 const REPORT_MS = 5;
 /** Handed to the hypervisor at once: what it takes without waiting, about. */
-const MOST_PIECES = 8;
+const MAX_PIECES = 8;
 
 /** One end of a connection through the tunnel; the same at the source and at the destination. */
 export class Stream {
@@ -164,7 +158,7 @@ export class Stream {
     while (at < chunk.length) {
       while (this.#credit === 0 && !this.#broken) await this.#changed();
       if (this.#broken) return;
-      const bytes = chunk.subarray(at, at + Math.min(this.#credit, MOST_DATA));
+      const bytes = chunk.subarray(at, at + Math.min(this.#credit, MAX_DATA));
       at += bytes.length;
       this.#credit -= bytes.length;
       this.#sent += bytes.length;
@@ -193,7 +187,7 @@ export class Stream {
   #next(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
     for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {
-      if (pieces.length === MOST_PIECES) break;
+      if (pieces.length === MAX_PIECES) break;
       pieces.push(first);
       this.#queue.shift();
     }

@@ -14,9 +14,9 @@ import { windowFor } from './window.ts';
 const WINDOW_MS = 50;
 /** A limit for answers is looked after so many times within it, and not more or less often than this. */
 const LOOKS = 8;
-const LEAST_LOOK_MS = 10;
-const MOST_LOOK_MS = 250;
-const LEAST_CLOSE_MS = 100;
+const MIN_LOOK_MS = 10;
+const MAX_LOOK_MS = 250;
+const MIN_CLOSE_MS = 100;
 
 const NO_FIGURES: TunnelFigures = {
   sentBytes: 0,
@@ -71,7 +71,7 @@ export class TunnelEnd implements Tunnel {
   mustAnswerWithin(ms: number | undefined): void {
     clearInterval(this.#looks);
     if (ms === undefined || this.#session.over.aborted) return;
-    const everyMs = Math.min(MOST_LOOK_MS, Math.max(LEAST_LOOK_MS, ms / LOOKS));
+    const everyMs = Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, ms / LOOKS));
     this.#looks = setInterval(() => this.#mux.breakSilent(performance.now(), ms), everyMs);
   }
 
@@ -104,7 +104,7 @@ export class TunnelEnd implements Tunnel {
     this.#server.close();
     try {
       await this.#mux.idle(deadlineMs);
-      await this.#session.close(Math.max(LEAST_CLOSE_MS, untilMs - performance.now()));
+      await this.#session.close(Math.max(MIN_CLOSE_MS, untilMs - performance.now()));
     } catch (error) {
       this.abort(toGodwitError(error));
     }

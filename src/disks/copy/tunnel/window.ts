@@ -4,8 +4,8 @@ import type { LinkMeasure } from '../../../links/session.ts';
 const WORK_MS = 10;
 /** More is let out than is known to fit, so that a faster link shows itself. */
 const GAIN = 2;
-const LEAST_BYTES = 256 * 1024;
-const MOST_BYTES = 48 * 1024 * 1024;
+const MIN_BYTES = 256 * 1024;
+const MAX_BYTES = 48 * 1024 * 1024;
 /** While the rate is not known: enough that the link is busy for as long as it takes to measure it. */
 const FIRST_BYTES = 4 * 1024 * 1024;
 
@@ -16,5 +16,5 @@ export function windowFor({
 }: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>): number {
   if (bytesPerS === 0) return FIRST_BYTES;
   const fits = (GAIN * bytesPerS * (roundTripMs + WORK_MS)) / 1000;
-  return Math.min(MOST_BYTES, Math.max(fits, LEAST_BYTES));
+  return Math.min(MAX_BYTES, Math.max(fits, MIN_BYTES));
 }

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
  */
 const HASHES: Readonly<Record<string, string>> = { '7': 'sha256', '6': 'sha1', '5': 'md5' };
 export const CHAP_ALGORITHMS = ['5', '6', '7'].join(',');
-const MOST_CHALLENGE_BYTES = 1024;
+const MAX_CHALLENGE_BYTES = 1024;
 
 export interface Login {
   readonly user: string;
@@ -41,5 +41,5 @@ function bytesOf(text: string): Buffer | undefined {
   const [, hex] = /^0[xX]((?:[0-9a-fA-F]{2})+)$/.exec(text) ?? [];
   const [, base] = /^0[bB]([A-Za-z0-9+/]+=*)$/.exec(text) ?? [];
   const found = hex === undefined ? Buffer.from(base ?? '', 'base64') : Buffer.from(hex, 'hex');
-  return found.length > 0 && found.length <= MOST_CHALLENGE_BYTES ? found : undefined;
+  return found.length > 0 && found.length <= MAX_CHALLENGE_BYTES ? found : undefined;
 }

@@ -9,9 +9,9 @@ import * as pdus from './pdu.ts';
  * known before that. It writes nothing and reserves nothing. A session of its own, one command after the other; no digests.
  */
 
-const MOST_REDIRECTIONS = 3;
+const MAX_REDIRECTIONS = 3;
 /** A LUN reports what happened to it before it answers: after a login, a reset, a new size. */
-const MOST_ATTENTIONS = 8;
+const MAX_ATTENTIONS = 8;
 const CHECK_CONDITION = 0x02;
 const RESERVATION_CONFLICT = 0x18;
 const UNIT_ATTENTION = 0x06;
@@ -50,7 +50,7 @@ export class IscsiClient {
   /** Logs in to the target; follows where its portal sends it. Rejects with words about the target. */
   static async open(place: IscsiPlace, signal: AbortSignal): Promise<IscsiClient> {
     let at = place;
-    for (let count = 0; count <= MOST_REDIRECTIONS; count++) {
+    for (let count = 0; count <= MAX_REDIRECTIONS; count++) {
       const connection = await IscsiConnection.open(at.host, at.port, signal);
       try {
         const moved = await login(connection, at);
@@ -88,7 +88,7 @@ export class IscsiClient {
           error instanceof ScsiError &&
           error.status === CHECK_CONDITION &&
           error.senseKey === UNIT_ATTENTION;
-        if (!isAttention || count >= MOST_ATTENTIONS) throw error;
+        if (!isAttention || count >= MAX_ATTENTIONS) throw error;
       }
     }
   }

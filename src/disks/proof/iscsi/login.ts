@@ -8,7 +8,7 @@ import * as pdus from './pdu.ts';
 /** As QEMU's client calls itself where nobody says a name. */
 const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
 
-const MOST_LOGIN_STEPS = 8;
+const MAX_LOGIN_STEPS = 8;
 
 const SECURITY = 0;
 const OPERATIONAL = 1;
@@ -61,7 +61,7 @@ export async function login(
     },
     isLast: own === undefined,
   };
-  for (let step = 0; step < MOST_LOGIN_STEPS; step++) {
+  for (let step = 0; step < MAX_LOGIN_STEPS; step++) {
     const next = stage === SECURITY ? OPERATIONAL : FULL;
     send(stage, said.isLast ? next : undefined, said.keys);
     const answer = await connection.next();
@@ -79,7 +79,7 @@ export async function login(
     stage = flags & 0x03;
     said = { keys: stage === OPERATIONAL ? SETTINGS : {}, isLast: true };
   }
-  throw new Error(`its login takes more than ${MOST_LOGIN_STEPS} steps`);
+  throw new Error(`its login takes more than ${MAX_LOGIN_STEPS} steps`);
 }
 
 type Keys = Readonly<Record<string, string>>;

@@ -13,9 +13,9 @@ export interface LunFacts {
 }
 
 /** Designators and the serial number are of a target's own making. */
-const MOST_PAGE_BYTES = 1024;
-const MOST_IDS = 32;
-const MOST_BLOCK_BYTES = 64 * 1024;
+const MAX_PAGE_BYTES = 1024;
+const MAX_IDS = 32;
+const MAX_BLOCK_BYTES = 64 * 1024;
 const INQUIRY = 0x12;
 const READ_16 = 0x88;
 const SERVICE_IN = 0x9e;
@@ -68,7 +68,7 @@ export class Lun {
     const designators = has(0x83) ? designatorsIn(await inquire(client, 0x83)) : [];
     const serial = has(0x80) ? textOf((await inquire(client, 0x80)).subarray(4)) : '';
     const own = [...designators, ...(serial === '' ? [] : [`serial ${serial}`])];
-    const ids = [...new Set(own)].toSorted().slice(0, MOST_IDS);
+    const ids = [...new Set(own)].toSorted().slice(0, MAX_IDS);
     const reserved = await reservationOf(client);
     return new Lun(client, blockBytes, {
       bytes,
@@ -98,7 +98,7 @@ async function capacityOf(client: IscsiClient): Promise<{ bytes: number; blockBy
   const blocks = Number(reported.readBigUInt64BE(0)) + 1;
   const blockBytes = reported.readUInt32BE(8);
   const isPower = blockBytes >= 512 && (blockBytes & (blockBytes - 1)) === 0;
-  if (!isPower || blockBytes > MOST_BLOCK_BYTES) {
+  if (!isPower || blockBytes > MAX_BLOCK_BYTES) {
     throw new Error(`READ CAPACITY: it has blocks of ${blockBytes} bytes`);
   }
   return { bytes: blocks * blockBytes, blockBytes };
@@ -110,7 +110,7 @@ async function inquire(client: IscsiClient, page: number | undefined): Promise<B
   cdb.writeUInt8(INQUIRY, 0);
   cdb.writeUInt8(page === undefined ? 0 : 1, 1);
   cdb.writeUInt8(page ?? 0, 2);
-  const most = page === undefined ? 36 : MOST_PAGE_BYTES;
+  const most = page === undefined ? 36 : MAX_PAGE_BYTES;
   cdb.writeUInt16BE(most, 3);
   return client.ask('INQUIRY', cdb, most);
 }

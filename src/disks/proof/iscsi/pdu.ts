@@ -4,7 +4,7 @@ const HEADER_BYTES = 48;
 /** A target may send no more in one piece: what the client says at login. */
 export const MAX_SEGMENT_BYTES = 64 * 1024;
 /** A length is of a target's own making: no piece may be longer than this. */
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 
 export const OPCODES = {
   nopOut: 0x00,
@@ -55,7 +55,7 @@ export function decode(bytes: Buffer): { readonly pdu: Pdu; readonly rest: Buffe
   if (bytes.length < HEADER_BYTES) return undefined;
   const extra = bytes.readUInt8(4) * 4;
   const length = bytes.readUIntBE(5, 3);
-  if (length > MOST_BYTES) throw new Error(`it sent ${length} bytes in one piece`);
+  if (length > MAX_BYTES) throw new Error(`it sent ${length} bytes in one piece`);
   const start = HEADER_BYTES + extra;
   const end = start + length + ((4 - (length % 4)) % 4);
   if (bytes.length < end) return undefined;

@@ -6,7 +6,7 @@ import { imageSpec, type RbdPlace } from '../../../protocol/rbd-name.ts';
 
 /** One answer takes so long at most, ms: a monitor may be gone, and others wait for what is found. */
 const ANSWER_MS = 5000;
-const MOST_BYTES = 1024 ** 2;
+const MAX_BYTES = 1024 ** 2;
 const NO_SUCH = 2;
 
 const info = z.object({
@@ -94,7 +94,7 @@ function run(
     signal,
     timeout: ANSWER_MS,
     killSignal: 'SIGKILL',
-    maxBuffer: MOST_BYTES,
+    maxBuffer: MAX_BYTES,
   } as const;
   return new Promise((resolve, reject) => {
     execFile('rbd', [...how, ...words], options, (error, stdout, stderr) => {

@@ -12,10 +12,10 @@ import { entriesOf, type Entry, type Known } from './journal.ts';
 import * as kernel from './kernel.ts';
 
 /** A journal is written anew once it has so many bytes more than twice what it had then. */
-const LEAST_BYTES = 256 * 1024;
+const MIN_BYTES = 256 * 1024;
 /** Room that is set aside at once, and what of it has to be left before a message is read. */
 const ROOM_BYTES = 64 * 1024;
-const LEAST_ROOM_BYTES = 16 * 1024;
+const MIN_ROOM_BYTES = 16 * 1024;
 /** Until a write is tried again that the disk had no room for. */
 const AGAIN_MS = 50;
 const { ENOSYS, EOPNOTSUPP } = kernel.ERRNO;
@@ -39,7 +39,7 @@ export class JournalFile {
     this.#bytes = before.lastIndexOf('\n') + 1;
     // Else what is set aside behind it stays so.
     if (this.#bytes < before.length) ftruncateSync(this.#fd, this.#bytes);
-    this.#mostBytes = this.#bytes + LEAST_BYTES;
+    this.#mostBytes = this.#bytes + MIN_BYTES;
   }
 
   get text(): string {
@@ -53,7 +53,7 @@ export class JournalFile {
 
   /** Whether what a message says could be written down. */
   hasRoom(): boolean {
-    if (this.#roomBytes - this.#bytes >= LEAST_ROOM_BYTES) return true;
+    if (this.#roomBytes - this.#bytes >= MIN_ROOM_BYTES) return true;
     if (!setsAside(this.#fd, this.#bytes)) return false;
     this.#roomBytes = this.#bytes + ROOM_BYTES;
     return true;
@@ -75,7 +75,7 @@ export class JournalFile {
   /** Writes it anew, as short as it can be. Where the disk has no room for that it stays as it is. */
   shorten(known: Known): void {
     const text = Buffer.from(entriesOf(known).map(lineOf).join(''));
-    this.#mostBytes = this.#bytes + LEAST_BYTES;
+    this.#mostBytes = this.#bytes + MIN_BYTES;
     const next = `${this.#file}.new`;
     let fd: number | undefined;
     try {
@@ -91,7 +91,7 @@ export class JournalFile {
     }
     closeSync(this.#fd);
     [this.#fd, this.#bytes, this.#roomBytes] = [fd, text.length, text.length + ROOM_BYTES];
-    this.#mostBytes = 2 * text.length + LEAST_BYTES;
+    this.#mostBytes = 2 * text.length + MIN_BYTES;
   }
 }
 

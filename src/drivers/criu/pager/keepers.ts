@@ -7,7 +7,7 @@ import { beginSharer, reap } from './sharer.ts';
 
 const KEEPERS = 2;
 /** Of pagers that ended one after another before they ended the keepers before theirs. A journal takes 16 in all. */
-const MOST_BEFORE = 14;
+const MAX_BEFORE = 14;
 
 /**
  * They keep the container from reading zeros once its pager has ended: a userfaultfd that nobody holds any more gives each page
@@ -54,7 +54,7 @@ export class Keepers {
       throw error;
     }
     if (before.length > 0) {
-      this.#changed([...before.slice(-MOST_BEFORE), ...this.identities]);
+      this.#changed([...before.slice(-MAX_BEFORE), ...this.identities]);
       for (const { pid } of before) kill(pid);
     }
     this.#changed(this.identities);

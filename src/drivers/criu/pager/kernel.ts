@@ -28,8 +28,8 @@ const UFFD_API = 0xaan;
 const EVENTS = 0x2n | 0x4n | 0x8n | 0x40n;
 const MESSAGE_BYTES = 32;
 /** Where a process's memory may lie. */
-const LEAST_ADDRESS = 0x10000;
-const MOST_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
+const MIN_ADDRESS = 0x10000;
+const MAX_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
 
 export const ERRNO = {
   ENOENT: 2,
@@ -123,7 +123,7 @@ export function giveZeros(fd: number, to: number, bytes: number): number {
 
 /** Everybody who waits for a page tries once more. */
 export function wakeAll(fd: number): void {
-  wake(fd, LEAST_ADDRESS, MOST_ADDRESS - LEAST_ADDRESS);
+  wake(fd, MIN_ADDRESS, MAX_ADDRESS - MIN_ADDRESS);
 }
 
 /** Lets those go on that wait for these pages. */
@@ -161,7 +161,7 @@ export function putAt(fd: number, place: number): void {
  */
 export function hasEnded(fd: number): boolean {
   const range = Buffer.alloc(32);
-  range.writeBigUInt64LE(BigInt(LEAST_ADDRESS), 0);
+  range.writeBigUInt64LE(BigInt(MIN_ADDRESS), 0);
   range.writeBigUInt64LE(BigInt(PAGE), 8);
   return libc().ioctl(fd, UFFDIO_CONTINUE, range) < 0 && errno() === ERRNO.ESRCH;
 }

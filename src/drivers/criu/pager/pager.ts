@@ -8,14 +8,14 @@ import { Keepers, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
-import { LEAST_FD, Reading, type Change } from './reading.ts';
+import { MIN_FD, Reading, type Change } from './reading.ts';
 
 /** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;
 /** Messages that are read at once. */
 const MESSAGES = 64;
 /** Processes that are there before it is looked which of them have ended. */
-const LEAST_PROCESSES = 64;
+const MIN_PROCESSES = 64;
 /** Between two looks at whether the host has room again: for descriptors, for what is written down, for keepers. */
 const ROOM_MS = 100;
 
@@ -61,7 +61,7 @@ export class Pager {
   #listens: number | undefined;
   #criu: number | undefined;
   /** Once so many processes are there, it is looked which of them have ended. */
-  #mostProcesses = LEAST_PROCESSES;
+  #mostProcesses = MIN_PROCESSES;
   /** What the processes do is not read, for this reason. */
   #why: string | undefined;
   #isOver = false;
@@ -177,7 +177,7 @@ export class Pager {
     }
     // One that had ended when it was dumped has no memory.
     if (task < 0) return;
-    const given = kernel.raise(criu.receiveFd(fd), LEAST_FD);
+    const given = kernel.raise(criu.receiveFd(fd), MIN_FD);
     this.#journal.write({ task, fd: given });
     this.#spaces.set(given, new AddressSpace(this.#pages.spansOf(task)));
   }
@@ -255,7 +255,7 @@ export class Pager {
   /** Those whose processes have ended are let go of: where no page comes nobody else notices. */
   #passOver(): void {
     for (const fd of this.#spaces.keys()) if (kernel.hasEnded(fd)) this.#over(fd);
-    this.#mostProcesses = Math.max(LEAST_PROCESSES, 2 * this.#spaces.size);
+    this.#mostProcesses = Math.max(MIN_PROCESSES, 2 * this.#spaces.size);
   }
 
   /** A process that has ended. */

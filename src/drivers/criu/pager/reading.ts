@@ -5,7 +5,7 @@ import { KernelError } from './libc.ts';
 import { BUFFER_FD, MessageBuffer, type Unwritten } from './message-buffer.ts';
 
 /** Userfaultfds have numbers from here on, the same in each pager of a container. */
-export const LEAST_FD = BUFFER_FD + 1;
+export const MIN_FD = BUFFER_FD + 1;
 
 /** What a process did to its memory; of a fork, the descriptor of the child under its number for good. */
 export type Change = Exclude<Message, { readonly type: 'fault' }>;
@@ -71,7 +71,7 @@ export class Reading {
   whyNot(): string | undefined {
     if (!this.#journal.hasRoom()) return 'the disk has no room for its journal';
     try {
-      this.#spare ??= kernel.copyOf(BUFFER_FD, LEAST_FD);
+      this.#spare ??= kernel.copyOf(BUFFER_FD, MIN_FD);
       if (!this.#wasFull) return undefined;
       kernel.close(kernel.copyOf(BUFFER_FD, 0));
       // What the kernel lacked may be something else: it is asked a moment later.

@@ -5,7 +5,7 @@ import { at, parseXml, textAt as textIn, type XmlElement } from '../../../format
 const DONE = '/CommandState/Done';
 /** An operation took longer than was asked for: an output that has nothing to say yet. */
 const TIMED_OUT = '2150858793';
-const MOST_WORDS = 2000;
+const MAX_WORDS = 2000;
 
 /** A fault as the server reports it. */
 export class WsmanFault extends Error {
@@ -50,7 +50,7 @@ function faultOf(fault: XmlElement): WsmanFault {
   return new WsmanFault({
     code: detail?.attributes['Code'] ?? '',
     subcode,
-    reason: reason.slice(0, MOST_WORDS),
+    reason: reason.slice(0, MAX_WORDS),
   });
 }
 
@@ -58,7 +58,7 @@ function deepText({ text, children }: XmlElement): string {
   return [text, ...children.map(deepText)]
     .filter((each) => each !== '')
     .join(' ')
-    .slice(0, MOST_WORDS);
+    .slice(0, MAX_WORDS);
 }
 
 /** Undefined where the answer names none. */

@@ -20,14 +20,14 @@ import {
   terminate,
 } from './envelope.ts';
 
-const MOST_OUTPUT = 32 * 1024 ** 2;
-const MOST_ERRORS = 256 * 1024;
-const MOST_INSTANCES = 10_000;
-const MOST_PULLS = 1000;
+const MAX_OUTPUT = 32 * 1024 ** 2;
+const MAX_ERRORS = 256 * 1024;
+const MAX_INSTANCES = 10_000;
+const MAX_PULLS = 1000;
 /** Answers to one question for output; a host that is asked for it waits, and says much at once. */
-const MOST_PARTS = 20_000;
+const MAX_PARTS = 20_000;
 /** Of those, so many in a row may say nothing: more than an hour of a host that waits as it is asked to. */
-const MOST_SILENT = 200;
+const MAX_SILENT = 200;
 /** To leave no shell behind on the host: it would go by itself after its own time. */
 const TIDY_MS = 5000;
 
@@ -71,17 +71,17 @@ export class WinrmClient {
     let errors = 0;
     let silent = 0;
     for (let parts = 0; ; parts += 1) {
-      if (parts > MOST_PARTS) throw tooMuch();
+      if (parts > MAX_PARTS) throw tooMuch();
       const part = await this.#received(shell, command, signal);
       const isSilent = part === undefined || part.stdout.length + part.stderr.length === 0;
       silent = isSilent ? silent + 1 : 0;
-      if (silent > MOST_SILENT && part?.ended === undefined) throw saysNothing();
+      if (silent > MAX_SILENT && part?.ended === undefined) throw saysNothing();
       if (part === undefined) continue;
       length += part.stdout.length;
       errors += part.stderr.length;
-      if (length > MOST_OUTPUT) throw tooMuch();
+      if (length > MAX_OUTPUT) throw tooMuch();
       stdout.push(part.stdout);
-      if (errors <= MOST_ERRORS) stderr.push(part.stderr);
+      if (errors <= MAX_ERRORS) stderr.push(part.stderr);
       if (part.ended === undefined) continue;
       const [out, words] = [Buffer.concat(stdout), Buffer.concat(stderr)];
       return { code: part.ended, stdout: out.toString('utf8'), stderr: words.toString('utf8') };
@@ -112,8 +112,8 @@ export class WinrmClient {
     let answer = enumerated(await this.#connection.call(enumerate(wql), signal));
     const items = [...answer.items];
     for (let pulls = 0; answer.context !== undefined; pulls += 1) {
-      if (items.length > MOST_INSTANCES || pulls > MOST_PULLS) {
-        throw godwitError('GODWIT_TOO_LARGE', { what: 'a list by WinRM', limit: MOST_INSTANCES });
+      if (items.length > MAX_INSTANCES || pulls > MAX_PULLS) {
+        throw godwitError('GODWIT_TOO_LARGE', { what: 'a list by WinRM', limit: MAX_INSTANCES });
       }
       answer = enumerated(await this.#connection.call(pull(answer.context), signal));
       items.push(...answer.items);
@@ -134,12 +134,12 @@ export class WinrmClient {
 }
 
 function tooMuch(): GodwitError {
-  return godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MOST_OUTPUT });
+  return godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MAX_OUTPUT });
 }
 
 function saysNothing(): GodwitError {
   const expected = 'output of a program, or its end';
-  const what = `nothing, ${MOST_SILENT} times in a row`;
+  const what = `nothing, ${MAX_SILENT} times in a row`;
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'WinRM', expected, what });
 }
 

@@ -3,18 +3,18 @@ import { at, parseXml } from '../../../formats/xml.ts';
 /** What PowerShell writes to its error stream where nobody reads it as text: CLIXML ([MS-PSRP]). Pure. */
 
 const HEAD = '#< CLIXML';
-const MOST_WORDS = 4000;
+const MAX_WORDS = 4000;
 
 /** The errors in words. Text that is no CLIXML is its own words. */
 export function errorWords(stderr: string): string {
   const at0 = stderr.indexOf(HEAD);
-  if (at0 === -1) return stderr.trim().slice(0, MOST_WORDS);
+  if (at0 === -1) return stderr.trim().slice(0, MAX_WORDS);
   const before = stderr.slice(0, at0).trim();
   const root = parseXml(stderr.slice(at0 + HEAD.length).trim());
   if (root?.name !== 'Objs') return before === '' ? 'its errors cannot be read' : before;
   const lines = at(root, 'S').filter(({ attributes }) => attributes['S'] === 'Error');
   const words = lines.map(({ text }) => unescaped(text)).join(' ');
-  return [before, words].join(' ').replaceAll(/\s+/g, ' ').trim().slice(0, MOST_WORDS);
+  return [before, words].join(' ').replaceAll(/\s+/g, ' ').trim().slice(0, MAX_WORDS);
 }
 
 /** `_x000D_` is a character by its number in UTF-16. */

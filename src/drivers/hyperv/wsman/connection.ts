@@ -22,7 +22,7 @@ import {
 import { denied, noKerberos, noNtlm, unreachable, untrusted } from './refusals.ts';
 
 /** Larger than any answer that was asked for, bytes. */
-const MOST_ANSWER = 4 * 1024 ** 2;
+const MAX_ANSWER = 4 * 1024 ** 2;
 /** Of what a server offers: all that Kerberos could be spoken by. */
 const KERBEROS = /\b(?:Negotiate|Kerberos)\b/i;
 /** The server answers within its own time, and a network needs some, ms. */
@@ -275,8 +275,8 @@ async function readAll(answer: IncomingMessage): Promise<string> {
   let length = 0;
   for await (const part of answer as AsyncIterable<Buffer>) {
     length += part.length;
-    if (length > MOST_ANSWER) {
-      throw godwitError('GODWIT_TOO_LARGE', { what: 'an answer of WinRM', limit: MOST_ANSWER });
+    if (length > MAX_ANSWER) {
+      throw godwitError('GODWIT_TOO_LARGE', { what: 'an answer of WinRM', limit: MAX_ANSWER });
     }
     parts.push(part);
   }

@@ -11,9 +11,9 @@ const ADDRESSING = 'http://schemas.xmlsoap.org/ws/2004/08/addressing';
 const WSMAN = 'http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd';
 const WQL = 'http://schemas.microsoft.com/wbem/wsman/1/WQL';
 /** Above what WinRM takes by default no answer is asked for, bytes. */
-const MOST_ENVELOPE = 512_000;
+const MAX_ENVELOPE = 512_000;
 /** How many instances come at once. */
-const MOST_AT_ONCE = 50;
+const MAX_AT_ONCE = 50;
 
 /** One request, without where it goes and its number. */
 export interface WsmanRequest {
@@ -47,7 +47,7 @@ export function envelope(
     `<w:ResourceURI ${must}>${escapeXml(resource)}</w:ResourceURI>`,
     `<a:ReplyTo><a:Address ${must}>${ADDRESSING}/role/anonymous</a:Address></a:ReplyTo>`,
     `<a:Action ${must}>${escapeXml(action)}</a:Action>`,
-    `<w:MaxEnvelopeSize ${must}>${MOST_ENVELOPE}</w:MaxEnvelopeSize>`,
+    `<w:MaxEnvelopeSize ${must}>${MAX_ENVELOPE}</w:MaxEnvelopeSize>`,
     `<a:MessageID>uuid:${escapeXml(messageId)}</a:MessageID>`,
     '<w:Locale xml:lang="en-US" s:mustUnderstand="false"/>',
     '<p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>',
@@ -116,7 +116,7 @@ export function enumerate(wql: string): WsmanRequest {
   return {
     action: `${ENUMERATION}/Enumerate`,
     resource: `${WMI}/*`,
-    body: `<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>${MOST_AT_ONCE}</w:MaxElements><w:Filter Dialect="${WQL}">${escapeXml(wql)}</w:Filter></n:Enumerate>`,
+    body: `<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>${MAX_AT_ONCE}</w:MaxElements><w:Filter Dialect="${WQL}">${escapeXml(wql)}</w:Filter></n:Enumerate>`,
   };
 }
 
@@ -124,7 +124,7 @@ export function pull(context: string): WsmanRequest {
   return {
     action: `${ENUMERATION}/Pull`,
     resource: `${WMI}/*`,
-    body: `<n:Pull><n:EnumerationContext>${escapeXml(context)}</n:EnumerationContext><n:MaxElements>${MOST_AT_ONCE}</n:MaxElements></n:Pull>`,
+    body: `<n:Pull><n:EnumerationContext>${escapeXml(context)}</n:EnumerationContext><n:MaxElements>${MAX_AT_ONCE}</n:MaxElements></n:Pull>`,
   };
 }
 

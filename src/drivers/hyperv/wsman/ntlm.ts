@@ -26,7 +26,7 @@ const MIC_BYTES = 16;
 /** MsvAv of the target's information */
 const AV = { end: 0, flags: 6, timestamp: 7, channelBindings: 10 } as const;
 const HAS_MIC = 2;
-const MOST_CHALLENGE = 16_384;
+const MAX_CHALLENGE = 16_384;
 /** From 1601, in units of 100 ns, to 1970, in ms. */
 const EPOCH_MS = 11_644_473_600_000;
 
@@ -78,7 +78,7 @@ export interface AvPair {
 
 /** The server's message; undefined for what is none. */
 export function parseChallenge(raw: Buffer): Challenge | undefined {
-  if (raw.length < 48 || raw.length > MOST_CHALLENGE) return undefined;
+  if (raw.length < 48 || raw.length > MAX_CHALLENGE) return undefined;
   if (!raw.subarray(0, 8).equals(SIGNATURE) || raw.readUInt32LE(8) !== 2) return undefined;
   const length = raw.readUInt16LE(40);
   const at = raw.readUInt32LE(44);

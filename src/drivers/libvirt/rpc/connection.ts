@@ -22,10 +22,10 @@ import {
 const CONNECT_MS = 5000;
 /** An answer takes longer where libvirt waits for a job of the guest: it gives that up after 30 s. */
 export const CALL_MS = 35_000;
-const MOST_PENDING = 256;
+const MAX_PENDING = 256;
 const PONG = 2;
 /** Written and not read by the daemon, bytes: beyond that it is only written to by calls. */
-const MOST_UNREAD = 65_536;
+const MAX_UNREAD = 65_536;
 /** A byte with which a daemon says that it takes the client's certificate. */
 const TAKEN = 1;
 
@@ -129,8 +129,8 @@ export class LibvirtConnection {
 
   #send(serial: number, procedure: number, body: Buffer): Promise<Buffer> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (this.#pending.size >= MOST_PENDING) {
-      return Promise.reject(unreachable(this.uri, `${MOST_PENDING} calls wait already`));
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(unreachable(this.uri, `${MAX_PENDING} calls wait already`));
     }
     const packet = { program: REMOTE_PROGRAM, procedure, type: CALL, serial, status: OK, body };
     return new Promise<Buffer>((resolve, reject) => {
@@ -151,7 +151,7 @@ export class LibvirtConnection {
   #take(packet: Packet): void {
     const { program, type, serial, status, body } = packet;
     if (program === KEEPALIVE_PROGRAM) {
-      if (this.#socket.writableLength > MOST_UNREAD) {
+      if (this.#socket.writableLength > MAX_UNREAD) {
         this.#end('it reads nothing, and asks whether we are there');
         this.#socket.destroy();
         return;

@@ -21,9 +21,9 @@ import {
 
 const PROC = { list: 66, saslInit: 67, saslStart: 68, saslStep: 69, polkit: 70 } as const;
 const AUTH = { none: 0, sasl: 1, polkit: 2 } as const;
-const MOST_AUTH = 20;
-const MOST_DATA = 65_536;
-const MOST_NAMES = 4096;
+const MAX_AUTH = 20;
+const MAX_DATA = 65_536;
+const MAX_NAMES = 4096;
 const NONCE_BYTES = 18;
 
 const FILE =
@@ -38,7 +38,7 @@ export type Ask = (procedure: number, body: XdrWriter) => Promise<XdrReader>;
 /** GODWIT_MANAGER_DENIED where the daemon does not take it, or wants what Godwit does not speak. */
 export async function logIn(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
   const types = await ask(PROC.list, new XdrWriter());
-  const wanted = types.list(MOST_AUTH, () => types.int32());
+  const wanted = types.list(MAX_AUTH, () => types.int32());
   // Where polkit is asked for, root's connection to a unix socket has none.
   if (wanted.length === 0 || wanted.includes(AUTH.none)) return;
   if (wanted.includes(AUTH.polkit)) return byPolkit(ask, uri);
@@ -58,7 +58,7 @@ async function bySasl(ask: Ask, uri: string, authFile: string | undefined): Prom
   const address = addressOf(uri);
   // libvirt wants a login that encrypts there, and the password would be for all to read.
   if (address.kind === 'tcp') throw denied(uri, 'it wants SASL without TLS below');
-  const offered = (await ask(PROC.saslInit, new XdrWriter())).string(MOST_NAMES);
+  const offered = (await ask(PROC.saslInit, new XdrWriter())).string(MAX_NAMES);
   const mechanism = chosenOf(offered.split(/[ ,]+/));
   if (mechanism === undefined) {
     throw denied(
@@ -124,7 +124,7 @@ async function said(asked: Promise<XdrReader>): Promise<Said> {
   const answer = await asked;
   const isOver = answer.int32() !== 0;
   answer.int32();
-  const bytes = answer.list(MOST_DATA, () => answer.int32() & 0xff);
+  const bytes = answer.list(MAX_DATA, () => answer.int32() & 0xff);
   const text = Buffer.from(bytes).toString('utf8');
   // libvirt's SASL may end its texts as C does.
   return { isOver, text: text.replaceAll('\0', '') };

@@ -13,7 +13,7 @@ const VERSION = 1;
 export const LONGEST_PACKET = 33_554_432 + 4;
 const LENGTH_BYTES = 4;
 const HEADER_BYTES = 24;
-const MOST_WORDS = 65_536;
+const MAX_WORDS = 65_536;
 
 export const CALL = 0;
 export const REPLY = 1;
@@ -98,6 +98,6 @@ export interface LibvirtError {
 export function decodeError(body: Buffer): LibvirtError {
   const reader = new XdrReader(body);
   const [code, domain] = [reader.int32(), reader.int32()];
-  const message = reader.optionalString(MOST_WORDS) ?? 'it does not say why';
+  const message = reader.optionalString(MAX_WORDS) ?? 'it does not say why';
   return { code, domain, message };
 }

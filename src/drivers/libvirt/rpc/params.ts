@@ -7,9 +7,9 @@ export type Value = string | number | bigint | boolean;
 export type SentParams = Readonly<Record<string, Value | readonly string[]>>;
 
 const TYPE = { int: 1, unsigned: 2, hyper: 3, unsignedHyper: 4, double: 5, boolean: 6, string: 7 };
-const MOST_PARAMS = 256;
-const MOST_NAME = 1024;
-const MOST_TEXT = 65_536;
+const MAX_PARAMS = 256;
+const MAX_NAME = 1024;
+const MAX_TEXT = 65_536;
 
 /** A number becomes an `int`, a bigint an `unsigned hyper`. */
 export function encodeParams(body: XdrWriter, params: SentParams): void {
@@ -28,8 +28,8 @@ export function encodeParams(body: XdrWriter, params: SentParams): void {
 
 /** Whole numbers become numbers, as far as they are exact. Throws XdrError for a type that libvirt does not have. */
 export function decodeParams(answer: XdrReader): Params {
-  const all = answer.list(MOST_PARAMS, (): [string, Value] => [
-    answer.string(MOST_NAME),
+  const all = answer.list(MAX_PARAMS, (): [string, Value] => [
+    answer.string(MAX_NAME),
     readValue(answer),
   ]);
   return Object.fromEntries(all);
@@ -51,7 +51,7 @@ function readValue(answer: XdrReader): Value {
     case TYPE.boolean:
       return answer.int32() !== 0;
     case TYPE.string:
-      return answer.string(MOST_TEXT);
+      return answer.string(MAX_TEXT);
     default:
       throw new XdrError(`a parameter of type ${type}`);
   }

@@ -14,7 +14,7 @@ export const SCRAM_HASHES = {
 export type ScramMechanism = keyof typeof SCRAM_HASHES;
 
 /** RFC 7677 wants 4096 at least; a server that asks for more than that keeps this process busy. */
-const [LEAST_ROUNDS, MOST_ROUNDS] = [4096, 1_000_000];
+const [MIN_ROUNDS, MAX_ROUNDS] = [4096, 1_000_000];
 /** Base64 of "n,,": no channel binding. */
 const NO_BINDING = 'biws';
 
@@ -47,7 +47,7 @@ export async function finalMessage(
   if (!r.startsWith(nonce) || r.length === nonce.length)
     throw new ScramError('its nonce is not ours');
   const rounds = Number(i);
-  if (!Number.isInteger(rounds) || rounds < LEAST_ROUNDS || rounds > MOST_ROUNDS) {
+  if (!Number.isInteger(rounds) || rounds < MIN_ROUNDS || rounds > MAX_ROUNDS) {
     throw new ScramError(`it asks for ${i.slice(0, 16)} rounds`);
   }
   const hash = SCRAM_HASHES[mechanism];

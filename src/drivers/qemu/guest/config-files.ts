@@ -6,10 +6,10 @@ import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
 /** More than any file of options has. */
-const MOST_BYTES = 1024 * 1024;
-const MOST_SECTIONS = 1024;
+const MAX_BYTES = 1024 * 1024;
+const MAX_SECTIONS = 1024;
 /** More than anybody gives: each is read at every look at the host. */
-const MOST_FILES = 16;
+const MAX_FILES = 16;
 
 /**
  * What the files of -readconfig are about. What they made is asked of QEMU: they may have changed since. The process may
@@ -17,14 +17,14 @@ const MOST_FILES = 16;
  */
 export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
   return valuesOf(line, 'readconfig').map((file, at) => {
-    if (at >= MOST_FILES) return { file, problem: `it is one of more than ${MOST_FILES} files` };
+    if (at >= MAX_FILES) return { file, problem: `it is one of more than ${MAX_FILES} files` };
     try {
       const text = readBounded(path.resolve(cwd, file));
       const sections = text === undefined ? undefined : sectionsOf(text);
-      if (sections !== undefined && sections.length <= MOST_SECTIONS) return { file, sections };
+      if (sections !== undefined && sections.length <= MAX_SECTIONS) return { file, sections };
       return {
         file,
-        problem: `its file has more than ${MOST_BYTES} bytes or ${MOST_SECTIONS} sections`,
+        problem: `its file has more than ${MAX_BYTES} bytes or ${MAX_SECTIONS} sections`,
       };
     } catch {
       return { file, problem: 'its file cannot be read, or is no plain file' };
@@ -36,12 +36,12 @@ export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
 function readBounded(file: string): string | undefined {
   const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isPlain);
   try {
-    const bytes = Buffer.alloc(MOST_BYTES + 1);
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
     let length = 0;
     for (;;) {
       const read = readSync(fd, bytes, length, bytes.length - length, null);
       length += read;
-      if (length > MOST_BYTES) return undefined;
+      if (length > MAX_BYTES) return undefined;
       if (read === 0) return bytes.toString('utf8', 0, length);
     }
   } finally {
@@ -53,7 +53,7 @@ function readBounded(file: string): string | undefined {
 export function sectionsOf(text: string): NonNullable<ConfigFile['sections']> {
   const found = text.matchAll(/^[ \t]*\[([\w-]+)(?:[ \t]+"([^"\n]*)")?[ \t]*\]/gm);
   return found
-    .take(MOST_SECTIONS + 1)
+    .take(MAX_SECTIONS + 1)
     .map(([, type = '', id]) => ({ type, ...defined({ id }) }))
     .toArray();
 }

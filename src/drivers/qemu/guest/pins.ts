@@ -8,13 +8,13 @@ export interface Pins {
 }
 
 /** More threads than a QEMU has. */
-const MOST_THREADS = 4096;
+const MAX_THREADS = 4096;
 
 /** What a QEMU is pinned to, by taskset, numactl or a cpuset; what cannot be read is left out. */
 export async function readPins(pid: number): Promise<Pins> {
   const own = await statusOf('self');
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
-  const read = threads.slice(0, MOST_THREADS).map((thread) => statusOf(`${pid}/task/${thread}`));
+  const read = threads.slice(0, MAX_THREADS).map((thread) => statusOf(`${pid}/task/${thread}`));
   return pinsOf(own, await Promise.all(read));
 }
 

@@ -8,7 +8,7 @@ import { ofAll, onPagesOf, readPlace } from './measure.ts';
 type Known = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
 
 /** QEMUs whose place is kept; the one that was asked longest ago goes first. */
-const MOST = 4096;
+const MAX = 4096;
 /** Memory may be plugged in meanwhile, ms. */
 const ASKED_AGAIN_MS = 3_600_000;
 
@@ -50,7 +50,7 @@ export class KeptPlaces {
       this.#known.delete(key);
       if (read !== undefined) this.#known.set(key, read);
       const [oldest] = this.#known.keys();
-      if (this.#known.size > MOST && oldest !== undefined) this.#known.delete(oldest);
+      if (this.#known.size > MAX && oldest !== undefined) this.#known.delete(oldest);
       return read;
     } finally {
       client.close();

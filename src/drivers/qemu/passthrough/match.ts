@@ -19,7 +19,7 @@ export interface Matched {
   readonly missing: readonly { readonly index: number; readonly why: string }[];
 }
 
-const MOST_SHOWN = 3;
+const MAX_SHOWN = 3;
 
 /** Each candidate serves once. Devices that are alike are alike to every guest, so the first one that fits is right. */
 export function matchDevices(wanted: readonly Wanted[], candidates: readonly Candidate[]): Matched {
@@ -48,8 +48,8 @@ function whyNone(
     (each) =>
       `${each.device.name} ${whyNot(what, each) ?? (used.has(each) ? 'is for another of its devices' : 'fits')}`,
   );
-  const more = reasons.length - MOST_SHOWN;
-  return `${reasons.slice(0, MOST_SHOWN).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+  const more = reasons.length - MAX_SHOWN;
+  return `${reasons.slice(0, MAX_SHOWN).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
 /** Undefined where it can take that device's place. */

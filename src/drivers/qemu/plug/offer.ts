@@ -3,8 +3,8 @@ import { deviceId } from '../../../protocol/unplug.ts';
 
 /** Devices of this host that guests may get, as its configuration has them: name -> what QEMU's `device_add` takes. */
 
-const MOST_OFFERED = 64;
-const MOST_PROPERTIES = 64;
+const MAX_OFFERED = 64;
+const MAX_PROPERTIES = 64;
 /** What needs an object beside the device, which nobody makes here; and its id, which is its name. */
 const NOT_OFFERED = ['id', 'drive', 'netdev', 'chardev', 'memdev', 'tpmdev', 'iommufd'] as const;
 
@@ -19,10 +19,10 @@ const offered = z
     (props) => NOT_OFFERED.every((name) => !Object.hasOwn(props, name)),
     `a device without ${NOT_OFFERED.join(', ')}`,
   )
-  .refine((props) => Object.keys(props).length <= MOST_PROPERTIES, 'too many properties');
+  .refine((props) => Object.keys(props).length <= MAX_PROPERTIES, 'too many properties');
 export type OfferedDevice = z.infer<typeof offered>;
 
 export const offeredDevices = z
   .record(deviceId, offered)
-  .refine((all) => Object.keys(all).length <= MOST_OFFERED, `at most ${MOST_OFFERED} devices`);
+  .refine((all) => Object.keys(all).length <= MAX_OFFERED, `at most ${MAX_OFFERED} devices`);
 export type OfferedDevices = z.infer<typeof offeredDevices>;

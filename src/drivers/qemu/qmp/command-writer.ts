@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 
 /** What a pipe takes whole or not at all (PIPE_BUF): whoever takes a monitor over must not find half a command in it. */
-export const MOST_BYTES = 4096;
+export const MAX_BYTES = 4096;
 
 /**
  * Writes commands to a monitor in the order given. Those of one turn go together: a look at a guest sends hundreds, and a
@@ -30,7 +30,7 @@ export class CommandWriter {
     let bytes = 0;
     for (const line of lines) {
       const length = Buffer.byteLength(line);
-      if (bytes > 0 && bytes + length > MOST_BYTES) {
+      if (bytes > 0 && bytes + length > MAX_BYTES) {
         this.#output.write(together);
         together = '';
         bytes = 0;

@@ -20,7 +20,7 @@ const MKFIFO_MS = 5000;
 const GREETING_MS = 5000;
 const CHUNK_BYTES = 64 * 1024;
 /** A guest that says more than this between two readings is read on at the next. */
-const MOST_CHUNKS = 64;
+const MAX_CHUNKS = 64;
 
 const file = (guestDir: string, direction: 'in' | 'out'): string =>
   path.join(guestDir, `${PIPES}.${direction}`);
@@ -74,7 +74,7 @@ function emptyPipe(name: string): void {
   const fd = openPipe(name, constants.O_RDONLY);
   try {
     const chunk = Buffer.alloc(CHUNK_BYTES);
-    for (let count = 0; count < MOST_CHUNKS; count += 1) {
+    for (let count = 0; count < MAX_CHUNKS; count += 1) {
       if (readSync(fd, chunk, 0, chunk.length, null) === 0) return;
     }
   } catch (error) {

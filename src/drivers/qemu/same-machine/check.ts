@@ -5,7 +5,7 @@ import { machineParts, type MachineParts } from './machine-parts.ts';
 import { lostFeatures } from './virtio-features.ts';
 
 /** Differences that are reported one by one; of the others, how many there are. */
-const MOST_REPORTED = 6;
+const MAX_REPORTED = 6;
 const LOST_HINT =
   'Move it to a host whose kernel and QEMU offer that, or cold (--mode cold), so that its drivers agree anew.';
 const WARN_HINT =
@@ -49,7 +49,7 @@ function summaryOf({ same, unknown, allowed }: Comparison): string {
 }
 
 function textOf(sentences: readonly string[]): string {
-  const reported = sentences.slice(0, MOST_REPORTED);
+  const reported = sentences.slice(0, MAX_REPORTED);
   const more = sentences.length - reported.length;
   return [...reported, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }

@@ -8,9 +8,9 @@ import { virtioDevices } from './virtio-features.ts';
  */
 
 /** More than the largest description that a destination takes makes: 2048 devices, each of up to three parts, and the rest. */
-export const MOST_PARTS = 16_384;
+export const MAX_PARTS = 16_384;
 /** The processor, which has the most, has about 500. */
-const MOST_PROPERTIES = 1024;
+const MAX_PROPERTIES = 1024;
 /** Longer values are reported by what they begin with and by their sum. */
 const LONGEST_VALUE = 256;
 
@@ -51,7 +51,7 @@ const part = z.object({
   type: z.string().max(256),
   props: z
     .record(z.string().max(256), value)
-    .refine((all) => Object.keys(all).length <= MOST_PROPERTIES, 'too many properties'),
+    .refine((all) => Object.keys(all).length <= MAX_PROPERTIES, 'too many properties'),
 });
 export type Part = z.infer<typeof part>;
 
@@ -61,7 +61,7 @@ export const machineParts = z.object({
   version: z.string().max(64),
   /** Which kinds of parts it reports, also where the machine has none of one. */
   kinds: z.array(z.string().max(32)).max(64),
-  parts: z.array(part).max(MOST_PARTS),
+  parts: z.array(part).max(MAX_PARTS),
   /** Absent: an earlier Godwit does not tell. */
   virtio: virtioDevices.optional(),
 });

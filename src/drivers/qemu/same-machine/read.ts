@@ -11,7 +11,7 @@ import { parseDeviceTree } from './device-tree.ts';
 import { diskParts } from './disk-parts.ts';
 import {
   AS_OBJECT,
-  MOST_PARTS,
+  MAX_PARTS,
   PART_KINDS,
   propertiesOf,
   type MachineParts,
@@ -30,7 +30,7 @@ const AT_ONCE = 32;
 /** A walk takes 0.05 to 0.7 s, the more the fewer processors there are for it. */
 const WHOLE_MS = 10_000;
 /** Of one kind: what a guest has that moves. */
-const MOST_OBJECTS = 4096;
+const MAX_OBJECTS = 4096;
 
 const slots = z
   .array(
@@ -89,10 +89,10 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<Machin
       return { kind: 'chardev', place: label, type, props: {} };
     }),
   ];
-  if (parts.length > MOST_PARTS) {
+  if (parts.length > MAX_PARTS) {
     throw godwitError('GODWIT_TOO_LARGE', {
       what: 'the description of a machine',
-      limit: MOST_PARTS,
+      limit: MAX_PARTS,
     });
   }
   return { version: client.version, kinds: [...PART_KINDS], parts, virtio };
@@ -259,7 +259,7 @@ class Reader {
       this.#client.query('qom-list', { path }, answers.qomList, this.#signal),
     );
     return list
-      .slice(0, MOST_OBJECTS)
+      .slice(0, MAX_OBJECTS)
       .flatMap(({ name, type: reported }) => {
         const type = /^child<(.+)>$/.exec(reported)?.[1];
         return type === undefined ? [] : [{ path: `${path}/${name}`, name, type }];

@@ -6,28 +6,28 @@ import { z } from 'zod';
  */
 
 /** A device has some forty, and a machine as many devices as it has parts. */
-const MOST_FEATURES = 128;
-const MOST_DEVICES = 2048;
+const MAX_FEATURES = 128;
+const MAX_DEVICES = 2048;
 
 const name = z.string().max(64);
 
 /** Of one device, by the place of its part. */
 export const virtioDevice = z.object({
   place: z.string().min(1).max(1024),
-  offers: z.array(name).max(MOST_FEATURES),
-  taken: z.array(name).max(MOST_FEATURES),
+  offers: z.array(name).max(MAX_FEATURES),
+  taken: z.array(name).max(MAX_FEATURES),
   /** Its QEMU has no names for some that it offers: those that are not listed may be among them. */
   offersMore: z.boolean(),
 });
-export const virtioDevices = z.array(virtioDevice).max(MOST_DEVICES);
+export const virtioDevices = z.array(virtioDevice).max(MAX_DEVICES);
 export type VirtioDevice = z.infer<typeof virtioDevice>;
 
 /** Each device on PCI offers it, and no driver is to take it (`VIRTIO_F_BAD_FEATURE`). QEMU has a name for it for some alone. */
 const ALWAYS_OFFERED = 1n << 30n;
 
 const features = z.object({
-  transports: z.array(z.string().max(1024)).max(MOST_FEATURES),
-  'dev-features': z.array(z.string().max(1024)).max(MOST_FEATURES).default([]),
+  transports: z.array(z.string().max(1024)).max(MAX_FEATURES),
+  'dev-features': z.array(z.string().max(1024)).max(MAX_FEATURES).default([]),
   'unknown-dev-features': z.int().nonnegative().optional(),
 });
 const status = z.object({ 'host-features': features, 'guest-features': features });

@@ -7,7 +7,7 @@ import type { ObjectSpec } from './schema.ts';
 
 /** What stands between an image and the device on it: limits of throughput, and copies of what was read. Pure. */
 
-const MOST = 8;
+const MAX = 8;
 const KNOWN = new Set(
   'driver node-name file throttle-group discard detect-zeroes cache read-only auto-read-only force-share'.split(
     ' ',
@@ -25,7 +25,7 @@ export function belowFilters(
 ): { readonly image: string; readonly filters: readonly LiveNode[] } {
   const filters: LiveNode[] = [];
   let image = root;
-  while (filters.length < MOST) {
+  while (filters.length < MAX) {
     const node = nodes.find(({ name }) => name === image);
     const below = edges.find(({ parent, role }) => parent === image && role === 'file')?.child;
     if (node === undefined || !isFilter(node) || below === undefined) break;

@@ -1,6 +1,6 @@
 import { isRecord } from '../../../formats/json.ts';
 import type { LiveNode } from './disk-facts.ts';
-import { MOST_TIMEOUT_S, type BlockNode } from './disk-schema.ts';
+import { MAX_TIMEOUT_S, type BlockNode } from './disk-schema.ts';
 import type { Given, NodeOptions } from './disk-options.ts';
 import { parseBytes, switchValue, type Scalar } from './options.ts';
 
@@ -190,7 +190,7 @@ function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): st
 function timeoutOf({ file, fileOptions }: ImageNodes): Pick<BlockNode, 'timeout'> {
   if (file.driver !== 'iscsi') return {};
   const held = Number(scalarOf(fileOptions.given['timeout']) ?? 0);
-  return Number.isInteger(held) && held > 0 && held <= MOST_TIMEOUT_S ? { timeout: held } : {};
+  return Number.isInteger(held) && held > 0 && held <= MAX_TIMEOUT_S ? { timeout: held } : {};
 }
 
 /** Undefined where nothing that has happened so far shows it. Only of a raw image does each discard reach its file. */

@@ -16,7 +16,7 @@ export const recipe = z.strictObject({
 });
 export type Recipe = z.infer<typeof recipe>;
 
-export const MOST_TIMEOUT_S = 3600;
+export const MAX_TIMEOUT_S = 3600;
 const DISCARD = z.enum(['ignore', 'unmap']);
 const DETECT_ZEROES = z.enum(['off', 'on', 'unmap']);
 const filterBase = { node: nodeName, discard: DISCARD, detectZeroes: DETECT_ZEROES };
@@ -57,7 +57,7 @@ export const blockNode = z.strictObject({
   /** It is a block device there: the destination alone decides. */
   device: z.literal(true).optional(),
   /** s that QEMU's iSCSI client waits for an answer before the guest gets an error; absent: for ever. */
-  timeout: z.number().int().min(1).max(MOST_TIMEOUT_S).optional(),
+  timeout: z.number().int().min(1).max(MAX_TIMEOUT_S).optional(),
   /** Settings of qcow2's own caches and allocation. */
   tuning: z.partialRecord(
     z.enum([

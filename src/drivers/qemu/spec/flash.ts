@@ -3,7 +3,7 @@ import type { FlashSpec, GuestSpec } from './schema.ts';
 /** Flash chips of a machine's firmware: its code, which the guest only reads, and its variables. Pure. */
 
 /** The largest machines take 64 MiB of each. */
-export const MOST_FLASH_BYTES = 64 * 1024 ** 2;
+export const MAX_FLASH_BYTES = 64 * 1024 ** 2;
 
 /** Where distributions and managers put UEFI firmware; `drivers.qemu.imageDirs` adds to them. */
 export const FIRMWARE_DIRS: readonly string[] = [

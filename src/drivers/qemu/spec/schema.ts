@@ -12,7 +12,7 @@ import { tpm } from './tpm-schema.ts';
  */
 
 /** Of one description; who sent it learns of the first. */
-const MOST_ISSUES = 16;
+const MAX_ISSUES = 16;
 
 /** Option keys as QEMU writes them; nothing that could end an option and begin another. */
 const key = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
@@ -281,7 +281,7 @@ export type GuestSpec = z.infer<typeof guestShape>;
 
 /** Its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
 export const guestSpec = guestShape.superRefine((spec, context) => {
-  for (const refused of judgeDescription(spec).slice(0, MOST_ISSUES)) {
+  for (const refused of judgeDescription(spec).slice(0, MAX_ISSUES)) {
     context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });
   }
 });

@@ -15,7 +15,7 @@ import { makeTpmsDir } from './program.ts';
 
 /** Owned by the agent, in the guest's directory, until the guest runs here for good. */
 const RECORD = 'godwit-tpm.json';
-const MOST_ASIDE = 9;
+const MAX_ASIDE = 9;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const record = z.object({
@@ -36,12 +36,12 @@ export function tpmDirOf(guestDir: string): string {
 export async function asideFor(guestDir: string): Promise<string | undefined> {
   const own = tpmDirOf(guestDir);
   if (!(await isThere(own))) return undefined;
-  for (let number = 1; number <= MOST_ASIDE; number += 1) {
+  for (let number = 1; number <= MAX_ASIDE; number += 1) {
     const name = `${own}.old-${number}`;
     if (!(await isThere(name))) return name;
   }
   const what = `a place for the state of an earlier TPM in ${tpmsDirOf(guestDir)}`;
-  const hint = `Remove those of ${own}.old-1 to ${own}.old-${MOST_ASIDE} that nobody needs any more.`;
+  const hint = `Remove those of ${own}.old-1 to ${own}.old-${MAX_ASIDE} that nobody needs any more.`;
   throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
 }
 

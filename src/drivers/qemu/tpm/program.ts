@@ -15,7 +15,7 @@ import { initTpm, startSwtpm } from './start.ts';
 
 const PROBE_MS = 8000;
 const END_MS = 2000;
-const MOST_REASON = 300;
+const MAX_REASON = 300;
 /** `stateDir/tpm`, which is Godwit’s own. */
 const LEVELS_ABOVE_STATE = 2;
 
@@ -60,7 +60,7 @@ export async function trySwtpm(tpm: TpmSpec, trial: Trial, signal: AbortSignal):
     signal.throwIfAborted();
     const why = cause instanceof Error ? cause.message : String(cause);
     const log = logEnd(path.join(directory, TPM_LOG), 2);
-    const what = `a swtpm that works (${program}: ${`${why}${log === '' ? '' : `; ${log}`}`.slice(0, MOST_REASON)})`;
+    const what = `a swtpm that works (${program}: ${`${why}${log === '' ? '' : `; ${log}`}`.slice(0, MAX_REASON)})`;
     const hint = 'Start it there by hand, and see what it says; or install another one.';
     throw godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause });
   } finally {

@@ -13,7 +13,7 @@ import { renameSynced } from '../../../host/whole-file.ts';
 
 /** Owned by the agent, in the guest's directory, where QEMU can neither change nor replace it. */
 const GIVEN_FILE = 'given.json';
-const MOST_GIVEN = 1024;
+const MAX_GIVEN = 1024;
 /** An image that somebody swaps for a link, a pipe or a device with a side effect is not followed and not waited for. */
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -47,7 +47,7 @@ export async function giveFiles(
       if (allows(mode, writable)) return;
       if (!before.some((each) => each.file === file)) {
         before.push({ file, writable, gid, mode: mode & 0o7777 });
-        await writeGiven(guestDir, before.slice(-MOST_GIVEN));
+        await writeGiven(guestDir, before.slice(-MAX_GIVEN));
       }
       // The group first: nobody else's gains by the new mode.
       await handle.chown(uid, id);

@@ -13,7 +13,7 @@ import type {
 import { Mutex } from '../../../mutex.ts';
 
 /** More than one migration may put in: what is beyond stays until it times out. */
-const MOST_REMEMBERED = 16_384;
+const MAX_REMEMBERED = 16_384;
 
 type News = ConnectionsNews & { readonly epoch: number };
 const UNEXPECTED: ConnectionsAnswer = { put: 0, problem: 'the guest is not expected here' };
@@ -87,7 +87,7 @@ export class ArrivedConnections {
     for (const entry of fresh) {
       const key = keyOf(entry);
       this.#older.delete(key);
-      if (!there.has(key) && this.#own.size < MOST_REMEMBERED) this.#own.set(key, entry);
+      if (!there.has(key) && this.#own.size < MAX_REMEMBERED) this.#own.set(key, entry);
     }
     const stale = fresh.filter((entry) => there.has(keyOf(entry)));
     await replaceConnections(addresses, [...over, ...stale], fresh, signal);
@@ -100,7 +100,7 @@ export class ArrivedConnections {
       const key = keyOf(entry);
       this.#handed.delete(key);
       const isOpen = entry.protocol === 'tcp' && entry.state === 'ESTABLISHED';
-      if (isOpen && this.#handed.size < MOST_REMEMBERED)
+      if (isOpen && this.#handed.size < MAX_REMEMBERED)
         this.#handed.set(key, { timeoutS: entry.timeoutS, putAtMs });
     }
   }

@@ -7,7 +7,7 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 const SOON_MS = 2;
 const SOON_FOR_MS = 300;
 const LATER_MS = 20;
-const MOST_MS = 10_000;
+const MAX_MS = 10_000;
 
 /** Frames that a port has taken from its guest; undefined where there is none. */
 export type CountFrames = (port: string) => number | undefined;
@@ -49,7 +49,7 @@ export class FirstFrame {
   #look(ports: readonly string[], since: number): void {
     const ms = this.#clock.monotonicMs() - since;
     if ((this.#framesOf(ports) ?? 0) > 0) this.#ms = ms;
-    else if (ms < MOST_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
+    else if (ms < MAX_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
   }
 
   #framesOf(ports: readonly string[]): number | undefined {

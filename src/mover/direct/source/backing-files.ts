@@ -20,9 +20,9 @@ import { openTunnel } from './tunnel.ts';
 
 const CLOSE_MS = 2000;
 /** A session that ends before everything is there is made anew so often. */
-const MOST_SESSIONS = 8;
+const MAX_SESSIONS = 8;
 /** As many as a record of progress may name. */
-const MOST_REPORTED = 64;
+const MAX_REPORTED = 64;
 
 /** A file of this host that holds an image. */
 type BackingHere = BackingFile & {
@@ -60,7 +60,7 @@ export class SourceBackingFiles {
       const why = await this.#send(context, offered.tunnel, due, sent, signal);
       if (why === undefined)
         return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
-      if (sessions === MOST_SESSIONS) throw why;
+      if (sessions === MAX_SESSIONS) throw why;
       this.#log.warn({ error: toGodwitError(why) }, 'the session of the backing files is over');
     }
   }
@@ -164,7 +164,7 @@ export class SourceBackingFiles {
 
   #report(context: SourceContext, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
-    const disks = [...this.#progress.values()].slice(0, MOST_REPORTED);
+    const disks = [...this.#progress.values()].slice(0, MAX_REPORTED);
     if (!worthReporting(this.#recorded, disks)) return;
     this.#recorded = disks;
     context.dispatch({ type: 'copied', disks });

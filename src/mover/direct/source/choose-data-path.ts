@@ -11,7 +11,7 @@ import { offerOf } from '../../../host/wire.ts';
 import { askAhead, saidLink, settingsNow, type LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
-const MOST_WORDS = 1024;
+const MAX_WORDS = 1024;
 /** A look that takes longer is not waited for, ms. */
 const LOOK_MS = 1000;
 /** Of that, for what the destination's cache has: most of it goes over the link, ms. */
@@ -129,5 +129,5 @@ export async function assessStream<T extends { readonly checks: readonly Check[]
 }
 
 function plainly({ takes, why }: ChosenPath, reason: string): ChosenPath {
-  return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MOST_WORDS) };
+  return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MAX_WORDS) };
 }

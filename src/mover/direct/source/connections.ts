@@ -4,7 +4,7 @@ import { changes, keyOf } from '../../../network/connections/entries.ts';
 import { readConnections, trackedHere } from '../../../network/connections/table.ts';
 import { learnAddresses } from '../../../network/segment/learn.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
-import { MOST_IN_CALL, type Connection } from '../../../protocol/peer/connections.ts';
+import { MAX_IN_CALL, type Connection } from '../../../protocol/peer/connections.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
@@ -151,11 +151,11 @@ export class GuestConnections {
     const { entries, leftOut } = await this.#table.readConnections(addresses, signal);
     this.#leftOut = leftOut;
     const { fresh, gone } = changes(this.#handedOver, entries);
-    const needed = Math.ceil(Math.max(fresh.length, gone.length) / MOST_IN_CALL);
+    const needed = Math.ceil(Math.max(fresh.length, gone.length) / MAX_IN_CALL);
     const calls = Math.max(isLast ? 1 : 0, needed);
     for (let call = 0; call < calls; call += 1) {
       const part = (list: readonly Connection[]): Connection[] =>
-        list.slice(call * MOST_IN_CALL, (call + 1) * MOST_IN_CALL);
+        list.slice(call * MAX_IN_CALL, (call + 1) * MAX_IN_CALL);
       const body = {
         epoch: context.state().plan.epoch,
         fresh: part(fresh),

@@ -9,7 +9,7 @@ import type { DiskLatency } from '../../../protocol/disk.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** A monitor that does not answer for so long is not waited for, ms. */
-const MOST_MS = 2000;
+const MAX_MS = 2000;
 
 type Needs = Pick<SourceContext, 'guest' | 'state' | 'dispatch'>;
 
@@ -99,7 +99,7 @@ export class DiskLatencies {
     const nodes = (state().known.copies ?? []).map(({ node }) => node);
     if (nodes.length === 0) return;
     try {
-      await withDeadline('counting the guest’s requests', MOST_MS, signal, async (within) => {
+      await withDeadline('counting the guest’s requests', MAX_MS, signal, async (within) => {
         const { requests } = (await guest.session(within)).disks ?? {};
         if (requests !== undefined) await work(requests, nodes, within);
       });

@@ -26,7 +26,7 @@ import { openTunnel } from './tunnel.ts';
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
 /** Copies that are stalled although the path to the other host is open are resumed so often. */
-const MOST_TRIES = 8;
+const MAX_TRIES = 8;
 /** A copy that has come so far since is getting on. */
 const GETS_ON_BYTES = 1024 ** 2;
 /** For a session that is made anew once the links are back, ms. Copies that stood for so long since have got on, too. */
@@ -240,7 +240,7 @@ export class SourceDisks {
     if (!isCut) stuck.tries += 1;
     const graceMs = context.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
-    if (isOver || stuck.tries > MOST_TRIES) {
+    if (isOver || stuck.tries > MAX_TRIES) {
       const reason = broken?.failure?.reason ?? `no path to ${context.request.toHost} is open`;
       throw failed(context, broken?.node ?? 'of the guest', reason);
     }

@@ -12,9 +12,9 @@ import type { WireOffer } from '../../../protocol/wire.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 
 /** What is not known by then is not waited for any longer, ms. */
-const MOST_WAIT_MS = 200;
+const MAX_WAIT_MS = 200;
 /** As many characters as the journal holds of a reason. */
-const MOST_WORDS = 1024;
+const MAX_WORDS = 1024;
 
 type Needs = Pick<
   SourceContext,
@@ -61,14 +61,14 @@ export class Forecast {
     if (!isWanted(context) || context.state().known.prediction !== undefined) return {};
     this.#enough.abort();
     const late = systemClock
-      .sleep(MOST_WAIT_MS, signal)
-      .then(() => ({ why: `the guest was not looked at within ${MOST_WAIT_MS} ms` }));
+      .sleep(MAX_WAIT_MS, signal)
+      .then(() => ({ why: `the guest was not looked at within ${MAX_WAIT_MS} ms` }));
     const measuring = this.#measuring ?? {
       why: 'the mover that had begun to look at the guest ended',
     };
     try {
       const found = await Promise.race([measuring, late]);
-      if ('why' in found) return { unpredicted: found.why.slice(0, MOST_WORDS) };
+      if ('why' in found) return { unpredicted: found.why.slice(0, MAX_WORDS) };
       const counted = context.latencies.now(context, signal);
       const latency = await Promise.race([counted, late]);
       const known = 'why' in latency ? [] : latency;
@@ -76,7 +76,7 @@ export class Forecast {
       return { prediction: await predictionOf(context, found.measured, seen) };
     } catch (thrown) {
       signal.throwIfAborted();
-      return { unpredicted: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
+      return { unpredicted: toGodwitError(thrown).message.slice(0, MAX_WORDS) };
     } finally {
       late.catch(() => undefined);
       this.close();

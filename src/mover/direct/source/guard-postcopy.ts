@@ -8,7 +8,7 @@ const GUARD_MS = 20;
 const JOIN_MS = 100;
 const JOIN_ROUND_TRIPS = 4;
 /** The guest is paused for longer than this for no link, ms. */
-const MOST_CUT_MS = 1000;
+const MAX_CUT_MS = 1000;
 
 /** Waits until the path of the disks has a link, the guest running; GODWIT_DISK_FAILED once it is lost. */
 export async function untilLinked(context: SourceContext, signal: AbortSignal): Promise<void> {
@@ -63,7 +63,7 @@ export function assertDisksOpen(context: SourceContext): void {
 function assertLinked(context: SourceContext): void {
   const { cutForMs, roundTripMs } = context.disks.link ?? {};
   if (cutForMs === undefined || roundTripMs === undefined) return;
-  if (cutForMs <= Math.min(JOIN_MS + JOIN_ROUND_TRIPS * roundTripMs, MOST_CUT_MS)) return;
+  if (cutForMs <= Math.min(JOIN_MS + JOIN_ROUND_TRIPS * roundTripMs, MAX_CUT_MS)) return;
   // The hypervisor waits for the path to take something, and hears of nothing else until it is gone.
   context.disks.abort(context, 'it had no link while the guest was paused');
   throw pathLost(context);

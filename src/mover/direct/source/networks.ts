@@ -3,7 +3,7 @@ import { godwitError } from '../../../errors.ts';
 import { withPortRules } from '../../../network/port-rules.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { MOST_NICS, networkName, routesOf, type NicNetwork } from '../../../protocol/network.ts';
+import { MAX_NICS, networkName, routesOf, type NicNetwork } from '../../../protocol/network.ts';
 import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
@@ -39,9 +39,9 @@ export async function routesTo(
 }
 
 function checkCount({ request }: LookDependencies, count: number): void {
-  if (count <= MOST_NICS) return;
+  if (count <= MAX_NICS) return;
   const { guest } = request.request;
-  throw godwitError('GODWIT_TOO_MANY', { guest, count, what: 'NICs', limit: MOST_NICS });
+  throw godwitError('GODWIT_TOO_MANY', { guest, count, what: 'NICs', limit: MAX_NICS });
 }
 
 function unattached({ config, request }: LookDependencies, { id, port }: SourceNic): Error {

@@ -3,7 +3,7 @@ import { withDeadline } from '../../../deadline.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { QueuedBytes } from '../../../host/socket-queue.ts';
 import type { Log } from '../../../log.ts';
-import { EMPTY_MS, LEAST_QUEUED_MS } from '../../../migration/prediction/parameters.ts';
+import { EMPTY_MS, MIN_QUEUED_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs } from '../../../migration/steering/downtime.ts';
 import { steadyRate } from '../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -59,7 +59,7 @@ export class PostcopyPace {
     try {
       await withDeadline('the link to carry what is queued', EMPTY_MS, over, async (signal) => {
         first = await queued(address, signal);
-        if (first === undefined || queuedMs(first, bytesPerS) < LEAST_QUEUED_MS) return;
+        if (first === undefined || queuedMs(first, bytesPerS) < MIN_QUEUED_MS) return;
         await this.#hold(context, bytesPerS, signal);
         held = first;
         while (held !== undefined && held > NEARLY_EMPTY_BYTES) {

@@ -23,7 +23,7 @@ const AGAIN_MS = 250;
 const END_MS = 6000;
 /** After a migration that failed, nobody waits for long. */
 const CLOSE_MS = 1000;
-const MOST_ADDRESSES = 8;
+const MAX_ADDRESSES = 8;
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
 
@@ -171,6 +171,6 @@ function orderOf({ config, request, state }: SourceContext): WatchOrder | undefi
 
 /** Those that are configured come first: they are meant. */
 function withAddresses(nic: NicNetwork, configured: readonly string[]): NicNetwork {
-  const addresses = [...new Set([...configured, ...nic.addresses])].slice(0, MOST_ADDRESSES);
+  const addresses = [...new Set([...configured, ...nic.addresses])].slice(0, MAX_ADDRESSES);
   return { ...nic, addresses };
 }

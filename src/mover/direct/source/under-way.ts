@@ -13,8 +13,8 @@ const EVERY_MS = 1000;
 const LOOK_MS = 2000;
 const SET_MS = 10_000;
 /** The hypervisor is asked to plan for another downtime where what is under way has changed by so much: ms, and of the downtime. */
-const LEAST_CHANGE_MS = 5;
-const LEAST_CHANGE = 0.05;
+const MIN_CHANGE_MS = 5;
+const MIN_CHANGE = 0.05;
 
 type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
@@ -82,7 +82,7 @@ export class UnderWay {
   async #ask(context: SourceContext, over: AbortSignal): Promise<void> {
     const ms = this.#ms;
     const { maxDowntimeMs: longestMs } = context.state().plan.settings;
-    const least = Math.max(LEAST_CHANGE_MS, longestMs * LEAST_CHANGE);
+    const least = Math.max(MIN_CHANGE_MS, longestMs * MIN_CHANGE);
     if (this.#askedForMs !== undefined && Math.abs(ms - this.#askedForMs) < least) return;
     await withDeadline('setting the downtime', SET_MS, over, async (signal) => {
       const session = await context.guest.session(signal);

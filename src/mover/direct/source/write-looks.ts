@@ -5,7 +5,7 @@ import {
   isLongEnough,
   LONG_LOOK_SHARE,
   mayBeLate,
-  MOST_LONG_LOOK_MS,
+  MAX_LONG_LOOK_MS,
 } from '../../../migration/steering/first-round.ts';
 import { LinkPeak, LOOK_MS, type Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
@@ -86,7 +86,7 @@ export class WriteLooks {
 
   /** Beside them. Never rejects. */
   async #lookLong({ guest }: Needs, ms: number): Promise<void> {
-    const longestMs = Math.round(Math.min(ms, MOST_LONG_LOOK_MS));
+    const longestMs = Math.round(Math.min(ms, MAX_LONG_LOOK_MS));
     this.#longMs = ms;
     const brief = { enough: NEVER_ENOUGH, longestMs };
     this.#isLookingLong = true;

@@ -1,5 +1,5 @@
 import { request, type ClientRequest } from 'node:http';
-import { GIVE_UP_MS, MOST_IN_FLIGHT, SELDOM_MS } from './probe.ts';
+import { GIVE_UP_MS, MAX_IN_FLIGHT, SELDOM_MS } from './probe.ts';
 import type { TcpProbe } from './tcp.ts';
 
 /** Asks a web server of the guest, on a connection of its own each time. Whatever it answers, it answers. */
@@ -13,7 +13,7 @@ export function httpProbe(
   let why: string | undefined;
   const ask = (): void => {
     const [oldest] = open;
-    if (open.size >= MOST_IN_FLIGHT) oldest?.destroy();
+    if (open.size >= MAX_IN_FLIGHT) oldest?.destroy();
     const options = { host: address, port, path, method: 'HEAD', agent: false };
     const asked = request({ ...options, timeout: GIVE_UP_MS });
     open.add(asked);

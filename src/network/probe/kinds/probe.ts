@@ -15,7 +15,7 @@ export interface Probe {
 export type Opened = { readonly probe: Probe } | { readonly why: string };
 
 /** Questions that are waited for at once over connections; the oldest is given up for a new one. */
-export const MOST_IN_FLIGHT = 32;
+export const MAX_IN_FLIGHT = 32;
 /** A connection that is not answered for so long is given up, ms. */
 export const GIVE_UP_MS = 1000;
 export const OFTEN_MS = 10;

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { GIVE_UP_MS, MOST_IN_FLIGHT, OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
+import { GIVE_UP_MS, MAX_IN_FLIGHT, OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
 /** Words of the guest's own kernel, which a firewall on the way may say in its name. */
 const REFUSALS = new Set(['ECONNREFUSED', 'ECONNRESET']);
@@ -19,7 +19,7 @@ export function tcpProbe(address: string, port: number, onAnswer: () => void): T
   let intervalMs = OFTEN_MS;
   const ask = (): void => {
     const [oldest] = open;
-    if (open.size >= MOST_IN_FLIGHT) oldest?.destroy();
+    if (open.size >= MAX_IN_FLIGHT) oldest?.destroy();
     const socket = connect({ host: address, port, noDelay: true, timeout: GIVE_UP_MS });
     open.add(socket);
     socket.on('connect', () => {

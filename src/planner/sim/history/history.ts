@@ -40,9 +40,9 @@ export const TICK_S = 300;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 /** Three years: a file with a longer span has times of two kinds. */
-const MOST_TICKS = (3 * 366 * 24 * 3600) / TICK_S;
+const MAX_TICKS = (3 * 366 * 24 * 3600) / TICK_S;
 /** A bound on memory: guests times ticks. */
-const MOST_SAMPLES = 50_000_000;
+const MAX_SAMPLES = 50_000_000;
 
 /** The files of a directory, by name. What guests used is a table, or what a Prometheus answered. */
 export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> & {
@@ -184,14 +184,14 @@ function loadsOf(
   guests: ReadonlyMap<string, GuestRow>,
 ): Pick<History, 'guests' | 'ticks'> {
   const ticks = Math.floor((last - first) / TICK_S) + 1;
-  if (ticks > MOST_TICKS) {
+  if (ticks > MAX_TICKS) {
     throw new TableError(
       `${file}: ${last - first} s lie between its first and its last time; three years fit. Is time in seconds?`,
     );
   }
-  if (ticks * guests.size > MOST_SAMPLES) {
+  if (ticks * guests.size > MAX_SAMPLES) {
     throw new TableError(
-      `${file}: ${ticks} looks of ${TICK_S} s for ${guests.size} guests are too many; ${MOST_SAMPLES} in all fit. Is time in seconds?`,
+      `${file}: ${ticks} looks of ${TICK_S} s for ${guests.size} guests are too many; ${MAX_SAMPLES} in all fit. Is time in seconds?`,
     );
   }
   const loaded = [...guests.values()].map((guest) => {

@@ -29,7 +29,7 @@ export interface RangeReading {
   readonly sample: (guest: string, time: number, cores: number) => void;
 }
 
-const MOST_SHOWN = 60;
+const MAX_SHOWN = 60;
 
 /** Calls back with each sample. Throws a TableError that names file, line, column and what was expected. */
 export function readRange(text: string, file: string, reading: RangeReading): void {
@@ -111,5 +111,5 @@ function ownWords(json: unknown): string {
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

@@ -14,7 +14,7 @@ export class TableError extends Error {
 }
 
 /** Beyond these a file is refused. */
-const MOST_LINES = 20_000_000;
+const MAX_LINES = 20_000_000;
 const SHOWN = 20;
 
 /** What is wrong in a column of a row, with its place. */
@@ -34,7 +34,7 @@ export function readTable(
   let line = 1;
   for (const each of lines) {
     line += 1;
-    if (line > MOST_LINES) throw new TableError(`${file}: has more than ${MOST_LINES} lines`);
+    if (line > MAX_LINES) throw new TableError(`${file}: has more than ${MAX_LINES} lines`);
     if (each === '') continue;
     const cells = each.split(',');
     const where = `${file}:${line}`;

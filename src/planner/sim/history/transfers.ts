@@ -31,7 +31,7 @@ interface Running extends Flow {
 }
 
 /** One mover's processor bounds what it sends, whatever the link. */
-const MOST_BYTES_PER_SECOND = 1e9 / COSTS.plain.secondsPerGb;
+const MAX_BYTES_PER_SECOND = 1e9 / COSTS.plain.secondsPerGb;
 /** What a migration has where nobody asks for anything else; large guests have three times what one pass takes. */
 const SETTINGS = { mode: 'precopy', maxDowntimeMs: 100, hybridRounds: 3 } as const;
 const TIMEOUT_MS = 600_000;
@@ -65,11 +65,11 @@ export class Transfers {
     this.#running.push({
       transfer,
       resources,
-      most: MOST_BYTES_PER_SECOND,
+      most: MAX_BYTES_PER_SECOND,
       rate: 0,
       part: 0,
       sentBytes: 0,
-      outcome: outcomeOf(transfer, MOST_BYTES_PER_SECOND),
+      outcome: outcomeOf(transfer, MAX_BYTES_PER_SECOND),
     });
     this.#share();
   }

@@ -7,7 +7,7 @@ import {
   CreditPool,
 } from '../../../../src/disks/copy/tunnel/flow-control.ts';
 
-const MOST_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
 test('a connection whose hypervisor takes everything gets room for a long link', () => {
@@ -49,10 +49,10 @@ test('all connections together never hold more than is agreed, and what has ende
         each.open -= bytes;
         each.open += each.room.taken(Math.floor(each.room.heldBytes * takes));
         const may = rooms.reduce((sum, { room, open }) => sum + room.heldBytes + open, 0);
-        assert.ok(may <= MOST_BYTES, `${may}`);
+        assert.ok(may <= MAX_BYTES, `${may}`);
       }
       for (const { room } of rooms) room.end();
-      assert.equal(pool.take(MOST_BYTES), 48 * MIB);
+      assert.equal(pool.take(MAX_BYTES), 48 * MIB);
     }),
   );
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   BadTunnelMessage,
-  MOST_DATA,
+  MAX_DATA,
   readMessage,
   writeMessage,
   type Message,
@@ -46,8 +46,8 @@ test('whatever bytes come are a message or are refused', () => {
 });
 
 test('no message carries more of a connection than agreed', () => {
-  const most = writeMessage({ kind: 'data', bytes: new Uint8Array(MOST_DATA) });
+  const most = writeMessage({ kind: 'data', bytes: new Uint8Array(MAX_DATA) });
   assert.equal(readMessage(most).kind, 'data');
-  const more = writeMessage({ kind: 'data', bytes: new Uint8Array(MOST_DATA + 1) });
+  const more = writeMessage({ kind: 'data', bytes: new Uint8Array(MAX_DATA + 1) });
   assert.throws(() => readMessage(more), BadTunnelMessage);
 });

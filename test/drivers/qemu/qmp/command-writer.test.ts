@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { CommandWriter, MOST_BYTES } from '../../../../src/drivers/qemu/qmp/command-writer.ts';
+import { CommandWriter, MAX_BYTES } from '../../../../src/drivers/qemu/qmp/command-writer.ts';
 
 /** A monitor’s end that keeps each write as it came. */
 function monitor(): { output: Writable; writes: Buffer[] } {
@@ -43,11 +43,11 @@ describe('commands to a monitor', () => {
         for (const each of writes) {
           assert.equal(each.at(-1), 0x0a);
           const isOne = each.indexOf(0x0a) === each.length - 1;
-          assert.ok(each.length <= MOST_BYTES || isOne);
+          assert.ok(each.length <= MAX_BYTES || isOne);
         }
         // Two that follow each other in one turn have no room in one write.
         const bytes = Buffer.concat(writes).length;
-        assert.ok(writes.length <= all.length + (2 * bytes) / MOST_BYTES);
+        assert.ok(writes.length <= all.length + (2 * bytes) / MAX_BYTES);
       }),
       { numRuns: 100 },
     );

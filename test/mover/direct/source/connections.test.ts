@@ -4,7 +4,7 @@ import { GuestConnections } from '../../../../src/mover/direct/source/connection
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import {
   connection,
-  MOST_IN_CALL,
+  MAX_IN_CALL,
   type Connection,
 } from '../../../../src/protocol/peer/connections.ts';
 import { peerOf } from './answers.ts';
@@ -99,10 +99,10 @@ describe('the connections of a guest', () => {
 
   test('are reported in as many calls as they take, of which the last alone completes them', async () => {
     const { host, counts, connections, context } = stage();
-    host.entries = entriesOf(MOST_IN_CALL + 1);
+    host.entries = entriesOf(MAX_IN_CALL + 1);
     await connections.last(context);
     assert.deepEqual(counts(), [
-      [MOST_IN_CALL, 0, false],
+      [MAX_IN_CALL, 0, false],
       [1, 0, true],
     ]);
   });

@@ -6,7 +6,7 @@ import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
-import { MOST_NICS, type NicNetwork } from '../../../../src/protocol/network.ts';
+import { MAX_NICS, type NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 const signal = AbortSignal.timeout(20_000);
@@ -62,7 +62,7 @@ describe('the networks of a guest that is to move', () => {
   });
 
   test('are asked for of no more NICs than a peer may be sent', async () => {
-    const many = Array.from({ length: MOST_NICS + 1 }, (_, at) => nic(at, `tap${at}`));
+    const many = Array.from({ length: MAX_NICS + 1 }, (_, at) => nic(at, `tap${at}`));
     const found = networksOf(partsOf([]), many, signal);
     await assert.rejects(found, (thrown) => hasCode(thrown, 'GODWIT_TOO_MANY'));
   });

@@ -15,7 +15,7 @@ const MECHANISM_CODE = 2;
 const CONTINUE_NEEDED = 1;
 /** Of a major status: where it holds an error. */
 const ERRORS = 0xffff0000;
-const MOST_TOKEN = 65_536;
+const MAX_TOKEN = 65_536;
 /** Where Kerberos's table of errors begins. */
 const KRB5_BASE = 2_529_638_912;
 
@@ -102,7 +102,7 @@ export class GssLogin {
 
   /** Takes the server's answer: it holds the service's key. GssError where it does not. */
   finish(answer: Buffer): void {
-    if (answer.length > MOST_TOKEN) throw new GssError('context', 0, 'its answer is too long');
+    if (answer.length > MAX_TOKEN) throw new GssError('context', 0, 'its answer is too long');
     if (!this.#step('context', answer).isOver) throw new GssError('context', 0, 'it asks for more');
   }
 
@@ -160,7 +160,7 @@ export class GssLogin {
   }
 
   #read({ length = 0, value }: Partial<Bytes>): Buffer {
-    const bytes = Math.min(Number(length), MOST_TOKEN);
+    const bytes = Math.min(Number(length), MAX_TOKEN);
     if (bytes === 0) return Buffer.alloc(0);
     return Buffer.from(this.#koffi.decode(value, 'uint8_t', bytes) as Uint8Array);
   }

@@ -14,7 +14,7 @@ export interface Amounts {
 const LABEL_BYTES = 1024 ** 2;
 
 /** Memory of devices (of displays, and for their ROMs), all together. */
-const MOST_DEVICE_BYTES = 1024 ** 3;
+const MAX_DEVICE_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
 /** Properties by which a device has memory of its own, with the bytes of their unit. */
 const DEVICE_MEMORY: Readonly<Record<string, number>> = {
@@ -54,13 +54,13 @@ export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): 
             allowed: `the ${vcpus} that the guest is said to have`,
           },
         ]),
-    ...(deviceMemoryOf(spec) <= MOST_DEVICE_BYTES
+    ...(deviceMemoryOf(spec) <= MAX_DEVICE_BYTES
       ? []
       : [
           {
             path: ['devices'],
             what: `memory of its devices of ${deviceMemoryOf(spec)} bytes`,
-            allowed: `${MOST_DEVICE_BYTES} bytes for all of them`,
+            allowed: `${MAX_DEVICE_BYTES} bytes for all of them`,
           },
         ]),
     ...judgeBlocks(spec, memoryBytes),
@@ -78,10 +78,10 @@ function judgeBlocks({ ramBlocks, objects, devices }: GuestSpec, memoryBytes: nu
       devices.some(({ driver, props }) => isPart(driver) && props['memdev'] === id),
     )
     .reduce((sum, { props }) => sum + bytesOf(props['size']), 0);
-  const most = memoryBytes + parts + MOST_DEVICE_BYTES;
+  const most = memoryBytes + parts + MAX_DEVICE_BYTES;
   const bytes = ramBlocks.reduce((sum, each) => sum + each.bytes, 0);
   if (bytes <= most) return [];
-  const allowed = `${most} bytes: the guest’s memory, and ${MOST_DEVICE_BYTES} of its devices`;
+  const allowed = `${most} bytes: the guest’s memory, and ${MAX_DEVICE_BYTES} of its devices`;
   return [{ path: ['ramBlocks'], what: `memory blocks of ${bytes} bytes`, allowed }];
 }
 

@@ -1,4 +1,4 @@
-import { MOST_FLASH_BYTES, flashName } from '../flash.ts';
+import { MAX_FLASH_BYTES, flashName } from '../flash.ts';
 import type { GuestSpec } from '../schema.ts';
 import type { Refused } from './judge.ts';
 
@@ -22,7 +22,7 @@ export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): Refused[
       return refuse('the uppermost node of an image');
     if (image === undefined) return [];
     if (like.backing !== undefined) return refuse('an image without a backing file');
-    if (image.bytes > MOST_FLASH_BYTES) return refuse(`at most ${MOST_FLASH_BYTES} bytes`);
+    if (image.bytes > MAX_FLASH_BYTES) return refuse(`at most ${MAX_FLASH_BYTES} bytes`);
     return [];
   });
 }

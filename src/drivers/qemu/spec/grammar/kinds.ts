@@ -32,7 +32,7 @@ export function isFreeId(id: string): boolean {
 }
 
 /** Longer than any serial number or label that QEMU shows a guest. */
-const TEXT_MOST = 1024;
+const MAX_TEXT = 1024;
 
 export const KINDS = {
   switch: kind('on or off', (value) => switchValue(value) !== undefined),
@@ -53,9 +53,9 @@ export const KINDS = {
       : isWhole(value, 64),
   ),
   text: kind(
-    `text without control characters, at most ${TEXT_MOST} characters`,
+    `text without control characters, at most ${MAX_TEXT} characters`,
     (value) =>
-      /^\P{Cc}*$/u.test(String(value).slice(0, TEXT_MOST + 1)) && String(value).length <= TEXT_MOST,
+      /^\P{Cc}*$/u.test(String(value).slice(0, MAX_TEXT + 1)) && String(value).length <= MAX_TEXT,
   ),
   nothing: kind('nothing: a ROM is known by its content', (value) => value === ''),
   mac: pattern('a MAC address', /^([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i),
