@@ -6,16 +6,17 @@ import type { AgentConfig } from '../config.ts';
 import type { GuestDisk } from '../drivers/port/disks.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { GuestHandle } from '../drivers/port/inventory.ts';
-import { godwitError, toGodwitError } from '../errors.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   beginMove,
   replayMove,
   type DiskMoveEvent,
   type DiskMovePlan,
+  diskMoveRecord,
 } from '../migration/disk-move.ts';
-import type { OpenedJournal } from '../host/journal.ts';
-import { syncDirectory } from '../host/journal-file.ts';
+import { type OpenedJournal, open } from '../host/journal.ts';
+import { syncDirectory, openJournalFile, readJournalBytes } from '../host/journal-file.ts';
 import { bootId } from '../host/process.ts';
 import {
   diskMoveId,
@@ -23,7 +24,6 @@ import {
   type DiskMoveRequest,
 } from '../protocol/public/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { heldMoves, openMoveJournal, type HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable, type Guests } from './guests.ts';
 import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import { movable } from './outgoing.ts';
@@ -31,6 +31,7 @@ import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
 import { DiskMove, type HeldRelocator } from '../disks/move/move.ts';
 import { mustBeItsOwn, placeFor } from '../disks/move/place.ts';
+import { LineReader } from '../host/journal-lines.ts';
 
 /** Ended moves that are kept to be asked about. */
 const KEPT = 200;
@@ -307,4 +308,36 @@ export class DiskMoves {
       rmSync(path.join(this.#dir, id), { recursive: true, force: true });
     }
   }
+}
+
+const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
+
+/** A move of a disk whose journal cannot be read: nobody knows where it stands. */
+interface HeldMove {
+  readonly id: string;
+  readonly guest: string;
+  readonly device: string;
+  readonly error: GodwitError;
+}
+
+/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
+function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMoveEvent> {
+  const file = fileIn(dir);
+  return open<DiskMoveEvent>(file, openJournalFile(file), KIND, clock);
+}
+
+/** The disk that a move with such a journal moves; none where its first record cannot be read either. */
+function heldMoves(id: string, dir: string, error: GodwitError): HeldMove[] {
+  try {
+    const [first] = new LineReader(KIND).take(readJournalBytes(fileIn(dir)));
+    if (first?.event.type !== 'begun') return [];
+    const { guest, disk: device } = first.event.plan.request;
+    return [{ id, guest, device, error }];
+  } catch {
+    return [];
+  }
+}
+
+function fileIn(dir: string): string {
+  return path.join(dir, 'journal.jsonl');
 }

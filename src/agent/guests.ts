@@ -9,7 +9,6 @@ import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { epochOf } from '../protocol/mover/request.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { isManagersOwn, withoutDuplicates } from './duplicate-guests.ts';
 import { DriverGuests, type Silent } from './driver-guests.ts';
 import { FarManagers } from './far-managers.ts';
 import { snapshotOf, type GuestSnapshot } from './guest-snapshot.ts';
@@ -338,3 +337,29 @@ export function completedMoves(
     if (store.runsAt(each.id) === 'destination') completed.set(guestOf(each), each);
   return completed;
 }
+
+/**
+ * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
+ * it has it.
+ */
+function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
+  const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
+  const [dropped, kept]: [DiscoveredGuest[], DiscoveredGuest[]] = [[], []];
+  for (const each of found) {
+    const { handle, info } = each;
+    const isTwice =
+      handle === undefined &&
+      info.uuid !== undefined &&
+      held.some((other) => other.uuid === info.uuid && other.driver !== info.driver);
+    (isTwice ? dropped : kept).push(each);
+  }
+  return kept.map((each) => {
+    const twin = dropped.find(({ info }) => info.uuid === each.info.uuid)?.countedBy;
+    // Its manager may be anywhere; the process is on this host.
+    return each.countedBy === undefined && twin !== undefined ? { ...each, countedBy: twin } : each;
+  });
+}
+
+/** A manager's container: nothing is done with it here, and its name is its manager's. A virtual machine has a uuid. */
+const isManagersOwn = ({ handle, info }: DiscoveredGuest): boolean =>
+  handle === undefined && info.manager !== undefined && info.uuid === undefined;

@@ -17,7 +17,6 @@ import type { Handlers } from '../rpc/server.ts';
 import { arrivalSeen } from './arrivals.ts';
 import type { HostCache } from './cache.ts';
 import type { ClosingDependencies } from './closing.ts';
-import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
 import { loadAtSource, loadHandler, type LoadHandlerDependencies } from './guest-loads.ts';
@@ -31,7 +30,6 @@ import type { Peers } from './peers.ts';
 import type { LinkAnswers } from './prediction/link-answers.ts';
 import type { Plans } from './prediction/plans.ts';
 import { checkHandlers, type CheckHandlerDependencies } from './preflight/handlers.ts';
-import { labelHandler, type LabelHandlerDependencies } from './label-handler.ts';
 import type { ExpectedArrivals } from './expected-arrivals.ts';
 import { listHandlers } from './lists.ts';
 import { processorHandlers } from './processors.ts';
@@ -48,6 +46,13 @@ import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 import type { AfterMove } from './after-move.ts';
 import type { GuestProbes } from './probes.ts';
+import type { Log } from '../log.ts';
+import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
+import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
+import { pageOf } from '../protocol/public/page.ts';
+import type { HostLabels } from './guest-labels.ts';
+import { namesIn } from './guest-snapshot.ts';
+import type { Guests } from './guests.ts';
 
 export interface AgentHandlerDependencies
   extends
@@ -291,5 +296,60 @@ async function hostInfo({
     ...machine,
     guests: list.found.length,
     migrations: { in: count('destination'), out: count('source') },
+  };
+}
+
+interface DiskMoveHandlerDependencies {
+  readonly diskMoves: DiskMoves;
+  readonly log: Log;
+}
+
+function diskMoveHandlers({
+  diskMoves,
+  log,
+}: DiskMoveHandlerDependencies): Handlers<typeof diskMoveRoutes> {
+  return {
+    moveDisk: async ({ body, caller }) => {
+      const id = await diskMoves.begin(body);
+      const { guest, disk, to } = body;
+      log.info({ id, guest, disk, to, by: caller.name }, 'the move of a disk was started');
+      return { id };
+    },
+    diskMoves: ({ query }) => {
+      const keyOf = ({ startedAt, id }: DiskMoveProgress) => [startedAt, id] as const;
+      const { items, next } = pageOf(diskMoves.list(), keyOf, query, 'last to first');
+      return { moves: items, ...defined({ next }) };
+    },
+    diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
+    cancelDiskMove: async ({ params, caller }) => {
+      const answer = await diskMoves.cancel(params.id);
+      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
+      return answer;
+    },
+  };
+}
+
+interface LabelHandlerDependencies {
+  readonly guests: Guests;
+  readonly labels: HostLabels;
+  readonly log: Log;
+}
+
+function labelHandler({
+  guests,
+  labels,
+  log,
+}: LabelHandlerDependencies): Handlers<Pick<typeof agentContract, 'labelGuest'>> {
+  return {
+    labelGuest: async ({ params: { guest }, body, caller }) => {
+      await guests.need(guest);
+      // Labels of absent guests give way: a guest that was started a moment ago counts as present.
+      const here = labels.isFull() ? namesIn(await guests.listed()) : undefined;
+      const now = labels.change(guest, body, here);
+      log.info({ guest, ...body, by: caller.name }, 'a guest was labelled');
+      // Whoever follows this host hears of it.
+      await guests.listed(true);
+      return { labels: now };
+    },
   };
 }

@@ -19,7 +19,6 @@ import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable, type Guests } from './guests.ts';
 import { LinkRates, type LinkRatesDependencies } from './link-rate.ts';
-import { otherAgent, receivingAgent } from './other-agent.ts';
 import type { Peers } from './peers.ts';
 import type { PredictionCache } from './prediction/prediction-cache.ts';
 import type { Migration } from './store.ts';
@@ -30,6 +29,7 @@ import type { WorkloadFacts } from '../migration/preflight/workload.ts';
 import type { Supervisor } from './supervision.ts';
 import { labelsOf, workloadOf, type KnownOfGuests } from './workload.ts';
 import { Mutex } from '../mutex.ts';
+import { fullAddress } from '../protocol/names.ts';
 
 /** As many as the inventory lists of one guest. */
 const MAX_NICS = 64;
@@ -300,4 +300,37 @@ function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   const isUnbridged = nics.some(({ bridge }) => bridge === undefined);
   const macs = nics.map(({ mac }) => mac.toLowerCase());
   return { vcpus, macs, ...(isUnbridged && { unbridged: true }) };
+}
+
+type OtherAgent = SourceMoverRequest['peer'];
+type Known = Pick<Peers, 'address' | 'furtherAddresses'>;
+
+/** The destination's agent as a mover is to reach it: its other paths are those asked for, or those of the configuration. */
+function otherAgent(
+  peers: Known,
+  { to, pathAddresses }: MigrationRequest,
+  address: string,
+): OtherAgent {
+  const given = pathAddresses ?? peers.furtherAddresses(to);
+  const all = given.map((each) => fullAddress(each, address));
+  const addresses = [...new Set(all)].filter((each) => each !== address);
+  return { name: to, address, ...(addresses.length === 0 ? {} : { addresses }) };
+}
+
+/**
+ * The agent beside which a manager has the guest afterwards, which also holds the other end of the wire; undefined where this
+ * host knows none. GODWIT_CAPABILITY where memory is to take the wire then.
+ */
+function receivingAgent(
+  peers: Known,
+  host: string,
+  request: MigrationRequest,
+): OtherAgent | undefined {
+  const { to, path } = request;
+  const address = peers.address(to);
+  if (address !== undefined) return otherAgent(peers, request, address);
+  if (path !== 'wire') return undefined;
+  const reason = `${host} knows no agent of Godwit at ${to}`;
+  const hint = `Leave the option out, or start an agent at ${to} and name it in \`peers\`.`;
+  throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason }, { hint });
 }

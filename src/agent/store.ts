@@ -19,7 +19,6 @@ import { damaged, readRequest, requestFile, writeRequest } from '../host/request
 import type { Arrival } from './guest-labels.ts';
 import { journalsIn, standInFor, type Damage } from './damaged-request.ts';
 import { followJournal, type Followed, type FollowedState } from './followed-journal.ts';
-import { nextOrdinal, oldestFirst } from './migration-order.ts';
 import { briefly, planned } from './planned-report.ts';
 import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
@@ -303,4 +302,23 @@ function mayBeAsked({ dir, request }: Migration): boolean {
   } catch {
     return true;
   }
+}
+
+interface Ordered {
+  readonly request: Pick<MoverRequest, 'ordinal' | 'createdAt'>;
+}
+
+/**
+ * The oldest first, by the order in which the store took them: a clock may go back. Migrations of earlier builds have no
+ * ordinal, and come first in the order of their times. Pure.
+ */
+export function oldestFirst<M extends Ordered>(migrations: Iterable<M>): M[] {
+  return [...migrations].toSorted(
+    ({ request: left }, { request: right }) =>
+      (left.ordinal ?? 0) - (right.ordinal ?? 0) || (left.createdAt < right.createdAt ? -1 : 1),
+  );
+}
+
+export function nextOrdinal(sorted: readonly Ordered[]): number {
+  return (sorted.at(-1)?.request.ordinal ?? 0) + 1;
 }

@@ -1,12 +1,19 @@
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { contextWith, type Context } from './context.ts';
 import { printFailure } from './failure.ts';
 import { buildProgram, type Chosen } from './program.ts';
-import { isNotation, readInput } from './input.ts';
 import { inLocale } from './ascii.ts';
-import { mustKnowHelpOf, rewriteUsageError } from './usage.ts';
-import { verbFirst } from './verb-first.ts';
-import type { Verb, VerbGroup } from './verb.ts';
+import {
+  type Verb,
+  type VerbGroup,
+  CONNECTION_FLAGS,
+  type ConnectionFlags,
+  type Flag,
+  type Input,
+} from './verb.ts';
+import { flagName, readValue } from './values.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
 
 /**
  * Runs one command line (without `node` and the program's name) and returns the exit code.
@@ -81,4 +88,159 @@ async function contextOf(
   }
   // Programs read JSON as UTF-8, whatever the terminal.
   return json ? given : inLocale(given);
+}
+
+type Value = string | number | boolean;
+
+function read(name: string, flag: Flag, text: unknown): Value {
+  return readValue(flagName(name), flag, String(text));
+}
+
+/** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
+export function readInput({ verb, words, options }: Chosen): Input {
+  const { spec } = verb;
+  const args: Record<string, string | number | readonly (string | number)[] | undefined> = {};
+  for (const [index, [name, argument]] of Object.entries(spec.args ?? {}).entries()) {
+    const word = words[index];
+    const one = (text: string) => readValue(name, argument, text);
+    if (word !== undefined) args[name] = typeof word === 'string' ? one(word) : word.map(one);
+  }
+  const flags: Record<string, Value | readonly Value[] | undefined> = {};
+  for (const [name, flag] of Object.entries(spec.flags ?? {})) {
+    const given = options[name];
+    // Commander takes `--no-x` for x that is off.
+    if (flag.kind === 'switch') flags[name] = given === true || options[negated(name)] === false;
+    // An optional value that was left out arrives as `true`.
+    else if (given === true) flags[name] = '';
+    else if (Array.isArray(given)) flags[name] = given.map((each) => read(name, flag, each));
+    else if (typeof given === 'string') flags[name] = read(name, flag, given);
+    else if (flag.preset !== undefined) flags[name] = read(name, flag, flag.preset);
+  }
+  const connection: Record<string, string> = {};
+  for (const name of Object.keys(spec.usesAgent === true ? CONNECTION_FLAGS : {})) {
+    const given = options[name];
+    if (typeof given === 'string') connection[name] = given;
+  }
+  const json = options['json'] === true || isNotation(options['output']);
+  return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
+}
+
+/** Whether an `--output` is what --json prints, in whatever notation. */
+function isNotation(output: unknown): output is 'json' | 'yaml' {
+  return output === 'json' || output === 'yaml';
+}
+
+function negated(name: string): string {
+  return /^no[A-Z]/.test(name) ? name.charAt(2).toLowerCase() + name.slice(3) : '';
+}
+
+/**
+ * Turns what commander throws into a GODWIT_USAGE with the nearest name, and throws that.
+ * Returns true when commander only printed the help or the version.
+ */
+function rewriteUsageError(error: unknown, program: Command, argv: readonly string[]): boolean {
+  if (!(error instanceof CommanderError)) throw error;
+  const command = commandOf(program, argv);
+  if (error.exitCode === 0) return true;
+  // A group without a verb: commander has printed its help as an error, which nobody has seen.
+  if (error.code !== 'commander.help') throw usageError(error, command);
+  command.outputHelp();
+  return true;
+}
+
+/** Words of other tools, for which there is more than one verb. */
+const SEE: Readonly<Record<string, string>> = {
+  status:
+    '`godwit migrations` lists what goes on, `godwit guest NAME` shows a guest, `godwit hosts` the hosts.',
+};
+
+function unknownVerb(command: Command, word: string): GodwitError {
+  const path = pathOf(command);
+  const names = command.commands.flatMap((each) => [each.name(), ...each.aliases()]);
+  const hint = SEE[word] ?? didYouMean(word, [...names, 'help']);
+  const help = `See \`${path} --help\`.`;
+  const what = `${path} has no verb "${word}"`;
+  return godwitError(
+    'GODWIT_USAGE',
+    { what },
+    { hint: hint === undefined ? help : `${hint} ${help}` },
+  );
+}
+
+/** GODWIT_USAGE with the nearest name where the help of a verb is asked for that there is not. */
+function mustKnowHelpOf(program: Command, [first, word]: readonly string[]): void {
+  if (first !== 'help' || word === undefined || word.startsWith('-') || word === 'help') return;
+  const isThere = program.commands.some(
+    (each) => each.name() === word || each.aliases().includes(word),
+  );
+  if (!isThere) throw unknownVerb(program, word);
+}
+
+/** The deepest command that the line names. */
+function commandOf(program: Command, argv: readonly string[]): Command {
+  let command = program;
+  for (const word of argv) {
+    const child = command.commands.find(
+      (each) => each.name() === word || each.aliases().includes(word),
+    );
+    if (child !== undefined) command = child;
+  }
+  return command;
+}
+
+function usageError(error: CommanderError, command: Command): GodwitError {
+  const path = pathOf(command);
+  const help = `See \`${path} --help\`.`;
+  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
+  const [typed = ''] = quoted.split(/[ =]/, 1);
+  const usage = (what: string, hint: string | undefined): GodwitError =>
+    godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: hint === undefined ? help : `${hint} ${help}`, cause: error },
+    );
+  switch (error.code) {
+    case 'commander.unknownCommand':
+      return unknownVerb(command, quoted);
+    case 'commander.unknownOption': {
+      const flags = command.options.map((each) => each.long ?? '').concat('--help');
+      return usage(`${path} has no flag ${typed}`, didYouMean(typed, flags));
+    }
+    case 'commander.missingArgument':
+      return usage(`${path} needs <${quoted}>`, undefined);
+    case 'commander.optionMissingArgument':
+      return usage(`${path}: ${quoted} needs a value`, undefined);
+    case 'commander.excessArguments':
+      return usage(`${path} takes fewer words${firstTooMany(command)}`, undefined);
+    default:
+      return usage(error.message.replace(/^error: /, ''), undefined);
+  }
+}
+
+function firstTooMany({ args, registeredArguments }: Command): string {
+  const word = args[registeredArguments.length];
+  return word === undefined ? ' than that' : `: "${word}" is one too many`;
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+const SWITCHES = new Set(['--json', '-v', '--verbose']);
+
+/** A line whose flags of the agent, --json or -v stand before the verb, with the verb first. */
+export function verbFirst(argv: readonly string[]): string[] {
+  let at = 0;
+  while (at < argv.length) {
+    const [name = '', ...value] = (argv[at] ?? '').split('=');
+    const isAgent = name.startsWith('--') && name.slice(2) in CONNECTION_FLAGS;
+    if (!isAgent && !SWITCHES.has(name)) break;
+    at += isAgent && value.length === 0 ? 2 : 1;
+  }
+  const rest = argv.slice(at);
+  if (at === 0 || rest.length === 0) return [...argv];
+  // What follows `--` is no flag.
+  const end = rest.indexOf('--');
+  const flags = argv.slice(0, at);
+  return end < 0 ? [...rest, ...flags] : [...rest.slice(0, end), ...flags, ...rest.slice(end)];
 }

@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import { godwitError, toGodwitError } from '../errors.ts';
+import { godwitError, toGodwitError, GodwitError, type SerialError } from '../errors.ts';
 import { laneOf, type LinkMeasure, type Session } from './session.ts';
 import { Carrier } from './carrier.ts';
 import type { Connection } from './connection.ts';
 import { LinkCore, type Counters } from './core.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, MAX_MESSAGE_BYTES } from './format.ts';
-import { writeJson, type LinkRefusal, type SessionName, type Welcome } from './greeting.ts';
-import { abortedBy, refusedBy } from './refusals.ts';
+import {
+  writeJson,
+  type LinkRefusal,
+  type SessionName,
+  type Welcome,
+  readJson,
+} from './greeting.ts';
+import { serialError } from '../protocol/errors.ts';
 
 export interface SessionOptions {
   readonly name: SessionName;
@@ -270,4 +276,33 @@ export class LinkSession implements Session {
     this.#empty.reject(this.#whyOver());
     this.#carrier.end(this.#whyOver());
   }
+}
+
+/** What the other side said of a session's end, as this side's error. */
+
+const REFUSALS: Readonly<Record<LinkRefusal['why'], string>> = {
+  closed: 'it closed the session',
+  over: 'the session is over there',
+  unknown: 'it knows no such session with this host',
+  full: 'it takes no more connections',
+  version: 'it speaks another version of the links',
+};
+
+function refusedBy(peer: string, { why, error }: LinkRefusal): GodwitError {
+  if (error !== undefined) return named(peer, error);
+  return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
+}
+
+/** From the payload of an abort. */
+function abortedBy(peer: string, payload: Uint8Array): GodwitError {
+  try {
+    return named(peer, readJson(serialError, payload, 'abort'));
+  } catch (error) {
+    return named(peer, toGodwitError(error).toJSON());
+  }
+}
+
+function named(peer: string, serial: SerialError): GodwitError {
+  const cause = new GodwitError(serial);
+  return godwitError('GODWIT_SESSION_ENDED', { peer, reason: cause.message }, { cause });
 }

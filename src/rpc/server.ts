@@ -16,7 +16,6 @@ import { whyForged } from './forgery.ts';
 import { identityOfCaller, joinerAt, type Identity } from './identity.ts';
 import { checkVersion, endsOf, readInput, type Input } from './input.ts';
 import { DEFAULT_LIMITS, type RpcLimits } from './limits.ts';
-import { checked, ownAnswer } from './checked-answer.ts';
 import { Ready } from './ready-answer.ts';
 import { Recording, type RequestRecord } from './record.ts';
 import { ownRefusals, type Refusals } from './refusals.ts';
@@ -24,6 +23,7 @@ import { router, splitUrl } from './routes.ts';
 import type { SendQueues } from './send-queues.ts';
 import { Shares } from './shares.ts';
 import { watchAnswer, type Watch } from './watch.ts';
+import { whatIsWrong } from '../protocol/errors.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the caller is gone. */
 export type Call<R extends Route> = RouteInput<R> & {
@@ -293,4 +293,30 @@ function answered(serving: Serving, request: IncomingMessage, thrown: unknown): 
   if (note === undefined) return error;
   serving.log.info({ ...facts, by: peer, reason: error.message, ...note }, 'refused a request');
   return error;
+}
+
+/** Events that were held to their contract once: they go to many who follow. */
+const taken = new WeakMap<object, object>();
+
+/** What we say ourselves is held to the contract as well; breaking it is our defect, not the caller's. */
+function ownAnswer(route: Route, value: unknown): unknown {
+  const parsed = route.response.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why = whatIsWrong(parsed.error);
+  const what = `the answer of ${route.path} breaks its contract: ${why}`;
+  throw godwitError('GODWIT_INTERNAL', { what });
+}
+
+/** The same of each object of a stream. */
+async function* checked(
+  route: Route,
+  lines: AsyncIterable<unknown>,
+): AsyncGenerator<unknown, void, undefined> {
+  for await (const line of lines) {
+    const isShared = typeof line === 'object' && line !== null && route.framing === 'events';
+    const known = isShared ? taken.get(line) : undefined;
+    const value = known ?? ownAnswer(route, line);
+    if (isShared && known === undefined) taken.set(line, value as object);
+    yield value;
+  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nextOrdinal, oldestFirst } from '../../src/agent/migration-order.ts';
+import { nextOrdinal, oldestFirst } from '../../src/agent/store.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';

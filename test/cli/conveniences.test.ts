@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { ERRORS } from '../../src/errors.ts';
-import { verbFirst } from '../../src/cli/verb-first.ts';
+import { verbFirst } from '../../src/cli/frame.ts';
 import { endpoint, FakeContext, godwit, guest, host, ID, summary } from './fake.ts';
 
 const NOW = Date.parse('2026-01-02T00:00:00.000Z');

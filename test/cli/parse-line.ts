@@ -1,4 +1,4 @@
-import { readInput } from '../../src/cli/input.ts';
+import { readInput } from '../../src/cli/frame.ts';
 import { buildProgram, type Chosen } from '../../src/cli/program.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { FakeContext } from './fake.ts';

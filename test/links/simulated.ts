@@ -1,7 +1,7 @@
 import { LinkCore, TICK_MS } from '../../src/links/core.ts';
 import { HEAD_BYTES, type Frame } from '../../src/links/format.ts';
 import type { Position } from '../../src/links/greeting.ts';
-import { Senders } from '../../src/links/senders.ts';
+import { Senders } from '../../src/links/carrier.ts';
 
 /** Time and order without a clock: what is due first happens first. */
 export class Time {

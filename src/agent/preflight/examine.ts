@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { driverSaid, type Driver } from '../../drivers/registry.ts';
-import { hasCode, toGodwitError } from '../../errors.ts';
+import { hasCode, toGodwitError, godwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import { lookAtPath } from '../../host/path-look.ts';
@@ -16,7 +16,7 @@ import { GuestConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { LookDependencies } from '../../mover/direct/source/source-context.ts';
+import { type LookDependencies, preparation } from '../../mover/direct/source/source-context.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { defined } from '../../protocol/defined.ts';
@@ -31,7 +31,6 @@ import type { Examined } from './checker-questions.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
 import { whyNoAnswer } from './no-answer.ts';
-import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
@@ -280,4 +279,47 @@ async function launchable(
 ): Promise<void> {
   if (request.onLost !== 'restart') return;
   await launchOf(await guest.session(signal), handle, signal);
+}
+
+const ANSWER_MS = 10_000;
+
+/** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
+async function offerStandby(
+  { request, peers, labels, digest, guest: held }: Examining,
+  deps: LookDependencies,
+  { admission, checks }: { readonly admission: Admission; readonly checks: Check[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const { guest, to } = request;
+  const { onThisHost } = await held.inspect(signal);
+  if (onThisHost !== undefined) {
+    const reason = `${onThisHost} is on its host alone, and is lost with it`;
+    const lost = godwitError('GODWIT_CAPABILITY', { what: `to start ${guest} elsewhere`, reason });
+    checks.push(refusal('devices', lost));
+  }
+  const body = preparation(deps);
+  if ((body.copies ?? []).length + (body.bases ?? []).length > 0) {
+    const device = body.copies?.[0]?.node ?? body.bases?.[0]?.node ?? '';
+    const reason = `${to} would need a copy of it, and nobody can make one of a host that is dead`;
+    const facts = { host: to, guest, device, reason };
+    checks.push(refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'both'));
+  }
+  if (checks.some(({ verdict }) => verdict === 'refuse')) return;
+  const offered = {
+    ...admission,
+    routes: routesOf(body.networks ?? []),
+    settings: migrationSettings.parse(request),
+    ...defined({ labels }),
+  };
+  await peers.preflight(to).keepStandby(
+    {
+      params: { guest },
+      body: {
+        admission: offered,
+        preparation: body,
+        ...defined({ digest }),
+      },
+    },
+    { deadlineMs: ANSWER_MS, signal },
+  );
 }

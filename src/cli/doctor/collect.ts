@@ -1,15 +1,15 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
 import { freePortsIn, parseMemory } from '../../host/kernel-tables.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
-import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
-import { findAgents } from './collect-agents.ts';
+import { reasonOf, tryOpen, tryProgram, type Outcome } from './attempt.ts';
 import { damagedList, programsOf, readCertificates, readConfig } from './collect-config.ts';
-import { findHypervisors } from './collect-qemu.ts';
-import type { Attempt, Facts } from './facts.ts';
+import type { Attempt, Facts, TrustFact, HypervisorFact } from './facts.ts';
+import { hasCode } from '../../errors.ts';
+import type { Trust } from '../../protocol/public/trust.ts';
 
 const TOOLS = ['ip', 'tc', 'unshare', 'nsenter', 'setpriv'];
 
@@ -166,4 +166,158 @@ async function readOpenFiles(): Promise<Facts['openFiles']> {
   const number = (word = ''): number =>
     word === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(word);
   return { soft: number(match[1]), hard: number(match[2]) };
+}
+
+const AGENT_MS = 3000;
+const DAY_MS = 86_400_000;
+
+/** The agents that answer, and what they report of the trust between them and others. Never rejects. */
+async function findAgents(
+  context: Context,
+  connection: ConnectionFlags,
+): Promise<Pick<Facts, 'agent' | 'trust'>> {
+  const signal = AbortSignal.timeout(AGENT_MS);
+  try {
+    const fleet = await context.connect(connection);
+    try {
+      const asked = await Promise.allSettled(
+        fleet.endpoints.map(async ({ api, label }) => {
+          const { hosts } = await api.hosts({}, { signal });
+          const name = hosts.find(({ self }) => self)?.name ?? label;
+          // An earlier build does not know the question.
+          const trust = await api.trust({}, { signal }).catch(() => undefined);
+          return { name, trust: trust && factOf(trust) };
+        }),
+      );
+      const answering = asked
+        .filter((each) => each.status === 'fulfilled')
+        .map(({ value }) => value);
+      const names = answering.map(({ name }) => name);
+      const trust = answering.flatMap((each) => each.trust ?? []);
+      const failed = asked.find((each) => each.status === 'rejected');
+      const problem = failed === undefined ? undefined : wordsOf(failed.reason);
+      return { agent: { answering: names, problem }, trust };
+    } finally {
+      fleet.close();
+    }
+  } catch (error) {
+    return { agent: { answering: [], problem: wordsOf(error) }, trust: [] };
+  }
+}
+
+function factOf({ certificate, list, ...rest }: Trust): TrustFact {
+  const { validTo, failures, problem } = certificate;
+  const daysUntil = (at: string): number => (Date.parse(at) - Date.now()) / DAY_MS;
+  return {
+    ...rest,
+    daysLeft: daysUntil(validTo),
+    failures,
+    problem,
+    ...(list !== undefined && {
+      list: {
+        number: list.number,
+        ageDays: -daysUntil(list.issuedAt),
+        leftDays: daysUntil(list.expiresAt),
+      },
+    }),
+  };
+}
+
+function wordsOf(error: unknown): string {
+  if (signalTimedOut(error)) return `no answer within ${AGENT_MS} ms`;
+  const message = error instanceof Error ? error.message : 'no answer';
+  return hasCode(error, 'GODWIT_INTERNAL') ? 'no answer' : message;
+}
+
+function signalTimedOut(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
+}
+
+const NAMES = ['qemu-system-x86_64', 'qemu-kvm'];
+const MAX_BINARIES = 16;
+
+/** QEMUs of the configuration, of the PATH and of setup's own folder, each tried out. */
+async function findHypervisors(
+  configured: readonly string[],
+  folders: readonly string[],
+  cache: string,
+): Promise<HypervisorFact[]> {
+  const inFolders = folders.flatMap((folder) => NAMES.map((name) => path.join(folder, name)));
+  const versions = await readdir(path.join(cache, 'qemu')).catch(() => []);
+  const own = versions.map((each) => path.join(cache, 'qemu', each, 'bin', 'qemu-system-x86_64'));
+  const real = await Promise.all([...configured, ...inFolders, ...own].map(realProgram));
+  const binaries = [...new Set(real.filter((each) => each !== undefined))].slice(0, MAX_BINARIES);
+  return Promise.all(binaries.map(tryHypervisor));
+}
+
+async function realProgram(file: string): Promise<string | undefined> {
+  try {
+    const found = await realpath(file);
+    return (await stat(found)).isFile() ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function tryHypervisor(binary: string): Promise<HypervisorFact> {
+  const [version, kvm, tcg] = await Promise.all([
+    tryProgram([binary, '--version']),
+    tryMachine(binary, 'kvm'),
+    tryMachine(binary, 'tcg'),
+  ]);
+  return {
+    binary,
+    version: /version (\d+\.\d+(?:\.\d+)?)/.exec(version.stdout)?.[1],
+    kvm: kvm.status === 0 ? { ok: true } : { ok: false, reason: words(kvm, binary) },
+    postcopy: postcopyAnswer(tcg, binary),
+  };
+}
+
+/** An empty machine, set up as a destination that is asked for post-copy, and ended. */
+function tryMachine(binary: string, accelerator: 'kvm' | 'tcg'): Promise<Outcome> {
+  const commands = [
+    { execute: 'qmp_capabilities' },
+    {
+      execute: 'migrate-set-capabilities',
+      arguments: { capabilities: [{ capability: 'postcopy-ram', state: true }] },
+      id: 'postcopy',
+    },
+    { execute: 'quit' },
+  ];
+  const input = commands.map((each) => `${JSON.stringify(each)}\n`).join('');
+  const machine = [
+    '-machine',
+    'none',
+    '-accel',
+    accelerator,
+    '-S',
+    '-nodefaults',
+    '-display',
+    'none',
+  ];
+  return tryProgram([binary, ...machine, '-incoming', 'defer', '-qmp', 'stdio'], { input });
+}
+
+/** QEMU tries userfaultfd before it accepts the capability on an incoming machine. */
+function postcopyAnswer(outcome: Outcome, binary: string): Attempt {
+  for (const line of outcome.stdout.split('\n')) {
+    const answer = parse(line);
+    if (answer.id !== 'postcopy') continue;
+    if (answer.error === undefined) return { ok: true };
+    return { ok: false, reason: String(answer.error.desc ?? 'refused').slice(0, 300) };
+  }
+  return { ok: false, reason: words(outcome, binary) };
+}
+
+function parse(line: string): { id?: unknown; error?: { desc?: string } } {
+  try {
+    return JSON.parse(line) as { id?: unknown; error?: { desc?: string } };
+  } catch {
+    return {};
+  }
+}
+
+/** QEMU puts its own path before what it says. */
+function words(outcome: Outcome, binary: string): string {
+  return reasonOf(outcome).replace(`${binary}: `, '');
 }

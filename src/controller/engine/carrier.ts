@@ -6,7 +6,7 @@ import type { Heard } from '../wishes/roll-health.ts';
 import { step, type StepOutput } from '../wishes/step.ts';
 import { isWishEnd, type Move, type Wish } from '../../protocol/controller/wish.ts';
 import type { Mutex } from '../../mutex.ts';
-import type { ModeHeard } from '../wishes/maintenance-mode.ts';
+import { type ModeHeard, modeCallOf } from '../wishes/maintenance-mode.ts';
 import type { HostHeard } from '../wishes/occupancy.ts';
 import type {
   AgentCalls,
@@ -18,7 +18,6 @@ import type {
   WishStore,
   WishView,
 } from './ports.ts';
-import { ModeCallUnderway } from './mode-call.ts';
 import { callOfRoll, RollCall } from './roll-call.ts';
 
 export interface CarrierDependencies {
@@ -281,3 +280,49 @@ function isPressing(move: Move, { cancel, moves }: WishView, epoch: number): boo
   const old = moves.find(({ id }) => id === move.id);
   return old === undefined || callOf(old, epoch, cancel) !== callOf(move, epoch, cancel);
 }
+
+/** The one call about its host's mode that a drain has under way, and its answer until a step has taken it. */
+class ModeCallUnderway {
+  readonly #calls: ModeCalls;
+  #of = '';
+  #heard: ModeHeard | 'pending' | undefined;
+  #call: Promise<void> = Promise.resolve();
+
+  constructor(calls: ModeCalls) {
+    this.#calls = calls;
+  }
+
+  /** Nothing is asked while an earlier call is not answered: the manager is asked for one thing at a time. */
+  ask({ wish, cancel, world }: Pick<WishView, 'wish' | 'cancel' | 'world'>): void {
+    if (this.#heard !== undefined) return;
+    const call = modeCallOf(wish.maintenanceMode, cancel, world.nowMs);
+    if (call === 'nothing') return;
+    this.#heard = 'pending';
+    this.#of = phaseOf(wish);
+    this.#call = this.#calls.ask(call, wish).then((heard) => {
+      this.#heard = heard;
+    });
+  }
+
+  /** What was heard of the phase in which the wish still is. */
+  heard(wish: Wish): ModeHeard | undefined {
+    if (this.#heard === 'pending' || this.#of !== phaseOf(wish)) return undefined;
+    return this.#heard;
+  }
+
+  get isPending(): boolean {
+    return this.#heard === 'pending';
+  }
+
+  /** What has been heard by now is written down, or is of no use any more: the next call may be made. */
+  took(): void {
+    if (this.#heard !== 'pending') this.#heard = undefined;
+  }
+
+  /** The manager's answer to an order is waited for: the next order comes after it. */
+  async end(): Promise<void> {
+    await this.#call;
+  }
+}
+
+const phaseOf = ({ maintenanceMode }: Wish): string => maintenanceMode?.phase ?? '';

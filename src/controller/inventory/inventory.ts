@@ -9,7 +9,6 @@ import { askKernel, type AskKernel } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { Store } from '../store/open.ts';
 import { hostOfRow } from './answers.ts';
-import { arrivedOf } from './arrived-guests.ts';
 import { WriteQueue, type NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';
 import { Follower, type FollowerDependencies } from './follower.ts';
@@ -17,13 +16,15 @@ import { HostBook, type Changes } from './host-book.ts';
 import type { ManagedHosts, ManagedPlace } from './managed.ts';
 import { managedIn } from './managed-facts.ts';
 import { HostLeases, LEASE_MS, RENEW_MS, standing, type Held, type Owner } from './leases.ts';
-import { newHost, takenUp } from './new-host.ts';
-import { PowerReports } from './power-reports.ts';
 import { Rollups } from './rollups.ts';
 import { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
 import { StoreLoops } from './store-loops.ts';
 import { paced } from './turns.ts';
+import { guestInfo, type GuestInfo } from '../../protocol/public/host.ts';
+import { isSuperseded } from '../../protocol/public/moving.ts';
+import { withPower, type PowerNow, type Standing } from '../power/shown.ts';
+import { powerNow } from '../store/power-rows.ts';
 
 const FLUSH_MS = 250;
 /** For clients that come back: ten minutes of 80 events a second, of 650 bytes each. */
@@ -313,5 +314,85 @@ export class Inventory {
 
   #now(): number {
     return this.#deps.clock.wallMs();
+  }
+}
+
+/** Names of one query. */
+const AT_ONCE = 500;
+
+/** Of guests that left their hosts, those that another host reports, whichever controller follows that host. */
+async function arrivedOf(
+  { db }: Pick<Store, 'db'>,
+  left: readonly GuestInfo[],
+): Promise<Set<GuestInfo>> {
+  const names = [...new Set(left.map(({ name }) => name))];
+  const reports: GuestInfo[] = [];
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE);
+    const rows = db.selectFrom('guests').select('info').where('name', 'in', some);
+    for (const { info } of await rows.execute()) reports.push(guestInfo.parse(JSON.parse(info)));
+  }
+  const byName = Map.groupBy(reports, ({ name }) => name);
+  const hasArrived = (guest: GuestInfo): boolean => {
+    const others = (byName.get(guest.name) ?? []).filter(({ host }) => host !== guest.host);
+    return isSuperseded(guest, others);
+  };
+  return new Set(left.filter(hasArrived));
+}
+
+/** A row that an earlier follower wrote: a host that was up then is not known to be so now. */
+function takenUp(known: NewHost, nowMs: number): NewHost {
+  return known.state === 'up' ? { ...known, state: 'unfollowed', since: nowMs } : known;
+}
+
+/** A host of which nothing is known yet. */
+function newHost(name: string, address: string, since: number): NewHost {
+  const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
+  const counts = { memory_available_bytes: null, guests: 0, site: null, managed: null };
+  const excess = { excess: null, excess_since: null };
+  return {
+    name,
+    address,
+    shard: shardOf(name),
+    state: 'new',
+    since,
+    ...unknown,
+    ...counts,
+    ...excess,
+  };
+}
+
+/** How hosts that sleep or are woken are reported in events, and when that changes although nobody hears of them. */
+class PowerReports {
+  readonly #store: Store;
+  readonly #settings: { readonly wakeMs: number } | undefined;
+  #now: PowerNow = { power: new Map(), nowMs: 0, wakeMs: 0 };
+  /** By host that has a power of its own: as reported last. */
+  #marks: ReadonlyMap<string, string> = new Map();
+
+  constructor(store: Store, settings: { readonly wakeMs: number } | undefined) {
+    this.#store = store;
+    this.#settings = settings;
+  }
+
+  of<T extends Standing>(name: string, host: T): T {
+    return withPower(name, host, this.#now);
+  }
+
+  /** Looks at the database; the hosts of `rowOf` that are reported in another way than before. */
+  async turn(rowOf: (name: string) => Standing | undefined): Promise<string[]> {
+    this.#now = await powerNow(this.#store, this.#settings);
+    const before = this.#marks;
+    const names = [...this.#now.power.keys()];
+    const marks = names.flatMap((name): [string, string][] => {
+      const row = rowOf(name);
+      if (row === undefined) return [];
+      const { state, since, reason } = this.of(name, row);
+      return [[name, JSON.stringify([state, since, reason])]];
+    });
+    this.#marks = new Map(marks);
+    const woken = [...before.keys()].filter((name) => !this.#marks.has(name));
+    const changed = marks.filter(([name, mark]) => before.get(name) !== mark);
+    return [...changed.map(([name]) => name), ...woken];
   }
 }

@@ -1,11 +1,42 @@
 import { sql } from 'kysely';
 import { audit, auditShares } from './audit.ts';
 import type { Database, StoreKind } from './tables.ts';
-import { hostHealth } from './versions-health.ts';
 import { migrations, migrationsByReporter } from './versions-history.ts';
-import { hostPower } from './versions-power.ts';
-import { standbys } from './versions-standbys.ts';
 import { sessionSubjects, whoMayWhat } from './versions-who.ts';
+
+/** Where guests of dead hosts can be started, see Tables. */
+async function standbys({ schema }: Database): Promise<void> {
+  await schema
+    .createTable('standbys')
+    .addColumn('source', 'text', (c) => c.notNull())
+    .addColumn('guest', 'text', (c) => c.notNull())
+    .addColumn('destination', 'text', (c) => c.notNull())
+    .addColumn('kept_at', 'bigint', (c) => c.notNull())
+    .addColumn('words', 'text')
+    .addPrimaryKeyConstraint('standbys_key', ['source', 'guest', 'destination'])
+    .execute();
+}
+
+/** Hosts that sleep, fall asleep or wake, see Tables. */
+async function hostPower({ schema }: Database): Promise<void> {
+  await schema
+    .createTable('host_power')
+    .addColumn('host', 'text', (c) => c.primaryKey())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('since', 'bigint', (c) => c.notNull())
+    .execute();
+}
+
+/** Hosts that are ill, see Tables. */
+async function hostHealth({ schema }: Database): Promise<void> {
+  await schema
+    .createTable('host_health')
+    .addColumn('host', 'text', (c) => c.primaryKey())
+    .addColumn('began_at', 'bigint', (c) => c.notNull())
+    .addColumn('words', 'text', (c) => c.notNull())
+    .addColumn('wish', 'text')
+    .execute();
+}
 
 /**
  * How a database of one version becomes one of the next: the first makes it out of nothing. A version that was released

@@ -18,7 +18,7 @@ import type { Provider } from '../oidc/provider.ts';
 import { cookieOf } from '../who/cookie.ts';
 import type { Sessions } from '../who/sessions.ts';
 import { WEB_LIMITS } from './limits.ts';
-import { refusalPage } from './refusal-page.ts';
+import { html } from '../../formats/html.ts';
 
 /** Where the sign-in page sends a browser; it is sent on from here. */
 export const SIGN_IN_PATH = '/v1/session/oidc';
@@ -131,4 +131,30 @@ async function refuse(
   const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
   const bytes = Buffer.from(refusalPage(error));
   await sendBytes(response, { status: error.http, headers, bytes }, WEB_LIMITS.stallMs);
+}
+
+/** What a person reads who comes back from a provider and is not let in: a page without a script. Pure. */
+function refusalPage({ code, message, hint }: GodwitError): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>Not signed in - Godwit</title>
+        <link rel="icon" href="/icon.svg" type="image/svg+xml" />
+        <link rel="stylesheet" href="/app.css" />
+      </head>
+      <body>
+        <main class="login" id="main">
+          <div class="panel">
+            <h1>Not signed in</h1>
+            <p role="alert">${message}</p>
+            <p class="soft">${hint}</p>
+            <p class="soft"><code>${code}</code></p>
+            <a class="button primary" href="/">Back to the sign-in page</a>
+          </div>
+        </main>
+      </body>
+    </html> `.text;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { DiskRelocator } from '../../drivers/port/disks.ts';
 import type { GuestHandle, Life } from '../../drivers/port/inventory.ts';
-import { toGodwitError, type SerialError } from '../../errors.ts';
+import { toGodwitError, type SerialError, godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
   decideMove,
@@ -9,21 +9,14 @@ import {
   type DiskMoveEvent,
   type MoveDeed,
   type MoveState,
+  type MoveSight,
+  type DiskMovePlan,
 } from '../../migration/disk-move.ts';
 import type { Journal } from '../../host/journal.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
-import {
-  GONE,
-  cancelledMove,
-  failedMove,
-  reasonOf,
-  strangeMove,
-  whyFailed,
-  type Sight,
-} from './failures.ts';
 import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;
@@ -326,4 +319,50 @@ export class DiskMove {
 interface Held {
   readonly relocator: DiskRelocator;
   readonly signal: AbortSignal;
+}
+
+/** What is reported of a disk's move that does not come to its end. */
+
+type Sight = MoveSight & {
+  readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
+};
+
+/** Of a hypervisor that has ended. */
+const GONE: Sight = {
+  hypervisor: 'gone',
+  on: 'neither',
+  job: 'none',
+  open: false,
+  nearly: false,
+  isWriteBlocking: false,
+};
+
+function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
+  const { guest, disk: device } = request;
+  const hint = 'The guest goes on with its old image, and nothing of the new one is left.';
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
+}
+
+/** Somebody else has put another image there: both files stay, and a person is informed. */
+function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
+  const { guest, disk: device } = request;
+  const reason = `the guest’s disk is neither ${from} nor ${to} any more`;
+  const hint = 'Another program has changed it; both files are left as they are.';
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
+}
+
+function cancelledMove({ request, from: file }: DiskMovePlan): SerialError {
+  const { guest, disk: device } = request;
+  return godwitError('GODWIT_DISK_MOVE_CANCELLED', { guest, device, file }).toJSON();
+}
+
+function whyFailed({ failure, job }: Sight): string {
+  if (failure?.kind === 'full') return `there is no room for it (${failure.reason})`;
+  if (failure !== undefined) return failure.reason;
+  if (job === 'none') return 'its copying was broken off by somebody else';
+  return 'its copying has ended without a switch';
+}
+
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -21,8 +21,7 @@ import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isMadeFor, whyNameInUse } from './container-ownership.ts';
 import { cgroupsIn } from './cgroup.ts';
-import { release, startCold } from './cold-start.ts';
-import { destinationStatus } from './destination-status.ts';
+import { release, startCold, coldRun } from './cold-start.ts';
 import { giveGpus, gpuPairs } from './gpu-state.ts';
 import type { CriuHandle } from './handle.ts';
 import { keepSetup, keptSetup } from './kept-setup.ts';
@@ -296,4 +295,32 @@ export class CriuDestination implements DestinationSession {
     const { host } = this.#context;
     return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
+}
+
+/** Where a container stands that comes, by what is written down of it and by what the kernel says. */
+async function destinationStatus(
+  context: HostContext,
+  options: DestinationOptions,
+  arrival: Arrival | undefined,
+  signal: AbortSignal,
+): Promise<HypervisorStatus> {
+  const { guest } = options;
+  const gone = { run: 'gone', stream: 'none' } as const;
+  const record = context.records.readSync(guest);
+  if (record === undefined || !isMadeFor(record, options))
+    return { ...gone, reason: 'nothing was made for it here' };
+  const stream = arrival?.reported.stream ?? 'none';
+  if (record.init === undefined) {
+    if (arrival !== undefined) return { run: 'incoming', stream };
+    return { ...gone, reason: 'the mover that waited for it has ended' };
+  }
+  const life = lifeOf(record.init);
+  if (life.state === 'gone') return { ...gone, reason: life.reason };
+  const { pid } = record.init;
+  if (record.cold !== undefined) return { run: await coldRun(context, guest, signal), stream };
+  const cgroup = (await cgroupOf(pid, context.prefix)) ?? '';
+  // Without the state of its GPUs it does not run on, though its processors do.
+  const stands = record.gpu !== undefined || (await standsStill(pid, cgroup));
+  const isLate = record.late === true;
+  return { run: stands ? 'paused' : 'running', stream: isLate ? stream : 'completed' };
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../clock.ts';
@@ -11,22 +11,27 @@ import type { StreamSetup } from '../port/direct.ts';
 import { KINDS } from './frames.ts';
 import { onGpu } from './gpu.ts';
 import type { Examined } from './inspect.ts';
-import { sendImages } from './images-out.ts';
-import { keepPages } from './kept-pages.ts';
+import { keepPages, DigestsOut } from './kept-pages.ts';
 import { keepSetup } from './kept-setup.ts';
 import { LateSource } from './late-source.ts';
-import { lazyPages } from './lazy-pages.ts';
+import { lazyPages, pagesNumber } from './lazy-pages.ts';
 import { connectTo } from './link.ts';
 import { setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
-import { processesIn, setFrozen } from './processes.ts';
+import { processesIn, setFrozen, residentBytes } from './processes.ts';
 import { dumpEnded, runHere } from './run-here.ts';
 import { imageMs } from './runc.ts';
-import { Rounds } from './rounds.ts';
 import { PageSender } from './sender.ts';
 import { refuseOpen, writeOut } from './shared-volumes.ts';
 import { TreeSender, treesOf, type Tree } from './trees.ts';
 import { Reported } from './watch.ts';
+import {
+  CONTENT_ROUNDS,
+  LITTLE_SHARE,
+  WORTH_SHARE,
+} from '../../migration/prediction/parameters.ts';
+import { ChangedPages } from './changed-pages.ts';
+import { PAGE, readMemory } from './memory.ts';
 
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;
@@ -293,4 +298,96 @@ export class Dispatch {
 export async function freshDirectory(directory: string): Promise<void> {
   await removeTree(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Sends all that CRIU wrote down. `left`: of each file the pages that may come later. */
+async function sendImages(
+  sender: PageSender,
+  images: string,
+  left: ReadonlyMap<number, Uint8Array> | undefined,
+): Promise<void> {
+  const names = await readdir(images);
+  for (const name of names.filter((each) => !/\.log$|^stats-|^\./.test(each))) {
+    const [file, number] = [path.join(images, name), pagesNumber(name)];
+    const late = number === undefined ? undefined : left?.get(number);
+    const isWhole = number !== undefined && left === undefined;
+    const digests = isWhole ? new DigestsOut(file) : undefined;
+    await sender.file(name, 'image', file, { late, digests: digests?.take });
+    await digests?.end();
+  }
+}
+
+type Limits = Pick<StreamSetup, 'maxBandwidth' | 'maxDowntimeMs'>;
+
+/** The memory of a container that runs, read and sent round by round. */
+class Rounds {
+  readonly #cgroup: string;
+  readonly #reported: Reported;
+  readonly #over: AbortSignal;
+  /** What is left out from then on comes later. */
+  readonly #switch: AbortSignal;
+  readonly #looked = new Map<number, ChangedPages>();
+  round = 0;
+  /** What the last one sent, bytes. */
+  newBytes = 0;
+  totalBytes: number;
+
+  constructor(
+    { cgroup, memoryBytes }: { readonly cgroup: string; readonly memoryBytes: number },
+    reported: Reported,
+    over: AbortSignal,
+    goesOver: AbortSignal,
+  ) {
+    this.#cgroup = cgroup;
+    this.totalBytes = memoryBytes;
+    this.#reported = reported;
+    this.#over = over;
+    this.#switch = goesOver;
+  }
+
+  /** As many as are worth it. `limits`: as they are by then. */
+  async all(sender: PageSender, trees: TreeSender, limits: () => Limits): Promise<void> {
+    let before = Infinity;
+    while (this.round < CONTENT_ROUNDS && !this.#switch.aborted) {
+      const bytes = await this.one(sender, this.round === 0 ? trees : undefined);
+      const isLittle = this.#isLittle(bytes, limits());
+      if (this.round > 1 && (isLittle || bytes > before * WORTH_SHARE)) return;
+      before = bytes;
+    }
+  }
+
+  /** One round; what it sent, bytes. */
+  async one(sender: PageSender, trees?: TreeSender): Promise<number> {
+    this.round += 1;
+    this.#reported.pass(this.round);
+    const sent = sender.sentBytes;
+    const pids = await processesIn(this.#cgroup);
+    this.totalBytes = Math.max(await residentBytes(pids), PAGE);
+    const stopped = AbortSignal.any([this.#over, this.#switch]);
+    for (const pid of pids) {
+      const seen = this.#looked.get(pid) ?? new ChangedPages();
+      this.#looked.set(pid, seen);
+      const learn = async (pages: Buffer, from: number): Promise<void> => {
+        sender.knownPages += pages.length / PAGE;
+        for (const changed of seen.of(pages, from)) {
+          sender.knownPages -= changed.length / PAGE;
+          await sender.learn(changed);
+        }
+      };
+      await readMemory(pid, learn, stopped).catch((error: unknown) => {
+        if (this.#over.aborted || !this.#switch.aborted) throw error;
+      });
+    }
+    await sender.learned();
+    await trees?.first();
+    await sender.flush();
+    this.newBytes = sender.sentBytes - sent;
+    return this.newBytes;
+  }
+
+  /** What one more round would save is less than what the freeze takes anyway. */
+  #isLittle(bytes: number, { maxBandwidth, maxDowntimeMs }: Limits): boolean {
+    if (maxBandwidth !== undefined) return (bytes / maxBandwidth) * 1000 <= maxDowntimeMs;
+    return bytes <= this.totalBytes / LITTLE_SHARE;
+  }
 }

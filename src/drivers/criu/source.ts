@@ -18,18 +18,20 @@ import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf, whyNoPostcopy, type Examined } from './inspect.ts';
 import { keptSetup } from './kept-setup.ts';
-import { measureContainer } from './measure.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
 import { endFrozen, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
-import { cgroupOf, setFrozen } from './processes.ts';
+import { cgroupOf, setFrozen, processesIn, isFrozen } from './processes.ts';
 import { dumpEnded, removeOut, runHere } from './run-here.ts';
 import type { Listed } from './runc.ts';
-import { sendFiles, shutDown, startAgain, type Going } from './shutdown.ts';
+import { sendFiles, shutDown, startAgain, type Going, isUpAgain } from './shutdown.ts';
 import { withShared } from './shared-volumes.ts';
-import { sourceStatus } from './source-status.ts';
 import { Reported } from './watch.ts';
+import { systemClock } from '../../clock.ts';
+import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
+import { ContainerPages, TooLarge } from './container-pages.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
 export interface Dispatches {
@@ -301,4 +303,88 @@ export class CriuSource implements SourceSession {
     const { host } = this.#context;
     return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
+}
+
+/**
+ * Measures what a running container writes and what its memory holds, all of its processes together: a sample of its pages
+ * is read from outside several times, as of QEMU's guests. Its rounds compare by content, too. The kernel's own tracking
+ * (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU: who clears it takes from a dump what was written before.
+ * GODWIT_CAPABILITY says why it cannot be measured.
+ */
+async function measureContainer(
+  name: string,
+  cgroup: string,
+  { signal, brief }: Until,
+): Promise<GuestMeasure> {
+  const refused = (reason: string): Error =>
+    godwitError('GODWIT_CAPABILITY', { what: `to measure ${name}`, reason });
+  const pages = new ContainerPages();
+  try {
+    await pages.add(await processesIn(cgroup), signal);
+    const found = await samplePages(pages, systemClock, { signal, brief }, Math.random);
+    if (found === undefined) throw refused('none of its pages can be read');
+    const memoryBytes = pages.count * 4096;
+    return { how: 'pages', memoryBytes, ...found, curve: [...found.curve] };
+  } catch (error) {
+    if (error instanceof TooLarge) throw refused(error.message);
+    if (isForbidden(error)) throw refused('this agent may not read its memory');
+    throw error;
+  } finally {
+    pages.close();
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+  );
+}
+
+/** A container at its source, and what of this process works on it. */
+interface Leaving {
+  readonly name: string;
+  readonly init: BootProcess;
+  readonly dispatch: Dispatch | undefined;
+  readonly late: LateSource | undefined;
+  readonly cgroup: () => Promise<string>;
+}
+
+const ENDED = 'the mover that sent it has ended';
+
+/** Where it stands, by what is written down of it and by what the kernel says. */
+async function sourceStatus(
+  context: Pick<HostContext, 'records' | 'runc'>,
+  { name, init, dispatch, late, cgroup }: Leaving,
+  signal: AbortSignal,
+): Promise<HypervisorStatus> {
+  const life = lifeOf(init);
+  const isGone = life.state === 'gone';
+  const record = context.records.readSync(name);
+  if (record?.down !== undefined) {
+    const isDown = isGone && !(await isUpAgain(context, name, signal));
+    return { run: isDown ? 'shut-down' : 'running', stream: 'none' };
+  }
+  if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
+  const { stream = 'none', reason } = dispatch?.reported ?? {};
+  const frozen = await isFrozen(await cgroup());
+  const left = record?.leaving;
+  if (left === 'sending' && record?.gpu !== undefined && dispatch?.isUnderWay === false) {
+    return { run: 'paused', stream: 'failed', reason: 'the state of its GPUs is not given back' };
+  }
+  const run = frozen ? 'handed-over' : 'running';
+  if (left === 'late') {
+    const { stream: follows = 'postcopy-paused', reason: why = ENDED } = late?.reported ?? {};
+    return { run, stream: follows, reason: why };
+  }
+  if (left === 'sent') return { run, stream: 'completed' };
+  const stands = frozen || record?.gpu !== undefined;
+  if (dispatch === undefined && left === 'sending' && stands) {
+    return { run: 'paused', stream: 'failed', reason: ENDED };
+  }
+  const said = reason === undefined ? {} : { reason };
+  return {
+    run: frozen ? 'paused' : 'running',
+    stream: frozen || dispatch ? stream : 'none',
+    ...said,
+  };
 }

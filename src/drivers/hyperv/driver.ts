@@ -12,13 +12,13 @@ import type {
 import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
 import type { Answers, GuestFacts } from './answers.ts';
 import { diagnose } from './diagnose.ts';
-import { hypervHandle, machineIn } from './handle.ts';
 import { HypervHost } from './host.ts';
 import { HypervMaintenance } from './maintenance.ts';
 import { clusterMode } from './node-sight.ts';
 import type { HypervOptions } from './options.ts';
 import { HypervSession } from './session.ts';
 import { runState } from './whereabouts.ts';
+import { z } from 'zod';
 
 const LIFE_MS = 10_000;
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -165,4 +165,17 @@ function shown(host: string, facts: GuestFacts, isTwice: boolean): DiscoveredGue
 function macOf(text: string): string {
   if (!/^[0-9A-Fa-f]{12}$/.test(text)) return text.slice(0, 128);
   return (text.match(/../g) ?? []).join(':').toLowerCase();
+}
+
+const handle = z.object({ driver: z.literal('hyperv'), name: z.string(), machine: z.guid() });
+
+/** A virtual machine by its id: several may have one name, and a name may change. */
+function hypervHandle(name: string, id: string): GuestHandle {
+  const made: GuestHandle & z.infer<typeof handle> = { driver: 'hyperv', name, machine: id };
+  return made;
+}
+
+/** The machine's id in a handle; undefined for what is no handle of this driver. */
+function machineIn(given: GuestHandle): string | undefined {
+  return handle.safeParse(given).data?.machine;
 }

@@ -1,9 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { at, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
-import { domainLabels } from './domain-labels.ts';
 import { securityLabels, type SecurityLabel } from './security-labels.ts';
 import { unmovableDevices } from './unmovable.ts';
-import { writtenParts } from './written-parts.ts';
 
 /** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
 export interface DomainFacts {
@@ -277,4 +275,63 @@ function belowOf(element: XmlElement): Pick<DomainDisk, 'below'> {
     if (file !== undefined) found.push(file);
   }
   return found.length === 0 ? {} : { below: found };
+}
+
+/** What whoever has defined a domain says of it in its metadata: names that people look for. Pure. */
+
+const MAX_VALUE = 256;
+
+/** Label -> where it lies below `metadata`; of an element without text its attribute `name` or `id` counts. */
+const PLACES: Readonly<Record<string, readonly string[]>> = {
+  'libvirt/os': ['libosinfo', 'os'],
+  'nova/name': ['instance', 'name'],
+  'nova/flavor': ['instance', 'flavor'],
+  'nova/project': ['instance', 'owner', 'project'],
+  'kubevirt/uid': ['kubevirt', 'uid'],
+  'ovirt/cluster-version': ['vm', 'clusterVersion'],
+};
+
+function domainLabels(root: XmlElement): Record<string, string> {
+  const metadata = at(root, 'metadata')[0];
+  const title = textAt(root, 'title');
+  const found = Object.entries(PLACES).map(([label, place]): [string, string | undefined] => [
+    label,
+    metadata === undefined ? undefined : valueAt(metadata, place),
+  ]);
+  return Object.fromEntries(
+    [['libvirt/title', title] as const, ...found]
+      .flatMap(([label, value]) => (value === undefined ? [] : [[label, plain(value)] as const]))
+      .filter(([, value]) => value !== ''),
+  );
+}
+
+function valueAt(metadata: XmlElement, place: readonly string[]): string | undefined {
+  const [element] = at(metadata, ...place);
+  if (element === undefined) return undefined;
+  const { name, id } = element.attributes;
+  return element.text === '' ? (name ?? id) : element.text;
+}
+
+function plain(value: string): string {
+  return value
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .trim()
+    .slice(0, MAX_VALUE);
+}
+
+const OF_DOMAIN = new Set(['title', 'description', 'cputune', 'numatune', 'commandline']);
+
+/**
+ * The elements of a definition that a person writes and libvirt never adds by itself, each as one text, sorted. The order of
+ * elements and of attributes, quotes, comments and the space between elements make no difference. Pure.
+ */
+function writtenParts(root: XmlElement): string[] {
+  const own = root.children.filter(({ name }) => OF_DOMAIN.has(name));
+  const all = [...own, ...at(root, 'devices', 'hostdev')];
+  return all.map((each) => JSON.stringify(canonical(each))).toSorted();
+}
+
+function canonical({ name, attributes, children, text }: XmlElement): unknown[] {
+  const sorted = Object.entries(attributes).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return [name, sorted, text, children.map(canonical)];
 }

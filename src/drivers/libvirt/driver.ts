@@ -19,13 +19,13 @@ import { arrivedGuest } from './arrived.ts';
 import { readCapabilities } from './capabilities.ts';
 import { HAS_LEFT, LibvirtClient, unless, type Domain } from './client.ts';
 import { readDomain, type DomainRead } from './domain-xml.ts';
-import { domainIn, libvirtHandle } from './handle.ts';
 import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';
 import { capabilities } from './questions.ts';
 import { LibvirtSession } from './session.ts';
 import type { LibvirtHost } from './daemon-pair.ts';
 import { runState } from './whereabouts.ts';
+import { z } from 'zod';
 
 const LIFE_MS = 5000;
 /** Domains looked at beside one another. */
@@ -184,4 +184,17 @@ function listed(
     devices: [...devices],
     unmovable: [...unmovable],
   };
+}
+
+const handle = z.object({ driver: z.literal('libvirt'), name: z.string(), domain: z.uuid() });
+
+/** A domain by its UUID: libvirt lets its name change. */
+export function libvirtHandle(name: string, uuid: string): GuestHandle {
+  const made: GuestHandle & z.infer<typeof handle> = { driver: 'libvirt', name, domain: uuid };
+  return made;
+}
+
+/** The domain's UUID in a handle; undefined for what is no handle of this driver. */
+function domainIn(given: GuestHandle): string | undefined {
+  return handle.safeParse(given).data?.domain;
 }

@@ -19,12 +19,11 @@ import { readDomain, type DomainFacts } from './domain-xml.ts';
 import { destinationChecks, keptChecks } from './destination.ts';
 import { measureDomain } from './dirty-rate.ts';
 import { planCopies } from './copies.ts';
-import { makePlaces, removePlaces } from './copy-places.ts';
+import { makePlaces, removePlaces, removeOriginals } from './copy-places.ts';
 import { DaemonPair, type LibvirtHost } from './daemon-pair.ts';
 import { DomainEvents } from './events.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
-import { finishOrder } from './finish.ts';
-import { endAtDestination } from './left-behind.ts';
+import { endAtDestination, endAtSource, leaveAtSource } from './left-behind.ts';
 import { identified, identityChecks, openImages, userChecks } from './open-images.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
@@ -34,6 +33,8 @@ import { domainSnapshot } from './snapshot.ts';
 import { isPostCopyDue, type Outcome } from './task.ts';
 import { endSecondCopy, whereIs, wordsOfSecond } from './two-copies.ts';
 import { isInPostCopy, presence, runState } from './whereabouts.ts';
+import { both } from './left-to-operator.ts';
+import { MARK } from './mark.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
 const SETTLES_MS = 60_000;
@@ -290,5 +291,57 @@ export class LibvirtSession implements ManagedSession {
     this.#daemons.close();
     const events = await this.#events?.catch(() => undefined);
     if (events !== undefined) this.#daemons.host.hear.delete(events.news);
+  }
+}
+
+/** What is to be done of a guest that has arrived. */
+
+/**
+ * Repeatable. All that stays at the source is in the one error, and the mark stays with the guest. If only the operator
+ * reported that the guest has arrived, a copy or a definition of it at the source stays, and loses its autostart.
+ */
+async function finishOrder(
+  daemons: DaemonPair,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await finishArrived(daemons, order, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const isUnproved = order.vouched === 'destination' && toGodwitError(thrown).retryable;
+    const left = isUnproved
+      ? await daemons.reported('autostart', () => leaveAtSource(daemons, order, signal))
+      : undefined;
+    throw left === undefined ? thrown : both(thrown, left);
+  }
+}
+
+async function finishArrived(
+  daemons: DaemonPair,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id, to, copies = [], keepSource } = order;
+  const { source } = daemons;
+  const there = await daemons.destination(to, signal);
+  const arrived = await daemons.marked(there, id, signal);
+  // libvirt refuses it to a guest without a definition, whatever the mark says.
+  if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
+    await there.setAutostart(arrived.domain, true, signal);
+  const left = await daemons.reported('undefine', () => endAtSource(daemons, order, signal));
+  if (copies.length > 0 && keepSource !== true) {
+    try {
+      await daemons.reported('vol-delete', () => removeOriginals(daemons, order, signal));
+    } catch (thrown) {
+      throw left === undefined ? thrown : both(thrown, left);
+    }
+  }
+  // The mark stays with it: a caller that asks again, since this answer was lost, gets the same one.
+  if (left !== undefined) throw left;
+  for (const client of [source, there]) {
+    const marked = await daemons.marked(client, id, signal);
+    if (marked === undefined) continue;
+    await client.setMetadata(marked.domain, MARK, undefined, signal);
   }
 }

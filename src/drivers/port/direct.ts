@@ -9,12 +9,12 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { MayBalloon } from './balloon.ts';
-import type { MayCompare } from './comparable.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 import type { Inspection } from './inspection.ts';
 import type { StreamChange } from './stream-change.ts';
 import type { Unplugger } from './unplugger.ts';
+import type { GuestSnapshot } from '../../migration/guest-changes/snapshot.ts';
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
 /** Godwit owns each step and the data path. */
@@ -312,4 +312,15 @@ export interface DestinationSession extends HypervisorSession {
   settle(signal: AbortSignal): Promise<void>;
   /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */
   destroy(signal: AbortSignal): Promise<void>;
+}
+
+/** What a source whose guest can be compared again while it moves offers; absent if the driver cannot. */
+interface MayCompare {
+  /**
+   * Reads what the guest is made of now, to be compared with another moment of its move. Takes a few ms even while the
+   * guest is stopped for the switch.
+   */
+  snapshot?(signal: AbortSignal): Promise<GuestSnapshot>;
+  /** Calls back when the guest may have been changed; not every change has an event. Returns a function that stops it. */
+  onChange?(listener: () => void): () => void;
 }

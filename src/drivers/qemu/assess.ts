@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import { clientFor, isOnNetwork } from '../../protocol/network-file.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
@@ -13,7 +13,6 @@ import { findPassthrough } from './passthrough/assess-passthrough.ts';
 import type { HostDevice } from './passthrough/device.ts';
 import { programChecks } from './choose.ts';
 import { coldCpu, cpuChecks, type OwnProcessor } from './cpu-checks.ts';
-import { diskChecks } from './disk-checks.ts';
 import { writerChecks } from './disk-writers.ts';
 import { forwardChecks } from './forwards.ts';
 import type { ImageStore } from './images.ts';
@@ -29,6 +28,7 @@ import { guestShape, type GuestSpec } from './spec/schema.ts';
 import { tscChecks } from './tsc.ts';
 import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
+import { HEADER_BYTES, linkOfHeader, linkOfImage } from './image-header.ts';
 
 /** A description checked and matched with what this host has. */
 export interface Match {
@@ -275,4 +275,57 @@ export async function hasVhostNet(): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Each image has its file here, which is whole: where it lies, the mover has found. */
+export async function diskChecks(
+  guest: string,
+  spec: GuestSpec,
+  { host, headOf }: Pick<DestinationOptions, 'host' | 'headOf'>,
+  files: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const code = codeNodes(spec);
+  const checks: NamedCheck[] = [];
+  for (const { node, format } of spec.blockNodes ?? []) {
+    const file = files.get(node);
+    if (file === undefined) {
+      // Code that was not found has been refused by name.
+      if (code.has(node)) continue;
+      const facts = { host, guest, device: node, reason: 'nobody reported where its file lies' };
+      checks.push(refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination'));
+      continue;
+    }
+    if (format !== 'qcow2') continue;
+    const reason = isOnNetwork(file) ? await whyLinkedThere(file, headOf, signal) : whyLinked(file);
+    if (reason === undefined) continue;
+    const error = godwitError('GODWIT_DISK_LINKED', { device: node, guest, file, reason });
+    checks.push(refusal('disks', error, 'destination'));
+  }
+  return checks;
+}
+
+/** Undefined too where it is not there yet. What cannot be looked at here, QEMU may still be able to read. */
+function whyLinked(file: string): string | undefined {
+  try {
+    return linkOfImage(file);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    return `its header could not be looked at: ${toGodwitError(thrown).message}`;
+  }
+}
+
+/** What QEMU opens by itself; what cannot be looked at now, QEMU may read a moment later. */
+async function whyLinkedThere(
+  file: string,
+  headOf: DestinationOptions['headOf'],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (headOf === undefined) return 'its header cannot be looked at here';
+  try {
+    return linkOfHeader(await headOf(file, HEADER_BYTES, signal));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return `its header could not be looked at: ${toGodwitError(thrown).message}`;
+  }
 }

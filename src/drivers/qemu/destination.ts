@@ -14,13 +14,13 @@ import type {
   NicPlan,
   Started,
   StreamSetup,
+  Launch,
 } from '../port/direct.ts';
 import { devicesAmong, nicsOf, readSpec, type Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
 import type { QemuProgram } from './binaries.ts';
 import { changeMedia, describeMedia } from './change-media.ts';
-import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
 import { matchWithHost, type Wanted } from './match-with-host.ts';
@@ -38,7 +38,7 @@ import {
   unmark,
 } from './incoming.ts';
 import { ENDS_MS } from './qmp/monitor-end.ts';
-import { findStarted, launch } from './launch.ts';
+import { findStarted, launch, launchCommand, type LaunchSite } from './launch.ts';
 import { plugIn } from './plug/plugger.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
@@ -49,10 +49,13 @@ import { decideNodes } from './spec/disks-decided.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
-import { limitsFor, removeCgroup, roomOfHost } from './user/cgroup.ts';
+import { limitsFor, removeCgroup, roomOfHost, entering } from './user/cgroup.ts';
 import { commandLine } from './user/command-line.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
-import type { QemuHandle } from './handle.ts';
+import { type QemuHandle, launchIn, type QemuLaunch } from './handle.ts';
+import { defined } from '../../protocol/defined.ts';
+import { coldArguments } from './relaunch.ts';
+import { confined, mayLock } from './user/confine.ts';
 
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
@@ -318,5 +321,80 @@ export class QemuDestination implements DestinationSession {
   async #incoming(signal: AbortSignal) {
     if (!(await this.reattach(signal)) || this.#hold.handle === undefined) return undefined;
     return { client: this.#hold.must().client, pid: this.#hold.handle.pid };
+  }
+}
+
+/**
+ * Starts the guest of a cold move. The QEMU that took its disks was asked to wait for a stream, and has not loaded the
+ * machine's firmware: it can start no guest. The next one can, and starts paused: it runs nothing before it is ordered to.
+ */
+export class ColdStart {
+  readonly #place: LaunchSite;
+  readonly #hold: DestinationHold;
+  /** What a process may take to end, ms. */
+  readonly #endMs: number;
+  #launch: QemuLaunch | undefined;
+  /** This session ended the one that waited, and the next one ended before anybody could order it to run the guest. */
+  failed = false;
+
+  constructor(
+    place: LaunchSite & { readonly launch?: Launch },
+    hold: DestinationHold,
+    endMs: number,
+  ) {
+    this.#place = place;
+    this.#hold = hold;
+    this.#endMs = endMs;
+    const { launch, guest, host } = place;
+    this.#launch = launch === undefined ? undefined : launchIn(launch, guest, host);
+  }
+
+  /** For its record: who takes this session over starts the guest by the same. */
+  get known(): { readonly launch?: QemuLaunch } {
+    return this.#launch === undefined ? {} : { launch: this.#launch };
+  }
+
+  /** By the command line of the one that waits. */
+  knows(
+    binary: string,
+    argv: readonly string[],
+    { as, lockBytes }: Pick<LaunchSite, 'as' | 'lockBytes'>,
+  ): { readonly launch?: QemuLaunch } {
+    const user = as && { ...as, groups: [...as.groups], noNewPrivs: as.noNewPrivs !== false };
+    this.#launch = {
+      binary,
+      argv: [...coldArguments(argv), '-S'],
+      cwd: this.#place.guestDir,
+      ...defined({ as: user, lockBytes }),
+    };
+    return this.known;
+  }
+
+  async start(signal: AbortSignal): Promise<QemuHandle> {
+    const hold = this.#hold;
+    const waiting = (await hold.reattach(signal)) ? hold.handle : undefined;
+    if (waiting !== undefined) {
+      const { run } = await hold.must().watch.status(signal);
+      if (run !== 'incoming') return waiting;
+    }
+    if (this.#launch === undefined) throw await hold.judge('how to start it is not known', signal);
+    if (waiting !== undefined) {
+      hold.release();
+      await killProcess(waiting, this.#endMs, signal);
+    }
+    const { binary: file, argv, as, lockBytes } = this.#launch;
+    const limited = mayLock(lockBytes, confined({ file, argv }, as));
+    const command = entering(this.#place.guestDir, limited);
+    try {
+      const { handle, client } = await launchCommand(this.#place, command, signal, (own) => {
+        hold.handle = own;
+      });
+      await hold.take(handle, client, signal, true);
+      return handle;
+    } catch (error) {
+      if (hold.handle !== undefined) await killProcess(hold.handle, this.#endMs, signal);
+      this.failed = waiting !== undefined;
+      throw await hold.judge(error instanceof Error ? error.message : String(error), signal);
+    }
   }
 }

@@ -25,7 +25,6 @@ import type {
 import { listPrograms, type BinaryOptions, type QemuProgram } from './binaries.ts';
 import { belowBaseline, GuestsBeyond, type SetBaseline } from './baseline.ts';
 import { Census } from './guest/census.ts';
-import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { KeptProcessors } from './guest/kept-processors.ts';
 import type { KeptPlaces } from './measure/kept-places.ts';
@@ -40,10 +39,14 @@ import type { HostContext } from './host-context.ts';
 import { diskWriters } from './disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
-import { returnFiles } from './user/access.ts';
+import { returnFiles, openAbove } from './user/access.ts';
 import { removeCgroup, type QemuCgroup } from './user/cgroup.ts';
-import { helperUser } from './user/guest-user.ts';
+import { helperUser, letIn } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
+import { mkdir, open } from 'node:fs/promises';
+import { openIdentified } from '../../host/identified-file.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import { askProgram, handedFile, type Question } from './one-shot-qemu.ts';
 
 const GREETING_MS = 3000;
 /** What serves a TPM may take to end after its QEMU. */
@@ -302,4 +305,81 @@ export class QemuDriver implements DirectDriver {
     const { host, binaries, user, cacheDir } = this.#options;
     return { host, binaries, user, cacheDir: path.join(cacheDir, 'qemu') };
   }
+}
+
+/** `stateDir/migrations/ID`: what is above the directory and Godwit's own. */
+const LEVELS_ABOVE = 3;
+const SOCKET = 's';
+
+interface Offered {
+  readonly images: readonly FrozenImage[];
+  /** Made for it, and removed. */
+  readonly directory: string;
+  readonly forMs: number;
+}
+
+/**
+ * Offers images for reading by a QEMU of their own, without a guest, that takes no lock and never outlives `work`. It may
+ * read these files, which are opened for it, and no other: what an image says of its backing file is not followed.
+ */
+export async function offerFrozen<T>(
+  program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
+  { images, directory, forMs }: Offered,
+  signal: AbortSignal,
+  work: (socket: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const socket = path.join(directory, SOCKET);
+  const chains = images.map((image) => [image, ...image.below]);
+  const opened: Awaited<ReturnType<typeof open>>[] = [];
+  try {
+    await removeTree(directory);
+    await mkdir(directory, { mode: 0o700 });
+    if (program.as !== undefined) {
+      await letIn(directory, program.as.gid);
+      await openAbove(path.dirname(directory), LEVELS_ABOVE);
+    }
+    for (const { file, identity } of chains.flat())
+      opened.push(
+        await (identity === undefined ? open(file, 'r') : openIdentified(file, identity)),
+      );
+    const files = opened.map(({ fd }) => fd);
+    const kinds = await Promise.all(opened.map((handle) => handle.stat()));
+    const drivers = kinds.map((kind) => (kind.isBlockDevice() ? 'host_device' : 'file'));
+    const question = { ...program, files, deadlineMs: forMs, incoming: false } as const;
+    return await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
+      const addr = { type: 'unix', data: { path: socket } };
+      await client.execute('nbd-server-start', { addr }, inner);
+      let first = 0;
+      for (const [index, chain] of chains.entries()) {
+        const node = images[index]?.node ?? '';
+        await client.execute(
+          'blockdev-add',
+          { ...layered(chain, first, drivers), 'node-name': node },
+          inner,
+        );
+        const offer = { type: 'nbd', id: node, 'node-name': node, name: node, writable: false };
+        await client.execute('block-export-add', offer, inner);
+        first += chain.length;
+      }
+      return work(socket, inner);
+    });
+  } finally {
+    await Promise.all(opened.map((handle) => handle.close()));
+    await removeTree(directory);
+  }
+}
+
+/** An image on those below it, whose files were handed on from number `first`. */
+function layered(
+  chain: readonly Pick<FrozenImage, 'format'>[],
+  first: number,
+  drivers: readonly string[],
+): object {
+  const [top, ...below] = chain;
+  if (top === undefined) return {};
+  const shared = { 'read-only': true, 'force-share': true };
+  const file = { driver: drivers[first], filename: handedFile(first), ...shared };
+  const image = { driver: top.format, file, ...shared };
+  if (top.format === 'raw') return image;
+  return { ...image, backing: below.length === 0 ? null : layered(below, first + 1, drivers) };
 }

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
-import type { GodwitError } from '../../errors.ts';
+import { type GodwitError, toGodwitError } from '../../errors.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -17,15 +17,14 @@ import type {
 import type { StreamChange } from '../port/stream-change.ts';
 import type { Inspection } from '../port/inspection.ts';
 import { readAbilities } from './abilities.ts';
-import { balloonOf } from './balloon.ts';
+import { balloonOf, balloonNow } from './balloon.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
-import { tapsOf, withTapNames } from './guest/attachments.ts';
-import { readNetwork } from './guest/facts.ts';
+import { tapsOf, withTapNames, nicsWithPorts } from './guest/attachments.ts';
+import { readNetwork, readFacts } from './guest/facts.ts';
 import type { Brief, Knows } from '../../host/memory-sample/pages.ts';
 import { lifeOf } from '../../host/life.ts';
-import { endingMsOf, killProcess, waitForExit } from './guest/process.ts';
-import { lookAt } from './look.ts';
+import { endingMsOf, killProcess, waitForExit, processOf } from './guest/process.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
 import { liveNodes } from './mirror/live-nodes.ts';
 import { QemuRelocator } from './mirror/relocate.ts';
@@ -38,7 +37,7 @@ import { sameMachineCheck } from './same-machine/check.ts';
 import { withoutParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
-import { readSnapshot } from './snapshot/read.ts';
+import { readSnapshot, readFailedDrives } from './snapshot/read.ts';
 import { launchOf } from './relaunch.ts';
 import { shutDown, startAgain } from './shutdown.ts';
 import type { MonitorWatch } from './session.ts';
@@ -67,8 +66,29 @@ import { leaveTpm, tpmBeside } from './tpm/leave.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
-import type { SessionContext } from './session-context.ts';
 import { QemuUnplugger } from './unplug/unplugger.ts';
+import type { Finding } from '../../migration/preflight/finding.ts';
+import type { CheckName } from '../../migration/preflight/table.ts';
+import { judgeProcessSettings, processSettings } from '../../host/process-settings.ts';
+import { judgeInflated } from '../../migration/preflight/balloon.ts';
+import type { Halt } from '../../migration/guest-changes/run-states.ts';
+import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
+import { guestFits, type SetBaseline } from './baseline.ts';
+import { haltKind } from './events.ts';
+import { freePageHints } from './free-pages.ts';
+import { judgeInnerGuests, ranInner } from './inner-guests.ts';
+import { inspectFacts } from './inspect.ts';
+import { withAnswers } from './passthrough/read-passthrough.ts';
+import { liveOf } from './spec/unplug.ts';
+import { lookWithout } from './unplug/plug-facts.ts';
+import { identifyOpen } from '../../host/open-files.ts';
+import {
+  judgeIdentified,
+  type FileIdentity,
+  type NamedImage,
+} from '../../migration/image-identity.ts';
+import { isOnNetwork } from '../../protocol/network-file.ts';
+import type { ImageStore } from './images.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -304,4 +324,113 @@ export class QemuSource implements SourceSession {
   }
 
   readonly close = async (): Promise<void> => this.#watch.close();
+}
+
+interface Asked {
+  readonly stream: Omit<StreamSettings, 'tls'>;
+  /** Ids of devices that it will be without. */
+  readonly unplug: readonly string[];
+  /** Those that it does not have are passed over: they may not have been plugged in. */
+  readonly isWayBack: boolean;
+}
+
+/** Reads a running guest and describes it, as it will be without the devices that are to be unplugged. Changes nothing. */
+async function lookAt(
+  handle: QemuHandle,
+  client: QmpClient,
+  { host, images: store, baseline }: SessionContext,
+  { stream, unplug, isWayBack }: Asked,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  // First: a change while the rest is read shows in the next comparison.
+  const [process, snapshot] = await Promise.all([
+    processOf(handle, host),
+    readSnapshot(client, signal),
+  ]);
+  const [all, abilities, hints, balloon, ran] = await Promise.all([
+    readFacts(client, process, signal),
+    readAbilities(client, handle.pid, stream, signal),
+    freePageHints(client, signal),
+    balloonNow(client, signal),
+    ranInner(client, signal),
+  ]);
+  const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
+  const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
+  const { facts, ...unplugging } = await lookWithout(client, answered, ids, signal);
+  const halted = await haltNow(client, facts.status, signal);
+  const parts = { store, signal, unplugging, halted };
+  const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
+  const images = await openImages(handle, found);
+  const fits = await guestFits(baseline, facts, signal);
+  const own = [
+    ...named('image-identity', images.found),
+    ...named('inner-guests', judgeInnerGuests(facts, ran)),
+    ...named('memory', judgeInflated(balloon)),
+    ...named('free-pages', judgeFreePages(hints, stream.mode)),
+    ...named('process-settings', judgeProcessSettings(await processSettings(handle.pid))),
+  ];
+  const checks = [...found.checks, ...own, ...fits];
+  const nics = nicsWithPorts(facts);
+  return { ...found, checks, identities: images.identities, nics, snapshot };
+}
+
+/** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */
+async function haltNow(
+  client: QmpClient,
+  status: string,
+  signal: AbortSignal,
+): Promise<Halt | undefined> {
+  const kind = haltKind(status);
+  if (kind !== 'io-error') return kind === undefined ? undefined : { kind };
+  const what = await readFailedDrives(client, signal);
+  return what === undefined ? { kind } : { kind, what };
+}
+
+function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {
+  return findings.map((finding) => ({ name, side: 'source', ...finding }));
+}
+
+/** Which files a guest's images are, and whether each is still the file at its path. */
+async function openImages(
+  { name, pid }: Pick<QemuHandle, 'name' | 'pid'>,
+  { description, files = {} }: Pick<Inspection, 'description' | 'files'>,
+): Promise<{
+  readonly identities: Readonly<Record<string, FileIdentity>>;
+  readonly found: readonly Finding[];
+}> {
+  const images = imagesOf(description.disks ?? [], files);
+  if (images.length === 0) return { identities: {}, found: [] };
+  try {
+    const seen = await identifyOpen(pid, images);
+    return { identities: Object.fromEntries(seen.identities), found: judgeIdentified(name, seen) };
+  } catch (thrown) {
+    return { identities: {}, found: judgeIdentified(name, toGodwitError(thrown).message) };
+  }
+}
+
+/** Each image of this host's files and devices once: disks may share a backing file. */
+function imagesOf(
+  disks: NonNullable<Inspection['description']['disks']>,
+  files: Readonly<Record<string, string>>,
+): NamedImage[] {
+  const found = new Map<string, NamedImage>();
+  for (const { name: device, images } of disks) {
+    for (const { node, allocatedBytes } of images) {
+      const file = files[node];
+      if (file === undefined || isOnNetwork(file) || found.has(node)) continue;
+      found.set(node, { node, device, file, allocatedBytes });
+    }
+  }
+  return [...found.values()];
+}
+
+/** What the session of a guest that is to leave works with. */
+export interface SessionContext {
+  /** This host's name, for the words of errors. */
+  readonly host: string;
+  readonly watch: MonitorWatch;
+  readonly images: ImageStore;
+  /** Sockets of the guest's QEMU, by path. */
+  readonly sockets: readonly string[];
+  readonly baseline?: SetBaseline | undefined;
 }

@@ -1,20 +1,23 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
-import { balancerCheck } from './balancer-check.ts';
+import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
 import type { VsphereClient } from './client.ts';
-import { elsewhereCheck } from './elsewhere.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
-import { evcCheck } from './evc-check.ts';
 import { checkOf } from './faults.ts';
-import { featuresAround } from './features.ts';
+import { featuresAround, clusterFeatures, evcModes } from './features.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
-import { wordIn } from './inventory.ts';
+import { wordIn, CLUSTER_PROPERTIES } from './inventory.ts';
 import { targetOf, type Target } from './order.ts';
 import { requirementCheck } from './requirements.ts';
-import type { Ref } from './soap.ts';
-import { startMove } from './start-move.ts';
+import { type Ref, refIn, ref, localizedFault, type Fault } from './soap.ts';
+import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
+import { dpmIn, powerModeOf } from './dpm.ts';
+import { drsIn, maintenanceModeOf } from './drs.ts';
+import { at, type XmlElement } from '../../formats/xml.ts';
+import { some, adviceOf, baselineOf, trapAt } from './baseline.ts';
+import { TaskFollower } from './task-follower.ts';
+import { isUnderWay, type Task } from './task.ts';
 
 /** What is found for or against a move: by vSphere itself, and by what its hosts say of themselves. It starts nothing. */
 export async function checkMove(
@@ -130,4 +133,170 @@ function hostChecks(guest: string, to: string, { host }: Target): Check[] {
     return refuse(`its vCenter says that it is ${host.connection}`);
   if (host.inMaintenance) return refuse('it is in maintenance mode');
   return [managerPass('host', 'destination', `${host.name} is connected`)];
+}
+
+/** Who else moves guests in the destination's cluster: what is moved there by hand may be moved on. It starts nothing. */
+async function balancerCheck(
+  client: VsphereClient,
+  { host }: Pick<Target, 'host'>,
+  guest: { readonly id: string; readonly name: string },
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const { parent } = host;
+  if (parent?.type !== 'ClusterComputeResource') return [];
+  const wanted = { ref: parent, properties: [...CLUSTER_PROPERTIES, 'host'] };
+  const [seen] = await client.retrieve([wanted], signal);
+  const configuration = seen?.properties.get('configurationEx');
+  if (seen === undefined || configuration === undefined) return [];
+  const name = wordIn(seen.properties, 'name') ?? parent.value;
+  const hosts = (seen.properties.get('host')?.children ?? []).flatMap(
+    (each) => refIn(each)?.value ?? [],
+  );
+  const mode = maintenanceModeOf({ name, drs: drsIn(configuration) }, [guest]);
+  const power = powerModeOf({ name, dpm: dpmIn(configuration) }, hosts);
+  return [balancerOf(guest.name, mode, power)];
+}
+
+/** Pure. */
+export function balancerOf(guest: string, mode: MaintenanceMode, power: PowerMode): Check {
+  const moves =
+    mode.moves === 'manager' && mode.leaves.includes(guest)
+      ? `${mode.words} moves guests by itself, and leaves ${guest} where it is`
+      : mode.moves === 'manager'
+        ? `${mode.words} moves guests by itself: it may move ${guest} on from there`
+        : mode.words;
+  const sets =
+    power.sets === 'manager'
+      ? `${power.words} puts hosts to sleep by itself, and moves their guests for that`
+      : power.words;
+  return managerPass('balancer', 'destination', `${moves}; ${sets}`);
+}
+
+/** vSphere has no greater cluster. */
+const MAX_HOSTS = 128;
+
+/** Which other hosts of a cluster vSphere would move the guest to (QueryVMotionCompatibilityEx_Task). It starts nothing. */
+async function elsewhereCheck(
+  client: VsphereClient,
+  { vm, cluster, not }: { readonly vm: Ref; readonly cluster: Ref; readonly not: readonly Ref[] },
+  signal: AbortSignal,
+): Promise<Check | undefined> {
+  const [seen] = await client.retrieve([{ ref: cluster, properties: ['host'] }], signal);
+  const left = new Set(not.map(({ value }) => value));
+  const hosts = (seen?.properties.get('host')?.children ?? [])
+    .flatMap((each) => refIn(each) ?? [])
+    .filter(({ value }) => !left.has(value))
+    .slice(0, MAX_HOSTS);
+  if (hosts.length === 0) return undefined;
+  const checker = client.content.vmProvisioningChecker;
+  const parts = [ref('vm', vm), ...hosts.map((host) => ref('host', host))];
+  const task = await client.callForRef('QueryVMotionCompatibilityEx_Task', checker, parts, signal);
+  const { fault, result } = await taskEnd(client, task, signal);
+  if (fault !== undefined) return undefined;
+  const able = new Set(compatibleIn(result));
+  const wanted = hosts.filter(({ value }) => able.has(value));
+  const named = await client.retrieve(
+    wanted.map((host) => ({ ref: host, properties: ['name'] })),
+    signal,
+  );
+  return elsewhereOf(named.flatMap(({ properties }) => wordIn(properties, 'name') ?? []));
+}
+
+/** Ids of the hosts of which vSphere names no error, of an ArrayOfCheckResult. Pure. */
+export function compatibleIn(result: XmlElement | undefined): string[] {
+  const results = result === undefined ? [] : at(result, 'CheckResult');
+  return results
+    .filter((each) => at(each, 'error').length === 0)
+    .flatMap((each) => refIn(at(each, 'host')[0])?.value ?? []);
+}
+
+function elsewhereOf(names: readonly string[]): Check {
+  const evidence =
+    names.length === 0
+      ? 'vSphere names no other host of the cluster that would take the guest'
+      : `vSphere would move the guest to ${some(names)}`;
+  return managerPass('elsewhere', 'destination', evidence);
+}
+
+/** vSphere itself compares; this says by what, and what a cluster without EVC could have. */
+async function evcCheck(
+  client: VsphereClient,
+  { host }: Pick<Target, 'host'>,
+  guest: string | undefined,
+  signal: AbortSignal,
+): Promise<Check> {
+  const there = host.evcMode ?? 'no EVC mode';
+  const said = `the host has ${there}, the guest needs ${guest ?? 'none that is known'}`;
+  const seen =
+    host.evcMode !== undefined || host.parent === undefined
+      ? undefined
+      : await clusterFeatures(client, host.parent, signal);
+  if (seen === undefined || seen.hosts.length < 2) return managerPass('evc', 'both', said);
+  const baseline = baselineOf(seen.hosts, await evcModes(client, signal));
+  const evidence = `${said}; its cluster has no EVC: ${adviceOf(baseline)}`;
+  const features = seen.hosts.find(({ name }) => name === host.name)?.features;
+  const trap = trapAt(host.name, { features }, baseline);
+  if (trap === undefined) return managerPass('evc', 'both', evidence);
+  const trapped = `off and on again there, the guest may use ${some(trap.features)}, and then moves no more to ${some(trap.hosts)}`;
+  const { mode } = baseline;
+  const hint =
+    mode === undefined
+      ? 'Keep the guest among hosts with the same processors.'
+      : `Give the cluster the EVC mode ${mode.key}.`;
+  return managerWarn('evc', 'both', `${evidence}; ${trapped}`, hint);
+}
+
+/** vSphere waits so long for a change before it answers that there is none, s. */
+const WAITS_S = 10;
+const MAX_FAULTS = 64;
+
+interface Found {
+  readonly errors: readonly Fault[];
+  readonly warnings: readonly Fault[];
+}
+
+/** Has vSphere itself judge the move (CheckRelocate_Task). It starts nothing, and its own fault counts as an error found. */
+async function startMove(
+  { client, ref: vm }: VsphereGuest,
+  { spec }: Target,
+  signal: AbortSignal,
+): Promise<Found> {
+  const checker = client.content.vmProvisioningChecker;
+  const task = await client.callForRef(
+    'CheckRelocate_Task',
+    checker,
+    [ref('vm', vm), spec],
+    signal,
+  );
+  const { fault, result } = await taskEnd(client, task, signal);
+  return fault === undefined ? foundIn(result) : { errors: [fault], warnings: [] };
+}
+
+/** Waits for the end of a task that only checks. */
+export async function taskEnd(
+  client: VsphereClient,
+  task: Ref,
+  signal: AbortSignal,
+): Promise<Pick<Task, 'fault' | 'result'>> {
+  const follower = await TaskFollower.open(client, task, signal);
+  try {
+    for (;;) {
+      const seen = await follower.next(WAITS_S, signal);
+      signal.throwIfAborted();
+      if (seen !== undefined && !isUnderWay(seen)) return seen;
+    }
+  } finally {
+    await follower.close(signal);
+  }
+}
+
+/** Of an ArrayOfCheckResult. */
+export function foundIn(result: XmlElement | undefined): Found {
+  const results = result === undefined ? [] : at(result, 'CheckResult');
+  const faults = (name: string): Fault[] =>
+    results
+      .flatMap((each) => at(each, name))
+      .slice(0, MAX_FAULTS)
+      .map(localizedFault);
+  return { errors: faults('error'), warnings: faults('warning') };
 }

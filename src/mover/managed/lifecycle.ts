@@ -11,21 +11,54 @@ import {
   type ManagedEvent,
   type ManagedFacts,
   type StepName,
+  managedFacts,
+  MAX_CHECKS,
 } from '../../migration/managed/events.ts';
 import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { Beginning } from '../engine/beginning.ts';
-import { waitForManaged } from './beginning.ts';
+import {
+  type Beginning,
+  neverMeasured,
+  rateOf,
+  waitToBegin,
+  type Begun,
+} from '../engine/beginning.ts';
 import type { Looks } from './verification.ts';
 import type { ArrivalNotice } from './arrival-notice.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
-import { acceptedFacts } from './accepted-facts.ts';
 import { reporter } from './task-reporter.ts';
 import { assertUnchanged, GuestChangeLook } from './guest-changes.ts';
 import { TaskSteering } from './task-steering.ts';
+import { whatIsWrong } from '../../protocol/errors.ts';
+import { refuseOn } from '../engine/refused-by-checks.ts';
+
+/** Waits until the migration may begin. The manager is asked for nothing, but for what the guest writes. */
+function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<Begun> {
+  const { config, clock, driver, askedAtMs, state, ask } = context;
+  const { id, guest, from, to, settings } = state().plan;
+  const facts = { migration: id, guest, from, to, mode: settings.mode, networks: [], ports: {} };
+  const beginning = {
+    config,
+    clock,
+    guest,
+    settings,
+    askedAtMs,
+    facts: () => facts,
+    dirtyRate: async (within: AbortSignal) => {
+      if (driver.capabilities.measures !== true) throw neverMeasured(driver.name);
+      const measure = () =>
+        ask(async (session, inner) => {
+          if (session.measure === undefined) throw neverMeasured(driver.name);
+          return session.measure(inner);
+        }, within);
+      return rateOf(measure, within);
+    },
+  };
+  return waitToBegin(beginning, signal);
+}
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
 
@@ -326,4 +359,23 @@ function tooLate({ state, askedAtMs }: ManagedContext): GodwitError {
     deadlineMs: Math.min(timeoutMs, untilMs),
   };
   return godwitError('GODWIT_DEADLINE', facts);
+}
+
+/** What the journal can hold: an answer beyond that ends the step, and not the mover. Throws where a check refuses. */
+function acceptedFacts(facts: ManagedFacts): ManagedFacts {
+  const against = (each: Check): boolean => each.verdict === 'refuse';
+  const all = facts.checks ?? [];
+  // Where there are too many, those that refuse are kept.
+  const sorted =
+    all.length <= MAX_CHECKS
+      ? all
+      : all.toSorted((a, b) => Number(against(b)) - Number(against(a)));
+  const checked = managedFacts.safeParse({ ...facts, checks: sorted.slice(0, MAX_CHECKS) });
+  if (!checked.success) {
+    const what = whatIsWrong(checked.error);
+    const expected = 'what a guest is and what is against its move';
+    throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'the manager', expected, what });
+  }
+  refuseOn(checked.data.checks ?? []);
+  return checked.data;
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { ManagedDriver } from '../../drivers/port/managed.ts';
+import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal.ts';
 import { orderOf, type ManagedEvent, type StepName } from '../../migration/managed/events.ts';
@@ -28,10 +28,10 @@ import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import { leftOf } from '../engine/time-limit.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { LIFECYCLE, type ManagedContext } from './lifecycle.ts';
-import { managerConnection } from './manager-connection.ts';
 import { managedSettings } from './settings.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
+import { withDeadline } from '../../deadline.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
 const MIN_MS = 1000;
@@ -293,5 +293,35 @@ function planOf(asked: ManagedMoverRequest, settings: Planned['settings']): Plan
     settings,
     askedAtMs: Date.parse(createdAt),
     ...defined({ prediction }),
+  };
+}
+
+/** How long one answer may take, where the driver does not say, ms. */
+const ANSWER_MS = 20_000;
+
+/** One connection to the manager for all questions; after an error on it the next question opens a new one. */
+function managerConnection(
+  driver: ManagedDriver,
+  { handle }: ManagedMoverRequest,
+): Pick<ManagedContext, 'ask'> & { readonly close: () => Promise<void> } {
+  let opened: Promise<ManagedSession> | undefined;
+  const drop = async (session: Promise<ManagedSession> | undefined): Promise<void> => {
+    if (opened === session) opened = undefined;
+    await session?.then((each) => each.close()).catch(() => {});
+  };
+  const { questionMs = ANSWER_MS } = driver;
+  return {
+    close: () => drop(opened),
+    ask: (question, signal) =>
+      withDeadline('an answer of the manager', questionMs, signal, async (inner) => {
+        opened ??= driver.openManaged(handle, inner);
+        const session = opened;
+        try {
+          return await question(await session, inner);
+        } catch (thrown) {
+          await drop(session);
+          throw thrown;
+        }
+      }),
   };
 }

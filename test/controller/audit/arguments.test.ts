@@ -7,7 +7,7 @@ import {
   RefusedBudget,
   MAX_PER_MINUTE,
   MAX_PER_CALLER,
-} from '../../../src/controller/audit/refused-budget.ts';
+} from '../../../src/controller/audit/audit.ts';
 import { MAX_AUDIT_ARGUMENTS } from '../../../src/protocol/controller/audit.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';
 import { errorsOf } from '../../../src/protocol/route-errors.ts';

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { Audit } from '../../../src/controller/audit/audit.ts';
-import { MAX_PER_CALLER } from '../../../src/controller/audit/refused-budget.ts';
+import { MAX_PER_CALLER } from '../../../src/controller/audit/audit.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { godwitError, hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';

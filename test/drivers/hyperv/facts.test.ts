@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { explained, meaningOf, meaningOfEvent } from '../../../src/drivers/hyperv/hresults.ts';
 import { jobOf, jobSince, sightOf } from '../../../src/drivers/hyperv/job.ts';
-import { markBegins, markedAt } from '../../../src/drivers/hyperv/mark.ts';
+import { markBegins, markedAt } from '../../../src/drivers/hyperv/session.ts';
 import { hypervOptions, peerOf } from '../../../src/drivers/hyperv/options.ts';
 import { whereabouts } from '../../../src/drivers/hyperv/whereabouts.ts';
 

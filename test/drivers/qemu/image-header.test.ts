@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { diskChecks } from '../../../src/drivers/qemu/disk-checks.ts';
+import { diskChecks } from '../../../src/drivers/qemu/assess.ts';
 import { linkOfHeader, linkOfImage } from '../../../src/drivers/qemu/image-header.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
 import { chooseProgram } from '../../../src/drivers/qemu/choose.ts';
-import { diffieHellmanPem } from '../../../src/drivers/qemu/dh-params.ts';
+import { diffieHellmanPem } from '../../../src/drivers/qemu/tls.ts';
 import { ImageStore } from '../../../src/drivers/qemu/images.ts';
 import { addressOf, blockDifference } from '../../../src/drivers/qemu/incoming.ts';
 import { describeGuest } from '../../../src/drivers/qemu/spec/describe.ts';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { ColdStart } from '../../../src/drivers/qemu/cold-start.ts';
+import { ColdStart } from '../../../src/drivers/qemu/destination.ts';
 import type { DestinationHold } from '../../../src/drivers/qemu/destination-hold.ts';
 import { launchIn } from '../../../src/drivers/qemu/handle.ts';
 import { relaunch } from '../../../src/drivers/qemu/relaunch.ts';

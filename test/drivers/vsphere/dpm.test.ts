@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { balancerOf } from '../../../src/drivers/vsphere/balancer-check.ts';
+import { balancerOf } from '../../../src/drivers/vsphere/check.ts';
 import { dpmIn, powerModeOf } from '../../../src/drivers/vsphere/dpm.ts';
 import { powerMode, type MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';

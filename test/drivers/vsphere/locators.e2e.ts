@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { VsphereClient } from '../../../src/drivers/vsphere/client.ts';
 import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
 import { group, ref, text, type Part, type Ref } from '../../../src/drivers/vsphere/soap.ts';
-import { taskEnd } from '../../../src/drivers/vsphere/start-move.ts';
+import { taskEnd } from '../../../src/drivers/vsphere/check.ts';
 import { Vcsim } from './support/vcsim.ts';
 
 // What the simulated vCenters refuse by themselves, so that a move between them shows something.

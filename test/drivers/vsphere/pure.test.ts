@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { VsphereFault } from '../../../src/drivers/vsphere/client.ts';
 import { giveOrder } from '../../../src/drivers/vsphere/order.ts';
 import { HostsByName } from '../../../src/drivers/vsphere/places.ts';
-import { knownVersion } from '../../../src/drivers/vsphere/about.ts';
+import { knownVersion } from '../../../src/drivers/vsphere/client.ts';
 import { InventoryLists } from '../../../src/drivers/vsphere/inventory.ts';
 import { markText, parseMark, type Mark } from '../../../src/drivers/vsphere/mark.ts';
 import { hostNameOf, unescapedName } from '../../../src/drivers/vsphere/names.ts';

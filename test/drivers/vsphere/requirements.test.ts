@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compatibleIn } from '../../../src/drivers/vsphere/elsewhere.ts';
+import { compatibleIn } from '../../../src/drivers/vsphere/check.ts';
 import { neededIn, requirementCheck } from '../../../src/drivers/vsphere/requirements.ts';
 import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 

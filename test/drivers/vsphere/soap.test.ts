@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { foundIn } from '../../../src/drivers/vsphere/start-move.ts';
+import { foundIn } from '../../../src/drivers/vsphere/check.ts';
 import {
   envelope,
   group,

@@ -12,6 +12,7 @@ import {
   parseRamBlocks,
   type BackendLine,
   type RamBlock,
+  parseUsbPorts,
 } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice } from '../spec/facts.ts';
@@ -33,7 +34,6 @@ import { readTsc } from '../tsc.ts';
 import { getScalar } from './qom.ts';
 import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
-import { readUsbPorts, withPort } from './usb.ts';
 
 /** Reads a running guest: a few rounds of pipelined queries. Changes nothing. `kept`: its processor may be known from before. */
 export async function readFacts(
@@ -294,4 +294,15 @@ async function listNics(
 
 export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Promise<RamBlock[]> {
   return parseRamBlocks(await monitorCommand(client, 'info ramblock', signal));
+}
+
+/** Empty where this machine has no USB. */
+async function readUsbPorts(client: QmpClient, signal: AbortSignal) {
+  return parseUsbPorts(await monitorCommand(client, 'info usb', signal).catch(() => ''));
+}
+
+/** One that was given none has the first that was free then. */
+function withPort(device: LiveDevice, ports: ReadonlyMap<string, string>): LiveDevice {
+  const port = ports.get(device.id ?? '');
+  return port === undefined ? device : { ...device, identity: { ...device.identity, port } };
 }

@@ -4,8 +4,7 @@ import { defined } from '../../../protocol/defined.ts';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { builtInDrives } from './built-in-drives.ts';
-import { chipOf, type Chip } from './chips.ts';
-import type { CommandLine } from './cmdline.ts';
+import { type CommandLine, valuesOf } from './cmdline.ts';
 import type { BlockFacts, LiveDisk, LiveNode } from './disk-facts.ts';
 import { ThrottleGroups, belowFilters, describeFilter } from './disk-filters.ts';
 import { formatProblems, otherFile } from './disk-format.ts';
@@ -13,13 +12,13 @@ import { copiesOnRead, deviceProps, settingsOf, type ImageNodes } from './disk-n
 import { DiskOptions } from './disk-options.ts';
 import { recipeOf } from './disk-recipe.ts';
 import type { BlockFilter, BlockNode } from './disk-schema.ts';
-import type { GuestFacts } from './facts.ts';
+import type { GuestFacts, LiveDevice } from './facts.ts';
 import { changed, unmovable, type Finding } from './findings.ts';
 import { flashName, flashUnit, keptName } from './flash.ts';
-import { deviceOf, sharedDevices } from './disk-devices.ts';
 import { NodeNames } from './node-names.ts';
-import type { Scalar } from './options.ts';
-import type { DeviceSpec, ObjectSpec } from './schema.ts';
+import { type Scalar, switchValue } from './options.ts';
+import type { DeviceSpec, ObjectSpec, FlashSpec } from './schema.ts';
+import { parseDevice } from './devices.ts';
 
 /** A guest's disks as they are now. Pure. */
 export interface Disks {
@@ -294,4 +293,53 @@ class Describer {
 /** A disk that cannot move at all, wherever it lies. */
 function unmovableDisk(device: string, file: string, reason: string): Finding {
   return { kind: 'disk', device, type: file, reason };
+}
+
+/** A chip of the machine's firmware; of one whose content is to be known, the file here. */
+type Chip = FlashSpec & { readonly file?: string };
+
+/**
+ * A chip on its image: what the guest writes to is a disk, and firmware's code, which it only reads, is known by its
+ * content. `name`: of the uppermost node. Undefined of what cannot move, with the reason. Pure.
+ */
+function chipOf(
+  unit: number,
+  { name, images: [top, ...below] }: { name: string; images: readonly DiskImage[] },
+  file: string,
+): { readonly chip: Chip; readonly isDisk: boolean } | Finding {
+  const node = top?.node ?? name;
+  const no = (reason: string): Finding => {
+    return { kind: 'disk', device: flashName(unit), type: file, reason };
+  };
+  if (node !== name) return no('its firmware is behind a filter');
+  if (top?.readOnly !== true) return { chip: { unit, node }, isDisk: true };
+  if (below.length > 0) return no('firmware on a backing file is not known by its content');
+  return { chip: { unit, node, file }, isDisk: false };
+}
+
+/** The device that a disk is on; undefined for a part of the machine. */
+function deviceOf({ qdev }: LiveDisk, { devices }: GuestFacts): LiveDevice | undefined {
+  return devices.find(({ path: own, id }) => {
+    return qdev !== undefined && (qdev === own || qdev === id || qdev.startsWith(`${own}/`));
+  });
+}
+
+/** Devices whose disk other guests may write to by agreement (`share-rw=on`), by QOM path. Pure. */
+function sharedDevices(
+  line: CommandLine,
+  { devices }: Pick<GuestFacts, 'devices'>,
+): ReadonlySet<string> {
+  const shared = new Set<string>();
+  let anonymous = 0;
+  for (const { id, props } of valuesOf(line, 'device').map(parseDevice)) {
+    const path =
+      id === undefined
+        ? `/machine/peripheral-anon/device[${anonymous++}]`
+        : `/machine/peripheral/${id}`;
+    if (switchValue(props['share-rw']) === true) shared.add(path);
+  }
+  // Devices that were plugged in, which no option names.
+  for (const { path, changed } of devices)
+    if (switchValue(changed?.['share-rw']) === true) shared.add(path);
+  return shared;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { md4 } from '../../../../src/drivers/hyperv/wsman/md4.ts';
+import { md4 } from '../../../../src/drivers/hyperv/wsman/ntlm.ts';
 import {
   accountOf,
   authenticate,

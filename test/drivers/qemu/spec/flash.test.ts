@@ -9,7 +9,7 @@ import {
   isChipNode,
   keptName,
 } from '../../../../src/drivers/qemu/spec/flash.ts';
-import { judgeFlash } from '../../../../src/drivers/qemu/spec/grammar/flash.ts';
+import { judgeFlash } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 

@@ -13,7 +13,7 @@ import {
   tpmBackend,
   type TpmFacts,
 } from '../../../../src/drivers/qemu/spec/tpm.ts';
-import { swtpmCommand } from '../../../../src/drivers/qemu/tpm/command.ts';
+import { swtpmCommand } from '../../../../src/drivers/qemu/tpm/start.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const PLAIN: TpmFacts = { version: '2.0' };

@@ -2,12 +2,11 @@ import { isOwnFile } from '../names.ts';
 import type { Scalar } from '../options.ts';
 import type { GuestSpec } from '../schema.ts';
 import { judgeDevice, judgeFeature } from './device.ts';
-import { judgeFlash } from './flash.ts';
 import { isFreeId, misfit, type Kind, type Known } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
 import { idOfOption, readOption } from './options.ts';
 import { judgePassthrough } from './passthrough.ts';
-import { judgeTpm } from './tpm.ts';
+import { MAX_FLASH_BYTES, flashName } from '../flash.ts';
 
 /** A part of a description that is not in the grammar. */
 export interface Refused {
@@ -213,4 +212,50 @@ function judgePorts(spec: GuestSpec, known: Known): Refused[] {
     const allowed = 'the id of a character device of this description';
     return [{ path: ['ports', index, 'backend', 'id'], what: `-${option} ${backend.id}`, allowed }];
   });
+}
+
+/**
+ * Chips of firmware: each once, on an image of its own that the same description has. One that is known by its content
+ * is whole by itself, and small: the destination reads all of its files of that size. Pure.
+ */
+export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): Refused[] {
+  const units = new Set<number>();
+  const nodes = new Set<string>();
+  return flash.flatMap(({ unit, node, image }, index): Refused[] => {
+    const like = blockNodes.find((each) => each.node === node);
+    const isBelow = blockNodes.some(({ backing }) => backing === node);
+    const refuse = (allowed: string): Refused[] => [
+      { path: ['flash', index], what: `${flashName(unit)} on ${node}`, allowed },
+    ];
+    if (units.has(unit) || nodes.has(node)) return refuse('each chip once, on a node of its own');
+    units.add(unit);
+    nodes.add(node);
+    if (like === undefined || like.filters !== undefined || isBelow)
+      return refuse('the uppermost node of an image');
+    if (image === undefined) return [];
+    if (like.backing !== undefined) return refuse('an image without a backing file');
+    if (image.bytes > MAX_FLASH_BYTES) return refuse(`at most ${MAX_FLASH_BYTES} bytes`);
+    return [];
+  });
+}
+
+/** A machine has one TPM: a device for it, and ids that nothing else has. Pure. */
+function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): Refused[] {
+  const found = devices.flatMap(({ driver, props }, index) =>
+    driver.startsWith('tpm-') ? [{ index, driver, tpmdev: props['tpmdev'] }] : [],
+  );
+  const refused = found.flatMap(({ index, driver, tpmdev }, at): Refused[] =>
+    tpmdev !== undefined && at === 0
+      ? []
+      : [{ path: ['devices', index], what: driver, allowed: 'one TPM, with its `tpmdev`' }],
+  );
+  if (tpm === undefined) return refused;
+  const taken =
+    chardevs.some(({ id }) => id === tpm.chardev) ||
+    ports.some(({ backend }) => backend.kind === 'chardev' && backend.id === tpm.chardev);
+  if (taken || !isFreeId(tpm.chardev) || !isFreeId(tpm.id)) {
+    const allowed = 'ids that QEMU takes, said once, and none of Godwit’s own';
+    refused.push({ path: ['tpm'], what: `${tpm.id} on ${tpm.chardev}`, allowed });
+  }
+  return refused;
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { CHIPS } from '../../../../../src/drivers/qemu/spec/grammar/chips.ts';
+import { CHIPS } from '../../../../../src/drivers/qemu/spec/grammar/options.ts';
 import {
   DEVICE_TYPES,
   propertiesOf,

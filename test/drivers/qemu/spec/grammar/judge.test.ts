@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { buildArgv, type Placement } from '../../../../../src/drivers/qemu/spec/argv.ts';
-import { CHIPS } from '../../../../../src/drivers/qemu/spec/grammar/chips.ts';
+import { CHIPS } from '../../../../../src/drivers/qemu/spec/grammar/options.ts';
 import {
   DEVICE_TYPES,
   propertiesOf,
