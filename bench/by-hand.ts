@@ -7,7 +7,7 @@ import { inHost, inLab } from '../src/lab/entry.ts';
 import { labEnvironment } from '../src/lab/environment.ts';
 import { removeTap } from '../src/lab/guest/start.ts';
 import { HOST_BRIDGE } from '../src/lab/plan.ts';
-import { isAlive } from '../src/host/process.ts';
+import { isAlive } from '../src/system/processes/process.ts';
 import { startDetached } from '../src/lab/processes.ts';
 import { labHost, storageDirectory, type Lab } from '../src/lab/state.ts';
 import { beginCopies, endCopies, readHandDisks, type HandDisk } from './by-hand-disks.ts';

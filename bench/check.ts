@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
-import { MS_PER_TICK, readStat } from '../src/host/process.ts';
+import { MS_PER_TICK, readStat } from '../src/system/processes/process.ts';
 import { agentsOf } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { startGuest } from '../src/lab/guest/start.ts';

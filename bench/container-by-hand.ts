@@ -5,7 +5,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
-import { cacheDirectory } from '../src/host/cache-directory.ts';
+import { cacheDirectory } from '../src/system/files/cache-directory.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { containerLayer } from '../src/lab/container/layer.ts';
 import { containerNetns, runcRoot } from '../src/lab/container/places.ts';

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Page } from 'playwright-core';
-import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials } from '../src/pki/authority.ts';
 import { buildWeb } from '../tools/web.ts';
 import type { BenchOptions } from './contract.ts';
 import { hostAt } from './dashboard/sample-values.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { MS_PER_TICK, readStat } from '../src/host/process.ts';
+import { MS_PER_TICK, readStat } from '../src/system/processes/process.ts';
 import { builtDeb } from '../test/e2e/support/built-deb.ts';
 import { bringDebian13 } from '../test/e2e/support/clean-root.ts';
 import {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { initCa } from '../src/agent/pki/authority.ts';
+import { initCa } from '../src/pki/authority.ts';
 import { fleetSnapshot } from '../src/controller/inventory/snapshot.ts';
 import type { Store } from '../src/controller/store/open.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';

@@ -2,7 +2,7 @@ import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
 import { labDown } from '../src/lab/down.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
-import { isAlive } from '../src/host/process.ts';
+import { isAlive } from '../src/system/processes/process.ts';
 import { processesInNamespaces, type LabProcess } from '../src/lab/processes.ts';
 import { labNames, readLabState, type Lab } from '../src/lab/state.ts';
 import { labUp, type LabRequest } from '../src/lab/up.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
-import { cacheDirectory } from '../src/host/cache-directory.ts';
+import { cacheDirectory } from '../src/system/files/cache-directory.ts';
 import { libvirtSection, virsh } from '../src/lab/libvirt/daemon.ts';
 import type { Probe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { driverNamed, isManaged } from '../src/drivers/registry.ts';
-import type { SourceSession } from '../src/drivers/port/direct.ts';
-import { bootId, startTicksOf } from '../src/host/process.ts';
+import type { SourceSession } from '../src/port/direct.ts';
+import { bootId, startTicksOf } from '../src/system/processes/process.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { labHost, type Lab } from '../src/lab/state.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';

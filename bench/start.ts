@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { labHost, type Lab } from '../src/lab/state.ts';
-import { readJournals } from '../src/host/journal.ts';
+import { readJournals } from '../src/host/journal/journal.ts';
 import { sourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

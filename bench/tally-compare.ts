@@ -1,4 +1,4 @@
-import { TCP_STATES, tcpSockets, unixSockets } from '../src/host/kernel-tables.ts';
+import { TCP_STATES, tcpSockets, unixSockets } from '../src/system/kernel-tables.ts';
 
 /** What moves left behind, found by counting before and after. Pure. */
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { initCa, issue } from '../src/agent/pki/authority.ts';
+import { initCa, issue } from '../src/pki/authority.ts';
 import { silentLog } from '../src/log.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import type { LinkSession } from '../src/links/link-session.ts';

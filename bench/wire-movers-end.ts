@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { optimiseWhatIsHot } from '../src/host/small-process.ts';
+import { optimiseWhatIsHot } from '../src/system/processes/small-process.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import type { Wire, WireFigures } from '../src/wire/open.ts';
 import { peakBytes } from './memory-use.ts';

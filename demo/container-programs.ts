@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { godwitError } from '../src/errors.ts';
-import { cacheDirectory } from '../src/host/cache-directory.ts';
+import { cacheDirectory } from '../src/system/files/cache-directory.ts';
 import { runCommand } from '../src/lab/command.ts';
 
 const SETUP = fileURLToPath(new URL('../tools/setup.sh', import.meta.url));

@@ -6,7 +6,7 @@ import { startContainer } from '../src/lab/container/start.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { openProbe, type ClientView, type Probe } from '../src/lab/probe/probe.ts';
-import { isAlive } from '../src/host/process.ts';
+import { isAlive } from '../src/system/processes/process.ts';
 import { processesInNamespaces } from '../src/lab/processes.ts';
 import { labDirectory, readLabState, type Lab } from '../src/lab/state.ts';
 import { labCensus, type HostCensus } from '../src/lab/witness/census.ts';

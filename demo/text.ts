@@ -1,6 +1,6 @@
 /** The demo's table and its closing words. Pure. */
-import type { Painter } from '../src/cli/render/style.ts';
-import { renderTable, type Look } from '../src/cli/render/table.ts';
+import type { Painter } from '../src/words/style.ts';
+import { renderTable, type Look } from '../src/words/table.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';

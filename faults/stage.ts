@@ -31,7 +31,7 @@ import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
 import { bareHosts, type HostCensus } from './remains.ts';
-import { isAlive } from '../src/host/process.ts';
+import { isAlive } from '../src/system/processes/process.ts';
 
 export type AgentApi = Api<typeof agentContract>;
 

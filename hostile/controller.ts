@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials } from '../src/pki/authority.ts';
 import { systemClock } from '../src/clock.ts';
 import { silentLog } from '../src/log.ts';
 import { agentContract } from '../src/protocol/contract.ts';

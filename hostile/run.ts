@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { imageDirectory } from '../src/lab/image/initramfs.ts';
-import { cacheDirectory } from '../src/host/cache-directory.ts';
+import { cacheDirectory } from '../src/system/files/cache-directory.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
 import { PRODUCT_VERSION } from '../src/protocol/version.ts';
 import { systemClock } from '../src/clock.ts';

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readJournals } from '../src/host/journal.ts';
-import type { ProcessIdentity } from '../src/host/process.ts';
+import { readJournals } from '../src/host/journal/journal.ts';
+import type { ProcessIdentity } from '../src/system/processes/process.ts';
 import { agentsOf, stopAgent } from '../src/lab/agents.ts';
 import { inHost } from '../src/lab/entry.ts';
 import { labEnvironment } from '../src/lab/environment.ts';

@@ -16,7 +16,7 @@ import { stopGuest } from '../src/lab/guest/stop.ts';
 import { startDetached } from '../src/lab/processes.ts';
 import { labHost, labNames, readLabState, type Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
-import { isAlive } from '../src/host/process.ts';
+import { isAlive } from '../src/system/processes/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { client, type Api, type Client } from '../src/rpc/client.ts';
 import { sweep } from './hands.ts';

@@ -1,5 +1,5 @@
-import type { DestinationSession, SourceSession, StreamSetup } from '../src/drivers/port/direct.ts';
-import type { GuestHandle } from '../src/drivers/port/inventory.ts';
+import type { DestinationSession, SourceSession, StreamSetup } from '../src/port/direct.ts';
+import type { GuestHandle } from '../src/port/inventory.ts';
 import type { GuestDescription } from '../src/protocol/peer/migration.ts';
 import type { Started } from './start.ts';
 import { granted } from '../test/migration/permission/granted.ts';

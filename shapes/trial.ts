@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { DirectDriver } from '../src/drivers/port/direct.ts';
-import type { DiscoveredGuest, GuestHandle } from '../src/drivers/port/inventory.ts';
+import type { DirectDriver } from '../src/port/direct.ts';
+import type { DiscoveredGuest, GuestHandle } from '../src/port/inventory.ts';
 import { driverNamed, isManaged } from '../src/drivers/registry.ts';
 import { handleOf } from '../src/drivers/qemu/handle.ts';
 import { connectMonitor } from '../src/drivers/qemu/qmp/connect.ts';

@@ -1,4 +1,4 @@
-import type { JournalFile, OpenJournalFile } from '../src/host/journal-file.ts';
+import type { JournalFile, OpenJournalFile } from '../src/system/journal-file.ts';
 import { never, type SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';

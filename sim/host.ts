@@ -3,13 +3,13 @@ import {
   type DestinationMoverRequest,
   type MoverState,
 } from '../src/protocol/mover/request.ts';
-import { Incoming } from '../src/agent/incoming.ts';
-import type { MoverProcesses } from '../src/agent/mover-process.ts';
-import { Supervisor } from '../src/agent/supervision.ts';
-import type { Migration } from '../src/agent/store.ts';
+import { Incoming } from '../src/agent/migrations/incoming.ts';
+import type { MoverProcesses } from '../src/agent/processes/mover-process.ts';
+import { Supervisor } from '../src/agent/processes/supervision.ts';
+import type { Migration } from '../src/agent/migrations/store.ts';
 import { systemClock } from '../src/clock.ts';
 import { parseAgentConfig, type AgentConfig } from '../src/config.ts';
-import type { DirectDriver } from '../src/drivers/port/direct.ts';
+import type { DirectDriver } from '../src/port/direct.ts';
 import { silentLog } from '../src/log.ts';
 import { openDestination } from '../src/mover/direct/destination/main.ts';
 import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';

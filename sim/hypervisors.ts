@@ -1,4 +1,4 @@
-import type { DirectDriver, HypervisorEvent } from '../src/drivers/port/direct.ts';
+import type { DirectDriver, HypervisorEvent } from '../src/port/direct.ts';
 import { godwitError } from '../src/errors.ts';
 import { never, type SimProcess } from './process.ts';
 import type { Random } from './random.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../src/errors.ts';
 import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
-import { Journal } from '../src/host/journal.ts';
+import { Journal } from '../src/host/journal/journal.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { Watch } from '../src/mover/direct/source/watch.ts';
 import { drawScenario, type Deed, type Scenario } from './scenario.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { MigrationStore, Migration } from '../src/agent/store.ts';
+import type { MigrationStore, Migration } from '../src/agent/migrations/store.ts';
 import { godwitError } from '../src/errors.ts';
 import {
   destinationAfter,

@@ -8,7 +8,7 @@ import * as tidy from '../tools/tidy.ts';
 /** Files that make regular expressions from texts as they are loaded: they are checked as they are made. */
 const MADE_ON_LOAD = [
   'src/cli/ascii.ts',
-  'src/cli/render/terminal-width.ts',
+  'src/words/terminal-width.ts',
   'src/protocol/disk.ts',
   'src/protocol/iscsi-url.ts',
   'src/protocol/network.ts',
@@ -18,17 +18,17 @@ const MADE_ON_LOAD = [
 
 /** Files that make them later, each with an example of what they make. */
 const MADE_LATER: Readonly<Record<string, readonly [source: string, flags: string]>> = {
-  'src/agent/inventory-parse.ts': ['^vendor_id\\s*:\\s*(.*)$', 'm'],
-  'src/agent/load-parse.ts': ['^some .*total=(\\d{1,18})$', 'm'],
+  'src/agent/host/inventory-parse.ts': ['^vendor_id\\s*:\\s*(.*)$', 'm'],
+  'src/agent/host/load-parse.ts': ['^some .*total=(\\d{1,18})$', 'm'],
   'src/drivers/criu/processes.ts': ['^VmRSS:\\s+(\\d+) kB', 'm'],
   'src/drivers/qemu/guest/pins.ts': ['^Cpus_allowed_list:\\s*(\\S*)$', 'm'],
   'src/drivers/qemu/host-memory.ts': ['\\sMemFree:\\s+(\\d+) kB$', 'm'],
   'src/drivers/qemu/same-machine/reasons.ts': ['^(?:^.*\\/(image|file))$', ''],
   'src/drivers/qemu/spec/moved-argv.ts': ['(^|,)file=(?:[^,]|,,)*', ''],
-  'src/drivers/qemu/tsc.ts': ['^flags\\s*:(.*)$', 'm'],
+  'src/drivers/qemu/programs/tsc.ts': ['^flags\\s*:(.*)$', 'm'],
   'src/drivers/qemu/user/access.ts': ['^Uid:\\s+\\d+\\s+(\\d+)', 'm'],
-  'src/host/guest-counters.ts': ['^usage_usec (\\d{1,15})$', 'm'],
-  'src/host/kernel-tables.ts': ['^MemTotal:\\s*(\\d+) kB', 'm'],
+  'src/host/machine/guest-counters.ts': ['^usage_usec (\\d{1,15})$', 'm'],
+  'src/system/kernel-tables.ts': ['^MemTotal:\\s*(\\d+) kB', 'm'],
 };
 
 const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));

@@ -86,7 +86,7 @@ describe('the tidy checks', () => {
   });
 
   test('a driver’s name outside of its folder is a problem, and a word with it in is none', () => {
-    const driver = { 'src/drivers/hv/driver.ts': '', 'src/drivers/port/driver.ts': '' };
+    const driver = { 'src/drivers/hv/driver.ts': '', 'src/port/driver.ts': '' };
     const branch = treeOf({ ...driver, 'src/mover/a.ts': `if (handle.driver === 'hv') go();` });
     const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
     assert.equal(driverNameProblems(branch).length, 1);

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { writeWhole } from '../src/host/whole-file.ts';
+import { writeWhole } from '../src/system/files/whole-file.ts';
 
 const part = z.object({
   /** Where this part began; absent: at the beginning. */

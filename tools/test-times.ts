@@ -18,7 +18,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/conformance/qemu.e2e.ts': { seconds: 58, core: true },
   'test/conformance/libvirt.e2e.ts': {
     seconds: 90,
-    of: ['src/drivers/libvirt/', 'src/drivers/port/'],
+    of: ['src/drivers/libvirt/', 'src/port/'],
   },
   'test/controller/alerts.e2e.ts': {
     seconds: 8,
@@ -41,13 +41,13 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/controller/store/postgres.e2e.ts': { seconds: 8, of: ['src/controller/store/'] },
   'test/conformance/vsphere.e2e.ts': {
     seconds: 34,
-    of: ['src/drivers/vsphere/', 'src/drivers/port/', 'test/managers/vcsim/'],
+    of: ['src/drivers/vsphere/', 'src/port/', 'test/managers/vcsim/'],
   },
   'test/web/dashboard.e2e.ts': { seconds: 40, of: ['web/', 'src/controller/web/'] },
   'test/web/lab-drain.e2e.ts': { seconds: 70, of: ['web/', 'src/controller/web/', 'demo/fleet/'] },
   'test/web/states.e2e.ts': { seconds: 70, of: ['web/', 'bench/dashboard/'] },
   'test/web/sign-in.e2e.ts': { seconds: 3, of: ['src/controller/oidc/', 'src/controller/web/'] },
-  'test/conformance/criu.e2e.ts': { seconds: 30, of: ['src/drivers/criu/', 'src/drivers/port/'] },
+  'test/conformance/criu.e2e.ts': { seconds: 30, of: ['src/drivers/criu/', 'src/port/'] },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 5, core: true },
   'test/drivers/qemu/cgroup.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/user/cgroup-v2/cgroup-v2.e2e.ts': {
@@ -82,7 +82,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 60,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
   },
-  'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/images/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disks.e2e.ts': { seconds: 18, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/helpers.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/mirror/filters.e2e.ts': { seconds: 8, of: ['src/drivers/qemu/spec/'] },
@@ -130,7 +130,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     ],
   },
   'test/e2e/conntrack.e2e.ts': { seconds: 34, core: true },
-  'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
+  'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/port/'] },
   'test/e2e/container-plan.e2e.ts': {
     seconds: 40,
     of: ['src/drivers/criu/', 'src/migration/prediction/', 'src/host/memory-sample/'],

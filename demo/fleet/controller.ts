@@ -1,11 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../src/pki/authority.ts';
 import { systemClock } from '../../src/clock.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import { godwitError } from '../../src/errors.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import { AGENT_PORT } from '../../src/lab/plan.ts';

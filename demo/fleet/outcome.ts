@@ -1,7 +1,7 @@
 /** What the demo of a fleet found, its table, its closing words and its JSON. Pure. */
 import type { SerialError } from '../../src/errors.ts';
-import type { Painter } from '../../src/cli/render/style.ts';
-import { renderTable, type Look } from '../../src/cli/render/table.ts';
+import type { Painter } from '../../src/words/style.ts';
+import { renderTable, type Look } from '../../src/words/table.ts';
 import { formatDuration } from '../../src/protocol/quantity.ts';
 import type { Machine } from '../json.ts';
 import { isFine, type MoveResult } from '../outcome.ts';

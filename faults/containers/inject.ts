@@ -1,6 +1,6 @@
 /** The faults of a container's cell. */
 import path from 'node:path';
-import { startTicksOf } from '../../src/host/process.ts';
+import { startTicksOf } from '../../src/system/processes/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Fault } from '../cell.ts';

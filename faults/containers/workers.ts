@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pagersIn } from '../../src/drivers/criu/pager/one-pager.ts';
-import { lifeOf } from '../../src/host/life.ts';
-import { pids, readStat } from '../../src/host/process.ts';
+import { lifeOf } from '../../src/system/processes/life.ts';
+import { pids, readStat } from '../../src/system/processes/process.ts';
 import type { Fault } from '../cell.ts';
 import { BOX } from './plan.ts';
 

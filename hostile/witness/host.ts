@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { isAlive, type ProcessIdentity } from '../../src/host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../src/system/processes/process.ts';
 import { inLab } from '../../src/lab/entry.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { labHost } from '../../src/lab/state.ts';

@@ -9,7 +9,7 @@ import { HOST_CERT, HOST_KEY, readPair } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { holderOfPort, holderOfSocket, whoServes } from '../rpc/port-holder.ts';
-import { ownIdentity } from './pki/own-identity.ts';
+import { ownIdentity } from '../pki/own-identity.ts';
 
 /** What is wrong with a configuration that can be read. */
 export interface ConfigProblem {

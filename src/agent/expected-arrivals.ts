@@ -4,11 +4,11 @@ import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import { writeWhole } from '../host/whole-file.ts';
+import { writeWhole } from '../system/files/whole-file.ts';
 import { guestName, hostName, migrationId } from '../protocol/names.ts';
 import { MAX_EXPECTED_MS, type ExpectedGuest } from '../protocol/peer/arrival.ts';
 import type { Occupancy } from '../protocol/public/closing.ts';
-import type { Closings } from './closing.ts';
+import type { Closings } from './host/closing.ts';
 
 const FILE = 'expected.json';
 /** Guests that one host announces, and all hosts. */

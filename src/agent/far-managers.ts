@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import type { ManagedDriver } from '../drivers/port/managed.ts';
+import type { ManagedDriver } from '../port/managed.ts';
 import { isManaged, type Driver } from '../drivers/registry.ts';
 import { toGodwitError, type GodwitError } from '../errors.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
-import { MANAGER_MS } from './driver-guests.ts';
+import { MANAGER_MS } from './guests/driver-guests.ts';
 
 /** Between two looks because a manager reported changes: of one that changes without a pause, many are one look. */
 const BETWEEN_MS = 500;

@@ -1,7 +1,7 @@
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { epochOf, isManagedRequest } from '../protocol/mover/request.ts';
-import { completedMoves, guestOf } from './guests.ts';
-import type { Migration, MigrationStore } from './store.ts';
+import { completedMoves, guestOf } from './guests/guests.ts';
+import type { Migration, MigrationStore } from './migrations/store.ts';
 
 type Store = Pick<MigrationStore, 'all' | 'isEnded' | 'progress' | 'runsAt'>;
 

@@ -1,14 +1,14 @@
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
 import { allDrivers, movedOptions } from '../drivers/registry.ts';
-import { logDefects, stopSignal } from '../host/long-running.ts';
+import { logDefects, stopSignal } from '../system/processes/long-running.ts';
 import { openLog } from '../log.ts';
 import { startAgent } from './agent.ts';
 import { checkStart } from './config-check.ts';
-import { compileMover, moverProcesses } from './mover-process.ts';
+import { compileMover, moverProcesses } from './processes/mover-process.ts';
 import { askProcess, compileChecker } from './preflight/checker-process.ts';
-import { receiverProcesses } from './receiver-process.ts';
-import { compileWatcher } from './watcher-process.ts';
+import { receiverProcesses } from './processes/receiver-process.ts';
+import { compileWatcher } from './processes/watcher-process.ts';
 
 /** Runs the agent of this host until it is asked to end. Movers live on. */
 export async function runAgent(configFile: string): Promise<void> {

@@ -16,7 +16,7 @@ import { selectVersion } from '../protocol/version.ts';
 import { client, type Client } from '../rpc/client.ts';
 import { serverCertificate } from '../rpc/server-certificate.ts';
 import type { Credentials } from '../rpc/tls.ts';
-import { guestsOfPeer } from './peer-guests.ts';
+import { guestsOfPeer } from './guests/peer-guests.ts';
 
 const ANSWER_MS = 3000;
 /** Its hypervisor is asked as well. */

@@ -3,13 +3,13 @@ import type { AgentConfig } from '../config.ts';
 import { toGodwitError } from '../errors.ts';
 import { readPair } from '../host/credentials.ts';
 import { pkiDirOf, type Fleet } from '../host/fleet.ts';
-import { addRefusals } from '../host/kept-refusals.ts';
+import { addRefusals } from '../host/journal/kept-refusals.ts';
 import { defined } from '../protocol/defined.ts';
 import { MAX_REFUSALS, type Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 import type { Spread } from './pki/spread.ts';
 import type { Renewal } from './pki/renewal.ts';
-import type { RefusedByMovers } from './refused-by-movers.ts';
+import type { RefusedByMovers } from './migrations/refused-by-movers.ts';
 
 export interface TrustDependencies {
   readonly config: AgentConfig;

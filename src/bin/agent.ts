@@ -3,7 +3,7 @@ import {
   UNOPTIMISED_FLAGS,
   restartCompiled,
   restartSmall,
-} from '../host/small-process.ts';
+} from '../system/processes/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall(AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS);

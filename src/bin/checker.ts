@@ -7,8 +7,8 @@ import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
  * `checkerLine` go out. It ends with its input; the agent kills it where storage keeps it.
  */
 enableCompileCache();
-const { COMPILES_AHEAD } = await import('../host/small-process.ts');
-const { callsUnderWay } = await import('../host/hanging-calls.ts');
+const { COMPILES_AHEAD } = await import('../system/processes/small-process.ts');
+const { callsUnderWay } = await import('../system/processes/hanging-calls.ts');
 const { runChecker } = await import('../agent/preflight/checker.ts');
 
 const [config = ''] = process.argv.slice(2);

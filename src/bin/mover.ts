@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 
 enableCompileCache();
-const { loadOneLanguage } = await import('../host/small-process.ts');
+const { loadOneLanguage } = await import('../system/processes/small-process.ts');
 await loadOneLanguage();
 const { runMover } = await import('../mover/main.ts');
 const { reportWhyNot } = await import('../mover/engine/startup.ts');

@@ -1,4 +1,4 @@
-import { restartCompiled, restartSmall } from '../host/small-process.ts';
+import { restartCompiled, restartSmall } from '../system/processes/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall();

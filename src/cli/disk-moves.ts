@@ -7,9 +7,9 @@ import { exitOfSignal, leftWords, mindInterrupts } from './interrupts.ts';
 import { printError } from './failure.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
 import { readToEnd } from './read-to-end.ts';
-import { truncate } from './render/terminal-width.ts';
+import { truncate } from '../words/terminal-width.ts';
 import { printView } from './render/paint.ts';
-import { printable } from './render/style.ts';
+import { printable } from '../words/style.ts';
 import { Screen } from './screen.ts';
 
 const LINE_MS = 10_000;

@@ -4,9 +4,9 @@ import type { Report } from '../protocol/public/migration.ts';
 import { printJson, type Context } from './context.ts';
 import { printError } from './failure.ts';
 import type { Endpoint } from './agent-set.ts';
-import { warningLines } from './render/checks.ts';
+import { warningLines } from '../words/checks.ts';
 import { contextPainter, printView } from './render/paint.ts';
-import { summaryText } from './render/summary.ts';
+import { summaryText } from '../words/summary.ts';
 
 const REPORT_TRIES = 10;
 const REPORT_RETRY_MS = 200;

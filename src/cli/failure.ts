@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { toGodwitError, type GodwitError } from '../errors.ts';
 import { printJson, usesColor, type Context } from './context.ts';
-import { wrap } from './render/terminal-width.ts';
-import { painter, printable } from './render/style.ts';
+import { wrap } from '../words/terminal-width.ts';
+import { painter, printable } from '../words/style.ts';
 
 /**
  * Prints whatever a verb threw: `error:` and `hint:` lines on standard error and, with --json,

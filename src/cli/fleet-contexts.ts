@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
-import { makeDirSynced, writeWhole } from '../host/whole-file.ts';
+import { makeDirSynced, writeWhole } from '../system/files/whole-file.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { ConnectionFlags } from './verb.ts';
 

@@ -7,10 +7,10 @@ import { client, type Api } from '../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
 import { printJson, type Context } from './context.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
-import type { Painter } from './render/style.ts';
-import { healthText, illText } from './render/health.ts';
+import type { Painter } from '../words/style.ts';
+import { healthText, illText } from '../words/health.ts';
 import { printView } from './render/paint.ts';
-import { renderTable } from './render/table.ts';
+import { renderTable } from '../words/table.ts';
 import type { ConnectionFlags } from './verb.ts';
 
 /**

@@ -5,9 +5,9 @@ import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 import { mindInterrupts } from './interrupts.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
-import { wrap } from './render/terminal-width.ts';
+import { wrap } from '../words/terminal-width.ts';
 import { contextPainter } from './render/paint.ts';
-import { NOTHING_SHOWN, progressBlock, show, type Shown } from './render/progress.ts';
+import { NOTHING_SHOWN, progressBlock, show, type Shown } from '../words/progress.ts';
 import { Screen } from './screen.ts';
 
 /** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */

@@ -8,8 +8,8 @@ import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
 import { printJson, type Context } from './context.ts';
 import { listLook, printNames, wantsNames, widened } from './lists.ts';
-import { printable } from './render/style.ts';
-import { renderTable } from './render/table.ts';
+import { printable } from '../words/style.ts';
+import { renderTable } from '../words/table.ts';
 import type { migrationsSpec } from './specs.ts';
 import type { Input } from './verb.ts';
 

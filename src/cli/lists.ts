@@ -1,7 +1,7 @@
 import type { Context } from './context.ts';
 import { tableLook } from './render/paint.ts';
-import { printable } from './render/style.ts';
-import type { Look } from './render/table.ts';
+import { printable } from '../words/style.ts';
+import type { Look } from '../words/table.ts';
 import type { Run, Spec } from './verb.ts';
 import { watchList } from './watch-list.ts';
 

@@ -1,7 +1,7 @@
 import type { Proposal } from '../protocol/controller/policy.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
-import { printable } from './render/style.ts';
-import { renderTable, type Look } from './render/table.ts';
+import { printable } from '../words/style.ts';
+import { renderTable, type Look } from '../words/table.ts';
 
 /** `a,b` as names; undefined where nothing is given. */
 export function namesIn(text: string | undefined): string[] | undefined {

@@ -5,7 +5,7 @@ import type { RouteAnswer } from '../protocol/route.ts';
 import { printJson, type Context } from './context.ts';
 import { listLook } from './lists.ts';
 import { proposalTable } from './policies.ts';
-import { printable } from './render/style.ts';
+import { printable } from '../words/style.ts';
 import type { balanceSpec } from './specs-policy.ts';
 import type { Input } from './verb.ts';
 import { atController, mustConfirm } from './wishes.ts';

@@ -1,5 +1,5 @@
 import type { Output } from './context.ts';
-import { width } from './render/terminal-width.ts';
+import { width } from '../words/terminal-width.ts';
 
 /** A block of lines at the end of a terminal that is redrawn in place, with lines printed above it. */
 export class Screen {

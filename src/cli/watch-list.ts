@@ -2,7 +2,7 @@ import { toGodwitError } from '../errors.ts';
 import { contextWith, type Context, type InterruptSignal } from './context.ts';
 import { printError } from './failure.ts';
 import { exitOfSignal } from './interrupts.ts';
-import { width } from './render/terminal-width.ts';
+import { width } from '../words/terminal-width.ts';
 import { Screen } from './screen.ts';
 
 /** Between two looks. */

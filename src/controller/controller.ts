@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { ownIdentity } from '../agent/pki/own-identity.ts';
-import { makePrivateDir } from '../agent/pki/files.ts';
+import { ownIdentity } from '../pki/own-identity.ts';
+import { makePrivateDir } from '../pki/files.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { logDefects, stopSignal } from '../host/long-running.ts';
+import { logDefects, stopSignal } from '../system/processes/long-running.ts';
 import { openLog } from '../log.ts';
 import { loadControllerConfig, withDatabase } from './config.ts';
 import { startController } from './controller.ts';

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { killGroup } from '../host/process.ts';
+import { killGroup } from '../system/processes/process.ts';
 
 /** A program of the site's own, such as a hook: started, listened to for as long as it may take, and ended with all it started. */
 export interface SiteProgram {

@@ -15,7 +15,7 @@ import {
   type KnownList,
   type ShownCertificate,
 } from '../protocol/peer/fleet.ts';
-import { liveFile } from './live-file.ts';
+import { liveFile } from '../system/files/live-file.ts';
 
 /** In stateDir: the newest list that other hosts handed on. Beside the certificates: the one that came with them. */
 export const FLEET_FILE = 'fleet.json';

@@ -2,7 +2,7 @@ import { constants, type Dirent } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
-import { inOwnDirectory } from './checked-open.ts';
+import { inOwnDirectory } from '../system/files/checked-open.ts';
 
 /** In a guest's directory, where no other place is configured; no guest can have a file of that name. */
 const LOGS = 'godwit-logs';

@@ -16,8 +16,8 @@ import type { Opened } from '../network/probe/kinds/probe.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
 import { askKernel, type AskKernel } from '../rpc/reach.ts';
-import { askHost } from './host-kernel.ts';
-import { resolveName, type ResolveName } from './host-names.ts';
+import { askHost } from './machine/host-kernel.ts';
+import { resolveName, type ResolveName } from './machine/host-names.ts';
 
 /** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
 const ANSWER_MS = 1000;

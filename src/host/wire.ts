@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { defined } from '../protocol/defined.ts';
 import { pkiDirOf } from './fleet.ts';
-import { processorLoad } from './processor-load.ts';
+import { processorLoad } from './machine/processor-load.ts';
 import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '../protocol/wire.ts';
 import type { SourceWireOptions, WireCache } from '../wire/open.ts';
 

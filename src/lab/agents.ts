@@ -17,7 +17,7 @@ import { libvirtSection } from './libvirt/daemon.ts';
 import { amongMounts } from './libvirt/mounts.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT, GUEST_NETWORK, managerOfGuests, ROUTED_GATEWAY } from './plan.ts';
-import { isAlive, type ProcessIdentity } from '../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../system/processes/process.ts';
 import {
   endProcesses,
   type LabProcess,
@@ -60,7 +60,7 @@ export async function startAgents(
 /** Gives each host its certificate, by the lab's own CA. */
 export async function issuePki(lab: Lab): Promise<{ readonly caDir: string }> {
   // Certificates need heavy modules: only who starts agents pays for them.
-  const { issueLabPki } = await import('../agent/pki/lab.ts');
+  const { issueLabPki } = await import('../pki/lab.ts');
   return issueLabPki(
     lab.dir,
     lab.members.map((member) => {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
-import { isAlive } from '../host/process.ts';
+import { isAlive } from '../system/processes/process.ts';
 import type { controllerContract } from '../protocol/controller/contract.ts';
 import type { Client } from '../rpc/client.ts';
 import { inHost } from './entry.ts';
@@ -31,7 +31,7 @@ export async function startLabController(
   const [first] = lab.members;
   if (first === undefined) throw godwitError('GODWIT_LAB', { what: `lab ${lab.name} has no host` });
   // Certificates and contracts need heavy modules: only a lab with a controller pays for them.
-  const { issue, storeCredentials } = await import('../agent/pki/authority.ts');
+  const { issue, storeCredentials } = await import('../pki/authority.ts');
   const stateDir = path.dirname(labControllerSocket(lab));
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const caDir = path.join(lab.dir, 'ca');

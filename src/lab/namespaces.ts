@@ -4,7 +4,7 @@ import { inLab, inNamespace, type LabEntry } from './entry.ts';
 import type { NetworkStep } from './network-plan.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { isNamespaceOf, namespaceOf } from './plan.ts';
-import { isAlive } from '../host/process.ts';
+import { isAlive } from '../system/processes/process.ts';
 import { type LabProcess, processesInNamespaces } from './processes.ts';
 import type { Lab } from './state.ts';
 

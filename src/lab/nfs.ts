@@ -6,7 +6,7 @@ import { godwitError } from '../errors.ts';
 import { inHost } from './entry.ts';
 import { labEnvironment } from './environment.ts';
 import { NFS_EXPORT, STORAGE_SERVER } from './plan.ts';
-import { isAlive, type ProcessIdentity } from '../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../system/processes/process.ts';
 import { startDetached } from './processes.ts';
 import type { Lab } from './state.ts';
 

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { isAlive, pids, startTicksOf, type ProcessIdentity } from '../host/process.ts';
+import { isAlive, pids, startTicksOf, type ProcessIdentity } from '../system/processes/process.ts';
 
 /** A process of a lab, as /proc shows it. */
 export interface LabProcess extends ProcessIdentity {

@@ -6,7 +6,7 @@ import { godwitError } from '../errors.ts';
 import { runCommand } from './command.ts';
 import type { LabEntry } from './entry.ts';
 import { labEnvironment } from './environment.ts';
-import { isAlive } from '../host/process.ts';
+import { isAlive } from '../system/processes/process.ts';
 import { signalProcess, startDetached } from './processes.ts';
 
 /**

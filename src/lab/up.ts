@@ -24,7 +24,7 @@ import {
 
 import { startRelay } from './relay/start.ts';
 import { checkLabPrivilege, startHolder } from './rootless.ts';
-import { isAlive, ownIdentity } from '../host/process.ts';
+import { isAlive, ownIdentity } from '../system/processes/process.ts';
 import {
   PASSABLE,
   claimLabDirectory,

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type net from 'node:net';
-import { connectSocket } from '../host/checked-open.ts';
+import { connectSocket } from '../system/files/checked-open.ts';
 
 /** A hypervisor's socket, read when it is asked for and written with a limit of one piece. */
 export class LocalSocket {

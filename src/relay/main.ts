@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { logDefects, stopSignal } from '../host/long-running.ts';
+import { logDefects, stopSignal } from '../system/processes/long-running.ts';
 import { openLog } from '../log.ts';
 import { loadRelayConfig } from './config.ts';
 import { startRelay } from './relay.ts';

@@ -2,7 +2,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import { ownIdentity } from '../agent/pki/own-identity.ts';
+import { ownIdentity } from '../pki/own-identity.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { filesOf, liveCredentials, RELAY_STEM } from '../host/credentials.ts';

@@ -7,8 +7,8 @@ import {
   TCP_STATES,
   tcpSockets,
   unixSockets,
-} from '../host/kernel-tables.ts';
-import { opens, pids } from '../host/process.ts';
+} from '../system/kernel-tables.ts';
+import { opens, pids } from '../system/processes/process.ts';
 
 /** A process that listens on a port of this host. */
 export interface PortHolder {

@@ -7,7 +7,7 @@ import {
   TCP_STATES,
   tcpSockets,
   type TcpSocket,
-} from '../host/kernel-tables.ts';
+} from '../system/kernel-tables.ts';
 
 /** The kernel's lists of TCP connections, of this network namespace. */
 const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];

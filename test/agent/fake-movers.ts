@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import type { MoverProcesses } from '../../src/agent/mover-process.ts';
-import type { Migration } from '../../src/agent/store.ts';
+import type { MoverProcesses } from '../../src/agent/processes/mover-process.ts';
+import type { Migration } from '../../src/agent/migrations/store.ts';
 import { silentLog } from '../../src/log.ts';
 import { replaySource } from '../../src/migration/direct/journal.ts';
 import { progressOf } from '../../src/migration/report/progress.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
-import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
+import { openDestinationJournal, openSourceJournal } from '../../src/host/journal/journal.ts';
 import { Live } from '../../src/mover/engine/live.ts';
 import { moverContract } from '../../src/protocol/mover/contract.ts';
 import { migrationSettings, type Progress } from '../../src/protocol/public/migration.ts';

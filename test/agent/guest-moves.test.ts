@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { departureOf, departures, nextEpoch } from '../../src/agent/guest-moves.ts';
-import type { Migration } from '../../src/agent/store.ts';
+import type { Migration } from '../../src/agent/migrations/store.ts';
 
 type Store = Parameters<typeof departureOf>[0];
 type RunsAt = ReturnType<Store['runsAt']>;

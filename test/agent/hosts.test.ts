@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { storeCredentials } from '../../src/pki/authority.ts';
 import { FLEET_FILE } from '../../src/host/fleet.ts';
 import { client } from '../../src/rpc/client.ts';
 import { agentContract, publicContract } from '../../src/protocol/contract.ts';

@@ -1,5 +1,5 @@
-import { GuestProbes, type Others } from '../../src/agent/probes.ts';
-import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
+import { GuestProbes, type Others } from '../../src/agent/host/probes.ts';
+import type { StartWatcher, WatchLine } from '../../src/agent/processes/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials } from '../../src/pki/authority.ts';
 import { controllerNamed } from '../../src/cli/controller-place.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { besideText, planText } from '../../src/cli/render/plan.ts';
-import { painter } from '../../src/cli/render/style.ts';
+import { besideText, planText } from '../../src/words/plan.ts';
+import { painter } from '../../src/words/style.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { planRequest, type PlanAnswer, type PlanRequest } from '../../src/protocol/public/plan.ts';
 import { endpoint, FakeContext, godwit, guest, host, report } from './fake.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NOTHING_SHOWN, phaseWords, progressBlock, show } from '../../src/cli/render/progress.ts';
-import { width } from '../../src/cli/render/terminal-width.ts';
-import { painter } from '../../src/cli/render/style.ts';
+import { NOTHING_SHOWN, phaseWords, progressBlock, show } from '../../src/words/progress.ts';
+import { width } from '../../src/words/terminal-width.ts';
+import { painter } from '../../src/words/style.ts';
 import { Screen } from '../../src/cli/screen.ts';
 import { phase, type Progress } from '../../src/protocol/public/migration.ts';
 import {

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { niceTop } from '../../src/cli/render/report-charts.ts';
-import { reportHtml } from '../../src/cli/render/report-html.ts';
-import { PHASE_COLOURS } from '../../src/cli/render/report-style.ts';
-import { reportText } from '../../src/cli/render/report-text.ts';
-import { painter } from '../../src/cli/render/style.ts';
+import { niceTop } from '../../src/words/report-charts.ts';
+import { reportHtml } from '../../src/words/report-html.ts';
+import { PHASE_COLOURS } from '../../src/words/report-style.ts';
+import { reportText } from '../../src/words/report-text.ts';
+import { painter } from '../../src/words/style.ts';
 import { reportOfALongMove, reportThatFailed } from '../report-samples.ts';
 import { report } from './fake.ts';
 

@@ -11,7 +11,7 @@ import { runCommandLine } from '../../src/cli/frame.ts';
 import { configurationOf, explanationOf, nameFrom } from '../../src/cli/setup/configuration.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { hostName } from '../../src/protocol/names.ts';
-import { parseToken } from '../../src/agent/pki/token.ts';
+import { parseToken } from '../../src/pki/token.ts';
 import { fleet } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext } from './fake.ts';

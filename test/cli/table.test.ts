@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
-import { fitTable, truncate, width, wrap } from '../../src/cli/render/terminal-width.ts';
-import { painter, printableCell } from '../../src/cli/render/style.ts';
-import { renderTable } from '../../src/cli/render/table.ts';
+import { fitTable, truncate, width, wrap } from '../../src/words/terminal-width.ts';
+import { painter, printableCell } from '../../src/words/style.ts';
+import { renderTable } from '../../src/words/table.ts';
 
 const GUESTS = ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'];
 /** A list of each shape that the command line prints: with minor columns, with words, with neither. */

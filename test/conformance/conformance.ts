@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../src/drivers/port/direct.ts';
+import type { HypervisorEvent } from '../../src/port/direct.ts';
 import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
-import type { ManagedDriver, ManagedSession } from '../../src/drivers/port/managed.ts';
+import type { GuestHandle } from '../../src/port/inventory.ts';
+import type { ManagedDriver, ManagedSession } from '../../src/port/managed.ts';
 import { guestMeasure } from '../../src/protocol/public/prediction.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import type { ManagedOrder, TaskSight } from '../../src/migration/managed/task-sight.ts';

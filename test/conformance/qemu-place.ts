@@ -9,7 +9,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { splitAddress } from '../../src/protocol/names.ts';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
 import { bootTinyGuest, type TinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TrialSite } from './trial.ts';

@@ -9,8 +9,8 @@ import type {
   SourceSession,
   StreamSetup,
   Started,
-} from '../../src/drivers/port/direct.ts';
-import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
+} from '../../src/port/direct.ts';
+import type { GuestHandle } from '../../src/port/inventory.ts';
 import type { StreamMode as Mode } from '../../src/protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../src/protocol/peer/migration.ts';
 

@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { controllerOf } from './test-controller.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LoadReader } from '../../src/agent/load.ts';
+import type { LoadReader } from '../../src/agent/host/load.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { SHORTEST_LOOK_MS } from '../../src/controller/inventory/guest-looks.ts';
 import { fleet, guest } from '../agent/samples.ts';

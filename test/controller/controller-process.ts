@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../src/pki/authority.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { client, type Api } from '../../src/rpc/client.ts';
 import { tempDir } from '../rpc/test-contract.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../src/pki/authority.ts';
 import { controllerConfig } from '../../src/controller/config.ts';
 import { startController } from '../../src/controller/controller.ts';
 import { hasCode } from '../../src/errors.ts';

@@ -6,7 +6,7 @@ import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { issue } from '../../src/agent/pki/authority.ts';
+import { issue } from '../../src/pki/authority.ts';
 import { httpsFetch, NoAnswer } from '../../src/controller/https-fetch.ts';
 import { authority } from '../rpc/test-contract.ts';
 

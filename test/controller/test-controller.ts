@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../src/pki/authority.ts';
 import { controllerConfig, type ControllerConfig } from '../../src/controller/config.ts';
 import { startController, type RunningController } from '../../src/controller/controller.ts';
 import { silentLog, type Log } from '../../src/log.ts';

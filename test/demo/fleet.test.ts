@@ -8,7 +8,7 @@ import {
   type FleetRun,
 } from '../../demo/fleet/outcome.ts';
 import { judgeMove } from '../../demo/outcome.ts';
-import { painter } from '../../src/cli/render/style.ts';
+import { painter } from '../../src/words/style.ts';
 import { client, evidence } from './samples.ts';
 
 const look = { columns: 200, isTerminal: false, paint: painter(false) };

@@ -9,7 +9,7 @@ import {
   nextSteps,
   resultTable,
 } from '../../demo/text.ts';
-import { painter } from '../../src/cli/render/style.ts';
+import { painter } from '../../src/words/style.ts';
 import { client, evidence, guest, report } from './samples.ts';
 
 const plain = painter(false);

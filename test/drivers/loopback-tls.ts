@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { issueLabPki } from '../../src/agent/pki/lab.ts';
-import type { StreamTls } from '../../src/drivers/port/direct.ts';
+import { issueLabPki } from '../../src/pki/lab.ts';
+import type { StreamTls } from '../../src/port/direct.ts';
 
 /** Certificates of hosts a and b on this machine's loopback, below a directory: what one shows the other. */
 export async function loopbackTls(

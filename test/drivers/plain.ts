@@ -1,4 +1,4 @@
-import type { Capabilities } from '../../src/drivers/port/inventory.ts';
+import type { Capabilities } from '../../src/port/inventory.ts';
 
 /** A driver that can do only what every driver can. */
 export const PLAIN = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { JournalTail } from '../../faults/journal-tail.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
-import { removeTree } from '../../src/host/remove-tree.ts';
+import { removeTree } from '../../src/system/files/remove-tree.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { labRunc } from '../../src/lab/container/launch.ts';
 import { layerDirectory } from '../../src/lab/container/layer.ts';

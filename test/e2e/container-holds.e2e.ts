@@ -16,7 +16,7 @@ import {
 import { startContainer } from '../../src/lab/container/start.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { containerRunsOn } from '../../src/lab/witness/containers.ts';
-import { removeTree } from '../../src/host/remove-tree.ts';
+import { removeTree } from '../../src/system/files/remove-tree.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { move, refusalOf } from './support/moves.ts';

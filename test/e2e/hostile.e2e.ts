@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { agentsOf } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { readJournals } from '../../src/host/journal.ts';
+import { readJournals } from '../../src/host/journal/journal.ts';
 import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { startBareGuest, type BareGuest } from './support/bare-guest.ts';
 import { makeBrake, type Brake } from './support/brake.ts';

@@ -12,7 +12,7 @@ import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { processesInNamespaces } from '../../src/lab/processes.ts';
 import { labDirectory, type Lab } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';

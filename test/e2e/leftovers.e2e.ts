@@ -7,7 +7,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import { chooseQemu } from '../../src/lab/guest/qemu.ts';
-import { isAlive, startTicksOf, type ProcessIdentity } from '../../src/host/process.ts';
+import { isAlive, startTicksOf, type ProcessIdentity } from '../../src/system/processes/process.ts';
 import { endProcesses, signalProcess, startDetached } from '../../src/lab/processes.ts';
 
 import { labHost } from '../../src/lab/state.ts';

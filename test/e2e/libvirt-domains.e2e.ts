@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { readDomain, type DomainFacts } from '../../src/drivers/libvirt/domain-xml.ts';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 
 const NEWER = path.join(cacheDirectory(), 'libvirt/backports');

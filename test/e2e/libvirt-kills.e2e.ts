@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/clock.ts';
-import { pids, readStat } from '../../src/host/process.ts';
+import { pids, readStat } from '../../src/system/processes/process.ts';
 import { seeded } from '../../src/planner/sim/seeded.ts';
 import { isEnd, type Report } from '../../src/protocol/public/migration.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { until } from '../until.ts';

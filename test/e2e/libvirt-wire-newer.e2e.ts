@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { virsh } from '../../src/lab/libvirt/daemon.ts';

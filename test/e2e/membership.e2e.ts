@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../src/pki/authority.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';

@@ -20,7 +20,7 @@ import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
-import { startTicksOf } from '../../src/host/process.ts';
+import { startTicksOf } from '../../src/system/processes/process.ts';
 import { until } from '../until.ts';
 
 const lacking = await networkLacks('ovs');

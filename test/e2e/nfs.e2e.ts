@@ -12,7 +12,7 @@ import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { LAB_NFS_URL } from '../../src/lab/nfs.ts';
 import { storageClientLacks, storageLacks } from '../../src/lab/storage.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';

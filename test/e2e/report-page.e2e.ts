@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { reportHtml } from '../../src/cli/render/report-html.ts';
+import { reportHtml } from '../../src/words/report-html.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { reportOfALongMove, reportThatFailed } from '../report-samples.ts';
 

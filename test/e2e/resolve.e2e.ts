@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';

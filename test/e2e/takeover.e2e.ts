@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { isAlive } from '../../src/host/process.ts';
+import { isAlive } from '../../src/system/processes/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';

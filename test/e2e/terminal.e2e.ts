@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { width } from '../../src/cli/render/terminal-width.ts';
+import { width } from '../../src/words/terminal-width.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { VsphereDriver } from '../../src/drivers/vsphere/driver.ts';
-import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
+import type { GuestHandle } from '../../src/port/inventory.ts';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
 import { leaveHeld } from './support/held-migration.ts';

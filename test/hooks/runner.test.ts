@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { HOOK_NAMES, hookInput, HOOKS, type HookFacts } from '../../src/hooks/hooks.ts';
 import { runHook } from '../../src/hooks/runner.ts';
-import { startTicksOf } from '../../src/host/process.ts';
+import { startTicksOf } from '../../src/system/processes/process.ts';
 import { until } from '../until.ts';
 import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/steps.ts';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { agentConfig } from '../../src/config.ts';
 import { hostCredentials, readPair } from '../../src/host/credentials.ts';
-import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { storeCredentials } from '../../src/pki/authority.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 
 async function host(t: TestContext) {

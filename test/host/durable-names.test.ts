@@ -3,16 +3,16 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import { pendingRequest, takeIntoUse } from '../../src/agent/pki/pending.ts';
-import { makeToken, redeemToken } from '../../src/agent/pki/token.ts';
-import { makeRequest, signRequest } from '../../src/agent/pki/x509.ts';
-import { readAuthority, writePrivate } from '../../src/agent/pki/files.ts';
+import { initCa, issue, storeCredentials } from '../../src/pki/authority.ts';
+import { pendingRequest, takeIntoUse } from '../../src/pki/pending.ts';
+import { makeToken, redeemToken } from '../../src/pki/token.ts';
+import { makeRequest, signRequest } from '../../src/pki/x509.ts';
+import { readAuthority, writePrivate } from '../../src/pki/files.ts';
 import { writeContexts } from '../../src/cli/fleet-contexts.ts';
 import { Records } from '../../src/drivers/criu/records.ts';
-import { ageStore } from '../../src/host/store-age.ts';
-import { SyncedLines } from '../../src/host/synced-lines.ts';
-import { writeWhole } from '../../src/host/whole-file.ts';
+import { ageStore } from '../../src/system/files/store-age.ts';
+import { SyncedLines } from '../../src/system/files/synced-lines.ts';
+import { writeWhole } from '../../src/system/files/whole-file.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 
 /** Reports what was named or made and whose directory was not synced after that: a power loss may undo it. */

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { reachHost } from '../../src/host/host-kernel.ts';
+import { reachHost } from '../../src/host/machine/host-kernel.ts';
 import { whyNotDark } from '../../src/host/watch-dark-host.ts';
 import { askKernel } from '../../src/rpc/reach.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openSourceJournal, readJournals } from '../../src/host/journal.ts';
+import { openSourceJournal, readJournals } from '../../src/host/journal/journal.ts';
 import { systemClock } from '../../src/clock.ts';
 import { earlierBuild, hasCommit, PREVIOUS } from '../e2e/support/earlier-build.ts';
 import { settle } from '../migration/direct/drive.ts';

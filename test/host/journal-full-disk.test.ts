@@ -6,10 +6,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
-import { openSourceJournal } from '../../src/host/journal.ts';
+import { openSourceJournal } from '../../src/host/journal/journal.ts';
 import { planned } from '../migration/direct/samples.ts';
 
-const JOURNAL = new URL('../../src/host/journal.ts', import.meta.url).href;
+const JOURNAL = new URL('../../src/host/journal/journal.ts', import.meta.url).href;
 const CLOCK = new URL('../../src/clock.ts', import.meta.url).href;
 
 /** Writes records on a disk that somebody fills again after each of them, until one finds no room. */

@@ -1,5 +1,5 @@
 /** Journals as they lie in a file, for tests. */
-import { encodeLine, type JournalRecord } from '../../src/host/journal-lines.ts';
+import { encodeLine, type JournalRecord } from '../../src/host/journal/journal-lines.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import type { SourceRecord } from '../../src/migration/direct/journal.ts';
 

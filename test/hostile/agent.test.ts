@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { Attacker, type Tried } from '../../hostile/attacker.ts';
 import { kindOf } from '../../hostile/cases/plan.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
-import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { storeCredentials } from '../../src/pki/authority.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { factsOf } from './facts.ts';

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { bootId } from '../../src/host/process.ts';
+import { bootId } from '../../src/system/processes/process.ts';
 import { bootIdFile, withBootId } from '../../src/lab/boot-id.ts';
 
 const run = promisify(execFile);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { isAlive, startTicksOf } from '../../src/host/process.ts';
+import { isAlive, startTicksOf } from '../../src/system/processes/process.ts';
 import { endProcesses } from '../../src/lab/processes.ts';
 
 async function sleeper(): Promise<{ pid: number; startTicks: number }> {

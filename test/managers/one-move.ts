@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
-import type { ManagedDriver } from '../../src/drivers/port/managed.ts';
-import { openJournalFile } from '../../src/host/journal-file.ts';
+import type { GuestHandle } from '../../src/port/inventory.ts';
+import type { ManagedDriver } from '../../src/port/managed.ts';
+import { openJournalFile } from '../../src/system/journal-file.ts';
 import { silentLog } from '../../src/log.ts';
 import { ManagedMover } from '../../src/mover/managed/main.ts';
 import type { ManagedMoverRequest } from '../../src/protocol/mover/request.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { networkLacks } from '../../src/lab/network-lacks.ts';
 
 const run = promisify(execFile);

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { watcherProcess } from '../../src/agent/watcher-process.ts';
+import { watcherProcess } from '../../src/agent/processes/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
 import { probing } from '../../src/protocol/peer/probe.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';

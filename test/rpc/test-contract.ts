@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { z } from 'zod';
-import { initCa, issue } from '../../src/agent/pki/authority.ts';
+import { initCa, issue } from '../../src/pki/authority.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { peerContract } from '../../src/protocol/peer/contract.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JournalFile } from '../../src/host/journal-file.ts';
+import type { JournalFile } from '../../src/system/journal-file.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimProcess } from '../../sim/process.ts';
 import { Random } from '../../sim/random.ts';

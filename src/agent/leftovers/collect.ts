@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { DiscoveredGuest } from '../../drivers/port/inventory.ts';
+import type { DiscoveredGuest } from '../../port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
-import { unixSockets } from '../../host/kernel-tables.ts';
+import { unixSockets } from '../../system/kernel-tables.ts';
 import { defined } from '../../protocol/defined.ts';
-import { driverOf } from '../hypervisor-life.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
-import { guestOf, type Guests } from '../guests.ts';
-import type { MoverProcesses } from '../mover-process.ts';
-import type { MigrationStore } from '../store.ts';
-import type { Supervisor } from '../supervision.ts';
+import { guestOf, type Guests } from '../guests/guests.ts';
+import type { MoverProcesses } from '../processes/mover-process.ts';
+import type { MigrationStore } from '../migrations/store.ts';
+import type { Supervisor } from '../processes/supervision.ts';
 import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
 
 /** More than this in a folder is not ours to walk through. */

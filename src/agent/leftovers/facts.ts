@@ -1,4 +1,4 @@
-import type { GuestHandle } from '../../drivers/port/inventory.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 

@@ -1,9 +1,9 @@
 import path from 'node:path';
-import { directDriverOf } from '../hypervisor-life.ts';
+import { directDriverOf } from '../processes/hypervisor-life.ts';
 import { hostsOf } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { Mutex } from '../../mutex.ts';

@@ -5,10 +5,10 @@ import { godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { renewCertificate } from './issued.ts';
+import { renewCertificate } from '../../pki/issued.ts';
 import { JoinFailures } from './join-failures.ts';
 import type { Spread } from './spread.ts';
-import { redeemToken } from './token.ts';
+import { redeemToken } from '../../pki/token.ts';
 
 export interface FleetHandlerDependencies {
   readonly config: AgentConfig;

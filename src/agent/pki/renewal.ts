@@ -7,8 +7,8 @@ import { pkiDirOf, type Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import { renewalDueMs, retryPauseMs, type Validity } from '../../protocol/peer/renewal.ts';
 import type { Peers } from '../peers.ts';
-import { endReplaced, renewCertificate } from './issued.ts';
-import { dropPending, pendingRequest, settlePair, takeIntoUse } from './pending.ts';
+import { endReplaced, renewCertificate } from '../../pki/issued.ts';
+import { dropPending, pendingRequest, settlePair, takeIntoUse } from '../../pki/pending.ts';
 
 const DAY_MS = 86_400_000;
 /** The clock may be set, and the files be replaced by hand, meanwhile. */

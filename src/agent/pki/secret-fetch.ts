@@ -3,7 +3,7 @@ import { pkiDirOf, type Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import type { FleetList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';
-import { dropEarlier, replaceSecret, secretId, secretIn } from './site-secret.ts';
+import { dropEarlier, replaceSecret, secretId, secretIn } from '../../pki/site-secret.ts';
 
 export interface SecretDependencies {
   readonly config: AgentConfig;

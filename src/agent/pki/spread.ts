@@ -11,9 +11,9 @@ import { newerList, type KnownList, type SignedList } from '../../protocol/peer/
 import type { TwoHolders } from '../../protocol/public/trust.ts';
 import type { Peers } from '../peers.ts';
 import { SecretFetch } from './secret-fetch.ts';
-import { writePrivate } from './files.ts';
+import { writePrivate } from '../../pki/files.ts';
 import { Holders } from './holders.ts';
-import { endReplaced, isLast, replacesOthers } from './issued.ts';
+import { endReplaced, isLast, replacesOthers } from '../../pki/issued.ts';
 import {
   changeList,
   followedList,
@@ -22,7 +22,7 @@ import {
   isHeldBy,
   keepList,
   unchanged,
-} from './fleet-list.ts';
+} from '../../pki/fleet-list.ts';
 
 /** How soon the agent beside the CA sees what `godwit pki` has signed there. */
 const LOOK_MS = 1000;

@@ -6,8 +6,8 @@ import {
   type LinkAnswer,
 } from '../../protocol/peer/link.ts';
 import type { Caller } from '../../rpc/caller.ts';
-import { ownWorkMs } from '../../host/own-work.ts';
-import type { MigrationStore } from '../store.ts';
+import { ownWorkMs } from '../../system/processes/own-work.ts';
+import type { MigrationStore } from '../migrations/store.ts';
 
 /** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
 const MAX_HOSTS = 1024;

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Peers } from '../peers.ts';
-import { ownWorkMs } from '../../host/own-work.ts';
+import { ownWorkMs } from '../../system/processes/own-work.ts';
 import { asItBegins } from '../../migration/steering/timetable.ts';
-import type { MigrationStore } from '../store.ts';
+import type { MigrationStore } from '../migrations/store.ts';
 import { PredictionCache } from './prediction-cache.ts';
 import { LinkAnswers } from './link-answers.ts';
 import { LinkMeter } from './link-meter.ts';

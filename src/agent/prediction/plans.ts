@@ -31,12 +31,12 @@ import {
   type LinkMeasure,
   type Prediction,
 } from '../../protocol/public/prediction.ts';
-import type { GuestLoads } from '../guest-loads.ts';
-import type { LinkKnown } from '../link-rate.ts';
-import type { Outgoing } from '../outgoing.ts';
+import type { GuestLoads } from '../guests/guest-loads.ts';
+import type { LinkKnown } from '../host/link-rate.ts';
+import type { Outgoing } from '../migrations/outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import { byAgents } from '../preflight/managed-link.ts';
-import { withWorkload } from '../workload.ts';
+import { withWorkload } from '../guests/workload.ts';
 import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';

@@ -1,5 +1,5 @@
 import { withDeadline } from '../../deadline.ts';
-import type { DirectDriver } from '../../drivers/port/direct.ts';
+import type { DirectDriver } from '../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
@@ -129,7 +129,7 @@ async function oneHost(
   const { askManager, managerOf, measureByManager } = await import('./managed.ts');
   const manager = managerOf(deps.drivers, asked);
   if (manager !== undefined) {
-    const { lookAtPath } = await import('../../host/path-look.ts');
+    const { lookAtPath } = await import('../../host/machine/path-look.ts');
     const given = { here: deps.config.name, withinMs, peers: deps.peers, lookAtPath };
     if (!measure) return { to, checks: await askManager(manager, asked, given, signal) };
     const learned: Pick<ExaminedHost, 'copiesDisks'> = {};
@@ -213,7 +213,7 @@ class HeldGuest {
 
   async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
     const { isManaged } = await import('../../drivers/registry.ts');
-    const { driverOf } = await import('../hypervisor-life.ts');
+    const { driverOf } = await import('../processes/hypervisor-life.ts');
     const driver = driverOf(this.#deps.drivers, handle);
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });

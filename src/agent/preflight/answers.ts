@@ -21,7 +21,7 @@ import type {
   PreflightStorage,
 } from '../../protocol/peer/preflight.ts';
 import type { Caller } from '../../rpc/caller.ts';
-import { checkSender, type Incoming } from '../incoming.ts';
+import { checkSender, type Incoming } from '../migrations/incoming.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { CheckerQuestion } from './checker-questions.ts';
 

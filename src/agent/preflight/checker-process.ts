@@ -5,7 +5,11 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { fromSerial, whatIsWrong } from '../../protocol/errors.ts';
-import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../host/small-process.ts';
+import {
+  COMPILES_AHEAD,
+  SMALL_ENVIRONMENT,
+  SMALL_FLAGS,
+} from '../../system/processes/small-process.ts';
 import {
   checkerLine,
   type CheckerLine,
@@ -15,7 +19,7 @@ import {
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 import { jsonOf } from '../../formats/json.ts';
-import { compileAhead } from '../compile-ahead.ts';
+import { compileAhead } from '../processes/compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 /** For what it holds of a guest or of a port, once it is asked to end, ms. */

@@ -15,10 +15,10 @@ import {
   type MigrationRequest,
 } from '../../protocol/public/migration.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
-import { driverOf } from '../hypervisor-life.ts';
-import type { Looked, Outgoing } from '../outgoing.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
+import type { Looked, Outgoing } from '../migrations/outgoing.ts';
 import type { Peers } from '../peers.ts';
-import { withWorkload } from '../workload.ts';
+import { withWorkload } from '../guests/workload.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
 

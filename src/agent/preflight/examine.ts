@@ -4,8 +4,8 @@ import { driverSaid, type Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError, godwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
-import { lookAtPath } from '../../host/path-look.ts';
-import { hostFactsOf } from '../../host/host-facts.ts';
+import { lookAtPath } from '../../host/machine/path-look.ts';
+import { hostFactsOf } from '../../host/machine/host-facts.ts';
 import {
   initialSource,
   type SourceState,

@@ -2,7 +2,7 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { preflightRoutes } from '../../protocol/peer/preflight.ts';
 import type { receiverRoutes } from '../../protocol/peer/receiver.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { receiverHandlers, type ReceiverHandlerDependencies } from '../receivers.ts';
+import { receiverHandlers, type ReceiverHandlerDependencies } from '../processes/receivers.ts';
 import type { PreflightAnswers } from './answers.ts';
 import type { Checks } from './checks.ts';
 

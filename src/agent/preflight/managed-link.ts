@@ -1,4 +1,4 @@
-import type { LookAtPath } from '../../host/path-look.ts';
+import type { LookAtPath } from '../../host/machine/path-look.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { passes, type Finding } from '../../migration/preflight/finding.ts';
 import {

@@ -1,6 +1,6 @@
 import { withDeadline } from '../../deadline.ts';
 import { isManaged, type Driver } from '../../drivers/registry.ts';
-import type { ManagedDriver } from '../../drivers/port/managed.ts';
+import type { ManagedDriver } from '../../port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
@@ -17,7 +17,7 @@ import {
   type Check,
   type MigrationSettings,
 } from '../../protocol/public/migration.ts';
-import { driverOf } from '../hypervisor-life.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
 import { linkChecks, type LinkAsked } from './managed-link.ts';

@@ -1,5 +1,5 @@
 import { withDeadline } from '../../deadline.ts';
-import type { RequestCounter } from '../../drivers/port/disks.ts';
+import type { RequestCounter } from '../../port/disks.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import { requestsOf } from '../../migration/report/latencies.ts';
 import type { ExaminedHost } from './checker-questions.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
-import type { DiscoveredGuest, GuestLayout } from '../../drivers/port/inventory.ts';
+import type { DiscoveredGuest, GuestLayout } from '../../port/inventory.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -18,11 +18,11 @@ import { migrationRequest, type Check } from '../../protocol/public/migration.ts
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
 import { Mutex } from '../../mutex.ts';
 import { Poller } from '../../poller.ts';
-import { mayBeElsewhere, type Guests } from '../guests.ts';
-import { driverOf } from '../hypervisor-life.ts';
+import { mayBeElsewhere, type Guests } from '../guests/guests.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Checks } from '../preflight/checks.ts';
-import type { MigrationStore } from '../store.ts';
+import type { MigrationStore } from '../migrations/store.ts';
 import type { OfferedStandbys } from './offered.ts';
 
 /** One guest's hypervisor answers six queries, ms. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { toGodwitError } from '../../errors.ts';
-import { writeWhole } from '../../host/whole-file.ts';
+import { writeWhole } from '../../system/files/whole-file.ts';
 import type { Log } from '../../log.ts';
 import type { StandbyOfferRecord } from '../../migration/standby/offers.ts';
 import { guestName, hostName } from '../../protocol/names.ts';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { bootMoment } from '../../host/process.ts';
-import { writeWhole } from '../../host/whole-file.ts';
+import { bootMoment } from '../../system/processes/process.ts';
+import { writeWhole } from '../../system/files/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import {
   judgeFreshness,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadAgentConfig } from '../../config.ts';
-import { AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../../host/small-process.ts';
+import { AGENT_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../../system/processes/small-process.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import type { agentSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';

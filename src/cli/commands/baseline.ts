@@ -3,7 +3,7 @@ import { defined } from '../../protocol/defined.ts';
 import type { BaselineAnswer } from '../../protocol/public/processor.ts';
 import { askAny } from '../agent-set.ts';
 import { printJson } from '../context.ts';
-import { printable } from '../render/style.ts';
+import { printable } from '../../words/style.ts';
 import type { baselineSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
 

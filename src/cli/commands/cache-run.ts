@@ -6,8 +6,8 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { printable, type Painter } from '../render/style.ts';
-import { renderPairs } from '../render/table.ts';
+import { printable, type Painter } from '../../words/style.ts';
+import { renderPairs } from '../../words/table.ts';
 import type { Run } from '../verb.ts';
 import type { cachePruneSpec, cacheSeedSpec, cacheStatusSpec } from './cache.ts';
 

@@ -3,7 +3,7 @@ import { isEnd, type MigrationSummary } from '../../protocol/public/migration.ts
 import { printJson, type Context } from '../context.ts';
 import { findDiskMove, isDiskMove } from '../disk-moves.ts';
 import { findMigration } from '../fleet-migrations.ts';
-import { printable } from '../render/style.ts';
+import { printable } from '../../words/style.ts';
 import type { cancelSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 import { mustConfirm } from '../wishes.ts';

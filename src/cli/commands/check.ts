@@ -5,7 +5,7 @@ import { printJson, type Context } from '../context.ts';
 import { printError } from '../failure.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
-import { checkedHostsText, checkText } from '../render/checks.ts';
+import { checkedHostsText, checkText } from '../../words/checks.ts';
 import { contextPainter, printView, tableLook } from '../render/paint.ts';
 import type { checkSpec } from '../specs-migrate.ts';
 import type { Run } from '../verb.ts';

@@ -12,8 +12,8 @@ import {
   type FleetContext,
 } from '../fleet-contexts.ts';
 import { listLook } from '../lists.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { Input, Run } from '../verb.ts';
 import type {
   contextListSpec,

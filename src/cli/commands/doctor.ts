@@ -1,7 +1,7 @@
 import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
-import { diagnoseManager } from '../../agent/managers.ts';
+import { diagnoseManager } from '../../agent/host/managers.ts';
 import { judge, worst } from '../doctor/judge.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import { contextPainter, printView } from '../render/paint.ts';

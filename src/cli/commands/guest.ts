@@ -9,11 +9,11 @@ import { incomplete, reachHost, type Endpoint } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
 import { labelsCell } from '../lists.ts';
-import { loadPairs } from '../render/guest-load.ts';
+import { loadPairs } from '../../words/guest-load.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { movingWords } from '../render/moving.ts';
-import { printable, type Painter } from '../render/style.ts';
-import { renderPairs } from '../render/table.ts';
+import { movingWords } from '../../words/moving.ts';
+import { printable, type Painter } from '../../words/style.ts';
+import { renderPairs } from '../../words/table.ts';
 import type { guestSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 

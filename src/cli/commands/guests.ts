@@ -8,9 +8,9 @@ import { allGuests } from '../fleet-guests.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { listFleetGuests, withController } from '../fleet-lists.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { movingWords } from '../render/moving.ts';
-import type { Painter } from '../render/style.ts';
-import { renderTable, type Look } from '../render/table.ts';
+import { movingWords } from '../../words/moving.ts';
+import type { Painter } from '../../words/style.ts';
+import { renderTable, type Look } from '../../words/table.ts';
 import { labelsCell, listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { guestsSpec } from '../specs.ts';
 

@@ -1,8 +1,8 @@
 import type { GuestStay } from '../../protocol/controller/history.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { historySpec } from '../specs-fleet.ts';
 import type { Run } from '../verb.ts';
 import { atController } from '../wishes.ts';

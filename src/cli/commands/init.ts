@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
-import { RENEWED_DAYS } from '../../agent/pki/issued.ts';
+import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
+import { RENEWED_DAYS } from '../../pki/issued.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { makeStateDir, printDone, writeConfiguration } from '../setup/finish.ts';
 import {

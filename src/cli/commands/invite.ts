@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { makeToken } from '../../agent/pki/token.ts';
+import { makeToken } from '../../pki/token.ts';
 import { loadAgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { join, type Joined } from '../../agent/pki/join.ts';
-import { parseToken } from '../../agent/pki/token.ts';
+import { join, type Joined } from '../../pki/join.ts';
+import { parseToken } from '../../pki/token.ts';
 import { loadAgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { pkiDirOf } from '../../host/fleet.ts';

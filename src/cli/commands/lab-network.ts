@@ -4,7 +4,7 @@ import { labUp } from '../../lab/up.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
-import { renderTable } from '../render/table.ts';
+import { renderTable } from '../../words/table.ts';
 import type { Run } from '../verb.ts';
 import type { labDownSpec, labStatusSpec, labUpSpec } from './lab.ts';
 

@@ -2,7 +2,7 @@ import { watchFrom } from '../../lab/probe/from-host.ts';
 import { openLab } from '../../lab/up.ts';
 import { ERRORS } from '../../errors.ts';
 import { printJson } from '../context.ts';
-import { probeWords } from '../render/probes.ts';
+import { probeWords } from '../../words/probes.ts';
 import type { Run } from '../verb.ts';
 import type { labProbeSpec } from './lab.ts';
 import { interruptible, labName } from './lab-network.ts';

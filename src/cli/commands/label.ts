@@ -3,7 +3,7 @@ import type { LabelsChange } from '../../protocol/labels.ts';
 import { reachHost } from '../agent-set.ts';
 import { printJson } from '../context.ts';
 import { findGuest } from '../fleet-guests.ts';
-import { printable } from '../render/style.ts';
+import { printable } from '../../words/style.ts';
 import type { labelSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 

@@ -6,7 +6,7 @@ import {
 } from '../../protocol/controller/limits.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
-import { renderTable } from '../render/table.ts';
+import { renderTable } from '../../words/table.ts';
 import type { limitsSpec } from '../specs-fleet.ts';
 import type { Run } from '../verb.ts';
 import { atController } from '../wishes.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { MANAGER_KINDS, type ManagerKind } from '../../agent/managers.ts';
+import { MANAGER_KINDS, type ManagerKind } from '../../agent/host/managers.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import type { ManagerEntry } from '../../protocol/controller/managers.ts';
 import { defined } from '../../protocol/defined.ts';
 import { printJson, type Context } from '../context.ts';
@@ -10,8 +10,8 @@ import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
 import { doctorText } from '../render/findings.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { Run } from '../verb.ts';
 import { atController, type ControllerApi } from '../wishes.ts';
 import type {

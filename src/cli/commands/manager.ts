@@ -1,4 +1,4 @@
-import { MANAGER_KINDS, type ManagerKind } from '../../agent/managers.ts';
+import { MANAGER_KINDS, type ManagerKind } from '../../agent/host/managers.ts';
 import { spec, verb, type Flag, type Verb } from '../verb.ts';
 
 const controller = {

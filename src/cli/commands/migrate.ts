@@ -9,7 +9,7 @@ import { follow } from '../follow.ts';
 import { askAtHome } from '../home.ts';
 import { mustKnow } from '../agent-knows.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
-import { warningLines } from '../render/checks.ts';
+import { warningLines } from '../../words/checks.ts';
 import { contextPainter } from '../render/paint.ts';
 import type { migrateSpec } from '../specs-migrate.ts';
 import type { Input, Run } from '../verb.ts';
@@ -43,7 +43,7 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
 /** What `godwit check` finds, what `godwit plan` predicts, and in a line what would follow. */
 async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
   const { planned, printPlan } = await import('./plan.ts');
-  const { checkedPlanText } = await import('../render/plan.ts');
+  const { checkedPlanText } = await import('../../words/plan.ts');
   const answer = await planned('migrate', input, context, false);
   const exit = printPlan(context, answer, input.json, checkedPlanText);
   const { guest } = input.args;

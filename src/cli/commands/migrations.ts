@@ -7,8 +7,8 @@ import { controllerNamed } from '../controller-place.ts';
 import { withController } from '../fleet-lists.ts';
 import { listFleetMigrations } from '../history.ts';
 import { listMigrations } from '../fleet-migrations.ts';
-import type { Painter } from '../render/style.ts';
-import { renderTable, type Look } from '../render/table.ts';
+import type { Painter } from '../../words/style.ts';
+import { renderTable, type Look } from '../../words/table.ts';
 import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { migrationsSpec } from '../specs.ts';
 

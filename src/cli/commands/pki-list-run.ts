@@ -5,10 +5,10 @@ import {
   withoutName,
   withoutSerial,
   type Change,
-} from '../../agent/pki/fleet-list.ts';
-import { needName } from '../../agent/pki/known-names.ts';
-import { endTokens } from '../../agent/pki/token.ts';
-import { rotateSecret } from '../../agent/pki/site-secret.ts';
+} from '../../pki/fleet-list.ts';
+import { needName } from '../../pki/known-names.ts';
+import { endTokens } from '../../pki/token.ts';
+import { rotateSecret } from '../../pki/site-secret.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';
 import { printJson, type Context } from '../context.ts';

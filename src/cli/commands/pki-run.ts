@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
-import { renewPerson } from '../../agent/pki/renew-person.ts';
+import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
+import { renewPerson } from '../../pki/renew-person.ts';
 import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
 import { hostName } from '../../protocol/names.ts';

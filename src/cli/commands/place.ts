@@ -2,7 +2,7 @@ import { ERRORS, godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
 import { printJson } from '../context.ts';
 import { namesIn } from '../policies.ts';
-import { printable } from '../render/style.ts';
+import { printable } from '../../words/style.ts';
 import type { placeSpec } from '../specs-policy.ts';
 import type { Run } from '../verb.ts';
 import { atController } from '../wishes.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadRelayConfig } from '../../relay/config.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../host/small-process.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../system/processes/small-process.ts';
 import type { relaySpec } from '../specs-fleet.ts';
 import type { Run } from '../verb.ts';
 

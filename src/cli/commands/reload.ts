@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { Reloaded } from '../../protocol/public/reload.ts';
 import { printJson } from '../context.ts';
-import { printable } from '../render/style.ts';
+import { printable } from '../../words/style.ts';
 import type { reloadSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 

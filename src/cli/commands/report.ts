@@ -7,7 +7,7 @@ import { withController } from '../fleet-lists.ts';
 import { keptReport } from '../history.ts';
 import { findMigration, newestMigration } from '../fleet-migrations.ts';
 import { printView, tableLook } from '../render/paint.ts';
-import { reportText } from '../render/report-text.ts';
+import { reportText } from '../../words/report-text.ts';
 import type { reportSpec } from '../specs.ts';
 import type { Input, Run } from '../verb.ts';
 
@@ -56,7 +56,7 @@ async function show(
 }
 
 async function writeHtml(context: Context, report: Report, file: string): Promise<void> {
-  const { reportHtml } = await import('../render/report-html.ts');
+  const { reportHtml } = await import('../../words/report-html.ts');
   const page = reportHtml(report);
   if (file === '-') return context.out.write(page);
   const unfinished = `${file}.${process.pid}.tmp`;

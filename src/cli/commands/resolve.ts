@@ -6,7 +6,7 @@ import { printJson, type Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';
 import { findMigration } from '../fleet-migrations.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { resolutionText } from '../render/resolution.ts';
+import { resolutionText } from '../../words/resolution.ts';
 import type { resolveSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 

@@ -13,8 +13,8 @@ import { placeOfSetting } from '../../config/settings.ts';
 import { defined } from '../../protocol/defined.ts';
 import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { simSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
 

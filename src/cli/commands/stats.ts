@@ -10,7 +10,7 @@ import { SPREAD, spreadRow } from '../history.ts';
 import { listLook } from '../lists.ts';
 import { FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
 import { scoresText } from '../render/prediction-scores.ts';
-import { renderTable, type Look } from '../render/table.ts';
+import { renderTable, type Look } from '../../words/table.ts';
 import type { statsSpec } from '../specs-fleet.ts';
 import type { Input, Run } from '../verb.ts';
 

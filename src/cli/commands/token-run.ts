@@ -1,7 +1,7 @@
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { Run } from '../verb.ts';
 import { atController } from '../wishes.ts';
 import type { tokenCreateSpec, tokenListSpec, tokenRevokeSpec } from './token.ts';

@@ -6,8 +6,8 @@ import { findMigration, newestMigration, type FoundMigration } from '../fleet-mi
 import type { AgentSet } from '../agent-set.ts';
 import { exitOfSignal, leftWords } from '../interrupts.ts';
 import { follow } from '../follow.ts';
-import { phaseWords } from '../render/progress.ts';
-import { printable } from '../render/style.ts';
+import { phaseWords } from '../../words/progress.ts';
+import { printable } from '../../words/style.ts';
 import type { watchSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 

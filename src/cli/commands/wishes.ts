@@ -1,8 +1,8 @@
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { printView } from '../render/paint.ts';
-import { printable } from '../render/style.ts';
-import { renderTable } from '../render/table.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
 import type { wishesSpec } from '../specs-fleet.ts';
 import type { Run } from '../verb.ts';
 import { atController, wishText } from '../wishes.ts';

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import { cacheDirectory } from '../../host/cache-directory.ts';
-import { freePortsIn, parseMemory } from '../../host/kernel-tables.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
+import { freePortsIn, parseMemory } from '../../system/kernel-tables.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
 import { reasonOf, tryOpen, tryProgram, type Outcome } from './attempt.ts';

@@ -1,5 +1,5 @@
 import type { Finding } from '../doctor/facts.ts';
-import { printable, type Painter } from './style.ts';
+import { printable, type Painter } from '../../words/style.ts';
 
 /** One line for each finding, its hint below it, and a last line that sums up. */
 export function doctorText(findings: readonly Finding[], paint: Painter): string {

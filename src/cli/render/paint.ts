@@ -1,7 +1,7 @@
 import { usesColor, type Context } from '../context.ts';
-import { wrap } from './terminal-width.ts';
-import { painter, type Painter } from './style.ts';
-import type { Look } from './table.ts';
+import { wrap } from '../../words/terminal-width.ts';
+import { painter, type Painter } from '../../words/style.ts';
+import type { Look } from '../../words/table.ts';
 
 /** The painter for standard output. */
 export function contextPainter(context: Context): Painter {

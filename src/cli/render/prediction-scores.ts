@@ -1,7 +1,7 @@
 import { DISK_FIGURE_NAMES, FIGURE_NAMES } from '../../protocol/controller/figure-names.ts';
 import type { DiskScore, PredictionScore } from '../../protocol/controller/history.ts';
 import { SPREAD, spreadRow } from '../history.ts';
-import { renderTable, type Look } from './table.ts';
+import { renderTable, type Look } from '../../words/table.ts';
 
 /** How far predictions were off, as a table. Pure. */
 

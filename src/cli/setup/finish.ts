@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { syncDirectory } from '../../host/journal-file.ts';
+import { syncDirectory } from '../../system/journal-file.ts';
 import { printJson, type Context } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
 import type { Finding } from '../doctor/facts.ts';

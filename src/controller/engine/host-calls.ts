@@ -1,4 +1,4 @@
-import { everyGuestOfPeer } from '../../agent/peer-guests.ts';
+import { everyGuestOfPeer } from '../../agent/guests/peer-guests.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Api } from '../../rpc/client.ts';

@@ -1,4 +1,4 @@
-import { everyGuestOfPeer, GUESTS_BYTES } from '../../agent/peer-guests.ts';
+import { everyGuestOfPeer, GUESTS_BYTES } from '../../agent/guests/peer-guests.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { PeerAddress } from '../../host/fleet.ts';

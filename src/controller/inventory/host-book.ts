@@ -1,4 +1,4 @@
-import { MAX_GUESTS } from '../../agent/peer-guests.ts';
+import { MAX_GUESTS } from '../../agent/guests/peer-guests.ts';
 import { godwitError } from '../../errors.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { writePrivate } from '../../agent/pki/files.ts';
+import { writePrivate } from '../../pki/files.ts';
 import { toGodwitError } from '../../errors.ts';
 import { checkList, FLEET_FILE, type Fleet, type PeerAddress } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';

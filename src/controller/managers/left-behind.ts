@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { MigrationStore } from '../../agent/store.ts';
+import { MigrationStore } from '../../agent/migrations/store.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';

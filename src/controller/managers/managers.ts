@@ -1,4 +1,4 @@
-import { diagnoseIn, type ManagerFinding } from '../../agent/managers.ts';
+import { diagnoseIn, type ManagerFinding } from '../../agent/host/managers.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import { capLog, isMissing } from '../../host/guest-logs.ts';
-import { isAlive, startTicksOf } from '../../host/process.ts';
+import { isAlive, startTicksOf } from '../../system/processes/process.ts';
 import type { Log } from '../../log.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { client, type Api, type Client, type ClientOptions } from '../../rpc/client.ts';

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { writePrivate } from '../../agent/pki/files.ts';
+import { writePrivate } from '../../pki/files.ts';
 import { godwitError } from '../../errors.ts';
 
 /** Passwords at rest: AES-256-GCM under a key that lies in a file of its own, outside of the database. */

@@ -3,7 +3,7 @@ import * as openid from 'openid-client';
 import type { Configuration, CustomFetch } from 'openid-client';
 import { withDeadline } from '../../deadline.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import type { Bound } from './begun.ts';
 import { hasRoleClaim, personOf, type Claims, type Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';

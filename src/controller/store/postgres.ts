@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { PostgresDialect, type Dialect } from 'kysely';
 import pg from 'pg';
 import { godwitError } from '../../errors.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import type { Log } from '../../log.ts';
 
 const CONNECTIONS = 8;

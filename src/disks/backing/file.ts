@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 import { discard, name, type Made } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 

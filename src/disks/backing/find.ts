@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Identifier } from '../../drivers/port/disks.ts';
+import type { Identifier } from '../../port/disks.ts';
 import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import { place, type ImagePlace } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';

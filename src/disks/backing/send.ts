@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { GodwitError, godwitError } from '../../errors.ts';
-import { openIdentified } from '../../host/identified-file.ts';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { openIdentified } from '../../system/files/identified-file.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import type { Tunnel } from '../copy/tunnel/open.ts';
 import {

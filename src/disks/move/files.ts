@@ -1,8 +1,8 @@
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { fileUsers } from '../../host/file-users.ts';
-import { setAside } from '../../host/identified-file.ts';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { fileUsers } from '../../system/files/file-users.ts';
+import { setAside } from '../../system/files/identified-file.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 import { namesOfUnseen, NOT_KNOWN, REPLACED } from '../../migration/image-identity.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {

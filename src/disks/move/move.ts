@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
-import type { DiskRelocator } from '../../drivers/port/disks.ts';
-import type { GuestHandle, Life } from '../../drivers/port/inventory.ts';
+import type { DiskRelocator } from '../../port/disks.ts';
+import type { GuestHandle, Life } from '../../port/inventory.ts';
 import { toGodwitError, type SerialError, godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
@@ -12,7 +12,7 @@ import {
   type MoveSight,
   type DiskMovePlan,
 } from '../../migration/disk-move.ts';
-import type { Journal } from '../../host/journal.ts';
+import type { Journal } from '../../host/journal/journal.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';

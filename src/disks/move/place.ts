@@ -1,9 +1,9 @@
 import { stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { GuestDisk } from '../../drivers/port/disks.ts';
+import type { GuestDisk } from '../../port/disks.ts';
 import { godwitError } from '../../errors.ts';
-import { fileUsers } from '../../host/file-users.ts';
+import { fileUsers } from '../../system/files/file-users.ts';
 import { judgeUsers } from '../../migration/image-identity.ts';
 import { throwRefusal } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';

@@ -1,7 +1,7 @@
 import { link, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
-import { identityOfName } from '../../host/open-files.ts';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { identityOfName } from '../../system/files/open-files.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 
 /**
  * A file that a migration makes for a guest is made under a name of the migration's own and then linked to the name it

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { pids } from '../../host/process.ts';
+import { pids } from '../../system/processes/process.ts';
 
 /** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { toGodwitError, godwitError } from '../../errors.ts';
 import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { Mutex } from '../../mutex.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { canaryProgram } from './canary-program.ts';
 import type { Runc } from './runc.ts';
 

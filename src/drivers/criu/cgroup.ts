@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { kill } from '../../host/process.ts';
+import { kill } from '../../system/processes/process.ts';
 import { processesIn, setFrozen } from './processes.ts';
 
 const EMPTY_MS = 10_000;

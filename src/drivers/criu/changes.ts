@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
-import { absent, ignoring } from '../../host/ignoring.ts';
-import { placeIn } from '../../host/remove-tree.ts';
+import { absent, ignoring } from '../../system/ignoring.ts';
+import { placeIn } from '../../system/files/remove-tree.ts';
 
 /**
  * What changed in a tree between two looks at it. A file that was not written keeps the time of its last change, which no

@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../../errors.ts';
-import { lifeOf } from '../../host/life.ts';
-import type { DestinationOptions } from '../port/direct.ts';
+import { lifeOf } from '../../system/processes/life.ts';
+import type { DestinationOptions } from '../../port/direct.ts';
 import { handleIn } from './handle.ts';
 import type { ContainerRecord, Records } from './records.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { CountedBy, CountedCgroup } from '../../host/guest-counters.ts';
+import type { CountedBy, CountedCgroup } from '../../host/machine/guest-counters.ts';
 import { groupsIn } from './processor-use.ts';
 
 /**

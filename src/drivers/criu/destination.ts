@@ -5,8 +5,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
-import { lifeOf } from '../../host/life.ts';
-import { bootId, ownIdentity } from '../../host/process.ts';
+import { lifeOf } from '../../system/processes/life.ts';
+import { bootId, ownIdentity } from '../../system/processes/process.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -16,7 +16,7 @@ import type {
   HypervisorStatus,
   Listens,
   StreamSetup,
-} from '../port/direct.ts';
+} from '../../port/direct.ts';
 import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isMadeFor, whyNameInUse } from './container-ownership.ts';

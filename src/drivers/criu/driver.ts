@@ -10,14 +10,14 @@ import type {
   DestinationSession,
   DirectDriver,
   SourceSession,
-} from '../port/direct.ts';
+} from '../../port/direct.ts';
 import type {
   DiscoverOptions,
   DiscoveredGuest,
   GuestHandle,
   HandleFacts,
   Life,
-} from '../port/inventory.ts';
+} from '../../port/inventory.ts';
 import { Canary } from './canary.ts';
 import { countedBy } from './counted-cgroup.ts';
 import { CriuDestination, type Arrivals } from './destination.ts';

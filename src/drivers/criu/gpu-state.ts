@@ -2,7 +2,7 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { pairsBetween } from '../../gpu/checkpoint.ts';
-import { lifeOf, type BootProcess } from '../../host/life.ts';
+import { lifeOf, type BootProcess } from '../../system/processes/life.ts';
 import type { HostContext } from './host-context.ts';
 import { processesIn } from './processes.ts';
 import type { ContainerRecord } from './records.ts';

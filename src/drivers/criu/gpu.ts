@@ -13,8 +13,8 @@ import {
   type GpuFacts,
 } from '../../gpu/facts.ts';
 import { GpuHelper } from '../../gpu/helper-client.ts';
-import type { BootProcess } from '../../host/life.ts';
-import { pids as allProcesses } from '../../host/process.ts';
+import type { BootProcess } from '../../system/processes/life.ts';
+import { pids as allProcesses } from '../../system/processes/process.ts';
 import { filesOf, hasEnded, identify } from './processes.ts';
 import type { Runc } from './runc.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { lifeOf, type Life } from '../../host/life.ts';
-import { bootId } from '../../host/process.ts';
-import type { GuestHandle } from '../port/inventory.ts';
+import { lifeOf, type Life } from '../../system/processes/life.ts';
+import { bootId } from '../../system/processes/process.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import type { ContainerRecord, Records } from './records.ts';
 
 /** What this driver writes into handles, and reads back from requests and journals. */

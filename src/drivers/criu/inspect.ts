@@ -4,7 +4,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { Inspection, SourceVolume } from '../port/inspection.ts';
+import type { Inspection, SourceVolume } from '../../port/inspection.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
 import { cgroupVersion } from './cgroup.ts';
 import { bytesInTime, fileLimits } from './file-limits.ts';

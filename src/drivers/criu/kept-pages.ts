@@ -13,8 +13,8 @@ import {
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
 import { systemClock } from '../../clock.ts';
-import { ignoring } from '../../host/ignoring.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { ignoring } from '../../system/ignoring.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { DIGEST_BYTES } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { digestPage, isOfZeroes, isPageOf } from './page-digests.ts';

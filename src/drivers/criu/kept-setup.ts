@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { StreamSetup } from '../port/direct.ts';
+import type { StreamSetup } from '../../port/direct.ts';
 
 /** How a stream was set up, for the process that goes on with it: paths and figures, no secret. */
 

@@ -1,7 +1,7 @@
 import { open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import { ignoring } from '../../host/ignoring.ts';
+import { ignoring } from '../../system/ignoring.ts';
 import { KINDS, MAX_FRAME, type Frame } from './frames.ts';
 import { pagesFile } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';

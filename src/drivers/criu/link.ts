@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { godwitError } from '../../errors.ts';
 import { splitAddress } from '../../protocol/names.ts';
-import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
+import type { DestinationOptions, StreamSetup } from '../../port/direct.ts';
 
 /** The connection over which a container goes, from mover to mover: TLS 1.3 with certificates on both sides. */
 

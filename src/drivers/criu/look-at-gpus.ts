@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { parseMemory } from '../../host/kernel-tables.ts';
+import { parseMemory } from '../../system/kernel-tables.ts';
 import { pass, type NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { onGpu } from './gpu.ts';

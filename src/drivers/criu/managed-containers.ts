@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { startTicksOf } from '../../host/process.ts';
+import { startTicksOf } from '../../system/processes/process.ts';
 import { guestName } from '../../protocol/names.ts';
 import { nameAmongHosts, SHORT } from './container-names.ts';
 import type { HostContext } from './host-context.ts';

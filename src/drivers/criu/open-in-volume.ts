@@ -1,6 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
-import { unixSockets } from '../../host/kernel-tables.ts';
+import { unixSockets } from '../../system/kernel-tables.ts';
 import type { Obstacle } from './obstacle.ts';
 import { filesOf } from './processes.ts';
 

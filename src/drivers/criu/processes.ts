@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
+import { bootId, parseStat, startTicksOf } from '../../system/processes/process.ts';
 import { godwitError } from '../../errors.ts';
-import { ignoring } from '../../host/ignoring.ts';
-import type { BootProcess } from '../../host/life.ts';
+import { ignoring } from '../../system/ignoring.ts';
+import type { BootProcess } from '../../system/processes/life.ts';
 
 /** For `catch`: of a process that has ended; whatever else the kernel says is no answer. */
 export const hasEnded = ignoring('ENOENT', 'ESRCH');

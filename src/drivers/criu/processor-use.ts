@@ -2,7 +2,7 @@ import os from 'node:os';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { MS_PER_TICK, startTicksOf } from '../../host/process.ts';
+import { MS_PER_TICK, startTicksOf } from '../../system/processes/process.ts';
 
 /** What a container may use of its host's processors, and what it uses: it has none of its own. */
 

@@ -3,8 +3,8 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { ignoring } from '../../host/ignoring.ts';
-import { renameSynced } from '../../host/whole-file.ts';
+import { ignoring } from '../../system/ignoring.ts';
+import { renameSynced } from '../../system/files/whole-file.ts';
 import { Mutex } from '../../mutex.ts';
 
 /**

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { giveGpus } from './gpu-state.ts';
 import type { HostContext } from './host-context.ts';
 import { setPorts } from './network.ts';

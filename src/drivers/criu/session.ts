@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../../clock.ts';
-import { lifeOf, type BootProcess } from '../../host/life.ts';
-import { bootId, kill, pids, readStat } from '../../host/process.ts';
+import { lifeOf, type BootProcess } from '../../system/processes/life.ts';
+import { bootId, kill, pids, readStat } from '../../system/processes/process.ts';
 
 /** CRIU ends by itself once the runc that asked it is gone; then it is ended. */
 const BY_ITSELF_MS = 5000;

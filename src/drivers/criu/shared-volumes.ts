@@ -1,6 +1,6 @@
 import { lstat, readFile } from 'node:fs/promises';
-import { absent } from '../../host/ignoring.ts';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { absent } from '../../system/ignoring.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 import type { HostContext } from './host-context.ts';
 import { otherUser, whyNotAbove } from './made-volumes.ts';
 import { mountsBelow } from './mounts.ts';

@@ -2,8 +2,8 @@ import type { StartPermission } from '../../migration/permission/permission.ts';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { lifeOf, type BootProcess } from '../../host/life.ts';
-import { bootId, ownIdentity } from '../../host/process.ts';
+import { lifeOf, type BootProcess } from '../../system/processes/life.ts';
+import { bootId, ownIdentity } from '../../system/processes/process.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
@@ -12,8 +12,8 @@ import type {
   HypervisorStatus,
   SourceSession,
   StreamSetup,
-} from '../port/direct.ts';
-import type { Inspection } from '../port/inspection.ts';
+} from '../../port/direct.ts';
+import type { Inspection } from '../../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf, whyNoPostcopy, type Examined } from './inspect.ts';

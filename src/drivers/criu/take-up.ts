@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { DestinationOptions } from '../port/direct.ts';
+import type { DestinationOptions } from '../../port/direct.ts';
 import { Arrival } from './arrival.ts';
 import { isMadeFor } from './container-ownership.ts';
 import type { Arrivals } from './destination.ts';

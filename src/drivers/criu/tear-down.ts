@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { kill } from '../../host/process.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { kill } from '../../system/processes/process.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
 import { ownVolumes, putAside, removeVolumes } from './made-volumes.ts';
 import { unmountBelow } from './mounts.ts';

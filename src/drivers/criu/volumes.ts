@@ -1,7 +1,7 @@
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
-import { pids } from '../../host/process.ts';
-import { inRealDirectory } from '../../host/real-directory.ts';
+import { pids } from '../../system/processes/process.ts';
+import { inRealDirectory } from '../../system/files/real-directory.ts';
 import type { HostContext } from './host-context.ts';
 import type { Listed, Runc } from './runc.ts';
 import { mountsBelow } from './mounts.ts';

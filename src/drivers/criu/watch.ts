@@ -1,4 +1,4 @@
-import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../../port/direct.ts';
 
 type Stream = HypervisorStatus['stream'];
 

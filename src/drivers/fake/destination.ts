@@ -12,8 +12,8 @@ import type {
   Listens,
   NicPlan,
   StreamSetup,
-} from '../port/direct.ts';
-import type { GuestHandle } from '../port/inventory.ts';
+} from '../../port/direct.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';
 import type { FakeWorld } from './world.ts';
 

@@ -7,14 +7,14 @@ import type {
   DirectDriver,
   Launch,
   SourceSession,
-} from '../port/direct.ts';
+} from '../../port/direct.ts';
 import type {
   DiscoverOptions,
   DiscoveredGuest,
   GuestHandle,
   HandleFacts,
   Life,
-} from '../port/inventory.ts';
+} from '../../port/inventory.ts';
 import { FakeDestination } from './destination.ts';
 import { instanceIn } from './handle.ts';
 import { FakeSource } from './source.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GuestHandle } from '../port/inventory.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 
 /** On purpose not what another driver's handle looks like: whoever reads in a handle that is not its own finds nothing. */
 const handle = z.object({ instance: z.number().int() });

@@ -1,6 +1,6 @@
 import { defined } from '../../protocol/defined.ts';
-import type { HypervisorEvent, HypervisorStatus, StreamSetup } from '../port/direct.ts';
-import type { GuestHandle } from '../port/inventory.ts';
+import type { HypervisorEvent, HypervisorStatus, StreamSetup } from '../../port/direct.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import { fakeHandle } from './handle.ts';
 import type { FakeGuest, FakeWorld } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GuestHandle } from '../port/inventory.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 
 /** What both sides of the pretended manager know: this is loaded by every agent and mover, and stays small. */
 

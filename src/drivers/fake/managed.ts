@@ -6,11 +6,11 @@ import type {
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
+import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../../port/inventory.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
 import { HONEST, type ManagerOptions } from './manager-options.ts';
 import { ManagedStream, measured, MEMORY_BYTES } from './managed-stream.ts';
-import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
+import type { ManagedDriver, ManagedInspection, ManagedSession } from '../../port/managed.ts';
 
 /** After so long no order that was given up takes effect, ms. */
 const SETTLES_MS = 5000;

@@ -6,8 +6,8 @@ import { fromSerial, serialError } from '../../protocol/errors.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import { check } from '../../protocol/public/migration.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
-import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../../port/inventory.ts';
+import type { ManagedDriver, ManagedSession } from '../../port/managed.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
 
 /**

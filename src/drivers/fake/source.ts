@@ -12,10 +12,10 @@ import type {
   Launch,
   SourceSession,
   StreamSetup,
-} from '../port/direct.ts';
-import type { StreamChange } from '../port/stream-change.ts';
-import type { Inspection } from '../port/inspection.ts';
-import type { GuestHandle } from '../port/inventory.ts';
+} from '../../port/direct.ts';
+import type { StreamChange } from '../../port/stream-change.ts';
+import type { Inspection } from '../../port/inspection.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';
 import { pump } from './stream.ts';
 import type { FakeWorld } from './world.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { DirectDriver, HypervisorStatus } from '../port/direct.ts';
-import type { GuestHandle } from '../port/inventory.ts';
+import type { DirectDriver, HypervisorStatus } from '../../port/direct.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 import { FakeDriver } from './driver.ts';
 import { instanceIn } from './handle.ts';
 import { FakeInstance } from './instance.ts';

@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../../port/manager-checks.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';
 import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';

@@ -1,6 +1,6 @@
 import { toGodwitError, type ErrorCode } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { ManagerFinding } from '../port/managed.ts';
+import type { ManagerFinding } from '../../port/managed.ts';
 import type { HostFacts } from './answers.ts';
 import { compareChecks, notCompared } from './check.ts';
 import { HypervHost } from './host.ts';
@@ -13,7 +13,7 @@ import {
 } from './judge.ts';
 import { peerOf, type HypervOptions } from './options.ts';
 import { runState } from './whereabouts.ts';
-import { failed, tried } from '../port/findings.ts';
+import { failed, tried } from '../../port/findings.ts';
 
 /**
  * Whether this driver could do its work with that Hyper-V host and with those that its configuration names. Each is asked by

@@ -8,8 +8,8 @@ import type {
   GuestHandle,
   HandleFacts,
   Life,
-} from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
+} from '../../port/inventory.ts';
+import type { ManagedDriver, ManagedSession, ManagerFinding } from '../../port/managed.ts';
 import type { Answers, GuestFacts } from './answers.ts';
 import { diagnose } from './diagnose.ts';
 import { HypervHost } from './host.ts';

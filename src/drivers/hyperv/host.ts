@@ -5,7 +5,7 @@ import { ANSWERS, parseAnswer, type Answer, type Answers } from './answers.ts';
 import { explained } from './hresults.ts';
 import { isRunning, jobOf, type MigrationJob } from './job.ts';
 import type { HypervOptions } from './options.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import { powershellArgs, scriptText, type ScriptName } from './scripts.ts';
 import type { Sight } from './whereabouts.ts';
 import { WsmanFault } from './wsman/answers.ts';

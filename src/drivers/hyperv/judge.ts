@@ -1,5 +1,5 @@
 import { guestName } from '../../protocol/names.ts';
-import type { ManagerFinding } from '../port/managed.ts';
+import type { ManagerFinding } from '../../port/managed.ts';
 import type { AccountFacts, GuestFacts, HostFacts } from './answers.ts';
 import { runState } from './whereabouts.ts';
 import { unknownWindows } from './windows.ts';

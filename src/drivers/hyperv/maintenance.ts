@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
-import type { HostMaintenance } from '../port/managed.ts';
+import type { HostMaintenance } from '../../port/managed.ts';
 import type { Answers } from './answers.ts';
 import { HypervHost } from './host.ts';
 import { sightOfNode } from './node-sight.ts';

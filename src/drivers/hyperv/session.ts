@@ -3,10 +3,10 @@ import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/manag
 import { Mutex } from '../../mutex.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import type { ManagedInspection, ManagedSession } from '../../port/managed.ts';
 import { CONVERSION_HINT } from '../conversion-hint.ts';
 import type { GuestWhole } from './answers.ts';
-import { managerRefusal } from '../port/manager-checks.ts';
+import { managerRefusal } from '../../port/manager-checks.ts';
 import {
   compareChecks,
   guestChecks,

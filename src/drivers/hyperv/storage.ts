@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestWhole, HostFacts } from './answers.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import { impossible, versionCheck } from './check.ts';
 
 /** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */

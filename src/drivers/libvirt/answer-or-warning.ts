@@ -1,6 +1,6 @@
 import { hasCode } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerWarn } from '../port/manager-checks.ts';
+import { managerWarn } from '../../port/manager-checks.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** Questions to a daemon that it may leave unanswered: that is a warning, since libvirt itself decides. */

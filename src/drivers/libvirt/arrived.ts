@@ -1,6 +1,6 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import type { WrittenFiles } from '../port/disks.ts';
-import type { ArrivedGuest } from '../port/managed.ts';
+import type { WrittenFiles } from '../../port/disks.ts';
+import type { ArrivedGuest } from '../../port/managed.ts';
 import { knownAs } from '../known-as.ts';
 import type { LibvirtClient } from './client.ts';
 import { readDomain, type DomainDisk } from './domain-xml.ts';

@@ -1,5 +1,5 @@
 import { at, parseXml, type XmlElement } from '../../formats/xml.ts';
-import type { SocketUser } from '../port/managed.ts';
+import type { SocketUser } from '../../port/managed.ts';
 
 /** What a daemon says of the machines that its host can run. Pure. */
 

@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { HeldDevice } from '../port/managed.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import type { HeldDevice } from '../../port/managed.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */

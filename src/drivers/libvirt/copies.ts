@@ -3,7 +3,7 @@ import { godwitError, type GodwitError } from '../../errors.ts';
 import type { CopiedDisk } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import { whereItLies, whyNotCopied } from './check.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../../port/manager-checks.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts, NicHostLink } from './domain-xml.ts';
 import { keptFor, network, networkDevice, pool, type Existence } from './questions.ts';

@@ -7,14 +7,14 @@ import type {
   GuestHandle,
   HandleFacts,
   Life,
-} from '../port/inventory.ts';
+} from '../../port/inventory.ts';
 import type {
   ArrivedGuest,
   ManagedDriver,
   ManagedSession,
   MemorySockets,
   SocketUser,
-} from '../port/managed.ts';
+} from '../../port/managed.ts';
 import { arrivedGuest } from './arrived.ts';
 import { readCapabilities } from './capabilities.ts';
 import { HAS_LEFT, LibvirtClient, unless, type Domain } from './client.ts';

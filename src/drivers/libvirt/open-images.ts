@@ -1,8 +1,8 @@
 import { readFile, readlink } from 'node:fs/promises';
 import { toGodwitError } from '../../errors.ts';
-import { fileUsers } from '../../host/file-users.ts';
-import { identifyOpen, identityOf } from '../../host/open-files.ts';
-import { pids } from '../../host/process.ts';
+import { fileUsers } from '../../system/files/file-users.ts';
+import { identifyOpen, identityOf } from '../../system/files/open-files.ts';
+import { pids } from '../../system/processes/process.ts';
 import {
   judgeIdentified,
   judgeIdentity,

@@ -7,7 +7,7 @@ import {
   type HostCapabilities,
   type MachineCapabilities,
 } from './capabilities.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { processorChecks } from './processor.ts';

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { XmlElement } from '../../formats/xml.ts';
-import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../../port/manager-checks.ts';
 import { readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import { isAtLeast } from './wire-check.ts';
 
 /** Whether both libvirts compress a guest's memory as it is asked for. Pure. */

@@ -1,6 +1,6 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { defined } from '../../protocol/defined.ts';
-import { diskSocket, memorySocket } from '../port/managed.ts';
+import { diskSocket, memorySocket } from '../../port/managed.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params, SentParams } from './rpc/params.ts';
 

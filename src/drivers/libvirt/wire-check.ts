@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 
 /** Whether libvirt can send memory through a socket of Godwit's. Pure. */
 

@@ -5,30 +5,30 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import { clientFor, isOnNetwork } from '../../protocol/network-file.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
-import type { DestinationOptions, NicPlan } from '../port/direct.ts';
-import { storesOf, whyTaken } from './variable-store-users.ts';
-import { hasClient, type QemuProgram } from './binaries.ts';
-import { findPassphrases } from './passphrases.ts';
+import type { DestinationOptions, NicPlan } from '../../port/direct.ts';
+import { storesOf, whyTaken } from './images/variable-store-users.ts';
+import { hasClient, type QemuProgram } from './programs/binaries.ts';
+import { findPassphrases } from './images/passphrases.ts';
 import { findPassthrough } from './passthrough/assess-passthrough.ts';
 import type { HostDevice } from './passthrough/device.ts';
-import { programChecks } from './choose.ts';
-import { coldCpu, cpuChecks, type OwnProcessor } from './cpu-checks.ts';
-import { writerChecks } from './disk-writers.ts';
+import { programChecks } from './programs/choose.ts';
+import { coldCpu, cpuChecks, type OwnProcessor } from './programs/cpu-checks.ts';
+import { writerChecks } from './images/disk-writers.ts';
 import { forwardChecks } from './forwards.ts';
-import type { ImageStore } from './images.ts';
-import { findImages } from './find-images.ts';
+import type { ImageStore } from './images/images.ts';
+import { findImages } from './images/find-images.ts';
 import { memoryChecks } from './host-memory.ts';
 import { streamChecks } from './inspect.ts';
-import { hostVendor } from './processors.ts';
-import { decideNodes } from './spec/disks-decided.ts';
+import { hostVendor } from './programs/processors.ts';
+import { decideNodes } from './spec/disks/disks-decided.ts';
 import { codeNodes } from './spec/flash.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
 import { guestShape, type GuestSpec } from './spec/schema.ts';
-import { tscChecks } from './tsc.ts';
+import { tscChecks } from './programs/tsc.ts';
 import type { QemuUser } from './user/ids.ts';
-import { compareVersions } from './version.ts';
-import { HEADER_BYTES, linkOfHeader, linkOfImage } from './image-header.ts';
+import { compareVersions } from './programs/version.ts';
+import { HEADER_BYTES, linkOfHeader, linkOfImage } from './images/image-header.ts';
 
 /** A description checked and matched with what this host has. */
 export interface Match {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { BalloonLook } from '../../migration/preflight/balloon.ts';
-import type { Balloon } from '../port/balloon.ts';
+import type { Balloon } from '../../port/balloon.ts';
 import type { QmpClient } from './qmp/client.ts';
 
 /** Statistics come this often while they are waited for, s, and are waited for so long, ms. */

@@ -3,8 +3,8 @@ import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import { isOnNetwork } from '../../protocol/network-file.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { childNames, driveList, driveName, graphAnswer, type Drive } from './snapshot/parts.ts';
-import { openings } from './spec/disks-argv.ts';
-import type { BlockNode } from './spec/disk-schema.ts';
+import { openings } from './spec/disks/disks-argv.ts';
+import type { BlockNode } from './spec/disks/disk-schema.ts';
 
 /** Media of drives of a guest that is yet to come here, as they have become at its source. */
 

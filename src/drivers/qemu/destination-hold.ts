@@ -1,9 +1,9 @@
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
-import type { HypervisorEvent } from '../port/direct.ts';
+import type { HypervisorEvent } from '../../port/direct.ts';
 
-import { attachStarted, ownerOf, type LaunchSite } from './launch.ts';
+import { attachStarted, ownerOf, type LaunchSite } from './process/launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { judgeEnd } from './qmp/monitor-end.ts';
 import { MonitorWatch } from './session.ts';

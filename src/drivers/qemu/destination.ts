@@ -1,5 +1,5 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
-import { removeTree } from '../../host/remove-tree.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { endingMs } from '../../migration/direct/step-deadline.ts';
@@ -15,16 +15,16 @@ import type {
   Started,
   StreamSetup,
   Launch,
-} from '../port/direct.ts';
+} from '../../port/direct.ts';
 import { devicesAmong, nicsOf, readSpec, type Match } from './assess.ts';
-import { storesOf, whyTaken } from './variable-store-users.ts';
+import { storesOf, whyTaken } from './images/variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
-import type { QemuProgram } from './binaries.ts';
+import type { QemuProgram } from './programs/binaries.ts';
 import { changeMedia, describeMedia } from './change-media.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
 import { matchWithHost, type Wanted } from './match-with-host.ts';
-import { QemuDiskTarget } from './disk-target.ts';
+import { QemuDiskTarget } from './images/disk-target.ts';
 import { lockedBytes } from './passthrough/give-devices.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
 import {
@@ -38,14 +38,14 @@ import {
   unmark,
 } from './incoming.ts';
 import { ENDS_MS } from './qmp/monitor-end.ts';
-import { findStarted, launch, launchCommand, type LaunchSite } from './launch.ts';
+import { findStarted, launch, launchCommand, type LaunchSite } from './process/launch.ts';
 import { plugIn } from './plug/plugger.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
 import { withoutParts, type MachineParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
-import { decideNodes } from './spec/disks-decided.ts';
+import { decideNodes } from './spec/disks/disks-decided.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
@@ -54,7 +54,7 @@ import { commandLine } from './user/command-line.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
 import { type QemuHandle, launchIn, type QemuLaunch } from './handle.ts';
 import { defined } from '../../protocol/defined.ts';
-import { coldArguments } from './relaunch.ts';
+import { coldArguments } from './process/relaunch.ts';
 import { confined, mayLock } from './user/confine.ts';
 
 const END_MS = 5000;

@@ -5,15 +5,15 @@ import { defined } from '../../protocol/defined.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
-import { lifeOf, type Life } from '../../host/life.ts';
-import type { FrozenImage } from '../port/disks.ts';
+import { lifeOf, type Life } from '../../system/processes/life.ts';
+import type { FrozenImage } from '../../port/disks.ts';
 import type {
   DestinationOptions,
   DestinationSession,
   DirectDriver,
   Launch,
   SourceSession,
-} from '../port/direct.ts';
+} from '../../port/direct.ts';
 import type {
   DiscoverOptions,
   DiscoveredGuest,
@@ -21,22 +21,22 @@ import type {
   GuestHandle,
   GuestLayout,
   HandleFacts,
-} from '../port/inventory.ts';
-import { listPrograms, type BinaryOptions, type QemuProgram } from './binaries.ts';
-import { belowBaseline, GuestsBeyond, type SetBaseline } from './baseline.ts';
+} from '../../port/inventory.ts';
+import { listPrograms, type BinaryOptions, type QemuProgram } from './programs/binaries.ts';
+import { belowBaseline, GuestsBeyond, type SetBaseline } from './programs/baseline.ts';
 import { Census } from './guest/census.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { KeptProcessors } from './guest/kept-processors.ts';
 import type { KeptPlaces } from './measure/kept-places.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
-import { ImageStore } from './images.ts';
-import { offersOf, readGuestProcessor } from './processors.ts';
+import { ImageStore } from './images/images.ts';
+import { offersOf, readGuestProcessor } from './programs/processors.ts';
 import { TPM_SOCKET } from './spec/names.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import type { HostContext } from './host-context.ts';
-import { diskWriters } from './disk-writers.ts';
+import { diskWriters } from './images/disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
 import { returnFiles, openAbove } from './user/access.ts';
@@ -44,9 +44,9 @@ import { removeCgroup, type QemuCgroup } from './user/cgroup.ts';
 import { helperUser, letIn } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 import { mkdir, open } from 'node:fs/promises';
-import { openIdentified } from '../../host/identified-file.ts';
-import { removeTree } from '../../host/remove-tree.ts';
-import { askProgram, handedFile, type Question } from './one-shot-qemu.ts';
+import { openIdentified } from '../../system/files/identified-file.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
+import { askProgram, handedFile, type Question } from './programs/one-shot-qemu.ts';
 
 const GREETING_MS = 3000;
 /** What serves a TPM may take to end after its QEMU. */
@@ -261,7 +261,7 @@ export class QemuDriver implements DirectDriver {
   }
 
   async guestDirectory(guestDir: string): Promise<GuestDirectory> {
-    const { guestDirectory } = await import('./guest-directory.ts');
+    const { guestDirectory } = await import('./process/guest-directory.ts');
     return guestDirectory(guestDir);
   }
 
@@ -273,7 +273,7 @@ export class QemuDriver implements DirectDriver {
   ): Promise<GuestHandle> {
     permission.mustCover(handle.name);
     const { host } = this.#options;
-    const { relaunch } = await import('./relaunch.ts');
+    const { relaunch } = await import('./process/relaunch.ts');
     return relaunch(host, handleOf(handle), launchIn(launch, handle.name, host), signal);
   }
 

@@ -1,5 +1,5 @@
 import { defined } from '../../protocol/defined.ts';
-import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../../port/direct.ts';
 import type { HaltKind } from '../../migration/guest-changes/run-states.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import type { MigrationState } from './qmp/answers.ts';

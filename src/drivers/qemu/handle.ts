@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import type { GuestHandle, Launch } from '../port/direct.ts';
+import type { GuestHandle, Launch } from '../../port/direct.ts';
 
 /** What this driver writes into handles and launches, and reads back from requests and journals, also of earlier builds. */
 

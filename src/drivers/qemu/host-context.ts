@@ -1,6 +1,6 @@
-import type { SetBaseline } from './baseline.ts';
-import type { QemuProgram } from './binaries.ts';
-import type { ImageStore } from './images.ts';
+import type { SetBaseline } from './programs/baseline.ts';
+import type { QemuProgram } from './programs/binaries.ts';
+import type { ImageStore } from './images/images.ts';
 import type { OfferedDevices } from './plug/offer.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import type { QemuCgroup } from './user/cgroup.ts';

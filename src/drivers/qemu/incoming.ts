@@ -1,7 +1,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { StreamSetup } from '../port/direct.ts';
+import type { StreamSetup } from '../../port/direct.ts';
 import { readCpu } from './guest/cpu.ts';
 import { readRamBlocks } from './guest/facts.ts';
 import * as answers from './qmp/answers.ts';

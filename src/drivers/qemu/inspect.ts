@@ -5,9 +5,9 @@ import { guestDescription, type StreamSettings } from '../../protocol/peer/migra
 import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
 import type { DeviceState } from '../../migration/preflight/switchover.ts';
-import type { Inspection } from '../port/inspection.ts';
-import { storesOf, whyNotAlone } from './variable-store-users.ts';
-import type { ImageStore } from './images.ts';
+import type { Inspection } from '../../port/inspection.ts';
+import { storesOf, whyNotAlone } from './images/variable-store-users.ts';
+import type { ImageStore } from './images/images.ts';
 import { describeGuest, type Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
@@ -18,7 +18,7 @@ import { refusedText } from './spec/grammar/judge.ts';
 import { guestSpec, type FlashSpec, type GuestSpec } from './spec/schema.ts';
 import type { Unplugging } from './spec/unplug.ts';
 import { streamObstacles, type StreamAbilities } from './stream.ts';
-import { compareVersions } from './version.ts';
+import { compareVersions } from './programs/version.ts';
 
 interface Looking {
   readonly store: ImageStore;

@@ -1,10 +1,10 @@
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
-import type { DestinationOptions } from '../port/direct.ts';
+import type { DestinationOptions } from '../../port/direct.ts';
 import { matchHost, type Match } from './assess.ts';
-import { hostGives } from './baseline.ts';
+import { hostGives } from './programs/baseline.ts';
 import type { HostContext } from './host-context.ts';
 import { pinsMemory, plugChecks } from './plug/plugger.ts';
-import { socketChecks } from './sockets.ts';
+import { socketChecks } from './process/sockets.ts';
 import type { GuestTpm } from './tpm/guest-tpm.ts';
 import { cgroupCheck } from './user/cgroup.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NamedPath } from '../port/inventory.ts';
+import type { NamedPath } from '../../port/inventory.ts';
 import { offeredDevices } from './plug/offer.ts';
 
 const MIN_MARGIN = 1024 ** 3;

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../deadline.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { MonitorWatch } from './session.ts';
-import { compareVersions } from './version.ts';
+import { compareVersions } from './programs/version.ts';
 
 /** The order to go over to post-copy. */
 

@@ -1,7 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { LaunchSite } from './launch.ts';
+import type { LaunchSite } from './process/launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { reopenPipes } from './qmp/pipes.ts';
 import type { MonitorWatch } from './session.ts';

@@ -1,5 +1,5 @@
 import { hasCode, type GodwitError } from '../../errors.ts';
-import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../../port/direct.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { QmpEvent } from './qmp/messages.ts';

@@ -13,17 +13,17 @@ import type {
   HypervisorStatus,
   SourceSession,
   StreamSetup,
-} from '../port/direct.ts';
-import type { StreamChange } from '../port/stream-change.ts';
-import type { Inspection } from '../port/inspection.ts';
-import { readAbilities } from './abilities.ts';
+} from '../../port/direct.ts';
+import type { StreamChange } from '../../port/stream-change.ts';
+import type { Inspection } from '../../port/inspection.ts';
+import { readAbilities } from './programs/abilities.ts';
 import { balloonOf, balloonNow } from './balloon.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
 import { tapsOf, withTapNames, nicsWithPorts } from './guest/attachments.ts';
 import { readNetwork, readFacts } from './guest/facts.ts';
 import type { Brief, Knows } from '../../host/memory-sample/pages.ts';
-import { lifeOf } from '../../host/life.ts';
+import { lifeOf } from '../../system/processes/life.ts';
 import { endingMsOf, killProcess, waitForExit, processOf } from './guest/process.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
 import { liveNodes } from './mirror/live-nodes.ts';
@@ -38,12 +38,12 @@ import { withoutParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
 import { readSnapshot, readFailedDrives } from './snapshot/read.ts';
-import { launchOf } from './relaunch.ts';
-import { shutDown, startAgain } from './shutdown.ts';
+import { launchOf } from './process/relaunch.ts';
+import { shutDown, startAgain } from './process/shutdown.ts';
 import type { MonitorWatch } from './session.ts';
 import { stop } from './resume.ts';
-import { runAgain } from './stuck.ts';
-import { takeBack } from './take-back.ts';
+import { runAgain } from './process/stuck.ts';
+import { takeBack } from './process/take-back.ts';
 import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
@@ -69,11 +69,11 @@ import type { QemuHandle, QemuLaunch } from './handle.ts';
 import { QemuUnplugger } from './unplug/unplugger.ts';
 import type { Finding } from '../../migration/preflight/finding.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
-import { judgeProcessSettings, processSettings } from '../../host/process-settings.ts';
+import { judgeProcessSettings, processSettings } from '../../system/processes/process-settings.ts';
 import { judgeInflated } from '../../migration/preflight/balloon.ts';
 import type { Halt } from '../../migration/guest-changes/run-states.ts';
 import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
-import { guestFits, type SetBaseline } from './baseline.ts';
+import { guestFits, type SetBaseline } from './programs/baseline.ts';
 import { haltKind } from './events.ts';
 import { freePageHints } from './free-pages.ts';
 import { judgeInnerGuests, ranInner } from './inner-guests.ts';
@@ -81,14 +81,14 @@ import { inspectFacts } from './inspect.ts';
 import { withAnswers } from './passthrough/read-passthrough.ts';
 import { liveOf } from './spec/unplug.ts';
 import { lookWithout } from './unplug/plug-facts.ts';
-import { identifyOpen } from '../../host/open-files.ts';
+import { identifyOpen } from '../../system/files/open-files.ts';
 import {
   judgeIdentified,
   type FileIdentity,
   type NamedImage,
 } from '../../migration/image-identity.ts';
 import { isOnNetwork } from '../../protocol/network-file.ts';
-import type { ImageStore } from './images.ts';
+import type { ImageStore } from './images/images.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;

@@ -1,10 +1,10 @@
 import { defined } from '../../protocol/defined.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
-import type { StreamSetup } from '../port/direct.ts';
-import type { StreamChange } from '../port/stream-change.ts';
+import type { StreamSetup } from '../../port/direct.ts';
+import type { StreamChange } from '../../port/stream-change.ts';
 import { transportObstacles } from './transport.ts';
-import { compareVersions } from './version.ts';
+import { compareVersions } from './programs/version.ts';
 
 /** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { StreamSetup, StreamTls } from '../port/direct.ts';
+import type { StreamSetup, StreamTls } from '../../port/direct.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
 import { openAbove } from './user/access.ts';

@@ -1,7 +1,7 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal, managerWarn } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerWarn } from '../../port/manager-checks.ts';
 import type { VsphereClient } from './client.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
 import { checkOf } from './faults.ts';

@@ -1,7 +1,7 @@
 import { godwitError, type GodwitError } from '../../errors.ts';
 import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { Vcenter } from './options.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import {
   envelope,
   group,

@@ -1,5 +1,5 @@
 import { toGodwitError, type ErrorCode } from '../../errors.ts';
-import type { ManagerFinding } from '../port/managed.ts';
+import type { ManagerFinding } from '../../port/managed.ts';
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
@@ -22,7 +22,7 @@ import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inv
 import { RIGHTS, type Granted } from './rights.ts';
 import { ref, text, type Ref, type Seen } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
-import { failed, tried } from '../port/findings.ts';
+import { failed, tried } from '../../port/findings.ts';
 
 /** Datacenters of which rights are asked. */
 const MAX_DATACENTERS = 64;

@@ -9,8 +9,8 @@ import type {
   GuestHandle,
   HandleFacts,
   Life,
-} from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
+} from '../../port/inventory.ts';
+import type { ManagedDriver, ManagedSession, ManagerFinding } from '../../port/managed.ts';
 import { diagnose } from './diagnose.ts';
 import { Follower } from './follower.ts';
 import { vmIn, vsphereHandle } from './handle.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal } from '../port/manager-checks.ts';
+import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 
 /** Of a host's capabilities. */
 export const ENCRYPTS = 'encryptedVMotionSupported';

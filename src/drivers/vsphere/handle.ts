@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GuestHandle } from '../port/inventory.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
 
 const handle = z.object({
   driver: z.literal('vsphere'),

@@ -1,5 +1,5 @@
 import { guestName } from '../../protocol/names.ts';
-import type { ManagerFinding } from '../port/managed.ts';
+import type { ManagerFinding } from '../../port/managed.ts';
 import { adviceOf, some, type Baseline } from './baseline.ts';
 import type { InventoryGuest } from './inventory.ts';
 import { named } from './judge.ts';

@@ -1,4 +1,4 @@
-import type { ManagerFinding } from '../port/managed.ts';
+import type { ManagerFinding } from '../../port/managed.ts';
 import { ATTRIBUTE } from './mark.ts';
 import type { Vcenter } from './options.ts';
 import { MAKES_ATTRIBUTE, RIGHTS, type Granted } from './rights.ts';

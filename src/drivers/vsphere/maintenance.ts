@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import type { HostMaintenance } from '../port/managed.ts';
+import type { HostMaintenance } from '../../port/managed.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
 import { denied, wordsOf } from './faults.ts';
 import { wordIn, type InventoryLists } from './inventory.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { readPassword } from '../../host/password-file.ts';
+import { readPassword } from '../../system/files/password-file.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { VsphereClient } from './client.ts';

@@ -1,6 +1,6 @@
 import { textAt, type XmlElement } from '../../formats/xml.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerWarn } from '../port/manager-checks.ts';
+import { managerPass, managerWarn } from '../../port/manager-checks.ts';
 import { some, type HostFeatures } from './baseline.ts';
 
 /** Features of a processor that a guest uses since it was started (`runtime.featureRequirement`), beside what hosts have. Pure. */

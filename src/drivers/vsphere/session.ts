@@ -1,6 +1,6 @@
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import type { ManagedInspection, ManagedSession } from '../../port/managed.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
 import { checkMove, deviceChecks, stateCheck } from './check.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';

@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { removeTree } from '../../host/remove-tree.ts';
-import { cacheDirectory } from '../../host/cache-directory.ts';
+import { removeTree } from '../../system/files/remove-tree.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
 import { runCommand } from '../command.ts';
 import { containerConfig, type ContainerBind, type ContainerLoad } from './config.ts';
 import { containerLayer } from './layer.ts';

@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createHash } from 'node:crypto';
-import { cacheDirectory } from '../../host/cache-directory.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
 import { runCommand } from '../command.ts';
 import { librariesOf } from '../image/program.ts';
 

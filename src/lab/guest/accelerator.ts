@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { cacheDirectory } from '../../host/cache-directory.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
 import type { GuestImage } from '../image/initramfs.ts';
 import type { Accelerator } from './argv.ts';
 

@@ -10,8 +10,8 @@ import { guestImage, type GuestImage, type GuestLoad } from '../image/initramfs.
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { storageClientLacks } from '../storage.ts';
-import { parseMemory } from '../../host/kernel-tables.ts';
-import { isAlive, type ProcessIdentity } from '../../host/process.ts';
+import { parseMemory } from '../../system/kernel-tables.ts';
+import { isAlive, type ProcessIdentity } from '../../system/processes/process.ts';
 import { checkSocketPath } from '../../protocol/socket-path.ts';
 import { endProcesses, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';

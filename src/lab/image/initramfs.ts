@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { cacheDirectory } from '../../host/cache-directory.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
 import { type ArchiveEntry, cpioArchive } from './cpio.ts';
 import { type GuestKernel, guestKernel } from './kernel.ts';
 import { hostProgram } from './program.ts';

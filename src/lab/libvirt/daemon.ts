@@ -3,7 +3,7 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, type GodwitError } from '../../errors.ts';
-import { isAlive, type ProcessIdentity } from '../../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../system/processes/process.ts';
 import { defined } from '../../protocol/defined.ts';
 import { runCommand } from '../command.ts';
 import { labEnvironment, missingPrograms } from '../environment.ts';

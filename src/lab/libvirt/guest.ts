@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { kernelCommandLine, type GuestDrive } from '../guest/argv.ts';
 import type { DiskRequest } from '../guest/disks.ts';
-import { cacheDirectory } from '../../host/cache-directory.ts';
+import { cacheDirectory } from '../../system/files/cache-directory.ts';
 import { chooseQemu, qemuBinaries, type QemuBinary } from '../guest/qemu.ts';
 import { labGuest, recordGuest, releaseGuest, type LabGuest } from '../guest/registry.ts';
 import {

@@ -39,7 +39,7 @@ export async function watchFrom(
   const guest = await labGuest(lab, name);
   const host = from === undefined ? await anotherHost(lab, name) : place(lab, from);
   // Only who watches pays for what that takes.
-  const { watcherProcess } = await import('../../agent/watcher-process.ts');
+  const { watcherProcess } = await import('../../agent/processes/watcher-process.ts');
   const { probeReportOf } = await import('../../migration/report/probes.ts');
   const ports = port === undefined ? {} : { ports: [port], http: { port } };
   const http = kind === 'http' && port === undefined ? { http: {} } : {};

@@ -9,7 +9,7 @@ import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { labGuest } from '../guest/registry.ts';
 import { COUNTER_PORT } from '../plan.ts';
-import { isAlive, type ProcessIdentity } from '../../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../system/processes/process.ts';
 import { endProcesses, startDetached } from '../processes.ts';
 import type { Lab } from '../state.ts';
 import { type ProbeAnswer, probeAnswer, type ProbeRequest } from './messages.ts';

@@ -8,7 +8,7 @@ import { runCommand } from '../command.ts';
 import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { portNames } from '../network-plan.ts';
-import { isAlive, type ProcessIdentity } from '../../host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../system/processes/process.ts';
 import { startDetached } from '../processes.ts';
 import type { Lab } from '../state.ts';
 

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
-import { portIn, TCP_STATES, tcpSockets } from '../../host/kernel-tables.ts';
-import { COMPILES_AHEAD } from '../../host/small-process.ts';
+import { portIn, TCP_STATES, tcpSockets } from '../../system/kernel-tables.ts';
+import { COMPILES_AHEAD } from '../../system/processes/small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';

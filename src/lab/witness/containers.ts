@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { parseStat } from '../../host/process.ts';
+import { parseStat } from '../../system/processes/process.ts';
 import { runCommand } from '../command.ts';
 import { labRunc } from '../container/launch.ts';
 import { runcRoot } from '../container/places.ts';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { StreamTls } from '../../drivers/port/direct.ts';
+import type { StreamTls } from '../../port/direct.ts';
 import { pkiDirOf } from '../../host/fleet.ts';
 
 /** This host’s certificate for the hypervisor’s own stream; `dir` is the migration’s directory. */

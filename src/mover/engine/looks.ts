@@ -1,6 +1,6 @@
 import { withDeadline } from '../../deadline.ts';
-import type { WrittenFiles } from '../../drivers/port/disks.ts';
-import type { DriverInventory } from '../../drivers/port/inventory.ts';
+import type { WrittenFiles } from '../../port/disks.ts';
+import type { DriverInventory } from '../../port/inventory.ts';
 import { toGodwitError } from '../../errors.ts';
 import {
   judgeWriters,

@@ -1,4 +1,4 @@
-import type { Journal } from '../../host/journal.ts';
+import type { Journal } from '../../host/journal/journal.ts';
 import type { Durability } from '../../migration/durability.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { Mutex } from '../../mutex.ts';

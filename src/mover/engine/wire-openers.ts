@@ -1,6 +1,6 @@
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
-import { optimiseWhatIsHot } from '../../host/small-process.ts';
+import { optimiseWhatIsHot } from '../../system/processes/small-process.ts';
 import type {
   SourceWire,
   SourceWireOptions,

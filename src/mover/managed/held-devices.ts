@@ -1,4 +1,4 @@
-import type { HeldDevice } from '../../drivers/port/managed.ts';
+import type { HeldDevice } from '../../port/managed.ts';
 import { isBlockDevice } from '../../disks/proof/devices.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';

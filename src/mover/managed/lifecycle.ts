@@ -1,9 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import type {
-  ManagedDriver,
-  ManagedInspection,
-  ManagedSession,
-} from '../../drivers/port/managed.ts';
+import type { ManagedDriver, ManagedInspection, ManagedSession } from '../../port/managed.ts';
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {

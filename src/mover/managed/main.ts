@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.ts';
+import type { ManagedDriver, ManagedSession } from '../../port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
-import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal.ts';
+import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal/journal.ts';
 import { orderOf, type ManagedEvent, type StepName } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
-import type { WrittenFiles } from '../../drivers/port/disks.ts';
+import type { WrittenFiles } from '../../port/disks.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { passes, warns } from '../../migration/preflight/finding.ts';

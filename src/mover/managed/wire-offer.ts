@@ -1,6 +1,6 @@
-import type { ManagedSession, MemorySockets } from '../../drivers/port/managed.ts';
+import type { ManagedSession, MemorySockets } from '../../port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import { whyNoSockets } from '../../host/memory-sockets.ts';
+import { whyNoSockets } from '../../port/memory-sockets.ts';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { ReceiverOffer } from '../../protocol/peer/receiver.ts';

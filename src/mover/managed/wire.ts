@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import type { AgentConfig } from '../../config.ts';
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
-import { diskSocket, memorySocket, type ManagedDriver } from '../../drivers/port/managed.ts';
+import { diskSocket, memorySocket, type ManagedDriver } from '../../port/managed.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
-import { openToUser } from '../../host/memory-sockets.ts';
+import { openToUser } from '../../port/memory-sockets.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../host/wire.ts';
 import type { Log } from '../../log.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';

@@ -4,7 +4,11 @@ import { hostsOf, loadAgentConfig, type AgentConfig } from '../../config.ts';
 import type { TargetTunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
-import { forgetReceiver, recordReceiver, removeSockets } from '../../host/receiver-records.ts';
+import {
+  forgetReceiver,
+  recordReceiver,
+  removeSockets,
+} from '../../host/journal/receiver-records.ts';
 import { cacheFor, codecCores } from '../../host/wire.ts';
 import type { SessionTerms, TargetEndpoint } from '../../links/endpoint.ts';
 import { plainLog } from '../../log.ts';

@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
-import { issue } from '../../../src/agent/pki/authority.ts';
+import { issue } from '../../../src/pki/authority.ts';
 import {
   changeList,
   heldBy,
   latestList,
   withoutName,
   withoutSerial,
-} from '../../../src/agent/pki/fleet-list.ts';
+} from '../../../src/pki/fleet-list.ts';
 import { Holders } from '../../../src/agent/pki/holders.ts';
-import {
-  endReplaced,
-  isLast,
-  renewCertificate,
-  replacesOthers,
-} from '../../../src/agent/pki/issued.ts';
-import { makeRequest } from '../../../src/agent/pki/x509.ts';
+import { endReplaced, isLast, renewCertificate, replacesOthers } from '../../../src/pki/issued.ts';
+import { makeRequest } from '../../../src/pki/x509.ts';
 import { plainLog } from '../../../src/log.ts';
 import { plainSerial, revokedSince } from '../../../src/protocol/peer/fleet.ts';
 import { authority } from '../../rpc/test-contract.ts';

@@ -3,10 +3,10 @@ import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
-import { issueLabPki } from '../../../src/agent/pki/lab.ts';
-import { ownIdentity } from '../../../src/agent/pki/own-identity.ts';
-import { makeRequest, signRequest } from '../../../src/agent/pki/x509.ts';
+import { initCa, issue, storeCredentials } from '../../../src/pki/authority.ts';
+import { issueLabPki } from '../../../src/pki/lab.ts';
+import { ownIdentity } from '../../../src/pki/own-identity.ts';
+import { makeRequest, signRequest } from '../../../src/pki/x509.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;

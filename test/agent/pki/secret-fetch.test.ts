@@ -2,14 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { changeList, latestList, withoutHost } from '../../../src/agent/pki/fleet-list.ts';
+import { changeList, latestList, withoutHost } from '../../../src/pki/fleet-list.ts';
 import { SecretFetch } from '../../../src/agent/pki/secret-fetch.ts';
-import {
-  rotateSecret,
-  secretId,
-  secretIn,
-  writeSecret,
-} from '../../../src/agent/pki/site-secret.ts';
+import { rotateSecret, secretId, secretIn, writeSecret } from '../../../src/pki/site-secret.ts';
 import { agentConfig } from '../../../src/config.ts';
 import { siteSecret, siteSecrets } from '../../../src/host/wire.ts';
 import { silentLog } from '../../../src/log.ts';

@@ -3,17 +3,17 @@ import { X509Certificate } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { join } from '../../../src/agent/pki/join.ts';
-import { renewCertificate } from '../../../src/agent/pki/issued.ts';
-import { makeRequest } from '../../../src/agent/pki/x509.ts';
-import { makeToken } from '../../../src/agent/pki/token.ts';
+import { join } from '../../../src/pki/join.ts';
+import { renewCertificate } from '../../../src/pki/issued.ts';
+import { makeRequest } from '../../../src/pki/x509.ts';
+import { makeToken } from '../../../src/pki/token.ts';
 import {
   changeList,
   latestList,
   unchanged,
   withoutHost,
   withoutName,
-} from '../../../src/agent/pki/fleet-list.ts';
+} from '../../../src/pki/fleet-list.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { readCredentials } from '../../../src/rpc/tls.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';

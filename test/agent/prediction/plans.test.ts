@@ -8,7 +8,7 @@ import { planRequest } from '../../../src/protocol/public/plan.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { methodsOf, twoFakeHosts } from '../fake-fleet.ts';
 import { fleet } from '../samples.ts';
-import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
+import type { DirectDriver } from '../../../src/port/direct.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
 import { askProcess, type AskChecker } from '../../../src/agent/preflight/checker-process.ts';
-import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../../src/pki/authority.ts';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
 import { cacheDirectory, siteSecrets } from '../../../src/host/wire.ts';
 import { migrationRequest, type Check } from '../../../src/protocol/public/migration.ts';

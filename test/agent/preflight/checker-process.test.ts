@@ -11,7 +11,9 @@ import { untilSo } from '../../until.ts';
 
 const CHECKER = fileURLToPath(new URL('../../../src/bin/checker.ts', import.meta.url));
 
-const CALLS = fileURLToPath(new URL('../../../src/host/hanging-calls.ts', import.meta.url));
+const CALLS = fileURLToPath(
+  new URL('../../../src/system/processes/hanging-calls.ts', import.meta.url),
+);
 
 /** A host whose processes that check note that they have started, and then run `body`. */
 function hostWhose(t: TestContext, body: string, keptMs?: number) {

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
-import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
+import type { DiscoveredGuest } from '../../../src/port/inventory.ts';
 import { methodsOf } from '../fake-fleet.ts';
 import { fleet, GIB, type HostOptions } from '../samples.ts';
 import { untilSo } from '../../until.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../../src/pki/authority.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';
 
 const HOST = fileURLToPath(new URL('hung-host.ts', import.meta.url));

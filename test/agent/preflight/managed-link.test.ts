@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { linkChecks, type LinkAsked } from '../../../src/agent/preflight/managed-link.ts';
-import type { PathLook } from '../../../src/host/path-look.ts';
+import type { PathLook } from '../../../src/host/machine/path-look.ts';
 
 const GIB = 1024 ** 3;
 const routeOut = { device: 'eth1', hasGuests: false, isDefault: false } as const;

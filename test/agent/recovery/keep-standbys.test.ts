@@ -5,7 +5,7 @@ import {
   type KeepStandbysDependencies,
 } from '../../../src/agent/recovery/keep-standbys.ts';
 import { OfferedStandbys } from '../../../src/agent/recovery/offered.ts';
-import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
+import type { DiscoveredGuest } from '../../../src/port/inventory.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { ABSENT_MS } from '../../../src/migration/standby/offers.ts';

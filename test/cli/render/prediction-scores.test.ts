@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scoresText } from '../../../src/cli/render/prediction-scores.ts';
-import { painter } from '../../../src/cli/render/style.ts';
+import { painter } from '../../../src/words/style.ts';
 import type { Distribution } from '../../../src/protocol/controller/history.ts';
 
 const look = { columns: 120, isTerminal: false, paint: painter(false) };

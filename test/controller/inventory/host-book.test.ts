@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_GUESTS } from '../../../src/agent/peer-guests.ts';
-import { illText } from '../../../src/cli/render/health.ts';
+import { MAX_GUESTS } from '../../../src/agent/guests/peer-guests.ts';
+import { illText } from '../../../src/words/health.ts';
 import { hostOfRow } from '../../../src/controller/inventory/answers.ts';
 import { HostBook } from '../../../src/controller/inventory/host-book.ts';
 import { EVENTS_KEPT } from '../../../src/controller/inventory/inventory.ts';

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { issue } from '../../../src/agent/pki/authority.ts';
+import { issue } from '../../../src/pki/authority.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { NewHost } from '../../../src/controller/inventory/write-queue.ts';
 import { Inventory } from '../../../src/controller/inventory/inventory.ts';

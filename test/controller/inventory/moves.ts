@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { HostEvents } from '../../../src/agent/host-events.ts';
+import { HostEvents } from '../../../src/agent/host/host-events.ts';
 import type { HostNews } from '../../../src/protocol/public/host-event.ts';
 import type { GuestInfo } from '../../../src/protocol/public/host.ts';
 

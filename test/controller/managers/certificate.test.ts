@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
-import { issue } from '../../../src/agent/pki/authority.ts';
+import { issue } from '../../../src/pki/authority.ts';
 import { shownAt } from '../../../src/controller/managers/certificate.ts';
 import { authority } from '../../rpc/test-contract.ts';
 

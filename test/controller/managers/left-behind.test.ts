@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { MigrationStore } from '../../../src/agent/store.ts';
+import { MigrationStore } from '../../../src/agent/migrations/store.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ManagedHosts } from '../../../src/controller/inventory/managed.ts';
 import { Managers } from '../../../src/controller/managers/managers.ts';

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Provider, type JWK } from 'oidc-provider';
-import { issue } from '../../../src/agent/pki/authority.ts';
+import { issue } from '../../../src/pki/authority.ts';
 import { CALLBACK_PATH, type OidcConfig } from '../../../src/controller/oidc/config.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 

@@ -14,7 +14,7 @@ import type { ListedMigration } from '../../../src/controller/store/migrations.t
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
-import { issue } from '../../../src/agent/pki/authority.ts';
+import { issue } from '../../../src/pki/authority.ts';
 import { authority } from '../../rpc/test-contract.ts';
 import { fleet, guest } from '../../agent/samples.ts';
 import { until } from '../../until.ts';

@@ -19,7 +19,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { mustBeItsOwn, placeFor } from '../../../src/disks/move/place.ts';
 import { giveUpOld } from '../../../src/disks/move/files.ts';
-import { identityOf } from '../../../src/host/open-files.ts';
+import { identityOf } from '../../../src/system/files/open-files.ts';
 import { agentConfig, type AgentConfig } from '../../../src/config.ts';
 import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DiskMove } from '../../../src/disks/move/move.ts';
-import { identityOfName as identityOf } from '../../../src/host/open-files.ts';
+import { identityOfName as identityOf } from '../../../src/system/files/open-files.ts';
 import { systemClock } from '../../../src/clock.ts';
-import type { DiskRelocator, RelocationSight } from '../../../src/drivers/port/disks.ts';
+import type { DiskRelocator, RelocationSight } from '../../../src/port/disks.ts';
 import { silentLog } from '../../../src/log.ts';
 import {
   beginMove,
@@ -15,8 +15,8 @@ import {
   type DiskMoveEvent,
   type DiskMovePlan,
 } from '../../../src/migration/disk-move.ts';
-import type { JournalFile } from '../../../src/host/journal-file.ts';
-import { open } from '../../../src/host/journal.ts';
+import type { JournalFile } from '../../../src/system/journal-file.ts';
+import { open } from '../../../src/host/journal/journal.ts';
 import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { Arrival, removePages } from '../../../src/drivers/criu/arrival.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import type { DestinationOptions } from '../../../src/drivers/port/direct.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import type { DestinationOptions } from '../../../src/port/direct.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 test('of what came the pages go, and the rest stays until the migration ends', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-arrival-'));

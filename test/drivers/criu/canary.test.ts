@@ -6,8 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { canaryProgram, SAYS } from '../../../src/drivers/criu/canary-program.ts';
-import { TCP_STATES, tcpSockets } from '../../../src/host/kernel-tables.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { TCP_STATES, tcpSockets } from '../../../src/system/kernel-tables.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const skip = process.arch === 'x64' ? false : 'it is a program for x86-64';
 

@@ -12,7 +12,7 @@ import {
   type Scan,
   type Stamp,
 } from '../../../src/drivers/criu/changes.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const FILE = 0o100644;
 const DIRECTORY = 0o40755;

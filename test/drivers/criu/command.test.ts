@@ -5,8 +5,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { command } from '../../../src/drivers/criu/command.ts';
 import { sessionOf } from '../../../src/drivers/criu/session.ts';
-import type { ProcessIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import type { ProcessIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 
 let directory: string;

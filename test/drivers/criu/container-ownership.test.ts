@@ -9,9 +9,9 @@ import { CriuDestination } from '../../../src/drivers/criu/destination.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { makeVolumes } from '../../../src/drivers/criu/made-volumes.ts';
 import { Records, type ContainerRecord } from '../../../src/drivers/criu/records.ts';
-import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import type { StreamSetup } from '../../../src/port/direct.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { pass } from '../../../src/migration/preflight/check.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 

@@ -16,10 +16,10 @@ import { identify } from '../../../src/drivers/criu/processes.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { sessionOf } from '../../../src/drivers/criu/session.ts';
-import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
-import { lifeOf, type BootProcess } from '../../../src/host/life.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import type { StreamSetup } from '../../../src/port/direct.ts';
+import { lifeOf, type BootProcess } from '../../../src/system/processes/life.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 
 const SETUP: StreamSetup = {

@@ -9,7 +9,7 @@ import { countsOf, fileLimits, tableObstacle } from '../../../src/drivers/criu/f
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { Tree } from '../../../src/drivers/criu/trees.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const PIB = 1024 ** 5;
 const signal = AbortSignal.timeout(60_000);

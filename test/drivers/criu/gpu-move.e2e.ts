@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { HostGpus } from '../../../src/drivers/criu/gpu.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { filesOf } from '../../../src/drivers/criu/processes.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
 import { GPU_MIB as MIB, makeGpuPlace, REAL_LIBRARY, turnsIn, type GpuPlace } from './gpu-place.ts';

@@ -10,8 +10,8 @@ import { giveGpus } from '../../../src/drivers/criu/gpu-state.ts';
 import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { GpuHelper } from '../../../src/gpu/helper-client.ts';
-import { lifeOf } from '../../../src/host/life.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { lifeOf } from '../../../src/system/processes/life.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { untilSo } from '../../until.ts';
 import { Worker } from '../../../tools/gpu-check/worker.ts';
 

@@ -7,7 +7,7 @@ import { hostPartsOf, missingPart } from '../../../src/drivers/criu/host-parts-h
 import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { configOf, containerSpec, ociParts } from '../../../src/drivers/criu/spec.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import {
   containerConfig,
   type ContainerBind,

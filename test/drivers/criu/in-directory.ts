@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 /** Work in a directory of its own, with one for images in it, which is removed afterwards. */
 export async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {

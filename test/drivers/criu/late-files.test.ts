@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { KINDS } from '../../../src/drivers/criu/frames.ts';
 import { LateFiles } from '../../../src/drivers/criu/late-files.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { PAGE, writeImages } from './pager/images.ts';
 
 test('a page whose arrival cannot be written down is asked for again', async (t) => {

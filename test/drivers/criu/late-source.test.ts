@@ -10,8 +10,8 @@ import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { LateSource } from '../../../src/drivers/criu/late-source.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { Reported } from '../../../src/drivers/criu/watch.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 import { BASE, PAGE, SETUP, pagemapImage } from './pager/images.ts';
 

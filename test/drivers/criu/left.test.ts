@@ -8,8 +8,8 @@ import type { CriuHandle } from '../../../src/drivers/criu/handle.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { Records, type ContainerRecord } from '../../../src/drivers/criu/records.ts';
 import { hasCode } from '../../../src/errors.ts';
-import { bootId, ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { bootId, ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 let directory: string;
 beforeEach(async () => {

@@ -11,8 +11,8 @@ import {
   named,
 } from '../../../src/drivers/criu/managed-containers.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
-import { startTicksOf } from '../../../src/host/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
+import { startTicksOf } from '../../../src/system/processes/process.ts';
 import { judgeGuest } from '../../../src/migration/preflight/guest.ts';
 
 const SIGNAL = new AbortController().signal;

@@ -11,7 +11,7 @@ import {
   mappedPaths,
   openObstacle,
 } from '../../../src/drivers/criu/open-in-volume.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const name = fc.stringMatching(/^[a-z]{1,6}$/);
 const file = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);

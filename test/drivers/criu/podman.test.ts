@@ -8,7 +8,7 @@ import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { containersIn, podmanContainers } from '../../../src/drivers/criu/podman.ts';
 import { GodwitError } from '../../../src/errors.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const SIGNAL = new AbortController().signal;
 const ID = '9e88348ee1ea227d3114bf184d3a16c6394cc218d42657af8f1070b2370cd078';

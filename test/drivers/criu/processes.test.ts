@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runningIn } from '../../../src/drivers/criu/processes.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 /** A process that has `pager.ts` among its words, and says that it runs. */
 const PROGRAM = ['sh', '-c', 'echo runs; read word', 'pager.ts'] as const;

@@ -9,7 +9,7 @@ import {
   quotaIn,
   sizeOf,
 } from '../../../src/drivers/criu/processor-use.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 /** Files of both versions, in each place where this process is: its kernel has one of them. */
 async function cgroups(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 test('takes a container for gone only where its record is not there, not where it is damaged', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-records-'));

@@ -3,7 +3,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test, type TestOptions } from 'node:test';
 import { driverNamed, isManaged } from '../../../src/drivers/registry.ts';
-import { cacheDirectory } from '../../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { labRunc } from '../../../src/lab/container/launch.ts';
 import { layerDirectory } from '../../../src/lab/container/layer.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { findLayers, layerDigest } from '../../../src/drivers/criu/rootfs.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 
 const SIGNAL = new AbortController().signal;

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Canary } from '../../../src/drivers/criu/canary.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { imageMs, Runc } from '../../../src/drivers/criu/runc.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 test('a dump may take longer the more memory the container has, and a timer can hold it', () => {
   assert.equal(imageMs(0), 180_000);

@@ -23,8 +23,8 @@ import {
 } from '../../../src/drivers/criu/shared-volumes.ts';
 import { treesOf, volumeName } from '../../../src/drivers/criu/trees.ts';
 import type { Volume } from '../../../src/drivers/criu/volume-names.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 let directory: string;
 let records: Records;

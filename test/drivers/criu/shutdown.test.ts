@@ -9,7 +9,7 @@ import { isDown, lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
 import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { isUpAgain, shutDown, startAgain, stopSignal } from '../../../src/drivers/criu/shutdown.ts';
-import { bootId, ownIdentity } from '../../../src/host/process.ts';
+import { bootId, ownIdentity } from '../../../src/system/processes/process.ts';
 
 test('a container is shut down by the signal that its image names, else by SIGTERM', () => {
   const named = (signal: unknown): string =>

@@ -12,8 +12,8 @@ import { LateFiles } from '../../../src/drivers/criu/late-files.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { takeUpLate } from '../../../src/drivers/criu/take-up.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
 import { PAGE, SETUP, writeImages } from './pager/images.ts';
 

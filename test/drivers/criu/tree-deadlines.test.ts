@@ -9,7 +9,7 @@ import type { CommandOptions } from '../../../src/drivers/criu/command.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import type { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { archiveMs, TreeSender } from '../../../src/drivers/criu/trees.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const GB = 1e9;
 const { signal } = new AbortController();

@@ -25,7 +25,7 @@ import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { applyChanges, TreeSender } from '../../../src/drivers/criu/trees.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'mounts for a program of its own need root';

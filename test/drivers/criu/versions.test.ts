@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { Runc } from '../../../src/drivers/criu/runc.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const SIGNAL = new AbortController().signal;
 

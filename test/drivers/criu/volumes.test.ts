@@ -30,8 +30,8 @@ import {
   type MadeVolume,
 } from '../../../src/drivers/criu/records.ts';
 import { lookAtVolumes } from '../../../src/drivers/criu/volumes.ts';
-import { ownIdentity } from '../../../src/host/process.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { ownIdentity } from '../../../src/system/processes/process.ts';
+import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
 
 let directory: string;

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { judgeClock } from '../../../src/drivers/hyperv/judge.ts';
-import type { ManagerFinding } from '../../../src/drivers/port/managed.ts';
+import type { ManagerFinding } from '../../../src/port/managed.ts';
 import { HypervPlace } from '../../managers/hyperv/place.ts';
 
 let place: HypervPlace;

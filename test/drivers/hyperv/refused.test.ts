@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import type { ManagedSession } from '../../../src/drivers/port/managed.ts';
+import type { ManagedSession } from '../../../src/port/managed.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { HypervPlace } from '../../managers/hyperv/place.ts';
 import type { FakeGuest } from '../../managers/hyperv/world.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { delegationScript } from '../../../src/drivers/hyperv/check.ts';
 import { hypervOptions } from '../../../src/drivers/hyperv/options.ts';
-import type { ManagedSession } from '../../../src/drivers/port/managed.ts';
+import type { ManagedSession } from '../../../src/port/managed.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { HypervPlace } from '../../managers/hyperv/place.ts';

@@ -8,7 +8,7 @@ import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts'
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { hasCode, toGodwitError } from '../../../src/errors.ts';
-import { identityOf } from '../../../src/host/open-files.ts';
+import { identityOf } from '../../../src/system/files/open-files.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { ORDER } from './support/order.ts';
 import {

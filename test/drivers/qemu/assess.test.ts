@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { matchHost, nicsOf, readSpec } from '../../../src/drivers/qemu/assess.ts';
-import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
-import { ImageStore } from '../../../src/drivers/qemu/images.ts';
+import type { QemuProgram } from '../../../src/drivers/qemu/programs/binaries.ts';
+import { ImageStore } from '../../../src/drivers/qemu/images/images.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 import type { NamedCheck } from '../../../src/migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../../src/protocol/peer/migration.ts';

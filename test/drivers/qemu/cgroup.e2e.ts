@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { killProcess } from '../../../src/drivers/qemu/guest/process.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
-import { attachStarted, launch } from '../../../src/drivers/qemu/launch.ts';
+import { attachStarted, launch } from '../../../src/drivers/qemu/process/launch.ts';
 import { cgroupCheck, entering, removeCgroup } from '../../../src/drivers/qemu/user/cgroup.ts';
 import { sandboxWords } from '../../../src/drivers/qemu/user/confine.ts';
 import { helperUser, letIn } from '../../../src/drivers/qemu/user/guest-user.ts';

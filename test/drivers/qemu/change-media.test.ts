@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { changeMedia, describeMedia } from '../../../src/drivers/qemu/change-media.ts';
-import type { BlockNode } from '../../../src/drivers/qemu/spec/disk-schema.ts';
+import type { BlockNode } from '../../../src/drivers/qemu/spec/disks/disk-schema.ts';
 
 const OWNER = { host: 'b', guest: 'web1' };
 const signal = new AbortController().signal;

@@ -13,9 +13,9 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 
 import { NbdClient } from '../../../src/disks/copy/nbd/client.ts';
-import { hasClient, listPrograms } from '../../../src/drivers/qemu/binaries.ts';
+import { hasClient, listPrograms } from '../../../src/drivers/qemu/programs/binaries.ts';
 import { offerFrozen } from '../../../src/drivers/qemu/driver.ts';
-import { formatImages, makeEmptyFile } from '../../../src/drivers/qemu/make-image.ts';
+import { formatImages, makeEmptyFile } from '../../../src/drivers/qemu/images/make-image.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
 import { helperUser } from '../../../src/drivers/qemu/user/guest-user.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';

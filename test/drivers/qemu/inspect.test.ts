@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ImageStore } from '../../../src/drivers/qemu/images.ts';
+import { ImageStore } from '../../../src/drivers/qemu/images/images.ts';
 import { inspectFacts } from '../../../src/drivers/qemu/inspect.ts';
 import type { GuestFacts } from '../../../src/drivers/qemu/spec/facts.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';

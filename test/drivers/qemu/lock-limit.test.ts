@@ -6,9 +6,9 @@ import { describe, test } from 'node:test';
 import { ColdStart } from '../../../src/drivers/qemu/destination.ts';
 import type { DestinationHold } from '../../../src/drivers/qemu/destination-hold.ts';
 import { launchIn } from '../../../src/drivers/qemu/handle.ts';
-import { relaunch } from '../../../src/drivers/qemu/relaunch.ts';
+import { relaunch } from '../../../src/drivers/qemu/process/relaunch.ts';
 import { lockLimitOf } from '../../../src/drivers/qemu/user/confine.ts';
-import { bootId } from '../../../src/host/process.ts';
+import { bootId } from '../../../src/system/processes/process.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 /** Less than any host's own, which anybody may set. */

@@ -1,12 +1,8 @@
 import { handleOf } from '../../../src/drivers/qemu/handle.ts';
 import assert from 'node:assert/strict';
-import type {
-  DestinationSession,
-  SourceSession,
-  StreamSetup,
-} from '../../../src/drivers/port/direct.ts';
+import type { DestinationSession, SourceSession, StreamSetup } from '../../../src/port/direct.ts';
 import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
-import type { GuestHandle } from '../../../src/drivers/port/inventory.ts';
+import type { GuestHandle } from '../../../src/port/inventory.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
 import { untilSo } from '../../until.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../../src/drivers/port/direct.ts';
+import type { HypervisorEvent } from '../../../src/port/direct.ts';
 import { startPostcopy } from '../../../src/drivers/qemu/postcopy-switch.ts';
 
 const LIMIT = 'migrate-set-parameters';

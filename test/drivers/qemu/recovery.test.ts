@@ -9,7 +9,7 @@ import {
   type ListenAt,
 } from '../../../src/drivers/qemu/recovery.ts';
 import type { MonitorWatch } from '../../../src/drivers/qemu/session.ts';
-import type { LaunchSite } from '../../../src/drivers/qemu/launch.ts';
+import type { LaunchSite } from '../../../src/drivers/qemu/process/launch.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { fakeMonitor, Refusal, type Answerer } from './fake-monitor.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../../src/drivers/port/direct.ts';
+import type { HypervisorEvent } from '../../../src/port/direct.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
 import type { QmpEvent } from '../../../src/drivers/qemu/qmp/messages.ts';
 import { MonitorWatch } from '../../../src/drivers/qemu/session.ts';

@@ -9,7 +9,7 @@ import {
   sourceParameters,
   streamObstacles,
 } from '../../../src/drivers/qemu/stream.ts';
-import { compareVersions, release } from '../../../src/drivers/qemu/version.ts';
+import { compareVersions, release } from '../../../src/drivers/qemu/programs/version.ts';
 
 const ALL =
   'events return-path pause-before-switchover late-block-activate postcopy-ram multifd xbzrle'.split(

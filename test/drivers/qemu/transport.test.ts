@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { hasRdma } from '../../../src/drivers/qemu/binaries.ts';
+import { hasRdma } from '../../../src/drivers/qemu/programs/binaries.ts';
 import { listen, uriOf } from '../../../src/drivers/qemu/incoming.ts';
 import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
 import {

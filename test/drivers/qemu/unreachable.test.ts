@@ -6,12 +6,12 @@ import net from 'node:net';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import type { DestinationSession } from '../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../src/port/direct.ts';
 import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { toGodwitError } from '../../../src/errors.ts';
-import { bootId, isAlive, startTicksOf } from '../../../src/host/process.ts';
+import { bootId, isAlive, startTicksOf } from '../../../src/system/processes/process.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { granted } from '../../migration/permission/granted.ts';
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { makeAuthority, makeRequest, signRequest } from '../../../src/agent/pki/x509.ts';
+import { makeAuthority, makeRequest, signRequest } from '../../../src/pki/x509.ts';
 import { VsphereClient } from '../../../src/drivers/vsphere/client.ts';
 import { vsphereOptions } from '../../../src/drivers/vsphere/options.ts';
 

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { makeAuthority } from '../../../src/agent/pki/x509.ts';
+import { makeAuthority } from '../../../src/pki/x509.ts';
 import { VsphereClient } from '../../../src/drivers/vsphere/client.ts';
 import { vsphereOptions } from '../../../src/drivers/vsphere/options.ts';
 import { toGodwitError } from '../../../src/errors.ts';

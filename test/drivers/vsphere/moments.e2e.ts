@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
-import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
+import type { DiscoveredGuest } from '../../../src/port/inventory.ts';
 import { Random } from '../../../sim/random.ts';
 import { hostNameIn, moveBy } from '../../managers/one-move.ts';
 import { Vcsim, type CallFault } from './support/vcsim.ts';

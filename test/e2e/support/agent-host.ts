@@ -5,8 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
-import { isAlive } from '../../../src/host/process.ts';
+import { initCa, issue, storeCredentials } from '../../../src/pki/authority.ts';
+import { isAlive } from '../../../src/system/processes/process.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { moverState, type MoverState } from '../../../src/protocol/mover/request.ts';
 import {

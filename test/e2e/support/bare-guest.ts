@@ -5,7 +5,7 @@ import path from 'node:path';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labEnvironment } from '../../../src/lab/environment.ts';
 import { chooseQemu } from '../../../src/lab/guest/qemu.ts';
-import { isAlive, type ProcessIdentity } from '../../../src/host/process.ts';
+import { isAlive, type ProcessIdentity } from '../../../src/system/processes/process.ts';
 import { endProcesses, startDetached } from '../../../src/lab/processes.ts';
 
 import { askQemu } from '../../../src/lab/witness/monitor.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { cacheDirectory } from '../../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
 import { until } from '../../until.ts';
 import { openCleanRoot, type CleanRoot } from './clean-root.ts';
 

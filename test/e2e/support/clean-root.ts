@@ -2,7 +2,7 @@ import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_pro
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { cacheDirectory } from '../../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
 import { until } from '../../until.ts';
 
 const MIB = 1024 ** 2;

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheDirectory } from '../../../src/host/cache-directory.ts';
-import { isAlive } from '../../../src/host/process.ts';
+import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
+import { isAlive } from '../../../src/system/processes/process.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labEnvironment } from '../../../src/lab/environment.ts';

@@ -2,9 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/clock.ts';
-import type { GuestHandle } from '../../../src/drivers/port/inventory.ts';
-import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
-import { openJournalFile } from '../../../src/host/journal-file.ts';
+import type { GuestHandle } from '../../../src/port/inventory.ts';
+import { MANAGED_JOURNAL, open } from '../../../src/host/journal/journal.ts';
+import { openJournalFile } from '../../../src/system/journal-file.ts';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { journalFile, type ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { migrationRequest, migrationSettings } from '../../../src/protocol/public/migration.ts';

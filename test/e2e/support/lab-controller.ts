@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../../src/pki/authority.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isAlive } from '../../../src/host/process.ts';
+import { isAlive } from '../../../src/system/processes/process.ts';
 import { signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import { moverState, type MoverState } from '../../../src/protocol/mover/request.ts';

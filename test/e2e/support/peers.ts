@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initCa, issue, storeCredentials, type Issue } from '../../../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials, type Issue } from '../../../src/pki/authority.ts';
 import { startAgent, stopAgent } from '../../../src/lab/agents.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { issue, storeCredentials } from '../../../src/pki/authority.ts';
 import type { AgentConfigInput } from '../../../src/lab/agents.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';
@@ -11,7 +11,12 @@ import { pathBridge } from '../../../src/lab/network-plan.ts';
 import { AGENT_PORT, hostAddress, migrationLink } from '../../../src/lab/plan.ts';
 import { signalProcess, startDetached } from '../../../src/lab/processes.ts';
 import type { Lab } from '../../../src/lab/state.ts';
-import { isAlive, MS_PER_TICK, readStat, type ProcessIdentity } from '../../../src/host/process.ts';
+import {
+  isAlive,
+  MS_PER_TICK,
+  readStat,
+  type ProcessIdentity,
+} from '../../../src/system/processes/process.ts';
 import { until } from '../../until.ts';
 
 const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));

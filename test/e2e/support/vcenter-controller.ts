@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials } from '../../../src/pki/authority.ts';
 import type { ManagerEntry } from '../../../src/protocol/controller/managers.ts';
 import { holderOfSocket } from '../../../src/rpc/port-holder.ts';
 import { until } from '../../until.ts';

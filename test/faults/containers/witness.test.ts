@@ -8,7 +8,7 @@ import {
   runsNothing,
   waitsForProcessor,
 } from '../../../faults/containers/witness.ts';
-import { readStat } from '../../../src/host/process.ts';
+import { readStat } from '../../../src/system/processes/process.ts';
 
 const status = (change: Record<string, string> = {}): string => {
   const fields = {

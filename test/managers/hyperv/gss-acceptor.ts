@@ -4,7 +4,7 @@ import { globSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { cacheDirectory } from '../../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
 
 const run = promisify(execFile);
 const REPO = path.resolve(import.meta.dirname, '../../..');

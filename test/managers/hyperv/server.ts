@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { makeAuthority } from '../../../src/agent/pki/x509.ts';
+import { makeAuthority } from '../../../src/pki/x509.ts';
 import { NtlmServer } from './ntlm-server.ts';
 import { Commands, fault, parse, whole } from './wsman.ts';
 import type { HypervWorld } from './world.ts';

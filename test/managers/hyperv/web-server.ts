@@ -8,7 +8,7 @@ import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { X509Certificate } from 'node:crypto';
-import { makeAuthority } from '../../../src/agent/pki/x509.ts';
+import { makeAuthority } from '../../../src/pki/x509.ts';
 import { until } from '../../until.ts';
 import { ended, freePort } from './realm.ts';
 

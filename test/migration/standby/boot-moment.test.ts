@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bootMoment } from '../../../src/host/process.ts';
+import { bootMoment } from '../../../src/system/processes/process.ts';
 import { passedMs } from '../../../src/migration/standby/boot-moment.ts';
 
 test('time passes between moments of one boot, and is unknown between moments of two', () => {

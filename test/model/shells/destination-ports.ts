@@ -1,5 +1,5 @@
 import { agentConfig } from '../../../src/config.ts';
-import type { DestinationSession } from '../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../src/port/direct.ts';
 import {
   destinationAfter,
   initialDestination,

@@ -1,6 +1,6 @@
 import { hasCode } from '../../../src/errors.ts';
-import type { openDestinationJournal as OpenJournal } from '../../../src/host/journal.ts';
-import type { encodeLine as EncodeLine } from '../../../src/host/journal-lines.ts';
+import type { openDestinationJournal as OpenJournal } from '../../../src/host/journal/journal.ts';
+import type { encodeLine as EncodeLine } from '../../../src/host/journal/journal-lines.ts';
 import { ADMISSION, RECORDS } from '../events.ts';
 import { loadShell, type Edit } from './load.ts';
 
@@ -11,12 +11,12 @@ export type Damaged = 'holds' | 'cuts';
 
 export async function damagedJournal(edit?: Edit): Promise<Damaged> {
   const { encodeLine } = await loadShell<{ encodeLine: typeof EncodeLine }>(
-    'src/host/journal-lines.ts',
+    'src/host/journal/journal-lines.ts',
     edit,
   );
   const { openDestinationJournal } = await loadShell<{
     openDestinationJournal: typeof OpenJournal;
-  }>('src/host/journal.ts', edit);
+  }>('src/host/journal/journal.ts', edit);
   const admitted = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
   const events = [admitted, RECORDS.armed0, RECORDS.refused];
   let sum = 0;

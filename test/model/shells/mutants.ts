@@ -128,7 +128,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'precopy',
     of: 'journal',
     edit: {
-      file: 'src/host/journal-lines.ts',
+      file: 'src/host/journal/journal-lines.ts',
       from: 'if (damage === undefined) return;',
       to: 'if (file !== undefined) return;',
     },

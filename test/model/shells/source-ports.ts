@@ -1,5 +1,5 @@
 import { agentConfig } from '../../../src/config.ts';
-import type { SourceSession } from '../../../src/drivers/port/direct.ts';
+import type { SourceSession } from '../../../src/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
 import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';

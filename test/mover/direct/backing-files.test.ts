@@ -13,8 +13,8 @@ import {
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import type { Identifier } from '../../../src/drivers/port/disks.ts';
-import type { DestinationSession, DirectDriver } from '../../../src/drivers/port/direct.ts';
+import type { Identifier } from '../../../src/port/disks.ts';
+import type { DestinationSession, DirectDriver } from '../../../src/port/direct.ts';
 import { silentLog } from '../../../src/log.ts';
 import { initialDestination } from '../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
@@ -22,7 +22,7 @@ import type { SourceEvent } from '../../../src/migration/direct/source-state.ts'
 import { keepImages } from '../../../src/mover/direct/destination/images.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
 import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
-import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
+import { openDestinationJournal, readJournals } from '../../../src/host/journal/journal.ts';
 import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
 import {
   preparation,

@@ -12,7 +12,7 @@ import {
   openDestination,
   type RunningDestination,
 } from '../../../src/mover/direct/destination/main.ts';
-import { Journal, readJournals } from '../../../src/host/journal.ts';
+import { Journal, readJournals } from '../../../src/host/journal/journal.ts';
 import { openSource, type RunningSource } from '../../../src/mover/direct/source/main.ts';
 import { surroundingsOf, type Surroundings } from '../../../src/mover/engine/surroundings.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../src/clock.ts';
-import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
+import type { DirectDriver } from '../../../src/port/direct.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
-import type { WrittenFiles } from '../../../src/drivers/port/disks.ts';
+import type { WrittenFiles } from '../../../src/port/disks.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { ManagedVerification, type HostLooks } from '../../../src/mover/managed/verification.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';

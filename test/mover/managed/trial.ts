@@ -1,12 +1,12 @@
 /** One managed migration, its manager, and movers that die; the time is pretended, so that a run takes moments. */
 import type { AgentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
-import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
-import type { JournalFile } from '../../../src/host/journal-file.ts';
+import { MANAGED_JOURNAL, open } from '../../../src/host/journal/journal.ts';
+import type { JournalFile } from '../../../src/system/journal-file.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import type { Dirtying, Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
-import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
+import type { ManagedDriver, ManagedSession } from '../../../src/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import type { GodwitError } from '../../../src/errors.ts';
 import { plainLog } from '../../../src/log.ts';

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { Monitor } from '../../../src/lab/witness/monitor.ts';
-import { compareVersions } from '../../../src/drivers/qemu/version.ts';
+import { compareVersions } from '../../../src/drivers/qemu/programs/version.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
 import { untilSo } from '../../until.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { compareVersions } from '../../../src/drivers/qemu/version.ts';
+import { compareVersions } from '../../../src/drivers/qemu/programs/version.ts';
 import { parseChannel } from '../../../src/wire/stream/channel.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { ReturnPath } from '../../../src/wire/stream/return-path.ts';

@@ -1,4 +1,4 @@
-import { phaseWords } from '../../../src/cli/render/progress.ts';
+import { phaseWords } from '../../../src/words/progress.ts';
 import type { FleetMigrationDetail } from '../../../src/protocol/controller/history.ts';
 import type { Progress } from '../../../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
-import { predictedRows } from '../../../src/cli/render/plan.ts';
-import { reportHtml } from '../../../src/cli/render/report-html.ts';
-import { measures } from '../../../src/cli/render/summary.ts';
+import { predictedRows } from '../../../src/words/plan.ts';
+import { reportHtml } from '../../../src/words/report-html.ts';
+import { measures } from '../../../src/words/summary.ts';
 import { cameTo, type Predicted as Figure } from '../../../src/migration/report/outcome-figures.ts';
 import type { Progress, Report } from '../../../src/protocol/public/migration.ts';
 import type { Range } from '../../../src/protocol/public/prediction.ts';

@@ -1,6 +1,6 @@
 import type net from 'node:net';
 import { withDeadline } from '../../../deadline.ts';
-import { connectSocket } from '../../../host/checked-open.ts';
+import { connectSocket } from '../../../system/files/checked-open.ts';
 import {
   ALLOCATION,
   BadNbd,

@@ -1,5 +1,5 @@
 import { randomBytes, createHash } from 'node:crypto';
-import { readPassword } from '../../../host/password-file.ts';
+import { readPassword } from '../../../system/files/password-file.ts';
 import { parseIscsi, type IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import type { IscsiConnection } from './connection.ts';
 import * as pdus from './pdu.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BootProcess } from '../../../host/life.ts';
+import type { BootProcess } from '../../../system/processes/life.ts';
 import { PAGE } from '../memory.ts';
 import { AddressSpace, type Span } from './address-space.ts';
 

@@ -1,5 +1,5 @@
-import { lifeOf } from '../../../host/life.ts';
-import { bootId, kill, startTicksOf } from '../../../host/process.ts';
+import { lifeOf } from '../../../system/processes/life.ts';
+import { bootId, kill, startTicksOf } from '../../../system/processes/process.ts';
 import type { Known } from './journal.ts';
 import * as kernel from './kernel.ts';
 import { isNoRoom } from './reading.ts';

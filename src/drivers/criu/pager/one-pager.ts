@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { lifeOf, type BootProcess } from '../../../host/life.ts';
-import { bootId, ownIdentity } from '../../../host/process.ts';
+import { lifeOf, type BootProcess } from '../../../system/processes/life.ts';
+import { bootId, ownIdentity } from '../../../system/processes/process.ts';
 import * as kernel from './kernel.ts';
 import { KernelError } from './libc.ts';
 

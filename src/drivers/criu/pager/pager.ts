@@ -1,4 +1,4 @@
-import { kill } from '../../../host/process.ts';
+import { kill } from '../../../system/processes/process.ts';
 import { AddressSpace } from './address-space.ts';
 import * as criu from './criu-socket.ts';
 import { Giving } from './giving.ts';

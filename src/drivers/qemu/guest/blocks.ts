@@ -12,7 +12,7 @@ import type {
   LiveGroup,
   LiveNode,
   Qcow2Facts,
-} from '../spec/disk-facts.ts';
+} from '../spec/disks/disk-facts.ts';
 import { plainName } from '../spec/network-name.ts';
 import { getScalar } from './qom.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { pids, readStat } from '../../../host/process.ts';
+import { pids, readStat } from '../../../system/processes/process.ts';
 import { qemuProcessAt, type QemuProcess } from './process.ts';
 
 /** Processes between which others have their turn: a host may have thousands. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, readSync } from 'node:fs';
 import path from 'node:path';
-import { isPlain, openFound } from '../../../host/checked-open.ts';
+import { isPlain, openFound } from '../../../system/files/checked-open.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';

@@ -30,7 +30,7 @@ import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
 import { monitorCommand } from './monitor-command.ts';
 import { withHostDevices } from '../passthrough/read-passthrough.ts';
-import { readTsc } from '../tsc.ts';
+import { readTsc } from '../programs/tsc.ts';
 import { getScalar } from './qom.ts';
 import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';

@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { identityOf, inodesOf, openFiles, type OpenFile } from '../../../host/open-files.ts';
+import {
+  identityOf,
+  inodesOf,
+  openFiles,
+  type OpenFile,
+} from '../../../system/files/open-files.ts';
 import { isDevice, judgeIdentity } from '../../../migration/image-identity.ts';
 import type { ImageStamp } from '../../../migration/standby/image-stamps.ts';
 import { MAX_STAMPS } from '../../../protocol/peer/standby.ts';
-import type { GuestLayout } from '../../port/inventory.ts';
+import type { GuestLayout } from '../../../port/inventory.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';

@@ -8,8 +8,8 @@ import {
   lifeOf,
   lifeOfPid,
   type BootProcess,
-} from '../../../host/life.ts';
-import { bootId, pids, startTicksOf } from '../../../host/process.ts';
+} from '../../../system/processes/life.ts';
+import { bootId, pids, startTicksOf } from '../../../system/processes/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 
 import { judgeEnd, type MonitorProcess } from '../qmp/monitor-end.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bootId, pids, startTicksOf } from '../../../host/process.ts';
-import type { BootProcess } from '../../../host/life.ts';
+import { bootId, pids, startTicksOf } from '../../../system/processes/process.ts';
+import type { BootProcess } from '../../../system/processes/life.ts';
 import { parseCommandLine, type CommandLine } from '../spec/cmdline.ts';
 import { readSwtpm, swtpmSocket, tpmBackend, type TpmFacts } from '../spec/tpm.ts';
 import { splitCommandLine, type QemuProcess } from './process.ts';

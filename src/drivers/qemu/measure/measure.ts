@@ -1,8 +1,8 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
-import { lifeOf } from '../../../host/life.ts';
+import { lifeOf } from '../../../system/processes/life.ts';
 import type { CurvePoint, GuestMeasure } from '../../../protocol/public/prediction.ts';
-import type { Balloon } from '../../port/balloon.ts';
+import type { Balloon } from '../../../port/balloon.ts';
 import { readRamBlocks } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import type { QemuHandle } from '../handle.ts';

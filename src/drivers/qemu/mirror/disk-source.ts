@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import type { DiskSample, DiskSource, Identifier } from '../../port/disks.ts';
+import type { DiskSample, DiskSource, Identifier } from '../../../port/disks.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import {

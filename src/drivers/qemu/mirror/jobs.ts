@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { DiskSample } from '../../port/disks.ts';
+import type { DiskSample } from '../../../port/disks.ts';
 
 /** What QEMU's block jobs say of the copies of disks, and what is to be done about each. Pure. */
 

@@ -2,7 +2,7 @@ import { readFacts } from '../guest/facts.ts';
 import { processOf } from '../guest/process.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
-import { describeDisks } from '../spec/disks.ts';
+import { describeDisks } from '../spec/disks/disks.ts';
 import type { QemuHandle } from '../handle.ts';
 
 /** Names here of the nodes that go by a description's names. */

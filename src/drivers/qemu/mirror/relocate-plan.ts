@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { defined } from '../../../protocol/defined.ts';
 import { clientFor } from '../../../protocol/network-file.ts';
-import type { GuestDisk, RelocationSight } from '../../port/disks.ts';
-import { creationOf } from '../make-image.ts';
+import type { GuestDisk, RelocationSight } from '../../../port/disks.ts';
+import { creationOf } from '../images/make-image.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
-import { blockNode, type BlockNode } from '../spec/disk-schema.ts';
-import { openings } from '../spec/disks-argv.ts';
-import { describeDisks } from '../spec/disks.ts';
+import { blockNode, type BlockNode } from '../spec/disks/disk-schema.ts';
+import { openings } from '../spec/disks/disks-argv.ts';
+import { describeDisks } from '../spec/disks/disks.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import { nextName } from '../spec/moved-names.ts';
 import type { BlockJob } from './jobs.ts';

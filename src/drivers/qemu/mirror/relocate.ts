@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import { identifyOpen } from '../../../host/open-files.ts';
-import type { DiskRelocator, GuestDisk, RelocationSight } from '../../port/disks.ts';
+import { identifyOpen } from '../../../system/files/open-files.ts';
+import type { DiskRelocator, GuestDisk, RelocationSight } from '../../../port/disks.ts';
 
 import { readFacts } from '../guest/facts.ts';
 import { processOf } from '../guest/process.ts';
-import { concluded } from '../make-image.ts';
+import { concluded } from '../images/make-image.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { blockJobs } from './jobs.ts';
 import {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Histogram, RequestCounts } from '../../../migration/report/latencies.ts';
-import type { RequestCounter } from '../../port/disks.ts';
+import type { RequestCounter } from '../../../port/disks.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { LiveNodes } from './live-nodes.ts';
 

@@ -5,7 +5,7 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
-import type { DiskWatch } from '../../port/disks.ts';
+import type { DiskWatch } from '../../../port/disks.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
 /** What the guest writes, and the same at one moment: a bitmap that is offered may not change. */

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { countedCall } from '../../../host/hanging-calls.ts';
+import { countedCall } from '../../../system/processes/hanging-calls.ts';
 import type { DeviceAnswer, Feature } from './device.ts';
 
 /**

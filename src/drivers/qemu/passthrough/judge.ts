@@ -1,4 +1,4 @@
-import { compareVersions } from '../version.ts';
+import { compareVersions } from '../programs/version.ts';
 import { shown, type HostDevice } from './device.ts';
 
 /** Whether a device that is passed through can move with its running guest, by what its host and QEMU say of it. Pure. */

@@ -1,12 +1,12 @@
 import { godwitError, type GodwitError } from '../../../errors.ts';
 import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { identityOf, inodesOf, openFiles } from '../../../host/open-files.ts';
+import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
 import { listQemuProcesses } from '../guest/process.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { GuestSpec } from '../spec/schema.ts';
-import { ownerOf } from '../variable-store-users.ts';
+import { ownerOf } from '../images/variable-store-users.ts';
 import { filesBehind } from './host-files.ts';
 import { freePort, pciBuses } from './free-port.ts';
 import type { OfferedDevice, OfferedDevices } from './offer.ts';

@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { connectSocket, type SocketOwner } from '../../../host/checked-open.ts';
+import { connectSocket, type SocketOwner } from '../../../system/files/checked-open.ts';
 import { QmpClient } from './client.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 

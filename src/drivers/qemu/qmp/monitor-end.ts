@@ -1,6 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, type GodwitError } from '../../../errors.ts';
-import type { Life } from '../../../host/life.ts';
+import type { Life } from '../../../system/processes/life.ts';
 
 /** Whose monitor this is; for the words of errors, and for the proof that its process has ended. */
 export interface MonitorOwner {

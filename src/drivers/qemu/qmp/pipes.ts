@@ -4,7 +4,7 @@ import { chmod, chown, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { openFound } from '../../../host/checked-open.ts';
+import { openFound } from '../../../system/files/checked-open.ts';
 import { PIPES } from '../spec/names.ts';
 import { QmpClient, type Transport } from './client.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';

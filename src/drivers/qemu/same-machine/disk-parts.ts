@@ -1,5 +1,5 @@
-import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disk-facts.ts';
-import { belowFilters, limitsOf } from '../spec/disk-filters.ts';
+import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disks/disk-facts.ts';
+import { belowFilters, limitsOf } from '../spec/disks/disk-filters.ts';
 import type { Part } from './machine-parts.ts';
 
 /** What a guest's disks are on, as parts: each image by the disk and by its role below it, since node names may change. Pure. */

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
-import { blockdevWords, secretWords } from './disks-argv.ts';
+import { blockdevWords, secretWords } from './disks/disks-argv.ts';
 import { flashProperties } from './flash.ts';
 import { boundHere, nodesOf } from './host-memory.ts';
 import { readOption } from './grammar/options.ts';

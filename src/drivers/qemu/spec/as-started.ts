@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { parseCommandLine, valuesOf, type CommandLine } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
-import type { BlockFacts, LiveDisk } from './disk-facts.ts';
-import { belowFilters } from './disk-filters.ts';
+import type { BlockFacts, LiveDisk } from './disks/disk-facts.ts';
+import { belowFilters } from './disks/disk-filters.ts';
 import type { LiveDevice } from './facts.ts';
 import { fileBelow } from './moved-argv.ts';
 import { standsInFor } from './moved-names.ts';

@@ -3,7 +3,7 @@ import { defined } from '../../../protocol/defined.ts';
 import { describeBackends } from './backends.ts';
 import { hasOption, parseCommandLine, valuesOf, type CommandLine } from './cmdline.ts';
 import { describeDevices } from './devices.ts';
-import { describeDisks, type Disks } from './disks.ts';
+import { describeDisks, type Disks } from './disks/disks.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable, type Finding } from './findings.ts';
 import { nameOf } from './guest-name.ts';

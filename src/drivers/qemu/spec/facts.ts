@@ -1,5 +1,5 @@
 import type { HostDevice } from '../passthrough/device.ts';
-import type { BlockFacts } from './disk-facts.ts';
+import type { BlockFacts } from './disks/disk-facts.ts';
 import type { BackendLine, RamBlock } from './monitor-text.ts';
 import type { Scalar } from './options.ts';
 import type { ForwardSpec } from './schema.ts';

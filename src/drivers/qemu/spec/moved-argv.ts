@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { isRecord } from '../../../formats/json.ts';
-import type { BlockFacts } from './disk-facts.ts';
-import { parseBlockdev } from './disk-options.ts';
+import type { BlockFacts } from './disks/disk-facts.ts';
+import { parseBlockdev } from './disks/disk-options.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 

@@ -1,7 +1,7 @@
 import { formatRbd, isRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
 import { isRecord } from '../../../formats/json.ts';
-import type { Given } from './disk-options.ts';
+import type { Given } from './disks/disk-options.ts';
 
 /** Deeper than anything that QEMU writes: a format on a client. */
 const DEEPEST = 8;

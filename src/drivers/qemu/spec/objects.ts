@@ -1,6 +1,6 @@
 import { hasOption, valuesOf, type CommandLine } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
-import { limitProps } from './disk-filters.ts';
+import { limitProps } from './disks/disk-filters.ts';
 import type { GuestFacts, LiveObject } from './facts.ts';
 import { unmovable, type Finding } from './findings.ts';
 import { objectProperties } from './grammar/machine.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nodeName } from '../../../protocol/disk.ts';
-import { blockNodes } from './disk-schema.ts';
+import { blockNodes } from './disks/disk-schema.ts';
 import { passedThrough } from '../passthrough/device.ts';
 import { judgeDescription, refusedText } from './grammar/judge.ts';
 import { tpm } from './tpm-schema.ts';

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../../errors.ts';
-import { removeTree } from '../../../host/remove-tree.ts';
+import { removeTree } from '../../../system/files/remove-tree.ts';
 import { writeNew } from '../user/access.ts';
 import type { RunAs } from '../user/confine.ts';
 import { makeTpmsDir } from './program.ts';

@@ -1,7 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import type { Unplugged } from '../../../protocol/unplug.ts';
-import type { Unplugger } from '../../port/unplugger.ts';
+import type { Unplugger } from '../../../port/unplugger.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 

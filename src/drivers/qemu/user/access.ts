@@ -3,8 +3,8 @@ import { constants } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../../errors.ts';
-import { inRealDirectory } from '../../../host/real-directory.ts';
-import { renameSynced } from '../../../host/whole-file.ts';
+import { inRealDirectory } from '../../../system/files/real-directory.ts';
+import { renameSynced } from '../../../system/files/whole-file.ts';
 
 /**
  * Files that a guest's QEMU may open because its own group may, for as long as it runs. Their owner stays who it was: on

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
-import { kill } from '../../../host/process.ts';
+import { kill } from '../../../system/processes/process.ts';
 import { pass, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 import type { Command } from './confine.ts';

@@ -1,4 +1,4 @@
-import type { NicPlan } from '../../../drivers/port/direct.ts';
+import type { NicPlan } from '../../../port/direct.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
 import { routesOf } from '../../../protocol/network.ts';

@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { ownSettings } from '../../../migration/preflight/port-settings.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { findBackingFiles } from '../../../disks/backing/find.ts';
 import { planBackingFiles, type BackingFileFate } from '../../../disks/backing/plan.ts';
 import type { AgentConfig } from '../../../config.ts';
-import type { Identifier } from '../../../drivers/port/disks.ts';
+import type { Identifier } from '../../../port/disks.ts';
 import { godwitError } from '../../../errors.ts';
 import type { SeededBackingFile } from '../../../migration/direct/destination-events.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';

@@ -1,5 +1,5 @@
 import type { Log } from '../../../log.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';

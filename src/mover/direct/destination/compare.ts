@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hashesOf } from '../../../disks/copy/compare/chunks.ts';
 import { NbdClient } from '../../../disks/copy/nbd/client.ts';
-import type { DiskWatch } from '../../../drivers/port/disks.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DiskWatch } from '../../../port/disks.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import {

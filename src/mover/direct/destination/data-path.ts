@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { defined } from '../../../protocol/defined.ts';

@@ -3,11 +3,7 @@ import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf, type AgentConfig } from '../../../config.ts';
 import { headOf } from '../../../disks/proof/image-heads.ts';
-import type {
-  DestinationOptions,
-  DirectDriver,
-  StreamSetup,
-} from '../../../drivers/port/direct.ts';
+import type { DestinationOptions, DirectDriver, StreamSetup } from '../../../port/direct.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
@@ -18,7 +14,7 @@ import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts'
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
-import type { Journal } from '../../../host/journal.ts';
+import type { Journal } from '../../../host/journal/journal.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import type { Others } from './silent-source.ts';
 import type { ArrivedConnections } from './connections.ts';

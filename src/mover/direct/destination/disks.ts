@@ -3,11 +3,11 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
 import type { TargetTunnel } from '../../../disks/copy/tunnel/open.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
-import { optimiseWhatIsHot } from '../../../host/small-process.ts';
+import { optimiseWhatIsHot } from '../../../system/processes/small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import type { DestinationContext } from './destination-context.ts';
 

@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
-import type { NewImage } from '../../../drivers/port/disks.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
+import type { NewImage } from '../../../port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { defined } from '../../../protocol/defined.ts';

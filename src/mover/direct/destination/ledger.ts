@@ -5,7 +5,7 @@ import {
   type DestinationState,
 } from '../../../migration/direct/destination.ts';
 import { destinationDurability } from '../../../migration/direct/durability.ts';
-import type { Journal } from '../../../host/journal.ts';
+import type { Journal } from '../../../host/journal/journal.ts';
 
 /** What this side knows: its journal, and the state that follows from it. */
 export class Ledger {

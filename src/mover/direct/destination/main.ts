@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
-import type { DirectDriver } from '../../../drivers/port/direct.ts';
+import type { DirectDriver } from '../../../port/direct.ts';
 import {
   initialDestination,
   type DestinationEvent,
@@ -14,8 +14,8 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts';
 import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';
-import { openDestinationJournal } from '../../../host/journal.ts';
-import { isRestored } from '../../../host/store-age.ts';
+import { openDestinationJournal } from '../../../host/journal/journal.ts';
+import { isRestored } from '../../../system/files/store-age.ts';
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { findBackingFiles } from '../../../disks/backing/find.ts';
 import { openPools } from '../../../disks/proof/pools.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { MediaChange } from '../../../protocol/peer/migration.ts';

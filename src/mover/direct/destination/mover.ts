@@ -1,5 +1,5 @@
 import { toGodwitError, type SerialError } from '../../../errors.ts';
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import {
   judgeCall,
   statusOf,
@@ -11,7 +11,7 @@ import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
-import { collectGarbage } from '../../../host/small-process.ts';
+import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmDestination } from '../warm-up.ts';
 import {
   actOnSilence,

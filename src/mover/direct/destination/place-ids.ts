@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, type Hmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { writeWhole } from '../../../host/whole-file.ts';
+import { writeWhole } from '../../../system/files/whole-file.ts';
 import type { ImagePlace } from '../../../protocol/disk.ts';
 
 /**

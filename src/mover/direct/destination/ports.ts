@@ -1,14 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
-import type { NicPlan } from '../../../drivers/port/direct.ts';
+import type { NicPlan } from '../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
-import { ipsOf } from '../../../host/host-names.ts';
+import { ipsOf } from '../../../host/machine/host-names.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { hooksOf } from '../../../host/host-facts.ts';
-import { readPlatform } from '../../../host/platform.ts';
+import { hooksOf } from '../../../host/machine/host-facts.ts';
+import { readPlatform } from '../../../host/machine/platform.ts';
 import {
   awaitBound,
   BINDS,

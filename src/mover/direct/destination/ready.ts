@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import {
   judgeCall,

@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { Clock } from '../../../clock.ts';
 import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';

@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
-import { hooksOf } from '../../../host/host-facts.ts';
+import { hooksOf } from '../../../host/machine/host-facts.ts';
 import { judgeAddresses } from '../../../network/addresses.ts';
 import { readNetwork } from '../../../network/host.ts';
 import type { Landing } from '../../../network/mapping.ts';

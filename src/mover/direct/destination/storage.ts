@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
-import { identityOfName } from '../../../host/open-files.ts';
+import { identityOfName } from '../../../system/files/open-files.ts';
 import { inodeIn, OTHER_THERE } from '../../../migration/image-identity.ts';
 import type { DeviceAnswer, ImagePlace, ProofAnswer } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';

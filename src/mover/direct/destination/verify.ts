@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { BackingFileProgress, BackingSource } from '../../../disks/backing/send.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { godwitError, toGodwitError, type GodwitError } from '../../../errors.ts';
-import { openIdentified, pathOf } from '../../../host/identified-file.ts';
+import { openIdentified, pathOf } from '../../../system/files/identified-file.ts';
 import type { Log } from '../../../log.ts';
 import type { FileIdentity } from '../../../migration/image-identity.ts';
 import { worthReporting } from '../../../migration/report/disks.ts';

@@ -1,5 +1,5 @@
 import { systemClock } from '../../../clock.ts';
-import type { Balloon } from '../../../drivers/port/balloon.ts';
+import type { Balloon } from '../../../port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import {

@@ -1,4 +1,4 @@
-import type { SourceSession } from '../../../drivers/port/direct.ts';
+import type { SourceSession } from '../../../port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';

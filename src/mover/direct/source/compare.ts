@@ -6,7 +6,7 @@ import {
   type FarImage,
   type ImageCheck,
 } from '../../../disks/copy/compare/compare.ts';
-import type { FrozenImage } from '../../../drivers/port/disks.ts';
+import type { FrozenImage } from '../../../port/disks.ts';
 import { godwitError, type SerialError } from '../../../errors.ts';
 import type { DiskCheck } from '../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';

@@ -19,7 +19,7 @@ import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
 import type { EndPhase, Progress } from '../../../protocol/public/migration.ts';
-import type { Journal } from '../../../host/journal.ts';
+import type { Journal } from '../../../host/journal/journal.ts';
 import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';

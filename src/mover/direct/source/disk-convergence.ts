@@ -1,4 +1,4 @@
-import type { DiskSample } from '../../../drivers/port/disks.ts';
+import type { DiskSample } from '../../../port/disks.ts';
 import { godwitError, type GodwitError } from '../../../errors.ts';
 import {
   copyEtaMs,

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
-import type { RequestCounter } from '../../../drivers/port/disks.ts';
+import type { RequestCounter } from '../../../port/disks.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { requestsOf } from '../../../migration/report/latencies.ts';

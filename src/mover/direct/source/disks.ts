@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { systemClock } from '../../../clock.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
-import type { DiskSample, DiskSource } from '../../../drivers/port/disks.ts';
+import type { DiskSample, DiskSource } from '../../../port/disks.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { LinkMeasure } from '../../../links/session.ts';
 import type { Log } from '../../../log.ts';

@@ -1,11 +1,11 @@
 import { systemClock } from '../../../clock.ts';
-import type { DirectDriver, SourceSession } from '../../../drivers/port/direct.ts';
-import type { Inspection } from '../../../drivers/port/inspection.ts';
-import type { Capabilities } from '../../../drivers/port/inventory.ts';
-import type { FrozenImage } from '../../../drivers/port/disks.ts';
+import type { DirectDriver, SourceSession } from '../../../port/direct.ts';
+import type { Inspection } from '../../../port/inspection.ts';
+import type { Capabilities } from '../../../port/inventory.ts';
+import type { FrozenImage } from '../../../port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import type { CountedBy } from '../../../host/guest-counters.ts';
-import type { Life } from '../../../host/life.ts';
+import type { CountedBy } from '../../../host/machine/guest-counters.ts';
+import type { Life } from '../../../system/processes/life.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';

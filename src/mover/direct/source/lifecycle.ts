@@ -10,7 +10,7 @@ import { defined } from '../../../protocol/defined.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
-import { collectGarbage } from '../../../host/small-process.ts';
+import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmSource } from '../warm-up.ts';
 import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';

@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
-import type { DirectDriver } from '../../../drivers/port/direct.ts';
+import type { DirectDriver } from '../../../port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
@@ -14,8 +14,8 @@ import {
 import { defined } from '../../../protocol/defined.ts';
 import { migrationSettings, type EndPhase } from '../../../protocol/public/migration.ts';
 import { epochOf, type SourceMoverRequest } from '../../../protocol/mover/request.ts';
-import { openSourceJournal } from '../../../host/journal.ts';
-import { isRestored } from '../../../host/store-age.ts';
+import { openSourceJournal } from '../../../host/journal/journal.ts';
+import { isRestored } from '../../../system/files/store-age.ts';
 import type { Log } from '../../../log.ts';
 import { fencingMs } from '../../../host/fencing.ts';
 import { fleetQuestion } from '../../engine/ask-fleet.ts';

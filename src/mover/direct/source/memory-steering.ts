@@ -2,7 +2,7 @@ import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { StreamChange } from '../../../drivers/port/stream-change.ts';
+import type { StreamChange } from '../../../port/stream-change.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import { RecentRate } from '../../../migration/steering/recent-rate.ts';
 import { steer } from '../../../migration/steering/steering.ts';

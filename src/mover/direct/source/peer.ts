@@ -5,7 +5,7 @@ import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
-import type { LookAtPath, PathLook } from '../../../host/path-look.ts';
+import type { LookAtPath, PathLook } from '../../../host/machine/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
-import type { QueuedBytes } from '../../../host/socket-queue.ts';
+import type { QueuedBytes } from '../../../host/machine/socket-queue.ts';
 import type { Log } from '../../../log.ts';
 import { EMPTY_MS, MIN_QUEUED_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs } from '../../../migration/steering/downtime.ts';

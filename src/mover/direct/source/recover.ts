@@ -1,6 +1,6 @@
 import { withDeadline } from '../../../deadline.ts';
 import { systemClock } from '../../../clock.ts';
-import type { SourceSession } from '../../../drivers/port/direct.ts';
+import type { SourceSession } from '../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { ask, type SourceContext } from './source-context.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
-import type { DirectDriver } from '../../../drivers/port/direct.ts';
-import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import type { DirectDriver } from '../../../port/direct.ts';
+import type { GuestHandle } from '../../../port/inventory.ts';
 import { refuseOverlaid } from '../../engine/overlaid.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../errors.ts';

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { toGodwitError } from '../../../errors.ts';
 import { isBlockDevice } from '../../../disks/proof/devices.ts';
-import { fileUsers } from '../../../host/file-users.ts';
-import { openIdentified, setAside } from '../../../host/identified-file.ts';
+import { fileUsers } from '../../../system/files/file-users.ts';
+import { openIdentified, setAside } from '../../../system/files/identified-file.ts';
 import type { SourceState, StepFacts } from '../../../migration/direct/source-state.ts';
 import {
   isDevice,

@@ -1,7 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
-import type { StreamSetup } from '../../../drivers/port/direct.ts';
-import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import type { StreamSetup } from '../../../port/direct.ts';
+import type { GuestHandle } from '../../../port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { plannedNowMs } from '../../../migration/steering/downtime.ts';
 import { holdsSwitchover } from '../../../migration/steering/steering.ts';

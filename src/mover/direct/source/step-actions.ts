@@ -1,7 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { hasCode, godwitError } from '../../../errors.ts';
-import type { Launch, SourceSession } from '../../../drivers/port/direct.ts';
-import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import type { Launch, SourceSession } from '../../../port/direct.ts';
+import type { GuestHandle } from '../../../port/inventory.ts';
 import { decide, type StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';

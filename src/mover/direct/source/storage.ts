@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
-import { fileUsers } from '../../../host/file-users.ts';
+import { fileUsers } from '../../../system/files/file-users.ts';
 import { inodeIn, judgeUsers, type LeavingImage } from '../../../migration/image-identity.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Disk, ImagePlace } from '../../../protocol/disk.ts';

@@ -1,6 +1,6 @@
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
-import type { QueuedBytes } from '../../../host/socket-queue.ts';
+import type { QueuedBytes } from '../../../host/machine/socket-queue.ts';
 import type { Log } from '../../../log.ts';
 import { SWITCH_MS } from '../../../migration/prediction/parameters.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../../../migration/steering/downtime.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
 import { besideInDirectory } from '../../../disks/proof/proof.ts';
 import { locate, openPools } from '../../../disks/proof/pools.ts';
-import type { SourceVolume } from '../../../drivers/port/inspection.ts';
+import type { SourceVolume } from '../../../port/inspection.ts';
 import { godwitError } from '../../../errors.ts';
 import { countedChecks } from '../../../migration/direct/cold.ts';
 import { pass, refusal, type NamedCheck } from '../../../migration/preflight/check.ts';

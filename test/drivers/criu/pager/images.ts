@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cameFile } from '../../../../src/drivers/criu/pager/pages.ts';
-import type { StreamSetup } from '../../../../src/drivers/port/direct.ts';
+import type { StreamSetup } from '../../../../src/port/direct.ts';
 
 /** Images as CRIU writes them, of a process whose memory is made up. */
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Keepers, livingOf } from '../../../../src/drivers/criu/pager/keepers.ts';
-import { bootId, isAlive, startTicksOf } from '../../../../src/host/process.ts';
+import { bootId, isAlive, startTicksOf } from '../../../../src/system/processes/process.ts';
 import { skip } from './place.ts';
 
 test(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { PagerClient, spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
-import { startTicksOf } from '../../../../src/host/process.ts';
+import { startTicksOf } from '../../../../src/system/processes/process.ts';
 import { becomes, PAGES, place, prepare, skip, waits } from './place.ts';
 
 prepare();

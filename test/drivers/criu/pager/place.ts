@@ -15,7 +15,7 @@ import { replay } from '../../../../src/drivers/criu/pager/journal.ts';
 import { close, openUserfaultfd } from '../../../../src/drivers/criu/pager/kernel.ts';
 import { pagersIn } from '../../../../src/drivers/criu/pager/one-pager.ts';
 import { cameFile } from '../../../../src/drivers/criu/pager/pages.ts';
-import { removeTree } from '../../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 import { until } from '../../../until.ts';
 import { PAGE, writeImages } from './images.ts';
 

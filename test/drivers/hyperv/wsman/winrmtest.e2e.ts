@@ -10,9 +10,9 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { makeAuthority } from '../../../../src/agent/pki/x509.ts';
+import { makeAuthority } from '../../../../src/pki/x509.ts';
 import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
-import { cacheDirectory } from '../../../../src/host/cache-directory.ts';
+import { cacheDirectory } from '../../../../src/system/files/cache-directory.ts';
 
 const REPO = path.resolve(import.meta.dirname, '../../../..');
 const SOAP = 'http://www.w3.org/2003/05/soap-envelope';

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
-import { initCa, issue } from '../../../../src/agent/pki/authority.ts';
+import { initCa, issue } from '../../../../src/pki/authority.ts';
 import {
   connectedLocally,
   LibvirtConnection,

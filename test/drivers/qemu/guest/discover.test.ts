@@ -15,7 +15,7 @@ import {
 } from '../../../../src/drivers/qemu/guest/process.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
-import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { guestInfo } from '../../../../src/protocol/public/host.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { endingMsOf, killProcess } from '../../../../src/drivers/qemu/guest/process.ts';
-import { startTicksOf } from '../../../../src/host/process.ts';
+import { startTicksOf } from '../../../../src/system/processes/process.ts';
 
 test('a process may take longer to end the more memory it has, and none where it is gone', async (t) => {
   const script = `const held = Buffer.alloc(256 * 2 ** 20, 1); console.log('has'); setInterval(() => held, 1000);`;

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { askProgram } from '../../../../src/drivers/qemu/one-shot-qemu.ts';
-import { makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
+import { askProgram } from '../../../../src/drivers/qemu/programs/one-shot-qemu.ts';
+import { makeEmptyFile } from '../../../../src/drivers/qemu/images/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { untilSo } from '../../../until.ts';
 

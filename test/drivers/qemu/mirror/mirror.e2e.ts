@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
+import type { DiskSample } from '../../../../src/port/disks.ts';
 import { copyName } from '../../../../src/drivers/qemu/mirror/jobs.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { qemuPrograms } from '../../../conformance/qemu-place.ts';

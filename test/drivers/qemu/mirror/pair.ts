@@ -6,11 +6,11 @@ import type {
   DestinationSession,
   SourceSession,
   StreamSetup,
-} from '../../../../src/drivers/port/direct.ts';
-import type { Inspection } from '../../../../src/drivers/port/inspection.ts';
-import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
-import type { DiskSource, DiskTarget } from '../../../../src/drivers/port/disks.ts';
-import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
+} from '../../../../src/port/direct.ts';
+import type { Inspection } from '../../../../src/port/inspection.ts';
+import type { GuestHandle } from '../../../../src/port/inventory.ts';
+import type { DiskSource, DiskTarget } from '../../../../src/port/disks.ts';
+import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/images/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import { makeQemuPlace, type QemuPlace } from '../../../conformance/qemu-place.ts';

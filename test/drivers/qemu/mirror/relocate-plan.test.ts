@@ -10,9 +10,9 @@ import {
   relocatable,
   sightOf,
 } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
-import { describeDisks } from '../../../../src/drivers/qemu/spec/disks.ts';
+import { describeDisks } from '../../../../src/drivers/qemu/spec/disks/disks.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 import { QCOW2, liveNode } from '../spec/samples.ts';
 

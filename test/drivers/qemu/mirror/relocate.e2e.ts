@@ -4,13 +4,9 @@ import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type {
-  DiskRelocator,
-  GuestDisk,
-  RelocationSight,
-} from '../../../../src/drivers/port/disks.ts';
-import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
-import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
+import type { DiskRelocator, GuestDisk, RelocationSight } from '../../../../src/port/disks.ts';
+import type { SourceSession } from '../../../../src/port/direct.ts';
+import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/images/make-image.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { mayWrite } from '../../../../src/lab/witness/locks.ts';

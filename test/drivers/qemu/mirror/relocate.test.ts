@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { QemuRelocator } from '../../../../src/drivers/qemu/mirror/relocate.ts';
 import { makerOf, type RelocationWork } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
-import type { BlockNode } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
+import type { BlockNode } from '../../../../src/drivers/qemu/spec/disks/disk-schema.ts';
 import { fakeMonitor, Refusal } from '../fake-monitor.ts';
 import { MAKE, blockNode } from '../spec/samples.ts';
 

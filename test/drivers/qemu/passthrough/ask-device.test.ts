@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { callsUnderWay } from '../../../../src/host/hanging-calls.ts';
+import { callsUnderWay } from '../../../../src/system/processes/hanging-calls.ts';
 import { askDevice } from '../../../../src/drivers/qemu/passthrough/ask-device.ts';
 
 /** The calls are real; the answers of a driver are not to be had without such a device. */

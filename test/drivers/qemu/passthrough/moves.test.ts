@@ -8,7 +8,7 @@ import {
   withAnswers,
   withHostDevices,
 } from '../../../../src/drivers/qemu/passthrough/read-passthrough.ts';
-import { ImageStore } from '../../../../src/drivers/qemu/images.ts';
+import { ImageStore } from '../../../../src/drivers/qemu/images/images.ts';
 import { inspectFacts } from '../../../../src/drivers/qemu/inspect.ts';
 import { deviceText } from '../../../../src/drivers/qemu/spec/argv.ts';
 import type { GuestFacts } from '../../../../src/drivers/qemu/spec/facts.ts';

@@ -13,7 +13,7 @@ import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { MonitorOwner } from '../../../../src/drivers/qemu/qmp/monitor-end.ts';
 import type { QmpEvent } from '../../../../src/drivers/qemu/qmp/messages.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import type { Life } from '../../../../src/host/life.ts';
+import type { Life } from '../../../../src/system/processes/life.ts';
 
 const OWNER = { host: 'a', guest: 'web1', side: 'source' } as const;
 const GONE: Life = { state: 'gone', reason: 'it has ended' };

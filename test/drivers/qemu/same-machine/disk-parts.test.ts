@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { diskParts } from '../../../../src/drivers/qemu/same-machine/disk-parts.ts';
 import type { Part } from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { liveNode } from '../spec/samples.ts';
 
 const node = (name: string, driver: string, bytes: number): LiveNode =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { whyNotAsStarted, writtenImages } from '../../../../src/drivers/qemu/spec/as-started.ts';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { nextName } from '../../../../src/drivers/qemu/spec/moved-names.ts';
 
 const node = (name: string, driver: string, file: string, readOnly = false): LiveNode => ({

@@ -6,8 +6,8 @@ import type {
   BlockFacts,
   LiveNode,
   Qcow2Facts,
-} from '../../../../src/drivers/qemu/spec/disk-facts.ts';
-import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
+} from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
+import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 import { QCOW2 as PLAIN, liveNode } from './samples.ts';

@@ -1,7 +1,7 @@
 import { parseCommandLine, valuesOf } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseDevice } from '../../../../src/drivers/qemu/spec/devices.ts';
 import type { GuestFacts, LiveDevice } from '../../../../src/drivers/qemu/spec/facts.ts';
-import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { parseOption } from '../../../../src/drivers/qemu/spec/options.ts';
 
 /** What a guest started with this command line would say of itself, but for what `change` says otherwise. */

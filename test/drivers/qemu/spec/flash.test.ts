@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { buildArgv } from '../../../../src/drivers/qemu/spec/argv.ts';
 import { describeGuest, type Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import {
   codeNodes,
   flashUnit,

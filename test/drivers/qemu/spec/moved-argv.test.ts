@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { withMovedImages } from '../../../../src/drivers/qemu/spec/moved-argv.ts';
 import { nextName } from '../../../../src/drivers/qemu/spec/moved-names.ts';
 

@@ -1,5 +1,5 @@
-import type { BlockNode } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
-import type { LiveNode, Qcow2Facts } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockNode } from '../../../../src/drivers/qemu/spec/disks/disk-schema.ts';
+import type { LiveNode, Qcow2Facts } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 
 /** What QEMU reports and what a description says, with nothing out of the ordinary in it. */

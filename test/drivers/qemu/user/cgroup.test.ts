@@ -12,7 +12,7 @@ import {
   limitsFor,
   removeCgroup,
 } from '../../../../src/drivers/qemu/user/cgroup.ts';
-import { startTicksOf } from '../../../../src/host/process.ts';
+import { startTicksOf } from '../../../../src/system/processes/process.ts';
 import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 

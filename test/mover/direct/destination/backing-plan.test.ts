@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
-import type { Identifier } from '../../../../src/drivers/port/disks.ts';
+import type { Identifier } from '../../../../src/port/disks.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import type { SeededBackingFile } from '../../../../src/migration/direct/destination-events.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { welcome, type BuildContext } from '../../../../src/mover/direct/destination/build.ts';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { agentConfig } from '../../../../src/config.ts';
 import { hashOf } from '../../../../src/disks/copy/compare/chunks.ts';
 import { NbdClient } from '../../../../src/disks/copy/nbd/client.ts';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { before, test, type TestContext } from 'node:test';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';

@@ -6,8 +6,8 @@ import {
   type DestinationEvent,
 } from '../../../../src/migration/direct/destination.ts';
 import { destinationRecord } from '../../../../src/migration/direct/journal.ts';
-import type { JournalFile } from '../../../../src/host/journal-file.ts';
-import { Journal } from '../../../../src/host/journal.ts';
+import type { JournalFile } from '../../../../src/system/journal-file.ts';
+import { Journal } from '../../../../src/host/journal/journal.ts';
 import { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';
 

@@ -9,7 +9,7 @@ import {
   type DestinationEvent,
 } from '../../../../src/migration/direct/destination.ts';
 import { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
-import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
+import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';
 import { admissionOf, planned, preparationOf } from '../../../migration/direct/samples.ts';
 
 const PREPARED = {

@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { changeMedia } from '../../../../src/mover/direct/destination/media.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import type { MediaChange } from '../../../../src/protocol/peer/migration.ts';

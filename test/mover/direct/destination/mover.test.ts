@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { destinationReportOf } from '../../../../src/migration/report/destination.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { replayDestination } from '../../../../src/migration/direct/journal.ts';
-import { readJournals } from '../../../../src/host/journal.ts';
+import { readJournals } from '../../../../src/host/journal/journal.ts';
 import { EPOCH, LEASE_MS, arrive, armed, never, open } from './scene.ts';
 
 describe('the destination’s mover', () => {

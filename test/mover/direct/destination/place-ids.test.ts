@@ -18,7 +18,7 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import { openDevicePools, stampOf } from '../../../../src/disks/proof/devices.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { proofFile, writeProof } from '../../../../src/disks/proof/proof.ts';
-import { identityOf } from '../../../../src/host/open-files.ts';
+import { identityOf } from '../../../../src/system/files/open-files.ts';
 import { inodeIn } from '../../../../src/migration/image-identity.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';

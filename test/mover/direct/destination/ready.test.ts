@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { untilReady } from '../../../../src/mover/direct/destination/ready.ts';
 import { planned } from '../../../migration/direct/samples.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
 import { lookAt, runGuest, runsHere } from '../../../../src/mover/direct/destination/run-guest.ts';

@@ -13,7 +13,7 @@ import {
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
-import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
+import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import type { SourceSession } from '../../../../src/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { stepFacts, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { SEVERAL_STREAMS, wireObstacle } from '../../../../src/migration/prediction/data-path.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { NbdClient } from '../../../../src/disks/copy/nbd/client.ts';
-import type { FrozenImage } from '../../../../src/drivers/port/disks.ts';
+import type { FrozenImage } from '../../../../src/port/disks.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { compareDisks } from '../../../../src/mover/direct/source/compare.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { storeCredentials } from '../../../../src/agent/pki/authority.ts';
+import { storeCredentials } from '../../../../src/pki/authority.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { fakeWorld } from '../../../../src/drivers/registry.ts';
 import { systemClock } from '../../../../src/clock.ts';

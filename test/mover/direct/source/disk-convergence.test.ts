@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
+import type { DiskSample } from '../../../../src/port/disks.ts';
 import {
   busy,
   DiskConvergence,

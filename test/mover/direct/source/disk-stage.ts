@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
-import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
+import type { DiskSample } from '../../../../src/port/disks.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
+import type { DiskSample } from '../../../../src/port/disks.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { turn } from './answers.ts';
 import {

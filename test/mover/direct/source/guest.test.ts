@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DirectDriver, SourceSession } from '../../../../src/drivers/port/direct.ts';
+import type { DirectDriver, SourceSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
 import { SourceGuest } from '../../../../src/mover/direct/source/guest.ts';

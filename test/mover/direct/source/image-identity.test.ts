@@ -7,7 +7,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
-import { identityOf } from '../../../../src/host/open-files.ts';
+import { identityOf } from '../../../../src/system/files/open-files.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { proveStorage, type StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import type { Disk, ProofPlace } from '../../../../src/protocol/disk.ts';

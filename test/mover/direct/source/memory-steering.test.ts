@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../../../src/clock.ts';
-import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
+import type { StreamChange } from '../../../../src/port/stream-change.ts';
 import type { Brief } from '../../../../src/host/memory-sample/pages.ts';
 import { silentLog } from '../../../../src/log.ts';
 import {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import type { SourceSession } from '../../../../src/port/direct.ts';
 import { chooseDataPath } from '../../../../src/mover/direct/source/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import { MBIT, OFFER, partsOf } from './path-scene.ts';

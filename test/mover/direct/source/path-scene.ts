@@ -1,5 +1,5 @@
 import { parseAgentConfig } from '../../../../src/config.ts';
-import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import type { SourceSession } from '../../../../src/port/direct.ts';
 import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';

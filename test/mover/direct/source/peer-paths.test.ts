@@ -12,7 +12,7 @@ import type { DestinationStatus } from '../../../../src/protocol/peer/migration.
 import { client } from '../../../../src/rpc/client.ts';
 import { listenTls, type Listening } from '../../../../src/rpc/listen.ts';
 import type { Reach } from '../../../../src/rpc/reach.ts';
-import { reachHost } from '../../../../src/host/host-kernel.ts';
+import { reachHost } from '../../../../src/host/machine/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
 import { authority } from '../../../rpc/test-contract.ts';
 import { handlersOf } from '../fake-peers.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
+import type { StreamChange } from '../../../../src/port/stream-change.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { PostcopyPace } from '../../../../src/mover/direct/source/postcopy-pace.ts';

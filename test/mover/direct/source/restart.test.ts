@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
-import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
+import type { GuestHandle } from '../../../../src/port/inventory.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { guestEndingMs } from '../../../../src/migration/direct/step-deadline.ts';

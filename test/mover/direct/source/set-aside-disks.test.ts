@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { giveUpDisks, holdDisks } from '../../../../src/mover/direct/source/set-aside-disks.ts';
-import { identityOf } from '../../../../src/host/open-files.ts';
+import { identityOf } from '../../../../src/system/files/open-files.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 describe('the images of disks that were copied', () => {

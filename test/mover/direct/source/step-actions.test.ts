@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import type { SourceSession } from '../../../../src/port/direct.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { decide } from '../../../../src/migration/direct/decide.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { silentLog } from '../../../../src/log.ts';
-import type { StreamChange } from '../../../../src/drivers/port/stream-change.ts';
+import type { StreamChange } from '../../../../src/port/stream-change.ts';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { UnderWay } from '../../../../src/mover/direct/source/under-way.ts';

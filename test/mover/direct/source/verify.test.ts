@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import type { Life } from '../../../../src/host/life.ts';
+import type { Life } from '../../../../src/system/processes/life.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceVerification } from '../../../../src/mover/direct/source/verify.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from '
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import type { SourceVolume } from '../../../../src/drivers/port/inspection.ts';
+import type { SourceVolume } from '../../../../src/port/inspection.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import {
   answerStorage,

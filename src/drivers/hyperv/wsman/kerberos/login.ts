@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { godwitError } from '../../../../errors.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../../host/small-process.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../../system/processes/small-process.ts';
 import { loginError, type LoginPlace } from './failures.ts';
 import { loginAnswer, type LoginAnswer } from './messages.ts';
 

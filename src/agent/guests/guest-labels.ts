@@ -1,0 +1,200 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { syncDirectory } from '../../system/journal-file.ts';
+import { writeWhole } from '../../system/files/whole-file.ts';
+import {
+  labels as labelsShape,
+  type GuestLabels,
+  type LabelsChange,
+} from '../../protocol/labels.ts';
+import { LABELS_HINT, readLabels } from '../../protocol/label-rules.ts';
+import { guestName, migrationId } from '../../protocol/names.ts';
+
+/** Guests whose labels are kept, including guests that are gone. */
+const MAX = 10_000;
+/** JSON of all labels together: the file is written whole with each change. One guest's labels are 75 KiB at most. */
+const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES_OF_ONE = 75 * 1024;
+/** In stateDir. */
+const FILE = 'guest-labels.json';
+const kept = z.array(z.tuple([guestName, labelsShape])).max(MAX);
+const expected = z.array(z.tuple([migrationId, guestName, labelsShape]));
+/** Earlier builds wrote only those of guests that are here. */
+const written = z.union([
+  kept.transform((all) => ({ kept: all, expected: [] })),
+  z.strictObject({ kept, expected }),
+]);
+type Written = z.output<typeof written>;
+type Expected = Written['expected'][number];
+
+/** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
+export type Present = ReadonlySet<string> | undefined;
+
+/** What became of a guest that was let in: it runs here, it never will by this migration, or that is open. */
+export type Arrival = 'arrived' | 'stayed-away' | 'open';
+
+/**
+ * What people said of the guests of this host, by name, kept on its disk. A guest takes its labels along: its destination
+ * gets them when it is asked to let it in. They are expected until it runs here: a host that only asks, and never sends
+ * a guest, changes no labels and has none forgotten.
+ */
+export class HostLabels {
+  readonly #file: string;
+  readonly #arrival: (migration: string) => Arrival;
+  #kept: ReadonlyMap<string, GuestLabels>;
+  /** By migration. There are no more than migrations to this host that go on. */
+  #expected: readonly Expected[];
+
+  /**
+   * `arrival`: the outcome of a migration to this host; an unknown migration has never begun. GODWIT_CONFIG if the file is
+   * damaged: a label `never-move` is not forgotten silently.
+   */
+  constructor(stateDir: string, arrival: (migration: string) => Arrival) {
+    this.#file = path.join(stateDir, FILE);
+    this.#arrival = arrival;
+    const read = existsSync(this.#file) ? readWritten(this.#file) : { kept: [], expected: [] };
+    this.#kept = new Map(read.kept);
+    this.#expected = read.expected;
+  }
+
+  /** Whether labels of absent guests must give way before another guest is labelled. */
+  isFull(): boolean {
+    const count = this.#kept.size + this.#expected.length;
+    return count >= MAX || bytesIn(this.#kept, this.#expected) >= MAX_BYTES - MAX_BYTES_OF_ONE;
+  }
+
+  /** Undefined where it has none. */
+  of(guest: string): GuestLabels | undefined {
+    this.#settle();
+    return this.#kept.get(guest);
+  }
+
+  /**
+   * The guest's labels from now on; on the disk when this returns. GODWIT_USAGE for labels that make no sense,
+   * GODWIT_LABELS_FULL if this host has no room for them. `here`: see Present.
+   */
+  change(guest: string, { set, remove }: LabelsChange, here?: Present): GuestLabels {
+    const next = { ...this.of(guest), ...set };
+    for (const name of remove) delete next[name];
+    const read = labelsShape.safeParse(next);
+    if (!read.success) {
+      throw godwitError('GODWIT_USAGE', { what: read.error.issues[0]?.message ?? 'no labels' });
+    }
+    const judged = readLabels(next);
+    if ('words' in judged) {
+      throw godwitError('GODWIT_USAGE', { what: judged.words }, { hint: LABELS_HINT });
+    }
+    this.#keep(guest, next, here);
+    return next;
+  }
+
+  /**
+   * A guest may come with these, by a migration that is about to be begun. Its source checked them; one that makes no
+   * sense keeps the guest from being moved on. Undefined: the labels that it has here stay. GODWIT_LABELS_FULL if this host
+   * has no room for them; from here on their room is kept until the migration ends.
+   */
+  expect(migration: string, guest: string, labels: GuestLabels | undefined, here?: Present): void {
+    this.#settle();
+    const isNews = Object.keys(labels ?? {}).length > 0 || this.#kept.has(guest);
+    if (labels === undefined || !isNews) return;
+    const expects = [...this.#expected, [migration, guest, labels] satisfies Expected];
+    this.#write(this.#withRoom(guest, this.#kept, expects, here), expects);
+  }
+
+  #keep(guest: string, labels: GuestLabels, here: Present): void {
+    const next = withLabels(this.#kept, guest, labels);
+    const isLess = bytesOf(labels) <= bytesOf(this.#kept.get(guest) ?? {});
+    const isKnown = this.#kept.has(guest);
+    const kept = isLess && isKnown ? next : this.#withRoom(guest, next, this.#expected, here);
+    this.#write(kept, this.#expected);
+  }
+
+  /**
+   * The labels that stay so that `wanted` fits: absent guests lose theirs, the guest labelled longest ago first. A present
+   * guest, or one on its way here, never loses any. GODWIT_LABELS_FULL if that is not enough.
+   */
+  #withRoom(
+    guest: string,
+    wanted: ReadonlyMap<string, GuestLabels>,
+    expects: readonly Expected[],
+    here: Present,
+  ): ReadonlyMap<string, GuestLabels> {
+    let bytes = bytesIn(wanted, expects);
+    const isFull = (count: number): boolean => count + expects.length > MAX || bytes > MAX_BYTES;
+    if (!isFull(wanted.size)) return wanted;
+    const kept = new Map(wanted);
+    for (const [name, labels] of wanted) {
+      if (!isFull(kept.size)) break;
+      if (here === undefined || here.has(name) || name === guest) continue;
+      kept.delete(name);
+      bytes -= bytesOf(labels);
+    }
+    if (!isFull(kept.size)) return kept;
+    const limit = `labels of ${MAX} guests and ${MAX_BYTES} bytes`;
+    const why =
+      here === undefined ? 'has not listed all of its guests yet' : 'all of these guests are here';
+    throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });
+  }
+
+  /** Labels of guests that have arrived are theirs, and those of guests that will not are forgotten. */
+  #settle(): void {
+    if (this.#expected.length === 0) return;
+    const open: Expected[] = [];
+    let now = this.#kept;
+    for (const each of this.#expected) {
+      const [migration, guest, labels] = each;
+      const arrival = this.#arrival(migration);
+      if (arrival === 'open') open.push(each);
+      if (arrival === 'arrived') now = withLabels(now, guest, labels);
+    }
+    if (open.length < this.#expected.length) this.#write(now, open);
+  }
+
+  /** A label is on the disk before it counts. */
+  #write(now: ReadonlyMap<string, GuestLabels>, open: readonly Expected[]): void {
+    if (now.size === 0 && open.length === 0) {
+      rmSync(this.#file, { force: true });
+      syncDirectory(path.dirname(this.#file));
+    } else {
+      writeWhole(this.#file, `${JSON.stringify({ kept: [...now], expected: open })}\n`);
+    }
+    this.#kept = now;
+    this.#expected = open;
+  }
+}
+
+/** Labelled last stands last. */
+function withLabels(
+  before: ReadonlyMap<string, GuestLabels>,
+  guest: string,
+  labels: GuestLabels,
+): Map<string, GuestLabels> {
+  const all = new Map(before);
+  all.delete(guest);
+  if (Object.keys(labels).length > 0) all.set(guest, labels);
+  return all;
+}
+
+function bytesIn(kept: ReadonlyMap<string, GuestLabels>, expects: readonly Expected[]): number {
+  const all = [...kept.values(), ...expects.map(([, , labels]) => labels)];
+  return all.reduce((sum, labels) => sum + bytesOf(labels), 0);
+}
+
+function bytesOf(labels: GuestLabels): number {
+  return Buffer.byteLength(JSON.stringify(labels));
+}
+
+function readWritten(file: string): Written {
+  try {
+    return written.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (cause) {
+    const hint = 'Repair it, or remove it and label the guests again.';
+    throw godwitError(
+      'GODWIT_CONFIG',
+      { file, what: 'holds no labels of guests' },
+      { cause, hint },
+    );
+  }
+}

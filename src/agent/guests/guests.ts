@@ -1,0 +1,365 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { withDeadline } from '../../deadline.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import type { DiscoveredGuest, DiscoverOptions } from '../../port/inventory.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
+import type { GuestLabels } from '../../protocol/labels.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import { epochOf } from '../../protocol/mover/request.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { DriverGuests, type Silent } from './driver-guests.ts';
+import { FarManagers } from '../far-managers.ts';
+import { snapshotOf, type GuestSnapshot } from './guest-snapshot.ts';
+import { SingleFlight } from './single-flight.ts';
+import type { Migration, MigrationStore } from '../migrations/store.ts';
+
+const DISCOVER_MS = 10_000;
+/** In place of a guest's name. */
+const EVERY = '';
+const CENSUS_MS = 2000;
+
+/** For so long a list is answered from what was seen: a guest that somebody pauses is listed so after that at the latest. */
+const KEPT_MS = 10_000;
+/** Between two looks of the inventory at which hypervisors and migrations there are; none of them is asked. */
+const TICK_MS = 5000;
+/** Each guest is asked so often where nobody else asks for a list. */
+const LOOK_MS = 60_000;
+
+/** The guests of this host, and when they were looked at. */
+export interface Listed {
+  readonly found: readonly DiscoveredGuest[];
+  /** Hosts of managers that this agent speaks to. */
+  readonly hosts: readonly ManagedHost[];
+  readonly observedAt: string;
+  /** Drivers that did not list their guests; `found` has those that they listed last. */
+  readonly silent: readonly Silent[];
+}
+
+interface Look {
+  readonly found: DiscoveredGuest[];
+  /** Why one of the drivers sees nothing. */
+  readonly failed: GodwitError | undefined;
+}
+
+interface Kept extends Listed {
+  /** Which hypervisors and migrations there were; undefined where a driver cannot say. */
+  readonly key: string | undefined;
+  readonly atMs: number;
+}
+
+export interface GuestsBeside {
+  /** Called with what differs between two looks. */
+  readonly seen?: (before: GuestSnapshot, now: GuestSnapshot) => void;
+  /** Called with all that a look found. */
+  readonly looked?: (found: readonly DiscoveredGuest[]) => void;
+  /** Called with how each look at a manager from afar ended. */
+  readonly managerIs?: (silence: GodwitError | undefined) => void;
+  /** What people said of a guest. */
+  readonly labelsOf?: (guest: string) => GuestLabels | undefined;
+}
+
+/**
+ * The inventory of this host's guests, as its drivers find them. Lists are answered from it; it is made anew when a
+ * hypervisor or a migration begins or ends, and now and then. What is done with a guest is done on a look of its own.
+ */
+export class Guests {
+  readonly #config: AgentConfig;
+  readonly drivers: readonly Driver[];
+  readonly #byDriver: readonly DriverGuests[];
+  readonly #store: MigrationStore;
+  readonly #clock: Clock;
+  readonly #seen: NonNullable<GuestsBeside['seen']>;
+  readonly #looked: NonNullable<GuestsBeside['looked']>;
+  readonly #far: FarManagers;
+  readonly #labelsOf: (guest: string) => GuestLabels | undefined;
+  #looking: Promise<Kept> | undefined;
+  readonly #single = new SingleFlight((name) => this.#discoverOne(name));
+  #kept: Kept | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    config: AgentConfig,
+    drivers: readonly Driver[],
+    store: MigrationStore,
+    clock: Clock,
+    beside: GuestsBeside = {},
+  ) {
+    const nothing = (): undefined => undefined;
+    const { seen = nothing, looked = nothing, managerIs = nothing, labelsOf = nothing } = beside;
+    this.#labelsOf = labelsOf;
+    [this.#seen, this.#looked] = [seen, looked];
+    this.#far = new FarManagers(drivers, clock, managerIs);
+    this.#config = config;
+    this.drivers = drivers;
+    this.#byDriver = drivers.map((driver) => new DriverGuests(driver, clock));
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Keeps the inventory fresh also while nobody asks. */
+  start(): void {
+    this.#timer = setInterval(() => void this.#tick(), TICK_MS);
+    this.#far.start(() => this.#tick());
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#far.stop();
+  }
+
+  /** From the inventory; `fresh`: each guest is looked at again. Rejects if no driver lists its guests. */
+  async listed(fresh = false): Promise<Listed> {
+    return this.#within(fresh ? 0 : KEPT_MS);
+  }
+
+  /** Those of the last look; none before the first. */
+  readonly known = (): readonly DiscoveredGuest[] => this.#kept?.found ?? [];
+
+  /** The last look, and the drivers that were silent then; undefined before the first. */
+  readonly lastLook = (): Pick<Listed, 'found' | 'silent'> | undefined => this.#kept;
+
+  /** On a look at this guest alone that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, if there is none. */
+  async need(name: string): Promise<DiscoveredGuest> {
+    return this.#oneIn(await this.#single.fresh(name), name);
+  }
+
+  /** The same for whoever only reads: those who ask at once share one look. */
+  async shown(name: string): Promise<DiscoveredGuest> {
+    return this.#oneIn(await this.#single.read(name), name);
+  }
+
+  #oneIn({ found: all, failed }: Look, name: string): DiscoveredGuest {
+    const namesakes = all.filter(({ info }) => info.name === name);
+    const found = namesakes.find((each) => !isManagersOwn(each)) ?? namesakes[0];
+    if (found !== undefined) return found;
+    // It may be among those that a driver could not list.
+    if (failed !== undefined) throw failed;
+    const names = all.map(({ info }) => info.name);
+    const near = didYouMean(name, names);
+    throw godwitError(
+      'GODWIT_GUEST_UNKNOWN',
+      { guest: name, host: this.#config.name },
+      near === undefined ? {} : { hint: near },
+    );
+  }
+
+  /** Whether there is one of that name now. What only a manager knows keeps no guest from its name. */
+  async has(name: string): Promise<boolean> {
+    const { found, failed } = await this.#single.read(name);
+    if (found.some((each) => each.info.name === name && !isManagersOwn(each))) return true;
+    if (failed !== undefined) throw failed;
+    return false;
+  }
+
+  /** Looks at all of them now; those who ask at once share one look. Rejects where a driver is silent: some may be unseen. */
+  async look(): Promise<readonly DiscoveredGuest[]> {
+    const { found, silent } = await this.#updateProposals();
+    const [first] = silent;
+    if (first !== undefined) throw first.error;
+    return found;
+  }
+
+  /** On a look that begins now: one under way may miss a guest that has come. Rejects if a driver does not answer. */
+  async seenNow(): Promise<readonly DiscoveredGuest[]> {
+    const { found, failed } = await this.#single.fresh(EVERY);
+    if (failed !== undefined) throw failed;
+    return found;
+  }
+
+  async #tick(): Promise<void> {
+    // A host that cannot be looked at now is looked at again; whoever asks for a list hears why.
+    const looked = await this.#within(LOOK_MS).catch(toGodwitError);
+    this.#far.looked('silent' in looked ? looked.silent[0]?.error : looked);
+  }
+
+  async #within(forMs: number): Promise<Kept> {
+    const kept = this.#kept;
+    const isNew = kept !== undefined && this.#clock.monotonicMs() - kept.atMs < forMs;
+    if (!isNew || kept.key === undefined || kept.key !== (await this.#key()))
+      return this.#updateProposals();
+    return kept;
+  }
+
+  #updateProposals(): Promise<Kept> {
+    this.#looking ??= this.#makeAnew().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #makeAnew(): Promise<Kept> {
+    // Before the look: what begins during it makes for another one.
+    const key = await this.#key();
+    const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
+    const [{ found, silent }, hosts] = await Promise.all([this.#discoverAll(), this.#far.hosts()]);
+    const [first] = silent;
+    if (first !== undefined && silent.length === this.drivers.length) throw first.error;
+    this.#looked(found);
+    this.#seen(snapshotOf(this.#kept ?? { found: [], hosts: [] }), snapshotOf({ found, hosts }));
+    const observedAt = new Date(wallMs).toISOString();
+    // A driver that was silent is asked again by the next list.
+    const known = first === undefined ? key : undefined;
+    this.#kept = { found, hosts, silent, key: known, atMs, observedAt };
+    return this.#kept;
+  }
+
+  /** Undefined where a driver cannot say. */
+  async #key(): Promise<string | undefined> {
+    const what = `to see which guests of ${this.#config.name} run`;
+    const all = await withDeadline(what, CENSUS_MS, undefined, (signal) =>
+      Promise.all(this.drivers.map(async (driver) => driver.census?.(signal))),
+    ).catch(() => [undefined]);
+    if (all.includes(undefined)) return undefined;
+    return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
+  }
+
+  /** With what people said of it; what they say here counts before what its manager says. */
+  #labelled(guest: DiscoveredGuest): DiscoveredGuest {
+    const own = this.#labelsOf(guest.info.name);
+    if (own === undefined) return guest;
+    return { ...guest, info: { ...guest.info, labels: { ...guest.info.labels, ...own } } };
+  }
+
+  async #discoverAll(): Promise<Pick<Listed, 'found' | 'silent'>> {
+    const { what, options, complete } = this.#question();
+    const looks = await Promise.all(
+      this.#byDriver.map((each) =>
+        each.look(what, (driver, signal) => driver.discover(options, signal)),
+      ),
+    );
+    const silent = looks.flatMap((look) => look.silent ?? []);
+    return { found: complete(looks.flatMap(({ found }) => found)), silent };
+  }
+
+  /** What the drivers see of one, or of all of them; `failed`: why one of them sees nothing. */
+  async #discoverOne(only: string): Promise<Look> {
+    const { what, options, complete } = this.#question();
+    const all = this.drivers.map((driver) =>
+      withDeadline(what, DISCOVER_MS, undefined, (signal) =>
+        driver.discover(only === EVERY ? options : { ...options, only }, signal),
+      ),
+    );
+    const looks = await Promise.allSettled(all);
+    const found = looks.flatMap((look) => (look.status === 'fulfilled' ? look.value : []));
+    const refused = looks.find((look) => look.status === 'rejected');
+    const failed = refused === undefined ? undefined : toGodwitError(refused.reason);
+    return { found: complete(found), failed };
+  }
+
+  /** What drivers are asked with now, and what makes guests of this host of their answers. */
+  #question() {
+    const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
+    // As of before the look: a guest that leaves during it was seen before it left.
+    const completed = completedMoves(this.#store);
+    const options: DiscoverOptions = {
+      host: this.#config.name,
+      busy: new Set(moving.keys()),
+      configured: this.#config.guests,
+    };
+    const complete = (found: readonly DiscoveredGuest[]): DiscoveredGuest[] =>
+      withoutDuplicates(found).map((guest) =>
+        withMoves(this.#labelled(guest), this.#store, {
+          now: moving.get(guest.info.name),
+          last: completed.get(guest.info.name),
+        }),
+      );
+    return { what: `to look for the guests of ${this.#config.name}`, options, complete };
+  }
+}
+
+/** The guest that a migration moves. */
+export function guestOf({ request }: Migration): string {
+  return request.side === 'source' ? request.request.guest : request.admission.guest;
+}
+
+/** Whether it moves that guest; a migration of which neither request nor journal can be read may move any. */
+export function mayBeOf(migration: Migration, guest: string): boolean {
+  return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
+}
+
+/** The migration of a guest that has not ended; undefined when it has none. */
+export function migrationOf(store: MigrationStore, guest: string): Migration | undefined {
+  return store.all().findLast((each) => guestOf(each) === guest && !isEnd(phaseOf(store, each)));
+}
+
+/**
+ * Throws the reason why the state of a guest is not known: its newest migration's request or journal cannot be read.
+ * Until an operator has looked, the guest is neither moved nor let in.
+ */
+export function mustBeReadable(store: MigrationStore, guest: string): void {
+  const damaged = store.all().find((each) => each.damage !== undefined && mayBeOf(each, guest));
+  if (damaged?.damage !== undefined) throw damaged.damage.error;
+  const newest = store.all().findLast((each) => guestOf(each) === guest);
+  const unreadable = newest === undefined ? undefined : store.unreadable(newest.id);
+  if (unreadable !== undefined) throw unreadable;
+}
+
+/**
+ * Whether a guest that is listed here may run elsewhere: its newest migration goes on or is held, or one that may be of this
+ * guest cannot be read.
+ */
+export function mayBeElsewhere(
+  store: Pick<MigrationStore, 'all' | 'progress'>,
+  guest: string,
+): boolean {
+  const own = store.all().filter((each) => mayBeOf(each, guest));
+  const phase = own.length === 0 ? undefined : store.progress(own.at(-1)?.id ?? '').phase;
+  const isOpen = phase !== undefined && (phase === 'held' || !isEnd(phase));
+  return isOpen || own.some(({ damage }) => damage !== undefined);
+}
+
+function phaseOf(store: MigrationStore, { id }: Migration) {
+  return store.progress(id).phase;
+}
+
+function withMoves(
+  guest: DiscoveredGuest,
+  store: MigrationStore,
+  { now, last }: { readonly now: Migration | undefined; readonly last: Migration | undefined },
+): DiscoveredGuest {
+  if (now === undefined && last === undefined) return guest;
+  const dated = last === undefined ? {} : { epoch: epochOf(last.request) };
+  if (now === undefined) return { ...guest, info: { ...guest.info, ...dated } };
+  const { id, request } = now;
+  const { fromHost: from, toHost: to } = request;
+  const moving = { from, to, runsAt: store.runsAt(id), epoch: epochOf(request) };
+  return { ...guest, info: { ...guest.info, ...dated, migration: id, moving } };
+}
+
+/** The newest completed move of each guest that came here or left, by the guest's name. */
+export function completedMoves(
+  store: Pick<MigrationStore, 'all' | 'runsAt'>,
+): ReadonlyMap<string, Migration> {
+  const completed = new Map<string, Migration>();
+  for (const each of store.all())
+    if (store.runsAt(each.id) === 'destination') completed.set(guestOf(each), each);
+  return completed;
+}
+
+/**
+ * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
+ * it has it.
+ */
+function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
+  const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
+  const [dropped, kept]: [DiscoveredGuest[], DiscoveredGuest[]] = [[], []];
+  for (const each of found) {
+    const { handle, info } = each;
+    const isTwice =
+      handle === undefined &&
+      info.uuid !== undefined &&
+      held.some((other) => other.uuid === info.uuid && other.driver !== info.driver);
+    (isTwice ? dropped : kept).push(each);
+  }
+  return kept.map((each) => {
+    const twin = dropped.find(({ info }) => info.uuid === each.info.uuid)?.countedBy;
+    // Its manager may be anywhere; the process is on this host.
+    return each.countedBy === undefined && twin !== undefined ? { ...each, countedBy: twin } : each;
+  });
+}
+
+/** A manager's container: nothing is done with it here, and its name is its manager's. A virtual machine has a uuid. */
+const isManagersOwn = ({ handle, info }: DiscoveredGuest): boolean =>
+  handle === undefined && info.manager !== undefined && info.uuid === undefined;

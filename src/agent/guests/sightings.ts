@@ -1,0 +1,128 @@
+import { defined } from '../../protocol/defined.ts';
+import { isManagedRequest } from '../../protocol/mover/request.ts';
+import { readJournals } from '../../host/journal/journal.ts';
+import { replayDestination } from '../../migration/direct/journal.ts';
+import { MAX_LINEAGE } from '../../protocol/peer/migration.ts';
+import { MAX_SEEN, type Sighting, type SightingQuery } from '../../protocol/peer/sighting.ts';
+import type { DiscoveredGuest, GuestHandle } from '../../port/inventory.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import { guestOf, mayBeOf, type Guests } from './guests.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
+import type { Migration, MigrationStore } from '../migrations/store.ts';
+
+/** Migrations of one guest whose journals are read to find by which it came here; older ones are not. */
+const LOOKED_AT = 16;
+
+/**
+ * What this host has seen of a guest: copies that run or are paused here, and migrations of it. Its side of the migration
+ * that is asked about is left out for `asker`, the host of the other side, which judges that side itself. Any other host
+ * that asks under this id is shown all of it: an id proves nothing. GODWIT_DEADLINE if its guests cannot be listed in time.
+ */
+export async function sightingOf(
+  { guests, store, host }: { guests: Guests; store: MigrationStore; host: string },
+  guest: string,
+  { id, uuid, asker }: SightingQuery & { readonly asker: string },
+): Promise<Sighting> {
+  const migration = store.get(id);
+  const isPartner = migration !== undefined && isPartnerOf(migration, asker, host);
+  const own = isPartner ? handleOf(migration) : undefined;
+  const isOwn = await ownOf(guests.drivers, own);
+  const found = await guests.look();
+  const copies = found
+    .filter(({ info }) => info.name === guest || (uuid !== undefined && info.uuid === uuid))
+    .filter((each) => !isOwn(each))
+    .map(({ info }) => ({
+      state: info.state,
+      ...defined({ uuid: info.uuid }),
+    }));
+  const moves = store
+    .all()
+    .filter((each) => !(isPartner && each.id === id) && mayBeOf(each, guest))
+    .map(({ id: other, request }) => ({
+      id: other,
+      side: request.side,
+      from: request.fromHost,
+      to: request.toHost,
+      createdAt: request.createdAt,
+      lineage: [...lineageIn({ request })],
+      ...(store.isEnded(other) ? { ended: true } : {}),
+      runsAt: store.runsAt(other),
+    }));
+  return {
+    host,
+    storeSince: store.since,
+    copies: copies.slice(0, MAX_SEEN),
+    moves: mostTelling(moves, id),
+  };
+}
+
+/** Those that count however old they are come first, then the newest: what is cut off decides nothing. */
+export function mostTelling(moves: Sighting['moves'], id: string): Sighting['moves'] {
+  const counts = ({ ended, runsAt, lineage }: Sighting['moves'][number]): boolean =>
+    ended !== true || runsAt === 'unknown' || lineage.includes(id);
+  const newest = moves.toSorted((one, other) => other.createdAt.localeCompare(one.createdAt));
+  const first = newest.filter((move) => counts(move));
+  return [...first, ...newest.filter((move) => !counts(move))].slice(0, MAX_SEEN);
+}
+
+/** A recovery has no partner: the dead host knows nothing of it. */
+function isPartnerOf({ request }: Migration, asker: string, host: string): boolean {
+  if (asker === host) return true;
+  if (request.side === 'source') return asker === request.toHost;
+  return request.recovery === undefined && asker === request.fromHost;
+}
+
+/**
+ * Whether a guest that was found is the migration's own hypervisor. One that is not known to live hides no copy: another
+ * process may have its number.
+ */
+async function ownOf(
+  drivers: readonly Driver[],
+  own: GuestHandle | undefined,
+): Promise<(found: DiscoveredGuest) => boolean> {
+  const driver = driverOf(drivers, own);
+  if (own === undefined || driver === undefined) return () => false;
+  if ((await driver.life(own)).state !== 'alive') return () => false;
+  const { pid } = driver.describe(own);
+  return ({ handle, info }) =>
+    handle === undefined ? pid !== undefined && info.pid === pid : isSame(drivers, own, handle);
+}
+
+/** The hypervisor of this side of a migration. */
+function handleOf({ dir, request }: Migration): GuestHandle | undefined {
+  if (request.side === 'source') return request.handle;
+  try {
+    return replayDestination(readJournals(dir).destination.map(({ event }) => event))?.handle;
+  } catch {
+    // A damaged journal yields no handle: a copy that was its own is seen as one more.
+    return undefined;
+  }
+}
+
+function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
+  if (isManagedRequest(request)) return [];
+  const { lineage } = request.side === 'source' ? request : request.admission;
+  return lineage ?? [];
+}
+
+/** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
+export function lineageOf(
+  { store, drivers }: { store: MigrationStore; drivers: readonly Driver[] },
+  handle: GuestHandle,
+): string[] {
+  const came = store
+    .all()
+    .filter((each) => each.request.side === 'destination' && guestOf(each) === handle.name)
+    .slice(-LOOKED_AT)
+    .findLast((each) => isSame(drivers, handleOf(each), handle));
+  return came === undefined ? [] : [came.id, ...lineageIn(came)].slice(0, MAX_LINEAGE);
+}
+
+function isSame(
+  drivers: readonly Driver[],
+  left: GuestHandle | undefined,
+  right: GuestHandle,
+): boolean {
+  if (left?.driver !== right.driver) return false;
+  return driverOf(drivers, right)?.isSame(left, right) === true;
+}

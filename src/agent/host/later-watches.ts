@@ -1,0 +1,85 @@
+import type { LaterAnswer } from '../../protocol/peer/probe.ts';
+import type { Later } from '../../protocol/public/probe.ts';
+import type { WatcherProcess } from '../processes/watcher-process.ts';
+
+/** Guests that are probed after their migrations, at once. */
+const MAX = 4;
+/** What was seen of so many is kept once that is over; the oldest goes first. */
+const MAX_KEPT = 64;
+const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
+
+interface Going {
+  readonly guest: string;
+  readonly process: WatcherProcess;
+  /** Why it was ended before its time. */
+  ended?: string;
+}
+
+/** Watches that go on after their migrations have ended: each for some minutes. */
+export class LaterWatches {
+  readonly #host: string;
+  readonly #going = new Map<string, Going>();
+  readonly #seen = new Map<string, Later>();
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** Takes a place for it; or says why there is none. */
+  take(key: string, guest: string, process: WatcherProcess): string | undefined {
+    if (this.#going.has(key)) return `${this.#host} probes it already`;
+    if (this.#going.size >= MAX)
+      return `${this.#host} probes ${MAX} guests after their migrations already`;
+    const going: Going = { guest, process };
+    this.#going.set(key, going);
+    void process.gone.then(() => this.#over(key, going));
+    return undefined;
+  }
+
+  /** It does not go on after all. */
+  leave(key: string): void {
+    this.#going.delete(key);
+  }
+
+  /** Another migration of that guest is watched from now on: what follows belongs to that one. */
+  movesAgain(guest: string): void {
+    for (const [key, each] of this.#going)
+      if (each.guest === guest) this.stop(key, 'it was moved again');
+  }
+
+  /** Ends it before its time, where it goes on. */
+  stop(key: string, why: string): void {
+    const going = this.#going.get(key);
+    if (going === undefined) return;
+    going.ended = why;
+    going.process.stop();
+  }
+
+  of(key: string): LaterAnswer {
+    const going = this.#going.get(key);
+    if (going !== undefined) {
+      const later = going.process.later();
+      return later === undefined ? {} : { later };
+    }
+    const later = this.#seen.get(key);
+    return later === undefined
+      ? { why: `${this.#host} knows nothing of it any more: its agent was started anew meanwhile` }
+      : { later };
+  }
+
+  #over(key: string, going: Going): void {
+    // Given up before it began.
+    if (this.#going.get(key) !== going) return;
+    this.#going.delete(key);
+    const { process, ended = `its process on ${this.#host} ended` } = going;
+    const later = process.later() ?? NOTHING;
+    this.#seen.set(key, later.complete ? later : { ...later, ended });
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MAX_KEPT && oldest !== undefined) this.#seen.delete(oldest);
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    for (const { process } of this.#going.values()) process.stop();
+  }
+}

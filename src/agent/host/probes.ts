@@ -1,0 +1,244 @@
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '../../clock.ts';
+import { configFileOf, loadAgentConfig, type AgentConfig } from '../../config.ts';
+import { liveFile } from '../../system/files/live-file.ts';
+import {
+  notWatched,
+  wrongManagedWatch,
+  wrongWatch,
+  type OwnKnowledge,
+} from '../../network/probe/allowed.ts';
+import { configuredOf } from '../../network/probe/choose.ts';
+import { defined } from '../../protocol/defined.ts';
+import { splitAddress } from '../../protocol/names.ts';
+import { removeProbePort, removeWatchPorts } from '../../network/segment/probe-port.ts';
+import type {
+  AdmittedGuest,
+  LaterAnswer,
+  WatchAnswer,
+  WatchEnd,
+  WatchOrder,
+  WatchResult,
+} from '../../protocol/peer/probe.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import { LaterWatches } from './later-watches.ts';
+import {
+  watcherProcess,
+  type StartWatcher,
+  type WatcherProcess,
+} from '../processes/watcher-process.ts';
+
+/** Watches at once on a host, and those of them for one other host; what is beyond is refused. */
+const MAX_WATCHES = 8;
+const MAX_EACH = 6;
+/** Results that are kept for each host that may ask again; its oldest goes first. */
+const MAX_RESULTS = 16;
+
+/** The other hosts of the fleet. */
+export interface Others {
+  /** What the host `to` says of the guest that it has admitted; rejects where it admitted none, or does not answer. */
+  readonly admittedGuest: (to: string, id: string) => Promise<AdmittedGuest>;
+  /** host:port of each of them. */
+  readonly addresses: () => readonly string[];
+}
+
+/** What this host watches for others: guests that they move, each in a small process of its own. */
+export class GuestProbes {
+  readonly #config: AgentConfig;
+  readonly #clock: Clock;
+  readonly #others: Others;
+  /** As the file has it now: addresses of guests are added while the agent runs. */
+  readonly #network: () => AgentConfig['network'];
+  readonly #start: StartWatcher;
+  readonly #watches = new Map<
+    string,
+    { readonly guest: string; readonly process: WatcherProcess }
+  >();
+  readonly #later: LaterWatches;
+  readonly #results = new Map<string, Promise<WatchResult>>();
+
+  constructor(
+    config: AgentConfig,
+    clock: Clock,
+    others: Others,
+    start: StartWatcher = watcherProcess,
+  ) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#others = others;
+    this.#later = new LaterWatches(config.name);
+    const file = configFileOf(config);
+    const live = file === undefined ? file : liveFile(file, () => loadAgentConfig(file).network);
+    this.#network = () => live?.() ?? config.network;
+    this.#start = start;
+  }
+
+  /** Nothing is left of watches that ended with an agent that was killed. */
+  async sweep(): Promise<void> {
+    const { network, ordersBySocket } = this.#config;
+    // The agent of a manager has none: those here are of the agent of its controller's own host.
+    if (network.probe !== 'off' && !ordersBySocket) await removeWatchPorts();
+  }
+
+  /**
+   * Begins a watch, or lets it go on, once the destination has said that it admitted that guest with those addresses.
+   * GODWIT_PROTOCOL_INVALID where the order is for anything else; GODWIT_MIGRATION_UNKNOWN where nothing was admitted.
+   */
+  async watch(order: WatchOrder, caller: Caller): Promise<WatchAnswer> {
+    const { name, network } = this.#config;
+    if (network.probe === 'off') return no(`${name} watches for nobody, as it is configured`);
+    const key = keyOf(order.id, caller);
+    if (this.#results.has(key)) return this.#goesOn();
+    const standing = this.#watches.get(key);
+    if (standing === undefined) {
+      const why = await this.#why(order, caller);
+      return why === undefined ? this.#begin(order, caller) : no(why);
+    }
+    // One that cannot be confirmed ends with its lease: the destination may be away, or the migration just over.
+    // Nobody waits for the answer: by the time that this call takes, the source knows this host's clock.
+    this.#why(order, caller).then(
+      (why) => why === undefined && standing.process.stay(order.leaseMs),
+      () => undefined,
+    );
+    return this.#goesOn();
+  }
+
+  #goesOn(): WatchAnswer {
+    return { watching: true, wallMs: this.#clock.wallMs() };
+  }
+
+  /** Undefined where the destination confirms the order; else why it cannot yet. Rejects with why it never will. */
+  async #why(order: WatchOrder, caller: Caller): Promise<string | undefined> {
+    if (order.managed === true) {
+      const against = wrongManagedWatch(caller.name, order, this.#knowledge(order.guest));
+      if (against === undefined || typeof against === 'string') return against;
+      throw against;
+    }
+    const { to } = order;
+    if (to === undefined) throw notWatched(caller.name, order.guest, 'it names no destination');
+    const admitted = await this.#others.admittedGuest(to, order.id);
+    const isUndescribed = admitted.nics === undefined && admitted.from === caller.name;
+    if (isUndescribed) return `${to} has not heard of its addresses yet`;
+    const wrong = wrongWatch(caller.name, order, admitted, this.#knowledge(order.guest));
+    if (wrong !== undefined) throw wrong;
+    return undefined;
+  }
+
+  /** Those of a guest that this host's configuration has now. */
+  addressesOf(guest: string): readonly string[] {
+    const { probe } = this.#network();
+    return probe === 'off' ? [] : configuredOf(probe.addresses, guest);
+  }
+
+  #knowledge(guest: string): OwnKnowledge {
+    const { address, addresses } = this.#config;
+    const all = [address, ...addresses, ...this.#others.addresses()];
+    const hosts = all.map((each) => splitAddress(each).host);
+    const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    return {
+      configured: this.addressesOf(guest),
+      hosts: [...hosts, ...own.map((each) => each.address)],
+    };
+  }
+
+  #begin(order: WatchOrder, caller: Caller): WatchAnswer {
+    const { name, bridges } = this.#config;
+    const key = keyOf(order.id, caller);
+    // Another order for it may have come while the destination was asked.
+    if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
+    const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
+    if (ofCaller >= MAX_EACH)
+      return no(`${name} watches ${MAX_EACH} guests for ${caller.name} already`);
+    if (this.#watches.size >= MAX_WATCHES)
+      return no(`${name} watches ${MAX_WATCHES} guests already`);
+    const { guest, nics, probing, leaseMs, leastIntervalMs } = order;
+    const addresses = order.managed === true ? [...this.addressesOf(guest)] : undefined;
+    this.#later.movesAgain(guest);
+    const process = this.#start({
+      verb: 'watch',
+      owner: key,
+      nics,
+      bridges,
+      probing,
+      leaseMs,
+      ...defined({ addresses, leastIntervalMs }),
+    });
+    this.#watches.set(key, { guest, process });
+    void process.gone.then(async () => {
+      this.#watches.delete(key);
+      this.#keep(key, process.result, caller);
+      await removeProbePort(key, 'w');
+    });
+    return this.#goesOn();
+  }
+
+  /**
+   * What was seen; said again where it was reported before. Where that is asked for, the guest is probed on; who asks again
+   * without wants that no more.
+   */
+  async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
+    const key = keyOf(id, caller);
+    const known = this.#results.get(key);
+    if (known !== undefined) {
+      if (of.laterMs === undefined) this.#later.stop(key, 'its migration came to nothing');
+      return known;
+    }
+    const standing = this.#watches.get(key);
+    if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
+    const result = this.#ended(key, standing, of);
+    this.#keep(key, result, caller);
+    return result;
+  }
+
+  async #ended(
+    key: string,
+    { guest, process }: { readonly guest: string; readonly process: WatcherProcess },
+    { laterMs, ...of }: WatchEnd,
+  ): Promise<WatchResult> {
+    if (laterMs === undefined) return process.end(of);
+    const goesNot = this.#later.take(key, guest, process);
+    if (goesNot !== undefined) return { ...(await process.end(of)), goesNot };
+    // It takes no place among those that watch a migration.
+    this.#watches.delete(key);
+    const result = await process.end({ ...of, laterMs });
+    if (result.goesOnMs === undefined) this.#later.leave(key);
+    return result;
+  }
+
+  /** Once the guest is let in here, what this host sees of it belongs to that migration. */
+  async comesHere<T>(guest: string, admission: Promise<T>): Promise<T> {
+    const admitted = await admission;
+    this.#later.movesAgain(guest);
+    return admitted;
+  }
+
+  /** What has been seen since that watch ended. */
+  later(id: string, caller: Pick<Caller, 'name'>): LaterAnswer {
+    return this.#later.of(keyOf(id, caller));
+  }
+
+  /** A host with many watches loses only its own sightings. */
+  #keep(key: string, result: Promise<WatchResult>, caller: Caller): void {
+    if (!this.#results.has(key)) this.#results.set(key, result);
+    const own = [...this.#results.keys()].filter((each) => isOf(each, caller));
+    const [oldest] = own;
+    if (own.length > MAX_RESULTS && oldest !== undefined) this.#results.delete(oldest);
+  }
+
+  /** Ends all of them; what they saw is reported to nobody. */
+  close(): void {
+    for (const { process } of this.#watches.values()) process.stop();
+    this.#later.close();
+  }
+}
+
+const no = (why: string): WatchAnswer => ({ watching: false, why });
+
+/** A host may speak of its own migrations alone. */
+function keyOf(id: string, caller: Pick<Caller, 'name'>): string {
+  return `${caller.name}/${id}`;
+}
+
+function isOf(key: string, caller: Caller): boolean {
+  return key.startsWith(`${caller.name}/`);
+}

@@ -1,0 +1,129 @@
+import { stat } from 'node:fs/promises';
+import type { ArrivedGuest, ManagedDriver } from '../../port/managed.ts';
+import { isManaged, type Driver } from '../../drivers/registry.ts';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { notLooked, type Verified } from '../../migration/report/verified.ts';
+import { askSegments } from '../../mover/direct/destination/segments.ts';
+import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../mover/engine/looks.ts';
+import { readNetwork } from '../../network/host.ts';
+import type { Landing } from '../../network/mapping.ts';
+import type { NetworkFacts } from '../../network/facts.ts';
+import { nicNetwork, type NicNetwork } from '../../protocol/network.ts';
+import type { ArrivalAnswer, ArrivalQuery } from '../../protocol/peer/arrival.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import { checkSender, peerAddress, type PeersOf } from './incoming.ts';
+
+export interface ArrivalDependencies extends PeersOf {
+  readonly drivers: readonly Driver[];
+  /** Of a guest, as this host's configuration has them now. */
+  readonly addressesOf: (guest: string) => readonly string[];
+}
+
+interface Asked extends ArrivalQuery {
+  readonly id: string;
+}
+
+/**
+ * What this host sees of a guest that its manager has moved here, from outside of its hypervisor. Which files are its disks
+ * the manager says, and which addresses are its own this host's configuration. GODWIT_MIGRATION_UNKNOWN where the manager has
+ * no guest by that migration: a host asks for what it has moved here, and for nothing else.
+ */
+export async function arrivalSeen(
+  deps: ArrivalDependencies,
+  asked: Asked,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<ArrivalAnswer> {
+  const { config, drivers } = deps;
+  const { id, guest, from } = asked;
+  checkSender(caller, from);
+  peerAddress(deps, from);
+  const arrived = arrivedBy(drivers, asked.driver, config.name);
+  const what = `what the manager has of ${guest}`;
+  const found = await withDeadline(what, LOOK_MS, signal, (inner) => arrived({ id, guest }, inner));
+  if (found === undefined) throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
+  const [disks, segments] = await Promise.all([
+    orNot('disks', (inner) => disksSeen(deps, found, inner)),
+    orNot('segment', (inner) => segmentsSeen(deps, asked, found, inner)),
+  ]);
+  return { checks: [...disks, ...segments].slice(0, 96) };
+}
+
+function arrivedBy(
+  drivers: readonly Driver[],
+  name: string,
+  host: string,
+): NonNullable<ManagedDriver['arrived']> {
+  const driver = drivers.find((each) => each.name === name);
+  if (driver !== undefined && isManaged(driver) && driver.arrived !== undefined)
+    return driver.arrived.bind(driver);
+  const reason = `${host} has no driver ${name} whose manager is part of it`;
+  throw godwitError('GODWIT_CAPABILITY', { what: 'to look at a guest that has come', reason });
+}
+
+/** Who writes to them the driver knows that finds hypervisors by itself. */
+async function disksSeen(
+  { config, drivers }: ArrivalDependencies,
+  { written }: ArrivedGuest,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  for (const file of written?.files ?? []) {
+    const isSeen = await stat(file).then(
+      () => true,
+      () => false,
+    );
+    if (!isSeen) return [notLooked('disks', 'destination', `this agent does not see ${file}`)];
+  }
+  const looker = drivers.find((driver) => driver.diskWriters !== undefined);
+  return disksLook(config.name, written, looker?.diskWriters?.bind(looker), signal);
+}
+
+async function segmentsSeen(
+  { config, addressesOf }: ArrivalDependencies,
+  { id, guest }: Asked,
+  { nics }: ArrivedGuest,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  const places = placesOf(nics, addressesOf(guest), await readNetwork({}, signal));
+  if (typeof places === 'string') return [notLooked('segment', 'destination', places)];
+  const { networks, landings } = places;
+  const preparation = { networks: [...networks], description: { name: guest } };
+  return segmentLooks(await askSegments(config, id, preparation, { landings }, signal));
+}
+
+interface Places {
+  readonly networks: readonly NicNetwork[];
+  readonly landings: ReadonlyMap<string, Landing>;
+}
+
+/**
+ * Where its NICs are asked for here, or why none is. A configured address is not said to be of one NIC, so it counts where
+ * there is no other; an Open vSwitch port may be in any VLAN. Pure.
+ */
+export function placesOf(
+  nics: ArrivedGuest['nics'],
+  configured: readonly string[],
+  { links }: Pick<NetworkFacts, 'links'>,
+): Places | string {
+  const addresses = nics.length === 1 ? [...configured] : [];
+  const landings = new Map<string, Landing>();
+  const networks = nics.flatMap(({ id, mac, bridge }) => {
+    const link = links.find(({ ifname, kind }) => ifname === bridge && kind === 'bridge');
+    if (link === undefined || bridge === undefined) return [];
+    const attachment = { kind: 'bridge', bridge, mtu: link.mtu } as const;
+    const nic = nicNetwork.safeParse({
+      id,
+      mac: mac.toLowerCase(),
+      port: bridge,
+      addresses,
+      attachment,
+    });
+    if (!nic.success) return [];
+    landings.set(id, attachment);
+    return [nic.data];
+  });
+  return networks.length === 0
+    ? 'it has no NIC in a Linux bridge of this host'
+    : { networks, landings };
+}

@@ -1,0 +1,101 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import type { GodwitError } from '../../errors.ts';
+import { destinationEvent, type DestinationEvent } from '../../migration/direct/destination.ts';
+import { sourceEvent, type SourceEvent } from '../../migration/direct/source-state.ts';
+import { managedEvent, type ManagedEvent } from '../../migration/managed/events.ts';
+import { journalFile, type JournalOf, type MoverRequest } from '../../protocol/mover/request.ts';
+import { migrationSettings } from '../../protocol/public/migration.ts';
+
+/**
+ * A migration that has begun and whose request cannot be read. It stays on the list as held: its id is taken, its guest
+ * is busy, and nothing that may belong to it is cleared.
+ */
+export interface Damage {
+  readonly error: GodwitError;
+  /** False if the journal does not name the guest either: any guest of this host may be the one. */
+  readonly isGuestKnown: boolean;
+}
+
+/** The first record of a journal holds the settings of one migration. */
+const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+const KINDS = ['source', 'destination', 'managed'] as const satisfies JournalOf[];
+
+/** The journals in a migration's directory that hold a record. */
+export function journalsIn(dir: string): readonly JournalOf[] {
+  return KINDS.filter((of) => sizeOf(path.join(dir, journalFile(of))) > 0);
+}
+
+/** Stands in for the request that cannot be read, as far as the journal's first record tells. It starts no mover. */
+export function standInFor(
+  dir: string,
+  host: string,
+  of: JournalOf,
+): { readonly request: MoverRequest; readonly isGuestKnown: boolean } {
+  const file = path.join(dir, journalFile(of));
+  const id = path.basename(dir);
+  const createdAt = new Date(statSync(file).mtimeMs).toISOString();
+  const first = firstEvent(file, of);
+  if (first?.type === 'admitted') {
+    const { admission } = first;
+    const { from } = admission;
+    const peer = { name: from, address: NOWHERE };
+    const sides = { id, createdAt, fromHost: from, toHost: host, side: 'destination' } as const;
+    return { request: { ...sides, version: 1, peer, admission }, isGuestKnown: true };
+  }
+  const { guest, from, to, settings } =
+    first?.type === 'planned'
+      ? first
+      : { guest: NAMELESS, from: host, to: host, settings: migrationSettings.parse({}) };
+  const request = {
+    id,
+    createdAt,
+    fromHost: from,
+    toHost: to,
+    side: 'source',
+    request: { ...settings, guest, to },
+    handle: { driver: 'unknown', name: guest },
+    memoryBytes: 0,
+    version: 1,
+    peer: { name: to, address: NOWHERE },
+  } as const;
+  return { request, isGuestKnown: first !== undefined };
+}
+
+/** No mover is started that would call it. */
+const NOWHERE = '127.0.0.1:1';
+/** Shown for a guest that no record names. */
+const NAMELESS = 'unknown';
+
+const EVENTS = { source: sourceEvent, destination: destinationEvent, managed: managedEvent };
+const firstLine = z.object({ event: z.unknown() });
+
+function firstEvent(file: string, of: JournalOf): Planned | Admitted | undefined {
+  try {
+    const [line = ''] = headOf(file).split('\n', 1);
+    const { event } = firstLine.parse(JSON.parse(line));
+    const parsed = EVENTS[of].parse(event);
+    return parsed.type === 'planned' || parsed.type === 'admitted' ? parsed : undefined;
+  } catch {
+    // It is damaged as well, or of a newer build.
+    return undefined;
+  }
+}
+
+type Planned = Extract<SourceEvent | ManagedEvent, { type: 'planned' }>;
+type Admitted = Extract<DestinationEvent, { type: 'admitted' }>;
+
+function headOf(file: string): string {
+  const fd = openSync(file, 'r');
+  try {
+    const buffer = Buffer.alloc(Math.min(MAX_RECORD_BYTES, fstatSync(fd).size));
+    return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}

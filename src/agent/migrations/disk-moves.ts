@@ -1,0 +1,343 @@
+import { randomInt } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { GuestDisk } from '../../port/disks.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import type { GuestHandle } from '../../port/inventory.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import {
+  beginMove,
+  replayMove,
+  type DiskMoveEvent,
+  type DiskMovePlan,
+  diskMoveRecord,
+} from '../../migration/disk-move.ts';
+import { type OpenedJournal, open } from '../../host/journal/journal.ts';
+import { syncDirectory, openJournalFile, readJournalBytes } from '../../system/journal-file.ts';
+import { bootId } from '../../system/processes/process.ts';
+import {
+  diskMoveId,
+  type DiskMoveProgress,
+  type DiskMoveRequest,
+} from '../../protocol/public/disk-move.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { migrationOf, mustBeReadable, type Guests } from '../guests/guests.ts';
+import { directDriverOf, lifeOfGuest } from '../processes/hypervisor-life.ts';
+import { movable } from './outgoing.ts';
+import type { MigrationStore } from './store.ts';
+import { Mutex } from '../../mutex.ts';
+import { DiskMove, type HeldRelocator } from '../../disks/move/move.ts';
+import { mustBeItsOwn, placeFor } from '../../disks/move/place.ts';
+import { LineReader } from '../../host/journal/journal-lines.ts';
+
+/** Ended moves that are kept to be asked about. */
+const KEPT = 200;
+const MAX_AT_ONCE = 16;
+const PLAN_MS = 15_000;
+
+export interface DiskMovesDependencies {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drivers: readonly Driver[];
+  readonly guests: Guests;
+  readonly store: MigrationStore;
+}
+
+/**
+ * Moves of disks on this host, run by the agent itself: the hypervisor copies, and goes on copying while there is no
+ * agent. The next one resumes from the journals below `stateDir/disk-moves` and from what the hypervisor says.
+ */
+export class DiskMoves {
+  readonly #deps: DiskMovesDependencies;
+  readonly #dir: string;
+  readonly #moves = new Map<string, DiskMove>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #held: HeldMove[] = [];
+  readonly #ending = new AbortController();
+  readonly #mutex = new Mutex();
+  #beforeSwitch: ((guest: string, signal: AbortSignal) => Promise<void>) | undefined;
+
+  constructor(deps: DiskMovesDependencies) {
+    this.#deps = deps;
+    this.#dir = path.join(deps.config.stateDir, 'disk-moves');
+    if (!existsSync(this.#dir)) return;
+    for (const name of readdirSync(this.#dir).toSorted()) {
+      if (diskMoveId.safeParse(name).success) this.#find(name);
+    }
+  }
+
+  /** See `MoveDependencies`; before the start. */
+  tellBeforeSwitch(tell: (guest: string, signal: AbortSignal) => Promise<void>): void {
+    this.#beforeSwitch = tell;
+  }
+
+  /** Takes up what an earlier agent left. */
+  start(): void {
+    for (const move of this.#moves.values()) this.#run(move);
+  }
+
+  /** Leaves the copies to their hypervisors; a switch that has begun is brought to its end first. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all(this.#running.values());
+  }
+
+  /** The move under way of a guest's disk, whichever. */
+  movingOf(guest: string): { readonly id: string; readonly device: string } | undefined {
+    for (const { state } of this.#moves.values()) {
+      const { request, id } = state.plan;
+      if (state.ended === undefined && request.guest === guest) return { id, device: request.disk };
+    }
+    return this.#held.find((each) => each.guest === guest);
+  }
+
+  /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
+  begin(request: DiskMoveRequest): Promise<string> {
+    return this.#mutex.run(async () => {
+      if (this.#running.size >= MAX_AT_ONCE) {
+        const what = `${this.#deps.config.name}, in moves of disks at once,`;
+        throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_AT_ONCE });
+      }
+      this.#mustBeIdle(request);
+      const plan = await this.#plan(request);
+      // The guest may have begun to leave while its disks were looked at.
+      this.#mustBeIdle(request);
+      this.#forgetOldest();
+      const move = await this.#add(plan);
+      this.#run(move);
+      return plan.id;
+    });
+  }
+
+  /** In no order. */
+  list(): DiskMoveProgress[] {
+    return [...this.#moves.values()].map((move) => move.progress());
+  }
+
+  /** Line after line until the move has ended. */
+  async *events(id: string, signal: AbortSignal): AsyncGenerator<DiskMoveProgress> {
+    const move = this.#need(id);
+    for (;;) {
+      const changed = Promise.withResolvers<void>();
+      const stop = move.onChange(changed.resolve);
+      signal.addEventListener('abort', () => changed.resolve(), { once: true });
+      try {
+        yield move.progress();
+        if (move.state.ended !== undefined || signal.aborted) return;
+        await changed.promise;
+      } finally {
+        stop();
+      }
+    }
+  }
+
+  /** Says at once what will happen. */
+  async cancel(id: string): Promise<{ accepted: boolean; what: string }> {
+    const move = this.#need(id);
+    const { plan } = move.state;
+    if (await move.cancel()) {
+      return { accepted: true, what: `${plan.request.guest} goes on with ${plan.from}` };
+    }
+    const { state } = move.progress();
+    const where = state === 'done' ? `its disk is ${plan.to}` : `it is ${state}`;
+    return { accepted: false, what: `too late: ${where}` };
+  }
+
+  #need(id: string): DiskMove {
+    const found = this.#moves.get(id);
+    if (found !== undefined) return found;
+    throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id, host: this.#deps.config.name });
+  }
+
+  #mustBeIdle({ guest, disk }: DiskMoveRequest): void {
+    const { store } = this.#deps;
+    mustBeReadable(store, guest);
+    const moving = migrationOf(store, guest);
+    if (moving !== undefined) {
+      const { id, to, phase } = store.progress(moving.id);
+      throw godwitError('GODWIT_GUEST_BUSY', { guest, id, to, phase });
+    }
+    for (const { state } of this.#moves.values()) {
+      const { request, id } = state.plan;
+      if (state.ended !== undefined || request.guest !== guest || request.disk !== disk) continue;
+      throw godwitError('GODWIT_DISK_MOVING', { guest, device: disk, id });
+    }
+    const held = this.#held.find((each) => each.guest === guest && each.device === disk);
+    if (held !== undefined) throw held.error;
+  }
+
+  async #plan(request: DiskMoveRequest): Promise<DiskMovePlan> {
+    const { config, clock, guests } = this.#deps;
+    const { guest, to } = request;
+    const { handle } = movable(await guests.need(guest));
+    const disk = await this.#diskOf(handle, request);
+    const { pid } = directDriverOf(this.#deps.drivers, handle)?.describe(handle) ?? {};
+    await mustBeItsOwn(guest, disk, pid, AbortSignal.timeout(PLAN_MS));
+    const place = await placeFor(config, { guest, disk, to });
+    const nowMs = clock.wallMs();
+    const random = randomInt(36 ** 5)
+      .toString(36)
+      .padStart(5, '0');
+    return {
+      id: `d-${nowMs.toString(36)}${random}`,
+      request,
+      handle,
+      bootId: bootId(),
+      createdAt: new Date(nowMs).toISOString(),
+      from: disk.file,
+      // Another file may lie at its path; that one is never touched.
+      identity: disk.identity ?? '',
+      to: place.file,
+      directories: [...place.directories],
+      work: disk.work,
+    };
+  }
+
+  async #diskOf(handle: GuestHandle, { guest, disk }: DiskMoveRequest): Promise<GuestDisk> {
+    const signal = AbortSignal.timeout(PLAN_MS);
+    const held = await this.#hold(handle, signal);
+    const disks = await held.relocator.disks(signal).finally(() => held.close());
+    const found = disks.find(({ name }) => name === disk);
+    if (found === undefined) {
+      const names = disks.map(({ name }) => name);
+      const list = names.length === 0 ? 'It has none.' : `Its disks are ${names.join(', ')}.`;
+      const hint = `${didYouMean(disk, names) ?? ''} ${list}`.trim();
+      throw godwitError('GODWIT_DISK_UNKNOWN', { guest, disk }, { hint });
+    }
+    if (found.fixed === undefined) return found;
+    const facts = { guest, device: disk, file: found.file, reason: found.fixed };
+    throw godwitError('GODWIT_DISK_FIXED', facts);
+  }
+
+  async #add(plan: DiskMovePlan): Promise<DiskMove> {
+    const dir = path.join(this.#dir, plan.id);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    syncDirectory(this.#dir);
+    const { journal } = this.#open(plan.id);
+    // It counts from here on: no migration of its guest may begin while its first record is written.
+    const move = this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
+    await journal.append({ type: 'begun', plan }, 'sync').catch((thrown: unknown) => {
+      this.#moves.delete(plan.id);
+      throw thrown;
+    });
+    return move;
+  }
+
+  /** From its journal; one in which nothing had begun goes, and one whose journal is damaged is left as it is. */
+  #find(id: string): void {
+    let opened: OpenedJournal<DiskMoveEvent>;
+    try {
+      opened = this.#open(id);
+    } catch (thrown) {
+      // Nobody knows where it stands; which disk it moves is in its first record.
+      const error = toGodwitError(thrown);
+      this.#deps.log.error({ id, error }, 'the move of a disk is held');
+      this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));
+      return;
+    }
+    const { journal, events } = opened;
+    const state = replayMove(events);
+    if (state === undefined) {
+      rmSync(path.join(this.#dir, id), { recursive: true, force: true });
+      return;
+    }
+    const move = this.#made(id, new DiskMove(state, { ...this.#common(), journal }));
+    if (state.ended !== undefined) void move.close();
+  }
+
+  #made(id: string, move: DiskMove): DiskMove {
+    this.#moves.set(id, move);
+    return move;
+  }
+
+  #open(id: string): OpenedJournal<DiskMoveEvent> {
+    return openMoveJournal(path.join(this.#dir, id), this.#deps.clock);
+  }
+
+  #common() {
+    const { config, clock, log } = this.#deps;
+    return {
+      beforeSwitch: async (guest: string, signal: AbortSignal) =>
+        this.#beforeSwitch?.(guest, signal),
+      host: config.name,
+      clock,
+      log,
+      bootId,
+      life: (handle: GuestHandle) => lifeOfGuest(this.#deps.drivers, handle),
+      hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
+    };
+  }
+
+  async #hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator> {
+    const driver = directDriverOf(this.#deps.drivers, handle);
+    const session = await driver?.openSource(handle, signal);
+    const relocator = session?.relocator;
+    if (session !== undefined && relocator !== undefined) {
+      return { relocator, close: () => session.close() };
+    }
+    await session?.close();
+    const what = `to move a disk of ${handle.name}`;
+    const reason = `guests of ${handle.driver} keep theirs where they are`;
+    throw godwitError('GODWIT_CAPABILITY', { what, reason });
+  }
+
+  #run(move: DiskMove): void {
+    const { plan, ended } = move.state;
+    if (ended !== undefined) return;
+    const { log } = this.#deps;
+    const running = move
+      .run(this.#ending.signal)
+      .catch((thrown: unknown) => {
+        log.error({ id: plan.id, error: toGodwitError(thrown) }, 'the move of a disk was left');
+      })
+      .finally(() => {
+        this.#running.delete(plan.id);
+        return move.close();
+      });
+    this.#running.set(plan.id, running);
+  }
+
+  #forgetOldest(): void {
+    const ended = [...this.#moves].filter(([, { state }]) => state.ended !== undefined);
+    for (const [id] of ended.slice(0, Math.max(0, ended.length - KEPT))) {
+      this.#moves.delete(id);
+      rmSync(path.join(this.#dir, id), { recursive: true, force: true });
+    }
+  }
+}
+
+const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
+
+/** A move of a disk whose journal cannot be read: nobody knows where it stands. */
+interface HeldMove {
+  readonly id: string;
+  readonly guest: string;
+  readonly device: string;
+  readonly error: GodwitError;
+}
+
+/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
+function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMoveEvent> {
+  const file = fileIn(dir);
+  return open<DiskMoveEvent>(file, openJournalFile(file), KIND, clock);
+}
+
+/** The disk that a move with such a journal moves; none where its first record cannot be read either. */
+function heldMoves(id: string, dir: string, error: GodwitError): HeldMove[] {
+  try {
+    const [first] = new LineReader(KIND).take(readJournalBytes(fileIn(dir)));
+    if (first?.event.type !== 'begun') return [];
+    const { guest, disk: device } = first.event.plan.request;
+    return [{ id, guest, device, error }];
+  } catch {
+    return [];
+  }
+}
+
+function fileIn(dir: string): string {
+  return path.join(dir, 'journal.jsonl');
+}

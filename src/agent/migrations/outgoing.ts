@@ -1,0 +1,336 @@
+import { randomInt } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import type { DiscoveredGuest, GuestHandle } from '../../port/inventory.ts';
+import { isManaged } from '../../drivers/registry.ts';
+import { godwitError } from '../../errors.ts';
+import { throwRefusal } from '../../migration/preflight/check.ts';
+import { judgeGuest, type BusyFacts, type GuestFacts } from '../../migration/preflight/guest.ts';
+import { askChecks } from '../../migration/preflight/judge.ts';
+import { defined } from '../../protocol/defined.ts';
+import type { SourceMoverRequest } from '../../protocol/mover/request.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
+import {
+  migrationRequest,
+  type Check,
+  type MigrationRequest,
+} from '../../protocol/public/migration.ts';
+import type { Returns } from '../../protocol/public/site-check.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { checkSocketsBelow } from '../../protocol/socket-path.ts';
+import { migrationOf, mustBeReadable, type Guests } from '../guests/guests.ts';
+import { LinkRates, type LinkRatesDependencies } from '../host/link-rate.ts';
+import type { Peers } from '../peers.ts';
+import type { PredictionCache } from '../prediction/prediction-cache.ts';
+import type { Migration } from './store.ts';
+import { nextEpoch } from '../guest-moves.ts';
+import { driverOf } from '../processes/hypervisor-life.ts';
+import { lineageOf } from '../guests/sightings.ts';
+import type { WorkloadFacts } from '../../migration/preflight/workload.ts';
+import type { Supervisor } from '../processes/supervision.ts';
+import { labelsOf, workloadOf, type KnownOfGuests } from '../guests/workload.ts';
+import { Mutex } from '../../mutex.ts';
+import { fullAddress } from '../../protocol/names.ts';
+
+/** As many as the inventory lists of one guest. */
+const MAX_NICS = 64;
+
+export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGuests {
+  readonly clock: Clock;
+  readonly guests: Guests;
+  readonly peers: Peers;
+  readonly supervisor: Supervisor;
+  /** What plans said of this very migration shortly before. */
+  readonly kept?: Pick<PredictionCache, 'take'>;
+  readonly diskMoves?: {
+    movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
+  };
+}
+
+/** A guest that is to leave, as its own host sees it before anybody takes hold of it. */
+export interface Looked extends DiscoveredGuest {
+  /** Of the destination’s agent; absent where a manager moves the guest, and no other agent has a part in it. */
+  readonly address: string | undefined;
+  readonly checks: readonly Check[];
+  /** What else a mover would be given, where it is known. */
+  readonly seen: Partial<
+    Pick<
+      SourceMoverRequest,
+      'vcpus' | 'macs' | 'unbridged' | 'link' | 'ownMoves' | 'writtenBytesPerS'
+    >
+  >;
+}
+
+/** Starts migrations of guests that run here. */
+export class Outgoing {
+  readonly links: LinkRates;
+  readonly #deps: OutgoingDependencies;
+  readonly #mutex = new Mutex();
+
+  constructor(deps: OutgoingDependencies) {
+    this.#deps = deps;
+    this.links = new LinkRates(deps);
+  }
+
+  /**
+   * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id and request answer
+   * the same again; another request is GODWIT_ID_REUSED. `returns`: it takes a guest back. `wish`: it is a move of that.
+   */
+  async start(
+    asked: MigrationRequest & { id?: string | undefined },
+    returns?: Returns,
+    wish?: string,
+  ): Promise<string> {
+    const { id: given, ...rest } = asked;
+    const parsed = migrationRequest.parse(rest);
+    // Its labels were for the way there: what they name, the guest has lost by then.
+    const request = returns === undefined ? this.labelled(parsed) : parsed;
+    // Measured before the last look at the guest: nothing is waited for between that and the record.
+    const isNew = this.#again(given, request) === undefined;
+    const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
+    if (isNew && request.path === 'auto') await this.links.measured(request.to);
+    const further = {
+      ...defined({ linkShareBandwidth }),
+      ...(returns && { returns }),
+      ...defined({ wish }),
+    };
+    const migration = await this.#mutex.run(
+      async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
+    );
+    const { id } = migration;
+    const { store, supervisor } = this.#deps;
+    if (store.isEnded(id)) return id;
+    try {
+      await supervisor.ensure(migration);
+    } catch (thrown) {
+      // Where no record was written nothing has begun, and the caller hears why.
+      if (!store.begun(id)) store.drop(id);
+      // A mover that died after its first record has begun it, and the supervisor has another go on.
+      else if (store.unreadable(id) === undefined) return id;
+      throw thrown;
+    }
+    return id;
+  }
+
+  /** Whether that id is this very migration already; GODWIT_ID_REUSED where it is another one. */
+  isBegun(id: string, asked: MigrationRequest): boolean {
+    if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
+    this.#deps.store.mustBeNew(id);
+    return false;
+  }
+
+  /** With the devices to unplug and to plug in that its labels name, where the request names none. */
+  labelled(request: MigrationRequest): MigrationRequest {
+    const labels = labelsOf(this.#deps, request.guest);
+    if (labels === undefined) return request;
+    const { unplug = labels.unplug, plug = labels.plug } = request;
+    return { ...request, ...(unplug && { unplug }), ...(plug && { plug }) };
+  }
+
+  #again(id: string | undefined, request: MigrationRequest): Migration | undefined {
+    const found = id === undefined ? undefined : this.#deps.store.get(id);
+    if (found === undefined) return undefined;
+    const same =
+      found.request.side === 'source' &&
+      JSON.stringify(found.request.request) === JSON.stringify(request);
+    if (same) return found;
+    throw godwitError('GODWIT_ID_REUSED', { id: found.id });
+  }
+
+  async #add(
+    given: string | undefined,
+    request: MigrationRequest,
+    { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns' | 'wish'>,
+  ): Promise<Migration> {
+    const { config, clock, store, guests, labels, peers } = this.#deps;
+    const id = given ?? newId(clock.wallMs());
+    const { address, handle, info, seen } = await this.#checked(id, request);
+    const { memoryBytes, uuid } = info;
+    const common = {
+      id,
+      side: 'source',
+      // A manager may have its guests on hosts beside which no agent sits.
+      fromHost: address === undefined ? info.host : config.name,
+      toHost: request.to,
+      createdAt: new Date(clock.wallMs()).toISOString(),
+      epoch: nextEpoch(store, request.guest, clock.wallMs()),
+      uuid,
+      request,
+      handle,
+      ...share,
+    } as const;
+    const planned = this.#deps.kept?.take(request, handle);
+    if (address === undefined) {
+      const peer = receivingAgent(peers, config.name, request);
+      const known = { ...(memoryBytes && { memoryBytes }), ...(peer && { peer }) };
+      const managed = { ...common, version: 2, lifecycle: 'managed', ...known } as const;
+      return store.add({ ...managed, ...(planned && { prediction: planned.prediction }) });
+    }
+    const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
+    return store.add({
+      ...common,
+      version: 1,
+      peer: otherAgent(peers, request, address),
+      memoryBytes: memoryBytes ?? 0,
+      ...(lineage.length === 0 ? {} : { lineage }),
+      labels: labels?.of(request.guest) ?? {},
+      ...planned,
+      ...defined({ returns }),
+      ...seen,
+    });
+  }
+
+  /** What can be checked at once: the destination, the guest, and that there is room. */
+  async #checked(id: string, request: MigrationRequest): Promise<Looked & { handle: GuestHandle }> {
+    this.#deps.store.mustBeNew(id);
+    const found = await this.look(id, request);
+    throwRefusal(found.checks);
+    const { handle } = found;
+    if (handle === undefined)
+      throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+    return { ...found, handle };
+  }
+
+  /**
+   * The guest, and what its own host finds for or against the move, as checks. Begins nothing. Whether a manager knows the
+   * destination, it says itself when it is asked to check.
+   */
+  async look(id: string, request: MigrationRequest): Promise<Looked> {
+    const { config, clock, guests, peers, store, diskMoves } = this.#deps;
+    const { guest, to } = request;
+    // A manager may move a guest to another datastore of its host.
+    const isStorage = request.datastore !== undefined;
+    if (to === config.name && !isStorage) {
+      // Only of a guest that is here: who asks for one of another host is sent there.
+      await guests.need(guest);
+      throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    }
+    // A host that is no peer is refused before the guest is asked, unless a manager may know it.
+    const mayBeManaged = guests.drivers.some((each) => isManaged(each));
+    const isKnown = to === config.name || peers.address(to) !== undefined;
+    if (!mayBeManaged && !isKnown) throw this.#unknownHost(to);
+    checkSocketsBelow(config.stateDir, { id });
+    mustBeReadable(store, guest);
+    const found = await guests.need(guest);
+    const { info, handle } = found;
+    const driver = driverOf(guests.drivers, handle);
+    const isDirect = driver === undefined || !isManaged(driver);
+    if (to === info.host && (isDirect || !isStorage))
+      throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    const address = isDirect ? peers.address(to) : undefined;
+    if (isDirect && address === undefined) throw this.#unknownHost(to);
+    if (!isDirect) receivingAgent(peers, config.name, request);
+    // Read after the look: a disk of it may have begun to move meanwhile, or the guest to come.
+    const checks = askChecks({
+      ...takeable(found),
+      driver,
+      nowMs: clock.wallMs(),
+      diskMove: diskMoves?.movingOf(guest),
+      migration: this.#migrationOf(guest),
+      ...this.workloadOf(request),
+      host: config.name,
+      running: store.running().filter(({ request: { side } }) => side === 'source').length,
+      limit: config.limits.migrationsOut,
+    });
+    const seen = { ...seenOf(info), ...this.#linkTo(request, info.driver) };
+    return { info, ...defined({ handle }), address, checks, seen };
+  }
+
+  workloadOf(request: MigrationRequest): WorkloadFacts {
+    return workloadOf({ ...this.#deps, links: this.links }, request);
+  }
+
+  /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */
+  #linkTo({ to, guest }: MigrationRequest, driver: string): Looked['seen'] {
+    const link = this.links.now(to);
+    const ownMoves = this.links.movesTo(to, driver);
+    const { writtenBytesPerS } = this.#deps.guestLoads?.of(guest).now ?? {};
+    return { link, ownMoves, writtenBytesPerS };
+  }
+
+  #unknownHost(to: string): Error {
+    const { config, peers } = this.#deps;
+    const near = didYouMean(to, [...peers.names(), config.name]);
+    return godwitError(
+      'GODWIT_HOST_UNKNOWN',
+      { host: to },
+      near === undefined ? {} : { hint: near },
+    );
+  }
+
+  #migrationOf(guest: string): BusyFacts['migration'] {
+    const { store } = this.#deps;
+    const found = migrationOf(store, guest);
+    if (found === undefined) return undefined;
+    const { id, to, phase } = store.progress(found.id);
+    return { id, to, phase };
+  }
+}
+
+/** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */
+export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
+  const { info, handle } = guest;
+  throwRefusal(judgeGuest(takeable(guest)));
+  if (!handle) throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+  return { info, handle };
+}
+
+function takeable({ info, handle, hint }: DiscoveredGuest): GuestFacts {
+  const { name: guest, state, manager, unmovable } = info;
+  return { guest, state, manager, unmovable, reachable: handle !== undefined, hint };
+}
+
+/** Sorts by time, and two agents do not make the same. */
+export function newId(nowMs: number): string {
+  const random = randomInt(36 ** 5)
+    .toString(36)
+    .padStart(5, '0');
+  return `m-${nowMs.toString(36)}${random}`;
+}
+
+/** What the destination learns of the guest before it is described, where the agent could see it. */
+function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
+  vcpus?: number;
+  macs?: string[];
+  unbridged?: boolean;
+} {
+  // Else it is known by its command line alone.
+  if (hypervisorVersion === undefined || vcpus === undefined) return { unbridged: true };
+  // A list as long as that may have been cut.
+  if (nics.length >= MAX_NICS) return { vcpus, unbridged: true };
+  const isUnbridged = nics.some(({ bridge }) => bridge === undefined);
+  const macs = nics.map(({ mac }) => mac.toLowerCase());
+  return { vcpus, macs, ...(isUnbridged && { unbridged: true }) };
+}
+
+type OtherAgent = SourceMoverRequest['peer'];
+type Known = Pick<Peers, 'address' | 'furtherAddresses'>;
+
+/** The destination's agent as a mover is to reach it: its other paths are those asked for, or those of the configuration. */
+function otherAgent(
+  peers: Known,
+  { to, pathAddresses }: MigrationRequest,
+  address: string,
+): OtherAgent {
+  const given = pathAddresses ?? peers.furtherAddresses(to);
+  const all = given.map((each) => fullAddress(each, address));
+  const addresses = [...new Set(all)].filter((each) => each !== address);
+  return { name: to, address, ...(addresses.length === 0 ? {} : { addresses }) };
+}
+
+/**
+ * The agent beside which a manager has the guest afterwards, which also holds the other end of the wire; undefined where this
+ * host knows none. GODWIT_CAPABILITY where memory is to take the wire then.
+ */
+function receivingAgent(
+  peers: Known,
+  host: string,
+  request: MigrationRequest,
+): OtherAgent | undefined {
+  const { to, path } = request;
+  const address = peers.address(to);
+  if (address !== undefined) return otherAgent(peers, request, address);
+  if (path !== 'wire') return undefined;
+  const reason = `${host} knows no agent of Godwit at ${to}`;
+  const hint = `Leave the option out, or start an agent at ${to} and name it in \`peers\`.`;
+  throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason }, { hint });
+}

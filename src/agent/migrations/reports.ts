@@ -1,0 +1,76 @@
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { defined } from '../../protocol/defined.ts';
+import { isManagedRequest } from '../../protocol/mover/request.ts';
+import { ofNow } from '../../migration/report/of-now.ts';
+import type { AfterMove } from './after-move.ts';
+import type { Report } from '../../protocol/public/migration.ts';
+import type { Follow } from './follow.ts';
+import type { Peers } from '../peers.ts';
+import type { Returns } from './returns.ts';
+import type { MigrationStore } from './store.ts';
+
+interface ReportDependencies {
+  readonly store: MigrationStore;
+  readonly peers: Peers;
+  readonly log: Log;
+  readonly afterMove: Pick<AfterMove, 'complete'>;
+  readonly follow: Pick<Follow, 'progress'>;
+}
+
+/**
+ * The report of a migration, wherever it is asked for: its source's, which knows most, but for where the guest
+ * runs: that it was ordered to run here is known here. Where the source gives none, this side's own, which names what is
+ * not known here.
+ */
+export async function reportOfBoth(
+  { store, peers, log, afterMove, follow }: ReportDependencies,
+  id: string,
+): Promise<Report> {
+  const own = store.report(id);
+  const { request, dir } = store.need(id);
+  if (request.side === 'source') {
+    const now = own.outcome === 'running' ? ofNow(own, await follow.progress(id)) : own;
+    return afterMove.complete(now, dir);
+  }
+  if (isManagedRequest(request)) return own;
+  try {
+    const reported = await peers.report(request.fromHost, id);
+    return isSame(own, reported) ? withOwn(reported, own) : own;
+  } catch (thrown) {
+    log.debug({ id, error: toGodwitError(thrown) }, 'the source does not give its report');
+    return own;
+  }
+}
+
+/** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
+export async function reportWithCheck(
+  deps: ReportDependencies & { readonly returns: Pick<Returns, 'of'> },
+  id: string,
+): Promise<Report> {
+  const report = await reportOfBoth(deps, id);
+  if (report.settings.returnIfUnhealthy === undefined || report.outcome !== 'done') return report;
+  const { request } = deps.store.need(id);
+  const siteCheck =
+    request.side === 'destination'
+      ? deps.returns.of(id)
+      : await deps.peers.siteCheck(request.toHost, id);
+  const { returned } = request.side === 'destination' ? deps.store.report(id) : report;
+  return {
+    ...report,
+    ...defined({ siteCheck, returned }),
+  };
+}
+
+function isSame(own: Report, reported: Report): boolean {
+  return (['id', 'guest', 'from', 'to'] as const).every((name) => own[name] === reported[name]);
+}
+
+/**
+ * This host knows from its own journal that the guest was ordered to run here, whatever the source says: it may have been
+ * cut off, or be bad. What the source says stands beside it. Whose word that is, no source says.
+ */
+function withOwn({ runsAtTold: _, ...reported }: Report, { runsAt, to }: Report): Report {
+  if (runsAt !== 'destination' || reported.runsAt === 'destination') return reported;
+  return { ...reported, runsAt, runsAtTold: { by: to, otherwise: reported.runsAt } };
+}

@@ -1,0 +1,255 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import { readJournals } from '../../host/journal/journal.ts';
+import { answerOf } from '../../hooks/runner.ts';
+import type { HookFacts } from '../../hooks/hooks.ts';
+import type { Log } from '../../log.ts';
+import { replayDestination } from '../../migration/direct/journal.ts';
+import {
+  afterRefusal,
+  afterRun,
+  cancelled,
+  goesBackBy,
+  nextDeed,
+  RUN_MS,
+  siteCheckOf,
+  unreadable,
+  watchFrom,
+  watchState,
+  wayBack,
+  type Finding,
+  type WatchFacts,
+  type WatchState,
+} from '../../migration/site-check.ts';
+import { defined } from '../../protocol/defined.ts';
+import type { DestinationMoverRequest } from '../../protocol/mover/request.ts';
+import type { CancelAnswer } from '../../protocol/public/contract.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { ReturnIfUnhealthy, SiteCheck } from '../../protocol/public/site-check.ts';
+import { AfterEnd } from './after-end.ts';
+import type { Follow } from './follow.ts';
+import { guestOf } from '../guests/guests.ts';
+import { newId, type Outgoing } from './outgoing.ts';
+import type { Migration, MigrationStore } from './store.ts';
+
+/** Checks that run at once; the others wait for another look. */
+const MAX_RUNS = 8;
+
+export interface ReturnsDependencies {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: MigrationStore;
+  readonly outgoing: Pick<Outgoing, 'start'>;
+  readonly follow: Pick<Follow, 'cancel'>;
+}
+
+/** A guest that came here and is looked after: by which migration, and what was asked for. */
+interface Arrived {
+  readonly migration: Migration;
+  readonly request: DestinationMoverRequest;
+  readonly asked: ReturnIfUnhealthy;
+}
+
+/**
+ * Guests that came here with `--return-if-unhealthy`: the site's own check of each is run until its time is over, and a
+ * guest that fails it goes back where it came from by a migration of its own. What is decided lies on the disk first.
+ */
+export class Returns {
+  readonly #deps: ReturnsDependencies;
+  readonly #each: AfterEnd<WatchState>;
+  #runs = 0;
+
+  constructor(deps: ReturnsDependencies) {
+    this.#deps = deps;
+    const { log, store } = deps;
+    this.#each = new AfterEnd({
+      log,
+      store,
+      file: 'site-check.json',
+      schema: watchState,
+      // What cannot be read leads to nothing.
+      unreadable,
+      advance: (migration, signal) => this.#advance(migration, signal),
+    });
+  }
+
+  start(): void {
+    this.#each.start();
+  }
+
+  close(): Promise<void> {
+    return this.#each.close();
+  }
+
+  /** Does for each guest what is due now; resolves once that is done. */
+  look(): Promise<void> {
+    return this.#each.look();
+  }
+
+  /** For the report; undefined where this is no such guest. */
+  of(id: string): SiteCheck | undefined {
+    const migration = this.#deps.store.get(id);
+    const arrived = migration === undefined ? undefined : arrivedBy(migration);
+    const state = arrived === undefined ? undefined : this.#stateOf(arrived);
+    return state === undefined ? undefined : siteCheckOf(state);
+  }
+
+  /** Ends the looks at a guest, and its way back; undefined where there are none. */
+  async cancel(id: string, by: string): Promise<CancelAnswer | undefined> {
+    const { store, follow, config, log } = this.#deps;
+    const migration = store.get(id);
+    const arrived = migration === undefined ? undefined : arrivedBy(migration);
+    if (arrived === undefined || !store.isEnded(id)) return undefined;
+    // A way back that is being asked for is there, or is not, once this is over.
+    if (this.#stateOf(arrived)?.back !== undefined) await this.#each.idle(id);
+    const state = this.#stateOf(arrived);
+    if (state === undefined || state.ended !== undefined) return undefined;
+    const { back } = state;
+    if (back !== undefined && store.get(back) !== undefined) {
+      const answer = await follow.cancel(back);
+      return { ...answer, what: `${back}, which takes it back: ${answer.what}` };
+    }
+    this.#keep(arrived, cancelled(state, by));
+    log.info({ id, by }, 'a guest is not to be taken back');
+    const { guest } = arrived.request.admission;
+    return { accepted: true, what: `${guest} stays on ${config.name}: it is checked no more` };
+  }
+
+  async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
+    const { store, clock } = this.#deps;
+    const arrived = arrivedBy(migration);
+    if (arrived === undefined) return 'over';
+    if (!store.isEnded(migration.id)) return 'more';
+    const state = this.#stateOf(arrived) ?? this.#begin(arrived);
+    if (state === undefined || state.ended !== undefined) return 'over';
+    const deed = nextDeed(state, this.#factsOf(arrived, state));
+    switch (deed.do) {
+      case 'nothing':
+        return 'more';
+      case 'keep':
+        this.#keep(arrived, deed.state);
+        return 'more';
+      case 'check': {
+        if (this.#runs >= MAX_RUNS) return 'more';
+        const found = await this.#run(arrived, signal);
+        // Cancelled meanwhile: that is the last word.
+        if (this.#stateOf(arrived)?.ended === undefined)
+          this.#keep(arrived, afterRun(state, found, clock.wallMs()));
+        return 'more';
+      }
+      case 'return':
+        await this.#takeBack(arrived, state);
+        return 'more';
+    }
+  }
+
+  #begin(arrived: Arrived): WatchState | undefined {
+    const { store, clock } = this.#deps;
+    const { id } = arrived.migration;
+    if (store.runsAt(id) !== 'destination') return undefined;
+    const { endedAt } = store.report(id);
+    const state = watchFrom(
+      arrived.asked,
+      endedAt === undefined ? clock.wallMs() : Date.parse(endedAt),
+    );
+    this.#keep(arrived, state);
+    return state;
+  }
+
+  #factsOf({ migration, request }: Arrived, state: WatchState): WatchFacts {
+    const { store, clock } = this.#deps;
+    const all = store.all();
+    const since = all.slice(all.findIndex(({ id }) => id === migration.id) + 1);
+    const others = since.filter(
+      (each) => guestOf(each) === request.admission.guest && !state.attempts.includes(each.id),
+    );
+    const isUnderWay = others.some(({ id }) => !store.isEnded(id));
+    const isGone = others.some(({ id }) => store.isEnded(id) && store.runsAt(id) !== 'source');
+    const known = state.back === undefined ? undefined : store.get(state.back);
+    const back = known === undefined ? undefined : store.progress(known.id);
+    return {
+      nowMs: clock.wallMs(),
+      others: isGone ? 'moved-on' : isUnderWay ? 'under-way' : 'none',
+      ...(back === undefined
+        ? {}
+        : {
+            back: {
+              phase: back.phase,
+              ended: isEnd(back.phase),
+              ...defined({ error: back.error?.message }),
+            },
+          }),
+    };
+  }
+
+  async #run({ migration, request, asked }: Arrived, signal: AbortSignal): Promise<Finding> {
+    const { config } = this.#deps;
+    const facts = (): HookFacts => {
+      const { destination } = readJournals(migration.dir);
+      const state = replayDestination(destination.map(({ event }) => event));
+      const { guest, from, settings } = request.admission;
+      return {
+        migration: migration.id,
+        guest,
+        from,
+        to: config.name,
+        mode: settings?.mode ?? 'precopy',
+        networks: state?.preparation?.networks ?? [],
+        ports: state?.ports ?? {},
+      };
+    };
+    this.#runs += 1;
+    const limits = { signal, deadlineMs: RUN_MS };
+    const answer = await answerOf(config, asked.check, facts, limits).finally(() => {
+      this.#runs -= 1;
+    });
+    if (answer === undefined)
+      return { as: 'missing', why: `${config.name} has no executable ${asked.check} any more` };
+    if (answer.ok) return { as: 'good' };
+    const why = `${asked.check} ${answer.why}`;
+    return answer.unstarted === true
+      ? { as: 'missing', why }
+      : { as: 'bad', why, code: answer.code };
+  }
+
+  async #takeBack(arrived: Arrived, asked: WatchState): Promise<void> {
+    const { outgoing, clock, log } = this.#deps;
+    const { migration, request } = arrived;
+    const id = asked.back ?? newId(clock.wallMs());
+    const state = asked.back === undefined ? goesBackBy(asked, id) : asked;
+    if (state !== asked) this.#keep(arrived, state);
+    const { guest, from, settings } = request.admission;
+    if (settings === undefined) return;
+    const why = state.due ?? '';
+    try {
+      await outgoing.start(
+        { ...wayBack(settings, { guest, to: from }), id },
+        { migration: migration.id, why },
+      );
+      log.warn({ id, guest, to: from, why }, 'a guest is taken back: its check failed');
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      // Somebody moves it meanwhile, and decides.
+      if (hasCode(thrown, 'GODWIT_GUEST_BUSY')) return;
+      log.error({ id, guest, error }, 'a guest cannot be taken back');
+      this.#keep(arrived, afterRefusal(state, error.message, clock.wallMs()));
+    }
+  }
+
+  #stateOf({ migration }: Arrived): WatchState | undefined {
+    return this.#each.stateOf(migration);
+  }
+
+  #keep({ migration }: Arrived, state: WatchState): void {
+    this.#each.keep(migration, state);
+  }
+}
+
+function arrivedBy(migration: Migration): Arrived | undefined {
+  const { request } = migration;
+  if (request.side !== 'destination') return undefined;
+  const asked = request.admission.settings?.returnIfUnhealthy;
+  return asked === undefined ? undefined : { migration, request, asked };
+}

@@ -1,0 +1,329 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../../clock.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
+import { replaySource } from '../../migration/direct/journal.ts';
+import { destinationMayBeAsked, sourceMayBeAsked } from '../../migration/direct/retention.ts';
+import { managedMayBeAsked } from '../../migration/managed/state.ts';
+import { replayManaged } from '../../migration/managed/journal.ts';
+import { managedReport } from '../../migration/managed/report.ts';
+import { destinationReportOf } from '../../migration/report/destination.ts';
+import { reportOf } from '../../migration/report/report.ts';
+import { isEnd, type Progress, type Report } from '../../protocol/public/migration.ts';
+import { journalOf, otherHost, type MoverRequest } from '../../protocol/mover/request.ts';
+import { migrationId } from '../../protocol/names.ts';
+import { readJournals } from '../../host/journal/journal.ts';
+import { ageStore } from '../../system/files/store-age.ts';
+import { syncDirectory } from '../../system/journal-file.ts';
+import {
+  damaged,
+  readRequest,
+  requestFile,
+  writeRequest,
+} from '../../host/journal/request-file.ts';
+import type { Arrival } from '../guests/guest-labels.ts';
+import { journalsIn, standInFor, type Damage } from './damaged-request.ts';
+import { followJournal, type Followed, type FollowedState } from './followed-journal.ts';
+import { briefly, planned } from './planned-report.ts';
+import { PrunedMigrations } from './used-ids.ts';
+import { surplus } from './records-to-remove.ts';
+import { wayBackOf } from './way-back.ts';
+
+/**
+ * Ended migrations that are kept for `godwit migrations` and `godwit report`. Those about which the other host may still
+ * ask are kept besides: as many as people leave undecided.
+ */
+const KEPT = 1000;
+
+/** A migration that this host takes or took part in. */
+export interface Migration {
+  readonly id: string;
+  readonly dir: string;
+  readonly request: MoverRequest;
+  /** Its request cannot be read; `request` stands in for it. */
+  readonly damage?: Damage;
+}
+
+/** What the migrations' directories hold: `stateDir/migrations/<id>/`. The agent adds them, movers write in them. */
+export class MigrationStore {
+  readonly #dir: string;
+  readonly #host: string;
+  readonly #clock: Clock;
+  readonly #migrations = new Map<string, Migration>();
+  /** Of them, oldest first: asked for each second, and made anew once one comes or goes. */
+  #sorted: readonly Migration[] | undefined;
+  /** Journals do not change once they have ended. */
+  readonly #ended = new Map<string, Progress>();
+  readonly #endedAt = new Map<string, Report['runsAt']>();
+  /** The journals of the others, as far as they were read. */
+  readonly #followed = new Map<string, Followed>();
+  /** Of ended ones: whether the other host may still ask. */
+  readonly #asked = new Map<string, boolean>();
+  readonly #pruned: PrunedMigrations;
+  /** Since when this store is what it is, ISO 8601 (see host/store-age.ts). */
+  readonly since: string;
+
+  constructor(stateDir: string, host: string, clock: Clock) {
+    this.#dir = path.join(stateDir, 'migrations');
+    this.#host = host;
+    this.#clock = clock;
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    this.#pruned = new PrunedMigrations(stateDir);
+    for (const name of readdirSync(this.#dir)) {
+      const found = migrationId.safeParse(name).success ? this.#read(name) : undefined;
+      if (found !== undefined) this.#migrations.set(found.id, found);
+    }
+    // Without a file it is an earlier build's, and as old as the oldest of its migrations.
+    const [oldest] = this.all();
+    const now = new Date(clock.wallMs()).toISOString();
+    this.since = ageStore(stateDir, this.#ageOf(oldest, stateDir) ?? now);
+  }
+
+  #ageOf(oldest: Migration | undefined, stateDir: string): string | undefined {
+    return existsSync(path.join(stateDir, 'store.json')) ? undefined : oldest?.request.createdAt;
+  }
+
+  /** All of them, oldest first. */
+  all(): readonly Migration[] {
+    this.#sorted ??= oldestFirst(this.#migrations.values());
+    return this.#sorted;
+  }
+
+  get(id: string): Migration | undefined {
+    return this.#migrations.get(id);
+  }
+
+  /** GODWIT_MIGRATION_UNKNOWN when there is none. */
+  need(id: string): Migration {
+    const found = this.#migrations.get(id);
+    if (found !== undefined) return found;
+    throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
+  }
+
+  /** GODWIT_ID_REUSED for the id of a migration that ended here and was removed since. */
+  mustBeNew(id: string): void {
+    if (this.#pruned.has(id)) throw godwitError('GODWIT_ID_REUSED', { id });
+  }
+
+  /**
+   * Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns.
+   * GODWIT_ID_REUSED as `mustBeNew`.
+   */
+  add(asked: MoverRequest): Migration {
+    this.mustBeNew(asked.id);
+    const request = { ...asked, ordinal: nextOrdinal(this.all()) };
+    const dir = path.join(this.#dir, request.id);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    // A journal without its request would belong to no migration after a power loss.
+    writeRequest(dir, request);
+    syncDirectory(this.#dir);
+    const made = { id: request.id, dir, request };
+    this.#migrations.set(request.id, made);
+    this.#sorted = undefined;
+    if (this.#migrations.size > KEPT + 100) this.prune();
+    return made;
+  }
+
+  /** Forgets a migration of which nothing has begun. */
+  drop(id: string): void {
+    const found = this.#migrations.get(id);
+    if (found === undefined) return;
+    this.#migrations.delete(id);
+    this.#sorted = undefined;
+    this.reopen(id);
+    this.#followed.delete(id);
+    rmSync(found.dir, { recursive: true, force: true });
+  }
+
+  /** True once a mover has written a record, or cannot be shown not to have: from then on it must be brought to its end. */
+  begun(id: string): boolean {
+    if (this.#ended.has(id)) return true;
+    try {
+      return this.#look(id).begun;
+    } catch {
+      return true;
+    }
+  }
+
+  /**
+   * Why its request or its journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a migration
+   * has not ended and does not continue: it is listed as held, nothing is done for it, and its guest is not touched.
+   */
+  unreadable(id: string): GodwitError | undefined {
+    if (this.#ended.has(id)) return undefined;
+    try {
+      this.#look(id);
+      return undefined;
+    } catch (thrown) {
+      return toGodwitError(thrown);
+    }
+  }
+
+  isEnded(id: string): boolean {
+    if (this.#ended.has(id)) return true;
+    try {
+      // Its progress is kept from here on.
+      return this.#look(id).isEnded && isEnd(this.progress(id).phase);
+    } catch {
+      // Held for want of a journal is no end.
+      return false;
+    }
+  }
+
+  /** Those that go on, oldest first. */
+  running(): Migration[] {
+    return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
+  }
+
+  /** Whether one of them may send: one that waits for its beginning touches nothing. */
+  usesLink(): boolean {
+    return this.running().some(({ id }) => this.progress(id).phase !== 'planned');
+  }
+
+  /** Where it stands by its journal; `held` with the error where that cannot be read. */
+  progress(id: string): Progress {
+    const kept = this.#ended.get(id);
+    if (kept !== undefined) return kept;
+    const migration = this.need(id);
+    try {
+      const progress = this.#progressNow(migration);
+      if (isEnd(progress.phase)) {
+        this.#ended.set(id, progress);
+        this.#followed.delete(id);
+      }
+      return progress;
+    } catch (thrown) {
+      const report = planned(migration.request, this.#clock.wallMs());
+      return { ...briefly(report), phase: 'held', error: toGodwitError(thrown).toJSON() };
+    }
+  }
+
+  /** Where its guest runs, as far as this host knows. */
+  runsAt(id: string): Report['runsAt'] {
+    const kept = this.#endedAt.get(id);
+    if (kept !== undefined) return kept;
+    try {
+      const { runsAt, isEnded } = this.#look(id);
+      if (isEnded && this.isEnded(id)) this.#endedAt.set(id, runsAt);
+      return runsAt;
+    } catch {
+      return 'unknown';
+    }
+  }
+
+  /** What became of a guest that was to come here. An unknown or forgotten one never came. */
+  arrival(id: string): Arrival {
+    if (!this.#migrations.has(id)) return 'stayed-away';
+    const runsAt = this.runsAt(id);
+    if (runsAt === 'destination') return 'arrived';
+    return runsAt === 'source' && this.isEnded(id) ? 'stayed-away' : 'open';
+  }
+
+  /** From the journal alone; a migration that has no record yet is reported as planned. */
+  report(id: string): Report {
+    const { dir, request, damage } = this.need(id);
+    if (damage !== undefined) throw damage.error;
+    const nowMs = this.#clock.wallMs();
+    const { source, destination, managed } = readJournals(dir);
+    const report =
+      reportOf(source, nowMs) ??
+      destinationReportOf(destination, nowMs) ??
+      managedReport(managed, nowMs);
+    return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
+  }
+
+  /** Its journal has been written to again: what was kept of its end is no longer so. */
+  reopen(id: string): void {
+    this.#ended.delete(id);
+    this.#endedAt.delete(id);
+    this.#asked.delete(id);
+  }
+
+  /**
+   * Removes ended ones beyond what is kept: the oldest of the host with which there are most; never one about which the
+   * other host may still ask.
+   */
+  prune(): void {
+    const ended = this.all().filter(({ id }) => this.isEnded(id) && !this.#mayBeAsked(id));
+    const gone = surplus(ended, KEPT);
+    this.#pruned.remember(gone.map(({ id, request }) => ({ id, host: otherHost(request) })));
+    for (const { id } of gone) this.drop(id);
+  }
+
+  #mayBeAsked(id: string): boolean {
+    const known = this.#asked.get(id);
+    if (known !== undefined) return known;
+    const asked = mayBeAsked(this.need(id));
+    this.#asked.set(id, asked);
+    return asked;
+  }
+
+  #look(id: string): FollowedState {
+    const { dir, request, damage } = this.need(id);
+    if (damage !== undefined) throw damage.error;
+    let followed = this.#followed.get(id);
+    if (followed === undefined) {
+      followed = followJournal(dir, journalOf(request));
+      this.#followed.set(id, followed);
+    }
+    return followed.look();
+  }
+
+  #progressNow({ id, request }: Migration): Progress {
+    const nowMs = this.#clock.wallMs();
+    return this.#look(id).progress(nowMs) ?? briefly(planned(request, nowMs));
+  }
+
+  #read(name: string): Migration | undefined {
+    const dir = path.join(this.#dir, name);
+    let error: GodwitError;
+    try {
+      const request = readRequest(dir);
+      if (request !== undefined) return { id: name, dir, request };
+      error = damaged(requestFile(dir), 'it is missing');
+    } catch (thrown) {
+      error = toGodwitError(thrown);
+    }
+    const [of] = journalsIn(dir);
+    // Made by an agent that died before the request was whole, or before a mover wrote a record: nothing has begun.
+    if (of === undefined) return undefined;
+    const { request, isGuestKnown } = standInFor(dir, this.#host, of);
+    return { id: name, dir, request, damage: { error, isGuestKnown } };
+  }
+}
+
+/** A journal that cannot be read may be asked for, whatever it says. */
+function mayBeAsked({ dir, request }: Migration): boolean {
+  try {
+    const { source, destination, managed } = readJournals(dir);
+    switch (journalOf(request)) {
+      case 'source':
+        return sourceMayBeAsked(replaySource(source.map(({ event }) => event)));
+      case 'destination':
+        return destinationMayBeAsked(destination.map(({ event }) => event));
+      case 'managed':
+        return managedMayBeAsked(replayManaged(managed.map(({ event }) => event)));
+    }
+  } catch {
+    return true;
+  }
+}
+
+interface Ordered {
+  readonly request: Pick<MoverRequest, 'ordinal' | 'createdAt'>;
+}
+
+/**
+ * The oldest first, by the order in which the store took them: a clock may go back. Migrations of earlier builds have no
+ * ordinal, and come first in the order of their times. Pure.
+ */
+export function oldestFirst<M extends Ordered>(migrations: Iterable<M>): M[] {
+  return [...migrations].toSorted(
+    ({ request: left }, { request: right }) =>
+      (left.ordinal ?? 0) - (right.ordinal ?? 0) || (left.createdAt < right.createdAt ? -1 : 1),
+  );
+}
+
+export function nextOrdinal(sorted: readonly Ordered[]): number {
+  return (sorted.at(-1)?.request.ordinal ?? 0) + 1;
+}

@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { godwitError } from '../../errors.ts';
+import { withDeadline } from '../../deadline.ts';
+import { fromSerial } from '../../protocol/errors.ts';
+import {
+  receiverLine,
+  type ReceiverOrder,
+  type ReceiverPlace,
+} from '../../protocol/mover/receiver.ts';
+import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../../system/processes/small-process.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/receiver.ts', import.meta.url));
+const READY_MS = 10_000;
+
+/** A process that receives the memory of one guest. It goes on when this one ends. */
+export interface ReceiverProcess {
+  /** Where it waits. Rejects with what it says, or why it did not start; then it is gone. */
+  readonly ready: Promise<ReceiverPlace>;
+  readonly gone: Promise<void>;
+  /** Ends it at once, and with it the session. */
+  kill(): void;
+}
+
+export type StartReceiver = (order: ReceiverOrder) => ReceiverProcess;
+
+/** Receivers as processes of their own. */
+export function receiverProcesses(configFile: string): StartReceiver {
+  return (order) => {
+    const child = spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM, configFile], {
+      detached: true,
+      cwd: '/',
+      env: { ...process.env, ...MOVER_ENVIRONMENT },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.unref();
+    const said = Promise.withResolvers<string>();
+    const gone = Promise.withResolvers<void>();
+    child.stdin.on('error', () => undefined);
+    createInterface({ input: child.stdout }).once('line', said.resolve);
+    const ended = (why: string): void => {
+      said.reject(godwitError('GODWIT_INTERNAL', { what: `a receiver ended: ${why}` }));
+      gone.resolve();
+    };
+    child.once('error', ({ message }) => ended(message));
+    child.once('close', (_code, by) => ended(by ?? 'without a word'));
+    const kill = (): void => void child.kill('SIGKILL');
+    const ready = withDeadline('to start a receiver', READY_MS, undefined, () => said.promise)
+      .then(read)
+      .catch((thrown: unknown) => {
+        kill();
+        throw thrown;
+      });
+    child.stdin.end(`${JSON.stringify(order)}\n`);
+    return { ready, gone: gone.promise, kill };
+  };
+}
+
+function read(text: string): ReceiverPlace {
+  const line = receiverLine.parse(JSON.parse(text));
+  if ('error' in line) throw fromSerial(line.error);
+  return line;
+}

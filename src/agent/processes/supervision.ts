@@ -1,0 +1,200 @@
+import type { Clock } from '../../clock.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { MoverState } from '../../protocol/mover/request.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import type { Migration, MigrationStore } from '../migrations/store.ts';
+
+const CHECK_MS = 1000;
+/**
+ * A mover that is stopped (SIGSTOP) holds its guest up: the hypervisor may stop it for the switchover meanwhile, and
+ * nobody commits. Stopped for so long, it is no accident of a moment, and a new mover does its work.
+ */
+const STOPPED_MS = 500;
+/** From a mover's kill until it is gone, with time to spare. */
+const ENDED_MS = 50;
+/** New movers in a row for one migration before somebody should hear of it. What stops them may be repaired any time. */
+const MANY_RESTARTS = 12;
+/** The pause before the second restart; it doubles up to the longest. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** A mover that lived for so long was no failure to start: the count begins anew. */
+const LIVED_MS = 60_000;
+
+interface Attempts {
+  count: number;
+  /** Monotonic ms before which no new one is started. */
+  notBefore: number;
+  startedAt: number;
+  leftBecause?: string;
+}
+
+/** Sees to it that every migration which has not ended has a mover, one at a time. */
+export class Supervisor {
+  readonly #store: MigrationStore;
+  readonly #movers: MoverProcesses;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #starting = new Map<string, Promise<MoverState>>();
+  /** Movers that were found stopped, and when (monotonic ms). */
+  readonly #stoppedAt = new Map<string, number>();
+  /** Migrations whose journals cannot be read, and what was said of it. */
+  readonly #unreadable = new Map<string, string>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(store: MigrationStore, movers: MoverProcesses, clock: Clock, log: Log) {
+    this.#store = store;
+    this.#movers = movers;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Looks now, every second, and whenever a mover ends. */
+  start(): void {
+    for (const migration of this.#store.all()) {
+      // An agent that died between the request and the mover: nobody was informed that anything had begun.
+      const { id } = migration;
+      if (!this.#store.begun(id) && this.#movers.find(migration) === undefined)
+        this.#store.drop(id);
+    }
+    this.check();
+    this.#timer = setInterval(() => this.check(), CHECK_MS);
+  }
+
+  /** Stops looking; the movers go on. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+  }
+
+  /** Why a migration is stalled for want of a mover that lives; undefined while that is not so, or not for long. */
+  leftBecause(id: string): string | undefined {
+    return this.#attempts.get(id)?.leftBecause;
+  }
+
+  /** Forgets the failures of earlier movers. */
+  again(id: string): void {
+    this.#attempts.delete(id);
+  }
+
+  /**
+   * The living mover of a migration, started now if there is none, also after the migration has ended. Throws what
+   * `unreadable` says of a journal that cannot be read: no mover could go on from it.
+   */
+  async ensure(migration: Migration): Promise<MoverState> {
+    const starting = this.#starting.get(migration.id);
+    if (starting !== undefined) return starting;
+    const found = this.#movers.find(migration);
+    if (found !== undefined) return found;
+    const unreadable = this.#store.unreadable(migration.id);
+    if (unreadable !== undefined) throw unreadable;
+    if (this.#stopped) {
+      throw godwitError('GODWIT_OVERLOADED', { what: 'an agent that is stopping', limit: 0 });
+    }
+    const begun = this.#movers.start(migration, () => this.check());
+    this.#starting.set(migration.id, begun);
+    this.#count(migration.id);
+    try {
+      return await begun;
+    } finally {
+      this.#starting.delete(migration.id);
+    }
+  }
+
+  /** Starts a mover for each migration that lacks one and whose pause is over. */
+  check(): void {
+    if (this.#stopped) return;
+    for (const migration of this.#store.all()) {
+      try {
+        this.#look(migration);
+      } catch (error) {
+        this.#log.error({ id: migration.id, error }, 'cannot look after a migration');
+      }
+    }
+  }
+
+  #look(migration: Migration): void {
+    const { id } = migration;
+    if (this.#store.isEnded(id)) {
+      this.#attempts.delete(id);
+      this.#stoppedAt.delete(id);
+      return;
+    }
+    this.#movers.capLog(migration).catch((error: unknown) => {
+      this.#log.warn({ id, error }, 'the log of a mover is not cut');
+    });
+    if (this.#starting.has(id)) return;
+    if (this.#isLeftAlone(migration)) return;
+    const mover = this.#movers.find(migration);
+    if (mover !== undefined && !this.#replaces(id, mover)) return;
+    const attempts = this.#attempts.get(id);
+    const now = this.#clock.monotonicMs();
+    if (attempts !== undefined) {
+      if (now < attempts.notBefore) return;
+      if (now - attempts.startedAt > LIVED_MS) this.#attempts.delete(id);
+      else if (attempts.count >= MANY_RESTARTS) this.#report(migration, attempts);
+    }
+    this.#log.warn({ id, count: attempts?.count ?? 0 }, 'a migration has no mover: starting one');
+    this.ensure(migration).catch((thrown: unknown) => {
+      this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
+    });
+  }
+
+  /** Nobody knows where it stands: no mover is started, and one that still works is not ended. */
+  #isLeftAlone({ id }: Migration): boolean {
+    const error = this.#store.unreadable(id);
+    if (error === undefined) {
+      this.#unreadable.delete(id);
+      return false;
+    }
+    if (this.#unreadable.get(id) !== error.message) {
+      this.#unreadable.set(id, error.message);
+      this.#log.error({ id, error }, 'a migration is held: its journal cannot be read');
+    }
+    return true;
+  }
+
+  /** Goes on trying, and says so. */
+  #report({ id, dir }: Migration, attempts: Attempts): void {
+    const seconds = LONGEST_PAUSE_MS / 1000;
+    const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
+    if (attempts.leftBecause === undefined) {
+      this.#log.error({ id, reason }, 'a migration is stalled: its movers end at once');
+    }
+    attempts.leftBecause = reason;
+  }
+
+  /** Whether a mover that is there is to make room for another. It is killed first: two would be one too many. */
+  #replaces(id: string, mover: MoverState): boolean {
+    if (!this.#movers.isStopped(mover)) {
+      this.#stoppedAt.delete(id);
+      return false;
+    }
+    const now = this.#clock.monotonicMs();
+    const since = this.#stoppedAt.get(id);
+    if (since === undefined) {
+      this.#stoppedAt.set(id, now);
+      setTimeout(() => this.check(), STOPPED_MS).unref();
+      return false;
+    }
+    if (now - since < STOPPED_MS) return false;
+    this.#stoppedAt.delete(id);
+    this.#log.warn({ id, pid: mover.pid }, 'a mover is stopped: it is killed, and another goes on');
+    this.#movers.kill(mover);
+    // Its end is a moment away, and then it is looked for again.
+    setTimeout(() => this.check(), ENDED_MS).unref();
+    return false;
+  }
+
+  #count(id: string): void {
+    const now = this.#clock.monotonicMs();
+    const { count: before = 0, leftBecause } = this.#attempts.get(id) ?? {};
+    const count = before + 1;
+    // The first one is taken over from at once; a mover that keeps ending is given time.
+    const pauseMs = count < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 2));
+    const why = leftBecause === undefined ? {} : { leftBecause };
+    this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now, ...why });
+  }
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { warn, type NamedCheck } from '../../../migration/preflight/check.ts';
+import type { WrittenFiles } from '../../../port/disks.ts';
+import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
+import { listQemuProcesses } from '../guest/process.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { ownerOf } from './variable-store-users.ts';
+
+/** Which guests of this host may write to the files of a guest's disks, by what the kernel knows of all QEMUs. */
+
+const name = z.string().max(65_536);
+const nodes = z
+  .array(z.object({ 'node-name': name.default(''), drv: name, file: name, ro: z.boolean() }))
+  .max(16_384);
+/** Drivers of nodes that lie on a file or device of this host. */
+const OF_THIS_HOST: ReadonlySet<string> = new Set(['file', 'host_device']);
+/** Drivers of nodes that QEMU reaches over a network by itself. */
+const OF_A_NETWORK: ReadonlySet<string> = new Set(['nfs', 'iscsi', 'rbd', 'nbd', 'https', 'ssh']);
+
+/** What a QEMU has open to write the guest's disks, by its own word. */
+export async function writtenFiles(client: QmpClient, signal: AbortSignal): Promise<WrittenFiles> {
+  const all = await client.query('query-named-block-nodes', { flat: true }, nodes, signal);
+  const written = all.filter(({ ro }) => !ro);
+  return {
+    files: [...new Set(written.filter(({ drv }) => OF_THIS_HOST.has(drv)).map(({ file }) => file))],
+    remote: written.filter(({ drv }) => OF_A_NETWORK.has(drv)).length,
+  };
+}
+
+/** The names of the guests, for each file in the order given; a file that is not there is nobody's. */
+export async function diskWriters(
+  files: readonly string[],
+  signal: AbortSignal,
+): Promise<(readonly string[])[]> {
+  const ids = await Promise.all(files.map(identityOf));
+  const inodes = await inodesOf(files);
+  const writers = new Map<string, Set<string>>();
+  for (const process of inodes.size === 0 ? [] : await listQemuProcesses(signal)) {
+    for (const { id, mayWrite } of await openFiles(process, inodes)) {
+      // Two processes of one name are two writers.
+      const by = `${ownerOf(process)} (process ${process.pid})`;
+      if (mayWrite) writers.set(id, (writers.get(id) ?? new Set()).add(by));
+    }
+  }
+  return ids.map((id) => [...(id === undefined ? [] : (writers.get(id) ?? []))]);
+}
+
+const SHARED_HINT =
+  'QEMU’s own lock on the image would refuse the guest at the switch: shut the other down, or give it a disk of its own. Nothing to do where both write by agreement (`share-rw=on`, a file system of a cluster).';
+
+/** Whether another guest of this host may write to images that the guest is to open here. Nothing where that cannot be known. */
+export async function writerChecks(
+  { host, guest }: { readonly host: string; readonly guest: string },
+  files: readonly string[],
+  signal: AbortSignal,
+  writersOf = diskWriters,
+): Promise<NamedCheck[]> {
+  const local = files.filter((file) => file.startsWith('/'));
+  const writers = await writersOf(local, signal).catch(() => []);
+  signal.throwIfAborted();
+  return local.flatMap((file, index) => {
+    const others = (writers[index] ?? []).filter((by) => !by.startsWith(`${guest} (process `));
+    if (others.length === 0) return [];
+    const evidence = `${others.join(' and ')} may write to ${file} at ${host}`;
+    return [warn('disks', evidence, SHARED_HINT, 'destination')];
+  });
+}

@@ -1,0 +1,92 @@
+import { godwitError, type GodwitError } from '../../../errors.ts';
+import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
+import { listQemuProcesses, type QemuProcess } from '../guest/process.ts';
+import { parseCommandLine } from '../spec/cmdline.ts';
+import { flashName } from '../spec/flash.ts';
+import { knownAs } from '../../known-as.ts';
+import { nameOf } from '../spec/guest-name.ts';
+import type { GuestSpec } from '../spec/schema.ts';
+
+/**
+ * QEMU takes no lock on a variable store: two guests write into one file, and each overwrites the other's variables with
+ * all of its own when it arrives. So Godwit looks whether a QEMU of another guest of this host has the file open. Whoever
+ * opens it first looks afterwards as well: of two that come at once, each sees the other.
+ */
+
+const HINT =
+  'Give each guest a variable store of its own: shut one of them down, copy the file, and start it on the copy.';
+
+/** A file, and the guest that has it open beside the one that it belongs to. */
+interface Shared {
+  readonly device: string;
+  readonly file: string;
+  readonly by: string;
+}
+
+/** The variable stores of a description: device -> path here. */
+export function storesOf(
+  { flash = [] }: Pick<GuestSpec, 'flash'>,
+  files: ReadonlyMap<string, string>,
+): Map<string, string> {
+  return new Map(
+    flash.flatMap(({ unit, node, image }) => {
+      const file = files.get(node);
+      return image !== undefined || file === undefined ? [] : [[flashName(unit), file] as const];
+    }),
+  );
+}
+
+/** The first of the files that another guest's QEMU of this host has open. Files that are not there are nobody's. */
+async function sharedStore(
+  guest: string,
+  stores: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<Shared | undefined> {
+  if (stores.size === 0) return undefined;
+  const wanted = new Map<string, [string, string]>();
+  for (const [device, file] of stores) {
+    const id = await identityOf(file);
+    if (id !== undefined) wanted.set(id, [device, file]);
+  }
+  const inodes = await inodesOf([...stores.values()]);
+  for (const process of await listQemuProcesses(signal)) {
+    const by = ownerOf(process);
+    if (by === guest) continue;
+    for (const { id } of await openFiles(process, inodes)) {
+      const [device, file] = wanted.get(id) ?? [];
+      if (device !== undefined && file !== undefined) return { device, file, by };
+    }
+  }
+  return undefined;
+}
+
+/** At the source. GODWIT_DISK_LOCAL: with a move, its file would be another guest's as well, or gone for it. */
+export async function whyNotAlone(
+  guest: string,
+  stores: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const found = await sharedStore(guest, stores, signal);
+  if (found === undefined) return undefined;
+  const { device, file, by } = found;
+  const reason = `${by} has this variable store open as well`;
+  return godwitError('GODWIT_DISK_LOCAL', { device, guest, file, reason }, { hint: HINT });
+}
+
+/** At the destination: the same as GODWIT_DISK_MISSING. */
+export async function whyTaken(
+  { guest, host }: { readonly guest: string; readonly host: string },
+  stores: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const found = await sharedStore(guest, stores, signal);
+  if (found === undefined) return undefined;
+  const { device, file, by } = found;
+  const reason = `${by}, which runs there, has its variable store ${file} open`;
+  return godwitError('GODWIT_DISK_MISSING', { host, device, guest, reason }, { hint: HINT });
+}
+
+/** The guest that a QEMU process runs. */
+export function ownerOf({ argv, pid }: QemuProcess): string {
+  return knownAs(nameOf(parseCommandLine(argv)) ?? `qemu-${pid}`);
+}

@@ -1,0 +1,242 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import type { Durability } from '../../migration/durability.ts';
+import {
+  destinationRecord,
+  sourceRecord,
+  type DestinationRecord,
+  type SourceRecord,
+} from '../../migration/direct/journal.ts';
+import { managedRecord, type ManagedRecord } from '../../migration/managed/events.ts';
+import { whatIsWrong } from '../../protocol/errors.ts';
+import { journalFile } from '../../protocol/mover/request.ts';
+import { openJournalFile, readJournalBytes, type JournalFile } from '../../system/journal-file.ts';
+import {
+  encodeLine,
+  LineReader,
+  mustBeWhole,
+  type JournalKind,
+  type JournalRecord,
+} from './journal-lines.ts';
+
+/** A `soon` record reaches the disk after so long at most, ms. */
+const SOON_MS = 100;
+/**
+ * Beyond this, looks at the stream and the copies are left out: what is decided needs no room of theirs. It holds some
+ * 20,000 of them.
+ */
+const LOOKS_BYTES = 8 * 1024 * 1024;
+/** Beyond this nothing is taken: well below what is still read. A migration that writes so much goes round in circles. */
+const LIMIT_BYTES = 32 * 1024 * 1024;
+
+export const SOURCE_JOURNAL: JournalKind<SourceRecord> = { schema: sourceRecord, first: 'planned' };
+export const DESTINATION_JOURNAL: JournalKind<DestinationRecord> = {
+  schema: destinationRecord,
+  first: 'admitted',
+};
+
+export const MANAGED_JOURNAL: JournalKind<ManagedRecord> = {
+  schema: managedRecord,
+  first: 'planned',
+};
+
+const AT_LIMIT =
+  'Nothing more is done for it. See what it repeats with `godwit report`, and end it by hand.';
+
+interface Stamped<E> {
+  readonly v: 1;
+  readonly seq: number;
+  readonly at: number;
+  readonly mono: number;
+  readonly event: E;
+}
+
+/** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
+export class Journal<E extends { readonly type: string }> {
+  readonly #file: JournalFile;
+  readonly #schema: z.ZodType<Stamped<E>>;
+  readonly #clock: Clock;
+  #seq: number;
+  /** Length of the file up to the end of its last record. */
+  #bytes: number;
+  /** Checksum of its last record. */
+  #sum: number;
+  #soon: NodeJS.Timeout | undefined;
+  #closed = false;
+  #onRecord: ((record: Stamped<E>) => void) | undefined;
+
+  constructor(
+    found: {
+      readonly file: JournalFile;
+      readonly bytes: number;
+      readonly records: number;
+      readonly sum: number;
+    },
+    schema: z.ZodType<Stamped<E>>,
+    clock: Clock,
+  ) {
+    this.#file = found.file;
+    this.#bytes = found.bytes;
+    this.#seq = found.records;
+    this.#sum = found.sum;
+    this.#schema = schema;
+    this.#clock = clock;
+  }
+
+  /** Hears each record once it is written. */
+  onRecord(listener: (record: Stamped<E>) => void): void {
+    this.#onRecord = listener;
+  }
+
+  /**
+   * Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written, and
+   * GODWIT_TOO_LARGE once the journal is at its limit. A long journal leaves out records that may be `spared`.
+   */
+  async append(event: E, durability: Durability): Promise<void> {
+    if (durability === 'spared' && this.#bytes >= LOOKS_BYTES) return;
+    this.write(event);
+    await this.settle(durability);
+  }
+
+  /**
+   * Hands one event to the kernel, in order; from then on only a power loss can take it.
+   * GODWIT_INTERNAL when it breaks its schema; then nothing is written.
+   */
+  write(event: E): void {
+    // Its descriptor’s number may be another file’s by now.
+    if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
+    const record: Stamped<E> = {
+      v: 1,
+      seq: this.#seq,
+      at: this.#clock.wallMs(),
+      mono: Math.round(this.#clock.monotonicMs() * 1000) / 1000,
+      event,
+    };
+    // A record that cannot be read again would hide every record after it: better none, and the caller knows.
+    const checked = this.#schema.safeParse(record);
+    if (!checked.success) {
+      const what = `an event that the journal cannot hold: ${whatIsWrong(checked.error)}`;
+      throw godwitError('GODWIT_INTERNAL', { what });
+    }
+    const { line, sum } = encodeLine(checked.data, this.#sum);
+    if (this.#bytes + line.length > LIMIT_BYTES) {
+      const what = 'the journal of a migration';
+      throw godwitError('GODWIT_TOO_LARGE', { what, limit: LIMIT_BYTES }, { hint: AT_LIMIT });
+    }
+    // A short write would tear the journal in its middle: go on until all of it is there, or none.
+    try {
+      for (let sent = 0; sent < line.length;) sent += this.#file.write(line, sent);
+    } catch (cause) {
+      this.#file.truncate(this.#bytes);
+      throw cause;
+    }
+    this.#bytes += line.length;
+    this.#sum = sum;
+    this.#seq += 1;
+    this.#onRecord?.(checked.data);
+  }
+
+  /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
+  async settle(durability: Durability): Promise<void> {
+    if (durability === 'sync') await this.#file.sync();
+    if (durability === 'soon') this.#syncSoon();
+  }
+
+  #syncSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      if (!this.#closed) this.#file.sync().catch(() => {});
+    }, SOON_MS);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    await this.#file.sync();
+    this.#file.close();
+  }
+}
+
+export interface OpenedJournal<E extends { readonly type: string }> {
+  readonly journal: Journal<E>;
+  /** What was there before: empty for a new migration. */
+  readonly events: E[];
+  readonly records: Stamped<E>[];
+}
+
+/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
+export function openSourceJournal(
+  dir: string,
+  clock: Clock,
+  openFile = openJournalFile,
+): OpenedJournal<SourceRecord['event']> {
+  const name = path.join(dir, journalFile('source'));
+  return open(name, openFile(name), SOURCE_JOURNAL, clock);
+}
+
+/** As openSourceJournal. */
+export function openDestinationJournal(
+  dir: string,
+  clock: Clock,
+  openFile = openJournalFile,
+): OpenedJournal<DestinationRecord['event']> {
+  const name = path.join(dir, journalFile('destination'));
+  return open(name, openFile(name), DESTINATION_JOURNAL, clock);
+}
+
+/**
+ * Goes on with a journal where its last whole record ends. A torn end is cut off: nothing was done on the strength of a
+ * line that was not written whole. Any other damage is GODWIT_JOURNAL_DAMAGED, and then nothing is cut or written: what
+ * was done since that line is not known.
+ */
+export function open<E extends { readonly type: string }>(
+  name: string,
+  file: JournalFile,
+  kind: JournalKind<Stamped<E>>,
+  clock: Clock,
+): OpenedJournal<E> {
+  try {
+    const lines = new LineReader(kind);
+    const records = lines.take(file.read());
+    mustBeWhole(name, lines.damage);
+    const { bytes, count, sum } = lines;
+    file.truncate(bytes);
+    return {
+      journal: new Journal<E>({ file, bytes, records: count, sum }, kind.schema, clock),
+      events: records.map((record) => record.event),
+      records,
+    };
+  } catch (thrown) {
+    file.close();
+    throw thrown;
+  }
+}
+
+/**
+ * The records of a migration's directory, of whichever sides it has; reads only. GODWIT_JOURNAL_DAMAGED where a journal
+ * is not as it was written.
+ */
+export function readJournals(dir: string): {
+  source: SourceRecord[];
+  destination: DestinationRecord[];
+  managed: ManagedRecord[];
+} {
+  return {
+    source: readAll(path.join(dir, journalFile('source')), SOURCE_JOURNAL),
+    destination: readAll(path.join(dir, journalFile('destination')), DESTINATION_JOURNAL),
+    managed: readAll(path.join(dir, journalFile('managed')), MANAGED_JOURNAL),
+  };
+}
+
+function readAll<T extends JournalRecord>(file: string, kind: JournalKind<T>): T[] {
+  if (!existsSync(file)) return [];
+  const lines = new LineReader(kind);
+  const records = lines.take(readJournalBytes(file));
+  mustBeWhole(file, lines.damage);
+  return records;
+}

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { godwitError, type GodwitError } from '../../errors.ts';
+import { whatIsWrong } from '../../protocol/errors.ts';
+import { moverRequest, type MoverRequest } from '../../protocol/mover/request.ts';
+import { writeWhole } from '../../system/files/whole-file.ts';
+
+/**
+ * `request.json` of a migration: the request as JSON, then a CRC-32 of it in the field `sum`. Earlier builds write no
+ * checksum and pass this one by. A request without a checksum is accepted.
+ */
+const SUM = /^,"sum":"([0-9a-f]{8})"\}\n?$/;
+/** `,"sum":"89abcdef"}` and the end of the line. */
+const SUM_CHARACTERS = 19;
+
+export function requestFile(dir: string): string {
+  return path.join(dir, 'request.json');
+}
+
+/** Written whole or not at all; synced when this returns. */
+export function writeRequest(dir: string, request: MoverRequest): void {
+  const body = JSON.stringify(request).slice(0, -1);
+  writeWhole(requestFile(dir), `${body},"sum":"${sumOf(body)}"}\n`);
+}
+
+/** Undefined if there is no such file. GODWIT_REQUEST_DAMAGED if it is not as it was written, or is of a newer build. */
+export function readRequest(dir: string): MoverRequest | undefined {
+  const file = requestFile(dir);
+  if (!existsSync(file)) return undefined;
+  const text = readText(file);
+  const end = text.slice(-SUM_CHARACTERS);
+  const sum = SUM.exec(end)?.[1];
+  if (sum !== undefined && sumOf(text.slice(0, -SUM_CHARACTERS)) !== sum) {
+    throw damaged(file, 'its checksum does not match its content');
+  }
+  const parsed = moverRequest.safeParse(jsonIn(file, text));
+  if (!parsed.success) throw damaged(file, whatIsWrong(parsed.error));
+  if (parsed.data.id === path.basename(dir)) return parsed.data;
+  throw damaged(file, `it is the request of ${parsed.data.id}`);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw damaged(file, thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+function jsonIn(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw damaged(file, 'it is not JSON');
+  }
+}
+
+function sumOf(body: string): string {
+  return crc32(body).toString(16).padStart(8, '0');
+}
+
+export function damaged(file: string, saw: string): GodwitError {
+  return godwitError('GODWIT_REQUEST_DAMAGED', { file, saw });
+}

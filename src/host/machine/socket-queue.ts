@@ -1,0 +1,23 @@
+import { networkTool } from '../../network/ip.ts';
+import { splitAddress } from '../../protocol/names.ts';
+
+/**
+ * Bytes that this host's kernel holds of all its connections to an address: written, and not acknowledged by the other host.
+ * Undefined where it has no such connection. GODWIT_HOST_LACKS without iproute2's `ss`.
+ */
+export type QueuedBytes = (address: string, signal: AbortSignal) => Promise<number | undefined>;
+
+export const queuedBytes: QueuedBytes = async (address, signal) => {
+  const { host, port } = splitAddress(address);
+  const words = ['-tnH', 'dst', host.replace(/[[\]]/g, ''), 'dport', '=', `:${port}`];
+  const { output } = await networkTool('ss', words, signal);
+  return sendQueuesOf(output);
+};
+
+/** The sum of the third column of `ss`: state, bytes received and not read, bytes sent and not acknowledged, addresses. */
+export function sendQueuesOf(said: string): number | undefined {
+  const all = [...said.matchAll(/^[ \t]*\S+[ \t]+\d+[ \t]+(\d+)\s/gm)].map(([, bytes]) =>
+    Number(bytes),
+  );
+  return all.length === 0 ? undefined : all.reduce((sum, each) => sum + each, 0);
+}

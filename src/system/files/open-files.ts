@@ -1,0 +1,141 @@
+import { readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { lstat, readdir, stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { godwitError } from '../../errors.ts';
+import { lifeOfPid } from '../processes/life.ts';
+import {
+  identifyImages,
+  type FileIdentity,
+  type Identified,
+  type NamedImage,
+} from '../../migration/image-identity.ts';
+
+/** Which of some files a process has open, by the kernel’s own numbers. */
+
+export interface OpenFile {
+  /** As `identityOf` reports it. */
+  readonly id: FileIdentity;
+  /** Its number in the process: `/proc/PID/fd/N` opens the very file, even if it has no name any more. */
+  readonly fd: string;
+  readonly mayWrite: boolean;
+}
+
+/** The unit of `st_blocks`. */
+const BLOCK_BYTES = 512;
+
+/** Looked at before other work of this process gets its turn. */
+const AT_ONCE = 256;
+
+/** The identity of a file, by whichever path it is reached. Undefined if there is no such file. */
+export async function identityOf(file: string): Promise<FileIdentity | undefined> {
+  const info = await stat(file, { bigint: true }).catch(() => undefined);
+  if (info === undefined) return undefined;
+  // A device has many nodes: the opened node does not matter.
+  return info.isBlockDevice() ? `device:${info.rdev}` : identityIn(info);
+}
+
+/** 0: the file system keeps no birth time. */
+function identityIn({ dev, ino, birthtimeNs }: BigIntStats): FileIdentity {
+  return birthtimeNs === 0n ? `${dev}:${ino}` : `${dev}:${ino}:${birthtimeNs}`;
+}
+
+/** Which file has that name; a symbolic link is a file of its own. Undefined if there is none. */
+export async function identityOfName(file: string): Promise<FileIdentity | undefined> {
+  try {
+    return identityIn(await lstat(file, { bigint: true }));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The inodes by which open files are told apart before they are looked at themselves. */
+export async function inodesOf(files: readonly string[]): Promise<Set<string>> {
+  const found = await Promise.all(
+    files.map((file) => stat(file, { bigint: true }).catch(() => undefined)),
+  );
+  return new Set(found.flatMap((each) => (each === undefined ? [] : [String(each.ino)])));
+}
+
+/**
+ * The open files of a process with one of these inodes, and its open devices, whose nodes differ between mount namespaces. A
+ * process that has ended has none. Other files are not touched: they may lie on storage that does not answer. Throws
+ * GODWIT_HOST_LACKS if this user may not look into the process.
+ */
+export async function openFiles(
+  { pid }: { readonly pid: number },
+  inodes: ReadonlySet<string>,
+): Promise<OpenFile[]> {
+  const names = (await ofProcess(pid, () => readdir(`/proc/${pid}/fd`))) ?? [];
+  const found: OpenFile[] = [];
+  for (const [index, fd] of names.entries()) {
+    if (index % AT_ONCE === AT_ONCE - 1) await nextTurn();
+    const seen = await ofProcess(pid, async () => wanted(pid, fd, inodes));
+    if (seen === undefined) continue;
+    const id = await identityOf(`/proc/${pid}/fd/${fd}`);
+    if (id !== undefined) found.push({ id, fd, mayWrite: seen.mayWrite });
+  }
+  return found;
+}
+
+/**
+ * Which of its images a process has open. `root`: where its paths begin. Throws GODWIT_HOST_LACKS if this user may not look
+ * into the process.
+ */
+export async function identifyOpen(
+  pid: number,
+  images: readonly NamedImage[],
+  root = '',
+): Promise<Identified> {
+  const files = [...new Set(images.map(({ file }) => file))];
+  const atPath = new Map<string, FileIdentity>();
+  const allocated = new Map<string, number>();
+  for (const file of files) {
+    const id = await identityOf(`${root}${file}`);
+    if (id !== undefined) atPath.set(file, id);
+    const info = await stat(`${root}${file}`).catch(() => undefined);
+    if (info?.isFile() === true) allocated.set(file, info.blocks * BLOCK_BYTES);
+  }
+  const open = await openFiles({ pid }, await inodesOf(files.map((file) => `${root}${file}`)));
+  if (open.length === 0 && lifeOfPid(pid).state === 'gone') throw new Error('it has ended');
+  return identifyImages(images, atPath, new Set(open.map(({ id }) => id)), allocated);
+}
+
+/** Undefined for a file that is none of those looked for. Reads `/proc` alone, which never waits for storage. */
+function wanted(
+  pid: number,
+  fd: string,
+  inodes: ReadonlySet<string>,
+): Pick<OpenFile, 'mayWrite'> | undefined {
+  const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+  if (!target.startsWith('/')) return undefined;
+  const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+  const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
+  // A kernel before 5.14 does not report it.
+  const isWanted = isDevice(target) || inode === undefined || inodes.has(inode);
+  return isWanted ? { mayWrite: mayWrite(info) } : undefined;
+}
+
+function isDevice(target: string): boolean {
+  return (
+    target.startsWith('/dev/') && !/^\/dev\/(null|zero|u?random|pts\/|shm\/|ptmx)/.test(target)
+  );
+}
+
+/** `flags:	0100002`: octal; the last digit is the access mode, 0 for reading alone. */
+function mayWrite(fdinfo: string): boolean {
+  const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(fdinfo)?.[1] ?? '0', 8);
+  return (flags & 3) !== 0;
+}
+
+/** Undefined if the process, or that file of it, has gone meanwhile. */
+async function ofProcess<T>(pid: number, look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    const what = `leave to see which files process ${pid} has open`;
+    throw godwitError('GODWIT_HOST_LACKS', { what }, { cause: thrown });
+  }
+}

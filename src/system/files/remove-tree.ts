@@ -1,0 +1,125 @@
+import { constants } from 'node:fs';
+import { open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { ignoring } from '../ignoring.ts';
+
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** More than this in one directory of a guest was made to keep this process busy. */
+const MAX_ENTRIES = 1_000_000;
+/** Somebody may go on making files in a directory that is being emptied. */
+const TRIES = 16;
+
+/**
+ * Removes a directory, or whatever has its name, in which another user may make files and directories, also while this
+ * goes on. Nothing outside is touched: each directory is emptied by its inode, and a link is removed, never followed.
+ * Only `path.dirname(directory)` must not be another user’s to replace. One that is not there is no error; rejects as
+ * unlink and rmdir do.
+ */
+export async function removeTree(directory: string): Promise<void> {
+  const parent = await openDirectory(path.dirname(directory));
+  if (parent === undefined) return;
+  try {
+    await removeIn(parent, Buffer.from(path.basename(directory)));
+  } finally {
+    await parent.close();
+  }
+}
+
+async function removeIn(parent: FileHandle, name: Buffer): Promise<void> {
+  for (let tried = 1; ; tried += 1) {
+    const top = await openDirectory(placeIn(parent, name));
+    if (top === undefined) {
+      await unlink(placeIn(parent, name)).catch(ignoring('ENOENT'));
+      return;
+    }
+    try {
+      await empty(top);
+    } finally {
+      await top.close();
+    }
+    try {
+      await rmdir(placeIn(parent, name));
+      return;
+    } catch (thrown) {
+      const isAgain = ['ENOTEMPTY', 'ENOTDIR'].includes(codeOf(thrown));
+      if (codeOf(thrown) === 'ENOENT') return;
+      if (!isAgain || tried === TRIES) throw thrown;
+    }
+  }
+}
+
+/**
+ * One level at a time: a directory within a directory is first brought up to the top, so that however deep they lie, two
+ * are open at once.
+ */
+async function empty(top: FileHandle): Promise<void> {
+  let seen = 0;
+  for (let left = await namesIn(top); left.length > 0; left = await namesIn(top)) {
+    for (const name of left) {
+      seen += 1;
+      if (await unlinked(top, name)) continue;
+      const child = await openDirectory(placeIn(top, name));
+      // Another thing by now: the next round sees it.
+      if (child === undefined) continue;
+      try {
+        seen = await bringUp(child, top, seen);
+      } finally {
+        await child.close();
+      }
+      await rmdir(placeIn(top, name)).catch(ignoring(...RACES));
+    }
+    if (seen > MAX_ENTRIES) throw new Error(`more than ${MAX_ENTRIES} files to remove`);
+  }
+}
+
+/** Removes what is in `child`; directories go to `top`, under numbers from `seen` on. The last number. */
+async function bringUp(child: FileHandle, top: FileHandle, seen: number): Promise<number> {
+  let number = seen;
+  for (const name of await namesIn(child)) {
+    number += 1;
+    if (await unlinked(child, name)) continue;
+    const to = placeIn(top, Buffer.from(`godwit-removed-${number}`));
+    await rename(placeIn(child, name), to).catch(ignoring(...RACES));
+  }
+  return number;
+}
+
+/** What happens where somebody changes the directory meanwhile. */
+const RACES = ['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'EEXIST'];
+
+/** Removes what is no directory; false where it is one. */
+async function unlinked(parent: FileHandle, name: Buffer): Promise<boolean> {
+  try {
+    await unlink(placeIn(parent, name));
+    return true;
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (code === 'ENOENT') return true;
+    // POSIX says EPERM of a directory, Linux EISDIR.
+    if (code === 'EISDIR' || code === 'EPERM') return false;
+    throw thrown;
+  }
+}
+
+function namesIn(directory: FileHandle): Promise<Buffer[]> {
+  return readdir(`/proc/self/fd/${directory.fd}`, { encoding: 'buffer' });
+}
+
+/** A name of any bytes in a directory that is open; without one, the directory itself. */
+export function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
+}
+
+/** Undefined where there is none, or something else. */
+async function openDirectory(file: string | Buffer): Promise<FileHandle | undefined> {
+  try {
+    return await open(file, DIRECTORY);
+  } catch (thrown) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(thrown))) return undefined;
+    throw thrown;
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  return (thrown as NodeJS.ErrnoException).code ?? '';
+}

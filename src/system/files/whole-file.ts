@@ -1,0 +1,48 @@
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { syncDirectory } from '../journal-file.ts';
+
+/**
+ * Writes a small file of this host's own, which only its owner may read, whole or not at all: it is on the disk when this
+ * returns. Several processes that write one file give a `temporary` of their own.
+ */
+export function writeWhole(
+  file: string,
+  content: string | Uint8Array,
+  temporary = `${file}.tmp`,
+): void {
+  const fd = openSync(temporary, 'w', 0o600);
+  try {
+    // An earlier temporary file keeps its mode.
+    fchmodSync(fd, 0o600);
+    writeFileSync(fd, content);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSynced(temporary, file);
+}
+
+/** Gives a file its name for good: a power loss after this does not bring the earlier name back. */
+export function renameSynced(from: string, to: string): void {
+  renameSync(from, to);
+  syncDirectory(path.dirname(to));
+  if (path.dirname(from) !== path.dirname(to)) syncDirectory(path.dirname(from));
+}
+
+/** Makes a directory that only its owner may enter, with the directories above it, for good. */
+export function makeDirSynced(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const top = path.dirname(path.resolve(first));
+  for (let at = path.resolve(directory); at !== top; at = path.dirname(at))
+    syncDirectory(path.dirname(at));
+}

@@ -1,0 +1,28 @@
+import type { ListedHost } from '../protocol/controller/fleet.ts';
+import type { HostHealth } from '../protocol/public/health.ts';
+import { printable } from './style.ts';
+
+/** A line for each thing that is amiss with a host's hardware; none for a host that is well. */
+export function healthText(host: string, health: HostHealth | undefined): string {
+  const lines = (health?.signals ?? []).map(
+    ({ level, kind, part, words }) =>
+      `${host}: ${level}: ${kind} ${printable(part)}: ${printable(words)}\n`,
+  );
+  return lines.join('');
+}
+
+/** A person's note about a host, a limit that it exceeds, and the judgement of the health policy. */
+export function illText({ name, ill, maintenance, excess }: ListedHost): string {
+  const noted =
+    maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;
+  const note =
+    excess === undefined
+      ? noted
+      : `${noted}${name}: over its limit since ${excess.since}: ${printable(excess.words)}\n`;
+  if (ill === undefined) return note;
+  const next =
+    ill.wish === undefined
+      ? `\`godwit drain ${name}\` would empty it`
+      : `${ill.wish} was asked for, to empty it`;
+  return `${note}${name}: ill since ${ill.since}: ${printable(ill.words)}; ${next}\n`;
+}

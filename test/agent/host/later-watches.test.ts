@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LaterWatches } from '../../../src/agent/host/later-watches.ts';
+import type { WatcherProcess } from '../../../src/agent/processes/watcher-process.ts';
+
+/** A process that ends when it is told to. */
+function watcher(): { process: WatcherProcess; end: () => Promise<void> } {
+  const gone = Promise.withResolvers<void>();
+  const later = { sent: 1, answered: 1, gapMs: 0, forMs: 100, complete: false };
+  const process = { gone: gone.promise, stop: () => {}, later: () => later };
+  const end = async (): Promise<void> => {
+    gone.resolve();
+    await new Promise(setImmediate);
+  };
+  return { process: process as unknown as WatcherProcess, end };
+}
+
+test('a watch that stands keeps its place, whoever asks for another one under its name', async () => {
+  const watches = new LaterWatches('c');
+  const [first, second] = [watcher(), watcher()];
+  assert.equal(watches.take('a/1', 'web1', first.process), undefined);
+  assert.equal(watches.take('a/1', 'web1', second.process), 'c probes it already');
+  await second.end();
+  assert.equal(watches.of('a/1').later?.ended, undefined);
+  await first.end();
+  assert.equal(watches.of('a/1').later?.ended, 'its process on c ended');
+});
+
+test('a place that was left is free, and the end of its process takes no other one’s', async () => {
+  const watches = new LaterWatches('c');
+  const [first, second] = [watcher(), watcher()];
+  watches.take('a/1', 'web1', first.process);
+  watches.leave('a/1');
+  assert.equal(watches.take('a/1', 'web1', second.process), undefined);
+  await first.end();
+  assert.equal(watches.of('a/1').later?.ended, undefined);
+});
+
+test('one that is stopped before its time says why, and one of that name of another host goes on', async () => {
+  const watches = new LaterWatches('c');
+  const [first, second] = [watcher(), watcher()];
+  watches.take('a/1', 'web1', first.process);
+  watches.take('b/1', 'web2', second.process);
+  watches.stop('a/1', 'its migration came to nothing');
+  await first.end();
+  assert.equal(watches.of('a/1').later?.ended, 'its migration came to nothing');
+  assert.equal(watches.of('b/1').later?.ended, undefined);
+});

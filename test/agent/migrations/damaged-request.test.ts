@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { openDestinationJournal, openSourceJournal } from '../../../src/host/journal/journal.ts';
+import { MigrationStore } from '../../../src/agent/migrations/store.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { admissionOf, planned } from '../../migration/direct/samples.ts';
+import { fleet, guest, type TestHost } from '../samples.ts';
+
+const plan = planned();
+const { id } = plan;
+const NEXT = 'm-00000007';
+const peers = { a: { address: '127.0.0.1:1' }, b: { address: '127.0.0.1:1' } };
+const damaged = { code: 'GODWIT_REQUEST_DAMAGED' };
+
+/** How a request comes to be unreadable. */
+const DAMAGES: readonly (readonly [string, (file: string) => void])[] = [
+  ['is torn', (file) => writeFileSync(file, readFileSync(file).subarray(0, 40))],
+  ['is missing', (file) => rmSync(file)],
+  ['is of a newer build', (file) => writeFileSync(file, '{"version":99}')],
+  [
+    'has another bit',
+    (file) => writeFileSync(file, readFileSync(file, 'utf8').replace('"web1"', '"web3"')),
+  ],
+];
+
+/** Host b holds a migration of web1 from a, armed, whose request was damaged; the agent starts after that. */
+async function armed(t: TestContext, damage: (file: string) => void, journalToo = false) {
+  const { host, as } = await fleet(t);
+  const guests = () => [guest('web1', { state: 'incoming' }), guest('web2')];
+  const b = await host('b', { peers, guests });
+  const admission = admissionOf(plan);
+  const peer = { name: 'a', address: '127.0.0.1:1' };
+  const createdAt = '2026-11-24T10:00:00.000Z';
+  const { dir } = new MigrationStore(b.config.stateDir, 'b', systemClock).add({
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'a',
+    toHost: 'b',
+    createdAt,
+    peer,
+    admission,
+  });
+  const { journal } = openDestinationJournal(dir, systemClock);
+  await journal.append({ type: 'admitted', admission, host: 'b' }, 'sync');
+  await journal.append({ type: 'armed', epoch: plan.epoch, bootId: 'boot-1' }, 'sync');
+  await journal.close();
+  damage(path.join(dir, 'request.json'));
+  if (journalToo) writeFileSync(path.join(dir, 'journal-destination.jsonl'), 'not a record\n');
+  return { b: await b.again(), as };
+}
+
+const openMoves = async (peer: Awaited<ReturnType<Awaited<ReturnType<typeof fleet>>['as']>>) => {
+  const { moves } = await peer.sighting({ params: { guest: 'web1' }, query: { id: NEXT } });
+  return moves.filter(({ ended }) => ended !== true).map(({ id: move }) => move);
+};
+
+async function assertHeld({ api, movers }: TestHost): Promise<void> {
+  const found = (await api.migrations()).migrations.find((each) => each.id === id);
+  assert.equal(found?.phase, 'held');
+  assert.equal(found.error?.code, 'GODWIT_REQUEST_DAMAGED');
+  assert.deepEqual(movers.started, []);
+}
+
+describe('an armed migration', () => {
+  for (const [what, damage] of DAMAGES) {
+    test(`whose request ${what} is held, and its guest, its id and its hypervisor are kept`, async (t) => {
+      const { b, as } = await armed(t, damage);
+      const { api } = b;
+      await assertHeld(b);
+      await assert.rejects(api.report({ params: { id } }), damaged);
+      await assert.rejects(api.resolution({ params: { id } }), damaged);
+      const body = { guest: 'web1', to: 'a' };
+      await assert.rejects(api.migrate({ body }), damaged);
+      await assert.rejects(api.putMigration({ params: { id }, body: { guest: 'web2', to: 'a' } }), {
+        code: 'GODWIT_ID_REUSED',
+      });
+      const a = await as('a', 'agent', b);
+      await assert.rejects(a.side({ params: { id }, query: { look: 'journal' } }), damaged);
+      assert.deepEqual(await openMoves(a), [id]);
+      const { leftovers } = await api.leftovers();
+      assert.deepEqual(
+        leftovers.filter(({ safe }) => safe),
+        [],
+      );
+      assert.deepEqual((await api.clearLeftovers()).cleared, []);
+    });
+  }
+
+  test('of which neither request nor journal can be read holds every guest of its host', async (t) => {
+    const { b, as } = await armed(t, (file) => rmSync(file), true);
+    await assertHeld(b);
+    await assert.rejects(b.api.migrate({ body: { guest: 'web2', to: 'a' } }), damaged);
+    assert.deepEqual(await openMoves(await as('a', 'agent', b)), [id]);
+    assert.deepEqual((await b.api.clearLeftovers()).cleared, []);
+  });
+});
+
+test('a source whose request is damaged is held with the names that its journal has', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { peers });
+  const dir = path.join(a.config.stateDir, 'migrations', id);
+  const store = new MigrationStore(a.config.stateDir, 'a', systemClock);
+  const admission = admissionOf(plan);
+  store.add({
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'b',
+    toHost: 'a',
+    createdAt: '2026-11-24T10:00:00.000Z',
+    peer: { name: 'b', address: '127.0.0.1:1' },
+    admission,
+  });
+  const { journal } = openSourceJournal(dir, systemClock);
+  await journal.append(plan, 'sync');
+  await journal.close();
+  rmSync(path.join(dir, 'request.json'));
+  const { api } = await a.again();
+  const found = (await api.migrations()).migrations.find((each) => each.id === id);
+  assert.deepEqual([found?.guest, found?.from, found?.to], [plan.guest, plan.from, plan.to]);
+});
+
+test('a directory in which no mover wrote a record is not a migration', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { peers });
+  const store = new MigrationStore(a.config.stateDir, 'a', systemClock);
+  const { dir } = store.add({
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'b',
+    toHost: 'a',
+    createdAt: '2026-11-24T10:00:00.000Z',
+    peer: { name: 'b', address: '127.0.0.1:1' },
+    admission: admissionOf(plan),
+  });
+  rmSync(path.join(dir, 'request.json'));
+  assert.deepEqual((await (await a.again()).api.migrations()).migrations, []);
+});

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
+import { fleet, GIB, guest } from '../samples.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
+
+const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
+const admission = admissionOf({ memoryBytes: GIB, timeoutMs: 600_000 });
+
+test('a guest is let in with a mover of its own, and asking again changes nothing', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const admitted = await api.admit({ body: admission });
+  const { wire, host: own, ...rest } = admitted;
+  assert.equal(own?.name, 'b');
+  assert.deepEqual(rest, { moverAddress: '127.0.0.1:50000', version: 1 });
+  assert.equal(wire?.version, WIRE_VERSION);
+  assert.equal(wire?.knowsGuest, false);
+  const again = await api.admit({ body: admission });
+  // How busy the host is by now may differ.
+  assert.deepEqual({ ...again, host: own, wire }, admitted);
+  assert.deepEqual(b.movers.started, [admission.id]);
+  const { migrations } = await b.api.migrations();
+  assert.equal(migrations[0]?.side, 'destination');
+  assert.equal(migrations[0]?.moverAlive, true);
+});
+
+test('the same id for another guest is refused', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  const other = api.admit({ body: { ...admission, guest: 'web2' } });
+  await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
+});
+
+test('an admission that comes after its source was told that there is none begins nothing', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const asked = api.incoming({ params: { id: admission.id } });
+  await assert.rejects(asked, { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  await assert.rejects(api.admit({ body: admission }), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  assert.deepEqual(b.movers.started, []);
+});
+
+test('a host speaks only for itself', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  await assert.rejects(other.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await own.admit({ body: admission });
+  const id = admission.id;
+  await assert.rejects(other.incoming({ params: { id } }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  assert.equal((await own.incoming({ params: { id } })).moverAddress, '127.0.0.1:50000');
+  const operator = await as('someone', 'operator', b);
+  await assert.rejects(operator.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await assert.rejects(b.api.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+});
+
+test('a host that is not among the peers is refused, with the hint', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const stranger = await as('z', 'agent', b);
+  const call = stranger.admit({ body: { ...admission, from: 'z' } });
+  await assert.rejects(call, { code: 'GODWIT_NOT_A_MEMBER', hint: /under `peers` .* of b/ });
+});
+
+test('a name that is in use or on its way here is refused', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers, guests: () => [guest('db1')] });
+  const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const used = a.admit({ body: { ...admission, guest: 'db1' } });
+  await assert.rejects(used, {
+    code: 'GODWIT_NAME_IN_USE',
+    message: 'b already has a guest called db1',
+  });
+  await a.admit({ body: admission });
+  const second = c.admit({ body: { ...admission, id: 'm-00000002', from: 'c' } });
+  await assert.rejects(second, { code: 'GODWIT_NAME_IN_USE' });
+});
+
+test('memory that others on their way will take is not promised twice', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', {
+    peers,
+    availableBytes: 3 * GIB,
+    limits: { memoryReserveBytes: GIB / 2 },
+  });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: { ...admission, memoryBytes: 2 * GIB } });
+  const next = { ...admission, id: 'm-00000002', guest: 'web2' };
+  await assert.rejects(api.admit({ body: next }), {
+    code: 'GODWIT_MEMORY_SHORT',
+    facts: { host: 'b', guest: 'web2', availableBytes: GIB / 2, neededBytes: GIB },
+  });
+  await api.admit({ body: { ...next, memoryBytes: GIB / 2 } });
+});
+
+test('no more guests come at once than the limit allows', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers, limits: { migrationsIn: 1 } });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  const second = api.admit({ body: { ...admission, id: 'm-00000002', guest: 'web2' } });
+  await assert.rejects(second, { code: 'GODWIT_OVERLOADED', retryable: true });
+});
+
+test('one of several hosts never has all that may come at once', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [greedy, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const each = (from: string, at: number) => ({
+    body: {
+      ...admission,
+      id: `m-${from}000000${at}`,
+      guest: `web-${from}${at}`,
+      from,
+      memoryBytes: 1,
+    },
+  });
+  for (let at = 0; at < 6; at += 1) await greedy.admit(each('a', at));
+  await assert.rejects(greedy.admit(each('a', 6)), {
+    code: 'GODWIT_OVERLOADED',
+    message: 'b, in migrations from a to it at once, is at its limit of 6',
+    hint: /limits\.migrationsInFromOne/,
+  });
+  assert.ok((await other.admit(each('c', 0))).moverAddress);
+  const alone = await host('d', { peers, limits: { migrationsInFromOne: 1 } });
+  const toAlone = await as('a', 'agent', alone);
+  await toAlone.admit(each('a', 0));
+  await assert.rejects(toAlone.admit(each('a', 1)), { code: 'GODWIT_OVERLOADED' });
+});
+
+test('what one host has asked for makes nothing be forgotten that another one was answered', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [own, greedy] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const unknown = { code: 'GODWIT_MIGRATION_UNKNOWN' };
+  await assert.rejects(own.incoming({ params: { id: admission.id } }), unknown);
+  for (let round = 0; round < 44; round += 1) {
+    await Promise.all(
+      Array.from({ length: 25 }, async (_none, at) => {
+        const id = `m-${String(round * 25 + at + 1000).padStart(8, '0')}`;
+        await assert.rejects(greedy.incoming({ params: { id } }), unknown);
+      }),
+    );
+  }
+  await assert.rejects(own.admit({ body: admission }), unknown);
+});
+
+test('a host that is asked to watch a guest hears of the one that was admitted', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const asked = { params: { id: admission.id } };
+  await assert.rejects(c.admittedGuest(asked), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  await a.admit({ body: admission });
+  assert.deepEqual(await c.admittedGuest(asked), { guest: 'web1', from: 'a' });
+  const operator = await as('someone', 'operator', b);
+  await assert.rejects(operator.admittedGuest(asked), { code: 'GODWIT_ROLE_FORBIDDEN' });
+});
+
+test('a mover that died is started again for who asks where it listens', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  await b.movers.end(admission.id);
+  await api.incoming({ params: { id: admission.id } });
+  assert.equal(b.movers.started.length, 2);
+});
+
+test('an unknown incoming migration is said to be that', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const call = api.incoming({ params: { id: 'm-zzzzzzzz' } });
+  await assert.rejects(call, { code: 'GODWIT_MIGRATION_UNKNOWN' });
+});

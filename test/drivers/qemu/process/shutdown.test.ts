@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  shutDown,
+  shutdownAction,
+  startAgain,
+} from '../../../../src/drivers/qemu/process/shutdown.ts';
+import type { QemuHandle } from '../../../../src/drivers/qemu/handle.ts';
+
+const GUEST: QemuHandle = {
+  driver: 'qemu',
+  name: 'web1',
+  pid: process.pid,
+  startTicks: 1,
+  monitor: 'm',
+};
+const signal = AbortSignal.timeout(10_000);
+
+/** A monitor whose guest goes down when it has been looked at so often after its button was pressed. */
+function monitor(status: string, looksUntilDown = Infinity) {
+  const said: string[] = [];
+  let now = status;
+  let looks = 0;
+  const client = {
+    execute: (command: string, args: object = {}) => {
+      said.push([command, ...Object.values(args)].join(' '));
+      if (command === 'cont') now = 'running';
+      return Promise.resolve({});
+    },
+    query: () => {
+      looks += 1;
+      if (looks > looksUntilDown) now = 'shutdown';
+      return Promise.resolve({ status: now, running: now === 'running' });
+    },
+  };
+  return { said, client: client as unknown as Parameters<typeof shutDown>[0] };
+}
+
+describe('the power button of a guest', () => {
+  test('is pressed once QEMU is told to stay, and the guest is waited for', async () => {
+    const { client, said } = monitor('running', 2);
+    await shutDown(client, signal);
+    assert.deepEqual(said, ['set-action pause', 'system_powerdown']);
+  });
+
+  test('is not pressed where the guest has gone down already', async () => {
+    const { client, said } = monitor('shutdown');
+    await shutDown(client, signal);
+    assert.deepEqual(said, ['set-action pause']);
+  });
+
+  test('is waited for no longer than the caller does', async () => {
+    const { client } = monitor('running');
+    await assert.rejects(shutDown(client, AbortSignal.timeout(20)));
+  });
+
+  test('is taken back by a reset where the guest goes down in time', async () => {
+    const { client, said } = monitor('running', 2);
+    await startAgain(client, GUEST, 10_000, signal);
+    assert.deepEqual(said, ['set-action poweroff', 'system_reset', 'cont']);
+  });
+
+  test('leaves a guest alone that does not go down', async () => {
+    const { client, said } = monitor('running');
+    await startAgain(client, GUEST, 0, signal);
+    assert.deepEqual(said, ['set-action poweroff']);
+  });
+});
+
+test('what QEMU does at a shutdown is what it was started with', () => {
+  assert.equal(shutdownAction(['qemu', '-m', '1G']), 'poweroff');
+  assert.equal(shutdownAction(['qemu', '-no-shutdown']), 'pause');
+  assert.equal(shutdownAction(['qemu', '-action', 'reboot=shutdown,shutdown=pause']), 'pause');
+  assert.equal(
+    shutdownAction(['qemu', '-no-shutdown', '--action', 'shutdown=poweroff']),
+    'poweroff',
+  );
+  assert.equal(shutdownAction(['qemu', '-name', 'shutdown=pause']), 'poweroff');
+});

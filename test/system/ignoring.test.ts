@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { absent, ignoring } from '../../src/system/ignoring.ts';
+
+test('passes over the codes that it was given, and throws anything else as it is', async () => {
+  const failure = (code: string): Error => Object.assign(new Error(code), { code });
+  assert.equal(await Promise.reject(failure('EEXIST')).catch(ignoring('EEXIST')), undefined);
+  assert.equal(await Promise.reject(failure('ENOTDIR')).catch(absent), undefined);
+  const other = failure('EACCES');
+  await assert.rejects(Promise.reject(other).catch(absent), (thrown) => thrown === other);
+  await assert.rejects(Promise.reject(new Error('plain')).catch(absent), /plain/);
+});

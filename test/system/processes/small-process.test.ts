@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { UNOPTIMISED_FLAGS } from '../../../src/system/processes/small-process.ts';
+
+/** Calls one function until V8 has optimised it, at most so often, and lets V8 get to that in between. */
+const STORY = `
+  const { optimiseWhatIsHot } = await import(process.argv[1]);
+  const sum = (many) => { let all = 0; for (let at = 0; at < many; at += 1) all = (all + at * at) % 1009; return all; };
+  const turns = (calls) => { for (let call = 0; call < calls; call += 1) sum(20); };
+  %NeverOptimizeFunction(turns);
+  const isOptimised = async (rounds) => {
+    for (let round = 0; round < rounds; round += 1) {
+      turns(5000);
+      if ((%GetOptimizationStatus(sum) & 8) !== 0) return true;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return false;
+  };
+  const before = await isOptimised(20);
+  optimiseWhatIsHot();
+  console.log(JSON.stringify({ before, after: await isOptimised(2000) }));
+`;
+
+/** Whether something that nobody holds any more is gone once all garbage was to be collected. */
+const GARBAGE = `
+  const { collectGarbage } = await import(process.argv[1]);
+  const left = new WeakRef({ of: 'a start' });
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  console.log(left.deref() === undefined);
+`;
+
+/** A nursery that a start does not fill, MiB: V8 collects nothing by itself. */
+const ROOMY = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+
+async function told(story: string, flags: readonly string[]): Promise<unknown> {
+  const program = new URL('../../../src/system/processes/small-process.ts', import.meta.url).href;
+  const all = [...flags, '--input-type=module', '-e', story, program];
+  // What reads compiled code collects garbage, too.
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  return JSON.parse((await promisify(execFile)(process.execPath, all, { env })).stdout);
+}
+
+test('a mover collects what its start has left at once; a process without its flags does nothing', async () => {
+  assert.equal(await told(GARBAGE, UNOPTIMISED_FLAGS), true);
+  assert.equal(await told(GARBAGE, ROOMY), false);
+});
+
+test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
+  const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax'];
+  assert.deepEqual(await told(STORY, flags), { before: false, after: true });
+});
