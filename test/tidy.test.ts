@@ -23,6 +23,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
+    ['imports nothing from above', tidy.orderProblems],
     ['keeps direct and managed migrations apart', lifecycleLayerProblems],
     ['keeps the public API apart', publicApiProblems],
     ['names no driver outside of its folder', driverNameProblems],
@@ -34,6 +35,7 @@ describe('this repository', () => {
     ['uses what it declares and declares what it uses', tidy.dependencyProblems],
     ['has a lock file for every platform', tidy.lockProblems],
     ['has only small, readable, named files', tidy.fileProblems],
+    ['has no file that is too long', tidy.lengthProblems],
     ['numbers its decision records', tidy.decisionProblems],
   ];
   for (const [name, check] of checks) {
@@ -104,8 +106,26 @@ describe('the tidy checks', () => {
     }
   });
 
+  test('an import that points up in the order of folders is a problem, and so is a folder without a place', () => {
+    const up = treeOf({ 'src/system/a.ts': `import type { B } from '../mover/b.ts';` });
+    const down = treeOf({ 'src/mover/b.ts': `import { a } from '../system/a.ts';` });
+    const program = treeOf({ 'src/agent/a.ts': `new URL('../bin/mover.ts', import.meta.url)` });
+    assert.equal(tidy.orderProblems(up).length, 1);
+    assert.deepEqual(tidy.orderProblems(down), []);
+    assert.deepEqual(tidy.orderProblems(program), []);
+    assert.equal(tidy.orderProblems(treeOf({ 'src/new/a.ts': '' })).length, 1);
+  });
+
+  test('a long file is a problem, and imports, comments and blank lines do not count', () => {
+    const code = (lines: number): string => 'go();\n'.repeat(lines);
+    const imports = `import {\n${'  a,\n'.repeat(90)}} from './a.ts';\n`;
+    const around = `${imports}/**\n * ${'words\n * '.repeat(90)}\n */\n\n// ${'x'.repeat(9)}\n`;
+    assert.deepEqual(tidy.lengthProblems(treeOf({ 'src/a.ts': `${around}${code(300)}` })), []);
+    assert.equal(tidy.lengthProblems(treeOf({ 'src/a.ts': code(301) })).length, 1);
+  });
+
   test('the CLI may not import a driver', () => {
-    const tree = treeOf({ 'src/cli/a.ts': `export * from '../drivers/port/driver.ts';` });
+    const tree = treeOf({ 'src/cli/a.ts': `export * from '../drivers/qemu/driver.ts';` });
     assert.equal(tidy.layerProblems(tree).length, 1);
   });
 

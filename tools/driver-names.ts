@@ -1,7 +1,7 @@
 import { programs, within, withoutComments, type Tree } from './tidy.ts';
 
 /** Folders of drivers; what they are called is known there and in the registry alone. */
-const driverFolder = /^src\/drivers\/(?!port\/)(\w+)\//;
+const driverFolder = /^src\/drivers\/(\w+)\//;
 /** They look for programs and start guests of their own, on purpose with one hypervisor. */
 const namesDrivers = ['src/drivers', 'src/cli/doctor', 'src/lab'];
 

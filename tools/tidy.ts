@@ -1,7 +1,7 @@
 /**
  * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
- * Lengths and import cycles are oxlint's (see .oxlintrc.json). test/tidy.test.ts runs all of them.
+ * Lengths of functions and import cycles are oxlint's (see .oxlintrc.json). test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -23,9 +23,17 @@ const guardedFolders: Readonly<Record<string, readonly string[]>> = {
   'src/drivers': [...shells, 'src/disks'],
   'src/disks': shells,
   'src/links': [...shells, 'src/wire', 'src/disks'],
-  'src/network': [...shells, 'src/drivers'],
+  'src/network': [...shells, 'src/port', 'src/drivers'],
   'src/wire': shells,
 };
+/** All of src/, the lowest first: a file imports from its own place and from those before it, types included. */
+const ORDER = (
+  'clock.ts mutex.ts formats errors errors.ts protocol log.ts deadline.ts migration system rpc poller.ts ' +
+  'network gpu words planner config config.ts hooks client.ts links wire host pki port ' +
+  'drivers disks mover agent controller relay lab cli bin'
+)
+  .split(' ')
+  .map((place) => `src/${place}`);
 /** Folders of programs, and what the package exports. */
 const entryPoints =
   'src/bin src/client.ts demo bench faults sim hostile meddle shapes tools examples web'.split(' ');
@@ -115,7 +123,7 @@ export function layerProblems(tree: Tree): string[] {
           return [`${file}: only ${names}/ may import ${target}`];
         }
       }
-      const driver = /^src\/drivers\/(?!port\/)\w+\//.exec(target)?.[0];
+      const driver = /^src\/drivers\/\w+\//.exec(target)?.[0];
       const isOwn =
         driver !== undefined && (file.startsWith(driver) || DRIVER_PROGRAMS[file] === driver);
       if (driver && !isOwn && file !== 'src/drivers/registry.ts') {
@@ -127,6 +135,55 @@ export function layerProblems(tree: Tree): string[] {
       return [];
     }),
   );
+}
+
+/** No import points up in ORDER. A program that a file starts is no import. */
+export function orderProblems(tree: Tree): string[] {
+  const rankOf = (file: string): number => ORDER.findIndex((place) => within(file, [place]));
+  return programs(tree, 'src/').flatMap((file) => {
+    const rank = rankOf(file);
+    if (rank < 0) return [`${file}: its folder has no place in ORDER of tools/tidy.ts`];
+    return importsOf(tree, file)
+      .filter((target) => target.startsWith('src/') && !within(target, ['src/bin']))
+      .filter((target) => rankOf(target) > rank)
+      .map(
+        (target) =>
+          `${file}: may not import ${target}, which is above it; move what both need down`,
+      );
+  });
+}
+
+/** Lines of code in a file, without blank lines, comments and imports. */
+const MAX_LINES = 300;
+/** Pages that have to be read together, and tables: folders or files, and their limit. */
+const LONGER: Readonly<Record<string, number>> = {
+  'src/migration/preflight/table.ts': 500,
+  'src/mover/direct/source/lifecycle.ts': 440,
+  'src/mover/direct/destination/mover.ts': 440,
+  'src/migration/managed/lifecycle.ts': 440,
+  'src/mover/managed/lifecycle.ts': 440,
+  'test/controller/engine/model.ts': 460,
+  'tools/test-times.ts': 440,
+  'web/src/pages': 340,
+  'web/src/components': 340,
+};
+
+export function lengthProblems(tree: Tree): string[] {
+  const files = tree.files.filter(
+    (file) => /\.tsx?$/.test(file) && !within(file, ['test/fixtures']),
+  );
+  return files.flatMap((file) => {
+    const limit = Object.entries(LONGER).find(([place]) => within(file, [place]))?.[1] ?? MAX_LINES;
+    const lines = codeLines(tree.text(file));
+    return lines <= limit
+      ? []
+      : [`${file}: has ${lines} lines of code, more than ${limit}; give a subject of it a file`];
+  });
+}
+
+function codeLines(text: string): number {
+  const code = withoutComments(text).replaceAll(/^import\b[^;]*;$/gm, '');
+  return code.split('\n').filter((line) => line.trim() !== '').length;
 }
 
 /** Every file of src/ is reached from a program that someone starts. */
