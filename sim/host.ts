@@ -57,7 +57,7 @@ export class SimHost {
   readonly #movers = new Map<string, Running>();
   /** Movers that do not serve yet. */
   readonly #starting = new Set<SimProcess>();
-  /** One mover at a time: `holdMigration` in host/migration-lock.ts. */
+  /** One mover at a time: `holdMigration` in host/journal/migration-lock.ts. */
   readonly #locks = new Map<string, SimProcess>();
   #agent: SimProcess | undefined;
   #supervisor: Supervisor | undefined;

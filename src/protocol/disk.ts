@@ -84,7 +84,7 @@ export const place = z.object({
 });
 export type ImagePlace = z.infer<typeof place>;
 
-/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` lists the states. */
+/** How far the copy of a disk is, by the block node that the guest writes to; `port/disks.ts` lists the states. */
 export const diskProgress = z.object({
   node: nodeName,
   state: z.enum(['copying', 'ready', 'broken', 'whole', 'failed']),

@@ -60,7 +60,7 @@ export class MigrationStore {
   /** Of ended ones: whether the other host may still ask. */
   readonly #asked = new Map<string, boolean>();
   readonly #pruned: PrunedMigrations;
-  /** Since when this store is what it is, ISO 8601 (see host/store-age.ts). */
+  /** Since when this store is what it is, ISO 8601 (see system/files/store-age.ts). */
   readonly since: string;
 
   constructor(stateDir: string, host: string, clock: Clock) {

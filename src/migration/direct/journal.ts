@@ -10,7 +10,7 @@ import { initialSource, sourceEvent, type SourceEvent, type SourceState } from '
 import { transition } from './transition.ts';
 
 /**
- * The journal's records: what happened, when, in order (host/journal-lines.ts is how they lie in the file). The state is
+ * The journal's records: what happened, when, in order (host/journal/journal-lines.ts is how they lie in the file). The state is
  * their fold, and so is the report. `at` is wall clock (ms since 1970), `mono` monotonic ms within one mover's life.
  */
 const head = {

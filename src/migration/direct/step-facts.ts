@@ -29,7 +29,7 @@ export const stepFacts = z.object({
   ...imagesHere,
   /** Devices that the guest is without while it moves, and how each is plugged in again here. */
   unplugged: z.array(unplugged).max(MAX_UNPLUGGED).optional(),
-  /** What it may take more to hand over, and to resume there, as its driver says (drivers/port/inspection.ts), ms. */
+  /** What it may take more to hand over, and to resume there, as its driver says (port/inspection.ts), ms. */
   handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),
   resumesMs: z.number().int().nonnegative().max(86_400_000).optional(),
   /** Taps of the source, removed once the guest has left. */

@@ -9,7 +9,7 @@ const STORY = `
   const urls = [];
   registerHooks({ resolve: (name, context, next) => { const found = next(name, context); urls.push(found.url); return found; } });
   const at = (name) => new URL(name, process.argv[1]).href;
-  const { loadOneLanguage } = await import(at('host/small-process.ts'));
+  const { loadOneLanguage } = await import(at('system/processes/small-process.ts'));
   await loadOneLanguage();
   for (const name of ['mover/main.ts', 'mover/direct/source/main.ts', 'drivers/qemu/driver.ts']) await import(at(name));
   const first = [...urls];
