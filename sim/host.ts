@@ -240,7 +240,6 @@ export class SimHost {
       clock: systemClock,
       log: silentLog,
       pid: process.pid,
-      bootMoment: () => ({ bootId: `boot-${this.name}-${boots}`, ms: systemClock.monotonicMs() }),
       bootTime: () => ({
         bootId: `boot-${this.name}-${boots}`,
         uptimeMs: systemClock.monotonicMs(),

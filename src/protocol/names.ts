@@ -39,7 +39,10 @@ export const shortText = z.string().max(MAX_TEXT);
 /** A moment as ISO 8601, of the clock of the host that names it. */
 export const moment = z.string().max(64);
 /** A moment by the clock of a host since its start. It never leaves that host. */
-export const bootMoment = z.object({ bootId: z.string().max(64), ms: z.number().nonnegative() });
+export const bootTime = z.object({
+  bootId: z.string().max(64),
+  uptimeMs: z.number().nonnegative(),
+});
 
 export type HostName = z.infer<typeof hostName>;
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { bootMoment } from '../../system/processes/process.ts';
+import { bootTime } from '../../system/processes/process.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import {
@@ -13,14 +13,9 @@ import {
   type Freshness,
 } from '../../migration/standby/freshness.ts';
 import { judgeRoom, type Room } from '../../migration/standby/room.ts';
-import { passedMs, type BootMoment } from '../../migration/standby/boot-moment.ts';
+import { passedMs, type BootTime } from '../../migration/boot-time.ts';
 import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
-import {
-  bootMoment as bootMomentShape,
-  guestName,
-  hostName,
-  moment,
-} from '../../protocol/names.ts';
+import { bootTime as bootTimeShape, guestName, hostName, moment } from '../../protocol/names.ts';
 import {
   imageStamps,
   layoutDigest,
@@ -56,7 +51,7 @@ export type KeptStandby = z.infer<typeof keptStandby>;
  */
 const confirmation = z.object({
   confirmedAt: moment.optional(),
-  boot: bootMomentShape.optional(),
+  boot: bootTimeShape.optional(),
   digest: layoutDigest,
   images: imageStamps.optional(),
   missedBeats: z.number().int().nonnegative().optional(),
@@ -82,7 +77,7 @@ export interface KeptView {
   /** By the wall clock if it was before this agent started: for people, and for what expires. */
   readonly confirmedAtMs: number | undefined;
   /** The same in this boot of this host; undefined: before it, or never. */
-  readonly confirmed: BootMoment | undefined;
+  readonly confirmed: BootTime | undefined;
   /** With the confirmation: images that the guest only reads, as its host saw them. */
   readonly images: readonly ImageStamp[] | undefined;
   readonly missedBeats: number;
@@ -95,7 +90,7 @@ export interface StandbyState {
 }
 
 export interface StandbysOptions {
-  readonly now?: () => BootMoment;
+  readonly now?: () => BootTime;
   readonly room?: Room;
 }
 
@@ -104,7 +99,7 @@ export class Standbys {
   readonly #dir: string;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
-  readonly #now: () => BootMoment;
+  readonly #now: () => BootTime;
   readonly #room: Room;
   /** By host, then guest. Read once: nobody else writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
@@ -114,7 +109,7 @@ export class Standbys {
     stateDir: string,
     host: string,
     clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
-    { now = bootMoment, room = ROOM }: StandbysOptions = {},
+    { now = bootTime, room = ROOM }: StandbysOptions = {},
   ) {
     this.#now = now;
     this.#room = room;

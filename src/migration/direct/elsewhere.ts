@@ -28,7 +28,8 @@ export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | un
 
 /**
  * `answers` once other hosts are known: a destination that has not run the guest is not given it while any host shows it
- * (one of the two as well, in another process), and the source can give its copy up. Its copy is then ended and no disk is removed, so nothing runs by this answer.
+ * (one of the two as well, in another process), and the source can give its copy up. Its copy is then ended and no disk is
+ * removed, so nothing runs by this answer.
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
   const third = findThirdHost(sides);

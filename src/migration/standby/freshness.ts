@@ -1,4 +1,4 @@
-import { passedMs, type BootMoment } from './boot-moment.ts';
+import { passedMs, type BootTime } from '../boot-time.ts';
 import type { SourceSight } from './source-sight.ts';
 
 /**
@@ -26,7 +26,7 @@ export interface KeptDescription {
   /** The same as its host reported it last. */
   readonly reportedDigest?: string | undefined;
   /** When its host last reported the digest of the description; absent: never, or before this host was restarted. */
-  readonly confirmed?: BootMoment | undefined;
+  readonly confirmed?: BootTime | undefined;
   /** Its host confirmed it at some time. */
   readonly wasConfirmed: boolean;
   /** Heartbeats since then that named the guest and did not confirm it. */
@@ -37,13 +37,13 @@ export interface KeptDescription {
 
 /** `reason` is a clause for people. */
 export type Freshness =
-  | { readonly kind: 'fresh'; readonly confirmed: BootMoment }
+  | { readonly kind: 'fresh'; readonly confirmed: BootTime }
   | { readonly kind: 'stale'; readonly reason: string };
 
 /** `now`: the moment of the proof that the host is off, or before that the present: the proof is still to come. */
 export function judgeFreshness(
   { digest, reportedDigest, confirmed, wasConfirmed, missedBeats = 0, laterAt }: KeptDescription,
-  now: BootMoment,
+  now: BootTime,
 ): Freshness {
   const stale = (reason: string): Freshness => ({ kind: 'stale', reason });
   if (laterAt !== undefined) return stale(`${laterAt} had the guest later`);
@@ -62,10 +62,7 @@ const RESTARTED =
   'the host that keeps it was restarted since, and cannot tell for how long the other host lived';
 
 /** Why the other host may have changed the guest after it confirmed it; undefined if `offAt`, the proof, came soon enough. */
-export function whyOutlived(
-  confirmed: BootMoment | undefined,
-  offAt: BootMoment,
-): string | undefined {
+export function whyOutlived(confirmed: BootTime | undefined, offAt: BootTime): string | undefined {
   const gapMs = confirmed === undefined ? undefined : passedMs(confirmed, offAt);
   if (gapMs === undefined) return RESTARTED;
   if (gapMs >= 0 && gapMs <= MAX_UNCONFIRMED_MS) return undefined;

@@ -22,8 +22,7 @@ import { lookAtPath, type LookAtPath } from '../../host/machine/path-look.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { queuedBytes, type QueuedBytes } from '../../host/machine/socket-queue.ts';
 import { openJournalFile, type OpenJournalFile } from '../../system/journal-file.ts';
-import { bootMoment, bootTime } from '../../system/processes/process.ts';
-import type { BootMoment } from '../../migration/standby/boot-moment.ts';
+import { bootTime } from '../../system/processes/process.ts';
 import type { BootTime } from '../../migration/boot-time.ts';
 import { wireOpeners, type WireOpeners } from './wire-openers.ts';
 
@@ -42,9 +41,7 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly pid: number;
-  /** Now, by the clock that counts since then, which the agent shares. */
-  readonly bootMoment: () => BootMoment;
-  /** Now, by the host's own clock. */
+  /** Now, by the clock that counts since this host was started. */
   readonly bootTime: () => BootTime;
   readonly openFile: OpenJournalFile;
   /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
@@ -84,7 +81,6 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     clock: systemClock,
     log,
     pid: process.pid,
-    bootMoment,
     bootTime,
     openFile: openJournalFile,
     removeTree,

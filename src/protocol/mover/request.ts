@@ -15,7 +15,7 @@ import {
 } from '../public/prediction.ts';
 import {
   address,
-  bootMoment,
+  bootTime,
   bytes,
   epoch,
   hostName,
@@ -135,7 +135,7 @@ export const destinationMoverRequest = z.object({
       /** The last confirmation of the description; absent: an operator insisted, or an earlier build's request. */
       confirmed: z
         .object({
-          at: bootMoment,
+          at: bootTime,
           number: descriptionNumber,
           disks: shortText,
           images: imageStamps.default([]),

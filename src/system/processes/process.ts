@@ -1,7 +1,6 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import type { BootMoment } from '../../migration/standby/boot-moment.ts';
-import { uptime } from 'node:os';
 import type { BootTime } from '../../migration/boot-time.ts';
+import { uptime } from 'node:os';
 
 /** The kernel's clock for processes (`getconf CLK_TCK`); the same on every x86-64. */
 export const MS_PER_TICK = 10;
@@ -157,10 +156,4 @@ export function bootTime(): BootTime {
 /** Names the time since this host was last started. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-
-/** Now, by the kernel's clock since its start; in steps of 10 ms. */
-export function bootMoment(): BootMoment {
-  const seconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-  return { bootId: bootId(), ms: Math.round(seconds * 1000) };
 }

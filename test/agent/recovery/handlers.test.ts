@@ -18,7 +18,7 @@ const STARTED = new Error('it is started');
 function scene(t: TestContext) {
   const world = { now: 0, started: undefined as unknown };
   const clock = { monotonicMs: () => world.now, wallMs: () => world.now };
-  const now = () => ({ bootId: 'boot-1', ms: world.now });
+  const now = () => ({ bootId: 'boot-1', uptimeMs: world.now });
   const standbys = new Standbys(tempDir(t), 'b', clock, { now });
   const offer = standbyOffer.parse({
     admission: {
@@ -85,7 +85,7 @@ test('a guest is started from a description that its host confirmed shortly befo
   assert.equal(listed()?.stale, undefined);
   const { confirmed } = world.started as { confirmed: object };
   assert.deepEqual(confirmed, {
-    at: { bootId: 'boot-1', ms: 0 },
+    at: { bootId: 'boot-1', uptimeMs: 0 },
     number: listed()?.number,
     disks: listed()?.disks,
     images: [],

@@ -17,7 +17,7 @@ class Time {
   set = 0;
   bootId = 'boot-1';
   readonly monotonicMs = (): number => this.now;
-  readonly boot = () => ({ bootId: this.bootId, ms: this.now });
+  readonly boot = () => ({ bootId: this.bootId, uptimeMs: this.now });
   readonly wallMs = (): number => this.now + this.set + 1_700_000_000_000;
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../../../src/migration/standby/freshness.ts';
 
 const DAY_MS = 86_400_000;
-const at = (ms: number, bootId = 'boot-1') => ({ bootId, ms });
+const at = (ms: number, bootId = 'boot-1') => ({ bootId, uptimeMs: ms });
 const kept = (more: Partial<KeptDescription> = {}): KeptDescription => ({
   digest: 'one',
   reportedDigest: 'one',

@@ -1,8 +1,7 @@
 import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
-import type { BootTime } from '../../../migration/boot-time.ts';
 import { judgeStart, type StartPermission } from '../../../migration/permission/permission.ts';
-import { passedMs, type BootMoment } from '../../../migration/standby/boot-moment.ts';
+import { passedMs, type BootTime } from '../../../migration/boot-time.ts';
 import { whyOutlived } from '../../../migration/standby/freshness.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
@@ -32,10 +31,7 @@ const LOOK_MS = 20_000;
 type Recovering = DestinationMoverRequest & {
   readonly recovery: NonNullable<DestinationMoverRequest['recovery']>;
 };
-export type Around = Pick<
-  Surroundings,
-  'fence' | 'connect' | 'peers' | 'log' | 'bootTime' | 'bootMoment'
->;
+export type Around = Pick<Surroundings, 'fence' | 'connect' | 'peers' | 'log' | 'bootTime'>;
 
 export const isRecovery = (request: DestinationMoverRequest): request is Recovering =>
   request.recovery !== undefined;
@@ -99,7 +95,7 @@ export async function recoverGuest(
 async function refuseOutdated(
   mover: DestinationMover,
   { recovery, ...request }: Recovering,
-  offAt: BootMoment,
+  offAt: BootTime,
 ): Promise<void> {
   const { confirmed } = recovery;
   if (confirmed === undefined) return;
@@ -130,7 +126,7 @@ async function proveAndRun(
 ): Promise<void> {
   const { epoch } = request.admission;
   const proof = await proveOff(request, around);
-  await refuseOutdated(mover, request, around.bootMoment());
+  await refuseOutdated(mover, request, around.bootTime());
   // Again: the guest's host may have lived until now, and made one.
   await refuseOverlays(mover);
   await mover.decide(async ({ record, run }) => {

@@ -168,7 +168,7 @@ describe('a guest whose host is dead', () => {
       // This host was restarted since, so its clock began again.
       {
         offAtMs: 2000,
-        confirmed: { ...CONFIRMED, at: { bootId: 'boot-0', ms: 1000 } },
+        confirmed: { ...CONFIRMED, at: { bootId: 'boot-0', uptimeMs: 1000 } },
         did: stale,
       },
       // An operator has seen it.

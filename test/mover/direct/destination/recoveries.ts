@@ -38,7 +38,7 @@ const moveAt = (host: string) => ({
 });
 
 export const CONFIRMED = {
-  at: { bootId: 'boot-1', ms: 1000 },
+  at: { bootId: 'boot-1', uptimeMs: 1000 },
   number: '0123456789abcdef',
   disks: 'vda: vms/web1.qcow2 (qcow2)',
 };
@@ -79,7 +79,7 @@ export interface Scene {
 }
 
 /** The surroundings of the mover that recovers; `fenced`: for which hosts the hook was called. */
-export function around({ fence, others, offAtMs = 1000 }: Scene, fenced: string[] = []): Around {
+export function around({ fence, others, offAtMs = NOW.uptimeMs }: Scene, fenced: string[] = []): Around {
   const peers = {
     a: 'a:1',
     ...Object.fromEntries(Object.keys(others).map((host) => [host, host])),
@@ -99,8 +99,7 @@ export function around({ fence, others, offAtMs = 1000 }: Scene, fenced: string[
   });
   return {
     log: silentLog,
-    bootMoment: () => ({ bootId: 'boot-1', ms: offAtMs }),
-    bootTime: () => NOW,
+    bootTime: () => ({ ...NOW, uptimeMs: offAtMs }),
     connect: connect as unknown as Around['connect'],
     peers: () =>
       Object.fromEntries(
