@@ -56,11 +56,11 @@ function compareHost(before: HostCensus, now: HostCensus, guests: readonly strin
 }
 
 /**
- * What an agent remembers between migrations on purpose: the checksums of kernels and the like, and the
- * epoch of the last order that a controller gave.
+ * What an agent remembers between migrations on purpose: the checksums of kernels and the like, the
+ * epoch of the last order that a controller gave, and that a request closed its host to guests.
  */
 function isKept(file: string): boolean {
-  return /^(cache|orders)(\/|$)/.test(file);
+  return /^(cache|orders|closed\.json)(\/|$)/.test(file);
 }
 
 function split(list: readonly string[], test: (entry: string) => boolean): [string[], string[]] {

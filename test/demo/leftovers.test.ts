@@ -57,7 +57,7 @@ describe('what a migration left behind', () => {
     const warming = { ...bareHost('a'), processes: ['node agent.ts', 'node mover.ts'] };
     const remembers = {
       ...bareHost('a'),
-      files: [...bareHost('a').files, 'cache', 'cache/x.json', 'orders'],
+      files: [...bareHost('a').files, 'cache', 'cache/x.json', 'orders', 'closed.json'],
     };
     assert.deepEqual(leftovers([warming], [remembers], guestOn('b')), []);
     assert.deepEqual(leftovers([remembers], [bareHost('a')], []), []);
