@@ -12,7 +12,7 @@ import { controllerNamed, transportTo } from './controller-place.ts';
 import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext, type ChosenContext } from './fleet-contexts.ts';
 import { OWN_PLACES, ownSocket, type OwnPlaces } from './own-agent.ts';
-import type { ConnectionFlags } from './verb.ts';
+import type { ConnectionFlags } from './context.ts';
 
 const DEFAULT_LAB = 'lab';
 

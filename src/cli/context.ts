@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
 import type { AgentSet } from './agent-set.ts';
-import type { ConnectionFlags } from './verb.ts';
 
 /** Where text goes. */
 export interface Output {
@@ -12,6 +11,18 @@ export interface Output {
 }
 
 export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** How to reach an agent, as typed; see connect.ts. */
+export interface ConnectionFlags {
+  readonly agent?: string | undefined;
+  readonly lab?: string | undefined;
+  readonly host?: string | undefined;
+  readonly manager?: string | undefined;
+  readonly context?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly ca?: string | undefined;
+}
 
 /** Everything that a verb touches of the world; a test gives its own. */
 export interface Context {

@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
 import type { Transport } from '../rpc/transport.ts';
-import type { Context } from './context.ts';
+import type { Context, ConnectionFlags } from './context.ts';
 import { credentials, namedAgent } from './credentials.ts';
 import { chosenContext } from './fleet-contexts.ts';
-import type { ConnectionFlags } from './verb.ts';
 
 /**
  * The address of a controller, where one is named: --controller; else, where no agent, lab or manager is typed, that of --context,

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
-import type { ConnectionFlags } from './verb.ts';
+import type { ConnectionFlags } from './context.ts';
 
 /** `https://[name@]host:port`: the name is the host's own, as its certificate has it. GODWIT_USAGE where it is not that. */
 export function namedAgent(

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { makeDirSynced, writeWhole } from '../system/files/whole-file.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import type { ConnectionFlags } from './verb.ts';
+import type { ConnectionFlags } from './context.ts';
 
 /** The fleets that a person works with, each under a name, in a file of his own: `godwit context`. */
 

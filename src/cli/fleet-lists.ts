@@ -5,13 +5,12 @@ import { everyPage, MAX_PER_PAGE } from '../protocol/public/page.ts';
 import { formatBytes } from '../protocol/quantity.ts';
 import { client, type Api } from '../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
-import { printJson, type Context } from './context.ts';
+import { printJson, type Context, type ConnectionFlags } from './context.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
 import type { Painter } from '../words/style.ts';
 import { healthText, illText } from '../words/health.ts';
 import { printView } from './render/paint.ts';
 import { renderTable } from '../words/table.ts';
-import type { ConnectionFlags } from './verb.ts';
 
 /**
  * Speaks to a controller at https://[NAME@]HOST:PORT, or over its unix socket. GODWIT_USAGE or GODWIT_CONFIG where that or

@@ -1,16 +1,9 @@
 import { type Command, CommanderError } from 'commander';
-import { contextWith, type Context } from './context.ts';
+import { contextWith, type Context, type ConnectionFlags } from './context.ts';
 import { printFailure } from './failure.ts';
 import { buildProgram, type Chosen } from './program.ts';
 import { inLocale } from './ascii.ts';
-import {
-  type Verb,
-  type VerbGroup,
-  CONNECTION_FLAGS,
-  type ConnectionFlags,
-  type Flag,
-  type Input,
-} from './verb.ts';
+import { type Verb, type VerbGroup, CONNECTION_FLAGS, type Flag, type Input } from './verb.ts';
 import { flagName, readValue } from './values.ts';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';

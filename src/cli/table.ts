@@ -106,6 +106,8 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(setup.reloadSpec, () => import('./commands/reload.ts')),
   verb(setup.controllerSpec, () => import('./commands/controller.ts')),
   verb(relaySpec, () => import('./commands/relay.ts')),
-  verb(specs.completionSpec, () => import('./commands/completion.ts')),
+  verb(specs.completionSpec, async () => ({
+    run: (await import('./commands/completion.ts')).completionOf(TABLE),
+  })),
   verb(specs.versionSpec, () => import('./commands/version.ts')),
 ];

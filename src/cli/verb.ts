@@ -1,4 +1,4 @@
-import type { Context } from './context.ts';
+import type { ConnectionFlags, Context } from './context.ts';
 
 /** What a word on the command line stands for; completion and parsing go by it. */
 export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration' | 'context';
@@ -76,18 +76,6 @@ type ArgumentValues<T> = {
       : ValueOf<T[K]> | undefined
     : never;
 };
-
-/** How to reach an agent, as typed; see connect.ts. */
-export interface ConnectionFlags {
-  readonly agent?: string | undefined;
-  readonly lab?: string | undefined;
-  readonly host?: string | undefined;
-  readonly manager?: string | undefined;
-  readonly context?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  readonly ca?: string | undefined;
-}
 
 /** A command line of the verb `S`, parsed. */
 export interface Input<S extends Spec = Spec> {

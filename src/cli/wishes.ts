@@ -12,10 +12,9 @@ import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
 import { controllerNamed } from './controller-place.ts';
 import { withController } from './fleet-lists.ts';
-import type { Context } from './context.ts';
+import type { Context, ConnectionFlags } from './context.ts';
 import { printable } from '../words/style.ts';
 import { renderTable, type Look } from '../words/table.ts';
-import type { ConnectionFlags } from './verb.ts';
 
 export type ControllerApi = Api<typeof controllerContract>;
 

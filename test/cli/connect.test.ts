@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../../src/cli/connect.ts';
 import { writeContexts, type FleetContext } from '../../src/cli/fleet-contexts.ts';
-import type { ConnectionFlags } from '../../src/cli/verb.ts';
+import type { ConnectionFlags } from '../../src/cli/context.ts';
 import { hasCode, type ErrorCode } from '../../src/errors.ts';
 import { certificatesOf } from './fake.ts';
 

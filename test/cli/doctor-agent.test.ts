@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { collectFacts } from '../../src/cli/doctor/collect.ts';
-import type { ConnectionFlags } from '../../src/cli/verb.ts';
+import type { ConnectionFlags } from '../../src/cli/context.ts';
 import { fleet } from '../agent/samples.ts';
 import { FakeContext } from './fake.ts';
 

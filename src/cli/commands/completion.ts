@@ -8,8 +8,7 @@ import { askAny, type AgentSet } from '../agent-set.ts';
 import { allGuests } from '../fleet-guests.ts';
 import { listMigrations } from '../fleet-migrations.ts';
 import type { completionSpec } from '../specs.ts';
-import { TABLE } from '../table.ts';
-import type { Run } from '../verb.ts';
+import type { Run, Verb, VerbGroup } from '../verb.ts';
 
 /** A shell waits for this while the user's cursor stands still. */
 const NAMES_DEADLINE_MS = 1000;
@@ -22,24 +21,27 @@ const SAFE = {
 };
 type NameKind = keyof typeof SAFE;
 
-export const run: Run<typeof completionSpec> = async (input, context) => {
-  const { names } = input.flags;
-  if (names !== undefined) return printNames(context, names);
-  const { shell } = input.args;
-  if (shell === undefined) {
-    throw godwitError(
-      'GODWIT_USAGE',
-      { what: 'godwit completion needs the name of a shell' },
-      { hint: 'Choose bash or zsh; see `godwit completion --help`.' },
-    );
-  }
-  const { verbs, groups } = await completables(TABLE);
-  const make =
-    shell === 'bash'
-      ? (await import('../completion-bash.ts')).bashScript
-      : (await import('../completion-zsh.ts')).zshScript;
-  return context.out.write(make(verbs, groups));
-};
+/** Completes from `table`, the table of verbs that this verb itself is in. */
+export function completionOf(table: readonly (Verb | VerbGroup)[]): Run<typeof completionSpec> {
+  return async (input, context) => {
+    const { names } = input.flags;
+    if (names !== undefined) return printNames(context, names);
+    const { shell } = input.args;
+    if (shell === undefined) {
+      throw godwitError(
+        'GODWIT_USAGE',
+        { what: 'godwit completion needs the name of a shell' },
+        { hint: 'Choose bash or zsh; see `godwit completion --help`.' },
+      );
+    }
+    const { verbs, groups } = await completables(table);
+    const make =
+      shell === 'bash'
+        ? (await import('../completion-bash.ts')).bashScript
+        : (await import('../completion-zsh.ts')).zshScript;
+    return context.out.write(make(verbs, groups));
+  };
+}
 
 /** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
 async function printNames(context: Context, kind: NameKind): Promise<void> {

@@ -1,10 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
-import { printJson, type Context } from '../context.ts';
+import { printJson, type Context, type ConnectionFlags } from '../context.ts';
 import type { Endpoint } from '../agent-set.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { printable, type Painter } from '../../words/style.ts';
-import type { ConnectionFlags } from '../verb.ts';
 
 const CLEAR_MS = 120_000;
 

@@ -4,7 +4,7 @@ import { formatBytes, formatRate } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Run } from '../verb.ts';
 import { inLab, labName } from './lab-network.ts';
-import type { labContainerSpec } from './lab.ts';
+import type { labContainerSpec } from './lab-specs.ts';
 
 const DEFAULT_BYTES = 64 * 1024 ** 2;
 const CHUNK = 64 * 1024;

@@ -15,7 +15,7 @@ import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson, type Context } from '../context.ts';
 import type { Run } from '../verb.ts';
 import { inLab, interruptible, labName } from './lab-network.ts';
-import type { labClientSpec, labGuestSpec, labStopSpec, labVerifySpec } from './lab.ts';
+import type { labClientSpec, labGuestSpec, labStopSpec, labVerifySpec } from './lab-specs.ts';
 
 /** The guest's load writes to places this far apart and more. */
 const MIN_DISK_BYTES = 16 * 1024 ** 2;

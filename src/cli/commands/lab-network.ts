@@ -6,7 +6,7 @@ import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
 import { renderTable } from '../../words/table.ts';
 import type { Run } from '../verb.ts';
-import type { labDownSpec, labStatusSpec, labUpSpec } from './lab.ts';
+import type { labDownSpec, labStatusSpec, labUpSpec } from './lab-specs.ts';
 
 /** The lab that a command line means. */
 export function labName(given: string | undefined, context: Context): string {

@@ -4,7 +4,7 @@ import { ERRORS } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { probeWords } from '../../words/probes.ts';
 import type { Run } from '../verb.ts';
-import type { labProbeSpec } from './lab.ts';
+import type { labProbeSpec } from './lab-specs.ts';
 import { interruptible, labName } from './lab-network.ts';
 
 const FOR_MS = 10_000;

@@ -1,16 +1,33 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
-import { renewPerson } from '../../pki/renew-person.ts';
 import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
+import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
+import {
+  changeList,
+  withoutHost,
+  withoutName,
+  withoutSerial,
+  type Change,
+} from '../../pki/fleet-list.ts';
+import { needName } from '../../pki/known-names.ts';
+import { renewPerson } from '../../pki/renew-person.ts';
+import { rotateSecret } from '../../pki/site-secret.ts';
+import { endTokens } from '../../pki/token.ts';
 import { hostName } from '../../protocol/names.ts';
-import { namedAgent } from '../credentials.ts';
 import { printJson, type Context } from '../context.ts';
+import { namedAgent } from '../credentials.ts';
 import { chosenContext } from '../fleet-contexts.ts';
 import { listedAddresses } from '../setup/addresses.ts';
 import type { Input, Run } from '../verb.ts';
-import type { pkiInitSpec, pkiIssueSpec, pkiRenewSpec } from './pki.ts';
+import type {
+  pkiInitSpec,
+  pkiIssueSpec,
+  pkiRenewSpec,
+  pkiRevokeSpec,
+  pkiRemoveSpec,
+  pkiRotateSecretSpec,
+} from './pki-specs.ts';
 
 export const init: Run<typeof pkiInitSpec> = async (input, context) => {
   const directory = path.resolve(input.flags.dir ?? '');
@@ -93,4 +110,59 @@ function isProgram(role: string): boolean {
 
 function usage(what: string): Error {
   return godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit pki issue --help`.' });
+}
+
+/** As Godwit makes them, and as OpenSSL prints them. */
+const SERIAL = /^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){15}$/;
+
+export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
+  const { what } = input.args;
+  const isSerial = SERIAL.test(what);
+  const change = isSerial ? withoutSerial(what.replaceAll(':', '')) : withoutName(nameOf(what));
+  if (!isSerial && input.flags.unknown !== true)
+    needName(path.resolve(input.flags.dir ?? ''), what);
+  const number = changed(input.flags.dir, change, context);
+  if (!isSerial) endTokens(path.resolve(input.flags.dir ?? ''), what);
+  if (input.json) printJson(context, { revoked: what, number });
+  else {
+    const whose = isSerial ? 'The certificate' : `Every certificate of ${what} until now`;
+    printNumber(context, `${whose} is revoked`, number);
+  }
+};
+
+export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
+  const host = nameOf(input.args.host);
+  if (input.flags.unknown !== true) needName(path.resolve(input.flags.dir ?? ''), host);
+  const number = changed(input.flags.dir, withoutHost(host), context);
+  endTokens(path.resolve(input.flags.dir ?? ''), host);
+  if (input.json) printJson(context, { removed: host, number });
+  else {
+    printNumber(context, `${host} is no host of the fleet any more`, number);
+    const where = input.flags.dir === undefined ? '' : ` --dir ${input.flags.dir}`;
+    context.out.write(
+      `Next: godwit pki rotate-secret${where}, where it took part in moves over the wire.\n`,
+    );
+  }
+};
+
+export const rotate: Run<typeof pkiRotateSecretSpec> = (input, context) => {
+  const caDir = path.resolve(input.flags.dir ?? '');
+  const { id, number } = rotateSecret(caDir, context.clock.wallMs());
+  if (input.json) printJson(context, { id, number });
+  else printNumber(context, `The site’s secret is another one, ${id}`, number);
+  return Promise.resolve();
+};
+
+function changed(dir: string | undefined, change: Change, { clock }: Context): number {
+  return changeList(path.resolve(dir ?? ''), change, clock.wallMs()).list.number;
+}
+
+function printNumber({ out }: Context, what: string, number: number): void {
+  out.write(`${what}: list ${number}, which the agent beside the CA hands to the other hosts.\n`);
+}
+
+function nameOf(text: string): string {
+  if (hostName.safeParse(text).success) return text;
+  const what = `${text.slice(0, 80)} is neither a name (a-z, 0-9, -) nor a serial number`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit pki revoke --help`.' });
 }

@@ -1,4 +1,12 @@
-import { spec, verb, type Flag, type Verb } from '../verb.ts';
+import { godwitError } from '../../errors.ts';
+import type { SessionEntry } from '../../protocol/controller/session.ts';
+import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
+import { printJson } from '../context.ts';
+import { listLook } from '../lists.ts';
+import { spec, verb, type Flag, type Verb, type Run } from '../verb.ts';
+import { atController } from '../wishes.ts';
 
 const controller = {
   kind: 'text',
@@ -6,7 +14,7 @@ const controller = {
   summary: "the controller: its unix socket's path (default: $GODWIT_CONTROLLER)",
 } as const satisfies Flag;
 
-export const sessionListSpec = spec({
+const sessionListSpec = spec({
   name: 'list',
   summary: "the sessions of people's browsers at a controller, newest first",
   flags: {
@@ -19,7 +27,22 @@ export const sessionListSpec = spec({
   json: 'sessions',
 });
 
-export const sessionEndSpec = spec({
+const list: Run<typeof sessionListSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { name, limit = 200 } = input.flags;
+    const query = { name, limit: Math.min(MAX_PER_PAGE, Math.max(1, limit)) };
+    const answer = await api.sessions({ query });
+    if (input.json) return printJson(context, answer);
+    const head = ['ID', 'NAME', 'ROLE', 'SIGNED IN WITH', 'SINCE', 'EXPIRES'];
+    const rows = answer.sessions.map(rowOf);
+    context.out.write(
+      rows.length === 0 ? 'no sessions\n' : renderTable(head, rows, listLook(context, {})),
+    );
+    if (answer.next !== undefined)
+      context.out.write('older sessions are not shown: --limit shows more\n');
+  });
+
+const sessionEndSpec = spec({
   name: 'end',
   summary: 'end one session by its id, or all sessions of one name',
   details:
@@ -35,8 +58,35 @@ export const sessionEndSpec = spec({
   json: '{ ok } or { ended }',
 });
 
+const end: Run<typeof sessionEndSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { id } = input.args;
+    const { name } = input.flags;
+    if ((id === undefined) === (name === undefined)) {
+      const hint = { hint: 'Run `godwit session list` for ids and names.' };
+      throw godwitError('GODWIT_USAGE', { what: 'give the id of a session, or --name' }, hint);
+    }
+    if (id !== undefined) {
+      const answer = await api.endSession({ params: { id } });
+      if (input.json) return printJson(context, answer);
+      context.out.write(`session ${id} ended\n`);
+      return;
+    }
+    const answer = await api.endSessions({ query: { name: name ?? '' } });
+    if (input.json) return printJson(context, answer);
+    const { ended } = answer;
+    context.out.write(
+      `${ended} ${ended === 1 ? 'session' : 'sessions'} of ${printable(name ?? '')} ended\n`,
+    );
+  });
+
+function rowOf({ id, name, role, token, subject, createdAt, expiresAt }: SessionEntry): string[] {
+  const means = token === undefined ? `the provider, as ${subject ?? '-'}` : `the token ${token}`;
+  return [id, printable(name), role, printable(means), createdAt, expiresAt];
+}
+
 /** The verbs of `godwit session`. */
 export const SESSION_VERBS: readonly Verb[] = [
-  verb(sessionListSpec, async () => ({ run: (await import('./session-run.ts')).list })),
-  verb(sessionEndSpec, async () => ({ run: (await import('./session-run.ts')).end })),
+  verb(sessionListSpec, async () => ({ run: list })),
+  verb(sessionEndSpec, async () => ({ run: end })),
 ];

@@ -1,4 +1,9 @@
-import { spec, verb, type Flag, type Verb } from '../verb.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
+import { printJson } from '../context.ts';
+import { listLook } from '../lists.ts';
+import { spec, verb, type Flag, type Verb, type Run } from '../verb.ts';
+import { atController } from '../wishes.ts';
 
 const controller = {
   kind: 'text',
@@ -6,7 +11,7 @@ const controller = {
   summary: "the controller: its unix socket's path (default: $GODWIT_CONTROLLER)",
 } as const satisfies Flag;
 
-export const tokenCreateSpec = spec({
+const tokenCreateSpec = spec({
   name: 'create',
   summary: 'make a token for a person or a program, and print its secret',
   details:
@@ -28,7 +33,21 @@ export const tokenCreateSpec = spec({
   json: 'newToken',
 });
 
-export const tokenListSpec = spec({
+const create: Run<typeof tokenCreateSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { role = 'viewer', expires } = input.flags;
+    const end = expires === undefined ? {} : { expiresInMs: Math.round(expires) };
+    const made = await api.createToken({ body: { name: input.args.name, role, ...end } });
+    if (input.json) return printJson(context, made);
+    // The secret alone on its line, so that it can be taken from there; the words are for people.
+    context.out.write(`${made.token}\n`);
+    const until = made.entry.expiresAt === undefined ? '' : ` until ${made.entry.expiresAt}`;
+    context.err.write(
+      `${made.entry.name} may sign in as ${role}${until}. Keep it: it is shown once.\n`,
+    );
+  });
+
+const tokenListSpec = spec({
   name: 'list',
   summary: 'the tokens that count, and when each was used last',
   flags: { controller },
@@ -37,7 +56,26 @@ export const tokenListSpec = spec({
   json: 'tokens',
 });
 
-export const tokenRevokeSpec = spec({
+const list: Run<typeof tokenListSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const answer = await api.tokens();
+    if (input.json) return printJson(context, answer);
+    const rows = answer.tokens.map(
+      ({ name, role, createdBy, expiresAt = 'never', usedAt = 'never' }) => [
+        name,
+        role,
+        printable(createdBy),
+        usedAt,
+        expiresAt,
+      ],
+    );
+    const head = ['NAME', 'ROLE', 'MADE BY', 'USED LAST', 'EXPIRES'];
+    context.out.write(
+      rows.length === 0 ? 'no tokens\n' : renderTable(head, rows, listLook(context, {})),
+    );
+  });
+
+const tokenRevokeSpec = spec({
   name: 'revoke',
   summary: 'revoke a token, and end the sessions that were begun with it',
   args: { name: { kind: 'text', summary: 'its name', required: true } },
@@ -47,9 +85,17 @@ export const tokenRevokeSpec = spec({
   json: '{ ok }',
 });
 
+const revoke: Run<typeof tokenRevokeSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { name } = input.args;
+    const answer = await api.revokeToken({ params: { name } });
+    if (input.json) return printJson(context, answer);
+    context.out.write(`${name} counts no more\n`);
+  });
+
 /** The verbs of `godwit token`. */
 export const TOKEN_VERBS: readonly Verb[] = [
-  verb(tokenCreateSpec, async () => ({ run: (await import('./token-run.ts')).create })),
-  verb(tokenListSpec, async () => ({ run: (await import('./token-run.ts')).list })),
-  verb(tokenRevokeSpec, async () => ({ run: (await import('./token-run.ts')).revoke })),
+  verb(tokenCreateSpec, async () => ({ run: create })),
+  verb(tokenListSpec, async () => ({ run: list })),
+  verb(tokenRevokeSpec, async () => ({ run: revoke })),
 ];
