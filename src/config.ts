@@ -194,6 +194,8 @@ export const agentConfig = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;
+/** The same as it is written in a file: without the defaults. */
+export type AgentConfigInput = z.input<typeof agentConfig>;
 
 /** The addresses of this host by which others reach it, the main one first, without ports. */
 export function hostsOf(config: Pick<AgentConfig, 'address' | 'addresses'>): string[] {

@@ -2,9 +2,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { z } from 'zod';
 import { systemClock } from '../clock.ts';
-import type { agentConfig } from '../config.ts';
+import type { AgentConfigInput } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { withBootId } from './boot-id.ts';
@@ -28,7 +27,6 @@ import {
 import { type Lab, type LabHost, labHost } from './state.ts';
 import { hostStorage, storageEnvironment } from './storage.ts';
 
-export type AgentConfigInput = z.input<typeof agentConfig>;
 /** What a host's configuration has instead of the lab's own, which is `own`; options of drivers are added to its own. */
 export type Configure = (host: string, own: AgentConfigInput) => Partial<AgentConfigInput>;
 

@@ -1,5 +1,5 @@
 /** How guests are joined with the client and each other, for each kind of network; lines as in network-plan.ts. */
-import type { NetworkStep } from './network-plan.ts';
+import type { NetworkStep } from './namespaces.ts';
 import {
   CLIENT_ADDRESS,
   GUEST_NETWORK,

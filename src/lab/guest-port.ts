@@ -1,7 +1,7 @@
 /** A guest's port on the host where it starts, for each kind of network; lines as in network-plan.ts. */
 import { godwitError } from '../errors.ts';
 import { CLIENT_ROUTE_OPTIONS, kindOf, ownPort, untagged } from './guest-plane.ts';
-import type { NetworkStep } from './network-plan.ts';
+import type { NetworkStep } from './namespaces.ts';
 import {
   CLIENT_ADDRESS,
   HOST_BRIDGE,

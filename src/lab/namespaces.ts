@@ -1,7 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { runCommand } from './command.ts';
 import { inLab, inNamespace, type LabEntry } from './entry.ts';
-import type { NetworkStep } from './network-plan.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { isNamespaceOf, namespaceOf } from './plan.ts';
 import { isAlive } from '../system/processes/process.ts';
@@ -52,6 +51,13 @@ export async function namespaceInodes(
     if (file !== '') inodes[file.slice('/run/netns/'.length)] = Number(inode);
   }
   return inodes;
+}
+
+export interface NetworkStep {
+  /** `sysctl`: lines such as `ipv4/ip_forward=1`, below /proc/sys/net. `ovs-vsctl`: commands, in one transaction. */
+  readonly tool: 'ip' | 'bridge' | 'tc' | 'sysctl' | 'ovs-vsctl';
+  readonly namespace: string;
+  readonly lines: readonly string[];
 }
 
 /** Carries out the network's plan, step by step. */

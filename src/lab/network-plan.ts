@@ -10,6 +10,7 @@
  * the relay carries frames between the taps (see relay/).
  */
 import { BRIDGE, clientPlane, guestPlaneSteps, hostGuestPlane } from './guest-plane.ts';
+import type { NetworkStep } from './namespaces.ts';
 import {
   hostAddress,
   type LabPlan,
@@ -22,13 +23,6 @@ import {
   STORAGE_SERVER,
   storageAddress,
 } from './plan.ts';
-
-export interface NetworkStep {
-  /** `sysctl`: lines such as `ipv4/ip_forward=1`, below /proc/sys/net. `ovs-vsctl`: commands, in one transaction. */
-  readonly tool: 'ip' | 'bridge' | 'tc' | 'sysctl' | 'ovs-vsctl';
-  readonly namespace: string;
-  readonly lines: readonly string[];
-}
 
 /** The commands that turn empty namespaces into the lab's network. */
 export function networkSteps(plan: LabPlan): NetworkStep[] {

@@ -7,7 +7,7 @@ import { MANAGERS } from './managers.ts';
 import { managerOfGuests, type LabManager, type LabNetwork } from './plan.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
-import { storageStatus } from './storage.ts';
+import { storageStatus, type ServerStatus } from './storage.ts';
 import { openLab } from './up.ts';
 import { domainStates } from './libvirt/guest.ts';
 import { type SeenStatus, seenStatuses } from './witness/qemus.ts';
@@ -46,12 +46,6 @@ export interface LabStatus {
     readonly agentUp: boolean;
   }[];
   readonly guests: readonly LabGuestStatus[];
-}
-
-/** What serves guests' disks, in a lab that has such a server, and whether it is there. */
-export interface ServerStatus {
-  readonly url: string;
-  readonly serverUp: boolean;
 }
 
 /** What a lab is and how it is. Throws GODWIT_LAB_UNKNOWN when it is not up. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError, type GodwitError } from '../errors.ts';
-import type { AgentConfigInput } from './agents.ts';
+import type { AgentConfigInput } from '../config.ts';
 import {
   cephBin,
   cephPrograms,
@@ -28,7 +28,6 @@ import { LAB_NFS_URL, NFS_PROGRAMS, startNfs } from './nfs.ts';
 import { type LabStorage, namespaceOf, servedStorage, type ServedStorage } from './plan.ts';
 import { processesInNamespaces } from './processes.ts';
 import { type Lab, storageDirectory } from './state.ts';
-import type { ServerStatus } from './status.ts';
 
 /** What a lab's storage has a server for: what that needs, how it starts, and what hosts and guests make of it. */
 interface Served {
@@ -141,6 +140,12 @@ export function hostStorage(
 /** What agents have to find on their PATH for it. */
 export function storageEnvironment({ storage }: Pick<Lab, 'storage'>): NodeJS.ProcessEnv {
   return storage === 'rbd' ? { PATH: `${cephBin()}:${systemEnvironment()['PATH']}` } : {};
+}
+
+/** What serves guests' disks, in a lab that has such a server, and whether it is there. */
+export interface ServerStatus {
+  readonly url: string;
+  readonly serverUp: boolean;
 }
 
 /** Where it is, and whether its server is there; by its kind. Nothing in other labs. */

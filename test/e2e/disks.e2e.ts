@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { SerialError } from '../../src/errors.ts';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';

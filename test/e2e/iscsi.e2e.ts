@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { labDown } from '../../src/lab/down.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { labDown } from '../../src/lab/down.ts';
 import { chooseQemu } from '../../src/lab/guest/qemu.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { addCephUser, LAB_POOL } from '../../src/lab/ceph.ts';
 import { labDown } from '../../src/lab/down.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';

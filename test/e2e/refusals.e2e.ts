@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { qemuBinaries, type QemuBinary } from '../../src/lab/guest/qemu.ts';
 import { startBareGuest, type BareGuest, type BareGuestRequest } from './support/bare-guest.ts';

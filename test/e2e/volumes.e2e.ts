@@ -3,7 +3,7 @@ import { chmod, lstat, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/config.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FakeLvm } from '../disks/volumes/fake-lvm.ts';

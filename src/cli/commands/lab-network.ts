@@ -1,5 +1,6 @@
 import { labDown } from '../../lab/down.ts';
-import { labStatus, type LabStatus, type ServerStatus } from '../../lab/status.ts';
+import { labStatus, type LabStatus } from '../../lab/status.ts';
+import type { ServerStatus } from '../../lab/storage.ts';
 import { labUp } from '../../lab/up.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printJson, type Context } from '../context.ts';

@@ -1,5 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import type { AgentConfigInput } from '../agents.ts';
+import type { AgentConfigInput } from '../../config.ts';
 import type { Lab } from '../state.ts';
 import { labGuests } from './registry.ts';
 

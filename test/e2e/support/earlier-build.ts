@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { AgentConfigInput } from '../../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../../src/config.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { AgentConfigInput } from '../../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../../src/config.ts';
 import { processesInNamespaces } from '../../../src/lab/processes.ts';
 import type { Lab } from '../../../src/lab/state.ts';
 import { untilSo } from '../../until.ts';

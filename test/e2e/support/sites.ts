@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { issue, storeCredentials } from '../../../src/pki/authority.ts';
-import type { AgentConfigInput } from '../../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../../src/config.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labEnvironment } from '../../../src/lab/environment.ts';
