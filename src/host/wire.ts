@@ -6,7 +6,8 @@ import { defined } from '../protocol/defined.ts';
 import { pkiDirOf } from './fleet.ts';
 import { processorLoad } from './machine/processor-load.ts';
 import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '../protocol/wire.ts';
-import type { SourceWireOptions, WireCache } from '../wire/open.ts';
+import type { SourceWireOptions } from '../wire/open.ts';
+import type { WireCache } from '../wire/cache/circles.ts';
 
 /** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */
 

@@ -1,9 +1,12 @@
-import type { Sharing } from './cache/scope.ts';
+import { toGodwitError } from '../errors.ts';
+import type { WireCache } from './cache/circles.ts';
 import type { LevelChange } from './codec/policy.ts';
-import type { Kind } from './codec/records.ts';
+import { KINDS, type Kind } from './codec/records.ts';
+import type { EncodeTally } from './codec/thread-messages.ts';
 import type { LinkSession } from '../links/link-session.ts';
 import { openSession } from '../links/open.ts';
-import { End, NO_FIGURES } from './relay/relay-end.ts';
+import type { LinkMeasure } from '../links/session.ts';
+import type { Relay } from './relay/relay.ts';
 import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { StreamContext } from './stream/context.ts';
@@ -18,23 +21,6 @@ import {
 } from '../links/endpoint.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
-
-/** The host's cache as a migration uses it; absent where nothing is shared. */
-export interface WireCache {
-  readonly directory: string;
-  readonly mostBytes: number;
-  /** The site's secret, alike on all its hosts. */
-  readonly secret: Uint8Array;
-  /** Those that it replaced of late: they name what is kept from before, and a host that has only such a one is understood. */
-  readonly earlier?: readonly Uint8Array[];
-  readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** The other host: what was exchanged with it is all that it learns of. */
-  readonly peer: string;
-  /** Whether the circle's seeds may be used towards the peer. */
-  readonly seeds: boolean;
-  /** Where this guest's places are kept between its migrations with that host. */
-  readonly placesFile: string;
-}
 
 export interface WireOptions extends SessionTerms {
   /** Bytes of guest memory: what is kept for each page is sized by it. */
@@ -83,6 +69,89 @@ export interface WireFigures {
   readonly cuts: number;
   readonly longestCutMs: number;
 }
+
+/** One end of the wire: a session, and the relay over it. */
+class End implements SourceWire {
+  readonly ended: Promise<void>;
+  readonly #session: LinkSession;
+  readonly #relay: Relay;
+  readonly #from = process.cpuUsage();
+
+  constructor(session: LinkSession, relay: Relay) {
+    this.#session = session;
+    this.#relay = relay;
+    this.ended = Promise.race([session.ended, relay.failed]);
+    this.ended.catch(() => undefined);
+  }
+
+  get measure(): LinkMeasure {
+    return this.#session.measure;
+  }
+
+  limit(bytesPerS: number | undefined): void {
+    this.#session.setRate(bytesPerS);
+  }
+
+  figures(): WireFigures {
+    const { streamBytes, returnBytes, tallies } = this.#relay.figures;
+    const { sentBytes, receivedBytes, cuts, longestCutMs } = this.#session.counters;
+    const { user, system } = process.cpuUsage(this.#from);
+    return {
+      streamBytes,
+      linkBytes: sentBytes + receivedBytes,
+      returnBytes,
+      ...sumOf(tallies),
+      processorMs: (user + system) / 1000,
+      cuts,
+      longestCutMs,
+    };
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const untilMs = performance.now() + deadlineMs;
+    try {
+      await this.#relay.close(deadlineMs);
+      await this.#session.close(Math.max(100, untilMs - performance.now()));
+    } catch (error) {
+      this.abort(toGodwitError(error));
+    }
+  }
+
+  abort(error: Error): void {
+    this.#relay.fail(error);
+  }
+}
+
+function sumOf(
+  tallies: readonly EncodeTally[],
+): Pick<WireFigures, 'encoded' | 'misses' | 'levelChanges'> {
+  const encoded = { ...NONE_ENCODED };
+  for (const tally of tallies) {
+    for (const kind of KIND_NAMES) encoded[kind] += tally.encoded[kind];
+  }
+  return {
+    encoded,
+    misses: tallies.reduce((sum, { misses }) => sum + misses, 0),
+    levelChanges: tallies[0]?.levelChanges ?? [],
+  };
+}
+
+const KIND_NAMES = Object.keys(KINDS) as Kind[];
+const NONE_ENCODED = Object.fromEntries(KIND_NAMES.map((kind) => [kind, 0])) as Record<
+  Kind,
+  number
+>;
+export const NO_FIGURES: WireFigures = {
+  streamBytes: 0,
+  linkBytes: 0,
+  returnBytes: 0,
+  encoded: NONE_ENCODED,
+  misses: 0,
+  levelChanges: [],
+  processorMs: 0,
+  cuts: 0,
+  longestCutMs: 0,
+};
 
 /** For how long the far side may take to open its cache and answer. */
 const HELLO_MS = 30_000;

@@ -1,8 +1,24 @@
-import type { WireCache } from '../open.ts';
 import { hasSegments } from './directory.ts';
-import { Scope } from './scope.ts';
+import { Scope, type Sharing } from './scope.ts';
 
 /** The circle of guests of a migration, by each of the site's secrets that counts. */
+
+/** The host's cache as a migration uses it; absent where nothing is shared. */
+export interface WireCache {
+  readonly directory: string;
+  readonly mostBytes: number;
+  /** The site's secret, alike on all its hosts. */
+  readonly secret: Uint8Array;
+  /** Those that it replaced of late: they name what is kept from before, and a host that has only such a one is understood. */
+  readonly earlier?: readonly Uint8Array[];
+  readonly sharing: Exclude<Sharing, { with: 'none' }>;
+  /** The other host: what was exchanged with it is all that it learns of. */
+  readonly peer: string;
+  /** Whether the circle's seeds may be used towards the peer. */
+  readonly seeds: boolean;
+  /** Where this guest's places are kept between its migrations with that host. */
+  readonly placesFile: string;
+}
 
 export type CircleCache = Pick<WireCache, 'directory' | 'secret' | 'earlier' | 'sharing' | 'peer'>;
 

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { makeHash64 } from '../codec/hash.ts';
 import type { Hash64 } from '../codec/contents.ts';
-import type { WireCache } from '../open.ts';
-import { agreedCircle, circleBy } from './circles.ts';
+import { agreedCircle, circleBy, type WireCache } from './circles.ts';
 import { seedIndexes, survey } from './directory.ts';
 import type { Scope } from './scope.ts';
 import { Seed } from './seed.ts';

@@ -1,10 +1,9 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { z } from 'zod';
-import { agreedCircle, circleBy, circlesOf } from '../cache/circles.ts';
+import { agreedCircle, circleBy, circlesOf, type WireCache } from '../cache/circles.ts';
 import { placesDigest } from '../cache/places.ts';
 import { MAX_SETTINGS, type CodecSettings } from '../codec/settings.ts';
 import type { ThreadCache } from '../codec/thread-messages.ts';
-import type { WireCache } from '../open.ts';
 import { godwitError } from '../../errors.ts';
 
 /** What the two relays report to each other on the control channel, and what they agree on with the first of it. */

@@ -13,7 +13,7 @@ import { ManagedWire, type ManagedWireDependencies } from '../../../src/mover/ma
 import type { Receiver } from '../../../src/protocol/peer/receiver.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import type { SourceWire } from '../../../src/wire/open.ts';
-import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
+import { NO_FIGURES } from '../../../src/wire/open.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const LIVES = new AbortController().signal;

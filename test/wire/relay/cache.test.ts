@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { Sharing } from '../../../src/wire/cache/scope.ts';
-import type { WireCache } from '../../../src/wire/open.ts';
+import type { WireCache } from '../../../src/wire/cache/circles.ts';
 import type { Way } from './memory-session.ts';
 import { readAll, relayPair } from './pair.ts';
 import { longStream } from './streams.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as hello from '../../../src/wire/relay/hello.ts';
-import type { WireCache } from '../../../src/wire/open.ts';
+import type { WireCache } from '../../../src/wire/cache/circles.ts';
 
 const secrets = [1, 2, 3].map((byte) => Buffer.alloc(32, byte));
 

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import type { StreamContext } from '../../../src/wire/stream/context.ts';
-import type { WireCache } from '../../../src/wire/open.ts';
+import type { WireCache } from '../../../src/wire/cache/circles.ts';
 import { sessionPair, type MemorySession, type Way } from './memory-session.ts';
 
 export interface Pair {

@@ -1,0 +1,15 @@
+import type { EncodeTally } from '../codec/thread-messages.ts';
+
+/** What the two relays have in common. */
+export interface Relay {
+  readonly failed: Promise<never>;
+  readonly figures: RelayFigures;
+  close(deadlineMs: number): Promise<void>;
+  fail(error: unknown): void;
+}
+
+export interface RelayFigures {
+  readonly streamBytes: number;
+  readonly returnBytes: number;
+  readonly tallies: readonly EncodeTally[];
+}
