@@ -173,7 +173,7 @@ async function processorChecks(
 ): Promise<NamedCheck[]> {
   if (program === undefined) return [];
   const processor = cpuChecks(description.name, spec.cpu, own, options.isCold === true);
-  return [...processor, ...(await tscChecks(description, spec, program, options))];
+  return [...processor, ...(await tscChecks(description, spec, program.tscHz, options))];
 }
 
 function withColdCpu(spec: GuestSpec, own: OwnProcessor): GuestSpec {

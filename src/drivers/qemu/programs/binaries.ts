@@ -15,8 +15,7 @@ import { readTsc } from './tsc.ts';
 import type { StreamAbilities } from '../stream.ts';
 import type { RunAs } from '../user/confine.ts';
 import { deviceUser } from '../user/devices.ts';
-import { rangeOf } from '../user/guest-user.ts';
-import type { QemuUser } from '../user/ids.ts';
+import { rangeOf, type QemuUser } from '../user/ids.ts';
 
 /** What one QEMU program can do on this host; found out by asking it, once. */
 const program = z.object({

@@ -4,7 +4,6 @@ import { passes, refuses, warns, type Finding } from '../../../migration/preflig
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestDescription } from '../../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../../../port/direct.ts';
-import type { QemuProgram } from './binaries.ts';
 import { getScalar } from '../guest/qom.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { GuestSpec } from '../spec/schema.ts';
@@ -84,16 +83,15 @@ function mhz(hz: number): string {
   return (hz / MEGA).toFixed(3);
 }
 
-/** Only a guest that goes on under KVM has its host's. */
+/** Only a guest that goes on under KVM has its host's; `hostHz` is the destination's, as its KVM says it. */
 export async function tscChecks(
   { name: guest, tscHz: guestHz }: GuestDescription,
   { accelerator, cpu }: Pick<GuestSpec, 'accelerator' | 'cpu'>,
-  program: Pick<QemuProgram, 'tscHz'>,
+  hostHz: number | undefined,
   { host, isCold = false }: Pick<DestinationOptions, 'host' | 'isCold'>,
 ): Promise<NamedCheck[]> {
   if (accelerator.name !== 'kvm' || isCold) return [];
   const isSet = cpu !== undefined && Object.hasOwn(cpu.switches, 'tsc-frequency');
-  const { tscHz: hostHz } = program;
   const found = judgeTsc({ guest, host, guestHz, isSet, hostHz, scales: await tscScales() });
   return [{ name: 'tsc', side: 'destination', ...found }];
 }

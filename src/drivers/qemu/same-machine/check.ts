@@ -1,6 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { pass, refusal, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
-import { compareMachines, type Comparison, type Difference } from './compare.ts';
+import { compareMachines, type Comparison } from './compare.ts';
+import type { Difference } from './reasons.ts';
 import { machineParts, type MachineParts } from './machine-parts.ts';
 import { lostFeatures } from './virtio-features.ts';
 

@@ -1,16 +1,7 @@
-import { reasonFor, type Reason } from './reasons.ts';
+import { reasonFor, type Difference, type Reason } from './reasons.ts';
 import type { MachineParts, Part } from './machine-parts.ts';
 
 /** Two machines, part by part and property by property. Pure. */
-
-export interface Difference {
-  readonly part: Pick<Part, 'kind' | 'place' | 'type'>;
-  /** Absent: the part is on one side alone. */
-  readonly property?: string;
-  /** Undefined where that side has it not. */
-  readonly source: string | undefined;
-  readonly destination: string | undefined;
-}
 
 export interface Comparison {
   /** Properties that both have, with the same value. */

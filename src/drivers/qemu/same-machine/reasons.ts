@@ -1,5 +1,4 @@
-import type { Difference } from './compare.ts';
-import type { PartKind } from './machine-parts.ts';
+import type { Part, PartKind } from './machine-parts.ts';
 
 /**
  * What may differ between a running guest and the machine that was made to be the same, each with its reason. All else
@@ -18,6 +17,16 @@ export interface Reason {
   /** `allow`: it is to differ. `warn`: nothing of the guest's depends on it, and its owner is informed. */
   readonly verdict: 'allow' | 'warn';
   readonly because: string;
+}
+
+/** What two machines do not have alike. */
+export interface Difference {
+  readonly part: Pick<Part, 'kind' | 'place' | 'type'>;
+  /** Absent: the part is on one side alone. */
+  readonly property?: string;
+  /** Undefined where that side has it not. */
+  readonly source: string | undefined;
+  readonly destination: string | undefined;
 }
 
 export const REASONS: readonly Reason[] = [

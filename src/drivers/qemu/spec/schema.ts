@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { nodeName } from '../../../protocol/disk.ts';
 import { blockNodes } from './disks/disk-schema.ts';
 import { passedThrough } from '../passthrough/device.ts';
-import { judgeDescription, refusedText } from './grammar/judge.ts';
 import { tpm } from './tpm-schema.ts';
 
 /**
@@ -10,9 +9,6 @@ import { tpm } from './tpm-schema.ts';
  * none is a path, a command or an address of the other host. Host-specific parts are named by what they are, and
  * the destination chooses where they lie. This is the shape; `grammar/` has what each part may be.
  */
-
-/** Of one description; who sent it learns of the first. */
-const MAX_ISSUES = 16;
 
 /** Option keys as QEMU writes them; nothing that could end an option and begin another. */
 const key = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
@@ -278,10 +274,3 @@ export const guestShape = z.strictObject({
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
 export type GuestSpec = z.infer<typeof guestShape>;
-
-/** Its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
-export const guestSpec = guestShape.superRefine((spec, context) => {
-  for (const refused of judgeDescription(spec).slice(0, MAX_ISSUES)) {
-    context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });
-  }
-});

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { inOwnDirectory } from '../../../system/files/checked-open.ts';
@@ -21,7 +21,7 @@ import {
 } from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
-import { freeId, isGuestId, reachOf, type QemuUser, type Range } from './ids.ts';
+import { freeId, isGuestId, rangeOf, type QemuUser, type Range } from './ids.ts';
 
 /** The user that a guest's QEMU runs as, and what is given to it: its directory, images, devices. */
 
@@ -127,25 +127,6 @@ export class GuestUser {
     await markIncoming(this.#guestDir);
     return (await this.own())?.uid;
   }
-}
-
-/** The range to choose from; undefined where QEMU runs as the agent. GODWIT_PRIVILEGE where these users do not exist here. */
-export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
-  if (user === 'agent' || process.geteuid?.() !== 0) return undefined;
-  const reach = reachOf(await readFile('/proc/self/uid_map', 'utf8'), user);
-  if (reach === 'all') return user;
-  if (reach === 'alone') return undefined;
-  const last = user.from + user.count - 1;
-  throw godwitError(
-    'GODWIT_PRIVILEGE',
-    {
-      what: 'a user of its own for each guest’s QEMU',
-      needs: `the users ${user.from} to ${last}, which this user namespace lacks`,
-    },
-    {
-      hint: 'Name users that it has as { "from", "count" } of drivers.qemu.user; or set drivers.qemu.user to "agent", and QEMU runs as root.',
-    },
-  );
 }
 
 /** Whether QEMU will be confined to a user of its own, in words. */

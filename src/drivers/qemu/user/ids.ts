@@ -1,4 +1,7 @@
-/** The numbers of users that guests' QEMUs run as. Pure. */
+import { readFile } from 'node:fs/promises';
+import { godwitError } from '../../../errors.ts';
+
+/** The numbers of users that guests' QEMUs run as. */
 
 /** `agent`: as the agent itself. Else each guest's QEMU is a user of its own, by a number of this range. */
 export type QemuUser = 'agent' | { readonly from: number; readonly count: number };
@@ -47,4 +50,23 @@ export function reachOf(uidMap: string, { from, count }: Range): 'all' | 'alone'
   );
   if (covers) return 'all';
   return spans.length === 1 && spans[0]?.[2] === 1 && spans[0][1] !== 0 ? 'alone' : 'none';
+}
+
+/** The range to choose from; undefined where QEMU runs as the agent. GODWIT_PRIVILEGE where these users do not exist here. */
+export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
+  if (user === 'agent' || process.geteuid?.() !== 0) return undefined;
+  const reach = reachOf(await readFile('/proc/self/uid_map', 'utf8'), user);
+  if (reach === 'all') return user;
+  if (reach === 'alone') return undefined;
+  const last = user.from + user.count - 1;
+  throw godwitError(
+    'GODWIT_PRIVILEGE',
+    {
+      what: 'a user of its own for each guest’s QEMU',
+      needs: `the users ${user.from} to ${last}, which this user namespace lacks`,
+    },
+    {
+      hint: 'Name users that it has as { "from", "count" } of drivers.qemu.user; or set drivers.qemu.user to "agent", and QEMU runs as root.',
+    },
+  );
 }

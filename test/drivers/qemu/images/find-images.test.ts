@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findImages } from '../../../../src/drivers/qemu/images/find-images.ts';
 import { ImageStore } from '../../../../src/drivers/qemu/images/images.ts';
-import { guestSpec, type ImageSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { type ImageSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 

@@ -12,7 +12,7 @@ import { ImageStore } from '../../../../src/drivers/qemu/images/images.ts';
 import { inspectFacts } from '../../../../src/drivers/qemu/inspect.ts';
 import { deviceText } from '../../../../src/drivers/qemu/spec/argv.ts';
 import type { GuestFacts } from '../../../../src/drivers/qemu/spec/facts.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import type { StreamSettings } from '../../../../src/protocol/peer/migration.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 import { hostDevice, VF } from './samples.ts';

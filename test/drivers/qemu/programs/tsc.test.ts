@@ -85,11 +85,8 @@ describe('the TSC of a guest under KVM', () => {
       const found = await tscChecks(
         { ...description, hypervisorVersion: '10.0' },
         spec,
-        {},
-        {
-          host: 'b',
-          isCold,
-        },
+        undefined,
+        { host: 'b', isCold },
       );
       return found.map((each) => each.name);
     };

@@ -1,4 +1,4 @@
-import type { Difference } from '../../../../src/drivers/qemu/same-machine/compare.ts';
+import type { Difference } from '../../../../src/drivers/qemu/same-machine/reasons.ts';
 
 /** For each reason a difference that it covers, and one beside it that it does not. */
 export type Example = [

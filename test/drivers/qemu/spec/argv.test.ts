@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { buildArgv, type Placement } from '../../../../src/drivers/qemu/spec/argv.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { factsOf } from './facts.ts';
 
 const PLACE: Placement = {

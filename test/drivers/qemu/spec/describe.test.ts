@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const LAB = commandLine(`

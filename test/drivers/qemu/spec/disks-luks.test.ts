@@ -8,7 +8,7 @@ import type {
   Qcow2Facts,
 } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 import { QCOW2 as PLAIN, liveNode } from './samples.ts';
 

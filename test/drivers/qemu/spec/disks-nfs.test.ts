@@ -4,7 +4,7 @@ import { relocatable } from '../../../../src/drivers/qemu/mirror/relocate-plan.t
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { openings } from '../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 import { liveNode } from './samples.ts';
 

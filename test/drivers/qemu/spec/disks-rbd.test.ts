@@ -5,7 +5,7 @@ import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { BlockFacts } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
 import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
 import { plainName } from '../../../../src/drivers/qemu/spec/network-name.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 import { liveNode } from './samples.ts';
 

@@ -9,8 +9,8 @@ import {
   isChipNode,
   keptName,
 } from '../../../../src/drivers/qemu/spec/flash.ts';
-import { judgeFlash } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
-import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { judgeFlash, guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
+import { type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const CODE = '/usr/share/OVMF/OVMF_CODE.fd';

@@ -5,7 +5,7 @@ import { nodesIn } from '../../../../src/drivers/qemu/host-memory.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { HostMemory, LiveObject } from '../../../../src/drivers/qemu/spec/facts.ts';
 import { boundHere, boundTo, hugePagesOf } from '../../../../src/drivers/qemu/spec/host-memory.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const MIB = 1024 ** 2;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { commandLine, factsOf } from './facts.ts';
 
 const good = describeGuest(factsOf(commandLine('-nodefaults'))).spec;

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { buildArgv } from '../../../../src/drivers/qemu/spec/argv.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import { judgeDescription } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
-import { guestSpec, type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { judgeDescription, guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
+import { type GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { TPM_KDFS, TPM_MODES } from '../../../../src/drivers/qemu/spec/tpm-schema.ts';
 import {
   readSwtpm,

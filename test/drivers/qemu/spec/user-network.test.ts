@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import { nicName } from '../../../../src/drivers/qemu/spec/nic-names.ts';
-import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import {
   describeUserNetwork,
   forwardText,

@@ -1,11 +1,10 @@
 import { isOwnFile } from '../names.ts';
 import type { Scalar } from '../options.ts';
-import type { GuestSpec } from '../schema.ts';
+import { guestShape, type GuestSpec } from '../schema.ts';
 import { judgeDevice, judgeFeature } from './device.ts';
 import { isFreeId, misfit, type Kind, type Known } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
 import { idOfOption, readOption } from './options.ts';
-import { judgePassthrough } from './passthrough.ts';
 import { MAX_FLASH_BYTES, flashName } from '../flash.ts';
 
 /** A part of a description that is not in the grammar. */
@@ -21,6 +20,16 @@ export interface Refused {
 export function refusedText({ what, allowed }: Refused): string {
   return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
 }
+
+/** Of one description; who sent it learns of the first. */
+const MAX_ISSUES = 16;
+
+/** A description: its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
+export const guestSpec = guestShape.superRefine((spec, context) => {
+  for (const refused of judgeDescription(spec).slice(0, MAX_ISSUES)) {
+    context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });
+  }
+});
 
 /**
  * The parts of a description that the grammar does not allow. What it allows gives a command line of words that Godwit
@@ -258,4 +267,16 @@ function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): Refused[] {
     refused.push({ path: ['tpm'], what: `${tpm.id} on ${tpm.chardev}`, allowed });
   }
   return refused;
+}
+
+/** A device that is passed through says what takes its place there, and no other does: which one, the destination decides. Pure. */
+export function judgePassthrough({ devices }: GuestSpec): Refused[] {
+  return devices.flatMap(({ driver, id, passthrough }, index): Refused[] => {
+    const isPassedThrough = driver === 'vfio-pci';
+    if (isPassedThrough === (passthrough !== undefined)) return [];
+    const allowed = isPassedThrough
+      ? 'one that says what the device of the host is'
+      : 'a device of the host in a vfio-pci alone';
+    return [{ path: ['devices', index, 'passthrough'], what: id ?? driver, allowed }];
+  });
 }

@@ -14,8 +14,8 @@ import {
 } from '../../../../../src/drivers/qemu/spec/disks/disk-filters.ts';
 import { blockdevWords } from '../../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
 import { isFreeId } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
-import { judgeDescription } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
-import { guestSpec, type GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
+import { judgeDescription, guestSpec } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
+import { type GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from '../facts.ts';
 import { liveNode } from '../samples.ts';
 

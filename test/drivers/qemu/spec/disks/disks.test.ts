@@ -10,7 +10,7 @@ import type {
 import { blockNodes } from '../../../../../src/drivers/qemu/spec/disks/disk-schema.ts';
 import { describeDisks } from '../../../../../src/drivers/qemu/spec/disks/disks.ts';
 import { blockdevWords } from '../../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
-import { guestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
+import { guestSpec } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { disk } from '../../../../../src/protocol/disk.ts';
 import { commandLine, factsOf } from '../facts.ts';
 import { QCOW2, liveNode } from '../samples.ts';

@@ -11,13 +11,9 @@ import {
 } from '../../../../../src/drivers/qemu/spec/grammar/devices.ts';
 import { isKind } from '../../../../../src/drivers/qemu/spec/grammar/kinds.ts';
 import { kindOfProperty } from '../../../../../src/drivers/qemu/spec/grammar/properties.ts';
-import { judgeDescription } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
+import { judgeDescription, guestSpec } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import { isOwnFile } from '../../../../../src/drivers/qemu/spec/names.ts';
-import {
-  CARRIED_OPTIONS,
-  guestSpec,
-  type GuestSpec,
-} from '../../../../../src/drivers/qemu/spec/schema.ts';
+import { CARRIED_OPTIONS, type GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
 import { description, OPTION_VALUES } from './descriptions.ts';
 import { mutate, mutations } from './hostile.ts';
 import { objections } from './witness.ts';

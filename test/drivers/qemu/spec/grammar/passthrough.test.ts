@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judgePassthrough } from '../../../../../src/drivers/qemu/spec/grammar/passthrough.ts';
+import { judgePassthrough } from '../../../../../src/drivers/qemu/spec/grammar/judge.ts';
 import type { DeviceSpec, GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
 import { VF } from '../../passthrough/samples.ts';
 
