@@ -26,7 +26,8 @@ import { handleIn, handleOf, lifeOfHandle, type CriuHandle } from './handle.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
-import { containersOfOthers, type ManagedContainer } from './managed-containers.ts';
+import { managedContainers, type ManagedContainer } from './managed-containers.ts';
+import { podmanContainers } from './podman.ts';
 import { ProcessorUses } from './processor-use.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
@@ -283,4 +284,28 @@ export class CriuDriver implements DirectDriver {
     await takeUpLate(this.#context, options, this.#arrivals);
     return new CriuDestination(this.#context, options, this.#arrivals);
   }
+}
+
+/**
+ * All containers that others look after. podman is asked of none of runc's: where it does not answer, the list of all says so; whoever asks for one guest
+ * is not kept from it, nor from a name that nobody else has, since what others look after does not move.
+ */
+async function containersOfOthers(
+  { host, prefix }: Pick<HostContext, 'host' | 'prefix'>,
+  options: Pick<CriuOptions, 'podman' | 'root' | 'otherRoots'>,
+  {
+    all,
+    only,
+  }: { readonly all: readonly { readonly id: string }[]; readonly only: string | undefined },
+  signal: AbortSignal,
+): Promise<ManagedContainer[]> {
+  const { podman } = options;
+  const isOwn = all.some(({ id }) => id === only);
+  const asked =
+    podman === undefined || isOwn ? Promise.resolve([]) : podmanContainers(host, podman, signal);
+  const ofPodman = await (only === undefined ? asked : asked.catch(() => []));
+  const taken = new Set([...all.map(({ id }) => id), ...ofPodman.map(({ name }) => name)]);
+  const others = await managedContainers({ ...options, prefix }, taken);
+  const known = new Set(ofPodman.map(({ id }) => id));
+  return [...ofPodman, ...others.filter(({ id }) => !known.has(id))];
 }

@@ -4,9 +4,6 @@ import { z } from 'zod';
 import { startTicksOf } from '../../system/processes/process.ts';
 import { guestName } from '../../protocol/names.ts';
 import { nameAmongHosts, SHORT } from './container-names.ts';
-import type { HostContext } from './host-context.ts';
-import type { CriuOptions } from './options.ts';
-import { podmanContainers } from './podman.ts';
 
 /**
  * Containers of runc and crun that Docker, containerd, CRI-O or podman have begun and look after. Read of the files of the
@@ -89,30 +86,6 @@ export function named(
     const words = pod === undefined ? manager : `${manager}, in the pod ${pod}`;
     return [{ id, name, pid, manager: words.slice(0, MAX_MANAGER) }];
   });
-}
-
-/**
- * All of them. podman is asked of none of runc's: where it does not answer, the list of all says so; whoever asks for one guest
- * is not kept from it, nor from a name that nobody else has, since what others look after does not move.
- */
-export async function containersOfOthers(
-  { host, prefix }: Pick<HostContext, 'host' | 'prefix'>,
-  options: Pick<CriuOptions, 'podman' | 'root' | 'otherRoots'>,
-  {
-    all,
-    only,
-  }: { readonly all: readonly { readonly id: string }[]; readonly only: string | undefined },
-  signal: AbortSignal,
-): Promise<ManagedContainer[]> {
-  const { podman } = options;
-  const isOwn = all.some(({ id }) => id === only);
-  const asked =
-    podman === undefined || isOwn ? Promise.resolve([]) : podmanContainers(host, podman, signal);
-  const ofPodman = await (only === undefined ? asked : asked.catch(() => []));
-  const taken = new Set([...all.map(({ id }) => id), ...ofPodman.map(({ name }) => name)]);
-  const others = await managedContainers({ ...options, prefix }, taken);
-  const known = new Set(ofPodman.map(({ id }) => id));
-  return [...ofPodman, ...others.filter(({ id }) => !known.has(id))];
 }
 
 interface Places {
