@@ -1,8 +1,14 @@
 import type { HostState } from '../../protocol/controller/fleet.ts';
-import type { HostPower } from '../store/power-rows.ts';
+import type { PowerState } from '../wishes/facts.ts';
 
 /** A host that is woken is heard of within this time where no setting names another, ms. */
 export const WAKE_MS = 600_000;
+
+/** A host that is not simply on. */
+export interface HostPower {
+  readonly state: PowerState;
+  readonly sinceMs: number;
+}
 
 /** What is reported of a host. */
 export interface Standing {

@@ -1,4 +1,4 @@
-import type { HostPower } from '../store/power-rows.ts';
+import type { HostPower } from './shown.ts';
 
 /** What is known of one host at one moment. */
 export interface PowerHost {

@@ -1,16 +1,11 @@
-import { WAKE_MS, type PowerNow } from '../power/shown.ts';
+import { WAKE_MS, type HostPower, type PowerNow } from '../power/shown.ts';
 import type { PowerState } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
-import type { Db } from './wish-rows.ts';
-
-/** A host that is not simply on. */
-export interface HostPower {
-  readonly state: PowerState;
-  readonly sinceMs: number;
-}
 
 /** By host. */
-export async function powerOf(db: Pick<Db, 'selectFrom'>): Promise<Map<string, HostPower>> {
+export async function powerOf(
+  db: Pick<Store['db'], 'selectFrom'>,
+): Promise<Map<string, HostPower>> {
   return byHost(await db.selectFrom('host_power').selectAll().execute());
 }
 

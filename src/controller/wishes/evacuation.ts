@@ -6,7 +6,6 @@ import { defined } from '../../protocol/defined.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { lineBetween } from '../site-map.ts';
 import { labelsOf, noticeMsOf, ownOf, type World } from './facts.ts';
-import type { WishPlan } from './plan.ts';
 import type { Move, PlannedStep, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import type { WishPlan as ReportedPlan } from '../../protocol/controller/wishes.ts';
 
@@ -30,8 +29,22 @@ interface Known {
   readonly open: readonly Move[];
 }
 
-/** The plan with the order of the priorities, and without the moves for which the deadline or the budget leaves no room. */
-export function byDeadline(plan: WishPlan, known: Known): WishPlan {
+/** Where the guests of a site go, and why one has no destination. */
+interface Destinations {
+  readonly steps: readonly PlannedStep[];
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/** The part of a plan that the evacuation of a site decides. */
+interface EvacuationPlan extends Destinations {
+  readonly late: readonly string[];
+  readonly parallel?: number;
+  readonly seconds?: number;
+  readonly line?: PlannedLine;
+}
+
+/** The moves in the order of the priorities, without those for which the deadline or the budget leaves no room. */
+export function byDeadline(plan: Destinations, known: Known): EvacuationPlan {
   const { wish, inventory, world, open } = known;
   const { ask } = wish;
   const line = ask.sites === undefined ? undefined : lineBetween(world.siteLinks, ask.sites);
@@ -59,7 +72,6 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
     },
   );
   return {
-    ...plan,
     steps,
     parallel: found.lanes,
     seconds: Math.max(0, ...found.leaving.map(({ endSeconds }) => endSeconds)),
@@ -80,10 +92,10 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
 }
 
 /** The map was changed since it was asked for. */
-function withoutLine(plan: WishPlan, { ask }: Wish): WishPlan {
+function withoutLine(plan: Destinations, { ask }: Wish): EvacuationPlan {
   const words = noLine(ask.sites ?? { from: '', to: '' });
   const refused = plan.steps.map(({ guest }) => [guest, words] as const);
-  return { ...plan, steps: [], late: [], refused: new Map([...plan.refused, ...refused]) };
+  return { steps: [], late: [], refused: new Map([...plan.refused, ...refused]) };
 }
 
 const noLine = ({ from, to }: { readonly from: string; readonly to: string }): string =>

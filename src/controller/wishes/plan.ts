@@ -93,7 +93,8 @@ export function planFor(
     ),
     fromHistory: fromHistory(moves, world),
   };
-  return ask.sites === undefined ? planned : byDeadline(planned, { wish, inventory, world, open });
+  if (ask.sites === undefined) return planned;
+  return { ...planned, ...byDeadline(planned, { wish, inventory, world, open }) };
 }
 
 function fromHistory(moves: readonly PlannedMove[], { past, guests, hosts }: World): string[] {
