@@ -1,7 +1,8 @@
 import { dirtiedWithin } from './curve.ts';
-import type { Facts } from './load.ts';
+import type { Facts } from './facts.ts';
 import { CONTENT_ROUNDS, LITTLE_SHARE, LOOK_SECONDS_PER_GB, WORTH_SHARE } from './parameters.ts';
-import type { Load, Rounds } from './rounds.ts';
+import type { Rounds } from './rounds.ts';
+import type { Load } from './load.ts';
 
 /** The rounds of a guest whose memory is compared by content, as the driver of containers makes them. Pure. */
 

@@ -4,7 +4,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { WIRE_VERSION, type WireOffer } from '../../protocol/wire.ts';
 import { isByWire } from './hits.ts';
 import { factorsOf } from './own-costs.ts';
-import type { Facts } from './load.ts';
+import type { Facts } from './facts.ts';
 import { MORE_THAN_GIGABIT, type Content, type MemoryPath } from './parameters.ts';
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';

@@ -1,16 +1,9 @@
 import type { Disk } from '../../protocol/disk.ts';
-import { plainMsPerByte, type Facts } from './load.ts';
+import type { Facts } from './facts.ts';
+import { plainMsPerByte } from './load.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** What it takes to copy a guest's disks before its memory moves. Pure. */
-
-/** The disks that are copied, all together. */
-export interface CopiedBytes {
-  /** To copy at first. */
-  readonly bytes: number;
-  /** What the guest writes to its disks; absent: nobody has seen that, and nothing is reckoned with. */
-  readonly writtenBytesPerS?: number | undefined;
-}
 
 export interface DiskCopy {
   /** From the start of the copies until each is as good as its disk. */

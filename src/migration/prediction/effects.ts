@@ -1,8 +1,9 @@
 import { defined } from '../../protocol/defined.ts';
 import type { Effects } from '../../protocol/public/prediction.ts';
 import { LOST_SHARE } from '../steering/cheaper.ts';
-import type { Facts } from './load.ts';
-import type { Load, Rounds } from './rounds.ts';
+import type { Facts } from './facts.ts';
+import type { Rounds } from './rounds.ts';
+import type { Load } from './load.ts';
 import { NOMINAL } from './scenarios.ts';
 import { workOf } from './work.ts';
 

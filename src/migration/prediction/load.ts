@@ -1,15 +1,11 @@
-import type { Capabilities } from '../preflight/capabilities.ts';
-import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
-import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 import { queuedMs, WIRE_UNDER_WAY_MS } from '../steering/downtime.ts';
 import { LONG_LOOK_SHARE, MAX_LONG_LOOK_MS } from '../steering/first-round.ts';
 import { dirtiedWithin } from './curve.ts';
-import type { CopiedBytes } from './disk-copy.ts';
+import type { Facts } from './facts.ts';
 import { leftOutBytes } from './hinted.ts';
-import { factorsOf, type CostFactors } from './own-costs.ts';
+import { factorsOf } from './own-costs.ts';
 import { between, hitsOf, isByWire } from './hits.ts';
-import type { OwnMove } from './own-moves.ts';
 import {
   COSTS,
   HELD_SPREAD,
@@ -23,52 +19,26 @@ import {
   ZERO_WORK,
   type MemoryPath,
 } from './parameters.ts';
-import type { Load } from './rounds.ts';
+import type { Writes } from '../steering/write-rate.ts';
 import type { Scenario } from './scenarios.ts';
 import { startMsOf, workMsPerByte } from './work.ts';
 
 /** What a pass over memory, and a page that is sent again, cost on a memory path. Pure. */
 
-/** Of a host. */
-export interface Processors {
-  readonly cores: number;
-  /** Threads that run on them or wait for one, on average over the last minute; absent: nobody has counted them. */
-  readonly load?: number | undefined;
-}
-
-export interface Facts {
+/** What is sent, and what it costs on the data path that memory takes. */
+export interface Load {
   readonly memoryBytes: number;
-  /** Empty: nothing is known of what the guest writes, and nothing is reckoned with. */
   readonly curve: readonly CurvePoint[];
-  /** Absent: nobody has looked at its pages. */
-  readonly mix?: PageMix | undefined;
-  /** Free memory of which the guest gives hints: pre-copy leaves most of it out. */
-  readonly hintedFreeBytes?: number | undefined;
-  /** Absent: only the processors bound it. */
-  readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
-  /** Of the hosts of which they are known: one at least. */
-  readonly processors: readonly Processors[];
-  readonly memoryPath: MemoryPath;
-  /** What this host's own migrations took around their memory, or what is assumed of it, ms; absent: as a quiet machine. */
-  readonly aroundMs?: number | undefined;
-  /** This host's latest migrations to that host, the newest first. */
-  readonly ownMoves?: readonly OwnMove[] | undefined;
-  /** What these make of the costs of its path; absent: as they are assumed. */
-  readonly factors?: CostFactors | undefined;
-  /** What its hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
-  readonly levers?: readonly SteeringMeasure[] | undefined;
-  /** Who moves it; absent: Godwit’s own movers. */
-  readonly shape?: Capabilities['shape'] | undefined;
-  /** Pages of the sample; 0 or absent: nobody could look at them from outside. */
-  readonly pages?: number | undefined;
-  /** Disks that are copied before memory moves; absent: none is, or nobody knows how much that is. */
-  readonly disks?: CopiedBytes | undefined;
-  /** How its driver makes rounds of pre-copy; absent: by what was written. */
-  readonly rounds?: 'content' | undefined;
-  readonly settings: Pick<
-    MigrationSettings,
-    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs' | 'steering'
-  >;
+  /** Of a pass over all of memory. */
+  readonly passMs: number;
+  readonly passBytes: number;
+  /** Of a pass: pages that are sent, and not only noted as zeros or left out. */
+  readonly contentBytes: number;
+  /** Of a byte of memory that is sent again. */
+  readonly againMsPerByte: number;
+  readonly againBytesPerByte: number;
+  /** As its mover looks at its pages while the first round runs; absent: it does not. */
+  readonly writes?: Writes | undefined;
 }
 
 /** What a pass over memory sends, and what a byte takes of the link and of the processors, each by itself. */

@@ -5,7 +5,7 @@ import type { Capabilities } from '../preflight/capabilities.ts';
 import { ownThrottle } from '../steering/own-throttle.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { SEVERAL_STREAMS, PACKED_STREAM, PACKED3_STREAM, PACKED9_STREAM } from './data-path.ts';
-import type { Facts } from './load.ts';
+import type { Facts } from './facts.ts';
 import { SURE, type Content } from './parameters.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { predict } from './predict.ts';

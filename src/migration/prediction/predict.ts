@@ -19,8 +19,9 @@ import {
   loadOf,
   queuedMsOf,
   underWayMsOf,
-  type Facts,
+  type Load,
 } from './load.ts';
+import type { Facts } from './facts.ts';
 import { factorsOf } from './own-costs.ts';
 import { widened, widthsOf } from './own-errors.ts';
 import { learnedFactor, medianOf } from './own-times.ts';
@@ -46,7 +47,7 @@ import {
   SURE,
   SWITCH_MS,
 } from './parameters.ts';
-import { isThere, simulate, type Load, type Rounds } from './rounds.ts';
+import { isThere, simulate, type Rounds } from './rounds.ts';
 import { NOMINAL, rangeOf, scenarios, type Scenario, type Spreads } from './scenarios.ts';
 
 /** What a migration is expected to come to, from what was measured. Pure. */

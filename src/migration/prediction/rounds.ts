@@ -1,6 +1,3 @@
-import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import type { CurvePoint } from '../../protocol/public/prediction.ts';
-import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { dirtiedWithin } from './curve.ts';
 import {
   CAPPED_PIECE_MS,
@@ -11,52 +8,24 @@ import {
   ROUND_SPREAD,
 } from './parameters.ts';
 import { sinceSent } from '../steering/first-round.ts';
-import type { Writes } from '../steering/write-rate.ts';
-import { SteeredRounds, type SteeredStep } from './steered-rounds.ts';
+import type { Load } from './load.ts';
+import {
+  SteeredRounds,
+  type Policy,
+  type RoundsSoFar,
+  type SteeredStep,
+} from './steered-rounds.ts';
 
 /** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
 
-/** What is sent, and what it costs on the data path that memory takes. */
-export interface Load {
-  readonly memoryBytes: number;
-  readonly curve: readonly CurvePoint[];
-  /** Of a pass over all of memory. */
-  readonly passMs: number;
-  readonly passBytes: number;
-  /** Of a pass: pages that are sent, and not only noted as zeros or left out. */
-  readonly contentBytes: number;
-  /** Of a byte of memory that is sent again. */
-  readonly againMsPerByte: number;
-  readonly againBytesPerByte: number;
-  /** As its mover looks at its pages while the first round runs; absent: it does not. */
-  readonly writes?: Writes | undefined;
-}
-
-export type Policy = Pick<
-  MigrationSettings,
-  'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'steering'
-> & {
-  /** For memory alone, ms. */
-  readonly timeoutMs: number;
-  /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
-  readonly underWayMs?: number;
-  /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
-  readonly levers?: readonly SteeringMeasure[] | undefined;
-};
-
-export interface Rounds {
+export interface Rounds extends RoundsSoFar {
   /** `never`: the rounds go on until the time is over; `given-up`: the strategy ends them before that. */
   readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'never';
-  readonly rounds: number;
   readonly bytes: number;
-  readonly memoryMs: number;
-  /** Of these, while the guest is paused. */
+  /** Of `memoryMs`, while the guest is paused. */
   readonly finalMs: number;
   /** Of these, while memory follows by post-copy; absent: none does. */
   readonly lateMs?: number;
-  /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
-  readonly lastMs: number;
-  readonly lastDirtied: number;
   /** What the steering does meanwhile, in its order. */
   readonly steps: readonly SteeredStep[];
 }

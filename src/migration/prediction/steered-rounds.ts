@@ -1,23 +1,46 @@
-import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
 import type { PlannedStep } from '../../protocol/public/prediction.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import { LONG_LOOK_SHARE } from '../steering/first-round.ts';
 import { plannedDowntimeMs, presentDowntimeMs } from '../steering/downtime.ts';
-import { steer, type Decision } from '../steering/steering.ts';
+import { steer } from '../steering/steering.ts';
+import type { Decision } from '../steering/decision.ts';
 import { strategyOf } from '../steering/strategies.ts';
 import { afterMeasure, afterRound, type SteeringTrace } from '../steering/trace.ts';
 import { THROTTLE_PERIODS, THROTTLE_PERIOD_MS } from './parameters.ts';
-import type { Load, Policy, Rounds } from './rounds.ts';
+import type { Load } from './load.ts';
 
 /** What the steering of a migration does about its simulated rounds: the same function decides. Pure. */
 
 /** A step, and the hint that comes with giving up. */
 export type SteeredStep = PlannedStep & Pick<Decision, 'hint'>;
 
+export type Policy = Pick<
+  MigrationSettings,
+  'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'steering'
+> & {
+  /** For memory alone, ms. */
+  readonly timeoutMs: number;
+  /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
+  readonly underWayMs?: number;
+  /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
+  readonly levers?: readonly SteeringMeasure[] | undefined;
+};
+
+/** How far the rounds have come. */
+export interface RoundsSoFar {
+  readonly rounds: number;
+  readonly memoryMs: number;
+  /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
+  readonly lastMs: number;
+  readonly lastDirtied: number;
+}
+
 /** A round that has ended. */
-type Ended = Pick<Rounds, 'rounds' | 'memoryMs' | 'lastMs' | 'lastDirtied'> & {
+interface Ended extends RoundsSoFar {
   /** What is still to send, ms. */
   readonly pendingMs: number;
-};
+}
 
 /** After so many rounds in which it decided nothing it will decide nothing more. */
 const SETTLED_ROUNDS = 50;
@@ -154,7 +177,7 @@ export class SteeredRounds {
 
   /** As a look at the round that begins shows it. */
   #sample(
-    { rounds, memoryMs, lastMs, lastDirtied }: Omit<Ended, 'pendingMs'>,
+    { rounds, memoryMs, lastMs, lastDirtied }: RoundsSoFar,
     remainingBytes: number,
   ): MemorySample {
     const { memoryBytes, againMsPerByte } = this.#load;

@@ -1,5 +1,5 @@
 import { between, hitsOf } from './hits.ts';
-import type { Facts, Processors } from './load.ts';
+import type { Facts, Processors } from './facts.ts';
 import { COSTS, MIN_SHARE } from './parameters.ts';
 import type { Scenario } from './scenarios.ts';
 

@@ -5,7 +5,7 @@ import { dirtiedWithin } from '../prediction/curve.ts';
 import { plannedDowntimeMs } from './downtime.ts';
 import { wordsOf } from './figures.ts';
 import { firstRoundOf } from './first-round.ts';
-import type { Decision, SteeringView } from './steering.ts';
+import type { Decision, SteeringView } from './decision.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
 

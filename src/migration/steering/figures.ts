@@ -2,7 +2,7 @@ import { defined } from '../../protocol/defined.ts';
 import type { SteeringInputs } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import type { SteeringView } from './steering.ts';
+import type { SteeringView } from './decision.ts';
 import { outpacingRate } from './write-rate.ts';
 
 /** The figures that a decision rests on, and the words for them. Pure. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { simulateContent } from '../../../src/migration/prediction/content-rounds.ts';
-import { loadOf, type Facts } from '../../../src/migration/prediction/load.ts';
+import { loadOf } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import {
   CONTENT_ROUNDS,
   FREEZE_MS,

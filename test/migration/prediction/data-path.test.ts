@@ -8,7 +8,7 @@ import {
   SEVERAL_STREAMS,
   wireObstacle,
 } from '../../../src/migration/prediction/data-path.ts';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';
 import { expected } from '../../../src/migration/prediction/predict.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  bytesToCopy,
-  diskCopyOf,
-  NO_COPY,
-  type CopiedBytes,
-} from '../../../src/migration/prediction/disk-copy.ts';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import { bytesToCopy, diskCopyOf, NO_COPY } from '../../../src/migration/prediction/disk-copy.ts';
+import type { Facts, CopiedBytes } from '../../../src/migration/prediction/facts.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { prediction } from '../../../src/protocol/public/prediction.ts';

@@ -7,7 +7,7 @@ import {
   type DataPathFacts,
 } from '../../../src/migration/prediction/data-path.ts';
 import { isByWire } from '../../../src/migration/prediction/hits.ts';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { costsLines } from '../../../src/migration/prediction/own-costs.ts';
 import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import type { MemoryPath } from '../../../src/migration/prediction/parameters.ts';

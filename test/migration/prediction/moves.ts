@@ -1,4 +1,4 @@
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { movesTo, type OwnMove } from '../../../src/migration/prediction/own-moves.ts';
 import { MAX_LOOKED_AT } from '../../../src/migration/prediction/parameters.ts';
 import { expected, predict, type Outcome } from '../../../src/migration/prediction/predict.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { costsLines, factorsOf, toldBy } from '../../../src/migration/prediction/own-costs.ts';
 import { MAX_LOOKED_AT, type MemoryPath } from '../../../src/migration/prediction/parameters.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';

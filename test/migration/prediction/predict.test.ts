@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { prediction, type Range } from '../../../src/protocol/public/prediction.ts';
 import { factsOf, RECORDED } from './recorded.ts';

@@ -1,4 +1,4 @@
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { MIB } from './samples.ts';
 
 /** Moves of the lab on a quiet machine, by `npm run bench -- prediction` (docs/measurements/prediction.md), with their facts. */

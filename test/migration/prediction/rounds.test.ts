@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { loadOf, type Facts } from '../../../src/migration/prediction/load.ts';
+import { loadOf } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { simulate, type Rounds } from '../../../src/migration/prediction/rounds.ts';
 import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { anyFacts, guest, MIB } from './samples.ts';

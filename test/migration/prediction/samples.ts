@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { DataPathFacts } from '../../../src/migration/prediction/data-path.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { COSTS, type MemoryPath } from '../../../src/migration/prediction/parameters.ts';
-import type { Facts } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/facts.ts';
 
 /** Facts that any guest, link and request may give. */
 

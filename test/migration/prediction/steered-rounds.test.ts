@@ -2,12 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import {
-  isThere,
-  simulate,
-  type Load,
-  type Rounds,
-} from '../../../src/migration/prediction/rounds.ts';
+import { isThere, simulate, type Rounds } from '../../../src/migration/prediction/rounds.ts';
+import type { Load } from '../../../src/migration/prediction/load.ts';
 import { prediction } from '../../../src/protocol/public/prediction.ts';
 import {
   modeOf,

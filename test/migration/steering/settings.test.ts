@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { steer, type Decision } from '../../../src/migration/steering/steering.ts';
+import { steer } from '../../../src/migration/steering/steering.ts';
+import type { Decision } from '../../../src/migration/steering/decision.ts';
 import { afterFailure, afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { MemorySample } from '../../../src/protocol/public/migration.ts';
 import { STRATEGIES, type SteeringMeasure } from '../../../src/protocol/public/steering.ts';

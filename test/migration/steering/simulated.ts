@@ -1,9 +1,6 @@
 import fc from 'fast-check';
-import {
-  steer,
-  type Decision,
-  type SteeringView,
-} from '../../../src/migration/steering/steering.ts';
+import { steer } from '../../../src/migration/steering/steering.ts';
+import type { Decision, SteeringView } from '../../../src/migration/steering/decision.ts';
 import { plannedNowMs } from '../../../src/migration/steering/downtime.ts';
 import {
   afterMeasure,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { holdsSwitchover, steer, type Decision } from '../../../src/migration/steering/steering.ts';
+import { holdsSwitchover, steer } from '../../../src/migration/steering/steering.ts';
+import type { Decision } from '../../../src/migration/steering/decision.ts';
 import { strategyOf } from '../../../src/migration/steering/strategies.ts';
 import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
 import type { MemorySample, Mode } from '../../../src/protocol/public/migration.ts';

@@ -6,7 +6,7 @@ import type { DiskLatency } from '../../../protocol/disk.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { settingsNow, type SourceContext } from './source-context.ts';
-import type { Processors } from '../../../migration/prediction/load.ts';
+import type { Processors } from '../../../migration/prediction/facts.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { leftOf } from '../../engine/time-limit.ts';
