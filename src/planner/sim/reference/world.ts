@@ -1,5 +1,4 @@
 import { wattsAt, capacityOf, moveSeconds, type HostType, type GuestType } from './machines.ts';
-import { share } from './share.ts';
 import { Tally } from './tally.ts';
 
 /** Samples come every so many seconds, and so do the decisions. */
@@ -9,6 +8,9 @@ export const HISTORY = 30;
 /** Guests exist from 0 s on and their load from here on; so the ticks lie at 300.1 s, 600.1 s, ... */
 export const START_S = 0.1;
 const JOULES_PER_KWH = 3.6e6;
+/** The part of a guest that its destination feels while it moves, and what its source loses. */
+const ARRIVING_SHARE = 0.1;
+const LEAVING_SHARE = 0.9;
 
 export interface WorldGuest {
   readonly index: number;
@@ -274,4 +276,35 @@ function land({ guest, to }: WorldMove): void {
 function remove(from: WorldGuest[], guest: WorldGuest): void {
   const place = from.indexOf(guest);
   if (place >= 0) from.splice(place, 1);
+}
+
+/**
+ * What each guest of a host gets, MIPS, in the order of `host.guests`: what it asks for, at most one core's worth;
+ * and where all of them ask for more than there is, each the same part of it, rounded down.
+ */
+export function share(host: WorldHost): number[] {
+  const { guests, arriving, capacity, type } = host;
+  let left = capacity;
+  let asked = 0;
+  let enough = true;
+  for (const guest of guests) {
+    const capped = Math.min(guest.requested, type.coreMips);
+    const counted = arriving.has(guest) ? capped * ARRIVING_SHARE : capped;
+    asked += counted;
+    if (left >= counted) left -= counted;
+    else {
+      enough = false;
+      left = 0;
+    }
+  }
+  const part = enough ? 1 : capacity / asked;
+  return guests.map((guest) => {
+    const capped = Math.min(guest.requested, type.coreMips);
+    if (enough) {
+      if (arriving.has(guest)) return capped * ARRIVING_SHARE;
+      return guest.moving ? capped * LEAVING_SHARE : capped;
+    }
+    if (arriving.has(guest)) return Math.floor(capped * ARRIVING_SHARE * part);
+    return Math.floor(guest.moving ? capped * part * LEAVING_SHARE : capped * part);
+  });
 }

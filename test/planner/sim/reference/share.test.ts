@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { share } from '../../../../src/planner/sim/reference/share.ts';
+import { share } from '../../../../src/planner/sim/reference/world.ts';
 import { guestOf, hostOf, madeWorld, steady } from './worlds.ts';
 
 test('each guest gets what it asks for while there is enough', () => {
