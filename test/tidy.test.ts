@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { driverNameProblems } from '../tools/driver-names.ts';
+import { cycleProblems } from '../tools/import-cycles.ts';
 import { lifecycleLayerProblems } from '../tools/lifecycle-layers.ts';
 import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
@@ -24,6 +25,7 @@ describe('this repository', () => {
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
     ['imports nothing from above', tidy.orderProblems],
+    ['has no new import cycle', (each) => cycleProblems(each)],
     ['keeps direct and managed migrations apart', lifecycleLayerProblems],
     ['keeps the public API apart', publicApiProblems],
     ['names no driver outside of its folder', driverNameProblems],
@@ -114,6 +116,39 @@ describe('the tidy checks', () => {
     assert.deepEqual(tidy.orderProblems(down), []);
     assert.deepEqual(tidy.orderProblems(program), []);
     assert.equal(tidy.orderProblems(treeOf({ 'src/new/a.ts': '' })).length, 1);
+  });
+
+  test('an import cycle is a problem, even if it needs a type import or a dynamic import', () => {
+    const circle = treeOf({
+      'src/a.ts': `import { b } from './b.ts';`,
+      'src/b.ts': `import type { C } from './c.ts';`,
+      'src/c.ts': `const { a } = await import('./a.ts');`,
+      'src/d.ts': `import { c } from './c.ts';`,
+    });
+    assert.deepEqual(cycleProblems(circle, []), [
+      'src/a.ts: is in an import cycle through src/b.ts; move what both need to a file below them',
+      'src/b.ts: is in an import cycle through src/c.ts; move what both need to a file below them',
+      'src/c.ts: is in an import cycle through src/a.ts; move what both need to a file below them',
+    ]);
+    assert.deepEqual(cycleProblems(circle, [['src/a.ts', 'src/b.ts', 'src/c.ts']]), []);
+    assert.equal(cycleProblems(circle, [['src/a.ts', 'src/b.ts']]).length, 3);
+  });
+
+  test('two imports of one file and a worker that imports its starter are not a cycle', () => {
+    const tree = treeOf({
+      'src/a.ts': `import { b } from './b.ts';\nimport { c } from './c.ts';`,
+      'src/b.ts': `import { c } from './c.ts';\nnew URL('./worker.ts', import.meta.url)`,
+      'src/c.ts': '',
+      'src/worker.ts': `import type { B } from './b.ts';`,
+    });
+    assert.deepEqual(cycleProblems(tree, []), []);
+  });
+
+  test('a file without its cycle leaves the list of known cycles', () => {
+    const tree = treeOf({ 'src/a.ts': `import { b } from './b.ts';`, 'src/b.ts': '' });
+    assert.deepEqual(cycleProblems(tree, [['src/a.ts']]), [
+      'src/a.ts: is not in a cycle any more; remove it from tools/import-cycles.ts',
+    ]);
   });
 
   test('a long file is a problem, and imports, comments and blank lines do not count', () => {

@@ -1,7 +1,8 @@
 /**
  * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
- * Lengths of functions and import cycles are oxlint's (see .oxlintrc.json). test/tidy.test.ts runs all of them.
+ * Lengths of functions are oxlint's (see .oxlintrc.json), and import cycles have a file of their own (import-cycles.ts).
+ * test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -73,12 +74,13 @@ export const withoutComments = (text: string): string =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
 
 /**
- * What a file imports or starts as a program of its own: repository paths for what is named relative
- * to it, package names for the others.
+ * What a file imports, and unless `starts` is false what it starts as a program of its own: repository paths for what is
+ * named relative to it, package names for the others.
  */
-export function importsOf(tree: Tree, file: string): string[] {
+export function importsOf(tree: Tree, file: string, starts = true): string[] {
   const found = withoutComments(tree.text(file)).matchAll(importPattern);
   return [...found].flatMap((match) => {
+    if (match[4] !== undefined && !starts) return [];
     const program = match[4] === undefined ? undefined : `./${match[4]}`;
     const target = program ?? match[1] ?? match[2] ?? match[3] ?? '';
     if (target.startsWith('.')) return expand(tree, path.posix.join(path.dirname(file), target));
