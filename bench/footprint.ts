@@ -1,5 +1,5 @@
-import { connect } from '../src/cli/connect.ts';
-import type { AgentSet } from '../src/cli/agent-set.ts';
+import { connect } from '../src/cli/connection/connect.ts';
+import type { AgentSet } from '../src/cli/connection/agent-set.ts';
 import { withDeadline } from '../src/deadline.ts';
 import { agentsOf } from '../src/lab/agents.ts';
 import { startGuest } from '../src/lab/guest/start.ts';

@@ -1,7 +1,7 @@
 import type { Context } from '../src/cli/context.ts';
-import { finalReport } from '../src/cli/ending.ts';
-import type { Endpoint, AgentSet } from '../src/cli/agent-set.ts';
-import { follow } from '../src/cli/follow.ts';
+import { finalReport } from '../src/cli/migrate/ending.ts';
+import type { Endpoint, AgentSet } from '../src/cli/connection/agent-set.ts';
+import { follow } from '../src/cli/migrate/follow.ts';
 import { toGodwitError, type SerialError } from '../src/errors.ts';
 import { readGuestStats, verifyGuest, type GuestStats } from '../src/lab/guest/talk.ts';
 import { labCensus } from '../src/lab/witness/census.ts';

@@ -1,5 +1,5 @@
 import { contextPainter } from '../src/cli/render/paint.ts';
-import type { AgentSet } from '../src/cli/agent-set.ts';
+import type { AgentSet } from '../src/cli/connection/agent-set.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';

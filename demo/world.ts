@@ -1,6 +1,6 @@
 import type { Context, Output } from '../src/cli/context.ts';
 import { inLocale } from '../src/cli/ascii.ts';
-import { connect } from '../src/cli/connect.ts';
+import { connect } from '../src/cli/connection/connect.ts';
 import { systemClock } from '../src/clock.ts';
 
 /** Why a demo was broken off from outside; `exit` is the exit code that the shell gets. */

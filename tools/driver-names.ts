@@ -13,8 +13,8 @@ const otherMeanings: Readonly<Record<string, string>> = {
   // The namespace of QEMU's bitmaps in the protocol of NBD.
   'src/disks/copy/nbd/client.ts': 'qemu',
   // Which QEMU the lab starts its guests with.
-  'src/cli/commands/lab-specs.ts': 'qemu',
-  'src/cli/commands/lab-guest.ts': 'qemu',
+  'src/cli/lab/specs.ts': 'qemu',
+  'src/cli/lab/guest.ts': 'qemu',
 };
 
 /**

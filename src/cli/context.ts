@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { AgentSet } from './agent-set.ts';
+import type { AgentSet } from './connection/agent-set.ts';
 
 /** Where text goes. */
 export interface Output {
@@ -12,7 +12,7 @@ export interface Output {
 
 export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-/** How to reach an agent, as typed; see connect.ts. */
+/** How to reach an agent, as typed; see connection/connect.ts. */
 export interface ConnectionFlags {
   readonly agent?: string | undefined;
   readonly lab?: string | undefined;

@@ -19,7 +19,7 @@ import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
 import { missingGuests } from '../protocol/public/contract.ts';
 import { resolution, resolveAnswer, unasked } from '../protocol/public/resolve.ts';
-import { contextName, fleetContext } from './fleet-contexts.ts';
+import { contextName, fleetContext } from './connection/fleet-contexts.ts';
 
 const finding = z.object({
   name: z.string(),

@@ -1,6 +1,6 @@
 import { godwitError, hasCode } from '../errors.ts';
 import type { Context } from './context.ts';
-import type { Endpoint } from './agent-set.ts';
+import type { Endpoint } from './connection/agent-set.ts';
 
 /** An agent that is restarted meanwhile is waited for this long; what it reports on goes on without it. */
 const AGENT_ABSENCE_MS = 60_000;

@@ -15,7 +15,7 @@ export function systemContext(): Context {
     err: outputOf(process.stderr),
     env: process.env,
     clock: systemClock,
-    connect: async (flags) => (await import('./connect.ts')).connect(flags, process.env),
+    connect: async (flags) => (await import('./connection/connect.ts')).connect(flags, process.env),
     onInterrupt: (listener) => {
       for (const signal of SIGNALS) process.on(signal, listener);
       return () => {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import type { Context, InterruptSignal, Output } from '../../src/cli/context.ts';
-import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
+import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/connection/agent-set.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import type { Verb, VerbGroup } from '../../src/cli/verb.ts';

@@ -1,4 +1,4 @@
-import type { AgentApi } from '../../src/cli/agent-set.ts';
+import type { AgentApi } from '../../src/cli/connection/agent-set.ts';
 import {
   migrationRequest,
   type MigrationRequest,

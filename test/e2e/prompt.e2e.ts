@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { writeContexts } from '../../src/cli/fleet-contexts.ts';
+import { writeContexts } from '../../src/cli/connection/fleet-contexts.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';

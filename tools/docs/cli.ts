@@ -162,7 +162,7 @@ spec alone makes the help, the completion and this page, so it must cost no impo
 module is imported when the verb is run.
 
 \`\`\`ts
-// src/cli/specs.ts (or, for a verb of a group, the group's own file)
+// src/cli/guests/specs.ts: the specs of a folder of verbs
 export const pingSpec = spec({
   name: 'ping',
   summary: 'ask whether a host answers',
@@ -173,7 +173,7 @@ export const pingSpec = spec({
   json: 'version',
 });
 
-// src/cli/commands/ping.ts
+// src/cli/guests/ping.ts
 export const run: Run<typeof pingSpec> = async (input, context) => {
   input.args.host; // string
   input.flags.wait; // ms
@@ -181,7 +181,7 @@ export const run: Run<typeof pingSpec> = async (input, context) => {
 };
 
 // src/cli/table.ts
-verb(specs.pingSpec, () => import('./commands/ping.ts')),
+verb(guests.pingSpec, () => import('./guests/ping.ts')),
 \`\`\`
 
 Errors are thrown from the table in src/errors.ts; the frame prints them and sets the exit code. A

@@ -2,9 +2,9 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { TABLE } from '../../src/cli/table.ts';
-import { bashScript } from '../../src/cli/completion-bash.ts';
-import { completables } from '../../src/cli/completion-words.ts';
-import { zshScript } from '../../src/cli/completion-zsh.ts';
+import { bashScript } from '../../src/cli/completion/completion-bash.ts';
+import { completables } from '../../src/cli/completion/completion-words.ts';
+import { zshScript } from '../../src/cli/completion/completion-zsh.ts';
 import { manPages } from './man.ts';
 import { APACHE, below, licences, makeApp, manifestOf, withModes } from './app.ts';
 

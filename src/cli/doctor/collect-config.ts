@@ -6,7 +6,7 @@ import { configProblems } from '../../agent/config-check.ts';
 import { loadAgentConfig, type AgentConfig } from '../../config.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import { Fleet } from '../../host/fleet.ts';
-import { OWN_PLACES } from '../own-agent.ts';
+import { OWN_PLACES } from '../connection/own-agent.ts';
 import type { CertificateFact, ConfigFact } from './facts.ts';
 
 const section = z.looseObject({ programs: z.unknown().optional() });

@@ -5,7 +5,7 @@ import { printJson, type Context } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
 import type { Finding } from '../doctor/facts.ts';
 import { judge } from '../doctor/judge.ts';
-import { OWN_PLACES } from '../own-agent.ts';
+import { OWN_PLACES } from '../connection/own-agent.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
 import { configurationOf, explanationFile, explanationOf, type Place } from './configuration.ts';

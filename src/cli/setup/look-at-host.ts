@@ -7,7 +7,7 @@ import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
 import { address, hostName, splitAddress, withHost } from '../../protocol/names.ts';
 import { holderOfPort } from '../../rpc/port-holder.ts';
-import { usage } from '../credentials.ts';
+import { usage } from '../connection/credentials.ts';
 import { nameFrom } from './configuration.ts';
 
 /** What init and join look for on this host, and refuse before they have written anything. */

@@ -1,0 +1,96 @@
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
+import { printJson } from '../context.ts';
+import { listLook } from '../lists.ts';
+import { controllerSocket } from '../flags.ts';
+import { spec, verb, type Verb, type Run } from '../verb.ts';
+import { atController } from '../fleet/at-controller.ts';
+
+const tokenCreateSpec = spec({
+  name: 'create',
+  summary: 'make a token for a person or a program, and print its secret',
+  details:
+    'The secret is printed once and kept nowhere. A viewer reads; an operator also asks for drains and migrations; an admin ' +
+    'also makes and revokes tokens. Only a user who may open the socket of the controller, or an admin, makes tokens.',
+  args: { name: { kind: 'text', summary: 'whom it is for', required: true } },
+  flags: {
+    role: {
+      kind: 'choice',
+      choices: ['viewer', 'operator', 'admin'],
+      summary: 'its role',
+      preset: 'viewer',
+    },
+    expires: { kind: 'duration', summary: 'from now; until it is revoked when left out' },
+    controller: controllerSocket,
+  },
+  examples: ['token create ann --role operator --expires 90d', 'token create prometheus'],
+  usesAgent: true,
+  json: 'newToken',
+});
+
+const create: Run<typeof tokenCreateSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { role = 'viewer', expires } = input.flags;
+    const end = expires === undefined ? {} : { expiresInMs: Math.round(expires) };
+    const made = await api.createToken({ body: { name: input.args.name, role, ...end } });
+    if (input.json) return printJson(context, made);
+    // The secret alone on its line, so that it can be taken from there; the words are for people.
+    context.out.write(`${made.token}\n`);
+    const until = made.entry.expiresAt === undefined ? '' : ` until ${made.entry.expiresAt}`;
+    context.err.write(
+      `${made.entry.name} may sign in as ${role}${until}. Keep it: it is shown once.\n`,
+    );
+  });
+
+const tokenListSpec = spec({
+  name: 'list',
+  summary: 'the tokens that count, and when each was used last',
+  flags: { controller: controllerSocket },
+  examples: ['token list'],
+  usesAgent: true,
+  json: 'tokens',
+});
+
+const list: Run<typeof tokenListSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const answer = await api.tokens();
+    if (input.json) return printJson(context, answer);
+    const rows = answer.tokens.map(
+      ({ name, role, createdBy, expiresAt = 'never', usedAt = 'never' }) => [
+        name,
+        role,
+        printable(createdBy),
+        usedAt,
+        expiresAt,
+      ],
+    );
+    const head = ['NAME', 'ROLE', 'MADE BY', 'USED LAST', 'EXPIRES'];
+    context.out.write(
+      rows.length === 0 ? 'no tokens\n' : renderTable(head, rows, listLook(context, {})),
+    );
+  });
+
+const tokenRevokeSpec = spec({
+  name: 'revoke',
+  summary: 'revoke a token, and end the sessions that were begun with it',
+  args: { name: { kind: 'text', summary: 'its name', required: true } },
+  flags: { controller: controllerSocket },
+  examples: ['token revoke ann'],
+  usesAgent: true,
+  json: '{ ok }',
+});
+
+const revoke: Run<typeof tokenRevokeSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { name } = input.args;
+    const answer = await api.revokeToken({ params: { name } });
+    if (input.json) return printJson(context, answer);
+    context.out.write(`${name} counts no more\n`);
+  });
+
+/** The verbs of `godwit token`. */
+export const TOKEN_VERBS: readonly Verb[] = [
+  verb(tokenCreateSpec, async () => ({ run: create })),
+  verb(tokenListSpec, async () => ({ run: list })),
+  verb(tokenRevokeSpec, async () => ({ run: revoke })),
+];

@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import type { Transport } from '../../rpc/transport.ts';
+import type { Context, ConnectionFlags } from '../context.ts';
+import { credentials, namedAgent } from './credentials.ts';
+import { chosenContext } from './fleet-contexts.ts';
+
+/**
+ * The address of a controller, where one is named: --controller; else, where no agent, lab or manager is typed, that of --context,
+ * GODWIT_CONTROLLER, or that of the context in use where GODWIT_AGENT and GODWIT_LAB name nobody either.
+ */
+export function controllerNamed(
+  flag: string | undefined,
+  flags: ConnectionFlags,
+  env: Context['env'],
+): string | undefined {
+  if (flag !== undefined) return flag;
+  const { agent, lab, host, manager, context } = flags;
+  if ((agent ?? lab ?? host ?? manager) !== undefined) return undefined;
+  if (context !== undefined) return chosenContext(flags, env)?.controller;
+  if (env['GODWIT_CONTROLLER']) return env['GODWIT_CONTROLLER'];
+  if (env['GODWIT_AGENT'] || env['GODWIT_LAB']) return undefined;
+  return chosenContext(flags, env)?.controller;
+}
+
+/** GODWIT_USAGE, GODWIT_CONFIG or GODWIT_UNREACHABLE where no controller can be there. */
+export function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
+  if (where.startsWith('https://')) {
+    const { address, name } = namedAgent(where, '--controller');
+    const shown = credentials(flags, chosenContext(flags, env)?.certificates);
+    return { address, credentials: shown, expectedName: name, expectedRole: 'controller' };
+  }
+  if (where.includes('://')) {
+    const hint = 'Give https://host:port or the path of its unix socket.';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `--controller cannot be ${where.slice(0, 80)}` },
+      { hint },
+    );
+  }
+  const unix = path.resolve(where);
+  if (existsSync(unix)) return { unix, peer: 'the controller' };
+  const facts = { peer: 'a controller', address: unix, reason: 'the socket is not there' };
+  const hint = 'Check the path; a controller makes controller.sock in its stateDir.';
+  throw godwitError('GODWIT_UNREACHABLE', facts, { hint });
+}

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import { ERRORS, godwitError, type GodwitError } from '../../errors.ts';
+import type { controllerContract } from '../../protocol/controller/contract.ts';
+import {
+  isWishEnd,
+  type Wish,
+  type WishKind,
+  type WishPhase,
+} from '../../protocol/controller/wish.ts';
+import type { WishPlan } from '../../protocol/controller/wishes.ts';
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import type { Api } from '../../rpc/client.ts';
+import { controllerNamed } from '../connection/controller-place.ts';
+import { withController } from '../connection/fleet-lists.ts';
+import type { Context, ConnectionFlags } from '../context.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable, type Look } from '../../words/table.ts';
+
+export type ControllerApi = Api<typeof controllerContract>;
+
+/** Asks the controller that the line or the environment names. GODWIT_USAGE where neither names one. */
+export function atController<T>(
+  flag: string | undefined,
+  connection: ConnectionFlags,
+  { env }: Context,
+  work: (api: ControllerApi) => Promise<T>,
+): Promise<T> {
+  const where = controllerNamed(flag, connection, env);
+  if (where !== undefined) return withController(where, connection, env, work);
+  const hint =
+    'Name it with --controller, in a context or in GODWIT_CONTROLLER. docs/fleet.md says how to start one.';
+  throw godwitError('GODWIT_USAGE', { what: 'no controller is named' }, { hint });
+}
+
+export function newWishId(): string {
+  return `w-${randomBytes(6).toString('hex')}`;
+}
+
+/** What would be done, in the order in which it begins, and what stays. */
+export function planText(plan: WishPlan, look: Look): string {
+  const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
+  const { maintenanceMode } = plan;
+  const table = line === undefined ? movesTable(steps, late, look) : lineTable(steps, look);
+  const moves = `${steps.length} ${steps.length === 1 ? 'move' : 'moves'}`;
+  return [
+    steps.length === 0 ? '' : table,
+    steps.length === 0
+      ? 'nothing to move now\n'
+      : `${moves}, ${parallel} at a time, about ${formatDuration(seconds * 1000)} by prediction\n`,
+    maintenanceMode === undefined ? '' : modeText(maintenanceMode),
+    ...fromHistory.map((words) => `from history: ${printable(words)}\n`),
+    line === undefined ? '' : lineText(line),
+    ...waiting.map(({ guest, words }) => `waits: ${guest}: ${printable(words)}\n`),
+    ...stays.map(({ guest, host, words }) => `stays: ${guest} on ${host}: ${printable(words)}\n`),
+    ...blind.map((words) => `not known: ${printable(words)}\n`),
+  ].join('');
+}
+
+/** Of a host that its manager takes out of use. */
+function modeText({ host, moves, words }: NonNullable<WishPlan['maintenanceMode']>): string {
+  const who =
+    moves === 'manager'
+      ? `${words} moves its guests, and chooses where to`
+      : `the moves are planned by Godwit: ${words}`;
+  return `${host} enters maintenance mode: ${printable(who)}\n`;
+}
+
+type Steps = WishPlan['steps'];
+
+function movesTable(steps: Steps, late: readonly string[], look: Look): string {
+  const rows = steps.map(({ guest, from, to, seconds, how }) => [
+    guest,
+    `${from} → ${to}`,
+    formatDuration(seconds * 1000),
+    [
+      ...(how === 'cold' ? ['cold: shut down, and started there'] : []),
+      ...(late.includes(guest) ? ['after the deadline'] : []),
+    ].join(', '),
+  ]);
+  return renderTable(['GUEST', 'MOVE', 'TAKES', 'NOTE'], rows, look);
+}
+
+const WAYS = {
+  precopy: 'pre-copy',
+  postcopy: 'post-copy',
+  pause: 'with a pause',
+  cold: 'cold',
+} as const;
+
+/** Of an evacuation over one line: how each guest goes, and what it sends. */
+function lineTable(steps: Steps, look: Look): string {
+  const rows = steps.map(({ guest, from, to, seconds, how, bytes, startsInSeconds = 0 }) => [
+    guest,
+    `${from} → ${to}`,
+    how === undefined ? '' : WAYS[how],
+    `in ${formatDuration(startsInSeconds * 1000)}`,
+    formatDuration(seconds * 1000),
+    bytes === undefined ? '' : formatBytes(bytes),
+  ]);
+  return renderTable(['GUEST', 'MOVE', 'HOW', 'BEGINS', 'TAKES', 'SENDS'], rows, look);
+}
+
+function lineText({ bytes, budgetBytes, bytesPerS, roundTripMs, cost, measured }: Line): string {
+  const of = budgetBytes === undefined ? '' : ` of a budget of ${formatBytes(budgetBytes)}`;
+  const price = cost === 0 ? '' : `, which cost ${cost.toFixed(2)}`;
+  return `sends ${formatBytes(bytes)}${of} over ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}${price}\n${measuredText(measured)}`;
+}
+
+function measuredText(measured: Line['measured']): string {
+  if (measured === undefined) return '';
+  const { bytesPerS, roundTripMs, by } = measured;
+  return `predicted by what ${by.join(', ')} measured: ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}\n`;
+}
+
+type Line = NonNullable<WishPlan['line']>;
+
+/** Where a wish stands, a line for each thing that a person may want to do something about. */
+export function wishText({ id, ask, phase, words, queue, stays, moved }: Wish): string {
+  const subject = ask.guest ?? ask.hosts.join(', ');
+  return [
+    `${id}: ${ask.kind} of ${printable(subject)}: ${phase}, ${moved} moved: ${printable(words)}\n`,
+    ...queue.map((each) => `waits: ${each.guest}: ${printable(each.words)}\n`),
+    ...stays.map((each) => `stays: ${each.guest} on ${each.host}: ${printable(each.words)}\n`),
+  ].join('');
+}
+
+/** Exit code for what a wish came to. */
+export function exitOfWish(phase: WishPhase): number {
+  if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
+  return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;
+}
+
+/**
+ * The open wish of that kind that has these hosts. GODWIT_WISH_ENDED where the last one is not open any more,
+ * GODWIT_WISH_UNKNOWN where there was none, GODWIT_USAGE where several are.
+ */
+export async function openWish(
+  api: ControllerApi,
+  kind: WishKind,
+  hosts: readonly string[],
+): Promise<Wish> {
+  const { wishes } = await api.wishes();
+  // The newest one first.
+  const asked = wishes.filter(
+    ({ ask }) => ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)),
+  );
+  const open = asked.filter(({ phase }) => !isWishEnd(phase));
+  const [first, second] = open;
+  if (first === undefined && asked[0] !== undefined) throw ended(asked[0]);
+  const of = hosts.length === 0 ? '' : ` for ${hosts.join(', ')}`;
+  if (first === undefined)
+    throw godwitError('GODWIT_WISH_UNKNOWN', { wish: `of kind ${kind}${of}` });
+  if (second === undefined) return first;
+  const what = `${open.length} of kind ${kind} are open`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name hosts of the one that is meant.' });
+}
+
+/** That there is nothing to cancel any more. */
+export function ended({ id, ask, phase }: Wish): GodwitError {
+  const facts = { wish: id, kind: ask.kind, subject: ask.guest ?? ask.hosts.join(', '), phase };
+  return godwitError('GODWIT_WISH_ENDED', facts);
+}
+
+/** Asks a person at a terminal. GODWIT_USAGE where nobody is there, or says no. */
+export async function mustConfirm(question: string, context: Context): Promise<void> {
+  const { readLine } = context;
+  if (readLine === undefined) {
+    const what = 'nobody is at a terminal to be asked';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: 'Give --yes, or --dry-run to see the plan alone.' },
+    );
+  }
+  context.out.write(`${question} [y/N] `);
+  const ended = new AbortController();
+  const stop = context.onInterrupt(() => ended.abort());
+  const answer = await readLine(ended.signal).finally(stop);
+  if (/^y(es)?$/i.test(answer?.trim() ?? '')) return;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: 'nothing was begun' },
+    { hint: 'Answer y, or give --yes.' },
+  );
+}

@@ -1,0 +1,83 @@
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { policyRoutes } from '../../protocol/controller/policies.ts';
+import type { PolicyKind } from '../../protocol/controller/policy.ts';
+import type { RouteAnswer } from '../../protocol/route.ts';
+import { printJson, type Context } from '../context.ts';
+import { listLook } from '../lists.ts';
+import { proposalTable } from './policies.ts';
+import { printable } from '../../words/style.ts';
+import type { balanceSpec } from './policy-specs.ts';
+import type { Input } from '../verb.ts';
+import { atController, mustConfirm } from './at-controller.ts';
+
+/** Lets a policy look now, shows what it proposes, and accepts it where the person says so. */
+export function lookAndAccept(
+  kind: PolicyKind,
+  { flags, connection, json }: Pick<Input<typeof balanceSpec>, 'flags' | 'connection' | 'json'>,
+  context: Context,
+): Promise<void> {
+  return atController(flags.controller, connection, context, async (api) => {
+    const isDry = flags.dryRun === true;
+    const params = { kind, scope: flags.group ?? 'fleet' };
+    const query = { dryRun: isDry ? ('true' as const) : ('false' as const) };
+    const looked = await api.runPolicy({ params, query });
+    const { proposals, words, refusals } = looked;
+    const open = proposals.filter(({ state }) => state === 'open');
+    if (!json) {
+      if (open.length > 0) context.out.write(proposalTable(open, listLook(context, {})));
+      context.out.write(`${printable(words)}\n`);
+      context.out.write(refusals.map((each) => `not possible: ${printable(each)}\n`).join(''));
+    }
+    if (isDry || open.length === 0) {
+      if (json) printJson(context, looked);
+      return;
+    }
+    if (flags.yes !== true) {
+      await mustConfirm(`Accept ${open.length === 1 ? 'it' : `all ${open.length}`}?`, context);
+    }
+    const { accepted, wishes, refused } = await acceptEach(
+      open.map(({ id }) => id),
+      (id) => api.acceptProposal({ params: { id } }),
+    );
+    if (json) printJson(context, { accepted, wishes });
+    else context.out.write(askedWords(wishes));
+    const [first, ...others] = refused;
+    if (first === undefined) return;
+    for (const { id, error } of others)
+      context.err.write(`${id} is not accepted: ${printable(toGodwitError(error).message)}\n`);
+    throw first.error;
+  });
+}
+
+type Accepted = RouteAnswer<typeof policyRoutes.acceptProposal>;
+
+/** What a controller says of one proposal; the others may be accepted still. */
+const OF_ONE = ['GODWIT_WISH_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
+
+/** Accepts one after the other. A refusal of one keeps none of the others; any other error ends it. */
+export async function acceptEach(
+  ids: readonly string[],
+  accept: (id: string) => Promise<Accepted>,
+): Promise<Accepted & { readonly refused: readonly { id: string; error: unknown }[] }> {
+  const accepted: string[] = [];
+  const wishes: string[] = [];
+  const refused: { id: string; error: unknown }[] = [];
+  for (const id of ids) {
+    try {
+      const done = await accept(id);
+      accepted.push(...done.accepted);
+      wishes.push(...done.wishes);
+    } catch (error) {
+      // In the mode approve the first one accepts all of them; somebody else may decide one meanwhile.
+      if (hasCode(error, 'GODWIT_PROPOSAL_CLOSED')) continue;
+      refused.push({ id, error });
+      if (!hasCode(error, ...OF_ONE)) break;
+    }
+  }
+  return { accepted, wishes, refused };
+}
+
+const askedWords = (wishes: readonly string[]): string =>
+  wishes.length === 0
+    ? 'nothing was asked for\n'
+    : `asked for; follow them with \`godwit wishes\`: ${wishes.join(', ')}\n`;

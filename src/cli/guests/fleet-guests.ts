@@ -1,0 +1,122 @@
+import { godwitError } from '../../errors.ts';
+import { guestName } from '../../protocol/names.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
+import { eachOnce, mergeReports } from '../../protocol/public/moving.ts';
+import { everyPage } from '../../protocol/public/page.ts';
+import type { Unasked } from '../../protocol/public/resolve.ts';
+import {
+  askAll,
+  incomplete,
+  type AgentSet,
+  type Endpoint,
+  type Reported,
+} from '../connection/agent-set.ts';
+
+/** The guests of all hosts, one that moves once, and the hosts that did not answer. */
+export function allGuests(fleet: AgentSet, fresh = false): Promise<Reported<GuestInfo>> {
+  return reported(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
+}
+
+async function reported(asked: Promise<Reported<GuestInfo>>): Promise<Reported<GuestInfo>> {
+  const { items, missing } = await asked;
+  return { items: eachOnce(items), missing };
+}
+
+/** The guests of an agent's host, or of all peers too, page after page. */
+async function guestsOf(
+  { api }: Endpoint,
+  scope: 'local' | 'all',
+  { fresh = false, name }: { fresh?: boolean; name?: string },
+): Promise<Reported<GuestInfo>> {
+  const missing = new Map<string, Unasked>();
+  const items = await everyPage(async (after) => {
+    const query = { scope, cursor: after, fresh: fresh ? 'true' : undefined, name } as const;
+    const page = await api.guests({ query });
+    for (const each of page.missing ?? []) missing.set(`${each.host} ${each.why}`, each);
+    return page.next === undefined
+      ? { items: page.guests }
+      : { items: page.guests, next: page.next };
+  });
+  return { items, missing: [...missing.values()] };
+}
+
+export interface FoundGuest {
+  readonly guest: GuestInfo;
+  /** The agent of the guest's own host, which alone can move it; undefined where none at hand is. */
+  readonly home: Endpoint | undefined;
+  /** Further hosts that have another guest of that name, which is not the other end of its migration. */
+  readonly namesakesAt: readonly string[];
+  /** Hosts that did not say whether they have one of that name. */
+  readonly missing: readonly Unasked[];
+}
+
+/**
+ * A guest of any host. Each agent is asked about its own host besides, so that it is known which of them can move it.
+ * GODWIT_GUEST_UNKNOWN with the nearest name; GODWIT_INCOMPLETE where a host that does not answer may have it.
+ */
+export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
+  if (!guestName.safeParse(name).success) throw unknownGuest(name, await allGuests(fleet), fleet);
+  const homes = new Map<GuestInfo, Endpoint>();
+  const asked = await Promise.allSettled([
+    askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { name })),
+    ...fleet.endpoints.map(async (endpoint) => {
+      homes.set(await endpoint.api.guest({ params: { guest: name } }), endpoint);
+    }),
+  ] as const);
+  const [all] = asked;
+  const others = all.status === 'fulfilled' ? all.value.items : [];
+  const missing = all.status === 'fulfilled' ? all.value.missing : [];
+  const own = [...homes.keys()];
+  const hosts = new Set(own.map(({ host }) => host));
+  const reports = [...own, ...others.filter((each) => each.name === name && !hosts.has(each.host))];
+  const rows = eachOnce(reports);
+  // An older report may be a second copy: the guest is one row of a list, but is not acted on.
+  const older = mergeReports(reports).flatMap((each) => each.others);
+  // A copy that waits for its memory runs nowhere.
+  const isCopy = (each: GuestInfo): boolean =>
+    each.state === 'incoming' || rows.some((other) => wasBuiltFor(other, each));
+  const guest = rows.find((each) => !isCopy(each)) ?? rows[0];
+  if (guest !== undefined) {
+    const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
+    return { guest, home, namesakesAt: namesakesAt(guest, [...rows, ...older]), missing };
+  }
+  if (all.status === 'rejected') throw all.reason;
+  throw (
+    incomplete(`the search for ${name}`, missing) ??
+    unknownGuest(name, await allGuests(fleet), fleet)
+  );
+}
+
+/** A copy that waits for its memory is none, nor is the other end of one migration, also where a build reports no `moving`. */
+function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
+  return rows
+    .filter((each) => each !== guest && each.state !== 'incoming')
+    .filter(({ migration }) => migration === undefined || migration !== guest.migration)
+    .filter((each) => !wasBuiltFor(guest, each))
+    .map(({ host }) => host);
+}
+
+/** What a host has built for a guest that runs on where it was, and does not know yet that the migration is over. */
+function wasBuiltFor(guest: GuestInfo, { host, moving }: GuestInfo): boolean {
+  if (moving === undefined || guest.state !== 'running') return false;
+  return moving.from === guest.host && moving.to === host && moving.runsAt !== 'destination';
+}
+
+function unknownGuest(
+  name: string,
+  { items, missing }: Reported<GuestInfo>,
+  { endpoints }: AgentSet,
+): Error {
+  const near = didYouMean(
+    name,
+    items.map((each) => each.name),
+  );
+  const host = endpoints.length === 1 ? `${endpoints[0].label} and its peers` : 'any host';
+  const hint = near === undefined ? {} : { hint: `${near} \`godwit guests\` lists all.` };
+  const facts = { guest: name.slice(0, 80), host };
+  return (
+    incomplete(`the search for ${facts.guest}`, missing) ??
+    godwitError('GODWIT_GUEST_UNKNOWN', facts, hint)
+  );
+}

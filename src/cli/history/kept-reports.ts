@@ -1,0 +1,102 @@
+import { godwitError } from '../../errors.ts';
+import type { controllerContract } from '../../protocol/controller/contract.ts';
+import type { Distribution, FleetMigration } from '../../protocol/controller/history.ts';
+import { migrationId } from '../../protocol/names.ts';
+import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
+import type { Report } from '../../protocol/public/migration.ts';
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import type { Api } from '../../rpc/client.ts';
+import { printJson, type Context } from '../context.ts';
+import { listLook, printNames, wantsNames, widened } from '../lists.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
+import type { migrationsSpec } from '../migrate/specs.ts';
+import type { Input } from '../verb.ts';
+
+type ControllerApi = Api<typeof controllerContract>;
+
+/** Migrations of the whole fleet, from a controller's history. */
+export async function listFleetMigrations(
+  api: ControllerApi,
+  { flags, json }: Input<typeof migrationsSpec>,
+  context: Context,
+): Promise<void> {
+  const { guest, state, since } = flags;
+  const limit = Math.min(MAX_PER_PAGE, Math.max(1, flags.limit ?? 20));
+  const begunMs = since === undefined ? undefined : context.clock.wallMs() - since;
+  const query = {
+    guest,
+    limit,
+    ...(begunMs === undefined ? {} : { since: new Date(Math.max(0, begunMs)).toISOString() }),
+    ...(state === undefined
+      ? {}
+      : state === 'running'
+        ? ({ state: 'open' } as const)
+        : { outcome: state }),
+  };
+  const { migrations } = await api.migrations({ query });
+  if (json) return printJson(context, { migrations });
+  if (wantsNames(flags)) {
+    return printNames(
+      context,
+      migrations.map(({ id }) => id),
+    );
+  }
+  const look = listLook(context, flags);
+  const head = widened(
+    ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'],
+    ['MODE', 'SENT', 'CLIENT GAP', 'FOR', 'BY'],
+    look,
+  );
+  const rows = migrations.map((each) => widened(rowOf(each), furtherOf(each), look));
+  const text = rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, look);
+  context.out.write(text);
+}
+
+function rowOf(each: FleetMigration): string[] {
+  const { percent, step } = each;
+  const open = `${step ?? 'open'}${percent === undefined ? '' : ` ${Math.floor(percent)} %`}`;
+  return [
+    each.id,
+    each.guest,
+    each.source,
+    each.destination,
+    each.outcome ?? open,
+    each.startedAt.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    each.totalMs === undefined ? '-' : formatDuration(each.totalMs),
+    each.downtimeMs === undefined ? '-' : formatDuration(each.downtimeMs),
+    printable(each.words ?? (each.wish === undefined ? '' : `for ${each.wish}`)),
+  ];
+}
+
+function furtherOf({ mode, bytes, clientGapMs, wish, by }: FleetMigration): (string | undefined)[] {
+  return [
+    mode,
+    bytes === undefined ? undefined : formatBytes(bytes),
+    clientGapMs === undefined ? undefined : formatDuration(clientGapMs),
+    wish,
+    by,
+  ];
+}
+
+/** As the controller keeps it. GODWIT_MIGRATION_UNKNOWN where it has none of that id, or no report of it. */
+export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
+  // A text that cannot be an id names no migration.
+  if (!migrationId.safeParse(id).success) {
+    const facts = { id: printable(id.slice(0, 80)), host: 'any host that is followed' };
+    throw godwitError('GODWIT_MIGRATION_UNKNOWN', facts);
+  }
+  const { report, withoutReport } = await api.migration({ params: { id } });
+  if (report !== undefined) return report;
+  const hint = withoutReport === undefined ? {} : { hint: `There is no report: ${withoutReport}.` };
+  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'the controller' }, hint);
+}
+
+/** The columns that a distribution is shown in. */
+export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MAX'];
+
+export function spreadRow(of: Distribution, format: (amount: number) => string): string[] {
+  const at = (share: number): string =>
+    format(of.quantiles.find((each) => each.share === share)?.amount ?? of.most);
+  return [String(of.count), at(0.5), at(0.9), at(0.99), format(of.most)];
+}

@@ -1,0 +1,125 @@
+import type { MigrationRequest } from '../../protocol/public/migration.ts';
+import { godwitError } from '../../errors.ts';
+import { strategyNamed } from '../../protocol/public/steering.ts';
+import { printJson, type Context } from '../context.ts';
+import { finalReport, printEnding } from './ending.ts';
+import { exitOfSignal, leftWords } from '../interrupts.ts';
+import type { Endpoint, AgentSet } from '../connection/agent-set.ts';
+import { follow } from './follow.ts';
+import { askAtHome } from '../guests/home.ts';
+import { mustKnow } from './agent-knows.ts';
+import { mustHaveTo, requestOf, withNearestHost } from './migration-request.ts';
+import { warningLines } from '../../words/checks.ts';
+import { contextPainter } from '../render/paint.ts';
+import type { migrateSpec } from './specs.ts';
+import type { Input, Run } from '../verb.ts';
+
+export const run: Run<typeof migrateSpec> = async (input, context) => {
+  if (input.flags.dryRun === true && input.flags.rehearse === true) {
+    const what = '--dry-run and --rehearse are both given';
+    const hint =
+      '--dry-run begins nothing; --rehearse does everything up to the switch, and undoes it.';
+    throw godwitError('GODWIT_USAGE', { what }, { hint });
+  }
+  if (input.flags.dryRun === true) return dryRun(input, context);
+  const to = mustHaveTo('migrate', input.flags.to);
+  const fleet = await context.connect(input.connection);
+  try {
+    const request = { ...requestOf('migrate', input, to), ...rehearsalOf(input) };
+    const { id, endpoint } = await askAtHome(fleet, request.guest, (asked) => {
+      return startAt(fleet, asked, request);
+    });
+    if (input.flags.detach === true) return sayDetached(context, id, input.json);
+    return await followToEnd(context, endpoint, id, input.json);
+  } finally {
+    fleet.close();
+  }
+};
+
+function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationRequest, 'rehearse'> {
+  return flags.rehearse === true ? { rehearse: true } : {};
+}
+
+/** What `godwit check` finds, what `godwit plan` predicts, and in a line what would follow. */
+async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
+  const { planned, printPlan } = await import('./plan.ts');
+  const { checkedPlanText } = await import('../../words/plan.ts');
+  const answer = await planned('migrate', input, context, false);
+  const exit = printPlan(context, answer, input.json, checkedPlanText);
+  const { guest } = input.args;
+  const { to = '', mode = 'precopy' } = input.flags;
+  const by = answer.prediction?.mode ?? mode;
+  const words = exit === 0 ? `would move to ${to} by ${by}` : 'would stay where it is';
+  if (!input.json) context.out.write(`${guest} ${words}; nothing was begun\n`);
+  return exit;
+}
+
+/** The agent itself gives up a little earlier, ms. */
+const PLAN_MS = 120_000;
+/** Longer than the agent takes to look at the guest and the link, and then to give its mover 28 s to serve, ms. */
+const BEGIN_MS = 60_000;
+
+interface Started {
+  readonly id: string;
+  readonly endpoint: Endpoint;
+}
+
+async function startAt(
+  fleet: AgentSet,
+  endpoint: Endpoint,
+  body: MigrationRequest,
+): Promise<Started> {
+  await mustKnow(endpoint, body);
+  await withinItsLimits(fleet, endpoint, body);
+  const { id } = await withNearestHost(fleet, body.to, () =>
+    endpoint.api.migrate({ body }, { deadlineMs: BEGIN_MS }),
+  );
+  return { id, endpoint };
+}
+
+/** What must keep to its limits (a strategy that says so, a window) is planned first: limits that cannot be kept to are refused with the arithmetic. */
+async function withinItsLimits(
+  fleet: AgentSet,
+  { api }: Endpoint,
+  body: MigrationRequest,
+): Promise<void> {
+  const { steering, notBefore, whenQuiet, deadlineAt } = body;
+  const waits = notBefore !== undefined || whenQuiet !== undefined;
+  const hasWindow = waits && deadlineAt !== undefined;
+  const mustKeepTo = steering !== undefined && strategyNamed(steering).mustHaveLimits;
+  if (!hasWindow && !mustKeepTo) return;
+  await withNearestHost(fleet, body.to, () => api.plan({ body }, { deadlineMs: PLAN_MS }));
+}
+
+/** Before memory flows, so that whoever watches can still cancel. */
+async function warnings(context: Context, { api }: Endpoint, id: string): Promise<string[]> {
+  const { checks } = await api.report({ params: { id } });
+  return warningLines(checks, contextPainter(context));
+}
+
+function sayDetached(context: Context, id: string, json: boolean): void {
+  if (json) printJson(context, { id });
+  else context.out.write(`${id}\n`);
+  context.err.write(`The migration goes on by itself; \`godwit watch ${id}\` follows it.\n`);
+}
+
+async function followToEnd(
+  context: Context,
+  endpoint: Endpoint,
+  id: string,
+  json: boolean,
+): Promise<number> {
+  const last = await follow(context, {
+    endpoint,
+    id,
+    show: json ? 'nothing' : 'people',
+    ...(json ? {} : { onChecked: () => warnings(context, endpoint, id) }),
+    cancel: async () => (await endpoint.api.cancel({ params: { id } })).what,
+  });
+  if ('left' in last) {
+    if (json) printJson(context, { id });
+    context.err.write(leftWords('migration', id, last.isCancelling));
+    return exitOfSignal(last.left);
+  }
+  return printEnding(context, await finalReport(context, endpoint, id), json);
+}

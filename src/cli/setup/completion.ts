@@ -1,0 +1,80 @@
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { guestName, hostName, migrationId } from '../../protocol/names.ts';
+import { completables } from '../completion/completion-words.ts';
+import type { Context } from '../context.ts';
+import { contextName, readContexts } from '../connection/fleet-contexts.ts';
+import { askAny, type AgentSet } from '../connection/agent-set.ts';
+import { allGuests } from '../guests/fleet-guests.ts';
+import { listMigrations } from '../migrate/fleet-migrations.ts';
+import type { completionSpec } from './specs.ts';
+import type { Run, Verb, VerbGroup } from '../verb.ts';
+
+/** A shell waits for this while the user's cursor stands still. */
+const NAMES_DEADLINE_MS = 1000;
+const MAX_NAMES = 500;
+const SAFE = {
+  guest: guestName,
+  host: hostName,
+  migration: migrationId,
+  context: contextName,
+};
+type NameKind = keyof typeof SAFE;
+
+/** Completes from `table`, the table of verbs that this verb itself is in. */
+export function completionOf(table: readonly (Verb | VerbGroup)[]): Run<typeof completionSpec> {
+  return async (input, context) => {
+    const { names } = input.flags;
+    if (names !== undefined) return printNames(context, names);
+    const { shell } = input.args;
+    if (shell === undefined) {
+      throw godwitError(
+        'GODWIT_USAGE',
+        { what: 'godwit completion needs the name of a shell' },
+        { hint: 'Choose bash or zsh; see `godwit completion --help`.' },
+      );
+    }
+    const { verbs, groups } = await completables(table);
+    const make =
+      shell === 'bash'
+        ? (await import('../completion/completion-bash.ts')).bashScript
+        : (await import('../completion/completion-zsh.ts')).zshScript;
+    return context.out.write(make(verbs, groups));
+  };
+}
+
+/** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
+async function printNames(context: Context, kind: NameKind): Promise<void> {
+  let fleet: AgentSet | undefined;
+  try {
+    await withDeadline('the list of names', NAMES_DEADLINE_MS, undefined, async () => {
+      let found: string[];
+      if (kind === 'context') found = Object.keys(readContexts(context.env).contexts);
+      else {
+        fleet = await context.connect({});
+        found = await lookUp(fleet, kind);
+      }
+      const safe = SAFE[kind];
+      // The shell splits and expands what it is given: only well-formed names may reach it.
+      const names = found.filter((name) => safe.safeParse(name).success).slice(0, MAX_NAMES);
+      context.out.write(names.map((name) => `${name}\n`).join(''));
+    });
+  } catch {
+    // Nothing to complete to is a fine answer.
+  } finally {
+    fleet?.close();
+  }
+}
+
+async function lookUp(fleet: AgentSet, kind: Exclude<NameKind, 'context'>): Promise<string[]> {
+  switch (kind) {
+    case 'guest': {
+      const { items } = await allGuests(fleet);
+      return [...new Set(items.map(({ name }) => name))];
+    }
+    case 'host':
+      return (await askAny(fleet, ({ api }) => api.hosts())).hosts.map(({ name }) => name);
+    case 'migration':
+      return (await listMigrations(fleet, 50)).items.map(({ id }) => id);
+  }
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { acceptEach } from '../../../src/cli/fleet/policy-look.ts';
+import { godwitError } from '../../../src/errors.ts';
+
+const ids = ['p-00000001', 'p-00000002', 'p-00000003'];
+
+/** A controller that answers the second one with `second`, and accepts the others. */
+async function accepting(second: Error) {
+  const result = await acceptEach(ids, async (id) => {
+    if (id === ids[1]) throw second;
+    return { accepted: [id], wishes: [id.replace('p-', 'w-')] };
+  });
+  return { ...result, refused: result.refused.map(({ id, error }) => [id, error]) };
+}
+
+test('a proposal that is refused hides none of those that were accepted, and the rest are accepted too', async () => {
+  const open = godwitError('GODWIT_WISH_OPEN', { subject: 'g1', wish: 'w-00000009' });
+  assert.deepEqual(await accepting(open), {
+    accepted: ['p-00000001', 'p-00000003'],
+    wishes: ['w-00000001', 'w-00000003'],
+    refused: [['p-00000002', open]],
+  });
+});
+
+test('a proposal that was decided meanwhile is no refusal', async () => {
+  const closed = godwitError('GODWIT_PROPOSAL_CLOSED', { proposal: 'p', state: 'accepted' });
+  assert.deepEqual((await accepting(closed)).refused, []);
+});
+
+test('a controller that fails is asked no more, and what it accepted before is reported', async () => {
+  const lost = new Error('the connection broke');
+  assert.deepEqual(await accepting(lost), {
+    accepted: ['p-00000001'],
+    wishes: ['w-00000001'],
+    refused: [['p-00000002', lost]],
+  });
+});

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { endpoint, FakeContext, godwit, guest, host, summary } from '../fake.ts';
+
+const run = promisify(execFile);
+
+async function hasProgram(name: string): Promise<boolean> {
+  return run('sh', ['-c', `command -v ${name}`]).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function script(shell: string): Promise<string> {
+  const context = new FakeContext();
+  assert.equal(await godwit(context, `completion ${shell}`), 0);
+  return context.out.text;
+}
+
+const withoutBash = (await hasProgram('bash')) ? false : 'bash is not on the PATH';
+const withoutZsh = (await hasProgram('zsh')) ? false : 'zsh is not on the PATH';
+
+describe('completion in bash', { skip: withoutBash }, () => {
+  let folder = '';
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'godwit-completion-'));
+    await writeFile(path.join(folder, 'completion.bash'), await script('bash'));
+    // Stands for the program: answers when it is asked for names.
+    await writeFile(
+      path.join(folder, 'godwit'),
+      '#!/bin/sh\n[ "$*" = "completion --names $3" ] && echo "$3-one $3-two"\n',
+      { mode: 0o755 },
+    );
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  /** What bash would offer for the last of these words. */
+  async function offered(...words: string[]): Promise<string[]> {
+    const lines = `set -eu; source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _godwit || true; printf '%s\\n' "\${COMPREPLY[@]-}"`;
+    const program = path.join(folder, 'godwit');
+    const { stdout } = await run('bash', [
+      '-c',
+      lines,
+      'bash',
+      path.join(folder, 'completion.bash'),
+      program,
+      ...words,
+    ]);
+    return stdout.split('\n').filter((line) => line !== '');
+  }
+
+  test('offers verbs and groups', async () => {
+    const all = await offered('');
+    for (const name of ['hosts', 'migrate', 'lab', 'pki', 'help'])
+      assert.ok(all.includes(name), name);
+    assert.deepEqual(await offered('mig'), ['migrate', 'migrations']);
+  });
+
+  test('offers the verbs of a group', async () => {
+    assert.deepEqual(await offered('lab', 'u'), ['up']);
+  });
+
+  test('offers the flags of a verb, not the hidden ones', async () => {
+    assert.deepEqual(await offered('migrate', 'web1', '--max-'), [
+      '--max-downtime',
+      '--max-bandwidth',
+    ]);
+    assert.deepEqual(await offered('completion', '--n'), []);
+    assert.ok((await offered('lab', 'up', '--')).includes('--link'));
+  });
+
+  test('offers the values of a choice', async () => {
+    assert.deepEqual(await offered('migrate', 'web1', '--mode', 'p'), ['precopy', 'postcopy']);
+    assert.deepEqual(await offered('completion', ''), ['bash', 'zsh']);
+  });
+
+  test('offers names of guests and hosts where they belong', async () => {
+    assert.deepEqual(await offered('migrate', ''), ['guest-one', 'guest-two']);
+    assert.deepEqual(await offered('migrate', '--mode', 'hybrid', 'guest-o'), ['guest-one']);
+    assert.deepEqual(await offered('migrate', 'web1', '--to', ''), ['host-one', 'host-two']);
+    assert.deepEqual(await offered('watch', ''), ['migration-one', 'migration-two']);
+    assert.deepEqual(await offered('migrate', 'web1', ''), []);
+  });
+
+  test('offers files where a flag wants one', async () => {
+    const file = path.join(folder, 'completion.b');
+    assert.deepEqual(await offered('report', 'm-1', '--html', file), [`${file}ash`]);
+  });
+});
+
+describe('completion in zsh', () => {
+  test('is a script that zsh can read', { skip: withoutZsh }, async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'godwit-completion-'));
+    try {
+      const file = path.join(folder, '_godwit');
+      await writeFile(file, await script('zsh'));
+      await run('zsh', ['-n', file]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('has every flag of a verb', async () => {
+    const text = await script('zsh');
+    assert.match(text, /'migrate'\) _arguments .*'--max-downtime\[/);
+    assert.match(text, /'lab up'\) _arguments .*'--hosts\[/);
+  });
+});
+
+describe('the names that completion asks for', () => {
+  const agent = endpoint('a', {
+    guests: async () => ({
+      guests: [guest('web1', 'a'), guest('db', 'b'), guest('$(reboot)', 'b')],
+    }),
+    hosts: async () => ({ hosts: [host('a'), host('b')] }),
+    migrations: async () => ({ migrations: [summary()] }),
+  });
+
+  test('are one a line, and only such as a shell may be given', async () => {
+    for (const [kind, names] of [
+      ['guest', 'web1\ndb\n'],
+      ['host', 'a\nb\n'],
+      ['migration', 'm-0123456789ab\n'],
+    ] as const) {
+      const context = new FakeContext(agent);
+      assert.equal(await godwit(context, `completion --names ${kind}`), 0);
+      assert.equal(context.out.text, names);
+      assert.equal(context.closed, 1);
+    }
+  });
+
+  test('are none, without a word, when no agent answers', async () => {
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'completion --names guest'), 0);
+    assert.equal(context.out.text + context.err.text, '');
+  });
+
+  test('a shell has to be named otherwise', async () => {
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'completion'), 2);
+    assert.equal(await godwit(context, 'completion fish'), 2);
+  });
+});
