@@ -1,9 +1,9 @@
 import { godwitError, hasCode } from '../../errors.ts';
-import { controllerContract } from '../../protocol/controller/contract.ts';
+import type { controllerContract } from '../../protocol/controller/contract.ts';
 import type { FleetGuest, ListedHost } from '../../protocol/controller/fleet.ts';
 import { everyPage, MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { client, type Api } from '../../rpc/client.ts';
+import type { Api } from '../../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
 import { printJson, type Context, type ConnectionFlags } from '../context.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from '../lists.ts';
@@ -22,7 +22,12 @@ export async function withController<T>(
   env: Context['env'],
   work: (api: Api<typeof controllerContract>) => Promise<T>,
 ): Promise<T> {
-  const speaking = client(controllerContract, transportTo(where, flags, env));
+  // The help and the completion load the verbs that ask a controller, and not the contract with its schemas.
+  const [{ client }, contract] = await Promise.all([
+    import('../../rpc/client.ts'),
+    import('../../protocol/controller/contract.ts'),
+  ]);
+  const speaking = client(contract.controllerContract, transportTo(where, flags, env));
   try {
     return await work(speaking.api);
   } catch (thrown) {
