@@ -42,10 +42,6 @@ function perform({ table }: Context, world: World, effect: SourceEffect): void {
       world.at = table.do[effect.step];
       world.live = LIVE.none;
       return;
-    case 'abort':
-      world.act = ACT.idle;
-      world.live = LIVE.none;
-      return;
     case 'undo': {
       const at = table.undo[effect.step];
       if (at === undefined) throw new Error(`nothing undoes ${effect.step}`);

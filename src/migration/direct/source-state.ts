@@ -14,10 +14,10 @@ import {
   check,
   memorySample,
   migrationSettings,
-  type EndPhase,
   type MemorySample,
   type Phase,
 } from '../../protocol/public/migration.ts';
+import type { Doing as EngineDoing, EngineEffect } from '../engine/rows.ts';
 import { isToWait } from '../waits.ts';
 import {
   address,
@@ -159,13 +159,11 @@ export type SourceEvent = z.infer<typeof sourceEvent>;
 export type Planned = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
-  | { readonly kind: 'do'; readonly step: StepName }
-  | { readonly kind: 'undo'; readonly step: UndoneStep }
+  | EngineDoing<StepName, UndoneStep>
   /** The guest is lost and is being started anew at the source (`onLost`). */
   | { readonly kind: 'restart' }
   /** Another host has the guest, and the copy here is being ended. */
-  | { readonly kind: 'give-up' }
-  | { readonly kind: 'end'; readonly outcome: EndPhase };
+  | { readonly kind: 'give-up' };
 
 export interface SourceState {
   readonly plan: Readonly<
@@ -223,11 +221,10 @@ export const NO_DECISION: Decision = { proof: 'none', answersFor: [], at: undefi
 /** The time that a step, or all of it, was given is over. */
 export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;
 
-export type SourceEffect =
-  | { readonly type: 'do'; readonly step: StepName }
-  /** Stop the step that is being done, before it is undone. */
-  | { readonly type: 'abort'; readonly step: StepName }
-  | { readonly type: 'undo'; readonly step: UndoneStep }
+export type SourceEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
+
+/** What only a direct migration has to carry out besides its steps. */
+export type OwnEffect =
   /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
   /** Set what steering has decided on the stream that runs. */
@@ -239,8 +236,7 @@ export type SourceEffect =
   /** Start the guest anew here, once the destination's copy is known to be gone. */
   | { readonly type: 'restart' }
   /** End the copy here; no disk is removed. */
-  | { readonly type: 'give-up' }
-  | { readonly type: 'end'; readonly outcome: EndPhase };
+  | { readonly type: 'give-up' };
 
 export interface Transition {
   readonly state: SourceState;

@@ -75,10 +75,7 @@ function turnRound(state: SourceState): Transition {
 
 /** Turns round at `step`, which may be half done: it is undone first, then what came before. */
 export function beginUndo(state: SourceState, step: StepName, because?: SerialError): Transition {
-  const next = because === undefined ? state : { ...state, because };
-  const first = undoAtOrBefore(step);
-  const back = finishUndo(next, first);
-  return { state: back.state, effects: [{ type: 'abort', step }, ...back.effects] };
+  return finishUndo(because === undefined ? state : { ...state, because }, undoAtOrBefore(step));
 }
 
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */

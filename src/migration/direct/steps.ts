@@ -1,4 +1,4 @@
-import type { Phase } from '../../protocol/public/migration.ts';
+import { orderOf, type Row, type UndoneIn } from '../engine/rows.ts';
 
 /** The steps of one migration, in order. The source's mover carries them out. */
 export const STEP_NAMES = [
@@ -23,18 +23,11 @@ export const STEP_NAMES = [
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
-export interface Step {
-  readonly phase: Phase;
-  readonly does: string;
-  /** `handler`: over when its effect returns; `event`: over when the hypervisor says so. */
-  readonly endsBy: 'handler' | 'event';
+export interface Step extends Row {
   /** Whether a rehearsal does it. The others only serve the switch, which a rehearsal does not come to. */
   readonly rehearsed: boolean;
   /** ms; `timeout`: the time that the user allowed for the whole migration; `asked`: no longer than one may ask for. */
   readonly deadline: number | 'timeout' | 'asked';
-  readonly undo: string | undefined;
-  /** Why there is nothing to undo, where `undo` is absent. */
-  readonly noUndo?: string;
 }
 
 /** From this step on there is no way back: the destination may run. */
@@ -209,34 +202,15 @@ const TABLE = {
 export const STEPS: Readonly<Record<StepName, Step>> = TABLE;
 
 /** The steps that have an undo; the compiler asks for it in mover/direct/source/lifecycle.ts. */
-export type UndoneStep = {
-  [Name in StepName]: (typeof TABLE)[Name]['undo'] extends string ? Name : never;
-}[StepName];
+export type UndoneStep = UndoneIn<typeof TABLE>;
 
-function hasUndo(step: StepName): step is UndoneStep {
-  return STEPS[step].undo !== undefined;
-}
-
-export function stepIndex(step: StepName): number {
-  return STEP_NAMES.indexOf(step);
-}
-
-/** The step after this one; undefined after the last. */
-export function nextStep(step: StepName): StepName | undefined {
-  return STEP_NAMES[stepIndex(step) + 1];
-}
+export const {
+  index: stepIndex,
+  next: nextStep,
+  undoAtOrBefore,
+  undoBefore,
+} = orderOf<StepName, UndoneStep>(STEP_NAMES, STEPS);
 
 export function isBeforeNoReturn(step: StepName): boolean {
   return stepIndex(step) < stepIndex(POINT_OF_NO_RETURN);
-}
-
-/** The nearest step at or before this one that has something to undo. */
-export function undoAtOrBefore(step: StepName): UndoneStep | undefined {
-  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast(hasUndo);
-}
-
-/** The next step to undo once this one is undone. */
-export function undoBefore(step: StepName): UndoneStep | undefined {
-  const before = STEP_NAMES[stepIndex(step) - 1];
-  return before === undefined ? undefined : undoAtOrBefore(before);
 }

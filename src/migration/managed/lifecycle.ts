@@ -2,6 +2,13 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { endError } from '../guest-changes/errors.ts';
 import { isToWait } from '../waits.ts';
+import {
+  orderOf,
+  type EngineEffect,
+  type Row,
+  type UndoneIn,
+} from '../engine/rows.ts';
+import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
 import { afterDecision, afterLook, afterUnset, givenUp, type Decided } from './steered.ts';
@@ -18,20 +25,16 @@ import type { TaskSight, Whereabouts } from './task-sight.ts';
  * Only a move that is to begin later waits, and only one that copies disks has something to prepare. Wherever it ends with the guest at its source, that is undone.
  */
 
-export interface ManagedStep {
-  readonly phase: Phase;
-  readonly does: string;
+export interface ManagedStep extends Row {
   /** ms; `timeout`: what the user allowed for the whole migration; `asked`: no longer than one may ask for. */
   readonly deadlineMs: number | 'timeout' | 'asked';
-  /** What takes it back, in words; the compiler asks for it in mover/managed/lifecycle.ts. */
-  readonly undo: string | undefined;
-  readonly noUndo?: string;
 }
 
 const TABLE = {
   wait: {
     phase: 'planned',
     does: 'wait for the moment that was asked for, the end of a notice, or a quiet moment; left out where none was asked for',
+    endsBy: 'handler',
     deadlineMs: 'asked',
     undo: undefined,
     noUndo: 'nothing has been touched',
@@ -39,6 +42,7 @@ const TABLE = {
   inspect: {
     phase: 'checking',
     does: 'ask the manager what the guest is',
+    endsBy: 'handler',
     deadlineMs: 30_000,
     undo: undefined,
     noUndo: 'it only reads',
@@ -46,6 +50,7 @@ const TABLE = {
   check: {
     phase: 'checking',
     does: 'ask the manager whether it would move it there',
+    endsBy: 'handler',
     deadlineMs: 60_000,
     undo: undefined,
     noUndo: 'it only reads',
@@ -53,18 +58,21 @@ const TABLE = {
   prepare: {
     phase: 'preparing',
     does: 'make what the copies of disks are written to; its list lies in the journal before',
+    endsBy: 'handler',
     deadlineMs: 60_000,
     undo: 'remove what was made or left there, once the guest is known to run at its source',
   },
   start: {
     phase: 'preparing',
     does: 'send the one order; it lies in the journal before it leaves',
+    endsBy: 'event',
     deadlineMs: 60_000,
     undo: 'ask the manager to end the task; what became of it, the manager says',
   },
   watch: {
     phase: 'memory',
     does: 'look at the task until it has ended',
+    endsBy: 'event',
     deadlineMs: 'timeout',
     undo: undefined,
     noUndo: 'it only reads; the task is undone as its start',
@@ -72,6 +80,7 @@ const TABLE = {
   verify: {
     phase: 'verifying',
     does: 'ask the manager where the guest is, until that agrees with what became of the task',
+    endsBy: 'event',
     deadlineMs: 120_000,
     undo: undefined,
     noUndo: 'it only reads',
@@ -79,6 +88,7 @@ const TABLE = {
   finish: {
     phase: 'cleanup',
     does: 'remove what was left with the manager for the task',
+    endsBy: 'handler',
     deadlineMs: 30_000,
     undo: undefined,
     noUndo: 'the guest runs at its destination',
@@ -86,10 +96,10 @@ const TABLE = {
 } as const satisfies Readonly<Record<StepName, ManagedStep>>;
 export const STEPS: Readonly<Record<StepName, ManagedStep>> = TABLE;
 
-/** Steps that have an undo. */
-export type UndoneStep = {
-  [Name in StepName]: (typeof TABLE)[Name]['undo'] extends string ? Name : never;
-}[StepName];
+/** Steps that have an undo; the compiler asks for it in mover/managed/lifecycle.ts. */
+export type UndoneStep = UndoneIn<typeof TABLE>;
+
+const { next: nextStep } = orderOf<StepName, UndoneStep>(STEP_NAMES, STEPS);
 
 /** From its order on the manager decides; Godwit can only ask it to stop. */
 export const POINT_OF_NO_RETURN: StepName = 'start';
@@ -109,17 +119,16 @@ export const MISSES = 20;
 /** Answers in a row that the guest is at the source and nothing moves it: inventories lag behind tasks. */
 export const SURE = 2;
 
-export type ManagedEffect =
-  | { readonly type: 'do'; readonly step: StepName }
-  | { readonly type: 'undo'; readonly step: UndoneStep }
-  /** The step goes on, and the time that it has is reckoned anew. */
-  | { readonly type: 'time'; readonly step: 'watch' }
-  | { readonly type: 'end'; readonly outcome: EndPhase };
+export type ManagedEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
-/** The task is asked for by `start`, so this is its undo; it may be needed while `start` or `watch` is under way. */
-const UNDO_START = { type: 'undo', step: 'start' } as const satisfies ManagedEffect;
-/** The one undo that is a step of its own, the last: by then the task has ended. */
-const UNDO_PREPARE = { type: 'undo', step: 'prepare' } as const satisfies ManagedEffect;
+/** What only a managed migration has to carry out besides its steps. */
+export type OwnEffect =
+  /** Undoes `start`, beside the step that is being done: what became of the task, the manager says. */
+  | { readonly type: 'ask-to-end' }
+  /** The step goes on, and the time that it has is reckoned anew. */
+  | { readonly type: 'time'; readonly step: 'watch' };
+
+const ASK_TO_END: ManagedEffect = { type: 'ask-to-end' };
 
 export interface ManagedTransition {
   readonly state: ManagedState;
@@ -164,7 +173,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
     const isHeld = state.doing.outcome === 'held' && event.type === 'resolved';
     return isHeld ? resolved(state, event) : { state, effects: effectsOf(state) };
   }
-  if (state.doing.kind === 'undo') return undoing(state, state.doing.outcome, event);
+  if (state.doing.kind === 'undo') return undoing(state, event);
   const { step } = state.doing;
   switch (event.type) {
     case 'planned':
@@ -223,15 +232,12 @@ function resolved(
 }
 
 /** The migration has failed or was cancelled, and what it prepared is taken back: nothing else matters now. */
-function undoing(
-  state: ManagedState,
-  outcome: 'failed' | 'cancelled',
-  event: ManagedEvent,
-): ManagedTransition {
+function undoing(state: ManagedState, event: ManagedEvent): ManagedTransition {
   if (event.type === 'taken-over') return { state, effects: effectsOf(state) };
   if (event.type !== 'undone') return stay(state);
   const { error } = event;
   const leftovers = error === undefined ? state.leftovers : [...state.leftovers, error];
+  const outcome = state.because?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
   return end({ ...state, leftovers }, outcome, state.because);
 }
 
@@ -246,11 +252,9 @@ function did(
   const began = { ...(beganAtMs && { beganAtMs }), ...(snapshot && { snapshot }) };
   const outside = { verified, vantages, takesBack, ...began };
   const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
-  if (step === 'wait') return enter(next, 'inspect');
-  if (step === 'inspect') return enter(next, 'check');
-  if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
-  if (step === 'check' || step === 'prepare') return enter(next, 'start');
-  return step === 'finish' ? end(next, 'done', undefined) : stay(next);
+  if (STEPS[step].endsBy === 'event') return stay(next);
+  const after = nextStep(step);
+  return after === undefined ? end(next, 'done', undefined) : enter(next, after);
 }
 
 function failed(
@@ -370,15 +374,15 @@ function onDecided(state: ManagedState, event: Decided): ManagedTransition {
 }
 
 function askToEnd(state: ManagedState, because: SerialError): ManagedTransition {
-  return { state: { ...state, cancelling: true, because }, effects: [UNDO_START] };
+  return { state: { ...state, cancelling: true, because }, effects: [ASK_TO_END] };
 }
 
 /** The effects that a new mover has to carry out where the last one stood. Each may be repeated, except the order. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
-  if (doing.kind === 'undo') return [UNDO_PREPARE];
+  if (doing.kind === 'undo') return [{ type: 'undo', step: doing.step }];
   const work: ManagedEffect = { type: 'do', step: doing.step };
-  return cancelling && doing.step === 'watch' ? [work, UNDO_START] : [work];
+  return cancelling && doing.step === 'watch' ? [work, ASK_TO_END] : [work];
 }
 
 /** How long to wait before a step is tried again, ms; 0 before the first time. */
@@ -395,14 +399,12 @@ function stay(state: ManagedState): ManagedTransition {
   return { state, effects: [] };
 }
 
+/** Begins a step; `prepare` is left out where no disk is copied. */
 function enter(state: ManagedState, step: StepName): ManagedTransition {
-  const next = {
-    ...state,
-    doing: { kind: 'do', step },
-    attempts: 0,
-    atRest: 0,
-    missed: 0,
-  } as const;
+  if (step === 'prepare' && state.copies.length === 0) return enter(state, 'start');
+  const prepared = step === 'prepare' ? 'yes' : state.prepared;
+  const fresh = { attempts: 0, atRest: 0, missed: 0 };
+  const next = { ...state, ...fresh, prepared, doing: { kind: 'do', step } } as const;
   return { state: next, effects: effectsOf(next) };
 }
 
@@ -424,7 +426,7 @@ function giveUp(
 ): ManagedTransition {
   const isOrdered = state.takesBack && state.order !== 'none';
   if (state.prepared === 'no' && !isOrdered) return end(state, outcome, because);
-  const next = { ...state, because, doing: { kind: 'undo', outcome } } as const;
+  const next = { ...state, because, doing: { kind: 'undo', step: 'prepare' } } as const;
   return { state: next, effects: effectsOf(next) };
 }
 

@@ -1,12 +1,12 @@
 import type { SerialError } from '../../errors.ts';
 import type {
   Check,
-  EndPhase,
   MemorySample,
   MigrationSettings,
   Report,
 } from '../../protocol/public/migration.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
+import type { Doing } from '../engine/rows.ts';
 import type { GuestSnapshot } from '../guest-changes/snapshot.ts';
 import type { SteeringTrace } from '../steering/trace.ts';
 import type { ManagedPlanned, StepName } from './events.ts';
@@ -18,10 +18,7 @@ export interface ManagedState {
   readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs' | 'prediction'> & {
     readonly settings: MigrationSettings;
   };
-  readonly doing:
-    | { readonly kind: 'do'; readonly step: StepName }
-    | { readonly kind: 'undo'; readonly outcome: 'failed' | 'cancelled' }
-    | { readonly kind: 'end'; readonly outcome: EndPhase };
+  readonly doing: Doing<StepName, 'prepare'>;
   /** When it began, wall clock, where it has waited for that. */
   readonly beganAtMs?: number;
   /** The guest as it was inspected, to be compared with later; absent if its driver reads none. */

@@ -3,7 +3,7 @@ import type { AgentConfig } from '../../config.ts';
 import type { ManagedDriver, ManagedSession } from '../../port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal/journal.ts';
-import { orderOf, type ManagedEvent, type StepName } from '../../migration/managed/events.ts';
+import { orderOf, type ManagedEvent, type ManagedFacts, type StepName } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import {
   CANCEL_MS,
@@ -13,7 +13,8 @@ import {
   managedTransition,
   pauseMs,
   STEPS,
-  type ManagedEffect,
+  UNDO_MS,
+  type OwnEffect,
   type UndoneStep,
 } from '../../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
@@ -22,9 +23,8 @@ import { defined } from '../../protocol/defined.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/request.ts';
-import { Sequencer } from '../engine/sequencer.ts';
+import { Engine } from '../engine/engine.ts';
 import { Live } from '../engine/live.ts';
-import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import { leftOf } from '../engine/time-limit.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { LIFECYCLE, type ManagedContext } from './lifecycle.ts';
@@ -35,6 +35,8 @@ import { withDeadline } from '../../deadline.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
 const MIN_MS = 1000;
+/** Besides the time in which undoing is tried again: its last question, ms. */
+const LAST_QUESTION_MS = 60_000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
@@ -44,19 +46,25 @@ type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
     readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
   };
 
+type ManagedEngine = Engine<
+  ManagedState,
+  ManagedEvent,
+  StepName,
+  UndoneStep,
+  ManagedFacts,
+  OwnEffect
+>;
+
 /** The mover of a managed migration, from its request and its journal. It may stand beside either host, or beside none. */
 export class ManagedMover {
   readonly #around: Around;
   readonly #journal: Journal<ManagedEvent>;
-  readonly #sequencer: Sequencer<ManagedState, ManagedEvent, ManagedEffect>;
+  readonly #engine: ManagedEngine;
   readonly #context: ManagedContext;
   readonly #planned: Planned;
   readonly #tookOver: boolean;
   readonly #close: () => Promise<void>;
-  readonly #ended = new AbortController();
   readonly live: Live;
-  #current: AbortController | undefined;
-  #timer: AbortController | undefined;
 
   constructor(dir: string, request: ManagedMoverRequest, driver: ManagedDriver, around: Around) {
     const { clock, log, openFile } = around;
@@ -66,16 +74,32 @@ export class ManagedMover {
     const settings = managedSettings(request, around.config.limits, keepsCap);
     const planned = planOf(request, settings);
     const found = replayManaged(events);
-    const sequencer = new Sequencer<ManagedState, ManagedEvent, ManagedEffect>(
+    const engine: ManagedEngine = new Engine(
       {
         journal,
+        clock,
+        log,
         transition: managedTransition,
         durability: ({ type }) => (type === 'saw' || type === 'found' ? 'soon' : 'sync'),
-        ignores: ({ doing }, { type }) => doing.kind === 'end' && type !== 'taken-over',
+        isEnded: ({ doing }) => doing.kind === 'end',
+        do: (step, signal) => LIFECYCLE[step].do(this.#context, signal),
+        undo: (step, signal) => LIFECYCLE[step].undo(this.#context, signal),
+        limit: (step) => ({ ms: this.#allowedMs(step), over: 'event' }),
+        undoMs: () => UNDO_MS + LAST_QUESTION_MS,
+        pauseMs,
+        isFurtherAttempt: ({ attempts }) => attempts > 0,
+        stopsHandlers: true,
+        events: {
+          did: (step, facts) => ({ type: 'did', step, facts }),
+          failed: (step, error, checks) => ({ type: 'failed', step, error, ...defined({ checks }) }),
+          undid: (_, found) => ({ type: 'undone', ...defined({ found }) }),
+          undoFailed: (_, error) => ({ type: 'undone', error }),
+          timeout: (step, afterMs) => ({ type: 'timeout', step, afterMs }),
+        },
         perform: (effect) => this.#perform(effect),
         applied: ({ type }) => {
-          log.debug({ event: type, phase: managedPhase(sequencer.state) }, 'applied');
-          this.live.publish(managedProgress(sequencer.state, this.#elapsedMs()));
+          log.debug({ event: type, phase: managedPhase(engine.state) }, 'applied');
+          this.live.publish(managedProgress(engine.state, this.#elapsedMs()));
         },
       },
       found ?? initialManaged(planned).state,
@@ -83,7 +107,7 @@ export class ManagedMover {
     const { ask, close } = managerConnection(driver, request);
     this.#around = around;
     this.#journal = journal;
-    this.#sequencer = sequencer;
+    this.#engine = engine;
     this.#planned = planned;
     this.#tookOver = found !== undefined;
     this.#close = close;
@@ -94,14 +118,14 @@ export class ManagedMover {
       driver,
       askedAtMs: Date.parse(request.createdAt),
       get order() {
-        const { plan, copies, vouched } = sequencer.state;
+        const { plan, copies, vouched } = engine.state;
         return { ...orderOf(plan, copies), ...(vouched && { vouched }) };
       },
-      state: () => sequencer.state,
-      dispatch: (event) => sequencer.dispatch(event),
-      record: (event) => sequencer.record(event),
-      live: ({ percent, memory: sample = sequencer.state.sample }) => {
-        const seen = { ...sequencer.state, percent, ...(sample && { sample }) };
+      state: () => engine.state,
+      dispatch: (event) => engine.dispatch(event),
+      record: (event) => engine.record(event),
+      live: ({ percent, memory: sample = engine.state.sample }) => {
+        const seen = { ...engine.state, percent, ...(sample && { sample }) };
         this.live.publish(managedProgress(seen, this.#elapsedMs()));
       },
       leftMs: () => this.#leftMs(),
@@ -111,11 +135,11 @@ export class ManagedMover {
       notice: around.notice,
       ask,
     };
-    this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));
+    this.live = new Live(managedProgress(engine.state, this.#elapsedMs()));
   }
 
   get state(): ManagedState {
-    return this.#sequencer.state;
+    return this.#engine.state;
   }
 
   /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
@@ -125,14 +149,13 @@ export class ManagedMover {
         await this.#around.wire?.sweep().catch((thrown: unknown) => {
           this.#around.log.warn({ error: toGodwitError(thrown) }, 'a socket of the wire is left');
         });
-        this.#sequencer.dispatch({ type: 'taken-over', pid: this.#around.pid });
+        this.#engine.dispatch({ type: 'taken-over', pid: this.#around.pid });
       } else {
-        await this.#journal.append(this.#planned, 'sync');
-        for (const effect of initialManaged(this.#planned).effects) this.#perform(effect);
+        await this.#engine.begin(this.#planned, initialManaged(this.#planned).effects);
       }
-      return await this.#sequencer.finished;
+      return await this.#engine.finished;
     } finally {
-      this.#stop('the mover ends');
+      this.#engine.close();
       this.#around.wire?.abort('the mover ends');
       await this.#around.verification?.close();
       await this.#close();
@@ -142,7 +165,7 @@ export class ManagedMover {
 
   /** Before the order it ends the migration; after it, it is a request to the manager. */
   cancel(): Promise<CancelAnswer> {
-    return this.#sequencer.inTurn(async (apply) => {
+    return this.#engine.inTurn(async (apply) => {
       if (!canCancel(this.state)) return { accepted: false, what: whyNotCancelled(this.state) };
       await apply({ type: 'cancel' });
       const { order, plan } = this.state;
@@ -152,79 +175,22 @@ export class ManagedMover {
     });
   }
 
-  #perform(effect: ManagedEffect): void {
+  #perform(effect: OwnEffect): void {
     switch (effect.type) {
-      case 'do':
-        void this.#do(effect.step);
-        return;
-      case 'undo':
-        this.#undo(effect.step);
-        return;
       case 'time':
-        this.#timeIn(effect.step, this.#allowedMs(effect.step));
+        this.#engine.time(effect.step, this.#allowedMs(effect.step));
         return;
-      case 'end':
-        this.#stop('the migration has ended');
-        this.#sequencer.end(effect.outcome);
-        return;
-    }
-  }
-
-  async #do(step: StepName): Promise<void> {
-    this.#current?.abort(new Error(`the next step is ${step}`));
-    const abort = new AbortController();
-    this.#current = abort;
-    // A further attempt has what is left of the step's time.
-    if (this.state.attempts === 0) this.#timeIn(step, this.#allowedMs(step));
-    try {
-      const pause = pauseMs(this.state);
-      if (pause > 0) await this.#around.clock.sleep(pause, abort.signal);
-      const facts = await LIFECYCLE[step].do(this.#context, abort.signal);
-      if (facts !== undefined) this.#sequencer.dispatch({ type: 'did', step, facts });
-    } catch (thrown) {
-      if (abort.signal.aborted) return;
-      const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
-      const error = toGodwitError(refusal?.error ?? thrown);
-      this.#around.log.warn({ step, code: error.code, error }, 'step failed');
-      const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
-      this.#sequencer.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
-    }
-  }
-
-  #undo(step: UndoneStep): void {
-    switch (step) {
-      case 'prepare':
-        void this.#unprepare();
-        return;
-      case 'start':
+      case 'ask-to-end':
         this.#askToEnd();
         return;
-    }
-  }
-
-  /** A step of its own: the migration ends after it. */
-  async #unprepare(): Promise<void> {
-    this.#current?.abort(new Error('the migration is given up'));
-    this.#timer?.abort();
-    const abort = new AbortController();
-    this.#current = abort;
-    try {
-      const found = await LIFECYCLE.prepare.undo(this.#context, abort.signal);
-      this.#sequencer.dispatch({ type: 'undone', ...defined({ found }) });
-    } catch (thrown) {
-      if (abort.signal.aborted) return;
-      const error = toGodwitError(thrown);
-      this.#around.log.warn({ code: error.code, error }, 'what was made there may be left');
-      this.#sequencer.dispatch({ type: 'undone', error: error.toJSON() });
     }
   }
 
   #askToEnd(): void {
     const { doing } = this.state;
     // While the order is on its way, its step has its own time.
-    if (doing.kind === 'do' && doing.step === 'watch') this.#timeIn('watch', CANCEL_MS);
-    const signals = [this.#ended, this.#current ?? this.#ended].map(({ signal }) => signal);
-    LIFECYCLE.start.undo(this.#context, AbortSignal.any(signals)).catch((thrown: unknown) => {
+    if (doing.kind === 'do' && doing.step === 'watch') this.#engine.time('watch', CANCEL_MS);
+    LIFECYCLE.start.undo(this.#context, this.#engine.stepSignal).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
       this.#around.log.debug({ error }, 'the manager is asked no more to end the task');
     });
@@ -245,23 +211,6 @@ export class ManagedMover {
     const settings = { timeoutMs, ...(postcopy ? {} : { deadlineAt }) };
     const limited = { plan: { settings }, known: this.state };
     return leftOf(limited, this.#context.askedAtMs, this.#around.clock.wallMs());
-  }
-
-  #timeIn(step: StepName, afterMs: number): void {
-    this.#timer?.abort();
-    if (afterMs === Infinity) return;
-    const timer = new AbortController();
-    this.#timer = timer;
-    this.#around.clock.sleep(afterMs, timer.signal).then(
-      () => this.#sequencer.dispatch({ type: 'timeout', step, afterMs }),
-      () => {},
-    );
-  }
-
-  #stop(why: string): void {
-    this.#ended.abort(new Error(why));
-    this.#current?.abort(new Error(why));
-    this.#timer?.abort();
   }
 
   #elapsedMs(): number {

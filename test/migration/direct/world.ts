@@ -22,7 +22,7 @@ import { mayResume } from './may-resume.ts';
 import { held, notWhole, sourceGone, unreachable } from './world-errors.ts';
 import { WorldDestination } from './world-destination.ts';
 
-export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
+export type Pending = Exclude<SourceEffect, { type: 'end' }>;
 export type Fault = 'before' | 'after';
 
 /** One migration in one thread, with hypervisors that behave as QEMU does. Whoever drives it chooses what happens next. */
@@ -79,14 +79,15 @@ export class World {
 
   #perform(effects: readonly SourceEffect[]): void {
     for (const effect of effects) {
-      if (effect.type === 'abort') {
-        this.pending = this.pending.filter((one) => one.type !== 'do' || one.step !== effect.step);
-      } else if (effect.type === 'end') {
+      if (effect.type === 'end') {
         this.timer = false;
         this.pending = [];
       } else {
         if (effect.type === 'do') this.timer = endsBy(effect.step, this.state) === 'event';
-        if (effect.type === 'undo') this.timer = false;
+        if (effect.type === 'undo') {
+          this.timer = false;
+          this.pending = this.pending.filter(({ type }) => type !== 'do');
+        }
         this.pending.push(effect);
       }
     }

@@ -47,8 +47,10 @@ function after(...events: readonly ManagedEvent[]): ManagedState {
   return state;
 }
 
-const outcomeOf = ({ doing }: ManagedState): string => {
-  if (doing.kind === 'undo') return `undoing: ${doing.outcome}`;
+const outcomeOf = ({ doing, because }: ManagedState): string => {
+  if (doing.kind === 'undo') {
+    return `undoing: ${because?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed'}`;
+  }
   return doing.kind === 'end' ? doing.outcome : doing.step;
 };
 
@@ -118,7 +120,7 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(did('inspect'), { type: 'cancel' })), 'cancelled');
     const asked = [...toStart, { type: 'accepted' } as const, { type: 'cancel' } as const];
     const asking = managedTransition(after(...asked.slice(0, -1)), { type: 'cancel' });
-    assert.deepEqual(asking.effects, [{ type: 'undo', step: 'start' }]);
+    assert.deepEqual(asking.effects, [{ type: 'ask-to-end' }]);
     const stopped = after(...asked, saw('cancelled'), found('source'), found('source'));
     assert.equal(outcomeOf(stopped), 'cancelled');
     const late = after(...asked, saw('done'), found('destination'), did('finish'));
@@ -152,7 +154,7 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(effects, [{ type: 'do', step: 'verify' }]);
     const before = after(...toStart, { type: 'accepted' }, saw('running'));
     const asked = managedTransition(before, late);
-    assert.deepEqual(asked.effects, [{ type: 'undo', step: 'start' }]);
+    assert.deepEqual(asked.effects, [{ type: 'ask-to-end' }]);
   });
 
   test('prepares only where disks are copied, and takes that back before it ends at the source', () => {

@@ -12,12 +12,10 @@ test('what a manager may have left of its order is taken back, where its driver 
       { type: 'did', step: 'check', facts },
     ];
     for (const event of [...checked, ...rest]) state = managedTransition(state, event).state;
-    return state.doing.kind === 'do'
-      ? state.doing.step
-      : `${state.doing.kind} ${state.doing.outcome}`;
+    return state.doing.kind === 'end' ? `end ${state.doing.outcome}` : `undo ${state.doing.step}`;
   };
   const order = [{ type: 'ordered' }, { type: 'refused', error }] as const;
-  assert.equal(doingAfter({ copies: [], takesBack: true }, ...order), 'undo failed');
+  assert.equal(doingAfter({ copies: [], takesBack: true }, ...order), 'undo prepare');
   // A journal of an earlier build says nothing of it, and its migration is over.
   assert.equal(doingAfter({ copies: [] }, ...order), 'end failed');
   // Nothing was ordered, and nothing was made.
