@@ -8,42 +8,109 @@ import type { SourceState, Transition } from './source-state.ts';
 import { holdsSwitchover } from '../steering/steering.ts';
 import { stepIndex, type StepName } from './steps.ts';
 
-/** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
+/** What follows from an event of the source's hypervisor. */
+type Reaction = (state: SourceState, event: HypervisorEvent, step: StepName) => Transition;
+
+const broken: Reaction = (state, event, step) => {
+  const { guest } = state.plan;
+  const reason = event.type === 'failed' ? event.reason : 'somebody cancelled it at the hypervisor';
+  const error = godwitError('GODWIT_STREAM_FAILED', { guest, reason }).toJSON();
+  return beginUndo(state, step, error);
+};
+
+const lost: Reaction = (state, event, step) =>
+  event.type === 'lost' ? beginUndo(state, step, lostError(state, event)) : stay(state);
+
+/** A halt that cannot be over before memory moves ends the move; the first comparison judges the others. */
+const haltedEarly: Reaction = (state, event, step) => {
+  const { halted, plan } = state;
+  if (event.type !== 'stopped' || halted === undefined || !endsMoveAtOnce(halted)) {
+    return stay(state);
+  }
+  return beginUndo(state, step, haltError(plan.guest, halted));
+};
+
+/** While memory moves or the switch begins, every halt takes the guest back as it is. */
+const halted: Reaction = (state, _, step) =>
+  state.halted === undefined
+    ? stay(state)
+    : beginUndo(state, step, haltError(state.plan.guest, state.halted));
+
+/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) continues. */
+const stopsAtSwitch: Reaction = (state) => {
+  const next = enter({ ...state, via: 'precopy' }, 'switchover');
+  if (holdsSwitchover(state.plan.settings, state.known)) return next;
+  return { ...next, effects: [...next.effects, { type: 'continue' }] };
+};
+
+/** The same without a stop before it. */
+const switches: Reaction = (state) =>
+  holdsSwitchover(state.plan.settings, state.known)
+    ? stay(state)
+    : enter({ ...state, via: 'precopy' }, 'switchover');
+
+const letGo: Reaction = (state) =>
+  state.via === 'postcopy' ? { state, effects: [{ type: 'continue' }] } : stay(state);
+
+/** A mover that took over may find the switch made already; pre-copy may win the race against the order to switch. */
+const sent: Reaction = (state) => enter({ ...state, via: 'precopy' }, 'commit');
+const switched: Reaction = (state) => enter({ ...state, via: 'postcopy' }, 'commit');
+
+/** The destination may need a page before it can run the guest at all: the stream does not wait for its answer. */
+const recoversInPostcopy: Reaction = (state) =>
+  state.via === 'postcopy' ? { state, effects: [{ type: 'recover' }] } : stay(state);
+const recovers: Reaction = (state) => ({ state, effects: [{ type: 'recover' }] });
+
+const drained: Reaction = (state) => enter(state, 'verify');
+/** All memory may have left before, and only the last message have been lost: the destination knows. */
+const asksThere: Reaction = (state) => ({ state, effects: [{ type: 'do', step: 'drain' }] });
+
+/** Where a migration stands for its hypervisor's events. */
+type Place = 'before' | 'memory' | 'switchover' | 'commit' | 'drain' | 'after';
+type Reactions = Readonly<Record<Place, Reaction>>;
+
+const at = (
+  before: Reaction,
+  memory: Reaction,
+  switchover: Reaction,
+  commit: Reaction,
+  drain: Reaction,
+): Reactions => ({ before, memory, switchover, commit, drain, after: stay });
+
+/** What each event means in each place. Past `commit` only post-copy's stream still matters. */
+const REACTIONS: Readonly<Record<HypervisorEvent['type'], Reactions>> = {
+  // at(before memory, memory, switchover, commit, drain)
+  setup: at(stay, stay, stay, stay, stay),
+  active: at(stay, stay, stay, stay, stay),
+  pass: at(stay, stay, stay, stay, stay),
+  stopped: at(haltedEarly, halted, halted, stay, stay),
+  resumed: at(stay, stay, stay, stay, stay),
+  'pre-switchover': at(stay, stopsAtSwitch, letGo, stay, stay),
+  device: at(stay, switches, stay, stay, stay),
+  'postcopy-active': at(stay, switched, switched, stay, stay),
+  'postcopy-paused': at(stay, switched, switched, recoversInPostcopy, recovers),
+  'postcopy-recovering': at(stay, stay, stay, stay, stay),
+  completed: at(stay, sent, sent, stay, drained),
+  cancelled: at(stay, broken, broken, stay, stay),
+  failed: at(stay, broken, broken, stay, asksThere),
+  lost: at(lost, lost, lost, stay, asksThere),
+};
+
+function placeOf(step: StepName): Place {
+  if (step === 'memory' || step === 'switchover' || step === 'commit' || step === 'drain')
+    return step;
+  return stepIndex(step) < stepIndex('memory') ? 'before' : 'after';
+}
+
+/** What the source's hypervisor says, in each state. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   const state = remember(before, event);
   // While undoing, this side resumes the guest itself, with the refusal in hand.
   if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));
   // A hypervisor may run its guest again when post-copy's last message fails, whoever runs it by then.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
-  switch (state.doing.step) {
-    case 'wait':
-    case 'inspect':
-    case 'admit':
-    case 'assess':
-    case 'seed':
-    case 'prepare':
-    case 'configure':
-    case 'arm':
-    case 'mirror':
-    case 'unplug':
-    case 'balloon':
-      return beforeMemory(state, state.doing.step, event);
-    case 'memory':
-      return duringMemory(state, event);
-    case 'switchover':
-      return duringSwitchover(state, event);
-    case 'drain':
-      return duringDrain(state, event);
-    case 'commit':
-      // The destination may need a page before it can run the guest at all: the stream does not wait for its answer.
-      return event.type === 'postcopy-paused' && state.via === 'postcopy'
-        ? { state, effects: [{ type: 'recover' }] }
-        : stay(state);
-    case 'verify':
-    case 'retire':
-    case 'finish':
-      return stay(state);
-  }
+  const { step } = state.doing;
+  return REACTIONS[event.type][placeOf(step)](state, event, step);
 }
 
 /** A rehearsal whose guest ends meanwhile did not leave it as it was. */
@@ -72,24 +139,6 @@ function isOwnStop(state: SourceState, { kind }: Halt): boolean {
 function isAtOrAfter({ doing }: SourceState, step: StepName): boolean {
   const at = doing.kind === 'do' || doing.kind === 'undo' ? doing.step : step;
   return stepIndex(at) >= stepIndex(step);
-}
-
-/** A halt that cannot be over before memory moves ends the move; the first comparison judges the others. */
-function beforeMemory(state: SourceState, step: StepName, event: HypervisorEvent): Transition {
-  if (event.type === 'lost') return sourceLost(state, step, event);
-  const { halted } = state;
-  if (event.type !== 'stopped' || halted === undefined || !endsMoveAtOnce(halted)) {
-    return stay(state);
-  }
-  return beginUndo(state, step, haltError(state.plan.guest, halted));
-}
-
-/** While memory moves or the switch begins, every halt takes the guest back as it is. */
-function onStop(state: SourceState, step: StepName): Transition {
-  const { halted } = state;
-  return halted === undefined
-    ? stay(state)
-    : beginUndo(state, step, haltError(state.plan.guest, halted));
 }
 
 function remember(before: SourceState, event: HypervisorEvent): SourceState {
@@ -136,106 +185,7 @@ function isBeforeMemory({ doing }: SourceState): boolean {
   return stepped && stepIndex(doing.step) < stepIndex('memory');
 }
 
-function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
-  switch (event.type) {
-    case 'pre-switchover':
-      return stopsAtSwitch(state);
-    case 'device':
-      return holdsSwitchover(state.plan.settings, state.known)
-        ? stay(state)
-        : enter({ ...state, via: 'precopy' }, 'switchover');
-    case 'completed':
-      // A mover that took over may find the switch made already.
-      return enter({ ...state, via: 'precopy' }, 'commit');
-    case 'postcopy-active':
-    case 'postcopy-paused':
-      return enter({ ...state, via: 'postcopy' }, 'commit');
-    case 'failed':
-      return broken(state, 'memory', event.reason);
-    case 'cancelled':
-      return broken(state, 'memory', 'somebody cancelled it at the hypervisor');
-    case 'lost':
-      return sourceLost(state, 'memory', event);
-    case 'stopped':
-      return onStop(state, 'memory');
-    case 'setup':
-    case 'active':
-    case 'pass':
-    case 'resumed':
-    case 'postcopy-recovering':
-      return stay(state);
-  }
-}
-
-/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) continues. */
-function stopsAtSwitch(state: SourceState): Transition {
-  const next = enter({ ...state, via: 'precopy' }, 'switchover');
-  if (holdsSwitchover(state.plan.settings, state.known)) return next;
-  return { ...next, effects: [...next.effects, { type: 'continue' }] };
-}
-
-function duringSwitchover(state: SourceState, event: HypervisorEvent): Transition {
-  switch (event.type) {
-    case 'pre-switchover':
-      return state.via === 'postcopy' ? { state, effects: [{ type: 'continue' }] } : stay(state);
-    case 'completed':
-      // Pre-copy may win the race against the order to switch to post-copy.
-      return enter({ ...state, via: 'precopy' }, 'commit');
-    case 'postcopy-active':
-    case 'postcopy-paused':
-      return enter({ ...state, via: 'postcopy' }, 'commit');
-    case 'failed':
-      return broken(state, 'switchover', event.reason);
-    case 'cancelled':
-      return broken(state, 'switchover', 'somebody cancelled it at the hypervisor');
-    case 'lost':
-      return sourceLost(state, 'switchover', event);
-    case 'stopped':
-      return onStop(state, 'switchover');
-    case 'setup':
-    case 'active':
-    case 'pass':
-    case 'resumed':
-    case 'device':
-    case 'postcopy-recovering':
-      return stay(state);
-  }
-}
-
-function duringDrain(state: SourceState, event: HypervisorEvent): Transition {
-  switch (event.type) {
-    case 'completed':
-      return enter(state, 'verify');
-    case 'postcopy-paused':
-      return { state, effects: [{ type: 'recover' }] };
-    case 'failed':
-    case 'lost':
-      // All memory may have left before, and only the last message have been lost: the destination knows.
-      return { state, effects: [{ type: 'do', step: 'drain' }] };
-    case 'setup':
-    case 'active':
-    case 'pass':
-    case 'stopped':
-    case 'resumed':
-    case 'pre-switchover':
-    case 'device':
-    case 'postcopy-active':
-    case 'postcopy-recovering':
-    case 'cancelled':
-      return stay(state);
-  }
-}
-
-function broken(state: SourceState, step: StepName, reason: string): Transition {
-  const error = godwitError('GODWIT_STREAM_FAILED', { guest: state.plan.guest, reason }).toJSON();
-  return beginUndo(state, step, error);
-}
-
 type Lost = Extract<HypervisorEvent, { type: 'lost' }>;
-
-function sourceLost(state: SourceState, step: StepName, event: Lost): Transition {
-  return beginUndo(state, step, lostError(state, event));
-}
 
 function lostError({ plan }: SourceState, { reason, ended }: Lost): SerialError {
   if (ended !== undefined) return endError(plan.guest, ended);

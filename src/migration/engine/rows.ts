@@ -36,13 +36,13 @@ export type EngineEffect<Step, Undone> =
 
 /** The order of a table's steps. */
 export interface Order<Step, Undone> {
-  index(step: Step): number;
+  readonly index: (step: Step) => number;
   /** The step after this one; undefined after the last. */
-  next(step: Step): Step | undefined;
+  readonly next: (step: Step) => Step | undefined;
   /** The nearest step at or before this one that has something to undo. */
-  undoAtOrBefore(step: Step): Undone | undefined;
+  readonly undoAtOrBefore: (step: Step) => Undone | undefined;
   /** The next step to undo once this one is undone. */
-  undoBefore(step: Step): Undone | undefined;
+  readonly undoBefore: (step: Step) => Undone | undefined;
 }
 
 export function orderOf<Step extends string, Undone extends Step>(

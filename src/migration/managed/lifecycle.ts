@@ -2,12 +2,7 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { endError } from '../guest-changes/errors.ts';
 import { isToWait } from '../waits.ts';
-import {
-  orderOf,
-  type EngineEffect,
-  type Row,
-  type UndoneIn,
-} from '../engine/rows.ts';
+import { orderOf, type EngineEffect, type Row, type UndoneIn } from '../engine/rows.ts';
 import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';

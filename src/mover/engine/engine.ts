@@ -205,10 +205,9 @@ export class Engine<
     if (afterMs === Infinity) return;
     const timer = new AbortController();
     this.#timer = timer;
-    this.#parts.clock.sleep(afterMs, timer.signal).then(
-      () => this.dispatch(this.#parts.events.timeout(step, afterMs)),
-      nothing,
-    );
+    this.#parts.clock
+      .sleep(afterMs, timer.signal)
+      .then(() => this.dispatch(this.#parts.events.timeout(step, afterMs)), nothing);
   }
 
   /** A step failed, or a command that belongs to it. */

@@ -3,7 +3,12 @@ import type { AgentConfig } from '../../config.ts';
 import type { ManagedDriver, ManagedSession } from '../../port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open, type Journal } from '../../host/journal/journal.ts';
-import { orderOf, type ManagedEvent, type ManagedFacts, type StepName } from '../../migration/managed/events.ts';
+import {
+  orderOf,
+  type ManagedEvent,
+  type ManagedFacts,
+  type StepName,
+} from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import {
   CANCEL_MS,
@@ -74,38 +79,9 @@ export class ManagedMover {
     const settings = managedSettings(request, around.config.limits, keepsCap);
     const planned = planOf(request, settings);
     const found = replayManaged(events);
-    const engine: ManagedEngine = new Engine(
-      {
-        journal,
-        clock,
-        log,
-        transition: managedTransition,
-        durability: ({ type }) => (type === 'saw' || type === 'found' ? 'soon' : 'sync'),
-        isEnded: ({ doing }) => doing.kind === 'end',
-        do: (step, signal) => LIFECYCLE[step].do(this.#context, signal),
-        undo: (step, signal) => LIFECYCLE[step].undo(this.#context, signal),
-        limit: (step) => ({ ms: this.#allowedMs(step), over: 'event' }),
-        undoMs: () => UNDO_MS + LAST_QUESTION_MS,
-        pauseMs,
-        isFurtherAttempt: ({ attempts }) => attempts > 0,
-        stopsHandlers: true,
-        events: {
-          did: (step, facts) => ({ type: 'did', step, facts }),
-          failed: (step, error, checks) => ({ type: 'failed', step, error, ...defined({ checks }) }),
-          undid: (_, found) => ({ type: 'undone', ...defined({ found }) }),
-          undoFailed: (_, error) => ({ type: 'undone', error }),
-          timeout: (step, afterMs) => ({ type: 'timeout', step, afterMs }),
-        },
-        perform: (effect) => this.#perform(effect),
-        applied: ({ type }) => {
-          log.debug({ event: type, phase: managedPhase(engine.state) }, 'applied');
-          this.live.publish(managedProgress(engine.state, this.#elapsedMs()));
-        },
-      },
-      found ?? initialManaged(planned).state,
-    );
-    const { ask, close } = managerConnection(driver, request);
     this.#around = around;
+    const engine = this.#engineFor(journal, found ?? initialManaged(planned).state);
+    const { ask, close } = managerConnection(driver, request);
     this.#journal = journal;
     this.#engine = engine;
     this.#planned = planned;
@@ -136,6 +112,46 @@ export class ManagedMover {
       ask,
     };
     this.live = new Live(managedProgress(engine.state, this.#elapsedMs()));
+  }
+
+  #engineFor(journal: Journal<ManagedEvent>, first: ManagedState): ManagedEngine {
+    const { clock, log } = this.#around;
+    const engine: ManagedEngine = new Engine(
+      {
+        journal,
+        clock,
+        log,
+        transition: managedTransition,
+        durability: ({ type }) => (type === 'saw' || type === 'found' ? 'soon' : 'sync'),
+        isEnded: ({ doing }) => doing.kind === 'end',
+        do: (step, signal) => LIFECYCLE[step].do(this.#context, signal),
+        undo: (step, signal) => LIFECYCLE[step].undo(this.#context, signal),
+        limit: (step) => ({ ms: this.#allowedMs(step), over: 'event' }),
+        undoMs: () => UNDO_MS + LAST_QUESTION_MS,
+        pauseMs,
+        isFurtherAttempt: ({ attempts }) => attempts > 0,
+        stopsHandlers: true,
+        events: {
+          did: (step, facts) => ({ type: 'did', step, facts }),
+          failed: (step, error, checks) => ({
+            type: 'failed',
+            step,
+            error,
+            ...defined({ checks }),
+          }),
+          undid: (_, found) => ({ type: 'undone', ...defined({ found }) }),
+          undoFailed: (_, error) => ({ type: 'undone', error }),
+          timeout: (step, afterMs) => ({ type: 'timeout', step, afterMs }),
+        },
+        perform: (effect) => this.#perform(effect),
+        applied: ({ type }) => {
+          log.debug({ event: type, phase: managedPhase(engine.state) }, 'applied');
+          this.live.publish(managedProgress(engine.state, this.#elapsedMs()));
+        },
+      },
+      first,
+    );
+    return engine;
   }
 
   get state(): ManagedState {
