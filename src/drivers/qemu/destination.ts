@@ -2,7 +2,7 @@ import type { StartPermission } from '../../migration/permission/permission.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { endingMs } from '../../migration/direct/step-deadline.ts';
+import { endingMs } from '../../migration/direct/ending-times.ts';
 import { throwRefusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {

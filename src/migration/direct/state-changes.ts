@@ -4,9 +4,9 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { OTHER_HOURS, type Limits } from '../steering/fixes.ts';
 import { SAID_MS } from '../steering/standstill.ts';
-import { isLeftOut } from './left-out.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import {
+  isLeftOut,
   LAST_REHEARSED,
   STEPS,
   nextStep,
@@ -46,7 +46,8 @@ export function enter(state: SourceState, step: StepName): Transition {
   }
   const after = isLeftOut(step, state) ? nextStep(step) : undefined;
   if (after !== undefined) return enter(state, after);
-  const right = rightOnEntering(state, step);
+  const { moves } = STEPS[step];
+  const right = (moves && sourceRightAfter(state.right, moves)) ?? state.right;
   const { disks, ...rest } = state;
   // Progress of backing files is no progress of the copies.
   const kept = disks === undefined || step === 'mirror' ? {} : { disks };
@@ -55,12 +56,6 @@ export function enter(state: SourceState, step: StepName): Transition {
   const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
   if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
   return { state: next, effects };
-}
-
-function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {
-  if (step === 'arm') return sourceRightAfter(state.right, 'arm') ?? state.right;
-  if (step === 'commit') return sourceRightAfter(state.right, 'commit') ?? state.right;
-  return state.right;
 }
 
 function isRehearsal({ plan }: SourceState): boolean {

@@ -1,4 +1,9 @@
+import { DEFAULT_LINK_GRACE_MS, type MigrationSettings } from '../../protocol/public/migration.ts';
 import { orderOf, type Row, type UndoneIn } from '../engine/rows.ts';
+import { MAX_NOTICE_MS, MAX_QUIET_MS, MAX_WAIT_MS } from '../preflight/limits.ts';
+import { isCold } from './cold.ts';
+import { guestEndingMs } from './ending-times.ts';
+import type { StepFacts } from './step-facts.ts';
 
 /** The steps of one migration, in order. The source's mover carries them out. */
 export const STEP_NAMES = [
@@ -23,12 +28,35 @@ export const STEP_NAMES = [
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
+/** What a row goes by: the migration as far as it has come. */
+export interface Course {
+  readonly plan: { readonly settings: MigrationSettings };
+  readonly known: StepFacts;
+  readonly via: 'precopy' | 'postcopy' | 'none';
+  readonly stream: string;
+}
+
 export interface Step extends Row {
   /** Whether a rehearsal does it. The others only serve the switch, which a rehearsal does not come to. */
   readonly rehearsed: boolean;
   /** ms; `timeout`: the time that the user allowed for the whole migration; `asked`: no longer than one may ask for. */
   readonly deadline: number | 'timeout' | 'asked';
+  /** ms that it may take besides. */
+  readonly moreMs?: (course: Course) => number;
+  /** It may take no longer than what is left of the time for all of them. */
+  readonly isLimited?: true;
+  /** It is passed over on the way forward, and has nothing to undo. */
+  readonly isLeftOut?: (course: Course) => boolean;
+  /** How a cold move does it otherwise. It leaves out what only a stream of memory needs. */
+  readonly cold?:
+    | 'left out'
+    | { readonly endsBy: 'handler'; readonly deadline: 'timeout'; readonly isLimited: true };
+  /** How entering it moves the right to run, in the same record. */
+  readonly moves?: 'arm' | 'commit';
 }
+
+/** A step that waits for a requested moment looks at the clock at least this often, ms. */
+const WAKES_MS = 60_000;
 
 /** From this step on there is no way back: the destination may run. */
 export const POINT_OF_NO_RETURN = 'commit' satisfies StepName;
@@ -57,6 +85,7 @@ const TABLE = {
     rehearsed: true,
     // A process starts there: about 15 s on the emulated host of the tests, once its agent has begun. The guest runs meanwhile.
     deadline: 30_000,
+    isLimited: true,
     undo: 'the destination releases everything: its mover goes, and what it had built',
   },
   inspect: {
@@ -65,6 +94,7 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 10_000,
+    isLimited: true,
     undo: undefined,
     noUndo: 'it only reads',
   },
@@ -74,6 +104,7 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 15_000,
+    isLimited: true,
     undo: undefined,
     noUndo: 'it only reads',
   },
@@ -83,6 +114,8 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'timeout',
+    isLimited: true,
+    isLeftOut: ({ known }) => (known.bases ?? []).length === 0,
     undo: undefined,
     noUndo: 'release, which undoes admit, removes what was made',
   },
@@ -92,6 +125,7 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 60_000,
+    isLimited: true,
     undo: undefined,
     noUndo: 'release, which undoes admit, takes it down',
   },
@@ -101,6 +135,8 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 10_000,
+    isLimited: true,
+    cold: 'left out',
     undo: 'set them back as they were found',
   },
   arm: {
@@ -109,6 +145,8 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: false,
     deadline: 15_000,
+    isLimited: true,
+    moves: 'arm',
     undo: 'abandon the epoch: no commit will be sent, and the destination refuses one',
   },
   mirror: {
@@ -117,6 +155,8 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'timeout',
+    isLimited: true,
+    isLeftOut: ({ known }) => (known.copies ?? []).length === 0,
     undo: 'end the copying; the guest and its disks are as they were',
   },
   unplug: {
@@ -125,6 +165,9 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 60_000,
+    isLimited: true,
+    isLeftOut: ({ known }) => (known.unplugged ?? []).length === 0,
+    cold: 'left out',
     undo: 'plug them in again, as they were',
   },
   balloon: {
@@ -133,6 +176,9 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: true,
     deadline: 60_000,
+    isLimited: true,
+    isLeftOut: ({ plan }) => plan.settings.balloon === undefined,
+    cold: 'left out',
     undo: 'give the guest its memory back',
   },
   memory: {
@@ -141,6 +187,8 @@ const TABLE = {
     endsBy: 'event',
     rehearsed: true,
     deadline: 'timeout',
+    isLimited: true,
+    cold: 'left out',
     undo: 'cancel the stream; the guest runs on at the source',
   },
   switchover: {
@@ -150,6 +198,15 @@ const TABLE = {
     rehearsed: false,
     // The guest is paused meanwhile.
     deadline: 20_000,
+    moreMs: ({ plan, known, via }) => {
+      // There is no way back from post-copy but the destination's refusal, and a cut of the wire's links ends by
+      // itself. In pre-copy the guest can be run here instead.
+      const mayBeCut = via === 'postcopy' && known.wire !== undefined;
+      const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+      return mayBeCut ? linkGraceMs : (known.handsOverMs ?? 0);
+    },
+    // A guest takes its own time to shut down, and no stream's event reports it.
+    cold: { endsBy: 'handler', deadline: 'timeout', isLimited: true },
     undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
   },
   commit: {
@@ -158,6 +215,8 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: false,
     deadline: 120_000,
+    moreMs: ({ known }) => known.resumesMs ?? 0,
+    moves: 'commit',
     undo: undefined,
     noUndo: 'point of no return: the destination may run',
   },
@@ -167,6 +226,8 @@ const TABLE = {
     endsBy: 'event',
     rehearsed: false,
     deadline: 'timeout',
+    isLeftOut: ({ stream, via }) => stream === 'done' || via === 'precopy',
+    cold: 'left out',
     undo: undefined,
     noUndo: 'the destination runs',
   },
@@ -185,6 +246,9 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: false,
     deadline: 60_000,
+    // Comparing has a deadline of its own within it.
+    moreMs: ({ plan: { settings }, known }) =>
+      (settings.verifyDisks === true ? settings.timeoutMs : 0) + guestEndingMs({ known }),
     undo: undefined,
     noUndo: 'the destination runs',
   },
@@ -213,4 +277,34 @@ export const {
 
 export function isBeforeNoReturn(step: StepName): boolean {
   return stepIndex(step) < stepIndex(POINT_OF_NO_RETURN);
+}
+
+/** A row as this migration has it. */
+function rowOf(step: StepName, course: Pick<Course, 'plan'>): Step {
+  const row = STEPS[step];
+  return typeof row.cold === 'object' && isCold(course) ? { ...row, ...row.cold } : row;
+}
+
+/** Whether a migration leaves a step out. */
+export function isLeftOut(step: StepName, course: Course): boolean {
+  const { cold, isLeftOut: leavesOut } = STEPS[step];
+  return (cold === 'left out' && isCold(course)) || leavesOut?.(course) === true;
+}
+
+/** How a step ends. */
+export function endsBy(step: StepName, course: Pick<Course, 'plan'>): Step['endsBy'] {
+  return rowOf(step, course).endsBy;
+}
+
+/** Whether a step may take no longer than what is left of the time for all of them. */
+export function isLimited(step: StepName, course: Pick<Course, 'plan'>): boolean {
+  return rowOf(step, course).isLimited === true;
+}
+
+/** ms that a step may take; the whole migration's time where the table says so. */
+export function deadlineOf(step: StepName, course: Course): number {
+  const { deadline, moreMs } = rowOf(step, course);
+  if (deadline === 'timeout') return course.plan.settings.timeoutMs;
+  if (deadline === 'asked') return MAX_WAIT_MS + MAX_NOTICE_MS + MAX_QUIET_MS + WAKES_MS;
+  return deadline + (moreMs?.(course) ?? 0);
 }

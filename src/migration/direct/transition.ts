@@ -19,9 +19,16 @@ import {
 import { onFenced, onResolved } from './resolve.ts';
 import { measured, onSteered, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
-import { endsBy, isCold, shutdownIgnored, takesBack } from './cold.ts';
+import { isCold } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
-import { isBeforeNoReturn, nextStep, undoBefore, type StepName, type UndoneStep } from './steps.ts';
+import {
+  endsBy,
+  isBeforeNoReturn,
+  nextStep,
+  undoBefore,
+  type StepName,
+  type UndoneStep,
+} from './steps.ts';
 
 /** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;
@@ -317,4 +324,21 @@ function isDoing(state: SourceState, step: StepName): boolean {
 
 function isUndoing({ doing }: SourceState, step: StepName): step is UndoneStep {
   return doing.kind === 'undo' && doing.step === step;
+}
+
+/** Why `switchover` failed; in its own words where its time was over before the guest had gone down. */
+function shutdownIgnored(state: SourceState, step: StepName, error: SerialError): SerialError {
+  const waited = isCold(state) && step === 'switchover' && !state.stopped;
+  if (!waited || error.code !== 'GODWIT_DEADLINE') return error;
+  const deadlineMs = Number(error.facts?.['deadlineMs'] ?? 0);
+  return godwitError('GODWIT_NOT_SHUT_DOWN', { guest: state.plan.guest, deadlineMs }).toJSON();
+}
+
+/**
+ * Undoing this step is what takes the guest back in the end. A stream leaves nothing to take back where its hypervisor has
+ * ended; a guest that had shut down is started anew then.
+ */
+function takesBack(step: StepName, state: SourceState, error: SerialError): boolean {
+  if (isCold(state)) return step === 'switchover';
+  return step === 'memory' && error.code !== 'GODWIT_HYPERVISOR_LOST';
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
 import {
+  deadlineOf,
+  isLeftOut,
   POINT_OF_NO_RETURN,
   LAST_REHEARSED,
   STEPS,
@@ -11,7 +14,10 @@ import {
   undoAtOrBefore,
   undoBefore,
 } from '../../../src/migration/direct/steps.ts';
+import { MAX_WAIT_MS } from '../../../src/migration/preflight/limits.ts';
 import { isEnd, phase } from '../../../src/protocol/public/migration.ts';
+import { BASE, COPY, descriptionOf, planned } from './samples.ts';
+import { World } from './world.ts';
 
 describe('the table of steps', () => {
   test('says for each how it is undone, or why it is not', () => {
@@ -72,5 +78,97 @@ describe('a rehearsal', () => {
     for (const name of ['arm', 'switchover', POINT_OF_NO_RETURN] as const) {
       assert.ok(!rehearsed.includes(name), name);
     }
+  });
+});
+
+const begun = (settings: Parameters<typeof planned>[0] = {}): SourceState =>
+  initialSource(planned(settings)).state;
+const leftOut = (state: SourceState): string[] =>
+  STEP_NAMES.filter((step) => isLeftOut(step, state));
+
+const ALL: SourceState['known'] = {
+  bases: [BASE],
+  copies: [COPY],
+  unplugged: [{ device: 'gpu0', again: {} }],
+};
+
+describe('a migration', () => {
+  test('leaves out what it has nothing for', () => {
+    assert.deepEqual(leftOut(begun()), ['seed', 'mirror', 'unplug', 'balloon']);
+  });
+
+  test('does each step where there is something to do', () => {
+    assert.deepEqual(leftOut({ ...begun({ balloon: 'free' }), known: ALL }), []);
+  });
+
+  test('leaves out the drain where pre-copy, or the stream, has sent everything', () => {
+    const state: SourceState = { ...begun({ balloon: 'free' }), known: ALL };
+    assert.deepEqual(leftOut({ ...state, via: 'precopy' }), ['drain']);
+    assert.deepEqual(leftOut({ ...state, via: 'postcopy', stream: 'done' }), ['drain']);
+  });
+
+  test('that is cold leaves out all that only a stream of memory needs', () => {
+    const cold: SourceState = { ...begun({ mode: 'cold', balloon: 'free' }), known: ALL };
+    assert.deepEqual(leftOut(cold), ['configure', 'unplug', 'balloon', 'memory', 'drain']);
+  });
+});
+
+const GRACE_MS = 30_000;
+const SESSION = { session: '0'.repeat(32) };
+
+describe('a step', () => {
+  const { state } = new World(planned({ timeoutMs: 7000, linkGraceMs: GRACE_MS }));
+
+  test('may take what the table says, or what is allowed for the whole migration', () => {
+    for (const step of STEP_NAMES) {
+      const { deadline } = STEPS[step];
+      if (deadline === 'asked') continue;
+      assert.equal(deadlineOf(step, state), deadline === 'timeout' ? 7000 : deadline, step);
+    }
+  });
+
+  test('that waits may wait for every moment that may be asked for', () => {
+    assert.ok(deadlineOf('wait', state) > MAX_WAIT_MS);
+    // What a timer of Node takes.
+    assert.ok(deadlineOf('wait', state) < 2 ** 31);
+  });
+
+  test('that hands over may take longer where all of the guest’s state goes while it is stopped', () => {
+    const own = Number(STEPS.switchover.deadline);
+    const of = (handsOverMs: number) =>
+      deadlineOf('switchover', { ...state, known: { ...state.known, handsOverMs } });
+    assert.equal(of(0), own);
+    assert.equal(of(60_000), own + 60_000);
+  });
+
+  test('that passes the right to run may take longer where devices get back what they had', () => {
+    const own = Number(STEPS.commit.deadline);
+    const of = (resumesMs: number) =>
+      deadlineOf('commit', { ...state, known: { ...state.known, resumesMs } });
+    assert.equal(of(0), own);
+    assert.equal(of(600_000), own + 600_000);
+  });
+
+  test('that ends the source’s hypervisor may take longer the more memory that has', () => {
+    const own = Number(STEPS.retire.deadline);
+    const of = (memoryBytes: number) => {
+      const large = { ...descriptionOf(), memoryBytes };
+      return deadlineOf('retire', { ...state, known: { ...state.known, description: large } });
+    };
+    assert.equal(of(64 * 1024 ** 3), own + 64_000);
+    assert.equal(of(1024 ** 4), own + 1_024_000);
+  });
+
+  test('that compares disks may take all the time once more', () => {
+    const plan = { ...state.plan, settings: { ...state.plan.settings, verifyDisks: true } };
+    assert.equal(deadlineOf('retire', { ...state, plan }), 7000 + Number(STEPS.retire.deadline));
+  });
+
+  test('of a switch to post-copy over the wire outlasts a cut that the wire may repair', () => {
+    const own = Number(STEPS.switchover.deadline);
+    const overWire = { ...state, known: { ...state.known, wire: SESSION } };
+    assert.equal(deadlineOf('switchover', { ...overWire, via: 'postcopy' }), own + GRACE_MS);
+    assert.equal(deadlineOf('switchover', { ...overWire, via: 'precopy' }), own);
+    assert.equal(deadlineOf('switchover', { ...state, via: 'postcopy' }), own);
   });
 });

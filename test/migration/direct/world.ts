@@ -6,7 +6,8 @@ import type {
 } from '../../../src/migration/direct/hypervisor.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
-import { endsBy, isCold } from '../../../src/migration/direct/cold.ts';
+import { endsBy } from '../../../src/migration/direct/steps.ts';
+import { isCold } from '../../../src/migration/direct/cold.ts';
 import {
   initialSource,
   type Planned,

@@ -13,8 +13,9 @@ import {
   type SourceState,
   type StepFacts,
 } from '../../../migration/direct/source-state.ts';
-import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
-import { endsBy, isLimited } from '../../../migration/direct/cold.ts';
+import { deadlineOf } from '../../../migration/direct/steps.ts';
+import { restartMs, undoMs } from '../../../migration/direct/ending-times.ts';
+import { endsBy, isLimited } from '../../../migration/direct/steps.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';

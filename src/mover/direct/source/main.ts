@@ -4,7 +4,7 @@ import type { DirectDriver } from '../../../port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
-import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
+import { guestEndingMs } from '../../../migration/direct/ending-times.ts';
 import {
   initialSource,
   phaseOf,

@@ -6,7 +6,7 @@ import type { GuestHandle } from '../../../port/inventory.ts';
 import { refuseOverlaid } from '../../engine/overlaid.ts';
 import type { HostAnswer } from '../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
+import { guestEndingMs } from '../../../migration/direct/ending-times.ts';
 import { restoreNetworks } from './networks.ts';
 import { permissionHere } from './permission.ts';
 import { ask, tearDown, type SourceContext } from './source-context.ts';

@@ -5,7 +5,7 @@ import type { Log } from '../../../log.ts';
 import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
-import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
+import { deadlineOf } from '../../../migration/direct/steps.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { LinkState } from './link-state.ts';

@@ -6,7 +6,7 @@ import { godwitError, hasCode } from '../../../../src/errors.ts';
 import type { GuestHandle } from '../../../../src/port/inventory.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { guestEndingMs } from '../../../../src/migration/direct/step-deadline.ts';
+import { guestEndingMs } from '../../../../src/migration/direct/ending-times.ts';
 import { relaunchOn, restartGuest } from '../../../../src/mover/direct/source/restart.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, withDisk } from '../../../migration/direct/samples.ts';
