@@ -168,7 +168,9 @@ describe('the engine', () => {
     let reason: unknown;
     const { engine } = engineOf(({ type }) => (type === 'cancel' ? [FAILED] : []), {
       do: (_, signal) => {
-        signal.addEventListener('abort', () => (reason = signal.reason));
+        signal.addEventListener('abort', () => {
+          reason = signal.reason;
+        });
         return never(signal);
       },
     });
