@@ -17,7 +17,7 @@ import {
 } from '../../migration/disk-move.ts';
 import { type OpenedJournal, open } from '../../host/journal/journal.ts';
 import { syncDirectory, openJournalFile, readJournalBytes } from '../../system/journal-file.ts';
-import { bootId } from '../../system/processes/process.ts';
+import { hostBoot } from '../../system/processes/process.ts';
 import {
   diskMoveId,
   type DiskMoveProgress,
@@ -186,7 +186,7 @@ export class DiskMoves {
       id: `d-${nowMs.toString(36)}${random}`,
       request,
       handle,
-      bootId: bootId(),
+      bootId: hostBoot(),
       createdAt: new Date(nowMs).toISOString(),
       from: disk.file,
       // Another file may lie at its path; that one is never touched.
@@ -266,7 +266,7 @@ export class DiskMoves {
       host: config.name,
       clock,
       log,
-      bootId,
+      bootId: hostBoot,
       life: (handle: GuestHandle) => lifeOfGuest(this.#deps.drivers, handle),
       hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
     };

@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts';
 import { replayDestination, replaySource } from '../../migration/direct/journal.ts';
 import { destinationFacts, sourceFacts } from '../../migration/direct/side-facts.ts';
 import { readJournals } from '../../host/journal/journal.ts';
-import { bootId } from '../../system/processes/process.ts';
+import { hostBoot } from '../../system/processes/process.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { directDriverOf, lifeOfGuest } from '../processes/hypervisor-life.ts';
@@ -72,7 +72,7 @@ export class Sides {
           ? 'gone'
           : (await lifeOfGuest(this.#deps.drivers, state.handle)).state,
       armedBootId: events.findLast((event) => event.type === 'armed')?.bootId,
-      bootId: bootId(),
+      bootId: hostBoot(),
     } as const;
     return { ...common, side: 'destination', ...destinationFacts(state, sight) };
   }

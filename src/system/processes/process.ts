@@ -150,10 +150,28 @@ export function killGroup(pid: number | undefined): void {
 
 /** Now, by the clock of this boot (CLOCK_BOOTTIME): nobody sets it, and it counts the time that the host was suspended. */
 export function bootTime(): BootTime {
-  return { bootId: bootId(), uptimeMs: uptime() * 1000 };
+  return { bootId: hostBoot(), uptimeMs: uptime() * 1000 };
 }
 
-/** Names the time since this host was last started. */
+/** Names the time since this kernel was last started: with a pid and its start it names one process for good. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** Of the first PID namespace of a kernel (PROC_PID_INIT_INO). */
+const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
+
+/**
+ * Names the time since this host was last started. The kernel's boot id does not name it for a host that is a container:
+ * what was stopped and started on one kernel was off in between. There the start of its first process goes with it.
+ */
+export function hostBoot(): string {
+  return bootName(bootId(), linkOf('/proc/self/ns/pid'), startTicksOf(1));
+}
+
+/** Its parts as read; throws where a container does not show its first process. */
+export function bootName(kernel: string, namespace: string, firstStarted?: number): string {
+  if (namespace === FIRST_PID_NAMESPACE) return kernel;
+  if (firstStarted !== undefined) return `${kernel}.${firstStarted}`;
+  throw new Error('/proc/1/stat does not say when the first process of this container started');
 }

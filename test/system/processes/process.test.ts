@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   bootId,
+  bootName,
   isAlive,
   isStopped,
   ownIdentity,
@@ -91,4 +93,26 @@ test('the processes of this host are listed once each, this one among them', () 
   assert.ok(found.includes(process.pid));
   assert.equal(new Set(found).size, found.length);
   assert.ok(found.every((pid) => Number.isSafeInteger(pid) && pid > 0));
+});
+
+describe('the boot of a host', () => {
+  test('is the kernel’s for all of its machine, and begins anew with the first process of a container', () => {
+    assert.equal(bootName('boot-1', 'pid:[4026531836]', 1), 'boot-1');
+    assert.equal(bootName('boot-1', 'pid:[4026532800]', 700), 'boot-1.700');
+    assert.throws(() => bootName('boot-1', 'pid:[4026532800]'), /first process of this container/);
+  });
+
+  test('differs between two lives of one container, although the kernel’s is the same', () => {
+    const file = path.resolve(import.meta.dirname, '../../../src/system/processes/process.ts');
+    const script = `const { bootId, hostBoot } = await import(${JSON.stringify(file)});
+      process.stdout.write(JSON.stringify([bootId(), hostBoot()]));`;
+    const life = (): [string, string] => {
+      const words = ['--user', '--map-root-user', '--fork', '--pid', '--mount-proc'];
+      const argv = [...words, process.execPath, '--input-type=module', '-e', script];
+      return JSON.parse(execFileSync('unshare', argv, { encoding: 'utf8' })) as [string, string];
+    };
+    const [first, second] = [life(), life()];
+    assert.equal(first[0], second[0]);
+    assert.notEqual(first[1], second[1]);
+  });
 });
