@@ -94,6 +94,10 @@ export const agentConfig = z.strictObject({
       segmentCheck: z.boolean().default(true),
       /** Networks in which guests that are routed to may have their addresses and gateways; default: none may come. */
       routedPrefixes: z.array(networkPrefix).max(256).default([]),
+      /** Bridge -> VLANs of it that guests of other hosts may have; a bridge that is not named gives them any. */
+      guestVlans: z
+        .record(z.string().max(15), z.array(z.number().int().min(1).max(4094)).max(4094))
+        .default({}),
       /** How other hosts probe guests while this one moves them; off: not, and not for others from here. */
       probe: z.union([z.literal('off'), guestProbing]).prefault({}),
     })

@@ -29,6 +29,8 @@ export type Mapping =
 export interface Names {
   readonly asked: Readonly<Record<string, string>>;
   readonly configured: Readonly<Record<string, string>>;
+  /** VLANs that guests of other hosts may have on bridges here; a bridge that is not named gives them any. */
+  readonly vlans?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Finds the counterpart of a NIC's attachment on this host, or says why there is none. Pure. */
@@ -44,7 +46,11 @@ export function mapNic(
     case 'ovs':
       return withSettings(
         nic,
-        checkMac(nic, checkMtu(nic, mapSegment(attachment, names, facts)), facts),
+        checkVlans(
+          checkMac(nic, checkMtu(nic, mapSegment(attachment, names, facts)), facts),
+          names,
+          facts,
+        ),
       );
     case 'macvtap':
       return no(
@@ -196,6 +202,22 @@ function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mappi
     `${nic.mac} is behind ${twin.ifname} of ${bridge} already`,
     'Two guests with one MAC cannot be distinguished: give one of them another.',
   );
+}
+
+/** A port without a tag has all VLANs of an Open vSwitch, and the first one of a Linux bridge. */
+function checkVlans(mapping: Mapping, { vlans }: Names, facts: NetworkFacts): Mapping {
+  if (!mapping.ok || mapping.landing.kind === 'routed') return mapping;
+  const { bridge: name, kind, vlan } = mapping.landing;
+  const allowed = vlans !== undefined && Object.hasOwn(vlans, name) ? vlans[name] : undefined;
+  if (allowed === undefined) return mapping;
+  const bridge = facts.links.find(({ ifname }) => ifname === name);
+  if (kind === 'bridge' && (bridge === undefined || !filters(bridge))) return mapping;
+  const tags = vlansOf(vlan);
+  const hint = `Add it to \`network.guestVlans\` of this host if guests of others may have it.`;
+  if (tags.length === 0 && kind === 'ovs') return no(`it would have all VLANs of ${name}`, hint);
+  const more = (tags.length === 0 ? [1] : tags).filter((tag) => !allowed.includes(tag));
+  if (more.length === 0) return mapping;
+  return no(`guests of other hosts may not have VLAN ${more.join(', ')} of ${name}`, hint);
 }
 
 /** The port here has the settings of the port at the source. One that keeps guests apart is never left out. */

@@ -7,6 +7,7 @@ import {
   staleForwarding,
   type PortKind,
 } from './handover.ts';
+import type { Link } from './facts.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
 import type { Landing } from './mapping.ts';
 import { unplug } from './openvswitch.ts';
@@ -50,9 +51,10 @@ export async function announcePort(
   await carryOn(arrivalSteps(nic, port), signal);
 }
 
-/** No tunnel of this host leads elsewhere for a guest that is here. May run twice. */
+/** No tunnel of the guests' own bridges leads elsewhere for a guest that is here, `ports` by NIC. May run twice. */
 export async function settleForwarding(
   nics: readonly NicNetwork[],
+  ports: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
   const overlaid = nics.filter(
@@ -60,9 +62,17 @@ export async function settleForwarding(
   );
   if (overlaid.length === 0) return;
   const { links, forwarding } = await readNetwork({}, signal);
-  const tunnels = new Set(links.filter(({ kind }) => kind === 'vxlan').map(({ ifname }) => ifname));
-  const steps = overlaid.flatMap((nic) => staleForwarding(nic, tunnels, forwarding));
+  const steps = overlaid.flatMap((nic) =>
+    staleForwarding(nic, tunnelsBeside(ports[nic.id], links), forwarding),
+  );
   await carryOn(steps, signal);
+}
+
+/** Another tenant may have a guest of the same MAC in another segment. */
+function tunnelsBeside(port: string | undefined, links: readonly Link[]): Set<string> {
+  const master = links.find(({ ifname }) => ifname === port)?.master;
+  const beside = links.filter((link) => link.kind === 'vxlan' && link.master === master);
+  return new Set(master === undefined ? [] : beside.map(({ ifname }) => ifname));
 }
 
 /** The guest has left: this host no longer leads to it. May run twice. */

@@ -23,7 +23,7 @@ export interface RoutedRefusal {
 }
 
 /** Addresses that are no guest’s, in whatever network they are configured. */
-const RESERVED = [
+export const RESERVED = [
   ['0.0.0.0/8', 'unspecified'],
   ['127.0.0.0/8', 'loopback'],
   ['169.254.0.0/16', 'link-local'],
@@ -181,6 +181,7 @@ function exactly(wanted: Prefix, routes: readonly Route[]): Route[] {
   });
 }
 
-function ownAddresses(facts: NetworkFacts): string[] {
+/** Addresses of this host itself. */
+export function ownAddresses(facts: Pick<NetworkFacts, 'addresses'>): string[] {
   return facts.addresses.flatMap(({ addr_info: held }) => held.map(({ local }) => local));
 }

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
 import { ArrivedConnections } from '../../src/mover/direct/destination/connections.ts';
 import { readConnections } from '../../src/network/connections/table.ts';
+import { readNetwork } from '../../src/network/host.ts';
 import { learnAddresses } from '../../src/network/segment/learn.ts';
 import type { Connection } from '../../src/protocol/peer/connections.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
@@ -43,7 +44,10 @@ async function act(action: string, reported: string): Promise<unknown> {
   if (action === 'learn') return (await learnAddresses([NIC], 'm-connections', signal))[0];
   const { nic, fresh = [] } = JSON.parse(reported) as { nic: NicNetwork; fresh?: Connection[] };
   if (action === 'read') return (await readConnections(nic.addresses, signal)).entries;
-  const arrived = new ArrivedConnections();
+  const arrived = new ArrivedConnections(async (within) => ({
+    facts: await readNetwork({}, within),
+    hosts: [],
+  }));
   const state = {
     right: 'armed',
     stage: 'prepared',

@@ -43,7 +43,10 @@ async function act(action: string, reported: string): Promise<unknown> {
       if (action === 'withdraw') await withdrawPort(nic, signal);
       if (action === 'remove') await removePort(nic.port, signal);
     }
-    if (action === 'announce') await settleForwarding(nics, signal);
+    if (action === 'announce') {
+      const ports = Object.fromEntries(nics.map(({ id }) => [id, `gw${id}`]));
+      await settleForwarding(nics, ports, signal);
+    }
   }
   return refused;
 }

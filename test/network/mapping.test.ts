@@ -168,6 +168,34 @@ describe('a NIC of Open vSwitch', () => {
   });
 });
 
+describe('a bridge whose VLANs are bounded', () => {
+  const within = (bridge: string, tags: number[]): Names => ({
+    ...NONE,
+    vlans: { [bridge]: tags },
+  });
+  const carried = (mapping: Mapping): unknown => (landing(mapping) as { vlan?: unknown }).vlan;
+
+  test('gives a guest of another host those that are named, and no other', () => {
+    const own = mapNic(nic('tap2'), NONE, hostFacts());
+    const { bridge, vlan } = landing(own) as { bridge: string; vlan: { tag: number } };
+    assert.deepEqual(carried(mapNic(nic('tap2'), within(bridge, [vlan.tag]), hostFacts())), vlan);
+    assert.match(
+      refusal(mapNic(nic('tap2'), within(bridge, [vlan.tag + 1]), hostFacts())),
+      /guests of other hosts may not have VLAN/,
+    );
+    assert.deepEqual(carried(mapNic(nic('tap2'), within('another', []), hostFacts())), vlan);
+  });
+
+  test('never gives all of them, which a port of Open vSwitch without a tag has', () => {
+    const ports: OvsPort[] = [{ name: 'up', bridge: 'ovs0', tag: undefined, trunks: [] }];
+    const facts = { ...hostFacts(), ovsPorts: ports };
+    const attachment = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 } as const;
+    const open: NicNetwork = { id: 'net0', mac: MAC, port: 'tap9', addresses: [], attachment };
+    assert.equal(mapNic(open, NONE, facts).ok, true);
+    assert.match(refusal(mapNic(open, within('ovs0', [10]), facts)), /all VLANs of ovs0/);
+  });
+});
+
 test('no NIC ever lands on a smaller MTU than it had', () => {
   const ports = fc.constantFrom('tap1', 'tap2', 'tap3', 'tap4');
   fc.assert(

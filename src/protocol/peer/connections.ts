@@ -68,6 +68,8 @@ export const connectionsAnswer = z.object({
   put: z.number().int().nonnegative(),
   /** Why it has put in none. */
   problem: z.string().max(1024).optional(),
+  /** Addresses whose connections were not taken, and why: the guest's they are not, by what the destination sees. */
+  leftOut: z.string().max(1024).optional(),
 });
 export type ConnectionsAnswer = z.infer<typeof connectionsAnswer>;
 

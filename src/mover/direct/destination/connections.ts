@@ -3,7 +3,13 @@ import { toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { heardSince, type Handed } from '../../../network/connections/heard-since.ts';
 import type { HandedOver } from '../../../migration/report/verified.ts';
-import { concerns, keyOf } from '../../../network/connections/entries.ts';
+import { keyOf } from '../../../network/connections/entries.ts';
+import {
+  judgeAddresses,
+  ownEntries,
+  type Judged,
+  type Surrounding,
+} from '../../../network/connections/whose.ts';
 import { FEW, readConnections, replaceConnections } from '../../../network/connections/table.ts';
 import type {
   Connection,
@@ -15,8 +21,10 @@ import { Mutex } from '../../../mutex.ts';
 /** More than one migration may put in: what is beyond stays until it times out. */
 const MAX_REMEMBERED = 16_384;
 
+type Look = (signal: AbortSignal) => Promise<Surrounding>;
 type News = ConnectionsNews & { readonly epoch: number };
 const UNEXPECTED: ConnectionsAnswer = { put: 0, problem: 'the guest is not expected here' };
+const LEFT: ConnectionsAnswer = { put: 0, problem: 'it takes none, as it is configured' };
 
 /** Connections of the guest that its source has handed over, put into this host's tracking before the guest runs. */
 export class ArrivedConnections {
@@ -27,8 +35,16 @@ export class ArrivedConnections {
   #older: Map<string, Connection> | undefined;
   /** TCP connections that were established when the source last spoke of them. */
   readonly #handed = new Map<string, Handed>();
+  readonly #look: Look | undefined;
+  /** What was seen when the source first spoke of connections: before it, the guest was nowhere here. */
+  #seen: Surrounding | undefined;
   #addresses: readonly string[] = [];
   #over = false;
+
+  /** `look`: what this host sees round the guest; absent: this host takes no connections, as it is configured. */
+  constructor(look: Look | undefined) {
+    this.#look = look;
+  }
 
   /** Never rejects for what this host cannot do: the answer says it. */
   take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
@@ -36,8 +52,10 @@ export class ArrivedConnections {
       const now = state();
       const wrong = news.epoch !== now.admission.epoch || now.stage !== 'prepared';
       if (wrong || now.right === 'refused' || this.#over) return UNEXPECTED;
+      if (this.#look === undefined) return LEFT;
       try {
-        return await this.#take(news, now, signal);
+        this.#seen ??= await this.#look(signal);
+        return await this.#take(news, now, this.#seen, signal);
       } catch (thrown) {
         signal.throwIfAborted();
         return { put: 0, problem: toGodwitError(thrown).message.slice(0, 1024) };
@@ -48,13 +66,13 @@ export class ArrivedConnections {
   async #take(
     { fresh, gone, complete }: News,
     { preparation, right }: DestinationState,
+    around: Surrounding,
     signal: AbortSignal,
   ): Promise<ConnectionsAnswer> {
-    const addresses = (preparation?.networks ?? []).flatMap((nic) => nic.addresses);
-    const known = new Set(addresses);
+    const judged = judgeAddresses(preparation?.networks ?? [], around);
+    const addresses = [...judged.own];
     this.#addresses = addresses;
-    // A peer may only speak for its own guest.
-    const news = fresh.filter((entry) => concerns(entry, known));
+    const news = ownEntries(fresh, judged, around);
     for (const entry of news) this.#older?.delete(keyOf(entry));
     this.#keepAccount(news, gone);
     if (right !== 'running') {
@@ -66,7 +84,7 @@ export class ArrivedConnections {
       this.#older = undefined;
       await replaceConnections(addresses, past, news, signal);
     }
-    return { put: news.length };
+    return { put: news.length, ...leftOutOf(judged) };
   }
 
   /**
@@ -124,4 +142,8 @@ export class ArrivedConnections {
       await replaceConnections(this.#addresses, own, [], signal).catch(() => undefined);
     });
   }
+}
+
+function leftOutOf({ refused }: Judged): Pick<ConnectionsAnswer, 'leftOut'> {
+  return refused.length === 0 ? {} : { leftOut: refused.join(', ').slice(0, 1024) };
 }

@@ -20,6 +20,7 @@ import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
+import { surroundingOf } from './ports.ts';
 import { changeMedia } from './media.ts';
 import { DestinationMover } from './mover.ts';
 import { takeDownMs, type DestinationContext } from './destination-context.ts';
@@ -66,7 +67,9 @@ export async function openDestination(
     state = replayDestination([...events, event]) ?? state;
   }
   const others = othersOf(request, around);
-  const connections = new ArrivedConnections();
+  const connections = new ArrivedConnections(
+    config.network.connections === 'leave' ? undefined : (signal) => surroundingOf(config, signal),
+  );
   const placeIds = openPlaceIds(dir);
   const mover = new DestinationMover(
     {

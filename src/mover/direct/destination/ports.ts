@@ -22,6 +22,7 @@ import { mapNic, type Landing } from '../../../network/mapping.ts';
 import { judgePortRules } from '../../../network/port-rules.ts';
 import { judgePortSettings } from '../../../network/port-settings.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
+import type { Surrounding } from '../../../network/connections/whose.ts';
 import type { RoutedRules } from '../../../network/routed.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { SegmentQuota } from '../../../network/segment/quota.ts';
@@ -59,7 +60,8 @@ export class GuestPorts {
     );
     const facts = await readNetwork({ routes }, signal);
     const rules = routes.length === 0 ? undefined : await routedRules(this.#config, signal);
-    const names = { asked: networkMap, configured: this.#config.bridges };
+    const { guestVlans: vlans } = this.#config.network;
+    const names = { asked: networkMap, configured: this.#config.bridges, vlans };
     const [platform, hooks] = await Promise.all([readPlatform(), hooksOf(this.#config)]);
     const asksOvn = networks.some(({ attachment }) => attachment.kind === 'ovs' && attachment.ids);
     const hasOvn = asksOvn && (await ovnIsHere(signal));
@@ -155,17 +157,37 @@ export class GuestPorts {
 
 /** What a routed guest may have here, as the configuration and the fleet’s list say now. */
 async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<RoutedRules> {
+  const { ips, unresolved } = await hostAddresses(config, signal);
+  return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };
+}
+
+/** Addresses of this fleet's hosts, and names of which nobody says an address now. */
+async function hostAddresses(
+  config: AgentConfig,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<typeof ipsOf>>> {
   const all = [config, ...Object.values(new Fleet(config).peers())];
   // A relay is one of those that no guest may take the address of; a host behind it has none here.
   const addresses = all
     .flatMap((each) => [each.address, ...each.addresses])
     .filter((each) => rendezvousOf(each) === undefined)
     .concat(config.relays.map((each) => each.address));
-  const { ips, unresolved } = await ipsOf(
+  return ipsOf(
     addresses.map((each) => splitAddress(each).host),
     signal,
   );
-  return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };
+}
+
+/** What this host sees round a guest whose connections are handed over. */
+export async function surroundingOf(
+  config: AgentConfig,
+  signal: AbortSignal,
+): Promise<Surrounding> {
+  const [facts, { ips: hosts }] = await Promise.all([
+    readNetwork({}, signal),
+    hostAddresses(config, signal),
+  ]);
+  return { facts, hosts };
 }
 
 /** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */
@@ -184,8 +206,9 @@ export async function announceRoutes(state: DestinationState, log: Log): Promise
 /** Nothing here leads elsewhere for the guest any more. Never rejects: what is learned anew repairs it in time. */
 export async function settleTunnels(state: DestinationState, log: Log): Promise<void> {
   const networks = state.preparation?.networks ?? [];
-  await settleForwarding(networks, AbortSignal.timeout(ANNOUNCE_MS)).catch((error: unknown) =>
-    log.warn({ error: toGodwitError(error) }, 'the forwarding entries were not settled'),
+  await settleForwarding(networks, state.ports, AbortSignal.timeout(ANNOUNCE_MS)).catch(
+    (error: unknown) =>
+      log.warn({ error: toGodwitError(error) }, 'the forwarding entries were not settled'),
   );
 }
 

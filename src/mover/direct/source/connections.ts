@@ -36,6 +36,8 @@ export class GuestConnections {
   #handedOver: ReadonlyMap<string, Connection> = new Map();
   #leftOut = 0;
   #problem: string | undefined;
+  /** What the destination does not take. */
+  #refused: string | undefined;
   #unlearned: string | undefined;
   #following = false;
 
@@ -80,12 +82,15 @@ export class GuestConnections {
     }
     await this.#look(context, signal);
     if (this.#problem !== undefined) return check('warn', `not handed over: ${this.#problem}`);
-    const rest =
-      this.#leftOut === 0
-        ? ''
-        : `; ${this.#leftOut} left out, of other protocols or more than one guest may have`;
-    const handedOver = `${this.#handedOver.size} handed over ahead of the guest${rest}`;
-    return check(this.#leftOut === 0 ? 'pass' : 'warn', handedOver);
+    const { to } = context.state().plan;
+    const rest = [
+      `${this.#handedOver.size} handed over ahead of the guest`,
+      ...(this.#leftOut === 0
+        ? []
+        : [`${this.#leftOut} left out, of other protocols or more than one guest may have`]),
+      ...(this.#refused === undefined ? [] : [`${to} takes none of ${this.#refused}`]),
+    ];
+    return check(rest.length === 1 ? 'pass' : 'warn', rest.join('; '));
   }
 
   /** Reports what is new while memory moves. May be called again. */
@@ -162,10 +167,11 @@ export class GuestConnections {
         gone: part(gone),
         complete: isLast && leftOut === 0 && call === calls - 1,
       };
-      const { problem } = await ask(context, signal, (api) =>
+      const { problem, leftOut: refused } = await ask(context, signal, (api) =>
         api.connections({ body }, { signal, deadlineMs: ANSWER_MS }),
       );
       if (problem !== undefined) throw new Error(`${context.state().plan.to}: ${problem}`);
+      this.#refused = refused;
     }
     this.#handedOver = new Map(entries.map((entry) => [keyOf(entry), entry]));
   }

@@ -19,6 +19,8 @@ const FRESH = [
   }),
 ];
 
+const NOBODY = { facts: { addresses: [], neighbours: [] }, hosts: [] };
+
 function state(change: Partial<DestinationState>): DestinationState {
   const known = { right: 'armed', stage: 'prepared', admission: { epoch: 7 } };
   return { ...known, ...change } as unknown as DestinationState;
@@ -26,7 +28,7 @@ function state(change: Partial<DestinationState>): DestinationState {
 
 /** Neither does what needs a right: nothing is run. */
 test('connections are taken for a guest that is expected, and of that guest alone', async () => {
-  const arrived = new ArrivedConnections();
+  const arrived = new ArrivedConnections(async () => NOBODY);
   const take = (epoch: number, change: Partial<DestinationState>) =>
     arrived.take(
       { epoch, fresh: FRESH, gone: [], complete: false },

@@ -79,7 +79,10 @@ export interface Scene {
 }
 
 /** The surroundings of the mover that recovers; `fenced`: for which hosts the hook was called. */
-export function around({ fence, others, offAtMs = NOW.uptimeMs }: Scene, fenced: string[] = []): Around {
+export function around(
+  { fence, others, offAtMs = NOW.uptimeMs }: Scene,
+  fenced: string[] = [],
+): Around {
   const peers = {
     a: 'a:1',
     ...Object.fromEntries(Object.keys(others).map((host) => [host, host])),
