@@ -23,8 +23,15 @@ export function nicOf(nic: SourceNic, facts: NetworkFacts): NicNetwork | undefin
   if (found === undefined) return undefined;
   const mac = nic.mac.toLowerCase();
   const addresses = addressesOf(mac, nic.port, facts);
-  const parsed = nicNetwork.safeParse({ ...nic, mac, addresses, attachment: found });
+  const limits = facts.links.filter(({ ifname }) => ifname === nic.port).flatMap(linkLimits);
+  const own = limits.length === 0 ? {} : { limits };
+  const parsed = nicNetwork.safeParse({ ...nic, mac, addresses, attachment: found, ...own });
   return parsed.success ? parsed.data : undefined;
+}
+
+/** A port that its owner set down cuts its guest off; the port at the destination is up. Pure. */
+export function linkLimits({ flags }: Pick<Link, 'flags'>): string[] {
+  return flags === undefined || flags.includes('UP') ? [] : ['the state down'];
 }
 
 /** What a port is attached to. Pure. */

@@ -12,6 +12,7 @@ const link = z
     ifname: name,
     mtu: number,
     address: z.string().max(64).optional(),
+    flags: z.array(z.string().max(32)).max(32).optional(),
     master: name.optional(),
     /** The lower device of a macvtap. */
     link: name.optional(),

@@ -46,15 +46,20 @@ export async function listedBy<T>(
 
 /**
  * Runs one of the host's network tools with these words, without a shell, and ends it on the signal.
- * GODWIT_HOST_LACKS when it is not there.
+ * GODWIT_HOST_LACKS when it is not there. `input`: the tool starts at once and gets this text once it is known.
  */
 export function networkTool(
   tool: NetworkTool,
   words: readonly string[],
   signal: AbortSignal,
+  input?: Promise<string>,
 ): Promise<IpAnswer> {
   return new Promise((resolve, reject) => {
-    const child = spawn(tool, words, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+    const child = spawn(tool, words, { stdio: ['pipe', 'pipe', 'pipe'], signal });
+    // A tool that has ended reports why by its status.
+    child.stdin.on('error', () => undefined);
+    if (input === undefined) child.stdin.end();
+    else void input.then((text) => child.stdin.end(text));
     const chunks: Buffer[] = [];
     const errors: Buffer[] = [];
     let size = 0;

@@ -11,8 +11,10 @@ const DIRECTORIES = ['/run/openvswitch', '/usr/local/var/run/openvswitch'];
 /** A database that has stopped answering must not hold up a host that has nothing to do with it. */
 const READ_MS = 4000;
 const UNPLUG_MS = 3000;
-const READ =
-  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode,protected list Port -- --columns=name,ports list Bridge -- --columns=name,external_ids list Interface';
+const READ_PORTS =
+  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode,protected list Port';
+const READ_BRIDGES = '-- --columns=name,ports list Bridge';
+const READ_INTERFACES = '-- --columns=name,external_ids list Interface';
 
 /**
  * The socket of this host's Open vSwitch; undefined where it has none. As its own tools look for it: in OVS_RUNDIR, and
@@ -33,15 +35,21 @@ export async function ovsDatabase(
   return undefined;
 }
 
-/** Its ports; none where this host has no Open vSwitch, or one that does not answer. */
-export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
+/**
+ * Its ports, or these alone without their ids; none where this host has no Open vSwitch, or one that does not answer or
+ * lacks one of these.
+ */
+export async function readOvs(signal: AbortSignal, only?: readonly string[]): Promise<OvsPort[]> {
   if ((await ovsDatabase()) === undefined) return [];
   try {
     return await withDeadline('Open vSwitch', READ_MS, signal, async (inner) => {
-      const { status, output } = await networkTool('ovs-vsctl', READ.split(' '), inner);
-      // A line of JSON for each of the three.
+      const words = [READ_PORTS, ...(only ?? []), READ_BRIDGES];
+      if (only === undefined) words.push(READ_INTERFACES);
+      const call = words.flatMap((part) => part.split(' '));
+      const { status, output } = await networkTool('ovs-vsctl', call, inner);
+      // A line of JSON for each table.
       const [ports = '', bridges = '', interfaces] = output.split('\n');
-      return status === 0 ? parseOvsPorts(ports, bridges, interfaces) : [];
+      return status === 0 ? parseOvsPorts(ports, bridges, interfaces || undefined) : [];
     });
   } catch (thrown) {
     signal.throwIfAborted();

@@ -77,13 +77,15 @@ export async function withPortRules(
   if (nics.length === 0) return [];
   return withDeadline('reading the rules of ports', READ_MS, signal, async (inner) => {
     const lists = await Promise.all(RULE_LISTS.map((words) => listed(words, inner)));
-    return Promise.all(
-      nics.map(async (nic) => ({ ...nic, ...(await ownOf(nic.port, lists, inner)) })),
-    );
+    return Promise.all(nics.map(async (nic) => ({ ...nic, ...(await ownOf(nic, lists, inner)) })));
   });
 }
 
-async function ownOf(port: string, lists: readonly Listed[], signal: AbortSignal): Promise<Own> {
+async function ownOf(
+  { port, limits: known = [] }: NicNetwork,
+  lists: readonly Listed[],
+  signal: AbortSignal,
+): Promise<Own> {
   const { text } = await listed(['tc', '-j', 'qdisc', 'show', 'dev', port], signal);
   const chosen = limitsOf(text);
   const ways = chosen.some((limit) => /ingress|clsact/.test(limit)) ? ['ingress', 'egress'] : [];
@@ -94,7 +96,7 @@ async function ownOf(port: string, lists: readonly Listed[], signal: AbortSignal
     ...lists.flatMap((list) => rulesNaming(port, list.text)),
     ...filters.flatMap((list) => tcRules(list.text)),
   ].slice(0, MAX_PORT_RULES);
-  const limits = [...lists.flatMap(({ unread }) => unread ?? []), ...chosen];
+  const limits = [...known, ...lists.flatMap(({ unread }) => unread ?? []), ...chosen];
   return {
     ...(rules.length === 0 ? {} : { rules }),
     ...(limits.length === 0 ? {} : { limits: limits.slice(0, MAX_PORT_RULES) }),

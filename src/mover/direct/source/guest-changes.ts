@@ -12,10 +12,13 @@ import {
   type GuestChange,
 } from '../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../migration/guest-changes/errors.ts';
+import { changedPorts } from '../../../migration/guest-changes/ports.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { pass } from '../../../migration/preflight/check.ts';
+import { pass, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../mutex.ts';
+import type { PortLooks } from '../../../network/port-look.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import { carryMedia, type CarryContext } from './carry-media.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
@@ -52,10 +55,16 @@ export class GuestChanges {
   readonly #toldWords: string[] = [];
   /** One comparison at a time tells the destination. */
   readonly #mutex = new Mutex();
+  readonly #ports: Pick<PortLooks, 'ahead' | 'look'>;
+  /** Why the last look at the guest's ports gave nothing. */
+  #unseenPorts: string | undefined;
+  /** Ends with the mover. */
+  #life: AbortSignal | undefined;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, ports: Pick<PortLooks, 'ahead' | 'look'>) {
     this.#clock = clock;
     this.#log = log;
+    this.#ports = ports;
   }
 
   /** Before memory flows the guest must run, and be as it was described. */
@@ -63,6 +72,7 @@ export class GuestChanges {
     const { halt } = await context.guest.status(signal);
     if (halt !== undefined) throw new GodwitError(haltError(context.state().plan.guest, halt));
     await this.assertSame(context, signal);
+    this.#portsAhead(context);
   }
 
   /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner has stopped it. */
@@ -88,8 +98,11 @@ export class GuestChanges {
   /** What the comparison before the switch found, and the destination has as well. */
   checks(): Check[] {
     const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
-    if (words.length === 0) return [];
-    return [pass('same-machine', `changed while it moved, and carried over: ${words.join('; ')}`)];
+    const told = `changed while it moved, and carried over: ${words.join('; ')}`;
+    return [
+      ...(words.length === 0 ? [] : [pass('same-machine', told)]),
+      ...(this.#unseenPorts === undefined ? [] : [unseenPorts(this.#unseenPorts)]),
+    ];
   }
 
   /** Why the stream broke, if the guest was changed; undefined if it was not, or cannot be read. */
@@ -107,6 +120,7 @@ export class GuestChanges {
     signal: AbortSignal,
   ): Promise<void> {
     let isHeard = false;
+    this.#life = signal;
     while (!signal.aborted) {
       await this.#pause(COMPARE_MS, signal);
       if (signal.aborted) return;
@@ -120,6 +134,7 @@ export class GuestChanges {
         const carry = isMade(context) ? carriedBy(context) : undefined;
         const error = await this.#compare(context, signal, carry);
         if (error !== undefined && mayChange(context)) onChanged(error);
+        this.#portsAhead(context);
       } catch (thrown) {
         // The comparison before the switch decides.
         if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no comparison');
@@ -152,14 +167,20 @@ export class GuestChanges {
     if (halted !== undefined) return new GodwitError(haltError(plan.guest, halted));
     const before = this.#told ?? known.snapshot;
     if (before === undefined) return undefined;
-    const now = await (await guest.session(signal)).snapshot?.(signal);
+    const session = await guest.session(signal);
+    // One beside the other: at the switch the guest waits for both.
+    const [now, ofPorts] = await Promise.all([
+      session.snapshot?.(signal),
+      this.#lookAtPorts(known.networks ?? [], signal),
+    ]);
     if (now === undefined) return undefined;
-    const changes = compareGuests(before, now, {
+    const ofGuest = compareGuests(before, now, {
       copiesDisks: (known.copies ?? []).length > 0,
       // A cold guest is started anew there, by the command line that was made before.
       carriesMedia: !isCold(state()),
       unplugs: (known.unplugged ?? []).map(({ device }) => device),
     });
+    const changes = [...ofGuest, ...ofPorts];
     this.#carried = changes.filter(({ verdict }) => verdict === 'carried');
     const changed = (what: string): GodwitError =>
       godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });
@@ -181,6 +202,34 @@ export class GuestChanges {
     if (this.#toldWords.length > MAX_TOLD) this.#toldWords.shift();
     return undefined;
   }
+
+  /** Never rejects: a port that cannot be read is reported, and the guest moves. */
+  async #lookAtPorts(
+    networks: readonly NicNetwork[],
+    signal: AbortSignal,
+  ): Promise<readonly GuestChange[]> {
+    if (networks.length === 0) return [];
+    try {
+      const changes = changedPorts(networks, await this.#ports.look(networks, signal));
+      this.#unseenPorts = undefined;
+      return changes;
+    } catch (thrown) {
+      if (!signal.aborted) this.#unseenPorts = toGodwitError(thrown).message;
+      return [];
+    }
+  }
+
+  /** The next look may be the one that the paused guest waits for. */
+  #portsAhead({ state }: Facts): void {
+    const { known } = state();
+    const isLooked = known.snapshot !== undefined && (known.networks ?? []).length > 0;
+    if (isLooked && this.#life !== undefined) this.#ports.ahead(this.#life);
+  }
+}
+
+function unseenPorts(why: string): NamedCheck {
+  const hint = 'Compare the settings of the guest’s ports at both hosts.';
+  return warn('port-settings', `not compared once more before the switch: ${why}`, hint);
 }
 
 function carriedBy(context: CarryContext): Carry {

@@ -27,6 +27,7 @@ import { SourceDisks } from './disks.ts';
 import { DiskLatencies } from './disk-latencies.ts';
 import { Forecast } from './forecast.ts';
 import { giveUpHere } from './give-up.ts';
+import { PortLooks } from '../../../network/port-look.ts';
 import { GuestChanges } from './guest-changes.ts';
 import { PostcopyPace } from './postcopy-pace.ts';
 import { TimedCap } from './timed-cap.ts';
@@ -164,7 +165,7 @@ function besides(
     disks: new SourceDisks(log),
     latencies: new DiskLatencies(clock, log),
     backingFiles: new SourceBackingFiles(log),
-    changes: new GuestChanges(clock, log),
+    changes: new GuestChanges(clock, log, new PortLooks()),
     probes,
     verification: new SourceVerification(clock),
     forecast: new Forecast(processorLoad),

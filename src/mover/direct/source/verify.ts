@@ -142,13 +142,14 @@ export class SourceVerification {
   }
 
   /** `changed`: since the source's machine was read. */
-  async #devices(there: VerifyAnswer | string, [changed]: readonly Check[]): Promise<Verified[]> {
+  async #devices(there: VerifyAnswer | string, checks: readonly Check[]): Promise<Verified[]> {
+    const changed = checks.find(({ name }) => name === 'same-machine');
     if (changed !== undefined) return [notLooked('devices', 'both', changed.evidence)];
     if (this.#compare === undefined) return [notLooked('devices', 'both', BEFORE)];
     if (typeof there === 'string') return [notLooked('devices', 'both', there)];
     try {
-      const checks = await this.#compare(there.machine);
-      return checks.map(({ verdict, evidence, error, hint = error?.hint ?? DIFFERS_HINT }) =>
+      const compared = await this.#compare(there.machine);
+      return compared.map(({ verdict, evidence, error, hint = error?.hint ?? DIFFERS_HINT }) =>
         verdict === 'pass' || error === undefined
           ? looked('devices', 'both', passes(evidence))
           : looked('devices', 'both', warns(evidence, hint)),

@@ -10,6 +10,8 @@ import { refusal } from '../../../../src/migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
 import { GuestChanges } from '../../../../src/mover/direct/source/guest-changes.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { PortNow } from '../../../../src/migration/guest-changes/ports.ts';
+import type { NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';
 
@@ -39,6 +41,18 @@ function stage(first: Partial<SourceState> = {}) {
     status: { run: 'running', stream: 'none' } as HypervisorStatus,
     change: (): void => undefined,
     reads: 0,
+  };
+  const ports = {
+    now: [] as PortNow[],
+    problem: undefined as Error | undefined,
+    ahead: 0,
+  };
+  const looks = {
+    ahead: () => void (ports.ahead += 1),
+    look: async () => {
+      if (ports.problem !== undefined) throw ports.problem;
+      return ports.now;
+    },
   };
   let state: SourceState = {
     ...initialSource(planned()).state,
@@ -75,9 +89,10 @@ function stage(first: Partial<SourceState> = {}) {
     },
   };
   return {
-    changes: new GuestChanges(clock, silentLog),
+    changes: new GuestChanges(clock, silentLog, looks),
     context: context as SourceContext,
     guest,
+    ports,
     slept,
     set: (next: Partial<SourceState>) => void (state = { ...state, ...next }),
     /** The time between two looks is over. */
@@ -140,6 +155,62 @@ describe('the comparison before memory and before the switch', () => {
     guest.now = SNAPPED;
     await changes.assertSame(context, signal);
     assert.equal(guest.reads, 0);
+  });
+});
+
+describe('the ports of the guest', () => {
+  const NIC: NicNetwork = {
+    id: 'net0',
+    mac: '52:54:00:00:00:02',
+    port: 'tap1',
+    addresses: [],
+    attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500 },
+  };
+  const known = { snapshot: BEFORE, networks: [NIC] };
+  const isolated: PortNow = {
+    id: 'net0',
+    attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500, settings: { isolated: true } },
+  };
+
+  test('are compared before memory and before the switch, and a change ends the move by name', async () => {
+    const { changes, context, ports } = stage({ known });
+    ports.now = [NIC];
+    await changes.assertReady(context, signal);
+    ports.now = [isolated];
+    const refused = {
+      code: 'GODWIT_GUEST_CHANGED',
+      message:
+        'web1 was changed while it moved: isolated of the port of net0 changed from unset to on',
+    };
+    await assert.rejects(changes.assertReady(context, signal), refused);
+    await assert.rejects(changes.assertSame(context, signal), refused);
+  });
+
+  test('that cannot be read do not hold the guest up, and the report warns', async () => {
+    const { changes, context, ports } = stage({ known });
+    ports.problem = new Error('tc is gone');
+    await changes.assertSame(context, signal);
+    const [check] = changes.checks();
+    assert.equal(check?.name, 'port-settings');
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check?.evidence ?? '', /tc is gone/);
+    ports.problem = undefined;
+    ports.now = [NIC];
+    await changes.assertSame(context, signal);
+    assert.deepEqual(changes.checks(), []);
+  });
+
+  test('are read by programs that were started before the guest stopped', async () => {
+    const { changes, context, ports, later } = stage({ known });
+    ports.now = [NIC];
+    const over = new AbortController();
+    const watching = changes.watch(context, () => undefined, over.signal);
+    await changes.assertReady(context, signal);
+    assert.equal(ports.ahead, 1);
+    await later();
+    assert.equal(ports.ahead, 2);
+    over.abort(new Error('over'));
+    await watching;
   });
 });
 
