@@ -104,6 +104,7 @@ function placeOf(step: StepName): Place {
 
 /** What the source's hypervisor says, in each state. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
+  if (before.startedAnew === true) return stay(before);
   const state = remember(before, event);
   // While undoing, this side resumes the guest itself, with the refusal in hand.
   if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));

@@ -73,7 +73,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
     checks: z.array(check).max(256).optional(),
     sample: memorySample.optional(),
   }),
-  z.object({ type: z.literal('undid'), step }),
+  z.object({
+    type: z.literal('undid'),
+    step,
+    /** The guest's hypervisor had ended, and was started again. */
+    anew: z.literal(true).optional(),
+  }),
   z.object({ type: z.literal('undo-failed'), step, error: serialError }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   /** A round ended, or (`final`) the stream did. */
@@ -205,6 +210,8 @@ export interface SourceState {
   readonly decision: Decision;
   /** Lost, and started anew here. */
   readonly restarted: boolean;
+  /** The guest of a cold move was taken back by a new hypervisor; the mover hears of the former one alone. */
+  readonly startedAnew?: true;
 }
 
 /** What stands for the answers of other hosts, and when it was obtained; void in another boot, and after a time. */

@@ -50,7 +50,7 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'failed':
       return failed(withChecks(state, event.checks), event.step, event.error);
     case 'undid':
-      return undid(state, event.step);
+      return undid(state, event.step, event.anew === true);
     case 'undo-failed':
       return undoFailed(state, event.step, event.error);
     case 'hypervisor':
@@ -205,8 +205,14 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
   return beginUndo(refused, 'switchover', error);
 }
 
-function undid(state: SourceState, step: StepName): Transition {
+function undid(state: SourceState, step: StepName, anew: boolean): Transition {
   if (!isUndoing(state, step)) return stay(state);
+  // An earlier build's record has no mark; it, too, took the guest back.
+  if (isCold(state) && step === 'switchover' && (anew || state.stream === 'lost')) {
+    const { halted: _, ...rest } = state;
+    const next = { ...rest, stream: 'none', stopped: false, startedAnew: true } as const;
+    return finishUndo(next, undoBefore(step));
+  }
   // Taking the stream back ends with the guest running here, whether or not the event that says so was seen.
   const regained = step === 'memory' || step === 'switchover';
   const next = regained && state.stream !== 'lost' ? { ...state, stopped: false } : state;

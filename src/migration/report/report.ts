@@ -299,6 +299,7 @@ export function sourceRunsAt(state: SourceState): Report['runsAt'] {
 }
 
 function isSourceGone(state: SourceState): boolean {
+  if (state.startedAnew === true) return false;
   const errors = [...state.leftovers, ...(state.because === undefined ? [] : [state.because])];
   const reported = errors.some(
     ({ code, facts }) =>

@@ -31,6 +31,7 @@ export interface EngineParts<
   Step extends string,
   Undone extends Step,
   Facts,
+  Found,
   Own,
 > {
   readonly journal: Pick<Journal<Event>, 'append'>;
@@ -44,8 +45,8 @@ export interface EngineParts<
   readonly isEnded: (state: State) => boolean;
   /** Each may run twice. Facts end a step; without them, an event ends it. */
   readonly do: (step: Step, signal: AbortSignal) => Promise<Facts | undefined>;
-  /** Each may run twice, and on a step half done. Resolves with what a person has to know of it. */
-  readonly undo: (step: Undone, signal: AbortSignal) => Promise<string | undefined>;
+  /** Each may run twice, and on a step half done. Resolves with what is written down of it. */
+  readonly undo: (step: Undone, signal: AbortSignal) => Promise<Found>;
   readonly limit: (step: Step, state: State) => TimeLimit;
   readonly undoMs: (state: State) => number;
   /** Before a further attempt of the present step, ms. */
@@ -57,7 +58,7 @@ export interface EngineParts<
   readonly events: {
     readonly did: (step: Step, facts: Facts) => Event;
     readonly failed: (step: Step, error: SerialError, checks?: Check[]) => Event;
-    readonly undid: (step: Undone, found?: string) => Event;
+    readonly undid: (step: Undone, found: Found) => Event;
     readonly undoFailed: (step: Undone, error: SerialError) => Event;
     readonly timeout: (step: Step, afterMs: number) => Event;
   };
@@ -79,9 +80,10 @@ export class Engine<
   Step extends string,
   Undone extends Step,
   Facts,
+  Found,
   Own,
 > {
-  readonly #parts: EngineParts<State, Event, Step, Undone, Facts, Own>;
+  readonly #parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>;
   readonly #sequencer: Sequencer<State, Event, EngineEffect<Step, Undone> | Own>;
   readonly #over = new AbortController();
   #current:
@@ -89,7 +91,7 @@ export class Engine<
     | undefined;
   #timer: AbortController | undefined;
 
-  constructor(parts: EngineParts<State, Event, Step, Undone, Facts, Own>, state: State) {
+  constructor(parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>, state: State) {
     const { journal, transition, durability, isEnded, applied } = parts;
     this.#parts = parts;
     this.#sequencer = new Sequencer(

@@ -57,6 +57,7 @@ type ManagedEngine = Engine<
   StepName,
   UndoneStep,
   ManagedFacts,
+  string | undefined,
   OwnEffect
 >;
 

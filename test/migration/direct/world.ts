@@ -99,18 +99,20 @@ export class World {
     if (effect === undefined) return;
     if (fault === 'before') return this.#failed(effect, error);
     try {
+      const isGone = this.run === 'gone';
       const facts = this.carryOut(effect);
       this.check();
       if (fault === 'after') return this.#failed(effect, error);
-      this.#succeeded(effect, facts);
+      this.#succeeded(effect, facts, isGone && this.run === 'running');
     } catch (thrown) {
       if (!(thrown instanceof GodwitError)) throw thrown;
       this.#failed(effect, thrown.toJSON());
     }
   }
 
-  #succeeded(effect: Pending, facts: StepFacts): void {
-    if (effect.type === 'undo') this.dispatch({ type: 'undid', step: effect.step });
+  #succeeded(effect: Pending, facts: StepFacts, anew: boolean): void {
+    if (effect.type === 'undo')
+      this.dispatch({ type: 'undid', step: effect.step, ...(anew ? { anew } : {}) });
     if (effect.type === 'do' && endsBy(effect.step, this.state) === 'handler')
       this.dispatch({ type: 'did', step: effect.step, facts });
   }

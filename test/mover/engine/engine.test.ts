@@ -20,7 +20,7 @@ interface State {
   readonly further: boolean;
 }
 type Effect = EngineEffect<Step, Undone> | Own;
-type Parts = EngineParts<State, Event, Step, Undone, object, Own>;
+type Parts = EngineParts<State, Event, Step, Undone, object, undefined, Own>;
 
 const FRESH: State = { ended: false, further: false };
 const ended = new Error('ended');
@@ -39,7 +39,7 @@ function engineOf(
   const written: string[] = [];
   const word = (event: Event): string =>
     'step' in event ? `${event.type} ${event.step}` : event.type;
-  const engine = new Engine<State, Event, Step, Undone, object, Own>(
+  const engine = new Engine<State, Event, Step, Undone, object, undefined, Own>(
     {
       journal: { append: async (event) => void written.push(word(event)) },
       clock,

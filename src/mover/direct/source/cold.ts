@@ -1,7 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
-import { streamSetup, type SourceContext } from './source-context.ts';
+import { streamSetup, type SourceContext, type UndoFacts } from './source-context.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 
@@ -33,15 +33,19 @@ export async function endSource(context: SourceContext, signal: AbortSignal): Pr
  * Ends with the guest running here: it never went down, or it is started again. GODWIT_RUNS_ELSEWHERE if another host
  * has the guest by now; GODWIT_HELD if it is not known to be safe.
  */
-export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<void> {
+export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<UndoFacts> {
   const session = await sessionIfThere(context, signal);
   const run = session === undefined ? 'gone' : (await session.status(signal)).run;
   const { launch } = context.state().known;
   if (run === 'gone' && launch === undefined) throw cannot();
   const claim = takeBackClaim(context.state(), false);
   const permission = await permissionHere(context, claim, refusalOrProof, signal);
-  if (run === 'gone' && launch !== undefined) await context.relaunch(launch, permission, signal);
-  else await session?.startAgain?.(GOES_DOWN_MS, permission, signal);
+  if (run === 'gone' && launch !== undefined) {
+    await context.relaunch(launch, permission, signal);
+    return { anew: true };
+  }
+  await session?.startAgain?.(GOES_DOWN_MS, permission, signal);
+  return {};
 }
 
 function cannot(): Error {

@@ -28,7 +28,7 @@ import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import { lastLook, lineOf, whatTook, type Seen } from './stream-progress.ts';
-import type { SourceContext } from './source-context.ts';
+import type { SourceContext, UndoFacts } from './source-context.ts';
 import { setSteering } from './memory-steering.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
@@ -76,10 +76,8 @@ export class Coordinator {
           const facts = await LIFECYCLE[step].do(this.#mustHaveContext(), signal);
           return endsBy(step, this.state) === 'handler' ? facts : undefined;
         },
-        undo: async (step, signal) => {
-          await LIFECYCLE[step].undo(this.#mustHaveContext(), signal);
-          return undefined;
-        },
+        undo: (step, signal): Promise<UndoFacts | void> =>
+          LIFECYCLE[step].undo(this.#mustHaveContext(), signal),
         limit: (step) => this.#limit(step),
         undoMs,
         stopsHandlers: false,
@@ -92,7 +90,7 @@ export class Coordinator {
             ...lastLook(this.#seen),
             ...defined({ checks }),
           }),
-          undid: (step) => ({ type: 'undid', step }),
+          undid: (step, facts) => ({ type: 'undid', step, ...facts }),
           undoFailed: (step, error) => ({ type: 'undo-failed', step, error }),
           timeout: (_, afterMs) => ({ type: 'timeout', afterMs, ...whatTook(this.#seen) }),
         },

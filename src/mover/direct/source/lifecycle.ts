@@ -24,6 +24,7 @@ import {
   streamSetup,
   unproved,
   type SourceContext,
+  type UndoFacts,
 } from './source-context.ts';
 import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
@@ -63,7 +64,7 @@ const FLEET_MS = 12_000;
 /** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
 type Do = (context: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
 /** Undoes a step. Each may run twice, and on a step half done. */
-type Undo = (context: SourceContext, signal: AbortSignal) => Promise<void>;
+type Undo = (context: SourceContext, signal: AbortSignal) => Promise<UndoFacts | void>;
 
 /** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
 export type Lifecycle = {

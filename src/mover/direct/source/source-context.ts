@@ -95,6 +95,9 @@ export interface SourceContext {
   ) => Promise<GuestHandle>;
 }
 
+/** What an undo reports besides that it is done. */
+export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew'>;
+
 /** What looking at a guest takes, before anything is built; a check has no more than this. */
 export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   readonly request: Pick<
