@@ -303,6 +303,8 @@ export interface DestinationSession extends HypervisorSession {
   plug?(name: string, signal: AbortSignal): Promise<void>;
   /** Announces to the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
+  /** The same now and then for ten minutes, even after the session is closed. Absent where the driver cannot. */
+  announceForLong?(signal: AbortSignal): Promise<void>;
   /**
    * Post-copy, after the stream broke or is stalled: closes it and listens anew, on `host` where that is given
    * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.

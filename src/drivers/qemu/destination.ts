@@ -1,4 +1,5 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
+import { announceForLong, announceNow } from './announce.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
@@ -260,9 +261,11 @@ export class QemuDestination implements DestinationSession {
   }
 
   async announce(signal: AbortSignal): Promise<void> {
-    const times = { initial: 50, max: 550, rounds: 5, step: 100 };
-    const { client } = await this.#hold.attached(signal);
-    await client.execute('announce-self', times, signal);
+    await announceNow((await this.#hold.attached(signal)).client, signal);
+  }
+
+  async announceForLong(signal: AbortSignal): Promise<void> {
+    await announceForLong((await this.#hold.attached(signal)).client, signal);
   }
 
   async listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens> {

@@ -1,4 +1,5 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
+import { endAnnouncing } from './announce.ts';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
@@ -176,7 +177,7 @@ export class QemuSource implements SourceSession {
     ]);
     this.#found ??= ownParameters(parameters);
     const names = capabilities.map(({ capability }) => capability);
-    const work: Promise<unknown>[] = [];
+    const work: Promise<unknown>[] = [endAnnouncing(this.#client, signal)];
     if (setup.tls) {
       const reader = await otherUserOf(this.handle.pid);
       const directory = await layOutCredentials(credentialsOf(setup), 'client', reader);

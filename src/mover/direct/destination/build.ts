@@ -198,17 +198,22 @@ export function welcome(
     log.warn({ error: toGodwitError(error) }, 'its balloon still holds memory'),
   );
   void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
-  context.announced = announceTo(session, state, log);
+  context.announced = announceTo(session, state, context);
 }
 
 /** Never rejects: the guest’s own next frame announces it as well. */
 async function announceTo(
   session: DestinationSession,
   state: DestinationState,
-  log: Log,
+  { firstFrame, log }: Pick<BuildContext, 'firstFrame' | 'log'>,
 ): Promise<void> {
+  const signal = AbortSignal.timeout(10_000);
   try {
-    await session.announce(AbortSignal.timeout(10_000));
+    await session.announce(signal);
+    // Only a NIC whose link is down has sent nothing by now. Its owner may set it up when no mover listens any more.
+    if (firstFrame.isMissingOn(Object.values(state.ports))) {
+      await session.announceForLong?.(signal);
+    }
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'not announced');
   }

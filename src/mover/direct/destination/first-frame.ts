@@ -52,6 +52,11 @@ export class FirstFrame {
     else if (ms < MAX_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
   }
 
+  /** One of the ports has taken no frame yet. */
+  isMissingOn(ports: readonly string[]): boolean {
+    return ports.some((port) => this.#count(port) === 0);
+  }
+
   #framesOf(ports: readonly string[]): number | undefined {
     const counts = ports.flatMap((port) => this.#count(port) ?? []);
     return counts.length === 0 ? undefined : counts.reduce((sum, each) => sum + each, 0);

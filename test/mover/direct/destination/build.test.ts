@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../../../src/clock.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { welcome, type BuildContext } from '../../../../src/mover/direct/destination/build.ts';
+import { FirstFrame } from '../../../../src/mover/direct/destination/first-frame.ts';
 import { until } from '../../../until.ts';
 
 const config = parseAgentConfig(
@@ -32,7 +34,8 @@ async function welcomed(balloon: 'free' | undefined, run = 'running') {
     preparation: { description: { memoryBytes: 4096 } },
     ports: {},
   } as unknown as DestinationState;
-  const context = { config, log: silentLog } as unknown as BuildContext;
+  const firstFrame = { isMissingOn: () => false };
+  const context = { config, log: silentLog, firstFrame } as unknown as BuildContext;
   welcome(session, state, context);
   await context.announced;
   if (balloon !== undefined)
@@ -45,4 +48,32 @@ test('a guest that came with --balloon is given its memory back as soon as it ru
   assert.deepEqual(await welcomed('free'), [4096]);
   assert.deepEqual(await welcomed(undefined), []);
   assert.deepEqual(await welcomed('free', 'gone'), []);
+});
+
+/** How a guest is announced whose ports have taken so many frames after the first announcement. */
+async function announced(frames: Readonly<Record<string, number>>, fails = false) {
+  const calls: string[] = [];
+  const counts: Record<string, number | undefined> = {};
+  const session = {
+    announce: async () => {
+      calls.push('now');
+      if (fails) throw new Error('its monitor is gone');
+      Object.assign(counts, frames);
+    },
+    announceForLong: async () => void calls.push('for long'),
+  } as unknown as DestinationSession;
+  const ports = { net0: 'tap0', net1: 'tap1' };
+  const state = { admission: { guest: 'web1' }, ports } as unknown as DestinationState;
+  const firstFrame = new FirstFrame(systemClock, (port) => counts[port]);
+  const context = { config, log: silentLog, firstFrame } as unknown as BuildContext;
+  welcome(session, state, context);
+  await context.announced;
+  return calls;
+}
+
+test('a guest is announced for longer if the first announcement did not come out of each port', async () => {
+  assert.deepEqual(await announced({ tap0: 1, tap1: 3 }), ['now']);
+  assert.deepEqual(await announced({ tap0: 1, tap1: 0 }), ['now', 'for long']);
+  assert.deepEqual(await announced({}), ['now'], 'a port that is not there');
+  assert.deepEqual(await announced({ tap0: 0 }, true), ['now']);
 });
