@@ -23,15 +23,32 @@ export function nicOf(nic: SourceNic, facts: NetworkFacts): NicNetwork | undefin
   if (found === undefined) return undefined;
   const mac = nic.mac.toLowerCase();
   const addresses = addressesOf(mac, nic.port, facts);
-  const limits = facts.links.filter(({ ifname }) => ifname === nic.port).flatMap(linkLimits);
-  const own = limits.length === 0 ? {} : { limits };
+  const links = facts.links.filter(({ ifname }) => ifname === nic.port);
+  const [rules, limits] = [links.flatMap(linkRules), links.flatMap(linkLimits)];
+  const own = {
+    ...(rules.length === 0 ? {} : { rules }),
+    ...(limits.length === 0 ? {} : { limits }),
+  };
   const parsed = nicNetwork.safeParse({ ...nic, mac, addresses, attachment: found, ...own });
   return parsed.success ? parsed.data : undefined;
 }
 
-/** A port that its owner set down cuts its guest off; the port at the destination is up. Pure. */
-export function linkLimits({ flags }: Pick<Link, 'flags'>): string[] {
-  return flags === undefined || flags.includes('UP') ? [] : ['the state down'];
+/** What its owner set on a link itself, and the port at the destination lacks. Pure. */
+export function linkLimits({ flags, group, txqlen }: Partial<Link>): string[] {
+  const found: string[] = [];
+  // Such a port cuts its guest off.
+  if (flags !== undefined && !flags.includes('UP')) found.push('the state down');
+  if (group !== undefined && group !== 'default') found.push(`the link group ${group}`);
+  if (txqlen !== undefined && !STANDARD_QUEUES.has(txqlen)) found.push(`the queue of ${txqlen}`);
+  return found;
+}
+
+/** How a new tap is, by kernels of today and before 5.x. */
+const STANDARD_QUEUES: ReadonlySet<number> = new Set([500, 1000]);
+
+/** It may drop and rewrite frames, as a filter does. Pure. */
+export function linkRules({ xdp }: Partial<Link>): string[] {
+  return xdp === undefined ? [] : ['XDP program of the port'];
 }
 
 /** What a port is attached to. Pure. */

@@ -13,6 +13,11 @@ const link = z
     mtu: number,
     address: z.string().max(64).optional(),
     flags: z.array(z.string().max(32)).max(32).optional(),
+    /** Rules of a packet filter may go by it. */
+    group: z.string().max(32).optional(),
+    txqlen: number.optional(),
+    /** A program that sees each frame first. */
+    xdp: z.unknown().optional(),
     master: name.optional(),
     /** The lower device of a macvtap. */
     link: name.optional(),

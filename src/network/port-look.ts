@@ -2,7 +2,7 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import type { PortNow } from '../migration/guest-changes/ports.ts';
 import type { NicNetwork } from '../protocol/network.ts';
-import { attachmentOf, linkLimits } from './attachment.ts';
+import { attachmentOf, linkLimits, linkRules } from './attachment.ts';
 import { parseForwarding, parseLinks, parseVlans, type NetworkFacts } from './facts.ts';
 import { networkTool, type IpAnswer } from './ip.ts';
 import { readOvs } from './openvswitch.ts';
@@ -98,16 +98,17 @@ export function portsNow(
     const link = links.find(({ ifname }) => ifname === port);
     if (link === undefined) throw unanswered('ip', `no port ${port}`);
     const limits = [...linkLimits(link), ...limitsOf(answers.tc[at] ?? '')];
+    const seen = { id, limits, rules: linkRules(link) };
     const { kind } = nic.attachment;
     const isThere = kind === 'ovs' || link.master === bridgeOf(nic);
-    if (!isThere || kind === 'macvtap') return { id, limits, master: link.master };
+    if (!isThere || kind === 'macvtap') return { ...seen, master: link.master };
     // Routes are not compared: a routing daemon may change them.
-    if (kind === 'routed') return { id, limits, attachment: { ...nic.attachment, mtu: link.mtu } };
+    if (kind === 'routed') return { ...seen, attachment: { ...nic.attachment, mtu: link.mtu } };
     // `fdb show dev` leaves the name of the port out.
     const forwarding = parseForwarding(withName(answers.bridge[2 * at + 1] ?? '', port));
     const facts = { links, forwarding, vlans: parseVlans(answers.bridge[2 * at] ?? ''), ovsPorts };
     const attachment = attachmentOf(port, { ...NOTHING, ...facts });
-    return { id, limits, attachment, master: link.master };
+    return { ...seen, attachment, master: link.master };
   });
 }
 

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
@@ -46,6 +48,52 @@ function isPrefixOf(word: string, port: string): boolean {
   return port.startsWith(prefix);
 }
 
+/** Lines of a list of rules that name the MAC and not the port. Other hosts may have them as well, or not. Pure. */
+export function rulesOfMac(mac: string, port: string, list: string): string[] {
+  const ofPort = new Set(rulesNaming(port, list));
+  const found = list.split('\n').flatMap((line) => {
+    const words = line.split(/[\s"{},;()=/]+/);
+    if (!words.some((word) => MAC.test(word) && padded(word) === mac)) return [];
+    const rule = line.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_CHARACTERS);
+    return ofPort.has(rule) ? [] : [`the rule for its MAC (${rule})`];
+  });
+  return [...new Set(found)];
+}
+
+const MAC = /^(?:[0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i;
+
+/** ebtables leaves leading zeros out. */
+function padded(mac: string): string {
+  const bytes = mac.toLowerCase().split(':');
+  return bytes.map((byte) => byte.padStart(2, '0')).join(':');
+}
+
+const groups = z
+  .array(
+    z.object({
+      mdb: z
+        .array(
+          z.object({
+            port: z.string().max(64),
+            grp: z.string().max(64),
+            state: z.string().max(32).optional(),
+          }),
+        )
+        .max(100_000),
+    }),
+  )
+  .max(4096);
+
+/** Multicast groups that somebody joined a port to by hand (`bridge mdb add ... permanent`). Pure. */
+export function staticGroups(port: string, json: string): string[] {
+  const found = groups.safeParse(JSON.parse(json.trim() === '' ? '[]' : json));
+  if (!found.success) return [];
+  const own = found.data
+    .flatMap(({ mdb }) => mdb)
+    .filter((each) => each.port === port && each.state === 'permanent');
+  return [...new Set(own.map(({ grp }) => `the static multicast entry for ${grp}`))];
+}
+
 const disciplines = z
   .array(z.object({ kind: z.string().max(32), handle: z.string().max(32).optional() }))
   .max(1024);
@@ -76,14 +124,18 @@ export async function withPortRules(
 ): Promise<NicNetwork[]> {
   if (nics.length === 0) return [];
   return withDeadline('reading the rules of ports', READ_MS, signal, async (inner) => {
-    const lists = await Promise.all(RULE_LISTS.map((words) => listed(words, inner)));
-    return Promise.all(nics.map(async (nic) => ({ ...nic, ...(await ownOf(nic, lists, inner)) })));
+    const [joined, ...lists] = await Promise.all([
+      listed(['bridge', '-j', 'mdb', 'show'], inner),
+      ...RULE_LISTS.map((words) => listed(words, inner)),
+    ]);
+    const own = (nic: NicNetwork) => ownOf(nic, { joined, lists }, inner);
+    return Promise.all(nics.map(async (nic) => ({ ...nic, ...(await own(nic)) })));
   });
 }
 
 async function ownOf(
-  { port, limits: known = [] }: NicNetwork,
-  lists: readonly Listed[],
+  { port, mac, attachment, ...known }: NicNetwork,
+  { joined, lists }: { readonly joined: Listed; readonly lists: readonly Listed[] },
   signal: AbortSignal,
 ): Promise<Own> {
   const { text } = await listed(['tc', '-j', 'qdisc', 'show', 'dev', port], signal);
@@ -93,14 +145,53 @@ async function ownOf(
     ways.map((way) => listed(['tc', 'filter', 'show', 'dev', port, way], signal)),
   );
   const rules = [
+    ...(known.rules ?? []),
     ...lists.flatMap((list) => rulesNaming(port, list.text)),
     ...filters.flatMap((list) => tcRules(list.text)),
   ].slice(0, MAX_PORT_RULES);
-  const limits = [...known, ...lists.flatMap(({ unread }) => unread ?? []), ...chosen];
+  const limits = [
+    ...(known.limits ?? []),
+    ...chosen,
+    ...lists.flatMap(({ unread }) => unread ?? []),
+    ...(attachment.kind === 'routed' ? await portSysctls(port) : []),
+    ...staticGroups(port, joined.text),
+    ...lists.flatMap((list) => rulesOfMac(mac, port, list.text)),
+  ];
   return {
     ...(rules.length === 0 ? {} : { rules }),
     ...(limits.length === 0 ? {} : { limits: limits.slice(0, MAX_PORT_RULES) }),
   };
+}
+
+/** Settings that a routed port gets at its destination; `stable_secret` cannot be read while it is unset. */
+const CARRIED_SYSCTLS: ReadonlySet<string> = new Set(['proxy_arp', 'proxy_ndp', 'stable_secret']);
+
+/**
+ * Settings of the kernel for this port alone, which differ from a new port's. They mean something for a routed port: a
+ * bridge takes the frames of its ports before the kernel's own handling of addresses.
+ */
+export async function portSysctls(port: string, top = '/proc/sys/net'): Promise<string[]> {
+  const found = ['ipv4', 'ipv6'].map(async (family) => {
+    const conf = path.join(top, family, 'conf');
+    const keys = await readdir(path.join(conf, port)).catch((): string[] => []);
+    const settings = keys.toSorted().map(async (key): Promise<string[]> => {
+      if (CARRIED_SYSCTLS.has(key)) return [];
+      const [own, standard] = await Promise.all(
+        [port, 'default'].map((each) => readSetting(path.join(conf, each, key))),
+      );
+      if (own === undefined || standard === undefined || own === standard) return [];
+      return [`sysctl net.${family}.conf ${key}=${own.slice(0, MAX_CHARACTERS)}`];
+    });
+    return (await Promise.all(settings)).flat();
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function readSetting(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  );
 }
 
 interface Listed {

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { judgePortRules, limitsOf, rulesNaming, tcRules } from '../../src/network/port-rules.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { linkLimits, linkRules } from '../../src/network/attachment.ts';
+import {
+  judgePortRules,
+  limitsOf,
+  portSysctls,
+  rulesNaming,
+  rulesOfMac,
+  staticGroups,
+  tcRules,
+} from '../../src/network/port-rules.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 
 const RULESET = `table bridge f {
@@ -44,6 +56,61 @@ describe('rules that name a port', () => {
       '-A FORWARD -m physdev --physdev-in tap7 -j DROP',
       '-A INPUT -i tap+ -j DROP',
     ]);
+  });
+});
+
+describe('what is set for a port or its MAC alone', () => {
+  test('a rule for the MAC is found if it does not name the port as well', () => {
+    const rules = `ether saddr 02:00:00:00:00:01 drop
+iifname "t0" ether saddr 02:00:00:00:00:01 accept
+-A FORWARD -s 2:0:0:0:0:1 -j DROP
+elements = { 02:00:00:00:00:01, 02:00:00:00:00:02 }
+ether saddr 02:00:00:00:00:0f drop`;
+    assert.deepEqual(rulesOfMac('02:00:00:00:00:01', 't0', rules), [
+      'the rule for its MAC (ether saddr 02:00:00:00:00:01 drop)',
+      'the rule for its MAC (-A FORWARD -s 2:0:0:0:0:1 -j DROP)',
+      'the rule for its MAC (elements = { 02:00:00:00:00:01, 02:00:00:00:00:02 })',
+    ]);
+  });
+
+  test('a multicast entry is found if somebody made it', () => {
+    const mdb = [
+      { port: 't0', grp: '239.1.1.1', state: 'permanent' },
+      { port: 't0', grp: '239.1.1.2', state: 'temp' },
+      { port: 't1', grp: '239.1.1.3', state: 'permanent' },
+    ];
+    assert.deepEqual(staticGroups('t0', JSON.stringify([{ mdb, router: {} }])), [
+      'the static multicast entry for 239.1.1.1',
+    ]);
+    assert.deepEqual(staticGroups('t0', ''), []);
+  });
+
+  test('a setting of the kernel is found if it differs from a new port’s and does not go along', async (t) => {
+    const top = tempDir(t);
+    const set = (family: string, link: string, key: string, value: string): void => {
+      const directory = path.join(top, family, 'conf', link);
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(path.join(directory, key), `${value}\n`);
+    };
+    for (const link of ['default', 't0']) {
+      set('ipv4', link, 'rp_filter', link === 't0' ? '1' : '0');
+      set('ipv4', link, 'proxy_arp', link === 't0' ? '1' : '0');
+      set('ipv6', link, 'accept_ra', '1');
+    }
+    assert.deepEqual(await portSysctls('t0', top), ['sysctl net.ipv4.conf rp_filter=1']);
+    assert.deepEqual(await portSysctls('t9', top), []);
+  });
+
+  test('the link’s state, group and queue are limits, and an XDP program is a rule', () => {
+    const plain = { flags: ['BROADCAST', 'UP'], group: 'default', txqlen: 1000 };
+    assert.deepEqual([linkLimits(plain), linkRules(plain)], [[], []]);
+    assert.deepEqual([linkLimits({}), linkRules({})], [[], []]);
+    assert.deepEqual(linkLimits({ flags: ['BROADCAST'], group: 'tenant1', txqlen: 50 }), [
+      'the state down',
+      'the link group tenant1',
+      'the queue of 50',
+    ]);
+    assert.deepEqual(linkRules({ xdp: { mode: 1 } }), ['XDP program of the port']);
   });
 });
 

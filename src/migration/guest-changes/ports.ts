@@ -8,7 +8,7 @@ import type { GuestChange } from './compare.ts';
  */
 
 /** A NIC's port as it is now. */
-export type PortNow = Pick<NicNetwork, 'id' | 'limits'> & {
+export type PortNow = Pick<NicNetwork, 'id' | 'limits' | 'rules'> & {
   /** Absent: the port is in no bridge, or in one that cannot be compared; `master` then names it. */
   readonly attachment?: Attachment | undefined;
   readonly master?: string | undefined;
@@ -16,8 +16,9 @@ export type PortNow = Pick<NicNetwork, 'id' | 'limits'> & {
 
 type Properties = ReadonlyMap<string, string>;
 
-/** `tc` limits and the state of the link; the list also has the programs that could not list their rules. */
-const COMPARED_LIMIT = /^(tc |the state )/;
+/** What the second look reads of these lists; they also have rules of packet filters. */
+const COMPARED_LIMIT = /^(tc |the state |the link group |the queue )/;
+const COMPARED_RULE = /^XDP /;
 
 export function changedPorts(
   before: readonly NicNetwork[],
@@ -40,11 +41,12 @@ export function changedPorts(
   });
 }
 
-function propertiesOf({ attachment, limits = [], ...port }: PortNow): Properties {
+function propertiesOf({ attachment, limits = [], rules = [], ...port }: PortNow): Properties {
   const found = new Map<string, string>();
   const bridge = bridgeOf(attachment) ?? ('master' in port ? port.master : undefined);
   found.set('the bridge', bridge ?? 'none');
   for (const limit of limits) if (COMPARED_LIMIT.test(limit)) found.set(limit, 'set');
+  for (const rule of rules) if (COMPARED_RULE.test(rule)) found.set(rule, 'set');
   if (attachment === undefined) return found;
   found.set('the MTU', `${attachment.mtu}`);
   if (attachment.kind !== 'bridge' && attachment.kind !== 'ovs') return found;
