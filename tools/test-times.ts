@@ -367,6 +367,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/network/segment.e2e.ts': { seconds: 1, core: true },
   'test/network/tap.e2e.ts': { seconds: 1, core: true },
   'test/network/probe.e2e.ts': { seconds: 11, core: true },
+  'test/network/port-look.e2e.ts': { seconds: 2, core: true },
   'test/network/vlan.e2e.ts': { seconds: 1, core: true },
   'test/shapes/shapes.e2e.ts': { seconds: 11, core: true },
   'test/wire/relay/real-guests.e2e.ts': { seconds: 25, of: ['src/wire/'] },

@@ -7,21 +7,29 @@ import { warns, type Finding } from '../../migration/preflight/finding.ts';
 /** Threads that are looked at: each processor of a guest has one. */
 const MAX_THREADS = 4096;
 const MAX_VALUE = 120;
+const MAX_SCHEDULINGS = 4;
 
 /** Files of a cgroup (v2), each with the value of a new one. */
 const CGROUP_FILES: Readonly<Record<string, string>> = {
   'cpu.max': 'max 100000',
+  'cpu.max.burst': '0',
+  'cpu.uclamp.min': '0.00',
+  'cpu.uclamp.max': 'max',
   'cpu.weight': '100',
   'cpu.idle': '0',
   'cpuset.cpus': '',
   'cpuset.mems': '',
+  'cpuset.cpus.partition': 'member',
   'memory.max': 'max',
   'memory.high': 'max',
   'memory.low': '0',
   'memory.min': '0',
+  'memory.swap.max': 'max',
+  'memory.oom.group': '0',
   'io.max': '',
   'io.weight': 'default 100',
   'io.latency': '',
+  'io.prio.class': 'no-change',
 };
 
 /** The same of version 1, by controller; an empty group of a controller has these values. */
@@ -69,7 +77,7 @@ export async function processSettings(pid: number, roots: Roots = HOST): Promise
       readdir(path.join(own, 'task')).catch(() => []),
     ]);
   return [
-    ...scheduling(stat),
+    ...(await schedulings(own, stat, threads.slice(0, MAX_THREADS))),
     ...resourceLimits(limits),
     // The destination's process gets the value of its agent.
     ...(oom === ownOom || oom === '' ? [] : [`oom_score_adj ${oom}`]),
@@ -88,6 +96,19 @@ function scheduling(stat: string): string[] {
     ...(nice === '0' ? [] : [`nice ${nice}`]),
     ...(policy === '0' ? [] : [`scheduling policy ${policy}`]),
   ];
+}
+
+/** A guest's processors are threads, and each may have a policy of its own. */
+async function schedulings(
+  own: string,
+  stat: string,
+  threads: readonly string[],
+): Promise<string[]> {
+  const stats = threads.map((thread) => textOf(path.join(own, 'task', thread, 'stat')));
+  const main = scheduling(stat);
+  const others = (await Promise.all(stats)).flatMap(scheduling);
+  const words = [...new Set(others)].filter((each) => !main.includes(each));
+  return [...main, ...words.slice(0, MAX_SCHEDULINGS).map((each) => `${each} of some threads`)];
 }
 
 function resourceLimits(text: string): string[] {

@@ -43,6 +43,21 @@ test('a process that nobody changed has no settings, and neither has one that is
   assert.deepEqual(judgeProcessSettings([]), []);
 });
 
+test('a thread with a policy or a niceness of its own is reported', async (t) => {
+  const stat = (changed: Record<number, string>) =>
+    `78 (CPU 0/KVM) S ${Array.from({ length: 50 }, (_, index) => changed[index] ?? '0').join(' ')}`;
+  const settings = await host(t, {
+    [`proc/${PID}/task/77/stat`]: stat({}),
+    [`proc/${PID}/task/78/stat`]: stat({ 37: '1', 15: '-5' }),
+    'sys/fs/cgroup/machine.slice/web1/cpu.uclamp.max': '50.00\n',
+  });
+  assert.deepEqual(settings, [
+    'nice -5 of some threads',
+    'scheduling policy 1 of some threads',
+    'cgroup cpu.uclamp.max 50.00',
+  ]);
+});
+
 test('a process is reported with its niceness, its processors, its OOM score and its cgroup', async (t) => {
   const fields = Array.from({ length: 50 }, (_, index) => (index === 15 ? '5' : '0'));
   const settings = await host(t, {
