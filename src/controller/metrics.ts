@@ -8,6 +8,7 @@ import { CostlyAnswers } from './api/costly.ts';
 import type { ControllerConfig } from './config.ts';
 import { withPower } from './power/shown.ts';
 import type { Store } from './store/open.ts';
+import { guestCounts } from './inventory/each-guest.ts';
 import { powerNow } from './store/power-rows.ts';
 
 /** Seconds. */
@@ -175,11 +176,7 @@ export class Metrics {
       .where('name', 'in', db.selectFrom('host_power').select('host'))
       .select(['name', 'state', 'since', 'reason'])
       .execute();
-    const guests = await db
-      .selectFrom('guests')
-      .select(['state', count])
-      .groupBy('state')
-      .execute();
+    const guests = await guestCounts(this.#store);
     const drained = db.selectFrom('host_marks').where('draining_for', 'is not', null);
     const open = db.selectFrom('migrations').where('ended_at', 'is', null);
     const wishes = await db
@@ -198,7 +195,7 @@ export class Metrics {
     for (const { state, count } of hosts) this.#hosts.set({ state }, Number(count));
     for (const each of sleepers)
       this.#hosts.inc({ state: withPower(each.name, each, power).state });
-    for (const { state, count } of guests) this.#guests.set({ state }, Number(count));
+    for (const [state, count] of guests) this.#guests.set({ state }, count);
     for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
     this.#drained.set(Number(closed?.count ?? 0));
     this.#excessive.set(Number(over?.count ?? 0));

@@ -1,3 +1,4 @@
+import { homesOf } from '../inventory/each-guest.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { figures } from '../../migration/insight/figures.ts';
@@ -179,20 +180,14 @@ async function readGuestHistory(
 ): Promise<RouteAnswer<C['guestHistory']>> {
   const filter = { guest, state: 'ended' } as const;
   const newest = await parts.migrations.list(filter, MAX_PER_GUEST + 1);
-  const rows = await parts.store.db
-    .selectFrom('guests')
-    .select('host')
-    .where('name', '=', guest)
-    .where('state', '!=', 'incoming')
-    .limit(MAX_PER_GUEST)
-    .execute();
-  if (newest.length + rows.length === 0) {
+  const homes = await homesOf(parts.store, guest);
+  if (newest.length + homes.length === 0) {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   }
   const all = newest.slice(0, MAX_PER_GUEST).toReversed();
   const stays = staysOf(
     all.map((row) => reported(parts, row)),
-    [...new Set(rows.map(({ host }) => host))],
+    [...new Set(homes)],
   );
   const isPart = newest.length > MAX_PER_GUEST || stays.length > MAX_PER_GUEST;
   return { guest, stays: stays.slice(0, MAX_PER_GUEST), isPart };

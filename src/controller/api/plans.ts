@@ -3,7 +3,7 @@ import type { controllerContract } from '../../protocol/controller/contract.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
-import { mergeRows } from '../inventory/claims.ts';
+import { homesOf } from '../inventory/each-guest.ts';
 import type { Store } from '../store/open.ts';
 
 type C = Pick<typeof controllerContract, 'plan'>;
@@ -40,17 +40,8 @@ async function planAtHome(
   { body, signal }: Call<C['plan']>,
 ): Promise<RouteAnswer<C['plan']>> {
   const { guest } = body;
-  const rows = await store.db
-    .selectFrom('guests')
-    .selectAll()
-    .select(store.nowMs.as('now'))
-    .where('name', '=', guest)
-    .orderBy('host')
-    .limit(64)
-    .execute();
   // Where it only arrives there is nothing to measure yet.
-  const guests = mergeRows(rows, rows[0]?.now ?? 0).map(({ row }) => row);
-  const homes = guests.filter(({ state }) => state !== 'incoming').map(({ host }) => host);
+  const homes = await homesOf(store, guest);
   const [home] = homes;
   if (home === undefined) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
   if (homes.length > 1) {

@@ -14,6 +14,7 @@ export async function closeForSleep(store: Store, held: Held, host: string): Pro
     if (!(await mayWrite(db, store, held, host))) return false;
     // Whoever is about to promise room there decides again.
     await raiseAdmission(db);
+    // Each report counts, even an older one: a host that may have a guest stays on.
     const guest = await db
       .selectFrom('guests')
       .select('name')

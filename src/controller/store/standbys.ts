@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { guestInfo } from '../../protocol/public/host.ts';
+import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
 
@@ -22,16 +23,23 @@ export interface AskedStandby extends Covered {
 const LABELLED = '%"godwit/recover":"true"%';
 const MAX_WORDS = 1000;
 
-/** All guests whose label asks for it, with their hosts. */
-export async function coveredGuests({ db }: Pick<Store, 'db'>): Promise<Covered[]> {
+/** All guests whose label asks for it, with their hosts. One that moves is at the host that its newest report names. */
+export async function coveredGuests({
+  db,
+  nowMs,
+}: Pick<Store, 'db' | 'nowMs'>): Promise<Covered[]> {
+  const labelled = db.selectFrom('guests').select('name').where('info', 'like', LABELLED);
   const rows = await db
     .selectFrom('guests')
-    .select(['host', 'info'])
-    .where('info', 'like', LABELLED)
-    .where('state', '!=', 'incoming')
+    .selectAll()
+    .select(nowMs.as('now'))
+    .where('name', 'in', labelled)
+    .orderBy('name')
+    .orderBy('host')
     .execute();
-  return rows.flatMap(({ host, info }) => {
+  return mergeRows(rows, rows[0]?.now ?? 0).flatMap(({ row: { host, state, info } }) => {
     const { name, labels } = guestInfo.parse(JSON.parse(info));
+    if (state === 'incoming') return [];
     return labels?.['godwit/recover'] === 'true' ? [{ host, guest: name }] : [];
   });
 }

@@ -99,6 +99,11 @@ export class Controller {
     return { at: '', after: this.#idOf(this.events.length), hosts, guests };
   }
 
+  /** The table of guests. */
+  rows(): Row[] {
+    return this.#all();
+  }
+
   #idOf(count: number): string {
     return `0123456789ab-${count}`;
   }
