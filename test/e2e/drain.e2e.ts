@@ -34,6 +34,26 @@ describe('a drain by a controller', () => {
     assert.equal(guests.length, GUESTS.length, out);
     return Object.fromEntries(guests.map(({ name, host }) => [name, host]));
   };
+  /** Asks for the controller's list until the work is over and the hosts agree: how often, and what did not have each guest once. */
+  const listedDuring = async (
+    work: Promise<unknown>,
+  ): Promise<{ polls: number; wrong: string[] }> => {
+    let isOver = false;
+    void work.finally(() => (isOver = true)).catch(() => {});
+    const wrong: string[] = [];
+    let polls = 0;
+    await until('the work to end and the hosts to agree', 120_000, async () => {
+      const isLast = isOver;
+      const { guests } = await controller.api.guests({ query: {} });
+      polls += 1;
+      const names = guests.map(({ name }) => name).toSorted();
+      if (names.join() !== GUESTS.join())
+        wrong.push(guests.map(({ name, host, state }) => `${name} ${host} ${state}`).join(', '));
+      const isSettled = guests.every((each) => (each.migration ?? each.copies) === undefined);
+      return isLast && isSettled ? true : undefined;
+    });
+    return { polls, wrong };
+  };
   const migrations = async (): Promise<{ guest: string; phase: string }[]> => {
     const { out } = await godwit(world, 'migrations', '--json');
     return (JSON.parse(out) as { migrations: { guest: string; phase: string }[] }).migrations;
@@ -51,9 +71,13 @@ describe('a drain by a controller', () => {
   });
 
   test('empties a host of real guests, and says so only then', async () => {
-    const drained = await controller.godwit('drain', 'a', '--to', 'b', '--yes');
+    const drain = controller.godwit('drain', 'a', '--to', 'b', '--yes');
+    const { polls, wrong } = await listedDuring(drain);
+    const drained = await drain;
     assert.equal(drained.exit, 0, drained.out + drained.err);
     assert.match(drained.out, /drain of a: done, 2 moved/);
+    assert.ok(polls > GUESTS.length, `${polls} polls`);
+    assert.deepEqual(wrong, []);
     assert.deepEqual(await hostsOf(), { dr1: 'b', dr2: 'b' });
     for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
     // Nothing comes to a drained host until that is ended.
