@@ -19,10 +19,15 @@ export interface Sides {
 type Named = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
 
 /** The first third host that runs the guest, or has sent it on. */
-export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | undefined {
-  const seen = evidenceOf(fleet, guest).find(
-    ({ kind, host }) => kind === 'ran' && host !== from && host !== to,
-  );
+export function findThirdHost(sides: Named): ThirdHost | undefined {
+  return thirdHostIn(evidenceOf(sides.fleet, sides.guest), sides);
+}
+
+function thirdHostIn(
+  shown: readonly Evidence[],
+  { from, to }: Pick<Sides, 'from' | 'to'>,
+): ThirdHost | undefined {
+  const seen = shown.find(({ kind, host }) => kind === 'ran' && host !== from && host !== to);
   return seen === undefined ? undefined : { host: seen.host, why: seen.what };
 }
 
@@ -32,7 +37,6 @@ export function findThirdHost({ guest, from, to, fleet }: Named): ThirdHost | un
  * removed, so nothing runs by this answer.
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
-  const third = findThirdHost(sides);
   const { destination } = sides;
   const hasArrived = destination?.right === 'running' || destination?.hasRun === true;
   const shown = evidenceOf(sides.fleet, sides.guest);
@@ -46,7 +50,7 @@ export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[
     if (halted === undefined || answer.verdict !== 'safe') return answer;
     return { ...answer, verdict: 'unknown', risks: [...answer.risks.slice(0, 7), halted.what] };
   });
-  const elsewhere = judgeElsewhere(judged, sides, third, ran);
+  const elsewhere = judgeElsewhere(judged, sides, shown);
   return elsewhere === undefined ? judged : [...judged, elsewhere];
 }
 
@@ -54,8 +58,7 @@ export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[
 function judgeElsewhere(
   answers: readonly Answer[],
   sides: Sides,
-  third: ThirdHost | undefined,
-  ran: Evidence | undefined,
+  shown: readonly Evidence[],
 ): Answer | undefined {
   const { guest, from, source, destination } = sides;
   if (source === undefined || source.hypervisor === 'running' || source.hypervisor === 'unknown') {
@@ -64,13 +67,15 @@ function judgeElsewhere(
   const runsThere = destination?.right === 'running' && destination.hypervisor === 'running';
   if (runsThere || answers.some(({ verdict }) => verdict === 'safe')) return undefined;
   const given = `the copy at ${from} is ended, and no disk is removed`;
+  const third = thirdHostIn(shown, sides);
   if (third !== undefined) {
     const why = `${third.why}: ${given}`;
     return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
   }
-  const doubts = doubtsAbroad(sides);
+  const doubts = doubtsAbroad(sides, shown);
   const isOnly = answers.every(({ verdict }) => verdict === 'wrong' || verdict === 'waits');
   if (doubts.length === 0 && !isOnly) return undefined;
+  const ran = shown.find(({ kind }) => kind === 'ran');
   const why = `${ran?.what ?? `no host reports that it runs ${guest}`}: ${given}`;
   const risks = [
     `if no other host has ${guest}, its memory is lost, and it has to be started again from its disks`,
@@ -80,12 +85,10 @@ function judgeElsewhere(
 }
 
 /** Signs of the guest at third hosts, and third hosts that did not answer. */
-function doubtsAbroad({ guest, from, to, fleet }: Sides): string[] {
+function doubtsAbroad({ guest, from, to, fleet }: Sides, shown: readonly Evidence[]): string[] {
   const isThird = ({ host }: { readonly host: string }): boolean => host !== from && host !== to;
   return [
-    ...evidenceOf(fleet, guest)
-      .filter(isThird)
-      .map(({ what }) => what),
+    ...shown.filter(isThird).map(({ what }) => what),
     ...fleet.unasked
       .filter(isThird)
       .map(({ host, why }) => `${host} was not asked about ${guest}: ${why}`),
