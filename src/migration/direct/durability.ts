@@ -49,7 +49,11 @@ export function durability(event: SourceEvent): Durability {
   }
 }
 
-/** No record of the blackout is synced inside it; `armed` lies on the disk since before. */
+/**
+ * No record of the blackout is synced inside it; `armed` lies on the disk since before. In a cold move `prepared` follows
+ * `committed` and is synced, so both are on the disk before the guest runs. `running` may be lost with the host's power: a
+ * mover of a later boot then concludes nothing from its absence (runGuest).
+ */
 export function destinationDurability(event: DestinationEvent): Durability {
   if (event.type === 'running') return 'soon';
   return event.type === 'hypervisor' || event.type === 'committed' ? 'later' : 'sync';

@@ -72,9 +72,12 @@ export class DestinationMover {
   /** What became of the hypervisor while no mover listened is still to be asked. */
   #unasked = false;
   #tookOver = false;
+  /** By the journal of an earlier mover. */
+  readonly #committedBefore: boolean;
 
   constructor(context: DestinationContext, state: DestinationState) {
     this.#context = buildContext(context);
+    this.#committedBefore = state.right === 'running';
     const { journal, config } = context;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
     // Whoever runs the mover waits for it; until then it is no unheard failure.
@@ -188,7 +191,7 @@ export class DestinationMover {
     const session = await this.#open();
     void announceRoutes(this.state, this.#context.log);
     this.#context.firstFrame.expect(this.state, this.#context.config);
-    await runGuest(session, this.#ledger, permission, signal);
+    await runGuest(session, this.#ledger, permission, signal, this.#committedBefore);
     const running = runningSince(this.#context.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });

@@ -17,12 +17,16 @@ export const ENDS_MS = 4500;
  * Runs the guest, which has been committed here. Where its hypervisor ends instead, and provably before it ran the guest,
  * that is written down and the commit is refused after all: the source takes the guest back. Where it ended after it ran
  * the guest, the guest has run here, and its loss is for the source to find.
+ *
+ * `committedBefore`: an earlier mover had the commit. It may have started a cold guest and died, with its host or alone,
+ * before the record was on the disk: what this session knows of its own hypervisor proves nothing then.
  */
 export async function runGuest(
   session: DestinationSession,
   ledger: Ledger,
   permission: StartPermission,
   signal: AbortSignal,
+  committedBefore = false,
 ): Promise<void> {
   try {
     if (comesCold(ledger.state)) await startCold(session, ledger, permission, signal);
@@ -31,7 +35,8 @@ export async function runGuest(
     const isGone = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
     // It said that it ran the guest before it ended, whatever became of the order to run it.
     if (isGone && ledger.state.hasRun) return;
-    const mayAsk = isGone && session.neverRan !== undefined;
+    const mayHaveStarted = committedBefore && comesCold(ledger.state);
+    const mayAsk = isGone && !mayHaveStarted && session.neverRan !== undefined;
     const neverRan = mayAsk && (await session.neverRan?.(signal).catch(() => false));
     if (neverRan !== true) throw thrown;
     const { epoch } = ledger.state.admission;

@@ -105,6 +105,21 @@ describe('a guest that came cold', () => {
     return { done, journaled, ledger };
   }
 
+  test('is not given back by a mover that took over after the commit: an earlier one may have started it', async (t) => {
+    const session = {
+      startCold: () => Promise.reject(lost),
+      neverRan: () => Promise.resolve(true),
+    } as unknown as DestinationSession;
+    const first = ledgerOf(t, 'cold', committed);
+    const own = runGuest(session, first.ledger, granted('web1'), never);
+    await assert.rejects(own, { code: 'GODWIT_NOT_ARMED' });
+    const { ledger, journaled } = ledgerOf(t, 'cold', committed);
+    const later = runGuest(session, ledger, granted('web1'), never, true);
+    await assert.rejects(later, { code: 'GODWIT_HYPERVISOR_LOST' });
+    assert.equal(ledger.state.right, 'running');
+    assert.deepEqual(journaled(), []);
+  });
+
   test('is started before it is to run, and the journal knows its process by then', async (t) => {
     const { done, journaled, ledger } = await run(t);
     assert.deepEqual(done, ['startCold', 'resumeGuest']);
