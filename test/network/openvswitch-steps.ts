@@ -4,8 +4,10 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { changedPorts } from '../../src/migration/guest-changes/ports.ts';
 import { readNetwork } from '../../src/network/host.ts';
 import { mapNic } from '../../src/network/mapping.ts';
+import { PortLooks } from '../../src/network/port-look.ts';
 import { makePort, readNics, removePort } from '../../src/network/port.ts';
 
 const OWN = process.env['OVS_RUNDIR'] ?? '';
@@ -35,6 +37,13 @@ const marks = (port: string): string =>
     .replaceAll('\n', ' ');
 
 const nics = await readNics([nic(1), nic(2)], signal);
+const looks = new PortLooks();
+const changes = async (): Promise<string[]> =>
+  changedPorts(nics, await looks.look(nics, signal)).map(({ words }) => words);
+const same = await changes();
+sh('ovs-vsctl --timeout=10 set port tap1 tag=11 protected=false');
+const changed = await changes();
+sh('ovs-vsctl --timeout=10 set port tap1 tag=10 protected=true');
 const made: Record<string, string> = {};
 for (const each of nics) {
   const mapping = mapNic(each, { asked: {}, configured: {} }, await readNetwork({}, signal));
@@ -65,6 +74,8 @@ const left = sh('ls /sys/class/net').includes('tap1');
 process.stdout.write(
   JSON.stringify({
     attachments: nics.map(({ attachment }) => attachment),
+    same,
+    changed,
     made,
     during,
     isUp: links.includes('gwnet1'),

@@ -33,6 +33,11 @@ test(
           { ...ovs, vlan: { mode: 'access', tag: 10 }, settings: { isolated: true } },
           { ...ovs, vlan: { mode: 'trunk', native: 20, tags: [30, 40] } },
         ],
+        same: [],
+        changed: [
+          'the VLAN of the port of net1 changed from 10 to 11',
+          'isolated of the port of net1 changed from on to unset',
+        ],
         made: { gwnet1: '10 [] [] true', gwnet2: '20 native-untagged [30, 40] false' },
         during: ['gwnet1', 'gwnet2', 'tap1', 'tap2', 'up0'],
         isUp: true,
