@@ -1,27 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import type { Clock } from '../../../../src/clock.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import { silentLog } from '../../../../src/log.ts';
-import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
-import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { refusal } from '../../../../src/migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
-import { GuestChanges } from '../../../../src/mover/direct/source/guest-changes.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import type { PortNow } from '../../../../src/migration/guest-changes/ports.ts';
-import type { NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';
+import { BEFORE, stage } from './changed-guest.ts';
 
 const signal = new AbortController().signal;
-const BEFORE: GuestSnapshot = {
-  parts: [
-    { kind: 'disk', name: 'disk0', value: 'raw:/srv/g1.img' },
-    { kind: 'size', name: 'disk0', value: '1024' },
-  ],
-};
 const SNAPPED: GuestSnapshot = {
   parts: [
     { kind: 'disk', name: 'disk0', value: 'qcow2:/srv/g1.over on raw:/srv/g1.img' },
@@ -34,74 +23,6 @@ const RESIZED: GuestSnapshot = {
     { kind: 'size', name: 'disk0', value: '2048' },
   ],
 };
-
-function stage(first: Partial<SourceState> = {}) {
-  const guest = {
-    now: BEFORE,
-    status: { run: 'running', stream: 'none' } as HypervisorStatus,
-    change: (): void => undefined,
-    reads: 0,
-  };
-  const ports = {
-    now: [] as PortNow[],
-    problem: undefined as Error | undefined,
-    ahead: 0,
-  };
-  const looks = {
-    ahead: () => void (ports.ahead += 1),
-    look: async () => {
-      if (ports.problem !== undefined) throw ports.problem;
-      return ports.now;
-    },
-  };
-  let state: SourceState = {
-    ...initialSource(planned()).state,
-    doing: { kind: 'do', step: 'memory' },
-    known: { snapshot: BEFORE },
-    ...first,
-  };
-  const slept: number[] = [];
-  let wake: (() => void) | undefined;
-  const clock: Clock = {
-    wallMs: () => 0,
-    monotonicMs: () => 0,
-    sleep: (ms, within) =>
-      new Promise((resolve, reject) => {
-        slept.push(ms);
-        wake = resolve;
-        within?.addEventListener('abort', () => reject(within.reason as Error), { once: true });
-      }),
-  };
-  const context: unknown = {
-    state: () => state,
-    guest: {
-      status: async () => guest.status,
-      session: async () => ({
-        snapshot: async () => {
-          guest.reads += 1;
-          return guest.now;
-        },
-        onChange: (listener: () => void) => {
-          guest.change = listener;
-          return () => undefined;
-        },
-      }),
-    },
-  };
-  return {
-    changes: new GuestChanges(clock, silentLog, looks),
-    context: context as SourceContext,
-    guest,
-    ports,
-    slept,
-    set: (next: Partial<SourceState>) => void (state = { ...state, ...next }),
-    /** The time between two looks is over. */
-    later: async () => {
-      wake?.();
-      for (let turns = 0; turns < 10; turns++) await turn();
-    },
-  };
-}
 
 describe('the comparison before memory and before the switch', () => {
   test('passes a guest that is as it was, and refuses another by what was changed', async () => {
@@ -155,62 +76,6 @@ describe('the comparison before memory and before the switch', () => {
     guest.now = SNAPPED;
     await changes.assertSame(context, signal);
     assert.equal(guest.reads, 0);
-  });
-});
-
-describe('the ports of the guest', () => {
-  const NIC: NicNetwork = {
-    id: 'net0',
-    mac: '52:54:00:00:00:02',
-    port: 'tap1',
-    addresses: [],
-    attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500 },
-  };
-  const known = { snapshot: BEFORE, networks: [NIC] };
-  const isolated: PortNow = {
-    id: 'net0',
-    attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500, settings: { isolated: true } },
-  };
-
-  test('are compared before memory and before the switch, and a change ends the move by name', async () => {
-    const { changes, context, ports } = stage({ known });
-    ports.now = [NIC];
-    await changes.assertReady(context, signal);
-    ports.now = [isolated];
-    const refused = {
-      code: 'GODWIT_GUEST_CHANGED',
-      message:
-        'web1 was changed while it moved: isolated of the port of net0 changed from unset to on',
-    };
-    await assert.rejects(changes.assertReady(context, signal), refused);
-    await assert.rejects(changes.assertSame(context, signal), refused);
-  });
-
-  test('that cannot be read do not hold the guest up, and the report warns', async () => {
-    const { changes, context, ports } = stage({ known });
-    ports.problem = new Error('tc is gone');
-    await changes.assertSame(context, signal);
-    const [check] = changes.checks();
-    assert.equal(check?.name, 'port-settings');
-    assert.equal(check?.verdict, 'warn');
-    assert.match(check?.evidence ?? '', /tc is gone/);
-    ports.problem = undefined;
-    ports.now = [NIC];
-    await changes.assertSame(context, signal);
-    assert.deepEqual(changes.checks(), []);
-  });
-
-  test('are read by programs that were started before the guest stopped', async () => {
-    const { changes, context, ports, later } = stage({ known });
-    ports.now = [NIC];
-    const over = new AbortController();
-    const watching = changes.watch(context, () => undefined, over.signal);
-    await changes.assertReady(context, signal);
-    assert.equal(ports.ahead, 1);
-    await later();
-    assert.equal(ports.ahead, 2);
-    over.abort(new Error('over'));
-    await watching;
   });
 });
 
