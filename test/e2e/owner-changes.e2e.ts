@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { inHost } from '../../src/lab/entry.ts';
 import type { DiskRequest } from '../../src/lab/guest/disks.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
@@ -117,7 +120,8 @@ describe('a CD that the owner changes while the guest moves', () => {
     assert.ok(nodes.some(({ image }) => image['virtual-size'] === 48 * MIB));
     await assert.rejects(readGuestStats(world.lab, GUEST, { deadlineMs: 2000 }));
     await there('set_link', { name: 'nic0', up: true });
-    await until('the guest to answer again', 20_000, () =>
+    // Its own next frame would come after 15 s and more.
+    await until('the guest to answer again', 8000, () =>
       readGuestStats(world.lab, GUEST, { deadlineMs: 2000 }).catch(() => undefined),
     );
 
@@ -143,6 +147,34 @@ describe('a CD that the owner changes while the guest moves', () => {
     );
     assert.deepEqual(await runningOn(world.lab, GUEST), [from]);
     assert.equal(await mediumAt(world, from), elsewhere);
+    await orderAt(world, from)('eject', { id: 'cd0', force: true });
+  });
+
+  test('does not keep a port apart that its owner isolates meanwhile: the guest stays, by name', async () => {
+    const inside = async (host: string, ...words: string[]): Promise<string> => {
+      const [program = '', ...rest] = inHost(world.lab, host, ['bridge', ...words]);
+      return (await promisify(execFile)(program, rest)).stdout;
+    };
+    const portAt = async (host: string): Promise<{ ifname: string; isolated: boolean }> => {
+      const all = JSON.parse(await inside(host, '-d', '-j', 'link', 'show')) as {
+        ifname: string;
+        isolated: boolean;
+      }[];
+      return all.find(({ ifname }) => /^(tap|gw)/.test(ifname)) ?? assert.fail('no port');
+    };
+    const { from } = await directionOf(world, GUEST);
+    const { ifname } = await portAt(from);
+    const set = (value: string) => inside(from, 'link', 'set', 'dev', ifname, 'isolated', value);
+    const { report } = await changedMove(world, () => set('on'));
+    assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
+    assert.ok(report.error !== undefined);
+    assertSays(report.error, 'GODWIT_GUEST_CHANGED', 'isolated of the port', 'from unset to on');
+    assert.equal((await portAt(from)).isolated, true);
+    assert.deepEqual(await runningOn(world.lab, GUEST), [from]);
+    await set('off');
+    const back = await changedMove(world, () => Promise.resolve());
+    assert.equal(back.report.outcome, 'done', JSON.stringify(back.report.error));
+    assert.ok((await verifyGuest(world.lab, GUEST)).ok);
   });
 });
 
