@@ -163,8 +163,15 @@ async function ownOf(
   };
 }
 
-/** Settings that a routed port gets at its destination; `stable_secret` cannot be read while it is unset. */
-const CARRIED_SYSCTLS: ReadonlySet<string> = new Set(['proxy_arp', 'proxy_ndp', 'stable_secret']);
+/** Settings that a routed port gets at its destination, and those that a new port has otherwise than `default`. */
+const CARRIED_SYSCTLS: ReadonlySet<string> = new Set([
+  'proxy_arp',
+  'proxy_ndp',
+  // The kernel sets it to the link's.
+  'mtu',
+  // It cannot be read while it is unset.
+  'stable_secret',
+]);
 
 /**
  * Settings of the kernel for this port alone, which differ from a new port's. They mean something for a routed port: a

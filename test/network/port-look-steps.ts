@@ -1,8 +1,9 @@
 /** Runs in namespaces of its own; prints what each look at the port found, and how long it took. */
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { changedPorts } from '../../src/migration/guest-changes/ports.ts';
 import { PortLooks } from '../../src/network/port-look.ts';
-import { withPortRules } from '../../src/network/port-rules.ts';
+import { portSysctls, withPortRules } from '../../src/network/port-rules.ts';
 import { readNics } from '../../src/network/port.ts';
 
 const MAC = '52:54:00:00:00:02';
@@ -51,5 +52,10 @@ await look('down', 'ip link set tap0 down');
 await look('moved', 'ip link set tap0 master br1');
 run('ip link del tap0');
 const gone = await looks.look(before, signal).catch((error: Error) => error.message);
-process.stdout.write(JSON.stringify({ found, gone }));
+run('ip tuntap add tap9 mode tap');
+run('ip link set tap9 up mtu 1400');
+const sysctls = [await portSysctls('tap9')];
+writeFileSync('/proc/sys/net/ipv4/conf/tap9/accept_local', '1');
+sysctls.push(await portSysctls('tap9'));
+process.stdout.write(JSON.stringify({ found, gone, sysctls }));
 process.exit(0);

@@ -12,7 +12,11 @@ test('a second look at a port shows each change that its owner made since the fi
   const steps = path.join(import.meta.dirname, 'port-look-steps.ts');
   const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps];
   const { stdout } = await run('unshare', argv);
-  const { found, gone } = JSON.parse(stdout) as { found: Record<string, string[]>; gone: unknown };
+  const { found, gone, sysctls } = JSON.parse(stdout) as {
+    found: Record<string, string[]>;
+    gone: unknown;
+    sysctls: unknown;
+  };
   const of = 'of the port of net0 changed from';
   const isolated = `isolated ${of} unset to on`;
   const limited = `tc tbf ${of} unset to set`;
@@ -30,4 +34,5 @@ test('a second look at a port shows each change that its owner made since the fi
     moved: [`the bridge ${of} br0 to br1`],
   });
   assert.match(String(gone), /tap0/);
+  assert.deepEqual(sysctls, [[], ['sysctl net.ipv4.conf accept_local=1']]);
 });

@@ -96,6 +96,7 @@ ether saddr 02:00:00:00:00:0f drop`;
       set('ipv4', link, 'rp_filter', link === 't0' ? '1' : '0');
       set('ipv4', link, 'proxy_arp', link === 't0' ? '1' : '0');
       set('ipv6', link, 'accept_ra', '1');
+      set('ipv6', link, 'mtu', link === 't0' ? '1500' : '1280');
     }
     assert.deepEqual(await portSysctls('t0', top), ['sysctl net.ipv4.conf rp_filter=1']);
     assert.deepEqual(await portSysctls('t9', top), []);
