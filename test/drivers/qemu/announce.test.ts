@@ -18,7 +18,7 @@ async function asked(
     calls.push(args as Announcement);
     return {};
   };
-  await order({ execute } as Parameters<typeof announceNow>[0], signal);
+  await order({ execute }, signal);
   assert.equal(calls.length, 1);
   return calls[0] ?? assert.fail();
 }
