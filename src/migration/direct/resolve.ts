@@ -45,7 +45,7 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
     case 'source':
       return takeBack(again, event);
     case 'destination':
-      return goOn(again);
+      return goOn(again, event);
     case 'elsewhere':
       return giveUp(again, elsewhere(state, event));
   }
@@ -70,13 +70,16 @@ function takeBack(state: SourceState, event: Resolved): Transition {
 }
 
 /** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
-function goOn(state: SourceState): Transition {
+function goOn(state: SourceState, event: Resolved): Transition {
   if (state.right === 'passed') {
     const drained = state.via === 'precopy' || state.stream === 'done' || isCold(state);
     return enter(state, drained ? 'verify' : 'drain');
   }
   const via = state.via === 'none' && !isCold(state) ? 'precopy' : state.via;
-  return enter({ ...state, via }, 'commit');
+  // The destination must answer for itself.
+  const answersFor = (event.answersFor ?? []).filter(({ host }) => host !== state.plan.to);
+  const decision = { proof: 'none', answersFor, at: bootTimeIn(event) } as const;
+  return enter({ ...state, via, decision }, 'commit');
 }
 
 /** The destination's host is off, and whatever it held is gone. */

@@ -18,8 +18,9 @@ let make: (guest: string, ground: string) => StartPermission;
  * host that may hold a copy.
  *
  * A host that has not been restarted since it took the guest over was never off, so no other host can have recovered
- * the guest from it on a valid proof: only the other side of its migration may hold a copy. After a restart any host
- * of the fleet may hold one, and each must answer, be proved off, or be named by the operator. Silence is not an answer.
+ * the guest from it on a valid proof: only the other side of its migration may hold a copy. After a restart of this host,
+ * or of the source whose commit it acts on, any host of the fleet may hold one, and each must answer, be proved off, or be
+ * named by the operator. Silence is not an answer.
  */
 export class StartPermission {
   readonly #guest: string;
@@ -59,11 +60,15 @@ export type Claim =
     }
   /** The source starts a guest again whose copy at the destination ran and was lost. */
   | { readonly kind: 'restart'; readonly bootId: string | undefined }
-  /** The destination runs the guest under its right. `byProof`: without the source's commit. */
+  /**
+   * The destination runs the guest under its right. `byProof`: without the source's commit. `mayBeRecovered`: the source
+   * was restarted since it armed, or an operator resolved the migration.
+   */
   | {
       readonly kind: 'arrival';
       readonly right: DestinationRight;
       readonly byProof: boolean;
+      readonly mayBeRecovered: boolean;
       readonly bootId: string | undefined;
     }
   /** A standby starts the guest of a dead host: it has no right of its own. */
@@ -97,7 +102,8 @@ export function hostsInDoubt({
   fleet,
 }: Pick<StartQuestion, 'claim' | 'now' | 'counterpart' | 'fleet'>): readonly string[] {
   const isSameBoot = claim.kind !== 'recovery' && claim.bootId === now.bootId;
-  if (isSameBoot) return isCounterpartInDoubt(claim) ? [counterpart] : [];
+  const mayBeRecovered = claim.kind === 'arrival' && claim.mayBeRecovered;
+  if (isSameBoot && !mayBeRecovered) return isCounterpartInDoubt(claim) ? [counterpart] : [];
   // Also the source that sent its commit: it may have started the guest again on the proof that this host was off.
   return [counterpart, ...fleet.filter((host) => host !== counterpart)];
 }

@@ -59,7 +59,7 @@ export const peerContract = {
     path: '/v1/commit',
     summary: 'The right to run passes to this side: resume the guest',
     access: 'agent',
-    body: peer.epochBody,
+    body: peer.commitBody,
     response: peer.running,
   }),
   refuse: route({

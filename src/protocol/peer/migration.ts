@@ -18,6 +18,7 @@ import { halt } from '../guest-halt.ts';
 import { labels } from '../labels.ts';
 import { returns } from '../public/site-check.ts';
 import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
+import { answersFor } from '../public/resolve.ts';
 import { transport } from '../public/transport.ts';
 import {
   address,
@@ -175,6 +176,16 @@ export const storageAnswer = z.object({
 export type StorageAnswer = z.infer<typeof storageAnswer>;
 
 export const epochBody = z.object({ epoch });
+
+/**
+ * `askFleet`: the source was restarted since it armed the migration, or an operator resolved it. Another host may have
+ * recovered the guest meanwhile, so the destination asks every host before it runs the guest. `answersFor`: the operator's
+ * word for other hosts, still valid at the source. An earlier build does not send it.
+ */
+export const commitBody = epochBody.extend({
+  askFleet: z.object({ answersFor }).optional(),
+});
+export type AskFleet = NonNullable<z.infer<typeof commitBody>['askFleet']>;
 
 /** `watch`: what the guest writes to the copies from here on is kept account of, so that they can be compared. */
 export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });

@@ -72,6 +72,21 @@ describe('an operator resolves a migration that is held', () => {
     assert.equal(state.right, 'committing');
   });
 
+  test('on to the destination: the operator’s word for third hosts goes with the commit, and never one for the destination', () => {
+    const doubts = ['no answer'];
+    const answersFor = ['b', 'c'].map((host) => ({ host, doubts }));
+    const asked = {
+      ...order('destination', 'operator'),
+      answersFor,
+      bootId: 'boot-1',
+      uptimeMs: 7,
+    };
+    const { state } = transition(stateAfter(commitHeld), asked);
+    const at = { bootId: 'boot-1', uptimeMs: 7 };
+    const word = [{ host: 'c', doubts }];
+    assert.deepEqual(state.decision, { proof: 'none', answersFor: word, at });
+  });
+
   test('back to the source: the destination’s own refusal is asked for, as ever', () => {
     const { state } = transition(stateAfter(commitHeld), order('source'));
     assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });

@@ -27,6 +27,7 @@ const claim: fc.Arbitrary<Claim> = fc.oneof(
     kind: fc.constant('arrival' as const),
     right: fc.constantFrom(...destinationRight.options),
     byProof: fc.boolean(),
+    mayBeRecovered: fc.boolean(),
     bootId,
   }),
   fc.constant<Claim>({ kind: 'recovery' }),
@@ -78,6 +79,7 @@ function isClear(found: HostAnswer | undefined): boolean {
 function mayHoldCopy(own: Claim): readonly string[] {
   if (own.kind === 'recovery') return FLEET;
   const stayedUp = own.bootId === 'boot-2';
+  if (own.kind === 'arrival' && own.mayBeRecovered) return FLEET;
   // The source handed it over by its own word.
   if (own.kind === 'arrival' && !own.byProof) return stayedUp ? [] : FLEET;
   if (!stayedUp) return FLEET;
@@ -141,7 +143,8 @@ describe('permission to start a guest', () => {
   });
 
   test('needs the answer of a source that sent its commit before this host was restarted', () => {
-    const own = { kind: 'arrival', right: 'running', byProof: false, bootId: 'boot-1' } as const;
+    const came = { kind: 'arrival', right: 'running', byProof: false } as const;
+    const own = { ...came, mayBeRecovered: false, bootId: 'boot-1' } as const;
     const asked = { ...BASE, claim: own };
     const without = { is: 'without' } as const;
     const others = new Map([...FLEET].slice(1).map((host) => [host, without] as const));
@@ -149,6 +152,14 @@ describe('permission to start a guest', () => {
     assert.deepEqual(silent, { kind: 'unproved', host: 'b', why: 'b was not asked' });
     const answers = new Map([...others, ['b', without] as const]);
     assert.equal(judgeStart({ ...asked, answers }).kind, 'granted');
+  });
+
+  test('needs the answer of every host if the source was restarted before its commit, or an operator intervened', () => {
+    const came = { kind: 'arrival', right: 'running', byProof: false, bootId: 'boot-2' } as const;
+    const asked = { ...BASE, claim: { ...came, mayBeRecovered: true }, answers: new Map() };
+    assert.deepEqual(hostsInDoubt(asked), FLEET);
+    assert.deepEqual(judgeStart(asked).kind, 'unproved');
+    assert.deepEqual(hostsInDoubt({ ...asked, claim: { ...came, mayBeRecovered: false } }), []);
   });
 
   test('is not needed from any other host by a source that never left its boot and sent no commit', () => {

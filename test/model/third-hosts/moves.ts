@@ -64,13 +64,15 @@ function timePasses(world: World): Move[] {
     return { stage, armedIn, ...(stage === 'proved' ? { isOld: true } : {}) };
   };
   const word = at.word && ({ ...at.word, isOld: true } as const);
-  const { gathered: _, ...rest } = at;
+  const { gathered: _, ordered, ...others } = at;
+  const rest = { ...others, ...(ordered === undefined ? {} : { ordered: [] }) };
   const next = { ...world, recoveries: { b: old('b'), c: old('c'), d: old('d') }, source: rest };
   return [['a minute passes', word === undefined ? next : source(next, { word })]];
 }
 
-function isAnythingFresh({ recoveries, source: { word, gathered } }: World): boolean {
+function isAnythingFresh({ recoveries, source: { word, gathered, ordered = [] } }: World): boolean {
   if (gathered !== undefined || (word !== undefined && word.isOld !== true)) return true;
+  if (ordered.length > 0) return true;
   return STANDBYS.some((host) => {
     const { stage, isOld, gathered: answers } = recoveries[host];
     return answers !== undefined || (stage === 'proved' && isOld !== true);
@@ -155,10 +157,12 @@ function commits(world: World, rules: Rules): Move[] {
     world.destination.right === 'armed' && world.destination.armedIn !== world.boot.b;
   if (isUnsure)
     return [['b cannot tell whether it ran the guest', source(world, { doing: 'held' })]];
+  const { ordered } = world.source;
+  const mayBeRecovered = world.boot.a > 0 || ordered !== undefined;
   const committed = destination(world, { right });
-  const started = startAtDestination(committed, rules);
+  const started = startAtDestination(committed, rules, { mayBeRecovered, named: ordered ?? [] });
   if (started === undefined) {
-    return [['b may not start it', source(committed, { doing: 'held' })]];
+    return [['b may not start it', source(world, { doing: 'held' })]];
   }
   return [
     ['b runs the guest', source(started, { doing: 'ended', right: 'passed', paused: false })],
@@ -182,7 +186,7 @@ function atDestination(world: World, rules: Rules): Move[] {
       const proved = destination(world, { right: 'running', byProof: true });
       moves.push([
         'b runs the guest, a is proved off',
-        startAtDestination(proved, rules) ?? proved,
+        startAtDestination(proved, rules, ALONE) ?? proved,
       ]);
     }
   }
@@ -198,12 +202,23 @@ function atDestination(world: World, rules: Rules): Move[] {
   return moves;
 }
 
-function startAtDestination(world: World, rules: Rules): World | undefined {
+/** On the proof that its source is off. */
+const ALONE = { mayBeRecovered: false, named: [] };
+
+function startAtDestination(
+  world: World,
+  rules: Rules,
+  { mayBeRecovered, named }: { mayBeRecovered: boolean; named: readonly Host[] },
+): World | undefined {
   const { right, armedIn, byProof, hasRun } = world.destination;
   if (hasRun || world.runs.includes('b')) return world;
-  const claim: Claim = { kind: 'arrival', right, byProof, bootId: bootName(armedIn) };
+  const bootId = bootName(armedIn);
+  const claim: Claim = { kind: 'arrival', right, byProof, mayBeRecovered, bootId };
   const asking = { host: 'b', id: MIGRATION, claim, counterpart: 'a' } as const;
-  const gathered = { ...gather(world, asking, rules), a: 'off' } as const;
+  const gathered: Partial<Record<Host, Answer>> = { ...gather(world, asking, rules), a: 'off' };
+  for (const host of named) {
+    if (gathered[host] === 'silent' || gathered[host] === 'may-have') gathered[host] = 'named';
+  }
   return isGranted(world, asking, gathered, rules)
     ? running(destination(world, { built: false }), 'b')
     : undefined;

@@ -55,7 +55,10 @@ function followed(world: World, { runAt, verdict, proof }: Judged): Move[] {
     case 'destination': {
       // The epoch is closed.
       if (world.source.right === 'abandoned') return [];
-      const again = { doing: 'commit', right: 'committing' } as const;
+      const dark = STANDBYS.filter((host) => host !== 'b' && !reaches(world, 'a', host));
+      const ordered =
+        verdict === 'safe' || hasRun(world) ? [] : dark.filter((host) => isFree(world, host));
+      const again = { doing: 'commit', right: 'committing', ordered } as const;
       return [['an operator has a send the commit again', source(world, again)]];
     }
     case 'elsewhere':

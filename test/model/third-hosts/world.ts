@@ -37,6 +37,8 @@ export interface World {
       readonly isOld?: true;
       readonly named: readonly Host[];
     };
+    /** An operator has the commit sent again, and answers for these hosts. */
+    readonly ordered?: readonly Host[];
   };
   readonly destination: {
     readonly right: DestinationRight;

@@ -159,7 +159,7 @@ function handlersOf(
       ),
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
-    commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000)),
+    commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000), body.askFleet),
     refuse: async ({ body }) => {
       await mover.refuse(body.epoch);
       return { epoch: body.epoch, refused: true };

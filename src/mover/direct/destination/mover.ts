@@ -33,7 +33,7 @@ import {
   type DisksWork,
 } from './build.ts';
 import { Ledger } from './ledger.ts';
-import { permissionToRun } from './permission.ts';
+import { groundInJournal, groundOfCommit, permissionToRun } from './permission.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './end-with-source.ts';
 import {
@@ -169,25 +169,27 @@ export class DestinationMover {
     });
   }
 
-  commit(epoch: number, signal: AbortSignal): Promise<peer.Running> {
+  /** `askFleet`: another host may have recovered the guest, so every host is asked before the commit is recorded. */
+  commit(epoch: number, signal: AbortSignal, askFleet?: peer.AskFleet): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
       const began = this.#context.clock.monotonicMs();
       // What became of it since is said by status(): a hypervisor that has ended is not to run it again.
       if (this.state.hasRun) return runningSince(this.#context.clock, epoch, began);
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
       await untilReady(await this.#open(), this.#ledger, signal);
+      const ground = groundOfCommit(this.state, askFleet, this.#context.bootTime());
+      const permission = await permissionToRun(this.state, ground, this.#context, signal);
       await this.#ledger.record({ type: 'committed', epoch });
-      return this.#run(signal, began);
+      return this.#run(signal, permission, began);
     });
   }
 
   /** Resumes the guest; that it may run here is in the journal. */
   async #run(
     signal: AbortSignal,
+    permission: StartPermission,
     began = this.#context.clock.monotonicMs(),
-    given?: StartPermission,
   ): Promise<peer.Running> {
-    const permission = given ?? (await permissionToRun(this.state, this.#context, signal));
     const session = await this.#open();
     void announceRoutes(this.state, this.#context.log);
     this.#context.firstFrame.expect(this.state, this.#context.config);
@@ -328,8 +330,11 @@ export class DestinationMover {
       context: this.#context,
       state: () => this.state,
       record: (event) => this.#ledger.record(event),
-      run: async (signal, permission) => {
-        await this.#run(signal, undefined, permission);
+      run: async (signal, given) => {
+        const ground = groundInJournal(this.state);
+        const permission =
+          given ?? (await permissionToRun(this.state, ground, this.#context, signal));
+        await this.#run(signal, permission);
       },
       runsHere: async (signal) => runsHere(await this.#open(), this.#ledger, signal),
       settle: (signal) => this.#settle(signal),

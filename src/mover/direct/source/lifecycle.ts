@@ -43,7 +43,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
-import { askForThird } from './permission.ts';
+import { askForThird, fleetToAsk } from './permission.ts';
 import { release } from './release.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
@@ -325,13 +325,15 @@ export const LIFECYCLE: Lifecycle = {
   commit: {
     do: async (context, signal) => {
       const { plan, known } = context.state();
-      const body = { epoch: plan.epoch };
       const { resumesMs = 0 } = known;
       const commit = async (within: AbortSignal) => {
         if (isCold(context.state())) await endSource(context, within);
         await context.disks.closeThere.ended(context, within);
         const options = { signal: within, deadlineMs: 30_000 + resumesMs };
-        return ask(context, within, (api) => api.commit({ body }, options));
+        return ask(context, within, (api) => {
+          const body = { epoch: plan.epoch, ...defined({ askFleet: fleetToAsk(context) }) };
+          return api.commit({ body }, options);
+        });
       };
       try {
         const askMs = isCold(context.state()) ? FLEET_MS : 0;

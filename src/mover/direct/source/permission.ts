@@ -1,7 +1,11 @@
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode, type GodwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import type { Decision, SourceState } from '../../../migration/direct/source-state.ts';
+import {
+  NO_DECISION,
+  type Decision,
+  type SourceState,
+} from '../../../migration/direct/source-state.ts';
 import { answeredFor, type HostAnswer } from '../../../migration/permission/host-answer.ts';
 import {
   hostsInDoubt,
@@ -10,6 +14,7 @@ import {
   type Claim,
   type StartPermission,
 } from '../../../migration/permission/permission.ts';
+import type { AskFleet } from '../../../protocol/peer/migration.ts';
 import { ask, darkMs, type SourceContext } from './source-context.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
@@ -62,6 +67,20 @@ export async function permissionHere(
     case 'unproved':
       throw godwitError('GODWIT_HELD', { guest, reason: verdict.why });
   }
+}
+
+/**
+ * What a commit carries after a restart of this host, or after an operator's order: another host may have recovered the
+ * guest meanwhile, so the destination asks every host. Undefined if neither happened.
+ */
+export function fleetToAsk({
+  state,
+  bootTime,
+}: Pick<SourceContext, 'state' | 'bootTime'>): AskFleet | undefined {
+  const { plan, decision } = state();
+  const now = bootTime();
+  if (plan.bootId === now.bootId && decision === NO_DECISION) return undefined;
+  return { answersFor: isProofValid(decision.at, now) ? [...decision.answersFor] : [] };
 }
 
 /** GODWIT_RUNS_ELSEWHERE if a third host has the guest; undefined if none shows it. */

@@ -11,6 +11,7 @@ import {
   type DestinationState,
 } from '../../../../src/migration/direct/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
+import type { FleetQuestion } from '../../../../src/mover/engine/ask-fleet.ts';
 import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';
@@ -65,6 +66,7 @@ export async function open(
   t: TestContext,
   state?: DestinationState,
   tookOver = false,
+  fleet: FleetQuestion = fleetOf(),
 ): Promise<Scene> {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   const hosts = await TwoHosts.boot('precopy');
@@ -84,7 +86,7 @@ export async function open(
       journal,
       clock: time,
       log: silentLog,
-      fleet: fleetOf(),
+      fleet,
       since: '2026-11-24T10:00:00Z',
     },
     { ...initialDestination(admitted), ...state },
@@ -99,8 +101,8 @@ export async function open(
   return { mover, hosts, time, dir, journaled, preparation: preparationOf(hosts) };
 }
 
-export async function armed(t: TestContext): Promise<Scene> {
-  const scene = await open(t);
+export async function armed(t: TestContext, fleet?: FleetQuestion): Promise<Scene> {
+  const scene = await open(t, undefined, false, fleet);
   await scene.mover.prepare(scene.preparation, never);
   await scene.mover.arm(EPOCH);
   return scene;

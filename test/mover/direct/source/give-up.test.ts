@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
+import type { BootTime } from '../../../../src/migration/boot-time.ts';
 import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { giveUpHere } from '../../../../src/mover/direct/source/give-up.ts';
 import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
@@ -93,5 +94,57 @@ describe('a commit that a dark destination does not answer', () => {
     const memory = committing('precopy', { is: 'has', why: 'has it (running)' });
     await assert.rejects(memory.committed, { code: 'GODWIT_UNREACHABLE' });
     assert.deepEqual(memory.fleet.asked, []);
+  });
+});
+
+describe('a commit', () => {
+  const HELD = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'c has it' });
+  const word = (host: string) => ({ host, doubts: ['no answer'] });
+  const at = { bootId: 'boot-2', uptimeMs: 50_000 };
+
+  /** What the source sends. */
+  async function sent(state: Partial<SourceState>, now: BootTime): Promise<unknown> {
+    const bodies: unknown[] = [];
+    const api = {
+      commit: async ({ body }: { body: unknown }) => {
+        bodies.push(body);
+        throw HELD;
+      },
+    };
+    const plan = { ...planned(), bootId: 'boot-2' };
+    const context: unknown = {
+      state: () => ({ ...initialSource(plan).state, ...state }),
+      disks: { closeThere: { ended: async () => {} } },
+      request: { id: 'm-00000001', request: { guest: 'web1' } },
+      peer: {
+        resume: () => {},
+        call: (_id: string, _signal: AbortSignal, ask: (all: unknown) => unknown) => ask(api),
+      },
+      bootTime: () => now,
+      fenceMs: 0,
+    };
+    await assert.rejects(LIFECYCLE.commit.do(context as SourceContext, signal), HELD);
+    return bodies[0];
+  }
+
+  test('of a source that stayed up has the destination ask no other host', async () => {
+    assert.deepEqual(await sent({}, at), { epoch: planned().epoch });
+  });
+
+  test('after a restart of the source has the destination ask every host', async () => {
+    const askFleet = { answersFor: [] };
+    const now = { ...at, bootId: 'boot-3' };
+    assert.deepEqual(await sent({}, now), { epoch: planned().epoch, askFleet });
+  });
+
+  test('by an operator’s order has the destination ask every host, and passes on the operator’s word while it is valid', async () => {
+    const answersFor = [word('c')];
+    const decision = { proof: 'none', answersFor, at } as const;
+    const epoch = planned().epoch;
+    const later = (ms: number): BootTime => ({ ...at, uptimeMs: at.uptimeMs + ms });
+    assert.deepEqual(await sent({ decision }, later(60_000)), { epoch, askFleet: { answersFor } });
+    const old = { epoch, askFleet: { answersFor: [] } };
+    assert.deepEqual(await sent({ decision }, later(60_001)), old);
+    assert.deepEqual(await sent({ decision }, { ...at, bootId: 'boot-3' }), old);
   });
 });
