@@ -35,8 +35,8 @@ export function standInFor(
 ): { readonly request: MoverRequest; readonly isGuestKnown: boolean } {
   const file = path.join(dir, journalFile(of));
   const id = path.basename(dir);
-  const createdAt = new Date(statSync(file).mtimeMs).toISOString();
-  const first = firstEvent(file, of);
+  const { first, atMs = statSync(file).mtimeMs } = firstRecord(file, of) ?? {};
+  const createdAt = new Date(atMs).toISOString();
   if (first?.type === 'admitted') {
     const { admission } = first;
     const { from } = admission;
@@ -69,14 +69,21 @@ const NOWHERE = '127.0.0.1:1';
 const NAMELESS = 'unknown';
 
 const EVENTS = { source: sourceEvent, destination: destinationEvent, managed: managedEvent };
-const firstLine = z.object({ event: z.unknown() });
+/** The last moment of a `Date`, ms. */
+const MAX_DATE_MS = 8.64e15;
+const firstLine = z.object({ at: z.number().nonnegative().max(MAX_DATE_MS), event: z.unknown() });
 
-function firstEvent(file: string, of: JournalOf): Planned | Admitted | undefined {
+interface FirstRecord {
+  readonly first: Planned | Admitted;
+  readonly atMs: number;
+}
+
+function firstRecord(file: string, of: JournalOf): FirstRecord | undefined {
   try {
     const [line = ''] = headOf(file).split('\n', 1);
-    const { event } = firstLine.parse(JSON.parse(line));
-    const parsed = EVENTS[of].parse(event);
-    return parsed.type === 'planned' || parsed.type === 'admitted' ? parsed : undefined;
+    const { at: atMs, event } = firstLine.parse(JSON.parse(line));
+    const first = EVENTS[of].parse(event);
+    return first.type === 'planned' || first.type === 'admitted' ? { first, atMs } : undefined;
   } catch {
     // It is damaged as well, or of a newer build.
     return undefined;

@@ -43,14 +43,33 @@ export class Sides {
   }
 
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
-    const { store, config, movers } = this.#deps;
-    const migration = store.need(id);
+    const migration = this.#deps.store.need(id);
     // Damaged, it is an error to the caller: never an answer, and never silence.
     if (migration.damage !== undefined) throw migration.damage.error;
     readJournals(migration.dir);
     if (look === 'hypervisor') await this.#listen(migration);
+    return this.#viewOf(migration, look, readJournals(migration.dir));
+  }
+
+  /** For an operator, of a migration whose request cannot be read: as its journal has it, if that can be read. */
+  async viewOfDamaged(migration: Migration): Promise<SideView> {
+    try {
+      return await this.#viewOf(migration, 'journal', readJournals(migration.dir));
+    } catch {
+      const none = { source: [], destination: [], managed: [] };
+      const view = await this.#viewOf(migration, 'journal', none);
+      return { ...view, hypervisor: 'unknown', unsure: true };
+    }
+  }
+
+  async #viewOf(
+    migration: Migration,
+    look: 'journal' | 'hypervisor',
+    journals: ReturnType<typeof readJournals>,
+  ): Promise<SideView> {
+    const { store, config, movers } = this.#deps;
+    const { id } = migration;
     const progress = store.progress(id);
-    const journals = readJournals(migration.dir);
     const common = {
       id,
       guest: progress.guest,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
@@ -34,6 +34,8 @@ import { wayBackOf } from './way-back.ts';
  * ask are kept besides: as many as people leave undecided.
  */
 const KEPT = 1000;
+/** In stateDir: records that an operator set aside. */
+const SET_ASIDE = 'migrations-set-aside';
 
 /** A migration that this host takes or took part in. */
 export interface Migration {
@@ -128,11 +130,32 @@ export class MigrationStore {
   drop(id: string): void {
     const found = this.#migrations.get(id);
     if (found === undefined) return;
+    this.#forget(id);
+    rmSync(found.dir, { recursive: true, force: true });
+  }
+
+  /**
+   * Moves the directory of a migration out of the store, which no longer knows it. Its id stays used. Returns the new
+   * place. For a record that cannot be read, by an operator's decision.
+   */
+  setAside(id: string): string {
+    const { dir, request } = this.need(id);
+    const place = path.join(path.dirname(this.#dir), SET_ASIDE);
+    mkdirSync(place, { recursive: true, mode: 0o700 });
+    this.#pruned.remember([{ id, host: otherHost(request) }]);
+    const target = path.join(place, id);
+    renameSync(dir, target);
+    syncDirectory(place);
+    syncDirectory(this.#dir);
+    this.#forget(id);
+    return target;
+  }
+
+  #forget(id: string): void {
     this.#migrations.delete(id);
     this.#sorted = undefined;
     this.reopen(id);
     this.#followed.delete(id);
-    rmSync(found.dir, { recursive: true, force: true });
   }
 
   /** True once a mover has written a record, or cannot be shown not to have: from then on it must be brought to its end. */

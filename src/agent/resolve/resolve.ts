@@ -28,6 +28,7 @@ import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { Peers } from '../peers.ts';
 import { answeredDoubts, confirmed, notSafe, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
+import { DamagedResolve, isDamaged } from './resolve-damaged.ts';
 import { ManagedResolve } from './resolve-managed.ts';
 import { SingleFlight } from '../guests/single-flight.ts';
 import { checkPartner, peerOf, type Sides } from '../migrations/sides.ts';
@@ -70,16 +71,20 @@ export class Resolve {
   readonly #deps: ResolveDependencies;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
+  readonly #damaged: DamagedResolve;
   readonly #looks = new SingleFlight((id) => this.show(id));
 
   constructor(deps: ResolveDependencies) {
     this.#deps = deps;
     this.#managed = new ManagedResolve({ ...deps, drivers: deps.guests.drivers });
+    this.#damaged = new DamagedResolve(deps);
   }
 
   /** Both sides as they are now, and what each answer risks. */
   async show(id: string): Promise<Resolution> {
-    const { request, ...rest } = this.#deps.store.need(id);
+    const migration = this.#deps.store.need(id);
+    if (isDamaged(migration)) return this.#damaged.show(migration);
+    const { request, ...rest } = migration;
     if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
     return (await this.#look(id)).known;
   }
@@ -146,7 +151,9 @@ export class Resolve {
   /** Does what was decided, on the best ground that there is: both hosts' answers, a proof, or the person's decision. */
   resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
     return this.#mutex.run(async () => {
-      const { request, ...rest } = this.#deps.store.need(id);
+      const migration = this.#deps.store.need(id);
+      if (isDamaged(migration)) return this.#damaged.resolve(migration, asked, by);
+      const { request, ...rest } = migration;
       if (isManagedRequest(request)) {
         return this.#managed.resolve({ ...rest, request }, asked, by);
       }

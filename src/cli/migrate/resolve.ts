@@ -40,6 +40,10 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const body = { runAt, confirm, iKnow, ...(iKnow && inDoubt && { answersFor: inDoubt }) };
     const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });
     if (!input.json) context.out.write(`${answer.what}\n`);
+    if (answer.setAside === true) {
+      if (input.json) printJson(context, { id, ...answer });
+      return undefined;
+    }
     const signal = AbortSignal.timeout(FOLLOW_MS);
     for await (const line of endpoint.api.events({ params }, { signal })) {
       if (isEnd(line.phase)) break;

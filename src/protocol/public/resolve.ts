@@ -124,5 +124,7 @@ export type ResolveRequest = z.infer<typeof resolveRequest>;
 export const resolveAnswer = z.object({
   what: shortText,
   proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
+  /** The record could not be read and was set aside: the host no longer knows the migration. */
+  setAside: z.boolean().optional(),
 });
 export type ResolveAnswer = z.infer<typeof resolveAnswer>;

@@ -71,7 +71,6 @@ describe('an armed migration', () => {
       const { api } = b;
       await assertHeld(b);
       await assert.rejects(api.report({ params: { id } }), damaged);
-      await assert.rejects(api.resolution({ params: { id } }), damaged);
       const body = { guest: 'web1', to: 'a' };
       await assert.rejects(api.migrate({ body }), damaged);
       await assert.rejects(api.putMigration({ params: { id }, body: { guest: 'web2', to: 'a' } }), {
@@ -95,6 +94,73 @@ describe('an armed migration', () => {
     await assert.rejects(b.api.migrate({ body: { guest: 'web2', to: 'a' } }), damaged);
     assert.deepEqual(await openMoves(await as('a', 'agent', b)), [id]);
     assert.deepEqual((await b.api.clearLeftovers()).cleared, []);
+  });
+});
+
+describe('godwit resolve of a migration whose request cannot be read', () => {
+  const params = { id };
+  const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
+
+  for (const [what, damage] of DAMAGES) {
+    test(`whose request ${what} shows the journal and every doubt, and calls no answer safe`, async (t) => {
+      const { b } = await armed(t, damage);
+      const known = await b.api.resolution({ params });
+      const { here, answers, inDoubt, safe } = known;
+      assert.deepEqual([here.phase, here.right, here.side], ['held', 'armed', 'destination']);
+      assert.deepEqual([known.guest, known.from, known.to], ['web1', 'a', 'b']);
+      assert.deepEqual(
+        answers.map(({ runAt, verdict }) => [runAt, verdict]),
+        [
+          ['source', 'risky'],
+          ['destination', 'risky'],
+          ['elsewhere', 'risky'],
+        ],
+      );
+      assert.equal(safe, undefined);
+      const own = inDoubt?.find(({ host }) => host === 'b')?.doubts;
+      assert.deepEqual(own, ['damaged request', 'copy incoming', `migration ${id}`]);
+      assert.deepEqual(inDoubt?.find(({ host }) => host === 'a')?.doubts, ['no answer']);
+      await assertHeld(b);
+    });
+  }
+
+  test('follows no order without the operator’s word for each doubt that was shown', async (t) => {
+    const { b } = await armed(t, (file) => rmSync(file));
+    const { inDoubt = [] } = await b.api.resolution({ params });
+    const order = (body: object) => b.api.resolve({ params, body: { ...asked, ...body } });
+    await assert.rejects(order({ iKnow: false }), { code: 'GODWIT_RESOLVE_UNPROVED' });
+    await assert.rejects(order({ confirm: 'web2', answersFor: inDoubt }), { code: 'GODWIT_USAGE' });
+    for (const left of inDoubt) {
+      const answersFor = inDoubt.filter((each) => each !== left);
+      await assert.rejects(order({ answersFor }), { code: 'GODWIT_RESOLVE_REFUSED' });
+    }
+    await assertHeld(b);
+  });
+
+  test('sets the record aside with the operator’s word: nothing is started, and its id stays used', async (t) => {
+    const { b } = await armed(t, (file) => rmSync(file));
+    const { inDoubt } = await b.api.resolution({ params });
+    const answer = await b.api.resolve({ params, body: { ...asked, answersFor: inDoubt } });
+    assert.deepEqual([answer.proof, answer.setAside], ['operator', true]);
+    const { api, movers, config } = await b.again();
+    assert.deepEqual((await api.migrations()).migrations, []);
+    assert.deepEqual(movers.started, []);
+    const kept = path.join(config.stateDir, 'migrations-set-aside', id);
+    assert.match(readFileSync(path.join(kept, 'journal-destination.jsonl'), 'utf8'), /armed/);
+    await assert.rejects(api.putMigration({ params, body: { guest: 'web2', to: 'a' } }), {
+      code: 'GODWIT_ID_REUSED',
+    });
+  });
+
+  test('has an answer even if the journal cannot be read and no record names the guest', async (t) => {
+    const { b } = await armed(t, (file) => rmSync(file), true);
+    const { guest: shown, here, inDoubt } = await b.api.resolution({ params });
+    assert.deepEqual([shown, here.hypervisor, here.unsure], ['unknown', 'unknown', true]);
+    const own = inDoubt?.find(({ host }) => host === 'b')?.doubts;
+    assert.deepEqual(own?.slice(0, 2), ['damaged request', 'unknown guest']);
+    const body = { ...asked, confirm: shown, answersFor: inDoubt };
+    assert.equal((await b.api.resolve({ params, body })).setAside, true);
+    assert.deepEqual((await b.api.migrations()).migrations, []);
   });
 });
 
