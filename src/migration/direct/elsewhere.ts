@@ -38,7 +38,8 @@ function thirdHostIn(
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
   const { destination } = sides;
-  const hasArrived = destination?.right === 'running' || destination?.hasRun === true;
+  // A destination with the right that has not run the guest may still be told to run it.
+  const hasArrived = destination?.hasRun === true || runsThere(destination);
   const shown = evidenceOf(sides.fleet, sides.guest);
   const ran = shown.find(({ kind }) => kind === 'ran');
   const halted = shown.find(({ kind }) => kind === 'halted');
@@ -54,6 +55,10 @@ export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[
   return elsewhere === undefined ? judged : [...judged, elsewhere];
 }
 
+function runsThere(destination: SideView | undefined): boolean {
+  return destination?.right === 'running' && destination.hypervisor === 'running';
+}
+
 /** Undefined if it is not offered: another answer is safe, or the source cannot end its copy now. */
 function judgeElsewhere(
   answers: readonly Answer[],
@@ -64,8 +69,7 @@ function judgeElsewhere(
   if (source === undefined || source.hypervisor === 'running' || source.hypervisor === 'unknown') {
     return undefined;
   }
-  const runsThere = destination?.right === 'running' && destination.hypervisor === 'running';
-  if (runsThere || answers.some(({ verdict }) => verdict === 'safe')) return undefined;
+  if (runsThere(destination) || answers.some(({ verdict }) => verdict === 'safe')) return undefined;
   const given = `the copy at ${from} is ended, and no disk is removed`;
   const third = thirdHostIn(shown, sides);
   if (third !== undefined) {

@@ -91,6 +91,13 @@ describe('a held copy whose guest a third host may run', () => {
     assert.equal(verdicts(fleetOf({ ...RUNS, host: 'a' }), {}, there)['destination'], 'safe');
   });
 
+  test('is not started at a destination that has the right and has not run it', () => {
+    const there = { right: 'running', hypervisor: 'paused', hasRun: false } as const;
+    const answers = verdicts(fleetOf(RUNS), { hypervisor: 'gone' }, there);
+    assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
+    assert.equal(verdicts(fleetOf({}), { hypervisor: 'gone' }, there)['destination'], 'safe');
+  });
+
   test('is safely given up once that host shows that the guest was sent on', () => {
     const move = { id: 'm-00000002', side: 'destination', from: 'b', to: 'c' } as const;
     const moves = [{ ...move, createdAt: '2026-02-01', lineage: [base.id] }];

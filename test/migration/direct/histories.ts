@@ -31,7 +31,24 @@ export interface History {
   /** nor do hypervisors say a UUID. */
   readonly withoutUuid: boolean;
   readonly dark: readonly ('b' | 'c')[];
+  /** From the migration's beginning until the guest was sent on from b, by the clock of b: it may be slow, ms. */
+  readonly sentAfterMs: number;
+  /** Another migration to c of a guest of that name, which carries no lineage. */
+  readonly other: Other | undefined;
 }
+
+export interface Other {
+  /** From the beginning of the migration that is held, ms; negative: before it. */
+  readonly afterMs: number;
+  readonly hasEnded: boolean;
+  readonly runsAt: 'source' | 'destination' | 'unknown';
+}
+
+const DAY_MS = 86_400_000;
+const afterMs = fc.oneof(
+  fc.constantFrom(-1, 0, 1),
+  fc.integer({ min: -30 * DAY_MS, max: 30 * DAY_MS }),
+);
 
 export const anyHistory: fc.Arbitrary<History> = fc.record({
   reached: fc.constantFrom('prepared', 'armed', 'committed', 'running', 'finished'),
@@ -43,6 +60,15 @@ export const anyHistory: fc.Arbitrary<History> = fc.record({
   withoutLineage: fc.boolean(),
   withoutUuid: fc.boolean(),
   dark: fc.subarray(['b', 'c'] as const),
+  sentAfterMs: afterMs,
+  other: fc.option(
+    fc.record({
+      afterMs,
+      hasEnded: fc.boolean(),
+      runsAt: fc.constantFrom('source' as const, 'destination' as const, 'unknown' as const),
+    }),
+    { nil: undefined },
+  ),
 });
 
 /** The oracle: whether the guest has run anywhere but at a since it was handed over. Reads the history, and no view. */
@@ -50,11 +76,19 @@ export function hasRunElsewhere({ reached }: History): boolean {
   return reached === 'running' || reached === 'finished';
 }
 
+/** Whether the other migration leaves open that the guest has run at c since. */
+export function isOtherInDoubt({ other }: History): boolean {
+  if (other === undefined) return false;
+  if (!other.hasEnded) return true;
+  return other.afterMs > 0 && other.runsAt !== 'source';
+}
+
 const ID = 'm-00000001';
 const NEXT = 'm-00000002';
 const UUID = '11111111-2222-3333-4444-555555555555';
 const BEGAN = '2026-01-01T00:00:00.000Z';
-const LATER = '2026-01-01T01:00:00.000Z';
+const OTHER = 'm-00000003';
+const momentAfter = (ms: number): string => new Date(Date.parse(BEGAN) + ms).toISOString();
 
 /** What each host would answer. */
 export function knownOf(history: History): Known {
@@ -130,7 +164,8 @@ function wentOn({ reached, next }: History): 'c' | 'a' | undefined {
 function sightingAt(host: 'a' | 'b' | 'c', history: History): Sighting {
   const to = wentOn(history);
   const lineage = history.withoutLineage ? [] : [ID];
-  const move = { id: NEXT, from: 'b', to: to ?? '', createdAt: LATER, lineage };
+  const createdAt = momentAfter(history.sentAfterMs);
+  const move = { id: NEXT, from: 'b', to: to ?? '', createdAt, lineage };
   const isHere = to === host;
   const uuid = history.withoutUuid ? {} : { uuid: UUID };
   return {
@@ -139,6 +174,15 @@ function sightingAt(host: 'a' | 'b' | 'c', history: History): Sighting {
     moves: [
       ...(to !== undefined && host === 'b' ? [{ ...move, side: 'source' as const }] : []),
       ...(isHere ? [{ ...move, side: 'destination' as const }] : []),
+      ...(host === 'c' ? otherMoves(history) : []),
     ],
   };
+}
+
+function otherMoves({ other }: History): Sighting['moves'] {
+  if (other === undefined) return [];
+  const { hasEnded: ended, runsAt } = other;
+  const createdAt = momentAfter(other.afterMs);
+  const route = { id: OTHER, from: 'd', to: 'c', side: 'destination' } as const;
+  return [{ ...route, createdAt, ended, runsAt, lineage: [] }];
 }

@@ -36,13 +36,14 @@ export function gather(world: World, asking: Asking, rules: Rules): Partial<Reco
   return Object.fromEntries(
     asked.map((other) => [
       other,
-      reaches(world, host, other) ? seenAt(world, other, id, rules) : rules.silence,
+      reaches(world, host, other) ? seenAt(world, host, other, id, rules) : rules.silence,
     ]),
   );
 }
 
-function seenAt(world: World, host: Host, id: string, rules: Rules): Answer {
-  const seen = sightingAt(world, host, id);
+export function seenAt(world: World, asker: Host, host: Host, id: string, rules: Rules): Answer {
+  const { leavesOut } = rules;
+  const seen = sightingAt(world, host, { id, asker, leavesOut });
   const isLost = host === 'b' && world.destination.damaged && !rules.keepsDamaged;
   // Its hypervisor is cleared away as a leftover, and nothing is listed.
   const shown = isLost ? { ...seen, moves: [], copies: [] } : seen;

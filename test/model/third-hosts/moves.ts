@@ -2,14 +2,13 @@ import {
   destinationRightAfter,
   sourceRightAfter,
 } from '../../../src/migration/direct/run-right.ts';
-import { answerFrom } from '../../../src/migration/permission/host-answer.ts';
 import type { Claim } from '../../../src/migration/permission/permission.ts';
-import { gather, hostsInDoubt, isGranted, type Asking } from './asking.ts';
+import { gather, hostsInDoubt, isGranted, seenAt, type Asking } from './asking.ts';
 import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
 import type { Answer, Gathered, Host, Move, Standby, World } from './world.ts';
-import { HOSTS, MIGRATION, SOUGHT, STANDBYS, bootName, pairOf, reaches } from './world.ts';
-import { recoveryId, sightingAt } from './world.ts';
+import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf, reaches } from './world.ts';
+import { recoveryId } from './world.ts';
 import { destination, recovery, running, source } from './world.ts';
 
 /** Everything that can happen next. Where the product asks and then acts, those are two moves. */
@@ -18,6 +17,7 @@ export function movesFrom(world: World, rules: Rules): Move[] {
     ...faults(world),
     ...timePasses(world),
     ...startedByHand(world),
+    ...startedByHandAtThird(world),
     ...atSource(world, rules),
     ...atDestination(world, rules),
     ...STANDBYS.flatMap((host) => atStandby(world, host, rules)),
@@ -89,6 +89,19 @@ function startedByHand(world: World): Move[] {
   return [['the guest is started at a by hand', running(source(world, { doing: 'ended' }), 'a')]];
 }
 
+/**
+ * A person or a manager starts the guest at c while its migration is held, it runs nowhere, and its memory at a is gone.
+ * Nothing else that could start it is under way, and no host fails any more: a destination that proves its source off then
+ * is the person's fault.
+ */
+function startedByHandAtThird(world: World): Move[] {
+  const { up, runs, faults: left, source: at, recoveries } = world;
+  const isQuiet = STANDBYS.every((host) => ['none', 'ended'].includes(recoveries[host].stage));
+  const isOver = runs.length === 0 && at.doing === 'held' && !at.paused && left === 0;
+  if (!isOver || !isQuiet || !up.a || !up.c || isAnythingFresh(world)) return [];
+  return [['the guest is started at c by hand', running(world, 'c')]];
+}
+
 /** Processes, and what was only in memory, are gone; journals stay. */
 function powerless(world: World, host: Host): World {
   const off = {
@@ -158,7 +171,7 @@ function commits(world: World, rules: Rules): Move[] {
   if (isUnsure)
     return [['b cannot tell whether it ran the guest', source(world, { doing: 'held' })]];
   const { ordered } = world.source;
-  const mayBeRecovered = world.boot.a > 0 || ordered !== undefined;
+  const mayBeRecovered = rules.commitAsks && (world.boot.a > 0 || ordered !== undefined);
   const committed = destination(world, { right });
   const started = startAtDestination(committed, rules, { mayBeRecovered, named: ordered ?? [] });
   if (started === undefined) {
@@ -236,7 +249,7 @@ function atStandby(world: World, host: Standby, rules: Rules): Move[] {
     case 'none':
       if (host === 'c' && world.destination.sentOn) return [];
       // It has a guest of that name, or a part in its migration.
-      if (host === 'b' && (world.runs.includes('b') || !world.destination.ended)) return [];
+      if (world.runs.includes(host) || (host === 'b' && !world.destination.ended)) return [];
       return [
         [
           `${host} is to recover the guest`,
@@ -291,8 +304,7 @@ function asksForUndo(world: World, rules: Rules): World {
     const isAsked = world.boot.a > 0 && rules.asksRefuser;
     const isOpen = gathered.b === 'without' || gathered.b === 'named';
     if (isAsked && isOpen) {
-      const sought = { ...SOUGHT, id: MIGRATION };
-      const seen = answerFrom(sightingAt(world, 'b', MIGRATION), sought).is;
+      const seen = seenAt(world, 'a', 'b', MIGRATION, rules);
       gathered.b = reaches(world, 'a', 'b') ? seen : rules.silence;
     }
   }

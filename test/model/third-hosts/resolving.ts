@@ -1,4 +1,7 @@
 import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
+import { onResolved } from '../../../src/migration/direct/resolve.ts';
+import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
+import { planned } from '../../migration/direct/samples.ts';
 import type { Rules } from './rules.ts';
 import {
   HOSTS,
@@ -28,43 +31,68 @@ export function resolving(world: World, rules: Rules): Move[] {
 /** No answer of `resolve` leads on from a held migration at a host that is up. */
 export function isDeadEnd(world: World, rules: Rules): boolean {
   if (!world.up.a || world.source.doing !== 'held') return false;
-  return rules.answers(world).every(({ verdict }) => verdict === 'wrong' || verdict === 'waits');
+  return rules.answers(world).every((answer) => {
+    const isOffered = answer.verdict !== 'wrong' && answer.verdict !== 'waits';
+    return !isOffered || afterOrder(world, answer) === undefined;
+  });
+}
+
+const HELD: SourceState = {
+  ...initialSource(planned()).state,
+  doing: { kind: 'end', outcome: 'held' },
+  via: 'precopy',
+  stream: 'done',
+};
+
+/** What the source does by the product's own handler of the order; undefined if the handler refuses the order. */
+function afterOrder(
+  { source: at }: World,
+  { runAt, verdict, proof }: Judged,
+): Pick<World['source'], 'doing' | 'right'> | undefined {
+  const held: SourceState = { ...HELD, right: at.right };
+  const isSafe = verdict === 'safe' && proof !== 'none';
+  const { state } = onResolved(held, {
+    type: 'resolved',
+    runAt,
+    proof: isSafe ? proof : 'operator',
+    by: 'ann',
+    here: at.paused ? 'handed-over' : 'gone',
+  });
+  const { doing, right } = state;
+  if (doing.kind === 'undo') return { doing: 'undo', right };
+  if (doing.kind === 'do' && doing.step === 'commit') return { doing: 'commit', right };
+  return doing.kind === 'give-up' ? { doing: 'ended', right } : undefined;
 }
 
 /** A safe answer is given by an operator who knows nothing; an answer with a risk by an operator who is right. */
-function followed(world: World, { runAt, verdict, proof }: Judged): Move[] {
-  if (verdict === 'wrong') return [];
+function followed(world: World, answer: Judged): Move[] {
+  const { runAt, verdict, proof } = answer;
+  const next = verdict === 'wrong' ? undefined : afterOrder(world, answer);
+  if (next === undefined) return [];
   switch (runAt) {
     case 'source': {
       const { a: bootId } = world.boot;
       if (verdict === 'safe' && proof === 'ask') {
-        return [
-          ['an operator takes it back to a, and b is asked', source(world, { doing: 'undo' })],
-        ];
+        return [['an operator takes it back to a, and b is asked', source(world, next)]];
       }
-      const back = { doing: 'undo', right: 'abandoned' } as const;
       if (verdict === 'safe') {
         const word = { bootId, named: [] };
-        return [['an operator takes it back to a, as is proved', source(world, { ...back, word })]];
+        return [['an operator takes it back to a, as is proved', source(world, { ...next, word })]];
       }
       if (!isNowhere(world)) return [];
       const named = HOSTS.filter((host) => host !== 'a' && !reaches(world, 'a', host));
-      const word = { bootId, named };
-      return [['an operator takes it back to a', source(world, { ...back, word })]];
+      return [
+        ['an operator takes it back to a', source(world, { ...next, word: { bootId, named } })],
+      ];
     }
     case 'destination': {
-      // The epoch is closed.
-      if (world.source.right === 'abandoned') return [];
       const dark = STANDBYS.filter((host) => host !== 'b' && !reaches(world, 'a', host));
-      const ordered =
-        verdict === 'safe' || hasRun(world) ? [] : dark.filter((host) => isFree(world, host));
-      const again = { doing: 'commit', right: 'committing', ordered } as const;
-      return [['an operator has a send the commit again', source(world, again)]];
+      const isSure = verdict !== 'safe' && !hasRun(world);
+      const ordered = isSure ? dark.filter((host) => isFree(world, host)) : [];
+      return [['an operator has a send the commit again', source(world, { ...next, ordered })]];
     }
     case 'elsewhere':
-      return [
-        ['an operator gives the copy at a up', source(world, { doing: 'ended', paused: false })],
-      ];
+      return [['an operator gives the copy at a up', source(world, { ...next, paused: false })]];
   }
 }
 

@@ -1,7 +1,7 @@
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
 import { hostsInDoubt } from '../../../src/migration/permission/permission.ts';
-import type { Answer, Recovery, World } from './world.ts';
+import { partnerOnly, type Answer, type LeavesOut, type Recovery, type World } from './world.ts';
 import { claimOfTheft, sidesOf } from './views.ts';
 
 /** What the product does, where a mutant does something else. */
@@ -21,6 +21,9 @@ export interface Rules {
   readonly silence: Answer;
   /** The answers to a held migration, as `resolve` shows them. */
   readonly answers: (world: World) => readonly Judged[];
+  /** After a restart of its source or an operator's order, a commit has the destination ask every host. */
+  readonly commitAsks: boolean;
+  readonly leavesOut: LeavesOut;
 }
 
 export const PRODUCT: Rules = {
@@ -28,12 +31,24 @@ export const PRODUCT: Rules = {
   isVoid: ({ armedIn }, boot) => armedIn !== boot,
   provesAnew: true,
   followsTakeUp: (world) =>
-    judge(claimOfTheft(world)).find(({ runAt }) => runAt === 'source')?.verdict === 'safe',
+    judge(claimOfTheft(world, partnerOnly)).find(({ runAt }) => runAt === 'source')?.verdict ===
+    'safe',
   keepsDamaged: true,
   asksRefuser: true,
   silence: 'silent',
-  answers: (world) => judge(sidesOf(world)),
+  answers: (world) => judge(sidesOf(world, partnerOnly)),
+  commitAsks: true,
+  leavesOut: partnerOnly,
 };
+
+/** `leavesOut` for permissions and for `resolve`. */
+function hiding(leavesOut: LeavesOut): Pick<Rules, 'leavesOut' | 'answers'> {
+  return { leavesOut, answers: (world) => judge(sidesOf(world, leavesOut)) };
+}
+
+function isWholeThere({ destination: { built, right } }: World): boolean {
+  return built && right === 'armed';
+}
 
 export interface Mutant {
   readonly name: string;
@@ -88,7 +103,35 @@ export const THIRD_HOST_MUTANTS: readonly Mutant[] = [
     breaks: 'a held migration whose guest a third host runs has no answer that is accepted',
     rules: {
       ...PRODUCT,
-      answers: (world) => judge(sidesOf(world)).filter(({ runAt }) => runAt !== 'elsewhere'),
+      answers: (world) => PRODUCT.answers(world).filter(({ runAt }) => runAt !== 'elsewhere'),
+    },
+  },
+  {
+    name: 'an id is a proof',
+    breaks:
+      'a host leaves its side of a migration out of its answer to a recovery that has the id of that migration',
+    rules: { ...PRODUCT, leavesOut: (host) => host === 'b' },
+  },
+  {
+    name: 'a recovery has a partner',
+    breaks:
+      'a third host leaves its recovery out of its answer to the source of a migration of the same id',
+    rules: { ...PRODUCT, ...hiding((host, asker) => asker === 'a' && host !== 'd') },
+  },
+  {
+    name: 'safe beside a third host',
+    breaks:
+      'resolve calls the destination safe while a third host runs the guest, and no host is asked again',
+    rules: {
+      ...PRODUCT,
+      // A second guard, taken away as well: the destination would ask the third host, and hold.
+      commitAsks: false,
+      answers: (world) =>
+        PRODUCT.answers(world).map((answer) =>
+          answer.runAt === 'destination' && isWholeThere(world)
+            ? { ...answer, verdict: 'safe', proof: 'ask' }
+            : answer,
+        ),
     },
   },
 ];

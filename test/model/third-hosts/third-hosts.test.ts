@@ -11,6 +11,9 @@ const NEAR = new Set([
   'source or destination',
   'an old proof',
   'a refusal is an empty host',
+  'an id is a proof',
+  'a recovery has a partner',
+  'safe beside a third host',
 ]);
 
 describe('a migration whose source and destination lose power while third hosts recover its guest', () => {

@@ -1,6 +1,14 @@
 import type { Sides } from '../../../src/migration/direct/elsewhere.ts';
 import type { SideView } from '../../../src/protocol/public/resolve.ts';
-import { HOSTS, MIGRATION, SOUGHT, reaches, sightingAt, type World } from './world.ts';
+import {
+  HOSTS,
+  MIGRATION,
+  SOUGHT,
+  reaches,
+  sightingAt,
+  type LeavesOut,
+  type World,
+} from './world.ts';
 
 const common = {
   id: MIGRATION,
@@ -14,17 +22,17 @@ const common = {
 } as const;
 
 /** What `resolve` at a has to judge. */
-export function sidesOf(world: World): Sides {
-  return sides(world, destinationView(world));
+export function sidesOf(world: World, leavesOut: LeavesOut): Sides {
+  return sides(world, destinationView(world), leavesOut);
 }
 
 /** The same with the view that a host with b's certificate makes up: that it has refused, and never ran the guest. */
-export function claimOfTheft(world: World): Sides {
+export function claimOfTheft(world: World, leavesOut: LeavesOut): Sides {
   const claimed = { phase: 'failed', right: 'refused', hypervisor: 'none', hasRun: false } as const;
-  return sides(world, { ...common, ...claimed, host: 'b', side: 'destination' });
+  return sides(world, { ...common, ...claimed, host: 'b', side: 'destination' }, leavesOut);
 }
 
-function sides(world: World, destination: SideView | undefined): Sides {
+function sides(world: World, destination: SideView | undefined, leavesOut: LeavesOut): Sides {
   const others = HOSTS.filter((host) => host !== 'a' && host !== 'b');
   const dark = HOSTS.filter((host) => host !== 'a' && !reaches(world, 'a', host));
   const { right, paused } = world.source;
@@ -41,7 +49,7 @@ function sides(world: World, destination: SideView | undefined): Sides {
       uuid: SOUGHT.uuid,
       sightings: others
         .filter((host) => reaches(world, 'a', host))
-        .map((host) => sightingAt(world, host, MIGRATION)),
+        .map((host) => sightingAt(world, host, { id: MIGRATION, asker: 'a', leavesOut })),
       unasked: dark
         .filter((host) => host !== 'b' || destination === undefined)
         .map((host) => ({ host, why: 'dark' })),

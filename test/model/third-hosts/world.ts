@@ -72,7 +72,9 @@ export const MIGRATION = 'm-00000001';
 const UUID = 'u-1';
 export const SOUGHT = { guest: 'web1', uuid: UUID, since: '2026-11-24T10:00:00Z' } as const;
 const LATER = '2026-11-24T11:00:00Z';
-export const recoveryId = (host: Standby): string => `m-0000000${host}`;
+/** A caller chooses the id of a recovery: that of c has the id of the migration. */
+export const recoveryId = (host: Standby): string =>
+  host === 'c' ? MIGRATION : `m-0000000${host}`;
 
 export function firstWorld(faults: number): World {
   const none = { stage: 'none', armedIn: 0 } as const;
@@ -107,13 +109,26 @@ export function pairOf(one: Host, other: Host): string {
   return [one, other].toSorted().join('');
 }
 
-/** What `host` shows of the guest, besides the migration `id` that asks. */
-export function sightingAt(world: World, host: Host, id: string): Sighting {
-  // Its side of the migration that asks is left out.
-  const isOwn = host === 'b' && id === MIGRATION && world.recoveries.b.stage !== 'ran';
+/** Whether `host` leaves its side of what is asked under an id out of its answer to `asker`. */
+export type LeavesOut = (host: Host, asker: Host) => boolean;
+
+/** The product's: only for the other host of the migration. A recovery has no other host. */
+export const partnerOnly: LeavesOut = (host, asker) => host === 'b' && asker === 'a';
+
+/** What `host` shows of the guest to `asker`, which asks under `id`. */
+export function sightingAt(
+  world: World,
+  host: Host,
+  { id, asker, leavesOut }: { id: string; asker: Host; leavesOut: LeavesOut },
+): Sighting {
+  const isLeftOut = leavesOut(host, asker);
+  const hidesMigration = host === 'b' && id === MIGRATION && isLeftOut;
+  const hidesRecovery = host !== 'a' && id === recoveryId(host) && isLeftOut;
+  const isOwn =
+    host !== 'a' && (world.recoveries[host].stage === 'ran' ? hidesRecovery : hidesMigration);
   const copies: Sighting['copies'] = world.runs.includes(host) && !isOwn ? [RUNNING] : [];
   const moves: Sighting['moves'] = [];
-  if (host === 'b' && id !== MIGRATION) {
+  if (host === 'b' && !hidesMigration) {
     const { destination } = world;
     if (destination.built && copies.length === 0) copies.push({ uuid: UUID, state: 'incoming' });
     moves.push(
@@ -127,7 +142,7 @@ export function sightingAt(world: World, host: Host, id: string): Sighting {
       lineage: [MIGRATION],
     });
   }
-  if (host !== 'a' && id !== recoveryId(host)) {
+  if (host !== 'a' && !hidesRecovery) {
     const { stage } = world.recoveries[host];
     const isOver = stage === 'ended' || stage === 'ran';
     const at = stage === 'ran' ? 'destination' : 'source';
