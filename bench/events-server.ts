@@ -61,7 +61,7 @@ const sessions = new Sessions(store);
 const { name, audit: policy } = config;
 const audit = new Audit({ store, clock: systemClock, log: silentLog, policy, name });
 const monotonicMs = (): number => systemClock.monotonicMs();
-const recognition = new Recognition(monotonicMs);
+const recognition = new Recognition(monotonicMs, async () => []);
 const attempts = new Attempts();
 const signingIn = { tokens, sessions, recognition, audit, methods, attempts, log: silentLog };
 const handlers = {

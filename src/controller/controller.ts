@@ -35,7 +35,7 @@ import type { Traces } from './traces/exporter.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn, type Work } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
-import { Recognition } from './who/recognition.ts';
+import { MAX_LISTED, Recognition } from './who/recognition.ts';
 import { Sessions } from './who/sessions.ts';
 import { Tokens } from './who/tokens.ts';
 
@@ -204,8 +204,15 @@ function signingInTo(
   const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
   const dropped = (): void => metrics.auditDropped();
   const audit = new Audit({ store, clock, log, policy, name, dropped });
-  const recognition = new Recognition(() => clock.monotonicMs());
+  const listHashes = () => hashesOf(who.tokens, who.sessions);
+  const recognition = new Recognition(() => clock.monotonicMs(), listHashes);
   return { ...who, recognition, audit, attempts: new Attempts(), methods: methodsOf(config) };
+}
+
+/** All tokens, and the newest sessions as far as there is room. */
+async function hashesOf(tokens: Tokens, sessions: Sessions): Promise<string[]> {
+  const ofTokens = await tokens.hashes(MAX_LISTED);
+  return [...ofTokens, ...(await sessions.hashes(MAX_LISTED - ofTokens.length))];
 }
 
 function managersIn(

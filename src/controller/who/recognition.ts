@@ -15,6 +15,10 @@ export const OF_ALL: Rate = { burst: 1024, everyMs: 10 };
 const MAX_NETWORKS = 4096;
 /** Secrets that were valid at the last look-up here, by their hashes: at most 64 bytes each. */
 const MAX_PROVED = 8192;
+/** Hashes of valid secrets that are read from the database at once: at most 64 bytes each. */
+export const MAX_LISTED = 16_384;
+/** A list stands for so long; a secret that is newer gets through after that at the latest, ms. */
+export const LIST_EVERY_MS = 10_000;
 
 interface Bucket {
   readonly left: number;
@@ -23,31 +27,59 @@ interface Bucket {
 
 /** A secret's owner; undefined if the secret is not valid. */
 type LookUp = (secret: string) => Promise<Known | undefined>;
+/** The hashes of valid secrets, at most MAX_LISTED. */
+export type ListHashes = () => Promise<readonly string[]>;
 
 /**
  * Bounds the questions that strangers put to the database. A made-up secret is recognised only by a look-up, so each
- * network has a budget of them. A secret that was valid before does not count: nobody who knocks keeps its owner out.
+ * network has a budget of them. A secret that was valid before does not count: nobody who knocks keeps its owner out. Once a
+ * budget is spent, the hashes of all valid secrets are read at once and no more often than LIST_EVERY_MS. So strangers also
+ * keep out no owner whose secret this controller has not seen since it was started.
  */
 export class Recognition {
   readonly #monotonicMs: () => number;
+  readonly #listHashes: ListHashes;
+  #listed: Promise<Set<string>> | undefined;
+  #listedAtMs = -Infinity;
   readonly #networks = new Map<string, Bucket>();
   #all: Bucket = { left: OF_ALL.burst, atMs: -Infinity };
   readonly #proved = new Set<string>();
 
-  constructor(monotonicMs: () => number) {
+  constructor(monotonicMs: () => number, listHashes: ListHashes) {
     this.#monotonicMs = monotonicMs;
+    this.#listHashes = listHashes;
   }
 
   /** GODWIT_SIGN_IN_OFTEN, before anything is looked up. */
   async owner(secret: string, network: string, lookUp: LookUp): Promise<Known | undefined> {
     const hash = hashOf(secret);
     const isProved = this.#proved.has(hash);
-    if (!isProved) this.#take(network);
+    const refusal = isProved ? undefined : this.#take(network);
+    if (refusal !== undefined && !(await this.#isListed(hash))) throw refusal;
     const known = await lookUp(secret);
-    if (known === undefined) this.#proved.delete(hash);
+    if (known === undefined) await this.#forget(hash);
     else this.#prove(hash);
-    if (known !== undefined && !isProved) this.#giveBack(network);
+    if (known !== undefined && !isProved && refusal === undefined) this.#giveBack(network);
     return known;
+  }
+
+  async #isListed(hash: string): Promise<boolean> {
+    const nowMs = this.#monotonicMs();
+    if (nowMs - this.#listedAtMs >= LIST_EVERY_MS) {
+      this.#listedAtMs = nowMs;
+      this.#listed = this.#listHashes().then(
+        (hashes) => new Set(hashes.slice(0, MAX_LISTED)),
+        // A database that does not answer now recognises no secret either.
+        () => new Set(),
+      );
+    }
+    return (await this.#listed)?.has(hash) === true;
+  }
+
+  /** It is not valid any more: the next look-up of it counts. */
+  async #forget(hash: string): Promise<void> {
+    this.#proved.delete(hash);
+    (await this.#listed)?.delete(hash);
   }
 
   #prove(hash: string): void {
@@ -58,14 +90,16 @@ export class Recognition {
     if (this.#proved.size > MAX_PROVED && oldest !== undefined) this.#proved.delete(oldest);
   }
 
-  #take(network: string): void {
+  /** The reason to look nothing up; undefined if the budgets allow it. */
+  #take(network: string): GodwitError | undefined {
     const nowMs = this.#monotonicMs();
     const own = filled(this.#networks.get(network), OF_A_NETWORK, nowMs);
     const all = filled(this.#all, OF_ALL, nowMs);
-    if (own.left < 1) throw often(network, own, OF_A_NETWORK);
-    if (all.left < 1) throw often(network, all, OF_ALL);
+    if (own.left < 1) return often(network, own, OF_A_NETWORK);
+    if (all.left < 1) return often(network, all, OF_ALL);
     this.#keep(network, { left: own.left - 1, atMs: nowMs });
     this.#all = { left: all.left - 1, atMs: nowMs };
+    return undefined;
   }
 
   #giveBack(network: string): void {

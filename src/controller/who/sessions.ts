@@ -124,6 +124,12 @@ export class Sessions {
     return Number(ended.numDeletedRows);
   }
 
+  /** The hashes of valid secrets, the newest first. */
+  async hashes(limit: number): Promise<string[]> {
+    const newest = this.#valid().orderBy('sessions.created_at', 'desc').limit(limit);
+    return (await newest.execute()).map(({ hash }) => hash);
+  }
+
   /** Without sessions whose token was revoked. */
   #valid() {
     const { db, nowMs } = this.#store;

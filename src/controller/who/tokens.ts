@@ -106,6 +106,19 @@ export class Tokens {
     return { name, role: webRole.parse(row.role), expiresAtMs: expiresAt ?? undefined };
   }
 
+  /** The hashes of valid secrets, those that were used last first. */
+  async hashes(limit: number): Promise<string[]> {
+    const { db, nowMs } = this.#store;
+    const rows = await db
+      .selectFrom('tokens')
+      .select('hash')
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]))
+      .orderBy(({ fn }) => fn.coalesce('used_at', 'created_at'), 'desc')
+      .limit(limit)
+      .execute();
+    return rows.map(({ hash }) => hash);
+  }
+
   #valid() {
     const { db, nowMs } = this.#store;
     return db

@@ -2,7 +2,19 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { webCaller } from '../../../src/controller/who/callers.ts';
-import { OF_A_NETWORK, OF_ALL, Recognition } from '../../../src/controller/who/recognition.ts';
+import {
+  LIST_EVERY_MS,
+  MAX_LISTED,
+  OF_A_NETWORK,
+  OF_ALL,
+  Recognition,
+} from '../../../src/controller/who/recognition.ts';
+import { hashOf } from '../../../src/controller/who/secrets.ts';
+import { Sessions } from '../../../src/controller/who/sessions.ts';
+import { Tokens } from '../../../src/controller/who/tokens.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import type { Known } from '../../../src/controller/who/tokens.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 
@@ -18,7 +30,13 @@ function listener(valid: ReadonlySet<string>) {
     return Promise.resolve(valid.has(secret) ? ANN : undefined);
   };
   const clock = { nowMs: 0 };
-  const recognition = new Recognition(() => clock.nowMs);
+  const listed = { times: 0, fails: false };
+  const listHashes = async (): Promise<string[]> => {
+    listed.times += 1;
+    if (listed.fails) throw new Error('the database does not answer');
+    return [...valid].map(hashOf);
+  };
+  const recognition = new Recognition(() => clock.nowMs, listHashes);
   const deps = { tokens: { find }, sessions: { find }, recognition, origin: undefined };
   const ask = async (headers: object, remoteAddress: string): Promise<string> => {
     const request = { method: 'GET', headers, socket: { remoteAddress } };
@@ -33,7 +51,7 @@ function listener(valid: ReadonlySet<string>) {
     ask({ authorization: `Bearer ${secret}` }, from);
   const byCookie = (secret: string, from = '10.0.0.1') =>
     ask({ cookie: `__Host-godwit=${secret}` }, from);
-  return { asked, clock, byToken, byCookie };
+  return { asked, clock, listed, byToken, byCookie };
 }
 
 test('made-up tokens and cookies of one network ask the database a bounded number of times', async () => {
@@ -51,14 +69,69 @@ test('made-up tokens and cookies of one network ask the database a bounded numbe
 });
 
 test('a network that knocks keeps no other network out, and no owner of a token that was valid before', async () => {
-  const { asked, byToken } = listener(new Set([made(7), made(8)]));
+  const { asked, listed, byToken } = listener(new Set([made(7), made(8)]));
+  listed.fails = true;
   assert.equal(await byToken(made(7)), 'ann');
   for (let at = 100; at < 500; at += 1) await byToken(made(at));
   const before = asked.length;
   assert.equal(await byToken(made(7)), 'ann');
-  assert.equal(await byToken(made(8)), 'GODWIT_SIGN_IN_OFTEN');
+  assert.equal(await byToken(made(8)), 'GODWIT_SIGN_IN_OFTEN', 'the list cannot be read');
   assert.equal(await byToken(made(8), '10.0.0.2'), 'ann');
   assert.equal(asked.length, before + 2);
+});
+
+test('strangers keep out no owner of a valid token or session after a restart of the controller', async () => {
+  const { asked, listed, byToken, byCookie } = listener(new Set([made(7), cookieOf(7)]));
+  for (let at = 100; at < 500; at += 1) await byToken(made(at));
+  assert.equal(await byToken(made(7)), 'ann');
+  assert.equal(await byCookie(cookieOf(7)), 'ann');
+  assert.equal(await byToken(made(8)), 'GODWIT_SIGN_IN_OFTEN');
+  assert.equal(asked.length, OF_A_NETWORK.burst + 2);
+  assert.equal(listed.times, 1);
+});
+
+test('the list of valid secrets is read once in its time, however many strangers knock', async () => {
+  const valid = new Set<string>();
+  const { clock, listed, byToken } = listener(valid);
+  for (let at = 100; at < 500; at += 1) await byToken(made(at));
+  valid.add(made(7));
+  assert.equal(await byToken(made(7)), 'GODWIT_SIGN_IN_OFTEN', 'it is newer than the list');
+  assert.equal(listed.times, 1);
+  clock.nowMs += LIST_EVERY_MS;
+  for (let at = 100; at < 500; at += 1) await byToken(made(at));
+  assert.equal(await byToken(made(7)), 'ann');
+  assert.equal(listed.times, 2);
+});
+
+test('a listed token that was revoked is looked up once', async () => {
+  const valid = new Set([made(7)]);
+  const { asked, byToken } = listener(valid);
+  for (let at = 100; at < 500; at += 1) await byToken(made(at));
+  assert.equal(await byToken(made(7)), 'ann');
+  valid.delete(made(7));
+  const before = asked.length;
+  assert.equal(await byToken(made(7)), 'GODWIT_TOKEN_REFUSED');
+  assert.equal(await byToken(made(7)), 'GODWIT_SIGN_IN_OFTEN');
+  assert.equal(asked.length, before + 1);
+});
+
+test('the list holds the hashes of valid tokens and sessions, as many as are asked for', async (t) => {
+  const store = await openStore({ sqlite: `${tempDir(t)}/controller.db` }, silentLog);
+  t.after(() => store.close());
+  const [tokens, sessions] = [new Tokens(store), new Sessions(store)];
+  const make = async (name: string, expiresInMs?: number) =>
+    (await tokens.create({ name, role: 'viewer', by: 'ann', expiresInMs })).token;
+  const [one, two] = [await make('one'), await make('two')];
+  await make('ended', 0);
+  const token = { name: 'two', expiresAtMs: undefined };
+  const { secret } = await sessions.begin({ name: 'two', role: 'viewer', token });
+  const sorted = (all: readonly string[]) => all.toSorted();
+  assert.deepEqual(sorted(await tokens.hashes(MAX_LISTED)), sorted([one, two].map(hashOf)));
+  assert.deepEqual(await sessions.hashes(MAX_LISTED), [hashOf(secret)]);
+  assert.equal((await tokens.hashes(1)).length, 1);
+  await tokens.revoke('two');
+  assert.deepEqual(await tokens.hashes(MAX_LISTED), [hashOf(one)]);
+  assert.deepEqual(await sessions.hashes(MAX_LISTED), []);
 });
 
 test('a token that was revoked is no longer known', async () => {
