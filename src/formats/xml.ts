@@ -12,6 +12,10 @@ export interface XmlElement {
 const LONGEST = 4_194_304;
 /** Tags of a document: each costs many times its characters. */
 const MAX_TAGS = 1_000_000;
+/** Of one tag: the longest argument of a command line that libvirt may show, with every character as an entity. */
+export const MAX_TAG_CHARACTERS = 1_048_576;
+/** Of one tag, counted by their `=`, which a value may hold as well. The parser takes long for many attributes of one tag. */
+export const MAX_TAG_ATTRIBUTES = 4096;
 const ATTRIBUTES = ':@';
 const TEXT = '#text';
 /** The one namespace whose attributes stay apart, as `xsi:type`: SOAP has `type` beside it. */
@@ -35,7 +39,7 @@ const parser = new XMLParser({
  * document can neither grow nor read anything. Names come without the prefix of their namespace.
  */
 export function parseXml(text: string, longest = LONGEST): XmlElement | undefined {
-  if (text.length > longest || text.includes('<!DOCTYPE') || hasTooManyTags(text)) return undefined;
+  if (text.length > longest || text.includes('<!DOCTYPE') || isUnbounded(text)) return undefined;
   try {
     if (XMLValidator.validate(text) !== true) return undefined;
     const declared = [...text.matchAll(INSTANCE)].map(([, prefix = '']) => prefix);
@@ -45,13 +49,38 @@ export function parseXml(text: string, longest = LONGEST): XmlElement | undefine
   }
 }
 
-function hasTooManyTags(text: string): boolean {
-  let tags = 0;
-  for (let at = text.indexOf('<'); at !== -1; at = text.indexOf('<', at + 1)) {
-    tags += 1;
+/** Parts of a document that are not tags: nothing in them is an attribute. */
+const OTHER_PARTS = [
+  ['<!--', '-->'],
+  ['<![CDATA[', ']]>'],
+] as const;
+
+/** Whether it has too many tags, or a tag that is too long, has too many attributes or does not end. Reads each character once. */
+function isUnbounded(text: string): boolean {
+  let at = text.indexOf('<');
+  for (let tags = 1; at !== -1; tags += 1) {
     if (tags > MAX_TAGS) return true;
+    const other = OTHER_PARTS.find(([begin]) => text.startsWith(begin, at));
+    const end = other === undefined ? tagEnd(text, at) : text.indexOf(other[1], at);
+    if (end === undefined || end === -1) return true;
+    at = text.indexOf('<', end + 1);
   }
   return false;
+}
+
+/** Where a tag ends; undefined if it has no end within its bounds. A `>` in quotes does not end it. */
+function tagEnd(text: string, begin: number): number | undefined {
+  const limit = Math.min(text.length, begin + MAX_TAG_CHARACTERS);
+  let [quote, attributes] = ['', 0];
+  for (let at = begin; at < limit; at += 1) {
+    const character = text[at] ?? '';
+    if (character === '=') attributes += 1;
+    if (attributes > MAX_TAG_ATTRIBUTES) return undefined;
+    if (quote === '' && character === '>') return at;
+    if (quote === '' && (character === '"' || character === "'")) quote = character;
+    else if (character === quote) quote = '';
+  }
+  return undefined;
 }
 
 /** A parsed list holds an object for each element and text: its name is the key beside that of the attributes. */

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { at, escapeXml, parseXml, textAt, type XmlElement } from '../../src/formats/xml.ts';
+import {
+  at,
+  escapeXml,
+  MAX_TAG_ATTRIBUTES,
+  MAX_TAG_CHARACTERS,
+  parseXml,
+  textAt,
+  type XmlElement,
+} from '../../src/formats/xml.ts';
 
 const SOAP = `<?xml version="1.0"?>
 <soapenv:Envelope xmlns:soapenv="urn:x" xmlns:xsi="urn:y"><soapenv:Body>
@@ -10,6 +18,37 @@ const SOAP = `<?xml version="1.0"?>
 
 function countOf(element: XmlElement): number {
   return 1 + element.children.reduce((sum, child) => sum + countOf(child), 0);
+}
+
+const tagOf = (attributes: number): string =>
+  `<t ${Array.from({ length: attributes }, (_none, index) => `a${index}="${index}"`).join(' ')}/>`;
+
+/** Documents by a number of repetitions. 4 MiB of attributes in one tag took two seconds without a bound. */
+const GROWN = 2000;
+const GROWING: Readonly<Record<string, (count: number) => string>> = {
+  'attributes of one tag': tagOf,
+  'one attribute again and again': (count) => `<t ${`a="1" `.repeat(count)}/>`,
+  'attributes without a space between them': (count) => `<t ${`a="1"`.repeat(count)}/>`,
+  'a value that does not end': (count) => `<t ${`a="`.repeat(count | 1)}/>`,
+  'spaces in a tag': (count) => `<t${' '.repeat(count * 8)}/>`,
+  'tags that do not end': (count) => '<t '.repeat(count),
+  'small tags': (count) => `<t>${'<a b="c"/>'.repeat(count)}</t>`,
+  'tags in one another': (count) => `${'<t>'.repeat(count)}${'</t>'.repeat(count)}`,
+  'comments that do not end': (count) => `<t>${'<!--'.repeat(count)}</t>`,
+  'parts of characters that do not end': (count) => `<t>${'<![CDATA['.repeat(count)}</t>`,
+  entities: (count) => `<t>${'&amp;'.repeat(count)}</t>`,
+  'declarations of a namespace': (count) => `<t ${'xmlns:i="http://www.w3'.repeat(count)}"/>`,
+};
+
+/** The least of three runs. */
+function processorMs(text: string): number {
+  const runs = [0, 1, 2].map(() => {
+    const before = process.cpuUsage();
+    parseXml(text);
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  });
+  return Math.min(...runs);
 }
 
 describe('XML from outside', () => {
@@ -53,6 +92,33 @@ describe('XML from outside', () => {
     assert.notEqual(parseXml(tags(1000)), undefined);
     assert.equal(parseXml(tags(1_000_001), 64 * 1024 ** 2), undefined);
   });
+
+  test('is none with a tag of too many attributes or characters, wherever the tag is', () => {
+    const most = tagOf(MAX_TAG_ATTRIBUTES);
+    assert.equal(Object.keys(parseXml(most)?.attributes ?? {}).length, MAX_TAG_ATTRIBUTES);
+    const more = tagOf(MAX_TAG_ATTRIBUTES + 1);
+    for (const inside of [more, `<a>${most}${more}</a>`, `<a><!-- " -->${more}</a>`]) {
+      assert.equal(parseXml(inside), undefined);
+    }
+    assert.equal(parseXml(`<a><![CDATA[${more}]]>${most}</a>`)?.children.length, 1);
+    const long = (length: number): string => `<a b="${'>'.repeat(length)}"/>`;
+    const frame = long(0).length;
+    assert.notEqual(parseXml(long(MAX_TAG_CHARACTERS - frame)), undefined);
+    assert.equal(parseXml(long(MAX_TAG_CHARACTERS)), undefined);
+    assert.equal(parseXml('<a><!-- without an end</a>'), undefined);
+  });
+
+  for (const [what, make] of Object.entries(GROWING)) {
+    test(`takes a time that is at most linear in its length: ${what}`, (t) => {
+      const [small, large] = [make(GROWN), make(GROWN * 16)];
+      // Compiled by then.
+      for (let run = 0; run < 3; run += 1) processorMs(small);
+      const [least, most] = [processorMs(small), processorMs(large)];
+      t.diagnostic(`${small.length} characters: ${least} ms; ${large.length}: ${most} ms`);
+      // Quadratic would be 256 times; below a millisecond the clock is too coarse.
+      assert.ok(most < 64 * Math.max(least, 1), `${least} ms, then ${most} ms`);
+    });
+  }
 
   test('holds any text that is written into it', () => {
     fc.assert(
