@@ -35,7 +35,7 @@ import { cgroupOf, continueNow, processesIn, standsStill } from './processes.ts'
 import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';
 import { imageMs } from './runc.ts';
-import { sessionEnded } from './session.ts';
+import { findWorker, sessionEnded } from './session.ts';
 import { configOf, containerSpec, type ContainerSpec } from './spec.ts';
 import { Reported } from './watch.ts';
 
@@ -248,6 +248,7 @@ export class CriuDestination implements DestinationSession {
   async destroy(signal: AbortSignal): Promise<void> {
     const { runc, records } = this.#context;
     const { guest } = this.#options;
+    await this.#recordRestore();
     await this.#arrival?.close(true);
     this.#arrivals.delete(guest);
     const record = records.readSync(guest);
@@ -260,6 +261,17 @@ export class CriuDestination implements DestinationSession {
     await runc.remove(guest);
     await removeLeft(this.#context, guest, records.readSync(guest));
     this.#reported.lost('it was taken down');
+  }
+
+  /** A restore that its mover began and did not record: it would mount and make processes while all is taken down. */
+  async #recordRestore(): Promise<void> {
+    const { records } = this.#context;
+    const { guest } = this.#options;
+    const record = records.readSync(guest);
+    if (record === undefined || record.worker !== undefined) return;
+    if (!isMadeFor(record, this.#options)) return;
+    const worker = findWorker(path.join(records.dirOf(guest), 'in', 'images'));
+    if (worker !== undefined) await records.change(guest, { worker });
   }
 
   /** A restore goes on without the process that began it. */

@@ -6,7 +6,7 @@ import type { HostContext } from './host-context.ts';
 import { setPorts } from './network.ts';
 import { setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
-import { sessionEnded } from './session.ts';
+import { findWorker, sessionEnded } from './session.ts';
 import type { Reported } from './watch.ts';
 
 /** A container that was to leave, and runs on at its source. */
@@ -23,10 +23,12 @@ export async function dumpEnded(
   signal: AbortSignal,
 ): Promise<void> {
   const record = records.readSync(name);
-  if (record?.worker === undefined) return;
+  if (record === undefined) return;
+  const worker = record.worker ?? findWorker(path.join(records.dirOf(name), 'out', 'images'));
+  if (worker === undefined) return;
   // A frozen container can wait, and one whose CRIU is ended in the middle of its dump may end with it.
   const mostMs = imageMs(record.memoryBytes);
-  if (await sessionEnded(record.worker, mostMs, signal, mostMs)) return;
+  if (await sessionEnded(worker, mostMs, signal, mostMs)) return;
   const reason = `the dump of ${name} does not end`;
   throw godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command: 'dump', reason });
 }

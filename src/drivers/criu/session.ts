@@ -36,6 +36,31 @@ function statLine(pid: number): string | undefined {
 }
 
 /**
+ * The process of a dump or restore that Godwit began in `images`, by its command line: a mover that dies right after the
+ * start has not recorded it. Undefined if there is none.
+ */
+export function findWorker(images: string): BootProcess | undefined {
+  for (const pid of pids()) {
+    const words = commandLine(pid);
+    if (words[words.indexOf('--image-path') + 1] !== images) continue;
+    const stat = readStat(statLine(pid) ?? '');
+    // It leads a session of its own.
+    if (stat?.session === pid && !stat.hasEnded) {
+      return { pid, startTicks: stat.startTicks, bootId: bootId() };
+    }
+  }
+  return undefined;
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+/**
  * Waits for the end of a dump or a restore: of the process that Godwit began, at most `mostMs`, and of what that one has
  * left. False where something of it lives on.
  */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,8 +15,10 @@ import { LateArrival } from '../../../src/drivers/criu/late-arrival.ts';
 import { pagersIn } from '../../../src/drivers/criu/pager/one-pager.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records, type ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Reported } from '../../../src/drivers/criu/watch.ts';
 import type { DestinationOptions } from '../../../src/port/direct.ts';
+import { lifeOf } from '../../../src/system/processes/life.ts';
 import { ownIdentity } from '../../../src/system/processes/process.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
@@ -139,4 +143,22 @@ test('nobody hears of the restore before its pager has written it down', async (
   await until('it is lost', 20_000, async () => (events.length > 0 ? true : undefined));
   assert.equal(await restored, 'Error: its pager ended while it was restored');
   assert.match(events.join(), /^lost: /);
+});
+
+test('taking a container down ends a restore that its mover began and did not record', async (t) => {
+  const { records, images, context, options } = await place(t);
+  await records.change('box', { init: undefined });
+  const args = ['-c', 'echo 1; read line', 'runc', 'restore', '--image-path', images];
+  const child = spawn('sh', args, { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
+  t.after(() => void child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  const lives: boolean[] = [];
+  const runc = {
+    run: async () => '[]',
+    remove: async () => void lives.push(lifeOf({ ...restore }).state === 'alive'),
+  };
+  const restore = identify(child.pid ?? 0) ?? ownIdentity();
+  const destination = new CriuDestination({ ...context, runc } as never, options, new Map());
+  await destination.destroy(AbortSignal.timeout(20_000));
+  assert.deepEqual(lives, [false]);
 });

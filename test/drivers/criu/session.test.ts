@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { identify } from '../../../src/drivers/criu/processes.ts';
-import { sessionEnded, sessionOf } from '../../../src/drivers/criu/session.ts';
+import { findWorker, sessionEnded, sessionOf } from '../../../src/drivers/criu/session.ts';
 
 /** A process in a session of its own that leaves another one there when it ends. */
 async function leaderOf(script: string) {
@@ -57,4 +57,20 @@ test('takes the session of an earlier boot, or of a process whose number is anot
     child.stdin.end('\n');
     await ended;
   }
+});
+
+test('finds the program that works in a directory of images, and none of another directory', async () => {
+  const args = ['-c', 'echo 1; read line', 'runc', 'restore', '--image-path', '/images/of/box'];
+  const child = spawn('sh', args, { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
+  const ended = once(child, 'exit');
+  try {
+    assert.deepEqual(findWorker('/images/of/box'), identify(child.pid ?? 0));
+    assert.equal(findWorker('/images/of'), undefined);
+    assert.equal(findWorker('restore'), undefined);
+  } finally {
+    child.stdin.end('\n');
+    await ended;
+  }
+  assert.equal(findWorker('/images/of/box'), undefined);
 });
