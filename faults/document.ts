@@ -196,6 +196,8 @@ function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): str
   const missed = others === 0 ? '' : `, ${others} not struck`;
   const minutes = Math.round(playedMs(all) / 60_000);
   const makesSense = cells.filter((cell) => row(cell).run).length;
+  if (all.length === 0)
+    return `The table has no results yet: ${makesSense} cells are to be played.`;
   return `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${red} red${missed}**.`;
 }
 

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { BEGIN, BOX_BEGIN, BOX_END, END, resultsText, withResults } from '../../faults/document.ts';
+import {
+  BEGIN,
+  BOX_BEGIN,
+  BOX_END,
+  END,
+  POWER_BEGIN,
+  POWER_END,
+  powerText,
+  resultsText,
+  withResults,
+} from '../../faults/document.ts';
 import type { Played } from '../../faults/play.ts';
 
 const played = (cell: string, more: Partial<Played> = {}): Played => ({
@@ -75,5 +85,23 @@ describe("the page of the fault matrix's results", () => {
     );
     assert.equal(withResults(both, [...machine, ...box]), both);
     assert.throws(() => withResults('no marks', machine), /marks/);
+  });
+
+  test('has a table of hosts that lose their power, between marks of its own', () => {
+    const page = readFileSync(
+      new URL('../../docs/measurements/faults.md', import.meta.url),
+      'utf8',
+    );
+    const power = [
+      played('power-source/first-round/precopy', { recovered: 'c', recoveryMs: 9000 }),
+      played('power-destination/after-commit/precopy', { outcome: 'held' }),
+    ];
+    const written = withResults(page, power);
+    assert.ok(written.includes(`${POWER_BEGIN}\n\n${powerText(power)}\n\n${POWER_END}`));
+    const outside = (text: string): string =>
+      text.slice(0, text.indexOf(POWER_BEGIN)) + text.slice(text.indexOf(POWER_END));
+    assert.equal(outside(written), outside(page));
+    assert.match(written, /\| source without power \| \? \| \? \| recovered 9\.0 s \|/);
+    assert.match(powerText([]), /^The table has no results yet: \d+ cells/);
   });
 });
