@@ -62,7 +62,7 @@ function destinationOff({ mode, phase }: Cell): Expectation {
       guest: 'dies',
       outcomes: ['lost', 'done', 'held'],
       words:
-        'it was the guest by then: lost, done if the source had ended before, or held if no record shows that it ran',
+        'it was the guest by then: lost, done if the source had ended before, or held if the power loss took the record that it ran',
     };
   }
   const isLate = !isBefore(phase, 'before-switch');
@@ -71,12 +71,14 @@ function destinationOff({ mode, phase }: Cell): Expectation {
       ...MAY_DIE,
       outcomes: ['failed', 'lost', 'held'],
       words:
-        'failed with the guest at the source, lost, or held since the destination may have run it',
+        'failed with the guest at the source, lost, or held since the destination may have run it and written to its disks',
     };
   }
   return {
     ...LIVES,
-    // A destination that comes back armed cannot tell whether the commit had reached it.
+    // A destination that comes back armed cannot tell whether the commit had reached it: a power loss takes the records of the
+    // commit and of the guest's start, which are not synced. The guest may have written to its disks since, and the source's
+    // memory is older than they are.
     outcomes: isLate
       ? ['failed', 'lost', 'done', 'held']
       : isBefore(phase, 'first-round')
@@ -84,7 +86,7 @@ function destinationOff({ mode, phase }: Cell): Expectation {
         : ['failed'],
     guest: isLate ? 'may-die' : 'lives',
     words: isLate
-      ? 'failed with the guest at the source; held if the commit may have arrived before'
+      ? 'failed with the guest at the source; held if the commit may have arrived, and the guest have written to its disks, before'
       : 'the guest stays at the source, or moves once its destination is back; no host recovers it',
   };
 }
