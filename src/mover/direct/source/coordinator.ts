@@ -54,7 +54,15 @@ export interface CoordinatorDependencies {
 /** The engine of one direct migration at its source, and what only such a migration has to do besides its steps. */
 export class Coordinator {
   readonly #deps: CoordinatorDependencies;
-  readonly #engine: Engine<SourceState, SourceEvent, StepName, UndoneStep, StepFacts, OwnEffect>;
+  readonly #engine: Engine<
+    SourceState,
+    SourceEvent,
+    StepName,
+    UndoneStep,
+    StepFacts,
+    UndoFacts | void,
+    OwnEffect
+  >;
   #context: SourceContext | undefined;
   #recovering = false;
   /** The stream as it was last looked at, which the journal does not have. */
