@@ -1,22 +1,29 @@
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode } from '../../errors.ts';
 import {
   fileNumber,
+  inodeIn,
   isDevice,
   judgeIdentity,
   type FileIdentity,
   type FileUser,
   type FileUsers,
 } from '../../migration/image-identity.ts';
-import { identityOf, openFiles } from './open-files.ts';
+import { backingFiles, loops, numberOf, onDevices, swaps, targets } from './kernel-users.ts';
+import { mappedFiles } from './mapped-files.ts';
+import { mountsSeenBy, mountUsers } from './mounts.ts';
+import { identityOf, openFiles, type OpenFile } from './open-files.ts';
+import { otherThreads, threadsWithOwnTables } from './thread-tables.ts';
 import { pids, startTicksOf } from '../processes/process.ts';
+import { readOfProcess } from '../processes/read-of-process.ts';
 
 /**
- * Everything of this host that has one of some files open: processes (other guests, NBD servers, backups), loop devices,
- * exports of the kernel's own iSCSI and NVMe targets, swap, mounts and devices built on a device. A program that has only
- * mapped a file, and clients of the kernel's NFS server, do not show.
+ * Everything of this host that has one of some files open: processes (other guests, NBD servers, backups), threads with a
+ * table of open files of their own, programs that have only mapped a file, loop devices, exports of the kernel's own iSCSI
+ * and NVMe targets, swap, mounts in every mount namespace and devices built on a device. Clients of the kernel's NFS server,
+ * files that were sent and not yet received, and files registered with io_uring alone do not show.
  */
 
 export interface UsersAsked {
@@ -28,6 +35,10 @@ export interface UsersAsked {
   readonly proc?: string;
   /** Where the targets of the kernel are configured. */
   readonly config?: string;
+  /** The files behind loop devices. */
+  readonly backing?: typeof backingFiles;
+  /** Threads with a table of open files of their own. */
+  readonly ownTables?: typeof threadsWithOwnTables;
 }
 
 /**
@@ -40,39 +51,55 @@ const READER = /^(virtqemud|virtstoraged|libvirtd)$/;
 
 const INIT = 1;
 
-/** Entries of one directory of the kernel that are looked at. */
-const MAX_ENTRIES = 4096;
-
 export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUsers> {
-  const { identities, except, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
+  const { identities, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
   // By number: an identity of an earlier build has no birth time, and a file that is open keeps its number.
   const ids = new Map(identities.map((id) => [fileNumber(id), id]));
   if (ids.size === 0) return { users: [], unseen: [] };
-  const inodes = new Set(
-    identities.filter((id) => !isDevice(id)).map((id) => id.split(':')[1] ?? ''),
-  );
-  const byProcess = await processes(ids, inodes, except, signal);
+  const byProcess = await processes(ids, asked, signal);
+  const built = await onDevices(identities, sys);
   const named = [
-    ...(await loops(sys)),
+    ...(await loops(sys, asked.backing ?? backingFiles, signal)),
     ...(await swaps(proc)),
     ...(await targets(config)),
-    ...(await onDevices(new Set(identities), { sys, proc })),
+    ...built.users,
   ];
   signal.throwIfAborted();
   const users: FileUser[] = [];
   const unseen: string[] = [];
   for (const { file, by, mayWrite } of named) {
-    const found = isDevice(file) ? file : await identityOf(file);
+    const found = file.startsWith('/') ? await identityOf(file) : file;
     const identity = found === undefined ? undefined : askedFor(ids, found);
     if (identity !== undefined) users.push({ identity, by, mayWrite });
     // In another mount namespace, so it may be one of them. A removed file is none: images have names.
     else if (found === undefined && !file.endsWith(' (deleted)'))
       unseen.push(`${by} (${file.slice(0, 256)})`);
   }
+  const fileSystems = identities.filter((id) => !isDevice(id)).map(fileSystemOf);
+  const mounts = await mountUsers(
+    {
+      namespaces: byProcess.namespaces,
+      devices: built.numbers,
+      fileSystems: new Set(fileSystems),
+      proc,
+      whichIs: (found) => askedFor(ids, found),
+    },
+    signal,
+  );
+  for (const { identity, point, pid, mayWrite } of mounts.users) {
+    const of = pid === undefined ? '' : ` in the mounts of ${(await programOf(pid, signal)).by}`;
+    users.push({ identity, by: `the mount at ${point.slice(0, 256)}${of}`, mayWrite });
+  }
+  if (!mounts.isWhole) unseen.push('a mount of a file');
   return {
     users: [...byProcess.users, ...users],
     unseen: [...byProcess.unseen, ...unseen],
   };
+}
+
+/** The number under which the file system of a file is mounted. */
+function fileSystemOf(identity: FileIdentity): string {
+  return numberOf(BigInt(identity.split(':')[0] ?? 0));
 }
 
 /** The identity that was asked for, if this file is the one: another file may have the number of a removed image. */
@@ -84,50 +111,129 @@ function askedFor(
   return judgeIdentity(asked, found, true) === 'same' ? asked : undefined;
 }
 
-/** Each program once. */
+type Own = Pick<OpenFile, 'id' | 'mayWrite'>;
+
+/** Each program once, and one process of each mount namespace. */
 async function processes(
   ids: ReadonlyMap<string, FileIdentity>,
-  inodes: ReadonlySet<string>,
-  except: readonly number[],
+  { identities, except, ownTables = threadsWithOwnTables }: UsersAsked,
   signal: AbortSignal,
-): Promise<FileUsers> {
+): Promise<FileUsers & { readonly namespaces: readonly (number | 'self')[] }> {
+  const inodes = new Set(identities.flatMap((id) => inodeIn(id) ?? []));
+  const withDevices = identities.some(isDevice);
+  const others = pids().filter((pid) => pid !== process.pid && !except.includes(pid));
+  const open = new Map<number, readonly Own[] | undefined>();
+  const threads = new Map<number, readonly number[]>();
+  await forEach(others, signal, async (pid) => {
+    open.set(pid, await openOf(pid, inodes));
+    const tids = open.get(pid) === undefined ? [] : otherThreads(pid);
+    if (tids.length > 0) threads.set(pid, tids);
+  });
+  const apart = await ownTables(threads, signal);
   const users: FileUser[] = [];
   const unseen: string[] = [];
-  for (const pid of pids()) {
-    if (pid === process.pid || except.includes(pid)) continue;
-    await nextTurn();
-    signal.throwIfAborted();
-    const open = await openFiles({ pid }, inodes).catch((thrown: unknown) => {
-      if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return undefined;
-      throw thrown;
-    });
-    if (open === undefined) {
-      // It has ended, or it is the init of this host, which opens no images and which a container hides even from root.
-      if (pid === INIT || startTicksOf(pid) === undefined) continue;
-      unseen.push((await programOf(pid)).by);
-      continue;
-    }
-    const own = open.flatMap(({ id, mayWrite }) => {
+  await forEach(others, signal, async (pid) => {
+    const look = {
+      apart: (threads.get(pid) ?? []).filter((tid) => apart.has(tid)),
+      last: threads.get(pid)?.at(-1),
+      inodes,
+      withDevices,
+    };
+    const { files, isWhole } = await heldBy(pid, open.get(pid), look, signal);
+    // It may have ended, or be the init of this host, which opens no images and which a container hides even from root.
+    if (!isWhole && pid !== INIT && startTicksOf(pid) !== undefined)
+      unseen.push((await programOf(pid, signal)).by);
+    const own = files.flatMap(({ id, mayWrite }) => {
       const identity = askedFor(ids, id);
       return identity === undefined ? [] : [{ identity, mayWrite }];
     });
-    if (own.length === 0) continue;
-    const { by, passesOver } = await programOf(pid);
+    if (own.length === 0) return;
+    const { by, passesOver } = await programOf(pid, signal);
     for (const identity of new Set(own.map((each) => each.identity))) {
       const mayWrite = own.some((each) => each.identity === identity && each.mayWrite);
       const isOver = passesOver === 'always' || (passesOver === 'reading' && !mayWrite);
       if (!isOver) users.push({ identity, by, mayWrite });
     }
+  });
+  return { users, unseen, namespaces: namespacesOf(others, except) };
+}
+
+/** Some processes at once: most of the time goes into waiting for one answer of the kernel after the other. */
+const AT_ONCE = 16;
+
+async function forEach(
+  all: readonly number[],
+  signal: AbortSignal,
+  look: (pid: number) => Promise<void>,
+): Promise<void> {
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    await Promise.all(all.slice(at, at + AT_ONCE).map(look));
+    await nextTurn();
+    signal.throwIfAborted();
   }
-  return { users, unseen };
+}
+
+/** Undefined if this user may not look into it. */
+async function openOf(
+  pid: number,
+  inodes: ReadonlySet<string>,
+): Promise<readonly Own[] | undefined> {
+  return openFiles({ pid }, inodes).catch((thrown: unknown) => {
+    if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return undefined;
+    throw thrown;
+  });
+}
+
+interface Look {
+  /** Threads with a table of open files of their own. */
+  readonly apart: readonly number[];
+  /** The last thread: if the first has ended, the process's memory shows only at the others. */
+  readonly last: number | undefined;
+  readonly inodes: ReadonlySet<string>;
+  readonly withDevices: boolean;
+}
+
+/** What a process has open and mapped. `isWhole`: this user may look at all of it. */
+async function heldBy(
+  pid: number,
+  open: readonly Own[] | undefined,
+  { apart, last, inodes, withDevices }: Look,
+  signal: AbortSignal,
+): Promise<{ readonly files: readonly Own[]; readonly isWhole: boolean }> {
+  if (open === undefined) return { files: [], isWhole: false };
+  const files = [...open];
+  let isWhole = true;
+  // The kernel lists a thread under its own number, too.
+  for (const tid of apart) {
+    const own = await openOf(tid, inodes);
+    files.push(...(own ?? []));
+    isWhole &&= own !== undefined;
+  }
+  const mapped = await mappedFiles(last ?? pid, inodes, withDevices, signal);
+  return { files: [...files, ...mapped.files], isWhole: isWhole && mapped.isWhole };
+}
+
+/** The mounts that only an excepted process sees are how it gets at its images. */
+function namespacesOf(others: readonly number[], except: readonly number[]): (number | 'self')[] {
+  const own = mountsSeenBy('self');
+  const known = new Set([own, ...except.map(mountsSeenBy)]);
+  const found: (number | 'self')[] = ['self'];
+  for (const pid of others) {
+    const seen = mountsSeenBy(pid);
+    if (seen === undefined || known.has(seen)) continue;
+    known.add(seen);
+    found.push(pid);
+  }
+  return found;
 }
 
 /** What runs as a process; a guest's own name if its command line has one. */
 async function programOf(
   pid: number,
+  signal: AbortSignal,
 ): Promise<{ readonly by: string; readonly passesOver: 'always' | 'reading' | 'never' }> {
   const [line, comm] = await Promise.all([
-    readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''),
+    readOfProcess(pid, 'cmdline', signal).then((read) => read ?? ''),
     readFile(`/proc/${pid}/comm`, 'latin1').catch(() => ''),
   ]);
   const words = line.slice(0, 65_536).split('\0');
@@ -142,110 +248,4 @@ async function programOf(
   if (HELPER.test(comm.trim())) return { by, passesOver: 'always' };
   // Another migration that compares files by their content reads this one for a moment.
   return { by, passesOver: isGodwit || READER.test(comm.trim()) ? 'reading' : 'never' };
-}
-
-interface NamedUser {
-  /** A path, or the identity of a device. */
-  readonly file: string;
-  readonly by: string;
-  readonly mayWrite: boolean;
-}
-
-async function entries(directory: string): Promise<string[]> {
-  return (await readdir(directory).catch(() => [])).slice(0, MAX_ENTRIES);
-}
-
-const text = (file: string): Promise<string> =>
-  readFile(file, 'utf8').then(
-    (read) => read.trim(),
-    () => '',
-  );
-
-async function loops(sys: string): Promise<NamedUser[]> {
-  const names = (await entries(path.join(sys, 'block'))).filter((name) => name.startsWith('loop'));
-  const found: NamedUser[] = [];
-  for (const name of names) {
-    const file = await text(path.join(sys, 'block', name, 'loop/backing_file'));
-    const mayWrite = (await text(path.join(sys, 'block', name, 'ro'))) !== '1';
-    if (file !== '') found.push({ file, by: `the loop device /dev/${name}`, mayWrite });
-  }
-  return found;
-}
-
-/** `/proc/swaps` escapes blanks as the kernel does everywhere. */
-async function swaps(proc: string): Promise<NamedUser[]> {
-  const [, ...lines] = (await text(path.join(proc, 'swaps'))).split('\n');
-  return lines.flatMap((line) => {
-    const file = unescaped(/^\S+/.exec(line)?.[0] ?? '');
-    return file === '' ? [] : [{ file, by: 'this host’s swap', mayWrite: true }];
-  });
-}
-
-function unescaped(word: string): string {
-  return word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
-}
-
-/** What LIO (iSCSI, vhost-scsi) and the NVMe target export. */
-async function targets(config: string): Promise<NamedUser[]> {
-  const found: NamedUser[] = [];
-  const cores = path.join(config, 'target/core');
-  for (const group of await entries(cores)) {
-    for (const name of await entries(path.join(cores, group))) {
-      const file = await text(path.join(cores, group, name, 'udev_path'));
-      if (file.startsWith('/'))
-        found.push({ file, by: `the SCSI target ${group}/${name} of this host`, mayWrite: true });
-    }
-  }
-  const systems = path.join(config, 'nvmet/subsystems');
-  for (const system of await entries(systems)) {
-    for (const number of await entries(path.join(systems, system, 'namespaces'))) {
-      const file = await text(path.join(systems, system, 'namespaces', number, 'device_path'));
-      if (file.startsWith('/'))
-        found.push({ file, by: `the NVMe target ${system} of this host`, mayWrite: true });
-    }
-  }
-  return found;
-}
-
-/** Mounts of a device and of its partitions, and devices that are built on them. */
-async function onDevices(
-  ids: ReadonlySet<FileIdentity>,
-  { sys, proc }: { readonly sys: string; readonly proc: string },
-): Promise<NamedUser[]> {
-  const devices = [...ids].filter(isDevice);
-  if (devices.length === 0) return [];
-  const mounts = (await text(path.join(proc, 'self/mountinfo'))).split('\n');
-  const found: NamedUser[] = [];
-  for (const file of devices) {
-    const at = path.join(sys, 'dev/block', numberOf(BigInt(file.slice('device:'.length))));
-    for (const part of [at, ...(await partitions(at))]) {
-      const number = await text(path.join(part, 'dev'));
-      for (const line of number === '' ? [] : mounts) {
-        const [, , device, , point] = line.split(' ');
-        if (device !== number) continue;
-        found.push({ file, by: `the mount at ${unescaped(point ?? '')}`, mayWrite: true });
-      }
-      for (const holder of await entries(path.join(part, 'holders')))
-        found.push({ file, by: `the device ${holder}, which is built on it,`, mayWrite: true });
-    }
-  }
-  return found;
-}
-
-async function partitions(at: string): Promise<string[]> {
-  const own = path.basename(await readlink(at).catch(() => at));
-  const found: string[] = [];
-  for (const name of await entries(at))
-    if (name.startsWith(own) && (await text(path.join(at, name, 'partition'))) !== '')
-      found.push(path.join(at, name));
-  return found;
-}
-
-/** As the kernel numbers a device (`man makedev`). */
-function numberOf(rdev: bigint): string {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
-  return `${major}:${minor & 0xffff_ffffn}`;
 }

@@ -112,11 +112,12 @@ function wanted(
   const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
   const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
   // A kernel before 5.14 does not report it.
-  const isWanted = isDevice(target) || inode === undefined || inodes.has(inode);
+  const isWanted = isDeviceNode(target) || inode === undefined || inodes.has(inode);
   return isWanted ? { mayWrite: mayWrite(info) } : undefined;
 }
 
-function isDevice(target: string): boolean {
+/** A file of /dev that may be a block device. */
+export function isDeviceNode(target: string): boolean {
   return (
     target.startsWith('/dev/') && !/^\/dev\/(null|zero|u?random|pts\/|shm\/|ptmx)/.test(target)
   );
