@@ -49,6 +49,9 @@ export const OTHER_THERE =
   'the file at this path there is not the file that the guest has open at its source';
 export const REMOVED = 'there is no file at this path, and the guest has a removed file open';
 
+export const OTHER_OPENED =
+  'the file at this path there is not the file that its hypervisor has opened';
+
 /** Another file may have the number that the image had, and nothing held the image meanwhile. */
 export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
 export const SWAPPED =
@@ -238,6 +241,23 @@ export function judgeIdentity(
  */
 export function hasCommonNumbers(here: string | undefined, there: string | undefined): boolean {
   return here !== undefined && here === there;
+}
+
+/**
+ * Why a hypervisor that was started for a guest has not opened the guest's own images. `places`: each image with the number
+ * of the file that the guest has open at its source, if both hosts number the files of that storage alike.
+ */
+export function whyOtherOpened(
+  places: readonly { readonly node: string; readonly inode?: string | undefined }[],
+  { identities, strange }: Identified,
+): { readonly node: string; readonly reason: string } | undefined {
+  const [replaced] = strange;
+  if (replaced !== undefined) return { node: replaced.image.node, reason: OTHER_OPENED };
+  const other = places.find(({ node, inode }) => {
+    const opened = inodeIn(identities.get(node));
+    return inode !== undefined && opened !== undefined && opened !== inode;
+  });
+  return other === undefined ? undefined : { node: other.node, reason: OTHER_THERE };
 }
 
 /** What became of a copied image that is given up here, as it is reported. */

@@ -1,6 +1,7 @@
 import type { Brief, Knows } from '../host/memory-sample/pages.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../migration/permission/permission.ts';
+import type { Identified } from '../migration/image-identity.ts';
 import type { NamedCheck } from '../migration/preflight/check.ts';
 import type { MemorySample } from '../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../protocol/public/steering.ts';
@@ -285,6 +286,11 @@ export interface DestinationSession extends HypervisorSession {
     files: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * After `start`: which of these files, by block node, its hypervisor has open, and which of the paths have become another
+   * file since. Undefined if this host does not let it look; absent if the driver cannot.
+   */
+  opened?(files: ReadonlyMap<string, string>, signal: AbortSignal): Promise<Identified | undefined>;
   /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**

@@ -15,6 +15,9 @@ import {
   type FileUser,
   type GivenUp,
   type LeavingImage,
+  whyOtherOpened,
+  OTHER_THERE,
+  OTHER_OPENED,
 } from '../../src/migration/image-identity.ts';
 
 /** A host's files as a model: each has numbers for good, and names come and go. */
@@ -256,4 +259,26 @@ test('a report of images that were given up warns exactly where one was left, an
       for (const { file } of all) assert.ok(checks[0]?.evidence.includes(file));
     }),
   );
+});
+
+describe('a hypervisor that was started for a guest', () => {
+  const image = (node: string) => ({ node, device: node, file: `/d/${node}` });
+  const seen = (identity: string, ...strange: string[]) => ({
+    identities: new Map([['a', identity]]),
+    strange: strange.map((node) => ({ image: image(node), reason: REPLACED })),
+  });
+
+  test('has opened the guest’s images if their numbers are those at the source, where both can be compared', () => {
+    assert.equal(whyOtherOpened([{ node: 'a', inode: '12' }], seen('7:12:99')), undefined);
+    assert.equal(whyOtherOpened([{ node: 'a' }], seen('7:13')), undefined);
+    assert.equal(whyOtherOpened([{ node: 'a', inode: '12' }], seen('device:13')), undefined);
+    assert.equal(whyOtherOpened([{ node: 'b', inode: '12' }], seen('7:13')), undefined);
+    const other = whyOtherOpened([{ node: 'a', inode: '12' }], seen('7:13'));
+    assert.deepEqual(other, { node: 'a', reason: OTHER_THERE });
+  });
+
+  test('has not if a path is another file now than the one it has opened', () => {
+    const other = whyOtherOpened([], seen('7:12', 'b'));
+    assert.deepEqual(other, { node: 'b', reason: OTHER_OPENED });
+  });
 });

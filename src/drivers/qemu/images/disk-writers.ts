@@ -17,9 +17,18 @@ const OF_THIS_HOST: ReadonlySet<string> = new Set(['file', 'host_device']);
 /** Drivers of nodes that QEMU reaches over a network by itself. */
 const OF_A_NETWORK: ReadonlySet<string> = new Set(['nfs', 'iscsi', 'rbd', 'nbd', 'https', 'ssh']);
 
+const readNodes = (client: QmpClient, signal: AbortSignal): Promise<z.infer<typeof nodes>> =>
+  client.query('query-named-block-nodes', { flat: true }, nodes, signal);
+
+/** Files and devices of this host that a QEMU has open as images, by its own word. */
+export async function imageFiles(client: QmpClient, signal: AbortSignal): Promise<Set<string>> {
+  const own = (await readNodes(client, signal)).filter(({ drv }) => OF_THIS_HOST.has(drv));
+  return new Set(own.map(({ file }) => file));
+}
+
 /** What a QEMU has open to write the guest's disks, by its own word. */
 export async function writtenFiles(client: QmpClient, signal: AbortSignal): Promise<WrittenFiles> {
-  const all = await client.query('query-named-block-nodes', { flat: true }, nodes, signal);
+  const all = await readNodes(client, signal);
   const written = all.filter(({ ro }) => !ro);
   return {
     files: [...new Set(written.filter(({ drv }) => OF_THIS_HOST.has(drv)).map(({ file }) => file))],

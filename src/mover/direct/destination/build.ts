@@ -19,7 +19,12 @@ import { backingFilePaths } from './backing-plan.ts';
 import { DestinationCompare } from './compare.ts';
 import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages } from './images.ts';
-import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
+import {
+  filesToOpen,
+  mustHaveOpened,
+  refuseWrittenBackingFiles,
+  withOwnPlaces,
+} from './storage.ts';
 import { DestinationDataPath } from './data-path.ts';
 import { plugAll } from './verify.ts';
 
@@ -105,6 +110,7 @@ export async function build(
     const files = new Map([...there, ...(await makeImages(session, own, signal))]);
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
+    await mustHaveOpened(context, session, preparation, files, signal);
     const memoryAddress = await dataPath.address(ledger.state, started.memoryAddress);
     const { handle, launch } = started;
     const later = launch !== undefined && comesCold(ledger.state) ? { launch } : {};

@@ -7,7 +7,7 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 import type { MediaChange } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import type { DestinationContext } from './destination-context.ts';
-import { filesToOpen, withOwnPlaces } from './storage.ts';
+import { filesToOpen, mustHaveOpened, withOwnPlaces } from './storage.ts';
 
 /**
  * Puts the media that the source has now into drives of the guest that was built here. An image counts as there by the same
@@ -32,6 +32,7 @@ export async function changeMedia(
     ...(await filesByContent(config, session, change, signal)),
   ]);
   await session.changeMedia(change.description, change.drives, files, signal);
+  await mustHaveOpened(context, session, change, files, signal);
 }
 
 async function filesByContent(

@@ -1,7 +1,8 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
 import { identityOfName } from '../../../system/files/open-files.ts';
-import { inodeIn, OTHER_THERE } from '../../../migration/image-identity.ts';
+import { inodeIn, OTHER_THERE, whyOtherOpened } from '../../../migration/image-identity.ts';
+import type { DestinationSession } from '../../../port/direct.ts';
 import type { DeviceAnswer, ImagePlace, ProofAnswer } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type {
@@ -299,4 +300,23 @@ export async function filesToOpen(
   const refusal = checks.find(({ error }) => error !== undefined)?.error;
   if (refusal !== undefined) throw new GodwitError(refusal);
   return files;
+}
+
+/**
+ * The last look: a file may have come to a path between the look of `filesToOpen` and the start of the hypervisor. What the
+ * hypervisor has open now it keeps. GODWIT_DISK_MISSING if that is not the guest's own image.
+ */
+export async function mustHaveOpened(
+  { config: { name: host } }: Pick<Naming, 'config'>,
+  session: Pick<DestinationSession, 'opened'>,
+  { description: { name: guest }, places = [] }: Pick<Preparation, 'description' | 'places'>,
+  files: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const local = new Map([...files].filter(([, file]) => file.startsWith('/')));
+  const seen = local.size === 0 ? undefined : await session.opened?.(local, signal);
+  const other = seen === undefined ? undefined : whyOtherOpened(places, seen);
+  if (other === undefined) return;
+  const device = local.get(other.node) ?? other.node;
+  throw godwitError('GODWIT_DISK_MISSING', { host, device, guest, reason: other.reason });
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import {
   diskWriters,
+  imageFiles,
   writerChecks,
   writtenFiles,
 } from '../../../../src/drivers/qemu/images/disk-writers.ts';
@@ -29,6 +30,8 @@ test('what a QEMU writes to is each file and device of this host once, and the n
     files: ['/d/a.qcow2', '/dev/vg/b'],
     remote: 2,
   });
+  const all = ['/d/a.qcow2', '/dev/vg/b', '/d/base.raw'];
+  assert.deepEqual([...(await imageFiles(client, soon()))], all);
 });
 
 test('a file that is not there, or that no QEMU has open, is written by nobody', async (t) => {

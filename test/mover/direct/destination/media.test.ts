@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/port/direct.ts';
+import { REPLACED } from '../../../../src/migration/image-identity.ts';
 import { changeMedia } from '../../../../src/mover/direct/destination/media.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import type { MediaChange } from '../../../../src/protocol/peer/migration.ts';
@@ -110,6 +111,18 @@ describe('a medium that its source has changed', () => {
       { code: 'GODWIT_DISK_MISSING', message: /no proof of shared storage/ },
     );
     assert.deepEqual(changed, []);
+  });
+
+  test('is refused if another file came to its path when the hypervisor opened it', async (t) => {
+    const { context, session } = place(t);
+    const image = { node: 'cd0-image', device: 'cd0-image', file: 'tools.iso' };
+    const opened = () =>
+      Promise.resolve({ identities: new Map(), strange: [{ image, reason: REPLACED }] });
+    const asked = change({ bases: [{ ...here, sha256: sum(ISO) }] });
+    await assert.rejects(changeMedia(context, { ...session, opened }, state, asked, signal), {
+      code: 'GODWIT_DISK_MISSING',
+      message: /not the file that its hypervisor has opened/,
+    });
   });
 
   test('is refused for another guest than the one admitted, and by a driver without media', async (t) => {

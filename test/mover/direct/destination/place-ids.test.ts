@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,13 +20,14 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import { openDevicePools, stampOf } from '../../../../src/disks/proof/devices.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { proofFile, writeProof } from '../../../../src/disks/proof/proof.ts';
-import { identityOf } from '../../../../src/system/files/open-files.ts';
+import { identifyOpen, identityOf } from '../../../../src/system/files/open-files.ts';
 import { inodeIn } from '../../../../src/migration/image-identity.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import {
   answerStorage,
   filesToOpen,
+  mustHaveOpened,
   refuseWrittenBackingFiles,
   withOwnPlaces,
 } from '../../../../src/mover/direct/destination/storage.ts';
@@ -195,6 +198,51 @@ describe('a place at the destination', () => {
     ] as const) {
       await assert.rejects(ask(id, at), (error) => hasCode(error, 'GODWIT_DISK_PLACE'));
     }
+  });
+});
+
+describe('the hypervisor that was started at the destination', () => {
+  /** Started with the image of a place; `change` happens to its path before it opens the image, or after. */
+  async function started(t: TestContext, change: (file: string) => void, isBefore: boolean) {
+    const there = await destination(t);
+    const file = path.join(there.root, 'web1/disk.raw');
+    const asked = {
+      node: 'top',
+      pool: await prove(there, 'web1'),
+      path: 'web1/disk.raw',
+      inode: String(statSync(file).ino),
+    };
+    const own = await withOwnPlaces(there, preparation({ places: [place.parse(asked)] }), true);
+    const files = await filesToOpen(there, own);
+    if (isBefore) change(file);
+    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', openSync(file, 'r+')] });
+    await once(child, 'spawn');
+    t.after(() => child.kill('SIGKILL'));
+    if (!isBefore) change(file);
+    const opened = (given: ReadonlyMap<string, string>) =>
+      identifyOpen(
+        child.pid ?? 0,
+        [...given].map(([node, at]) => ({ node, device: node, file: at })),
+      );
+    return mustHaveOpened(there, { opened }, own, files, AbortSignal.timeout(20_000));
+  }
+  const replace = (file: string): void => {
+    writeFileSync(`${file}.new`, 'another');
+    renameSync(`${file}.new`, file);
+  };
+
+  test('has opened the file that the guest has open at its source', (t) =>
+    started(t, () => undefined, true));
+
+  test('is ended if another file came to the path right before or after it opened it', async (t) => {
+    await assert.rejects(started(t, replace, true), {
+      code: 'GODWIT_DISK_MISSING',
+      message: /not the file that the guest has open at its source/,
+    });
+    await assert.rejects(started(t, replace, false), {
+      code: 'GODWIT_DISK_MISSING',
+      message: /not the file that its hypervisor has opened/,
+    });
   });
 });
 
