@@ -174,10 +174,10 @@ export interface ManagedSession {
   /** The task of this migration, as the manager reports it now. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
   /**
-   * Resolves once the manager has reported a change of the task since the last `look`, and now and then without one; with
-   * false where only looking shows it. Absent where that is always so.
+   * Resolves to `news` once the manager has reported a change of the task or of its guest since the last `look`, and now and
+   * then to `quiet` without one; to undefined if only looking shows it. Absent if that is always so.
    */
-  changed?(order: ManagedOrder, signal: AbortSignal): Promise<boolean>;
+  changed?(order: ManagedOrder, signal: AbortSignal): Promise<'news' | 'quiet' | undefined>;
   /**
    * Changes the task while it runs, as far as the driver declares by its `levers`; twice is as good as once. Where it runs no more, or
    * has gone over to post-copy: nothing. Absent where it declares none.

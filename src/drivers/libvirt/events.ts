@@ -14,12 +14,28 @@ import type { Packet } from './rpc/packets.ts';
 import { decodeParams } from './rpc/params.ts';
 
 /** What the daemon of the source says unasked of a domain, by the numbers of libvirt's remote_protocol.x. */
-const PROC = { register: 316, lifecycle: 318, iteration: 359, jobCompleted: 363 } as const;
-/** virDomainEventID: the domain begins, stops or ends; a pass over its memory begins; its job has ended. */
+const PROC = {
+  register: 316,
+  lifecycle: 318,
+  trayChange: 328,
+  deviceRemoved: 333,
+  blockJob: 339,
+  deviceAdded: 354,
+  iteration: 359,
+  jobCompleted: 363,
+} as const;
+/**
+ * virDomainEventID: the domain begins, stops or ends; a pass over its memory begins; its job has ended; its owner changes a
+ * medium, has a job on a disk, or plugs a device in or out.
+ */
 const EVENTS = [
   { id: 0, comesAs: PROC.lifecycle },
   { id: 20, comesAs: PROC.iteration },
   { id: 21, comesAs: PROC.jobCompleted },
+  { id: 10, comesAs: PROC.trayChange },
+  { id: 15, comesAs: PROC.deviceRemoved },
+  { id: 16, comesAs: PROC.blockJob },
+  { id: 19, comesAs: PROC.deviceAdded },
 ] as const;
 const COMES = new Set<number>(EVENTS.map(({ comesAs }) => comesAs));
 /** What an older daemon, or another driver of it, answers to an event that it does not have. */
@@ -68,16 +84,17 @@ export class DomainEvents {
     this.#wake();
   };
 
-  /** Resolves once there was news since `looked`, or `withinMs` have passed. */
-  async changed(withinMs: number, signal: AbortSignal): Promise<void> {
+  /** Resolves to true once there was news since `looked`, and to false after `withinMs`. */
+  async changed(withinMs: number, signal: AbortSignal): Promise<boolean> {
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
-    if (this.#isNews) return;
+    if (this.#isNews) return true;
     try {
       await withDeadline('news of a domain', withinMs, signal, () => woken.promise);
     } catch (thrown) {
       if (!hasCode(thrown, 'GODWIT_DEADLINE')) throw thrown;
     }
+    return this.#isNews;
   }
 
   /** False for those of another domain. */

@@ -178,10 +178,10 @@ export class LibvirtSession implements ManagedSession {
     return mine;
   }
 
-  async changed(_order: ManagedOrder, signal: AbortSignal): Promise<boolean> {
+  async changed(_order: ManagedOrder, signal: AbortSignal): Promise<'news' | 'quiet' | undefined> {
     const events = await this.#events;
-    await events?.changed(NOW_AND_THEN_MS, signal);
-    return events !== undefined;
+    if (events === undefined) return undefined;
+    return (await events.changed(NOW_AND_THEN_MS, signal)) ? 'news' : 'quiet';
   }
 
   /** Asked for once, before the first look: what changes after it is heard. */

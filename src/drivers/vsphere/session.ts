@@ -87,8 +87,8 @@ export class VsphereSession implements ManagedSession {
     });
   }
 
-  async changed({ id }: ManagedOrder, signal: AbortSignal): Promise<boolean> {
-    return (await this.#next(id, CHANGE_S, signal)) !== undefined;
+  async changed({ id }: ManagedOrder, signal: AbortSignal): Promise<'news' | undefined> {
+    return (await this.#next(id, CHANGE_S, signal)) === undefined ? undefined : 'news';
   }
 
   /** The task that is followed; undefined where none is, or none any more: what the vCenter kept for a session ends with it. */

@@ -306,7 +306,7 @@ function sawNone(state: ManagedState): ManagedTransition {
 /** Weighs the manager's word on the guest against the end of the task. */
 function found(state: ManagedState, { at, busy, unseen, ended }: Whereabouts): ManagedTransition {
   if (at === 'destination' && busy !== true)
-    return enter({ ...state, because: undefined, ...(unseen && { unseen }) }, 'finish');
+    return enter({ ...afterChange(state), ...(unseen && { unseen }) }, 'finish');
   const isAtRest = at === 'source' && busy === false;
   const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
   // A task that is done has moved it: an inventory that says otherwise lags behind.
@@ -315,6 +315,17 @@ function found(state: ManagedState, { at, busy, unseen, ended }: Whereabouts): M
   if (state.because?.code === 'GODWIT_CANCELLED') return giveUp(next, 'cancelled', state.because);
   return giveUp(next, 'failed', state.because ?? whyNot(next));
 }
+
+/** A change that was seen too late for the manager to end its task stays in the report: the guest may lack it where it is. */
+function afterChange(state: ManagedState): ManagedState {
+  const { because, leftovers } = state;
+  if (because?.code !== 'GODWIT_GUEST_CHANGED') return { ...state, because: undefined };
+  const hint = LATE_CHANGE_HINT;
+  return { ...state, because: undefined, leftovers: [...leftovers, { ...because, hint }] };
+}
+
+const LATE_CHANGE_HINT =
+  'The manager had switched before it could end the move. Compare the guest with what was changed, and make the change again at the destination.';
 
 function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
   const reason =

@@ -4,6 +4,8 @@ import type { ManagedContext } from './lifecycle.ts';
 
 /** Between two comparisons while the task runs, ms. */
 const COMPARE_MS = 5000;
+/** The same when the manager has reported something of the guest: a change, a pass over its memory, its stop for the switch. */
+const NEWS_MS = 500;
 
 type Context = Pick<ManagedContext, 'ask' | 'state' | 'clock' | 'log' | 'dispatch'>;
 
@@ -23,9 +25,10 @@ export class GuestChangeLook {
     this.#atMs = context.clock.monotonicMs();
   }
 
-  async look(signal: AbortSignal): Promise<void> {
+  /** `isNews`: the manager has reported something of the guest or its task since the last look. */
+  async look(isNews: boolean, signal: AbortSignal): Promise<void> {
     const { clock, log, dispatch } = this.#context;
-    if (clock.monotonicMs() - this.#atMs < COMPARE_MS) return;
+    if (clock.monotonicMs() - this.#atMs < (isNews ? NEWS_MS : COMPARE_MS)) return;
     this.#atMs = clock.monotonicMs();
     try {
       const error = await compare(this.#context, signal);

@@ -185,15 +185,16 @@ export const LIFECYCLE: Lifecycle = {
       const report = reporter(context);
       const steering = new TaskSteering(context);
       const changes = new GuestChangeLook(context);
+      let reported: 'news' | 'quiet' | undefined;
       while (!signal.aborted) {
         const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) report(task);
         if (task?.state === 'running') await steering.look(task, signal);
-        if (task?.state === 'running') await changes.look(signal);
-        const isReported = task?.state === 'running' && (await untilChanged(context, signal));
-        await clock.sleep(isReported ? CHANGED_MS : LOOK_MS, signal);
+        if (task?.state === 'running') await changes.look(reported === 'news', signal);
+        reported = task?.state === 'running' ? await untilChanged(context, signal) : undefined;
+        await clock.sleep(reported === undefined ? LOOK_MS : CHANGED_MS, signal);
       }
       return undefined;
     },
@@ -338,13 +339,15 @@ async function answerOf<T>(
   }
 }
 
-/** False where the manager does not report changes. */
-async function untilChanged(context: ManagedContext, signal: AbortSignal): Promise<boolean> {
+/** Undefined if the manager does not report changes. */
+function untilChanged(
+  context: ManagedContext,
+  signal: AbortSignal,
+): Promise<'news' | 'quiet' | undefined> {
   const { ask, order } = context;
-  const isChanged = await answerOf(context, () =>
+  return answerOf(context, () =>
     ask(async (session, inner) => session.changed?.(order, inner), signal),
   );
-  return isChanged ?? false;
 }
 
 function tooLate({ state, askedAtMs }: ManagedContext): GodwitError {

@@ -14,6 +14,8 @@ const OTHER: Domain = { ...WEB, uuid: '00000000-0000-4000-8000-000000000002' };
 const NO_SUPPORT = 3;
 const ITERATION = 359;
 const JOB_COMPLETED = 363;
+/** A medium, a device that is gone, a job on a disk, a device that came. */
+const CHANGES = [328, 333, 339, 354];
 
 function about({ name, uuid, id }: Domain): XdrWriter {
   return new XdrWriter().int32(1).string(name).uuid(uuid).int32(id);
@@ -45,8 +47,9 @@ async function opened(t: TestContext, has: readonly number[]) {
 
 describe('what libvirt says of a domain unasked', () => {
   test('wakes whoever waits for it, also where it came before the waiting', async (t) => {
-    const { events, asked, speak } = await opened(t, [0, 20, 21]);
-    assert.deepEqual(asked, [0, 20, 21]);
+    const all = [0, 20, 21, 10, 15, 16, 19];
+    const { events, asked, speak } = await opened(t, all);
+    assert.deepEqual(asked, all);
     assert.ok(events !== undefined);
     events.looked();
     const waiting = events.changed(LONG_MS, LIVES);
@@ -54,7 +57,12 @@ describe('what libvirt says of a domain unasked', () => {
     await waiting;
     await events.changed(LONG_MS, LIVES);
     events.looked();
-    await events.changed(1, LIVES);
+    assert.equal(await events.changed(1, LIVES), false);
+    for (const change of CHANGES) {
+      events.looked();
+      speak.say(change, about(WEB).string('disk0'));
+      assert.equal(await events.changed(LONG_MS, LIVES), true);
+    }
   });
 
   test('has the figures of the job that has ended, and of no other domain', async (t) => {

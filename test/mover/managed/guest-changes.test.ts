@@ -56,24 +56,53 @@ test('a guest that was changed since it was checked is not ordered to move', asy
 test('a change while the task runs has its manager asked to end it, by name', async () => {
   const { context, later, asked, state } = running(AFTER);
   const look = new GuestChangeLook(context);
-  await look.look(signal);
+  await look.look(false, signal);
   assert.equal(asked.times, 0);
   later(5000);
-  await look.look(signal);
+  await look.look(false, signal);
   assert.equal(state().cancelling, true);
   assert.equal(state().because?.code, 'GODWIT_GUEST_CHANGED');
+});
+
+test('a change that was seen too late to end the task is in the report of the guest that arrived', async () => {
+  const { context, dispatch, later, state } = running(AFTER);
+  const look = new GuestChangeLook(context);
+  later(5000);
+  await look.look(false, signal);
+  dispatch({ type: 'saw', task: { state: 'done' } });
+  dispatch({ type: 'found', where: { at: 'destination', busy: false } });
+  dispatch({ type: 'did', step: 'finish', facts: {} });
+  assert.equal(state().doing.kind === 'end' && state().because, undefined);
+  const [left, ...more] = state().leftovers;
+  assert.deepEqual([left?.code, more], ['GODWIT_GUEST_CHANGED', []]);
+  assert.match(left?.message ?? '', /the image of vda changed/);
+  assert.match(left?.hint ?? '', /make the change again at the destination/);
 });
 
 test('a manager that does not answer, or a task whose guest has switched, is let alone', async () => {
   const silent = running(new Error('it is busy'));
   const look = new GuestChangeLook(silent.context);
   silent.later(5000);
-  await look.look(signal);
+  await look.look(false, signal);
   assert.equal(silent.state().cancelling, false);
   const switched = running(AFTER);
   switched.dispatch({ type: 'saw', task: { state: 'running', postcopy: true } });
   const late = new GuestChangeLook(switched.context);
   switched.later(5000);
-  await late.look(signal);
+  await late.look(false, signal);
   assert.equal(switched.state().cancelling, false);
+});
+
+test('a guest of which its manager reports something is compared at once, and not for each pass over its memory', async () => {
+  const { context, later, asked, state } = running(BEFORE);
+  const look = new GuestChangeLook(context);
+  later(499);
+  await look.look(true, signal);
+  assert.equal(asked.times, 0);
+  for (const isNews of [true, true, false, true]) {
+    later(500);
+    await look.look(isNews, signal);
+  }
+  assert.equal(asked.times, 3);
+  assert.equal(state().cancelling, false);
 });

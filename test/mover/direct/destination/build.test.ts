@@ -115,7 +115,7 @@ test('a hypervisor that has opened another file than the guest’s image is refu
       disks: [{ name: 'vda', images: [image] }],
       spec: {},
     },
-    stream: { mode: 'precopy' as const, streams: 1, compress: 'none' as const, tls: true },
+    stream: { mode: 'precopy' as const, streams: 1, compress: 'none' as const, tls: true as const },
     places: [place],
   };
   const built = (inode: string) => {
