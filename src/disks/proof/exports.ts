@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../../deadline.ts';
+import { OTHER_THERE } from '../../migration/image-identity.ts';
 import { defined } from '../../protocol/defined.ts';
 import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
 import type { NfsClient } from './nfs/client.ts';
@@ -84,7 +85,7 @@ export function exportOf(
 
 /** What is at `part` of a directory that a client has reached; rejects where it is not there. */
 export async function walk(client: NfsClient, part: string, signal: AbortSignal): Promise<Entry> {
-  let at: Entry = { handle: client.root, kind: 'directory', bytes: 0 };
+  let at: Entry = { handle: client.root, kind: 'directory', bytes: 0, inode: '' };
   for (const name of part.split('/').filter((each) => each !== '')) {
     if (at.kind !== 'directory') throw notPlain(name);
     at = await client.lookup(at.handle, name, signal);
@@ -125,17 +126,30 @@ export function headOn(
   });
 }
 
-/** The file at `part` of an export, as its hypervisor is to open it. */
+/** The file at `part` of an export, as its hypervisor is to open it, and its number. */
 export async function resolveOn(
   pool: Export,
   part: string,
   signal: AbortSignal,
-): Promise<Found<string>> {
+): Promise<Found<{ readonly file: string; readonly inode: string }>> {
   try {
-    const { kind } = await onExport(pool, signal, (client, inner) => walk(client, part, inner));
-    if (kind !== 'file') return { problem: 'it is a symbolic link, or no file' };
-    return { found: fileOn(pool, part) };
+    const at = await onExport(pool, signal, (client, inner) => walk(client, part, inner));
+    if (at.kind !== 'file') return { problem: 'it is a symbolic link, or no file' };
+    return { found: { file: fileOn(pool, part), inode: at.inode } };
   } catch (error) {
     return { problem: `${pool.root}: ${error instanceof Error ? error.message : String(error)}` };
   }
+}
+
+/** As its hypervisor is to open it. `inode`: the number that the file has at the other host, if both number them alike. */
+export async function fileToOpenOn(
+  pool: Export,
+  part: string,
+  inode: string | undefined,
+  signal: AbortSignal,
+): Promise<Found<string>> {
+  const there = await resolveOn(pool, part, signal);
+  if ('problem' in there) return there;
+  const isOther = inode !== undefined && inode !== there.found.inode;
+  return isOther ? { problem: OTHER_THERE } : { found: there.found.file };
 }

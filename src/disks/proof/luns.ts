@@ -52,7 +52,10 @@ export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[]
   });
 }
 
-/** By the target's name, which is its own in the whole world: another portal may lead to it, too. */
+/**
+ * By the target's name, which is its own in the whole world: another portal may lead to it, too. The found pool has the portal
+ * that the hypervisor uses: what answers there is the LUN that the guest has, even if two targets have one name.
+ */
 export function targetOf(
   targets: readonly Target[],
   file: string,
@@ -60,7 +63,10 @@ export function targetOf(
   const wanted = parseIscsi(file);
   if (wanted === undefined) return { problem: 'Godwit does not know which LUN it is' };
   const pool = targets.find(({ place }) => place.target === wanted.target);
-  if (pool !== undefined) return { found: { pool, path: String(wanted.lun) } };
+  if (pool !== undefined) {
+    const place = { ...pool.place, host: wanted.host, port: wanted.port };
+    return { found: { pool: { ...pool, place }, path: String(wanted.lun) } };
+  }
   const where = targets.map(({ root }) => root).join(', ');
   if (where === '') return { problem: '`storage` names no iSCSI target' };
   return { problem: `it is of none of the targets that \`storage\` names (${where})` };

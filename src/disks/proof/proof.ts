@@ -30,8 +30,8 @@ export interface Beside {
   write(name: string, signal: AbortSignal): Promise<string>;
   /** What the file holds now. */
   read(name: string, signal: AbortSignal): Promise<string>;
-  /** The file's number here; absent if this host does not see it through a file system. */
-  inode?(name: string): Promise<string | undefined>;
+  /** The file's number here; absent if it is not beside an image of files. */
+  inode?(name: string, signal: AbortSignal): Promise<string | undefined>;
   /** Nothing is left of it, even if there was none. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
@@ -69,6 +69,11 @@ export function besideOnExport(pool: Export, part: string): Beside {
         const { handle, kind } = await client.lookup(directory, name, inner);
         if (kind !== 'file') throw new Error('it holds no nonce');
         return (await client.read(handle, MAX_CHARACTERS, inner)).toString('latin1');
+      }),
+    inode: (name, signal) =>
+      onExport(pool, signal, async (client, inner) => {
+        const directory = await directoryAt(client, part, inner);
+        return (await client.lookup(directory, name, inner)).inode;
       }),
   };
 }
@@ -153,14 +158,14 @@ export async function answerOnExports(
     try {
       const answer = await onExport(pool, signal, async (client, inner) => {
         const at = await directoryAt(client, directory, inner);
-        const { handle, kind, bytes } = await client.lookup(at, file, inner);
+        const { handle, kind, bytes, inode } = await client.lookup(at, file, inner);
         if (kind !== 'file') throw new Error('it holds no nonce');
         const read = (await client.read(handle, MAX_CHARACTERS, inner)).toString('latin1');
         if (isOther(read, place)) return undefined;
         if (bytes !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
         const wrote = newNonce();
         await client.write(handle, NONCE_CHARACTERS, Buffer.from(wrote), inner);
-        return { read, wrote };
+        return { read, wrote, inode };
       });
       if (answer !== undefined) return proofAnswer.parse({ ...answer, pool: pool.id });
     } catch (error) {

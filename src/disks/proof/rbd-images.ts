@@ -43,6 +43,8 @@ const NONCE_BYTES = 32;
 /** Who has just closed an image is counted a moment longer. */
 const WATCHERS_MS = 3000;
 const POLL_MS = 250;
+const NOT_OPEN =
+  'no client has it open, so the image of this name is not the image that the guest has open';
 
 /** Pure: whether they can be reached shows when they are. */
 export function imagePoolsOf(storage: readonly (PoolConfig | object)[]): ImagePool[] {
@@ -107,16 +109,21 @@ function identify({ id, bytes, created }: ImageFacts): Identity {
   return { bytes, ids: [`created ${created}`, `rbd ${id}`] };
 }
 
-/** Rejects where more than the guest's own QEMU has it open. */
+/**
+ * Rejects if more than the guest's own QEMU has it open. `isWritten`: that QEMU writes to it, so Ceph counts it. An image that
+ * nothing has open is another one, which came to the name of the guest's.
+ */
 export async function refuseOthers(
   pool: ImagePool,
   image: string,
+  isWritten: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const until = systemClock.monotonicMs() + WATCHERS_MS;
   for (;;) {
     const count = await countWatchers(imageAt(pool, image), signal);
-    if (count <= 1) return;
+    if (count === 1 || (count === 0 && !isWritten)) return;
+    if (systemClock.monotonicMs() > until && count === 0) throw new Error(NOT_OPEN);
     if (systemClock.monotonicMs() > until)
       throw new Error(`${count} clients have it open, and not the guest’s QEMU alone`);
     await systemClock.sleep(POLL_MS, signal);

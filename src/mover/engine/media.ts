@@ -76,12 +76,12 @@ export function lunMedium(pool: Target, path: string): Medium {
   };
 }
 
-/** `image`: its name. */
-export function imageMedium(pool: ImagePool, image: string): Medium {
+/** `image`: its name. `isWritten`: the guest writes to it. */
+export function imageMedium(pool: ImagePool, image: string, isWritten: boolean): Medium {
   const { pool: name, namespace } = pool.place;
   return {
     identity: async (signal) => {
-      await refuseOthers(pool, image, signal);
+      await refuseOthers(pool, image, isWritten, signal);
       return identityOfImage(pool, image, signal);
     },
     prove: async ({ migration }, signal) => ({

@@ -4,6 +4,7 @@ import {
   exportOf,
   exportsOf,
   fileOn,
+  fileToOpenOn,
   headOn,
   resolveOn,
   type Export,
@@ -14,6 +15,7 @@ import {
   proofFile,
   verdictOf,
 } from '../../../src/disks/proof/proof.ts';
+import { OTHER_THERE } from '../../../src/migration/image-identity.ts';
 import { MemoryServer } from './nfs/server.ts';
 
 const HOSTS = { from: 'a', to: 'b' };
@@ -85,14 +87,17 @@ describe('storage that no host has mounted', () => {
     const nonce = await beside.write(NAME, soon());
     const answer = await answerOnExports(exports, { directory: 'vm', file: NAME }, soon());
     const verdict = verdictOf(nonce, answer, await beside.read(NAME, soon()), HOSTS);
+    const inode = await beside.inode?.(NAME, soon());
     await beside.remove(NAME, soon());
-    return { verdict, answer };
+    return { verdict, answer, inode };
   }
 
   test('is shared when each host reads on the server what the other wrote', async () => {
     for (const exports of [[shared], [other, shared]]) {
-      const { verdict, answer } = await prove(exports);
+      const { verdict, answer, inode } = await prove(exports);
       assert.deepEqual([verdict, answer.pool], [{ shared: true }, shared.id]);
+      assert.match(String(inode), /^\d+$/);
+      assert.equal(answer.inode, inode);
       assert.deepEqual([...here.names('vm'), ...elsewhere.names('vm')], []);
     }
   });
@@ -150,8 +155,17 @@ describe('storage that no host has mounted', () => {
     here.add('vm/disk.raw', 'file', 'x');
     here.add('vm/link', 'link');
     here.add('away', 'link');
-    assert.deepEqual(await resolveOn(shared, 'vm/disk.raw', soon()), {
-      found: 'nfs://127.0.0.1/srv/vm/disk.raw',
+    const there = await resolveOn(shared, 'vm/disk.raw', soon());
+    assert.ok('found' in there);
+    assert.equal(there.found.file, 'nfs://127.0.0.1/srv/vm/disk.raw');
+    // Another file that comes to its name has another number.
+    const { inode } = there.found;
+    const file = { found: there.found.file };
+    assert.deepEqual(await fileToOpenOn(shared, 'vm/disk.raw', inode, soon()), file);
+    here.add('vm/disk.raw', 'file', 'x');
+    assert.deepEqual(await fileToOpenOn(shared, 'vm/disk.raw', undefined, soon()), file);
+    assert.deepEqual(await fileToOpenOn(shared, 'vm/disk.raw', inode, soon()), {
+      problem: OTHER_THERE,
     });
     for (const part of ['vm/link', 'away/disk.raw', 'vm', 'vm/gone', 'vm/disk.raw/x']) {
       assert.ok('problem' in (await resolveOn(shared, part, soon())), part);

@@ -43,7 +43,8 @@ describe('a target that a host names', () => {
     const at = targetOf(targets, `iscsi://10.9.9.9:860/${NAME}/3`);
     assert.ok('found' in at);
     assert.deepEqual([at.found.pool.root, at.found.path], [`iscsi://10.0.0.5/${NAME}`, '3']);
-    const opened = `iscsi://10.0.0.5:3260/${NAME}/3?initiator=iqn.2026-01.example:host-a`;
+    // The very portal that the guest's QEMU uses: another one may lead to another target of the same name.
+    const opened = `iscsi://10.9.9.9:860/${NAME}/3?initiator=iqn.2026-01.example:host-a`;
     assert.equal(fileOfLun(at.found.pool, '3'), opened);
     assert.match(
       JSON.stringify(targetOf(targets, `iscsi://10.0.0.5/${NAME}x/3`)),
@@ -126,10 +127,27 @@ describe('a LUN of a target', () => {
     }
   });
 
+  test('is the one behind the portal that the guest’s QEMU uses, if two targets have one name', async (t) => {
+    const clone = new MemoryTarget(NAME);
+    t.after(() => clone.close());
+    clone.luns.set(1, lun({ serial: 'CLONE' }));
+    const url = `iscsi://127.0.0.1:${await clone.listen()}/${NAME}/1`;
+    const at = targetOf([pool], url);
+    assert.ok('found' in at);
+    const ids = (await identityOfLun(at.found.pool, '1', soon())).ids.join();
+    assert.match(ids, /CLONE/);
+    assert.notEqual(ids, (await identityOfLun(pool, '1', soon())).ids.join());
+  });
+
   test('is read and never written to, whatever its target says meanwhile', async () => {
     server.pings = true;
     server.attentions = 3;
-    const head = await headOfLun([pool], `iscsi://h/${NAME}/1`, 4096, soon());
+    const head = await headOfLun(
+      [pool],
+      `iscsi://127.0.0.1:${pool.place.port}/${NAME}/1`,
+      4096,
+      soon(),
+    );
     assert.deepEqual(head, server.luns.get(1)?.data.subarray(0, 4096));
     await asked();
     const readers = [0x12, 0x9e, 0x88, 0x5e];

@@ -140,8 +140,17 @@ describe('an image of a pool', () => {
   });
 
   test('is refused where more than one client has it open', async () => {
-    await refuseOthers(own, 'd0', soon());
+    await refuseOthers(own, 'd0', true, soon());
     await image({ watchers: 2 });
-    await assert.rejects(refuseOthers(own, 'd0', soon()), /2 clients have it open/);
+    await assert.rejects(refuseOthers(own, 'd0', true, soon()), /2 clients have it open/);
+  });
+
+  test('is refused where no client has it open, if the guest writes to it: the guest has another image', async () => {
+    await image({ watchers: 0 });
+    await assert.rejects(
+      refuseOthers(own, 'd0', true, soon()),
+      /no client has it open, so the image of this name is not the image that the guest has open/,
+    );
+    await refuseOthers(own, 'd0', false, soon());
   });
 });

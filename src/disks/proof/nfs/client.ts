@@ -15,6 +15,8 @@ export interface Entry {
   readonly handle: Handle;
   readonly kind: 'file' | 'directory' | 'other';
   readonly bytes: number;
+  /** The file's number, which every client of the server sees. */
+  readonly inode: string;
 }
 
 const PORTMAPPER_PORT = 111;
@@ -168,9 +170,11 @@ function fileAttributes(answer: XdrReader): Omit<Entry, 'handle'> {
   // Mode, links, user and group.
   answer.take(16);
   const bytes = answer.uint64();
-  // What it takes, device, file system, number and times.
-  answer.take(56);
-  return { kind: KINDS[type] ?? 'other', bytes };
+  // What it takes, device, and file system; after its number come times.
+  answer.take(24);
+  const inode = String(answer.take(8).readBigUInt64BE());
+  answer.take(24);
+  return { kind: KINDS[type] ?? 'other', bytes, inode };
 }
 
 /** What a file or directory was before a call, and is after it. */

@@ -17,7 +17,7 @@ import {
   resolveDevice,
   stampOf,
 } from '../../../disks/proof/devices.ts';
-import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
+import { exportsOf, fileToOpenOn } from '../../../disks/proof/exports.ts';
 import { answerLun, fileOfLun, stampOfLun, targetsOf } from '../../../disks/proof/luns.ts';
 import {
   answerImage,
@@ -224,7 +224,7 @@ async function resolver({
       return resolveVolume(placeIds, pool, { part, volume });
     if (pool !== undefined) return resolveFile(pool, part, inode);
     const onExport = exports.find((each) => each.id === id);
-    if (onExport !== undefined) return resolveOn(onExport, part, signal);
+    if (onExport !== undefined) return fileToOpenOn(onExport, part, inode, signal);
     const medium = media.find((each) => each.id === id);
     if (medium !== undefined) {
       const stamp = await medium.stamp(part);

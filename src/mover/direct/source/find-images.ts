@@ -20,25 +20,27 @@ export interface Lying extends Located {
   readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
   /** Its hypervisor opens it with a client of its own: no host has it mounted or attached. */
   readonly client?: NetworkClient;
+  /** The number of the file on an export, which its hypervisor does not report. */
+  readonly inode?: string;
 }
 
-/** Finds where in this host's storage a file lies. */
+/** Finds where in this host's storage a file lies. `isWritten`: the guest writes to it. */
 export async function finder(
   config: AgentConfig,
-): Promise<(file: string, signal: AbortSignal) => Promise<Found<Lying>>> {
+): Promise<(file: string, signal: AbortSignal, isWritten?: boolean) => Promise<Found<Lying>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
   const targets = targetsOf(config.storage);
   const images = imagePoolsOf(config.storage);
   const devices = await openDevicePools(config.storage);
-  return async (file, signal) => {
+  return async (file, signal, isWritten = false) => {
     switch (clientFor(file)) {
       case 'nfs':
         return findOnExport(exports, file, signal);
       case 'iscsi':
         return findLun(targets, file);
       case 'rbd':
-        return findImage(images, file);
+        return findImage(images, file, isWritten);
       case undefined:
         break;
     }
@@ -68,7 +70,8 @@ async function findOnExport(
   const inPool = directoryOf(part);
   const proof = { beside: besideOnExport(pool, inPool) };
   const directory = `${pool.root}/${inPool}`;
-  return { found: { pool, path: part, directory, proof, client: 'nfs' } };
+  const { inode } = there.found;
+  return { found: { pool, path: part, directory, proof, client: 'nfs', inode } };
 }
 
 function findLun(targets: readonly Target[], file: string): Found<Lying> {
@@ -85,11 +88,11 @@ function findLun(targets: readonly Target[], file: string): Found<Lying> {
   };
 }
 
-function findImage(pools: readonly ImagePool[], file: string): Found<Lying> {
+function findImage(pools: readonly ImagePool[], file: string, isWritten: boolean): Found<Lying> {
   const at = imagePoolOf(pools, file);
   if ('problem' in at) return at;
   const { pool, path: image } = at.found;
-  const proof = { medium: imageMedium(pool, image) };
+  const proof = { medium: imageMedium(pool, image, isWritten) };
   return { found: { pool, path: image, directory: `${pool.root}/${image}`, proof, client: 'rbd' } };
 }
 

@@ -144,7 +144,7 @@ async function proveTogether(
       signal.throwIfAborted();
       const verdict = verdictOf(nonce, seen, readBack, { from, to });
       const proof = proofOf(verdict, place, seen, to);
-      const here = await beside.inode?.(name).catch(() => undefined);
+      const here = await beside.inode?.(name, signal).catch(() => undefined);
       const isNumbered = 'pool' in proof && hasCommonNumbers(here, seen.inode);
       proofs.set(directory, isNumbered ? { ...proof, numbers: true } : proof);
     }

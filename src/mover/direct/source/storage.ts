@@ -57,7 +57,7 @@ export async function proveStorage(
   const refused: NamedCheck[] = [];
   for (const { node, disk } of imagesOf(disks)) {
     const file = files[node] ?? '';
-    const located = await find(file, signal);
+    const located = await find(file, signal, isWritten(disks, node));
     if ('problem' in located) {
       const hint = located.isGone === true ? GONE_HINT : undefined;
       const reason = `on ${config.name} ${located.problem}`;
@@ -136,7 +136,8 @@ function judge(
     const lost = whyUncopied(image, disks) ?? uncopyable[node];
     const here = { node, pool: located.pool.id, path: located.path };
     if (!('why' in proof)) {
-      const inode = 'numbers' in proof ? inodeIn(identities[node]) : undefined;
+      const own = located.inode ?? inodeIn(identities[node]);
+      const inode = 'numbers' in proof ? own : undefined;
       const number = inode === undefined ? {} : { inode };
       places.push({ node, pool: proof.pool, path: proof.path ?? located.path, ...number });
     }
