@@ -11,6 +11,7 @@ import type { ImageStore } from './images/images.ts';
 import { describeGuest, type Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
+import { loadedFrom, type Loaded } from './images/loaded-files.ts';
 import { flashName } from './spec/flash.ts';
 import { hintFor } from './spec/hints.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
@@ -27,6 +28,8 @@ interface Looking {
   readonly unplugging?: Omit<Unplugging, 'facts'>;
   /** Why the guest is stopped, if it is. */
   readonly halted?: Halt | undefined;
+  /** The guest's own process, which knows what it read at its start; absent: the files at their paths count. */
+  readonly pid?: number;
 }
 
 /** The description of a guest, and what speaks against moving it, as checks. */
@@ -39,7 +42,7 @@ export async function inspectFacts(
 ): Promise<Inspection> {
   const draft = describeGuest(facts);
   const missing: Finding[] = [];
-  const spec = await withImages(draft, images.store, missing, images.signal);
+  const spec = await withImages(draft, images, missing);
   const { unplugged = [], findings: others = [] } = images.unplugging ?? {};
   const findings = [...others, ...draft.findings, ...missing];
   const checks = [
@@ -138,14 +141,24 @@ function shapeChecks(
 
 async function withImages(
   draft: Draft,
-  store: ImageStore,
+  { store, signal, pid }: Looking,
   missing: Finding[],
-  signal: AbortSignal,
 ): Promise<GuestSpec> {
   const images: GuestSpec['images'] = {};
-  const look = async (file: string, device: string) => {
+  const look = async (file: string, device: string, isOpen = false) => {
     try {
-      return await store.identify(file, signal);
+      const loaded: Loaded = pid === undefined ? { at: file } : await loadedFrom(pid, file, isOpen);
+      if ('why' in loaded) throw new Error(loaded.why);
+      const { at, note, hint } = loaded;
+      if (note !== undefined)
+        missing.push({
+          kind: 'changed',
+          device,
+          type: 'image',
+          reason: note,
+          ...defined({ hint }),
+        });
+      return await store.identify(file, signal, at);
     } catch (error) {
       signal.throwIfAborted();
       const reason = `its file cannot be read (${error instanceof Error ? error.message : String(error)})`;
@@ -167,7 +180,7 @@ async function withImages(
   const flash: FlashSpec[] = [];
   for (const chip of draft.spec.flash ?? []) {
     const file = draft.codeFiles.get(chip.unit);
-    const image = file === undefined ? undefined : await look(file, flashName(chip.unit));
+    const image = file === undefined ? undefined : await look(file, flashName(chip.unit), true);
     flash.push({ ...chip, ...defined({ image }) });
   }
   return { ...draft.spec, images, devices, ...(flash.length === 0 ? {} : { flash }) };

@@ -359,7 +359,7 @@ async function lookAt(
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
   const { facts, ...unplugging } = await lookWithout(client, answered, ids, signal);
   const halted = await haltNow(client, facts.status, signal);
-  const parts = { store, signal, unplugging, halted };
+  const parts = { store, signal, unplugging, halted, pid: handle.pid };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const images = await openImages(handle, found);
   const fits = await guestFits(baseline, facts, signal);

@@ -20,9 +20,9 @@ export class ImageStore {
     this.#cacheDir = cacheDir;
   }
 
-  /** What a file is; rejects with the system's error when it cannot be read. */
-  async identify(file: string, signal: AbortSignal): Promise<ImageSpec> {
-    const { size } = await stat(file);
+  /** What a file is; rejects with the system's error when it cannot be read. `at`: where to read it, if not at its path. */
+  async identify(file: string, signal: AbortSignal, at = file): Promise<ImageSpec> {
+    const { size } = await stat(at);
     const name = path
       .basename(file)
       .replaceAll(/[^A-Za-z0-9._@:+-]/g, '_')
@@ -30,7 +30,7 @@ export class ImageStore {
     return {
       name: /^[A-Za-z0-9_]/.test(name) ? name : `_${name.slice(1)}`,
       bytes: size,
-      sha256: await this.#hash(file, signal),
+      sha256: await this.#hash(at, signal),
     };
   }
 

@@ -1,0 +1,70 @@
+import { readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { uptime } from 'node:os';
+import { REMOVED, REPLACED } from '../../../migration/image-identity.ts';
+import { hasCode } from '../../../errors.ts';
+import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
+import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts';
+
+/** Firmware, kernels and ROMs that a QEMU read at its start: whether the file at the path is still the one that it read. */
+
+/** Where the content that the guest runs can be read. `note`: what a person has to know of it, as a clause after its name. */
+export type Loaded =
+  | { readonly at: string; readonly note?: string; readonly hint?: string }
+  | { readonly why: string };
+
+/** `isOpen`: QEMU keeps the file open, as that of a flash chip. */
+export async function loadedFrom(pid: number, file: string, isOpen: boolean): Promise<Loaded> {
+  if (isOpen) return openedCode(pid, file);
+  const note = await whyChangedSince(pid, file);
+  return note === undefined ? { at: file } : { at: file, note, hint: LATER_HINT };
+}
+
+const LATER_HINT =
+  'The content travels with the memory, if the file has the same size. Restart the guest to have it run the file as it is now.';
+
+/** Of a flash chip, whose file QEMU keeps open. A package that was upgraded removes the file, and the open file stays whole. */
+async function openedCode(pid: number, file: string): Promise<Loaded> {
+  const id = await identityOf(file);
+  try {
+    const open = await openFiles({ pid }, await inodesOf([file]));
+    if (id !== undefined && open.some((each) => each.id === id)) return { at: file };
+  } catch (thrown) {
+    // This user may not look: the path counts.
+    if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return { at: file };
+    throw thrown;
+  }
+  const at = await removedFile(pid, file);
+  if (at !== undefined) {
+    const hint = `The destination needs the old code: copy it there into a directory of drivers.qemu.imageDirs (it is ${at} here). Restart the guest to have it run the new code.`;
+    return { at, note: `is the old ${file}, which was replaced after the guest was started`, hint };
+  }
+  return { why: `${file}: ${id === undefined ? REMOVED : REPLACED}` };
+}
+
+/** A file that a process has open and that was removed under this path; undefined if there is none, or several. */
+async function removedFile(pid: number, file: string): Promise<string | undefined> {
+  const directory = `/proc/${pid}/fd`;
+  const found = new Map<string, string>();
+  const real = await realpath(file).catch(() => file);
+  for (const fd of await readdir(directory).catch(() => [])) {
+    const at = `${directory}/${fd}`;
+    const target = await readlink(at).catch(() => '');
+    if (target !== `${file} (deleted)` && target !== `${real} (deleted)`) continue;
+    found.set((await identityOf(at)) ?? '', at);
+  }
+  const [only, ...more] = found.values();
+  return more.length === 0 ? only : undefined;
+}
+
+/**
+ * Of a file that QEMU does not keep open (`-bios`, `-kernel`, a ROM): its content travels with the memory, and the destination
+ * looks for the content that the file has now. Undefined if the file is older than the process, or if that is not known.
+ */
+async function whyChangedSince(pid: number, file: string): Promise<string | undefined> {
+  const startTicks = startTicksOf(pid);
+  const info = await stat(file).catch(() => undefined);
+  if (startTicks === undefined || info === undefined) return undefined;
+  const startedMs = Date.now() - uptime() * 1000 + startTicks * MS_PER_TICK;
+  if (Math.max(info.birthtimeMs, info.mtimeMs) <= startedMs) return undefined;
+  return `is ${file} as it was when the guest was started; the file was written or replaced since`;
+}
