@@ -2,7 +2,7 @@ import type { StartPermission } from '../../migration/permission/permission.ts';
 import { announceForLong, announceNow } from './announce.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, hasCode } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import type { Identified } from '../../migration/image-identity.ts';
 import { endingMs } from '../../migration/direct/ending-times.ts';
 import { throwRefusal, type NamedCheck } from '../../migration/preflight/check.ts';
@@ -19,8 +19,7 @@ import type {
   Launch,
 } from '../../port/direct.ts';
 import { devicesAmong, nicsOf, readSpec, type Match } from './assess.ts';
-import { identifyOpen } from '../../system/files/open-files.ts';
-import { imageFiles } from './images/disk-writers.ts';
+import { openedImages } from './images/disk-writers.ts';
 import { storesOf, whyTaken } from './images/variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
 import type { QemuProgram } from './programs/binaries.ts';
@@ -232,14 +231,7 @@ export class QemuDestination implements DestinationSession {
     const { client } = await this.#hold.attached(signal);
     const { handle } = this.#hold;
     if (handle === undefined) return undefined;
-    const own = await imageFiles(client, signal);
-    const images = [...files].flatMap(([node, file]) =>
-      own.has(file) ? [{ node, device: node, file }] : [],
-    );
-    return identifyOpen(handle.pid, images).catch((thrown: unknown) => {
-      if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return undefined;
-      throw thrown;
-    });
+    return openedImages(client, handle.pid, files, signal);
   }
 
   async changeMedia(

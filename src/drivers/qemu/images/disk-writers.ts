@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { hasCode } from '../../../errors.ts';
+import type { Identified } from '../../../migration/image-identity.ts';
 import { warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { WrittenFiles } from '../../../port/disks.ts';
-import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
+import { identifyOpen, identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
 import { listQemuProcesses } from '../guest/process.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { ownerOf } from './variable-store-users.ts';
@@ -24,6 +26,23 @@ const readNodes = (client: QmpClient, signal: AbortSignal): Promise<z.infer<type
 export async function imageFiles(client: QmpClient, signal: AbortSignal): Promise<Set<string>> {
   const own = (await readNodes(client, signal)).filter(({ drv }) => OF_THIS_HOST.has(drv));
   return new Set(own.map(({ file }) => file));
+}
+
+/** Which of these files, by block node, a QEMU has open; undefined if this user may not look into it. */
+export async function openedImages(
+  client: QmpClient,
+  pid: number,
+  files: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<Identified | undefined> {
+  const own = await imageFiles(client, signal);
+  const images = [...files].flatMap(([node, file]) =>
+    own.has(file) ? [{ node, device: node, file }] : [],
+  );
+  return identifyOpen(pid, images).catch((thrown: unknown) => {
+    if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return undefined;
+    throw thrown;
+  });
 }
 
 /** What a QEMU has open to write the guest's disks, by its own word. */
