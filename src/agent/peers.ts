@@ -44,11 +44,13 @@ type PreflightCall = keyof typeof preflightRoutes | StandbyCall | 'offerReceiver
 export class Peers {
   readonly #fleet: Pick<Fleet, 'peers'>;
   readonly #credentials: Credentials;
+  readonly #connect: typeof connectTo;
   readonly #clients = new Map<string, { readonly address: string; readonly made: PeerClient }>();
 
-  constructor(fleet: Pick<Fleet, 'peers'>, credentials: Credentials) {
+  constructor(fleet: Pick<Fleet, 'peers'>, credentials: Credentials, connect = connectTo) {
     this.#fleet = fleet;
     this.#credentials = credentials;
+    this.#connect = connect;
   }
 
   names(): string[] {
@@ -258,11 +260,14 @@ export class Peers {
     const found = this.#clients.get(name);
     if (found?.address === address) return found.made;
     found?.made.close();
-    const transport = { address, credentials: this.#credentials, expectedName: name };
-    const made = client(agentContract, transport);
+    const made = this.#connect(name, address, this.#credentials);
     this.#clients.set(name, { address, made });
     return made;
   }
+}
+
+function connectTo(expectedName: string, address: string, credentials: Credentials): PeerClient {
+  return client(agentContract, { address, credentials, expectedName });
 }
 
 /** This host has no business with it, or it none with this one. */

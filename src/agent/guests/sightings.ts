@@ -1,6 +1,5 @@
 import { defined } from '../../protocol/defined.ts';
 import { isManagedRequest } from '../../protocol/mover/request.ts';
-import { readJournals } from '../../host/journal/journal.ts';
 import { replayDestination } from '../../migration/direct/journal.ts';
 import { MAX_LINEAGE } from '../../protocol/peer/migration.ts';
 import { MAX_SEEN, type Sighting, type SightingQuery } from '../../protocol/peer/sighting.ts';
@@ -25,7 +24,7 @@ export async function sightingOf(
 ): Promise<Sighting> {
   const migration = store.get(id);
   const isPartner = migration !== undefined && isPartnerOf(migration, asker, host);
-  const own = isPartner ? handleOf(migration) : undefined;
+  const own = isPartner ? handleOf(store, migration) : undefined;
   const isOwn = await ownOf(guests.drivers, own);
   const found = await guests.look();
   const copies = found
@@ -89,10 +88,10 @@ async function ownOf(
 }
 
 /** The hypervisor of this side of a migration. */
-function handleOf({ dir, request }: Migration): GuestHandle | undefined {
+function handleOf(store: MigrationStore, { id, request }: Migration): GuestHandle | undefined {
   if (request.side === 'source') return request.handle;
   try {
-    return replayDestination(readJournals(dir).destination.map(({ event }) => event))?.handle;
+    return replayDestination(store.journals(id).destination.map(({ event }) => event))?.handle;
   } catch {
     // A damaged journal yields no handle: a copy that was its own is seen as one more.
     return undefined;
@@ -114,7 +113,7 @@ export function lineageOf(
     .all()
     .filter((each) => each.request.side === 'destination' && guestOf(each) === handle.name)
     .slice(-LOOKED_AT)
-    .findLast((each) => isSame(drivers, handleOf(each), handle));
+    .findLast((each) => isSame(drivers, handleOf(store, each), handle));
   return came === undefined ? [] : [came.id, ...lineageIn(came)].slice(0, MAX_LINEAGE);
 }
 

@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts';
 import { replayDestination, replaySource } from '../../migration/direct/journal.ts';
 import { destinationFacts, sourceFacts } from '../../migration/direct/side-facts.ts';
 import { readJournals } from '../../host/journal/journal.ts';
-import { hostBoot } from '../../system/processes/process.ts';
+import { bootTime } from '../../system/processes/process.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { directDriverOf, lifeOfGuest } from '../processes/hypervisor-life.ts';
@@ -26,6 +26,8 @@ export interface SidesDependencies {
   readonly movers: MoverProcesses;
   readonly supervisor: Supervisor;
   readonly log: Log;
+  /** Absent: this machine's. */
+  readonly bootTime?: typeof bootTime;
 }
 
 /** What this host knows of its side of each migration. */
@@ -43,12 +45,13 @@ export class Sides {
   }
 
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
-    const migration = this.#deps.store.need(id);
+    const { store } = this.#deps;
+    const migration = store.need(id);
     // Damaged, it is an error to the caller: never an answer, and never silence.
     if (migration.damage !== undefined) throw migration.damage.error;
-    readJournals(migration.dir);
+    store.journals(id);
     if (look === 'hypervisor') await this.#listen(migration);
-    return this.#viewOf(migration, look, readJournals(migration.dir));
+    return this.#viewOf(migration, look, store.journals(id));
   }
 
   /** For an operator, of a migration whose request cannot be read: as its journal has it, if that can be read. */
@@ -91,7 +94,7 @@ export class Sides {
           ? 'gone'
           : (await lifeOfGuest(this.#deps.drivers, state.handle)).state,
       armedBootId: events.findLast((event) => event.type === 'armed')?.bootId,
-      bootId: hostBoot(),
+      bootId: (this.#deps.bootTime ?? bootTime)().bootId,
     } as const;
     return { ...common, side: 'destination', ...destinationFacts(state, sight) };
   }

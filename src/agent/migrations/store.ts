@@ -255,6 +255,11 @@ export class MigrationStore {
     return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
   }
 
+  /** Every record of its journals. Throws if one of them is damaged. */
+  journals(id: string): ReturnType<typeof readJournals> {
+    return readJournals(this.need(id).dir);
+  }
+
   /** Its journal has been written to again: what was kept of its end is no longer so. */
   reopen(id: string): void {
     this.#ended.delete(id);

@@ -11,6 +11,9 @@ import { judge, safeAnswer } from '../../migration/direct/resolution.ts';
 import { whyNotResolved, type Resolved } from '../../migration/direct/resolve.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openSourceJournal } from '../../host/journal/journal.ts';
+import type { BootTime } from '../../migration/boot-time.ts';
+import type { MoverState } from '../../protocol/mover/request.ts';
+import { openJournalFile, type OpenJournalFile } from '../../system/journal-file.ts';
 import { bootTime } from '../../system/processes/process.ts';
 import { moverContract } from '../../protocol/mover/contract.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
@@ -22,7 +25,7 @@ import type {
   ResolveRequest,
   RunAt,
 } from '../../protocol/public/resolve.ts';
-import { client } from '../../rpc/client.ts';
+import { client, type Client } from '../../rpc/client.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { Peers } from '../peers.ts';
@@ -51,7 +54,24 @@ export interface ResolveDependencies {
   readonly peers: Peers;
   readonly sides: Sides;
   readonly fence: Fence | undefined;
+  /** Absent: this process on this host. */
+  readonly around?: ResolveSurroundings;
 }
+
+/** What an operator's order is written with, and how the mover of this side is told of it. */
+export interface ResolveSurroundings {
+  readonly bootTime: () => BootTime;
+  readonly openFile: OpenJournalFile;
+  readonly hold: typeof lockWhenFree;
+  readonly connectMover: (mover: MoverState) => Pick<Client<typeof moverContract>, 'api' | 'close'>;
+}
+
+const HERE: ResolveSurroundings = {
+  bootTime,
+  openFile: openJournalFile,
+  hold: lockWhenFree,
+  connectMover: ({ socket }) => client(moverContract, { unix: socket }),
+};
 
 /** Both sides as they were found, and the hosts for which an operator who insists answers. */
 interface Look {
@@ -69,6 +89,7 @@ type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & {
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
   readonly #deps: ResolveDependencies;
+  readonly #around: ResolveSurroundings;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
   readonly #damaged: DamagedResolve;
@@ -76,6 +97,7 @@ export class Resolve {
 
   constructor(deps: ResolveDependencies) {
     this.#deps = deps;
+    this.#around = deps.around ?? HERE;
     this.#managed = new ManagedResolve({ ...deps, drivers: deps.guests.drivers });
     this.#damaged = new DamagedResolve(deps);
   }
@@ -235,7 +257,13 @@ export class Resolve {
     const { third, ...decided } = order;
     const elsewhere =
       order.runAt === 'elsewhere' && third !== undefined ? { elsewhere: third } : {};
-    const event: Resolved = { type: 'resolved', ...decided, ...elsewhere, here, ...bootTime() };
+    const event: Resolved = {
+      type: 'resolved',
+      ...decided,
+      ...elsewhere,
+      here,
+      ...this.#around.bootTime(),
+    };
     await this.#journal(migration, event, known);
     store.reopen(id);
     await supervisor.ensure(migration);
@@ -250,9 +278,10 @@ export class Resolve {
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
   async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
     const { clock, config } = this.#deps;
-    const lock = await lockWhenFree(migration, clock, config.name);
+    const { hold, openFile } = this.#around;
+    const lock = await hold(migration, clock, config.name);
     try {
-      const { journal, events } = openSourceJournal(migration.dir, clock);
+      const { journal, events } = openSourceJournal(migration.dir, clock, openFile);
       try {
         const state = replaySource(events);
         const why = state === undefined ? 'it never began' : whyNotResolved(state, event);
@@ -274,7 +303,7 @@ export class Resolve {
     if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by });
     if (runAt === 'elsewhere') throw refusal(known, runAt, `${from} does not answer`);
     const mover = await supervisor.ensure(store.need(id));
-    const { api, close } = client(moverContract, { unix: mover.socket });
+    const { api, close } = this.#around.connectMover(mover);
     try {
       const body = { runAt, by, proof, answersFor };
       return await api.resolve({ body }, { deadlineMs: ORDER_MS });

@@ -14,8 +14,13 @@ import type {
   StreamSetup,
 } from '../../port/direct.ts';
 import type { GuestHandle } from '../../port/inventory.ts';
+import { defined } from '../../protocol/defined.ts';
+import { instanceIn } from './handle.ts';
 import type { FakeInstance } from './instance.ts';
 import type { FakeWorld } from './world.ts';
+
+/** From the end of the hypervisor that was built until the one that starts the guest is there, ms. */
+const STARTS_COLD_MS = 100;
 
 const spec = z.strictObject({
   machine: z.string().max(64),
@@ -27,17 +32,25 @@ export class FakeDestination implements DestinationSession {
   readonly #world: FakeWorld;
   readonly #options: DestinationOptions;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  readonly #following: (() => void)[] = [];
   #instance: FakeInstance | undefined;
+  #isClosed = false;
 
   constructor(world: FakeWorld, options: DestinationOptions) {
     this.#world = world;
     this.#options = options;
-    this.#instance = options.handle === undefined ? undefined : world.find(options.handle);
+    // One that has ended as well: it names the guest that is started cold.
+    const { handle } = options;
+    this.#instance =
+      handle === undefined
+        ? undefined
+        : world.instances.find(({ pid }) => pid === instanceIn(handle));
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     this.#listeners.add(listener);
-    const stop = this.#instance?.listen(listener);
+    const stop = this.#instance?.alive === true ? this.#instance.listen(listener) : undefined;
+    if (stop !== undefined) this.#following.push(stop);
     return () => {
       this.#listeners.delete(listener);
       stop?.();
@@ -99,17 +112,15 @@ export class FakeDestination implements DestinationSession {
     )?.error;
     if (refused !== undefined) throw new GodwitError(refused);
     const { machine, dirtyRate, nics } = this.#read(description);
-    const { name, memoryBytes } = description;
-    const guest = { name, host, memoryBytes, dirtyRate, machine, nics };
+    const { name, uuid, memoryBytes } = description;
+    const guest = { name, ...defined({ uuid }), host, memoryBytes, dirtyRate, machine, nics };
     const instance = this.#world.add(guest, host, 'incoming');
     instance.settings = { ...setup };
     instance.address =
       setup.socket === undefined
         ? `${listenHost}:${this.#world.nextPort()}`
         : `unix:${setup.socket}`;
-    instance.held = true;
-    this.#instance = instance;
-    for (const listener of this.#listeners) instance.listen(listener);
+    this.#follow(instance);
     return { handle: instance.handle, memoryAddress: instance.address };
   }
 
@@ -120,6 +131,41 @@ export class FakeDestination implements DestinationSession {
     if (instance.run === 'incoming')
       throw this.#refused('resumeGuest', 'its state has not arrived');
     instance.resume();
+  }
+
+  async startCold(permission: StartPermission, signal: AbortSignal): Promise<GuestHandle> {
+    permission.mustCover(this.#options.guest);
+    this.#world.enter('destination.startCold', signal);
+    const { host } = this.#options;
+    const again = this.#startedCold();
+    if (again !== undefined) return this.#follow(again).handle;
+    const waiting = this.#instance;
+    if (waiting === undefined) throw this.#refused('startCold', 'nothing was built');
+    // This end is ordered: it is not an event.
+    for (const stop of this.#following.splice(0)) stop();
+    this.#world.kill(waiting);
+    await this.#world.options.clock.sleep(STARTS_COLD_MS);
+    // A process is started by its mover, not by a session that outlives it.
+    if (this.#isClosed) throw this.#refused('startCold', 'its session is closed');
+    const instance = this.#world.add(waiting.guest, host, 'paused');
+    instance.isCold = true;
+    return this.#follow(instance).handle;
+  }
+
+  /** Also by an earlier mover that did not live to write it down. */
+  #startedCold(): FakeInstance | undefined {
+    const { host, guest } = this.#options;
+    return this.#world.instances.find(
+      (one) => one.alive && one.host === host && one.name === guest && one.isCold,
+    );
+  }
+
+  #follow(instance: FakeInstance): FakeInstance {
+    for (const stop of this.#following.splice(0)) stop();
+    instance.held = true;
+    this.#instance = instance;
+    for (const listener of this.#listeners) this.#following.push(instance.listen(listener));
+    return instance;
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -155,11 +201,13 @@ export class FakeDestination implements DestinationSession {
     const orphan = this.#world.instances.find(
       (one) => one.alive && one.host === host && one.name === guest && one.run === 'incoming',
     );
-    for (const one of [this.#instance, orphan]) if (one !== undefined) this.#world.kill(one);
+    for (const one of [this.#instance, orphan, this.#startedCold()])
+      if (one !== undefined) this.#world.kill(one);
     this.#instance = undefined;
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     if (this.#instance !== undefined) this.#instance.held = false;
     this.#listeners.clear();
   }

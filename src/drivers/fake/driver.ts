@@ -1,6 +1,7 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
-import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import { defined } from '../../protocol/defined.ts';
+import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -17,15 +18,22 @@ import type {
 } from '../../port/inventory.ts';
 import { FakeDestination } from './destination.ts';
 import { instanceIn } from './handle.ts';
+import type { FakeInstance } from './instance.ts';
 import { FakeSource } from './source.ts';
 import type { FakeWorld } from './world.ts';
+
+function stateOf(run: FakeInstance['run'], isBusy: boolean): GuestInfo['state'] {
+  if (run === 'incoming') return 'incoming';
+  if (isBusy) return 'migrating';
+  return run === 'running' ? 'running' : 'paused';
+}
 
 /** One host of a pretended world, through the port. */
 export class FakeDriver implements DirectDriver {
   readonly name = 'fake';
   readonly capabilities = {
     shape: 'direct',
-    modes: ['precopy', 'postcopy', 'hybrid'],
+    modes: ['precopy', 'postcopy', 'hybrid', 'cold'],
     compression: ['none', 'zstd', 'xbzrle'],
     compressLevels: true,
     maxStreams: 16,
@@ -60,7 +68,8 @@ export class FakeDriver implements DirectDriver {
           name,
           host: options.host,
           driver: 'fake',
-          state: options.busy.has(name) ? 'migrating' : run === 'running' ? 'running' : 'paused',
+          state: stateOf(run, options.busy.has(name)),
+          ...defined({ uuid: guest.uuid }),
           pid,
           memoryBytes: guest.memoryBytes,
           vcpus: 1,

@@ -26,6 +26,8 @@ export class FakeInstance {
   /** The other end of its stream. */
   peer: FakeInstance | undefined;
   wantsPostcopy = false;
+  /** It was started without memory to come. */
+  isCold = false;
   /** It runs its guest again by itself when its stream breaks off. */
   runsOn = true;
   mayContinue = false;

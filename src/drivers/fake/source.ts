@@ -20,6 +20,9 @@ import type { FakeInstance } from './instance.ts';
 import { pump } from './stream.ts';
 import type { FakeWorld } from './world.ts';
 
+/** A guest takes its time to shut down, ms. */
+const SHUTS_DOWN_MS = 200;
+
 export class FakeSource implements SourceSession {
   readonly handle: GuestHandle;
   readonly #world: FakeWorld;
@@ -73,6 +76,7 @@ export class FakeSource implements SourceSession {
       description: {
         driver: 'fake',
         name: guest.name,
+        ...defined({ uuid: guest.uuid }),
         memoryBytes,
         vcpus: 1,
         hypervisorVersion: '1.0.0',
@@ -212,6 +216,23 @@ export class FakeSource implements SourceSession {
   async stopGuest(signal: AbortSignal): Promise<void> {
     this.#enter('stopGuest', signal);
     this.#instance.stop();
+  }
+
+  async shutDown(signal: AbortSignal): Promise<void> {
+    this.#enter('shutDown', signal);
+    await this.#world.options.clock.sleep(SHUTS_DOWN_MS);
+    this.#enter('shutDown', signal);
+    this.#instance.stop();
+  }
+
+  async startAgain(
+    _withinMs: number,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<void> {
+    permission.mustCover(this.#instance.name);
+    this.#enter('startAgain', signal);
+    this.#instance.resume();
   }
 
   async unconfigure(signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ import { FakeInstance } from './instance.ts';
 /** What a pretended guest is. Rates are bytes/s. */
 export interface FakeGuest {
   readonly name: string;
+  readonly uuid?: string;
   readonly host: string;
   readonly memoryBytes: number;
   readonly dirtyRate: number;
