@@ -3,7 +3,7 @@ import type { Contract, Route } from '../src/protocol/route.ts';
 import { whatIsWrong } from '../src/protocol/errors.ts';
 import type { Caller } from '../src/rpc/caller.ts';
 import type { SimProcess } from './process.ts';
-import type { HostName } from './scenario.ts';
+import { ADDRESSES, HOSTS, type HostName } from './scenario.ts';
 
 export type Handler = (call: object) => unknown;
 
@@ -19,6 +19,7 @@ export interface Server {
 
 export interface Input {
   readonly params?: unknown;
+  readonly query?: unknown;
   readonly body?: unknown;
 }
 
@@ -35,7 +36,10 @@ export interface Exchange {
 }
 
 export function hostOf(address: string): HostName {
-  return address.startsWith('10.0.0.1:') ? 'a' : 'b';
+  const [ip = ''] = address.split(':');
+  const found = HOSTS.find((name) => ADDRESSES[name].startsWith(`${ip}:`));
+  if (found === undefined) throw new Error(`no host is at ${address}`);
+  return found;
 }
 
 export type Result = { readonly text: string } | { readonly error: GodwitError };
@@ -52,7 +56,7 @@ export async function answer(server: Server, exchange: Exchange): Promise<Result
     const signal = exchange.gone.signal;
     const result = await handler({
       params: route.params.parse(given.params ?? {}),
-      query: {},
+      query: route.query.parse(given.query ?? {}),
       body: route.body?.parse(given.body),
       caller,
       signal,

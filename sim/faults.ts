@@ -6,6 +6,9 @@ import type { SimProcess } from './process.ts';
 import type { CallFault, Deed, DeedKind, Fault, HostName, Scenario, When } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
 
+/** A host that was fenced is on again after so long, ms. */
+const FENCED_MS = 30_000;
+
 /** How far the handover was when a hypervisor ended by a fault. */
 export type Stage = 'before' | 'postcopy' | 'after';
 
@@ -13,7 +16,7 @@ export type Stage = 'before' | 'postcopy' | 'after';
 export interface Struck {
   readonly kinds: DeedKind[];
   /** Which hypervisor a fault ended, and when. */
-  readonly died: { readonly host: HostName; readonly stage: Stage }[];
+  readonly died: { readonly host: HostName; readonly stage: Stage; readonly ran: boolean }[];
   readonly powerLost: HostName[];
   /** ms for which one side could not hear the other, or could not work; by cause, added up. */
   outOfReachMs: number;
@@ -30,6 +33,9 @@ export interface FaultDependencies {
   readonly hosts: Readonly<Record<HostName, SimHost>>;
   readonly observer: () => Observer;
   readonly cancel: () => void;
+  /** False if nothing comes of it: the host keeps no description of that guest, or is off. */
+  readonly recover: (host: HostName, from: HostName) => boolean;
+  readonly takeUp: () => boolean;
   readonly report: (text: string) => void;
 }
 
@@ -47,14 +53,17 @@ export class Faults {
   readonly #deps: FaultDependencies;
   readonly #waiting: Set<Fault>;
   readonly #calls: { readonly fault: CallFault; left: number }[];
-  readonly #deeds: Record<HostName, number> = { a: 0, b: 0 };
+  readonly #deeds: Record<HostName, number> = { a: 0, b: 0, c: 0 };
 
   constructor(scenario: Scenario, deps: FaultDependencies) {
     this.#deps = deps;
     this.#waiting = new Set(scenario.faults);
     this.#calls = scenario.calls.map((fault) => ({ fault, left: fault.times }));
     for (const fault of scenario.faults) {
-      if (fault.when.at === 'time') this.#later(fault, fault.when.ms);
+      if (fault.when.at !== 'time') continue;
+      this.#later(fault, fault.when.ms);
+      // With a third host, what comes after the migration counts as well.
+      if (scenario.fleet === true) this.#over(fault.when.ms);
     }
   }
 
@@ -158,6 +167,16 @@ export class Faults {
       case 'cancel':
         this.#deps.cancel();
         return true;
+      case 'isolated':
+        this.#outage(deed.forMs);
+        network.isolate(deed.host, deed.forMs);
+        return true;
+      case 'recover':
+        return this.#deps.recover(deed.host, deed.from);
+      case 'request damaged':
+        return this.#damage(deed.host, deed.forMs);
+      case 'take up':
+        return this.#deps.takeUp();
     }
   }
 
@@ -191,10 +210,32 @@ export class Faults {
     const stage = stageOf(observer());
     const living = observer().aliveAt(host);
     for (const instance of living) {
-      this.struck.died.push({ host, stage });
+      this.struck.died.push({ host, stage, ran: instance.run === 'running' });
       world.kill(instance);
     }
     return living.length > 0;
+  }
+
+  /** Its agent starts again, now and once they are repaired; its movers go on. */
+  #damage(name: HostName, forMs: number): boolean {
+    const { hosts, scheduler } = this.#deps;
+    const host = hosts[name];
+    const is = (isDamaged: boolean): void => {
+      host.store.isDamaged = isDamaged;
+      host.killAgent();
+      host.startAgent();
+    };
+    is(true);
+    scheduler.after(forMs, undefined, () => is(false));
+    return true;
+  }
+
+  /** A fencing hook turns it off, and somebody turns it on again. */
+  turnOff(name: HostName): void {
+    if (!this.#deps.hosts[name].up) return;
+    this.#deps.report(`${name} is turned off`);
+    this.#over(FENCED_MS);
+    this.#powerLoss(name, FENCED_MS);
   }
 
   #powerLoss(name: HostName, forMs: number): boolean {
@@ -230,9 +271,15 @@ export function wordsOf(deed: Deed): string {
       return `${deed.kind} for ${deed.forMs} ms`;
     case 'cancel':
       return 'the user cancels';
+    case 'recover':
+      return `${deed.host} is to recover the guest of ${deed.from}`;
+    case 'take up':
+      return 'somebody with the certificate of b asks a to take the guest back';
     case 'kill agent':
     case 'freeze mover':
     case 'power loss':
+    case 'isolated':
+    case 'request damaged':
     case 'disk full':
     case 'disk read-only':
     case 'disk slow':

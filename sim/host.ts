@@ -3,40 +3,56 @@ import {
   type DestinationMoverRequest,
   type MoverState,
 } from '../src/protocol/mover/request.ts';
-import { Incoming } from '../src/agent/migrations/incoming.ts';
 import type { MoverProcesses } from '../src/agent/processes/mover-process.ts';
-import { Supervisor } from '../src/agent/processes/supervision.ts';
+import type { ResolveSurroundings } from '../src/agent/resolve/resolve.ts';
 import type { Migration } from '../src/agent/migrations/store.ts';
 import { systemClock } from '../src/clock.ts';
+import { godwitError } from '../src/errors.ts';
 import { parseAgentConfig, type AgentConfig } from '../src/config.ts';
+import type { Fence } from '../src/host/fencing.ts';
+import type { BootTime } from '../src/migration/boot-time.ts';
 import type { DirectDriver } from '../src/port/direct.ts';
+import { defined } from '../src/protocol/defined.ts';
 import { silentLog } from '../src/log.ts';
+import type { DestinationMover } from '../src/mover/direct/destination/mover.ts';
+import type { Order } from '../src/mover/direct/destination/silent-source.ts';
 import { openDestination } from '../src/mover/direct/destination/main.ts';
 import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';
 import { openSource } from '../src/mover/direct/source/main.ts';
 import type { Surroundings } from '../src/mover/engine/surroundings.ts';
-import { agentContract } from '../src/protocol/contract.ts';
+import type { Admission } from '../src/protocol/peer/migration.ts';
+import type { ResolveAnswer } from '../src/protocol/public/resolve.ts';
+import { openAgent, type SimAgent, type SimPeers } from './agent.ts';
 import { SimDisk } from './disk.ts';
+import { SILENCE_MS, simFence } from './fence.ts';
 import { hostFactsOf } from './host-facts.ts';
 import type { Network } from './network.ts';
 import { SimProcess, type Passing } from './process.ts';
 import type { Random } from './random.ts';
-import type { HostName } from './scenario.ts';
+import { ADDRESSES, type HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
-import { sourceSide } from './side.ts';
 import { SimStore } from './store.ts';
 
-export const ADDRESSES: Record<HostName, string> = { a: '10.0.0.1:7001', b: '10.0.0.2:7001' };
-/** Wall clock of both hosts at the beginning: 2026-01-01, ms. */
+/** Wall clock of all hosts at the beginning: 2026-01-01, ms. */
 export const BEGAN_MS = Date.UTC(2026, 0, 1);
 /** How long followers of a mover's live view get, as in mover/main.ts, ms. */
 const LINGER_MS = 2000;
+/** An agent waits for so long until a mover has ended, as in resolve-lock.ts, ms. */
+const LOCK_MS = 6000;
+
+type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 
 export interface HostDependencies {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
   readonly driverFor: (process: SimProcess) => DirectDriver;
+  /** What its agent looks through. */
+  readonly driver: DirectDriver;
+  /** The other hosts that a host knows. */
+  readonly peers: (name: HostName) => ReturnType<SimPeers>;
+  /** Absent: no host has a fencing hook. */
+  readonly turnOff?: ((host: HostName) => void) | undefined;
   readonly passing: Passing;
   readonly report: (text: string) => void;
 }
@@ -45,6 +61,16 @@ interface Running {
   readonly process: SimProcess;
   readonly state: MoverState;
   readonly coordinator?: Coordinator;
+  readonly destination?: DestinationMover;
+}
+
+/** Where a mover listens, and what can be asked of it besides. */
+type Ready = Pick<Running, 'coordinator' | 'destination'> & { readonly address?: string };
+
+/** What a host's standby knows of when it saw the guest last. */
+export interface Kept {
+  readonly keptAt: string;
+  readonly at: BootTime;
 }
 
 /** One host: its disk and clock, its agent (the real supervision and admission) and its movers. */
@@ -58,9 +84,11 @@ export class SimHost {
   /** Movers that do not serve yet. */
   readonly #starting = new Set<SimProcess>();
   /** One mover at a time: `holdMigration` in host/journal/migration-lock.ts. */
-  readonly #locks = new Map<string, SimProcess>();
+  readonly #locks = new Map<string, { readonly dead: boolean }>();
+  /** By the host of a guest: what this host keeps of it. */
+  readonly kept = new Map<HostName, Kept>();
   #agent: SimProcess | undefined;
-  #supervisor: Supervisor | undefined;
+  #services: SimAgent | undefined;
   #boots = 1;
   #pids = 100;
   up = true;
@@ -74,7 +102,14 @@ export class SimHost {
     this.store = new SimStore(this.disk, name);
     // Its hosts filter nothing, and this machine's own tables are not theirs.
     const network = { connections: 'leave', segmentCheck: false, probe: 'off' };
-    const config = { name, address: ADDRESSES[name], stateDir: `/sim/${name}`, network };
+    const fencing = { command: ['/board'], silenceMs: SILENCE_MS, timeoutMs: 5000 };
+    const config = {
+      name,
+      address: ADDRESSES[name],
+      stateDir: `/sim/${name}`,
+      network,
+      ...(deps.turnOff === undefined ? {} : { fencing }),
+    };
     this.#config = parseAgentConfig('agent.json', JSON.stringify(config));
   }
 
@@ -90,46 +125,120 @@ export class SimHost {
     if (!this.up || this.#agent?.dead === false) return;
     const agent = (this.#agent = this.#spawn(`the agent of ${this.name}`));
     agent.run(() => {
-      const store = this.store.asStore;
       const movers = this.#processes(agent);
-      const supervisor = new Supervisor(store, movers, systemClock, silentLog);
-      this.#supervisor = supervisor;
-      const incoming = new Incoming({
+      const { name, store } = this;
+      const { network, driver, peers } = this.#deps;
+      this.#services = openAgent({
+        name,
+        process: agent,
         config: this.#config,
-        clock: systemClock,
-        hostFacts: hostFactsOf(this.name),
+        network,
         store,
-        guests: { list: async () => [], has: async () => false } as never,
-        inventory: {
-          memory: async () => ({ totalBytes: 2 ** 40, availableBytes: 2 ** 40 }),
-          freePorts: async () => 256,
-        } as never,
-        peers: {
-          address: () => ADDRESSES[this.name === 'a' ? 'b' : 'a'],
-          furtherAddresses: () => [],
-          names: () => ['the other one'],
-        } as never,
-        supervisor,
+        driver,
         movers,
+        peers: () => peers(name),
+        fence: this.#fenceFor(agent),
+        around: this.#resolveWith(agent),
       });
-      this.#deps.network.listen(agent, ADDRESSES[this.name], agentContract, {
-        admit: ({ body, caller }) => incoming.admit(body, caller),
-        incoming: ({ params, caller }) => incoming.where(params.id, caller),
-        side: ({ params: { id } }) => sourceSide(this.store, id, this.mover(id) !== undefined),
-      });
-      supervisor.start();
     });
+  }
+
+  /** How that agent writes an operator's order down. */
+  #resolveWith(agent: SimProcess): ResolveSurroundings {
+    return {
+      bootTime: this.#bootTimes(),
+      openFile: this.disk.opener(agent),
+      hold: async ({ id }, clock, host) => {
+        for (const until = clock.monotonicMs() + LOCK_MS; ; await clock.sleep(100)) {
+          if (this.#locks.get(id)?.dead !== false) break;
+          const what = `a mover of ${host} works on ${id}`;
+          if (clock.monotonicMs() > until) throw godwitError('GODWIT_INTERNAL', { what });
+        }
+        let isFree = false;
+        this.#locks.set(id, {
+          get dead() {
+            return isFree || agent.dead;
+          },
+        });
+        return {
+          release: () => {
+            isFree = true;
+          },
+        };
+      },
+      connectMover: ({ pid }) => {
+        const found = [...this.#movers.values()].find(({ process }) => process.pid === pid);
+        const resolve = async ({ body }: { body: Order }): Promise<ResolveAnswer> => {
+          if (found?.destination === undefined) throw new Error('its mover has ended');
+          const { process, destination } = found;
+          return process.run(() => destination.resolve(body));
+        };
+        return { api: { resolve }, close: () => {} } as never;
+      },
+    };
+  }
+
+  #fenceFor(process: SimProcess): Fence | undefined {
+    const { network, peers, turnOff } = this.#deps;
+    if (turnOff === undefined) return undefined;
+    return simFence({
+      reach: network.reacher(process),
+      isLinked: () => !network.isIsolated(this.name),
+      peers: () => peers(this.name),
+      turnOff,
+    });
+  }
+
+  /** The clock of this boot. */
+  #bootTimes(): () => BootTime {
+    const bootId = this.bootId;
+    return () => ({ bootId, uptimeMs: systemClock.monotonicMs() });
+  }
+
+  /** Now, by the clock that counts since this host was started. */
+  bootTime(): BootTime {
+    return { bootId: this.bootId, uptimeMs: this.#deps.scheduler.now };
+  }
+
+  /** The guest's host has confirmed its description. */
+  keep(from: HostName): void {
+    const wallMs = BEGAN_MS + this.#deps.scheduler.now + this.clockStepMs;
+    this.kept.set(from, { keptAt: new Date(wallMs).toISOString(), at: this.bootTime() });
+  }
+
+  get bootId(): string {
+    return `boot-${this.name}-${this.#boots}`;
+  }
+
+  /** The agent does that, if one runs. */
+  asAgent<T>(work: (services: SimAgent) => T): T | undefined {
+    const agent = this.#agent;
+    const services = this.#services;
+    if (agent === undefined || agent.dead || services === undefined) return undefined;
+    return agent.run(() => work(services));
   }
 
   /** As `Outgoing` does once it has found nothing against it. */
   begin(request: Parameters<SimStore['add']>[0]): void {
-    const agent = this.#agent;
-    const supervisor = this.#supervisor;
-    if (agent === undefined || supervisor === undefined) throw new Error('no agent runs');
-    agent.run(() => {
+    this.asAgent(({ supervisor }) => {
       supervisor.ensure(this.store.add(request)).catch(() => {
         if (!this.store.begun(request.id)) this.store.drop(request.id);
       });
+    });
+  }
+
+  /** As the handlers of a recovery do, once its description has been found fresh, or an operator insists. */
+  recover(admission: Admission, recovery: Recovery): void {
+    const { id } = admission;
+    const refused = (thrown: Error): void => {
+      this.#deps.report(`${this.name} does not recover it: ${thrown.message}`);
+      if (this.store.get(id) !== undefined && !this.store.begun(id)) this.store.drop(id);
+    };
+    this.asAgent(({ incoming, supervisor }) => {
+      incoming
+        .recover(admission, recovery)
+        .then((migration) => supervisor.ensure(migration))
+        .catch(refused);
     });
   }
 
@@ -171,7 +280,7 @@ export class SimHost {
       }
       this.#locks.set(migration.id, process);
       report(`a mover starts on ${this.name}`);
-      const ready = (address?: string, coordinator?: Coordinator): void => {
+      const ready = ({ address, ...more }: Ready): void => {
         if (process.dead) return;
         this.#starting.delete(process);
         const state = {
@@ -180,11 +289,7 @@ export class SimHost {
           socket: 'mover.sock',
           ...(address === undefined ? {} : { address }),
         };
-        this.#movers.set(migration.id, {
-          process,
-          state,
-          ...(coordinator === undefined ? {} : { coordinator }),
-        });
+        this.#movers.set(migration.id, { process, state, ...more });
         scheduler.after(0.1, agent, () => resolve(state));
       };
       this.#live(process, migration, ready).then(
@@ -205,14 +310,14 @@ export class SimHost {
   async #live(
     process: SimProcess,
     { dir, request }: Migration,
-    ready: (address?: string, coordinator?: Coordinator) => void,
+    ready: (is: Ready) => void,
   ): Promise<void> {
     const driver = this.#deps.driverFor(process);
     const around = this.#surroundings(process);
     if (isManagedRequest(request)) throw new Error('no manager has a part in the simulation');
     if (request.side === 'source') {
       const { coordinator, run } = openSource(dir, this.#config, request, driver, around);
-      ready(undefined, coordinator);
+      ready({ coordinator });
       await run();
       return;
     }
@@ -224,26 +329,25 @@ export class SimHost {
     request: DestinationMoverRequest,
     driver: DirectDriver,
     around: Surroundings,
-    ready: (address?: string) => void,
+    ready: (is: Ready) => void,
   ): Promise<void> {
     const opened = await openDestination(dir, this.#config, request, driver, around);
-    ready(opened.listening?.address);
+    const { mover: destination, listening } = opened;
+    ready({ destination, ...defined({ address: listening?.address }) });
     await opened.ended;
     await opened.listening?.close(LINGER_MS);
     await opened.mover.close();
   }
 
   #surroundings(process: SimProcess): Surroundings {
-    const { network } = this.#deps;
-    const boots = this.#boots;
+    const { network, peers } = this.#deps;
     return {
       clock: systemClock,
       log: silentLog,
       pid: process.pid,
-      bootTime: () => ({
-        bootId: `boot-${this.name}-${boots}`,
-        uptimeMs: systemClock.monotonicMs(),
-      }),
+      bootTime: this.#bootTimes(),
+      fence: this.#fenceFor(process),
+      peers: () => peers(this.name),
       openFile: this.disk.opener(process),
       hostFacts: hostFactsOf(this.name),
       removeTree: async () => undefined,

@@ -18,6 +18,13 @@ export interface HypervisorPath {
   readonly hungUntil: Record<HostName, number>;
 }
 
+/** Calls that start a process. */
+const STARTS: ReadonlySet<string> = new Set([
+  'destination.start',
+  'destination.startCold',
+  'driver.relaunch',
+]);
+
 interface Closable {
   close(): Promise<void>;
 }
@@ -43,6 +50,16 @@ export function driverFor(
     describe: (handle) => driver.describe(handle),
     isSame: (left, right) => driver.isSame(left, right),
     mayReachUs: (handle) => driver.mayReachUs(handle),
+    relaunch: async (handle, launch, permission, signal) =>
+      monitor.call('driver.relaunch', signal, async () => {
+        const again = await driver.relaunch?.(
+          handle,
+          launch,
+          permission,
+          new AbortController().signal,
+        );
+        return again ?? handle;
+      }),
     openSource: async (guest, signal) =>
       monitor.call('driver.openSource', signal, async () =>
         opened(await driver.openSource(guest, new AbortController().signal), 'source'),
@@ -123,7 +140,7 @@ class Monitor {
     };
     scheduler.after(this.#freeAt - scheduler.now, undefined, () => {
       // A process is started by its mover, not by somebody who goes on without it.
-      if (process.dead && name === 'destination.start') return;
+      if (process.dead && STARTS.has(name)) return;
       if (fault?.how === 'before') {
         answer(() => reject(refused(name)));
         return;

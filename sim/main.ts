@@ -61,9 +61,9 @@ async function runAll({ seed: first, runs, minutes }: Wanted): Promise<Tally> {
 /** What goes wrong, and what comes of it. */
 async function printStory(scenario: Scenario): Promise<void> {
   const { outcome, story, violation } = await runScenario(scenario, true);
-  const { mode, memoryMiB, dirtyMiB, linkMiB } = scenario;
+  const { mode, memoryMiB, dirtyMiB, linkMiB, fleet } = scenario;
   console.log(
-    `  ${mode}, ${memoryMiB} MiB that dirty ${dirtyMiB} MiB/s, over ${linkMiB} MiB/s; with`,
+    `  ${fleet === true ? 'three hosts, ' : ''}${mode}, ${memoryMiB} MiB that dirty ${dirtyMiB} MiB/s, over ${linkMiB} MiB/s; with`,
   );
   for (const { when, deed } of scenario.faults) {
     console.log(`    ${wordsOf(deed)}, ${momentOf(when)}`);
@@ -100,6 +100,9 @@ function print(tally: Tally): void {
   );
   console.log(`  ${list(tally.modes)}`);
   console.log(`  ends: ${list(tally.outcomes)}`);
+  console.log(
+    `  guests recovered: ${count(tally.recovered)}; held and resolved: ${count(tally.resolved)}`,
+  );
   console.log(`  faults that struck: ${list(tally.faults)}`);
   const broken = tally.violations.length;
   console.log(broken === 0 ? '  no rule broken' : `  BROKEN in ${count(broken)}`);

@@ -3,29 +3,11 @@ import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import { Journal } from '../src/host/journal/journal.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { Watch } from '../src/mover/direct/source/watch.ts';
+import type { Method, Mutant } from './mutant.ts';
+import { FLEET_MUTANTS } from './fleet-mutants.ts';
 import { drawScenario, type Deed, type Scenario } from './scenario.ts';
 import type { StartPermission } from '../src/migration/permission/permission.ts';
 import { granted } from '../test/migration/permission/granted.ts';
-
-/** The movers broken on purpose, each in one place: what finds nothing may be blind. */
-export interface Mutant {
-  readonly name: string;
-  readonly breaks: string;
-  readonly puts: readonly Put[];
-  /** Where it shows: the nth of the scenarios in which it is looked for. */
-  readonly scenario: (nth: number) => Scenario;
-  /** The rule that is broken. */
-  readonly shows: RegExp;
-}
-
-/** Another function in the place of the real one. */
-export interface Put {
-  readonly target: object;
-  readonly method: string;
-  readonly by: (real: Method) => Method;
-}
-
-export type Method = (this: unknown, ...given: never[]) => unknown;
 
 interface GuestContext {
   readonly guest: { session(signal: AbortSignal): Promise<Session> };
@@ -95,6 +77,7 @@ export const IMPATIENT: Mutant = {
 };
 
 export const MUTANTS: readonly Mutant[] = [
+  ...FLEET_MUTANTS,
   {
     name: 'ignore refused',
     breaks: 'an impatient source, and a destination that takes a commit after it has refused',

@@ -37,9 +37,11 @@ export class Network {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #servers = new Map<string, Server>();
-  readonly #ways: Record<HostName, Way> = { a: { holeUntil: 0 }, b: { holeUntil: 0 } };
+  /** Of the link between a and b. */
+  readonly #ways: Record<'a' | 'b', Way> = { a: { holeUntil: 0 }, b: { holeUntil: 0 } };
+  readonly #isolatedUntil: Record<HostName, number> = { a: 0, b: 0, c: 0 };
   readonly #underWay = new Set<Exchange>();
-  readonly hostUp: Record<HostName, boolean> = { a: true, b: true };
+  readonly hostUp: Record<HostName, boolean> = { a: true, b: true, c: true };
   #cutUntil = 0;
   badUntil = 0;
   #nextPort = 50_000;
@@ -51,16 +53,28 @@ export class Network {
     this.#random = random;
   }
 
-  /** Connections break, and none can be made for so long. */
+  /** Connections between a and b break, and none can be made for so long. */
   cut(forMs: number): void {
     this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + forMs);
-    for (const exchange of this.#underWay) this.#fail(exchange, 'it closed the connection');
+    for (const exchange of this.#underWay) {
+      if (this.#isCut(exchange.client.host, hostOf(exchange.address)))
+        this.#fail(exchange, 'it closed the connection');
+    }
+  }
+
+  /** Nothing comes to that host or from it for so long. */
+  isolate(host: HostName, forMs: number): void {
+    this.#isolatedUntil[host] = Math.max(this.#isolatedUntil[host], this.#scheduler.now + forMs);
   }
 
   /** What goes towards that host vanishes for so long; TCP sends some of it again. */
-  blackHole(to: HostName, forMs: number): void {
+  blackHole(to: 'a' | 'b', forMs: number): void {
     const way = this.#ways[to];
     way.holeUntil = Math.max(way.holeUntil, this.#scheduler.now + forMs);
+  }
+
+  isIsolated(host: HostName): boolean {
+    return this.#isolatedUntil[host] > this.#scheduler.now;
   }
 
   get cutNow(): boolean {
@@ -69,7 +83,22 @@ export class Network {
 
   /** Until when nothing comes through in one direction or both; 0 where all does. */
   get stalledUntil(): number {
-    return Math.max(this.#ways.a.holeUntil, this.#ways.b.holeUntil);
+    return Math.max(this.#silentUntil('a', 'b'), this.#silentUntil('b', 'a'));
+  }
+
+  /** Until when nothing comes through in that direction. */
+  #silentUntil(from: HostName, to: HostName): number {
+    const { [from]: one, [to]: other } = this.#isolatedUntil;
+    const hole = from !== 'c' && to !== 'c' ? this.#ways[to].holeUntil : 0;
+    return Math.max(one, other, hole);
+  }
+
+  #isCut(one: HostName, other: HostName): boolean {
+    return this.cutNow && one !== 'c' && other !== 'c';
+  }
+
+  #isBad(one: HostName, other: HostName): boolean {
+    return this.badUntil > this.#scheduler.now && one !== 'c' && other !== 'c';
   }
 
   /** As a mover asks whether the way to an address is open: of the other host's kernel alone. */
@@ -77,7 +106,9 @@ export class Network {
     return async (address, timeoutMs, signal) => {
       signal.throwIfAborted();
       const to = hostOf(address);
-      const open = !this.cutNow && this.hostUp[to] && this.stalledUntil <= this.#scheduler.now;
+      const from = process.host;
+      const silent = Math.max(this.#silentUntil(from, to), this.#silentUntil(to, from));
+      const open = !this.#isCut(from, to) && this.hostUp[to] && silent <= this.#scheduler.now;
       const ms = open ? this.#random.between(0.2, 2) : timeoutMs;
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -119,7 +150,7 @@ export class Network {
     // A host without power says nothing; a dead process's kernel does.
     if (!this.hostUp[server.process.host]) return;
     for (const exchange of server.open) {
-      this.#back(server.process.host, () => this.#fail(exchange, 'it closed the connection'));
+      this.#back(exchange, () => this.#fail(exchange, 'it closed the connection'));
     }
   }
 
@@ -131,7 +162,7 @@ export class Network {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     for (const exchange of server.open) {
-      this.#back(server.process.host, () => this.#fail(exchange, 'it closed the connection'));
+      this.#back(exchange, () => this.#fail(exchange, 'it closed the connection'));
     }
   }
 
@@ -207,7 +238,7 @@ export class Network {
     mine.delete(exchange);
     this.#underWay.delete(exchange);
     const server = this.#servers.get(exchange.address);
-    this.#over(hostOf(exchange.address), () => {
+    this.#over(exchange.client.host, hostOf(exchange.address), () => {
       server?.open.delete(exchange);
       if (server === undefined || exchange.gone.signal.aborted) return;
       this.#scheduler.after(0, server.process, () => exchange.gone.abort());
@@ -217,62 +248,62 @@ export class Network {
   #send(exchange: Exchange): void {
     this.#underWay.add(exchange);
     const to = hostOf(exchange.address);
-    if (this.cutNow) {
+    const from = exchange.client.host;
+    if (this.#isCut(from, to)) {
       const ms = this.#random.between(0.1, 3);
       this.#scheduler.after(ms, undefined, () =>
         this.#fail(exchange, 'there is no route to that host'),
       );
       return;
     }
-    this.#over(to, () => this.#arrive(exchange));
+    this.#over(from, to, () => this.#arrive(exchange));
     this.#mayBreak(exchange);
     // Sent anew over another connection while the first lay somewhere: as a client that tries again does.
-    if (this.#isBad() && this.#random.chance(0.2)) {
+    if (this.#isBad(from, to) && this.#random.chance(0.2)) {
       this.#scheduler.after(this.#random.between(0, 5000), undefined, () =>
-        this.#over(to, () => this.#arrive(exchange)),
+        this.#over(from, to, () => this.#arrive(exchange)),
       );
     }
   }
 
   /** On a bad link a connection may break at any time: before the call has arrived, or with its answer on the way. */
   #mayBreak(exchange: Exchange): void {
-    if (!this.#isBad() || !this.#random.chance(0.25)) return;
+    const isBad = this.#isBad(exchange.client.host, hostOf(exchange.address));
+    if (!isBad || !this.#random.chance(0.25)) return;
     this.#scheduler.after(this.#random.between(0, 4000), undefined, () => {
       this.#fail(exchange, 'it closed the connection');
     });
   }
 
-  #isBad(): boolean {
-    return this.badUntil > this.#scheduler.now;
-  }
-
-  /** Takes something to that host, if it gets there. */
-  #over(to: HostName, arrive: () => void): void {
-    const holeMs = this.#ways[to].holeUntil - this.#scheduler.now;
+  /** Takes something from one host to another, if it gets there. */
+  #over(from: HostName, to: HostName, arrive: () => void): void {
+    const holeMs = this.#silentUntil(from, to) - this.#scheduler.now;
     let ms = this.#random.between(0.1, 1.5);
     if (holeMs > 0) {
       // TCP asks ever more seldom, so it may take as long again; what has lain for too long is forgotten on the way.
       if (holeMs > FORGOTTEN_MS && this.#random.chance(0.4)) return;
       ms += holeMs + this.#random.between(0, holeMs);
     }
-    if (this.#isBad()) {
+    if (this.#isBad(from, to)) {
       if (this.#random.chance(0.4)) ms += this.#random.between(0, 3000);
     }
     this.#scheduler.after(ms, undefined, arrive);
   }
 
   /** The way from a server's host to its client's. */
-  #back(from: HostName, arrive: () => void): void {
-    this.#over(from === 'a' ? 'b' : 'a', arrive);
+  #back({ address, client }: Exchange, arrive: () => void): void {
+    this.#over(hostOf(address), client.host, arrive);
   }
 
   #arrive(exchange: Exchange): void {
     const host = hostOf(exchange.address);
-    if (!this.hostUp[host] || this.cutNow) return;
+    if (!this.hostUp[host] || this.#isCut(exchange.client.host, host)) return;
     if (exchange.answered && this.#random.chance(0.5)) return;
     const server = this.#servers.get(exchange.address);
     if (server === undefined || server.closing) {
-      this.#back(host, () => this.#fail(exchange, 'nothing listens there (connection refused)'));
+      this.#back(exchange, () =>
+        this.#fail(exchange, 'nothing listens there (connection refused)'),
+      );
       return;
     }
     if (!exchange.answered) server.open.add(exchange);
@@ -286,8 +317,8 @@ export class Network {
     server.process.pass('before', `answer ${exchange.key}`);
     if (server.process.dead) return;
     server.open.delete(exchange);
-    this.#back(server.process.host, () => {
-      if (exchange.answered || this.cutNow) return;
+    this.#back(exchange, () => {
+      if (exchange.answered || this.#isCut(server.process.host, exchange.client.host)) return;
       exchange.answered = true;
       this.#underWay.delete(exchange);
       this.#scheduler.after(0, exchange.client, () => exchange.settle(result));

@@ -12,6 +12,16 @@ export interface Violation {
   readonly atMs: number;
 }
 
+interface Beside {
+  readonly onStream: (state: string) => void;
+  readonly isCold: boolean;
+  /**
+   * The source has closed the epoch on a proof, or an operator's word: what the guest did at its destination before that host
+   * was off is lost, as docs/lifecycle.md states.
+   */
+  readonly isProved: () => boolean;
+}
+
 /** Looks at the hypervisors themselves, after every step; knows nothing of what the movers believe. */
 export class Observer {
   readonly #world: FakeWorld;
@@ -19,6 +29,11 @@ export class Observer {
   readonly #report: (text: string) => void;
   readonly #seen = new Set<Instance>();
   readonly #onStream: (state: string) => void;
+  readonly #isCold: boolean;
+  readonly #isProved: () => boolean;
+  /** When a copy came to run last, counted; copies that ran from the beginning are not in it. */
+  readonly #ran = new Map<Instance, number>();
+  #resumes = 0;
   #stillSince: number | undefined;
   /** The longest time for which no copy ran while one could have, ms. */
   longestStillMs = 0;
@@ -32,12 +47,14 @@ export class Observer {
     world: FakeWorld,
     scheduler: Scheduler,
     report: (text: string) => void,
-    onStream: (state: string) => void,
+    { onStream, isCold, isProved }: Beside,
   ) {
+    this.#isProved = isProved;
     this.#world = world;
     this.#scheduler = scheduler;
     this.#report = report;
     this.#onStream = onStream;
+    this.#isCold = isCold;
     this.look();
   }
 
@@ -69,7 +86,7 @@ export class Observer {
       if (event.type === 'postcopy-active') this.postcopy = true;
       // An order that was on its way when the stream failed still stops the guest. Its undo resumes it, and how long that may
       // take is a rule of its own.
-      if (event.type === 'stopped' && !/^(active|failed)$/.test(instance.stream)) {
+      if (event.type === 'stopped' && !this.#isCold && !/^(active|failed)$/.test(instance.stream)) {
         this.broken(`the guest was stopped on ${host} while its stream was ${instance.stream}`);
       }
       if (host === 'a') this.#onStream(event.type);
@@ -79,10 +96,24 @@ export class Observer {
 
   #resumed(instance: Instance): void {
     if (instance.host === 'b') this.ranAtDestination = true;
-    else if (this.ranAtDestination) {
-      this.broken('the source runs the guest again after it ran at the destination');
+    // Cold, each start is one from the disks.
+    const last = this.#ran.get(instance) ?? (instance === this.#world.instances[0] ? 0 : Infinity);
+    const isExcused = this.#isCold || instance.isCold || this.#isProved();
+    if (!isExcused && last < this.#lastElsewhere(instance)) {
+      const { host } = instance;
+      this.broken(
+        host === 'a' && this.ranAtDestination
+          ? 'the source runs the guest again after it ran at the destination'
+          : `${host} runs the guest again from memory that is older than its last run`,
+      );
     }
+    this.#ran.set(instance, ++this.#resumes);
     this.#count();
+  }
+
+  #lastElsewhere(instance: Instance): number {
+    const others = [...this.#ran].filter(([other]) => other !== instance);
+    return Math.max(0, ...others.map(([, nth]) => nth));
   }
 
   #count(): void {

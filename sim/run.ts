@@ -3,18 +3,21 @@ import type { FakeWorld } from '../src/drivers/fake/world.ts';
 import { migrationRequest, type EndPhase } from '../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { Faults, type Struck } from './faults.ts';
-import { ADDRESSES, BEGAN_MS, SimHost } from './host.ts';
+import { BEGAN_MS, SimHost } from './host.ts';
 import { driverFor } from './hypervisors.ts';
 import { Network } from './network.ts';
 import { Observer, type Violation } from './observer.ts';
+import { Operator } from './operator.ts';
 import { Random } from './random.ts';
+import { Recoveries } from './recoveries.ts';
 import { Scheduler } from './scheduler.ts';
-import type { HostName, Scenario } from './scenario.ts';
+import { ADDRESSES, HOSTS, type HostName, type Scenario } from './scenario.ts';
 import { standIn } from './stand-ins.ts';
 import { judge } from './verdict.ts';
 
 const MIB = 1024 * 1024;
 const ID = 'm-00000001';
+const UUID = '11111111-2222-3333-4444-555555555555';
 /** From when the faults are over until everything must have ended, beyond the migration's own time, ms. */
 const SETTLED_MS = 600_000;
 /** Held: nothing follows, but what falls back by itself must have done so, ms. */
@@ -31,6 +34,10 @@ export interface Result {
   readonly jobs: number;
   readonly longestStillMs: number;
   readonly leftovers: readonly string[];
+  /** Hosts that recovered the guest. */
+  readonly recoveredAt: readonly HostName[];
+  /** An operator resolved it. */
+  readonly wasResolved: boolean;
 }
 
 /** Runs one migration under its scenario's faults. The same scenario gives the same result, byte for byte. */
@@ -52,6 +59,9 @@ class Stage {
   readonly hosts: Record<HostName, SimHost>;
   readonly observer: Observer;
   readonly faults: Faults;
+  readonly recoveries: Recoveries;
+  readonly #names: readonly HostName[];
+  readonly #operator: Operator;
   #settled = false;
 
   static async open(scenario: Scenario, reporting: boolean): Promise<Stage> {
@@ -75,7 +85,9 @@ class Stage {
     this.network = network;
     this.world = world;
     const report = (text: string): void => this.#report(text);
-    const hungUntil = { a: 0, b: 0 };
+    const hungUntil = { a: 0, b: 0, c: 0 };
+    const isFleet = scenario.fleet === true;
+    const names = (this.#names = HOSTS.filter((name) => isFleet || name !== 'c'));
     network.report = report;
     const parts = {
       scheduler,
@@ -93,7 +105,18 @@ class Stage {
           hungUntil,
         }),
     };
-    this.hosts = { a: new SimHost('a', parts), b: new SimHost('b', parts) };
+    const known = names.map(
+      (name) => [name, { address: ADDRESSES[name], addresses: [] as string[] }] as const,
+    );
+    const host = (name: HostName): SimHost =>
+      new SimHost(name, {
+        ...parts,
+        driver: world.driver(name),
+        peers: (self) => Object.fromEntries(known.filter(([each]) => each !== self)),
+        turnOff: isFleet ? (other) => this.faults.turnOff(other) : undefined,
+      });
+    this.hosts = { a: host('a'), b: host('b'), c: host('c') };
+    this.recoveries = new Recoveries({ scheduler, world, hosts: this.hosts });
     this.faults = new Faults(scenario, {
       scheduler,
       network,
@@ -101,9 +124,17 @@ class Stage {
       hosts: this.hosts,
       observer: () => this.observer,
       cancel: () => this.#cancel(),
+      recover: (name, from) => this.recoveries.order(name, from),
+      takeUp: () => this.#takeUp(),
       report,
     });
-    this.observer = new Observer(world, scheduler, report, (state) => this.faults.streamIs(state));
+    this.observer = new Observer(world, scheduler, report, {
+      onStream: (state) => this.faults.streamIs(state),
+      isCold: scenario.mode === 'cold',
+      isProved: () => this.#state()?.closedByProof === true,
+    });
+    const { observer } = this;
+    this.#operator = new Operator({ scheduler, source: this.hosts.a, observer, report });
   }
 
   #report(text: string): void {
@@ -120,6 +151,16 @@ class Stage {
         () => {},
       );
     });
+  }
+
+  #takeUp(): boolean {
+    const asked = this.hosts.b.asAgent(({ peers }) =>
+      peers.takeUp('a', ID, { runAt: 'source', by: 'somebody' }).then(
+        ({ what }) => this.#report(`a takes it up: ${what}`),
+        (thrown: Error) => this.#report(`a does not take it up: ${thrown.message}`),
+      ),
+    );
+    return asked !== undefined;
   }
 
   #request(): SourceMoverRequest {
@@ -143,28 +184,36 @@ class Stage {
         hybridRounds,
       }),
       handle: guest.handle,
+      uuid: UUID,
       memoryBytes: memoryMiB * MIB,
     };
   }
 
   async run(): Promise<Result> {
     const { scheduler, hosts, observer } = this;
-    for (const host of ['a', 'b'] as const) hosts[host].startAgent();
+    for (const host of this.#names) hosts[host].startAgent();
+    if (this.scenario.fleet === true) this.recoveries.start();
     hosts.a.begin(this.#request());
     this.#watch();
     const over = (): boolean => this.#settled || observer.violation !== undefined;
     await scheduler.run(over, 3_600_000, () => observer.look());
     const violation = observer.violation ?? this.#verdict();
-    for (const host of ['a', 'b'] as const) hosts[host].stop();
+    for (const host of this.#names) hosts[host].stop();
     return {
       outcome: this.#outcome(),
       violation,
       struck: this.faults.struck,
-      journals: { a: hosts.a.store.journal(ID), b: hosts.b.store.journal(ID) },
+      journals: {
+        a: hosts.a.store.journal(ID),
+        b: hosts.b.store.journal(ID),
+        c: hosts.c.store.journal(ID),
+      },
       story: this.#lines,
       virtualMs: scheduler.now,
       jobs: scheduler.jobs,
       longestStillMs: observer.longestStillMs,
+      recoveredAt: this.#recoveredAt(),
+      wasResolved: this.#operator.hasAnswered,
       leftovers: this.#state()?.leftovers.map(({ message }) => message) ?? [],
     };
   }
@@ -183,6 +232,7 @@ class Stage {
   /** Looks now and then whether all has ended. */
   #watch(): void {
     const { scheduler, faults } = this;
+    const isFleet = this.scenario.fleet === true;
     let heldSince: number | undefined;
     const look = (): void => {
       const { now } = scheduler;
@@ -190,9 +240,14 @@ class Stage {
       const outcome = this.#outcome();
       const stuck = outcome === 'held' || outcome === 'lost';
       if (stuck && past > 0) heldSince ??= now;
+      // A fault that strikes later has its time, too.
+      else heldSince = undefined;
       const waited = heldSince !== undefined && now - heldSince > HELD_MS;
       const late = past > SETTLED_MS + this.scenario.timeoutMs;
-      this.#settled = past > 0 && (this.#ended(outcome) || (stuck && waited) || late);
+      const isAsked = isFleet && outcome === 'held' && waited;
+      if (isAsked) this.#operator.look(ID);
+      const isOver = this.#ended(outcome) && !(isFleet && outcome === 'held');
+      this.#settled = past > 0 && (isOver || (stuck && waited && !isAsked) || late);
       if (!this.#settled) scheduler.after(500, undefined, look);
     };
     scheduler.after(500, undefined, look);
@@ -201,9 +256,19 @@ class Stage {
   /** Nothing works any more on either side, and nothing will. */
   #ended(outcome: Result['outcome']): boolean {
     const { a, b } = this.hosts;
-    if (outcome === 'unended' || !a.up || !b.up || a.busy || b.busy) return false;
+    const all = this.#names.map((name) => this.hosts[name]);
+    if (outcome === 'unended' || all.some(({ up, busy }) => !up || busy)) return false;
+    if (all.some(({ store }) => store.recoveries().some(({ id }) => !store.hasEnded(id))))
+      return false;
     if (outcome === 'none' && a.store.get(ID) !== undefined) return false;
     return b.store.get(ID) === undefined || b.store.isEnded(ID);
+  }
+
+  #recoveredAt(): HostName[] {
+    return this.#names.filter((name) => {
+      const { store } = this.hosts[name];
+      return store.recoveries().some(({ id }) => store.read(id).destination?.hasRun === true);
+    });
   }
 
   #verdict(): Violation | undefined {
@@ -216,6 +281,8 @@ class Stage {
       observer: this.observer,
       struck: this.faults.struck,
       instances: this.world.instances,
+      wasResolved: this.#operator.hasAnswered,
+      recoveredAt: this.scenario.fleet === true ? this.#recoveredAt() : undefined,
     });
     if (rule === undefined) return undefined;
     this.#report(`BROKEN: ${rule}`);
@@ -239,12 +306,13 @@ async function worldOf(
     get linkRate() {
       return network.stalledUntil > scheduler.now ? 0 : linkMiB * MIB;
     },
-    hosts: { a: {}, b: { machines: [refused ? 'fake-2' : 'fake-1'] } },
+    hosts: { a: {}, c: {}, b: { machines: [refused ? 'fake-2' : 'fake-1'] } },
     tickMs: 10,
   });
   world.boot({
     name: 'web1',
     host: 'a',
+    uuid: UUID,
     memoryBytes: memoryMiB * MIB,
     dirtyRate: dirtyMiB * MIB,
   });

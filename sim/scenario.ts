@@ -1,7 +1,13 @@
 import type { Mode } from '../src/protocol/public/migration.ts';
 import { Random } from './random.ts';
 
-export type HostName = 'a' | 'b';
+export const HOSTS = ['a', 'b', 'c'] as const;
+export type HostName = (typeof HOSTS)[number];
+export const ADDRESSES: Record<HostName, string> = {
+  a: '10.0.0.1:7001',
+  b: '10.0.0.2:7001',
+  c: '10.0.0.3:7001',
+};
 
 /** When a fault strikes. `passes`: as a mover of that host is about to do its nth thing with the world, or has done it. */
 export type When =
@@ -30,7 +36,15 @@ export type Deed =
       readonly forMs: number;
     }
   | { readonly kind: 'clock step'; readonly host: HostName; readonly byMs: number }
-  | { readonly kind: 'cancel' };
+  | { readonly kind: 'cancel' }
+  /** No host hears it, and it hears none. */
+  | { readonly kind: 'isolated'; readonly host: HostName; readonly forMs: number }
+  /** Somebody has `host` recover the guest of `from`, with the hosts proved off that are off now. */
+  | { readonly kind: 'recover'; readonly host: HostName; readonly from: HostName }
+  /** Its agent starts again, and finds its requests damaged until they are repaired. */
+  | { readonly kind: 'request damaged'; readonly host: HostName; readonly forMs: number }
+  /** Somebody with the destination's certificate asks the source to take the guest back. */
+  | { readonly kind: 'take up' };
 export type DeedKind = Deed['kind'] | 'call fails' | 'call hangs';
 
 export interface Fault {
@@ -49,6 +63,8 @@ export interface CallFault {
 /** All that decides a run: what moves, and what goes wrong. `noise` seeds the delays in between. */
 export interface Scenario {
   readonly noise: number;
+  /** Three hosts with fencing hooks take part; absent: the two of the migration, without. */
+  readonly fleet?: true;
   readonly mode: Mode;
   readonly memoryMiB: number;
   readonly dirtyMiB: number;
@@ -115,7 +131,7 @@ export function drawScenario(seed: number): Scenario {
     if (random.chance(0.2)) calls.push(drawCall(random));
     else faults.push(drawFault(random, close));
   }
-  return {
+  const scenario: Scenario = {
     noise: random.whole(0, 0xffff_ffff),
     mode,
     memoryMiB: random.pick([16, 128, 512]),
@@ -127,6 +143,72 @@ export function drawScenario(seed: number): Scenario {
     faults,
     calls,
   };
+  return random.chance(0.35) ? drawFleet(random, scenario) : scenario;
+}
+
+/** One migration among three hosts: power is lost, and the guest is recovered while that host is off or is back. */
+export function drawFleet(random: Random, given: Scenario): Scenario {
+  const isCold = random.chance(0.6);
+  const mode = isCold ? 'cold' : given.mode;
+  const lost = random.pick(['a', 'a', 'a', 'b', 'b', 'c'] as const);
+  const standby = random.pick(['c', 'c', 'c', 'b', 'a'] as const);
+  const faults: Fault[] = [
+    {
+      when: drawMoment(random, isCold),
+      deed: { kind: 'power loss', host: lost, forMs: drawLong(random) },
+    },
+    drawRecovery(random, standby),
+  ];
+  if (random.chance(0.3)) faults.push(drawRecovery(random, random.pick(HOSTS)));
+  if (random.chance(0.35)) {
+    const when = drawAt(random);
+    const deed = { kind: 'power loss', host: standby, forMs: drawLong(random) } as const;
+    faults.push({ when: random.chance(0.5) ? { ...when, host: standby } : drawLate(random), deed });
+  }
+  if (random.chance(0.3)) {
+    const host = random.pick(HOSTS);
+    faults.push({
+      when: drawLate(random),
+      deed: { kind: 'isolated', host, forMs: drawLong(random) },
+    });
+  }
+  if (random.chance(0.15)) {
+    const host = random.pick(HOSTS);
+    const when = random.chance(0.5) ? drawLate(random) : drawMoment(random, isCold);
+    faults.push({ when, deed: { kind: 'request damaged', host, forMs: drawLong(random) } });
+  }
+  if (random.chance(0.15)) faults.push({ when: drawLate(random), deed: { kind: 'take up' } });
+  const beside = random.chance(0.3) ? given.faults.slice(0, 1) : [];
+  return { ...given, fleet: true, mode, faults: [...beside, ...faults] };
+}
+
+/** The destination gives up 180 s after it last heard of its source. */
+function drawLate(random: Random): When {
+  return {
+    at: 'time',
+    ms: random.pick([random.whole(1000, 60_000), random.whole(60_000, 420_000)]),
+  };
+}
+
+const drawLong = (random: Random): number =>
+  random.pick([random.whole(5000, 60_000), random.whole(60_000, 420_000)]);
+
+function drawRecovery(random: Random, host: HostName): Fault {
+  const from = random.pick(['a', 'a', 'b'] as const);
+  return { when: drawLate(random), deed: { kind: 'recover', host, from } };
+}
+
+function drawAt(random: Random): Extract<When, { at: 'deed' }> {
+  const edge = random.pick(['before', 'after'] as const);
+  return { at: 'deed', host: 'c', nth: random.whole(1, 60), edge };
+}
+
+/** Around the moment at which the right to run passes. */
+function drawMoment(random: Random, isCold: boolean): When {
+  if (!isCold) return random.chance(0.6) ? drawClose(random) : drawWhen(random);
+  if (random.chance(0.3)) return drawWhen(random);
+  const afterMs = random.pick([0, 0.5, 1, 2, 3, 5, 10, 50, 100, 150, 300, 1000]);
+  return { at: 'stream', state: 'stopped', afterMs };
 }
 
 /** Around the moment at which the right to run passes: where it matters most, and lasts shortest. */

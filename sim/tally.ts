@@ -16,12 +16,18 @@ export class Tally {
   /** How often each fault struck something. */
   readonly faults = new Map<string, number>();
   readonly violations: Violated[] = [];
+  /** Guests that a host recovered. */
+  recovered = 0;
+  /** Held migrations that an operator resolved. */
+  resolved = 0;
 
   add(seed: number, { mode }: Scenario, result: Result): void {
     this.runs += 1;
     this.virtualMs += result.virtualMs;
     count(this.outcomes, result.outcome);
     count(this.modes, mode);
+    this.recovered += result.recoveredAt.length;
+    if (result.wasResolved) this.resolved += 1;
     for (const kind of result.struck.kinds) count(this.faults, kind);
     if (result.violation !== undefined) {
       this.violations.push({ seed, rule: result.violation.rule });
@@ -33,13 +39,15 @@ export class Tally {
   }
 
   toJSON(): object {
-    const { runs, ms, virtualMs, perMinute, violations } = this;
+    const { runs, ms, virtualMs, perMinute, recovered, resolved, violations } = this;
     return {
       ok: violations.length === 0,
       runs,
       ms: Math.round(ms),
       perMinute,
       virtualHours: Math.round(virtualMs / 3_600_000),
+      recovered,
+      resolved,
       outcomes: sorted(this.outcomes),
       modes: sorted(this.modes),
       faults: sorted(this.faults),

@@ -13,6 +13,10 @@ export interface Evidence {
   readonly observer: Observer;
   readonly struck: Struck;
   readonly instances: FakeWorld['instances'];
+  /** An operator was asked: the guest waited for that. */
+  readonly wasResolved: boolean;
+  /** Hosts that have recovered the guest; undefined with two hosts. */
+  readonly recoveredAt: readonly HostName[] | undefined;
 }
 
 /** The rule that the end of a run breaks, once the faults are over and all has had its time. */
@@ -33,13 +37,17 @@ function diedAt({ died }: Struck, host: HostName): boolean {
 /** What no fault explains: a disk, an agent or a monitor that was made to fail is reported in the same words. */
 function defect({ state, struck }: Evidence): string | undefined {
   if (state?.because?.code !== 'GODWIT_INTERNAL') return undefined;
-  const explained = struck.kinds.some((kind) => /disk|call|agent|power|kill mover/.test(kind));
+  const explained = struck.kinds.some((kind) =>
+    /disk|call|agent|power|kill mover|damaged/.test(kind),
+  );
   return explained ? undefined : `it ended by a defect: ${state.because.message}`;
 }
 
 /** The guest's own death: a fault ended the only copy that was whole. */
-function guestDied({ struck, observer }: Evidence): boolean {
-  return struck.died.some(({ host, stage }) => {
+function guestDied({ struck, observer, recoveredAt }: Evidence): boolean {
+  return struck.died.some(({ host, stage, ran }) => {
+    // Among three hosts, any host may have had the last copy.
+    if (recoveredAt !== undefined) return ran || stage !== 'before' || host === 'a';
     if (stage === 'postcopy') return true;
     return stage === 'before' ? host === 'a' : host === 'b' || !observer.ranAtDestination;
   });
@@ -48,6 +56,11 @@ function guestDied({ struck, observer }: Evidence): boolean {
 function wrongOutcome(evidence: Evidence): string | undefined {
   const { outcome, ended, observer, struck } = evidence;
   const at = observer.running();
+  const [only] = at;
+  // Whatever became of the migration, its guest was recovered, and runs.
+  if (only !== undefined && evidence.recoveredAt?.includes(only) === true) {
+    return ended || outcome === 'held' ? undefined : `${outcome}, and something still works on it`;
+  }
   switch (outcome) {
     case 'unended':
       return 'the migration does not end';
@@ -91,9 +104,13 @@ const NEEDED = [
 /** Deadline of the switch, ms. */
 const SWITCH_MS = 20_000;
 
+/** Each of them may leave open where the guest is. */
+const UNCERTAIN = /^(recover|take up|isolated|request damaged)$/;
+
 /** Whether a person may be asked: only where one side could not learn what it needed, for as long as it is waited for. */
 function mayHold({ struck, state }: Evidence): boolean {
   if (struck.died.length > 0 || struck.powerLost.length > 0) return true;
+  if (struck.kinds.some((kind) => UNCERTAIN.test(kind))) return true;
   if (struck.outOfReachMs + struck.hungMs >= DARK_MS) return true;
   if (NEEDED.some((call) => struck.calls.filter((each) => each.call === call).length >= TRIES)) {
     return true;
@@ -110,9 +127,17 @@ function noCopy(evidence: Evidence): string | undefined {
   return guestDied(evidence) ? undefined : `${outcome}, and no copy of the guest runs`;
 }
 
-function leftBehind({ outcome, state, destination, observer }: Evidence): string | undefined {
-  const [source] = observer.aliveAt('a');
-  const [other] = observer.aliveAt('b');
+function leftBehind({
+  outcome,
+  state,
+  destination,
+  observer,
+  recoveredAt,
+}: Evidence): string | undefined {
+  const own = (host: HostName) =>
+    recoveredAt?.includes(host) === true ? [] : observer.aliveAt(host);
+  const [source] = own('a');
+  const [other] = own('b');
   if (outcome === 'done') {
     if (source !== undefined && state?.leftovers.length === 0) return 'the source is left behind';
     if (destination?.stage !== 'finished') return undefined;
@@ -127,7 +152,8 @@ function leftBehind({ outcome, state, destination, observer }: Evidence): string
 }
 
 /** A migration that came to nothing may have cost its guest only so much. */
-function stoodStill({ outcome, observer, struck }: Evidence): string | undefined {
+function stoodStill({ outcome, observer, struck, wasResolved }: Evidence): string | undefined {
+  if (wasResolved) return undefined;
   if (outcome !== 'failed' && outcome !== 'cancelled' && outcome !== 'done') return undefined;
   const mostMs = STILL_MS + struck.outOfReachMs + struck.hungMs;
   const { longestStillMs } = observer;

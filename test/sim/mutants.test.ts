@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { IMPATIENT, MUTANTS, type Mutant } from '../../sim/mutants.ts';
+import type { Mutant } from '../../sim/mutant.ts';
+import { IMPATIENT, MUTANTS } from '../../sim/mutants.ts';
 import { runScenario } from '../../sim/run.ts';
 
 /** Runs in which a mutant has to be found. */

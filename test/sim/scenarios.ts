@@ -26,6 +26,46 @@ export function scenario(given: Partial<Scenario>): Scenario {
 
 export const FOUND: readonly Found[] = [
   {
+    what: 'a guest that came cold, and whose host lost its power before the record that it ran was synced, was in that migration for ever (seed 757)',
+    scenario: scenario({
+      noise: 2_919_930_870,
+      fleet: true,
+      mode: 'cold',
+      dirtyMiB: 0,
+      linkMiB: 2000,
+      hybridRounds: 2,
+      faults: [
+        {
+          when: { at: 'deed', host: 'b', nth: 25, edge: 'before' },
+          deed: { kind: 'power loss', host: 'b', forMs: 234_537 },
+        },
+      ],
+    }),
+  },
+  {
+    what: 'a recovery whose guest ran, and whose host then lost its power, went on for ever',
+    scenario: scenario({
+      noise: 14,
+      fleet: true,
+      memoryMiB: 16,
+      linkMiB: 1000,
+      hybridRounds: 2,
+      faults: [
+        { when: { at: 'stream', state: 'active', afterMs: 0 }, deed: { kind: 'cancel' } },
+        {
+          when: { at: 'time', ms: 5000 },
+          deed: { kind: 'power loss', host: 'a', forMs: 400_000 },
+        },
+        { when: { at: 'time', ms: 20_000 }, deed: { kind: 'recover', host: 'c', from: 'a' } },
+        {
+          when: { at: 'deed', host: 'c', nth: 14, edge: 'after' },
+          deed: { kind: 'power loss', host: 'c', forMs: 120_000 },
+        },
+        { when: { at: 'time', ms: 160_000 }, deed: { kind: 'recover', host: 'b', from: 'a' } },
+      ],
+    }),
+  },
+  {
     what: 'post-copy was lost because the destination could not write its commit for 0.3 s (seed 249)',
     scenario: scenario({
       noise: 1_111_757_376,

@@ -64,6 +64,11 @@ export async function recoverGuest(
     }
     if (mover.state.right !== 'running') await mover.arm(epoch);
     if (!(await hasStarted(mover))) await proveAndRun(mover, request, around);
+    else if (mover.state.hypervisor === 'gone') {
+      // It ran here and has ended, as with this host's power: an open recovery would keep its name busy, and never settle.
+      await mover.decide(({ tearDown }) => tearDown(AbortSignal.timeout(endMs())));
+      return;
+    }
     await mover.finish(epoch, AbortSignal.timeout(endMs()));
   } catch (thrown) {
     const { right } = mover.state;

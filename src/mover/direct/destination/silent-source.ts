@@ -3,6 +3,7 @@ import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
+import { isToBeStarted } from '../../../migration/direct/cold.ts';
 import { onSilence, type OnSilence } from '../../../migration/direct/silence.ts';
 import type {
   HostDoubts,
@@ -63,10 +64,11 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
   const { log, others } = hands.context;
   const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
   // A call may have come while this waited for its turn.
-  const action = onSilence(hands.state());
+  let action = onSilence(hands.state());
   if (!isForsaken(hands.state())) return;
   const source = await others?.askSource?.(signal);
   if (await overruled(hands, source?.view, signal)) return;
+  if (await recallRun(hands, source?.view)) action = onSilence(hands.state());
   const isDark = source?.isDark === true;
   if (isDark && isProvedAndUnrun(hands.state())) {
     if (!(await hands.runsHere(signal))) await runWithProof(hands, signal);
@@ -158,6 +160,18 @@ async function overruled(
   hands.context.log.warn({ epoch }, why);
   await hands.record({ type: 'overruled', epoch, why });
   await hands.release(why, signal);
+  return true;
+}
+
+/**
+ * This host lost its power, and with it the record that the guest, which came cold, ran here. Its source has heard that it
+ * ran: it is not to be started again, and what is left of it is settled as after any end of a guest.
+ */
+async function recallRun(hands: Hands, source: SideView | undefined): Promise<boolean> {
+  const state = hands.state();
+  if (!isToBeStarted(state) || source?.right !== 'passed') return false;
+  if (source.epoch !== state.admission.epoch) return false;
+  await hands.record({ type: 'hypervisor', event: { type: 'resumed' } });
   return true;
 }
 

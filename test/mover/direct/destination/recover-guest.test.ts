@@ -102,10 +102,16 @@ test('whatever hosts answer, a guest counts as alone only where none can have it
 function moverAt(
   stage: string,
   right: string,
-  { hasRun = false, fails = '', armedIn = 'boot-1', runsUnrecorded = false } = {},
+  {
+    hasRun = false,
+    fails = '',
+    armedIn = 'boot-1',
+    runsUnrecorded = false,
+    hypervisor = 'none',
+  } = {},
 ) {
   const did: string[] = [];
-  const state = { stage, right, hasRun, armedIn, admission: asked().admission };
+  const state = { stage, right, hasRun, armedIn, hypervisor, admission: asked().admission };
   const does = async (what: string): Promise<void> => {
     did.push(what);
     if (what === fails) throw new Error(`it cannot ${what}`);
@@ -131,6 +137,7 @@ function moverAt(
           return state.hasRun;
         },
         release: (why: string) => does(`release: ${why}`),
+        tearDown: () => does('tear down'),
         state: () => state,
       }),
     finish: () => does('finish'),
@@ -257,6 +264,15 @@ describe('a guest whose host is dead', () => {
     const ran = moverAt('prepared', 'running', { armedIn: 'boot-0', hasRun: true });
     await ran.recover(alone);
     assert.deepEqual(ran.did, ['finish']);
+  });
+
+  test('is over if it ran here and has ended since: its recovery could never settle it', async () => {
+    for (const armedIn of ['boot-0', 'boot-1']) {
+      const how = { armedIn, hasRun: true, hypervisor: 'gone' };
+      const ended = moverAt('prepared', 'running', how);
+      await ended.recover(alone);
+      assert.deepEqual(ended.did, ['tear down'], armedIn);
+    }
   });
 
   test('is left alone by a mover that takes over after its end', async () => {

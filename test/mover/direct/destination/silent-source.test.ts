@@ -18,6 +18,8 @@ import {
 } from '../../../../src/mover/direct/destination/silent-source.ts';
 import { endWithSource } from '../../../../src/mover/direct/destination/end-with-source.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
+import type { Admission } from '../../../../src/protocol/peer/migration.ts';
+import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 
@@ -28,8 +30,13 @@ const armed = [RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
 const whole = [...armed, complete];
 const running = [...whole, RECORDS.committed, RECORDS.running];
 
-function after(events: readonly DestinationEvent[]): DestinationState {
-  const first = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
+const COLD = { ...ADMISSION, settings: migrationSettings.parse({ mode: 'cold' }) };
+
+function after(
+  events: readonly DestinationEvent[],
+  admission: Admission = ADMISSION,
+): DestinationState {
+  const first = { type: 'admitted', admission, host: 'b' } as const;
   return events.reduce(destinationAfter, initialDestination(first));
 }
 
@@ -39,9 +46,13 @@ interface Scene {
   readonly deeds: string[];
 }
 
-function scene(events: readonly DestinationEvent[], others: Others = {}): Scene {
+function scene(
+  events: readonly DestinationEvent[],
+  others: Others = {},
+  admission?: Admission,
+): Scene {
   const deeds: string[] = [];
-  let state = after(events);
+  let state = after(events, admission);
   const record = async (event: DestinationEvent): Promise<void> => {
     state = destinationAfter(state, event);
     deeds.push(event.type);
@@ -120,6 +131,19 @@ describe('a destination to which nobody speaks', () => {
     const { hands, deeds } = scene(running, says({ epoch: ADMISSION.epoch - 1 }));
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, ['settle']);
+  });
+
+  test('learns from its source that a guest which came cold ran here before this host lost its power, and settles its end', async () => {
+    const committed = [...armed, RECORDS.committed];
+    const ran = scene(committed, says({ phase: 'done', right: 'passed' }), COLD);
+    await actOnSilence(ran.hands, 1);
+    assert.deepEqual(ran.deeds, ['hypervisor', 'settle']);
+    assert.equal(ran.hands.state().hasRun, true);
+    for (const facts of [{ right: 'committing' as const }, { epoch: ADMISSION.epoch - 1 }]) {
+      const open = scene(committed, says({ phase: 'done', right: 'passed', ...facts }), COLD);
+      await actOnSilence(open.hands, 1);
+      assert.deepEqual(open.deeds, [], JSON.stringify(facts));
+    }
   });
 
   test('does not settle a guest that its source may yet take back on a proof: it could be sent on meanwhile', async () => {
