@@ -8,10 +8,14 @@ import { Supervisor } from '../src/agent/processes/supervision.ts';
 import { Resolve, type ResolveSurroundings } from '../src/agent/resolve/resolve.ts';
 import { systemClock } from '../src/clock.ts';
 import type { AgentConfig } from '../src/config.ts';
+import { godwitError } from '../src/errors.ts';
 import type { Fence } from '../src/host/fencing.ts';
 import { silentLog } from '../src/log.ts';
+import type { DestinationMover } from '../src/mover/direct/destination/mover.ts';
+import type { Order } from '../src/mover/direct/destination/silent-source.ts';
 import type { DirectDriver } from '../src/port/direct.ts';
 import { agentContract } from '../src/protocol/contract.ts';
+import type { ResolveAnswer } from '../src/protocol/public/resolve.ts';
 import { hostFactsOf } from './host-facts.ts';
 import type { Network } from './network.ts';
 import type { SimProcess } from './process.ts';
@@ -75,4 +79,53 @@ export function openAgent(deps: AgentDependencies): SimAgent {
   });
   supervisor.start();
   return { supervisor, incoming, resolve, peers };
+}
+
+/** An agent waits for so long until a mover has ended, as in resolve-lock.ts, ms. */
+const LOCK_MS = 6000;
+
+export interface ResolveParts extends Pick<ResolveSurroundings, 'bootTime' | 'openFile'> {
+  /** By migration: who holds it. */
+  readonly locks: Map<string, { readonly dead: boolean }>;
+  readonly moverOf: (
+    pid: number,
+  ) => { readonly process: SimProcess; readonly destination?: DestinationMover } | undefined;
+}
+
+/** How that agent writes an operator's order down. */
+export function resolveWith(
+  agent: SimProcess,
+  { bootTime, openFile, locks, moverOf }: ResolveParts,
+): ResolveSurroundings {
+  return {
+    bootTime,
+    openFile,
+    hold: async ({ id }, clock, host) => {
+      for (const until = clock.monotonicMs() + LOCK_MS; ; await clock.sleep(100)) {
+        if (locks.get(id)?.dead !== false) break;
+        const what = `a mover of ${host} works on ${id}`;
+        if (clock.monotonicMs() > until) throw godwitError('GODWIT_INTERNAL', { what });
+      }
+      let isFree = false;
+      locks.set(id, {
+        get dead() {
+          return isFree || agent.dead;
+        },
+      });
+      return {
+        release: () => {
+          isFree = true;
+        },
+      };
+    },
+    connectMover: ({ pid }) => {
+      const found = moverOf(pid);
+      const resolve = async ({ body }: { body: Order }): Promise<ResolveAnswer> => {
+        if (found?.destination === undefined) throw new Error('its mover has ended');
+        const { process, destination } = found;
+        return process.run(() => destination.resolve(body));
+      };
+      return { api: { resolve }, close: () => {} } as never;
+    },
+  };
 }

@@ -226,6 +226,7 @@ export class Faults {
       host.startAgent();
     };
     is(true);
+    this.#outage(forMs);
     scheduler.after(forMs, undefined, () => is(false));
     return true;
   }

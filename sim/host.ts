@@ -4,10 +4,8 @@ import {
   type MoverState,
 } from '../src/protocol/mover/request.ts';
 import type { MoverProcesses } from '../src/agent/processes/mover-process.ts';
-import type { ResolveSurroundings } from '../src/agent/resolve/resolve.ts';
 import type { Migration } from '../src/agent/migrations/store.ts';
 import { systemClock } from '../src/clock.ts';
-import { godwitError } from '../src/errors.ts';
 import { parseAgentConfig, type AgentConfig } from '../src/config.ts';
 import type { Fence } from '../src/host/fencing.ts';
 import type { BootTime } from '../src/migration/boot-time.ts';
@@ -15,14 +13,12 @@ import type { DirectDriver } from '../src/port/direct.ts';
 import { defined } from '../src/protocol/defined.ts';
 import { silentLog } from '../src/log.ts';
 import type { DestinationMover } from '../src/mover/direct/destination/mover.ts';
-import type { Order } from '../src/mover/direct/destination/silent-source.ts';
 import { openDestination } from '../src/mover/direct/destination/main.ts';
 import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';
 import { openSource } from '../src/mover/direct/source/main.ts';
 import type { Surroundings } from '../src/mover/engine/surroundings.ts';
 import type { Admission } from '../src/protocol/peer/migration.ts';
-import type { ResolveAnswer } from '../src/protocol/public/resolve.ts';
-import { openAgent, type SimAgent, type SimPeers } from './agent.ts';
+import { openAgent, resolveWith, type SimAgent, type SimPeers } from './agent.ts';
 import { SimDisk } from './disk.ts';
 import { SILENCE_MS, simFence } from './fence.ts';
 import { hostFactsOf } from './host-facts.ts';
@@ -37,8 +33,6 @@ import { SimStore } from './store.ts';
 export const BEGAN_MS = Date.UTC(2026, 0, 1);
 /** How long followers of a mover's live view get, as in mover/main.ts, ms. */
 const LINGER_MS = 2000;
-/** An agent waits for so long until a mover has ended, as in resolve-lock.ts, ms. */
-const LOCK_MS = 6000;
 
 type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 
@@ -138,44 +132,14 @@ export class SimHost {
         movers,
         peers: () => peers(name),
         fence: this.#fenceFor(agent),
-        around: this.#resolveWith(agent),
+        around: resolveWith(agent, {
+          bootTime: this.#bootTimes(),
+          openFile: this.disk.opener(agent),
+          locks: this.#locks,
+          moverOf: (pid) => [...this.#movers.values()].find(({ process }) => process.pid === pid),
+        }),
       });
     });
-  }
-
-  /** How that agent writes an operator's order down. */
-  #resolveWith(agent: SimProcess): ResolveSurroundings {
-    return {
-      bootTime: this.#bootTimes(),
-      openFile: this.disk.opener(agent),
-      hold: async ({ id }, clock, host) => {
-        for (const until = clock.monotonicMs() + LOCK_MS; ; await clock.sleep(100)) {
-          if (this.#locks.get(id)?.dead !== false) break;
-          const what = `a mover of ${host} works on ${id}`;
-          if (clock.monotonicMs() > until) throw godwitError('GODWIT_INTERNAL', { what });
-        }
-        let isFree = false;
-        this.#locks.set(id, {
-          get dead() {
-            return isFree || agent.dead;
-          },
-        });
-        return {
-          release: () => {
-            isFree = true;
-          },
-        };
-      },
-      connectMover: ({ pid }) => {
-        const found = [...this.#movers.values()].find(({ process }) => process.pid === pid);
-        const resolve = async ({ body }: { body: Order }): Promise<ResolveAnswer> => {
-          if (found?.destination === undefined) throw new Error('its mover has ended');
-          const { process, destination } = found;
-          return process.run(() => destination.resolve(body));
-        };
-        return { api: { resolve }, close: () => {} } as never;
-      },
-    };
   }
 
   #fenceFor(process: SimProcess): Fence | undefined {

@@ -151,15 +151,22 @@ export function drawFleet(random: Random, given: Scenario): Scenario {
   const isCold = random.chance(0.6);
   const mode = isCold ? 'cold' : given.mode;
   const lost = random.pick(['a', 'a', 'a', 'b', 'b', 'c'] as const);
-  const standby = random.pick(['c', 'c', 'c', 'b', 'a'] as const);
+  const standby = random.pick(HOSTS.filter((host) => host !== lost));
+  const forMs = drawLong(random);
+  const isAfter = random.chance(0.25);
+  const atMs = isAfter ? random.whole(5000, 60_000) : 1000;
+  const struck = isAfter ? ({ at: 'time', ms: atMs } as const) : drawMoment(random, isCold);
+  // Mostly while that host is off; its destination gives up in the midst of it.
+  const ms = atMs + random.whole(1000, forMs);
+  const meanwhile = random.chance(0.8) ? ({ at: 'time', ms } as const) : drawLate(random);
   const faults: Fault[] = [
-    {
-      when: drawMoment(random, isCold),
-      deed: { kind: 'power loss', host: lost, forMs: drawLong(random) },
-    },
-    drawRecovery(random, standby),
+    { when: struck, deed: { kind: 'power loss', host: lost, forMs } },
+    drawRecovery(random, standby, meanwhile, lost),
   ];
-  if (random.chance(0.3)) faults.push(drawRecovery(random, random.pick(HOSTS)));
+  if (random.chance(0.4)) {
+    const host = random.pick(HOSTS);
+    faults.push(drawRecovery(random, host, drawLate(random), random.pick(HOSTS)));
+  }
   if (random.chance(0.35)) {
     const when = drawAt(random);
     const deed = { kind: 'power loss', host: standby, forMs: drawLong(random) } as const;
@@ -191,11 +198,11 @@ function drawLate(random: Random): When {
 }
 
 const drawLong = (random: Random): number =>
-  random.pick([random.whole(5000, 60_000), random.whole(60_000, 420_000)]);
+  random.chance(0.4) ? random.whole(5000, 60_000) : random.whole(60_000, 420_000);
 
-function drawRecovery(random: Random, host: HostName): Fault {
-  const from = random.pick(['a', 'a', 'b'] as const);
-  return { when: drawLate(random), deed: { kind: 'recover', host, from } };
+function drawRecovery(random: Random, host: HostName, when: When, lost: HostName): Fault {
+  const from = lost === host || random.chance(0.1) ? random.pick(HOSTS) : lost;
+  return { when, deed: { kind: 'recover', host, from } };
 }
 
 function drawAt(random: Random): Extract<When, { at: 'deed' }> {
@@ -206,8 +213,8 @@ function drawAt(random: Random): Extract<When, { at: 'deed' }> {
 /** Around the moment at which the right to run passes. */
 function drawMoment(random: Random, isCold: boolean): When {
   if (!isCold) return random.chance(0.6) ? drawClose(random) : drawWhen(random);
-  if (random.chance(0.3)) return drawWhen(random);
-  const afterMs = random.pick([0, 0.5, 1, 2, 3, 5, 10, 50, 100, 150, 300, 1000]);
+  if (random.chance(0.4)) return drawWhen(random);
+  const afterMs = random.pick([0, 0, 0.3, 0.5, 0.8, 1, 2, 5, 50, 100, 150, 300]);
   return { at: 'stream', state: 'stopped', afterMs };
 }
 

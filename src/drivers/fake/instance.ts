@@ -26,6 +26,8 @@ export class FakeInstance {
   /** The other end of its stream. */
   peer: FakeInstance | undefined;
   wantsPostcopy = false;
+  /** Resolves once its guest, which was asked to shut down, has done so. */
+  goesDown: Promise<void> | undefined;
   /** It was started without memory to come. */
   isCold = false;
   /** It runs its guest again by itself when its stream breaks off. */

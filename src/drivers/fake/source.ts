@@ -220,9 +220,12 @@ export class FakeSource implements SourceSession {
 
   async shutDown(signal: AbortSignal): Promise<void> {
     this.#enter('shutDown', signal);
-    await this.#world.options.clock.sleep(SHUTS_DOWN_MS);
+    const instance = this.#instance;
+    instance.goesDown ??= this.#world.options.clock
+      .sleep(SHUTS_DOWN_MS)
+      .then(() => instance.stop());
+    await instance.goesDown;
     this.#enter('shutDown', signal);
-    this.#instance.stop();
   }
 
   async startAgain(
@@ -231,6 +234,10 @@ export class FakeSource implements SourceSession {
     signal: AbortSignal,
   ): Promise<void> {
     permission.mustCover(this.#instance.name);
+    this.#enter('startAgain', signal);
+    // One that is on its way down cannot be kept from it.
+    await this.#instance.goesDown;
+    this.#instance.goesDown = undefined;
     this.#enter('startAgain', signal);
     this.#instance.resume();
   }
