@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runScenario, type Result } from '../../sim/run.ts';
-import { drawScenario } from '../../sim/scenario.ts';
+import { drawScenario, type Deed, type Fault } from '../../sim/scenario.ts';
 import { shrink } from '../../sim/shrink.ts';
 import { FOUND, scenario } from './scenarios.ts';
 
@@ -44,9 +44,13 @@ describe('a simulated migration', () => {
 
   test('keeps every rule under random faults', async (t) => {
     const outcomes = new Set<string>();
+    let recovered = 0;
+    let resolved = 0;
     for (let seed = 1; seed <= RUNS; seed += 1) {
-      const { outcome, violation } = await runScenario(drawScenario(seed));
+      const { outcome, violation, ...found } = await runScenario(drawScenario(seed));
       outcomes.add(outcome);
+      recovered += found.recoveredAt.length;
+      if (found.wasResolved) resolved += 1;
       if (violation !== undefined) {
         const least = JSON.stringify(await shrink(drawScenario(seed)));
         assert.fail(`seed ${seed}: ${violation.rule}\nas a scenario: ${least}`);
@@ -55,6 +59,47 @@ describe('a simulated migration', () => {
     t.diagnostic(`ends: ${[...outcomes].join(', ')}`);
     for (const outcome of ['done', 'failed', 'cancelled', 'held', 'lost']) {
       assert.ok(outcomes.has(outcome), `no run ended as ${outcome}`);
+    }
+    assert.ok(recovered > 0, 'no run recovered a guest');
+    assert.ok(resolved > 0, 'no held migration was resolved');
+  });
+});
+
+describe('a simulated recovery', () => {
+  const cancelled: Fault = {
+    when: { at: 'stream', state: 'active', afterMs: 0 },
+    deed: { kind: 'cancel' },
+  };
+  const recover: Deed = { kind: 'recover', host: 'c', from: 'a' };
+  const at = (ms: number, deed: Deed): Fault => ({ when: { at: 'time', ms }, deed });
+
+  test('starts the guest of a host without power, and that host leaves it alone once it is back', async () => {
+    const when = { at: 'stream', state: 'stopped', afterMs: 0.5 } as const;
+    const lost: Deed = { kind: 'power loss', host: 'a', forMs: 300_000 };
+    const faults = [{ when, deed: lost }, at(240_000, recover)];
+    const given = scenario({ fleet: true, mode: 'cold', faults });
+    const { outcome, violation, recoveredAt } = await runScenario(given, true);
+    assert.deepEqual([outcome, violation, recoveredAt], ['failed', undefined, ['c']]);
+  });
+
+  test('turns a host off that is only cut off, before it starts the guest', async () => {
+    const isolated: Deed = { kind: 'isolated', host: 'a', forMs: 60_000 };
+    const faults = [cancelled, at(5000, isolated), at(10_000, recover)];
+    const given = scenario({ fleet: true, linkMiB: 400, memoryMiB: 512, faults });
+    const { violation, recoveredAt, story } = await runScenario(given, true);
+    assert.deepEqual([violation, recoveredAt], [undefined, ['c']]);
+    assert.match(story.join('\n'), /a is turned off[^]*the hypervisor on c says: resumed/);
+  });
+
+  test('starts nothing while the guest’s host answers, or another host runs the guest', async () => {
+    const off: Deed = { kind: 'power loss', host: 'a', forMs: 60_000 };
+    for (const faults of [
+      [cancelled, at(5000, recover)],
+      [at(20_000, off), at(30_000, recover)],
+    ]) {
+      const given = scenario({ fleet: true, faults });
+      const { violation, recoveredAt } = await runScenario(given);
+      assert.deepEqual([violation, recoveredAt], [undefined, []]);
     }
   });
 });
