@@ -34,11 +34,21 @@ async function openedCode(pid: number, file: string): Promise<Loaded> {
     throw thrown;
   }
   const at = await removedFile(pid, file);
+  if (at !== undefined && (await sizeOf(at)) === (await sizeOf(file))) {
+    // An upgrade of the firmware on all hosts must not keep every guest that runs where it is.
+    return { at: file, note: OLDER, hint: LATER_HINT };
+  }
   if (at !== undefined) {
     const hint = `The destination needs the old code: copy it there into a directory of drivers.qemu.imageDirs (it is ${at} here). Restart the guest to have it run the new code.`;
     return { at, note: `is the old ${file}, which was replaced after the guest was started`, hint };
   }
   return { why: `${file}: ${id === undefined ? REMOVED : REPLACED}` };
+}
+
+const OLDER = 'is the code of before an upgrade; the file was replaced after the guest was started';
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  return (await stat(file).catch(() => undefined))?.size;
 }
 
 /** A file that a process has open and that was removed under this path; undefined if there is none, or several. */

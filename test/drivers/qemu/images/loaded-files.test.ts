@@ -66,13 +66,24 @@ describe('the code of a flash chip', () => {
     assert.deepEqual(await loadedFrom(pid, file, true), { at: file });
   });
 
-  test('is read from the open file if an upgrade replaced it, also if its path is a link', async (t) => {
+  test('is what an upgrade put at its path, if that has the same size: the guest’s own goes with its memory', async (t) => {
+    const directory = tempDir(t);
+    const file = written(directory, 'CODE.fd', 'old');
+    const pid = await holder(t, file);
+    renameSync(written(directory, 'CODE.fd.new', 'new'), file);
+    const loaded = await loadedFrom(pid, file, true);
+    assert.ok('at' in loaded);
+    assert.equal(loaded.at, file);
+    assert.match(loaded.note ?? '', /the code of before an upgrade/);
+  });
+
+  test('is read from the open file if what replaced it has another size, also if its path is a link', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'CODE_4M.fd', 'old');
     const link = path.join(directory, 'CODE.fd');
     symlinkSync(file, link);
     const pid = await holder(t, file);
-    renameSync(written(directory, 'CODE_4M.fd.new', 'new'), file);
+    renameSync(written(directory, 'CODE_4M.fd.new', 'newer'), file);
     for (const given of [file, link]) {
       const loaded = await loadedFrom(pid, given, true);
       assert.ok('at' in loaded);
@@ -119,7 +130,7 @@ describe('the code of a flash chip', () => {
     };
     const [sum, none] = await seen();
     assert.deepEqual(none, []);
-    renameSync(written(directory, 'CODE.fd.new', 'new'), file);
+    renameSync(written(directory, 'CODE.fd.new', 'newer'), file);
     assert.deepEqual(await seen(), [sum, ['warn']]);
   });
 });
