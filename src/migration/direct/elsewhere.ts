@@ -74,7 +74,14 @@ function judgeElsewhere(
   const third = thirdHostIn(shown, sides);
   if (third !== undefined) {
     const why = `${third.why}: ${given}`;
-    return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
+    if (source.hypervisor === 'gone') {
+      return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
+    }
+    // Memory is not given up on the word of one host: a person looks there first.
+    const risks = [
+      `${third.host} alone says so: if that is not ${guest}, its memory at ${from} is lost with the copy`,
+    ];
+    return { runAt: 'elsewhere', verdict: 'unknown', why, risks, proof: 'none' };
   }
   const doubts = doubtsAbroad(sides, shown);
   const isOnly = answers.every(({ verdict }) => verdict === 'wrong' || verdict === 'waits');
