@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { toGodwitError, type SerialError } from '../../errors.ts';
+import { godwitError, toGodwitError, type SerialError } from '../../errors.ts';
 import type { Journal } from '../../host/journal/journal.ts';
 import type { Log } from '../../log.ts';
 import type { Durability } from '../../migration/durability.ts';
@@ -13,10 +13,23 @@ import { within } from './time-limit.ts';
 /** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
 const STOP_MS = 5000;
 
-/** How long a step may take, and what its end is: a failure of its handler, or an event that the lifecycle decides on. */
+/**
+ * How long a step may take, ms, and what follows once that is over: its handler fails, or an event has the lifecycle
+ * decide. `either`: a handler that still works fails, and after it has returned, there is the event.
+ */
 export interface TimeLimit {
   readonly ms: number;
-  readonly over: 'fails' | 'event';
+  readonly over: 'fails' | 'event' | 'either';
+}
+
+/** The step that is being done. */
+interface Current<Step> {
+  readonly step: Step;
+  readonly abort: AbortController;
+  /** Its handler works no more. */
+  settled: Promise<void>;
+  /** Its handler has returned, or has failed. */
+  isAnswered: boolean;
 }
 
 interface Changed<State, Effect> {
@@ -86,9 +99,7 @@ export class Engine<
   readonly #parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>;
   readonly #sequencer: Sequencer<State, Event, EngineEffect<Step, Undone> | Own>;
   readonly #over = new AbortController();
-  #current:
-    | { readonly step: Step; readonly abort: AbortController; readonly settled: Promise<void> }
-    | undefined;
+  #current: Current<Step> | undefined;
   #timer: AbortController | undefined;
 
   constructor(parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>, state: State) {
@@ -172,8 +183,12 @@ export class Engine<
     const { events, limit, isFurtherAttempt, stopsHandlers } = this.#parts;
     if (stopsHandlers || this.#current?.step === step) this.#stopStep(`the next step is ${step}`);
     const abort = new AbortController();
+    const current: Current<Step> = { step, abort, settled: Promise.resolve(), isAnswered: false };
+    this.#current = current;
     const { ms, over } = limit(step, this.state);
-    if (isFurtherAttempt?.(this.state) !== true) this.time(step, over === 'event' ? ms : Infinity);
+    // A handler that fails by itself has a deadline of its own, and a further attempt what is left of the step's time.
+    if (over === 'fails') this.#timer?.abort();
+    else if (isFurtherAttempt?.(this.state) !== true) this.time(step, ms, over);
     let work: Promise<unknown> | undefined;
     const run = (signal: AbortSignal): Promise<Facts | undefined> => {
       const running = this.#run(step, signal);
@@ -181,18 +196,19 @@ export class Engine<
       return running;
     };
     const answer =
-      over === 'event' ? run(abort.signal) : withDeadline(`step ${step}`, ms, abort.signal, run);
+      over === 'fails' ? withDeadline(`step ${step}`, ms, abort.signal, run) : run(abort.signal);
     const answered = answer.then(
       (facts) => {
+        current.isAnswered = true;
         if (facts !== undefined) this.dispatch(events.did(step, facts));
       },
       (thrown: unknown) => {
+        current.isAnswered = true;
         if (!abort.signal.aborted) this.failed(step, thrown);
       },
     );
     // The deadline does not wait for the work itself; undoing does.
-    const settled = answered.then(() => work).then(nothing, nothing);
-    this.#current = { step, abort, settled };
+    current.settled = answered.then(() => work).then(nothing, nothing);
   }
 
   async #run(step: Step, signal: AbortSignal): Promise<Facts | undefined> {
@@ -202,14 +218,23 @@ export class Engine<
   }
 
   /** The time of a step runs anew. */
-  time(step: Step, afterMs: number): void {
+  time(step: Step, afterMs: number, over: 'event' | 'either' = 'event'): void {
     this.#timer?.abort();
     if (afterMs === Infinity) return;
     const timer = new AbortController();
     this.#timer = timer;
     this.#parts.clock
       .sleep(afterMs, timer.signal)
-      .then(() => this.dispatch(this.#parts.events.timeout(step, afterMs)), nothing);
+      .then(() => this.#late(step, afterMs, over), nothing);
+  }
+
+  #late(step: Step, afterMs: number, over: 'event' | 'either'): void {
+    if (over === 'event' || this.#current?.isAnswered !== false) {
+      return this.dispatch(this.#parts.events.timeout(step, afterMs));
+    }
+    const late = godwitError('GODWIT_DEADLINE', { what: `step ${step}`, deadlineMs: afterMs });
+    this.#stopStep(late.message);
+    this.failed(step, late);
   }
 
   /** A step failed, or a command that belongs to it. */

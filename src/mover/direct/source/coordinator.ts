@@ -213,7 +213,9 @@ export class Coordinator {
   #limit(step: StepName): TimeLimit {
     const own = deadlineOf(step, this.state);
     const ms = isLimited(step, this.state) ? Math.min(own, Math.max(1000, this.leftMs)) : own;
-    return { ms, over: endsBy(step, this.state) === 'event' ? 'event' : 'fails' };
+    if (endsBy(step, this.state) === 'handler') return { ms, over: 'fails' };
+    // The copies of disks are minded for as long as memory moves.
+    return { ms, over: step === 'memory' ? 'event' : 'either' };
   }
 
   /** Until the time that the migration was given is over, ms. */
