@@ -16,6 +16,8 @@ import { agentAddress } from '../test/e2e/support/peers.ts';
 import { until } from '../test/until.ts';
 import { openWorld, type World } from '../test/e2e/support/world.ts';
 import { MIB, type Facts } from './facts.ts';
+import { holeEnvironment } from './holes/hole.ts';
+import { HOLES } from './holes/holes.ts';
 import { Talker } from './line-program.ts';
 import { TRACER } from './witness/trace.ts';
 
@@ -32,7 +34,6 @@ const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
 const KEEPER = fileURLToPath(new URL('keeper-main.ts', import.meta.url));
 const ATTACKER = fileURLToPath(new URL('attacker-main.ts', import.meta.url));
 const COLLECTS = new URL('witness/collects.ts', import.meta.url).href;
-const HOOK = new URL('holes/hook.ts', import.meta.url).href;
 
 export interface Stage {
   readonly world: World;
@@ -140,11 +141,10 @@ async function traced(
   const member = labHost(lab, TARGET);
   await stopAgent(lab, TARGET);
   const argv = [process.execPath, AGENT, '--config', member.configFile];
-  const hooks = hole === undefined ? [COLLECTS] : [COLLECTS, HOOK];
-  const hooked = {
-    NODE_OPTIONS: hooks.map((hook) => `--import=${hook}`).join(' '),
-    ...(hole === undefined ? {} : { GODWIT_HOLE: hole }),
-  };
+  const hooked =
+    hole === undefined
+      ? { NODE_OPTIONS: `--import=${COLLECTS}` }
+      : holeEnvironment(HOLES, hole, [COLLECTS]);
   const started = await startDetached(inHost(lab, TARGET, [...TRACER, '-o', traceFile, ...argv]), {
     logFile: member.agentLog,
     env: { ...labEnvironment(lab), ...hooked },

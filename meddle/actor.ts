@@ -1,7 +1,8 @@
 /** The owner's hands: an operation at a moment, by a monitor of its own and by commands on the host. */
 import { obey, type Act, type Orders } from './orders.ts';
-import type { Operation, OperationKind } from './plan.ts';
-import { perform, type Hands } from './hands.ts';
+import type { Operation, OperationKind, Scene } from './plan.ts';
+import { perform } from './hands.ts';
+import type { Hands } from './owner.ts';
 
 /** Performs operations one after the other, and keeps what its owner wants of the guest. */
 export class Actor {
@@ -25,8 +26,8 @@ export class Actor {
     this.#count += 1;
     const before = await witness.status(host);
     const isBetween = async (): Promise<boolean> =>
-      isUndecided(this.orders, before, kind) ||
-      isUndecided(this.orders, await witness.status(host), kind);
+      isUndecided(this.orders, before, kind, scene) ||
+      isUndecided(this.orders, await witness.status(host), kind, scene);
     let act: Act;
     try {
       if (monitor === undefined) throw new Error('the guest has no monitor');
@@ -43,10 +44,17 @@ export class Actor {
 }
 
 /** The guest is not in a state that its owner ordered: it is on its way from one host to the other. */
-function isUndecided({ run: ordered }: Orders, status: string, kind: OperationKind): boolean {
+function isUndecided(
+  { run: ordered }: Orders,
+  status: string,
+  kind: OperationKind,
+  { mode }: Scene,
+): boolean {
   if (status === 'running') return false;
   if (status === 'paused' || status === 'prelaunch')
     return !ordered.includes('paused') && kind !== 'pause';
-  if (status === 'shutdown') return false;
+  // A cold move shuts the guest down by itself, so an order to go down is not told from it.
+  if (mode === 'cold' && status !== 'io-error') return true;
+  if (status === 'shutdown' || status === 'io-error') return false;
   return !(status === 'silent' && kind === 'quit');
 }

@@ -1,14 +1,13 @@
 /** How the owner performs each operation: by a monitor of its own, and by commands on the host. */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Orders } from './orders.ts';
-import { isOfDisk, type OperationKind, type Scene } from './plan.ts';
+import * as onHost from './host-hands.ts';
+import type { At, Disk, Done, Hand, Hands } from './owner.ts';
+import { isOfDisk, type OperationKind } from './plan.ts';
 import type { Qmp } from './qmp.ts';
-import { portsIn } from './remains.ts';
-import { deviceId, fileKey, fileOf, type Block, type Witness } from './witness.ts';
+import { deviceId, fileKey, fileOf, type Block } from './witness.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
@@ -17,53 +16,8 @@ const LIMIT = 64 * MIB;
 const JOB_RATE = MIB / 4;
 const JOB_MS = 3000;
 const UNPLUG_MS = 3000;
+const STARVE_MS = 5000;
 const LOOK_MS = 20;
-
-export interface Hands {
-  readonly witness: Witness;
-  readonly scene: Scene;
-  readonly from: string;
-  readonly to: string;
-  /** Network namespace of each host. */
-  readonly namespaces: Readonly<Record<string, string>>;
-  /** A directory of the owner's own, for what is put aside. */
-  readonly own: string;
-  /** A medium for the CD drive that is not in it at first. */
-  readonly otherMedium: string;
-  /** Called with what undoes an operation on the host, once the run has been judged. */
-  readonly later: (undo: () => Promise<unknown>) => void;
-  /** A file of the owner that must stay as it is. */
-  readonly keep: (file: string) => void;
-}
-
-export interface Done {
-  readonly id?: string;
-  readonly file?: string;
-  readonly key?: string | undefined;
-  readonly value?: number;
-  /** The order was taken, and may be obeyed later. */
-  readonly isPending?: boolean;
-}
-
-/** Where the guest is now, and what its owner wants of it. */
-export interface At {
-  readonly monitor: Qmp;
-  readonly host: string;
-  readonly orders: Orders;
-  /** Of the operation: names that are made end in it. */
-  readonly number: number;
-  readonly hands: Hands;
-}
-
-interface Disk {
-  readonly id: string;
-  readonly node: string;
-  readonly file: string;
-  readonly backing: string | undefined;
-  readonly bytes: number;
-}
-
-type Hand = (at: At, disk: Disk) => Promise<Done>;
 
 async function disksOf(monitor: Qmp): Promise<Disk[]> {
   const blocks = (await monitor.ask('query-block')) as Block[];
@@ -208,29 +162,6 @@ const limit: Hand = async ({ monitor }, { id }) => {
   return { id, value: LIMIT };
 };
 
-/** As a restore does: a file with other contents is renamed over the path. The guest goes on with the first. */
-const replace: Hand = async ({ hands }, { file, id }) => {
-  const made = `${file}.restored`;
-  copyFileSync(file, made);
-  renameSync(made, file);
-  hands.keep(file);
-  return { file, id };
-};
-
-/** Another program of the host writes to the image as well. */
-const secondUser: Hand = async ({ hands }, { file, id }) => {
-  const child = spawn('bash', ['-c', `exec 5<>"${file}" && echo open && exec sleep 600`], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  await once(child.stdout, 'data');
-  hands.keep(file);
-  hands.later(async () => {
-    child.kill('SIGKILL');
-    await once(child, 'close');
-  });
-  return { id, file };
-};
-
 const link =
   (up: boolean): Hand =>
   async ({ monitor }) => {
@@ -238,40 +169,19 @@ const link =
     return {};
   };
 
-/** The guest's first port on the host where it is. */
-async function portOf({
-  host,
-  hands,
-}: At): Promise<{ readonly namespace: string; readonly port: string }> {
-  const namespace = hands.namespaces[host] ?? '';
-  const [found] = await portsIn(namespace);
-  if (found === undefined) throw new Error('the guest has no port there');
-  return { namespace, port: found.name };
-}
-
-const isolatePort: Hand = async (at) => {
-  const { namespace, port } = await portOf(at);
-  await run('bridge', ['-n', namespace, 'link', 'set', 'dev', port, 'isolated', 'on']);
-  return {};
-};
-
-/** Into a bridge that leads nowhere, as a port is taken out of use. */
-const movePort: Hand = async (at) => {
-  const { namespace, port } = await portOf(at);
-  const ip = (...words: string[]): Promise<unknown> => run('ip', ['-n', namespace, ...words]);
-  await ip('link', 'add', 'br1', 'type', 'bridge').catch(() => undefined);
-  at.hands.later(() => ip('link', 'del', 'br1'));
-  await ip('link', 'set', 'br1', 'up');
-  await ip('link', 'set', port, 'master', 'br1');
-  return {};
-};
-
-/** Puts ports that an owner moved back where the guest can be asked. */
-export async function returnPorts(namespace: string): Promise<void> {
-  for (const { name, bridge } of await portsIn(namespace)) {
-    if (bridge === 'br1') await run('ip', ['-n', namespace, 'link', 'set', name, 'master', 'br0']);
+/** A snapshot takes the writes, and then there is no room for what it takes. */
+const starve: Hand = async (at, disk) => {
+  const { monitor, host, hands } = at;
+  if (!disk.file.startsWith(hands.storage[host] ?? '')) throw new Error('it is on other storage');
+  const over = await snapshot(at, disk);
+  await onHost.fill(hands, host);
+  for (let left = STARVE_MS; left > 0; left -= LOOK_MS) {
+    const { status } = (await monitor.ask('query-status')) as { status: string };
+    if (status === 'io-error') return over;
+    await sleep(LOOK_MS);
   }
-}
+  return { ...over, isPending: true };
+};
 
 const order =
   (command: string, args: Record<string, unknown> = {}): Hand =>
@@ -313,10 +223,17 @@ const HANDS: Readonly<Record<OperationKind, Hand>> = {
   'link-up': link(true),
   'limit-disk': limit,
   balloon: order('balloon', { value: 120 * MIB }),
-  'isolate-port': isolatePort,
-  'move-port': movePort,
-  'replace-image': replace,
-  'second-user': secondUser,
+  'isolate-port': onHost.isolatePort,
+  'unflood-port': onHost.unfloodPort,
+  'limit-port': onHost.limitPort,
+  'move-port': onHost.movePort,
+  password: order('set_password', { protocol: 'vnc', password: 'meddle' }),
+  'replace-image': onHost.replace,
+  'second-user': onHost.secondUser,
+  'second-guest': onHost.secondGuest,
+  'fill-source': ({ hands }) => onHost.fill(hands, hands.from),
+  'fill-destination': ({ hands }) => onHost.fill(hands, hands.to),
+  'starve-disk': starve,
 };
 
 /** Removes what the owner made on the hosts. */

@@ -2,13 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { openHole } from '../hostile/holes/hole.ts';
 import { proverRecorder } from '../tools/prover-record.ts';
 import { plan as planSchema, planRun, planWords, type Plan } from './plan.ts';
 import { play, type Played } from './play.ts';
 import { shrink } from './shrink.ts';
-import { Stage } from './stage.ts';
+import { BootedGuests } from './booted.ts';
+import { HOLES } from './holes.ts';
+import { clearDebris, Stage } from './stage.ts';
 
-const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--cases] [--shrink N] [--json] [--list]
+const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--cases] [--shrink N] [--lanes N]
+  [--hole H] [--json] [--list]
 
   --runs N    how many runs; default 12
   --from N    the first of them, so that many are played in parts; default 0
@@ -16,6 +20,8 @@ const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [
   --run N     only this run of the seed; may be repeated
   --cases     only the cases that were kept; default: they are played first
   --shrink N  makes a failing run as simple as N further runs can show; default 0
+  --lanes N   how many guests move at the same time, each in a lab of its own; default 2
+  --hole H    the product has this known defect, which must be found (see meddle/holes.ts)
   --json      one line of JSON for each run, on standard output
   --list      the runs in words; nothing is started
 
@@ -29,6 +35,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     run: { type: 'string', multiple: true, default: [] },
     cases: { type: 'boolean', default: false },
+    lanes: { type: 'string', default: '2' },
+    hole: { type: 'string' },
     shrink: { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
@@ -37,6 +45,7 @@ const { values } = parseArgs({
 });
 
 const MAX_RUNS = 100_000;
+const MAX_LANES = 8;
 const CASES = new URL('cases.json', import.meta.url);
 
 function numberOf(text: string, name: string): number {
@@ -85,35 +94,45 @@ function report(name: string, played: Played): void {
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
+/** Runs are taken in their order by whichever lane is free. */
 async function playAll(
   all: readonly Named[],
   signal: AbortSignal,
   keep: (done: readonly Played[]) => void,
 ): Promise<Played[]> {
-  const stage = await Stage.open();
+  await clearDebris();
+  const booted = new BootedGuests();
   const done: Played[] = [];
-  const tries = numberOf(values.shrink, 'shrink');
-  let count = 0;
-  const playOne = (plan: Plan): Promise<Played> => play(stage, plan, `m${(count += 1)}`);
-  try {
-    for (const { name, plan } of all) {
-      if (signal.aborted) break;
-      const played = await playOne(plan);
-      report(name, played);
-      done.push(played);
-      keep(done);
-      if (played.problems.length === 0 || tries === 0) continue;
-      const least = await shrink(
-        plan,
-        async (each) => (await playOne(each)).problems.length > 0,
-        tries,
-      );
-      process.stderr.write(`    shrunk: ${JSON.stringify(least)}\n`);
+  const left = all.entries();
+  const lane = async (number: number): Promise<void> => {
+    const stage = await Stage.open(number, booted);
+    try {
+      for (const [index, { name, plan }] of left) {
+        if (signal.aborted) break;
+        const played = await play(stage, plan, `m${index}`);
+        report(name, played);
+        done.push(played);
+        keep(done);
+        if (played.problems.length > 0) await makeSimple(stage, plan, `m${index}`);
+      }
+    } finally {
+      await stage.close();
     }
-  } finally {
-    await stage.close();
-  }
+  };
+  const lanes = Math.min(MAX_LANES, numberOf(values.lanes, 'lanes'), all.length);
+  const over = await Promise.allSettled(Array.from({ length: lanes }, (_, number) => lane(number)));
+  for (const each of over) if (each.status === 'rejected') throw each.reason;
   return done;
+}
+
+async function makeSimple(stage: Stage, plan: Plan, name: string): Promise<void> {
+  const tries = numberOf(values.shrink, 'shrink');
+  if (tries === 0) return;
+  let count = 0;
+  const fails = async (each: Plan): Promise<boolean> =>
+    (await play(stage, each, `${name}s${(count += 1)}`)).problems.length > 0;
+  const least = await shrink(plan, fails, tries);
+  process.stderr.write(`    shrunk: ${JSON.stringify(least)}\n`);
 }
 
 async function main(): Promise<number> {
@@ -129,6 +148,7 @@ async function main(): Promise<number> {
     for (const { name, plan } of all) process.stdout.write(`${name}: ${planWords(plan)}\n`);
     return 0;
   }
+  if (values.hole !== undefined) openHole(HOLES, values.hole);
   const stop = new AbortController();
   // The run under way is played to its end, and the lab comes down.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -141,7 +161,8 @@ async function main(): Promise<number> {
     from: from === 0 ? undefined : String(from),
   });
   const keep = (done: readonly Played[]): void => {
-    if (isChosen || values.cases) return;
+    // A chosen run, or a known defect, is not a part of the whole.
+    if (isChosen || values.cases || values.hole !== undefined) return;
     const next = String(from + Math.max(0, done.length - cases.length));
     const red = done.filter(({ problems }) => problems.length > 0);
     recorder.keep({

@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toGodwitError } from '../src/errors.ts';
 import { isEnd } from '../src/protocol/public/end-phases.ts';
 import type { Actor } from './actor.ts';
-import type { Moment, Plan } from './plan.ts';
+import type { Moment, Plan, Scene } from './plan.ts';
 import type { Stage } from './stage.ts';
 import type { Outcome } from './verdict.ts';
 import type { Witness } from './witness.ts';
 
 const MIB = 1024 ** 2;
 const END_MS = 60_000;
+const CANCEL_MS = 20_000;
+/** What a guest writes in its slowest run goes over in less than that, so each move can come to its end. */
+const MAX_DOWNTIME_MS = 1000;
 const LOOK_MS = 10;
 const POLL_MS = 50;
 
@@ -19,6 +22,7 @@ export interface Ended {
   readonly reportedAt: string | undefined;
   readonly unresolved: readonly string[];
   readonly warnings: readonly string[];
+  readonly wasCancelled?: boolean;
 }
 
 /** What the move itself reports, as far as moments depend on it. */
@@ -43,7 +47,14 @@ export async function move(
   const early = plan.operations.filter(({ moment }) => moment === 'before');
   for (const operation of early) await actor.perform(operation);
   const { mode, path: way, mibPerSecond } = plan.scene;
-  const body = { guest, to: stage.to, mode, path: way, maxBandwidth: mibPerSecond * MIB };
+  const body = {
+    guest,
+    to: stage.to,
+    mode,
+    path: way,
+    maxBandwidth: mibPerSecond * MIB,
+    maxDowntimeMs: MAX_DOWNTIME_MS,
+  };
   let id: string;
   try {
     ({ id } = await stage.agent(stage.from).migrate({ body }, { deadlineMs: 30_000 }));
@@ -59,25 +70,28 @@ export async function move(
   }
   const course: Course = { phase: 'planned', isOver: false };
   const meddling = meddle(stage, plan, players, course);
-  const isAtEnd = await follow(stage, id, course);
+  const isAtEnd = await follow(stage, id, course, END_MS);
   await meddling;
-  if (!isAtEnd)
-    return {
-      outcome: 'running',
-      reason: course.phase,
-      reportedAt: undefined,
-      unresolved: [],
-      warnings: [],
-    };
-  return theEnd(stage, guest, id);
+  // Memory that flows for too long is not wrong: the move is cancelled, and what is left of it is judged.
+  const wasCancelled = !isAtEnd && course.phase === 'memory';
+  if (wasCancelled) await stage.agent(stage.from).cancel({ params: { id } });
+  if (isAtEnd || (wasCancelled && (await follow(stage, id, course, CANCEL_MS)))) {
+    return { ...(await theEnd(stage, guest, id)), wasCancelled };
+  }
+  return {
+    outcome: 'running',
+    reason: course.phase,
+    reportedAt: undefined,
+    unresolved: [],
+    warnings: [],
+  };
 }
 
 async function meddle(stage: Stage, plan: Plan, players: Players, course: Course): Promise<void> {
   for (const operation of plan.operations) {
     const { moment, afterMs } = operation;
     if (moment === 'before') continue;
-    while (!isReached(moment, stage, players.witness, course)) {
-      if (course.isOver && moment !== 'after') break;
+    while (!isReached(moment, stage, players.witness, { ...course, mode: plan.scene.mode })) {
       if (course.isOver) break;
       await sleep(LOOK_MS);
     }
@@ -87,14 +101,8 @@ async function meddle(stage: Stage, plan: Plan, players: Players, course: Course
   }
 }
 
-const MEMORY_PHASES = new Set([
-  'memory',
-  'switchover',
-  'handover',
-  'draining',
-  'verifying',
-  'cleanup',
-]);
+const SWITCH_PHASES = new Set(['switchover', 'handover', 'draining', 'verifying', 'cleanup']);
+const MEMORY_PHASES = new Set(['memory', ...SWITCH_PHASES]);
 const PREPARED_PHASES = new Set(['preparing', 'seeding', 'disks', ...MEMORY_PHASES]);
 const SWITCHING = new Set(['pre-switchover', 'device', 'postcopy-active', 'completed']);
 
@@ -102,8 +110,9 @@ function isReached(
   moment: Moment,
   { from, to }: Stage,
   witness: Witness,
-  { phase }: Course,
+  { phase, mode }: Course & Pick<Scene, 'mode'>,
 ): boolean {
+  const isCold = mode === 'cold' && SWITCH_PHASES.has(phase);
   const stream = (of: ReadonlySet<string>): boolean =>
     witness.saw(from, ({ event, data }) => event === 'MIGRATION' && of.has(String(data['status'])));
   switch (moment) {
@@ -119,23 +128,25 @@ function isReached(
         witness.saw(
           from,
           ({ event, data }) => event === 'MIGRATION_PASS' && Number(data['pass']) >= 2,
-        ) || stream(SWITCHING)
+        ) ||
+        stream(SWITCHING) ||
+        isCold
       );
     case 'switch':
-      return stream(SWITCHING);
+      return stream(SWITCHING) || isCold;
     case 'after':
       return witness.saw(to, ({ event }) => event === 'RESUME');
   }
 }
 
 /** False if the move does not end in time. */
-async function follow(stage: Stage, id: string, course: Course): Promise<boolean> {
+async function follow(stage: Stage, id: string, course: Course, endMs: number): Promise<boolean> {
   const start = performance.now();
   for (;;) {
     const { phase } = await stage.agent(stage.from).migration({ params: { id } });
     course.phase = phase;
     if (isEnd(phase)) course.isOver = true;
-    else if (performance.now() - start > END_MS) course.isOver = true;
+    else if (performance.now() - start > endMs) course.isOver = true;
     else {
       await sleep(POLL_MS);
       continue;

@@ -5,7 +5,12 @@ import type { OperationKind, Scene } from './plan.ts';
  * order came while the guest was between its hosts and nothing tells which copy took it. Pure.
  */
 
-export type RunOrder = 'running' | 'paused' | 'shut-down' | 'ended';
+/** `io-error`: the owner left no room for what the guest writes, so its hypervisor stops it. */
+export type RunOrder = 'running' | 'paused' | 'shut-down' | 'ended' | 'io-error';
+
+/** Settings of the guest's first port, as its owner may set them. */
+export const PORT_SETTINGS = ['isolated', 'flood', 'limited'] as const;
+export type PortSettings = Readonly<Record<(typeof PORT_SETTINGS)[number], boolean>>;
 
 /** A file as its host knows it, whatever its path is. */
 export type FileKey = string;
@@ -30,9 +35,11 @@ export interface Orders {
   readonly devices: ReadonlySet<string>;
   readonly gone: ReadonlySet<string>;
   readonly link: readonly ('up' | 'down')[];
-  /** The bridge that its port is in, and whether that port is isolated there. */
+  /** The bridge that its port is in. */
   readonly bridge: readonly string[];
-  readonly isIsolated: readonly boolean[];
+  readonly port: Readonly<Record<keyof PortSettings, readonly boolean[]>>;
+  /** A password of its display was set, which no hypervisor reports. */
+  readonly hasPassword: boolean;
   readonly processors: readonly number[];
   /** Jobs that the owner began and that have not ended by themselves. */
   readonly jobs: ReadonlySet<string>;
@@ -76,12 +83,12 @@ const run =
   (to: RunOrder): Effect =>
   (orders, act) => ({
     ...orders,
-    run: goesDown(orders) ? both(orders, to) : either(act, orders.run, to),
+    run: isUnsure(orders) ? both(orders, to) : either(act, orders.run, to),
   });
 
-/** A guest takes a while to shut down: an order that comes meanwhile may be the one that counts. */
-function goesDown({ run: before }: Orders): boolean {
-  return before.includes('shut-down') || before.includes('ended');
+/** A guest takes a while to shut down, or to write: an order that comes meanwhile may be the one that counts. */
+function isUnsure({ run: before }: Orders): boolean {
+  return ['shut-down', 'ended', 'io-error'].some((each) => before.includes(each as RunOrder));
 }
 
 function both({ run: before }: Orders, ...more: readonly RunOrder[]): readonly RunOrder[] {
@@ -112,21 +119,39 @@ const job: Effect = (orders, act) =>
 
 /** A guest that is down does not run again by a reset alone: its hypervisor then waits for an order. */
 const again: Effect = (orders) => {
-  const before = goesDown(orders) ? both(orders, 'running', 'paused') : orders.run;
+  const before = isUnsure(orders) ? both(orders, 'running', 'paused') : orders.run;
   return { ...orders, isRebooted: true, run: before };
 };
 
 const nothing: Effect = (orders) => orders;
 
 /** The process of the guest ends with it, or stays. A paused guest, or one that boots, may not see its power button. */
-const shutdown: Effect = (orders, act, { noShutdown }) => {
+const shutdown: Effect = (orders, act, { noShutdown, mode }) => {
   const down = noShutdown ? 'shut-down' : 'ended';
-  const seesIt = !orders.isRebooted && !orders.run.includes('paused');
+  // A cold move orders the same, and starts the guest again.
+  const seesIt =
+    mode !== 'cold' && !orders.isRebooted && orders.run.every((each) => each === 'running');
   return { ...orders, run: seesIt ? either(act, orders.run, down) : both(orders, down) };
 };
 
+const portSetting =
+  (name: keyof PortSettings, value: boolean): Effect =>
+  (orders, act) => ({
+    ...orders,
+    port: { ...orders.port, [name]: either(act, orders.port[name], value) },
+  });
+
+const snapshot = onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') }));
+
+/** A guest that does not write does not notice that there is no room. */
+const starve: Effect = (orders, act, scene) => {
+  const over = snapshot(orders, act, scene);
+  const mayStop = act.isBetween || orders.run.some((each) => each !== 'running');
+  return { ...over, run: mayStop ? both(orders, 'io-error') : ['io-error'] };
+};
+
 const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
-  snapshot: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
+  snapshot,
   commit: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
   resize: onDisk(({ bytes }, act) => ({ bytes: either(act, bytes, act.value ?? 0) })),
   'limit-disk': onDisk(({ limits }, act) => ({ limits: either(act, limits, act.value ?? 0) })),
@@ -154,13 +179,17 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   'link-down': (orders, act) => ({ ...orders, link: either(act, orders.link, 'down') }),
   'link-up': (orders, act) => ({ ...orders, link: either(act, orders.link, 'up') }),
   balloon: nothing,
-  'isolate-port': (orders, act) => ({
-    ...orders,
-    isIsolated: either(act, orders.isIsolated, true),
-  }),
+  'isolate-port': portSetting('isolated', true),
+  'unflood-port': portSetting('flood', false),
+  'limit-port': portSetting('limited', true),
   'move-port': (orders, act) => ({ ...orders, bridge: either(act, orders.bridge, 'br1') }),
+  password: (orders) => ({ ...orders, hasPassword: true }),
   'replace-image': nothing,
   'second-user': nothing,
+  'second-guest': nothing,
+  'fill-source': nothing,
+  'fill-destination': nothing,
+  'starve-disk': starve,
 };
 
 /** What is right after the owner's orders; one that was refused changes nothing. */

@@ -3,7 +3,7 @@ import { chances } from '../faults/chance.ts';
 
 /** One run: a guest that moves, and what its owner does meanwhile. A seed makes it, always the same one. Pure. */
 
-export const MODES = ['precopy', 'postcopy', 'hybrid'] as const;
+export const MODES = ['precopy', 'postcopy', 'hybrid', 'cold'] as const;
 export const LAYOUTS = ['none', 'shared', 'local', 'mixed'] as const;
 export const DRIVERS = ['qemu'] as const;
 
@@ -47,8 +47,15 @@ export const OPERATIONS = [
   'balloon',
   'replace-image',
   'second-user',
+  'second-guest',
   'isolate-port',
+  'unflood-port',
+  'limit-port',
   'move-port',
+  'password',
+  'fill-source',
+  'fill-destination',
+  'starve-disk',
 ] as const;
 export type OperationKind = (typeof OPERATIONS)[number];
 
@@ -59,6 +66,8 @@ const scene = z.object({
   layout: z.enum(LAYOUTS),
   /** QEMU stays after the guest has shut down, as Proxmox VE, libvirt and Nova start it. */
   noShutdown: z.boolean(),
+  /** Other guests may write to its disks as well, by agreement (`share-rw=on`). */
+  isShareRw: z.boolean().default(false),
   /** Cap of the memory stream, MiB/s: how long its moments last. */
   mibPerSecond: z.number().int().min(4).max(256),
 });
@@ -93,6 +102,9 @@ const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
   pause: 1.5,
   'replace-image': 2,
   'second-user': 1.5,
+  'fill-source': 0.5,
+  'fill-destination': 0.7,
+  password: 0.7,
 };
 const OF_DISKS: ReadonlySet<OperationKind> = new Set([
   'snapshot',
@@ -104,6 +116,14 @@ const OF_DISKS: ReadonlySet<OperationKind> = new Set([
   'limit-disk',
   'replace-image',
   'second-user',
+  'second-guest',
+  'starve-disk',
+]);
+/** The file systems that local disks are on. */
+const OF_LOCAL_STORAGE: ReadonlySet<OperationKind> = new Set([
+  'starve-disk',
+  'fill-source',
+  'fill-destination',
 ]);
 /** QEMU refuses these while it migrates: they are of use before, or at the destination. */
 const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
@@ -115,21 +135,29 @@ const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
 ]);
 /** A change shortly before the switch is found by the comparison at the switch alone. */
 const MOMENT_CHANCES: readonly Moment[] = [...MOMENTS, 'memory', 'round', 'round'];
-const MODE_CHANCES: readonly Scene['mode'][] = ['precopy', ...MODES];
+const MODE_CHANCES: readonly Scene['mode'][] = ['precopy', 'precopy', 'precopy', ...MODES];
 const IDLE_MOMENTS: readonly Moment[] = ['before', 'checks', 'prepare', 'after'];
 /** What others do to files on the host is to be found before the move as well. */
 const ON_HOST: ReadonlySet<OperationKind> = new Set([
   'replace-image',
   'second-user',
+  'second-guest',
   'isolate-port',
+  'unflood-port',
+  'limit-port',
   'move-port',
+  'fill-source',
+  'fill-destination',
 ]);
 const HOST_MOMENTS: readonly Moment[] = ['before', 'before', 'before', ...MOMENTS];
 /** Guests with disks have more to lose. */
 const LAYOUT_CHANCES: readonly Scene['layout'][] = ['none', 'shared', 'shared', 'local', 'mixed'];
 const MAX_OPERATIONS = 6;
 const MAX_JITTER_MS = 900;
-const RATES = [12, 24, 48] as const;
+/** Memory takes a few seconds: long enough for each moment, and for two operations in one of them. */
+const RATES = [16, 32, 64] as const;
+const SHARE_RW_CHANCE = 0.15;
+const WIRE_CHANCE = 0.25;
 
 export function isOfDisk(kind: OperationKind): boolean {
   return OF_DISKS.has(kind);
@@ -143,12 +171,13 @@ export function planRun(seed: number): Plan {
   const made: Scene = {
     driver,
     mode: among(MODE_CHANCES),
-    path: next() < 0.25 ? 'wire' : 'native',
+    path: next() < WIRE_CHANCE ? 'wire' : 'native',
     layout: among(LAYOUT_CHANCES),
     noShutdown: next() < 0.5,
+    isShareRw: next() < SHARE_RW_CHANCE,
     mibPerSecond: among(RATES),
   };
-  const possible = OPERATIONS.filter((kind) => made.layout !== 'none' || !OF_DISKS.has(kind));
+  const possible = OPERATIONS.filter((kind) => isPossible(kind, made));
   const count = 1 + Math.floor(next() * next() * (MAX_OPERATIONS + 1));
   const operations = Array.from({ length: count }, (): Operation => {
     const kind = weighted(possible, next());
@@ -162,6 +191,12 @@ export function planRun(seed: number): Plan {
     };
   });
   return { seed, scene: made, operations: inOrder(operations) };
+}
+
+function isPossible(kind: OperationKind, { layout, isShareRw }: Scene): boolean {
+  if (kind === 'second-guest' && !isShareRw) return false;
+  if (OF_LOCAL_STORAGE.has(kind)) return layout === 'local' || layout === 'mixed';
+  return layout !== 'none' || !OF_DISKS.has(kind);
 }
 
 function momentsFor(kind: OperationKind): readonly Moment[] {
@@ -186,8 +221,8 @@ function weighted(kinds: readonly OperationKind[], chance: number): OperationKin
 }
 
 export function planWords({ seed, scene: of, operations }: Plan): string {
-  const { driver, mode, path, layout, noShutdown, mibPerSecond } = of;
-  const stays = noShutdown ? ', -no-shutdown' : '';
+  const { driver, mode, path, layout, noShutdown, isShareRw, mibPerSecond } = of;
+  const stays = `${noShutdown ? ', -no-shutdown' : ''}${isShareRw ? ', share-rw' : ''}`;
   const where = `${driver}, ${mode}, ${path}, disks ${layout}${stays}, ${mibPerSecond} MiB/s`;
   const done = operations.map(
     ({ kind, moment, afterMs }) => `${kind} at ${moment}${afterMs === 0 ? '' : ` + ${afterMs} ms`}`,

@@ -3,11 +3,12 @@ import path from 'node:path';
 import { labHost } from '../src/lab/state.ts';
 import { namespaceOf } from '../src/lab/plan.ts';
 import { Actor } from './actor.ts';
-import { returnPorts, type Hands } from './hands.ts';
+import { returnPorts } from './host-hands.ts';
+import type { Hands } from './owner.ts';
 import { look, remainsLater, settled } from './look.ts';
 import { move, type Ended, type Players } from './move.ts';
 import type { Act, Orders } from './orders.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Scene } from './plan.ts';
 import { hostStates, type HostPlaces, type HostState } from './remains.ts';
 import type { Stage, StagedGuest } from './stage.ts';
 import { judge, type Outcome, type Seen } from './verdict.ts';
@@ -30,6 +31,7 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
   const before = await hostStates(placesOf(stage));
   const guest = await stage.boot(name, plan.scene);
   const undone: (() => Promise<unknown>)[] = [];
+  const soon: (() => Promise<unknown>)[] = [];
   const kept = new Map<string, string | undefined>();
   const witness = await Witness.open(witnessRequest(stage, guest), stage.from);
   const hands: Hands = {
@@ -38,19 +40,22 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
     from: stage.from,
     to: stage.to,
     namespaces: Object.fromEntries(placesOf(stage).map((each) => [each.host, each.namespace])),
+    storage: Object.fromEntries(stage.lab.hosts.map((host) => [host, stage.ownStorage(host)])),
+    qemu: guest.qemu,
     own: guest.own,
     otherMedium: guest.otherMedium,
     later: (undo) => undone.push(undo),
+    soon: (undo) => soon.push(undo),
     keep: (file) => kept.set(file, fileKey(file)),
   };
   try {
     const boot = (await witness.askGuest('stats', BOOT_ANSWER_S))?.['bootId'];
-    const actor = new Actor(hands, firstOrders(guest));
+    const actor = new Actor(hands, firstOrders(guest, plan.scene));
     const ended = await move(stage, plan, name, { witness, actor });
-    const seen = await judgeable({ stage, name, witness, actor, before, kept, boot }, ended);
+    const seen = await judgeable({ stage, name, witness, actor, before, kept, boot, soon }, ended);
     return {
       plan,
-      problems: judge(actor.orders, actor.acts, seen),
+      problems: judge(actor.orders, actor.acts, seen, plan.scene),
       outcome: ended.outcome,
       reason: ended.reason,
       acts: actor.acts,
@@ -58,7 +63,7 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
     };
   } finally {
     await witness.close();
-    for (const undo of undone) await undo().catch(() => undefined);
+    for (const undo of [...soon, ...undone]) await undo().catch(() => undefined);
     await stage.remove(guest);
   }
 }
@@ -70,11 +75,13 @@ interface Looked extends Players {
   /** Files of the owner that must stay as they are. */
   readonly kept: ReadonlyMap<string, string | undefined>;
   readonly boot: unknown;
+  /** Undone before the guest is asked. */
+  readonly soon: readonly (() => Promise<unknown>)[];
 }
 
 /** What is there once the move is over, before anything is taken away. */
 async function judgeable(
-  { stage, name, witness, actor, before, kept, boot }: Looked,
+  { stage, name, witness, actor, before, kept, boot, soon }: Looked,
   ended: Ended,
 ): Promise<Seen> {
   const copies = await settled(witness, actor.orders);
@@ -88,18 +95,19 @@ async function judgeable(
     owned: [...kept.keys()].map((file) => path.join('storage', name, path.basename(file))),
   });
   for (const { namespace } of placesOf(stage)) await returnPorts(namespace);
+  for (const undo of soon) await undo();
   const looked = await look(witness, actor.orders, copies, boot);
   const found = { ...ended, ...looked, copies, files, remains };
   return { from: stage.from, to: stage.to, ...found, bothRan: witness.bothRan() };
 }
 
-function witnessRequest(stage: Stage, { lab }: StagedGuest): WitnessRequest {
+function witnessRequest(stage: Stage, { name, address }: StagedGuest): WitnessRequest {
   return {
-    guest: lab.name,
-    address: lab.address,
+    guest: name,
+    address,
     clientNamespace: namespaceOf(stage.lab.name, 'client'),
     places: placesOf(stage).map(({ host, namespace }) => {
-      return { host, namespace, guestDir: stage.guestDirectory(host, lab.name) };
+      return { host, namespace, guestDir: stage.guestDirectory(host, name) };
     }),
   };
 }
@@ -112,7 +120,7 @@ function placesOf(stage: Stage): HostPlaces[] {
   });
 }
 
-function firstOrders({ disks, medium }: StagedGuest): Orders {
+function firstOrders({ disks, medium }: StagedGuest, { mode }: Scene): Orders {
   return {
     run: ['running'],
     disks: Object.fromEntries(
@@ -126,9 +134,11 @@ function firstOrders({ disks, medium }: StagedGuest): Orders {
     gone: new Set(),
     link: ['up'],
     bridge: ['br0'],
-    isIsolated: [false],
+    port: { isolated: [false], flood: [true], limited: [false] },
+    hasPassword: false,
     processors: [1],
     jobs: new Set(),
-    isRebooted: false,
+    // A cold move starts the guest again.
+    isRebooted: mode === 'cold',
   };
 }

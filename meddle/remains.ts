@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { PortSettings } from './orders.ts';
 
 const run = promisify(execFile);
 
@@ -27,9 +28,11 @@ const KEPT =
 /** They answer once more for a move that is over, and end by themselves; looked for at the end of all runs. */
 const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
 /** A port of a guest. */
-const PORT = /^(tap\d|gw[0-9a-f]{8}n)/;
+const PORT = /^(tap\d|gw[0-9a-f]{8}n|vnet\d)/;
 /** Made by the owner, and removed by it. */
 const OWNED = /^(mtap\d|br1$)/;
+/** Takes the room of a file system; made by the owner, and removed by it. */
+export const FILLER = '.filler';
 const LISTEN = '0A';
 
 export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[]> {
@@ -52,18 +55,30 @@ export async function hostStates(all: readonly HostPlaces[]): Promise<HostState[
 }
 
 /** A port of a guest in a bridge. */
-export interface Port {
+export interface Port extends PortSettings {
   readonly name: string;
   readonly bridge: string;
-  readonly isIsolated: boolean;
+}
+
+interface BridgeLink {
+  readonly ifname: string;
+  readonly master?: string;
+  readonly isolated?: boolean;
+  readonly flood?: boolean;
 }
 
 /** The ports of guests in the bridges of a host, but for those that an owner plugged in. */
 export async function portsIn(namespace: string): Promise<Port[]> {
-  const { stdout } = await run('bridge', ['-n', namespace, '-d', '-j', 'link']);
-  const all = JSON.parse(stdout) as { ifname: string; master?: string; isolated?: boolean }[];
-  return all.flatMap(({ ifname, master = '', isolated = false }) => {
-    return PORT.test(ifname) ? [{ name: ifname, bridge: master, isIsolated: isolated }] : [];
+  const [links, queues] = await Promise.all([
+    run('bridge', ['-n', namespace, '-d', '-j', 'link']),
+    run('tc', ['-n', namespace, '-j', 'qdisc', 'show']),
+  ]);
+  const limits = JSON.parse(queues.stdout) as { dev: string; kind: string }[];
+  return (JSON.parse(links.stdout) as BridgeLink[]).flatMap((link) => {
+    const { ifname, master = '', isolated = false, flood = true } = link;
+    if (!PORT.test(ifname)) return [];
+    const limited = limits.some(({ dev, kind }) => dev === ifname && kind === 'tbf');
+    return [{ name: ifname, bridge: master, isolated, flood, limited }];
   });
 }
 
@@ -133,7 +148,11 @@ export function remainsOf(
 }
 
 function isKept(file: string, guest: string): boolean {
-  return file.startsWith('state/cache/') || (KEPT.test(file) && !file.includes(`/${guest}`));
+  return (
+    file.startsWith('state/cache/') ||
+    file === `storage/${FILLER}` ||
+    (KEPT.test(file) && !file.includes(`/${guest}`))
+  );
 }
 
 function more(have: readonly string[], had: readonly string[]): string[] {

@@ -8,6 +8,7 @@ const PLAINEST: Scene = {
   path: 'native',
   layout: 'none',
   noShutdown: false,
+  isShareRw: false,
   mibPerSecond: 24,
 };
 
@@ -26,7 +27,15 @@ function fewer({ operations, ...rest }: Plan): Plan[] {
 }
 
 function plainer({ scene, ...rest }: Plan): Plan[] {
-  const keys = ['driver', 'path', 'mode', 'layout', 'noShutdown', 'mibPerSecond'] as const;
+  const keys = [
+    'driver',
+    'path',
+    'mode',
+    'layout',
+    'noShutdown',
+    'isShareRw',
+    'mibPerSecond',
+  ] as const;
   return keys.flatMap((key) => {
     if (scene[key] === PLAINEST[key]) return [];
     return [{ ...rest, scene: { ...scene, [key]: PLAINEST[key] } }];

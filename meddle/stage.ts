@@ -1,5 +1,6 @@
 /** A lab of two hosts, with storage of each and storage that both see, and a fresh guest for each run. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -10,23 +11,20 @@ import { labDown } from '../src/lab/down.ts';
 import { inHost } from '../src/lab/entry.ts';
 import { labEnvironment } from '../src/lab/environment.ts';
 import { guestFiles } from '../src/lab/guest/argv.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { stopGuest } from '../src/lab/guest/stop.ts';
 import { startDetached } from '../src/lab/processes.ts';
-import { labHost, labNames, readLabState, type Lab } from '../src/lab/state.ts';
+import { labDirectory, labHost, labNames, readLabState, type Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { client, type Api, type Client } from '../src/rpc/client.ts';
+import { removeGuest, restore, type Booted, type BootedGuests, type Restored } from './booted.ts';
 import { sweep } from './hands.ts';
 import type { Scene } from './plan.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
 const PREFIX = 'meddle-';
-const DISK = '24M';
-const SLOTS = 8;
+const OWN_STORAGE = '160M';
 const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
 const START_MS = 60_000;
 const LOOK_MS = 50;
@@ -38,8 +36,7 @@ export interface StagedDisk {
   readonly isShared: boolean;
 }
 
-export interface StagedGuest {
-  readonly lab: LabGuest;
+export interface StagedGuest extends Restored {
   readonly disks: readonly StagedDisk[];
   /** A directory of its owner on storage that both hosts see. */
   readonly own: string;
@@ -51,23 +48,27 @@ export class Stage {
   readonly lab: Lab;
   readonly from = 'a';
   readonly to = 'b';
+  readonly #booted: BootedGuests;
   readonly #clients = new Map<string, Client<typeof agentContract>>();
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, booted: BootedGuests) {
     this.lab = lab;
+    this.#booted = booted;
   }
 
-  static async open(): Promise<Stage> {
-    await clearDebris();
-    const name = `${PREFIX}${process.pid.toString(36)}`;
+  /** `lane`: of several stages side by side. What guests boot to is the same on all of them. */
+  static async open(lane: number, booted: BootedGuests): Promise<Stage> {
+    const name = `${PREFIX}${process.pid.toString(36)}${lane}`;
     const lab = await labUp({ name, storage: 'shared', agents: false });
     try {
+      await makeOwnStorage(lab);
       await startAgents(lab, () => ({
         storage: ['storage', 'own'].map((each) => ({ path: path.join(lab.dir, each) })),
       }));
       await startAmongMounts(lab);
-      return new Stage(lab);
+      return new Stage(lab, booted);
     } catch (error) {
+      await removeOwnStorage(lab.dir);
       await labDown(name);
       throw error;
     }
@@ -75,6 +76,7 @@ export class Stage {
 
   async close(): Promise<void> {
     for (const each of this.#clients.values()) each.close();
+    await removeOwnStorage(this.lab.dir);
     await labDown(this.lab.name);
   }
 
@@ -100,47 +102,39 @@ export class Stage {
     return host === this.from ? path.join(this.lab.dir, 'own') : destinationStorage(this.lab);
   }
 
+  /** A guest that has just booted, with the disks of the scene. */
   async boot(name: string, scene: Scene): Promise<StagedGuest> {
     const own = path.join(this.lab.dir, 'storage', `${name}-own`);
     await mkdir(own, { recursive: true });
     // Hypervisors at the destination run as users of their own.
     await chmod(own, 0o777);
-    const medium = path.join(own, 'first.iso');
-    const otherMedium = path.join(own, 'second.iso');
-    await writeFile(medium, Buffer.alloc(MIB, 'first medium '));
-    await writeFile(otherMedium, Buffer.alloc(MIB, 'second medium'));
-    const disks = await this.#makeDisks(name, scene, own);
-    const drives = disks.flatMap(({ file, id }) => drive(id.replace('-dev', ''), file));
-    const cd = `if=none,id=cd0,media=cdrom,file=${medium},format=raw,readonly=on`;
-    const lab = await startGuest(this.lab, {
+    const [medium, otherMedium] = ['first.iso', 'second.iso'].map((file) => path.join(own, file));
+    await writeFile(medium ?? '', Buffer.alloc(MIB, 'first medium '));
+    await writeFile(otherMedium ?? '', Buffer.alloc(MIB, 'second medium'));
+    const booted = await this.#booted.of(scene.layout !== 'none', this.lab);
+    const disks = await this.#copyDisks(name, scene, own, booted);
+    const restored = await restore(this.lab, booted, {
       name,
       host: this.from,
-      memoryBytes: 128 * MIB,
-      workingSetBytes: 12 * MIB,
-      dirtyBytesPerSecond: MIB,
-      machineType: 'pc',
-      kernelWords: [`godwit.disks=${disks.length}`, `godwit.diskslots=${SLOTS}`],
-      extraArguments: [
-        '-smp',
-        '1,maxcpus=2',
-        ...drives,
-        '-drive',
-        cd,
-        '-device',
-        'ide-cd,id=cd0-dev,drive=cd0',
-        ...(scene.noShutdown ? ['-no-shutdown'] : []),
-      ],
+      disks: disks.map(({ file }) => file),
+      medium: medium ?? '',
+      scene,
     });
-    return { lab, disks, own, medium, otherMedium };
+    return { ...restored, disks, own, medium: medium ?? '', otherMedium: otherMedium ?? '' };
   }
 
-  async remove({ lab, own }: StagedGuest): Promise<void> {
-    await stopGuest(this.lab, lab.name);
+  async remove({ name, own, tap }: StagedGuest): Promise<void> {
+    await removeGuest(this.lab, name, { host: this.from, tap });
     sweep(own);
-    for (const host of this.lab.hosts) sweep(path.join(this.ownStorage(host), lab.name));
+    for (const host of this.lab.hosts) sweep(path.join(this.ownStorage(host), name));
   }
 
-  async #makeDisks(name: string, { layout }: Scene, own: string): Promise<StagedDisk[]> {
+  async #copyDisks(
+    name: string,
+    { layout }: Scene,
+    own: string,
+    booted: Booted,
+  ): Promise<StagedDisk[]> {
     if (layout === 'none') return [];
     const local = path.join(this.ownStorage(this.from), name);
     const shared = { directory: own, isShared: true };
@@ -153,13 +147,32 @@ export class Stage {
     }[layout];
     const made: StagedDisk[] = [];
     for (const [index, { directory, isShared }] of places.entries()) {
-      const format = index === 0 ? 'raw' : 'qcow2';
-      const file = path.join(directory, `disk${index}.${format}`);
-      await run('qemu-img', ['create', '-q', '-f', format, file, DISK]);
+      const from = booted.disks[index] ?? '';
+      const file = path.join(directory, path.basename(from));
+      await run('cp', ['--sparse=always', from, file]);
       made.push({ id: `disk${index}-dev`, file, isShared });
     }
     return made;
   }
+}
+
+/** Storage of each host alone is a small file system of its own, which its owner can fill. */
+async function makeOwnStorage(lab: Lab): Promise<void> {
+  for (const [index, place] of [path.join(lab.dir, 'own'), destinationStorage(lab)].entries()) {
+    const image = path.join(lab.dir, `own${index}.img`);
+    await mkdir(place, { recursive: true, mode: 0o711 });
+    await run('truncate', ['-s', OWN_STORAGE, image]);
+    await run('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image]);
+    await run('mount', ['-o', 'loop', image, place]);
+    await chmod(place, 0o711);
+  }
+}
+
+async function removeOwnStorage(dir: string): Promise<void> {
+  const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+  const places = mounts.flatMap((line) => line.split(' ')[1] ?? []);
+  for (const place of places.filter((each) => each.startsWith(`${dir}/`)))
+    await run('umount', ['-l', place]);
 }
 
 function destinationStorage({ dir }: Lab): string {
@@ -170,7 +183,6 @@ function destinationStorage({ dir }: Lab): string {
 async function startAmongMounts(lab: Lab): Promise<void> {
   const own = path.join(lab.dir, 'own');
   const there = destinationStorage(lab);
-  for (const each of [own, there]) await mkdir(each, { recursive: true, mode: 0o711 });
   await stopAgent(lab, 'b');
   const { configFile, agentLog, agentSocket } = labHost(lab, 'b');
   const agent = [process.execPath, AGENT, '--config', configFile];
@@ -195,17 +207,13 @@ async function isServing(unix: string): Promise<boolean> {
   }
 }
 
-function drive(id: string, file: string): string[] {
-  const format = path.extname(file).slice(1);
-  const words = `if=none,id=${id},file=${file},format=${format},cache=none,discard=unmap`;
-  return ['-drive', words, '-device', `virtio-blk-pci,id=${id}-dev,drive=${id}`];
-}
-
 /** Takes down what a run that was killed has left. */
-async function clearDebris(): Promise<void> {
+export async function clearDebris(): Promise<void> {
   for (const name of await labNames()) {
     if (!name.startsWith(PREFIX)) continue;
     const state = await readLabState(name).catch(() => undefined);
-    if (state !== undefined && !isAlive(state.builder)) await labDown(name);
+    if (state === undefined || isAlive(state.builder)) continue;
+    await removeOwnStorage(labDirectory(name));
+    await labDown(name);
   }
 }

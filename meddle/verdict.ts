@@ -1,5 +1,11 @@
-import type { Act, Orders, RunOrder } from './orders.ts';
-import type { OperationKind } from './plan.ts';
+import {
+  PORT_SETTINGS,
+  type Act,
+  type Orders,
+  type PortSettings,
+  type RunOrder,
+} from './orders.ts';
+import type { OperationKind, Scene } from './plan.ts';
 
 /** What the witness saw of a run, against what the owner ordered. Pure. */
 
@@ -11,6 +17,8 @@ export interface SeenDisk {
   readonly key: string | undefined;
   readonly bytes: number;
   readonly limit: number;
+  /** The bytes that its owner wrote before the move are in it; undefined: it was not read. */
+  readonly hasMark: boolean | undefined;
 }
 
 /** A hypervisor process of the guest. */
@@ -25,7 +33,7 @@ export interface SeenCopy {
   /** Under way, or come to their end by themselves. */
   readonly jobs: readonly string[];
   /** Its first port; undefined: it has none in a bridge. */
-  readonly port: { readonly bridge: string; readonly isIsolated: boolean } | undefined;
+  readonly port: ({ readonly bridge: string } & PortSettings) | undefined;
 }
 
 export type Outcome = 'done' | 'failed' | 'cancelled' | 'held' | 'lost' | 'refused' | 'running';
@@ -61,6 +69,8 @@ export interface Seen {
   readonly warnings: readonly string[];
   /** Held: what became of the answers to it, in words; empty if one was accepted. */
   readonly unresolved: readonly string[];
+  /** The witness cancelled a move that was correct so far, and slow. */
+  readonly wasCancelled?: boolean | undefined;
 }
 
 /** Reasons by name with which a move may be rolled back after an operation. */
@@ -69,6 +79,9 @@ const HALTED = /GODWIT_GUEST_HALTED|GODWIT_GUEST_STATE|GODWIT_GUEST_PAUSED/;
 const ENDED = /GODWIT_GUEST_ENDED|GODWIT_GUEST_HALTED|GODWIT_GUEST_UNKNOWN|GODWIT_GUEST_GONE/;
 const REPLACED = /GODWIT_DISK_REPLACED/;
 const IN_USE = /GODWIT_DISK_IN_USE/;
+const NO_ROOM = /GODWIT_DISK_SPACE|GODWIT_DISK_FAILED|[Nn]o space/;
+const NOT_DOWN = /GODWIT_NOT_SHUT_DOWN/;
+const PORT = /NETWORK|port/;
 
 const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   snapshot: [CHANGED],
@@ -83,11 +96,11 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   'plug-cpu': [CHANGED],
   backup: [CHANGED, /job/],
   mirror: [CHANGED, /job/],
-  pause: [HALTED],
+  pause: [HALTED, NOT_DOWN],
   resume: [],
   shutdown: [ENDED],
-  reboot: [],
-  reset: [HALTED],
+  reboot: [NOT_DOWN],
+  reset: [HALTED, NOT_DOWN],
   quit: [ENDED],
   'link-down': [CHANGED],
   'link-up': [CHANGED],
@@ -95,16 +108,33 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   balloon: [CHANGED],
   'replace-image': [REPLACED],
   'second-user': [IN_USE],
-  'isolate-port': [CHANGED, /NETWORK|isolat/],
-  'move-port': [CHANGED, /NETWORK|br1/],
+  'second-guest': [IN_USE],
+  'isolate-port': [CHANGED, PORT],
+  'unflood-port': [CHANGED, PORT],
+  'limit-port': [CHANGED, PORT],
+  'move-port': [CHANGED, PORT, /br1/],
+  password: [],
+  'fill-source': [NO_ROOM, HALTED],
+  'fill-destination': [NO_ROOM],
+  'starve-disk': [CHANGED, HALTED, NO_ROOM],
+};
+const WARNINGS: Readonly<Record<keyof PortSettings, RegExp>> = {
+  isolated: /isolat/,
+  flood: /flood/,
+  limited: /limit|tbf/,
 };
 
 /** The problems, in words; none if all is as it must be. */
-export function judge(orders: Orders, acts: readonly Act[], seen: Seen): string[] {
+export function judge(
+  orders: Orders,
+  acts: readonly Act[],
+  seen: Seen,
+  scene: Pick<Scene, 'isShareRw'> = { isShareRw: false },
+): string[] {
   const taken = acts.filter(({ refused }) => refused === undefined);
   return [
     ...theRuns(seen),
-    ...theEnd(taken, seen),
+    ...theEnd(taken, seen, scene),
     ...theSharing(orders, taken, seen),
     ...theGuest(orders, seen),
     ...seen.files.map((what) => `the owner's file: ${what}`),
@@ -123,10 +153,15 @@ function theRuns({ bothRan, copies }: Seen): string[] {
   ];
 }
 
-function theEnd(taken: readonly Act[], { outcome, reason }: Seen): string[] {
-  if (outcome === 'running') return ['the move did not end'];
+function theEnd(
+  taken: readonly Act[],
+  { outcome, reason, wasCancelled }: Seen,
+  { isShareRw }: Pick<Scene, 'isShareRw'>,
+): string[] {
+  if (outcome === 'running') return [`the move did not end: ${reason}`];
   if (outcome === 'done' || outcome === 'held') return [];
-  const reasons = taken.flatMap(({ kind }) => REASONS[kind]);
+  if (wasCancelled === true && outcome === 'cancelled') return [];
+  const reasons = [...taken.flatMap(({ kind }) => REASONS[kind]), ...(isShareRw ? [IN_USE] : [])];
   if (reasons.some((each) => each.test(reason))) return [];
   const ordered = taken.map(({ kind }) => kind).join(', ') || 'nothing';
   return [
@@ -137,7 +172,9 @@ function theEnd(taken: readonly Act[], { outcome, reason }: Seen): string[] {
 /** Two guests cannot go on with two copies of what was one image. */
 function theSharing(orders: Orders, taken: readonly Act[], { outcome, from }: Seen): string[] {
   if (outcome !== 'done') return [];
-  const early = taken.filter(({ kind, moment }) => kind === 'second-user' && moment === 'before');
+  const early = taken.filter(
+    ({ kind, moment }) => kind.startsWith('second-') && moment === 'before',
+  );
   const copied = early.filter(
     ({ id = '', host }) => host === from && orders.disks[id]?.isShared === false,
   );
@@ -149,6 +186,7 @@ const RUN_STATES: Readonly<Record<RunOrder, (status: string) => boolean>> = {
   paused: (status) => status === 'paused' || status === 'prelaunch',
   'shut-down': (status) => status === 'shutdown',
   ended: () => false,
+  'io-error': (status) => status === 'io-error',
 };
 
 /** The state that a copy, or the lack of one, is in as its owner ordered it. */
@@ -179,6 +217,7 @@ function theGuest(orders: Orders, seen: Seen): string[] {
     ...problems,
     ...theDevices(orders, copy),
     ...thePort(orders, copy, seen),
+    ...theDisplay(orders, copy, seen),
     ...theDisks(orders, copy, from),
     ...theContents(orders, seen),
   ];
@@ -200,12 +239,20 @@ function theDevices(orders: Orders, copy: SeenCopy): string[] {
 
 function thePort(orders: Orders, { port, host }: SeenCopy, { warnings }: Seen): string[] {
   const warned = (word: RegExp): boolean => warnings.some((each) => word.test(each));
+  const settings = PORT_SETTINGS.filter((name) => !warned(WARNINGS[name]));
   return [
-    ...(warned(/isolat/)
-      ? []
-      : wrong('isolation of the port', orders.isIsolated, port?.isIsolated)),
+    ...settings.flatMap((name) =>
+      wrong(`the setting ${name} of the port`, orders.port[name], port?.[name]),
+    ),
     ...(warned(/br1/) ? [] : wrong(`the bridge at ${host}`, orders.bridge, port?.bridge)),
   ];
+}
+
+/** The display is left behind, so its password is as well: the report has to warn of it. */
+function theDisplay({ hasPassword }: Orders, { host }: SeenCopy, seen: Seen): string[] {
+  if (!hasPassword || host === seen.from) return [];
+  if (seen.warnings.some((each) => /-vnc/.test(each))) return [];
+  return ['the password of the display is gone, and the report does not warn of the display'];
 }
 
 function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
@@ -218,6 +265,7 @@ function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
       ...wrong(`the size of ${id}`, disk.bytes, now.bytes),
       ...wrong(`the limit of ${id}`, disk.limits, now.limit),
       ...(isCopied ? [] : wrong(`the image of ${id} (${now.file})`, disk.files, now.key)),
+      ...(now.hasMark === false ? [`LOST BYTES: what was on ${id} before the move`] : []),
     ];
   });
 }

@@ -32,6 +32,8 @@ export interface WitnessRequest {
 }
 
 const COMMAND_PORT = 7002;
+/** What is on each disk before a move, at a place that no guest writes to; words of `qemu-io`. */
+export const MARK = '-P 0xa7 1M 64k';
 
 export class Witness {
   readonly marks: RunMark[] = [];
@@ -155,7 +157,7 @@ export class Witness {
       host,
       status,
       port,
-      disks: disks.map((block) => seenDisk(block, open, groups)),
+      disks: await Promise.all(disks.map((block) => this.#disk(pid, block, open, groups))),
       medium: fileOf(drive?.inserted),
       devices: devices.map(({ name }) => name),
       processors: processors.length,
@@ -164,6 +166,23 @@ export class Witness {
         ...this.#endedJobs(host),
       ],
     };
+  }
+
+  /** As its hypervisor sees it, among its own mounts. */
+  async #disk(
+    pid: number,
+    block: Block,
+    open: ReadonlyMap<string, string>,
+    groups: ReadonlyMap<string, number>,
+  ): Promise<SeenDisk> {
+    const seen = seenDisk(pid, block, open, groups);
+    const format = block.inserted?.image?.format;
+    if (seen.id.startsWith('plugged') || seen.key === undefined || !seen.isAtPath) return seen;
+    const read = ['qemu-io', '-U', '-r', '-f', format ?? 'raw', '-c', `read ${MARK}`, seen.file];
+    const said = await run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, ...read]).catch(() => ({
+      stdout: 'failed',
+    }));
+    return { ...seen, hasMark: !/failed/i.test(said.stdout) };
   }
 
   /** Bytes/s of the throttle groups that nodes of the disks are in. */
@@ -232,6 +251,7 @@ interface Inserted {
   readonly 'node-name'?: string;
   readonly image?: {
     readonly filename?: string;
+    readonly format?: string;
     readonly 'backing-filename'?: string;
     readonly 'virtual-size'?: number;
   };
@@ -285,18 +305,21 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function seenDisk(
+  pid: number,
   block: Block,
   open: ReadonlyMap<string, string>,
   groups: ReadonlyMap<string, number>,
-): SeenDisk {
+): SeenDisk & { readonly isAtPath: boolean } {
   const file = fileOf(block.inserted);
-  const atPath = fileKey(file);
+  const atPath = fileKey(`/proc/${pid}/root${file}`);
   const isOpen = atPath !== undefined && [...open.values()].includes(atPath);
   return {
     id: deviceId(block.qdev),
     file,
     key: isOpen ? atPath : open.get(`${file} (deleted)`),
     bytes: block.inserted?.image?.['virtual-size'] ?? 0,
+    isAtPath: isOpen,
+    hasMark: undefined,
     // Set at the disk itself, or by a throttle node below it.
     limit: block.inserted?.bps || (groups.get(groupOf(block.inserted) ?? '') ?? 0),
   };

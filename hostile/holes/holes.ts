@@ -1,16 +1,6 @@
-/**
- * Known defects, each one line of the product's source made wrong. The run must find every one of them: a witness that
- * cannot see a hole that is there says nothing where it sees none.
- */
-export interface Hole {
-  /** Below the repository's root. */
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-  /** What is then possible. */
-  readonly what: string;
-}
+import type { Hole } from './hole.ts';
 
+/** Known defects of the attacked host, which the run must find. */
 export const HOLES: Readonly<Record<string, Hole>> = {
   roles: {
     file: 'src/rpc/caller.ts',

@@ -1,22 +1,21 @@
-/**
- * Loaded before the attacked host's programs (`--import`): gives them one known defect, by a change of their source as it
- * is read. The product itself has no switch for it. Each process that the agent starts has it too.
- */
+/** Loaded before a program (`--import`): gives it the defect that `GODWIT_HOLE` describes, and each process that it starts. */
 import { registerHooks } from 'node:module';
-import { HOLES } from './holes.ts';
+import type { Hole } from './hole.ts';
 
-const hole = HOLES[process.env['GODWIT_HOLE'] ?? ''];
-if (hole === undefined) throw new Error('GODWIT_HOLE names no hole');
+const hole = JSON.parse(process.env['GODWIT_HOLE'] ?? '{}') as Partial<Hole>;
+const { file, from, to } = hole;
+if (file === undefined || from === undefined || to === undefined)
+  throw new Error('GODWIT_HOLE describes no hole');
 
 registerHooks({
   load(url, context, next) {
     const loaded = next(url, context);
-    if (!url.endsWith(`/${hole.file}`) || loaded.source === undefined) return loaded;
+    if (!url.endsWith(`/${file}`) || loaded.source === undefined) return loaded;
     const text =
       typeof loaded.source === 'string'
         ? loaded.source
         : Buffer.from(loaded.source as Uint8Array).toString('utf8');
-    if (!text.includes(hole.from)) throw new Error(`${hole.file} has changed: ${hole.from}`);
-    return { ...loaded, source: text.replace(hole.from, hole.to) };
+    if (!text.includes(from)) throw new Error(`${file} has changed: ${from}`);
+    return { ...loaded, source: text.replace(from, to) };
   },
 });

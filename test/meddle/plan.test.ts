@@ -40,12 +40,12 @@ describe('the plan of a run', () => {
   });
 
   test('a few hundred seeds have every operation, every moment, every mode and every layout', () => {
-    const all = Array.from({ length: 400 }, (_, seed) => planRun(seed));
+    const all = Array.from({ length: 800 }, (_, seed) => planRun(seed));
     const operations = all.flatMap((each) => each.operations);
     assert.deepEqual(new Set(operations.map(({ kind }) => kind)), new Set(OPERATIONS));
     assert.deepEqual(new Set(operations.map(({ moment }) => moment)), new Set(MOMENTS));
     const scenes = new Set(all.map(({ scene }) => `${scene.mode} ${scene.layout}`));
-    assert.equal(scenes.size, 3 * 4);
+    assert.equal(scenes.size, 4 * 4);
   });
 
   test('the words of a plan name each operation with its moment', () => {

@@ -11,20 +11,22 @@ const ORDERS: Orders = {
   gone: new Set(['nic1']),
   link: ['up'],
   bridge: ['br0'],
-  isIsolated: [false],
+  port: { isolated: [false], flood: [true], limited: [false] },
+  hasPassword: false,
   processors: [1],
   jobs: new Set(),
   isRebooted: false,
 };
+const PORT = { bridge: 'br0', isolated: false, flood: true, limited: false };
 const COPY: SeenCopy = {
   host: 'b',
   status: 'running',
-  disks: [{ id: 'disk0-dev', file: '/d', key: '1:1', bytes: 100, limit: 0 }],
+  disks: [{ id: 'disk0-dev', file: '/d', key: '1:1', bytes: 100, limit: 0, hasMark: true }],
   medium: 'first.iso',
   devices: ['nic0', 'disk0-dev'],
   processors: 1,
   jobs: [],
-  port: { bridge: 'br0', isIsolated: false },
+  port: PORT,
 };
 const SEEN: Seen = {
   from: 'a',
@@ -118,14 +120,56 @@ describe('the verdict', () => {
   });
 
   test('a setting of the port is carried over, or the report warns of it', () => {
-    const isIsolated = [true];
-    assert.match(problems({}, { isIsolated }), /isolation of the port/);
-    assert.equal(
-      problems({ warnings: ['the port is isolated, and b cannot'] }, { isIsolated }),
-      '',
-    );
-    assert.equal(problems(copy({ port: { bridge: 'br0', isIsolated: true } }), { isIsolated }), '');
+    const port = { isolated: [true], flood: [true], limited: [false] };
+    assert.match(problems({}, { port }), /the setting isolated of the port/);
+    assert.equal(problems({ warnings: ['the port is isolated, and b cannot'] }, { port }), '');
+    const carried = copy({ port: { ...PORT, isolated: true } });
+    assert.equal(problems(carried, { port }), '');
+    const limited = { ...ORDERS.port, limited: [true] };
+    assert.match(problems({}, { port: limited }), /the setting limited of the port/);
+    const unflooded = copy({ port: { ...PORT, flood: false } });
+    assert.match(problems(unflooded), /the setting flood of the port/);
     assert.match(problems({}, { bridge: ['br1'] }), /the bridge at b/);
+  });
+
+  test('the password of a display that is left behind needs a warning', () => {
+    assert.match(problems({}, { hasPassword: true }), /the password of the display is gone/);
+    assert.equal(problems({ warnings: ['-vnc stays behind'] }, { hasPassword: true }), '');
+  });
+
+  test('a guest that met an I/O error stays so, and its move names that', () => {
+    const back = { outcome: 'failed', reportedAt: 'a' } as const;
+    const halted = copy({ host: 'a', status: 'io-error' });
+    const starved: Act = { ...PAUSE, kind: 'starve-disk', id: 'disk0-dev' };
+    const named = { ...back, ...halted, reason: 'GODWIT_GUEST_HALTED: stopped by an I/O error' };
+    assert.equal(problems(named, { run: ['io-error'] }, [starved]), '');
+    const resumed = { ...named, ...copy({ host: 'a', status: 'running' }) };
+    assert.match(problems(resumed, { run: ['io-error'] }, [starved]), /ordered: io-error/);
+  });
+
+  test('bytes that were on a disk before the move are on it afterwards', () => {
+    const lost = copy({ disks: [{ ...COPY.disks[0]!, hasMark: false }] });
+    assert.match(problems(lost), /LOST BYTES: what was on disk0-dev/);
+  });
+
+  test('a move that the witness cancelled is judged by what is left of it', () => {
+    const cancelled = {
+      outcome: 'cancelled',
+      reportedAt: 'a',
+      reason: 'GODWIT_CANCELLED',
+    } as const;
+    const back = { ...cancelled, ...copy({ host: 'a' }) };
+    assert.match(problems(back), /does not name/);
+    assert.equal(problems({ ...back, wasCancelled: true }), '');
+    const lost = { ...cancelled, ...copy({ host: 'a', status: 'paused' }), wasCancelled: true };
+    assert.match(problems(lost), /is paused at a/);
+  });
+
+  test('disks that guests share by agreement may be refused by name', () => {
+    const refused = { ...SEEN, ...copy({ host: 'a' }), outcome: 'refused' } as const;
+    const seen = { ...refused, reportedAt: 'a', reason: 'GODWIT_DISK_IN_USE: share-rw' } as const;
+    assert.match(judge(ORDERS, [], seen).join(), /does not name/);
+    assert.deepEqual(judge(ORDERS, [], seen, { isShareRw: true }), []);
   });
 
   test('an image that another program writes to is not copied', () => {

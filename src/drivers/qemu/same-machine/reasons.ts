@@ -106,6 +106,15 @@ export const REASONS: readonly Reason[] = [
       'the guest chooses while it runs; what it chose is said there, and compared at the disk',
   },
   {
+    name: 'answer to errors of a disk',
+    kind: 'device',
+    property: /werror|rerror/,
+    values: (source, destination) => source === 'auto' && destination !== 'auto',
+    verdict: 'allow',
+    because:
+      'QEMU reports `auto` of a device whose `-drive` sets it; the destination sets the same on the device',
+  },
+  {
     name: 'limits of disks',
     kind: 'disk',
     property: /throttled|limits\..*/,

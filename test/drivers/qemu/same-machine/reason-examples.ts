@@ -57,6 +57,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: 
     [device, 'write-cache', 'auto', 'off'],
     [device, 'write-cache', 'off', 'auto'],
   ],
+  'answer to errors of a disk': [
+    [device, 'werror', 'auto', 'stop'],
+    [device, 'werror', 'stop', 'auto'],
+  ],
   'limits of disks': [
     [{ kind: 'disk', place: 'd', type: 'drive' }, 'throttled', 'true', 'false'],
     [{ kind: 'disk', place: 'd', type: 'drive' }, 'write-cache', 'true', 'false'],
