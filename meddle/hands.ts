@@ -39,10 +39,17 @@ async function disksOf(monitor: Qmp): Promise<Disk[]> {
 /** Performs an operation; rejects with the reason why it is not possible now. */
 export async function perform(at: At, kind: OperationKind, pick: number): Promise<Done> {
   const disks = isOfDisk(kind) ? await disksOf(at.monitor) : [];
-  const wanted = kind === 'unplug-disk' ? disks.filter(({ id }) => id !== 'disk0-dev') : disks;
+  const wanted = disks.filter((each) => isFor(at, kind, each));
   const disk = wanted[pick % Math.max(1, wanted.length)];
   if (disk === undefined && isOfDisk(kind)) throw new Error('there is no such disk');
   return HANDS[kind](at, disk ?? NO_DISK);
+}
+
+function isFor({ host, hands }: At, kind: OperationKind, { id, file }: Disk): boolean {
+  if (kind === 'unplug-disk') return id !== 'disk0-dev';
+  // Two guests cannot write to one image of another format.
+  if (kind === 'second-guest') return file.endsWith('.raw');
+  return kind !== 'starve-disk' || file.startsWith(`${hands.storage[host]}/`);
 }
 
 const NO_DISK: Disk = { id: '', node: '', file: '', backing: undefined, bytes: 0 };
@@ -172,7 +179,6 @@ const link =
 /** A snapshot takes the writes, and then there is no room for what it takes. */
 const starve: Hand = async (at, disk) => {
   const { monitor, host, hands } = at;
-  if (!disk.file.startsWith(hands.storage[host] ?? '')) throw new Error('it is on other storage');
   const over = await snapshot(at, disk);
   await onHost.fill(hands, host);
   for (let left = STARVE_MS; left > 0; left -= LOOK_MS) {

@@ -11,17 +11,19 @@ import { BootedGuests } from './booted.ts';
 import { HOLES } from './holes.ts';
 import { clearDebris, Stage } from './stage.ts';
 
-const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--cases] [--shrink N] [--lanes N]
+const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--match P] [--cases] [--shrink N] [--lanes N]
   [--hole H] [--json] [--list]
 
   --runs N    how many runs; default 12
   --from N    the first of them, so that many are played in parts; default 0
   --seed N    which ones; default 1
   --run N     only this run of the seed; may be repeated
+  --match P   only runs whose words (--list) match this pattern
   --cases     only the cases that were kept; default: they are played first
   --shrink N  makes a failing run as simple as N further runs can show; default 0
   --lanes N   how many guests move at the same time, each in a lab of its own; default 2
-  --hole H    the product has this known defect, which must be found (see meddle/holes.ts)
+  --hole H    the product has this known defect, which must be found (see meddle/holes.ts);
+              ends with the first run that finds it, and with status 1 if none does
   --json      one line of JSON for each run, on standard output
   --list      the runs in words; nothing is started
 
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     run: { type: 'string', multiple: true, default: [] },
     cases: { type: 'boolean', default: false },
+    match: { type: 'string', default: '' },
     lanes: { type: 'string', default: '2' },
     hole: { type: 'string' },
     shrink: { type: 'string', default: '0' },
@@ -73,10 +76,11 @@ function runsOf(seed: number): Named[] {
     values.run.length > 0
       ? values.run.map((each) => numberOf(each, 'run'))
       : Array.from({ length: count }, (_, index) => first + index);
-  return numbers.map((number) => ({
-    name: `run ${number}`,
-    plan: planRun(seed * MAX_RUNS + number),
-  }));
+  const all = numbers.map((number) => {
+    return { name: `run ${number}`, plan: planRun(seed * MAX_RUNS + number) };
+  });
+  const wanted = new RegExp(values.match);
+  return all.filter(({ plan }) => wanted.test(planWords(plan)));
 }
 
 function report(name: string, played: Played): void {
@@ -104,11 +108,14 @@ async function playAll(
   const booted = new BootedGuests();
   const done: Played[] = [];
   const left = all.entries();
+  // One run that finds the known defect is enough.
+  const isFound = (): boolean =>
+    values.hole !== undefined && done.some(({ problems }) => problems.length > 0);
   const lane = async (number: number): Promise<void> => {
     const stage = await Stage.open(number, booted);
     try {
       for (const [index, { name, plan }] of left) {
-        if (signal.aborted) break;
+        if (signal.aborted || isFound()) break;
         const played = await play(stage, plan, `m${index}`);
         report(name, played);
         done.push(played);
@@ -141,7 +148,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const seed = numberOf(values.seed, 'seed');
-  const isChosen = values.run.length > 0;
+  const isChosen = values.run.length > 0 || values.match !== '' || values.hole !== undefined;
   const cases = isChosen || values.from !== '0' ? [] : keptCases();
   const all = values.cases ? keptCases() : [...cases, ...runsOf(seed)];
   if (values.list) {
@@ -162,7 +169,7 @@ async function main(): Promise<number> {
   });
   const keep = (done: readonly Played[]): void => {
     // A chosen run, or a known defect, is not a part of the whole.
-    if (isChosen || values.cases || values.hole !== undefined) return;
+    if (isChosen || values.cases) return;
     const next = String(from + Math.max(0, done.length - cases.length));
     const red = done.filter(({ problems }) => problems.length > 0);
     recorder.keep({
@@ -174,6 +181,7 @@ async function main(): Promise<number> {
   const done = await playAll(all, stop.signal, keep);
   const red = done.filter(({ problems }) => problems.length > 0).length;
   process.stderr.write(`${done.length} runs, ${red} red\n`);
+  if (values.hole !== undefined) return red > 0 ? 0 : 1;
   return red === 0 && done.length === all.length ? 0 : 1;
 }
 

@@ -102,8 +102,9 @@ const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
   pause: 1.5,
   'replace-image': 2,
   'second-user': 1.5,
-  'fill-source': 0.5,
-  'fill-destination': 0.7,
+  'second-guest': 6,
+  'fill-source': 1.5,
+  'fill-destination': 2,
   password: 0.7,
 };
 const OF_DISKS: ReadonlySet<OperationKind> = new Set([

@@ -108,7 +108,7 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   balloon: [CHANGED],
   'replace-image': [REPLACED],
   'second-user': [IN_USE],
-  'second-guest': [IN_USE],
+  'second-guest': [IN_USE, /share-rw/],
   'isolate-port': [CHANGED, PORT],
   'unflood-port': [CHANGED, PORT],
   'limit-port': [CHANGED, PORT],
@@ -161,7 +161,10 @@ function theEnd(
   if (outcome === 'running') return [`the move did not end: ${reason}`];
   if (outcome === 'done' || outcome === 'held') return [];
   if (wasCancelled === true && outcome === 'cancelled') return [];
-  const reasons = [...taken.flatMap(({ kind }) => REASONS[kind]), ...(isShareRw ? [IN_USE] : [])];
+  const reasons = [
+    ...taken.flatMap(({ kind }) => REASONS[kind]),
+    ...(isShareRw ? [/share-rw/] : []),
+  ];
   if (reasons.some((each) => each.test(reason))) return [];
   const ordered = taken.map(({ kind }) => kind).join(', ') || 'nothing';
   return [
