@@ -37,6 +37,7 @@ export interface Booted {
   readonly name: string;
   readonly dir: string;
   readonly address: string;
+  readonly mac: string;
   readonly index: number;
   readonly state: string;
   readonly disks: readonly string[];
@@ -47,6 +48,7 @@ export interface Booted {
 export interface Restored {
   readonly name: string;
   readonly address: string;
+  readonly mac: string;
   readonly qemu: string;
   readonly tap: string;
 }
@@ -72,7 +74,7 @@ async function boot(lab: Lab, hasDisks: boolean): Promise<Booted> {
   const disks = hasDisks ? await makeDisks(place) : [];
   const dir = path.join(labHost(lab, host).stateDir, 'guests', name);
   const cd = `if=none,id=cd0,media=cdrom,file=${medium},format=raw,readonly=on`;
-  const { address, index } = await startGuest(lab, {
+  const { address, mac, index } = await startGuest(lab, {
     name,
     host,
     memoryBytes: 128 * MIB,
@@ -100,7 +102,7 @@ async function boot(lab: Lab, hasDisks: boolean): Promise<Booted> {
   const argv = seen?.argv.slice(1) ?? [];
   // A second QEMU is started by a program that gives it its places.
   const words = argv.slice(argv.findIndex((word) => word === '-name'));
-  return { program, words, name, dir, address, index, state, disks, medium };
+  return { program, words, name, dir, address, mac, index, state, disks, medium };
 }
 
 async function makeDisks(place: string): Promise<string[]> {
@@ -178,7 +180,7 @@ export async function restore(lab: Lab, booted: Booted, wanted: Wanted): Promise
   await untilStream(monitor);
   await monitor.ask('cont');
   monitor.close();
-  return { name, address, qemu: program, tap };
+  return { name, address, mac: booted.mac, qemu: program, tap };
 }
 
 /** The command line of the guest that booted, with the places, the name and the disks of this one. */

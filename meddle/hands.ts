@@ -7,6 +7,7 @@ import * as onHost from './host-hands.ts';
 import type { At, Disk, Done, Hand, Hands } from './owner.ts';
 import { isOfDisk, type OperationKind } from './plan.ts';
 import type { Qmp } from './qmp.ts';
+import { VIRSH_HANDS } from './virsh-hands.ts';
 import { deviceId, fileKey, fileOf, type Block } from './witness.ts';
 
 const run = promisify(execFile);
@@ -42,16 +43,30 @@ export async function perform(at: At, kind: OperationKind, pick: number): Promis
   const wanted = disks.filter((each) => isFor(at, kind, each));
   const disk = wanted[pick % Math.max(1, wanted.length)];
   if (disk === undefined && isOfDisk(kind)) throw new Error('there is no such disk');
-  return HANDS[kind](at, disk ?? NO_DISK);
+  const isOnHost = HOST_KINDS.has(kind);
+  const hand = at.hands.manage === undefined || isOnHost ? HANDS[kind] : VIRSH_HANDS[kind];
+  if (hand === undefined) throw new Error('the owner of a guest of libvirt gives no such order');
+  return hand(at, disk ?? NO_DISK);
 }
 
+/** The same whoever manages the guest. */
+const HOST_KINDS: ReadonlySet<OperationKind> = new Set([
+  'replace-image',
+  'second-user',
+  'isolate-port',
+  'unflood-port',
+  'limit-port',
+  'move-port',
+]);
+
 function isFor({ host, hands }: At, kind: OperationKind, { id, file }: Disk): boolean {
-  if (kind === 'unplug-disk') return id !== 'disk0-dev';
+  if (kind === 'unplug-disk') return !FIRST_DISKS.has(id);
   // Two guests cannot write to one image of another format.
   if (kind === 'second-guest') return file.endsWith('.raw');
   return kind !== 'starve-disk' || file.startsWith(`${hands.storage[host]}/`);
 }
 
+const FIRST_DISKS = new Set(['disk0-dev', 'virtio-disk0']);
 const NO_DISK: Disk = { id: '', node: '', file: '', backing: undefined, bytes: 0 };
 
 const snapshot: Hand = async ({ monitor, number }, { id, node, file }) => {

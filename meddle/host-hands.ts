@@ -16,7 +16,8 @@ const LOOK_MS = 20;
 const SPARE_OFFSET = '2M';
 
 /** As a restore does: a file with other contents is renamed over the path. The guest goes on with the first. */
-export const replace: Hand = async ({ hands }, { file, id }) => {
+export const replace: Hand = async ({ hands, host }, { file: place, id }) => {
+  const file = hands.fileOn(host, place);
   const made = `${file}.restored`;
   copyFileSync(file, made);
   renameSync(made, file);
@@ -25,7 +26,8 @@ export const replace: Hand = async ({ hands }, { file, id }) => {
 };
 
 /** Another program of the host writes to the image as well. */
-export const secondUser: Hand = async ({ hands }, { file, id }) => {
+export const secondUser: Hand = async ({ hands, host }, { file: place, id }) => {
+  const file = hands.fileOn(host, place);
   const child = spawn('bash', ['-c', `exec 5<>"${file}" && echo open && exec sleep 600`], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -9,8 +9,8 @@ import type { Witness } from './witness.ts';
 const SETTLE_MS = 20_000;
 const REMAINS_MS = 4000;
 const POLL_MS = 50;
-/** For a guest to read its memory and its disks, on a busy machine. */
-const ANSWER_S = 30;
+/** For a guest to boot, or to read its memory and its disks, on a busy machine. */
+const ANSWER_S = 45;
 /** A guest whose link is down gives no answer for so long. */
 const SILENT_S = 2;
 
@@ -52,13 +52,22 @@ export async function look(
   }
   if (copy?.status !== 'running') await monitor.ask('cont').catch(() => undefined);
   const mayAnswer = orders.link.includes('up');
-  const answer = await witness.askGuest('stats', mayAnswer ? ANSWER_S : SILENT_S);
-  const isReachable = answer !== undefined;
+  const isReachable = await answers(witness, mayAnswer ? ANSWER_S : SILENT_S);
   if (!isReachable) {
     await monitor.ask('set_link', { name: 'nic0', up: true }).catch(() => undefined);
     await witness.forgetNeighbours();
   }
   return { isReachable, memory: await verify(witness, boot) };
+}
+
+/** A guest that was started again boots first, and until then each question fails at once. */
+async function answers(witness: Witness, seconds: number): Promise<boolean> {
+  const start = performance.now();
+  for (;;) {
+    if ((await witness.askGuest('stats', SILENT_S)) !== undefined) return true;
+    if (performance.now() - start > seconds * 1000) return false;
+    await sleep(POLL_MS);
+  }
 }
 
 async function verify(witness: Witness, boot: unknown): Promise<SeenMemory | 'silent'> {

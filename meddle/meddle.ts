@@ -8,7 +8,9 @@ import { plan as planSchema, planRun, planWords, type Plan } from './plan.ts';
 import { play, type Played } from './play.ts';
 import { shrink } from './shrink.ts';
 import { BootedGuests } from './booted.ts';
+import type { Ground } from './ground.ts';
 import { HOLES } from './holes.ts';
+import { LibvirtStage } from './libvirt-stage.ts';
 import { clearDebris, Stage } from './stage.ts';
 
 const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [--match P] [--cases] [--shrink N] [--lanes N]
@@ -112,10 +114,18 @@ async function playAll(
   const isFound = (): boolean =>
     values.hole !== undefined && done.some(({ problems }) => problems.length > 0);
   const lane = async (number: number): Promise<void> => {
-    const stage = await Stage.open(number, booted);
+    const stages = new Map<string, Ground>();
+    const stageFor = async ({ scene: { driver } }: Plan): Promise<Ground> => {
+      const stage =
+        stages.get(driver) ??
+        (await (driver === 'qemu' ? Stage.open(number, booted) : LibvirtStage.open(number)));
+      stages.set(driver, stage);
+      return stage;
+    };
     try {
       for (const [index, { name, plan }] of left) {
         if (signal.aborted || isFound()) break;
+        const stage = await stageFor(plan);
         const played = await play(stage, plan, `m${index}`);
         report(name, played);
         done.push(played);
@@ -123,7 +133,7 @@ async function playAll(
         if (played.problems.length > 0) await makeSimple(stage, plan, `m${index}`);
       }
     } finally {
-      await stage.close();
+      for (const stage of stages.values()) await stage.close();
     }
   };
   const lanes = Math.min(MAX_LANES, numberOf(values.lanes, 'lanes'), all.length);
@@ -132,7 +142,7 @@ async function playAll(
   return done;
 }
 
-async function makeSimple(stage: Stage, plan: Plan, name: string): Promise<void> {
+async function makeSimple(stage: Ground, plan: Plan, name: string): Promise<void> {
   const tries = numberOf(values.shrink, 'shrink');
   if (tries === 0) return;
   let count = 0;
@@ -154,6 +164,14 @@ async function main(): Promise<number> {
   if (values.list) {
     for (const { name, plan } of all) process.stdout.write(`${name}: ${planWords(plan)}\n`);
     return 0;
+  }
+  const lacks = all.some(({ plan }) => plan.scene.driver === 'libvirt')
+    ? await LibvirtStage.lacks()
+    : undefined;
+  if (lacks !== undefined) {
+    const left = all.filter(({ plan }) => plan.scene.driver !== 'libvirt');
+    process.stderr.write(`${all.length - left.length} runs of libvirt are left out: ${lacks}\n`);
+    all.splice(0, all.length, ...left);
   }
   if (values.hole !== undefined) openHole(HOLES, values.hole);
   const stop = new AbortController();

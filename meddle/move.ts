@@ -4,7 +4,7 @@ import { toGodwitError } from '../src/errors.ts';
 import { isEnd } from '../src/protocol/public/end-phases.ts';
 import type { Actor } from './actor.ts';
 import type { Moment, Plan, Scene } from './plan.ts';
-import type { Stage } from './stage.ts';
+import type { Ground } from './ground.ts';
 import type { Outcome } from './verdict.ts';
 import type { Witness } from './witness.ts';
 
@@ -38,7 +38,7 @@ export interface Players {
 
 /** Moves the guest to the end, with the operations of the plan at their moments. */
 export async function move(
-  stage: Stage,
+  stage: Ground,
   plan: Plan,
   guest: string,
   players: Players,
@@ -87,7 +87,7 @@ export async function move(
   };
 }
 
-async function meddle(stage: Stage, plan: Plan, players: Players, course: Course): Promise<void> {
+async function meddle(stage: Ground, plan: Plan, players: Players, course: Course): Promise<void> {
   for (const operation of plan.operations) {
     const { moment, afterMs } = operation;
     if (moment === 'before') continue;
@@ -108,7 +108,7 @@ const SWITCHING = new Set(['pre-switchover', 'device', 'postcopy-active', 'compl
 
 function isReached(
   moment: Moment,
-  { from, to }: Stage,
+  { from, to }: Ground,
   witness: Witness,
   { phase, mode }: Course & Pick<Scene, 'mode'>,
 ): boolean {
@@ -140,7 +140,7 @@ function isReached(
 }
 
 /** False if the move does not end in time. */
-async function follow(stage: Stage, id: string, course: Course, endMs: number): Promise<boolean> {
+async function follow(stage: Ground, id: string, course: Course, endMs: number): Promise<boolean> {
   const start = performance.now();
   for (;;) {
     const { phase } = await stage.agent(stage.from).migration({ params: { id } });
@@ -155,7 +155,7 @@ async function follow(stage: Stage, id: string, course: Course, endMs: number): 
   }
 }
 
-async function theEnd(stage: Stage, guest: string, id: string): Promise<Ended> {
+async function theEnd(stage: Ground, guest: string, id: string): Promise<Ended> {
   const agent = stage.agent(stage.from);
   const report = await agent.report({ params: { id } });
   const { outcome, error, runsAt, checks, verified = [] } = report;
@@ -179,7 +179,7 @@ async function theEnd(stage: Stage, guest: string, id: string): Promise<Ended> {
 }
 
 /** Answers as an operator does who has looked at both hosts; empty once an answer was accepted. */
-async function resolve(stage: Stage, guest: string, id: string): Promise<string[]> {
+async function resolve(stage: Ground, guest: string, id: string): Promise<string[]> {
   const agent = stage.agent(stage.from);
   const refused: string[] = [];
   const { answers, safe } = await agent.resolution({ params: { id } });

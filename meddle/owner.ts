@@ -15,6 +15,12 @@ export interface Hands {
   readonly storage: Readonly<Record<string, string>>;
   /** The program of the guest's hypervisor. */
   readonly qemu: string;
+  readonly guest: string;
+  readonly mac: string;
+  /** A file of a host, as this machine sees it. */
+  readonly fileOn: (host: string, file: string) => string;
+  /** The client of the guest's manager on a host; absent: nobody manages it. */
+  readonly manage?: ((host: string, words: readonly string[]) => Promise<string>) | undefined;
   /** A directory of the owner's own, for what is put aside. */
   readonly own: string;
   /** A medium for the CD drive that is not in it at first. */

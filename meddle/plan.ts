@@ -5,7 +5,7 @@ import { chances } from '../faults/chance.ts';
 
 export const MODES = ['precopy', 'postcopy', 'hybrid', 'cold'] as const;
 export const LAYOUTS = ['none', 'shared', 'local', 'mixed'] as const;
-export const DRIVERS = ['qemu'] as const;
+export const DRIVERS = ['qemu', 'libvirt'] as const;
 
 /**
  * When an operation is performed: before the move is asked for, while hosts are checked, while the destination is made
@@ -126,6 +126,30 @@ const OF_LOCAL_STORAGE: ReadonlySet<OperationKind> = new Set([
   'fill-source',
   'fill-destination',
 ]);
+/** Orders that a guest of libvirt is given. */
+const OF_LIBVIRT: ReadonlySet<OperationKind> = new Set([
+  'snapshot',
+  'resize',
+  'plug-disk',
+  'unplug-disk',
+  'pause',
+  'resume',
+  'shutdown',
+  'reboot',
+  'reset',
+  'quit',
+  'link-down',
+  'link-up',
+  'limit-disk',
+  'balloon',
+  'replace-image',
+  'second-user',
+  'isolate-port',
+  'unflood-port',
+  'limit-port',
+  'move-port',
+]);
+const LIBVIRT_CHANCE = 0.15;
 /** QEMU refuses these while it migrates: they are of use before, or at the destination. */
 const WHILE_IDLE: ReadonlySet<OperationKind> = new Set([
   'plug-disk',
@@ -168,9 +192,8 @@ export function isOfDisk(kind: OperationKind): boolean {
 export function planRun(seed: number): Plan {
   const next = chances(seed, 'meddle');
   const among = <T>(all: readonly T[]): T => all[Math.floor(next() * all.length)] as T;
-  const driver = among(DRIVERS);
   const made: Scene = {
-    driver,
+    driver: 'qemu',
     mode: among(MODE_CHANCES),
     path: next() < WIRE_CHANCE ? 'wire' : 'native',
     layout: among(LAYOUT_CHANCES),
@@ -178,7 +201,8 @@ export function planRun(seed: number): Plan {
     isShareRw: next() < SHARE_RW_CHANCE,
     mibPerSecond: among(RATES),
   };
-  const possible = OPERATIONS.filter((kind) => isPossible(kind, made));
+  const scene = next() < LIBVIRT_CHANCE ? underLibvirt(made) : made;
+  const possible = OPERATIONS.filter((kind) => isPossible(kind, scene));
   const count = 1 + Math.floor(next() * next() * (MAX_OPERATIONS + 1));
   const operations = Array.from({ length: count }, (): Operation => {
     const kind = weighted(possible, next());
@@ -191,10 +215,18 @@ export function planRun(seed: number): Plan {
       pick: Math.floor(next() * 16),
     };
   });
-  return { seed, scene: made, operations: inOrder(operations) };
+  return { seed, scene, operations: inOrder(operations) };
 }
 
-function isPossible(kind: OperationKind, { layout, isShareRw }: Scene): boolean {
+/** Its hosts have storage of their own alone, and it starts QEMU as it likes. */
+function underLibvirt(scene: Scene): Scene {
+  const layout = scene.layout === 'none' ? 'none' : 'local';
+  const mode = scene.mode === 'cold' ? 'precopy' : scene.mode;
+  return { ...scene, driver: 'libvirt', mode, layout, noShutdown: false, isShareRw: false };
+}
+
+function isPossible(kind: OperationKind, { driver, layout, isShareRw }: Scene): boolean {
+  if (driver === 'libvirt' && !OF_LIBVIRT.has(kind)) return false;
   if (kind === 'second-guest' && !isShareRw) return false;
   if (OF_LOCAL_STORAGE.has(kind)) return layout === 'local' || layout === 'mixed';
   return layout !== 'none' || !OF_DISKS.has(kind);

@@ -10,7 +10,7 @@ import { move, type Ended, type Players } from './move.ts';
 import type { Act, Orders } from './orders.ts';
 import type { Plan, Scene } from './plan.ts';
 import { hostStates, type HostPlaces, type HostState } from './remains.ts';
-import type { Stage, StagedGuest } from './stage.ts';
+import type { Ground, StagedGuest } from './ground.ts';
 import { judge, type Outcome, type Seen } from './verdict.ts';
 import { fileKey, Witness, type WitnessRequest } from './witness.ts';
 
@@ -26,7 +26,7 @@ export interface Played {
   readonly tookMs: number;
 }
 
-export async function play(stage: Stage, plan: Plan, name: string): Promise<Played> {
+export async function play(stage: Ground, plan: Plan, name: string): Promise<Played> {
   const start = performance.now();
   const before = await hostStates(placesOf(stage));
   const guest = await stage.boot(name, plan.scene);
@@ -42,6 +42,10 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
     namespaces: Object.fromEntries(placesOf(stage).map((each) => [each.host, each.namespace])),
     storage: Object.fromEntries(stage.lab.hosts.map((host) => [host, stage.ownStorage(host)])),
     qemu: guest.qemu,
+    guest: name,
+    mac: guest.mac,
+    fileOn: (host, file) => stage.fileOn(host, file),
+    manage: stage.manage === undefined ? undefined : (host, words) => manage(stage, host, words),
     own: guest.own,
     otherMedium: guest.otherMedium,
     later: (undo) => undone.push(undo),
@@ -50,7 +54,7 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
   };
   try {
     const boot = (await witness.askGuest('stats', BOOT_ANSWER_S))?.['bootId'];
-    const actor = new Actor(hands, firstOrders(guest, plan.scene));
+    const actor = new Actor(hands, firstOrders(stage, guest, plan.scene));
     const ended = await move(stage, plan, name, { witness, actor });
     const seen = await judgeable({ stage, name, witness, actor, before, kept, boot, soon }, ended);
     return {
@@ -69,7 +73,7 @@ export async function play(stage: Stage, plan: Plan, name: string): Promise<Play
 }
 
 interface Looked extends Players {
-  readonly stage: Stage;
+  readonly stage: Ground;
   readonly name: string;
   readonly before: readonly HostState[];
   /** Files of the owner that must stay as they are. */
@@ -101,7 +105,7 @@ async function judgeable(
   return { from: stage.from, to: stage.to, ...found, bothRan: witness.bothRan() };
 }
 
-function witnessRequest(stage: Stage, { name, address }: StagedGuest): WitnessRequest {
+function witnessRequest(stage: Ground, { name, address }: StagedGuest): WitnessRequest {
   return {
     guest: name,
     address,
@@ -112,7 +116,7 @@ function witnessRequest(stage: Stage, { name, address }: StagedGuest): WitnessRe
   };
 }
 
-function placesOf(stage: Stage): HostPlaces[] {
+function placesOf(stage: Ground): HostPlaces[] {
   const { lab } = stage;
   return lab.hosts.map((host) => {
     const { namespace, stateDir } = labHost(lab, host);
@@ -120,17 +124,30 @@ function placesOf(stage: Stage): HostPlaces[] {
   });
 }
 
-function firstOrders({ disks, medium }: StagedGuest, { mode }: Scene): Orders {
+async function manage(stage: Ground, host: string, words: readonly string[]): Promise<string> {
+  return (await stage.manage?.(host, words)) ?? '';
+}
+
+function firstOrders(
+  stage: Ground,
+  { disks, medium, devices }: StagedGuest,
+  { mode }: Scene,
+): Orders {
   return {
     run: ['running'],
     disks: Object.fromEntries(
       disks.map(({ id, file, isShared }) => [
         id,
-        { isShared, files: [fileKey(file) ?? ''], bytes: [DISK_BYTES], limits: [0] },
+        {
+          isShared,
+          files: [fileKey(stage.fileOn(stage.from, file)) ?? ''],
+          bytes: [DISK_BYTES],
+          limits: [0],
+        },
       ]),
     ),
     medium: [medium],
-    devices: new Set(['nic0', 'balloon0', 'cd0-dev', ...disks.map(({ id }) => id)]),
+    devices: new Set([...devices, ...disks.map(({ id }) => id)]),
     gone: new Set(),
     link: ['up'],
     bridge: ['br0'],

@@ -130,7 +130,7 @@ export function remainsOf(
     const isHere = guest.at.includes(state.host);
     const own = (file: string): boolean =>
       guest.owned.some((each) => file.startsWith(each)) ||
-      (isHere && new RegExp(`^(state/guests|storage)/${guest.name}(/|$)`).test(file));
+      (isHere && new RegExp(`^(state/guests|storage)/${guest.name}(/|-|$)`).test(file));
     const processes = state.processes.filter((each) => !PASSING.test(each));
     const found = [
       ...more(processes, was?.processes ?? []).filter(

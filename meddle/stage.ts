@@ -17,38 +17,25 @@ import { labUp } from '../src/lab/up.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { client, type Api, type Client } from '../src/rpc/client.ts';
-import { removeGuest, restore, type Booted, type BootedGuests, type Restored } from './booted.ts';
+import { removeGuest, restore, type Booted, type BootedGuests } from './booted.ts';
+import type { Ground, StagedDisk, StagedGuest } from './ground.ts';
 import { sweep } from './hands.ts';
 import type { Scene } from './plan.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
-const PREFIX = 'meddle-';
+export const PREFIX = 'meddle-';
 const OWN_STORAGE = '160M';
 const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
 const START_MS = 60_000;
 const LOOK_MS = 50;
 
-/** A disk as it is at first. */
-export interface StagedDisk {
-  readonly id: string;
-  readonly file: string;
-  readonly isShared: boolean;
-}
-
-export interface StagedGuest extends Restored {
-  readonly disks: readonly StagedDisk[];
-  /** A directory of its owner on storage that both hosts see. */
-  readonly own: string;
-  readonly medium: string;
-  readonly otherMedium: string;
-}
-
-export class Stage {
+export class Stage implements Ground {
   readonly lab: Lab;
   readonly from = 'a';
   readonly to = 'b';
   readonly #booted: BootedGuests;
+  readonly #taps = new Map<string, string>();
   readonly #clients = new Map<string, Client<typeof agentContract>>();
 
   private constructor(lab: Lab, booted: BootedGuests) {
@@ -81,13 +68,7 @@ export class Stage {
   }
 
   agent(host: string): Api<typeof agentContract> {
-    let found = this.#clients.get(host);
-    if (found === undefined) {
-      const unix = labHost(this.lab, host).agentSocket;
-      found = client(agentContract, { unix, peer: `the agent of ${host}` });
-      this.#clients.set(host, found);
-    }
-    return found.api;
+    return agentOf(this.lab, host, this.#clients);
   }
 
   /** Directory of a guest on a host, with its monitors. */
@@ -100,6 +81,10 @@ export class Stage {
   /** The storage of one host alone, as this machine sees it; each host sees its own at the same path. */
   ownStorage(host: string): string {
     return host === this.from ? path.join(this.lab.dir, 'own') : destinationStorage(this.lab);
+  }
+
+  fileOn(_host: string, file: string): string {
+    return file;
   }
 
   /** A guest that has just booted, with the disks of the scene. */
@@ -120,10 +105,15 @@ export class Stage {
       medium: medium ?? '',
       scene,
     });
-    return { ...restored, disks, own, medium: medium ?? '', otherMedium: otherMedium ?? '' };
+    const { tap, ...guest } = restored;
+    this.#taps.set(name, tap);
+    const devices = ['nic0', 'balloon0', 'cd0-dev'];
+    const media = { medium: medium ?? '', otherMedium: otherMedium ?? '' };
+    return { ...guest, disks, devices, own, ...media };
   }
 
-  async remove({ name, own, tap }: StagedGuest): Promise<void> {
+  async remove({ name, own }: StagedGuest): Promise<void> {
+    const tap = this.#taps.get(name) ?? '';
     await removeGuest(this.lab, name, { host: this.from, tap });
     sweep(own);
     for (const host of this.lab.hosts) sweep(path.join(this.ownStorage(host), name));
@@ -216,4 +206,16 @@ export async function clearDebris(): Promise<void> {
     await removeOwnStorage(labDirectory(name));
     await labDown(name);
   }
+}
+
+/** A client of a host's agent, made once. */
+export function agentOf(
+  lab: Lab,
+  host: string,
+  clients: Map<string, Client<typeof agentContract>>,
+): Api<typeof agentContract> {
+  const unix = labHost(lab, host).agentSocket;
+  const found = clients.get(host) ?? client(agentContract, { unix, peer: `the agent of ${host}` });
+  clients.set(host, found);
+  return found.api;
 }

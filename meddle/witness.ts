@@ -176,9 +176,10 @@ export class Witness {
     groups: ReadonlyMap<string, number>,
   ): Promise<SeenDisk> {
     const seen = seenDisk(pid, block, open, groups);
-    const format = block.inserted?.image?.format;
+    // A job may put a node above the image.
+    const format = /\.(qcow2|over\d+)$/.test(seen.file) ? 'qcow2' : 'raw';
     if (seen.id.startsWith('plugged') || seen.key === undefined || !seen.isAtPath) return seen;
-    const read = ['qemu-io', '-U', '-r', '-f', format ?? 'raw', '-c', `read ${MARK}`, seen.file];
+    const read = ['qemu-io', '-U', '-r', '-f', format, '-c', `read ${MARK}`, seen.file];
     const said = await run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, ...read]).catch(() => ({
       stdout: 'failed',
     }));
@@ -251,7 +252,6 @@ interface Inserted {
   readonly 'node-name'?: string;
   readonly image?: {
     readonly filename?: string;
-    readonly format?: string;
     readonly 'backing-filename'?: string;
     readonly 'virtual-size'?: number;
   };

@@ -167,7 +167,11 @@ describe('the verdict', () => {
 
   test('disks that guests share by agreement may be refused by name', () => {
     const refused = { ...SEEN, ...copy({ host: 'a' }), outcome: 'refused' } as const;
-    const seen = { ...refused, reportedAt: 'a', reason: 'GODWIT_DISK_LOCAL: (`share-rw=on`)' } as const;
+    const seen = {
+      ...refused,
+      reportedAt: 'a',
+      reason: 'GODWIT_DISK_LOCAL: (`share-rw=on`)',
+    } as const;
     assert.match(judge(ORDERS, [], seen).join(), /does not name/);
     assert.deepEqual(judge(ORDERS, [], seen, { isShareRw: true }), []);
   });

@@ -8,6 +8,8 @@ export interface DomainPlan extends Omit<GuestHardware, 'dir' | 'index' | 'ownCh
   readonly serialLog: string;
   /** UEFI; absent: a BIOS. */
   readonly firmware?: DomainFirmware | undefined;
+  /** Further words of QEMU's command line. */
+  readonly extraArguments?: readonly string[] | undefined;
 }
 
 /** The firmware's code, and the file of which libvirt makes the guest's own variables. */
@@ -18,12 +20,21 @@ export interface DomainFirmware {
 
 export function domainXml(plan: DomainPlan): string {
   const { name, uuid, binary, machineType, accelerator, memoryBytes, mac } = plan;
-  const { kernel, initramfs, commandLine, drives = [], serialLog, firmware } = plan;
+  const {
+    kernel,
+    initramfs,
+    commandLine,
+    drives = [],
+    serialLog,
+    firmware,
+    extraArguments = [],
+  } = plan;
   const processor =
     accelerator === 'kvm'
       ? `<cpu mode='host-passthrough'/>`
       : `<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu64</model></cpu>`;
-  return `<domain type="${accelerator === 'kvm' ? 'kvm' : 'qemu'}">
+  const ofQemu = extraArguments.length === 0 ? '' : ` xmlns:qemu="${QEMU_SCHEMA}"`;
+  return `<domain type="${accelerator === 'kvm' ? 'kvm' : 'qemu'}"${ofQemu}>
   <name>${escapeXml(name)}</name>
   <uuid>${uuid}</uuid>
   <memory unit='b'>${memoryBytes}</memory>
@@ -46,9 +57,16 @@ ${drives.map(diskXml).join('')}    <interface type='bridge'>
     </interface>
     <serial type='file'><source path="${escapeXml(serialLog)}" append='on'/></serial>
     <memballoon model='virtio'/>
-  </devices>
+  </devices>${extraArguments.length === 0 ? '' : argumentsXml(extraArguments)}
 </domain>
 `;
+}
+
+const QEMU_SCHEMA = 'http://libvirt.org/schemas/domain/qemu/1.0';
+
+function argumentsXml(words: readonly string[]): string {
+  const all = words.map((word) => `    <qemu:arg value="${escapeXml(word)}"/>\n`);
+  return `\n  <qemu:commandline>\n${all.join('')}  </qemu:commandline>`;
 }
 
 function firmwareXml({ code, variables }: DomainFirmware): string {

@@ -57,8 +57,9 @@ export async function startDomain(
     const workload = { ...guest, disks: drives.length, diskBytesPerSecond };
     const words = [kernelCommandLine(workload), ...(request.kernelWords ?? [])];
     const facts = { ...guest, binary: qemu.path, ...image, initramfs, drives, serialLog, firmware };
+    const { extraArguments } = request;
     const file = path.join(directory, 'domain.xml');
-    await writeFile(file, domainXml({ ...facts, commandLine: words.join(' ') }));
+    await writeFile(file, domainXml({ ...facts, extraArguments, commandLine: words.join(' ') }));
     await virsh(lab, host.name, ['define', file]);
     await virsh(lab, host.name, ['start', name]);
     await untilReady(serialLog, request);

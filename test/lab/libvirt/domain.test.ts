@@ -37,6 +37,13 @@ describe('a guest of the lab as libvirt’s XML', () => {
       }),
     );
   });
+
+  test('has the further words of QEMU’s command line, and none by default', () => {
+    const xml = domainXml({ ...PLAN, extraArguments: ['-qmp', 'unix:/a"b'] });
+    assert.match(xml, /<qemu:arg value="-qmp"\/>\s+<qemu:arg value="unix:\/a&quot;b"\/>/);
+    assert.equal(readDomain(xml).facts?.memoryBytes, PLAN.memoryBytes);
+    assert.doesNotMatch(domainXml(PLAN), /qemu:/);
+  });
 });
 
 describe('a lab with libvirt', () => {
