@@ -111,8 +111,9 @@ export class LibvirtStage implements Ground {
     const socket = path.join(this.guestDirectory(this.from, name), 'qmp-witness.sock');
     const monitor = await Qmp.open(socket);
     for (const { id } of disks) {
-      const line = `qemu-io -d ${id} "write ${MARK}"`;
-      await monitor?.ask('human-monitor-command', { 'command-line': line });
+      const line = `qemu-io -d /machine/peripheral/${id}/virtio-backend "write ${MARK}"`;
+      const said = await monitor?.ask('human-monitor-command', { 'command-line': line });
+      if (!/^wrote /.test(String(said))) throw new Error(`no mark on ${id}: ${String(said)}`);
     }
     monitor?.close();
   }

@@ -150,6 +150,13 @@ const starve: Effect = (orders, act, scene) => {
   return { ...over, run: mayStop ? both(orders, 'io-error') : ['io-error'] };
 };
 
+/** A guest with disks there stops at its first write that needs room. */
+const noRoom: Effect = (orders) => {
+  const isLocal = Object.values(orders.disks).some(({ isShared }) => !isShared);
+  if (!isLocal || orders.run.includes('ended')) return orders;
+  return { ...orders, run: both(orders, 'io-error') };
+};
+
 const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   snapshot,
   commit: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
@@ -187,8 +194,8 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   'replace-image': nothing,
   'second-user': nothing,
   'second-guest': nothing,
-  'fill-source': nothing,
-  'fill-destination': nothing,
+  'fill-source': noRoom,
+  'fill-destination': noRoom,
   'starve-disk': starve,
 };
 

@@ -24,7 +24,7 @@ export interface HostPlaces {
 
 /** Files that agents keep whether or not a guest moves. */
 const KEPT =
-  /^state\/(guests|migrations|disk-moves|cache|pki|(fleet|store|guest-load)\.json)(\/|\.|$)/;
+  /^state\/(guests|migrations|disk-moves|cache|pki|(fleet|store|guest-load|expected)\.json)(\/|\.|$)/;
 /** They answer once more for a move that is over, and end by themselves; looked for at the end of all runs. */
 const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
 /** A port of a guest. */

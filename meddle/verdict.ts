@@ -222,7 +222,7 @@ function theGuest(orders: Orders, seen: Seen): string[] {
     ...thePort(orders, copy, seen),
     ...theDisplay(orders, copy, seen),
     ...theDisks(orders, copy, from),
-    ...theContents(orders, seen),
+    ...theContents(orders, seen, copy),
   ];
 }
 
@@ -261,7 +261,9 @@ function theDisplay({ hasPassword }: Orders, { host }: SeenCopy, seen: Seen): st
 function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
   return Object.entries(orders.disks).flatMap(([id, disk]) => {
     const now = copy.disks.find((each) => each.id === id);
-    if (now === undefined) return [`the disk ${id} is missing at ${copy.host}`];
+    // An order to unplug it may have been obeyed since.
+    if (now === undefined)
+      return orders.devices.has(id) ? [`the disk ${id} is missing at ${copy.host}`] : [];
     // A copied disk is another file there: the guest reads its contents.
     const isCopied = copy.host !== from && !disk.isShared;
     return [
@@ -273,7 +275,11 @@ function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
   });
 }
 
-function theContents(orders: Orders, { memory, isReachable }: Seen): string[] {
+function theContents(
+  orders: Orders,
+  { memory, isReachable }: Seen,
+  { disks }: Pick<SeenCopy, 'disks'>,
+): string[] {
   if (memory === undefined) return [];
   const problems =
     isReachable === true && !orders.link.includes('up')
@@ -283,7 +289,10 @@ function theContents(orders: Orders, { memory, isReachable }: Seen): string[] {
         : [];
   if (memory === 'silent') return [...problems, 'the guest does not answer'];
   // A guest cannot read a disk that was unplugged.
-  const hasAllDisks = ![...orders.gone].some((id) => /^disk\d/.test(id));
+  const isThere = (id: string): boolean => disks.some((each) => each.id === id);
+  const hasAllDisks =
+    ![...orders.gone].some((id) => /^(virtio-)?disk\d/.test(id)) &&
+    Object.keys(orders.disks).every(isThere);
   const isOfDisks = memory.badChunks === 0 && memory.badDiskChunks > 0;
   if (!memory.ok && (hasAllDisks || !isOfDisks)) {
     const chunks = `${memory.badDiskChunks} chunks of its disks`;

@@ -87,4 +87,26 @@ describe('what the owner ordered', () => {
     assert.deepEqual([...without.gone], ['disk0-dev']);
     assert.ok(!without.devices.has('disk0-dev'));
   });
+
+  test('a guest whose disk was left without room stops with an I/O error, and may stop if its storage is full', () => {
+    const starved = after(act('starve-disk', { id: 'disk0-dev', key: '1:9' }));
+    assert.deepEqual(starved.run, ['io-error']);
+    assert.deepEqual(starved.disks['disk0-dev']?.files, ['1:9']);
+    assert.deepEqual(after(act('pause'), act('starve-disk')).run, ['paused', 'io-error']);
+    assert.deepEqual(after(act('fill-source')).run, ['running']);
+    const disks = { d: { isShared: false, files: ['1:1'], bytes: [1], limits: [0] } };
+    const full = obey({ ...FIRST, disks }, act('fill-source'), stays);
+    assert.deepEqual(full.run, ['running', 'io-error']);
+  });
+
+  test('an order to go down is not told from that of a cold move', () => {
+    const down = obey(FIRST, act('shutdown'), { ...stays, mode: 'cold' });
+    assert.deepEqual(down.run, ['running', 'shut-down']);
+  });
+
+  test('settings of the port and a password are the owner’s', () => {
+    const { port, hasPassword } = after(act('limit-port'), act('unflood-port'), act('password'));
+    assert.deepEqual(port, { isolated: [false], flood: [false], limited: [true] });
+    assert.ok(hasPassword);
+  });
 });

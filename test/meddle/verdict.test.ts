@@ -147,6 +147,12 @@ describe('the verdict', () => {
     assert.match(problems(resumed, { run: ['io-error'] }, [starved]), /ordered: io-error/);
   });
 
+  test('a disk that its owner ordered to be unplugged may be gone already', () => {
+    const without = copy({ disks: [], devices: ['nic0'] });
+    assert.match(problems(without), /disk0-dev is missing/);
+    assert.equal(problems(without, { devices: new Set(['nic0']) }), '');
+  });
+
   test('bytes that were on a disk before the move are on it afterwards', () => {
     const lost = copy({ disks: [{ ...COPY.disks[0]!, hasMark: false }] });
     assert.match(problems(lost), /LOST BYTES: what was on disk0-dev/);
