@@ -135,7 +135,7 @@ export function judge(
   return [
     ...theRuns(seen),
     ...theEnd(taken, seen, scene),
-    ...theSharing(orders, taken, seen),
+    ...theSharing(orders, taken, seen, scene),
     ...theGuest(orders, seen),
     ...seen.files.map((what) => `the owner's file: ${what}`),
     ...seen.remains.map((what) => `left behind: ${what}`),
@@ -172,8 +172,13 @@ function theEnd(
   ];
 }
 
-/** Two guests cannot go on with two copies of what was one image. */
-function theSharing(orders: Orders, taken: readonly Act[], { outcome, from }: Seen): string[] {
+/** Two guests cannot go on with two copies of what was one image, whether the other one writes now or by agreement later. */
+function theSharing(
+  orders: Orders,
+  taken: readonly Act[],
+  { outcome, from }: Seen,
+  { isShareRw }: Pick<Scene, 'isShareRw'>,
+): string[] {
   if (outcome !== 'done') return [];
   const early = taken.filter(
     ({ kind, moment }) => kind.startsWith('second-') && moment === 'before',
@@ -181,7 +186,11 @@ function theSharing(orders: Orders, taken: readonly Act[], { outcome, from }: Se
   const copied = early.filter(
     ({ id = '', host }) => host === from && orders.disks[id]?.isShared === false,
   );
-  return copied.map(({ id }) => `${id} was copied although another program writes to it`);
+  const local = Object.entries(orders.disks).filter(([, { isShared }]) => isShareRw && !isShared);
+  return [
+    ...copied.map(({ id }) => `${id} was copied although another program writes to it`),
+    ...local.map(([id]) => `${id} was copied although other guests may write to it`),
+  ];
 }
 
 const RUN_STATES: Readonly<Record<RunOrder, (status: string) => boolean>> = {

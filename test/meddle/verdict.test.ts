@@ -180,6 +180,9 @@ describe('the verdict', () => {
     } as const;
     assert.match(judge(ORDERS, [], seen).join(), /does not name/);
     assert.deepEqual(judge(ORDERS, [], seen, { isShareRw: true }), []);
+    const disks = { 'disk0-dev': { isShared: false, files: ['1:1'], bytes: [100], limits: [0] } };
+    const copied = judge({ ...ORDERS, disks }, [], SEEN, { isShareRw: true });
+    assert.match(copied.join(), /disk0-dev was copied although other guests may write to it/);
   });
 
   test('an image that another program writes to is not copied', () => {
