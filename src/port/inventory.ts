@@ -2,6 +2,7 @@ import type { CountedBy, CountedCgroup } from '../host/machine/guest-counters.ts
 import type { Life } from '../system/processes/life.ts';
 import type { Capabilities } from '../migration/preflight/capabilities.ts';
 import type { ImageStamp } from '../migration/standby/image-stamps.ts';
+import type { Halt } from '../protocol/guest-halt.ts';
 import type { GuestHandle } from '../protocol/mover/handle.ts';
 import type { GuestInfo, HypervisorInfo } from '../protocol/public/host.ts';
 import type { CurvePoint } from '../protocol/public/prediction.ts';
@@ -110,6 +111,8 @@ export interface DiscoverOptions {
 
 export interface DiscoveredGuest {
   readonly info: GuestInfo;
+  /** Why it is stopped, as far as its hypervisor reports it. */
+  readonly halted?: Halt;
   /** Absent where nothing can be done with it (no monitor found, or another manager's). */
   readonly handle?: GuestHandle;
   /** What a person can do about that. */

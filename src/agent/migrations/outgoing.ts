@@ -274,9 +274,9 @@ export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: Gue
   return { info, handle };
 }
 
-function takeable({ info, handle, hint }: DiscoveredGuest): GuestFacts {
+function takeable({ info, handle, hint, halted }: DiscoveredGuest): GuestFacts {
   const { name: guest, state, manager, unmovable } = info;
-  return { guest, state, manager, unmovable, reachable: handle !== undefined, hint };
+  return { guest, state, halted, manager, unmovable, reachable: handle !== undefined, hint };
 }
 
 /** Sorts by time, and two agents do not make the same. */

@@ -38,7 +38,7 @@ import { sameMachineCheck } from './same-machine/check.ts';
 import { withoutParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
-import { readSnapshot, readFailedDrives } from './snapshot/read.ts';
+import { readHalt, readSnapshot } from './snapshot/read.ts';
 import { launchOf } from './process/relaunch.ts';
 import { shutDown, startAgain } from './process/shutdown.ts';
 import type { MonitorWatch } from './session.ts';
@@ -72,10 +72,8 @@ import type { Finding } from '../../migration/preflight/finding.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import { judgeProcessSettings, processSettings } from '../../system/processes/process-settings.ts';
 import { judgeInflated } from '../../migration/preflight/balloon.ts';
-import type { Halt } from '../../migration/guest-changes/run-states.ts';
 import { judgeFreePages } from '../../migration/preflight/free-pages.ts';
 import { guestFits, type SetBaseline } from './programs/baseline.ts';
-import { haltKind } from './events.ts';
 import { freePageHints } from './free-pages.ts';
 import { judgeInnerGuests, ranInner } from './inner-guests.ts';
 import { inspectFacts } from './inspect.ts';
@@ -358,7 +356,7 @@ async function lookAt(
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
   const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
   const { facts, ...unplugging } = await lookWithout(client, answered, ids, signal);
-  const halted = await haltNow(client, facts.status, signal);
+  const halted = await readHalt(client, facts.status, signal);
   const parts = { store, signal, unplugging, halted, pid: handle.pid };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const images = await openImages(handle, found);
@@ -373,18 +371,6 @@ async function lookAt(
   const checks = [...found.checks, ...own, ...fits];
   const nics = nicsWithPorts(facts);
   return { ...found, checks, identities: images.identities, nics, snapshot };
-}
-
-/** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */
-async function haltNow(
-  client: QmpClient,
-  status: string,
-  signal: AbortSignal,
-): Promise<Halt | undefined> {
-  const kind = haltKind(status);
-  if (kind !== 'io-error') return kind === undefined ? undefined : { kind };
-  const what = await readFailedDrives(client, signal);
-  return what === undefined ? { kind } : { kind, what };
 }
 
 function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {

@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { haltHint, haltedWords, type Halt } from '../guest-changes/run-states.ts';
 import type { CapabilityFacts } from './capabilities.ts';
 import { passes, refuses, type Finding } from './finding.ts';
 import type { LimitsFacts } from './limits.ts';
@@ -18,6 +19,8 @@ export type AskFacts = CapabilityFacts &
 export interface GuestFacts {
   readonly guest: string;
   readonly state: GuestRunState;
+  /** Why it is stopped, as far as its hypervisor reports it. */
+  readonly halted?: Halt | undefined;
   /** Who else holds its monitor. */
   readonly manager?: string | undefined;
   /** Godwit found a way to take hold of it. */
@@ -30,13 +33,15 @@ export interface GuestFacts {
 
 /** Whether Godwit may take hold of the guest, and can. */
 export function judgeGuest(facts: GuestFacts): Finding[] {
-  const { guest, state, manager, reachable, unmovable, hint } = facts;
+  const { guest, state, halted, manager, reachable, unmovable, hint } = facts;
   if (manager !== undefined) {
     const advice = hint === undefined ? {} : { hint };
     return [refuses(godwitError('GODWIT_GUEST_MANAGED', { guest, manager }, advice))];
   }
   if (state === 'paused' || state === 'stopped' || state === 'incoming') {
-    return [refuses(godwitError('GODWIT_GUEST_STATE', { guest, state }))];
+    if (halted === undefined) return [refuses(godwitError('GODWIT_GUEST_STATE', { guest, state }))];
+    const why = { guest, state: haltedWords(halted) };
+    return [refuses(godwitError('GODWIT_GUEST_STATE', why, { hint: haltHint(halted) }))];
   }
   if (reachable) return [passes(`${guest} is ${state}, and nobody else holds its monitor`)];
   const reason = unmovable[0] ?? 'its driver found no way to take hold of it';

@@ -31,6 +31,15 @@ test('Godwit takes hold of a guest exactly where it stands by itself, runs, and 
   );
 });
 
+test('a guest that is stopped is refused with the reason, and with what to do about that', () => {
+  const stopped = { guest: 'web1', state: 'paused', reachable: true, unmovable: [] } as const;
+  const halted = { kind: 'io-error', what: 'disk0-dev (no space left)' } as const;
+  const [found] = judgeGuest({ ...stopped, halted });
+  assert.match(found?.evidence ?? '', /stopped by an I\/O error of disk0-dev \(no space left\)/);
+  assert.match(found?.error?.hint ?? '', /Repair the disk’s storage/);
+  assert.match(judgeGuest(stopped)[0]?.evidence ?? '', /web1 is paused/);
+});
+
 test('a guest that nobody can take hold of is refused with what its driver found, and its hint', () => {
   const held = { guest: 'web1', state: 'unknown', reachable: false } as const;
   const [found] = judgeGuest({ ...held, unmovable: ['it has no monitor'], hint: 'Make one.' });

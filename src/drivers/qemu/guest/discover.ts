@@ -19,6 +19,7 @@ import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
 import { KeptProcessors } from './kept-processors.ts';
 import { listQemuProcesses, userOf, type QemuProcess } from './process.ts';
+import { readHalt } from '../snapshot/read.ts';
 import type { Beyond } from '../programs/baseline.ts';
 import type { QemuHandle } from '../handle.ts';
 
@@ -185,7 +186,8 @@ async function ask(
     const countedBy = { pid: candidate.process.pid, ports: tapsOf(facts.network) };
     const warnings = kept.beyond?.(facts) ?? [];
     const info = { ...fromFacts(base, facts), ...(warnings.length > 0 && { warnings }) };
-    return { info, handle, countedBy };
+    const halted = await readHalt(client, facts.status, signal);
+    return { info, handle, countedBy, ...defined({ halted }) };
   } catch (error) {
     signal.throwIfAborted();
     if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_MONITOR_UNREACHABLE')) return undefined;

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import { MAX_PARTS, type GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
+import type { Halt } from '../../../protocol/guest-halt.ts';
+import { haltKind } from '../events.ts';
 import { readNetwork } from '../guest/facts.ts';
 import { monitorCommand } from '../guest/monitor-command.ts';
 import * as answers from '../qmp/answers.ts';
@@ -99,4 +101,16 @@ export async function readFailedDrives(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   return failedDrives(await client.query('query-block', {}, driveList, signal));
+}
+
+/** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */
+export async function readHalt(
+  client: Pick<QmpClient, 'query'>,
+  status: string,
+  signal: AbortSignal,
+): Promise<Halt | undefined> {
+  const kind = haltKind(status);
+  if (kind !== 'io-error') return kind === undefined ? undefined : { kind };
+  const what = await readFailedDrives(client, signal);
+  return what === undefined ? { kind } : { kind, what };
 }
