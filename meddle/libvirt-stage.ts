@@ -113,7 +113,8 @@ export class LibvirtStage implements Ground {
     for (const { id } of disks) {
       const line = `qemu-io -d /machine/peripheral/${id}/virtio-backend "write ${MARK}"`;
       const said = await monitor?.ask('human-monitor-command', { 'command-line': line });
-      if (!/^wrote /.test(String(said))) throw new Error(`no mark on ${id}: ${String(said)}`);
+      // It prints what it did elsewhere, and here only that it cannot.
+      if (said !== '') throw new Error(`no mark on ${id}: ${String(said)}`);
     }
     monitor?.close();
   }

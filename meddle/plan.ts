@@ -201,7 +201,7 @@ export function planRun(seed: number): Plan {
     isShareRw: next() < SHARE_RW_CHANCE,
     mibPerSecond: among(RATES),
   };
-  const scene = next() < LIBVIRT_CHANCE ? underLibvirt(made) : made;
+  const scene = next() < LIBVIRT_CHANCE ? underLibvirt(made) : asPlain(made);
   const possible = OPERATIONS.filter((kind) => isPossible(kind, scene));
   const count = 1 + Math.floor(next() * next() * (MAX_OPERATIONS + 1));
   const operations = Array.from({ length: count }, (): Operation => {
@@ -216,6 +216,11 @@ export function planRun(seed: number): Plan {
     };
   });
   return { seed, scene, operations: inOrder(operations) };
+}
+
+/** A cold move sends no memory. */
+function asPlain(scene: Scene): Scene {
+  return scene.mode === 'cold' ? { ...scene, path: 'native' } : scene;
 }
 
 /** Its hosts have storage of their own alone, and it starts QEMU as it likes. */

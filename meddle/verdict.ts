@@ -81,6 +81,8 @@ const REPLACED = /GODWIT_DISK_REPLACED/;
 const IN_USE = /GODWIT_DISK_IN_USE/;
 const NO_ROOM = /GODWIT_DISK_SPACE|GODWIT_DISK_FAILED|[Nn]o space/;
 const NOT_DOWN = /GODWIT_NOT_SHUT_DOWN/;
+/** A cold move starts the guest by its command line, which lacks what was plugged in since. */
+const NOT_AGAIN = /GODWIT_RESTART.*plugged/;
 const PORT = /NETWORK|port/;
 
 const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
@@ -89,11 +91,11 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   resize: [CHANGED],
   'change-medium': [CHANGED],
   'eject-medium': [CHANGED],
-  'plug-disk': [CHANGED],
-  'unplug-disk': [CHANGED],
-  'plug-nic': [CHANGED],
-  'unplug-nic': [CHANGED],
-  'plug-cpu': [CHANGED],
+  'plug-disk': [CHANGED, NOT_AGAIN],
+  'unplug-disk': [CHANGED, NOT_AGAIN],
+  'plug-nic': [CHANGED, NOT_AGAIN],
+  'unplug-nic': [CHANGED, NOT_AGAIN],
+  'plug-cpu': [CHANGED, NOT_AGAIN],
   backup: [CHANGED, /job/],
   mirror: [CHANGED, /job/],
   pause: [HALTED, NOT_DOWN],
