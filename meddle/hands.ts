@@ -40,7 +40,10 @@ async function disksOf(monitor: Qmp): Promise<Disk[]> {
 /** Performs an operation; rejects with the reason why it is not possible now. */
 export async function perform(at: At, kind: OperationKind, pick: number): Promise<Done> {
   const disks = isOfDisk(kind) ? await disksOf(at.monitor) : [];
-  const wanted = disks.filter((each) => isFor(at, kind, each));
+  const possible = disks.filter((each) => isFor(at, kind, each));
+  // A copy has more to lose by another writer than a disk that both hosts see.
+  const local = kind.startsWith('second-') ? possible.filter((each) => isLocal(at, each)) : [];
+  const wanted = local.length > 0 ? local : possible;
   const disk = wanted[pick % Math.max(1, wanted.length)];
   if (disk === undefined && isOfDisk(kind)) throw new Error('there is no such disk');
   const isOnHost = HOST_KINDS.has(kind);
@@ -59,11 +62,16 @@ const HOST_KINDS: ReadonlySet<OperationKind> = new Set([
   'move-port',
 ]);
 
-function isFor({ host, hands }: At, kind: OperationKind, { id, file }: Disk): boolean {
+function isLocal({ host, hands }: At, { file }: Disk): boolean {
+  return hands.fileOn(host, file).startsWith(`${hands.storage[host]}/`);
+}
+
+function isFor(at: At, kind: OperationKind, disk: Disk): boolean {
+  const { id, file } = disk;
   if (kind === 'unplug-disk') return !FIRST_DISKS.has(id);
   // Two guests cannot write to one image of another format.
   if (kind === 'second-guest') return file.endsWith('.raw');
-  return kind !== 'starve-disk' || file.startsWith(`${hands.storage[host]}/`);
+  return kind !== 'starve-disk' || isLocal(at, disk);
 }
 
 const FIRST_DISKS = new Set(['disk0-dev', 'virtio-disk0']);

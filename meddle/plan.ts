@@ -99,9 +99,9 @@ const WEIGHTS: Readonly<Partial<Record<OperationKind, number>>> = {
   snapshot: 2,
   'limit-disk': 1.6,
   'change-medium': 1.5,
-  pause: 1.5,
+  pause: 2,
   'replace-image': 2,
-  'second-user': 1.5,
+  'second-user': 3,
   'second-guest': 6,
   'fill-source': 1.5,
   'fill-destination': 2,
@@ -174,6 +174,13 @@ const ON_HOST: ReadonlySet<OperationKind> = new Set([
   'fill-source',
   'fill-destination',
 ]);
+/** Another writer and another file are to be found before a disk is copied or opened. */
+const FOUND_BEFORE: ReadonlySet<OperationKind> = new Set([
+  'second-user',
+  'second-guest',
+  'replace-image',
+]);
+const WRITER_MOMENTS: readonly Moment[] = ['before', 'before', 'before', 'before', ...MOMENTS];
 const HOST_MOMENTS: readonly Moment[] = ['before', 'before', 'before', ...MOMENTS];
 /** Guests with disks have more to lose. */
 const LAYOUT_CHANCES: readonly Scene['layout'][] = ['none', 'shared', 'shared', 'local', 'mixed'];
@@ -238,6 +245,7 @@ function isPossible(kind: OperationKind, { driver, layout, isShareRw }: Scene): 
 }
 
 function momentsFor(kind: OperationKind): readonly Moment[] {
+  if (FOUND_BEFORE.has(kind)) return WRITER_MOMENTS;
   if (ON_HOST.has(kind)) return HOST_MOMENTS;
   return WHILE_IDLE.has(kind) ? IDLE_MOMENTS : MOMENT_CHANCES;
 }

@@ -25,10 +25,14 @@ export class GuestChangeLook {
     this.#atMs = context.clock.monotonicMs();
   }
 
-  /** `isNews`: the manager has reported something of the guest or its task since the last look. */
-  async look(isNews: boolean, signal: AbortSignal): Promise<void> {
+  /**
+   * `news`: the manager has reported something of the guest or its task since the last look. `last`: the task has failed,
+   * so the guest is compared at once.
+   */
+  async look(why: 'time' | 'news' | 'last', signal: AbortSignal): Promise<void> {
     const { clock, log, dispatch } = this.#context;
-    if (clock.monotonicMs() - this.#atMs < (isNews ? NEWS_MS : COMPARE_MS)) return;
+    const afterMs = { time: COMPARE_MS, news: NEWS_MS, last: 0 }[why];
+    if (clock.monotonicMs() - this.#atMs < afterMs) return;
     this.#atMs = clock.monotonicMs();
     try {
       const error = await compare(this.#context, signal);

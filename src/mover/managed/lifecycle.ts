@@ -190,9 +190,11 @@ export const LIFECYCLE: Lifecycle = {
         const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
+        // A manager names what it misses; the guest's owner removed it.
+        if (task?.state === 'failed') await changes.look('last', signal);
         if (task !== undefined) report(task);
         if (task?.state === 'running') await steering.look(task, signal);
-        if (task?.state === 'running') await changes.look(reported === 'news', signal);
+        if (task?.state === 'running') await changes.look(reported === 'news' ? 'news' : 'time', signal);
         reported = task?.state === 'running' ? await untilChanged(context, signal) : undefined;
         await clock.sleep(reported === undefined ? LOOK_MS : CHANGED_MS, signal);
       }

@@ -56,10 +56,10 @@ test('a guest that was changed since it was checked is not ordered to move', asy
 test('a change while the task runs has its manager asked to end it, by name', async () => {
   const { context, later, asked, state } = running(AFTER);
   const look = new GuestChangeLook(context);
-  await look.look(false, signal);
+  await look.look('time', signal);
   assert.equal(asked.times, 0);
   later(5000);
-  await look.look(false, signal);
+  await look.look('time', signal);
   assert.equal(state().cancelling, true);
   assert.equal(state().because?.code, 'GODWIT_GUEST_CHANGED');
 });
@@ -68,7 +68,7 @@ test('a change that was seen too late to end the task is in the report of the gu
   const { context, dispatch, later, state } = running(AFTER);
   const look = new GuestChangeLook(context);
   later(5000);
-  await look.look(false, signal);
+  await look.look('time', signal);
   dispatch({ type: 'saw', task: { state: 'done' } });
   dispatch({ type: 'found', where: { at: 'destination', busy: false } });
   dispatch({ type: 'did', step: 'finish', facts: {} });
@@ -79,17 +79,28 @@ test('a change that was seen too late to end the task is in the report of the gu
   assert.match(left?.hint ?? '', /make the change again at the destination/);
 });
 
+test('a task that failed over a change of the guest ends with the name of the change', async () => {
+  const { context, dispatch, state } = running(AFTER);
+  await new GuestChangeLook(context).look('last', signal);
+  dispatch({ type: 'saw', task: { state: 'failed', reason: 'disk target vdb not found' } });
+  assert.equal(state().because?.code, 'GODWIT_GUEST_CHANGED');
+  const same = running(BEFORE);
+  await new GuestChangeLook(same.context).look('last', signal);
+  same.dispatch({ type: 'saw', task: { state: 'failed', reason: 'no route to the host' } });
+  assert.equal(same.state().because?.code, 'GODWIT_TASK_FAILED');
+});
+
 test('a manager that does not answer, or a task whose guest has switched, is let alone', async () => {
   const silent = running(new Error('it is busy'));
   const look = new GuestChangeLook(silent.context);
   silent.later(5000);
-  await look.look(false, signal);
+  await look.look('time', signal);
   assert.equal(silent.state().cancelling, false);
   const switched = running(AFTER);
   switched.dispatch({ type: 'saw', task: { state: 'running', postcopy: true } });
   const late = new GuestChangeLook(switched.context);
   switched.later(5000);
-  await late.look(false, signal);
+  await late.look('time', signal);
   assert.equal(switched.state().cancelling, false);
 });
 
@@ -97,11 +108,11 @@ test('a guest of which its manager reports something is compared at once, and no
   const { context, later, asked, state } = running(BEFORE);
   const look = new GuestChangeLook(context);
   later(499);
-  await look.look(true, signal);
+  await look.look('news', signal);
   assert.equal(asked.times, 0);
   for (const isNews of [true, true, false, true]) {
     later(500);
-    await look.look(isNews, signal);
+    await look.look(isNews ? 'news' : 'time', signal);
   }
   assert.equal(asked.times, 3);
   assert.equal(state().cancelling, false);

@@ -1,4 +1,5 @@
-import { godwitError } from '../../../errors.ts';
+import { GodwitError, godwitError } from '../../../errors.ts';
+import { haltError } from '../../../migration/guest-changes/errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
 import { streamSetup, type SourceContext, type UndoFacts } from './source-context.ts';
@@ -12,6 +13,11 @@ const GOES_DOWN_MS = 60_000;
 export async function shutDown(context: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await context.guest.session(signal);
   if (session.shutDown === undefined) throw cannot();
+  const { halt } = await session.status(signal);
+  // A guest that its owner has stopped does not go down. One that is down already was told so by an earlier mover.
+  if (halt !== undefined && halt.kind !== 'shut-down') {
+    throw new GodwitError(haltError(context.state().plan.guest, halt));
+  }
   await Promise.all([session.shutDown(signal), context.disks.keep(context, signal)]);
   await context.disks.finish(context, signal);
   if (session.sendFiles === undefined) return;

@@ -20,14 +20,14 @@ function coldMove(
   run: string,
   known: Partial<SourceState> = {},
   can = true,
-  { bootId = 'boot-1', fleet = fleetOf(), refuses = false } = {},
+  { bootId = 'boot-1', fleet = fleetOf(), refuses = false, halt = {} } = {},
 ) {
   const calls: string[] = [];
   const down = Promise.withResolvers<void>();
   const kept = Promise.withResolvers<void>();
   const note = (call: string) => async () => void calls.push(call);
   const session = {
-    status: async () => ({ run, stream: 'none' }),
+    status: async () => ({ run, stream: 'none', ...halt }),
     quit: note('quit'),
     startAgain: async (withinMs: number) => void calls.push(`start again within ${withinMs}`),
     shutDown: () => (calls.push('shut down'), down.promise),
@@ -79,6 +79,15 @@ describe('a cold move', () => {
     down.reject(GONE);
     await assert.rejects(over, GONE);
     assert.ok(!calls.includes('finish'));
+  });
+
+  test('is given up at once where the owner has stopped the guest, which would not go down', async () => {
+    const { context, calls } = coldMove('paused', {}, true, { halt: { halt: { kind: 'paused' } } });
+    await assert.rejects(
+      shutDown(context, signal),
+      (thrown: unknown) => hasCode(thrown, 'GODWIT_GUEST_HALTED'),
+    );
+    assert.deepEqual(calls, []);
   });
 
   test('is refused by name where the driver cannot shut a guest down', async () => {
