@@ -96,7 +96,9 @@ async function judgeable(
   const remains = await remainsLater(placesOf(stage), before, {
     name,
     at: at.length > 0 ? at : [ended.outcome === 'done' ? stage.to : stage.from],
-    owned: [...kept.keys()].map((file) => path.join('storage', name, path.basename(file))),
+    owned: [...kept.keys()].map((file) =>
+      path.join('storage', path.relative(stage.ownStorage(stage.from), file)),
+    ),
   });
   for (const { namespace } of placesOf(stage)) await returnPorts(namespace);
   for (const undo of soon) await undo();
