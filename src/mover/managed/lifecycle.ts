@@ -194,7 +194,8 @@ export const LIFECYCLE: Lifecycle = {
         if (task?.state === 'failed') await changes.look('last', signal);
         if (task !== undefined) report(task);
         if (task?.state === 'running') await steering.look(task, signal);
-        if (task?.state === 'running') await changes.look(reported === 'news' ? 'news' : 'time', signal);
+        if (task?.state === 'running')
+          await changes.look(reported === 'news' ? 'news' : 'time', signal);
         reported = task?.state === 'running' ? await untilChanged(context, signal) : undefined;
         await clock.sleep(reported === undefined ? LOOK_MS : CHANGED_MS, signal);
       }

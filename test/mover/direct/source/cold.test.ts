@@ -83,9 +83,8 @@ describe('a cold move', () => {
 
   test('is given up at once where the owner has stopped the guest, which would not go down', async () => {
     const { context, calls } = coldMove('paused', {}, true, { halt: { halt: { kind: 'paused' } } });
-    await assert.rejects(
-      shutDown(context, signal),
-      (thrown: unknown) => hasCode(thrown, 'GODWIT_GUEST_HALTED'),
+    await assert.rejects(shutDown(context, signal), (thrown: unknown) =>
+      hasCode(thrown, 'GODWIT_GUEST_HALTED'),
     );
     assert.deepEqual(calls, []);
   });
