@@ -4,7 +4,7 @@ import type { Hands } from '../src/mover/direct/destination/silent-source.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { refusalOrProof } from '../src/mover/direct/source/permission.ts';
 import type { SourceContext } from '../src/mover/direct/source/source-context.ts';
-import { sessionIfThere } from '../src/mover/direct/source/step-actions.ts';
+import { sessionIfThere } from '../src/mover/direct/source/source-base.ts';
 import type { RunAt } from '../src/protocol/public/resolve.ts';
 import { granted } from '../test/migration/permission/granted.ts';
 import type { Method, Mutant } from './mutant.ts';

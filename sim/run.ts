@@ -1,5 +1,4 @@
-import { fakeWorld } from '../src/drivers/registry.ts';
-import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import { fakeWorld, type FakeHosts } from '../src/drivers/registry.ts';
 import { migrationRequest, type EndPhase } from '../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { Faults, type Struck } from './faults.ts';
@@ -55,7 +54,7 @@ class Stage {
   readonly network: Network;
   readonly #lines: string[] = [];
   readonly #reporting: boolean;
-  readonly world: FakeWorld;
+  readonly world: FakeHosts;
   readonly hosts: Record<HostName, SimHost>;
   readonly observer: Observer;
   readonly faults: Faults;
@@ -75,7 +74,7 @@ class Stage {
   private constructor(
     scenario: Scenario,
     reporting: boolean,
-    made: { scheduler: Scheduler; random: Random; network: Network; world: FakeWorld },
+    made: { scheduler: Scheduler; random: Random; network: Network; world: FakeHosts },
   ) {
     const { scheduler, random, network, world } = made;
     this.scenario = scenario;
@@ -294,7 +293,7 @@ async function worldOf(
   scenario: Scenario,
   scheduler: Scheduler,
   network: Network,
-): Promise<FakeWorld> {
+): Promise<FakeHosts> {
   const { linkMiB, memoryMiB, dirtyMiB, refused } = scenario;
   const world = await fakeWorld({
     clock: {

@@ -8,7 +8,6 @@ import { writeWhole } from '../system/files/whole-file.ts';
 import { guestName, hostName, migrationId } from '../protocol/names.ts';
 import { MAX_EXPECTED_MS, type ExpectedGuest } from '../protocol/peer/arrival.ts';
 import type { Occupancy } from '../protocol/public/closing.ts';
-import type { Closings } from './host/closing.ts';
 
 const FILE = 'expected.json';
 /** Guests that one host announces, and all hosts. */
@@ -27,6 +26,11 @@ const expectedFile = z.object({
   expected: z.array(expectedGuest).max(MAX_ALL),
 });
 
+/** The request that empties a host; undefined while the host is open. */
+export interface ClosedHosts {
+  requestFor(host: string): string | undefined;
+}
+
 /**
  * Guests that their manager is about to move to this host. It has no mover and no record of such a migration, and its
  * manager lists the guest only once the move has begun here. Until then the announcement of the source counts.
@@ -35,7 +39,7 @@ export class ExpectedArrivals {
   readonly #file: string;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs'>;
-  readonly #closings: Pick<Closings, 'requestFor'>;
+  readonly #closings: ClosedHosts;
   #expected: readonly Expected[];
   /** The file was damaged: until then it is not known which guests are expected. */
   readonly #unknownUntilMs: number;
@@ -43,7 +47,7 @@ export class ExpectedArrivals {
   constructor(
     { stateDir, name }: Pick<AgentConfig, 'stateDir' | 'name'>,
     clock: Pick<Clock, 'wallMs'>,
-    closings: Pick<Closings, 'requestFor'>,
+    closings: ClosedHosts,
   ) {
     this.#file = path.join(stateDir, FILE);
     this.#host = name;

@@ -266,7 +266,14 @@ export async function fakeManager(options: ManagerOptions): Promise<FakeManager>
 }
 
 /** A pretended world of hosts, for tests and simulations. */
-export async function fakeWorld(options: WorldOptions): Promise<FakeWorld> {
-  const { FakeWorld: World } = await import('./fake/world.ts');
-  return new World(options);
+export type FakeHosts = FakeWorld & { readonly driver: (host: string) => DirectDriver };
+
+/** The same, with a driver for each of its hosts. */
+export async function fakeWorld(options: WorldOptions): Promise<FakeHosts> {
+  const [{ FakeWorld: World }, { FakeDriver: Driver }] = await Promise.all([
+    import('./fake/world.ts'),
+    import('./fake/driver.ts'),
+  ]);
+  const world = new World(options);
+  return Object.assign(world, { driver: (host: string) => new Driver(world, host) });
 }

@@ -1,6 +1,6 @@
 import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
 import { routesOf, type NicNetwork } from '../protocol/network.ts';
-import type { Landing } from './mapping.ts';
+import type { Landing } from './landing.ts';
 import type { Judgement } from './segment/judge.ts';
 
 /** What the destination calls of its site's own programs. */

@@ -6,7 +6,7 @@ import type { NicNetwork } from '../protocol/network.ts';
 import type { OwnHooks } from './addresses.ts';
 import { parseOvsIds } from './facts.ts';
 import { networkTool } from './ip.ts';
-import type { Landing } from './mapping.ts';
+import type { Landing } from './landing.ts';
 
 /** Ports that a network controller (OVN, Neutron) binds to a host: which they are, and whether they are bound here. */
 

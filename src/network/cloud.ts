@@ -2,7 +2,7 @@ import { passes, warns, type Finding } from '../migration/preflight/finding.ts';
 import type { Platform } from '../protocol/peer/host-facts.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import type { NetworkFacts } from './facts.ts';
-import type { Landing } from './mapping.ts';
+import type { Landing } from './landing.ts';
 import type { OwnHooks } from './addresses.ts';
 
 /** What a cloud forbids a guest of one of its own machines. Pure. */

@@ -1,7 +1,7 @@
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
 import type { PortSettings } from '../protocol/port-settings.ts';
 import type { Forwarding } from './facts.ts';
-import type { Landing } from './mapping.ts';
+import type { Landing, ToolCommand } from './landing.ts';
 import { settingsCommand } from './port-settings.ts';
 import { portMac, tapWords, type TapPlan } from './tap.ts';
 
@@ -19,11 +19,6 @@ export interface OwnRoute {
   /** With its length. */
   readonly to: string;
   readonly port: string;
-}
-
-export interface ToolCommand {
-  readonly tool: 'ip' | 'bridge' | 'ovs-vsctl';
-  readonly words: readonly string[];
 }
 
 export type Command =

@@ -4,22 +4,11 @@ import {
   type NicNetwork,
   type PortVlan,
 } from '../protocol/network.ts';
-import type { PortSettings } from '../protocol/port-settings.ts';
 import { carriedBy, filters, ovsCarries, tunnelOf } from './attachment.ts';
 import type { Link, NetworkFacts } from './facts.ts';
+import type { Landing } from './landing.ts';
 import { settingsHere } from './port-settings.ts';
 import { NO_ROUTED, refuseRouted, type RoutedRules } from './routed.ts';
-
-/** Where a NIC will be attached on this host. */
-export type Landing =
-  | {
-      readonly kind: 'bridge' | 'ovs';
-      readonly bridge: string;
-      readonly mtu: number;
-      readonly vlan?: PortVlan;
-      readonly settings?: PortSettings;
-    }
-  | Extract<Attachment, { kind: 'routed' }>;
 
 export type Mapping =
   | { readonly ok: true; readonly landing: Landing; readonly evidence: string }

@@ -9,7 +9,7 @@ import {
 } from './handover.ts';
 import type { Link } from './facts.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
-import type { Landing } from './mapping.ts';
+import type { Landing } from './landing.ts';
 import { unplug } from './openvswitch.ts';
 import { createTap, removeTap } from './tap.ts';
 

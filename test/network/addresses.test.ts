@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeAddresses } from '../../src/network/addresses.ts';
-import type { Landing } from '../../src/network/mapping.ts';
+import type { Landing } from '../../src/network/landing.ts';
 import type { Attachment, NicNetwork } from '../../src/protocol/network.ts';
 import { MAC, ROUTED_PORT } from './host-facts.ts';
 

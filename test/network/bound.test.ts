@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeBinding, logicalPortOf, whyUnbound } from '../../src/network/bound.ts';
-import type { Landing } from '../../src/network/mapping.ts';
+import type { Landing } from '../../src/network/landing.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 import { MAC } from './host-facts.ts';
 

@@ -7,7 +7,7 @@ import { notLooked, type Verified } from '../../migration/report/verified.ts';
 import { askSegments } from '../../mover/direct/destination/segments.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../mover/engine/looks.ts';
 import { readNetwork } from '../../network/host.ts';
-import type { Landing } from '../../network/mapping.ts';
+import type { Landing } from '../../network/landing.ts';
 import type { NetworkFacts } from '../../network/facts.ts';
 import { nicNetwork, type NicNetwork } from '../../protocol/network.ts';
 import type { ArrivalAnswer, ArrivalQuery } from '../../protocol/peer/arrival.ts';

@@ -1,11 +1,20 @@
 import type { MoverRequest } from '../../protocol/mover/request.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, Returns } from '../../protocol/public/site-check.ts';
-import type { Migration, MigrationStore } from './store.ts';
+
+/** Migrations that an agent knows, and where the guest of each runs. */
+interface Known {
+  all(): readonly Brought[];
+  runsAt(id: string): Report['runsAt'];
+}
+interface Brought {
+  readonly id: string;
+  readonly request: MoverRequest;
+}
 
 /** What is known here of a guest's way back: that this migration is it, or that the guest came back by another one. */
 export function wayBackOf(
-  store: Pick<MigrationStore, 'all' | 'runsAt'>,
+  store: Known,
   request: MoverRequest,
 ): Pick<Report, 'returns' | 'returned'> {
   const { returnIfUnhealthy: asked, returns } = askedOf(request);
@@ -19,7 +28,7 @@ export function wayBackOf(
 }
 
 /** Only the opposite way of the same guest counts, whatever a host says. */
-function takesBack({ request }: Migration, brought: MoverRequest): boolean {
+function takesBack({ request }: Brought, brought: MoverRequest): boolean {
   const { returns, guest } = askedOf(request);
   return (
     returns?.migration === brought.id &&

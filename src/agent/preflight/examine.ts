@@ -16,7 +16,7 @@ import { GuestConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import { type LookDependencies, preparation } from '../../mover/direct/source/source-context.ts';
+import { type LookDependencies, preparation } from '../../mover/direct/source/source-base.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { defined } from '../../protocol/defined.ts';

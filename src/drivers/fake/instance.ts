@@ -1,8 +1,21 @@
+import type { Clock } from '../../clock.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { HypervisorEvent, HypervisorStatus, StreamSetup } from '../../port/direct.ts';
 import type { GuestHandle } from '../../port/inventory.ts';
 import { fakeHandle } from './handle.ts';
-import type { FakeGuest, FakeWorld } from './world.ts';
+
+/** What a pretended guest is. Rates are bytes/s. */
+export interface FakeGuest {
+  readonly name: string;
+  readonly uuid?: string;
+  readonly host: string;
+  readonly memoryBytes: number;
+  readonly dirtyRate: number;
+  readonly machine?: string;
+  readonly nics?: readonly { readonly id: string; readonly mac: string; readonly bridge: string }[];
+  /** Names of devices that cannot move. */
+  readonly unmovable?: readonly string[];
+}
 
 type Stream = HypervisorStatus['stream'];
 
@@ -12,7 +25,7 @@ export class FakeInstance {
   readonly guest: FakeGuest;
   readonly host: string;
   readonly pid: number;
-  readonly #world: FakeWorld;
+  readonly #clock: Clock;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   run: HypervisorStatus['run'];
   stream: Stream = 'none';
@@ -45,13 +58,13 @@ export class FakeInstance {
   memory = 1;
 
   constructor(
-    world: FakeWorld,
+    clock: Clock,
     guest: FakeGuest,
     host: string,
     pid: number,
     run: HypervisorStatus['run'],
   ) {
-    this.#world = world;
+    this.#clock = clock;
     this.guest = guest;
     this.name = guest.name;
     this.host = host;
@@ -100,7 +113,7 @@ export class FakeInstance {
   stop(): void {
     if (this.run !== 'running') return;
     this.run = 'paused';
-    this.stoppedMs = this.#world.options.clock.monotonicMs();
+    this.stoppedMs = this.#clock.monotonicMs();
     this.emit({ type: 'stopped' });
   }
 

@@ -1,23 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { DirectDriver, HypervisorStatus } from '../../port/direct.ts';
+import type { HypervisorStatus } from '../../port/direct.ts';
 import type { GuestHandle } from '../../port/inventory.ts';
-import { FakeDriver } from './driver.ts';
 import { instanceIn } from './handle.ts';
-import { FakeInstance } from './instance.ts';
-
-/** What a pretended guest is. Rates are bytes/s. */
-export interface FakeGuest {
-  readonly name: string;
-  readonly uuid?: string;
-  readonly host: string;
-  readonly memoryBytes: number;
-  readonly dirtyRate: number;
-  readonly machine?: string;
-  readonly nics?: readonly { readonly id: string; readonly mac: string; readonly bridge: string }[];
-  /** Names of devices that cannot move. */
-  readonly unmovable?: readonly string[];
-}
+import { FakeInstance, type FakeGuest } from './instance.ts';
 
 export interface FakeHost {
   /** Machine types that its hypervisor knows. */
@@ -58,17 +44,13 @@ export class FakeWorld {
     this.options = options;
   }
 
-  driver(host: string): DirectDriver {
-    return new FakeDriver(this, host);
-  }
-
   /** A running guest, as if somebody had started it. */
   boot(guest: FakeGuest): FakeInstance {
     return this.add(guest, guest.host, 'running');
   }
 
   add(guest: FakeGuest, host: string, run: HypervisorStatus['run']): FakeInstance {
-    const instance = new FakeInstance(this, guest, host, this.#nextPid++, run);
+    const instance = new FakeInstance(this.options.clock, guest, host, this.#nextPid++, run);
     this.instances.push(instance);
     return instance;
   }

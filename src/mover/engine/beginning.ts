@@ -1,7 +1,4 @@
-import type { Clock } from '../../clock.ts';
-import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
-import type { HookFacts } from '../../hooks/hooks.ts';
 import { readCounters, type CountedBy } from '../../host/machine/guest-counters.ts';
 import { readLoadHistory } from '../../host/journal/load-file.ts';
 import { ratesBetween, type GuestCounters } from '../../migration/load-history.ts';
@@ -10,22 +7,17 @@ import { MAX_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steeri
 import type { LoadHour } from '../../protocol/public/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
-import { giveNotice } from './notice.ts';
+import { giveNotice, type Noticed } from './notice.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** From one look at the guest to the next, ms; a look itself takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
 
 /** A migration that is to begin, whoever moves the guest's memory. */
-export interface Beginning {
-  readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
-  readonly clock: Clock;
-  readonly guest: string;
+export interface Beginning extends Noticed {
   readonly settings: Pick<MigrationSettings, 'notBefore' | 'whenQuiet' | 'noticeMs'>;
   /** Wall clock. */
   readonly askedAtMs: number;
-  /** What the hook `notice` gets. */
-  readonly facts: () => HookFacts;
   /** What counts its work on this host; absent where nothing is known. */
   readonly countedBy?: CountedBy | undefined;
   /** bytes/s that it writes to its memory; undefined where this look came to nothing. Rejects where no look ever will. */

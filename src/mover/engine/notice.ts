@@ -2,8 +2,19 @@ import { godwitError } from '../../errors.ts';
 import { answerOf } from '../../hooks/runner.ts';
 import type { SiteAnswer } from '../../hooks/site-program.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
-import type { Beginning } from './beginning.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { Clock } from '../../clock.ts';
+import type { HookFacts } from '../../hooks/hooks.ts';
 import { untilMoment } from './time-limit.ts';
+
+/** Whom to notify of what. */
+export interface Noticed {
+  readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
+  readonly clock: Clock;
+  readonly guest: string;
+  /** What the hook `notice` gets. */
+  readonly facts: () => HookFacts;
+}
 
 /** The hook ends with it where the guest must not move now. */
 const NO_EXIT = 10;
@@ -14,7 +25,7 @@ const READY = 'ready';
  * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
-  { config, clock, guest, facts: factsOf }: Beginning,
+  { config, clock, guest, facts: factsOf }: Noticed,
   untilMs: number,
   signal: AbortSignal,
 ): Promise<string> {

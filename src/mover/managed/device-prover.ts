@@ -3,7 +3,7 @@ import { migrationSettings } from '../../protocol/public/migration.ts';
 import { askAgent } from './ask-agent.ts';
 import { deviceQuestion, heldDeviceChecks, type HeldDevicesAsked } from './held-devices.ts';
 import type { HostLooksDependencies } from './host-looks.ts';
-import type { ProveDevices } from './lifecycle.ts';
+import type { ProveDevices } from './context.ts';
 
 const ANSWER_MS = 10_000;
 

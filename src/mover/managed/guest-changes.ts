@@ -1,6 +1,6 @@
 import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
 import { changeWords, compareGuests } from '../../migration/guest-changes/compare.ts';
-import type { ManagedContext } from './lifecycle.ts';
+import type { ManagedContext } from './context.ts';
 
 /** Between two comparisons while the task runs, ms. */
 const COMPARE_MS = 5000;

@@ -4,7 +4,7 @@ import { isBeyondThrottle } from '../../migration/steering/own-throttle.ts';
 import { plannedDowntimeMs, WIRE_UNDER_WAY_MS } from '../../migration/steering/downtime.ts';
 import { steer } from '../../migration/steering/steering.ts';
 import { strategyOf } from '../../migration/steering/strategies.ts';
-import type { ManagedContext } from './lifecycle.ts';
+import type { ManagedContext } from './context.ts';
 
 type Running = Extract<TaskSight, { state: 'running' }>;
 

@@ -24,10 +24,8 @@ import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts
 import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal/journal.ts';
 import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
-import {
-  preparation,
-  type SourceContext,
-} from '../../../src/mover/direct/source/source-context.ts';
+import { preparation } from '../../../src/mover/direct/source/source-base.ts';
+import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';

@@ -6,7 +6,7 @@ import { initialManaged, managedTransition } from '../../../src/migration/manage
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import type { GuestSnapshot } from '../../../src/migration/guest-changes/snapshot.ts';
 import { assertUnchanged, GuestChangeLook } from '../../../src/mover/managed/guest-changes.ts';
-import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
+import type { ManagedContext } from '../../../src/mover/managed/context.ts';
 import { planned } from '../../migration/managed/samples.ts';
 
 const signal = new AbortController().signal;

@@ -7,7 +7,7 @@ import { orderOf, type ManagedEvent } from '../../../src/migration/managed/event
 import { FAKE_CAPABILITIES } from '../../../src/drivers/fake/managed-handle.ts';
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
-import type { ManagedContext } from '../../../src/mover/managed/lifecycle.ts';
+import type { ManagedContext } from '../../../src/mover/managed/context.ts';
 import { TaskSteering } from '../../../src/mover/managed/task-steering.ts';
 import {
   migrationSettings,

@@ -1,3 +1,5 @@
+import type { SideView } from '../../../protocol/public/resolve.ts';
+import type { Fence } from '../../../host/fencing.ts';
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
@@ -16,9 +18,23 @@ import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
-import type { Others } from './silent-source.ts';
 import type { ArrivedConnections } from './connections.ts';
 import type { PlaceIds } from './place-ids.ts';
+
+/**
+ * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not
+ * dark, it answers and does not know the migration, or cannot say: that is leave for nothing.
+ */
+export type AskSource = (
+  signal: AbortSignal,
+) => Promise<{ readonly isDark: boolean; readonly view?: SideView }>;
+
+export interface Others {
+  readonly askSource?: AskSource | undefined;
+  readonly fence?: Fence | undefined;
+  /** Where the source is reached, host:port. */
+  readonly addresses?: readonly string[];
+}
 
 /** What the destination’s mover works with. */
 export interface DestinationContext {

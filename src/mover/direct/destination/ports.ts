@@ -18,7 +18,8 @@ import {
 } from '../../../network/bound.ts';
 import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
-import { mapNic, type Landing } from '../../../network/mapping.ts';
+import { mapNic } from '../../../network/mapping.ts';
+import type { Landing } from '../../../network/landing.ts';
 import { judgePortRules } from '../../../network/port-rules.ts';
 import { judgePortSettings } from '../../../network/port-settings.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';

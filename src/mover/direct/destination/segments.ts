@@ -3,7 +3,7 @@ import { godwitError, toGodwitError } from '../../../errors.ts';
 import { hooksOf } from '../../../host/machine/host-facts.ts';
 import { judgeAddresses } from '../../../network/addresses.ts';
 import { readNetwork } from '../../../network/host.ts';
-import type { Landing } from '../../../network/mapping.ts';
+import type { Landing } from '../../../network/landing.ts';
 import { askSegment } from '../../../network/segment/ask-segment.ts';
 import {
   isSettled,

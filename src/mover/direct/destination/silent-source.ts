@@ -12,8 +12,7 @@ import type {
   SideView,
 } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
-import type { Fence } from '../../../host/fencing.ts';
-import { takeDownMs, type DestinationContext } from './destination-context.ts';
+import { takeDownMs, type AskSource, type DestinationContext } from './destination-context.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
 
@@ -33,21 +32,6 @@ export interface Hands {
   readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
   /** Takes down what is left of a guest that ran here. */
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
-}
-
-/**
- * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not
- * dark, it answers and does not know the migration, or cannot say: that is leave for nothing.
- */
-export type AskSource = (
-  signal: AbortSignal,
-) => Promise<{ readonly isDark: boolean; readonly view?: SideView }>;
-
-export interface Others {
-  readonly askSource?: AskSource | undefined;
-  readonly fence?: Fence | undefined;
-  /** Where the source is reached, host:port. */
-  readonly addresses?: readonly string[];
 }
 
 /** Whether silence may come to mean something for it: there is still something here that a source decides about. */

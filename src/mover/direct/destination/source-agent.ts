@@ -4,7 +4,7 @@ import { agentContract } from '../../../protocol/contract.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Reach } from '../../../rpc/reach.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
-import type { AskSource, Others } from './silent-source.ts';
+import type { AskSource, Others } from './destination-context.ts';
 
 const ANSWER_MS = 5000;
 /** A path over which the source's host does not answer at once is left out: calls of the source may be waiting. */

@@ -11,12 +11,15 @@ import {
 } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
-import type { BuildContext } from './build.ts';
+import type { DestinationContext } from './destination-context.ts';
+import type { GuestPorts } from './ports.ts';
 
 /** Devices that are plugged in, which pin all of a guest's memory or are looked for on their bus, ms. */
 const PLUG_MS = 6000;
 
-type Dependencies = Pick<BuildContext, 'config' | 'connections' | 'driver' | 'log' | 'ports'>;
+type Dependencies = Pick<DestinationContext, 'config' | 'connections' | 'driver' | 'log'> & {
+  readonly ports: GuestPorts;
+};
 
 /** The guest runs here: what this host sees of it from outside of its hypervisor. Rejects for nothing that it cannot see. */
 export async function verifyHere(

@@ -15,8 +15,11 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import { ask, preparation, type SourceContext } from './source-context.ts';
+import { ask, preparation, type SourceBase } from './source-base.ts';
+import type { CapNeeds, TimedCap } from './timed-cap.ts';
 import { openTunnel } from './tunnel.ts';
+
+type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
 
 const CLOSE_MS = 2000;
 /** A session that ends before everything is there is made anew so often. */
@@ -49,7 +52,7 @@ export class SourceBackingFiles {
   }
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
-  async seed(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  async seed(context: Needs, signal: AbortSignal): Promise<StepFacts> {
     const backingFiles = await identifyBackingFiles(context, context.state().known, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
@@ -81,7 +84,7 @@ export class SourceBackingFiles {
     this.#tunnel = undefined;
   }
 
-  async #offer(context: SourceContext, backingFiles: readonly BackingHere[], signal: AbortSignal) {
+  async #offer(context: SourceBase, backingFiles: readonly BackingHere[], signal: AbortSignal) {
     const { settings } = context.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const images = backingFiles.map(({ file: _, identity: _own, ...backing }) => backing);
@@ -98,7 +101,7 @@ export class SourceBackingFiles {
 
   /** Resolves with why the session was over before all of them were there. */
   async #send(
-    context: SourceContext,
+    context: Needs,
     offered: DiskTunnel,
     backingFiles: readonly BackingHere[],
     sent: Map<string, number>,
@@ -153,7 +156,7 @@ export class SourceBackingFiles {
   }
 
   #note(
-    context: SourceContext,
+    context: SourceBase,
     { node, ...at }: BackingFileProgress,
     sent: Map<string, number>,
   ): void {
@@ -162,7 +165,7 @@ export class SourceBackingFiles {
     this.#report(context, { node, state: 'copying', copiedBytes, totalBytes });
   }
 
-  #report(context: SourceContext, progress: DiskProgress): void {
+  #report(context: SourceBase, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
     const disks = [...this.#progress.values()].slice(0, MAX_REPORTED);
     if (!worthReporting(this.#recorded, disks)) return;
@@ -173,7 +176,7 @@ export class SourceBackingFiles {
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
 export async function identifyBackingFiles(
-  { config, guest, request }: Pick<SourceContext, 'config' | 'guest' | 'request'>,
+  { config, guest, request }: Pick<SourceBase, 'config' | 'guest' | 'request'>,
   { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,
   signal: AbortSignal,
 ): Promise<BackingHere[]> {

@@ -11,7 +11,8 @@ import {
 import { refusal, throwRefusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { BalloonPolicy } from '../../../protocol/public/balloon.ts';
-import type { LookDependencies, SourceContext } from './source-context.ts';
+import type { LookDependencies } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** A guest that gives up nothing more for so long has given up what it can, ms. */
 const STILL_MS = 5000;

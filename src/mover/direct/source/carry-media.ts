@@ -2,14 +2,12 @@ import { GodwitError, godwitError } from '../../../errors.ts';
 import type { GuestSnapshot } from '../../../migration/guest-changes/snapshot.ts';
 import type { Disk } from '../../../protocol/disk.ts';
 import { identifyBackingFiles } from './backing-files.ts';
-import { ask, preparation, type SourceContext } from './source-context.ts';
+import { ask, preparation, type LookDependencies, type SourceBase } from './source-base.ts';
 import { proveStorage } from './storage.ts';
 import { streamAsked } from './stream-asked.ts';
 
-export type CarryContext = Pick<
-  SourceContext,
-  'config' | 'request' | 'state' | 'guest' | 'peer' | 'connections' | 'dataPath'
->;
+export type CarryContext = Pick<SourceBase, 'config' | 'request' | 'state' | 'guest' | 'peer'> &
+  Pick<LookDependencies, 'connections' | 'dataPath'>;
 
 /**
  * Has the destination put the media that these drives have now into its own: a medium on storage that both hosts see, or

@@ -8,7 +8,7 @@ import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import type { Knows } from '../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../host/wire.ts';
-import { askAhead, saidLink, settingsNow, type LookDependencies } from './source-context.ts';
+import { askAhead, saidLink, settingsNow, type LookDependencies } from './source-base.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MAX_WORDS = 1024;

@@ -3,12 +3,12 @@ import { rmSync } from 'node:fs';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask, type SourceBase } from './source-base.ts';
 
 const ANSWER_MS = 15_000;
 
 /** The unix socket into which the hypervisor sends what it copies. */
-export function disksSocket({ dir }: Pick<SourceContext, 'dir'>): string {
+export function disksSocket({ dir }: Pick<SourceBase, 'dir'>): string {
   return path.join(dir, 'disks.sock');
 }
 
@@ -26,7 +26,7 @@ export class CloseThere {
   }
 
   /** `tunnel`: the path of the copies, which ends with them. */
-  begin(context: SourceContext, tunnel: Tunnel | undefined): void {
+  begin(context: SourceBase, tunnel: Tunnel | undefined): void {
     this.#ended = end(context, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
       (error: unknown) => {
@@ -38,7 +38,7 @@ export class CloseThere {
   }
 
   /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
-  async ended(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async ended(context: SourceBase, signal: AbortSignal): Promise<void> {
     const { copies = [] } = context.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
     await end(context, signal).catch((error: unknown) => {
@@ -48,7 +48,7 @@ export class CloseThere {
   }
 }
 
-async function end(context: SourceContext, signal: AbortSignal): Promise<void> {
+async function end(context: SourceBase, signal: AbortSignal): Promise<void> {
   const { epoch, settings } = context.state().plan;
   const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
   await ask(context, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));

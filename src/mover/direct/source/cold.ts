@@ -1,8 +1,10 @@
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { haltError } from '../../../migration/guest-changes/errors.ts';
-import { sessionIfThere } from './step-actions.ts';
+import { sessionIfThere } from './source-base.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
-import { streamSetup, type SourceContext, type UndoFacts } from './source-context.ts';
+import { streamSetup } from './stream-setup.ts';
+import type { SourceContext } from './source-context.ts';
+import type { UndoFacts } from './source-base.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 

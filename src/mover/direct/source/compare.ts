@@ -11,7 +11,8 @@ import { godwitError, type SerialError } from '../../../errors.ts';
 import type { DiskCheck } from '../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import { asideOf } from './set-aside-disks.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 const ANSWER_MS = 60_000;
 

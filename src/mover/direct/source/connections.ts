@@ -9,7 +9,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
-import { ask, type LookDependencies, type SourceContext } from './source-context.ts';
+import { ask, type LookDependencies, type SourceBase } from './source-base.ts';
 
 /** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;
@@ -64,7 +64,7 @@ export class GuestConnections {
   }
 
   /** Reports all; returns what came of it. Never rejects. */
-  async handOver(context: SourceContext, signal: AbortSignal): Promise<NamedCheck> {
+  async handOver(context: SourceBase, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
       side: 'both',
@@ -94,13 +94,13 @@ export class GuestConnections {
   }
 
   /** Reports what is new while memory moves. May be called again. */
-  follow(context: SourceContext): void {
+  follow(context: SourceBase): void {
     if (this.#following) return;
     this.#following = true;
     void this.#lookNowAndThen(context, this.#over.signal);
   }
 
-  async #lookNowAndThen(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async #lookNowAndThen(context: SourceBase, signal: AbortSignal): Promise<void> {
     const isDue = (): boolean => {
       const { doing, stopped } = context.state();
       return doing.kind === 'do' && doing.step === 'memory' && !stopped;
@@ -116,7 +116,7 @@ export class GuestConnections {
   }
 
   /** Reports the rest: the guest runs at its destination. Never rejects. */
-  async last(context: SourceContext): Promise<void> {
+  async last(context: SourceBase): Promise<void> {
     this.#following = true;
     await this.#look(context, this.#over.signal, true);
   }
@@ -137,7 +137,7 @@ export class GuestConnections {
     await removeProbePort(migrationId);
   }
 
-  #look(context: SourceContext, signal: AbortSignal, isLast = false): Promise<void> {
+  #look(context: SourceBase, signal: AbortSignal, isLast = false): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
     return this.#mutex.run(async () => {
       try {
@@ -149,7 +149,7 @@ export class GuestConnections {
     });
   }
 
-  async #lookNow(context: SourceContext, signal: AbortSignal, isLast: boolean): Promise<void> {
+  async #lookNow(context: SourceBase, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(context);
     if (context.config.network.connections === 'leave' || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
@@ -177,6 +177,6 @@ export class GuestConnections {
   }
 }
 
-function addressesOf(context: SourceContext): string[] {
+function addressesOf(context: SourceBase): string[] {
   return (context.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
 }

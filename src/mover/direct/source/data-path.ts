@@ -11,7 +11,7 @@ import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { wireReport } from '../../engine/wire-report.ts';
-import { missing, saidLink, settingsNow, type SourceContext } from './source-context.ts';
+import { missing, saidLink, settingsNow, type SourceBase } from './source-base.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
 const CLOSE_MS = 5000;
@@ -56,7 +56,7 @@ export class SourceDataPath {
   }
 
   /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
-  async open(context: SourceContext, facts: StepFacts, signal: AbortSignal): Promise<Target> {
+  async open(context: SourceBase, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) {
@@ -128,7 +128,7 @@ export class SourceDataPath {
   }
 
   /** The stream has ended: waits for what is under way, and journals what the wire did. */
-  async end(context: SourceContext): Promise<void> {
+  async end(context: SourceBase): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined) return;
     await wire.close(CLOSE_MS);
@@ -136,14 +136,14 @@ export class SourceDataPath {
   }
 
   /** Breaks off what there is. */
-  abort(context: SourceContext, why: string): void {
+  abort(context: SourceBase, why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
     this.#recordFigures(context, wire);
     wire.abort(new Error(why));
   }
 
-  #recordFigures(context: SourceContext, wire: SourceWire): void {
+  #recordFigures(context: SourceBase, wire: SourceWire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;
@@ -152,7 +152,7 @@ export class SourceDataPath {
 }
 
 /** Its other addresses, with the port on which the destination's mover waits. */
-function otherAddresses(context: SourceContext, memoryAddress: string): string[] {
+function otherAddresses(context: SourceBase, memoryAddress: string): string[] {
   const { address, addresses = [] } = context.request.peer;
   const all = [address, ...addresses].map((each) =>
     withHost(memoryAddress, splitAddress(each).host),

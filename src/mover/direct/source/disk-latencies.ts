@@ -6,12 +6,12 @@ import type { Log } from '../../../log.ts';
 import { requestsOf } from '../../../migration/report/latencies.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { DiskLatency } from '../../../protocol/disk.ts';
-import type { SourceContext } from './source-context.ts';
+import type { SourceBase } from './source-base.ts';
 
 /** A monitor that does not answer for so long is not waited for, ms. */
 const MAX_MS = 2000;
 
-type Needs = Pick<SourceContext, 'guest' | 'state' | 'dispatch'>;
+type Needs = Pick<SourceBase, 'guest' | 'state' | 'dispatch'>;
 
 /**
  * How long the guest's own requests take to disks that are copied: while the destination is made ready, and from the

@@ -19,9 +19,12 @@ import {
   progressOf,
 } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask, settingsNow, type SourceContext } from './source-context.ts';
-import { sessionIfThere } from './step-actions.ts';
+import { ask, settingsNow } from './source-base.ts';
+import type { CapNeeds, TimedCap } from './timed-cap.ts';
+import { sessionIfThere } from './source-base.ts';
 import { openTunnel } from './tunnel.ts';
+
+type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
@@ -74,7 +77,7 @@ export class SourceDisks {
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
-  async copy(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async copy(context: Needs, signal: AbortSignal): Promise<void> {
     await this.#attach(context, signal);
     for (;;) {
       const disks = await this.#look(context, signal);
@@ -85,7 +88,7 @@ export class SourceDisks {
   }
 
   /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
-  async keep(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async keep(context: Needs, signal: AbortSignal): Promise<void> {
     if (nodesOf(context).length === 0) return;
     while (isUnderWay(context)) {
       await this.#look(context, signal);
@@ -96,7 +99,7 @@ export class SourceDisks {
   }
 
   /** The guest is paused: its disks are the same at both hosts when this resolves. */
-  async finish(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async finish(context: Needs, signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(context);
     if (nodes.length === 0) return;
     this.isFinishing = true;
@@ -115,7 +118,7 @@ export class SourceDisks {
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
-  async drop(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async drop(context: Needs, signal: AbortSignal): Promise<void> {
     if (nodesOf(context).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
     this.abort(context, 'the copying is undone');
@@ -133,7 +136,7 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  abort(context: SourceContext, why: string): void {
+  abort(context: Needs, why: string): void {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
     this.#account(context, tunnel);
@@ -141,14 +144,14 @@ export class SourceDisks {
   }
 
   /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
-  #account(context: SourceContext, tunnel: Tunnel, why?: string): void {
+  #account(context: Needs, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
     context.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
   }
 
   /** A guest that writes faster than its disks are copied is slowed down, or stays. */
-  async #converge(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async #converge(context: Needs, signal: AbortSignal): Promise<void> {
     const { settings } = context.state().plan;
     const decision = this.#convergence.decide(settings);
     if (decision.what === 'continue') return;
@@ -162,7 +165,7 @@ export class SourceDisks {
   }
 
   /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
-  async #slow(context: SourceContext, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+  async #slow(context: Needs, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate(context);
     if (this.#convergence.canSlow !== undefined) return false;
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
@@ -175,14 +178,14 @@ export class SourceDisks {
   }
 
   /** The known rate of the link, bytes/s; 0 while it is unknown. */
-  #linkRate(context: SourceContext): number {
+  #linkRate(context: Needs): number {
     const { maxBandwidth = Infinity } = settingsNow(context);
     const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
     return Number.isFinite(rate) ? rate : 0;
   }
 
   /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
-  async #look(context: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
+  async #look(context: Needs, signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(context, signal);
     const disks = await source.sample(nodesOf(context), signal);
     this.areWhole = disks.every(isNearlyWhole);
@@ -221,7 +224,7 @@ export class SourceDisks {
 
   /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
   #mustNotGiveUp(
-    context: SourceContext,
+    context: Needs,
     disks: readonly DiskSample[],
     broken: DiskSample | undefined,
   ): void {
@@ -247,7 +250,7 @@ export class SourceDisks {
   }
 
   /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
-  async #attach(context: SourceContext, signal: AbortSignal): Promise<void> {
+  async #attach(context: Needs, signal: AbortSignal): Promise<void> {
     const socket = socketOf(context);
     if (this.#tunnel === undefined) {
       await this.#open(context, socket, signal);
@@ -257,7 +260,7 @@ export class SourceDisks {
     await source.start(nodesOf(context), socket, signal);
   }
 
-  async #open(context: SourceContext, socket: string, signal: AbortSignal): Promise<void> {
+  async #open(context: Needs, socket: string, signal: AbortSignal): Promise<void> {
     const { epoch, settings } = context.state().plan;
     const body = { epoch, linkGraceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS };
     const offered = await ask(context, signal, async (api, route) => {
@@ -281,18 +284,18 @@ export class SourceDisks {
   }
 }
 
-function nodesOf(context: SourceContext): string[] {
+function nodesOf(context: Needs): string[] {
   return (context.state().known.copies ?? []).map(({ node }) => node);
 }
 
 /** It runs, and will soon be paused. */
-function isUnderWay(context: SourceContext): boolean {
+function isUnderWay(context: Needs): boolean {
   const { doing, stopped } = context.state();
   const step = doing.kind === 'do' ? doing.step : undefined;
   return step === 'memory' || (step === 'switchover' && isCold(context.state()) && !stopped);
 }
 
-async function sourceOf(context: SourceContext, signal: AbortSignal): Promise<DiskSource> {
+async function sourceOf(context: Needs, signal: AbortSignal): Promise<DiskSource> {
   const session = await context.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });

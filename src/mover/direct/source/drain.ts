@@ -1,6 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
 const ARRIVES_MS = 10_000;

@@ -13,7 +13,7 @@ import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts
 import { lookAtBalloon } from './balloon.ts';
 import { assessStream, streamFrom } from './choose-data-path.ts';
 import { networksOf } from './networks.ts';
-import { askAhead, preparation, settingsNow, type LookDependencies } from './source-context.ts';
+import { askAhead, preparation, settingsNow, type LookDependencies } from './source-base.ts';
 import { proveStorage, type StorageFound } from './storage.ts';
 
 /**

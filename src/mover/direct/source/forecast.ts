@@ -5,7 +5,8 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DiskLatency } from '../../../protocol/disk.ts';
 import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
-import { settingsNow, type SourceContext } from './source-context.ts';
+import { settingsNow, type SourceBase } from './source-base.ts';
+import type { DiskLatencies } from './disk-latencies.ts';
 import type { Processors } from '../../../migration/prediction/facts.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
@@ -16,10 +17,9 @@ const MAX_WAIT_MS = 200;
 /** As many characters as the journal holds of a reason. */
 const MAX_WORDS = 1024;
 
-type Needs = Pick<
-  SourceContext,
-  'guest' | 'request' | 'state' | 'config' | 'dispatch' | 'latencies'
->;
+type Needs = Pick<SourceBase, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {
+  readonly latencies: Pick<DiskLatencies, 'now'>;
+};
 type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
 
 /**

@@ -3,7 +3,7 @@ import { godwitError } from '../../../errors.ts';
 import { removePort } from '../../../network/port.ts';
 import { withdrawNetworks } from './networks.ts';
 import type { SourceContext } from './source-context.ts';
-import { sessionIfThere } from './step-actions.ts';
+import { sessionIfThere } from './source-base.ts';
 
 /**
  * Ends the copy here, because another host has the guest. A copy that runs is never ended. Disks and the guest's directory

@@ -23,7 +23,7 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import { carryMedia, type CarryContext } from './carry-media.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
-import type { SourceContext } from './source-context.ts';
+import type { SourceBase } from './source-base.ts';
 
 /** Between two comparisons while the guest moves, ms: some changes have no event. */
 const COMPARE_MS = 5000;
@@ -38,7 +38,7 @@ const CARRY_MS = 10_000;
 /** Changes that the report lists; older ones are left out. */
 const MAX_TOLD = 8;
 
-type Facts = Pick<SourceContext, 'state' | 'guest'>;
+type Facts = Pick<SourceBase, 'state' | 'guest'>;
 type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal) => Promise<void>;
 
 /**

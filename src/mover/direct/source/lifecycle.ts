@@ -16,16 +16,9 @@ import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
-import {
-  ask,
-  darkMs,
-  preparation,
-  resumePeer,
-  streamSetup,
-  unproved,
-  type SourceContext,
-  type UndoFacts,
-} from './source-context.ts';
+import { ask, darkMs, preparation, resumePeer, unproved, type UndoFacts } from './source-base.ts';
+import { streamSetup } from './stream-setup.ts';
+import type { SourceContext } from './source-context.ts';
 import { chooseDataPath } from './choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { assertAsAsked } from './guest-changes.ts';
@@ -40,8 +33,8 @@ import {
   launchOf,
   continueSwitchover,
   lastLook,
-  sessionIfThere,
 } from './step-actions.ts';
+import { sessionIfThere } from './source-base.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { askForThird, fleetToAsk } from './permission.ts';
 import { release } from './release.ts';

@@ -11,7 +11,9 @@ import { defined } from '../../../protocol/defined.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
 import { isReadyThere } from './ready-there.ts';
-import { settingsNow, streamDowntimeMs, type SourceContext } from './source-context.ts';
+import { settingsNow } from './source-base.ts';
+import { streamDowntimeMs } from './under-way.ts';
+import type { SourceContext } from './source-context.ts';
 import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;

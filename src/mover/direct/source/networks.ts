@@ -4,7 +4,8 @@ import { withPortRules } from '../../../network/port-rules.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MAX_NICS, networkName, routesOf, type NicNetwork } from '../../../protocol/network.ts';
-import type { LookDependencies, SourceContext } from './source-context.ts';
+import type { LookDependencies } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(

@@ -15,7 +15,8 @@ import {
   type StartPermission,
 } from '../../../migration/permission/permission.ts';
 import type { AskFleet } from '../../../protocol/peer/migration.ts';
-import { ask, darkMs, type SourceContext } from './source-context.ts';
+import { ask, darkMs } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;

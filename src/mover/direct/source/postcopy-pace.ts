@@ -7,7 +7,7 @@ import { EMPTY_MS, MIN_QUEUED_MS } from '../../../migration/prediction/parameter
 import { queuedMs } from '../../../migration/steering/downtime.ts';
 import { steadyRate } from '../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import { goesByWire, settingsNow, type SourceContext } from './source-context.ts';
+import { goesByWire, settingsNow, type SourceBase } from './source-base.ts';
 import { endsByContent, streamAddress } from './under-way.ts';
 
 const SET_MS = 10_000;
@@ -48,7 +48,7 @@ export class PostcopyPace {
    * that is not worth its time, and where nobody can look or knows the link yet: the switch may come. False where the link
    * carries nothing.
    */
-  async empty(context: SourceContext, sample: MemorySample, over: AbortSignal): Promise<boolean> {
+  async empty(context: SourceBase, sample: MemorySample, over: AbortSignal): Promise<boolean> {
     const address = streamAddress(context);
     const queued = this.#queued;
     if (address === undefined || queued === undefined || !hasOneStream(context)) return true;
@@ -77,7 +77,7 @@ export class PostcopyPace {
   }
 
   /** The switch does not come now: pre-copy goes on as it was set up. */
-  async fill(context: SourceContext, over: AbortSignal): Promise<void> {
+  async fill(context: SourceBase, over: AbortSignal): Promise<void> {
     if (!hasOneStream(context)) return;
     const bytesPerS = settingsNow(context).maxBandwidth ?? 0;
     await withDeadline('setting the bandwidth', SET_MS, over, async (signal) => {
@@ -94,7 +94,7 @@ export class PostcopyPace {
 
   /** A look at the stream. A mover that took over does not know what the other one held back. */
   async saw(
-    context: SourceContext,
+    context: SourceBase,
     { totalMs }: Pick<MemorySample, 'totalMs'>,
     over: AbortSignal,
   ): Promise<void> {
@@ -118,7 +118,7 @@ export class PostcopyPace {
     }
   }
 
-  async #hold(context: SourceContext, bytesPerS: number, signal: AbortSignal): Promise<void> {
+  async #hold(context: SourceBase, bytesPerS: number, signal: AbortSignal): Promise<void> {
     const { maxBandwidth = Infinity } = settingsNow(context);
     const postcopyBandwidth = Math.round(Math.min(bytesPerS * FIRST_SHARE, maxBandwidth));
     const session = await context.guest.session(signal);
@@ -131,7 +131,7 @@ export class PostcopyPace {
  * Whether the hypervisor sends by one connection of its own. Over several it counts what it sends in packets that are larger
  * than what it may send meanwhile.
  */
-function hasOneStream(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
+function hasOneStream(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
   const { plan, known } = context.state();
   const { streams } = { ...plan.settings, ...known.path?.stream };
   return streams === 1 && !goesByWire(context) && !endsByContent(context);

@@ -14,7 +14,7 @@ import {
   watchingHosts,
   type WatchingHost,
 } from '../../engine/watching-hosts.ts';
-import type { SourceContext } from './source-context.ts';
+import type { SourceBase } from './source-base.ts';
 import { configuredOf } from '../../../network/probe/choose.ts';
 
 /** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
@@ -49,18 +49,18 @@ export class SourceProbes {
   }
 
   /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
-  early(context: SourceContext): void {
+  early(context: SourceBase): void {
     const { plan, known } = context.state();
     const { memoryBytes = 0 } = known.description ?? {};
     if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(context);
   }
 
   /** A look at its stream. */
-  saw(context: SourceContext, sample: MemorySample): void {
+  saw(context: SourceBase, sample: MemorySample): void {
     if (this.#places === undefined && isNearSwitch(sample)) this.#begin(context);
   }
 
-  #begin(context: SourceContext): void {
+  #begin(context: SourceBase): void {
     if (this.#places !== undefined || this.#results !== undefined) return;
     const order = orderOf(context);
     this.#places = order === undefined ? [] : this.#open(context);
@@ -69,7 +69,7 @@ export class SourceProbes {
     else for (const place of this.#places) place.why = NO_ADDRESS;
   }
 
-  #open({ config, state }: SourceContext): WatchingHost[] {
+  #open({ config, state }: SourceBase): WatchingHost[] {
     const { from, to } = state().plan;
     return watchingHosts(config, [from, to], this.#connect);
   }
@@ -119,17 +119,17 @@ export class SourceProbes {
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
-  end(context: SourceContext): void {
+  end(context: SourceBase): void {
     this.#results ??= this.#fetch(context);
   }
 
   /** One line a host. Never rejects. */
-  async results(context: SourceContext): Promise<ProbeReport[]> {
+  async results(context: SourceBase): Promise<ProbeReport[]> {
     this.end(context);
     return (await this.#results) ?? [];
   }
 
-  async #fetch(context: SourceContext): Promise<ProbeReport[]> {
+  async #fetch(context: SourceBase): Promise<ProbeReport[]> {
     // A mover that took over has begun none, and those of the one before go on for a while.
     const places = this.#places ?? (orderOf(context) === undefined ? [] : this.#open(context));
     this.#places = places;
@@ -158,7 +158,7 @@ export class SourceProbes {
 }
 
 /** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */
-function orderOf({ config, request, state }: SourceContext): WatchOrder | undefined {
+function orderOf({ config, request, state }: SourceBase): WatchOrder | undefined {
   const { probe } = config.network;
   const { networks = [] } = state().known;
   if (probe === 'off' || networks.length === 0) return undefined;

@@ -10,7 +10,7 @@ import { defined } from '../../../protocol/defined.ts';
 import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
 import { proveMedia, type MediumVerdict } from '../../engine/media.ts';
 import { directoryOf, type Lying } from './find-images.ts';
-import { askAhead, type LookDependencies } from './source-context.ts';
+import { askAhead, type LookDependencies } from './source-base.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 

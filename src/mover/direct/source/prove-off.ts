@@ -4,7 +4,8 @@ import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { Coordinator } from './coordinator.ts';
 import { recoverPostcopy } from './recover.ts';
-import { unproved, type SourceContext } from './source-context.ts';
+import { unproved } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** A destination that was shown to be off will not be recovered: that record says more than the failure. */
 export async function recoverOrProve(

@@ -1,5 +1,6 @@
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
-import { resumePeer, type SourceContext } from './source-context.ts';
+import { resumePeer } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /**
  * The destination's mover may take this long to answer, ms: memory fills the same link. The guest runs meanwhile, so that a

@@ -3,7 +3,8 @@ import { systemClock } from '../../../clock.ts';
 import type { SourceSession } from '../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;

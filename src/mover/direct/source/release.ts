@@ -2,7 +2,8 @@ import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /**
  * A destination that is dark for so long is not waited for, ms: when its link is back, it asks this host’s agent and gives

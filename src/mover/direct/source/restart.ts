@@ -9,7 +9,8 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import { guestEndingMs } from '../../../migration/direct/ending-times.ts';
 import { restoreNetworks } from './networks.ts';
 import { permissionHere } from './permission.ts';
-import { ask, tearDown, type SourceContext } from './source-context.ts';
+import { ask, tearDown } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
 const WORD_MS = 20_000;

@@ -1,14 +1,14 @@
 import { toGodwitError } from '../../../errors.ts';
 import { warn } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
-import type { SourceContext } from './source-context.ts';
+import type { SourceBase } from './source-base.ts';
 
 /**
  * Begins to read the machine as it runs here. The result is a function of the destination's machine that resolves to
  * the check `same-machine`; to none where the driver does not know machines.
  */
 export function sameMachine(
-  { guest, state }: SourceContext,
+  { guest, state }: SourceBase,
   signal: AbortSignal,
 ): (there: unknown) => Promise<Check[]> {
   const here = guest.machine(signal);

@@ -1,5 +1,5 @@
 import { withDeadline } from '../../../deadline.ts';
-import { hasCode, godwitError } from '../../../errors.ts';
+import { godwitError } from '../../../errors.ts';
 import type { Launch, SourceSession } from '../../../port/direct.ts';
 import type { GuestHandle } from '../../../port/inventory.ts';
 import { decide, type StepAction } from '../../../migration/direct/decide.ts';
@@ -8,7 +8,8 @@ import { defined } from '../../../protocol/defined.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped, finishDisks } from './guard-postcopy.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 const LAST_LOOK_MS = 500;
 
@@ -54,19 +55,6 @@ export async function launchOf(
   if (session.launch !== undefined) return session.launch(signal);
   const reason = `the driver ${driver} cannot`;
   throw godwitError('GODWIT_RESTART', { guest: name, host: 'its source', reason });
-}
-
-/** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
-export async function sessionIfThere(
-  context: SourceContext,
-  signal: AbortSignal,
-): Promise<SourceSession | undefined> {
-  try {
-    return await context.guest.session(signal);
-  } catch (thrown) {
-    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
-    throw thrown;
-  }
 }
 
 /** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */

@@ -6,7 +6,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { finder, type Lying } from './find-images.ts';
-import type { LookDependencies } from './source-context.ts';
+import type { LookDependencies } from './source-base.ts';
 import { prove, provenMedia, type Image, type Proof } from './proofs.ts';
 import { proveVolumes } from './volumes.ts';
 

@@ -1,9 +1,19 @@
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { goesByWire, settingsNow, type SourceContext } from './source-context.ts';
+import { goesByWire, settingsNow, type SourceBase } from './source-base.ts';
 
 const SET_MS = 10_000;
+
+interface Capped {
+  limit(bytesPerS: number | undefined): void;
+}
+export type CapNeeds = SourceBase & {
+  readonly pace: { readonly isHolding: boolean };
+  readonly backingFiles: Capped;
+  readonly disks: Capped;
+  readonly dataPath: Capped;
+};
 
 /** Keeps a migration that is under way to what its host allows at the time of day (`limits.bandwidth`). */
 export class TimedCap {
@@ -19,7 +29,7 @@ export class TimedCap {
   }
 
   /** A look at memory or at disks that are copied. What cannot be set now, the next look tries again. */
-  async saw(context: SourceContext, over: AbortSignal): Promise<void> {
+  async saw(context: CapNeeds, over: AbortSignal): Promise<void> {
     const { bandwidth } = context.config.limits;
     if (bandwidth.length === 0 && !this.#tookOver) return;
     const { maxBandwidth } = settingsNow(context);
@@ -52,7 +62,7 @@ export class TimedCap {
 }
 
 /** Into the journal, where the hours cap it otherwise than before; what it was asked to keep to is no news. */
-function record(context: SourceContext, maxBandwidth: number | undefined): void {
+function record(context: SourceBase, maxBandwidth: number | undefined): void {
   const { plan, capped } = context.state();
   const bytesPerS = maxBandwidth === plan.settings.maxBandwidth ? 0 : (maxBandwidth ?? 0);
   if (bytesPerS !== (capped?.now ?? 0)) context.dispatch({ type: 'capped', bytesPerS });

@@ -3,10 +3,10 @@ import { toGodwitError } from '../../../errors.ts';
 import type { QueuedBytes } from '../../../host/machine/socket-queue.ts';
 import type { Log } from '../../../log.ts';
 import { SWITCH_MS } from '../../../migration/prediction/parameters.ts';
-import { queuedMs, WIRE_UNDER_WAY_MS } from '../../../migration/steering/downtime.ts';
+import { plannedNowMs, queuedMs, WIRE_UNDER_WAY_MS } from '../../../migration/steering/downtime.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
-import { goesByWire, streamDowntimeMs, type SourceContext } from './source-context.ts';
+import { goesByWire, type SourceBase } from './source-base.ts';
 
 /** Between two looks at the connections, ms of the stream. */
 const EVERY_MS = 1000;
@@ -39,13 +39,13 @@ export class UnderWay {
   }
 
   /** How long the guest stands still beside what its last pages take: the link's work before them, and the switch, ms. */
-  msOf(context: Pick<SourceContext, 'state' | 'guest'>): number {
+  msOf(context: Pick<SourceBase, 'state' | 'guest'>): number {
     if (endsByContent(context)) return 0;
     return (goesByWire(context) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
   }
 
   /** A look at the stream. */
-  saw(context: SourceContext, { totalMs, transferredBytes }: Sent, over: AbortSignal): void {
+  saw(context: SourceBase, { totalMs, transferredBytes }: Sent, over: AbortSignal): void {
     if (this.#since === undefined) {
       this.#since = { totalMs, transferredBytes };
       this.#askedForMs = context.tookOver() ? undefined : 0;
@@ -60,7 +60,7 @@ export class UnderWay {
   }
 
   async #look(
-    context: SourceContext,
+    context: SourceBase,
     { address, bytesPerS }: { readonly address: string; readonly bytesPerS: number },
     over: AbortSignal,
   ): Promise<void> {
@@ -79,7 +79,7 @@ export class UnderWay {
     }
   }
 
-  async #ask(context: SourceContext, over: AbortSignal): Promise<void> {
+  async #ask(context: SourceBase, over: AbortSignal): Promise<void> {
     const ms = this.#ms;
     const { maxDowntimeMs: longestMs } = context.state().plan.settings;
     const least = Math.max(MIN_CHANGE_MS, longestMs * MIN_CHANGE);
@@ -89,20 +89,33 @@ export class UnderWay {
       const levers = await session.levers(signal);
       // Once the guest has stopped, the order to go on must not stand behind a question at the monitor.
       if (!levers.includes('downtime') || !hasQueue(context)) return;
-      await session.adjust({ maxDowntimeMs: streamDowntimeMs(context) }, signal);
+      await session.adjust(
+        { maxDowntimeMs: streamDowntimeMs({ ...context, underWay: this }) },
+        signal,
+      );
     });
     this.#askedForMs = ms;
   }
 }
 
+/** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
+export function streamDowntimeMs(
+  context: Pick<SourceBase, 'state' | 'guest'> & { readonly underWay: Pick<UnderWay, 'msOf'> },
+): number {
+  const { plan, steering: trace } = context.state();
+  const { settings } = plan;
+  const underWayMs = context.underWay.msOf(context);
+  return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
+}
+
 /** Where the source's connections go. */
-export function streamAddress({ state }: Pick<SourceContext, 'state'>): string | undefined {
+export function streamAddress({ state }: Pick<SourceBase, 'state'>): string | undefined {
   const { streamOver, memoryAddress } = state().known;
   return streamOver ?? memoryAddress;
 }
 
 /** Whether pre-copy goes on by the hypervisor's own connections, and ends by the downtime that it plans for. */
-function hasQueue(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
+function hasQueue(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
   const { doing, stopped, plan } = context.state();
   const isUnderWay = doing.kind === 'do' && doing.step === 'memory' && !stopped;
   if (!isUnderWay || goesByWire(context)) return false;
@@ -111,6 +124,6 @@ function hasQueue(context: Pick<SourceContext, 'state' | 'guest'>): boolean {
 }
 
 /** Its rounds end by what they sent, and not by the downtime that is left. */
-export function endsByContent({ guest }: Pick<SourceContext, 'guest'>): boolean {
+export function endsByContent({ guest }: Pick<SourceBase, 'guest'>): boolean {
   return guest.capabilities.rounds === 'content';
 }

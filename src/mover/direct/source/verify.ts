@@ -16,7 +16,9 @@ import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import type { Check, Report } from '../../../protocol/public/migration.ts';
 import { clockAddressOf, GuestClockLook, NOT_KNOWN_BEFORE } from '../../engine/guest-clock-look.ts';
 import type { sameMachine } from './same-machine.ts';
-import { ask, type SourceContext } from './source-context.ts';
+import { ask, type SourceBase } from './source-base.ts';
+import type { GuestChanges } from './guest-changes.ts';
+import type { SourceProbes } from './probes.ts';
 
 /** The destination's looks, which take 6 s at most, ms. */
 const ANSWER_MS = 8000;
@@ -34,7 +36,9 @@ const LEFT_HINT =
   'It does not run the guest any more. End that process, after a look at what keeps it: storage that does not answer, or a debugger.';
 
 type Compare = ReturnType<typeof sameMachine>;
-type Dependencies = Pick<SourceContext, 'config' | 'probes' | 'state'>;
+type Probed = { readonly probes: Pick<SourceProbes, 'stoodStillMs'> };
+type Dependencies = Pick<SourceBase, 'config' | 'state'> & Probed;
+type Needs = SourceBase & Probed & { readonly changes: Pick<GuestChanges, 'checks'> };
 
 /**
  * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
@@ -58,12 +62,12 @@ export class SourceVerification {
   }
 
   /** The guest runs at its destination, and all of its memory is there. */
-  begin(context: SourceContext): void {
+  begin(context: Needs): void {
     this.#there ??= this.#askThere(context);
     this.#clockAfter ??= this.#guestClock(context);
   }
 
-  async #askThere(context: SourceContext): Promise<VerifyAnswer | string> {
+  async #askThere(context: SourceBase): Promise<VerifyAnswer | string> {
     const body = { epoch: context.state().plan.epoch };
     const deadlineMs = ANSWER_MS + (context.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
     const signal = AbortSignal.timeout(deadlineMs);
@@ -78,7 +82,7 @@ export class SourceVerification {
   }
 
   /** All of it, once the source's hypervisor has ended. Never rejects. */
-  async results(context: SourceContext, vantages: Report['vantages']): Promise<Check[]> {
+  async results(context: Needs, vantages: Report['vantages']): Promise<Check[]> {
     this.begin(context);
     const there = (await this.#there) ?? BEFORE;
     const both = await Promise.all([
@@ -109,7 +113,7 @@ export class SourceVerification {
   }
 
   /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
-  async #copies({ state, guest }: SourceContext, ended: Finding): Promise<Verified> {
+  async #copies({ state, guest }: SourceBase, ended: Finding): Promise<Verified> {
     const { from } = state().plan;
     try {
       const { life, what } = await guest.life();
@@ -123,7 +127,7 @@ export class SourceVerification {
     }
   }
 
-  async #disksHere(context: SourceContext): Promise<Verified[]> {
+  async #disksHere(context: SourceBase): Promise<Verified[]> {
     const { description } = context.state().known;
     const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
       top === undefined || top.readOnly ? [] : [top.node],

@@ -10,7 +10,7 @@ import type { ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { directoryOf } from './find-images.ts';
 import { proveDirectories, type Proof, type ToProve } from './proofs.ts';
-import type { LookDependencies } from './source-context.ts';
+import type { LookDependencies } from './source-base.ts';
 
 /** The volumes of a container: which of them both hosts see, by proof, so that they stay where they are. */
 

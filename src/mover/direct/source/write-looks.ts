@@ -10,7 +10,8 @@ import {
 import { LinkPeak, LOOK_MS, type Writes } from '../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../../protocol/public/prediction.ts';
-import { goesByWire, type SourceContext } from './source-context.ts';
+import { goesByWire } from './source-base.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Between two looks, ms: each takes 3 s, and little of a processor. */
 const PAUSE_MS = 3000;

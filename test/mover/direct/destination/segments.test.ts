@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import type { Landing } from '../../../../src/network/mapping.ts';
+import type { Landing } from '../../../../src/network/landing.ts';
 import type { Answer } from '../../../../src/network/segment/frames.ts';
 import type { Asked } from '../../../../src/network/segment/judge.ts';
 import { askSegments, type Hear } from '../../../../src/mover/direct/destination/segments.ts';

@@ -14,8 +14,8 @@ import {
   followOrder,
   isForsaken,
   type Hands,
-  type Others,
 } from '../../../../src/mover/direct/destination/silent-source.ts';
+import type { Others } from '../../../../src/mover/direct/destination/destination-context.ts';
 import { endWithSource } from '../../../../src/mover/direct/destination/end-with-source.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import type { Admission } from '../../../../src/protocol/peer/migration.ts';

@@ -8,7 +8,7 @@ import {
   type StepFacts,
 } from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
-import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { ImagePlace } from '../../../../src/protocol/disk.ts';

@@ -5,7 +5,7 @@ import type { SourceNic } from '../../../../src/network/attachment.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
-import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import { MAX_NICS, type NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 

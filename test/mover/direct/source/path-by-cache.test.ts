@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { SourceSession } from '../../../../src/port/direct.ts';
 import { chooseDataPath } from '../../../../src/mover/direct/source/choose-data-path.ts';
-import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import { MBIT, OFFER, partsOf } from './path-scene.ts';
 
 const signal = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { SourceSession } from '../../../../src/port/direct.ts';
 import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';

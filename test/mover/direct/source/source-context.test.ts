@@ -9,12 +9,12 @@ import {
   darkMs,
   preparation,
   saidLink,
-  streamDowntimeMs,
-  streamSetup,
   tearDown,
   unproved,
-  type SourceContext,
-} from '../../../../src/mover/direct/source/source-context.ts';
+} from '../../../../src/mover/direct/source/source-base.ts';
+import { streamDowntimeMs } from '../../../../src/mover/direct/source/under-way.ts';
+import { streamSetup } from '../../../../src/mover/direct/source/stream-setup.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { streamModeOf, type MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { UnderWay } from '../../../../src/mover/direct/source/under-way.ts';

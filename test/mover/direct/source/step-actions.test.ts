@@ -18,8 +18,8 @@ import {
   lastLook,
   launchOf,
   seenThere,
-  sessionIfThere,
 } from '../../../../src/mover/direct/source/step-actions.ts';
+import { sessionIfThere } from '../../../../src/mover/direct/source/source-base.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer, UNCHANGED, type Answer } from './answers.ts';

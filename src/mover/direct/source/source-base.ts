@@ -1,0 +1,219 @@
+import { systemClock } from '../../../clock.ts';
+import type { AgentConfig } from '../../../config.ts';
+import type { SourceSession } from '../../../port/direct.ts';
+import type { GuestHandle } from '../../../port/inventory.ts';
+import { GodwitError, godwitError, hasCode } from '../../../errors.ts';
+import { withTimetable } from '../../../migration/steering/timetable.ts';
+import type { BootTime } from '../../../migration/boot-time.ts';
+import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { StartPermission } from '../../../migration/permission/permission.ts';
+import { defined } from '../../../protocol/defined.ts';
+import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
+import type { Launch } from '../../../protocol/mover/handle.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import {
+  DEFAULT_LINK_GRACE_MS,
+  type MigrationSettings,
+} from '../../../protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type { LinkMeasure } from '../../../protocol/public/prediction.ts';
+import type {
+  GuestDescription,
+  Preparation,
+  StreamSettings,
+} from '../../../protocol/peer/migration.ts';
+import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+import type { Fencing } from '../../../host/fencing.ts';
+import { termsFor } from '../../../host/wire.ts';
+import type { SourceGuest } from './guest.ts';
+import type { DestinationPeer, PeerApi, Question } from './peer.ts';
+import { streamAsked } from './stream-asked.ts';
+
+/** What every part of a source's mover works with. The parts are put together in source-context.ts. */
+export interface SourceBase {
+  readonly config: AgentConfig;
+  readonly request: SourceMoverRequest;
+  readonly dir: string;
+  readonly guest: SourceGuest;
+  readonly peer: DestinationPeer;
+  /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
+  readonly removeTree: (directory: string) => Promise<void>;
+  /** What this host reports of itself now. */
+  readonly hostFacts: () => Promise<HostFacts>;
+  /** This mover did not begin the migration: what it is to do may be half done already. */
+  readonly tookOver: () => boolean;
+  readonly state: () => SourceState;
+  readonly dispatch: (event: SourceEvent) => void;
+  /** The same, once the record lies where its durability says. */
+  readonly record: (event: SourceEvent) => Promise<void>;
+  /**
+   * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
+   * when this resolves. Undefined where there is none. May be called whenever the destination's answer is missing: a host
+   * that is not dark is never fenced.
+   */
+  readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
+  /** How long `fence` may take, ms; 0 where there is no way. */
+  readonly fenceMs: number;
+  /** The current boot of this host. */
+  readonly bootTime: () => BootTime;
+  readonly fleet: FleetQuestion;
+  /** Starts the guest's hypervisor again, as it was started. */
+  readonly relaunch: (
+    launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ) => Promise<GuestHandle>;
+}
+
+/** What an undo reports besides that it is done. */
+export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew'>;
+
+/** What looking at a guest takes, before anything is built; a check has no more than this. */
+export type LookDependencies = Pick<SourceBase, 'config' | 'state'> & {
+  readonly request: Pick<
+    SourceMoverRequest,
+    'id' | 'request' | 'memoryBytes' | 'measured' | 'link' | 'ownMoves'
+  >;
+  readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs' | 'countedBy'>;
+  readonly peer: LookPeer;
+  readonly connections: {
+    learn(
+      context: Pick<LookDependencies, 'config' | 'request'>,
+      nics: NicNetwork[],
+      signal: AbortSignal,
+    ): Promise<NicNetwork[]>;
+  };
+  readonly dataPath: { readonly offered: boolean };
+};
+
+/** The destination, as far as it answers before anything is built. */
+interface LookPeer {
+  /** Whether it is reached through a relay alone. */
+  readonly byRelay: boolean;
+  resume(moverAddress: string): void;
+  call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
+}
+export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess' | 'known'>) => Promise<T>;
+
+/** Asks what a destination answers before anything is built. */
+export function askAhead<T>(
+  context: LookDependencies,
+  signal: AbortSignal,
+  question: LookQuestion<T>,
+): Promise<T> {
+  resumePeer(context);
+  return context.peer.call(context.request.id, signal, question);
+}
+
+/** Asks the destination’s mover, also one that an earlier process of ours learned of. */
+export function ask<T>(
+  context: Pick<SourceBase, 'state' | 'peer' | 'request'>,
+  signal: AbortSignal,
+  question: Question<T>,
+): Promise<T> {
+  resumePeer(context);
+  return context.peer.call(context.request.id, signal, question);
+}
+
+/** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
+export async function tearDown(context: SourceBase, signal: AbortSignal): Promise<void> {
+  const body = { epoch: context.state().plan.epoch, lost: true };
+  await ask(context, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+}
+
+/** After a takeover the destination’s mover is known from the journal alone. */
+export function resumePeer(context: Pick<LookDependencies, 'state' | 'peer'>): void {
+  const { moverAddress } = context.state().known;
+  if (moverAddress !== undefined) context.peer.resume(moverAddress);
+}
+
+/** A destination that is silent for so long, with the guest paused, is to be proved off where there is a way, ms. */
+const DARK_MS = 45_000;
+
+/** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
+export function darkMs({ fenceMs }: SourceBase, wholeMs: number): number {
+  return Math.min(DARK_MS, wholeMs - fenceMs);
+}
+
+/** What failed for want of the destination’s answer, with why no proof could take its place. */
+export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
+  if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
+  const message = `${thrown.message}; ${fencing.why}`;
+  return new GodwitError({ ...thrown.toJSON(), message }, { cause: thrown });
+}
+
+/** The stream as it was asked for, or chosen with the path. */
+export function streamOf(context: Pick<SourceBase, 'state'>): Omit<StreamSettings, 'tls'> {
+  const { plan, known } = context.state();
+  return { ...streamAsked(plan.settings), ...known.path?.stream };
+}
+
+/** The settings of the migration with the cap as it is now, by the time of day. */
+export function settingsNow({
+  config,
+  state,
+}: Pick<LookDependencies, 'config' | 'state'>): MigrationSettings {
+  return withTimetable(state().plan.settings, config.limits.bandwidth, systemClock.wallMs());
+}
+
+/** What the configuration says of the link to the other host, else what its agent knows of it. */
+export function saidLink({
+  config,
+  request,
+  state,
+}: Pick<LookDependencies, 'config' | 'request' | 'state'>):
+  | Pick<LinkMeasure, 'rate' | 'how' | 'isLeast' | 'roundTripMs'>
+  | undefined {
+  const rate = config.wire.rates[state().plan.to];
+  return rate === undefined ? request.link : { rate, how: 'configured' };
+}
+
+/** Memory takes the wire, as was settled when the destination admitted the guest. */
+export function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
+  return context.state().known.path?.takes === 'wire';
+}
+
+/** What the destination learns of the guest and of the stream. */
+export function preparation(context: Pick<SourceBase, 'config' | 'state'>): Preparation {
+  const { plan, known } = context.state();
+  const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const { transport, ...stream } = streamOf(context);
+  const wire = termsFor(context.config, plan.guest, linkGraceMs);
+  return {
+    epoch: plan.epoch,
+    description: describe(known.description),
+    stream:
+      transport === undefined ? { ...stream, tls: true } : { ...stream, transport, tls: false },
+    ...(goesByWire(context) ? { wire } : {}),
+    ...defined({
+      places: known.places,
+      copies: known.copies,
+      bases: known.bases,
+      networks: known.networks,
+      networkMap: plan.settings.networks,
+    }),
+  };
+}
+
+function describe(description: GuestDescription | undefined): GuestDescription {
+  if (description === undefined) throw missing('description');
+  return description;
+}
+
+/** A defect: the table of steps has run a step before the one that it builds on. */
+export function missing(what: string): GodwitError {
+  return godwitError('GODWIT_INTERNAL', { what: `${what} is not known at this step` });
+}
+
+/** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
+export async function sessionIfThere(
+  context: Pick<SourceBase, 'guest'>,
+  signal: AbortSignal,
+): Promise<SourceSession | undefined> {
+  try {
+    return await context.guest.session(signal);
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,19 @@
+import type { Attachment, PortVlan } from '../protocol/network.ts';
+import type { PortSettings } from '../protocol/port-settings.ts';
+
+/** Where a NIC will be attached on this host. */
+export type Landing =
+  | {
+      readonly kind: 'bridge' | 'ovs';
+      readonly bridge: string;
+      readonly mtu: number;
+      readonly vlan?: PortVlan;
+      readonly settings?: PortSettings;
+    }
+  | Extract<Attachment, { kind: 'routed' }>;
+
+/** A command for one of the tools that change a host's network. */
+export interface ToolCommand {
+  readonly tool: 'ip' | 'bridge' | 'ovs-vsctl';
+  readonly words: readonly string[];
+}
