@@ -88,8 +88,11 @@ export const agentConfig = z.strictObject({
   /** Of guests' networks. */
   network: z
     .strictObject({
-      /** Whether what this host tracks of a guest's connections (conntrack) goes along when the guest leaves. */
-      connections: z.enum(['hand-over', 'leave']).default('hand-over'),
+      /**
+       * Whether what this host tracks of a guest's connections (conntrack) goes along when the guest leaves. `none`: it
+       * takes none either, when a guest comes.
+       */
+      connections: z.enum(['hand-over', 'leave', 'none']).default('hand-over'),
       /** Whether a guest's segment is asked for its addresses, from this host, before the guest comes. */
       segmentCheck: z.boolean().default(true),
       /** Networks in which guests that are routed to may have their addresses and gateways; default: none may come. */

@@ -68,7 +68,7 @@ export async function openDestination(
   }
   const others = othersOf(request, around);
   const connections = new ArrivedConnections(
-    config.network.connections === 'leave' ? undefined : (signal) => surroundingOf(config, signal),
+    config.network.connections === 'none' ? undefined : (signal) => surroundingOf(config, signal),
   );
   const placeIds = openPlaceIds(dir);
   const mover = new DestinationMover(

@@ -52,7 +52,7 @@ export class GuestConnections {
     nics: NicNetwork[],
     signal: AbortSignal,
   ): Promise<NicNetwork[]> {
-    if (config.network.connections === 'leave') return nics;
+    if (config.network.connections !== 'hand-over') return nics;
     try {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(LEARN_MS)]);
       return await learnAddresses(nics, request.id, bounded);
@@ -71,7 +71,7 @@ export class GuestConnections {
       verdict,
       evidence: evidence.slice(0, 4096),
     });
-    if (context.config.network.connections === 'leave')
+    if (context.config.network.connections !== 'hand-over')
       return check('pass', 'left to themselves, as this host is configured');
     const count = await this.#table.trackedHere();
     if (count === 0) return check('pass', `${context.config.name} tracks no connection`);
@@ -151,7 +151,7 @@ export class GuestConnections {
 
   async #lookNow(context: SourceBase, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(context);
-    if (context.config.network.connections === 'leave' || addresses.length === 0) return;
+    if (context.config.network.connections !== 'hand-over' || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
     const { entries, leftOut } = await this.#table.readConnections(addresses, signal);
     this.#leftOut = leftOut;
