@@ -97,7 +97,7 @@ async function connectionsHere(
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const skip = (why: string): Verified[] => [notLooked('connections', 'destination', why)];
-  if (config.network.connections === 'leave' || connections === undefined)
+  if (config.network.connections !== 'hand-over' || connections === undefined)
     return skip('connections are left to themselves, as this host is configured');
   const found = judgeHandedOver(config.name, await connections.verify(signal));
   return typeof found === 'string' ? skip(found) : [looked('connections', 'destination', found)];
