@@ -33,7 +33,7 @@ export interface ControllerHandlerDependencies
     AuditApi,
     PolicyHandlerDependencies,
     ManagerHandlerDependencies,
-    Omit<SessionHandlerDependencies, 'monotonicMs'> {
+    Omit<SessionHandlerDependencies, 'monotonicMs' | 'audit'> {
   readonly config: ControllerConfig;
   readonly clock: Clock;
   readonly metrics: Metrics;

@@ -18,7 +18,7 @@ export interface SessionHandlerDependencies {
   readonly sessions: Sessions;
   readonly recognition: Recognition;
   readonly attempts: Attempts;
-  readonly audit: Audit;
+  readonly audit: Pick<Audit, 'sessionChanges'>;
   readonly methods: SignInMethods;
   readonly monotonicMs: () => number;
   readonly log: Log;
@@ -60,9 +60,8 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
       }
       const who = { who: known.name, role: known.role, by: 'token', from } as const;
       await audit.sessionChanges({ ...who, what: 'signIn', route: 'POST /v1/session' });
-      const { secret, expiresAtMs } = await sessions.begin({ ...known, token: known });
+      const { secret, name, role, expiresAtMs } = await sessions.begin({ token: body.token });
       header('set-cookie', cookieOf(secret, expiresAtMs - Date.now()));
-      const { name, role } = known;
       return sessionOf({ name, role, by: 'session', expiresAtMs }, methods);
     },
     signOut: async ({ request, caller, calledFrom: from, header }) => {

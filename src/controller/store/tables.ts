@@ -89,7 +89,8 @@ export interface Tables {
   /** Of people's browsers. It began either with a token, or with a person whom a provider named. */
   sessions: {
     hash: string;
-    token: string | null;
+    /** Of the token itself: its name may have another token later. */
+    token_hash: string | null;
     issuer: string | null;
     subject: string | null;
     name: string;

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Database } from './tables.ts';
 
 /** Tokens and sessions of those who have no certificate. */
@@ -32,7 +33,7 @@ export async function whoMayWhat({ schema }: Pick<Database, 'schema'>): Promise<
 
 /** Earlier builds kept only a person's name, which two people may share: these sessions end, and people sign in again. */
 export async function sessionSubjects(db: Database): Promise<void> {
-  await db.deleteFrom('sessions').where('token', 'is', null).execute();
+  await sql`delete from sessions where token is null`.execute(db);
   await db.schema.alterTable('sessions').addColumn('issuer', 'text').execute();
   await db.schema.alterTable('sessions').addColumn('subject', 'text').execute();
   await db.schema
@@ -40,4 +41,16 @@ export async function sessionSubjects(db: Database): Promise<void> {
     .on('sessions')
     .columns(['issuer', 'subject', 'created_at'])
     .execute();
+}
+
+/**
+ * Earlier builds kept only the name of a session's token, which a later token may have, too: these sessions end, and people
+ * sign in again.
+ */
+export async function sessionTokens(db: Database): Promise<void> {
+  await db.deleteFrom('sessions').where('issuer', 'is', null).execute();
+  await db.schema.dropIndex('sessions_token').execute();
+  await db.schema.alterTable('sessions').dropColumn('token').execute();
+  await db.schema.alterTable('sessions').addColumn('token_hash', 'text').execute();
+  await db.schema.createIndex('sessions_token').on('sessions').column('token_hash').execute();
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { audit, auditShares } from './audit.ts';
 import type { Database, StoreKind } from './tables.ts';
 import { migrations, migrationsByReporter } from './versions-history.ts';
-import { sessionSubjects, whoMayWhat } from './versions-who.ts';
+import { sessionSubjects, sessionTokens, whoMayWhat } from './versions-who.ts';
 
 /** Where guests of dead hosts can be started, see Tables. */
 async function standbys({ schema }: Database): Promise<void> {
@@ -62,6 +62,7 @@ export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void
   auditShares,
   sessionSubjects,
   migrationsByReporter,
+  sessionTokens,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */

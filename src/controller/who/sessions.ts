@@ -1,4 +1,4 @@
-import { sql, type Selectable } from 'kysely';
+import { sql, type Selectable, type Transaction } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import { webRole, type SessionEntry, type WebRole } from '../../protocol/controller/session.ts';
 import { momentOf } from '../inventory/answers.ts';
@@ -13,16 +13,27 @@ const SESSION_MS = 12 * 3_600_000;
 const MAX_EACH = 32;
 const ID_DIGITS = 16;
 
-export interface NewSession {
+/** A session begins with the secret of a token, or with a person whom a provider has named. */
+export type NewSession = { readonly token: string } | PersonSession;
+
+interface PersonSession {
+  readonly person: { readonly issuer: string; readonly subject: string };
   readonly name: string;
   readonly role: WebRole;
   /** Default: SESSION_MS. */
   readonly lifeMs?: number;
-  /** The token with which it begins, and the end of that token. */
-  readonly token?: { readonly name: string; readonly expiresAtMs: number | undefined };
-  /** The person whom a provider has named. */
-  readonly person?: { readonly issuer: string; readonly subject: string };
 }
+
+interface NewSecret extends Known {
+  readonly secret: string;
+  readonly expiresAtMs: number;
+}
+
+/** The columns of a new row that depend on how the session begins. */
+type Owner = Pick<
+  Selectable<Tables['sessions']>,
+  'token_hash' | 'issuer' | 'subject' | 'name' | 'role' | 'expires_at'
+>;
 
 export interface SessionsAsked {
   readonly name?: string | undefined;
@@ -39,38 +50,35 @@ export class Sessions {
     this.#store = store;
   }
 
-  /** The secret for the cookie, and when the session ends. */
-  async begin({ name, role, token, person, lifeMs = SESSION_MS }: NewSession): Promise<{
-    readonly secret: string;
-    readonly expiresAtMs: number;
-  }> {
+  /** The secret for the cookie, and the owner. GODWIT_TOKEN_REFUSED if the token was revoked meanwhile. */
+  async begin(session: NewSession): Promise<NewSecret> {
     const secret = newSecret('gds');
     const { nowMs } = this.#store;
-    const expiresAtMs = await this.#store.transaction(async (db) => {
+    const owner = await this.#store.transaction(async (db) => {
       await db.deleteFrom('sessions').where('expires_at', '<=', nowMs).execute();
       const { now } = await db.selectNoFrom(nowMs.as('now')).executeTakeFirstOrThrow();
-      const end = Math.min(now + lifeMs, token?.expiresAtMs ?? Number.POSITIVE_INFINITY);
-      const [issuer, subject] = [person?.issuer ?? null, person?.subject ?? null];
-      const owner = { token: token?.name ?? null, issuer, subject };
-      const row = { hash: hashOf(secret), ...owner, name, role };
+      const found =
+        'token' in session ? await tokenOwner(db, session.token, now) : personOwner(session, now);
       await db
         .insertInto('sessions')
-        .values({ ...row, created_at: now, expires_at: end })
+        .values({ hash: hashOf(secret), ...found, created_at: now })
         .execute();
+      const { token_hash: tokenHash, issuer, subject } = found;
       const surplus = db
         .selectFrom('sessions')
         .select('hash')
         .where((eb) =>
-          person === undefined ? eb('token', '=', owner.token) : eb.and({ issuer, subject }),
+          tokenHash === null ? eb.and({ issuer, subject }) : eb('token_hash', '=', tokenHash),
         )
         .orderBy('created_at', 'desc')
         .orderBy('hash')
         .limit(MAX_EACH)
         .offset(MAX_EACH);
       await db.deleteFrom('sessions').where('hash', 'in', surplus).execute();
-      return end;
+      return found;
     });
-    return { secret, expiresAtMs };
+    const { name, role, expires_at: expiresAtMs } = owner;
+    return { secret, name, role: webRole.parse(role), expiresAtMs };
   }
 
   /** The owner of the session; undefined if the session is not valid. A token's session has the token's present role. */
@@ -130,17 +138,43 @@ export class Sessions {
     return (await newest.execute()).map(({ hash }) => hash);
   }
 
-  /** Without sessions whose token was revoked. */
+  /**
+   * Without sessions whose token was revoked. A token is its hash, not its name: a revocation at the same moment as a
+   * sign-in can miss the new row, and the next token of that name must not make the row count again.
+   */
   #valid() {
     const { db, nowMs } = this.#store;
     return db
       .selectFrom('sessions')
-      .leftJoin('tokens', 'tokens.name', 'sessions.token')
+      .leftJoin('tokens', 'tokens.hash', 'sessions.token_hash')
       .selectAll('sessions')
       .select('tokens.role as now')
       .where('sessions.expires_at', '>', nowMs)
-      .where((eb) => eb.or([eb('sessions.token', 'is', null), eb('tokens.role', 'is not', null)]));
+      .where((eb) =>
+        eb.or([eb('sessions.token_hash', 'is', null), eb('tokens.role', 'is not', null)]),
+      );
   }
+}
+
+async function tokenOwner(db: Transaction<Tables>, secret: string, now: number): Promise<Owner> {
+  const hash = hashOf(secret);
+  const token = await db
+    .selectFrom('tokens')
+    .select(['name', 'role', 'expires_at'])
+    .where('hash', '=', hash)
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+    .executeTakeFirst();
+  if (token === undefined) throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
+  const { name, role, expires_at: tokenEnd } = token;
+  const end = Math.min(now + SESSION_MS, tokenEnd ?? Number.POSITIVE_INFINITY);
+  return { token_hash: hash, issuer: null, subject: null, name, role, expires_at: end };
+}
+
+function personOwner(
+  { person, name, role, lifeMs = SESSION_MS }: PersonSession,
+  now: number,
+): Owner {
+  return { token_hash: null, ...person, name, role, expires_at: now + lifeMs };
 }
 
 const idOf = sql<string>`substr(sessions.hash, 1, ${sql.lit(ID_DIGITS)})`;
@@ -148,12 +182,13 @@ const idOf = sql<string>`substr(sessions.hash, 1, ${sql.lit(ID_DIGITS)})`;
 function entryOf(
   row: Selectable<Tables['sessions']> & { readonly now: string | null },
 ): SessionEntry {
-  const { hash, name, token, issuer, subject } = row;
+  const { hash, name, token_hash: tokenHash, issuer, subject } = row;
   return {
     id: hash.slice(0, ID_DIGITS),
     name,
     role: webRole.parse(row.now ?? row.role),
-    ...(token === null ? {} : { token }),
+    // Its sessions have its name.
+    ...(tokenHash === null ? {} : { token: name }),
     ...(issuer === null || subject === null ? {} : { issuer, subject }),
     createdAt: momentOf(row.created_at),
     expiresAt: momentOf(row.expires_at),

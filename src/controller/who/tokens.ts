@@ -84,9 +84,13 @@ export class Tokens {
   /** Its sessions end with it. GODWIT_TOKEN_UNKNOWN where there is none. */
   async revoke(name: string): Promise<void> {
     await this.#store.transaction(async (db) => {
-      const gone = await db.deleteFrom('tokens').where('name', '=', name).executeTakeFirst();
-      if (gone.numDeletedRows === 0n) throw godwitError('GODWIT_TOKEN_UNKNOWN', { name });
-      await db.deleteFrom('sessions').where('token', '=', name).execute();
+      const gone = await db
+        .deleteFrom('tokens')
+        .where('name', '=', name)
+        .returning('hash')
+        .executeTakeFirst();
+      if (gone === undefined) throw godwitError('GODWIT_TOKEN_UNKNOWN', { name });
+      await db.deleteFrom('sessions').where('token_hash', '=', gone.hash).execute();
     });
   }
 

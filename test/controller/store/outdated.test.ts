@@ -45,7 +45,7 @@ test('a controller of an older build writes nothing once a newer build has the d
   const place = managerPlace.parse({ driver: 'vsphere', url: 'https://vc1', user: 'godwit' });
 
   const { token } = await tokens.create({ name: 'ann', role: 'viewer', by: 'a test' });
-  const { secret } = await sessions.begin({ name: 'ann', role: 'viewer' });
+  const { secret } = await sessions.begin({ token });
   await managers.add('vc1', place, 'password', 'a test');
   await wishes.add(drainOf('a'));
   const claim = (await wishes.acquire('one', 60_000)) ?? assert.fail('nothing is due');
@@ -77,7 +77,7 @@ test('a controller of an older build writes nothing once a newer build has the d
     'makes a token': () => tokens.create({ name: 'bob', role: 'admin', by: 'a test' }),
     'notes the use of a token': () => tokens.find(token),
     'revokes a token': () => tokens.revoke('ann'),
-    'begins a session': () => sessions.begin({ name: 'bob', role: 'viewer' }),
+    'begins a session': () => sessions.begin({ token }),
     'ends a session': () => sessions.end(secret),
     'ends the sessions of a name': () => sessions.endByName('ann'),
     'adds a manager': () => managers.add('vc2', place, 'password', 'a test'),

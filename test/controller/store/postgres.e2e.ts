@@ -18,6 +18,7 @@ import { policySuite } from '../policy/suite.ts';
 import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { promisesSuite } from './promises-suite.ts';
+import { sessionsSuite } from './sessions-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -33,6 +34,7 @@ wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }))
 promisesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 auditSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+sessionsSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 anotherHandSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 policySuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 

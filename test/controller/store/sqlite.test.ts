@@ -11,6 +11,7 @@ import { killWriters } from './kills.ts';
 import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { promisesSuite } from './promises-suite.ts';
+import { sessionsSuite } from './sessions-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -28,6 +29,7 @@ wishesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 promisesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+sessionsSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 
 describe('a store in a file', () => {
   test('loses nothing accepted and keeps no half of a transaction when its process is killed in mid-write', async () => {

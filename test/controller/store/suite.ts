@@ -300,7 +300,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
   });
 }
 
-async function dropAll(store: Store): Promise<void> {
+export async function dropAll(store: Store): Promise<void> {
   const tables = await store.db.introspection.getTables();
   for (const each of tables) await store.db.schema.dropTable(each.name).execute();
 }
