@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName } from './names.ts';
 import { LOOKING } from './route-errors.ts';
-import { route } from './route.ts';
+import { LARGE_BYTES, route } from './route.ts';
 
 /** What people say of a guest: short names with short values, kept by its host and taken along when it moves. */
 
@@ -56,6 +56,7 @@ export const labelRoutes = {
     path: '/v1/guests/:guest/labels',
     summary: 'Give a guest labels and take some away; it keeps them when it moves',
     access: 'operator',
+    answerBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     body: labelsChange,
     response: z.object({ labels }),

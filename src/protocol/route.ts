@@ -30,6 +30,13 @@ export function isAmongParts(access: Access): boolean {
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
+const MIB = 1024 ** 2;
+/** Largest bodies: of what has a few parts, of descriptions and lines of streams, of reports, and of lists. */
+export const DEFAULT_BYTES = MIB / 4;
+export const LARGE_BYTES = MIB;
+export const REPORT_BYTES = 4 * MIB;
+export const LIST_BYTES = 32 * MIB;
+
 /** What holds of a route besides what goes in and what comes out. */
 export interface Traits {
   /** Counted on a share of its own, which whoever calls other routes cannot fill. */
@@ -45,6 +52,10 @@ export interface Traits {
   readonly framing?: 'events';
   /** The answer is a text of this media type, and no JSON; its schema is that of a string. */
   readonly text?: string;
+  /** The longest body of a request, bytes. Absent: DEFAULT_BYTES. The number of its values is bounded by it, too. */
+  readonly bodyBytes?: number;
+  /** The same of an answer; of a stream: of one line. */
+  readonly answerBytes?: number;
   /** Still answered for programs of earlier builds; the route that takes its place. */
   readonly replacedBy?: string;
 }

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, hasCode, type GodwitError } from '../errors.ts';
 import {
+  DEFAULT_BYTES,
   isAmongParts,
+  LIST_BYTES,
   type CallInput,
   type Contract,
   type Route,
@@ -13,7 +15,7 @@ import type { Hello } from '../protocol/hello.ts';
 import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { networkFailure, openPool, type Transport, type HttpPool } from './transport.ts';
-import { jsonOf } from '../formats/json.ts';
+import { boundedJson } from './bounded-json.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -48,13 +50,13 @@ export interface Client<C extends Contract> {
 export interface ClientOptions {
   /** Default deadline of a call, ms. */
   readonly deadlineMs?: number;
-  /** The longest answer that is taken, bytes. */
+  /** The longest answer that is taken, bytes: less than what a route allows. */
   readonly answerBytes?: number;
   /** A stream that is silent for so long, without even a heartbeat, has failed; ms. */
   readonly streamIdleMs?: number;
 }
 
-const DEFAULTS = { deadlineMs: 10_000, answerBytes: 32 * 1024 * 1024, streamIdleMs: 30_000 };
+const DEFAULTS = { deadlineMs: 10_000, answerBytes: LIST_BYTES, streamIdleMs: 30_000 };
 
 interface Calling {
   readonly wire: HttpPool;
@@ -110,8 +112,9 @@ async function call(
   return withDeadline(what, given.deadlineMs ?? limits.deadlineMs, given.signal, async (signal) => {
     const response = await send(calling, route, input, signal);
     const { allowance } = given;
-    const limit = Math.min(limits.answerBytes, allowance?.bytes ?? limits.answerBytes);
-    return parse(wire, route, await readAll(response, limit, wire, allowance));
+    const most = answerLimit(route, limits);
+    const limit = Math.min(most, allowance?.bytes ?? most);
+    return parse(wire, route, await readAll(response, limit, wire, allowance), most);
   });
 }
 
@@ -132,10 +135,11 @@ async function* stream(
     const response = await withDeadline(what, deadlineMs, given.signal, () =>
       send(calling, route, input, signal),
     );
-    const reading = { idleMs: limits.streamIdleMs, pace: given.pace };
+    const most = answerLimit(route, limits);
+    const reading = { idleMs: limits.streamIdleMs, pace: given.pace, lineBytes: most };
     for await (const line of readLines(response, reading, wire)) {
       const text = route.framing === 'events' ? dataIn(line) : line;
-      if (text !== undefined) yield parse(wire, route, text);
+      if (text !== undefined) yield parse(wire, route, text, most);
     }
   } catch (thrown) {
     given.signal?.throwIfAborted();
@@ -157,14 +161,14 @@ async function send(
   input: AnyInput,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const { wire, limits } = calling;
+  const { wire } = calling;
   const headers: Record<string, string | number> = {};
   if (isAmongParts(route.access)) {
     headers[PROTOCOL_HEADER] = await selected(calling);
   }
   const response = await exchange(wire, route, input, headers, signal);
   if (response.statusCode === 200) return response;
-  const text = await readAll(response, limits.answerBytes, wire);
+  const text = await readAll(response, DEFAULT_BYTES, wire);
   const refused = refusal(text, response.statusCode ?? 0, wire);
   // The peer may have been changed for another version: ask again before the next call.
   if (hasCode(refused, 'GODWIT_PROTOCOL_VERSION')) calling.version = undefined;
@@ -248,8 +252,23 @@ function fillPath(route: Route, input: AnyInput): string {
   return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 
-function parse(wire: HttpPool, route: Route, text: string): unknown {
-  const value = route.text === undefined ? jsonOf(text) : text;
+/** Of one answer, or of one line of a stream. */
+function answerLimit({ answerBytes = DEFAULT_BYTES }: Route, limits: Required<ClientOptions>) {
+  return Math.min(answerBytes, limits.answerBytes);
+}
+
+/** GODWIT_TOO_LARGE: see boundedJson. Undefined if the text is not JSON. */
+function jsonWithin(wire: HttpPool, text: string, limit: number): unknown {
+  try {
+    return boundedJson(text, limit, `an answer of ${wire.peer}`);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return undefined;
+    throw thrown;
+  }
+}
+
+function parse(wire: HttpPool, route: Route, text: string, limit: number): unknown {
+  const value = route.text === undefined ? jsonWithin(wire, text, limit) : text;
   if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -265,7 +284,7 @@ function isErrorLine(value: unknown): boolean {
 }
 
 function refusal(text: string, status: number, wire: HttpPool): Error {
-  const value = jsonOf(text);
+  const value = jsonWithin(wire, text, DEFAULT_BYTES);
   const parsed = errorBody.safeParse(value);
   if (parsed.success) return fromSerial(parsed.data.error);
   const problem = problemBody.safeParse(value);
@@ -276,9 +295,6 @@ function refusal(text: string, status: number, wire: HttpPool): Error {
     what: `status ${status}: ${text.slice(0, 200)}`,
   });
 }
-
-/** The longest line of a stream, characters. */
-const LINE_LIMIT = 1024 * 1024;
 
 /** The whole body as text; GODWIT_TOO_LARGE beyond `limit` bytes. `allowance`: gives what was read, even if it fails. */
 async function readAll(
@@ -304,6 +320,7 @@ async function readAll(
 
 interface LineReading {
   readonly idleMs: number;
+  readonly lineBytes: number;
   /** Waited for before the bytes are used: a reader that is slow makes the server wait. Shorter than `idleMs`. */
   readonly pace?: ((bytes: number) => Promise<void> | undefined) | undefined;
 }
@@ -311,7 +328,7 @@ interface LineReading {
 /** The lines of an NDJSON answer, without the empty ones that only say that the server lives. */
 async function* readLines(
   response: IncomingMessage,
-  { idleMs, pace }: LineReading,
+  { idleMs, lineBytes, pace }: LineReading,
   wire: HttpPool,
 ): AsyncGenerator<string, void, undefined> {
   const { socket } = response;
@@ -341,7 +358,7 @@ async function* readLines(
       rest += chunk;
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';
-      if (rest.length > LINE_LIMIT) throw tooLarge(wire, LINE_LIMIT);
+      if (rest.length > lineBytes) throw tooLarge(wire, lineBytes);
       for (const line of lines) if (line !== '') yield line;
     }
     if (rest !== '') yield rest;

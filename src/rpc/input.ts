@@ -3,8 +3,9 @@ import type { z } from 'zod';
 import { GodwitError, godwitError, hasCode, toGodwitError } from '../errors.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { nearest } from '../protocol/nearest.ts';
-import { isAmongParts, type Route, type RouteInput } from '../protocol/route.ts';
+import { DEFAULT_BYTES, isAmongParts, type Route, type RouteInput } from '../protocol/route.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
+import { boundedJson } from './bounded-json.ts';
 import type { Caller } from './caller.ts';
 import type { Identity } from './identity.ts';
 import type { RpcLimits } from './limits.ts';
@@ -40,7 +41,7 @@ async function readParts(limits: RpcLimits, input: Input): Promise<RouteInput<Ro
   const peer = caller.name;
   const query = queryOf(route, search, caller);
   const bounds = {
-    bytes: limits.bodyBytes,
+    bytes: Math.min(limits.bodyBytes, route.bodyBytes ?? DEFAULT_BYTES),
     ms: limits.shares[who.circle].bodyMs,
     take: hold.take,
   };
@@ -136,7 +137,7 @@ interface BodyBounds {
 }
 
 /**
- * Reads the JSON body of a request. GODWIT_TOO_LARGE beyond its bytes, however it was announced; GODWIT_DEADLINE when
+ * Reads the JSON body of a request. GODWIT_TOO_LARGE beyond its bytes or values, however it was announced; GODWIT_DEADLINE when
  * its sender is too slow; GODWIT_PROTOCOL_INVALID when it is not JSON. What its headers say is judged before it is read.
  */
 async function readJson(
@@ -161,8 +162,9 @@ async function readJson(
     throw invalid('it is not UTF-8', cause);
   }
   try {
-    return JSON.parse(text);
+    return boundedJson(text, bounds.bytes, 'the request body');
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
     throw invalid(text === '' ? 'it is empty' : 'it is not JSON', cause);
   }
 }

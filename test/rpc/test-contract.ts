@@ -7,7 +7,7 @@ import { initCa, issue } from '../../src/pki/authority.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { peerContract } from '../../src/protocol/peer/contract.ts';
-import type { Access, Role } from '../../src/protocol/route.ts';
+import { LIST_BYTES, type Access, type Role } from '../../src/protocol/route.ts';
 import { PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
 import { client, type ClientOptions } from '../../src/rpc/client.ts';
 import { DEFAULT_LIMITS, type Circle, type RpcLimits, type Share } from '../../src/rpc/limits.ts';
@@ -21,6 +21,8 @@ const route = <S extends boolean>(access: Access, stream: S) => ({
   method: 'POST' as const,
   summary: '',
   access,
+  bodyBytes: LIST_BYTES,
+  answerBytes: LIST_BYTES,
   params: z.object({ name: z.string().max(20) }),
   query: z.object({ times: z.coerce.number().int().max(1000).default(1) }),
   body: z.object({ text: z.string().max(2_000_000) }),

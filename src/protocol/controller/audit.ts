@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 
 /** Characters of what was asked, as it is kept. */
 export const MAX_AUDIT_ARGUMENTS = 2048;
@@ -43,6 +43,7 @@ export const auditRoutes = {
     path: '/v1/audit',
     summary: 'Who asked for which change, from where, and what came of it; newest first',
     access: 'admin',
+    answerBytes: LIST_BYTES,
     query: z.object({
       /** By name. */
       who: name.optional(),

@@ -5,7 +5,7 @@ import { guestName, hostName } from '../names.ts';
 import { eventId } from '../public/host-event.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { planAnswer, planRequest } from '../public/plan.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { CHECKED, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { fleetEvent } from './events.ts';
 import { overviewRoute } from './overview.ts';
@@ -70,6 +70,7 @@ export const controllerContract = {
     path: '/openapi.json',
     summary: 'This API as an OpenAPI document',
     access: 'anyone',
+    answerBytes: REPORT_BYTES,
     response: z.record(z.string(), z.unknown()),
     errors: [],
   }),
@@ -78,6 +79,7 @@ export const controllerContract = {
     path: '/metrics',
     summary: 'What Prometheus reads',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     text: 'text/plain; version=0.0.4; charset=utf-8',
     response: z.string().max(MAX_METRICS),
     errors: [...STORING, 'GODWIT_OVERLOADED'],
@@ -87,6 +89,7 @@ export const controllerContract = {
     path: '/v1/hosts',
     summary: 'The hosts of the fleet, by name',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({ state: hostState.optional(), ...pageQuery(USUAL) }),
     response: z.object({ hosts: z.array(listedHost).max(MAX_PER_PAGE), next: cursor.optional() }),
     errors: STORING,
@@ -96,6 +99,7 @@ export const controllerContract = {
     path: '/v1/hosts/:host',
     summary: 'One host of the fleet, with all that it said of itself last',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: z.object({ host: hostName }),
     response: fleetHostDetail,
     errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],
@@ -106,6 +110,7 @@ export const controllerContract = {
     summary:
       'How busy a host was, oldest first: samples of the last minutes where this controller follows it, or roll-ups',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     params: z.object({ host: hostName }),
     query: z.object({ span: z.enum(['sample', 'minute', 'hour']).default('minute') }),
     response: z.object({ points: z.array(samplePoint).max(10_000) }),
@@ -116,6 +121,7 @@ export const controllerContract = {
     path: '/v1/guests',
     summary: 'The guests of the fleet, by name, as each host last reported them',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({
       host: hostName.optional(),
       name: guestName.optional(),
@@ -134,6 +140,7 @@ export const controllerContract = {
     path: '/v1/guests/:guest',
     summary: 'All guests of one name, mostly one, with all that their hosts said of them last',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: z.object({ guest: guestName }),
     response: z.object({ guests: z.array(fleetGuestDetail).max(MAX_PER_PAGE) }),
     errors: [...STORING, 'GODWIT_GUEST_UNKNOWN'],
@@ -158,6 +165,7 @@ export const controllerContract = {
     path: '/v1/events',
     summary: 'What happens on the hosts that this controller follows, each event with an id',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     query: z.object({ after: eventId.optional() }),
     response: fleetEvent,
     stream: true,
@@ -171,6 +179,8 @@ export const controllerContract = {
     summary:
       'Check a move and predict what it would cost, in other modes too where asked: the guest’s host measures the guest and the link for some seconds, and begins nothing',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
+    bodyBytes: LARGE_BYTES,
     audited: 'never',
     body: planRequest,
     response: planAnswer,

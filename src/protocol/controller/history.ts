@@ -6,7 +6,7 @@ import { eventId } from '../public/host-event.ts';
 import { END_PHASES, mode, phase, progress, report } from '../public/migration.ts';
 import { wishId } from '../public/order.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const satisfies ErrorCode[];
 /** The agent of a migration's host is asked. */
@@ -198,6 +198,7 @@ export const historyRoutes = {
     path: '/v1/migrations',
     summary: 'The migrations of the fleet, whoever began them, newest first',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({
       guest: guestName.optional(),
       /** Their source or their destination. */
@@ -219,6 +220,7 @@ export const historyRoutes = {
     path: '/v1/migrations/:id',
     summary: 'One migration with its report; of one that is open, how it stands now',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byId,
     query: ofSource,
     response: fleetMigrationDetail,
@@ -229,6 +231,7 @@ export const historyRoutes = {
     path: '/v1/migrations/:id/progress',
     summary: 'What happens in a migration until it ends, as its source reports it',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byId,
     query: ofSource,
     response: migrationNews,
@@ -260,6 +263,7 @@ export const historyRoutes = {
     path: '/v1/guests/:guest/history',
     summary: 'Every host that a guest was on, when and why, newest first, as far as it is kept',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     params: z.object({ guest: guestName }),
     response: z.object({
       guest: guestName,
@@ -274,6 +278,7 @@ export const historyRoutes = {
     path: '/v1/insight',
     summary: 'What the migrations of a time came to: distributions, predictions, failures',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     /** Absent: the last 30 days. */
     query: z.object({ since: z.iso.datetime().max(64).optional() }),
     response: insight,

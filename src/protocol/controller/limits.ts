@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName } from '../names.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const;
 
@@ -50,6 +50,7 @@ export const limitRoutes = {
     path: '/v1/limits',
     summary: 'How many moves may run at a time, in all and out of, into and between hosts',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: fleetLimits,
     errors: STORING,
   }),
@@ -58,6 +59,8 @@ export const limitRoutes = {
     path: '/v1/limits',
     summary: 'Change the limits that are named; moves under way go on',
     access: 'operator',
+    answerBytes: LIST_BYTES,
+    bodyBytes: LARGE_BYTES,
     body: limitsChange,
     response: fleetLimits,
     errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostName, moment, shortText } from '../names.ts';
 import { name64 } from '../public/host.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
 /** Managers that one controller takes at most: each is a process of its own. */
 export const MAX_MANAGERS = 32;
@@ -66,6 +66,7 @@ export const managerRoutes = {
     path: '/v1/managers',
     summary: 'Managers (vCenters, Hyper-V hosts) of this controller, and which of them are silent',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     response: z.object({ managers: z.array(managerEntry).max(MAX_MANAGERS) }),
     errors: STORING,
   }),
@@ -98,6 +99,8 @@ export const managerRoutes = {
     path: '/v1/managers',
     summary: 'Add a manager: it is asked first, and its password is kept encrypted',
     access: 'admin',
+    answerBytes: REPORT_BYTES,
+    bodyBytes: LARGE_BYTES,
     body: managerPlace.extend({ name: hostName, password: z.string().min(1).max(1024) }),
     response: z.object({ manager: managerEntry, checks: findings }),
     errors: [...STORING, 'GODWIT_MANAGER_TAKEN', 'GODWIT_MANAGER_REFUSED', 'GODWIT_OVERLOADED'],
@@ -107,6 +110,7 @@ export const managerRoutes = {
     path: '/v1/managers/:name/diagnosis',
     summary: 'Ask a manager whether Godwit can work with it; reads only',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
     params: named,
     response: z.object({ checks: findings }),
     errors: [...STORING, 'GODWIT_MANAGER_UNKNOWN', 'GODWIT_MANAGER_KEY'],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bytes, guestName, hostName, moment } from '../names.ts';
 import { guestInfo } from '../public/host.ts';
 import { eventId } from '../public/host-event.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 import { hostState } from './fleet.ts';
 
 /** The most that one overview has. */
@@ -60,6 +60,7 @@ export const overviewRoute = route({
   path: '/v1/overview',
   summary: 'All hosts and guests in short, by name, for a page that shows all of them',
   access: 'viewer',
+  answerBytes: LIST_BYTES,
   response: overview,
   errors: ['GODWIT_STORE'],
 });

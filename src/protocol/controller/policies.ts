@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { wishId } from '../public/order.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import {
   policy,
   policyKind,
@@ -26,6 +26,7 @@ export const policyRoutes = {
     path: '/v1/policies',
     summary: 'The standing policies, and what each of them saw when it looked last',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: z.object({ policies: z.array(policy).max(MAX_POLICIES) }),
     errors: STORING,
   }),
@@ -34,6 +35,8 @@ export const policyRoutes = {
     path: '/v1/policies/:scope/:kind',
     summary: 'Set a policy of the fleet, or of a group of hosts under a name of the caller’s',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
+    bodyBytes: LARGE_BYTES,
     params: ofPolicy,
     /** Its `setAtMs` as the caller has read it, 0 where there was none: whoever set it meanwhile is not overwritten. */
     query: z.object({ ifSetAtMs: z.coerce.number().int().min(0).optional() }),
@@ -62,6 +65,7 @@ export const policyRoutes = {
     summary:
       'Look now and answer with what the policy proposes; a dry run stores nothing, and nothing moves by either',
     access: 'operator',
+    answerBytes: LIST_BYTES,
     params: ofPolicy,
     query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
     response: z.object({
@@ -76,6 +80,7 @@ export const policyRoutes = {
     path: '/v1/proposals',
     summary: 'What policies proposed, newest first, and what became of it',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({
       state: proposalState.optional(),
       kind: policyKind.optional(),
@@ -93,6 +98,7 @@ export const policyRoutes = {
     path: '/v1/proposals/:id',
     summary: 'One proposal',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byId,
     response: proposal,
     errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN'],
@@ -103,6 +109,7 @@ export const policyRoutes = {
     summary:
       'Ask for the moves of a proposal; where its policy’s mode is approve, of all that its look made',
     access: 'operator',
+    answerBytes: LIST_BYTES,
     params: byId,
     response: z.object({
       accepted: z.array(proposalId).max(MAX_PER_PAGE),
@@ -115,6 +122,7 @@ export const policyRoutes = {
     path: '/v1/proposals/:id/reject',
     summary: 'Reject a proposal with a reason; the same is not proposed again for a time',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
     params: byId,
     body: z.strictObject({ reason: shortText.min(1) }),
     response: proposal,
@@ -125,6 +133,7 @@ export const policyRoutes = {
     path: '/v1/proposals/:id/snooze',
     summary: 'Put a proposal off: the same is proposed again after that time if it is still of use',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
     params: byId,
     body: z.strictObject({
       forMs: z

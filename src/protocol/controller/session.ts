@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 
 /** What a person or a program may at the web listener. Each may what the one before it may. */
 export const WEB_ROLES = ['viewer', 'operator', 'admin'] as const;
@@ -61,6 +61,7 @@ export const sessionRoutes = {
     path: '/v1/sessions',
     summary: 'The sessions of people’s browsers, newest first, without their secrets',
     access: 'admin',
+    answerBytes: LIST_BYTES,
     query: z.object({ name: z.string().max(256).optional(), ...pageQuery(200) }),
     response: z.object({
       sessions: z.array(sessionEntry).max(MAX_PER_PAGE),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { moment } from '../names.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 import { token, webRole } from './session.ts';
 
 /** Whom a token is for: a person or a program. */
@@ -31,6 +31,7 @@ export const tokenRoutes = {
     path: '/v1/tokens',
     summary: 'The tokens that count, by name, without their secrets',
     access: 'admin',
+    answerBytes: LIST_BYTES,
     response: z.object({ tokens: z.array(tokenEntry).max(MAX_TOKENS) }),
     errors: STORING,
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
 import { wishId } from '../public/order.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 import { measuredLine } from './measured-line.ts';
 import { move, plannedStep, stay, waiting, wish, wishAsk, wishMode } from './wish.ts';
 
@@ -52,6 +52,8 @@ export const wishRoutes = {
     summary:
       'Ask for something under an id of the caller’s, and answer with the plan; a dry run stores nothing',
     access: 'operator',
+    answerBytes: LIST_BYTES,
+    bodyBytes: LARGE_BYTES,
     params: byId,
     query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
     body: wishAsk,
@@ -71,6 +73,7 @@ export const wishRoutes = {
     path: '/v1/wishes',
     summary: 'What was asked of the fleet, newest first, and how far each of it is',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: z.object({ wishes: z.array(wish).max(1000) }),
     errors: STORING,
   }),
@@ -79,6 +82,7 @@ export const wishRoutes = {
     path: '/v1/wishes/:id',
     summary: 'One wish, with all of its moves',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     params: byId,
     response: z.object({ wish, moves: z.array(move).max(30_000) }),
     errors: [...STORING, 'GODWIT_WISH_UNKNOWN'],

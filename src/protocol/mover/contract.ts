@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { cancelAnswer } from '../public/contract.ts';
 import { progress } from '../public/migration.ts';
 import { answersFor, resolveAnswer, runAtSide } from '../public/resolve.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /** A mover, for the agent of its own host, over a unix socket. */
 export const moverContract = {
@@ -11,6 +11,7 @@ export const moverContract = {
     path: '/progress',
     summary: 'Where this migration stands',
     access: 'local',
+    answerBytes: LARGE_BYTES,
     response: progress,
   }),
   events: route({
@@ -18,6 +19,7 @@ export const moverContract = {
     path: '/events',
     summary: 'The live view until the end',
     access: 'local',
+    answerBytes: LARGE_BYTES,
     response: progress,
     stream: true,
   }),
@@ -33,6 +35,7 @@ export const moverContract = {
     path: '/resolve',
     summary: 'Destination: run the guest without its source, or give it up',
     access: 'local',
+    bodyBytes: LARGE_BYTES,
     body: z.object({
       runAt: runAtSide,
       proof: z.enum(['ask', 'observed', 'fenced', 'operator']),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { guestName, migrationId, shortText } from '../names.ts';
 import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
 import { sighting, sightingQuery } from './sighting.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 import { arrivalRoutes } from './arrival.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';
@@ -21,6 +21,7 @@ export const peerRoutes = {
     path: '/v1/incoming',
     summary: 'Another host asks to send a guest here; starts a mover for it',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: admission,
     response: admitted,
   }),
@@ -48,6 +49,7 @@ export const peerRoutes = {
     summary:
       'What this host has seen of a guest besides one migration of it, for a host that resolves that one',
     access: 'agent',
+    answerBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     query: sightingQuery,
     response: sighting,
@@ -81,6 +83,7 @@ export const peerRoutes = {
     path: '/v1/pki/list',
     summary: 'The fleet’s list, where this host has a newer one than the caller',
     access: 'member',
+    answerBytes: LARGE_BYTES,
     query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
     response: z.object({ signed: signedList.optional() }),
   }),
@@ -89,6 +92,7 @@ export const peerRoutes = {
     path: '/v1/pki/list',
     summary: 'Hand the fleet’s list on; it is taken where the CA has signed it and it is newer',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: signedList,
     response: z.object({ number: z.number().int().nonnegative() }),
   }),
@@ -108,6 +112,7 @@ export const peerRoutes = {
     summary:
       'Sign a new key for the holder of the certificate that the caller shows, a host or a person',
     access: 'viewer',
+    bodyBytes: 16 * 1024,
     body: z.object({ request: z.string().max(8192) }),
     response: z.object({
       /** Absent: the one that was shown is to be kept for now. */
@@ -119,6 +124,8 @@ export const peerRoutes = {
     path: '/v1/pki/join',
     summary: 'Sign the key of a new host, against a join token that works once',
     access: 'anyone',
+    answerBytes: LARGE_BYTES,
+    bodyBytes: 16 * 1024,
     apart: 'join',
     body: z.object({ token: z.string().max(256), request: z.string().max(8192) }),
     response: z.object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, moment } from '../names.ts';
 import { check } from '../public/migration.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /** A guest that its manager moves has a mover at its source alone: what its destination sees of it, that host's agent says. */
 
@@ -38,6 +38,7 @@ export const arrivalRoutes = {
     summary:
       'A guest that its manager has moved here: look at its disks and its segments from outside',
     access: 'agent',
+    answerBytes: LARGE_BYTES,
     params: z.object({ id: migrationId }),
     query: arrivalQuery,
     response: arrivalAnswer,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ipAddress } from '../network.ts';
 import { epochBody } from './migration.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /**
  * Connections of a guest as a host's connection tracking knows them, reported to the host that the guest moves to. They are
@@ -80,6 +80,7 @@ export const connectionRoutes = {
     path: '/v1/connections',
     summary: 'Connections of the guest that the source tracks, and those that it tracks no longer',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: epochBody.extend(connectionsNews.shape),
     response: connectionsAnswer,
   }),

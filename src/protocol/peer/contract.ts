@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { helloRoutes } from '../hello.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { connectionRoutes } from './connections.ts';
 import { diskRoutes } from './disk-routes.ts';
 import * as peer from './migration.ts';
@@ -20,6 +20,7 @@ export const peerContract = {
     path: '/v1/status',
     summary: 'What the destination side knows',
     access: 'agent',
+    answerBytes: REPORT_BYTES,
     response: peer.destinationStatus,
   }),
   assess: route({
@@ -27,6 +28,8 @@ export const peerContract = {
     path: '/v1/assess',
     summary: 'Check the guest against this host; changes nothing',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: peer.preparation,
     response: peer.assessment,
   }),
@@ -35,6 +38,7 @@ export const peerContract = {
     path: '/v1/known',
     summary: 'What the wire would tell the source of the cache of this host; changes nothing',
     access: 'agent',
+    answerBytes: LARGE_BYTES,
     body: knownQuestion,
     response: knownAnswer,
   }),
@@ -43,6 +47,8 @@ export const peerContract = {
     path: '/v1/prepare',
     summary: 'Build the paused guest and listen for its memory',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: peer.preparation,
     response: peer.prepared,
   }),
@@ -51,6 +57,7 @@ export const peerContract = {
     path: '/v1/arm',
     summary: 'Write armed(epoch), synced',
     access: 'agent',
+    answerBytes: REPORT_BYTES,
     body: peer.epochBody,
     response: peer.destinationStatus,
   }),
@@ -75,6 +82,7 @@ export const peerContract = {
     path: '/v1/recover',
     summary: 'Post-copy: listen again after the link broke',
     access: 'agent',
+    answerBytes: REPORT_BYTES,
     body: peer.epochBody,
     response: peer.prepared,
   }),
@@ -84,6 +92,7 @@ export const peerContract = {
     summary:
       'Take down everything that is here; past the right to run only what is left of a guest that is lost',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: peer.releaseBody,
     response: done,
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { compared, comparison, rewriting, rewritten } from './disk-check.ts';
 import * as peer from './migration.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
 /** What a source asks of the destination's mover about the guest's disks. */
 export const diskRoutes = {
@@ -10,6 +10,8 @@ export const diskRoutes = {
     path: '/v1/storage',
     summary: 'Look for files that the source has written beside its disks, and add to them',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: peer.storageProof,
     response: peer.storageAnswer,
   }),
@@ -18,6 +20,8 @@ export const diskRoutes = {
     path: '/v1/bases',
     summary: 'Look for what the guest only reads of its disks, and wait for what is not there',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: peer.seeding,
     response: peer.seedAnswer,
   }),
@@ -26,6 +30,7 @@ export const diskRoutes = {
     path: '/v1/media',
     summary: 'Put other media into drives of the built guest, as the source has them now',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: peer.mediaChange,
     response: z.object({ ok: z.literal(true) }),
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { shortText } from '../names.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /** How one agent measures its link to another: it sends what means nothing, and looks how long that takes. */
 
@@ -29,6 +29,7 @@ export const linkRoutes = {
     path: '/v1/link',
     summary: 'Take what another host sends to measure the link; keeps nothing of it',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: linkQuestion,
     response: linkAnswer,
   }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { route } from '../route.ts';
+import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { check } from '../public/migration.ts';
 import { knownAnswer, knownQuestion, wireOffer } from '../wire.ts';
 import { checkId } from '../names.ts';
@@ -43,6 +43,8 @@ export const preflightRoutes = {
     path: '/v1/preflight',
     summary: 'What this host would answer to an admission; begins nothing',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: preflightAdmission,
     response: preflightAnswer,
   }),
@@ -51,6 +53,8 @@ export const preflightRoutes = {
     path: '/v1/preflight/storage',
     summary: 'Is this the same storage? Adds to the file that the caller made, and makes none',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: preflightStorage,
     response: storageAnswer,
   }),
@@ -59,6 +63,8 @@ export const preflightRoutes = {
     path: '/v1/preflight/assess',
     summary: 'Check a guest against this host; begins nothing',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: REPORT_BYTES,
     body: preflightAssess,
     response: assessment,
   }),
@@ -67,6 +73,8 @@ export const preflightRoutes = {
     path: '/v1/preflight/known',
     summary: 'A part of what the wire would tell this source of the cache; begins nothing',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: LARGE_BYTES,
     body: preflightKnown,
     response: knownAnswer,
   }),

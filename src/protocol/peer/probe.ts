@@ -9,7 +9,7 @@ import {
   PROBE_KINDS,
   probeKind,
 } from '../public/probe.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /**
  * The gap that a migration makes, as hosts see it that have no part in it: the source's mover asks their agents to
@@ -179,6 +179,7 @@ export const probeRoutes = {
     path: '/v1/watches',
     summary: 'Watch a guest that another host moves, for a while; again to go on',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     body: watchOrder,
     response: watchAnswer,
   }),
@@ -187,6 +188,7 @@ export const probeRoutes = {
     path: '/v1/incoming/:id/guest',
     summary: 'Which guest comes here, and its addresses, for a host that is asked to watch it',
     access: 'agent',
+    answerBytes: LARGE_BYTES,
     params: z.object({ id: migrationId }),
     response: admittedGuest,
   }),

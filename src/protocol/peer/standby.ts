@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { nodeName } from '../disk.ts';
 import { bytes, checkId, guestName } from '../names.ts';
 import { MAX_OF_ONE_SOURCE } from '../public/recovery.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 import { admission, preparation } from './migration.ts';
 
 /** A digest of the devices and the block graph of a guest, by its driver: another one after each change. */
@@ -53,6 +53,7 @@ export const standbyPeerRoutes = {
     summary:
       'Keep what starts a guest of the requester here, for when the requester is dead and proved off',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     body: standbyOffer,
     response: z.object({ ok: z.literal(true) }),
@@ -63,6 +64,8 @@ export const standbyPeerRoutes = {
     summary:
       'Report what the guests of the requester are now that this host keeps, and drop those that it withdraws',
     access: 'agent',
+    bodyBytes: LARGE_BYTES,
+    answerBytes: LARGE_BYTES,
     body: standbyHeartbeat,
     /** Guests that this host does not keep, or of which it has another description. */
     response: z.object({ unknown: z.array(guestName).max(MAX_OF_ONE_SOURCE) }),

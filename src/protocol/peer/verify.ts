@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { check } from '../public/migration.ts';
-import { route } from '../route.ts';
+import { REPORT_BYTES, route } from '../route.ts';
 import { epochBody } from './migration.ts';
 
 /** Source mover -> destination mover, once the guest runs there: what does your host see of it? */
@@ -18,6 +18,7 @@ export const verifyRoutes = {
     path: '/v1/verify',
     summary: 'The guest runs: look at its disks, its segments and its connections from outside',
     access: 'agent',
+    answerBytes: REPORT_BYTES,
     body: epochBody,
     response: verifyAnswer,
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, guestName, shortText } from '../names.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 import { sharing } from '../wire.ts';
 
 /** What a host keeps of guests' memory, and what a user of it may ask. */
@@ -42,6 +42,7 @@ export const cacheRoutes = {
     path: '/v1/cache',
     summary: 'What this host keeps of guests’ memory for the wire',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: cacheStatus,
     errors: ['GODWIT_CONFIG', 'GODWIT_CAPABILITY'],
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, moment } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
-import { route } from '../route.ts';
+import { REPORT_BYTES, route } from '../route.ts';
 import { wishId } from './order.ts';
 
 /** Far more than a host runs. */
@@ -37,6 +37,7 @@ export const closingRoutes = {
     summary:
       'Guests that are on this host, or on a host of its manager, and migrations to and from it; each guest is looked at for the answer',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byHost,
     response: occupancy,
     errors: CLOSING,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, migrationId, moment, shortText } from '../names.ts';
 import { labelRoutes } from '../labels.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
@@ -67,6 +67,7 @@ export const publicRoutes = {
     path: '/openapi.json',
     summary: 'This API as an OpenAPI document',
     access: 'anyone',
+    answerBytes: REPORT_BYTES,
     response: z.record(z.string(), z.unknown()),
     errors: [],
   }),
@@ -75,6 +76,7 @@ export const publicRoutes = {
     path: '/v1/host',
     summary: 'Inventory of this host',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     response: hostInfo,
     errors: LOOKING,
   }),
@@ -83,6 +85,7 @@ export const publicRoutes = {
     path: '/v1/hosts',
     summary: 'This host and its peers, as far as they answer',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: z.object({ hosts: z.array(hostEntry).max(10_000) }),
     errors: LOOKING,
   }),
@@ -91,6 +94,7 @@ export const publicRoutes = {
     path: '/v1/guests',
     summary: 'Guests of this host, or of this host and all peers',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({
       scope: z.enum(['local', 'all']).default('local'),
       /** Look at each guest again, however new the inventory is. */
@@ -115,6 +119,7 @@ export const publicRoutes = {
     path: '/v1/guests/:guest',
     summary: 'One guest of this host',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     response: guestInfo,
     errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
@@ -126,6 +131,7 @@ export const publicRoutes = {
     path: '/v1/managed/hosts',
     summary: 'Hosts of the manager that this agent speaks to; none where it speaks to none',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object(pageQuery(MAX_PER_PAGE)),
     response: z.object({
       hosts: z.array(managedHost).max(MAX_PER_PAGE),
@@ -139,6 +145,7 @@ export const publicRoutes = {
     path: '/v1/events',
     summary: 'What happens on this host: its guests and its migrations, each event with an id',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     query: z.object({
       after: eventId.optional(),
       /** Also how busy the host is, one sample in 10 s; each has the id of the event before it. */
@@ -164,6 +171,7 @@ export const publicRoutes = {
     summary:
       'Start moving a guest of this host under an id of the caller’s; asked again it answers the same',
     access: 'orders',
+    answerBytes: LARGE_BYTES,
     params: byId,
     query: dryRun.extend(orderQuery),
     body: migrationRequest,
@@ -181,6 +189,7 @@ export const publicRoutes = {
     summary:
       'Check whether a guest of this host could move, to one host or to each of its peers; begins nothing',
     access: 'orders',
+    answerBytes: LIST_BYTES,
     audited: 'never',
     body: checkRequest,
     response: checkAnswer,
@@ -192,6 +201,7 @@ export const publicRoutes = {
     summary:
       'Check a migration and predict what it would cost: measures the guest and the link for some seconds, begins nothing',
     access: 'orders',
+    answerBytes: REPORT_BYTES,
     audited: 'never',
     body: planRequest,
     response: planAnswer,
@@ -202,6 +212,7 @@ export const publicRoutes = {
     path: '/v1/migrations',
     summary: 'Migrations that this host, or it and all peers, took part in, newest first',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     query: z.object({
       /** `all`: the newest of all hosts, each once, in one page. */
       scope: z.enum(['local', 'all']).default('local'),
@@ -219,6 +230,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id',
     summary: 'One migration: where it stands now, and this host’s side of it',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     params: byId,
     response: migrationSummary,
     errors: BY_ID,
@@ -228,6 +240,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id/progress',
     summary: 'Where a migration stands now',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     params: byId,
     response: progress,
     replacedBy: 'migration',
@@ -238,6 +251,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id/events',
     summary: 'The live view, one line per change, until the migration ends',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     params: byId,
     response: progress,
     stream: true,
@@ -248,6 +262,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id/report',
     summary: 'What was done, with measurements',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byId,
     response: report,
     errors: BY_ID,
@@ -268,6 +283,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id/resolution',
     summary: 'Both sides of a migration, and what each answer to it risks',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     params: byId,
     response: resolution,
     errors: [...BY_ID, ...LOOKING, ...OTHER_HOST],
@@ -277,6 +293,7 @@ export const publicRoutes = {
     path: '/v1/migrations/:id/resolve',
     summary: 'A person decides where the guest of a held migration is to run',
     access: 'operator',
+    bodyBytes: LARGE_BYTES,
     params: byId,
     body: resolveRequest,
     response: resolveAnswer,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { diskMoveId, diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { shortText } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
@@ -35,6 +35,7 @@ export const diskMoveRoutes = {
     path: '/v1/moves',
     summary: 'Moves of disks on this host, newest first',
     access: 'viewer',
+    answerBytes: REPORT_BYTES,
     query: z.object(pageQuery(MAX_PER_PAGE)),
     response: z.object({
       moves: z.array(diskMoveProgress).max(MAX_PER_PAGE),
@@ -47,6 +48,7 @@ export const diskMoveRoutes = {
     path: '/v1/moves/:id/events',
     summary: 'The live view of a disk’s move, one line per change, until it ends',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     params: byId,
     response: diskMoveProgress,
     stream: true,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 
 /** What an earlier crash has left on a host, one thing each. */
 export const leftover = z.object({
@@ -43,6 +43,7 @@ export const leftoverRoutes = {
     path: '/v1/leftovers',
     summary: 'What earlier crashes have left on this host',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: leftoverList,
     errors: LOOKING,
   }),
@@ -51,6 +52,7 @@ export const leftoverRoutes = {
     path: '/v1/leftovers/clear',
     summary: 'Clear what is safe to clear, and say what was left',
     access: 'operator',
+    answerBytes: LIST_BYTES,
     response: clearedList,
     replacedBy: 'deleteLeftovers',
     errors: LOOKING,
@@ -60,6 +62,7 @@ export const leftoverRoutes = {
     path: '/v1/leftovers',
     summary: 'Clear what is safe to clear, and say what was left',
     access: 'operator',
+    answerBytes: LIST_BYTES,
     query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
     response: clearedList,
     errors: LOOKING,

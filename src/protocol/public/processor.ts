@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostName, shortText } from '../names.ts';
 import { LOOKING, OTHER_HOST } from '../route-errors.ts';
-import { route } from '../route.ts';
+import { LIST_BYTES, route } from '../route.ts';
 import { name64 } from './host.ts';
 import { unasked } from './resolve.ts';
 
@@ -110,6 +110,7 @@ export const processorRoutes = {
     path: '/v1/processors',
     summary: 'Processors that this host can give to guests, and those that its guests have',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: processorsAnswer,
     errors: LOOKING,
   }),
@@ -118,6 +119,7 @@ export const processorRoutes = {
     path: '/v1/baseline',
     summary: 'The greatest processor that several hosts have in common',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     audited: 'never',
     body: baselineRequest,
     response: baselineAnswer,

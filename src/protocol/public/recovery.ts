@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, migrationId, moment, shortText } from '../names.ts';
 import { BEGINNING, CHECKED, LOOKING, ORDERED } from '../route-errors.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 import { check } from './migration.ts';
 import { orderQuery } from './order.ts';
 
@@ -53,6 +53,7 @@ export const recoveryRoutes = {
     summary:
       'Have another host keep what starts a guest of this host there, after every check of a cold move to it; its disks must be shared',
     access: 'orders',
+    answerBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     body: z.object({ to: hostName }),
     response: z.object({ guest: guestName, to: hostName, checks: z.array(check).max(256) }),
@@ -64,6 +65,7 @@ export const recoveryRoutes = {
     summary:
       'Guests of other hosts that this host can start once their host is dead and proved off',
     access: 'viewer',
+    answerBytes: LIST_BYTES,
     response: z.object({ standbys: z.array(standby).max(MAX_STANDBYS) }),
     errors: LOOKING,
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { shortText } from '../names.ts';
-import { route } from '../route.ts';
+import { REPORT_BYTES, route } from '../route.ts';
 
 /** Of names of settings in one answer; of more, the first. */
 export const MAX_SETTINGS = 256;
@@ -26,6 +26,7 @@ export const reloadRoutes = {
     summary:
       'Read the configuration again and take what can change at run time: all of it or nothing',
     access: 'operator',
+    answerBytes: REPORT_BYTES,
     query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
     response: reloaded,
     errors: ['GODWIT_CONFIG'],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName, moment, shortText } from '../names.ts';
-import { route } from '../route.ts';
+import { LARGE_BYTES, route } from '../route.ts';
 
 /** Of one kind, to one peer, since its agent began; what the movers of its migrations refused counts with it. */
 export const refusal = z.object({
@@ -63,6 +63,7 @@ export const trustRoutes = {
     path: '/v1/trust',
     summary: 'Certificate and fleet’s list of this host, and whom it refused what',
     access: 'viewer',
+    answerBytes: LARGE_BYTES,
     response: trust,
     errors: ['GODWIT_PKI'],
   }),
