@@ -13,8 +13,18 @@ interface Controller {
   calls(): string;
 }
 
-/** A management controller in the place of curl: `power` is what it says first, `after` what a reset makes of it. */
-function controller(t: TestContext, power: string, after: string): Controller {
+const plain = (state: string): string => `{ "Id": "1", "PowerState": "${state}" }`;
+
+/**
+ * A management controller in the place of curl: `power` is its state at first, `after` its state once it was told to turn
+ * the host off, unless it refuses that. `answer` makes the text of an answer of the state.
+ */
+function controller(
+  t: TestContext,
+  power: string,
+  after: string,
+  { refuses = false, answer = plain } = {},
+): Controller {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-bmc-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const file = (name: string): string => path.join(dir, name);
@@ -26,13 +36,14 @@ function controller(t: TestContext, power: string, after: string): Controller {
     `#!/bin/sh
 echo "$@" >> '${file('calls')}'
 case "$*" in
-  *ComputerSystem.Reset*) printf '%s' '${after}' > '${file('state')}' ;;
+  *ComputerSystem.Reset*) ${refuses ? 'exit 22' : `printf '%s' '${after}' > '${file('state')}'`} ;;
   *) state=$(cat '${file('state')}'); [ "$state" != dark ] || exit 7
-     printf '{ "Id": "1", "PowerState": "%s" }' "$state" ;;
+     cat "${dir}/answer-$state" ;;
 esac
 `,
   );
   chmodSync(file('curl'), 0o755);
+  for (const state of ['On', 'Off']) writeFileSync(file(`answer-${state}`), answer(state));
   return {
     run: (host) => {
       const env = { ...process.env, REDFISH_CURL: file('curl'), REDFISH_TRIES: '1' };
@@ -56,10 +67,38 @@ describe('the example of a fencing hook', () => {
     assert.match(bmc.calls(), /ForceOff/);
   });
 
-  test('leaves a host that is off as it is', (t) => {
-    const bmc = controller(t, 'Off', 'Off');
-    assert.equal(bmc.run('b').status, 0);
-    assert.doesNotMatch(bmc.calls(), /ForceOff/);
+  test('sends the order to a host that seems to be off, too, and takes a refusal of that for what it is', (t) => {
+    const off = controller(t, 'Off', 'Off');
+    assert.equal(off.run('b').status, 0);
+    assert.match(off.calls(), /^[^\n]*ForceOff[^\n]*\n[^\n]*Systems\/1\n$/);
+    assert.equal(controller(t, 'Off', 'Off', { refuses: true }).run('b').status, 0);
+    const on = controller(t, 'On', 'On', { refuses: true }).run('b');
+    assert.equal(on.status, 1);
+    assert.match(on.err, /takes no order to turn it off; its power is On/);
+  });
+
+  test('reads the PowerState of the system itself, and of no part of it', (t) => {
+    const oem = '"Oem": { "Vendor": { "AuxNode": { "PowerState": "Off" } } }';
+    const parts = (state: string): string[] => [
+      `{ "PowerState": "${state}", ${oem} }`,
+      `{\n  ${oem},\n  "PowerState": "${state}"\n}\n`,
+      `{ "Description": "\\"PowerState\\": \\"Off\\"", "PowerState": "${state}" }`,
+    ];
+    for (const at of parts('On').keys()) {
+      const bmc = controller(t, 'On', 'On', { answer: (state) => parts(state)[at] ?? '' });
+      assert.equal(bmc.run('b').status, 1, parts('On')[at]);
+      const honest = controller(t, 'On', 'Off', { answer: (state) => parts(state)[at] ?? '' });
+      assert.equal(honest.run('b').status, 0, parts('Off')[at]);
+    }
+    for (const text of [
+      `{ ${oem} }`,
+      `{ "PowerState": "On", "PowerState": "Off" }`,
+      `{ "PowerState": ["Off"] }`,
+      `[{ "PowerState": "Off" }]`,
+      `{ "PowerState": "Off"`,
+      'PowerState: "PowerState":"Off"',
+    ])
+      assert.equal(controller(t, 'On', 'Off', { answer: () => text }).run('b').status, 1, text);
   });
 
   test('proves nothing while the host stays on, the controller is dark, or the host is not listed', (t) => {

@@ -73,6 +73,13 @@ test('the router of examples/hooks gets each route to the guest, and no gateway'
     '-q ip route replace 10.88.0.21/32 via 10.89.0.12',
     '-q ip route replace fd00::21/128 via 10.89.0.12',
   ]);
+  // Texts of the source that look like routes.
+  const [nic] = input.networks;
+  const more = { id: '192.0.2.66/32', rules: ['192.0.2.67/32'], limits: ['2001:db8::1/128'] };
+  writeFileSync(reported, '');
+  const hostile = JSON.stringify({ ...input, networks: [{ ...nic, ...more }] });
+  assert.equal(spawnSync(hook, [], { input: hostile }).status, 0);
+  assert.equal(readFileSync(reported, 'utf8').trim().split('\n').length, 2);
   const bridged = spawnSync(hook, [], { input: '{"networks":[]}' });
   assert.equal(bridged.status, 0);
 });
