@@ -84,11 +84,11 @@ describe('the example of a fencing hook', () => {
       `{\n  ${oem},\n  "PowerState": "${state}"\n}\n`,
       `{ "Description": "\\"PowerState\\": \\"Off\\"", "PowerState": "${state}" }`,
     ];
-    for (const at of parts('On').keys()) {
+    for (const [at, text] of parts('On').entries()) {
       const bmc = controller(t, 'On', 'On', { answer: (state) => parts(state)[at] ?? '' });
-      assert.equal(bmc.run('b').status, 1, parts('On')[at]);
+      assert.equal(bmc.run('b').status, 1, text);
       const honest = controller(t, 'On', 'Off', { answer: (state) => parts(state)[at] ?? '' });
-      assert.equal(honest.run('b').status, 0, parts('Off')[at]);
+      assert.equal(honest.run('b').status, 0, text);
     }
     for (const text of [
       `{ ${oem} }`,

@@ -9,6 +9,8 @@ const MAX_PART = 10;
 const MAX_PAUSE_MS = 2000;
 /** Answers that are made or waited for at once, by their keys, and answers that are kept. */
 const MAX_WAITING = 8;
+/** Of those, the answers for which one caller waits. */
+const MAX_OF_A_CALLER = 2;
 const MAX_KEPT = 8;
 
 /**
@@ -20,6 +22,8 @@ export class CostlyAnswers<Value> {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
   readonly #kept = new Map<string, { readonly value: Value; readonly dueMs: number }>();
   readonly #making = new Map<string, Promise<Value>>();
+  /** Answers that are made or waited for, by the caller who asked first. */
+  readonly #callers = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
   #nextMs = Number.NEGATIVE_INFINITY;
 
@@ -29,20 +33,41 @@ export class CostlyAnswers<Value> {
     this.#clock = clock;
   }
 
-  /** GODWIT_OVERLOADED where too many others wait already; what `make` throws goes to all who wait for it. */
-  async of(key: string, make: () => Promise<Value>): Promise<Value> {
+  /**
+   * GODWIT_OVERLOADED if too many others wait already, or `caller` for too many; what `make` throws goes to all who wait for
+   * it. Absent: the callers do not choose the key.
+   */
+  async of(key: string, make: () => Promise<Value>, caller?: string): Promise<Value> {
     const kept = this.#kept.get(key);
     if (kept !== undefined && this.#clock.monotonicMs() < kept.dueMs) return kept.value;
     const making = this.#making.get(key);
     if (making !== undefined) return making;
     if (this.#making.size >= MAX_WAITING)
       throw godwitError('GODWIT_OVERLOADED', { what: this.#what, limit: MAX_WAITING });
+    const leave = caller === undefined ? () => {} : this.#enter(caller);
     const made = this.#last
       .then(() => this.#make(key, make))
-      .finally(() => this.#making.delete(key));
+      .finally(() => {
+        this.#making.delete(key);
+        leave();
+      });
     this.#making.set(key, made);
     this.#last = made.catch(() => {});
     return made;
+  }
+
+  #enter(caller: string): () => void {
+    const count = this.#callers.get(caller) ?? 0;
+    if (count >= MAX_OF_A_CALLER) {
+      const what = `${this.#what} for one caller`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_OF_A_CALLER });
+    }
+    this.#callers.set(caller, count + 1);
+    return () => {
+      const left = (this.#callers.get(caller) ?? 1) - 1;
+      if (left === 0) this.#callers.delete(caller);
+      else this.#callers.set(caller, left);
+    };
   }
 
   async #make(key: string, make: () => Promise<Value>): Promise<Value> {

@@ -36,8 +36,14 @@ const ANSWER_MS = 5000;
 const MAX_REPORTED = 20_000;
 const MAX_PER_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
-/** Programs that follow the clock ask for the same insight within so long. */
-const SINCE_STEP_MS = 60_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** Beginnings of an insight, by its length: few of them, so that callers share an answer. */
+const SINCE_STEPS: readonly { readonly upToMs: number; readonly stepMs: number }[] = [
+  { upToMs: 2 * HOUR_MS, stepMs: 5 * MINUTE_MS },
+  { upToMs: 48 * HOUR_MS, stepMs: HOUR_MS },
+];
+const LONGEST_STEP_MS = 24 * HOUR_MS;
 
 export function historyHandlers(parts: HistoryApi): Handlers<C> {
   const migrations = new Migrations(parts.store);
@@ -50,12 +56,23 @@ export function historyHandlers(parts: HistoryApi): Handlers<C> {
     migrationEvents: ({ params, query, signal }) => streams.follow(params.id, query.source, signal),
     cancelMigration: (call) => cancelMigration(reading, call),
     guestHistory: (call) => readGuestHistory(reading, call),
-    insight: ({ query: { since } }) => {
-      const asked = since === undefined ? undefined : Math.max(0, Date.parse(since));
-      const from = asked === undefined ? undefined : asked - (asked % SINCE_STEP_MS);
-      return insights.of(String(from), () => readInsight(migrations, from));
+    insight: ({ query: { since }, caller }) => {
+      const from =
+        since === undefined ? undefined : beginning(Date.parse(since), parts.clock.wallMs());
+      // Callers of one name and another role are others.
+      const key = `${caller.role} ${caller.name}`;
+      return insights.of(String(from), () => readInsight(migrations, from), key);
     },
   };
+}
+
+/** The beginning of the insight that has all since then: not after what was asked for. */
+export function beginning(askedMs: number, nowMs: number): number {
+  const lengthMs = nowMs - askedMs;
+  const { stepMs } = SINCE_STEPS.find(({ upToMs }) => lengthMs <= upToMs) ?? {
+    stepMs: LONGEST_STEP_MS,
+  };
+  return Math.max(0, askedMs - (askedMs % stepMs));
 }
 
 interface Reading extends HistoryApi {

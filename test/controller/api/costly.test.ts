@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { beginning } from '../../../src/controller/api/history.ts';
 import { CostlyAnswers } from '../../../src/controller/api/costly.ts';
 
 /** Answers that take 200 ms each, by a clock that goes on with the work and the pauses alone. */
@@ -11,12 +12,12 @@ function costly() {
     sleep: async (ms: number): Promise<void> => void (nowMs += ms),
   };
   const answers = new CostlyAnswers<number>('the test', clock);
-  const of = (key: string): Promise<number> =>
-    answers.of(key, async () => {
-      nowMs += 200;
-      busyMs += 200;
-      return busyMs;
-    });
+  const make = async (): Promise<number> => {
+    nowMs += 200;
+    busyMs += 200;
+    return busyMs;
+  };
+  const of = (key: string, caller?: string): Promise<number> => answers.of(key, make, caller);
   return { of, busyPart: () => busyMs / nowMs, pass: (ms: number) => (nowMs += ms) };
 }
 
@@ -51,4 +52,32 @@ test('too many different ones at once are refused, and an error goes to all who 
   const asked = [answers.of('a', fails), answers.of('a', async () => 1)];
   for (const each of asked) await assert.rejects(each, /away/);
   assert.equal(await answers.of('a', async () => 2), 2);
+});
+
+test('one caller who asks for ever other ones keeps no other caller from theirs', async () => {
+  const { of } = costly();
+  const own = Array.from({ length: 20 }, (_, count) => of(`${count}`, 'viewer ann'));
+  const other = await of('other', 'operator bob');
+  assert.ok(other > 0);
+  const settled = await Promise.allSettled(own);
+  const refused = settled.filter((each) => each.status === 'rejected');
+  assert.equal(refused.length, 18);
+  for (const { reason } of refused)
+    assert.equal((reason as { code?: string }).code, 'GODWIT_OVERLOADED');
+  // Waiting together with others for the same answer takes no place, and the places are given back.
+  await Promise.all([of('a', 'viewer ann'), of('b', 'viewer ann'), of('a', 'viewer ann')]);
+});
+
+test('an insight begins at one of few moments, at most one step before what was asked for', () => {
+  const nowMs = Date.parse('2026-11-22T10:33:20Z');
+  const begun = new Set<number>();
+  for (let ago = 0; ago < 30 * 24 * 60; ago += 1) {
+    const askedMs = nowMs - ago * 60_000;
+    const from = beginning(askedMs, nowMs);
+    const length = nowMs - askedMs;
+    assert.ok(from <= askedMs && askedMs - from < Math.max(300_000, length));
+    begun.add(from);
+  }
+  assert.ok(begun.size < 110, `${begun.size}`);
+  assert.equal(beginning(-5, nowMs), 0);
 });
