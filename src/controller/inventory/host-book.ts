@@ -30,6 +30,8 @@ export interface Changes {
 
 /** JSON of all guests of one host, bytes. Their lists are shorter on the wire. */
 const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
+/** Guests of one name: containers of several managers, copies on their way. What is looked for by name looks at all of them. */
+const MAX_NAMESAKES = 64;
 /** Of which a host may send more than its share. */
 export type Excess = 'events' | 'migrations';
 const EXCESS: Readonly<Record<Excess, string>> = {
@@ -129,8 +131,12 @@ export class HostBook implements Heard {
   /** Its key here: a report that was made without the guest may lack its uuid. */
   #keyOf(left: GuestInfo): string {
     if (left.uuid !== undefined) return guestKey(left);
-    const keys = [...this.#marks.keys()].filter((each) => each.startsWith(`${left.name} `));
+    const keys = this.#keysOf(left.name);
     return keys.length === 1 && keys[0] !== undefined ? keys[0] : guestKey(left);
+  }
+
+  #keysOf(name: string): string[] {
+    return [...this.#marks.keys()].filter((each) => each.startsWith(`${name} `));
   }
 
   #withHeld(own: readonly BoundedGuest[], left: readonly GuestInfo[]): BoundedGuest[] {
@@ -146,6 +152,9 @@ export class HostBook implements Heard {
     const own = this.#withHeld(listed, left);
     if (own.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
+    const names = Map.groupBy(own, ({ guest }) => guest.name);
+    if ([...names.values()].some(({ length }) => length > MAX_NAMESAKES))
+      throw tooMuch(name, `at most ${MAX_NAMESAKES} guests of one name`);
     const before = new Set(this.#marks.keys());
     for (const each of own) {
       const key = guestKey(each.guest);
@@ -243,6 +252,8 @@ export class HostBook implements Heard {
     const { name } = this.#row;
     if (!this.#marks.has(key) && this.#marks.size >= MAX_GUESTS)
       throw tooMuch(name, `at most ${MAX_GUESTS} guests`);
+    if (!this.#marks.has(key) && this.#keysOf(each.guest.name).length >= MAX_NAMESAKES)
+      throw tooMuch(name, `at most ${MAX_NAMESAKES} guests of one name`);
     if (this.#bytes + each.bytes > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
     if (!this.#mark(key, each)) return;

@@ -73,12 +73,14 @@ function apart<T extends GuestReport>(namesakes: readonly T[]): T[][] {
     ({ uuid, moving, state }) =>
       uuid !== undefined || (moving === undefined && state !== 'incoming'),
   );
+  const isKnown = new Set(known);
   const identities = new Set(known.map(identityOf));
   const [only] = identities;
+  const linked = links(known);
   const keyOf = (report: T): string => {
-    if (known.includes(report)) return identityOf(report);
+    if (isKnown.has(report)) return identityOf(report);
     // A copy reports its uuid only once it has been asked: its migration names the guest.
-    const guest = known.find((each) => areLinked(report, each));
+    const guest = linked(report);
     if (guest !== undefined) return identityOf(guest);
     return identities.size === 1 && only !== undefined ? only : identityOf(report);
   };
@@ -91,9 +93,23 @@ function identityOf({ uuid, manager, moving, host }: GuestReport): string {
   return manager === undefined || moving !== undefined ? 'name' : `host ${host}`;
 }
 
-function areLinked({ migration, moving }: GuestReport, guest: GuestReport): boolean {
-  if (migration !== undefined && migration === guest.migration) return true;
-  return guest.host === moving?.from || guest.host === moving?.to;
+/**
+ * Finds the first of `known` that has the migration of a report, or is at one of the hosts that it moves between. One host may
+ * report thousands of guests of one name: their number must not count twice.
+ */
+function links<T extends GuestReport>(known: readonly T[]): (report: GuestReport) => T | undefined {
+  const places = new Map<string, number>();
+  for (const [place, { host, migration }] of known.entries())
+    for (const key of [`at ${host}`, ...(migration === undefined ? [] : [`by ${migration}`])])
+      if (!places.has(key)) places.set(key, place);
+  return ({ migration, moving }) => {
+    const keys = [
+      ...(migration === undefined ? [] : [`by ${migration}`]),
+      ...(moving === undefined ? [] : [`at ${moving.from}`, `at ${moving.to}`]),
+    ];
+    const first = Math.min(...keys.map((key) => places.get(key) ?? known.length));
+    return known[first];
+  };
 }
 
 const RANK = { waiting: 0, stopped: 1, claim: 2 } as const;
@@ -119,29 +135,40 @@ function epochAfter({ epoch = 0, moving }: GuestReport): number {
   return moving?.epoch ?? epoch + 1;
 }
 
-function epochOf(report: GuestReport, group: readonly GuestReport[]): number {
-  const { host, migration, moving } = report;
-  const own = report.epoch ?? 0;
-  if (hasLeft(report)) return epochAfter(report);
-  const isDated = report.epoch !== undefined || moving?.epoch !== undefined;
-  if (isDated) return hasArrived(report) ? Math.max(own, epochAfter(report)) : own;
-  // Neither managers nor earlier builds give epochs to the destination: the migration itself orders its two ends.
-  const ends = group.map((other) => {
-    const isItsMove = migration === undefined || migration === other.migration;
-    if (other.moving?.from === other.host && other.moving.to === host && isItsMove)
-      return epochAfter(other);
-    return hasArrived(report) && moving?.from === other.host ? (other.epoch ?? 0) + 1 : 0;
-  });
-  return Math.max(own, ...ends);
+function orderByEpoch(group: readonly GuestReport[]): (report: GuestReport) => number {
+  // By a move of the host's own guest to another host: the epoch after it, by destination, and by that and the migration.
+  const arrivals = new Map<string, number>();
+  const epochs = new Map<string, number>();
+  const raise = (map: Map<string, number>, key: string, epoch: number): void =>
+    void map.set(key, Math.max(epoch, map.get(key) ?? 0));
+  for (const other of group) {
+    const { host, migration, moving } = other;
+    raise(epochs, host, other.epoch ?? 0);
+    if (moving === undefined || moving.from !== host) continue;
+    raise(arrivals, moving.to, epochAfter(other));
+    if (migration !== undefined) raise(arrivals, `${moving.to} ${migration}`, epochAfter(other));
+  }
+  return (report) => {
+    const { host, migration, moving } = report;
+    const own = report.epoch ?? 0;
+    if (hasLeft(report)) return epochAfter(report);
+    const isDated = report.epoch !== undefined || moving?.epoch !== undefined;
+    if (isDated) return hasArrived(report) ? Math.max(own, epochAfter(report)) : own;
+    // Neither managers nor earlier builds give epochs to the destination: the migration itself orders its two ends.
+    const arrived = arrivals.get(migration === undefined ? host : `${host} ${migration}`) ?? 0;
+    const source = moving !== undefined && hasArrived(report) ? epochs.get(moving.from) : undefined;
+    return Math.max(own, arrived, source === undefined ? 0 : source + 1);
+  };
 }
 
 function mergeGroup<T extends GuestReport>(group: readonly T[]): MergedGuest<T>[] {
   const [first] = group;
   if (first === undefined) return [];
   if (group.length === 1) return [{ row: first, others: [] }];
+  const epochOf = orderByEpoch(group);
   const places = group.map((report) => ({
     report,
-    order: [rankOf(report), epochOf(report, group), hasLeft(report) ? 0 : 1] as const,
+    order: [rankOf(report), epochOf(report), hasLeft(report) ? 0 : 1] as const,
   }));
   const newest = places.reduce((best, each) => (compare(each.order, best.order) > 0 ? each : best));
   const equals = places.filter(({ order }) => compare(order, newest.order) === 0);
@@ -150,7 +177,8 @@ function mergeGroup<T extends GuestReport>(group: readonly T[]): MergedGuest<T>[
   const rows = isOne
     ? [reports.reduce((one, other) => (one.host <= other.host ? one : other))]
     : reports;
-  const others = group.filter((each) => !rows.includes(each));
+  const isRow = new Set(rows);
+  const others = group.filter((each) => !isRow.has(each));
   return rows.map((row) => ({ row, others }));
 }
 

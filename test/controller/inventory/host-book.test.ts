@@ -38,6 +38,23 @@ test('a host that reports ever new guests is refused once it has more than a hos
   assert.deepEqual([book.row.guests, written], [MAX_GUESTS, MAX_GUESTS + 1]);
 });
 
+test('a host that reports ever more guests of one name is refused, by events as by its list', () => {
+  const { book } = heardBook();
+  const namesake = (nth: number): GuestInfo => ({
+    ...guest('web', { host: 'a' }).info,
+    uuid: `00000000-0000-4000-8000-${String(nth).padStart(12, '0')}`,
+  });
+  const report = (nth: number) => book.event({ id: 'x', type: 'guest', guest: namesake(nth) });
+  for (let nth = 0; nth < 64; nth += 1) report(nth);
+  const refused = (thrown: unknown): boolean =>
+    hasCode(thrown, 'GODWIT_PROTOCOL_INVALID') &&
+    /at most 64 guests of one name/.test(thrown.message);
+  assert.throws(() => report(64), refused);
+  report(0);
+  const all = Array.from({ length: 65 }, (_none, nth) => namesake(nth));
+  assert.throws(() => book.all({} as HostInfo, all), refused);
+});
+
 /** A host whose guests are written to `rows` and published to `events`. */
 function heardBook(): { book: HostBook; events: EventLog<FleetNews>; rows: Map<string, NewGuest> } {
   const events = new EventLog<FleetNews>(EVENTS_KEPT);

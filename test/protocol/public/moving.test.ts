@@ -50,6 +50,29 @@ test('guests that do not move stay as they are, also with one name', () => {
   );
 });
 
+test('the work for guests of one name grows with their number, not with its square', () => {
+  const reads = (count: number): number => {
+    let total = 0;
+    const counted = (report: GuestInfo): GuestInfo =>
+      new Proxy(report, {
+        get: (of, key, receiver): unknown => {
+          total += 1;
+          return Reflect.get(of, key, receiver);
+        },
+      });
+    const all = Array.from({ length: count }, (_, at) => {
+      const migration = `m-${String(at).padStart(8, '0')}`;
+      const moving = { from: 'c', to: 'a', runsAt: 'source' } as const;
+      return at % 2 === 0
+        ? guest('web1', 'a', { uuid: `u-${at}` })
+        : guest('web1', 'b', { state: 'incoming', migration, moving: { ...moving, to: 'd' } });
+    });
+    assert.equal(mergeReports(all.map(counted)).length, count / 2 + 1);
+    return total;
+  };
+  assert.ok(reads(2000) < 5 * reads(500), `${reads(500)} and ${reads(2000)} reads`);
+});
+
 describe('reports of several hosts are merged into one row for each guest', () => {
   const at = (host: string, more: Partial<GuestInfo> = {}): GuestInfo =>
     guest('web1', host, { uuid: 'u-1', ...more });
