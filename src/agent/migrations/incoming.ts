@@ -105,11 +105,15 @@ export class Incoming {
   /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
   async where(id: string, caller: Caller): Promise<Admitted> {
     const { store, config } = this.#deps;
-    if (store.get(id) === undefined) this.#disown(id, caller.name);
-    const migration = store.need(id);
-    if (migration.request.side !== 'destination')
+    const { request: found, damage } = store.get(id) ?? {};
+    // What cannot be read may be the caller's: it is never answered as if there were none.
+    if (damage !== undefined) throw damage.error;
+    // An id may be taken by another host, since migrations are listed before they begin: of the caller's there is none.
+    const isAnothers = found?.side === 'destination' && found.fromHost !== caller.name;
+    if (found === undefined || isAnothers) this.#disown(id, caller.name);
+    if (found?.side !== 'destination' || isAnothers)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    checkSender(caller, migration.request.fromHost);
+    const migration = store.need(id);
     this.#checkReporting(migration);
     return this.#listening(migration);
   }

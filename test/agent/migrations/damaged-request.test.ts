@@ -78,6 +78,7 @@ describe('an armed migration', () => {
       });
       const a = await as('a', 'agent', b);
       await assert.rejects(a.side({ params: { id }, query: { look: 'journal' } }), damaged);
+      await assert.rejects(a.incoming({ params: { id } }), damaged);
       assert.deepEqual(await openMoves(a), [id]);
       const { leftovers } = await api.leftovers();
       assert.deepEqual(
@@ -92,7 +93,10 @@ describe('an armed migration', () => {
     const { b, as } = await armed(t, (file) => rmSync(file), true);
     await assertHeld(b);
     await assert.rejects(b.api.migrate({ body: { guest: 'web2', to: 'a' } }), damaged);
-    assert.deepEqual(await openMoves(await as('a', 'agent', b)), [id]);
+    const a = await as('a', 'agent', b);
+    assert.deepEqual(await openMoves(a), [id]);
+    // An answer that nothing is here would let the source continue the guest.
+    await assert.rejects(a.incoming({ params: { id } }), damaged);
     assert.deepEqual((await b.api.clearLeftovers()).cleared, []);
   });
 });

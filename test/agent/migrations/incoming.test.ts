@@ -45,6 +45,19 @@ test('an admission that comes after its source was told that there is none begin
   assert.deepEqual(b.movers.started, []);
 });
 
+test('a host whose id another host has taken is told that nothing of its migration is here', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  await other.admit({ body: admissionOf({ id: admission.id, from: 'c', memoryBytes: 1 }) });
+  await assert.rejects(own.admit({ body: admission }), { code: 'GODWIT_ID_REUSED' });
+  const asked = { params: { id: admission.id } };
+  await assert.rejects(own.incoming(asked), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  // Its own goes on, and under another id the guest comes.
+  assert.ok(await other.incoming(asked));
+  assert.ok(await own.admit({ body: { ...admission, id: 'm-another1', guest: 'web2' } }));
+});
+
 test('a host speaks only for itself', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
@@ -52,7 +65,7 @@ test('a host speaks only for itself', async (t) => {
   await assert.rejects(other.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
   await own.admit({ body: admission });
   const id = admission.id;
-  await assert.rejects(other.incoming({ params: { id } }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await assert.rejects(other.incoming({ params: { id } }), { code: 'GODWIT_MIGRATION_UNKNOWN' });
   assert.equal((await own.incoming({ params: { id } })).moverAddress, '127.0.0.1:50000');
   const operator = await as('someone', 'operator', b);
   await assert.rejects(operator.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
