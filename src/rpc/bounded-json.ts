@@ -23,6 +23,16 @@ export function boundedJson(text: string, limit: number, what: string): unknown 
   });
 }
 
+/** The same; undefined if the text is not JSON. */
+export function boundedJsonOf(text: string, limit: number, what: string): unknown {
+  try {
+    return boundedJson(text, limit, what);
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return undefined;
+    throw thrown;
+  }
+}
+
 /** Counts objects, arrays and what follows a comma, outside of strings; the work ends with the first one too many. */
 function isWithin(text: string, maxValues: number): boolean {
   let [values, depth] = [0, 0];

@@ -15,7 +15,7 @@ import type { Hello } from '../protocol/hello.ts';
 import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { networkFailure, openPool, type Transport, type HttpPool } from './transport.ts';
-import { boundedJson } from './bounded-json.ts';
+import { boundedJsonOf } from './bounded-json.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -257,18 +257,9 @@ function answerLimit({ answerBytes = DEFAULT_BYTES }: Route, limits: Required<Cl
   return Math.min(answerBytes, limits.answerBytes);
 }
 
-/** GODWIT_TOO_LARGE: see boundedJson. Undefined if the text is not JSON. */
-function jsonWithin(wire: HttpPool, text: string, limit: number): unknown {
-  try {
-    return boundedJson(text, limit, `an answer of ${wire.peer}`);
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) return undefined;
-    throw thrown;
-  }
-}
-
 function parse(wire: HttpPool, route: Route, text: string, limit: number): unknown {
-  const value = route.text === undefined ? jsonWithin(wire, text, limit) : text;
+  const value =
+    route.text === undefined ? boundedJsonOf(text, limit, `an answer of ${wire.peer}`) : text;
   if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -284,7 +275,7 @@ function isErrorLine(value: unknown): boolean {
 }
 
 function refusal(text: string, status: number, wire: HttpPool): Error {
-  const value = jsonWithin(wire, text, DEFAULT_BYTES);
+  const value = boundedJsonOf(text, DEFAULT_BYTES, `an answer of ${wire.peer}`);
   const parsed = errorBody.safeParse(value);
   if (parsed.success) return fromSerial(parsed.data.error);
   const problem = problemBody.safeParse(value);

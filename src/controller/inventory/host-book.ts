@@ -11,7 +11,16 @@ import type { NewHost } from './write-queue.ts';
 import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
 import { boundedGuest, type BoundedGuest } from './bounded-guest.ts';
-import { guestKey, guestRowOf, markOf, MAX_PENDING_BYTES, type Pending } from './pending.ts';
+import {
+  guestKey,
+  guestRowOf,
+  keysOfName,
+  markOf,
+  MAX_PENDING_BYTES,
+  nameIn,
+  type Pending,
+  uuidIn,
+} from './pending.ts';
 import { HostSamples } from './samples.ts';
 
 /** Where changes of a host go. */
@@ -131,12 +140,8 @@ export class HostBook implements Heard {
   /** Its key here: a report that was made without the guest may lack its uuid. */
   #keyOf(left: GuestInfo): string {
     if (left.uuid !== undefined) return guestKey(left);
-    const keys = this.#keysOf(left.name);
+    const keys = keysOfName(this.#marks.keys(), left.name);
     return keys.length === 1 && keys[0] !== undefined ? keys[0] : guestKey(left);
-  }
-
-  #keysOf(name: string): string[] {
-    return [...this.#marks.keys()].filter((each) => each.startsWith(`${name} `));
   }
 
   #withHeld(own: readonly BoundedGuest[], left: readonly GuestInfo[]): BoundedGuest[] {
@@ -152,8 +157,8 @@ export class HostBook implements Heard {
     const own = this.#withHeld(listed, left);
     if (own.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
-    const names = Map.groupBy(own, ({ guest }) => guest.name);
-    if ([...names.values()].some(({ length }) => length > MAX_NAMESAKES))
+    const names = Map.groupBy(own, ({ guest }) => guest.name).values();
+    if (names.some(({ length }) => length > MAX_NAMESAKES))
       throw tooMuch(name, `at most ${MAX_NAMESAKES} guests of one name`);
     const before = new Set(this.#marks.keys());
     for (const each of own) {
@@ -225,8 +230,7 @@ export class HostBook implements Heard {
   #goneBy({ name, left }: Extract<HostEvent, { type: 'guest-gone' }>): void {
     if (left?.name === name) this.#hold(left);
     const held = new Map(this.#held.entries());
-    const keys = new Set([...this.#marks.keys(), ...held.keys()]);
-    for (const key of [...keys].filter((each) => each.startsWith(`${name} `))) {
+    for (const key of keysOfName(new Set([...this.#marks.keys(), ...held.keys()]), name)) {
       // The row of a guest that left stays until its new host reports it, or comes back when a copy of it goes.
       const last = held.get(key);
       if (last !== undefined) this.#put(key, last);
@@ -252,7 +256,10 @@ export class HostBook implements Heard {
     const { name } = this.#row;
     if (!this.#marks.has(key) && this.#marks.size >= MAX_GUESTS)
       throw tooMuch(name, `at most ${MAX_GUESTS} guests`);
-    if (!this.#marks.has(key) && this.#keysOf(each.guest.name).length >= MAX_NAMESAKES)
+    if (
+      !this.#marks.has(key) &&
+      keysOfName(this.#marks.keys(), each.guest.name).length >= MAX_NAMESAKES
+    )
       throw tooMuch(name, `at most ${MAX_NAMESAKES} guests of one name`);
     if (this.#bytes + each.bytes > MAX_GUESTS_BYTES)
       throw tooMuch(name, `guests of at most ${MAX_GUESTS_BYTES} bytes`);
@@ -331,20 +338,10 @@ function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
   };
 }
 
-function nameIn(key: string): { name: string; uuid: string } {
-  const [name = '', uuid = ''] = key.split(' ', 2);
-  return { name, uuid };
-}
-
 /** As its list would be refused: its stream ends, and the reason is reported with the host. */
 function tooMuch(host: string, expected: string): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what: 'more' });
 }
-
-const uuidIn = (key: string): { uuid?: string } => {
-  const { uuid } = nameIn(key);
-  return uuid === '' ? {} : { uuid };
-};
 
 interface Mark {
   /** Of the guest's JSON. */

@@ -6,6 +6,20 @@ export function guestKey({ name, uuid = '' }: { name: string; uuid?: string | un
   return `${name} ${uuid}`;
 }
 
+export function nameIn(key: string): { name: string; uuid: string } {
+  const [name = '', uuid = ''] = key.split(' ', 2);
+  return { name, uuid };
+}
+
+export function uuidIn(key: string): { uuid?: string } {
+  const { uuid } = nameIn(key);
+  return uuid === '' ? {} : { uuid };
+}
+
+export function keysOfName(keys: Iterable<string>, name: string): string[] {
+  return [...keys].filter((each) => each.startsWith(`${name} `));
+}
+
 /** A guest as it is written; what the lease under which it is written adds is left out. */
 export type NewGuest = Omit<GuestRow, 'epoch' | 'changed_at'>;
 
