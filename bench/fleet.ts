@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initCa } from '../src/pki/authority.ts';
 import { fleetSnapshot } from '../src/controller/inventory/snapshot.ts';
-import type { Store } from '../src/controller/store/open.ts';
+import type { Store } from '../src/controller/store/store.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import {
   end,

@@ -7,7 +7,7 @@ import type { Watch } from '../rpc/watch.ts';
 import { CostlyAnswers } from './api/costly.ts';
 import type { ControllerConfig } from './config.ts';
 import { withPower } from './power/shown.ts';
-import type { Store } from './store/open.ts';
+import type { Store } from './store/store.ts';
 import { guestCounts } from './inventory/each-guest.ts';
 import { powerNow } from './store/power-rows.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
-import { openStore, type Store } from '../../src/controller/store/open.ts';
+import { openStore } from '../../src/controller/store/open.ts';
+import type { Store } from '../../src/controller/store/store.ts';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startPostgres, type Postgres } from '../../tools/postgres.ts';

@@ -16,7 +16,7 @@ import { MAX_REPORT_BYTES } from '../history/recorder.ts';
 import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations, type ListedMigration } from '../store/migrations.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { nextEpoch } from '../store/wish-rows.ts';
 import type { Clock } from '../../clock.ts';
 import { CostlyAnswers } from './costly.ts';

@@ -4,7 +4,7 @@ import type { limitRoutes } from '../../protocol/controller/limits.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { changeLimits, readLimits } from '../store/limits.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 
 export interface LimitHandlerDependencies {
   readonly store: Store;

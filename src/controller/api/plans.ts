@@ -4,7 +4,7 @@ import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
 import { homesOf } from '../inventory/each-guest.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 
 type C = Pick<typeof controllerContract, 'plan'>;
 

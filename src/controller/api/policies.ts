@@ -16,7 +16,7 @@ import { fleetLooks } from '../inventory/guest-looks.ts';
 import { inventoryFor } from '../policy/inventory.ts';
 import { Loads } from '../policy/loads.ts';
 import type { PolicyLoop } from '../policy/loop.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Policies } from '../store/policies.ts';
 import type { Proposals } from '../store/proposals.ts';
 import type { Wishes } from '../store/wishes.ts';

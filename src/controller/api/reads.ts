@@ -16,7 +16,7 @@ import type { Inventory } from '../inventory/inventory.ts';
 import { rolledUp } from '../inventory/rollups.ts';
 import { shardOf } from '../inventory/shards.ts';
 import { withPower, type PowerNow } from '../power/shown.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { powerNow } from '../store/power-rows.ts';
 import type { GuestRow, Tables } from '../store/tables.ts';
 

@@ -6,7 +6,7 @@ import { networkOf } from '../../rpc/identity.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import type { RecordedRequest, RequestRecord } from '../../rpc/record.ts';
 import { AuditRows, type AuditPolicy, type NewAuditRow } from '../store/audit.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { keptArguments } from './arguments.ts';
 import { callerKey } from './retention.ts';
 

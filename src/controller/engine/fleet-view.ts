@@ -11,7 +11,7 @@ import type { SiteLink } from '../site-map.ts';
 import { groupReports, mergeReports } from '../../protocol/public/moving.ts';
 import { Migrations } from '../store/migrations.ts';
 import { standbyFacts } from '../store/standbys.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { keyed, type Namesake } from '../wishes/namesakes.ts';
 import type { FleetView } from './ports.ts';

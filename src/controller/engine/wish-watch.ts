@@ -4,7 +4,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { readWish } from '../store/wish-rows.ts';
 
 const LOOK_MS = 1000;

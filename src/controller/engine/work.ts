@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import { PolicyLoop } from '../policy/loop.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { Policies } from '../store/policies.ts';
 import { Proposals } from '../store/proposals.ts';
 import { Wishes } from '../store/wishes.ts';

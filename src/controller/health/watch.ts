@@ -13,7 +13,7 @@ import {
   writeWell,
   type IllHost,
 } from '../store/health.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { ILL, judged, snapshotOf, WELL, type Verdict } from './verdict.ts';
 
 export interface HealthWatchDependencies {

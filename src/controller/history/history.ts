@@ -7,7 +7,7 @@ import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
 import { HISTORY_READS, ReadBudget } from '../inventory/read-budget.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { LateReports } from './late-reports.ts';
 import { Live } from './live.ts';
 import { Migrations } from '../store/migrations.ts';

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { MigrationKey } from '../store/migration-rows.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Db } from '../store/wish-rows.ts';
 
 /** What is kept of migrations and wishes that have ended. */

@@ -7,7 +7,7 @@ import type { Api, CallOptions } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
 import { isFinal, type KnownMigration } from '../store/migration-rows.ts';
 import { knownKey, Migrations } from '../store/migrations.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Live } from './live.ts';
 import { endedRow, forgottenRow, openRow, reportedRow, type NewMigration } from './record.ts';
 

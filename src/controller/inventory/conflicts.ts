@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Written } from './write-queue.ts';
 import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 

@@ -1,4 +1,4 @@
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { mergeRows } from './claims.ts';
 
 /**

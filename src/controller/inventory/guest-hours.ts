@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { usualOf } from '../../planner/forecast/usual.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { LOOK_MS, LOOKS_KEPT_MS, type HostLook } from './guest-looks.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/load.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 
 /** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */

@@ -7,7 +7,7 @@ import type { FleetHost } from '../../protocol/controller/fleet.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import { askKernel, type AskKernel } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { hostOfRow } from './answers.ts';
 import { WriteQueue, type NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';

@@ -1,7 +1,7 @@
 import { sql, type Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
 import { boundLeases } from '../store/moments.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { fairShare, shardOf, SHARDS } from './shards.ts';
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../clock.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { standing, type Held } from './leases.ts';
 import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
 import { LOOKS_KEPT_MS, type Look } from './guest-looks.ts';

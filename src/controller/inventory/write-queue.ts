@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely';
 import type { HostState } from '../../protocol/controller/fleet.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { HostRow, Tables } from '../store/tables.ts';
 import { standing, type Held } from './leases.ts';
 import {

@@ -6,7 +6,7 @@ import {
   MAX_MANAGERS,
   type ManagerPlace,
 } from '../../protocol/controller/managers.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { KeyRing, Sealed } from './seal.ts';
 

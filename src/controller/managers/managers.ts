@@ -9,7 +9,7 @@ import { defined } from '../../protocol/defined.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { ManagedHosts } from '../inventory/managed.ts';
 import type { Client } from '../../rpc/client.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { ManagerStore, KeptManager } from './manager-store.ts';
 import { ManagerFollower, SILENT_MS, type ManagerHeard } from './follower.ts';
 import { AgentDirectory } from './agent-directory.ts';

@@ -8,7 +8,7 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import { usualNextHour } from '../inventory/guest-hours.ts';
 import { fleetLooks } from '../inventory/guest-looks.ts';
 import type { FleetView } from '../engine/ports.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Policies, PolicyChange } from '../store/policies.ts';
 import type { PolicyView } from '../store/policy-view.ts';
 import { settingsOf } from '../store/proposal-rows.ts';

@@ -10,7 +10,7 @@ import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import { scopeOf } from '../policy/turn.ts';
 import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Policies } from '../store/policies.ts';
 import { closeForSleep, setPower } from '../store/power.ts';
 import { powerOf } from '../store/power-rows.ts';

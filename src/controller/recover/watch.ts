@@ -9,7 +9,7 @@ import type { Api } from '../../rpc/client.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import {
   askedStandbys,
   coveredGuests,

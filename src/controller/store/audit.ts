@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { callerKey, cutShares, rankOf, type AuditRank, type CutShare } from '../audit/retention.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import type { AuditRow, Database } from './tables.ts';
 
 export type NewAuditRow = Omit<AuditRow, 'id' | 'at' | 'rank' | 'caller'>;

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
 import { mayWrite, type Held } from '../inventory/leases.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { addWish, openDrain, raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 

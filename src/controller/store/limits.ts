@@ -1,6 +1,6 @@
 import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { raiseAdmission } from './wish-requests.ts';
 import { limitsOf, marksOf, type Db } from './wish-rows.ts';
 

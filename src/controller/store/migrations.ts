@@ -9,7 +9,7 @@ import {
   type KnownMigration,
   type MigrationKey,
 } from './migration-rows.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import type { MigrationRow } from './tables.ts';
 import type { Db } from './wish-rows.ts';
 

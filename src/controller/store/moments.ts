@@ -1,5 +1,5 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /**

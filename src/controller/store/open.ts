@@ -1,34 +1,18 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Kysely, type Dialect, type RawBuilder, type Transaction } from 'kysely';
+import { Kysely, type Dialect, type Transaction } from 'kysely';
 import { hasCode, type GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
 import { postgresDialect, type PostgresPlace } from './postgres.ts';
 import { bringForward, checkStands, checkVersion, CLOCK, versionOf } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
+import type { Store } from './store.ts';
 import type { Database, Tables } from './tables.ts';
 
 /** Where a controller keeps what outlives it. */
 export type StorePlace = { readonly sqlite: string } | { readonly postgres: PostgresPlace };
-
-export interface Store {
-  readonly kind: 'sqlite' | 'postgres';
-  readonly db: Database;
-  /** For what people and programs read: its connections are not waited for behind the work of hundreds of wishes. */
-  readonly reads: Database;
-  /**
-   * All of `work` or nothing of it. It may run again where the database gave way to another transaction. GODWIT_STORE_NEWER
-   * where a newer build has brought the schema forward.
-   */
-  transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
-  /** The database's clock in a query, ms since 1970: the only one that leases go by. */
-  readonly nowMs: RawBuilder<number>;
-  /** Resolves to GODWIT_STORE_NEWER once a transaction was refused so: this build is to decide nothing more. */
-  readonly outdated: Promise<GodwitError>;
-  close(): Promise<void>;
-}
 
 /** While a file is opened. Later a query waits without holding up this process: see the dialect. */
 const OPEN_BUSY_MS = 2000;

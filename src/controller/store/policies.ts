@@ -11,7 +11,7 @@ import {
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isSettled } from '../policy/proposals.ts';
 import { boundLeases, isDue } from './moments.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { askToWake } from './power.ts';
 import { groupsOf, policyView, type PolicyView } from './policy-view.ts';
 import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';

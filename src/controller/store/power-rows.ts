@@ -1,6 +1,6 @@
 import { WAKE_MS, type HostPower, type PowerNow } from '../power/shown.ts';
 import type { PowerState } from '../wishes/facts.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 
 /** By host. */
 export async function powerOf(

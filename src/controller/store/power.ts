@@ -1,7 +1,7 @@
 import type { RawBuilder } from 'kysely';
 import { mayWrite, type Held } from '../inventory/leases.ts';
 import type { PowerState } from '../wishes/facts.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 

@@ -2,7 +2,7 @@ import type { RawBuilder } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import type { Proposal, ProposalState } from '../../protocol/controller/policy.ts';
 import { accepted } from '../policy/proposals.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { lockProposal, readProposal, writeProposal } from './proposal-rows.ts';
 import { addWish } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';

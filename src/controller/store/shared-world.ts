@@ -1,7 +1,7 @@
 import type { Move } from '../../protocol/controller/wish.ts';
 import type { Reservation, World } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { OtherWishes } from './other-wishes.ts';
 import { limitsOf, marksOf, reservationsOf } from './wish-rows.ts';
 

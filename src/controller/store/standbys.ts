@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { guestInfo } from '../../protocol/public/host.ts';
 import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../wishes/facts.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 
 /** A guest that is to be started elsewhere should its host die. */
 export interface Covered {

@@ -9,7 +9,7 @@ import type { Claim } from '../engine/ports.ts';
 import { DEFAULT_LIMITS, type HostMark, type Limits, type Reservation } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
 import { powerOf } from './power-rows.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;

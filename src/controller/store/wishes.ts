@@ -7,7 +7,7 @@ import type { Change, Claim, WishStore, WishView, Written } from '../engine/port
 import type { World } from '../wishes/facts.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import { boundLeases, isDue } from './moments.ts';
-import type { Store } from './open.ts';
+import type { Store } from './store.ts';
 import { readShared, SharedWorld, withOwn } from './shared-world.ts';
 import {
   addWish,

@@ -2,7 +2,7 @@ import { sql, type Selectable, type Transaction } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import { webRole, type SessionEntry, type WebRole } from '../../protocol/controller/session.ts';
 import { momentOf } from '../inventory/answers.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
 import type { Known } from './tokens.ts';

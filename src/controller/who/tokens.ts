@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { webRole, type WebRole } from '../../protocol/controller/session.ts';
 import { MAX_TOKENS, type TokenEntry } from '../../protocol/controller/tokens.ts';
 import { momentOf } from '../inventory/answers.ts';
-import type { Store } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { horizonOf, pruneHistory, shareOf } from '../../../src/controller/history/prune.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { silentLog } from '../../../src/log.ts';
 
 const DAY_MS = 86_400_000;

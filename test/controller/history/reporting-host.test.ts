@@ -6,7 +6,8 @@ import { History, type HistoryDependencies } from '../../../src/controller/histo
 import { endedRow, openRow } from '../../../src/controller/history/record.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { NOTHING, percentAfter } from '../../../src/migration/percent.ts';

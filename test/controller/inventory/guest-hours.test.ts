@@ -6,7 +6,8 @@ import {
   writeGuestHours,
 } from '../../../src/controller/inventory/guest-hours.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { silentLog } from '../../../src/log.ts';
 
 const HOUR_MS = 3_600_000;

@@ -9,7 +9,8 @@ import type { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { HostLeases, LEASE_MS } from '../../../src/controller/inventory/leases.ts';
 import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
 import { fleetSnapshot } from '../../../src/controller/inventory/snapshot.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { silentLog } from '../../../src/log.ts';
 import { HOST } from './hosts.ts';
 

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { rolledUp, Rollups } from '../../../src/controller/inventory/rollups.ts';
 import { HostSamples } from '../../../src/controller/inventory/samples.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 

@@ -6,7 +6,8 @@ import {
   type RecoverWatchDependencies,
 } from '../../../src/controller/recover/watch.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import type { GuestRow, HostRow } from '../../../src/controller/store/tables.ts';
 import { askedStandbys, standbyFacts } from '../../../src/controller/store/standbys.ts';
 import { godwitError } from '../../../src/errors.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { AuditRows, shareEntries, type NewAuditRow } from '../../../src/controller/store/audit.ts';
-import { openStore, type Store, type StorePlace } from '../../../src/controller/store/open.ts';
+import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { silentLog } from '../../../src/log.ts';
 
 const ROW: NewAuditRow = {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { sessionHandlers } from '../../../src/controller/api/session.ts';
-import { openStore, type Store, type StorePlace } from '../../../src/controller/store/open.ts';
+import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { bringForward } from '../../../src/controller/store/schema.ts';
 import { Attempts } from '../../../src/controller/who/attempts.ts';
 import { Recognition } from '../../../src/controller/who/recognition.ts';
@@ -37,7 +38,10 @@ export function sessionsSuite(name: string, make: () => Promise<StorePlace>): vo
         const handlers = sessionHandlers({
           tokens,
           sessions,
-          recognition: new Recognition(() => 0),
+          recognition: new Recognition(
+            () => 0,
+            () => Promise.resolve([]),
+          ),
           attempts: new Attempts(),
           // The token was found valid; it is revoked before the session begins.
           audit: { sessionChanges: () => tokens.revoke('ci') },

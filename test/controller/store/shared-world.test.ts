@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changeLimits } from '../../../src/controller/store/limits.ts';
-import { openStore, type Store } from '../../../src/controller/store/open.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { SharedWorld } from '../../../src/controller/store/shared-world.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { silentLog } from '../../../src/log.ts';

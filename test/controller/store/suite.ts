@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { openStore, type Store, type StorePlace } from '../../../src/controller/store/open.ts';
+import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
 import { bringForward, SCHEMA_VERSION, versionOf } from '../../../src/controller/store/schema.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
