@@ -130,17 +130,27 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
 }
 
-/** The source has closed the epoch without this side's refusal: it runs the guest, on a proof or a person's decision. */
+/**
+ * The source has closed the epoch without this side's refusal: it runs the guest, on a proof or a person's decision. Or it
+ * has given the guest up to a third host, and it did not run here.
+ */
 async function overruled(
   hands: Hands,
   source: SideView | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { admission, right, unsure } = hands.state();
+  const state = hands.state();
+  const { admission, right, unsure } = state;
   const { epoch } = admission;
-  if (source?.right !== 'abandoned' || source.epoch !== epoch) return false;
+  if (source === undefined || source.epoch !== epoch) return false;
+  // A source that ends so with its commit unanswered has given its copy up: a third host has the guest.
+  const isElsewhere =
+    source.phase === 'failed' && source.right === 'committing' && isToBeStarted(state);
+  if (source.right !== 'abandoned' && !isElsewhere) return false;
   if (right !== 'running' && !unsure) return false;
-  const why = `${source.host} has taken the guest back without this side’s refusal`;
+  const why = isElsewhere
+    ? `${source.host} has given the guest up: a third host has it`
+    : `${source.host} has taken the guest back without this side’s refusal`;
   hands.context.log.warn({ epoch }, why);
   await hands.record({ type: 'overruled', epoch, why });
   await hands.release(why, signal);

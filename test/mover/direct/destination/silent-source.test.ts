@@ -146,6 +146,18 @@ describe('a destination to which nobody speaks', () => {
     }
   });
 
+  test('releases a guest that came cold and did not run once its source has given it up to a third host', async () => {
+    const committed = [...armed, RECORDS.committed];
+    const gaveUp = says({ phase: 'failed', right: 'committing' });
+    const { hands, deeds } = scene(committed, gaveUp, COLD);
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, ['overruled', 'release', 'released']);
+    // One that has run here is not given up for that.
+    const ran = scene([...committed, RECORDS.running], gaveUp, COLD);
+    await actOnSilence(ran.hands, 1);
+    assert.ok(!ran.deeds.includes('overruled'));
+  });
+
   test('does not settle a guest that its source may yet take back on a proof: it could be sent on meanwhile', async () => {
     for (const phase of ['handover', 'undoing', 'held'] as const) {
       const { hands, deeds } = scene(running, says({ right: 'committing', phase }));
