@@ -38,6 +38,8 @@ const CHECKS_MS = 110_000;
 
 /** No guest has it: its description is out of date as long as nothing else is reported. */
 const CHANGING = '0'.repeat(64);
+/** For descriptions on their way when a change is announced: its step has 30 s in all, ms. */
+const OFFERED_MS = 20_000;
 /** An announced change takes effect within this time, or is announced again, ms. */
 const ANNOUNCED_MS = 120_000;
 
@@ -51,6 +53,12 @@ export interface KeepStandbysDependencies {
   readonly checks: Pick<Checks, 'standby'>;
   readonly peers: Pick<Peers, 'preflight' | 'address'>;
   readonly offered: OfferedStandbys;
+}
+
+interface Sent {
+  readonly guest: string;
+  readonly to: string;
+  readonly atMs: number;
 }
 
 interface Planned {
@@ -71,10 +79,12 @@ export class KeepStandbys {
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
   /** Heartbeats and announcements go one after another, so that no older word arrives after a newer one. */
   readonly #turns = new Mutex();
-  /** By guest: when a change of it was announced last, ms. */
-  readonly #announced = new Map<string, number>();
-  /** By guest and host: when a confirmation was sent last, ms. */
-  readonly #sent = new Map<string, number>();
+  /** By guest: when a change of it was announced last, ms, and what it was then if its hypervisor answered. */
+  readonly #announced = new Map<string, { readonly atMs: number; digest?: string | undefined }>();
+  /** By guest and host: when a confirmation or a description was sent last, ms. The other host counts both as fresh. */
+  readonly #sent = new Map<string, Sent>();
+  /** By guest: descriptions on their way. */
+  readonly #offering = new Map<string, Set<Promise<unknown>>>();
   readonly #startedMs: number;
   #refreshing: Promise<void> | undefined;
 
@@ -95,16 +105,37 @@ export class KeepStandbys {
 
   /** Has another host keep the description of a guest, after every check of a cold move to it; throws the first refusal. */
   async offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
+    const offering = this.#offer(guest, to, signal);
+    const all = this.#offering.get(guest) ?? new Set();
+    this.#offering.set(guest, all.add(offering));
+    try {
+      return await offering;
+    } finally {
+      all.delete(offering);
+      if (all.size === 0) this.#offering.delete(guest);
+    }
+  }
+
+  async #offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
     const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
     // Before the description: what changes meanwhile shows at the next look.
     const found = await this.#deps.guests.shown(guest);
     const { digest } = (await this.#layoutOf(found, signal)) ?? {};
-    const checks = await this.#deps.checks.standby(request, signal, digest);
+    // An announced change may take effect before the other host has the description: it must not count as confirmed.
+    const isChanging = this.#isChanging(guest, digest);
+    let checks: readonly Check[];
+    try {
+      const confirmed = isChanging ? undefined : digest;
+      checks = await this.#deps.checks.standby(request, signal, confirmed);
+    } finally {
+      // The other host may have the description even if its answer was lost.
+      this.#hasSent(guest, to);
+    }
     const labelled = isLabelled(found);
     if (digest === undefined) return checks;
     // What changed while it was described may be in the description: it is described again.
     const after = await this.#layoutOf(found, signal);
-    const isRefused = after?.digest !== digest;
+    const isRefused = isChanging || after?.digest !== digest;
     this.#deps.offered.put({ guest, to, digest, labelled, ...(isRefused && { isRefused }) });
     return checks;
   }
@@ -113,26 +144,57 @@ export class KeepStandbys {
    * A change of the guest's disks is about to take effect: each host that keeps the guest is told that its description is out
    * of date. Rejects while one of them does not answer, and may still take the description for fresh.
    */
-  announceChange(guest: string, signal: AbortSignal): Promise<void> {
-    return this.#turns.run(async () => {
-      const { offered, clock, peers } = this.#deps;
-      this.#announced.set(guest, clock.monotonicMs());
-      const body = { guests: [{ guest, digest: CHANGING }], withdrawn: [] };
-      await Promise.all(
-        offered.all().map(async (offer) => {
-          if (offer.guest !== guest || peers.address(offer.to) === undefined) return;
-          const sentMs = this.#sent.get(keyOf(offer)) ?? this.#startedMs;
-          if (clock.monotonicMs() - sentMs > MAX_UNCONFIRMED_MS) return;
-          const ask = peers.preflight(offer.to);
-          await ask
-            .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal })
-            .catch((thrown: unknown) => {
-              // An earlier build takes nothing for fresh.
-              if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
-            });
-        }),
-      );
-    });
+  async announceChange(guest: string, signal: AbortSignal): Promise<void> {
+    const announced = { atMs: this.#deps.clock.monotonicMs() };
+    this.#announced.set(guest, announced);
+    const underWay = [...(this.#offering.get(guest) ?? [])];
+    const digest = await this.#digestOf(guest, signal);
+    this.#announced.set(guest, { ...announced, digest });
+    // A description that began before may arrive after the announcement, and would count as fresh again.
+    await withDeadline(`descriptions of ${guest} on their way`, OFFERED_MS, signal, () =>
+      Promise.allSettled(underWay),
+    );
+    await this.#turns.run(() => this.#tellOfChange(guest, signal));
+  }
+
+  async #tellOfChange(guest: string, signal: AbortSignal): Promise<void> {
+    const { offered, clock, peers } = this.#deps;
+    const body = { guests: [{ guest, digest: CHANGING }], withdrawn: [] };
+    const kept = [...offered.all(), ...this.#sent.values()].filter((each) => each.guest === guest);
+    await Promise.all(
+      [...new Set(kept.map(({ to }) => to))].map(async (to) => {
+        if (peers.address(to) === undefined) return;
+        const sentMs = this.#sent.get(keyOf({ guest, to }))?.atMs ?? this.#startedMs;
+        if (clock.monotonicMs() - sentMs > MAX_UNCONFIRMED_MS) return;
+        const ask = peers.preflight(to);
+        await ask
+          .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal })
+          .catch((thrown: unknown) => {
+            // An earlier build takes nothing for fresh.
+            if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
+          });
+      }),
+    );
+  }
+
+  /** The announced change may be still to come: the guest is as it was, or cannot be compared. */
+  #isChanging(guest: string, digest: string | undefined): boolean {
+    const announced = this.#announced.get(guest);
+    if (announced === undefined) return false;
+    if (this.#deps.clock.monotonicMs() - announced.atMs >= ANNOUNCED_MS) return false;
+    return announced.digest === undefined || announced.digest === digest;
+  }
+
+  async #digestOf(guest: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return (await this.#layoutOf(await this.#deps.guests.shown(guest), signal))?.digest;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #hasSent(guest: string, to: string): void {
+    this.#sent.set(keyOf({ guest, to }), { guest, to, atMs: this.#deps.clock.monotonicMs() });
   }
 
   /** One heartbeat to each host that keeps a guest of this one. Resolves once they are answered. */
@@ -143,7 +205,7 @@ export class KeepStandbys {
   async #look(): Promise<void> {
     const { offered, peers, clock } = this.#deps;
     const all = offered.all();
-    if (all.length === 0) return;
+    if (all.length === 0 && this.#sent.size === 0) return;
     const left = all.filter(({ to }) => peers.address(to) === undefined);
     if (left.length > 0) offered.remove(...left);
     const looks = await this.#lookAtGuests(new Set(all.map(({ guest }) => guest)));
@@ -162,14 +224,16 @@ export class KeepStandbys {
     await eachOf(byHost, HOSTS_AT_ONCE, ([to, own]) => this.#beat(to, own));
     this.#refresh(planned.filter(({ step }) => step.refresh));
     const keys = new Set(offered.all().map(keyOf));
-    for (const all of [this.#tries, this.#sent])
-      for (const key of all.keys()) if (!keys.has(key)) all.delete(key);
+    for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);
+    for (const [key, { atMs }] of this.#sent)
+      if (!keys.has(key) && nowMs - atMs > MAX_UNCONFIRMED_MS) this.#sent.delete(key);
   }
 
   /** A guest whose change was announced is not confirmed as it was: the change may take effect right after the look. */
   #announcedLook(offer: StandbyOfferRecord, look: GuestLook, nowMs: number): GuestLook {
-    const atMs = this.#announced.get(offer.guest);
-    if (atMs === undefined) return look;
+    const announced = this.#announced.get(offer.guest);
+    if (announced === undefined) return look;
+    const { atMs } = announced;
     if (nowMs - atMs >= ANNOUNCED_MS) this.#announced.delete(offer.guest);
     else if (look.kind === 'read' && look.digest === offer.digest)
       return { kind: 'unread', labelled: look.labelled };
@@ -194,7 +258,7 @@ export class KeepStandbys {
       withdrawn: withdrawn.map(({ offer }) => offer.guest),
     };
     for (const { offer, step } of planned)
-      if (step.beat === 'confirm') this.#sent.set(keyOf(offer), this.#deps.clock.monotonicMs());
+      if (step.beat === 'confirm') this.#hasSent(offer.guest, offer.to);
     try {
       const { unknown } = await peers
         .preflight(to)
@@ -311,7 +375,7 @@ export class KeepStandbys {
   }
 }
 
-const keyOf = ({ guest, to }: StandbyOfferRecord): string => `${guest} ${to}`;
+const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string => `${guest} ${to}`;
 
 const isLabelled = ({ info }: DiscoveredGuest): boolean =>
   info.labels?.['godwit/recover'] === 'true';

@@ -47,6 +47,7 @@ function scene(t: TestContext) {
     members: ['b'],
     unknown: [] as string[],
     answer: 'answers' as 'answers' | 'silent' | 'old build',
+    checked: undefined as Promise<void> | undefined,
   };
   const beats: StandbyHeartbeat[] = [];
   const described: (string | undefined)[] = [];
@@ -94,6 +95,7 @@ function scene(t: TestContext) {
     checks: {
       standby: async (_request: unknown, _signal: unknown, digest: string | undefined) => {
         described.push(digest);
+        await world.checked;
         world.digest = world.digestAfter ?? world.digest;
         return [];
       },
@@ -276,4 +278,48 @@ test('a guest that changed while it was described is described again, even if it
   await until('the guest to be described again', 5000, async () =>
     described.length > 1 && records.all()[0]?.isRefused === undefined ? true : undefined,
   );
+});
+
+test('a change is announced to a host that took the guest’s first description since the last heartbeat', async (t) => {
+  const { world, keep, beats } = scene(t);
+  world.now = 400_000;
+  await keep.offer('web1', 'b', never);
+  await keep.announceChange('web1', never);
+  assert.deepEqual(beats, [{ guests: [{ guest: 'web1', digest: '0'.repeat(64) }], withdrawn: [] }]);
+});
+
+test('a change is announced to a host that may have a description although its answer was lost', async (t) => {
+  const { world, keep, beats, records } = scene(t);
+  world.now = 400_000;
+  world.checked = Promise.reject(new Error('the connection broke'));
+  await assert.rejects(keep.offer('web1', 'b', never), /the connection broke/);
+  assert.deepEqual(records.all(), []);
+  await keep.look();
+  await keep.announceChange('web1', never);
+  assert.equal(beats.at(-1)?.guests[0]?.digest, '0'.repeat(64));
+});
+
+test('a change waits for a description on its way, and is announced after it', async (t) => {
+  const { world, keep, beats } = scene(t);
+  world.now = 400_000;
+  const checked = Promise.withResolvers<void>();
+  world.checked = checked.promise;
+  const offered = keep.offer('web1', 'b', never);
+  const told = keep.announceChange('web1', never);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(beats.length, 0);
+  checked.resolve();
+  await Promise.all([offered, told]);
+  assert.equal(beats[0]?.guests[0]?.digest, '0'.repeat(64));
+});
+
+test('a description that is made after a change was announced counts as confirmed only once the change shows', async (t) => {
+  const { world, keep, described, records } = scene(t);
+  await keep.announceChange('web1', never);
+  await keep.offer('web1', 'b', never);
+  assert.equal(records.all()[0]?.isRefused, true);
+  world.digest = TWO;
+  await keep.offer('web1', 'b', never);
+  assert.equal(records.all()[0]?.isRefused, undefined);
+  assert.deepEqual(described, [undefined, TWO]);
 });
