@@ -9,6 +9,7 @@ import type { DestinationMoverRequest, MoverRequest } from '../../protocol/mover
 import type { AdmittedGuest } from '../../protocol/peer/probe.ts';
 import { readJournals } from '../../host/journal/journal.ts';
 import { replayDestination } from '../../migration/direct/journal.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 import { throwRefusal } from '../../migration/preflight/check.ts';
 import type { AdmissionFacts } from '../../migration/preflight/admission.ts';
 import { admissionChecks } from '../../migration/preflight/judge.ts';
@@ -26,6 +27,7 @@ import type { Peers } from '../peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
 import { Mutex } from '../../mutex.ts';
+import { SingleFlight } from '../guests/single-flight.ts';
 
 type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 
@@ -57,6 +59,10 @@ const MAX_REPORTING = 16;
 const MOVER_PORTS = 1;
 /** Held migrations from one host; beyond, no more of its guests come. */
 const MAX_HELD = 16;
+/** Ended migrations about which one host may still ask; beyond, no more of its guests come. */
+const MAX_UNHEARD = 64;
+/** Of them, those about which the host is asked before an admission is refused. */
+const MAX_ASKED = 8;
 
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
@@ -66,6 +72,8 @@ export class Incoming {
   /** Hosts, and their ended migrations that have a mover again. */
   readonly #reporting = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
+  /** Hosts that are asked about their ended migrations. */
+  readonly #asking = new SingleFlight((from) => this.#hear(from));
 
   constructor(deps: IncomingDependencies) {
     this.#deps = deps;
@@ -74,6 +82,8 @@ export class Incoming {
   /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
   async admit(admission: Admission, caller: Caller): Promise<Admitted> {
     checkSender(caller, admission.from);
+    // Outside of the mutex: a host that does not answer holds up itself alone.
+    await this.#asking.read(admission.from);
     const migration = await this.#mutex.run(
       async () => this.#again(admission) ?? (await this.#add(admission)),
     );
@@ -100,6 +110,22 @@ export class Incoming {
     const checks = admissionChecks(await this.#facts(admission, ports));
     const host = await hostFacts();
     return { checks, wire: offerOf(config, guest, from), host };
+  }
+
+  /** At the bound, the host is asked about its oldest ones: what has ended there as well is kept no longer than others. */
+  async #hear(from: string): Promise<void> {
+    const { store, peers } = this.#deps;
+    const unheard = store.unheard(from);
+    if (unheard.length < MAX_UNHEARD) return;
+    await Promise.all(
+      unheard.slice(0, MAX_ASKED).map(async ({ id, request }) => {
+        const answer = await peers.side(from, id);
+        if (request.side !== 'destination' || !('view' in answer)) return;
+        const { epoch, phase } = answer.view;
+        const isOver = isEnd(phase) && phase !== 'held' && phase !== 'lost';
+        if (isOver && epoch === request.admission.epoch) store.heard(id);
+      }),
+    );
   }
 
   /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
@@ -246,6 +272,8 @@ export class Incoming {
       limitOfOne: limitOfOne(this.#deps),
       held: this.#held(from),
       heldLimit: MAX_HELD,
+      unheard: store.unheard(from).map(({ id }) => id),
+      unheardLimit: MAX_UNHEARD,
       nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
       routes: admission.routes ?? [],
       routedPrefixes: config.network.routedPrefixes,

@@ -278,6 +278,19 @@ export class MigrationStore {
     for (const { id } of gone) this.drop(id);
   }
 
+  /** Ended migrations from that host about which it may still ask, oldest first; a recovery is this host's own. */
+  unheard(from: string): Migration[] {
+    return this.all().filter(({ id, request }) => {
+      if (request.side !== 'destination' || request.fromHost !== from) return false;
+      return request.recovery === undefined && this.isEnded(id) && this.#mayBeAsked(id);
+    });
+  }
+
+  /** The other host of an ended migration has ended it as well, as it reported: it does not ask any more. */
+  heard(id: string): void {
+    this.#asked.set(id, false);
+  }
+
   #mayBeAsked(id: string): boolean {
     const known = this.#asked.get(id);
     if (known !== undefined) return known;

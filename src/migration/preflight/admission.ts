@@ -19,6 +19,9 @@ export interface AdmissionFacts {
   /** Held migrations from the host that asks, kept until a person decides. */
   readonly held: readonly string[];
   readonly heldLimit: number;
+  /** Ended migrations from the host that asks, which has not heard how they ended. */
+  readonly unheard: readonly string[];
+  readonly unheardLimit: number;
   /** The destination has a guest of that name, or one is on its way to it. */
   readonly nameInUse: boolean;
   /** Of the destination, for movers and memory; `freePorts` is counted from its kernel’s tables. */
@@ -44,6 +47,7 @@ export function judgeOpen({ host, closedFor: request }: AdmissionFacts): Finding
 /** Whether the destination takes one more guest now. */
 export function judgeIncoming(facts: AdmissionFacts): Finding[] {
   const { host, from, coming, limit, comingFromOne, limitOfOne, held, heldLimit } = facts;
+  const { unheard, unheardLimit } = facts;
   if (coming >= limit) {
     const what = `${host}, in migrations to it at once,`;
     const hint = `Wait for some of them to end, or raise \`limits.migrationsIn\` of ${host}.`;
@@ -53,6 +57,11 @@ export function judgeIncoming(facts: AdmissionFacts): Finding[] {
     const what = `${host}, in held migrations from ${from},`;
     const hint = `Decide on them: \`godwit resolve ${held[0]}\`, and so on.`;
     return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit: heldLimit }, { hint }))];
+  }
+  if (unheard.length >= unheardLimit) {
+    const what = `${host}, in ended migrations from ${from} of which it has not heard the end,`;
+    const hint = `Look at ${from} why \`godwit report ${unheard[0]}\` has not ended there, and so on.`;
+    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit: unheardLimit }, { hint }))];
   }
   if (comingFromOne >= limitOfOne) {
     const what = `${host}, in migrations from ${from} to it at once,`;

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Incoming, type IncomingDependencies } from '../../../src/agent/migrations/incoming.ts';
+import { MigrationStore } from '../../../src/agent/migrations/store.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { openDestinationJournal } from '../../../src/host/journal/journal.ts';
+import { ADMISSION, RECORDS } from '../../model/events.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { fleet, GIB, guest } from '../samples.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
@@ -191,4 +196,79 @@ test('an unknown incoming migration is said to be that', async (t) => {
   const api = await as('a', 'agent', b);
   const call = api.incoming({ params: { id: 'm-zzzzzzzz' } });
   await assert.rejects(call, { code: 'GODWIT_MIGRATION_UNKNOWN' });
+});
+
+/** Ended migrations from host a, of which it has not heard the end. */
+async function unheard(stateDir: string, count: number): Promise<void> {
+  const store = new MigrationStore(stateDir, 'b', systemClock);
+  for (let at = 1; at <= count; at += 1) {
+    const id = `m-${String(at).padStart(8, '0')}`;
+    const own = { ...ADMISSION, id };
+    const { dir } = store.add({
+      version: 1,
+      id,
+      side: 'destination',
+      fromHost: 'a',
+      toHost: 'b',
+      peer: { name: 'a', address: '127.0.0.1:1' },
+      createdAt: new Date(at * 1000).toISOString(),
+      admission: own,
+    });
+    const { journal } = openDestinationJournal(dir, systemClock);
+    journal.write({ type: 'admitted', admission: own, host: 'b' });
+    for (const name of ['preparing', 'prepared', 'armed0', 'refused'] as const)
+      journal.write(RECORDS[name]);
+    journal.write({ type: 'released', told: false });
+    await journal.close();
+  }
+}
+
+test('a host that never hears how 64 of its migrations ended sends no more guests, and others do', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  await unheard(b.config.stateDir, 64);
+  const after = await b.again();
+  const [own, other] = [await as('a', 'agent', after), await as('c', 'agent', after)];
+  const next = { ...admission, id: 'm-99999999', guest: 'web2' };
+  await assert.rejects(own.admit({ body: next }), {
+    code: 'GODWIT_OVERLOADED',
+    message:
+      'b, in ended migrations from a of which it has not heard the end, is at its limit of 64',
+  });
+  assert.ok((await other.admit({ body: { ...next, id: 'm-99999998', from: 'c' } })).moverAddress);
+});
+
+test('a host at that limit is asked about its oldest migrations, and those that have ended there as well count no longer', async () => {
+  const heard: string[] = [];
+  const views: Record<string, object> = {
+    'm-1': { view: { epoch: admission.epoch, phase: 'failed' } },
+    'm-2': { view: { epoch: admission.epoch, phase: 'held' } },
+    'm-3': { view: { epoch: admission.epoch + 1, phase: 'failed' } },
+    'm-4': { unreachable: 'it is off', isDark: true },
+  };
+  const ids = Array.from({ length: 64 }, (_none, at) => `m-${at + 1}`);
+  const asked: string[] = [];
+  const deps = {
+    store: {
+      unheard: () => ids.map((id) => ({ id, request: { side: 'destination', admission } })),
+      heard: (id: string) => heard.push(id),
+      get: () => undefined,
+      mustBeNew: () => {
+        throw new Error('asked before');
+      },
+    },
+    peers: {
+      side: async (_host: string, id: string) => {
+        asked.push(id);
+        return views[id] ?? views['m-4'];
+      },
+    },
+  };
+  const caller = { role: 'agent', name: 'a' } as Parameters<Incoming['admit']>[1];
+  const incoming = new Incoming(deps as unknown as IncomingDependencies);
+  await assert.rejects(incoming.admit(admission, caller), /asked before/);
+  assert.deepEqual([asked.length, heard], [8, ['m-1']]);
+  ids.pop();
+  await assert.rejects(incoming.admit(admission, caller), /asked before/);
+  assert.equal(asked.length, 8);
 });

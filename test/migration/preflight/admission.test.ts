@@ -30,6 +30,8 @@ const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
   limitOfOne: small,
   held: fc.array(fc.constant('m-1'), { maxLength: 12 }),
   heldLimit: fc.integer({ min: 1, max: 12 }),
+  unheard: fc.array(fc.constant('m-2'), { maxLength: 12 }),
+  unheardLimit: fc.integer({ min: 1, max: 12 }),
   nameInUse: fc.boolean(),
   routes: routes,
   routedPrefixes: fc.subarray(['10.88.0.0/24', 'fd88::/64']),
@@ -50,6 +52,7 @@ test('a guest may come while every limit has room, and the first that is full is
       const full = [
         given.coming >= given.limit ? 'in migrations to it' : [],
         given.held.length >= given.heldLimit ? 'in held migrations from a' : [],
+        given.unheard.length >= given.unheardLimit ? 'in ended migrations from a' : [],
         given.comingFromOne >= given.limitOfOne ? 'in migrations from a' : [],
       ].flat();
       assert.equal(found?.verdict, full.length === 0 ? 'pass' : 'refuse');

@@ -48,6 +48,8 @@ test('the destination’s agent judges each of its rows once, in their order', (
     limitOfOne: 8,
     held: [],
     heldLimit: 16,
+    unheard: [],
+    unheardLimit: 64,
     routes: [],
     routedPrefixes: [],
     othersRoutes: [],

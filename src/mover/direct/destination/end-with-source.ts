@@ -16,10 +16,16 @@ export async function endWithSource(hands: Hands): Promise<void> {
   log.warn({ phase: view.phase, action }, 'it has ended at the source');
   switch (action) {
     case 'release':
-      return hands.release(`the migration ${view.phase} at ${view.host}`, signal);
+      // A source that lost the guest may still ask whether it ran here.
+      return hands.release(
+        `the migration ${view.phase} at ${view.host}`,
+        signal,
+        true,
+        view.phase !== 'lost',
+      );
     case 'tear-down':
       return hands.tearDown(signal);
     case 'finish':
-      return hands.settle(signal);
+      return hands.settle(signal, true);
   }
 }

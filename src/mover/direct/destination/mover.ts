@@ -337,8 +337,8 @@ export class DestinationMover {
         await this.#run(signal, permission);
       },
       runsHere: async (signal) => runsHere(await this.#open(), this.#ledger, signal),
-      settle: (signal) => this.#settle(signal),
-      release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
+      settle: (signal, known) => this.#settle(signal, known),
+      release: (why, signal, mayRefuse, known) => this.#release(why, signal, mayRefuse, known),
       tearDown: (signal) => this.#tearDown(signal),
     };
   }

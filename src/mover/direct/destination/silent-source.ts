@@ -28,8 +28,14 @@ export interface Hands {
   readonly run: (signal: AbortSignal, permission?: StartPermission) => Promise<void>;
   /** Asks the hypervisor whether the guest runs here, and records it if it does. */
   readonly runsHere: (signal: AbortSignal) => Promise<boolean>;
-  readonly settle: (signal: AbortSignal) => Promise<void>;
-  readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
+  /** `known`: the source has ended, and never asks how this side did. */
+  readonly settle: (signal: AbortSignal, known?: boolean) => Promise<void>;
+  readonly release: (
+    why: string,
+    signal: AbortSignal,
+    mayRefuse?: boolean,
+    known?: boolean,
+  ) => Promise<void>;
   /** Takes down what is left of a guest that ran here. */
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
 }

@@ -66,7 +66,8 @@ function scene(
       state = destinationAfter(state, RECORDS.running);
     },
     settle: async () => void deeds.push('settle'),
-    release: async () => {
+    release: async (_why, _signal, _mayRefuse, known = false) => {
+      if (known) deeds.push('known');
       deeds.push('release');
       await record({ type: 'released' });
     },
@@ -293,7 +294,10 @@ describe('a destination whose source’s agent says that it has ended', () => {
   test('ends as well: it releases, or takes down what is left', async () => {
     const stayed = scene(armed, says({ phase: 'failed' }));
     await endWithSource(stayed.hands);
-    assert.deepEqual(stayed.deeds, ['release', 'released']);
+    assert.deepEqual(stayed.deeds, ['known', 'release', 'released']);
+    const gone = scene(armed, says({ phase: 'lost' }));
+    await endWithSource(gone.hands);
+    assert.deepEqual(gone.deeds, ['release', 'released']);
     const thin = { type: 'hypervisor', event: { type: 'postcopy-active' } } as const;
     const lost = scene(
       [...armed, thin, RECORDS.committed, RECORDS.running],
