@@ -7,7 +7,7 @@ import { identityOf, isDeviceNode, type OpenFile } from './open-files.ts';
 export type MappedFile = Pick<OpenFile, 'id' | 'mayWrite'>;
 
 /** `start-end perms offset device inode path` of /proc/PID/maps. */
-const LINE = /^([\da-f]+)-([\da-f]+) (\S{4}) [\da-f]+ ([\da-f]+:[\da-f]+) (\d+)( .*)?$/;
+const LINE = /^([\da-f]+)-([\da-f]+) (\S{4}) [\da-f]+ ([\da-f]+:[\da-f]+) (\d+)( .*|)$/;
 const WRITABLE = 0o200;
 
 /**
@@ -31,7 +31,7 @@ export async function mappedFiles(
   let isWhole = true;
   for (const line of maps.split('\n')) {
     const [, start = '', end = '', permissions = '', , inode = '', target = ''] =
-      LINE.exec(line)?.map((part = '') => part.trim()) ?? [];
+      LINE.exec(line)?.map((part) => part.trim()) ?? [];
     if (!inodes.has(inode) && !(withDevices && isDeviceNode(target))) continue;
     const at = `/proc/${pid}/map_files/${bare(start)}-${bare(end)}`;
     const mode = modeOf(at);
