@@ -15,6 +15,37 @@ export async function assertUnchanged(context: Context, signal: AbortSignal): Pr
   if (error !== undefined) throw error;
 }
 
+/** The change of the guest that a manager's refusal is due to; undefined if the guest is as it was, or cannot be compared. */
+export async function changeBehind(
+  context: Context,
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  if (signal.aborted) return undefined;
+  try {
+    const error = await compare(context, signal);
+    if (error !== undefined)
+      context.log.info({ error: toGodwitError(thrown) }, 'the guest was changed');
+    return error;
+  } catch {
+    // The refusal itself is reported.
+    return undefined;
+  }
+}
+
+/** A manager that is asked about the guest names what it misses, and not that the guest's owner removed it. */
+export async function namingChanges<T>(
+  context: Context,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw (await changeBehind(context, thrown, signal)) ?? thrown;
+  }
+}
+
 /** Compares the guest now and then while its task runs. A manager refuses most changes by itself meanwhile. */
 export class GuestChangeLook {
   readonly #context: Context;

@@ -14,7 +14,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { neverMeasured, rateOf, waitToBegin, type Begun } from '../engine/beginning.ts';
 import { copiesOf } from './wire-offer.ts';
 import { reporter } from './task-reporter.ts';
-import { assertUnchanged, GuestChangeLook } from './guest-changes.ts';
+import { assertUnchanged, changeBehind, GuestChangeLook, namingChanges } from './guest-changes.ts';
 import { TaskSteering } from './task-steering.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
@@ -81,10 +81,15 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   check: {
-    do: async ({ ask, order, wire, verification, state }, signal) => {
+    do: async (context, signal) => {
+      const { ask, order, wire, verification, state } = context;
       verification?.watch(state());
-      const checks = await ask((session, inner) => session.check(order, inner), signal);
-      const copies = await ask((session, inner) => copiesOf(session, order, checks, inner), signal);
+      const [checks, copies] = await namingChanges(context, signal, async () => {
+        const found = await ask((session, inner) => session.check(order, inner), signal);
+        const of = (session: ManagedSession, inner: AbortSignal) =>
+          copiesOf(session, order, found, inner);
+        return [found, await ask(of, signal)] as const;
+      });
       const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
       return acceptedFacts({
         checks: [...path, ...checks],
@@ -94,10 +99,13 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   prepare: {
-    do: async ({ ask, order, notice }, signal) => {
+    do: async (context, signal) => {
+      const { ask, order, notice } = context;
       // Before anything is made there.
       await notice?.announce(signal);
-      await ask(async (session, inner) => session.prepare?.(order, inner), signal);
+      await namingChanges(context, signal, () =>
+        ask(async (session, inner) => session.prepare?.(order, inner), signal),
+      );
       return {};
     },
     undo: async (context, signal) => {
@@ -216,18 +224,16 @@ async function unprepare(
 }
 
 /** What became of the order, as far as its answer says. */
-async function sendOrder(
-  { ask, order }: ManagedContext,
-  signal: AbortSignal,
-): Promise<ManagedEvent> {
+async function sendOrder(context: ManagedContext, signal: AbortSignal): Promise<ManagedEvent> {
+  const { ask, order } = context;
   try {
     await ask((session, inner) => session.start(order, inner), signal);
     return { type: 'accepted' };
   } catch (thrown) {
     const error = toGodwitError(thrown).toJSON();
-    return hasCode(thrown, 'GODWIT_HYPERVISOR')
-      ? { type: 'refused', error }
-      : { type: 'unanswered', error };
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR')) return { type: 'unanswered', error };
+    const changed = await changeBehind(context, thrown, signal);
+    return { type: 'refused', error: changed?.toJSON() ?? error };
   }
 }
 

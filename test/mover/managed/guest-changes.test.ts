@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
@@ -7,6 +8,7 @@ import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import type { GuestSnapshot } from '../../../src/migration/guest-changes/snapshot.ts';
 import { assertUnchanged, GuestChangeLook } from '../../../src/mover/managed/guest-changes.ts';
 import type { ManagedContext } from '../../../src/mover/managed/context.ts';
+import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import { planned } from '../../migration/managed/samples.ts';
 
 const signal = new AbortController().signal;
@@ -116,4 +118,68 @@ test('a guest of which its manager reports something is compared at once, and no
   }
   assert.equal(asked.times, 3);
   assert.equal(state().cancelling, false);
+});
+
+const REFUSED = godwitError('GODWIT_HYPERVISOR', {
+  hypervisor: 'libvirt',
+  host: 'a',
+  command: 'vol-info',
+  reason: 'invalid path vdb not assigned to domain',
+});
+
+/** A manager that misses a disk as it is asked to do `what`. */
+function missing(what: 'check' | 'copies' | 'prepare' | 'start', now: GuestSnapshot | Error) {
+  const made = stage(BEFORE);
+  const recorded: ManagedEvent[] = [];
+  const session = {
+    check: async () => [],
+    copies: async () => [],
+    [what]: async () => {
+      throw REFUSED;
+    },
+    snapshot: async () => {
+      // The guest is first compared before the order leaves.
+      if (what === 'start' && !recorded.some(({ type }) => type === 'ordered')) return BEFORE;
+      if (now instanceof Error) throw now;
+      return now;
+    },
+  };
+  const context: unknown = {
+    ...made.context,
+    order: { id: 'm-00000001' },
+    leftMs: () => 60_000,
+    ask: (question: (given: object, within: AbortSignal) => unknown) => question(session, signal),
+    dispatch: (event: ManagedEvent) => void recorded.push(event),
+    record: async (event: ManagedEvent) => {
+      made.dispatch(event);
+      recorded.push(event);
+    },
+  };
+  return { context: context as ManagedContext, recorded, dispatch: made.dispatch };
+}
+
+for (const what of ['check', 'copies', 'prepare'] as const) {
+  const step = what === 'copies' ? 'check' : what;
+  test(`a disk that is unplugged during ${what} is reported as a change of the guest`, async () => {
+    const changed = missing(what, { parts: [] });
+    await assert.rejects(LIFECYCLE[step].do(changed.context, signal), {
+      code: 'GODWIT_GUEST_CHANGED',
+      message: /vda/,
+    });
+    const words = { code: 'GODWIT_HYPERVISOR', message: /vdb not assigned/ };
+    for (const now of [BEFORE, new Error('it is busy')])
+      await assert.rejects(LIFECYCLE[step].do(missing(what, now).context, signal), words);
+  });
+}
+
+test('an order that is refused over a change of the guest ends with the name of the change', async () => {
+  const refused = async (now: GuestSnapshot): Promise<string | undefined> => {
+    const { context, recorded, dispatch } = missing('start', now);
+    dispatch({ type: 'did', step: 'check', facts: {} });
+    await LIFECYCLE.start.do(context, signal);
+    const last = recorded.at(-1);
+    return last?.type === 'refused' ? last.error.code : last?.type;
+  };
+  assert.equal(await refused({ parts: [] }), 'GODWIT_GUEST_CHANGED');
+  assert.equal(await refused(BEFORE), 'GODWIT_HYPERVISOR');
 });
