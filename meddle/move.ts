@@ -22,6 +22,8 @@ export interface Ended {
   readonly reportedAt: string | undefined;
   readonly unresolved: readonly string[];
   readonly warnings: readonly string[];
+  /** What the report names as left on a host, each with the reason. */
+  readonly leftovers: readonly string[];
   readonly wasCancelled?: boolean;
 }
 
@@ -66,6 +68,7 @@ export async function move(
       reportedAt: undefined,
       unresolved: [],
       warnings: [],
+      leftovers: [],
     };
   }
   const course: Course = { phase: 'planned', isOver: false };
@@ -84,6 +87,7 @@ export async function move(
     reportedAt: undefined,
     unresolved: [],
     warnings: [],
+    leftovers: [],
   };
 }
 
@@ -158,7 +162,7 @@ async function follow(stage: Ground, id: string, course: Course, endMs: number):
 async function theEnd(stage: Ground, guest: string, id: string): Promise<Ended> {
   const agent = stage.agent(stage.from);
   const report = await agent.report({ params: { id } });
-  const { outcome, error, runsAt, checks, verified = [] } = report;
+  const { outcome, error, runsAt, checks, verified = [], leftovers = [] } = report;
   const doubtful = [...checks, ...verified].filter(({ verdict }) => verdict === 'warn');
   const warnings = doubtful.map(({ evidence }) => evidence);
   const reason = error === undefined ? '' : `${error.code}: ${error.message}`;
@@ -174,6 +178,7 @@ async function theEnd(stage: Ground, guest: string, id: string): Promise<Ended> 
     reportedAt: sides[runsAt],
     unresolved: [],
     warnings,
+    leftovers: leftovers.map(({ code, message }) => `${code}: ${message}`),
   };
   return outcome === 'held' ? { ...ended, unresolved: await resolve(stage, guest, id) } : ended;
 }

@@ -67,6 +67,8 @@ export interface Seen {
   readonly remains: readonly string[];
   /** What the report warns of. */
   readonly warnings: readonly string[];
+  /** What the report names as left on a host, each with the reason. */
+  readonly leftovers: readonly string[];
   /** Held: what became of the answers to it, in words; empty if one was accepted. */
   readonly unresolved: readonly string[];
   /** The witness cancelled a move that was correct so far, and slow. */
@@ -140,9 +142,23 @@ export function judge(
     ...theSharing(orders, taken, seen, scene),
     ...theGuest(orders, seen),
     ...seen.files.map((what) => `the owner's file: ${what}`),
-    ...seen.remains.map((what) => `left behind: ${what}`),
+    ...theRemains(seen),
     ...seen.unresolved.map((what) => `held, and nobody can release it: ${what}`),
   ];
+}
+
+/** A file of storage that the report names is left to the owner, as it says. */
+function theRemains({ remains, leftovers }: Seen): string[] {
+  const reported = leftovers.length === 0 ? '' : ` (the report: ${leftovers.join('; ')})`;
+  return remains
+    .filter((what) => {
+      const file = /: storage\/(.+)$/.exec(what)?.[1];
+      return (
+        file === undefined ||
+        !leftovers.some((each) => each.split(/[ ,;]+/).some((word) => word.endsWith(`/${file}`)))
+      );
+    })
+    .map((what) => `left behind: ${what}${reported}`);
 }
 
 function theRuns({ bothRan, copies }: Seen): string[] {

@@ -41,6 +41,7 @@ const SEEN: Seen = {
   files: [],
   remains: [],
   warnings: [],
+  leftovers: [],
   unresolved: [],
 };
 const PAUSE: Act = { kind: 'pause', moment: 'memory', atMs: 0, isBetween: false, host: 'a' };
@@ -109,6 +110,16 @@ describe('the verdict', () => {
       [{ outcome: 'held', unresolved: ['source: no'] }, /nobody can release it/],
     ];
     for (const [seen, words] of cases) assert.match(problems(seen), words);
+  });
+
+  test('a file that stays is right if the report names it, and only then', () => {
+    const remains = ['a: storage/g-disk0.raw'];
+    const leftovers = ['its images at a stay: /pool/g-disk0.raw, /pool/g-disk1.raw'];
+    assert.equal(problems({ remains, leftovers }), '');
+    assert.match(problems({ remains }), /left behind/);
+    const other = ['its images at a stay: /pool/other-g-disk0.raw'];
+    assert.match(problems({ remains, leftovers: other }), /left behind.*the report: its images/);
+    assert.match(problems({ remains: ['a: qemu'], leftovers }), /left behind/);
   });
 
   test('a job of the owner goes on', () => {

@@ -15,7 +15,8 @@ import {
   type Pool,
   type Volume,
 } from './volumes.ts';
-import { presence, whereabouts } from './whereabouts.ts';
+import { isDone } from './two-copies.ts';
+import { endAt, presence, whereabouts } from './whereabouts.ts';
 
 /**
  * The volumes at the destination into which disks are copied, and those at the source that are not needed any more. The
@@ -68,22 +69,29 @@ export async function removePlaces(
 }
 
 /**
- * Removes the images at the source once the guest runs at the destination by the word of both daemons. A file that is not the
+ * Removes the images at the source once the guest runs at the destination by the word of both daemons, or has run
+ * and ended there since. A file that is not the
  * image that the guest had open, or that something else uses, stays, and is named.
  */
 export async function removeOriginals(
   daemons: DaemonPair,
-  { from, to, guest, copies = [] }: ManagedOrder,
+  order: ManagedOrder,
   signal: AbortSignal,
 ): Promise<void> {
+  const { from, to, guest, vouched, copies = [] } = order;
   const there = await daemons.destination(to, signal);
   const sights = [
     await daemons.sight(daemons.source, signal),
     await daemons.sight(there, signal),
   ] as const;
   const isGone = ['absent', 'left'].includes(presence(sights[0]));
-  if (!isGone || presence(sights[1]) !== 'has') {
-    const reason = `not both daemons say that it is at ${to} alone, so its volumes at ${from} stay`;
+  const end = endAt(sights[1]);
+  // A person's word does not tell a shutdown after the move from one long before.
+  const hasEnded =
+    end !== undefined && (isDone(daemons, order) || (vouched === undefined && end === 'shut-down'));
+  if (!isGone || (presence(sights[1]) !== 'has' && !hasEnded)) {
+    const files = copies.map(({ file }) => file).join(', ');
+    const reason = `not both daemons report that it is at ${to} alone, so its images at ${from} stay: ${files}`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
   const left: string[] = [];

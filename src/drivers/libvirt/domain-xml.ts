@@ -1,6 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { at, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 import { securityLabels, type SecurityLabel } from './security-labels.ts';
+import { domainPort, type DomainPort } from './ports.ts';
 import { unmovableDevices } from './unmovable.ts';
 
 /** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
@@ -18,6 +19,7 @@ export interface DomainFacts {
   readonly disks: readonly DomainDisk[];
   readonly networks: readonly NicNetwork[];
   readonly hostLinks: readonly NicHostLink[];
+  readonly ports: readonly DomainPort[];
   /** A destination must have their models. */
   readonly securityLabels: readonly SecurityLabel[];
   /** From its metadata. */
@@ -154,6 +156,7 @@ function factsOf(root: XmlElement): DomainFacts {
     disks: named('disk').map(diskOf),
     networks: nics.flatMap(networkOf),
     hostLinks: nics.flatMap(hostLinkOf),
+    ports: nics.flatMap((each, index) => domainPort(each, nicName(each, index))),
     securityLabels: securityLabels(root),
     labels: domainLabels(root),
     written: writtenParts(root),

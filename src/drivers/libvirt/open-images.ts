@@ -46,7 +46,7 @@ export async function openImages({ uuid, disks }: DomainFacts): Promise<OpenImag
 }
 
 /** libvirt writes `-uuid` on each command line. Undefined if none or several of this host have it. */
-async function processOf(uuid: string): Promise<number | undefined> {
+export async function processOf(uuid: string): Promise<number | undefined> {
   const ours = await readlink('/proc/self/ns/net').catch(() => '');
   const found: number[] = [];
   for (const pid of pids()) {

@@ -28,6 +28,8 @@ export const libvirtOptions = z.strictObject({
       seenAt: z.string().startsWith('/').max(80).optional(),
     })
     .prefault({}),
+  /** A hook of libvirt on every host sets on the ports of guests what their XML cannot carry. */
+  portHook: z.boolean().default(false),
   /** What Godwit shows a daemon that it reaches by TLS: as libvirt's own clients have it. */
   credentials: z
     .strictObject({

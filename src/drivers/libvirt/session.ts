@@ -26,6 +26,8 @@ import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts
 import { endAtDestination, endAtSource, leaveAtSource } from './left-behind.ts';
 import { identified, identityChecks, openImages, userChecks } from './open-images.ts';
 import { giveOrder } from './order.ts';
+import { portChecks } from './port-checks.ts';
+import { PortParts } from './port-parts.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
@@ -48,6 +50,7 @@ const NOW_AND_THEN_MS = 400;
 export class LibvirtSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
   readonly #daemons: DaemonPair;
+  readonly #ports = new PortParts();
   #ordering: Promise<void> = Promise.resolve();
   #events: Promise<DomainEvents | undefined> | undefined;
 
@@ -63,23 +66,34 @@ export class LibvirtSession implements ManagedSession {
     const { source, host } = this.#daemons;
     return this.#daemons.reported('dumpxml', async () => {
       const domain = await this.#known(signal);
-      const facts = await this.#facts(domain, signal);
+      // One text for the checks and the snapshot: a change between two of them would be missed.
+      const xml = await source.xml(domain, signal);
+      const facts = this.#factsIn(xml, domain);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);
       const disks = await diskChecks(domain.name, facts.disks);
       const at = { host: host.name, side: 'source' } as const;
       const kept = await keptChecks(source, domain, at, signal);
       const images = identityChecks(domain.name, await openImages(facts));
-      const checks = [...guestChecks(domain.name, state, facts), ...images, ...kept, ...disks];
+      const ports = await portChecks(facts, host.options.portHook, signal);
+      const seen = [...images, ...kept, ...disks, ...ports];
+      const checks = [...guestChecks(domain.name, state, facts), ...seen];
       const { memoryBytes, disks: all } = facts;
       const found = { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
-      return { ...found, snapshot: domainSnapshot(await source.xml(domain, signal)) };
+      return { ...found, snapshot: await this.#snapshot(xml, signal) };
     });
   }
 
   async snapshot(signal: AbortSignal): Promise<GuestSnapshot | undefined> {
     const domain = await this.#daemons.running(this.#daemons.source, signal);
-    return domain && domainSnapshot(await this.#daemons.source.xml(domain, signal));
+    return domain && this.#snapshot(await this.#daemons.source.xml(domain, signal), signal);
+  }
+
+  async #snapshot(xml: string, signal: AbortSignal): Promise<GuestSnapshot | undefined> {
+    const snapshot = domainSnapshot(xml);
+    const { facts } = readDomain(xml);
+    if (snapshot === undefined || facts === undefined) return snapshot;
+    return { parts: [...snapshot.parts, ...(await this.#ports.read(facts, signal))] };
   }
 
   measure(signal: AbortSignal): Promise<GuestMeasure> {
@@ -102,7 +116,11 @@ export class LibvirtSession implements ManagedSession {
   }
 
   async #facts(domain: Domain, signal: AbortSignal): Promise<DomainFacts> {
-    const { facts, why } = readDomain(await this.#daemons.source.xml(domain, signal));
+    return this.#factsIn(await this.#daemons.source.xml(domain, signal), domain);
+  }
+
+  #factsIn(xml: string, domain: Domain): DomainFacts {
+    const { facts, why } = readDomain(xml);
     if (facts !== undefined) return facts;
     const known = { peer: 'libvirt', expected: `XML of domain ${domain.name}`, what: why };
     const hint = 'Compare `virsh dumpxml` of it with the page of the driver libvirt.';
@@ -259,7 +277,8 @@ export class LibvirtSession implements ManagedSession {
   ): Promise<TaskSight> {
     const there = await this.#daemons.destination(to, signal);
     const marked = await this.#daemons.marked(there, id, signal);
-    if (marked === undefined) return { state: 'none' };
+    // A guest that has ended there since has no mark.
+    if (marked === undefined) return { state: outcome?.state === 'done' ? 'done' : 'none' };
     if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
       return { state: 'running' };
     }

@@ -24,7 +24,10 @@ export function domainSnapshot(xml: string): GuestSnapshot | undefined {
   const devices = first(root, 'devices')?.children ?? [];
   const parts = devices
     .filter(({ name }) => !OF_NO_DEVICE.has(name))
-    .flatMap((each, index) => deviceParts(each, index));
+    // Numbered among its like: a disk that is unplugged renames no other device.
+    .flatMap((each, _, all) =>
+      deviceParts(each, all.filter(({ name }) => name === each.name).indexOf(each)),
+    );
   const vcpus = first(root, 'vcpu');
   return {
     parts: [
@@ -39,7 +42,7 @@ function first(element: XmlElement, name: string): XmlElement | undefined {
   return at(element, name)[0];
 }
 
-function part(kind: PartKind, name: string, value: string): GuestPart {
+export function part(kind: PartKind, name: string, value: string): GuestPart {
   return guestPartOf(kind, name, value, (text) => createHash('sha256').update(text).digest('hex'));
 }
 

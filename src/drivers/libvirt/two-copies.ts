@@ -7,7 +7,7 @@ import { isMigrating } from './job.ts';
 import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
 import { endAutostart, withDefinition } from './left-to-operator.ts';
 import { MARK, markElement, type Mark } from './mark.ts';
-import { isAtWork, isLeftPaused, presence, whereabouts, type Sight } from './whereabouts.ts';
+import { endAt, isAtWork, isLeftPaused, presence, whereabouts, type Sight } from './whereabouts.ts';
 
 /**
  * libvirt can run a guest twice. A destination whose daemon dies after it has begun to run the guest, and before its source
@@ -33,9 +33,21 @@ export async function whereIs(
     isLeftPaused(source, other, isMoving) &&
     (await pausedCopy(daemons, order, signal)) === 'private';
   const seen = whereabouts(source, other, isMoving, isLeft);
+  const ended = endAt(other);
+  // The definition at the source is gone with the guest, which has ended since at its destination.
+  const hasMoved = presence(source) === 'absent' && isMoving === false && isDone(daemons, order);
+  if (ended !== undefined && hasMoved) return { at: 'destination', busy: false, ended };
   if (presence(source) !== 'has' || seen.busy !== true) return seen;
   const isSecond = (await secondCopy(daemons, order, signal)) !== undefined;
   return isSecond ? { at: 'source', busy: false, second: true } : seen;
+}
+
+/** libvirt has answered that it moved the guest. A definition of before the move proves nothing by itself. */
+export function isDone(
+  { host: { outcomes } }: DaemonPair,
+  { id }: Pick<ManagedOrder, 'id'>,
+): boolean {
+  return outcomes.get(id)?.state === 'done';
 }
 
 interface SecondCopy {

@@ -141,6 +141,12 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     ofDevice: false,
     words: came('the disk export', 'was opened by another program', 'was closed'),
   },
+  port: {
+    // An earlier build reads no ports, and a port is read as far as its host answers.
+    verdicts: { added: 'harmless', removed: 'harmless', changed: 'rolls-back' },
+    ofDevice: true,
+    words: changedFrom('the port'),
+  },
   processors: {
     verdicts: ALWAYS,
     ofDevice: false,

@@ -41,6 +41,11 @@ export function changedPorts(
   });
 }
 
+/** A port in words, as a snapshot of a guest has it. */
+export function portWords(port: PortNow): string {
+  return [...propertiesOf(port)].map(([name, value]) => `${name} ${value}`).join(', ');
+}
+
 function propertiesOf({ attachment, limits = [], rules = [], ...port }: PortNow): Properties {
   const found = new Map<string, string>();
   const bridge = bridgeOf(attachment) ?? ('master' in port ? port.master : undefined);

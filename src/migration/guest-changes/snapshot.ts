@@ -32,6 +32,8 @@ export const PART_KINDS = [
   'job',
   /** A disk that another program reads from the hypervisor. */
   'export',
+  /** The port of a NIC at its host: its bridge, and the settings that its owner made there. */
+  'port',
   'processors',
   'memory',
 ] as const;

@@ -351,7 +351,8 @@ function cancel(state: ManagedState): ManagedTransition {
 }
 
 function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedTransition {
-  const late = { what: `step ${step}`, deadlineMs: afterMs };
+  const left = step === 'finish' ? imagesLeft(state) : '';
+  const late = { what: `step ${step}${left}`, deadlineMs: afterMs };
   const error = godwitError('GODWIT_DEADLINE', late).toJSON();
   if (step === 'finish') {
     return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
@@ -370,6 +371,13 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   const reason = state.because?.message ?? unknown;
   const facts = { guest: state.plan.guest, reason };
   return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());
+}
+
+/** The originals of copied disks, which the step removes. */
+function imagesLeft({ copies, plan: { from, settings } }: ManagedState): string {
+  if (copies.length === 0 || settings.keepSource === true) return '';
+  const files = copies.map(({ file }) => file).join(', ');
+  return ` (images that may be left at ${from}: ${files.slice(0, 2048)})`;
 }
 
 /** A decision of the steering; one that was under way as the task ended, or was to be ended, changes nothing. */

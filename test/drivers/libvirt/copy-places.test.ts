@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { makePlaces, removePlaces } from '../../../src/drivers/libvirt/copy-places.ts';
+import {
+  makePlaces,
+  removeOriginals,
+  removePlaces,
+} from '../../../src/drivers/libvirt/copy-places.ts';
 import { DaemonPair } from '../../../src/drivers/libvirt/daemon-pair.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
+import { identityOf } from '../../../src/system/files/open-files.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';
 import { fakeDaemon, type Answers } from './support/fake-daemon.ts';
 import { ORDER as PLAIN } from './support/order.ts';
@@ -20,10 +28,12 @@ const [NO_DOMAIN, NO_VOLUME, EXISTS] = [42, 50, 90];
 interface Images {
   /** Volumes by name: what of each lies on the storage, bytes. */
   readonly volumes: Map<string, number>;
+  /** Of the guest's domain, and the reason. */
+  readonly state?: readonly [number, number];
 }
 
 /** A daemon with one pool, which has the guest or does not. */
-function answers({ volumes }: Images, hasGuest: boolean): Answers {
+function answers({ volumes, state = [RUNNING, 1] }: Images, hasGuest: boolean): Answers {
   const pool = (): XdrWriter => new XdrWriter().string('d').uuid(UUID);
   const named = (name: string): XdrWriter => new XdrWriter().string('d').string(name).string(name);
   const domain = (): XdrWriter | number =>
@@ -32,7 +42,7 @@ function answers({ volumes }: Images, hasGuest: boolean): Answers {
     66: () => new XdrWriter().uint32(1).int32(0),
     1: () => new XdrWriter(),
     24: domain,
-    212: () => new XdrWriter().int32(RUNNING).int32(1),
+    212: () => new XdrWriter().int32(state[0]).int32(state[1]),
     298: () => new XdrWriter().int32(0).uint32(0),
     391: pool,
     83: () => new XdrWriter(),
@@ -64,10 +74,15 @@ function answers({ volumes }: Images, hasGuest: boolean): Answers {
   };
 }
 
-async function daemonPair(t: TestContext, there: Images, at: 'a' | 'b'): Promise<DaemonPair> {
+async function daemonPair(
+  t: TestContext,
+  there: Images,
+  at: 'a' | 'b' | 'neither',
+  own: Images = { volumes: new Map() },
+): Promise<DaemonPair> {
   const uri = async (images: Images, hasGuest: boolean): Promise<string> =>
     `qemu+unix:///system?socket=${await fakeDaemon(t, answers(images, hasGuest))}`;
-  const here = await uri({ volumes: new Map() }, at === 'a');
+  const here = await uri(own, at === 'a');
   const options = libvirtOptions.parse({ hosts: { b: { uri: await uri(there, at === 'b') } } });
   const found = await DaemonPair.open(
     { name: 'a', options, uri: here, outcomes: new Map(), hear: new Set() },
@@ -111,5 +126,64 @@ describe('volumes for copies', () => {
       code: 'GODWIT_MANAGERS_DISAGREE',
     });
     assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
+  });
+});
+
+describe('the images at the source', () => {
+  const [SHUTDOWN, DESTROYED, FAILED] = [1, 2, 6];
+  const [IS_RUNNING, IS_OFF] = [RUNNING, 5];
+
+  /** A guest that has left a host with one image, and what is left of that. */
+  async function original(t: TestContext) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'godwit-originals-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const file = path.join(folder, 'web1.qcow2');
+    await writeFile(file, 'data');
+    const identity = await identityOf(file);
+    const copies = ORDER.copies?.map((copy) => ({ ...copy, file, identity })) ?? [];
+    return { file, order: { ...ORDER, copies }, own: { volumes: new Map([['web1.qcow2', 4]]) } };
+  }
+
+  test('are removed once the guest runs at its destination, or has shut itself down there', async (t) => {
+    for (const state of [[IS_RUNNING, 1] as const, [IS_OFF, SHUTDOWN] as const]) {
+      const { order, own } = await original(t);
+      const both = await daemonPair(t, { volumes: new Map(), state }, 'b', own);
+      await removeOriginals(both, order, signal);
+      assert.equal(own.volumes.size, 0, state.join());
+    }
+  });
+
+  test('are removed by libvirt’s answer that it has moved the guest, however that ended there', async (t) => {
+    const { order, own } = await original(t);
+    const there = { volumes: new Map<string, number>(), state: [IS_OFF, DESTROYED] as const };
+    const both = await daemonPair(t, there, 'b', own);
+    both.host.outcomes.set(order.id, { state: 'done' });
+    await removeOriginals(both, order, signal);
+    assert.equal(own.volumes.size, 0);
+  });
+
+  test('stay and are named if it is not known that the guest has run at its destination', async (t) => {
+    const named = { code: 'GODWIT_MANAGERS_DISAGREE', message: /images at a stay: \/.*web1.qcow2/ };
+    for (const [at, reason] of [
+      ['b', DESTROYED],
+      ['b', FAILED],
+      ['neither', SHUTDOWN],
+    ] as const) {
+      const { order, own } = await original(t);
+      const there = { volumes: new Map<string, number>(), state: [IS_OFF, reason] as const };
+      await assert.rejects(
+        removeOriginals(await daemonPair(t, there, at, own), order, signal),
+        named,
+      );
+      assert.equal(own.volumes.size, 1);
+    }
+    const { order, own } = await original(t);
+    const vouched = { ...order, vouched: 'destination' } as const;
+    const there = { volumes: new Map<string, number>(), state: [IS_OFF, SHUTDOWN] as const };
+    await assert.rejects(
+      removeOriginals(await daemonPair(t, there, 'b', own), vouched, signal),
+      named,
+    );
+    assert.equal(own.volumes.size, 1);
   });
 });

@@ -49,6 +49,14 @@ test('what its owner changes is named', () => {
   assert.match(changed(limited, CD, NIC, AGENT) ?? '', /^the throughput limit of vda changed/);
 });
 
+test('a device without a name of its own is the same once a device before it is unplugged', () => {
+  const before = domainSnapshot(domain(DISK, NIC, "<audio type='none'/>"));
+  const after = domainSnapshot(domain(DISK, "<audio type='none'/>"));
+  assert.ok(before !== undefined && after !== undefined);
+  const words = changeWords(compareGuests(before, after, MOVE));
+  assert.equal(words, 'the device net0 (interface) was unplugged');
+});
+
 test('domains of other managers fit the journal, and are the same twice', async () => {
   const folder = path.join(import.meta.dirname, 'domains');
   for (const name of await readdir(folder)) {

@@ -122,6 +122,24 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.deepEqual(await where(STAYED, unmarked), { at: 'unknown', busy: true });
   });
 
+  test('has moved by libvirt’s answer, if it ended at its destination before a look', async (t) => {
+    const where = async (
+      outcome: 'done' | 'unheard',
+      state: readonly [number, number] | undefined,
+    ) => {
+      const there = state === undefined ? { did: [] } : { state, did: [] };
+      const both = await daemonPair(t, { did: [] }, there);
+      both.host.outcomes.set(ORDER.id, { state: outcome });
+      return whereIs(both, ORDER, signal);
+    };
+    const destroyed = [5, 2] as const;
+    const there = { at: 'destination', busy: false };
+    assert.deepEqual(await where('done', OFF), { ...there, ended: 'shut-down' });
+    assert.deepEqual(await where('done', destroyed), { ...there, ended: 'ordered' });
+    assert.equal((await where('unheard', OFF)).at, 'unknown');
+    assert.equal((await where('done', undefined)).at, 'unknown');
+  });
+
   test('is named by whoever takes back what was prepared, also when that is asked again', async (t) => {
     const did: string[] = [];
     const stayed = { ...STAYED, devices: '', did };

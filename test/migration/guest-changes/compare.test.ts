@@ -219,6 +219,20 @@ describe('the owner’s changes', () => {
   });
 });
 
+test('a changed port is named, and one that an earlier build did not read is not a change', () => {
+  const port = (value: string): GuestSnapshot => guest(...BASE, ['port', 'net0', value]);
+  const changed = compareGuests(port('the bridge br0'), port('the bridge br0, flood off'), SHARED);
+  assert.equal(
+    changeWords(changed),
+    'the port of net0 changed from the bridge br0 to the bridge br0, flood off',
+  );
+  assert.equal(told(port('the bridge br0')), undefined);
+  assert.equal(
+    changeWords(compareGuests(port('the bridge br0'), guest(...BASE), SHARED)),
+    undefined,
+  );
+});
+
 test('each part fits the journal, and long values that differ stay different', () => {
   const digest = (text: string): string => String(text.length).padStart(64, text.slice(-1) || '0');
   fc.assert(

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { changedPorts, type PortNow } from '../../../src/migration/guest-changes/ports.ts';
+import {
+  changedPorts,
+  portWords,
+  type PortNow,
+} from '../../../src/migration/guest-changes/ports.ts';
 import type { Attachment, NicNetwork } from '../../../src/protocol/network.ts';
 import { PORT_SETTINGS, portSettings } from '../../../src/protocol/port-settings.ts';
 
@@ -81,4 +85,10 @@ describe('changes of a guest’s port', () => {
       }),
     );
   });
+});
+
+test('a port in a snapshot has its bridge and the settings of its owner', () => {
+  assert.equal(portWords(nic()), 'the bridge br0, the MTU 1500');
+  const changed = nic({ settings: { flood: false } }, ['tc tbf']);
+  assert.equal(portWords(changed), 'the bridge br0, tc tbf set, the MTU 1500, flood off');
 });

@@ -116,6 +116,20 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(...forgot, found('source'), found('source'))), 'failed');
   });
 
+  test('images that were not removed in time are named', () => {
+    const ended = after(
+      ...toPrepare,
+      did('prepare'),
+      { type: 'ordered' },
+      { type: 'accepted' },
+      saw('done'),
+      found('destination'),
+      { type: 'timeout', step: 'finish', afterMs: 30_000 },
+    );
+    assert.equal(outcomeOf(ended), 'done');
+    assert.match(ended.leftovers[0]?.message ?? '', /may be left at a: \/d\/web1\.raw/);
+  });
+
   test('a cancel before the order ends it; after it, the manager is asked, and may be too late', () => {
     assert.equal(outcomeOf(after(did('inspect'), { type: 'cancel' })), 'cancelled');
     const asked = [...toStart, { type: 'accepted' } as const, { type: 'cancel' } as const];
