@@ -1,3 +1,4 @@
+import type { ManagedSession } from '../../port/managed.ts';
 import type { ManagedContext } from './context.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
