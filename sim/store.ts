@@ -142,6 +142,13 @@ export class SimStore {
   /** Nothing of an end is kept here. */
   reopen(): void {}
 
+  /** A host of a simulation leaves too few to be asked about. */
+  unheard(): Migration[] {
+    return [];
+  }
+
+  heard(): void {}
+
   begun(id: string): boolean {
     const { source, destination } = this.read(id);
     return source !== undefined || destination !== undefined;

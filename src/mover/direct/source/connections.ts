@@ -1,3 +1,4 @@
+import type { AgentConfig } from '../../../config.ts';
 import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { changes, keyOf } from '../../../network/connections/entries.ts';
@@ -52,7 +53,7 @@ export class GuestConnections {
     nics: NicNetwork[],
     signal: AbortSignal,
   ): Promise<NicNetwork[]> {
-    if (config.network.connections !== 'hand-over') return nics;
+    if (isLeft(config)) return nics;
     try {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(LEARN_MS)]);
       return await learnAddresses(nics, request.id, bounded);
@@ -71,7 +72,7 @@ export class GuestConnections {
       verdict,
       evidence: evidence.slice(0, 4096),
     });
-    if (context.config.network.connections !== 'hand-over')
+    if (isLeft(context.config))
       return check('pass', 'left to themselves, as this host is configured');
     const count = await this.#table.trackedHere();
     if (count === 0) return check('pass', `${context.config.name} tracks no connection`);
@@ -151,7 +152,7 @@ export class GuestConnections {
 
   async #lookNow(context: SourceBase, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(context);
-    if (context.config.network.connections !== 'hand-over' || addresses.length === 0) return;
+    if (isLeft(context.config) || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
     const { entries, leftOut } = await this.#table.readConnections(addresses, signal);
     this.#leftOut = leftOut;
@@ -179,4 +180,8 @@ export class GuestConnections {
 
 function addressesOf(context: SourceBase): string[] {
   return (context.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
+}
+
+function isLeft({ network }: Pick<AgentConfig, 'network'>): boolean {
+  return network.connections === 'leave' || network.connections === 'none';
 }
