@@ -1,4 +1,4 @@
-import { drain, type DrainPlan } from '../src/planner/drain.ts';
+import { drain, type DrainPlan } from '../src/planner/drain/drain.ts';
 import type { Inventory } from '../src/planner/inventory.ts';
 import type { Director, Scene, View } from '../sim/fleet/drain-world.ts';
 

@@ -1,4 +1,4 @@
-import { drain } from '../src/planner/drain.ts';
+import { drain } from '../src/planner/drain/drain.ts';
 import { Random } from '../sim/random.ts';
 import { median, type BenchOptions, type Measure } from './contract.ts';
 import { madeFleet } from './planner-fleet.ts';

@@ -1,4 +1,4 @@
-import { drain as planDrain } from '../src/planner/drain.ts';
+import { drain as planDrain } from '../src/planner/drain/drain.ts';
 import { DrainWorld, NOISE, type Scene } from '../sim/fleet/drain-world.ts';
 import { Random } from '../sim/random.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { VsphereDriver } from '../src/drivers/vsphere/driver.ts';
 import type { DiscoveredGuest } from '../src/port/inventory.ts';
-import type { HostEvent } from '../src/protocol/public/host-event.ts';
+import type { HostEvent } from '../src/protocol/public/hosts/host-event.ts';
 import { everyPage } from '../src/protocol/public/page.ts';
 import { client } from '../src/rpc/client.ts';
 import { agentContract } from '../src/protocol/contract.ts';

@@ -1,6 +1,6 @@
 import { balance } from '../src/planner/balance.ts';
 import { consolidate } from '../src/planner/consolidate.ts';
-import { drain } from '../src/planner/drain.ts';
+import { drain } from '../src/planner/drain/drain.ts';
 import type { Inventory, Plan, PlannedMove } from '../src/planner/inventory.ts';
 import { place } from '../src/planner/place.ts';
 import { Random } from '../sim/random.ts';

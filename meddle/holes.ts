@@ -57,7 +57,7 @@ export const HOLES: Readonly<Record<string, Hole>> = {
     what: 'a pause by the owner is taken for the stop at the switch',
   },
   resumes: {
-    file: 'src/mover/direct/source/regain.ts',
+    file: 'src/mover/direct/source/guest/regain.ts',
     from: 'if (context.state().halted !== undefined) return;\n  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return;',
     to: 'if (status.halt !== undefined && !mayBeOwnPause(status.halt)) void 0;',
     what: 'a guest that its owner stopped is run again by the way back',

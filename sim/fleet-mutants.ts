@@ -2,7 +2,7 @@ import { Resolve } from '../src/agent/resolve/resolve.ts';
 import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import type { Hands } from '../src/mover/direct/destination/silent-source.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
-import { refusalOrProof } from '../src/mover/direct/source/permission.ts';
+import { refusalOrProof } from '../src/mover/direct/source/guest/permission.ts';
 import type { SourceContext } from '../src/mover/direct/source/source-context.ts';
 import { sessionIfThere } from '../src/mover/direct/source/source-base.ts';
 import type { RunAt } from '../src/protocol/public/resolve.ts';

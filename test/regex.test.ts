@@ -20,7 +20,7 @@ const MADE_ON_LOAD = [
 const MADE_LATER: Readonly<Record<string, readonly [source: string, flags: string]>> = {
   'src/agent/host/inventory-parse.ts': ['^vendor_id\\s*:\\s*(.*)$', 'm'],
   'src/agent/host/load-parse.ts': ['^some .*total=(\\d{1,18})$', 'm'],
-  'src/drivers/criu/processes.ts': ['^VmRSS:\\s+(\\d+) kB', 'm'],
+  'src/drivers/criu/host/processes.ts': ['^VmRSS:\\s+(\\d+) kB', 'm'],
   'src/drivers/qemu/guest/pins.ts': ['^Cpus_allowed_list:\\s*(\\S*)$', 'm'],
   'src/drivers/qemu/host-memory.ts': ['\\sMemFree:\\s+(\\d+) kB$', 'm'],
   'src/drivers/qemu/same-machine/reasons.ts': ['^(?:^.*\\/(image|file))$', ''],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { driverNameProblems } from '../tools/driver-names.ts';
-import { cycleProblems } from '../tools/import-cycles.ts';
+import { cycleProblems, folderProblems } from '../tools/structure.ts';
 import { lifecycleLayerProblems } from '../tools/lifecycle-layers.ts';
 import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
@@ -38,6 +38,7 @@ describe('this repository', () => {
     ['has a lock file for every platform', tidy.lockProblems],
     ['has only small, readable, named files', tidy.fileProblems],
     ['has no file that is too long', tidy.lengthProblems],
+    ['has no folder with too many files', folderProblems],
     ['numbers its decision records', tidy.decisionProblems],
   ];
   for (const [name, check] of checks) {
@@ -148,6 +149,15 @@ describe('the tidy checks', () => {
     const around = `${imports}/**\n * ${'words\n * '.repeat(90)}\n */\n\n// ${'x'.repeat(9)}\n`;
     assert.deepEqual(tidy.lengthProblems(treeOf({ 'src/a.ts': `${around}${code(300)}` })), []);
     assert.equal(tidy.lengthProblems(treeOf({ 'src/a.ts': code(301) })).length, 1);
+  });
+
+  test('a folder with more than 30 files is a problem, and those of its own folders do not count', () => {
+    const named = (folder: string, count: number): [string, string][] =>
+      Array.from({ length: count }, (_, index) => [`src/${folder}/f${index}.ts`, '']);
+    const tree = treeOf(Object.fromEntries([...named('a', 30), ...named('a/b', 31)]));
+    assert.deepEqual(folderProblems(tree), [
+      'src/a/b: has 31 files directly, more than 30; group them by subject',
+    ]);
   });
 
   test('the CLI may not import a driver', () => {

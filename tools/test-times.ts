@@ -73,7 +73,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 12,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
   },
-  'test/drivers/vsphere/features.e2e.ts': {
+  'test/drivers/vsphere/judge/features.e2e.ts': {
     seconds: 8,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
   },

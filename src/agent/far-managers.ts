@@ -3,7 +3,7 @@ import { withDeadline } from '../deadline.ts';
 import type { ManagedDriver } from '../port/managed.ts';
 import { isManaged, type Driver } from '../drivers/registry.ts';
 import { toGodwitError, type GodwitError } from '../errors.ts';
-import type { ManagedHost } from '../protocol/public/managed-host.ts';
+import type { ManagedHost } from '../protocol/public/hosts/managed-host.ts';
 import { MANAGER_MS } from './guests/driver-guests.ts';
 
 /** Between two looks because a manager reported changes: of one that changes without a pause, many are one look. */

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../protocol/public/host.ts';
+import type { GuestInfo } from '../protocol/public/hosts/host.ts';
 import { epochOf, isManagedRequest } from '../protocol/mover/request.ts';
 import { completedMoves, guestOf } from './guests/guests.ts';
 import type { Migration, MigrationStore } from './migrations/store.ts';

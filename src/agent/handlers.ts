@@ -5,7 +5,7 @@ import { defined } from '../protocol/defined.ts';
 import type { arrivalRoutes } from '../protocol/peer/arrival.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import type { probeRoutes } from '../protocol/peer/probe.ts';
-import type { HostInfo } from '../protocol/public/host.ts';
+import type { HostInfo } from '../protocol/public/hosts/host.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import { openApi } from '../protocol/public/openapi.ts';

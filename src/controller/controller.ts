@@ -7,7 +7,7 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';
 import { Fleet } from '../host/fleet.ts';
 import type { Log } from '../log.ts';
-import type { HostHealth } from '../protocol/public/health.ts';
+import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';

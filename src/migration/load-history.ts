@@ -4,7 +4,7 @@ import {
   type GuestLoad,
   type GuestRates,
   type LoadHour,
-} from '../protocol/public/guest-load.ts';
+} from '../protocol/public/hosts/guest-load.ts';
 
 /** How busy guests were, hour by hour, within bounds. Pure. */
 

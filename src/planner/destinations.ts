@@ -1,6 +1,6 @@
 import { hasCpu, objection, type CpuRoom } from './constraints.ts';
 import { LINK_BYTES_PER_SECOND, MAX_DIRTY } from './cost.ts';
-import type { DrainOptions } from './drain-options.ts';
+import type { DrainOptions } from './drain/drain-options.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Trunk } from './inventory.ts';
 import { COSTS } from '../migration/prediction/parameters.ts';

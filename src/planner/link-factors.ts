@@ -1,4 +1,4 @@
-import type { DrainOptions, LinkFactors } from './drain-options.ts';
+import type { DrainOptions, LinkFactors } from './drain/drain-options.ts';
 import { shareOut } from './flow.ts';
 import type { Problem } from './timetable.ts';
 

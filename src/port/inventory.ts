@@ -4,9 +4,9 @@ import type { Capabilities } from '../migration/preflight/capabilities.ts';
 import type { ImageStamp } from '../migration/standby/image-stamps.ts';
 import type { Halt } from '../protocol/guest-halt.ts';
 import type { GuestHandle } from '../protocol/mover/handle.ts';
-import type { GuestInfo, HypervisorInfo } from '../protocol/public/host.ts';
+import type { GuestInfo, HypervisorInfo } from '../protocol/public/hosts/host.ts';
 import type { CurvePoint } from '../protocol/public/prediction.ts';
-import type { GuestProcessor, ProcessorOffer } from '../protocol/public/processor.ts';
+import type { GuestProcessor, ProcessorOffer } from '../protocol/public/hosts/processor.ts';
 
 export type { Capabilities, GuestHandle, Life };
 

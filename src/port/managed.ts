@@ -7,8 +7,8 @@ import type {
 } from '../migration/managed/task-sight.ts';
 import type { GuestSnapshot } from '../migration/guest-changes/snapshot.ts';
 import type { GuestHandle } from '../protocol/mover/handle.ts';
-import type { GuestInfo } from '../protocol/public/host.ts';
-import type { MaintenanceSight, ManagedHost } from '../protocol/public/managed-host.ts';
+import type { GuestInfo } from '../protocol/public/hosts/host.ts';
+import type { MaintenanceSight, ManagedHost } from '../protocol/public/hosts/managed-host.ts';
 import type { Check } from '../protocol/public/migration.ts';
 import type { GuestMeasure } from '../protocol/public/prediction.ts';
 import type { WrittenFiles } from './disks.ts';

@@ -52,7 +52,7 @@ export const pathInPool = z
 
 /**
  * What the host that has a pool calls it; it says nothing to others. Where the destination of a migration names a place to
- * its source, it is an id that it made for this migration and this place (mover/direct/destination/place-ids.ts).
+ * its source, it is an id that it made for this migration and this place (mover/direct/destination/disks/place-ids.ts).
  */
 export const poolId = z
   .string()

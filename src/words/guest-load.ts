@@ -1,4 +1,4 @@
-import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/guest-load.ts';
+import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/hosts/guest-load.ts';
 import { formatRate } from '../protocol/quantity.ts';
 
 /** How busy a guest is and was, as lines for people; none where nothing is known. Times are of UTC. */

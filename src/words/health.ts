@@ -1,5 +1,5 @@
 import type { ListedHost } from '../protocol/controller/fleet.ts';
-import type { HostHealth } from '../protocol/public/health.ts';
+import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import { printable } from './style.ts';
 
 /** A line for each thing that is amiss with a host's hardware; none for a host that is well. */

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../protocol/public/host.ts';
+import type { GuestInfo } from '../protocol/public/hosts/host.ts';
 
 /** A guest that moves: between which hosts, by which migration, and who runs it. */
 export function movingWords({ migration = '', moving }: GuestInfo): string {

@@ -6,7 +6,7 @@ import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/connection/agen
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import type { Verb, VerbGroup } from '../../src/cli/verb.ts';
-import type { GuestInfo, HostEntry } from '../../src/protocol/public/host.ts';
+import type { GuestInfo, HostEntry } from '../../src/protocol/public/hosts/host.ts';
 import type { MigrationSummary, Progress, Report } from '../../src/protocol/public/migration.ts';
 
 export class FakeOutput implements Output {

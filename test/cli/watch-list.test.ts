@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
-import type { GuestInfo } from '../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../src/protocol/public/hosts/host.ts';
 import { endpoint, FakeContext, godwit, guest } from './fake.ts';
 
 const UNREACHABLE = godwitError('GODWIT_UNREACHABLE', {

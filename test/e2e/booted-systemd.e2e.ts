@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { isFiltered, lacksOf } from '../../src/drivers/criu/privileges.ts';
+import { isFiltered, lacksOf } from '../../src/drivers/criu/host/privileges.ts';
 import { until } from '../until.ts';
 import {
   ADDRESS,

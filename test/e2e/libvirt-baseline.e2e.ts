@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { baselineAnswer } from '../../src/protocol/public/processor.ts';
+import { baselineAnswer } from '../../src/protocol/public/hosts/processor.ts';
 import { at, parseXml } from '../../src/formats/xml.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { AgentHost } from './support/agent-host.ts';

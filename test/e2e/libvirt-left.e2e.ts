@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DaemonPair } from '../../src/drivers/libvirt/daemon-pair.ts';
-import { endAtDestination } from '../../src/drivers/libvirt/left-behind.ts';
+import { endAtDestination } from '../../src/drivers/libvirt/images/left-behind.ts';
 import { MARK, markElement } from '../../src/drivers/libvirt/mark.ts';
 import { LibvirtSession } from '../../src/drivers/libvirt/session.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { guestLoad } from '../../src/protocol/public/guest-load.ts';
+import { guestLoad } from '../../src/protocol/public/hosts/guest-load.ts';
 import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';

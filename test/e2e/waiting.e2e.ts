@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { writeLoadHistory } from '../../src/host/journal/load-file.ts';
-import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
+import type { LoadHour } from '../../src/protocol/public/hosts/guest-load.ts';
 import { isEnd, type MigrationRequest, type Report } from '../../src/protocol/public/migration.ts';
 import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';

@@ -9,7 +9,7 @@ import { makeToken, redeemToken } from '../../src/pki/token.ts';
 import { makeRequest, signRequest } from '../../src/pki/x509.ts';
 import { readAuthority, writePrivate } from '../../src/pki/files.ts';
 import { writeContexts } from '../../src/cli/connection/fleet-contexts.ts';
-import { Records } from '../../src/drivers/criu/records.ts';
+import { Records } from '../../src/drivers/criu/link/records.ts';
 import { ageStore } from '../../src/system/files/store-age.ts';
 import { SyncedLines } from '../../src/system/files/synced-lines.ts';
 import { writeWhole } from '../../src/system/files/whole-file.ts';

@@ -10,7 +10,11 @@ import {
   withTold,
   type LoadHistory,
 } from '../../src/migration/load-history.ts';
-import { guestLoad, MAX_LOAD_HOURS, type LoadHour } from '../../src/protocol/public/guest-load.ts';
+import {
+  guestLoad,
+  MAX_LOAD_HOURS,
+  type LoadHour,
+} from '../../src/protocol/public/hosts/guest-load.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

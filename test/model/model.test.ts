@@ -112,7 +112,7 @@ describe('the movers broken on purpose, in their own code', () => {
   }
 
   test('is not taken for broken where what is to be replaced is not there', async () => {
-    const edit = { file: 'src/mover/direct/source/regain.ts', from: 'not there', to: '' };
+    const edit = { file: 'src/mover/direct/source/guest/regain.ts', from: 'not there', to: '' };
     await assert.rejects(withEdit({ mode: 'precopy', edit, steps: ['memory'] }), /0 times/);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Destinations } from '../../src/planner/destinations.ts';
-import type { DrainOptions } from '../../src/planner/drain-options.ts';
+import type { DrainOptions } from '../../src/planner/drain/drain-options.ts';
 import { Fleet } from '../../src/planner/fleet.ts';
 import type { PlannerGuest, PlannerHost } from '../../src/planner/inventory.ts';
 import { GIB, guest, host } from './inventories.ts';

@@ -23,7 +23,7 @@ import {
 } from '../../migration/load-history.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { GuestLoad, LoadHour } from '../../protocol/public/guest-load.ts';
+import type { GuestLoad, LoadHour } from '../../protocol/public/hosts/guest-load.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { Arrival } from './guest-labels.ts';
 import type { Guests } from './guests.ts';

@@ -1,7 +1,7 @@
 import type { DiscoveredGuest } from '../../port/inventory.ts';
 import type { Silent } from './driver-guests.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 
 /** What one look saw. */
 export interface GuestSnapshot {

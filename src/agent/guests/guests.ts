@@ -5,7 +5,7 @@ import type { Driver } from '../../drivers/registry.ts';
 import type { DiscoveredGuest, DiscoverOptions } from '../../port/inventory.ts';
 import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { GuestLabels } from '../../protocol/labels.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import { epochOf } from '../../protocol/mover/request.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import { didYouMean } from '../../protocol/nearest.ts';

@@ -4,7 +4,7 @@ import type { agentContract } from '../../protocol/contract.ts';
 import { defined } from '../../protocol/defined.ts';
 import { MAX_TEXT } from '../../protocol/names.ts';
 import type { MissingGuests } from '../../protocol/public/contract.ts';
-import type { HostEntry, HostInfo } from '../../protocol/public/host.ts';
+import type { HostEntry, HostInfo } from '../../protocol/public/hosts/host.ts';
 import { newestOnce } from '../../protocol/public/newest-once.ts';
 import { MAX_PER_PAGE, pageOf } from '../../protocol/public/page.ts';
 import type { Handlers } from '../../rpc/server.ts';
@@ -21,7 +21,7 @@ import type { HostMaintenance } from '../../port/managed.ts';
 import { isManaged } from '../../drivers/registry.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
-import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 
 export interface ListDependencies extends Pick<ClosingDependencies, 'closings' | 'expected'> {

@@ -2,7 +2,7 @@ import { withDeadline } from '../../deadline.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import { godwitError } from '../../errors.ts';
 import type { MissingGuests } from '../../protocol/public/contract.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { everyPage } from '../../protocol/public/page.ts';
 import type { Api, CallOptions } from '../../rpc/client.ts';
 

@@ -1,7 +1,7 @@
 /** What a host's hardware says of itself, read from the kernel's own files and smartctl; nothing here reads anything itself. */
 
 import { z } from 'zod';
-import { MAX_SIGNALS, type HealthSignal } from '../../protocol/public/health.ts';
+import { MAX_SIGNALS, type HealthSignal } from '../../protocol/public/hosts/health.ts';
 import { jsonOf } from '../../formats/json.ts';
 
 /** Errors of memory that were counted since the host started. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
-import type { HealthSignal, HostHealth } from '../../protocol/public/health.ts';
+import type { HealthSignal, HostHealth } from '../../protocol/public/hosts/health.ts';
 import * as parse from './health-parse.ts';
 import type { HealthLook } from './health-parse.ts';
 

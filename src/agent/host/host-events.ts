@@ -1,9 +1,9 @@
 import { toGodwitError, type GodwitError } from '../../errors.ts';
 import { EventLog } from '../../rpc/event-log.ts';
 import type { Log } from '../../log.ts';
-import type { HostEvent, HostNews } from '../../protocol/public/host-event.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { HostEvent, HostNews } from '../../protocol/public/hosts/host-event.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import { departureOf } from '../guest-moves.ts';
 import type { Load } from './load.ts';
 import type { MigrationStore } from '../migrations/store.ts';

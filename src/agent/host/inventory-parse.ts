@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defined } from '../../protocol/defined.ts';
-import type { HostInfo } from '../../protocol/public/host.ts';
+import type { HostInfo } from '../../protocol/public/hosts/host.ts';
 import { jsonOf } from '../../formats/json.ts';
 
 /** What the kernel's and iproute2's texts say; nothing here reads anything itself. */

@@ -6,8 +6,8 @@ import { withDeadline } from '../../deadline.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { freePortsIn, parseMemory } from '../../system/kernel-tables.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { HostHealth } from '../../protocol/public/health.ts';
-import type { HostInfo, HypervisorInfo } from '../../protocol/public/host.ts';
+import type { HostHealth } from '../../protocol/public/hosts/health.ts';
+import type { HostInfo, HypervisorInfo } from '../../protocol/public/hosts/host.ts';
 import { bridgesOf, parseLinks, parseProcessor } from './inventory-parse.ts';
 import type { OwnProcessors } from './own-processors.ts';
 

@@ -5,7 +5,7 @@ import {
   parsePorts,
 } from '../../host/machine/guest-counters.ts';
 import { readStat } from '../../system/processes/process.ts';
-import { MAX_BYTES_PER_S, type HostLoad } from '../../protocol/public/load.ts';
+import { MAX_BYTES_PER_S, type HostLoad } from '../../protocol/public/hosts/load.ts';
 
 /** What the kernel's counters say; nothing here reads anything itself. */
 

@@ -9,7 +9,7 @@ import type {
   GuestProcessor,
   processorRoutes,
   ProcessorsAnswer,
-} from '../../protocol/public/processor.ts';
+} from '../../protocol/public/hosts/processor.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { Guests } from '../guests/guests.ts';
 import type { Peers } from '../peers.ts';

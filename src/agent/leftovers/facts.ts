@@ -1,5 +1,5 @@
 import type { GuestHandle } from '../../port/inventory.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
 /** What was found on this host, as plain data; judge.ts says what of it is left over. */

@@ -8,7 +8,7 @@ import { judgeGuest, type BusyFacts, type GuestFacts } from '../../migration/pre
 import { askChecks } from '../../migration/preflight/judge.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { SourceMoverRequest } from '../../protocol/mover/request.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import {
   migrationRequest,
   type Check,

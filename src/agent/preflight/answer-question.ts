@@ -5,7 +5,7 @@ import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { KnownAnswer } from '../../protocol/wire.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
 import type { ExamineDependencies, Examining } from './examine.ts';
 import { RequestLook } from './request-look.ts';
 import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
@@ -43,7 +43,7 @@ async function storage(
   { config }: ExamineDependencies,
   { admission, proof, placeKey }: Of<'storage'>,
 ): Promise<StorageAnswer> {
-  const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
+  const { answerStorage } = await import('../../mover/direct/destination/disks/storage.ts');
   return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
 }
 
@@ -89,7 +89,7 @@ async function driverFor(
 }
 
 async function placeIdsOf(placeKey: string) {
-  const { PlaceIds } = await import('../../mover/direct/destination/place-ids.ts');
+  const { PlaceIds } = await import('../../mover/direct/destination/disks/place-ids.ts');
   const key = Buffer.from(placeKey, 'hex');
   return new PlaceIds(() => key);
 }
@@ -218,7 +218,7 @@ class HeldGuest {
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
     }
-    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest.ts');
+    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest/guest.ts');
     return new Guest(driver, handle, request, () => undefined);
   }
 

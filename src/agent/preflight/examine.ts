@@ -11,13 +11,13 @@ import {
   type SourceState,
   type StepFacts,
 } from '../../migration/direct/source-state.ts';
-import { chooseDataPath } from '../../mover/direct/source/choose-data-path.ts';
-import { GuestConnections } from '../../mover/direct/source/connections.ts';
+import { chooseDataPath } from '../../mover/direct/source/stream/choose-data-path.ts';
+import { GuestConnections } from '../../mover/direct/source/network/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
 import { type LookDependencies, preparation } from '../../mover/direct/source/source-base.ts';
-import { routesTo } from '../../mover/direct/source/networks.ts';
+import { routesTo } from '../../mover/direct/source/network/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { defined } from '../../protocol/defined.ts';
 import { fullAddress } from '../../protocol/names.ts';

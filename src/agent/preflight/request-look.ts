@@ -1,6 +1,6 @@
 import { withDeadline } from '../../deadline.ts';
 import type { RequestCounter } from '../../port/disks.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
 import { requestsOf } from '../../migration/report/latencies.ts';
 import type { ExaminedHost } from './checker-questions.ts';
 

@@ -1,6 +1,6 @@
 import { ERRORS } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { BaselineAnswer } from '../../protocol/public/processor.ts';
+import type { BaselineAnswer } from '../../protocol/public/hosts/processor.ts';
 import { askAny } from '../connection/agent-set.ts';
 import { printJson } from '../context.ts';
 import { printable } from '../../words/style.ts';

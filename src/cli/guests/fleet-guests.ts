@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { eachOnce, mergeReports } from '../../protocol/public/moving.ts';
 import { everyPage } from '../../protocol/public/page.ts';
 import type { Unasked } from '../../protocol/public/resolve.ts';

@@ -1,6 +1,6 @@
 import { defined } from '../../protocol/defined.ts';
-import type { GuestLoad } from '../../protocol/public/guest-load.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestLoad } from '../../protocol/public/hosts/guest-load.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { toGodwitError } from '../../errors.ts';

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
 import { printJson, type Context } from '../context.ts';

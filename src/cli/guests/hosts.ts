@@ -1,5 +1,5 @@
 import { formatBytes } from '../../protocol/quantity.ts';
-import type { HostEntry } from '../../protocol/public/host.ts';
+import type { HostEntry } from '../../protocol/public/hosts/host.ts';
 import { printJson, type Context } from '../context.ts';
 import { askAny } from '../connection/agent-set.ts';
 import { controllerNamed } from '../connection/controller-place.ts';

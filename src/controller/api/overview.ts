@@ -6,8 +6,8 @@ import {
   type OverviewGuest,
   type OverviewHost,
 } from '../../protocol/controller/overview.ts';
-import { guestInfo } from '../../protocol/public/host.ts';
-import type { HostLoad } from '../../protocol/public/load.ts';
+import { guestInfo } from '../../protocol/public/hosts/host.ts';
+import type { HostLoad } from '../../protocol/public/hosts/load.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { momentOf } from '../inventory/answers.ts';
 import { mergeRows } from '../inventory/claims.ts';

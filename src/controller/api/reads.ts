@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import type { controllerContract } from '../../protocol/controller/contract.ts';
 import type { HostState, ListedHost } from '../../protocol/controller/fleet.ts';
-import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
+import { guestInfo, hostInfo } from '../../protocol/public/hosts/host.ts';
 import { hasLabel } from '../../protocol/labels.ts';
 import { cursorAt, keyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';

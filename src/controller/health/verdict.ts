@@ -1,4 +1,4 @@
-import type { HostHealth } from '../../protocol/public/health.ts';
+import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 
 /** What one look at a host says. `unclear`: warnings alone, or nobody knows; it is no ground for a change either way. */
 export type Seen = 'well' | 'failing' | 'unclear';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
-import type { HostHealth } from '../../protocol/public/health.ts';
+import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
 import {

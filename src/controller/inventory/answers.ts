@@ -5,8 +5,8 @@ import type {
   SamplePoint,
 } from '../../protocol/controller/fleet.ts';
 import { defined } from '../../protocol/defined.ts';
-import { guestInfo } from '../../protocol/public/host.ts';
-import type { HostLoad } from '../../protocol/public/load.ts';
+import { guestInfo } from '../../protocol/public/hosts/host.ts';
+import type { HostLoad } from '../../protocol/public/hosts/load.ts';
 import type { GuestRow, HostRow } from '../store/tables.ts';
 import type { MergedRow } from './claims.ts';
 import { managedIn } from './managed-facts.ts';

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 
 /** JSON of one guest, bytes: several times what a guest of 64 disks, 64 NICs and 64 labels takes. */
 export const MAX_GUEST_BYTES = 128 * 1024;

@@ -1,4 +1,4 @@
-import { guestInfo, type GuestInfo } from '../../protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { mergeReports } from '../../protocol/public/moving.ts';
 import type { GuestRow } from '../store/tables.ts';
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/load.ts';
+import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/hosts/load.ts';
 import type { Store } from '../store/store.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 

@@ -21,7 +21,7 @@ import { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
 import { StoreLoops } from './store-loops.ts';
 import { paced } from './turns.ts';
-import { guestInfo, type GuestInfo } from '../../protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { isSuperseded } from '../../protocol/public/moving.ts';
 import { withPower, type PowerNow, type Standing } from '../power/shown.ts';
 import { powerNow } from '../store/power-rows.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostName, shortText } from '../../protocol/names.ts';
-import { maintenanceMode, powerMode } from '../../protocol/public/managed-host.ts';
-import { name64 } from '../../protocol/public/host.ts';
+import { maintenanceMode, powerMode } from '../../protocol/public/hosts/managed-host.ts';
+import { name64 } from '../../protocol/public/hosts/host.ts';
 
 /** What is kept of a host besides, where a manager speaks for it. */
 const managedFacts = z.object({

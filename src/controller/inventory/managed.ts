@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import type { MigrationSummary, Progress } from '../../protocol/public/migration.ts';
 import type { ManagerHeard } from '../managers/follower.ts';
 import type { HostBook } from './host-book.ts';

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import type { GuestRow } from '../store/tables.ts';
 
 /** What a guest is known by on its host: two guests may have one name. */

@@ -1,4 +1,4 @@
-import type { HostLoad } from '../../protocol/public/load.ts';
+import type { HostLoad } from '../../protocol/public/hosts/load.ts';
 import { HostLooks } from './guest-looks.ts';
 
 /** What is kept of a sample, in this order. Shares, bytes and bytes/s. */

@@ -1,6 +1,11 @@
 import { isOfLease } from './leases.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
-import { guestInfo, hostInfo, type GuestInfo, type HostInfo } from '../../protocol/public/host.ts';
+import {
+  guestInfo,
+  hostInfo,
+  type GuestInfo,
+  type HostInfo,
+} from '../../protocol/public/hosts/host.ts';
 import type { Store } from '../store/store.ts';
 import type { GuestRow } from '../store/tables.ts';
 import type { Db } from '../store/wish-rows.ts';

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { HostEvent } from '../../protocol/public/host-event.ts';
-import type { GuestInfo } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { HostEvent } from '../../protocol/public/hosts/host-event.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import type { MigrationSummary, Progress } from '../../protocol/public/migration.ts';
 import { everyPage } from '../../protocol/public/page.ts';
 import { ReadBudget } from '../inventory/read-budget.ts';

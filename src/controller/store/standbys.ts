@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { guestInfo } from '../../protocol/public/host.ts';
+import { guestInfo } from '../../protocol/public/hosts/host.ts';
 import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../wishes/facts.ts';
 import type { Store } from './store.ts';

@@ -1,7 +1,7 @@
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { PastRates } from '../history/rates.ts';
-import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { MaintenanceMode, PowerMode } from '../../protocol/public/hosts/managed-host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import { NO_LABELS, readLabels, type Labels } from '../../protocol/label-rules.ts';
 import type { SiteLink } from '../site-map.ts';
 

@@ -1,6 +1,6 @@
 import type { SerialError } from '../../errors.ts';
 import type { Wish, WishMode } from '../../protocol/controller/wish.ts';
-import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
 import type { Stay } from '../../protocol/controller/wish.ts';
 import { homesOf, labelsOf, type GuestFacts, type World } from './facts.ts';
 import type { Cancel } from './moves.ts';

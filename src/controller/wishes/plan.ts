@@ -1,5 +1,5 @@
-import { drain, type RunningMove } from '../../planner/drain.ts';
-import { throughWords } from '../../planner/drain-times.ts';
+import { drain, type RunningMove } from '../../planner/drain/drain.ts';
+import { throughWords } from '../../planner/drain/drain-times.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { defined } from '../../protocol/defined.ts';
 import { NO_RATES } from '../history/rates.ts';

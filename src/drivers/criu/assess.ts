@@ -1,22 +1,22 @@
 import { godwitError } from '../../errors.ts';
 import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { isAbandonedCopy, whyNameInUse } from './container-ownership.ts';
-import { cgroupVersion } from './cgroup.ts';
+import { isAbandonedCopy, whyNameInUse } from './host/container-ownership.ts';
+import { cgroupVersion } from './host/cgroup.ts';
 import { processorFeatures } from './inspect.ts';
-import type { HostContext } from './host-context.ts';
+import type { HostContext } from './host/host-context.ts';
 import { kernelGivesPages } from './pager/kernel.ts';
-import { keptSize } from './kept-pages.ts';
-import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
-import { judgePrivileges } from './privileges.ts';
-import { findLayers } from './rootfs.ts';
-import { whyNotMounted } from './shared-volumes.ts';
+import { keptSize } from './pages/kept-pages.ts';
+import { placesOf, whyNoRoom, whyNotThere } from './files/made-volumes.ts';
+import { judgePrivileges } from './host/privileges.ts';
+import { findLayers } from './files/rootfs.ts';
+import { whyNotMounted } from './files/shared-volumes.ts';
 import type { ContainerSpec } from './spec.ts';
-import { overlaps } from './volume-names.ts';
+import { overlaps } from './files/volume-names.ts';
 import { stat } from 'node:fs/promises';
-import { whyNoGpu } from './gpu-checks.ts';
-import { missingPart } from './host-parts-here.ts';
-import { availableBytes } from './look-at-gpus.ts';
+import { whyNoGpu } from './gpu/gpu-checks.ts';
+import { missingPart } from './host/host-parts-here.ts';
+import { availableBytes } from './gpu/look-at-gpus.ts';
 
 export const ROOM_TIMES = 2;
 

@@ -5,7 +5,7 @@ import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.
 import { Mutex } from '../../mutex.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { canaryProgram } from './canary-program.ts';
-import type { Runc } from './runc.ts';
+import type { Runc } from './runtimes/runc.ts';
 
 /**
  * `criu check` misses what breaks with a kernel that is newer than CRIU: so a small process with a TCP socket is dumped

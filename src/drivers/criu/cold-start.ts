@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { CriuHandle } from './handle.ts';
-import type { HostContext } from './host-context.ts';
-import { identify } from './processes.ts';
-import { checkShared } from './shared-volumes.ts';
+import type { HostContext } from './host/host-context.ts';
+import { identify } from './host/processes.ts';
+import { checkShared } from './files/shared-volumes.ts';
 
 /**
  * A cold move at its destination: runc makes the container of what has come, and its first process waits before its first

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import { identify } from './processes.ts';
+import { identify } from './host/processes.ts';
 import { killGroup, type ProcessIdentity } from '../../system/processes/process.ts';
 
 const MAX_OUTPUT = 1024 * 1024;

@@ -8,30 +8,30 @@ import { removeTree } from '../../system/files/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import { optimiseWhatIsHot } from '../../system/processes/small-process.ts';
 import type { StreamSetup } from '../../port/direct.ts';
-import { KINDS } from './frames.ts';
-import { onGpu } from './gpu.ts';
+import { KINDS } from './link/frames.ts';
+import { onGpu } from './gpu/gpu.ts';
 import type { Examined } from './inspect.ts';
-import { keepPages, DigestsOut } from './kept-pages.ts';
-import { keepSetup } from './kept-setup.ts';
+import { keepPages, DigestsOut } from './pages/kept-pages.ts';
+import { keepSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
-import { lazyPages, pagesNumber } from './lazy-pages.ts';
-import { connectTo } from './link.ts';
-import { setPorts } from './network.ts';
-import type { HostContext } from './host-context.ts';
-import { processesIn, setFrozen, residentBytes } from './processes.ts';
-import { dumpEnded, runHere } from './run-here.ts';
-import { imageMs } from './runc.ts';
-import { PageSender } from './sender.ts';
-import { refuseOpen, writeOut } from './shared-volumes.ts';
-import { TreeSender, treesOf, type Tree } from './trees.ts';
+import { lazyPages, pagesNumber } from './pages/lazy-pages.ts';
+import { connectTo } from './link/link.ts';
+import { setPorts } from './host/network.ts';
+import type { HostContext } from './host/host-context.ts';
+import { processesIn, setFrozen, residentBytes } from './host/processes.ts';
+import { dumpEnded, runHere } from './runtimes/run-here.ts';
+import { imageMs } from './runtimes/runc.ts';
+import { PageSender } from './link/sender.ts';
+import { refuseOpen, writeOut } from './files/shared-volumes.ts';
+import { TreeSender, treesOf, type Tree } from './files/trees.ts';
 import { Reported } from './watch.ts';
 import {
   CONTENT_ROUNDS,
   LITTLE_SHARE,
   WORTH_SHARE,
 } from '../../migration/prediction/parameters.ts';
-import { ChangedPages } from './changed-pages.ts';
-import { PAGE, readMemory } from './memory.ts';
+import { ChangedPages } from './pages/changed-pages.ts';
+import { PAGE, readMemory } from './pages/memory.ts';
 
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { HypervisorInfo } from '../../protocol/public/hosts/host.ts';
 import { guestName } from '../../protocol/names.ts';
 import type {
   DestinationOptions,
@@ -19,21 +19,21 @@ import type {
   Life,
 } from '../../port/inventory.ts';
 import { Canary } from './canary.ts';
-import { countedBy } from './counted-cgroup.ts';
+import { countedBy } from './host/counted-cgroup.ts';
 import { CriuDestination, type Arrivals } from './destination.ts';
-import { HostGpus } from './gpu.ts';
+import { HostGpus } from './gpu/gpu.ts';
 import { handleIn, handleOf, lifeOfHandle, type CriuHandle } from './handle.ts';
-import { dropKept, keptDirectory } from './kept-pages.ts';
+import { dropKept, keptDirectory } from './pages/kept-pages.ts';
 import type { CriuOptions } from './options.ts';
-import type { HostContext } from './host-context.ts';
-import { managedContainers, type ManagedContainer } from './managed-containers.ts';
-import { podmanContainers } from './podman.ts';
-import { ProcessorUses } from './processor-use.ts';
-import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
+import type { HostContext } from './host/host-context.ts';
+import { managedContainers, type ManagedContainer } from './runtimes/managed-containers.ts';
+import { podmanContainers } from './runtimes/podman.ts';
+import { ProcessorUses } from './host/processor-use.ts';
+import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './host/processes.ts';
 import { readConfig } from './read-config.ts';
-import { Records, type ContainerRecord } from './records.ts';
-import { readLayers } from './rootfs.ts';
-import { Runc, type Listed } from './runc.ts';
+import { Records, type ContainerRecord } from './link/records.ts';
+import { readLayers } from './files/rootfs.ts';
+import { Runc, type Listed } from './runtimes/runc.ts';
 import { CriuSource, type Dispatches } from './source.ts';
 import { takeUpLate } from './take-up.ts';
 

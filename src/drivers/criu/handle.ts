@@ -3,7 +3,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { lifeOf, type Life } from '../../system/processes/life.ts';
 import { bootId } from '../../system/processes/process.ts';
 import type { GuestHandle } from '../../port/inventory.ts';
-import type { ContainerRecord, Records } from './records.ts';
+import type { ContainerRecord, Records } from './link/records.ts';
 
 /** What this driver writes into handles, and reads back from requests and journals. */
 

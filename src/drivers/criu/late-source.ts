@@ -6,13 +6,13 @@ import { toGodwitError } from '../../errors.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSetup } from '../../port/direct.ts';
-import { KINDS, type Frame } from './frames.ts';
-import type { HostContext } from './host-context.ts';
-import { keepPages } from './kept-pages.ts';
-import { lazyPages, pagesFile } from './lazy-pages.ts';
-import { connectTo } from './link.ts';
-import { PAGE } from './memory.ts';
-import { PageSender } from './sender.ts';
+import { KINDS, type Frame } from './link/frames.ts';
+import type { HostContext } from './host/host-context.ts';
+import { keepPages } from './pages/kept-pages.ts';
+import { lazyPages, pagesFile } from './pages/lazy-pages.ts';
+import { connectTo } from './link/link.ts';
+import { PAGE } from './pages/memory.ts';
+import { PageSender } from './link/sender.ts';
 import type { Reported } from './watch.ts';
 
 /** Pages of one frame. */

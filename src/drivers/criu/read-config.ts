@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { defined } from '../../protocol/defined.ts';
-import { sortMounts, type Bind, type HostBind } from './binds.ts';
-import { GPU_DEVICE, type GpuDevice } from './host-parts.ts';
+import { sortMounts, type Bind, type HostBind } from './files/binds.ts';
+import { GPU_DEVICE, type GpuDevice } from './host/host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { ociParts, type OciParts } from './spec.ts';
-import { hookObstacles } from './toolkit-hooks.ts';
+import { hookObstacles } from './gpu/toolkit-hooks.ts';
 import { isRecord, jsonOf } from '../../formats/json.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */

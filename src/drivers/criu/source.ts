@@ -17,21 +17,21 @@ import type { Inspection } from '../../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf, whyNoPostcopy, type Examined } from './inspect.ts';
-import { keptSetup } from './kept-setup.ts';
+import { keptSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
 import { endFrozen, removeMoved } from './tear-down.ts';
-import type { HostContext } from './host-context.ts';
-import { cgroupOf, setFrozen, processesIn, isFrozen } from './processes.ts';
-import { dumpEnded, removeOut, runHere } from './run-here.ts';
-import type { Listed } from './runc.ts';
+import type { HostContext } from './host/host-context.ts';
+import { cgroupOf, setFrozen, processesIn, isFrozen } from './host/processes.ts';
+import { dumpEnded, removeOut, runHere } from './runtimes/run-here.ts';
+import type { Listed } from './runtimes/runc.ts';
 import { sendFiles, shutDown, startAgain, type Going, isUpAgain } from './shutdown.ts';
-import { withShared } from './shared-volumes.ts';
+import { withShared } from './files/shared-volumes.ts';
 import { Reported } from './watch.ts';
 import { systemClock } from '../../clock.ts';
 import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
-import { ContainerPages, TooLarge } from './container-pages.ts';
+import { ContainerPages, TooLarge } from './pages/container-pages.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
 export interface Dispatches {

@@ -7,8 +7,8 @@ import {
   hostMount,
   MAX_HOST_PARTS,
   type HostMount,
-} from './host-parts.ts';
-import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
+} from './host/host-parts.ts';
+import { overlaps, VOLUME_OPTIONS, volume } from './files/volume-names.ts';
 
 /**
  * A container as it travels between hosts. Only what this grammar has is made at the destination: no hook, no device, no

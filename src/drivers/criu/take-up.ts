@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { DestinationOptions } from '../../port/direct.ts';
 import { Arrival } from './arrival.ts';
-import { isMadeFor } from './container-ownership.ts';
+import { isMadeFor } from './host/container-ownership.ts';
 import type { Arrivals } from './destination.ts';
 import { handleOf } from './handle.ts';
-import type { HostContext } from './host-context.ts';
-import { wasAllGiven } from './pager-client.ts';
+import type { HostContext } from './host/host-context.ts';
+import { wasAllGiven } from './pages/pager-client.ts';
 
 /**
  * Takes up a container that runs while the rest of its memory comes, in the place of a process that has ended. Also one whose

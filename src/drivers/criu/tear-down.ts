@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { kill } from '../../system/processes/process.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
-import { removeCgroup } from './cgroup.ts';
-import { ownVolumes, putAside, removeVolumes } from './made-volumes.ts';
-import { unmountBelow } from './mounts.ts';
-import { removeNetwork } from './network.ts';
-import type { HostContext } from './host-context.ts';
-import { processesIn, setFrozen } from './processes.ts';
-import type { ContainerRecord } from './records.ts';
+import { removeCgroup } from './host/cgroup.ts';
+import { ownVolumes, putAside, removeVolumes } from './files/made-volumes.ts';
+import { unmountBelow } from './files/mounts.ts';
+import { removeNetwork } from './host/network.ts';
+import type { HostContext } from './host/host-context.ts';
+import { processesIn, setFrozen } from './host/processes.ts';
+import type { ContainerRecord } from './link/records.ts';
 
 /** Taking down what Godwit made for a container. */
 

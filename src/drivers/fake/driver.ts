@@ -1,7 +1,7 @@
 import type { StartPermission } from '../../migration/permission/permission.ts';
 import { godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo, HypervisorInfo } from '../../protocol/public/hosts/host.ts';
 import type {
   DestinationOptions,
   DestinationSession,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { copiedDisks, taskSight, whereabouts } from '../../migration/managed/task-sight.ts';
 import { fromSerial, serialError } from '../../protocol/errors.ts';
-import { guestInfo } from '../../protocol/public/host.ts';
+import { guestInfo } from '../../protocol/public/hosts/host.ts';
 import { check } from '../../protocol/public/migration.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../../port/inventory.ts';

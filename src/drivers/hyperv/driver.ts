@@ -1,7 +1,7 @@
 import { toGodwitError } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
-import type { HypervisorInfo } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { HypervisorInfo } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import type {
   DiscoveredGuest,
   DiscoverOptions,

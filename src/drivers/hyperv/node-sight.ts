@@ -1,4 +1,7 @@
-import type { MaintenanceMode, MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type {
+  MaintenanceMode,
+  MaintenanceSight,
+} from '../../protocol/public/hosts/managed-host.ts';
 import { guestName } from '../../protocol/names.ts';
 import type { Answers, ClusterNode, GuestFacts } from './answers.ts';
 

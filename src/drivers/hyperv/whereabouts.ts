@@ -1,5 +1,5 @@
 import type { Whereabouts } from '../../migration/managed/task-sight.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 
 /** Where a virtual machine is, by what the hosts at both ends say of it. Pure. */
 

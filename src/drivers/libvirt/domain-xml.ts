@@ -1,7 +1,7 @@
-import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { at, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 import { securityLabels, type SecurityLabel } from './security-labels.ts';
-import { domainPort, type DomainPort } from './ports.ts';
+import { domainPort, type DomainPort } from './ports/ports.ts';
 import { unmovableDevices } from './unmovable.ts';
 
 /** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */

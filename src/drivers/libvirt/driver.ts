@@ -1,6 +1,6 @@
 import { knownAs } from '../known-as.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { HypervisorInfo } from '../../protocol/public/hosts/host.ts';
 import type {
   DiscoveredGuest,
   DiscoverOptions,

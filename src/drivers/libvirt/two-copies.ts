@@ -4,7 +4,7 @@ import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DaemonPair } from './daemon-pair.ts';
 import { isMigrating } from './job.ts';
-import { isPrivate, pausedCopy, whyNotTheSame } from './left-behind.ts';
+import { isPrivate, pausedCopy, whyNotTheSame } from './images/left-behind.ts';
 import { endAutostart, withDefinition } from './left-to-operator.ts';
 import { MARK, markElement, type Mark } from './mark.ts';
 import { endAt, isAtWork, isLeftPaused, presence, whereabouts, type Sight } from './whereabouts.ts';

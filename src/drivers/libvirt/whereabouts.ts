@@ -1,7 +1,7 @@
 import type { Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import type { DomainState } from './client.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 
 /** Where a guest is, by what the daemons of both hosts say of its domain. Pure. */
 

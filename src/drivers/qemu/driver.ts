@@ -2,9 +2,9 @@ import type { StartPermission } from '../../migration/permission/permission.ts';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { HypervisorInfo } from '../../protocol/public/hosts/host.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
-import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
+import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/hosts/processor.ts';
 import { lifeOf, type Life } from '../../system/processes/life.ts';
 import type { FrozenImage } from '../../port/disks.ts';
 import type {

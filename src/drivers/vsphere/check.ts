@@ -5,17 +5,17 @@ import { managerPass, managerRefusal, managerWarn } from '../../port/manager-che
 import type { VsphereClient } from './client.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
 import { checkOf } from './faults.ts';
-import { featuresAround, clusterFeatures, evcModes } from './features.ts';
+import { featuresAround, clusterFeatures, evcModes } from './judge/features.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
 import { wordIn, CLUSTER_PROPERTIES } from './inventory.ts';
 import { targetOf, type Target } from './order.ts';
-import { requirementCheck } from './requirements.ts';
+import { requirementCheck } from './judge/requirements.ts';
 import { type Ref, refIn, ref, localizedFault, type Fault } from './soap.ts';
-import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceMode, PowerMode } from '../../protocol/public/hosts/managed-host.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';
 import { drsIn, maintenanceModeOf } from './drs.ts';
 import { at, type XmlElement } from '../../formats/xml.ts';
-import { some, adviceOf, baselineOf, trapAt } from './baseline.ts';
+import { some, adviceOf, baselineOf, trapAt } from './judge/baseline.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isUnderWay, type Task } from './task.ts';
 

@@ -1,14 +1,14 @@
 import { toGodwitError, type ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../../port/managed.ts';
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
-import { baselineOf } from './baseline.ts';
+import { baselineOf } from './judge/baseline.ts';
 import { VsphereClient } from './client.ts';
 import { dpmIn, powerModeOf } from './dpm.ts';
 import { drsIn, maintenanceModeOf } from './drs.ts';
-import { clusterFeatures, evcModes } from './features.ts';
+import { clusterFeatures, evcModes } from './judge/features.ts';
 import { ATTRIBUTE } from './mark.ts';
 import { otherSection, type VsphereOptions } from './options.ts';
-import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
+import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge/judge.ts';
 import {
   judgeBalancer,
   judgeEvc,
@@ -17,7 +17,7 @@ import {
   judgeVmotion,
   type ClusterBaseline,
   type ClusterFact,
-} from './judge-inventory.ts';
+} from './judge/judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
 import { RIGHTS, type Granted } from './rights.ts';
 import { ref, text, type Ref, type Seen } from './soap.ts';

@@ -1,5 +1,5 @@
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
-import type { PowerMode } from '../../protocol/public/managed-host.ts';
+import type { PowerMode } from '../../protocol/public/hosts/managed-host.ts';
 import { refIn } from './soap.ts';
 
 /** What Distributed Power Management of a cluster does by itself (`configurationEx`). Pure. */

@@ -1,5 +1,5 @@
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
-import type { MaintenanceMode } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceMode } from '../../protocol/public/hosts/managed-host.ts';
 import { guestName } from '../../protocol/names.ts';
 import { refIn } from './soap.ts';
 

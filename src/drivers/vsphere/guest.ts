@@ -10,10 +10,10 @@ import { hostNameOf } from './names.ts';
 import type { Vcenter } from './options.ts';
 import type { OtherVcenters } from './other-vcenters.ts';
 import { HostsByName } from './places.ts';
-import { neededIn } from './requirements.ts';
+import { neededIn } from './judge/requirements.ts';
 import { ref, refIn, text, type Ref } from './soap.ts';
 import { isMoving, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 
 const PROPERTIES = [
   'name',

@@ -1,6 +1,6 @@
 import { textAt, type XmlElement } from '../../formats/xml.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import { dpmIn, powerModeOf, type ClusterDpm } from './dpm.ts';
 import { drsIn, maintenanceModeOf, type ClusterDrs } from './drs.ts';
 import { hostNameOf, unescapedName } from './names.ts';

@@ -1,4 +1,4 @@
-import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
 import { isUnderWay, reasonOf, type Task } from './task.ts';
 
 /** How a host stands with its maintenance mode, by its own property and its tasks of the last minutes. Pure. */

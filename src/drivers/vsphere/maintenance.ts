@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { HostMaintenance } from '../../port/managed.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';

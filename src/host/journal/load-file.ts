@@ -3,7 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import type { LoadHistory } from '../../migration/load-history.ts';
 import { guestName } from '../../protocol/names.ts';
-import { loadHour, MAX_LOAD_HOURS } from '../../protocol/public/guest-load.ts';
+import { loadHour, MAX_LOAD_HOURS } from '../../protocol/public/hosts/guest-load.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
 /** In stateDir. The agent writes it, and movers read it. */

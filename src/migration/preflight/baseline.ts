@@ -5,7 +5,7 @@ import type {
   GuestProcessor,
   ProcessorOffer,
   ProcessorsAnswer,
-} from '../../protocol/public/processor.ts';
+} from '../../protocol/public/hosts/processor.ts';
 
 /** The greatest processor that several hosts have in common, and who fits it. Pure. */
 

@@ -4,7 +4,7 @@ import type { CapabilityFacts } from './capabilities.ts';
 import { passes, refuses, type Finding } from './finding.ts';
 import type { LimitsFacts } from './limits.ts';
 import type { WorkloadFacts } from './workload.ts';
-import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
 /** What the source's agent knows when it is asked. */

@@ -1,4 +1,4 @@
-import type { GuestRates } from '../../protocol/public/guest-load.ts';
+import type { GuestRates } from '../../protocol/public/hosts/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { RATE_WINDOW_MS } from '../prediction/curve.ts';

@@ -1,4 +1,4 @@
-import type { GuestRates, LoadHour } from '../../protocol/public/guest-load.ts';
+import type { GuestRates, LoadHour } from '../../protocol/public/hosts/guest-load.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { seenEnough } from '../load-history.ts';
 

@@ -4,7 +4,7 @@ import { readLoadHistory } from '../../host/journal/load-file.ts';
 import { ratesBetween, type GuestCounters } from '../../migration/load-history.ts';
 import { comparableRate } from '../../migration/prediction/curve.ts';
 import { MAX_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steering/quiet-guest.ts';
-import type { LoadHour } from '../../protocol/public/guest-load.ts';
+import type { LoadHour } from '../../protocol/public/hosts/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { giveNotice, type Noticed } from './notice.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { helloRoutes } from '../hello.ts';
 import { labelFilter } from '../labels.ts';
 import { guestName, hostName } from '../names.ts';
-import { eventId } from '../public/host-event.ts';
+import { eventId } from '../public/hosts/host-event.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { planAnswer, planRequest } from '../public/plan.ts';
 import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';

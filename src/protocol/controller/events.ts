@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostName } from '../names.ts';
-import { guestInfo, name64 } from '../public/host.ts';
-import { eventId } from '../public/host-event.ts';
+import { guestInfo, name64 } from '../public/hosts/host.ts';
+import { eventId } from '../public/hosts/host-event.ts';
 import { fleetHost } from './fleet.ts';
 import { migrationHappened } from './history.ts';
 import { wish } from './wish.ts';

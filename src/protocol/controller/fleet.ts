@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { address, bytes, hostName, moment, shortText, siteName } from '../names.ts';
 import { labels } from '../labels.ts';
 import { wishId } from '../public/order.ts';
-import { guestInfo, hostInfo, name64 } from '../public/host.ts';
-import { hostLoad } from '../public/load.ts';
+import { guestInfo, hostInfo, name64 } from '../public/hosts/host.ts';
+import { hostLoad } from '../public/hosts/load.ts';
 
 /**
  * `up`: its agent is followed. `silent`: it is not heard of; nothing is guessed of its guests. `untrusted`, `incompatible`:

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName, moment, shortText } from '../names.ts';
-import { name64 } from '../public/host.ts';
+import { name64 } from '../public/hosts/host.ts';
 import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
 /** Managers that one controller takes at most: each is a process of its own. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, moment } from '../names.ts';
-import { guestInfo } from '../public/host.ts';
-import { eventId } from '../public/host-event.ts';
+import { guestInfo } from '../public/hosts/host.ts';
+import { eventId } from '../public/hosts/host-event.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { hostState } from './fleet.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { name64 } from '../public/host.ts';
+import { name64 } from '../public/hosts/host.ts';
 import { migrationRequest } from '../public/migration.ts';
-import { guestRates } from '../public/guest-load.ts';
+import { guestRates } from '../public/hosts/guest-load.ts';
 import { wishId } from '../public/order.ts';
 import { imageStamps } from '../peer/standby.ts';
 import { descriptionNumber } from '../public/recovery.ts';

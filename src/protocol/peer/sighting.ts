@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName, migrationId, moment } from '../names.ts';
-import { guestRunState, name64, runsAt } from '../public/host.ts';
+import { guestRunState, name64, runsAt } from '../public/hosts/host.ts';
 import { lineage } from './migration.ts';
 
 /** Copies and migrations of one guest that a host reports; the newest. */

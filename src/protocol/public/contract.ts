@@ -5,9 +5,9 @@ import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
-import { eventId, hostEvent } from './host-event.ts';
-import { guestLoadRoutes } from './guest-load.ts';
-import { guestInfo, hostEntry, hostInfo } from './host.ts';
+import { eventId, hostEvent } from './hosts/host-event.ts';
+import { guestLoadRoutes } from './hosts/guest-load.ts';
+import { guestInfo, hostEntry, hostInfo } from './hosts/host.ts';
 import { leftoverRoutes } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { orderQuery, wishId } from './order.ts';
@@ -22,10 +22,10 @@ import {
   OTHER_HOST,
   STARTING,
 } from '../route-errors.ts';
-import { maintenanceRoutes } from './maintenance-routes.ts';
-import { managedHost } from './managed-host.ts';
+import { maintenanceRoutes } from './hosts/maintenance-routes.ts';
+import { managedHost } from './hosts/managed-host.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
-import { processorRoutes } from './processor.ts';
+import { processorRoutes } from './hosts/processor.ts';
 import { reloadRoutes } from './reload.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';

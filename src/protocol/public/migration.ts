@@ -14,13 +14,13 @@ import {
 } from '../names.ts';
 import { networkMap } from '../network.ts';
 import { halt } from '../guest-halt.ts';
-import { runsAt } from './host.ts';
+import { runsAt } from './hosts/host.ts';
 import { ballooned, balloonPolicy } from './balloon.ts';
 import { wishId } from './order.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { chosenStream, compression, compressLevel, streams } from './compression.ts';
-import { mode } from './mode.ts';
+import { mode } from './hosts/mode.ts';
 import { rehearsal } from './rehearsal.ts';
 import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
 import { roundReport, steering, steeringRecord } from './steering.ts';
@@ -30,8 +30,8 @@ import { wireFigures } from '../wire.ts';
 
 export { END_PHASES, isEnd, type EndPhase } from './end-phases.ts';
 
-export { mode, streamMode, streamModeOf } from './mode.ts';
-export type { Mode, StreamMode } from './mode.ts';
+export { mode, streamMode, streamModeOf } from './hosts/mode.ts';
+export type { Mode, StreamMode } from './hosts/mode.ts';
 
 export { chosenStream, compression } from './compression.ts';
 export type { ChosenStream, Compression } from './compression.ts';

@@ -1,4 +1,4 @@
-import type { GuestInfo } from './host.ts';
+import type { GuestInfo } from './hosts/host.ts';
 
 /**
  * Merges the reports of several hosts into one row per guest. Hosts report at their own pace, so the reports of a guest

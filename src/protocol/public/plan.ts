@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, shortText } from '../names.ts';
 import { checkedHost } from './check.ts';
-import { guestLoad } from './guest-load.ts';
+import { guestLoad } from './hosts/guest-load.ts';
 import { chosenStream, migrationSettings, streamMode } from './migration.ts';
 import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 

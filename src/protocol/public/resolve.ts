@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { serialError } from '../errors.ts';
 import { phase } from './migration.ts';
 import { epoch, guestName, hostName, migrationId, shortText } from '../names.ts';
-import { name64 } from './host.ts';
+import { name64 } from './hosts/host.ts';
 import { siteCheck } from './site-check.ts';
 
 /** What hosts and people say to each other about a migration on which a person must decide. */

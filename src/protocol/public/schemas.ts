@@ -5,8 +5,8 @@ import { hello } from '../hello.ts';
 import { cacheStatus } from './cache.ts';
 import { cancelAnswer, migrationStart } from './contract.ts';
 import { diskMoveProgress, diskMoveRequest } from './disk-move.ts';
-import { hostEvent } from './host-event.ts';
-import { hostLoad } from './load.ts';
+import { hostEvent } from './hosts/host-event.ts';
+import { hostLoad } from './hosts/load.ts';
 import { fleetEvent } from '../controller/events.ts';
 import { fleetGuest, fleetHost, samplePoint } from '../controller/fleet.ts';
 import { overview } from '../controller/overview.ts';
@@ -23,7 +23,7 @@ import {
   migrationNews,
 } from '../controller/history.ts';
 import { fleetLimits, limitsChange } from '../controller/limits.ts';
-import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './host.ts';
+import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './hosts/host.ts';
 import { clearedList, leftover } from './leftover.ts';
 import {
   check,

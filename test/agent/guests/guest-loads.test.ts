@@ -6,7 +6,7 @@ import type { Arrival } from '../../../src/agent/guests/guest-labels.ts';
 import { GuestLoads } from '../../../src/agent/guests/guest-loads.ts';
 import { readLoadHistory } from '../../../src/host/journal/load-file.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { LoadHour } from '../../../src/protocol/public/guest-load.ts';
+import type { LoadHour } from '../../../src/protocol/public/hosts/guest-load.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { guest } from '../samples.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { everyGuestOfPeer, guestsOfPeer } from '../../../src/agent/guests/peer-guests.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { endpoint, guest } from '../../cli/fake.ts';
 
 type Missing = { host: string; why: string; asOf?: string };

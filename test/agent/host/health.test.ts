@@ -13,7 +13,7 @@ import {
   hostHealth,
   MAX_SIGNALS,
   type HostHealth,
-} from '../../../src/protocol/public/health.ts';
+} from '../../../src/protocol/public/hosts/health.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const MINUTE_MS = 60_000;

@@ -3,8 +3,8 @@ import { request } from 'node:http';
 import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HostEvents } from '../../../src/agent/host/host-events.ts';
-import type { HostEvent } from '../../../src/protocol/public/host-event.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { HostEvent } from '../../../src/protocol/public/hosts/host-event.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { fleet, guest } from '../samples.ts';
 
 const gone = (name: string) => ({ type: 'guest-gone' as const, name });

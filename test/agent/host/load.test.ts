@@ -7,7 +7,7 @@ import type { Counters } from '../../../src/agent/host/load-parse.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
-import { hostLoad } from '../../../src/protocol/public/load.ts';
+import { hostLoad } from '../../../src/protocol/public/hosts/load.ts';
 import { fleet, guest } from '../samples.ts';
 
 const STAT =

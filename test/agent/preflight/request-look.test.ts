@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RequestLook } from '../../../src/agent/preflight/request-look.ts';
 import type { RequestCounter } from '../../../src/port/disks.ts';
-import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 
 function scene(counter: Partial<RequestCounter> | undefined) {
   const done: string[] = [];

@@ -5,7 +5,7 @@ import { findGuest } from '../../../src/cli/guests/fleet-guests.ts';
 import { findMigration, listMigrations } from '../../../src/cli/migrate/fleet-migrations.ts';
 import { godwitError, hasCode } from '../../../src/errors.ts';
 import type { Unasked } from '../../../src/protocol/public/resolve.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { endpoint, guest, ID, summary } from '../fake.ts';
 
 function fleet(first: Endpoint, ...others: Endpoint[]): AgentSet {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { askAtHome } from '../../../src/cli/guests/home.ts';
 import type { AgentSet, Endpoint } from '../../../src/cli/connection/agent-set.ts';
 import { godwitError } from '../../../src/errors.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import type { Unasked } from '../../../src/protocol/public/resolve.ts';
 import { endpoint, godwit, guest, host, report } from '../fake.ts';
 import { world } from '../migrating.ts';

@@ -7,7 +7,7 @@ import { plannedTo } from '../planned-move.ts';
 import { publicContract } from '../../../src/protocol/contract.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { openApi } from '../../../src/protocol/public/openapi.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { endpoint, FakeContext, godwit, guest, ID, progress, report, sample } from '../fake.ts';
 import { all, world } from '../migrating.ts';
 

@@ -11,7 +11,7 @@ import { SETTLED_MS } from '../../../src/controller/inventory/claims.ts';
 import { guestRowOf } from '../../../src/controller/inventory/pending.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
-import { guestInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { HOST } from '../inventory/hosts.ts';
 
 const MIGRATION = 'm-0123456789ab';

@@ -6,7 +6,7 @@ import { whyClosed } from '../../../src/controller/wishes/facts.ts';
 import { leftOf } from '../../../src/controller/wishes/candidates.ts';
 import { step, type StepOutput } from '../../../src/controller/wishes/step.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
-import { guestInfo, hostInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, hostInfo, type GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { drainOf, NOW, world } from '../wishes/worlds.ts';
 
 const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => ({

@@ -10,7 +10,7 @@ import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { newWish, wishAsk } from '../../../src/protocol/controller/wish.ts';
-import type { HealthSignal, HostHealth } from '../../../src/protocol/public/health.ts';
+import type { HealthSignal, HostHealth } from '../../../src/protocol/public/hosts/health.ts';
 
 const MINUTE_MS = 60_000;
 const failing: HealthSignal = { kind: 'memory', level: 'failing', part: 'mc0', words: '7 errors' };

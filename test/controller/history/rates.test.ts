@@ -13,7 +13,7 @@ import { Migrations } from '../../../src/controller/store/migrations.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { previewOf } from '../../../src/controller/wishes/preview.ts';
 import { silentLog } from '../../../src/log.ts';
-import { drain, type DrainPlan } from '../../../src/planner/drain.ts';
+import { drain, type DrainPlan } from '../../../src/planner/drain/drain.ts';
 import { Capped, inventoryOf } from '../../../bench/drain-directors.ts';
 import {
   DrainWorld,

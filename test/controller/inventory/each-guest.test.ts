@@ -6,7 +6,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { coveredGuests } from '../../../src/controller/store/standbys.ts';
 import type { GuestRow } from '../../../src/controller/store/tables.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { Controller, Streams } from './late-news.ts';
 import { GUESTS, HOSTS, looksOf, moves } from './moves.ts';
 

@@ -8,7 +8,11 @@ import { EVENTS_KEPT } from '../../../src/controller/inventory/inventory.ts';
 import type { NewGuest } from '../../../src/controller/inventory/pending.ts';
 import { hasCode } from '../../../src/errors.ts';
 import type { FleetNews } from '../../../src/protocol/controller/events.ts';
-import { guestInfo, type GuestInfo, type HostInfo } from '../../../src/protocol/public/host.ts';
+import {
+  guestInfo,
+  type GuestInfo,
+  type HostInfo,
+} from '../../../src/protocol/public/hosts/host.ts';
 import { EventLog } from '../../../src/rpc/event-log.ts';
 import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';

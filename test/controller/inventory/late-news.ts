@@ -6,8 +6,12 @@ import {
   type Pending,
 } from '../../../src/controller/inventory/pending.ts';
 import type { Overview, OverviewGuest } from '../../../src/protocol/controller/overview.ts';
-import type { HostNews } from '../../../src/protocol/public/host-event.ts';
-import { guestInfo, type GuestInfo, type HostInfo } from '../../../src/protocol/public/host.ts';
+import type { HostNews } from '../../../src/protocol/public/hosts/host-event.ts';
+import {
+  guestInfo,
+  type GuestInfo,
+  type HostInfo,
+} from '../../../src/protocol/public/hosts/host.ts';
 import { isSuperseded } from '../../../src/protocol/public/moving.ts';
 import type { FleetChange } from '../../../web/src/base/news.ts';
 import { FleetModel } from '../../../web/src/fleet/model.ts';

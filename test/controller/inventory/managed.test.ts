@@ -6,8 +6,8 @@ import { managedIn } from '../../../src/controller/inventory/managed-facts.ts';
 import { ManagedHosts } from '../../../src/controller/inventory/managed.ts';
 import { guestKey } from '../../../src/controller/inventory/pending.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
-import type { ManagedHost } from '../../../src/protocol/public/managed-host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
+import type { ManagedHost } from '../../../src/protocol/public/hosts/managed-host.ts';
 import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { HostEvents } from '../../../src/agent/host/host-events.ts';
-import type { HostNews } from '../../../src/protocol/public/host-event.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { HostNews } from '../../../src/protocol/public/hosts/host-event.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 
 /** Guests that move round some hosts, and the events that the agents of these hosts make of it. */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { HELD_MS } from '../../../src/controller/inventory/host-book.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { Controller, Page, Streams } from './late-news.ts';
 import { GUESTS, HOSTS, looksOf, moves, type Look } from './moves.ts';
 

@@ -9,7 +9,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { silentLog } from '../../../src/log.ts';
 import { guestRowOf } from '../../../src/controller/inventory/pending.ts';
-import { guestInfo, type GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, type GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 
 const row = (info: GuestInfo) => ({ ...guestRowOf('a', info), changed_at: 1, epoch: 1 });
 const guest = (name: string, vcpus: number) =>

@@ -10,7 +10,7 @@ import { HostBook } from '../../../src/controller/inventory/host-book.ts';
 import { Loads } from '../../../src/controller/policy/loads.ts';
 import { changeOf } from '../../../src/controller/policy/turn.ts';
 import type { PolicyChange } from '../../../src/controller/store/policies.ts';
-import { hostEvent } from '../../../src/protocol/public/host-event.ts';
+import { hostEvent } from '../../../src/protocol/public/hosts/host-event.ts';
 import type { PolicyKind } from '../../../src/protocol/controller/policy.ts';
 import { guest as listed } from '../../agent/samples.ts';
 import { HOST } from '../inventory/hosts.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { factsOf } from '../../../src/controller/engine/fleet-view.ts';
 import { planFor } from '../../../src/controller/wishes/plan.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { drainOf, GIB, host, NOW, world } from './worlds.ts';
 
 /** Ten guests of one host with two processors, as its agent lists them, and another host like it. */

@@ -17,7 +17,7 @@ import {
   wish as wishShape,
   type WishAsk,
 } from '../../../src/protocol/controller/wish.ts';
-import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import type { MaintenanceMode } from '../../../src/protocol/public/hosts/managed-host.ts';
 import { asked, DRS, hostsWith, NO_DRS, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, guest, host, NOW, world } from './worlds.ts';
 

@@ -5,7 +5,7 @@ import { modeOf } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { checkMode } from '../../../src/controller/wishes/mode-ask.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { wishAsk, type WishAsk } from '../../../src/protocol/controller/wish.ts';
-import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import type { MaintenanceMode } from '../../../src/protocol/public/hosts/managed-host.ts';
 import { host, world } from './worlds.ts';
 
 const DRS: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };

@@ -7,7 +7,7 @@ import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import type {
   MaintenanceMode,
   MaintenanceSight,
-} from '../../../src/protocol/public/managed-host.ts';
+} from '../../../src/protocol/public/hosts/managed-host.ts';
 import { answersOf, drainOf, guest, host, NOW, world, type Fleet } from './worlds.ts';
 
 /** A fleet of a manager whose hosts can be put into maintenance mode, and drains of one of them. */

@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Arrival, removePages } from '../../../src/drivers/criu/arrival.ts';
-import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
-import { Records } from '../../../src/drivers/criu/records.ts';
+import type { HostContext } from '../../../src/drivers/criu/host/host-context.ts';
+import { Records } from '../../../src/drivers/criu/link/records.ts';
 import type { DestinationOptions } from '../../../src/port/direct.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 

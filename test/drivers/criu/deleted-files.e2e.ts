@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestOptions } from 'node:test';
-import { GHOST_BYTES } from '../../../src/drivers/criu/ghosts.ts';
+import { GHOST_BYTES } from '../../../src/drivers/criu/files/ghosts.ts';
 import { containerLayer } from '../../../src/lab/container/layer.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
 import type { CriuHandle } from '../../../src/drivers/criu/handle.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
-import { Records, type ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import { Records, type ContainerRecord } from '../../../src/drivers/criu/link/records.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { bootId, ownIdentity } from '../../../src/system/processes/process.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { identify } from '../../../src/drivers/criu/processes.ts';
+import { identify } from '../../../src/drivers/criu/host/processes.ts';
 import { findWorker, sessionEnded, sessionOf } from '../../../src/drivers/criu/session.ts';
 
 /** A process in a session of its own that leaves another one there when it ends. */

@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
+import type { HostContext } from '../../../src/drivers/criu/host/host-context.ts';
 import { isDown, lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
-import { identify } from '../../../src/drivers/criu/processes.ts';
-import { Records } from '../../../src/drivers/criu/records.ts';
+import { identify } from '../../../src/drivers/criu/host/processes.ts';
+import { Records } from '../../../src/drivers/criu/link/records.ts';
 import { isUpAgain, shutDown, startAgain, stopSignal } from '../../../src/drivers/criu/shutdown.ts';
 import { bootId, ownIdentity } from '../../../src/system/processes/process.ts';
 

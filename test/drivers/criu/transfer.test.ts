@@ -7,9 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/frames.ts';
-import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
-import { PageSender } from '../../../src/drivers/criu/sender.ts';
+import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/link/frames.ts';
+import { PageReceiver } from '../../../src/drivers/criu/link/receiver.ts';
+import { PageSender } from '../../../src/drivers/criu/link/sender.ts';
 import { until } from '../../until.ts';
 import { inDirectory } from './in-directory.ts';
 

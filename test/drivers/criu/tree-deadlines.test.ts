@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { ArrivingTrees } from '../../../src/drivers/criu/arriving-trees.ts';
+import { ArrivingTrees } from '../../../src/drivers/criu/files/arriving-trees.ts';
 import { digestOf, scanTree } from '../../../src/drivers/criu/changes.ts';
 import type { CommandOptions } from '../../../src/drivers/criu/command.ts';
-import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
-import type { PageSender } from '../../../src/drivers/criu/sender.ts';
-import { archiveMs, TreeSender } from '../../../src/drivers/criu/trees.ts';
+import type { HostContext } from '../../../src/drivers/criu/host/host-context.ts';
+import type { PageSender } from '../../../src/drivers/criu/link/sender.ts';
+import { archiveMs, TreeSender } from '../../../src/drivers/criu/files/trees.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const GB = 1e9;

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { readFileSync } from 'node:fs';
 import { handleOf } from '../../../src/drivers/criu/handle.ts';
-import { mountsBelow } from '../../../src/drivers/criu/mounts.ts';
+import { mountsBelow } from '../../../src/drivers/criu/files/mounts.ts';
 import type { DirectDriver } from '../../../src/port/direct.ts';
 import { driverNamed, isManaged } from '../../../src/drivers/registry.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';

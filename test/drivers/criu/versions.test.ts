@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
-import { Runc } from '../../../src/drivers/criu/runc.ts';
+import { Runc } from '../../../src/drivers/criu/runtimes/runc.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const SIGNAL = new AbortController().signal;

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { clusterMode, sightOfNode } from '../../../src/drivers/hyperv/node-sight.ts';
-import { maintenanceMode, maintenanceSight } from '../../../src/protocol/public/managed-host.ts';
+import {
+  maintenanceMode,
+  maintenanceSight,
+} from '../../../src/protocol/public/hosts/managed-host.ts';
 
 const node = (state: string, drain: string) => ({ state, drain, code: drain === 'Failed' ? 5 : 0 });
 

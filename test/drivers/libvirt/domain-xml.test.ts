@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { diskChecks, guestChecks } from '../../../src/drivers/libvirt/check.ts';
 import { readDomain, type DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo } from '../../../src/protocol/public/hosts/host.ts';
 
 const GIB = 1024 ** 3;
 const NAMES = [

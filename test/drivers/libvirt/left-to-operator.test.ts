@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { endAtDestination } from '../../../src/drivers/libvirt/left-behind.ts';
+import { endAtDestination } from '../../../src/drivers/libvirt/images/left-behind.ts';
 import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';

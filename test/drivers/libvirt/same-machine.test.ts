@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { isSameMachine } from '../../../src/drivers/libvirt/left-behind.ts';
+import { isSameMachine } from '../../../src/drivers/libvirt/images/left-behind.ts';
 
 test('a definition is of another machine where a person wrote more into it', () => {
   const file = path.join(import.meta.dirname, 'domains', 'nova-instance.xml');

@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { balancerOf } from '../../../src/drivers/vsphere/check.ts';
 import { dpmIn, powerModeOf } from '../../../src/drivers/vsphere/dpm.ts';
-import { powerMode, type MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import {
+  powerMode,
+  type MaintenanceMode,
+} from '../../../src/protocol/public/hosts/managed-host.ts';
 import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 /** As the vSphere Web Services API documents ClusterConfigInfoEx. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { drsIn, maintenanceModeOf } from '../../../src/drivers/vsphere/drs.ts';
-import { maintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import { maintenanceMode } from '../../../src/protocol/public/hosts/managed-host.ts';
 import { parseXml, type XmlElement } from '../../../src/formats/xml.ts';
 
 /** As the vSphere Web Services API documents ClusterConfigInfoEx. */

@@ -9,7 +9,7 @@ import {
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer } from '../../../src/protocol/public/resolve.ts';
 import { answerFrom, answeredFor } from '../../../src/migration/permission/host-answer.ts';
-import { guestRunState, runsAt } from '../../../src/protocol/public/host.ts';
+import { guestRunState, runsAt } from '../../../src/protocol/public/hosts/host.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { anyHistory, hasRunElsewhere, isOtherInDoubt, knownOf, type History } from './histories.ts';
 

@@ -9,7 +9,7 @@ import {
   shortOf,
   type CpuOffer,
 } from '../../../src/migration/preflight/baseline.ts';
-import type { Baseline } from '../../../src/protocol/public/processor.ts';
+import type { Baseline } from '../../../src/protocol/public/hosts/processor.ts';
 
 /** Few of each, so that hosts have some in common and differ in others. */
 const FEATURES = ['avx', 'avx2', 'lm', 'rdseed', 'sse2', 'x2apic'];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { judgeBusy, judgeGuest, judgeOutgoing } from '../../../src/migration/preflight/guest.ts';
-import { guestRunState } from '../../../src/protocol/public/host.ts';
+import { guestRunState } from '../../../src/protocol/public/hosts/host.ts';
 
 test('Godwit takes hold of a guest exactly where it stands by itself, runs, and can be reached', () => {
   const facts = fc.record({

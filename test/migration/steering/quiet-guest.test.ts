@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { LoadHour } from '../../../src/protocol/public/guest-load.ts';
+import type { LoadHour } from '../../../src/protocol/public/hosts/guest-load.ts';
 import { neverQuiet, whyIdle, whyQuiet } from '../../../src/migration/steering/quiet-guest.ts';
 
 const MIB = 1024 ** 2;

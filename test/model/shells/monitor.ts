@@ -1,7 +1,7 @@
 import { mock } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { godwitError } from '../../../src/errors.ts';
-import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 import { PLANNED } from '../events.ts';
 import { loadShell, type Edit } from './load.ts';
 
@@ -15,7 +15,7 @@ const TRIES = 3;
 
 export async function unreachableMonitor(edit?: Edit): Promise<Unreachable> {
   const { SourceGuest: Guest } = await loadShell<{ SourceGuest: typeof SourceGuest }>(
-    'src/mover/direct/source/guest.ts',
+    'src/mover/direct/source/guest/guest.ts',
     edit,
   );
   const { promise: reported, resolve: report } = Promise.withResolvers<Unreachable>();

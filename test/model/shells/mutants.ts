@@ -20,8 +20,8 @@ export interface ShellMutant {
   readonly transition?: typeof transition;
 }
 
-const REGAIN = 'src/mover/direct/source/regain.ts';
-const PERMISSION_HERE = 'src/mover/direct/source/permission.ts';
+const REGAIN = 'src/mover/direct/source/guest/regain.ts';
+const PERMISSION_HERE = 'src/mover/direct/source/guest/permission.ts';
 const PERMISSION = 'src/migration/permission/permission.ts';
 const DURABILITY = 'src/migration/direct/durability.ts';
 const DESTINATION = 'src/migration/direct/destination.ts';
@@ -116,7 +116,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'hybrid',
     of: 'monitor',
     edit: {
-      file: 'src/mover/direct/source/guest.ts',
+      file: 'src/mover/direct/source/guest/guest.ts',
       from: "if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) {",
       to: "if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST', 'GODWIT_MONITOR_UNREACHABLE')) {",
     },

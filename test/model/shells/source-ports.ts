@@ -1,7 +1,7 @@
 import { agentConfig } from '../../../src/config.ts';
 import type { SourceSession } from '../../../src/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
-import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';

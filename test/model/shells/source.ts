@@ -1,6 +1,6 @@
 import { mock } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 import type { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
 import { STEP_NAMES, type StepName } from '../../../src/migration/direct/steps.ts';
 import { howItFailed, type Mode } from './answers.ts';

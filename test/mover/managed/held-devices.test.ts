@@ -4,8 +4,8 @@ import { symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { AgentConfig } from '../../../src/config.ts';
-import { PlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
-import { answerStorage } from '../../../src/mover/direct/destination/storage.ts';
+import { PlaceIds } from '../../../src/mover/direct/destination/disks/place-ids.ts';
+import { answerStorage } from '../../../src/mover/direct/destination/disks/storage.ts';
 import {
   heldDeviceChecks,
   type HeldDevicesAsked,

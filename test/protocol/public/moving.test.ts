@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { eachOnce, isSuperseded, mergeReports } from '../../../src/protocol/public/moving.ts';
 import { guest, ID } from '../../cli/fake.ts';
 

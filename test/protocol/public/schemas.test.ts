@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { schemaNames } from '../../../src/protocol/public/schemas.ts';
 
 test('a message has its name, and one made of it has none', () => {

@@ -1,5 +1,5 @@
 import type { HostState } from '../../../src/protocol/controller/fleet.ts';
-import type { GuestRunState } from '../../../src/protocol/public/host.ts';
+import type { GuestRunState } from '../../../src/protocol/public/hosts/host.ts';
 import { Icon, type Glyph } from './icons.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'calm' | 'accent';

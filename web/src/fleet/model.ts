@@ -1,6 +1,6 @@
 import type { OverviewGuest, OverviewHost } from '../../../src/protocol/controller/overview.ts';
 import type { FleetHost, HostState } from '../../../src/protocol/controller/fleet.ts';
-import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { mergeReports, type GuestReport } from '../../../src/protocol/public/moving.ts';
 import type { FleetChange } from '../base/news.ts';
 import type { Piece } from './pieces.ts';

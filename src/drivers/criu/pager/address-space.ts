@@ -1,4 +1,4 @@
-import { PAGE } from '../memory.ts';
+import { PAGE } from '../pages/memory.ts';
 
 /** Where the pages of one process come from that have not come yet. Pure. */
 

@@ -1,4 +1,4 @@
-import { PAGE } from '../memory.ts';
+import { PAGE } from '../pages/memory.ts';
 import type { AddressSpace, Span } from './address-space.ts';
 import * as kernel from './kernel.ts';
 import type { Pages } from './pages.ts';

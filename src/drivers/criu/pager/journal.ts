@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { BootProcess } from '../../../system/processes/life.ts';
-import { PAGE } from '../memory.ts';
+import { PAGE } from '../pages/memory.ts';
 import { AddressSpace, type Span } from './address-space.ts';
 
 /** What a pager writes down before it acts on it, so that another one can go on with its container. Pure. */

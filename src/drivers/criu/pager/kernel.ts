@@ -1,5 +1,5 @@
 import { ftruncateSync, readlinkSync } from 'node:fs';
-import { PAGE } from '../memory.ts';
+import { PAGE } from '../pages/memory.ts';
 import { done, errno, KernelError, libc, viewOf } from './libc.ts';
 
 /** What a pager asks of the kernel: userfaultfds, and descriptors of other processes. */

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { PAGE } from '../memory.ts';
-import { readPagemap } from '../pagemap.ts';
+import { PAGE } from '../pages/memory.ts';
+import { readPagemap } from '../pages/pagemap.ts';
 import type { Span } from './address-space.ts';
 import { mapFile } from './kernel.ts';
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { defined } from '../../../protocol/defined.ts';
-import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
+import type { GuestInfo, GuestRunState } from '../../../protocol/public/hosts/host.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { DiscoverOptions, DiscoveredGuest } from '../../../port/inventory.ts';
 import type { QmpClient } from '../qmp/client.ts';

@@ -1,7 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { lostTo, readBaseline, shortOf } from '../../../migration/preflight/baseline.ts';
 import { pass, refusal, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
-import type { ProcessorOffer } from '../../../protocol/public/processor.ts';
+import type { ProcessorOffer } from '../../../protocol/public/hosts/processor.ts';
 import type { Match } from '../assess.ts';
 import type { CpuFacts } from '../spec/facts.ts';
 

@@ -5,7 +5,7 @@ import {
   processorOffer,
   type GuestProcessor,
   type ProcessorOffer,
-} from '../../../protocol/public/processor.ts';
+} from '../../../protocol/public/hosts/processor.ts';
 import { askProgram } from './one-shot-qemu.ts';
 import { questionUser, factsKey, type BinaryOptions, type QemuProgram } from './binaries.ts';
 import { readCpu } from '../guest/cpu.ts';

@@ -3,10 +3,10 @@ import type { Admission, Assessment, Preparation } from '../../../protocol/peer/
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { ownSettings } from '../../../migration/preflight/port-settings.ts';
 import { checkAdmitted } from './admitted.ts';
-import { expectBackingFiles } from './backing-plan.ts';
+import { expectBackingFiles } from './disks/backing-plan.ts';
 import type { BuildContext } from './build.ts';
-import { planImages, withPlanned } from './images.ts';
-import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
+import { planImages, withPlanned } from './disks/images.ts';
+import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './disks/storage.ts';
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(

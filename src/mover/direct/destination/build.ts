@@ -14,17 +14,17 @@ import type { Ledger } from './ledger.ts';
 import { streamSetup, type DestinationContext } from './destination-context.ts';
 import { FirstFrame } from './first-frame.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
-import { DestinationBackingFiles } from './backing-files.ts';
-import { backingFilePaths } from './backing-plan.ts';
-import { DestinationCompare } from './compare.ts';
-import { DestinationDisks } from './disks.ts';
-import { discardImages, imagesToMake, keepImages, makeImages } from './images.ts';
+import { DestinationBackingFiles } from './disks/backing-files.ts';
+import { backingFilePaths } from './disks/backing-plan.ts';
+import { DestinationCompare } from './disks/compare.ts';
+import { DestinationDisks } from './disks/disks.ts';
+import { discardImages, imagesToMake, keepImages, makeImages } from './disks/images.ts';
 import {
   filesToOpen,
   mustHaveOpened,
   refuseWrittenBackingFiles,
   withOwnPlaces,
-} from './storage.ts';
+} from './disks/storage.ts';
 import { DestinationDataPath } from './data-path.ts';
 import { plugAll } from './verify.ts';
 

@@ -19,7 +19,7 @@ import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
 import type { ArrivedConnections } from './connections.ts';
-import type { PlaceIds } from './place-ids.ts';
+import type { PlaceIds } from './disks/place-ids.ts';
 
 /**
  * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not

@@ -21,13 +21,13 @@ import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { surroundingOf } from './ports.ts';
-import { changeMedia } from './media.ts';
+import { changeMedia } from './disks/media.ts';
 import { DestinationMover } from './mover.ts';
 import { takeDownMs, type DestinationContext } from './destination-context.ts';
-import { openPlaceIds } from './place-ids.ts';
+import { openPlaceIds } from './disks/place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
 import { KnownThread } from './known-thread.ts';
-import { answerStorage } from './storage.ts';
+import { answerStorage } from './disks/storage.ts';
 import { verifyHere } from './verify.ts';
 
 export interface RunningDestination {

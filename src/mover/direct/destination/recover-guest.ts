@@ -8,8 +8,8 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
-import { findChanged } from './changed-images.ts';
-import { refuseOverlaidRecovery } from './overlaid.ts';
+import { findChanged } from './disks/changed-images.ts';
+import { refuseOverlaidRecovery } from './disks/overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
 /**

@@ -27,11 +27,11 @@ import { Engine, type TimeLimit } from '../../engine/engine.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { lastLook, lineOf, whatTook, type Seen } from './stream-progress.ts';
+import { lastLook, lineOf, whatTook, type Seen } from './stream/stream-progress.ts';
 import type { SourceContext } from './source-context.ts';
 import type { UndoFacts } from './source-base.ts';
-import { setSteering } from './memory-steering.ts';
-import { stopHere } from './stop-here.ts';
+import { setSteering } from './stream/memory-steering.ts';
+import { stopHere } from './guest/stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 

@@ -10,11 +10,11 @@ import { judgePlugs } from '../../../migration/preflight/plug.ts';
 import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
-import { lookAtBalloon } from './balloon.ts';
-import { assessStream, streamFrom } from './choose-data-path.ts';
-import { networksOf } from './networks.ts';
+import { lookAtBalloon } from './stream/balloon.ts';
+import { assessStream, streamFrom } from './stream/choose-data-path.ts';
+import { networksOf } from './network/networks.ts';
 import { askAhead, preparation, settingsNow, type LookDependencies } from './source-base.ts';
-import { proveStorage, type StorageFound } from './storage.ts';
+import { proveStorage, type StorageFound } from './disks/storage.ts';
 
 /**
  * All that is looked at before anything is built. The steps `inspect` and `assess` of a migration are made of it, and so is

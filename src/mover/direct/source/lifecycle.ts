@@ -12,20 +12,20 @@ import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
 import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmSource } from '../warm-up.ts';
-import { guardPostcopy, untilLinked } from './guard-postcopy.ts';
+import { guardPostcopy, untilLinked } from './stream/guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { checksOfHosts } from './host-checks.ts';
-import { routesTo, withdrawNetworks } from './networks.ts';
+import { routesTo, withdrawNetworks } from './network/networks.ts';
 import { ask, darkMs, preparation, resumePeer, unproved, type UndoFacts } from './source-base.ts';
-import { streamSetup } from './stream-setup.ts';
+import { streamSetup } from './stream/stream-setup.ts';
 import type { SourceContext } from './source-context.ts';
-import { chooseDataPath } from './choose-data-path.ts';
+import { chooseDataPath } from './stream/choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
-import { assertAsAsked } from './guest-changes.ts';
-import { deflate, inflate } from './balloon.ts';
-import { compareDisks } from './compare.ts';
+import { assertAsAsked } from './guest/guest-changes.ts';
+import { deflate, inflate } from './stream/balloon.ts';
+import { compareDisks } from './disks/compare.ts';
 import { drained } from './drain.ts';
-import { giveUpDisks, holdDisks } from './set-aside-disks.ts';
+import { giveUpDisks, holdDisks } from './disks/set-aside-disks.ts';
 import {
   actionOf,
   firstFrame,
@@ -35,12 +35,12 @@ import {
   lastLook,
 } from './step-actions.ts';
 import { sessionIfThere } from './source-base.ts';
-import { isMoverThere, regain } from './regain.ts';
-import { askForThird, fleetToAsk } from './permission.ts';
+import { isMoverThere, regain } from './guest/regain.ts';
+import { askForThird, fleetToAsk } from './guest/permission.ts';
 import { release } from './release.ts';
-import { endSource, shutDown, startAgain } from './cold.ts';
-import { sameMachine } from './same-machine.ts';
-import { dropProofs } from './drop-proofs.ts';
+import { endSource, shutDown, startAgain } from './guest/cold.ts';
+import { sameMachine } from './guest/same-machine.ts';
+import { dropProofs } from './disks/drop-proofs.ts';
 import { waitAtSource } from './wait-to-begin.ts';
 
 /**

@@ -25,9 +25,9 @@ import type {
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
-import type { SourceGuest } from './guest.ts';
+import type { SourceGuest } from './guest/guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
-import { streamAsked } from './stream-asked.ts';
+import { streamAsked } from './stream/stream-asked.ts';
 
 /** What every part of a source's mover works with. The parts are put together in source-context.ts. */
 export interface SourceBase {

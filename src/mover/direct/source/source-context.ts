@@ -1,16 +1,16 @@
-import type { SourceBackingFiles } from './backing-files.ts';
-import type { GuestConnections } from './connections.ts';
-import type { SourceDataPath } from './data-path.ts';
-import type { DiskLatencies } from './disk-latencies.ts';
-import type { SourceDisks } from './disks.ts';
-import type { Forecast } from './forecast.ts';
-import type { GuestChanges } from './guest-changes.ts';
-import type { PostcopyPace } from './postcopy-pace.ts';
-import type { SourceProbes } from './probes.ts';
+import type { SourceBackingFiles } from './disks/backing-files.ts';
+import type { GuestConnections } from './network/connections.ts';
+import type { SourceDataPath } from './stream/data-path.ts';
+import type { DiskLatencies } from './disks/disk-latencies.ts';
+import type { SourceDisks } from './disks/disks.ts';
+import type { Forecast } from './stream/forecast.ts';
+import type { GuestChanges } from './guest/guest-changes.ts';
+import type { PostcopyPace } from './stream/postcopy-pace.ts';
+import type { SourceProbes } from './network/probes.ts';
 import type { SourceBase } from './source-base.ts';
-import type { TimedCap } from './timed-cap.ts';
-import type { UnderWay } from './under-way.ts';
-import type { SourceVerification } from './verify.ts';
+import type { TimedCap } from './stream/timed-cap.ts';
+import type { UnderWay } from './stream/under-way.ts';
+import type { SourceVerification } from './network/verify.ts';
 
 /** What the steps work with. */
 export interface SourceContext extends SourceBase {

@@ -7,7 +7,7 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
-import { assertStopped, finishDisks } from './guard-postcopy.ts';
+import { assertStopped, finishDisks } from './stream/guard-postcopy.ts';
 import { ask } from './source-base.ts';
 import type { SourceContext } from './source-context.ts';
 

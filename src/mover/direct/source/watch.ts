@@ -8,14 +8,14 @@ import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { deadlineOf } from '../../../migration/direct/steps.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
-import { LinkState } from './link-state.ts';
-import { graceMs, linkSilent, lossIn, silenceOf } from './link-silent.ts';
-import { MemorySteering } from './memory-steering.ts';
+import { LinkState } from './stream/link-state.ts';
+import { graceMs, linkSilent, lossIn, silenceOf } from './stream/link-silent.ts';
+import { MemorySteering } from './stream/memory-steering.ts';
 import { resumePeer, settingsNow } from './source-base.ts';
 import type { SourceContext } from './source-context.ts';
-import { StreamGuard } from './stream-guard.ts';
-import type { Seen } from './stream-progress.ts';
-import { streamAddress } from './under-way.ts';
+import { StreamGuard } from './stream/stream-guard.ts';
+import type { Seen } from './stream/stream-progress.ts';
+import { streamAddress } from './stream/under-way.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;

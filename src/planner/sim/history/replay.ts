@@ -1,5 +1,5 @@
 /** What a policy would have done with a recorded history. Pure. */
-import { drain } from '../../drain.ts';
+import { drain } from '../../drain/drain.ts';
 import type { Inventory, Plan, Refusal } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
 import { TICK_S, type History } from './history.ts';

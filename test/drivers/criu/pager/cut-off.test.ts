@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test, type TestContext } from 'node:test';
-import { spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { spawnPager } from '../../../../src/drivers/criu/pages/pager-client.ts';
 import { becomes, place, prepare, skip, waits, type Place } from './place.ts';
 
 // A pager that is killed between the reading of a message and its record: the kernel has forgotten the message by then.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import { PagerClient, spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { PagerClient, spawnPager } from '../../../../src/drivers/criu/pages/pager-client.ts';
 import { startTicksOf } from '../../../../src/system/processes/process.ts';
 import { becomes, PAGES, place, prepare, skip, waits } from './place.ts';
 

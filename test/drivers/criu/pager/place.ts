@@ -10,7 +10,7 @@ import { after, before, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { PagerClient, type spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { PagerClient, type spawnPager } from '../../../../src/drivers/criu/pages/pager-client.ts';
 import { replay } from '../../../../src/drivers/criu/pager/journal.ts';
 import { close, openUserfaultfd } from '../../../../src/drivers/criu/pager/kernel.ts';
 import { pagersIn } from '../../../../src/drivers/criu/pager/one-pager.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { spawnPager } from '../../../../src/drivers/criu/pages/pager-client.ts';
 import { becomes, PAGES, place, prepare, run, skip, waits } from './place.ts';
 
 // What a pager does where its host has no room: on its disk, for processes, for descriptors.

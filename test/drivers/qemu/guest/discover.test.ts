@@ -16,7 +16,7 @@ import {
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
 import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disks/disk-facts.ts';
-import { guestInfo } from '../../../../src/protocol/public/host.ts';
+import { guestInfo } from '../../../../src/protocol/public/hosts/host.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 
 const processOf = (text: string, pid = 100): QemuProcess => ({

@@ -10,7 +10,7 @@ import {
 } from '../../../../src/drivers/qemu/programs/baseline.ts';
 import type { QemuProgram } from '../../../../src/drivers/qemu/programs/binaries.ts';
 import { qemuOptions } from '../../../../src/drivers/qemu/options.ts';
-import type { ProcessorOffer } from '../../../../src/protocol/public/processor.ts';
+import type { ProcessorOffer } from '../../../../src/protocol/public/hosts/processor.ts';
 
 const never = new AbortController().signal;
 const offer = (more: Partial<ProcessorOffer> = {}): ProcessorOffer => ({

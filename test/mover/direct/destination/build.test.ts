@@ -13,7 +13,7 @@ import {
   type BuildContext,
 } from '../../../../src/mover/direct/destination/build.ts';
 import type { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
-import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
+import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { FirstFrame } from '../../../../src/mover/direct/destination/first-frame.ts';

@@ -13,7 +13,7 @@ import {
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import type { FleetQuestion } from '../../../../src/mover/engine/ask-fleet.ts';
 import { fleetOf } from '../fleets.ts';
-import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
+import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';

@@ -4,7 +4,7 @@ import type { HypervisorStatus } from '../../../../src/migration/direct/hypervis
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import type { PortNow } from '../../../../src/migration/guest-changes/ports.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
-import { GuestChanges } from '../../../../src/mover/direct/source/guest-changes.ts';
+import { GuestChanges } from '../../../../src/mover/direct/source/guest/guest-changes.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';

@@ -9,7 +9,7 @@ import {
 } from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
-import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
+import type { StorageFound } from '../../../../src/mover/direct/source/disks/storage.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { ImagePlace } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';

@@ -9,7 +9,10 @@ import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { identityOf } from '../../../../src/system/files/open-files.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { proveStorage, type StorageFound } from '../../../../src/mover/direct/source/storage.ts';
+import {
+  proveStorage,
+  type StorageFound,
+} from '../../../../src/mover/direct/source/disks/storage.ts';
 import type { Disk, ProofPlace } from '../../../../src/protocol/disk.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf } from './answers.ts';

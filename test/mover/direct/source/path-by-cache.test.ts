@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { SourceSession } from '../../../../src/port/direct.ts';
-import { chooseDataPath } from '../../../../src/mover/direct/source/choose-data-path.ts';
+import { chooseDataPath } from '../../../../src/mover/direct/source/stream/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import { MBIT, OFFER, partsOf } from './path-scene.ts';
 

@@ -6,7 +6,7 @@ import {
   type SourceEvent,
   type SourceState,
 } from '../../../../src/migration/direct/source-state.ts';
-import { MemorySteering } from '../../../../src/mover/direct/source/memory-steering.ts';
+import { MemorySteering } from '../../../../src/mover/direct/source/stream/memory-steering.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { UNCAPPED } from './answers.ts';

@@ -12,12 +12,12 @@ import {
   tearDown,
   unproved,
 } from '../../../../src/mover/direct/source/source-base.ts';
-import { streamDowntimeMs } from '../../../../src/mover/direct/source/under-way.ts';
-import { streamSetup } from '../../../../src/mover/direct/source/stream-setup.ts';
+import { streamDowntimeMs } from '../../../../src/mover/direct/source/stream/under-way.ts';
+import { streamSetup } from '../../../../src/mover/direct/source/stream/stream-setup.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { streamModeOf, type MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { UnderWay } from '../../../../src/mover/direct/source/under-way.ts';
+import { UnderWay } from '../../../../src/mover/direct/source/stream/under-way.ts';
 import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration/direct/samples.ts';
 
 const never = new AbortController().signal;

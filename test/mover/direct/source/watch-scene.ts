@@ -14,7 +14,7 @@ import { Watch } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer, turn, UNCAPPED, UNCHANGED, type Answer } from './answers.ts';
-import type { Seen } from '../../../../src/mover/direct/source/stream-progress.ts';
+import type { Seen } from '../../../../src/mover/direct/source/stream/stream-progress.ts';
 
 export const WELL: DestinationStatus = {
   id: 'm-00000001',

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../../clock.ts';
+import { Mutex } from '../../../mutex.ts';
+import { scanTree, stampOfFile, type Scan } from '../changes.ts';
+
+/**
+ * Digests of layers, and of single files, that were read before, kept between processes. A layer counts as read where the
+ * kernel says the same of each of its files: inode, size, mode, owner and the time of its last change, which no program can
+ * set.
+ */
+
+const MAX_KEPT = 1024;
+/** What changed so shortly before it was read may change again without another time. */
+const SETTLED_NS = 2_000_000_000n;
+
+const kept = z.record(
+  z.string(),
+  z.object({ stamp: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/) }),
+);
+type Kept = z.infer<typeof kept>;
+
+/** Layers of one image are read side by side: none may write over what was kept of another. */
+const writing = new Mutex();
+
+/** `file`: where they are kept; only its owner may write to it. */
+export async function keptDigest(
+  directory: string,
+  file: string,
+  read: () => Promise<string>,
+  signal: AbortSignal,
+): Promise<string> {
+  const before = await stampOf(directory, signal);
+  const known = (await readKept(file))[directory];
+  if (before !== undefined && known?.stamp === before.stamp) return known.digest;
+  const digest = await read();
+  const after = await stampOf(directory, signal);
+  const nowNs = BigInt(systemClock.wallMs()) * 1_000_000n;
+  const isSettled = before !== undefined && before.newestNs < nowNs - SETTLED_NS;
+  if (isSettled && after?.stamp === before.stamp) {
+    const { stamp } = before;
+    await writing.run(async () => {
+      const rest = Object.entries(await readKept(file)).filter(([place]) => place !== directory);
+      const all = [...rest, [directory, { stamp, digest }] as const];
+      // Where it cannot be kept, it is read again.
+      await keep(file, Object.fromEntries(all.slice(-MAX_KEPT))).catch(() => undefined);
+    });
+  }
+  return digest;
+}
+
+/** Whole or not at all, whoever else writes there. */
+async function keep(file: string, all: Kept): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const own = `${file}.${process.pid}`;
+  await writeFile(own, JSON.stringify(all), { mode: 0o600 });
+  await rename(own, file);
+}
+
+/** Undefined of a tree that cannot be looked at as a whole. */
+async function stampOf(
+  directory: string,
+  signal: AbortSignal,
+): Promise<{ readonly stamp: string; readonly newestNs: bigint } | undefined> {
+  try {
+    const own = await lstat(directory, { bigint: true });
+    const one = own.isFile() ? new Map([['.', stampOfFile(own)]]) : undefined;
+    return stampOfScan(one ?? (await scanTree(directory, signal)));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
+}
+
+function stampOfScan(scan: Scan): { readonly stamp: string; readonly newestNs: bigint } {
+  const hash = createHash('sha256');
+  let newestNs = 0n;
+  for (const [key, { mode, uid, gid, size, ino, ctimeNs }] of scan) {
+    hash.update(`${JSON.stringify(key)} ${mode} ${uid} ${gid} ${size} ${ino} ${ctimeNs}\n`);
+    if (ctimeNs > newestNs) newestNs = ctimeNs;
+  }
+  return { stamp: hash.digest('hex'), newestNs };
+}
+
+async function readKept(file: string): Promise<Kept> {
+  const text = await readFile(file, 'utf8').catch(() => '{}');
+  try {
+    return kept.parse(JSON.parse(text));
+  } catch {
+    // What is damaged is read again.
+    return {};
+  }
+}

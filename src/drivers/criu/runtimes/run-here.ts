@@ -1,0 +1,77 @@
+import path from 'node:path';
+import { godwitError } from '../../../errors.ts';
+import { removeTree } from '../../../system/files/remove-tree.ts';
+import { giveGpus } from '../gpu/gpu-state.ts';
+import type { HostContext } from '../host/host-context.ts';
+import { setPorts } from '../host/network.ts';
+import { setFrozen } from '../host/processes.ts';
+import { imageMs } from './runc.ts';
+import { findWorker, sessionEnded } from '../session.ts';
+import type { Reported } from '../watch.ts';
+
+/** A container that was to leave, and runs on at its source. */
+
+type Dependencies = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
+
+/**
+ * Waits for the end of a dump: CRIU goes on without runc and without the process that began it, and freezes the container
+ * again at its end. Rejects where it does not end.
+ */
+export async function dumpEnded(
+  { host, records }: Pick<Dependencies, 'host' | 'records'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = records.readSync(name);
+  if (record === undefined) return;
+  const worker = record.worker ?? findWorker(path.join(records.dirOf(name), 'out', 'images'));
+  if (worker === undefined) return;
+  // A frozen container can wait, and one whose CRIU is ended in the middle of its dump may end with it.
+  const mostMs = imageMs(record.memoryBytes);
+  if (await sessionEnded(worker, mostMs, signal, mostMs)) return;
+  const reason = `the dump of ${name} does not end`;
+  throw godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command: 'dump', reason });
+}
+
+/**
+ * What was to be sent of a container that stays: whoever began that may have died before it removed it. What cannot be
+ * removed stands in nobody's way.
+ */
+export async function removeOut(
+  { records }: Pick<Dependencies, 'records'>,
+  name: string,
+): Promise<void> {
+  await removeTree(path.join(records.dirOf(name), 'out')).catch(() => undefined);
+}
+
+/**
+ * Gives a container its ports, thaws it, once no dump of it goes on, and gives it the state of its GPUs. A port or a state
+ * that cannot be given back leaves it running: that is said then.
+ */
+export async function runHere(
+  deps: Dependencies,
+  name: string,
+  { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
+  reported: Reported,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runc, records } = deps;
+  await dumpEnded(deps, name, signal);
+  const plugged = await Promise.allSettled(
+    ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
+  );
+  await setFrozen(cgroup, false, signal);
+  const unplugged = plugged.find((each) => each.status === 'rejected');
+  const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup, signal)]);
+  // Who tries again needs to know which ports those were.
+  await records.change(name, {
+    // Whoever tries again gives its GPUs back first.
+    leaving: taken.status === 'rejected' ? 'sending' : undefined,
+    worker: undefined,
+    ...(unplugged === undefined ? { unplugged: undefined } : {}),
+  });
+  if (taken.status === 'fulfilled') await removeOut(deps, name);
+  reported.ran('resumed');
+  if (unplugged !== undefined) throw unplugged.reason;
+  if (taken.status === 'rejected') throw taken.reason;
+}

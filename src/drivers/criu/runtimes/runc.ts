@@ -1,0 +1,259 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import { cacheDirectory } from '../../../system/files/cache-directory.ts';
+import type { BootProcess } from '../../../system/processes/life.ts';
+import { command, DEADLINE_MS, type CommandOptions } from '../command.ts';
+import { unmountBelow } from '../files/mounts.ts';
+import { GHOST_BYTES } from '../files/ghosts.ts';
+import type { CriuOptions } from '../options.ts';
+
+const listed = z.array(
+  z.object({
+    id: z.string(),
+    pid: z.number().int(),
+    status: z.string(),
+    bundle: z.string(),
+    rootfs: z.string(),
+  }),
+);
+export type Listed = z.infer<typeof listed>[number];
+
+/** In the directory of images: a restore's standard streams are the container's. */
+const RUNC_LOG = 'runc.log';
+
+/** An answer is good for the checks of one move: whoever brings another CRIU takes longer. */
+const VERSIONS_MS = 5000;
+const BEGIN_MS = 30_000;
+const IMAGE_MS = 180_000;
+/** What the slowest storage takes of a container's memory. */
+const IMAGE_BYTES_PER_MS = 50_000;
+const MAX_IMAGE_MS = 24 * 3600 * 1000;
+/** Of the least container, on a machine that has much else to do. */
+const HAND_OVER_MS = 40_000;
+const HAND_OVER_TIMES = 5;
+
+/** A dump or a restore of so much memory, ms: nobody ends one before, since the container would be left half done. */
+export function imageMs(memoryBytes: number): number {
+  return Math.min(IMAGE_MS + Math.ceil(memoryBytes / IMAGE_BYTES_PER_MS), MAX_IMAGE_MS);
+}
+
+/** What a container may be stopped for: its memory is written, read, sent, written and read again, ms. */
+export function handOverMs(memoryBytes: number): number {
+  const bytesMs = Math.ceil((HAND_OVER_TIMES * memoryBytes) / IMAGE_BYTES_PER_MS);
+  return Math.min(HAND_OVER_MS + bytesMs, MAX_IMAGE_MS);
+}
+
+/**
+ * CRIU's settings that runc has no options for: it takes them from its user's directory. The container's port is taken
+ * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run. By itself it
+ * takes along 1 MiB of a file that was deleted.
+ */
+const SETTINGS = {
+  dump: `network-lock skip\nghost-limit ${GHOST_BYTES}\n`,
+  restore: 'network-lock skip\nleave-stopped\n',
+};
+
+/**
+ * Of both, with an option of runc's: what that does not name it turns off, whatever the settings say. Without the second, CRIU
+ * dumps no container that holds a lock of a file.
+ */
+const KEEPS = ['--tcp-established', '--file-locks'];
+
+export interface Versions {
+  readonly runc: string;
+  readonly criu: string;
+}
+
+/** runc by its command line, with the CRIU beside it. */
+export class Runc {
+  readonly #host: string;
+  readonly #options: CriuOptions;
+  readonly #homes: string;
+  readonly programs: string | undefined;
+  #versions: { readonly atMs: number; readonly answer: Promise<Versions> } | undefined;
+
+  constructor(host: string, options: CriuOptions, directory: string) {
+    this.#host = host;
+    this.#options = options;
+    this.#homes = path.join(directory, '.criu');
+    this.programs = options.programs ?? broughtPrograms();
+  }
+
+  /** Any other program, where the containers are. */
+  run(argv: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
+    const { mountsOf } = this.#options;
+    return command(argv, { host: this.#host, programs: this.programs, mountsOf, ...options });
+  }
+
+  #runc(args: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
+    return this.run(['runc', '--root', this.#options.root, ...args], options);
+  }
+
+  /** Checks ask for them several times over; two programs are begun for an answer. */
+  async versions(signal: AbortSignal): Promise<Versions> {
+    signal.throwIfAborted();
+    const nowMs = systemClock.monotonicMs();
+    if (this.#versions === undefined || nowMs - this.#versions.atMs > VERSIONS_MS) {
+      const asked = { atMs: nowMs, answer: this.#askVersions() };
+      this.#versions = asked;
+      asked.answer.catch(() => {
+        if (this.#versions === asked) this.#versions = undefined;
+      });
+    }
+    const { answer } = this.#versions;
+    return withDeadline('the versions of runc and CRIU', DEADLINE_MS, signal, () => answer);
+  }
+
+  async #askVersions(): Promise<Versions> {
+    const [runc, criu] = await Promise.all([
+      this.run(['runc', '--version']),
+      this.run(['criu', '--version']),
+    ]);
+    return {
+      runc: /version (\S+)/.exec(runc)?.[1] ?? 'unknown',
+      criu: /Version: (\S+)/.exec(criu)?.[1] ?? 'unknown',
+    };
+  }
+
+  /** runc's directory of states, as this process sees it. */
+  get #states(): string {
+    const { mountsOf, root } = this.#options;
+    return mountsOf === undefined ? root : `/proc/${mountsOf}/root${root}`;
+  }
+
+  async list(signal: AbortSignal): Promise<Listed[]> {
+    // runc makes it with the first container.
+    if (!existsSync(this.#states)) return [];
+    const text = await this.#runc(['list', '-f', 'json'], { signal });
+    return listed.parse(JSON.parse(text) ?? []);
+  }
+
+  async state(name: string, signal: AbortSignal): Promise<Listed | undefined> {
+    return (await this.list(signal)).find(({ id }) => id === name);
+  }
+
+  /** Writes all of a container that is frozen to `images`, and leaves it frozen. */
+  async dump(
+    name: string,
+    memoryBytes: number,
+    images: string,
+    started: (worker: BootProcess) => Promise<void>,
+  ): Promise<void> {
+    const home = await this.#home('dump');
+    const at = ['--image-path', images, '--work-path', images];
+    const args = ['checkpoint', '--leave-running', ...KEEPS, ...at, name];
+    await this.#logged(images, 'dump.log', () =>
+      this.#runc(args, { home, deadlineMs: imageMs(memoryBytes), started }),
+    );
+  }
+
+  /** Makes the container from `images`, in `bundle`; each of its processes is stopped. `late`: a pager waits for CRIU. */
+  async restore(
+    name: string,
+    memoryBytes: number,
+    {
+      images,
+      bundle,
+      late,
+    }: { readonly images: string; readonly bundle: string; readonly late: boolean },
+    started: (worker: BootProcess) => Promise<void>,
+  ): Promise<void> {
+    const home = await this.#home('restore');
+    const at = ['--image-path', images, '--work-path', images, '--bundle', bundle];
+    const lazy = late ? ['--lazy-pages'] : [];
+    const args = ['restore', '-d', ...KEEPS, ...lazy, ...at, name];
+    const deadlineMs = imageMs(memoryBytes);
+    const rest = { home, deadlineMs, started, quiet: true, cwd: bundle };
+    const log = ['--log', path.join(images, RUNC_LOG)];
+    await this.#logged(images, 'restore.log', () =>
+      this.run(['runc', ...log, '--root', this.#options.root, ...args], rest),
+    );
+  }
+
+  /** Sends its first process a signal. */
+  async kill(name: string, signal: string): Promise<void> {
+    await this.#runc(['kill', name, signal]);
+  }
+
+  /** Makes the container by its bundle, and runs it. */
+  async start(name: string, bundle: string): Promise<void> {
+    await this.#begin('run', name, bundle);
+  }
+
+  /** Makes the container by its bundle; its first process waits before its first instruction, for `release`. */
+  async create(name: string, bundle: string): Promise<void> {
+    await this.#begin('create', name, bundle);
+  }
+
+  async release(name: string): Promise<void> {
+    await this.#runc(['start', name]);
+  }
+
+  async #begin(verb: 'run' | 'create', name: string, bundle: string): Promise<void> {
+    const log = path.join(bundle, RUNC_LOG);
+    const argv = ['runc', '--log', log, '--root', this.#options.root, verb];
+    const detached = verb === 'run' ? ['-d'] : [];
+    try {
+      // Its standard streams are the container's: none of ours.
+      const rest = { quiet: true, cwd: bundle, deadlineMs: BEGIN_MS };
+      await this.run([...argv, ...detached, '--bundle', bundle, name], rest);
+    } catch (cause) {
+      const own = await readFile(log, 'utf8').catch(() => '');
+      if (own.trim() === '') throw cause;
+      const reason = own.trim().split('\n').slice(-2).join('; ').slice(0, 1000);
+      const facts = { hypervisor: 'runc', host: this.#host, command: verb, reason };
+      throw godwitError('GODWIT_HYPERVISOR', facts, { cause });
+    }
+  }
+
+  /**
+   * Ends the container, whatever state it is in; nothing where there is none. A restore that was killed leaves a directory
+   * that runc does not list, with the root file system mounted in it: runc would delete that, fail, and say nothing. Rejects
+   * where the directory stays, since it is in the way of the next restore.
+   */
+  async remove(name: string): Promise<void> {
+    const state = path.join(this.#states, name);
+    if (!existsSync(state)) return;
+    const { mountsOf, root } = this.#options;
+    const within = { mountsOf, run: (argv: readonly string[]) => this.run(argv) };
+    await unmountBelow(within, path.join(root, name));
+    await this.#runc(['delete', '--force', name], { deadlineMs: 30_000 });
+    if (existsSync(state)) throw new Error(`runc left ${path.join(root, name)}`);
+  }
+
+  async #home(kind: keyof typeof SETTINGS): Promise<string> {
+    const home = path.join(this.#homes, kind);
+    await mkdir(path.join(home, '.criu'), { recursive: true, mode: 0o700 });
+    await writeFile(path.join(home, '.criu', 'default.conf'), SETTINGS[kind]);
+    return home;
+  }
+
+  /** runc says little: what CRIU wrote last says why. */
+  async #logged(images: string, log: string, work: () => Promise<string>): Promise<void> {
+    try {
+      await work();
+    } catch (cause) {
+      const text = await readFile(path.join(images, log), 'utf8').catch(() => '');
+      const errors = text
+        .split('\n')
+        .filter((line) => /Error \(/.test(line) && !/rlimit/.test(line));
+      const own = await readFile(path.join(images, RUNC_LOG), 'utf8').catch(() => '');
+      if (errors.length === 0 && own.trim() === '') throw cause;
+      const words = errors.length > 0 ? errors.slice(0, 3) : own.trim().split('\n').slice(-3);
+      const reason = words.join('; ').slice(0, 1000);
+      const facts = { hypervisor: 'criu', host: this.#host, command: log.slice(0, -4), reason };
+      throw godwitError('GODWIT_HYPERVISOR', facts, { cause });
+    }
+  }
+}
+
+/** The one that tools/setup.sh installed; undefined where there is none. */
+function broughtPrograms(): string | undefined {
+  const found = path.join(cacheDirectory(), 'containers/bin');
+  return existsSync(path.join(found, 'runc')) ? found : undefined;
+}

@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { godwitError, type GodwitError } from '../../../errors.ts';
+import type { CopiedDisk } from '../../../migration/managed/task-sight.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
+import { managerPass, managerRefusal } from '../../../port/manager-checks.ts';
+import { whereItLies, whyNotCopied } from '../check.ts';
+import type { Domain, LibvirtClient } from '../client.ts';
+import type { DomainDisk, DomainFacts } from '../domain-xml.ts';
+import { diskSizes, poolAt, refresh, room, volume, type Pool } from './volumes.ts';
+
+/** Which disks go along as copies, and where at the destination each finds its place. Nothing is made here. */
+
+export interface CopyPlan {
+  readonly copies: readonly CopiedDisk[];
+  readonly checks: readonly Check[];
+}
+
+interface Asked {
+  readonly facts: DomainFacts;
+  readonly domain: Domain;
+  readonly here: LibvirtClient;
+  readonly there: LibvirtClient;
+  /** The host's name. */
+  readonly to: string;
+}
+
+/** What each pool has left once the disks before have their places, bytes. */
+type Rooms = Map<string, number>;
+
+export async function planCopies(asked: Asked, signal: AbortSignal): Promise<CopyPlan> {
+  const copies: CopiedDisk[] = [];
+  const checks: Check[] = [];
+  const rooms: Rooms = new Map();
+  for (const disk of asked.facts.disks) {
+    if (disk.kind !== 'file' || disk.source === '' || !disk.isWritten) continue;
+    if (whyNotCopied(disk) !== undefined) continue;
+    const found = await placeOf(asked, disk, rooms, signal);
+    if (found === undefined) continue;
+    if ('refusal' in found) checks.push(managerRefusal('copies', 'destination', found.refusal));
+    else {
+      copies.push(found);
+      const size = formatBytes(found.sizeBytes);
+      const evidence = `${disk.name} (${size}) is copied into pool ${found.place} of ${asked.to}`;
+      checks.push(managerPass('copies', 'destination', evidence));
+    }
+  }
+  return { copies, checks };
+}
+
+/** Undefined for a disk that is not copied. */
+async function placeOf(
+  { facts, domain, here, there, to }: Asked,
+  { name: device, source: file, format }: DomainDisk,
+  rooms: Rooms,
+  signal: AbortSignal,
+): Promise<CopiedDisk | { readonly refusal: GodwitError } | undefined> {
+  const lies = await whereItLies(file);
+  if (lies.is === 'elsewhere') return undefined;
+  const pool = await poolAt(there, path.dirname(file), signal);
+  const about = { host: to, device, guest: facts.name };
+  if (pool === undefined) {
+    // Where Godwit does not see the file, libvirt judges it.
+    return lies.is === 'unseen' ? undefined : { refusal: noPool(about, path.dirname(file)) };
+  }
+  await refresh(there, pool, signal);
+  if ((await volume(there, pool, path.basename(file), signal)) !== undefined) {
+    // A file that both have may be one on storage that they share.
+    return lies.is === 'unseen' ? undefined : { refusal: isThere(about, pool, file) };
+  }
+  const { capacity, allocation } = await diskSizes(here, domain, device, signal);
+  const free = rooms.get(pool.uuid) ?? (await room(there, pool, signal));
+  if (allocation > free) {
+    const sizes = { needed: formatBytes(allocation), free: formatBytes(free) };
+    const hint = `Free room in pool ${pool.name} of {host}.`;
+    return { refusal: godwitError('GODWIT_DISK_SPACE', { ...about, ...sizes }, { hint }) };
+  }
+  rooms.set(pool.uuid, free - allocation);
+  return { name: device, file, format, sizeBytes: capacity, place: pool.name };
+}
+
+interface About {
+  readonly host: string;
+  readonly device: string;
+  readonly guest: string;
+}
+
+function noPool(about: About, directory: string): GodwitError {
+  const reason = `no active storage pool of libvirt there has the directory ${directory}`;
+  const hint =
+    'At {host}: `virsh pool-define-as NAME dir --target DIRECTORY`, then `virsh pool-start NAME --build`.';
+  return godwitError('GODWIT_DISK_PLACE', { ...about, reason }, { hint });
+}
+
+export function isThere(about: About, pool: Pick<Pool, 'name'>, file: string): GodwitError {
+  const reason = `pool ${pool.name} there has a volume ${path.basename(file)} already`;
+  const hint =
+    'Nothing is written over it. Where nobody needs it, at {host}: `virsh vol-delete VOLUME --pool POOL`.';
+  return godwitError('GODWIT_DISK_PLACE', { ...about, reason }, { hint });
+}

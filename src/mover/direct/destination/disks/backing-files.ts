@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { hostsOf } from '../../../../config.ts';
+import type { BackingFileTaker } from '../../../../disks/backing/take.ts';
+import type { BackingTarget } from '../../../../disks/backing/file.ts';
+import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
+import type { DestinationSession } from '../../../../port/direct.ts';
+import { godwitError, toGodwitError } from '../../../../errors.ts';
+import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DiskTunnel, SeedAnswer, Seeding } from '../../../../protocol/peer/migration.ts';
+import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts';
+import { isNamed, makeDirectories } from '../../../../disks/proof/made-files.ts';
+import { hostCredentials } from '../../../../host/credentials.ts';
+import { targetsOf } from './backing-names.ts';
+import { checkAdmitted } from '../admitted.ts';
+import { planSeeding } from './backing-plan.ts';
+import type { Ledger } from '../ledger.ts';
+import { refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
+import type { DestinationContext } from '../destination-context.ts';
+
+interface Taking {
+  readonly tunnel: TargetTunnel;
+  readonly taker: BackingFileTaker;
+  stopped?: Promise<void>;
+}
+
+/** The images that a guest only reads, where the hosts do not share them: looked for here, and taken where they are not. */
+export class DestinationBackingFiles {
+  readonly #context: DestinationContext;
+  #taking: Taking | undefined;
+
+  constructor(context: DestinationContext) {
+    this.#context = context;
+  }
+
+  /** What is not here, and a new session that brings it; an earlier one is closed. */
+  async seed(
+    session: DestinationSession,
+    ledger: Ledger,
+    asked: Seeding,
+    signal: AbortSignal,
+  ): Promise<SeedAnswer> {
+    const { config } = this.#context;
+    const { admission } = ledger.state;
+    checkAdmitted(config, admission, asked, session.nics(asked.description));
+    const seeding = await withOwnPlaces(this.#context, asked, true);
+    refuseWrittenBackingFiles(config, seeding.description, seeding.bases);
+    await this.stop('backing files are sent over a new session');
+    if (session.disks === undefined) {
+      const what = `a driver for ${seeding.description.driver} that takes disks`;
+      throw godwitError('GODWIT_HOST_LACKS', { what });
+    }
+    const { images } = session.disks;
+    const plan = await planSeeding(config, seeding, ledger.state.bases, images, signal);
+    const { bases, directories, checks } = plan;
+    await ledger.record({ type: 'seeding', bases: [...bases], directories: [...directories] });
+    const targets: BackingTarget[] = [];
+    for (const target of await targetsOf(config.storage, ledger.state)) {
+      if (!(await isNamed(target.made))) targets.push(target);
+    }
+    const send = targets.map(({ node }) => node);
+    if (send.length === 0) return { checks: [...checks], send };
+    await makeDirectories(ledger.state.directories);
+    const tunnel = await this.#take(ledger.state, targets, seeding.linkGraceMs);
+    return { checks: [...checks], send, tunnel };
+  }
+
+  async #take(
+    { admission }: DestinationState,
+    backingFiles: readonly BackingTarget[],
+    graceMs: number,
+  ): Promise<DiskTunnel> {
+    const { config, log } = this.#context;
+    const { id, from, epoch, guest } = admission;
+    const session = randomBytes(16).toString('hex');
+    optimiseWhatIsHot();
+    const [{ openTargetTunnel }, { BackingFileTaker: Taker }] = await Promise.all([
+      import('../../../../disks/copy/tunnel/open.ts'),
+      import('../../../../disks/backing/take.ts'),
+    ]);
+    const tunnel = await openTargetTunnel({
+      migration: id,
+      epoch,
+      session,
+      peer: from,
+      credentials: hostCredentials(config),
+      graceMs,
+      // Nobody listens there: no connection of a hypervisor comes over this session.
+      socket: path.join(config.stateDir, 'guests', guest, 'bases.sock'),
+      hosts: hostsOf(config),
+      ports: config.ports,
+      log,
+    });
+    const { beside } = tunnel;
+    const taker = new Taker({ beside, host: config.name, guest, peer: from, backingFiles });
+    const taking: Taking = { tunnel, taker };
+    this.#taking = taking;
+    taker.whole.catch((thrown: unknown) => {
+      if (taking.stopped !== undefined) return;
+      log.warn({ error: toGodwitError(thrown) }, 'a backing file was not taken');
+    });
+    const over = (why: Error): void => void stopTaking(taking, why);
+    tunnel.ended.then(() => over(new Error('the session is closed')), over);
+    return { address: tunnel.address, session };
+  }
+
+  /** Takes nothing more; what is not whole is gone when this resolves. */
+  async stop(why: string): Promise<void> {
+    const taking = this.#taking;
+    if (taking === undefined) return;
+    const error = new Error(why);
+    taking.tunnel.abort(error);
+    await stopTaking(taking, error);
+  }
+}
+
+/** Once: a file that was begun anew must not be taken for what is to go. */
+function stopTaking(taking: Taking, why: Error): Promise<void> {
+  taking.stopped ??= taking.taker.stop(why);
+  return taking.stopped;
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { hostsOf } from '../../../../config.ts';
+import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
+import type { DestinationSession } from '../../../../port/direct.ts';
+import { godwitError, toGodwitError } from '../../../../errors.ts';
+import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
+import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts';
+import { hostCredentials } from '../../../../host/credentials.ts';
+import type { DestinationContext } from '../destination-context.ts';
+
+/** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
+export class DestinationDisks {
+  readonly #context: DestinationContext;
+  #tunnel: TargetTunnel | undefined;
+
+  constructor(context: DestinationContext) {
+    this.#context = context;
+  }
+
+  /** Waits for a new session of the source; an earlier one is closed. */
+  async offer(
+    hypervisor: DestinationSession,
+    state: DestinationState,
+    graceMs: number,
+    signal: AbortSignal,
+  ): Promise<DiskTunnel> {
+    const { config, log } = this.#context;
+    const { admission, preparation } = state;
+    const { id, from, epoch } = admission;
+    const nodes = (preparation?.copies ?? []).map(({ node }) => node);
+    if (nodes.length === 0 || hypervisor.disks === undefined) {
+      const what = 'disks that nobody said would be copied';
+      throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: from, expected: 'a copy', what });
+    }
+    const socket = socketOf(this.#context, state);
+    // First: a hypervisor whose client is silent hears nothing else.
+    this.abort('the disks are copied over a new session');
+    await hypervisor.disks.serve(nodes, socket, signal);
+    const session = randomBytes(16).toString('hex');
+    optimiseWhatIsHot();
+    const { openTargetTunnel } = await import('../../../../disks/copy/tunnel/open.ts');
+    const tunnel = await openTargetTunnel({
+      migration: id,
+      epoch,
+      session,
+      peer: from,
+      credentials: hostCredentials(config),
+      graceMs,
+      socket,
+      hosts: hostsOf(config),
+      ports: config.ports,
+      log,
+    });
+    this.#tunnel = tunnel;
+    tunnel.ended.catch((thrown: unknown) => {
+      if (this.#tunnel !== tunnel) return;
+      log.warn({ error: toGodwitError(thrown) }, 'the session of the disks is over');
+    });
+    return { address: tunnel.address, session };
+  }
+
+  /** The copies are whole: from here on only the guest will write to them. */
+  async end(
+    hypervisor: DestinationSession,
+    state: DestinationState,
+    signal: AbortSignal,
+    watched = false,
+  ): Promise<void> {
+    // All of it was taken and flushed before the source called a copy whole, and the guest is paused.
+    this.abort('the copies are whole');
+    // At once: the guest is paused.
+    const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];
+    await Promise.all([
+      hypervisor.disks?.end(signal),
+      nodes.length === 0 ? undefined : hypervisor.disks?.watch?.begin(nodes, signal),
+    ]);
+    await rm(socketOf(this.#context, state), { force: true });
+  }
+
+  /** Breaks off what there is. */
+  abort(why: string): void {
+    this.#tunnel?.abort(new Error(why));
+    this.#tunnel = undefined;
+  }
+}
+
+/** The unix socket on which the hypervisor offers the disks. */
+function socketOf({ config }: DestinationContext, { admission }: DestinationState): string {
+  return path.join(config.stateDir, 'guests', admission.guest, 'disks.sock');
+}

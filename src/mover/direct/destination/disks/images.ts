@@ -1,0 +1,305 @@
+import { statfs } from 'node:fs/promises';
+import path from 'node:path';
+import type { AgentConfig } from '../../../../config.ts';
+import type { DestinationSession } from '../../../../port/direct.ts';
+import type { NewImage } from '../../../../port/disks.ts';
+import { GodwitError, godwitError } from '../../../../errors.ts';
+import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import { defined } from '../../../../protocol/defined.ts';
+import type { DiskImage, ImagePlace } from '../../../../protocol/disk.ts';
+import type { NamedCheck } from '../../../../migration/preflight/check.ts';
+import { formatBytes } from '../../../../protocol/quantity.ts';
+import type { Preparation } from '../../../../protocol/peer/migration.ts';
+import {
+  discard,
+  keep,
+  madeNames,
+  makeDirectories,
+  name,
+  removeDirectories,
+  type Made,
+} from '../../../../disks/proof/made-files.ts';
+import {
+  newFileIn,
+  openPools,
+  type Found,
+  type NewFile,
+  type Pool,
+} from '../../../../disks/proof/pools.ts';
+import type { Log } from '../../../../log.ts';
+import { openVolumePools, type VolumePool } from '../../../../disks/volumes/pools.ts';
+import { targetsOf } from './backing-names.ts';
+import {
+  discardVolumes,
+  keepVolumes,
+  makeVolumes,
+  volumePoolFor,
+  volumeProblems,
+  type PlannedVolume,
+} from './volumes.ts';
+
+/** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
+
+export interface PlannedImage extends NewFile {
+  readonly node: string;
+  readonly place: ImagePlace;
+  /** It is to be a volume, whose device is `file`; absent: it is to be a file. */
+  readonly volume?: PlannedVolume;
+}
+
+export interface ImagePlan {
+  readonly images: readonly PlannedImage[];
+  readonly checks: readonly NamedCheck[];
+}
+
+const NONE: ImagePlan = { images: [], checks: [] };
+
+/** Finds a place for each image that is to be copied, with room for it; changes nothing. */
+export async function planImages(
+  config: AgentConfig,
+  { description, copies = [] }: Preparation,
+  signal: AbortSignal,
+  /** Whose volumes may be there already. */
+  migration?: string,
+): Promise<ImagePlan> {
+  if (copies.length === 0) return NONE;
+  const pools = await openPools(config.storage);
+  const volumePools = await openVolumePools(config.storage);
+  const sizes = imagesOf(preparationDisks(description.disks));
+  const images: PlannedImage[] = [];
+  const checks: NamedCheck[] = [];
+  const refuse = (error: GodwitError): void => {
+    const evidence = error.message;
+    const found = { evidence, error: error.toJSON() };
+    checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...found });
+  };
+  const who = { host: config.name, guest: description.name };
+  for (const copy of copies) {
+    const found = await newImage(pools, volumePools, sizes, copy);
+    const device = copy.node;
+    if ('found' in found) images.push(found.found);
+    else refuse(godwitError('GODWIT_DISK_PLACE', { ...who, device, reason: found.problem }));
+  }
+  for (const error of [
+    ...(await withoutRoom(config, description.name, images, sizes)),
+    ...(await volumeProblems(who, plannedVolumes(images), migration, signal)),
+  ]) {
+    refuse(error);
+  }
+  if (checks.length > 0) return { images: [], checks };
+  return { images, checks: images.map((image) => willBeMade(image, sizes)) };
+}
+
+/** A volume or a file, whichever its copy becomes. */
+async function newImage(
+  pools: readonly Pool[],
+  volumePools: readonly VolumePool[],
+  sizes: Sizes,
+  copy: ImagePlace,
+): Promise<Found<PlannedImage>> {
+  const { node, path: part } = copy;
+  const volumes = volumePoolFor(volumePools, copy, sizes.get(node));
+  if (volumes !== undefined)
+    return 'problem' in volumes ? volumes : { found: newVolume(volumes, node, part, sizes) };
+  const pool = poolFor(pools, copy);
+  if (pool === undefined) return { problem: whyNoPool(pools) };
+  const found = await newFileIn(pool, part);
+  if ('problem' in found) return found;
+  return { found: { ...found.found, node, place: { node, pool: pool.id, path: part } } };
+}
+
+function newVolume(pool: VolumePool, node: string, name: string, sizes: Sizes): PlannedImage {
+  const bytes = sizes.get(node)?.bytes ?? 0;
+  const place = { node, pool: pool.id, path: name };
+  const file = path.join(pool.root, name);
+  return { file, directories: [], node, place, volume: { node, pool, name, bytes } };
+}
+
+function plannedVolumes(images: readonly PlannedImage[]): PlannedVolume[] {
+  return images.flatMap(({ volume }) => (volume === undefined ? [] : [volume]));
+}
+
+/** The pool that lies in the same place as the source's, or the only one. */
+export function poolFor(pools: readonly Pool[], { pool: wanted }: ImagePlace): Pool | undefined {
+  return pools.find(({ id }) => id === wanted) ?? (pools.length === 1 ? pools[0] : undefined);
+}
+
+export function whyNoPool(pools: readonly Pool[]): string {
+  if (pools.length === 0) return '`storage` names no directory of this host';
+  const roots = pools.map(({ root }) => root).join(', ');
+  return `its directory at the source has no counterpart in \`storage\` (${roots})`;
+}
+
+type Sizes = ReadonlyMap<string, DiskImage>;
+
+function preparationDisks(disks: Preparation['description']['disks']): readonly DiskImage[] {
+  return (disks ?? []).flatMap(({ images }) => images);
+}
+
+function imagesOf(images: readonly DiskImage[]): Sizes {
+  return new Map(images.map((image) => [image.node, image]));
+}
+
+/** What a copy will take at first: as much as the image takes at the source, where that is known. */
+function needed(sizes: Sizes, node: string): number {
+  const image = sizes.get(node);
+  return image?.allocatedBytes ?? image?.bytes ?? 0;
+}
+
+async function withoutRoom(
+  { name: host }: AgentConfig,
+  guest: string,
+  images: readonly PlannedImage[],
+  sizes: Sizes,
+): Promise<GodwitError[]> {
+  const errors: GodwitError[] = [];
+  // A directory below a pool may be a file system of its own.
+  const files = images.filter(({ volume }) => volume === undefined);
+  const places = Map.groupBy(files, ({ file, directories: [missing = file] }) =>
+    path.dirname(missing),
+  );
+  for (const [directory, here] of places) {
+    const bytes = here.reduce((sum, { node }) => sum + needed(sizes, node), 0);
+    const { bavail, bsize } = await statfs(directory);
+    if (bytes <= bavail * bsize) continue;
+    const device = here.map(({ node }) => node).join(', ');
+    const room = { needed: formatBytes(bytes), free: formatBytes(bavail * bsize) };
+    errors.push(godwitError('GODWIT_DISK_SPACE', { host, guest, device, ...room }));
+  }
+  return errors;
+}
+
+/** Throws GODWIT_DISK_SPACE where what is to be made has no room. */
+export async function refuseWithoutRoom(
+  config: AgentConfig,
+  { description }: Preparation,
+  images: readonly PlannedImage[],
+): Promise<void> {
+  const sizes = imagesOf(preparationDisks(description.disks));
+  const [first] = await withoutRoom(config, description.name, images, sizes);
+  if (first !== undefined) throw first;
+}
+
+function willBeMade({ node, file, volume }: PlannedImage, sizes: Sizes): NamedCheck {
+  const to = volume === undefined ? file : `${file}, a new volume in ${volume.pool.maker.where}`;
+  const evidence = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${to}`;
+  return { name: 'disks', side: 'destination', verdict: 'pass', evidence: evidence.slice(0, 4096) };
+}
+
+/** The same once more, before they are made: what was checked may have changed since. */
+export async function imagesToMake(
+  config: AgentConfig,
+  preparation: Preparation,
+  signal: AbortSignal,
+  migration?: string,
+): Promise<readonly PlannedImage[]> {
+  const { images, checks } = await planImages(config, preparation, signal, migration);
+  const refusal = checks.find(({ error }) => error !== undefined)?.error;
+  if (refusal !== undefined) throw new GodwitError(refusal);
+  return images;
+}
+
+/** Where all images of the guest's disks lie here, by block node. */
+export function withPlanned(
+  files: ReadonlyMap<string, string>,
+  images: readonly PlannedImage[],
+): ReadonlyMap<string, string> {
+  return new Map([...files, ...images.map(({ node, file }) => [node, file] as const)]);
+}
+
+export interface Making {
+  readonly migration: string;
+  readonly preparation: Preparation;
+  readonly images: readonly PlannedImage[];
+  /** Where the other images of its disks lie here, by block node. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** Makes them, empty; what was begun is in the journal. Resolves to where they are, by block node. */
+export async function makeImages(
+  session: DestinationSession,
+  { migration, preparation, images, files }: Making,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  if (images.length === 0) return new Map();
+  const { description } = preparation;
+  if (session.disks === undefined) {
+    const what = `a driver for ${description.driver} that takes disks`;
+    throw godwitError('GODWIT_HOST_LACKS', { what });
+  }
+  await makeDirectories(images.flatMap(({ directories }) => directories));
+  const made = images.flatMap((image, index) =>
+    image.volume === undefined ? [{ image, ...madeNames(image.file, migration, index) }] : [],
+  );
+  const wanted = made.map(({ image: { node }, temporary: file }): NewImage => {
+    const backing = backingOf(description.disks, node);
+    const backingFile = backing === undefined ? undefined : files.get(backing);
+    return { node, file, ...defined({ backingFile }) };
+  });
+  await session.disks.create(description, wanted, signal);
+  for (const { image, ...each } of made) await named(each, description.name, image);
+  const volumes = plannedVolumes(images);
+  return new Map([
+    ...made.map(({ image: { node, file } }) => [node, file] as const),
+    ...(await makeVolumes(description.name, volumes, migration, signal)),
+  ]);
+}
+
+async function named(made: Made, guest: string, image: PlannedImage): Promise<void> {
+  try {
+    await name(made);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'EEXIST' ? `${made.file} is there already` : message;
+    const facts = { host: 'the destination', guest, device: image.node, reason };
+    throw godwitError('GODWIT_DISK_PLACE', facts, { cause });
+  }
+}
+
+/** The node below this one in its disk's chain. */
+function backingOf(disks: Preparation['description']['disks'], node: string): string | undefined {
+  for (const { images } of disks ?? []) {
+    const at = images.findIndex((image) => image.node === node);
+    if (at >= 0) return images[at + 1]?.node;
+  }
+  return undefined;
+}
+
+/** The names that were given, from the journal's state alone: also where a pool is gone since. */
+async function madeOf(config: AgentConfig, state: DestinationState): Promise<Made[]> {
+  const pools = await openPools(config.storage);
+  return (state.preparation?.copies ?? []).flatMap(({ pool: id, path: part }, index) => {
+    const pool = pools.find((each) => each.id === id);
+    if (pool === undefined) return [];
+    return [madeNames(path.join(pool.root, part), state.admission.id, index)];
+  });
+}
+
+/** They are the guest's own from now on. May run twice. */
+export async function keepImages(
+  config: AgentConfig,
+  state: DestinationState,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const made of await madeOf(config, state)) await keep(made);
+  for (const { made } of await targetsOf(config.storage, state)) await keep(made);
+  await keepVolumes(config, state, log, signal);
+}
+
+/**
+ * Nothing of them stays. Only once no hypervisor has them open. May run twice. Backing files that were sent stay while
+ * the source may still ask to build the guest again.
+ */
+export async function discardImages(
+  config: AgentConfig,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  const { directories } = state;
+  for (const made of await madeOf(config, state)) await discard(made);
+  const bases = state.right === 'none' ? [] : await targetsOf(config.storage, state);
+  for (const { made } of bases) await discard(made);
+  await removeDirectories(directories);
+  await discardVolumes(config, state, signal);
+}

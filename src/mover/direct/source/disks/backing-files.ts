@@ -1,0 +1,226 @@
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import type { BackingFileProgress, BackingSource } from '../../../../disks/backing/send.ts';
+import type { Tunnel } from '../../../../disks/copy/tunnel/open.ts';
+import { godwitError, toGodwitError, type GodwitError } from '../../../../errors.ts';
+import { openIdentified, pathOf } from '../../../../system/files/identified-file.ts';
+import type { Log } from '../../../../log.ts';
+import type { FileIdentity } from '../../../../migration/image-identity.ts';
+import { worthReporting } from '../../../../migration/report/disks.ts';
+import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { BackingFile } from '../../../../protocol/peer/backing-file.ts';
+import type { DiskProgress } from '../../../../protocol/disk.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../../migration/preflight/check.ts';
+import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
+import { formatBytes } from '../../../../protocol/quantity.ts';
+import { openPools, resolveIn } from '../../../../disks/proof/pools.ts';
+import { ask, preparation, type SourceBase } from '../source-base.ts';
+import type { CapNeeds, TimedCap } from '../stream/timed-cap.ts';
+import { openTunnel } from './tunnel.ts';
+
+type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
+
+const CLOSE_MS = 2000;
+/** A session that ends before everything is there is made anew so often. */
+const MAX_SESSIONS = 8;
+/** As many as a record of progress may name. */
+const MAX_REPORTED = 64;
+
+/** A file of this host that holds an image. */
+type BackingHere = BackingFile & {
+  readonly file: string;
+  readonly identity: FileIdentity | undefined;
+};
+
+/** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
+export class SourceBackingFiles {
+  readonly #log: Log;
+  #tunnel: Tunnel | undefined;
+  /** The destination's mover at the time. */
+  #mover: string | undefined;
+  #progress = new Map<string, DiskProgress>();
+  #recorded: readonly DiskProgress[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** A cut of the links is the session's own to repair for a while. */
+  get isOpen(): boolean {
+    return this.#tunnel !== undefined;
+  }
+
+  /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
+  async seed(context: Needs, signal: AbortSignal): Promise<StepFacts> {
+    const backingFiles = await identifyBackingFiles(context, context.state().known, signal);
+    const sent = new Map<string, number>();
+    for (let sessions = 1; ; sessions += 1) {
+      const offered = await this.#offer(context, backingFiles, signal);
+      if (offered.tunnel === undefined)
+        return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
+      const due = backingFiles.filter(({ node }) => offered.send.includes(node));
+      const why = await this.#send(context, offered.tunnel, due, sent, signal);
+      if (why === undefined)
+        return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
+      if (sessions === MAX_SESSIONS) throw why;
+      this.#log.warn({ error: toGodwitError(why) }, 'the session of the backing files is over');
+    }
+  }
+
+  /** A destination's mover that was replaced knows nothing of this session. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#tunnel === undefined || moverAddress === this.#mover) return;
+    this.#tunnel.abort(new Error('another mover works at the destination'));
+  }
+
+  /** Caps what is sent of them from now on, bytes/s; undefined: no cap. */
+  limit(bytesPerS: number | undefined): void {
+    this.#tunnel?.limit(bytesPerS);
+  }
+
+  abort(why: string): void {
+    this.#tunnel?.abort(new Error(why));
+    this.#tunnel = undefined;
+  }
+
+  async #offer(context: SourceBase, backingFiles: readonly BackingHere[], signal: AbortSignal) {
+    const { settings } = context.state().plan;
+    const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const images = backingFiles.map(({ file: _, identity: _own, ...backing }) => backing);
+    const body = { ...preparation(context), bases: images, linkGraceMs };
+    // It reads whole images to compare them: as long as the step may take.
+    const limits = { signal, deadlineMs: settings.timeoutMs };
+    return ask(context, signal, async (api, route) => {
+      const answer = await api.bases({ body }, limits);
+      const { tunnel } = answer;
+      if (tunnel === undefined) return answer;
+      return { ...answer, tunnel: { ...tunnel, address: route(tunnel.address) } };
+    });
+  }
+
+  /** Resolves with why the session was over before all of them were there. */
+  async #send(
+    context: Needs,
+    offered: DiskTunnel,
+    backingFiles: readonly BackingHere[],
+    sent: Map<string, number>,
+    signal: AbortSignal,
+  ): Promise<Error | undefined> {
+    const socket = path.join(context.dir, 'bases.sock');
+    let over: Error | undefined;
+    let tunnel: Tunnel;
+    try {
+      tunnel = await openTunnel(context, offered, socket, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return toGodwitError(thrown);
+    }
+    const isOver = (thrown: unknown): void => void (over = toGodwitError(thrown));
+    tunnel.ended.then(() => isOver(new Error('it was closed')), isOver);
+    this.#tunnel = tunnel;
+    this.#mover = context.peer.moverAddress;
+    try {
+      const { BackingFileSender } = await import('../../../../disks/backing/send.ts');
+      const { guest } = context.request.request;
+      const progress = (each: BackingFileProgress): void => {
+        this.#note(context, each, sent);
+        // It fails where the step has ended: then nothing is to be set.
+        context.timedCap.saw(context, signal).catch(() => undefined);
+      };
+      const sender = new BackingFileSender({
+        tunnel,
+        guest,
+        peer: context.request.toHost,
+        progress,
+      });
+      for (const { node, bytes } of backingFiles) {
+        this.#report(context, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
+      }
+      for (const backing of backingFiles) {
+        await sender.send(backing satisfies BackingSource, signal);
+        const { node, bytes } = backing;
+        this.#report(context, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
+      }
+      await tunnel.close(CLOSE_MS);
+      return undefined;
+    } catch (thrown) {
+      tunnel.abort(toGodwitError(thrown));
+      signal.throwIfAborted();
+      if (over === undefined) throw thrown;
+      return over;
+    } finally {
+      this.#tunnel = undefined;
+      await rm(socket, { force: true });
+    }
+  }
+
+  #note(
+    context: SourceBase,
+    { node, ...at }: BackingFileProgress,
+    sent: Map<string, number>,
+  ): void {
+    sent.set(node, at.sentBytes);
+    const { doneBytes: copiedBytes, totalBytes } = at;
+    this.#report(context, { node, state: 'copying', copiedBytes, totalBytes });
+  }
+
+  #report(context: SourceBase, progress: DiskProgress): void {
+    this.#progress.set(progress.node, progress);
+    const disks = [...this.#progress.values()].slice(0, MAX_REPORTED);
+    if (!worthReporting(this.#recorded, disks)) return;
+    this.#recorded = disks;
+    context.dispatch({ type: 'copied', disks });
+  }
+}
+
+/** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
+export async function identifyBackingFiles(
+  { config, guest, request }: Pick<SourceBase, 'config' | 'guest' | 'request'>,
+  { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,
+  signal: AbortSignal,
+): Promise<BackingHere[]> {
+  const pools = await openPools(config.storage);
+  const { disks } = await guest.session(signal);
+  const failed = (device: string, reason: string): GodwitError =>
+    godwitError('GODWIT_DISK_FAILED', { guest: request.request.guest, device, reason });
+  const backingFiles: BackingHere[] = [];
+  for (const place of bases) {
+    const pool = pools.find(({ id }) => id === place.pool);
+    const found =
+      pool === undefined
+        ? { problem: 'its storage is gone' }
+        : await resolveIn(pool, place.path, 'file');
+    if ('problem' in found || disks === undefined) {
+      throw failed(place.node, 'problem' in found ? found.problem : 'its driver cannot send it');
+    }
+    const file = found.found;
+    const identity = identities[place.node];
+    const handle = await openAs(file, identity).catch((thrown: unknown) => {
+      throw failed(place.node, toGodwitError(thrown).message);
+    });
+    try {
+      const { bytes, sha256 } = await disks.images.identify(pathOf(handle), signal);
+      backingFiles.push({ ...place, bytes, sha256, file, identity });
+    } finally {
+      await handle.close();
+    }
+  }
+  return backingFiles;
+}
+
+function openAs(file: string, identity: FileIdentity | undefined): Promise<FileHandle> {
+  return identity === undefined ? open(file, 'r') : openIdentified(file, identity);
+}
+
+function recorded(
+  backingFiles: readonly BackingHere[],
+  sent: ReadonlyMap<string, number>,
+): NamedCheck[] {
+  return backingFiles.flatMap(({ node, bytes }): NamedCheck[] => {
+    const sentBytes = sent.get(node);
+    if (sentBytes === undefined) return [];
+    const evidence = `${node}: ${formatBytes(sentBytes)} sent of a file of ${formatBytes(bytes)}`;
+    return [{ name: 'disks', side: 'source', verdict: 'pass', evidence }];
+  });
+}

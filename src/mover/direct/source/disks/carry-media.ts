@@ -1,0 +1,71 @@
+import { GodwitError, godwitError } from '../../../../errors.ts';
+import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
+import type { Disk } from '../../../../protocol/disk.ts';
+import { identifyBackingFiles } from './backing-files.ts';
+import { ask, preparation, type LookDependencies, type SourceBase } from '../source-base.ts';
+import { proveStorage } from './storage.ts';
+import { streamAsked } from '../stream/stream-asked.ts';
+
+export type CarryContext = Pick<SourceBase, 'config' | 'request' | 'state' | 'guest' | 'peer'> &
+  Pick<LookDependencies, 'connections' | 'dataPath'>;
+
+/**
+ * Has the destination put the media that these drives have now into its own: a medium on storage that both hosts see, or
+ * one that the destination has a file with the same content of. Rejects with why that cannot be. `now`: the guest as it was
+ * compared; a drive that has no medium there becomes empty.
+ */
+export async function carryMedia(
+  context: CarryContext,
+  drives: readonly string[],
+  now: GuestSnapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  const { plan } = context.state();
+  const session = await context.guest.session(signal);
+  const { unplug } = plan.settings;
+  const isWayBack = context.request.returns !== undefined;
+  const found = await session.inspect(streamAsked(plan.settings), signal, unplug, isWayBack);
+  const refusal = found.checks.find(({ error }) =>
+    drives.includes(String(error?.facts?.['device'])),
+  );
+  if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
+  const { disks: all = [], ...description } = found.description;
+  const disks = all.filter(({ name }) => drives.includes(name));
+  const filled = now.parts.filter(({ kind, name }) => kind === 'medium' && drives.includes(name));
+  const unknown = filled.find((part) => !disks.some(({ name }) => name === part.name));
+  if (unknown !== undefined) throw notCarried(context, unknown.name, 'its drive has no id');
+  const guest = {
+    session: () => Promise.resolve(session),
+    mayReachUs: context.guest.mayReachUs,
+    countedBy: context.guest.countedBy,
+    inspect: () => Promise.resolve({ ...found, description: { ...description, disks } }),
+  };
+  const { places, copies, bases, checks } = await proveStorage({ ...context, guest }, signal);
+  const refused = checks.find(({ error }) => error !== undefined)?.error;
+  if (refused !== undefined) throw new GodwitError(refused);
+  const [copied] = copies;
+  if (copied !== undefined) {
+    const reason = 'it would have to be copied';
+    throw notCarried(context, driveOn(disks, copied.node), reason);
+  }
+  const { identities = {} } = found;
+  const files = await identifyBackingFiles(context, { bases: [...bases], identities }, signal);
+  const body = {
+    ...preparation(context),
+    description: { ...description, disks },
+    places: [...places],
+    copies: [],
+    drives: [...drives],
+    bases: files.map(({ file: _, identity: _own, ...backing }) => backing),
+  };
+  await ask(context, signal, (api) => api.media({ body }, { signal, deadlineMs: 30_000 }));
+}
+
+function driveOn(disks: readonly Disk[], node: string): string {
+  return disks.find(({ images }) => images.some((each) => each.node === node))?.name ?? node;
+}
+
+function notCarried({ state }: CarryContext, device: string, reason: string): GodwitError {
+  const { to, guest } = state().plan;
+  return godwitError('GODWIT_DISK_MISSING', { host: to, guest, device, reason });
+}

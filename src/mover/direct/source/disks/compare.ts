@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { withDeadline } from '../../../../deadline.ts';
+import {
+  compareImage,
+  type FarImage,
+  type ImageCheck,
+} from '../../../../disks/copy/compare/compare.ts';
+import type { FrozenImage } from '../../../../port/disks.ts';
+import { godwitError, type SerialError } from '../../../../errors.ts';
+import type { DiskCheck } from '../../../../protocol/disk.ts';
+import { CHUNK_BYTES, PIECE_BYTES } from '../../../../protocol/peer/disk-check.ts';
+import { asideOf } from './set-aside-disks.ts';
+import { ask } from '../source-base.ts';
+import type { SourceContext } from '../source-context.ts';
+
+const ANSWER_MS = 60_000;
+
+/**
+ * The guest has left and nobody writes to its images here any more: compares them with what they were at the destination
+ * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
+ */
+export async function compareDisks(
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<DiskCheck | undefined> {
+  const { plan, known } = context.state();
+  const images = imagesOf(context);
+  if (plan.settings.verifyDisks !== true || images.length === 0) return undefined;
+  if (known.diskCheck !== undefined) return known.diskCheck;
+  const began = performance.now();
+  let check: Omit<DiskCheck, 'tookMs'>;
+  try {
+    const { timeoutMs } = plan.settings;
+    const found = await withDeadline('comparing the disks', timeoutMs, signal, (inner) =>
+      compareAll(context, images, inner),
+    );
+    check = verdictOf(context, found);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const error = unverified(context, reason);
+    const none = { comparedBytes: 0, excludedBytes: 0, differentBytes: 0 };
+    check = { verdict: 'unverified', ...none, error };
+  }
+  const made = { ...check, tookMs: performance.now() - began };
+  context.dispatch({ type: 'compared', check: made });
+  return made;
+}
+
+/** Its copied images as they lie here now. */
+function imagesOf({ state, request }: SourceContext): FrozenImage[] {
+  const { copies = [], copied = [], below = [], identities = {}, description } = state().known;
+  const chains = (description?.disks ?? []).map((disk) => disk.images);
+  return copies.map(({ node }, index) => {
+    const file = copied[index] ?? '';
+    const aside = asideOf(file, request.id);
+    const [top, ...lower] = chains.find(([image]) => image?.node === node) ?? [];
+    const files = below[index] ?? [];
+    return {
+      node,
+      file: existsSync(file) ? file : aside,
+      ...knownAs(identities[node]),
+      format: top?.format ?? 'raw',
+      below: lower.map(({ node: own, format }, level) => ({
+        file: files[level] ?? '',
+        ...knownAs(identities[own]),
+        format,
+      })),
+    };
+  });
+}
+
+function knownAs(identity: string | undefined): { readonly identity?: string } {
+  return identity === undefined ? {} : { identity };
+}
+
+interface Found extends ImageCheck {
+  readonly node: string;
+}
+
+async function compareAll(
+  context: SourceContext,
+  images: readonly FrozenImage[],
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const directory = path.join(context.dir, 'compare');
+  const { NbdClient } = await import('../../../../disks/copy/nbd/client.ts');
+  return context.guest.frozen(images, directory, signal, async (socket, inner) => {
+    const found: Found[] = [];
+    for (const { node } of images) {
+      const near = await NbdClient.open(socket, node, inner);
+      try {
+        found.push({ node, ...(await compareImage(near, farOf(context, node, inner), inner)) });
+      } finally {
+        near.close();
+      }
+    }
+    return found;
+  });
+}
+
+function farOf(context: SourceContext, node: string, signal: AbortSignal): FarImage {
+  const { epoch } = context.state().plan;
+  const within = { signal, deadlineMs: ANSWER_MS };
+  return {
+    differ: async (unit, from, hashes) => {
+      const sized = unit === CHUNK_BYTES ? CHUNK_BYTES : PIECE_BYTES;
+      const body = { epoch, node, unit: sized, from, hashes: [...hashes] };
+      return ask(context, signal, (api) => api.disksCompare({ body }, within));
+    },
+    rewritten: async (pieces, anew) => {
+      const body = { epoch, node, anew, pieces: [...pieces] };
+      return (await ask(context, signal, (api) => api.disksRewritten({ body }, within))).rewritten;
+    },
+  };
+}
+
+function verdictOf(context: SourceContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
+  const sum = (of: (each: Found) => number): number =>
+    found.reduce((all, each) => all + of(each), 0);
+  const figures = {
+    comparedBytes: sum((each) => each.comparedBytes),
+    excludedBytes: sum((each) => each.excludedBytes),
+    differentBytes: sum((each) => each.differentBytes),
+  };
+  const first = found.find(({ firstAt }) => firstAt !== undefined);
+  if (first?.firstAt === undefined) return { verdict: 'equal', ...figures };
+  const { node, firstAt: at } = first;
+  const { guest, to: host } = context.state().plan;
+  const error = godwitError('GODWIT_DISK_DIFFERS', { guest, device: node, host, at }).toJSON();
+  return { verdict: 'different', ...figures, first: { node, at }, error };
+}
+
+function unverified(context: SourceContext, reason: string): SerialError {
+  const { guest, to: host } = context.state().plan;
+  return godwitError('GODWIT_DISK_UNVERIFIED', { guest, host, reason }).toJSON();
+}

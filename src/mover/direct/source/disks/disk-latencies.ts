@@ -1,0 +1,111 @@
+import type { Clock } from '../../../../clock.ts';
+import { withDeadline } from '../../../../deadline.ts';
+import type { RequestCounter } from '../../../../port/disks.ts';
+import { toGodwitError } from '../../../../errors.ts';
+import type { Log } from '../../../../log.ts';
+import { requestsOf } from '../../../../migration/report/latencies.ts';
+import { defined } from '../../../../protocol/defined.ts';
+import type { DiskLatency } from '../../../../protocol/disk.ts';
+import type { SourceBase } from '../source-base.ts';
+
+/** A monitor that does not answer for so long is not waited for, ms. */
+const MAX_MS = 2000;
+
+type Needs = Pick<SourceBase, 'guest' | 'state' | 'dispatch'>;
+
+/**
+ * How long the guest's own requests take to disks that are copied: while the destination is made ready, and from the
+ * start of the copies to the switch. No migration waits for it, or fails because of it.
+ */
+export class DiskLatencies {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #beginning: Promise<void> | undefined;
+  #sinceMs: number | undefined;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Counts from here on, over the steps that make the destination ready. */
+  begin(context: Needs): void {
+    this.#beginning = this.#quietly(context, undefined, (counter, nodes, signal) =>
+      this.#anew(counter, nodes, signal),
+    );
+  }
+
+  /** What was counted by now, for a prediction. */
+  async now(context: Needs, signal: AbortSignal): Promise<DiskLatency[]> {
+    const found: DiskLatency[] = [];
+    await this.#quietly(context, signal, async (counter, nodes, within) => {
+      await this.#beginning;
+      for (const { node, requests } of await this.#read(counter, nodes, within))
+        found.push({ node, before: requests });
+    });
+    return found;
+  }
+
+  /** The copies are about to begin. A mover that takes over amid them has nothing to add. */
+  async copying(context: Needs, signal: AbortSignal): Promise<void> {
+    if (context.state().known.diskLatency !== undefined) return;
+    await this.#quietly(context, signal, async (counter, nodes, within) => {
+      await this.#beginning;
+      const before = await this.#read(counter, nodes, within);
+      await this.#anew(counter, nodes, within);
+      const disks = before.map(({ node, requests }) => ({ node, before: requests }));
+      context.dispatch({ type: 'latency', disks });
+    });
+  }
+
+  /** The guest has left, or the copies are given up: what was counted, and no more is. */
+  async end(context: Needs, signal: AbortSignal): Promise<void> {
+    await this.#quietly(context, signal, async (counter, nodes, within) => {
+      await this.#beginning;
+      const { diskLatency: known } = context.state().known;
+      if (known?.every(({ during }) => during === undefined) === true) {
+        const found = await this.#read(counter, nodes, within);
+        const disks = found.map(({ node, requests: during }): DiskLatency => {
+          const before = known.find((disk) => disk.node === node)?.before;
+          return { node, ...defined({ before }), during };
+        });
+        if (disks.length > 0) context.dispatch({ type: 'latency', disks });
+      }
+      await counter.end(within);
+    });
+  }
+
+  async #anew(
+    counter: RequestCounter,
+    nodes: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await counter.begin(nodes, signal);
+    this.#sinceMs = this.#clock.monotonicMs();
+  }
+
+  async #read(counter: RequestCounter, nodes: readonly string[], signal: AbortSignal) {
+    const counts = await counter.read(nodes, signal);
+    const since = this.#sinceMs;
+    const overMs = since === undefined ? undefined : Math.round(this.#clock.monotonicMs() - since);
+    return counts.map(({ node, ...each }) => ({ node, requests: requestsOf(each, overMs) }));
+  }
+
+  async #quietly(
+    { guest, state }: Needs,
+    signal: AbortSignal | undefined,
+    work: (counter: RequestCounter, nodes: readonly string[], signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const nodes = (state().known.copies ?? []).map(({ node }) => node);
+    if (nodes.length === 0) return;
+    try {
+      await withDeadline('counting the guest’s requests', MAX_MS, signal, async (within) => {
+        const { requests } = (await guest.session(within)).disks ?? {};
+        if (requests !== undefined) await work(requests, nodes, within);
+      });
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the guest’s requests are not counted');
+    }
+  }
+}

@@ -1,0 +1,302 @@
+import { rm } from 'node:fs/promises';
+import { systemClock } from '../../../../clock.ts';
+import type { Tunnel } from '../../../../disks/copy/tunnel/open.ts';
+import type { DiskSample, DiskSource } from '../../../../port/disks.ts';
+import { godwitError, toGodwitError } from '../../../../errors.ts';
+import type { LinkMeasure } from '../../../../links/session.ts';
+import type { Log } from '../../../../log.ts';
+import { mayWaitFor, answerTimeoutMs } from '../../../../migration/steering/disk-pace.ts';
+import { isCold } from '../../../../migration/direct/cold.ts';
+import { worthReporting } from '../../../../migration/report/disks.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
+import { diskLinkReport } from '../../../engine/wire-report.ts';
+import {
+  busy,
+  DiskConvergence,
+  failed,
+  isInStep,
+  isNearlyWhole,
+  progressOf,
+} from './disk-convergence.ts';
+import { disksSocket as socketOf, CloseThere } from './close-there.ts';
+import { ask, settingsNow } from '../source-base.ts';
+import type { CapNeeds, TimedCap } from '../stream/timed-cap.ts';
+import { sessionIfThere } from '../source-base.ts';
+import { openTunnel } from './tunnel.ts';
+
+type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
+
+const LOOK_MS = 200;
+const ANSWER_MS = 15_000;
+/** Copies that are stalled although the path to the other host is open are resumed so often. */
+const MAX_TRIES = 8;
+/** A copy that has come so far since is getting on. */
+const GETS_ON_BYTES = 1024 ** 2;
+/** For a session that is made anew once the links are back, ms. Copies that stood for so long since have got on, too. */
+const AFTER_GRACE_MS = 60_000;
+/** For how long the other host may be silent before the hypervisor learns that it is gone: its main loop may wait for it, ms. */
+const MAY_BE_SILENT_MS = 5000;
+
+/** The disks that leave this host by being copied: their path to the other host, and how far they are. */
+export class SourceDisks {
+  readonly #log: Log;
+  #tunnel: Tunnel | undefined;
+  /** The destination's mover at the time. */
+  #mover: string | undefined;
+  #recorded: readonly DiskSample[] = [];
+  /** They were as good as here at the last look. */
+  areWhole = false;
+  /** Since when, until when, and how often, the copies were resumed without getting on; `cuts`: of their path by then. */
+  #stuck: Record<'copied' | 'since' | 'until' | 'tries' | 'cuts', number> | undefined;
+  readonly #convergence = new DiskConvergence();
+  /** They are being ended: from here on their path may end. */
+  isFinishing = false;
+  readonly closeThere: CloseThere;
+  readonly #openTunnel: typeof openTunnel;
+
+  /** `open`: how the path is opened. */
+  constructor(log: Log, open = openTunnel) {
+    this.#log = log;
+    this.#openTunnel = open;
+    this.closeThere = new CloseThere(log);
+  }
+
+  /** The path of the disks stands: a cut of the links is its own to repair for a while. */
+  get isOpen(): boolean {
+    return this.#tunnel !== undefined;
+  }
+
+  /** What is seen of their path; undefined while none is open. */
+  get link(): LinkMeasure | undefined {
+    return this.#tunnel?.measure;
+  }
+
+  /** Caps what the copies send from now on, bytes/s; undefined: no cap. */
+  limit(bytesPerS: number | undefined): void {
+    this.#tunnel?.limit(bytesPerS);
+  }
+
+  /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
+  async copy(context: Needs, signal: AbortSignal): Promise<void> {
+    await this.#attach(context, signal);
+    for (;;) {
+      const disks = await this.#look(context, signal);
+      if (disks.every(isNearlyWhole)) return;
+      await this.#converge(context, signal);
+      await systemClock.sleep(LOOK_MS, signal);
+    }
+  }
+
+  /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
+  async keep(context: Needs, signal: AbortSignal): Promise<void> {
+    if (nodesOf(context).length === 0) return;
+    while (isUnderWay(context)) {
+      await this.#look(context, signal);
+      if ((context.state().sample?.round ?? 0) > 1) await this.#slow(context, signal);
+      else await this.#converge(context, signal);
+      await systemClock.sleep(LOOK_MS, signal);
+    }
+  }
+
+  /** The guest is paused: its disks are the same at both hosts when this resolves. */
+  async finish(context: Needs, signal: AbortSignal): Promise<void> {
+    const nodes = nodesOf(context);
+    if (nodes.length === 0) return;
+    this.isFinishing = true;
+    const source = await sourceOf(context, signal);
+    // A mover that has just taken over has no path to the other host yet, and what is to be copied may need one.
+    // One that comes back after the copies were ended finds them whole, and needs none.
+    if (this.#tunnel === undefined) {
+      const disks = await source.sample(nodes, signal);
+      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(context, signal);
+    }
+    await source.finish(nodes, signal);
+    const tunnel = this.#tunnel;
+    // The other end breaks it off: from here on that is no news.
+    if (tunnel !== undefined) this.#account(context, tunnel);
+    this.closeThere.begin(context, tunnel);
+  }
+
+  /** The copies are given up: the guest and its disks are as if none had been made. */
+  async drop(context: Needs, signal: AbortSignal): Promise<void> {
+    if (nodesOf(context).length === 0) return;
+    // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
+    this.abort(context, 'the copying is undone');
+    const session = await sessionIfThere(context, signal);
+    // Where a cold move's hypervisor has ended, its copying has, too.
+    const isGone = session === undefined || (await session.status(signal)).run === 'gone';
+    if (!isGone) await session.disks?.drop(signal);
+    await rm(socketOf(context), { force: true });
+  }
+
+  /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#tunnel === undefined || moverAddress === this.#mover) return;
+    this.#mover = moverAddress;
+    this.#tunnel.abort(new Error('another mover works at the destination'));
+  }
+
+  abort(context: Needs, why: string): void {
+    const tunnel = this.#tunnel;
+    if (tunnel === undefined) return;
+    this.#account(context, tunnel);
+    tunnel.abort(new Error(why));
+  }
+
+  /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
+  #account(context: Needs, tunnel: Tunnel, why?: string): void {
+    this.#tunnel = undefined;
+    const because = why === undefined ? {} : { why: why.slice(0, 1024) };
+    context.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
+  }
+
+  /** A guest that writes faster than its disks are copied is slowed down, or stays. */
+  async #converge(context: Needs, signal: AbortSignal): Promise<void> {
+    const { settings } = context.state().plan;
+    const decision = this.#convergence.decide(settings);
+    if (decision.what === 'continue') return;
+    if (decision.what === 'refuse') throw busy(context, decision.pace);
+    if (!(await this.#slow(context, signal, decision.pace.copiesPerS))) {
+      this.#convergence.canSlow ??= false;
+      return;
+    }
+    const why = 'it writes faster to its disks than they are copied';
+    context.dispatch({ type: 'decided', what: 'slow-writes', why });
+  }
+
+  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
+  async #slow(context: Needs, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+    const bytesPerS = this.#linkRate(context);
+    if (this.#convergence.canSlow !== undefined) return false;
+    if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
+    const source = await sourceOf(context, signal);
+    // A guest's write must not wait for a host that has gone silent.
+    this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS, copiesPerS));
+    const canSlow = await source.setWriteBlocking(nodesOf(context), signal);
+    this.#convergence.canSlow = canSlow;
+    return canSlow;
+  }
+
+  /** The known rate of the link, bytes/s; 0 while it is unknown. */
+  #linkRate(context: Needs): number {
+    const { maxBandwidth = Infinity } = settingsNow(context);
+    const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
+    return Number.isFinite(rate) ? rate : 0;
+  }
+
+  /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
+  async #look(context: Needs, signal: AbortSignal): Promise<DiskSample[]> {
+    const source = await sourceOf(context, signal);
+    const disks = await source.sample(nodesOf(context), signal);
+    this.areWhole = disks.every(isNearlyWhole);
+    await context.timedCap.saw(context, signal);
+    if (this.#tunnel?.measure.cutForMs === undefined) {
+      this.#convergence.see(disks, systemClock.monotonicMs());
+    } else this.#convergence.forget();
+    if (worthReporting(this.#recorded, disks)) {
+      this.#recorded = disks;
+      const { pace } = this.#convergence;
+      const known = pace === undefined ? {} : { pace };
+      context.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
+    }
+    for (const { node, state, failure } of disks) {
+      if (state === 'failed' || failure?.kind === 'full' || failure?.kind === 'source') {
+        throw failed(context, node, failure?.reason ?? 'its copy has ended');
+      }
+    }
+    const broken = disks.find(({ state }) => state === 'broken');
+    if (broken === undefined && this.#tunnel !== undefined) {
+      // All is there: they have got on, however little there was to copy since. A copy that is resumed in vain has it left.
+      if (disks.every(isInStep)) this.#stuck = undefined;
+      return disks;
+    }
+    this.#mustNotGiveUp(context, disks, broken);
+    try {
+      await this.#attach(context, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      // The other host is away, or its mover is about to be replaced: the next look tries again.
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the path of the disks is not open yet');
+    }
+    if (this.#stuck !== undefined) this.#stuck.until = systemClock.monotonicMs();
+    return disks;
+  }
+
+  /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
+  #mustNotGiveUp(
+    context: Needs,
+    disks: readonly DiskSample[],
+    broken: DiskSample | undefined,
+  ): void {
+    const now = systemClock.monotonicMs();
+    const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
+    const before = this.#stuck;
+    const isCut = this.#tunnel?.measure.cutForMs !== undefined;
+    const cuts = this.#tunnel?.figures().cuts ?? before?.cuts ?? 0;
+    const isNew =
+      before === undefined ||
+      cuts !== before.cuts ||
+      copied > before.copied + GETS_ON_BYTES ||
+      now - before.until > AFTER_GRACE_MS;
+    const stuck = isNew ? { copied, since: now, until: now, tries: 0, cuts } : before;
+    this.#stuck = stuck;
+    if (!isCut) stuck.tries += 1;
+    const graceMs = context.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
+    if (isOver || stuck.tries > MAX_TRIES) {
+      const reason = broken?.failure?.reason ?? `no path to ${context.request.toHost} is open`;
+      throw failed(context, broken?.node ?? 'of the guest', reason);
+    }
+  }
+
+  /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
+  async #attach(context: Needs, signal: AbortSignal): Promise<void> {
+    const socket = socketOf(context);
+    if (this.#tunnel === undefined) {
+      await this.#open(context, socket, signal);
+      await (await context.guest.session(signal)).letIn?.(socket);
+    }
+    const source = await sourceOf(context, signal);
+    await source.start(nodesOf(context), socket, signal);
+  }
+
+  async #open(context: Needs, socket: string, signal: AbortSignal): Promise<void> {
+    const { epoch, settings } = context.state().plan;
+    const body = { epoch, linkGraceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS };
+    const offered = await ask(context, signal, async (api, route) => {
+      const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
+      return { ...recorded, address: route(recorded.address) };
+    });
+    // A mover that was killed has left its own.
+    await rm(socket, { force: true });
+    const tunnel = await this.#openTunnel(context, offered, socket, signal);
+    this.#tunnel = tunnel;
+    this.limit(settingsNow(context).maxBandwidth);
+    this.#mover = context.peer.moverAddress;
+    const waits = this.#convergence.canSlow === true;
+    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(context)) : MAY_BE_SILENT_MS);
+    tunnel.ended.catch((thrown: unknown) => {
+      if (this.#tunnel !== tunnel) return;
+      const error = toGodwitError(thrown);
+      this.#account(context, tunnel, error.message);
+      this.#log.warn({ error }, 'the session of the disks is over');
+    });
+  }
+}
+
+function nodesOf(context: Needs): string[] {
+  return (context.state().known.copies ?? []).map(({ node }) => node);
+}
+
+/** It runs, and will soon be paused. */
+function isUnderWay(context: Needs): boolean {
+  const { doing, stopped } = context.state();
+  const step = doing.kind === 'do' ? doing.step : undefined;
+  return step === 'memory' || (step === 'switchover' && isCold(context.state()) && !stopped);
+}
+
+async function sourceOf(context: Needs, signal: AbortSignal): Promise<DiskSource> {
+  const session = await context.guest.session(signal);
+  if (session.disks !== undefined) return session.disks;
+  throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
+}

@@ -1,0 +1,103 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { AgentConfig } from '../../../../config.ts';
+import { isBlockDevice, locateDevice, openDevicePools } from '../../../../disks/proof/devices.ts';
+import { exportOf, exportsOf, resolveOn, type Export } from '../../../../disks/proof/exports.ts';
+import { targetOf, targetsOf, type Target } from '../../../../disks/proof/luns.ts';
+import { imagePoolOf, imagePoolsOf, type ImagePool } from '../../../../disks/proof/rbd-images.ts';
+import { locate, openPools, type Found, type Located } from '../../../../disks/proof/pools.ts';
+import { besideInDirectory, besideOnExport, type Beside } from '../../../../disks/proof/proof.ts';
+import { clientFor, type NetworkClient } from '../../../../protocol/network-file.ts';
+import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
+
+/** Where the images of a guest's disks lie in this host's `storage`. */
+
+/** Where an image lies here. */
+export interface Lying extends Located {
+  /** Without symbolic links: one proof serves all images in it. Of a medium, the medium itself. */
+  readonly directory: string;
+  /** A file, by what the other host reads beside it; or a medium of its own, by what it is and holds. */
+  readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
+  /** Its hypervisor opens it with a client of its own: no host has it mounted or attached. */
+  readonly client?: NetworkClient;
+  /** The number of the file on an export, which its hypervisor does not report. */
+  readonly inode?: string;
+}
+
+/** Finds where in this host's storage a file lies. `isWritten`: the guest writes to it. */
+export async function finder(
+  config: AgentConfig,
+): Promise<(file: string, signal: AbortSignal, isWritten?: boolean) => Promise<Found<Lying>>> {
+  const pools = await openPools(config.storage);
+  const exports = exportsOf(config.storage);
+  const targets = targetsOf(config.storage);
+  const images = imagePoolsOf(config.storage);
+  const devices = await openDevicePools(config.storage);
+  return async (file, signal, isWritten = false) => {
+    switch (clientFor(file)) {
+      case 'nfs':
+        return findOnExport(exports, file, signal);
+      case 'iscsi':
+        return findLun(targets, file);
+      case 'rbd':
+        return findImage(images, file, isWritten);
+      case undefined:
+        break;
+    }
+    if (await isBlockDevice(file)) {
+      const at = await locateDevice(devices, file);
+      if ('problem' in at) return at;
+      const directory = await realpath(file);
+      return { found: { ...at.found, directory, proof: { medium: deviceMedium(directory) } } };
+    }
+    const at = await locate(pools, file);
+    if ('problem' in at) return at;
+    const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
+    return { found: { ...at.found, directory, proof: { beside: besideInDirectory(directory) } } };
+  };
+}
+
+async function findOnExport(
+  exports: readonly Export[],
+  file: string,
+  signal: AbortSignal,
+): Promise<Found<Lying>> {
+  const at = exportOf(exports, file);
+  if ('problem' in at) return at;
+  const { pool, path: part } = at.found;
+  const there = await resolveOn(pool, part, signal);
+  if ('problem' in there) return there;
+  const inPool = directoryOf(part);
+  const proof = { beside: besideOnExport(pool, inPool) };
+  const directory = `${pool.root}/${inPool}`;
+  const { inode } = there.found;
+  return { found: { pool, path: part, directory, proof, client: 'nfs', inode } };
+}
+
+function findLun(targets: readonly Target[], file: string): Found<Lying> {
+  const at = targetOf(targets, file);
+  if ('problem' in at) return at;
+  const proof = { medium: lunMedium(at.found.pool, at.found.path) };
+  return {
+    found: {
+      ...at.found,
+      directory: `${at.found.pool.root}/${at.found.path}`,
+      proof,
+      client: 'iscsi',
+    },
+  };
+}
+
+function findImage(pools: readonly ImagePool[], file: string, isWritten: boolean): Found<Lying> {
+  const at = imagePoolOf(pools, file);
+  if ('problem' in at) return at;
+  const { pool, path: image } = at.found;
+  const proof = { medium: imageMedium(pool, image, isWritten) };
+  return { found: { pool, path: image, directory: `${pool.root}/${image}`, proof, client: 'rbd' } };
+}
+
+/** Of a place in a pool; empty: the pool itself. */
+export function directoryOf(part: string): string {
+  const directory = path.posix.dirname(part);
+  return directory === '.' ? '' : directory;
+}

@@ -1,0 +1,62 @@
+import { GodwitError, godwitError } from '../../../../errors.ts';
+import { haltError } from '../../../../migration/guest-changes/errors.ts';
+import { sessionIfThere } from '../source-base.ts';
+import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
+import { streamSetup } from '../stream/stream-setup.ts';
+import type { SourceContext } from '../source-context.ts';
+import type { UndoFacts } from '../source-base.ts';
+
+/** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
+
+/** How long a guest that is shutting down is waited for, to be started again, ms. */
+const GOES_DOWN_MS = 60_000;
+
+/** Ends with the guest shut down, and its disks the same at both hosts. */
+export async function shutDown(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await context.guest.session(signal);
+  if (session.shutDown === undefined) throw cannot();
+  const { halt } = await session.status(signal);
+  // A guest that its owner has stopped does not go down. One that is down already was told so by an earlier mover.
+  if (halt !== undefined && halt.kind !== 'shut-down') {
+    throw new GodwitError(haltError(context.state().plan.guest, halt));
+  }
+  await Promise.all([session.shutDown(signal), context.disks.keep(context, signal)]);
+  await context.disks.finish(context, signal);
+  if (session.sendFiles === undefined) return;
+  const { address, tlsHostname } = await context.dataPath.open(
+    context,
+    context.state().known,
+    signal,
+  );
+  await session.sendFiles(streamSetup(context), address, tlsHostname, signal);
+}
+
+/** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
+export async function endSource(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(context, signal);
+  if (session?.waitsForRetire !== true) await session?.quit(signal);
+}
+
+/**
+ * Ends with the guest running here: it never went down, or it is started again. GODWIT_RUNS_ELSEWHERE if another host
+ * has the guest by now; GODWIT_HELD if it is not known to be safe.
+ */
+export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<UndoFacts> {
+  const session = await sessionIfThere(context, signal);
+  const run = session === undefined ? 'gone' : (await session.status(signal)).run;
+  const { launch } = context.state().known;
+  if (run === 'gone' && launch === undefined) throw cannot();
+  const claim = takeBackClaim(context.state(), false);
+  const permission = await permissionHere(context, claim, refusalOrProof, signal);
+  if (run === 'gone' && launch !== undefined) {
+    await context.relaunch(launch, permission, signal);
+    return { anew: true };
+  }
+  await session?.startAgain?.(GOES_DOWN_MS, permission, signal);
+  return {};
+}
+
+function cannot(): Error {
+  const reason = 'the guest’s driver cannot shut it down and start it';
+  return godwitError('GODWIT_CAPABILITY', { what: '--mode cold', reason });
+}

@@ -1,0 +1,262 @@
+import type { Clock } from '../../../../clock.ts';
+import { withDeadline } from '../../../../deadline.ts';
+import { GodwitError, godwitError, toGodwitError } from '../../../../errors.ts';
+import type { Log } from '../../../../log.ts';
+import { isCold } from '../../../../migration/direct/cold.ts';
+import { stepIndex } from '../../../../migration/direct/steps.ts';
+import { changedSinceAsked } from '../../../../migration/guest-changes/asked.ts';
+import {
+  changeWords,
+  compareGuests,
+  withMedia,
+  type GuestChange,
+} from '../../../../migration/guest-changes/compare.ts';
+import { haltError } from '../../../../migration/guest-changes/errors.ts';
+import { changedPorts } from '../../../../migration/guest-changes/ports.ts';
+import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import { pass, warn, type NamedCheck } from '../../../../migration/preflight/check.ts';
+import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
+import { Mutex } from '../../../../mutex.ts';
+import type { PortLooks } from '../../../../network/port-look.ts';
+import type { NicNetwork } from '../../../../protocol/network.ts';
+import type { Check } from '../../../../protocol/public/migration.ts';
+import { carryMedia, type CarryContext } from '../disks/carry-media.ts';
+import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
+import { refuseOn } from '../../../engine/refused-by-checks.ts';
+import type { SourceBase } from '../source-base.ts';
+
+/** Between two comparisons while the guest moves, ms: some changes have no event. */
+const COMPARE_MS = 5000;
+/** From an event to the comparison, ms: a change may be several events. */
+const SETTLE_MS = 300;
+/** A stream that failed waits so long for its reason, ms. */
+const EXPLAIN_MS = 2000;
+
+/** For media that were changed; a guest that is stopped for its switch waits for it, ms. */
+const CARRY_MS = 10_000;
+
+/** Changes that the report lists; older ones are left out. */
+const MAX_TOLD = 8;
+
+type Facts = Pick<SourceBase, 'state' | 'guest'>;
+type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal) => Promise<void>;
+
+/**
+ * Compares the guest with what its destination was made for, for as long as its owner can change it. A difference that
+ * the move does not carry over ends the move by name. Media that were changed are carried over as soon as they are seen.
+ */
+export class GuestChanges {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #wake: (() => void) | undefined;
+  #carried: readonly GuestChange[] = [];
+  /** What the destination was told of: the guest that it has now is like this, and these are the words. */
+  #told: GuestSnapshot | undefined;
+  readonly #toldWords: string[] = [];
+  /** One comparison at a time tells the destination. */
+  readonly #mutex = new Mutex();
+  readonly #ports: Pick<PortLooks, 'ahead' | 'look'>;
+  /** Why the last look at the guest's ports gave nothing. */
+  #unseenPorts: string | undefined;
+  /** Ends with the mover. */
+  #life: AbortSignal | undefined;
+
+  constructor(clock: Clock, log: Log, ports: Pick<PortLooks, 'ahead' | 'look'>) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#ports = ports;
+  }
+
+  /** Before memory flows the guest must run, and be as it was described. */
+  async assertReady(context: CarryContext, signal: AbortSignal): Promise<void> {
+    const { halt } = await context.guest.status(signal);
+    if (halt !== undefined) throw new GodwitError(haltError(context.state().plan.guest, halt));
+    await this.assertSame(context, signal);
+    this.#portsAhead(context);
+  }
+
+  /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner has stopped it. */
+  async assertSame(context: CarryContext, signal: AbortSignal): Promise<void> {
+    const error = await this.#compare(context, signal, carriedBy(context));
+    if (error !== undefined) throw error;
+  }
+
+  /**
+   * Refuses on the checks of the machine that the destination has made from the description. If the guest is another by
+   * now, that is the reason, and not the destination.
+   */
+  async judgeMachine(
+    context: CarryContext,
+    checks: readonly Check[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
+    if (isRefused) await this.assertSame(context, signal);
+    refuseOn(checks);
+  }
+
+  /** What the comparison before the switch found, and the destination has as well. */
+  checks(): Check[] {
+    const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
+    const told = `changed while it moved, and carried over: ${words.join('; ')}`;
+    return [
+      ...(words.length === 0 ? [] : [pass('same-machine', told)]),
+      ...(this.#unseenPorts === undefined ? [] : [unseenPorts(this.#unseenPorts)]),
+    ];
+  }
+
+  /** Why the stream broke, if the guest was changed; undefined if it was not, or cannot be read. */
+  async explain(context: Facts, signal: AbortSignal): Promise<GodwitError | undefined> {
+    const comparing = withDeadline('comparing the guest', EXPLAIN_MS, signal, (inner) =>
+      this.#compare(context, inner),
+    );
+    return comparing.catch(() => undefined);
+  }
+
+  /** Compares now and then until the guest stops for its switch; `onChanged` is called with each difference. */
+  async watch(
+    context: CarryContext,
+    onChanged: (error: GodwitError) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let isHeard = false;
+    this.#life = signal;
+    while (!signal.aborted) {
+      await this.#pause(COMPARE_MS, signal);
+      if (signal.aborted) return;
+      if (!mayChange(context)) continue;
+      try {
+        if (!isHeard) {
+          const session = await context.guest.session(signal);
+          session.onChange?.(() => this.#wake?.());
+          isHeard = true;
+        }
+        const carry = isMade(context) ? carriedBy(context) : undefined;
+        const error = await this.#compare(context, signal, carry);
+        if (error !== undefined && mayChange(context)) onChanged(error);
+        this.#portsAhead(context);
+      } catch (thrown) {
+        // The comparison before the switch decides.
+        if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no comparison');
+      }
+    }
+  }
+
+  /** Until the time is over, or a moment after the hypervisor reported a change. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort(new Error('the guest may have been changed'));
+    await this.#clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+    this.#wake = undefined;
+    if (woken.signal.aborted && !signal.aborted) {
+      await this.#clock.sleep(SETTLE_MS, signal).catch(() => undefined);
+    }
+  }
+
+  #compare(context: Facts, signal: AbortSignal, carry?: Carry): Promise<GodwitError | undefined> {
+    return this.#mutex.run(() => this.#compareNow(context, signal, carry));
+  }
+
+  /** Without `carry` a change that the destination has yet to be told of is passed over. */
+  async #compareNow(
+    { guest, state }: Facts,
+    signal: AbortSignal,
+    carry: Carry | undefined,
+  ): Promise<GodwitError | undefined> {
+    const { known, plan, halted } = state();
+    if (halted !== undefined) return new GodwitError(haltError(plan.guest, halted));
+    const before = this.#told ?? known.snapshot;
+    if (before === undefined) return undefined;
+    const session = await guest.session(signal);
+    // One beside the other: at the switch the guest waits for both.
+    const [now, ofPorts] = await Promise.all([
+      session.snapshot?.(signal),
+      this.#lookAtPorts(known.networks ?? [], signal),
+    ]);
+    if (now === undefined) return undefined;
+    const ofGuest = compareGuests(before, now, {
+      copiesDisks: (known.copies ?? []).length > 0,
+      // A cold guest is started anew there, by the command line that was made before.
+      carriesMedia: !isCold(state()),
+      unplugs: (known.unplugged ?? []).map(({ device }) => device),
+    });
+    const changes = [...ofGuest, ...ofPorts];
+    this.#carried = changes.filter(({ verdict }) => verdict === 'carried');
+    const changed = (what: string): GodwitError =>
+      godwitError('GODWIT_GUEST_CHANGED', { guest: plan.guest, what });
+    const what = changeWords(changes);
+    if (what !== undefined) return changed(what);
+    const words = changeWords(changes, 'to-carry');
+    if (words === undefined || carry === undefined) return undefined;
+    const drives = changes.filter(({ verdict }) => verdict === 'to-carry').map(({ name }) => name);
+    try {
+      await withDeadline('carrying the medium over', CARRY_MS, signal, (inner) =>
+        carry(drives, now, inner),
+      );
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return changed(`${words}, which ${plan.to} cannot follow: ${toGodwitError(thrown).message}`);
+    }
+    this.#told = withMedia(before, now, drives);
+    this.#toldWords.push(words);
+    if (this.#toldWords.length > MAX_TOLD) this.#toldWords.shift();
+    return undefined;
+  }
+
+  /** Never rejects: a port that cannot be read is reported, and the guest moves. */
+  async #lookAtPorts(
+    networks: readonly NicNetwork[],
+    signal: AbortSignal,
+  ): Promise<readonly GuestChange[]> {
+    if (networks.length === 0) return [];
+    try {
+      const changes = changedPorts(networks, await this.#ports.look(networks, signal));
+      this.#unseenPorts = undefined;
+      return changes;
+    } catch (thrown) {
+      if (!signal.aborted) this.#unseenPorts = toGodwitError(thrown).message;
+      return [];
+    }
+  }
+
+  /** The next look may be the one that the paused guest waits for. */
+  #portsAhead({ state }: Facts): void {
+    const { known } = state();
+    const isLooked = known.snapshot !== undefined && (known.networks ?? []).length > 0;
+    if (isLooked && this.#life !== undefined) this.#ports.ahead(this.#life);
+  }
+}
+
+function unseenPorts(why: string): NamedCheck {
+  const hint = 'Compare the settings of the guest’s ports at both hosts.';
+  return warn('port-settings', `not compared once more before the switch: ${why}`, hint);
+}
+
+function carriedBy(context: CarryContext): Carry {
+  return (drives, now, signal) => carryMedia(context, drives, now, signal);
+}
+
+/** The destination's hypervisor is there, so that it can be told of a change. */
+function isMade({ state }: Facts): boolean {
+  const { doing } = state();
+  return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');
+}
+
+/** GODWIT_GUEST_CHANGED if the guest is no longer the one that its destination was asked to admit. */
+export function assertAsAsked(
+  request: Pick<SourceMoverRequest, 'vcpus' | 'macs' | 'request'>,
+  { description, networks }: Pick<StepFacts, 'description' | 'networks'>,
+): void {
+  const now = { vcpus: description?.vcpus, macs: networks?.map(({ mac }) => mac) };
+  const what = changedSinceAsked(request, now);
+  if (what === undefined) return;
+  throw godwitError('GODWIT_GUEST_CHANGED', { guest: request.request.guest, what });
+}
+
+/** The destination is being made or memory flows, and nothing waits for an answer of the monitor. */
+function mayChange({ state }: Facts): boolean {
+  const { doing, stopped } = state();
+  if (doing.kind !== 'do' || stopped) return false;
+  const at = stepIndex(doing.step);
+  return at > stepIndex('assess') && at <= stepIndex('memory');
+}

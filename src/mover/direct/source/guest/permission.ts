@@ -1,0 +1,145 @@
+import { withDeadline } from '../../../../deadline.ts';
+import { godwitError, hasCode, type GodwitError } from '../../../../errors.ts';
+import type { BootTime } from '../../../../migration/boot-time.ts';
+import {
+  NO_DECISION,
+  type Decision,
+  type SourceState,
+} from '../../../../migration/direct/source-state.ts';
+import { answeredFor, type HostAnswer } from '../../../../migration/permission/host-answer.ts';
+import {
+  hostsInDoubt,
+  isProofValid,
+  judgeStart,
+  type Claim,
+  type StartPermission,
+} from '../../../../migration/permission/permission.ts';
+import type { AskFleet } from '../../../../protocol/peer/migration.ts';
+import { ask, darkMs } from '../source-base.ts';
+import type { SourceContext } from '../source-context.ts';
+
+/** Time that the destination may be out of reach while its refusal is needed, ms. */
+const REFUSAL_MS = 60_000;
+/** The same with the time for the proof that it is off; undoing a step may take 110 s. */
+const REFUSAL_AND_PROOF_MS = 105_000;
+
+/** The destination's answer, and whether a proof that its host is off is as good. */
+export type AskDestination = (context: SourceContext, signal: AbortSignal) => Promise<HostAnswer>;
+
+/**
+ * Permission to run the guest here again. Asks the hosts that may hold a copy, and no others.
+ * GODWIT_RUNS_ELSEWHERE if another host has the guest; GODWIT_HELD if it is not known to be safe.
+ */
+export async function permissionHere(
+  context: SourceContext,
+  claim: Claim,
+  askDestination: AskDestination,
+  signal: AbortSignal,
+): Promise<StartPermission> {
+  // As it was before: a destination that is fenced now leaves the operator's word for the others in force.
+  const { plan, known, decision } = context.state();
+  const { guest, from: host, to: counterpart } = plan;
+  const fleet = context.fleet.names();
+  const asked = { guest, claim, counterpart, fleet };
+  const doubtful = new Set(hostsInDoubt({ ...asked, now: context.bootTime() }));
+  const answers = new Map<string, HostAnswer>();
+  if (doubtful.has(counterpart)) {
+    const answer =
+      provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));
+    answers.set(counterpart, answer);
+    // A refusal covers this migration alone. While this host was off, the destination may have recovered the guest.
+    const wasOff = claim.kind === 'recovery' || claim.bootId !== context.bootTime().bootId;
+    const isAskedAgain = wasOff && (answer.is === 'without' || answer.is === 'named');
+    if (!isAskedAgain) doubtful.delete(counterpart);
+  }
+  const { id, createdAt: since } = context.request;
+  const sought = { guest, uuid: known.description?.uuid, id, since };
+  for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
+    answers.set(name, answeredFor(name, answer, decision.answersFor, decision.at));
+  }
+  const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });
+  switch (verdict.kind) {
+    case 'granted':
+      return verdict.permission;
+    case 'elsewhere': {
+      const facts = { guest, host, other: verdict.host, reason: verdict.why };
+      throw godwitError('GODWIT_RUNS_ELSEWHERE', facts);
+    }
+    case 'unproved':
+      throw godwitError('GODWIT_HELD', { guest, reason: verdict.why });
+  }
+}
+
+/**
+ * What a commit carries after a restart of this host, or after an operator's order: another host may have recovered the
+ * guest meanwhile, so the destination asks every host. Undefined if neither happened.
+ */
+export function fleetToAsk({
+  state,
+  bootTime,
+}: Pick<SourceContext, 'state' | 'bootTime'>): AskFleet | undefined {
+  const { plan, decision } = state();
+  const now = bootTime();
+  if (plan.bootId === now.bootId && decision === NO_DECISION) return undefined;
+  return { answersFor: isProofValid(decision.at, now) ? [...decision.answersFor] : [] };
+}
+
+/** GODWIT_RUNS_ELSEWHERE if a third host has the guest; undefined if none shows it. */
+export async function askForThird(
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const { plan, known } = context.state();
+  const { guest, from, to } = plan;
+  const { id, createdAt: since } = context.request;
+  const third = context.fleet.names().filter((host) => host !== to);
+  const sought = { guest, uuid: known.description?.uuid, id, since };
+  for (const [other, answer] of await context.fleet.ask(third, sought, signal)) {
+    if (answer.is !== 'has') continue;
+    return godwitError('GODWIT_RUNS_ELSEWHERE', { guest, host: from, other, reason: answer.why });
+  }
+  return undefined;
+}
+
+/** What the journal shows of the source's own right. */
+export function takeBackClaim(
+  { right, closedByProof, plan }: SourceState,
+  handedOver: boolean,
+): Claim {
+  return { kind: 'take-back', right, byProof: closedByProof, handedOver, bootId: plan.bootId };
+}
+
+/** A proof that is still valid stands for the destination's answer. */
+function provedBefore({ proof, at }: Decision, now: BootTime): HostAnswer | undefined {
+  if (proof === 'none' || !isProofValid(at, now)) return undefined;
+  return { is: proof === 'fenced' ? 'off' : 'named', by: proof, at };
+}
+
+/** The destination's refusal, or if it is dark the proof that its host is off. GODWIT_HELD if neither is to be had. */
+export const refusalOrProof: AskDestination = (context, signal) => refusal(context, true, signal);
+
+/** The destination's own refusal; its host may have run the guest before it went off. GODWIT_HELD without. */
+export const refusalOnly: AskDestination = (context, signal) => refusal(context, false, signal);
+
+async function refusal(
+  context: SourceContext,
+  orProof: boolean,
+  signal: AbortSignal,
+): Promise<HostAnswer> {
+  const body = { epoch: context.state().plan.epoch };
+  const limitMs = context.fenceMs === 0 ? REFUSAL_MS : darkMs(context, REFUSAL_AND_PROOF_MS);
+  try {
+    await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
+      ask(context, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+    );
+    return { is: 'without' };
+  } catch (cause) {
+    const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+    const fencing = orProof && isDark ? await context.fence(signal) : undefined;
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
+    const failure = cause instanceof Error ? cause.message : String(cause);
+    const why = fencing === undefined ? failure : `${failure}; ${fencing.why}`;
+    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
+    throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason }, { cause });
+  }
+}

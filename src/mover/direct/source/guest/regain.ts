@@ -1,0 +1,54 @@
+import { systemClock } from '../../../../clock.ts';
+import { godwitError, hasCode } from '../../../../errors.ts';
+import { mayBeOwnPause } from '../../../../migration/guest-changes/run-states.ts';
+import { permissionHere, refusalOnly, refusalOrProof, takeBackClaim } from './permission.ts';
+import type { SourceContext } from '../source-context.ts';
+
+/** An agent that died is started again within moments by whatever looks after it, ms. */
+const AGENT_BACK_MS = 10_000;
+const AGENT_RETRY_MS = 250;
+
+/**
+ * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
+ * without its answer a mover would be left there until it finds out by itself.
+ */
+export async function isMoverThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {
+  const until = systemClock.monotonicMs() + AGENT_BACK_MS;
+  for (;;) {
+    try {
+      return await context.peer.locate(context.request.id, signal);
+    } catch (thrown) {
+      const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+      if (!away || systemClock.monotonicMs() > until) throw thrown;
+    }
+    await systemClock.sleep(AGENT_RETRY_MS, signal);
+  }
+}
+
+/**
+ * Ends with the guest running here, or standing still as its owner left it; or with GODWIT_HELD if the destination’s
+ * refusal is needed and not to be had.
+ */
+export async function regain(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await context.guest.session(signal);
+  const status = await session.cancel(signal);
+  if (status.run === 'running' || status.run === 'gone') return;
+  // It was stopped for a switch that did not take place, so its hypervisor does not resume it by itself.
+  const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
+  const { decision, via } = context.state();
+  const { proof } = decision;
+  const claim = takeBackClaim(context.state(), !brokeOff);
+  const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
+  // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
+  // The destination's own refusal shows that; a proof that it is off now does not.
+  if (isPostcopy && proof !== 'none') {
+    const reason = 'post-copy had begun, and the destination may have run the guest for a while';
+    throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason });
+  }
+  const askDestination = isPostcopy ? refusalOnly : refusalOrProof;
+  const permission = await permissionHere(context, claim, askDestination, signal);
+  // A guest that its owner, itself or a fault stopped is left so: the order to run it again is its owner's.
+  if (context.state().halted !== undefined) return;
+  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return;
+  await session.resumeGuest(permission, signal);
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import type { AgentConfig } from '../../../../config.ts';
+import { withDeadline } from '../../../../deadline.ts';
+import type { DirectDriver } from '../../../../port/direct.ts';
+import type { GuestHandle } from '../../../../port/inventory.ts';
+import { refuseOverlaid } from '../../../engine/overlaid.ts';
+import type { HostAnswer } from '../../../../migration/permission/host-answer.ts';
+import { godwitError, hasCode } from '../../../../errors.ts';
+import { guestEndingMs } from '../../../../migration/direct/ending-times.ts';
+import { restoreNetworks } from '../network/networks.ts';
+import { permissionHere } from './permission.ts';
+import { ask, tearDown } from '../source-base.ts';
+import type { SourceContext } from '../source-context.ts';
+
+/** How long the destination may take to say what became of its copy, ms. */
+const WORD_MS = 20_000;
+/** For ending a copy, here or there, besides the time that the kernel takes to give its memory back, ms. */
+const END_MS = 30_000;
+
+/**
+ * Starts a guest again whose memory was lost: only once the destination's copy is known to be gone, and after the rest of
+ * the guest here has been ended. May run twice: a guest that was started already is found again.
+ */
+export async function restartGuest(
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<GuestHandle> {
+  const { known, plan } = context.state();
+  const { launch } = known;
+  if (launch === undefined) throw cannot(context, 'how it was started is not known');
+  const claim = { kind: 'restart', bootId: plan.bootId } as const;
+  const permission = await permissionHere(context, claim, copyThereIsGone, signal);
+  await withDeadline('ending the rest of the guest', endMs(context), signal, (bounded) =>
+    endRemains(context, bounded),
+  );
+  const handle = await context.relaunch(launch, permission, signal);
+  await restoreNetworks(context, signal);
+  return handle;
+}
+
+function endMs(context: SourceContext): number {
+  return END_MS + guestEndingMs(context.state());
+}
+
+async function endRemains(context: SourceContext, signal: AbortSignal): Promise<void> {
+  try {
+    const session = await context.guest.session(signal);
+    await session.quit(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+  }
+}
+
+/** The destination reports that its hypervisor is gone, or its host is proved off. GODWIT_RESTART without. */
+async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Promise<HostAnswer> {
+  const { plan } = context.state();
+  let why: string;
+  try {
+    if (await isBuried(context, signal)) return { is: 'without' };
+    const { hypervisor, state } = await withDeadline(
+      `the state of its copy at ${plan.to}`,
+      WORD_MS,
+      signal,
+      (bounded) => ask(context, bounded, (api) => api.status({}, { signal: bounded })),
+    );
+    if (hypervisor === 'gone' || state === 'released' || state === 'refused') {
+      return { is: 'without' };
+    }
+    why = `its copy at ${plan.to} is still there (${hypervisor})`;
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
+    const fencing = await context.fence(signal);
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
+    const besides = fencing === undefined ? '' : `: ${fencing.why}`;
+    why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
+  }
+  throw cannot(context, why);
+}
+
+/** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
+async function isBuried(context: SourceContext, signal: AbortSignal): Promise<boolean> {
+  try {
+    await withDeadline('taking down what is left', endMs(context), signal, (bounded) =>
+      tearDown(context, bounded),
+    );
+    return true;
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_NOT_ARMED')) throw thrown;
+    return false;
+  }
+}
+
+/** Starts the guest's hypervisor again. GODWIT_DISK_OVERLAID if the start would write to an image that another one needs. */
+export function relaunchOn(
+  config: Pick<AgentConfig, 'name' | 'storage'>,
+  driver: Pick<DirectDriver, 'relaunch'>,
+  handle: GuestHandle,
+): SourceContext['relaunch'] {
+  return async (launch, permission, signal) => {
+    // The record of an earlier build does not list them.
+    const files = z.array(z.string()).safeParse(launch.writes).data ?? [];
+    const written = files.map((file) => ({ name: file, file }));
+    await refuseOverlaid(config, { guest: handle.name, written, files }, signal);
+    return (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle;
+  };
+}
+
+function cannot(context: SourceContext, reason: string): Error {
+  const { guest, from } = context.state().plan;
+  return godwitError('GODWIT_RESTART', { guest, host: from, reason });
+}

@@ -1,0 +1,184 @@
+import type { Clock } from '../../../../clock.ts';
+import { hasCode, toGodwitError } from '../../../../errors.ts';
+import type { StepFacts } from '../../../../migration/direct/step-facts.ts';
+import { endWords, haltWords } from '../../../../migration/guest-changes/run-states.ts';
+import { passes, warns, type Finding } from '../../../../migration/preflight/finding.ts';
+import {
+  inOrder,
+  judgeLeftWriters,
+  judgeReached,
+  looked,
+  notLooked,
+  type Verified,
+} from '../../../../migration/report/verified.ts';
+import type { askGuestClock } from '../../../../network/clock/guest-clock.ts';
+import type { VerifyAnswer } from '../../../../protocol/peer/verify.ts';
+import type { Check, Report } from '../../../../protocol/public/migration.ts';
+import {
+  clockAddressOf,
+  GuestClockLook,
+  NOT_KNOWN_BEFORE,
+} from '../../../engine/guest-clock-look.ts';
+import type { sameMachine } from '../guest/same-machine.ts';
+import { ask, type SourceBase } from '../source-base.ts';
+import type { GuestChanges } from '../guest/guest-changes.ts';
+import type { SourceProbes } from './probes.ts';
+
+/** The destination's looks, which take 6 s at most, ms. */
+const ANSWER_MS = 8000;
+/** And devices that it plugs in, ms. */
+const PLUG_MS = 7000;
+const BEFORE = NOT_KNOWN_BEFORE;
+
+const LOOKED_AT_THERE = ['disks', 'plugged', 'segment', 'connections'] as const;
+/** A peer speaks of its own host, and of these looks alone. */
+const isLookThere = ({ name, side, error }: Check): boolean =>
+  side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
+const DIFFERS_HINT =
+  'Look at both values in the evidence: the guest may see another device than before.';
+const LEFT_HINT =
+  'It does not run the guest any more. End that process, after a look at what keeps it: storage that does not answer, or a debugger.';
+
+type Compare = ReturnType<typeof sameMachine>;
+type Probed = { readonly probes: Pick<SourceProbes, 'stoodStillMs'> };
+type Dependencies = Pick<SourceBase, 'config' | 'state'> & Probed;
+type Needs = SourceBase & Probed & { readonly changes: Pick<GuestChanges, 'checks'> };
+
+/**
+ * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
+ * looked at beside everything else; nothing that is seen, or cannot be, fails a migration whose guest runs.
+ */
+export class SourceVerification {
+  readonly #clock: GuestClockLook;
+  #compare: Compare | undefined;
+  #there: Promise<VerifyAnswer | string> | undefined;
+  #clockAfter: Promise<Verified> | undefined;
+
+  /** `askClock`: of a guest. */
+  constructor(clock: Clock, askClock?: typeof askGuestClock) {
+    this.#clock = new GuestClockLook(clock, askClock);
+  }
+
+  /** While the destination is made: what the machine and the guest's clock are now. */
+  before(context: Dependencies, compare: Compare): void {
+    this.#compare = compare;
+    void this.#clock.before(addressOf(context), () => context.state().stopped);
+  }
+
+  /** The guest runs at its destination, and all of its memory is there. */
+  begin(context: Needs): void {
+    this.#there ??= this.#askThere(context);
+    this.#clockAfter ??= this.#guestClock(context);
+  }
+
+  async #askThere(context: SourceBase): Promise<VerifyAnswer | string> {
+    const body = { epoch: context.state().plan.epoch };
+    const deadlineMs = ANSWER_MS + (context.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
+    const signal = AbortSignal.timeout(deadlineMs);
+    try {
+      const options = { signal, deadlineMs };
+      return await ask(context, signal, (api) => api.verify({ body }, options));
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+        return `${context.state().plan.to} is of a build that does not look`;
+      return toGodwitError(thrown).message;
+    }
+  }
+
+  /** All of it, once the source's hypervisor has ended. Never rejects. */
+  async results(context: Needs, vantages: Report['vantages']): Promise<Check[]> {
+    this.begin(context);
+    const there = (await this.#there) ?? BEFORE;
+    const both = await Promise.all([
+      this.#disksHere(context),
+      this.#devices(there, context.changes.checks()),
+      this.#clockAfter,
+    ]);
+    const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
+    const why = typeof there === 'string' ? there : `${context.state().plan.to} did not report it`;
+    const isAsked = (name: string) =>
+      name !== 'plugged' || context.state().plan.settings.plug !== undefined;
+    const isSeen = (name: string) => seenThere.some((look) => look.name === name);
+    const lacking = LOOKED_AT_THERE.filter((name) => isAsked(name) && !isSeen(name));
+    const checks = [...seenThere, ...lacking.map((name) => notLooked(name, 'destination', why))];
+    const reached = judgeReached(vantages);
+    const other =
+      typeof reached === 'string'
+        ? notLooked('reached', 'both', reached)
+        : looked('reached', 'both', reached);
+    const { plan, known } = context.state();
+    const { from, to } = plan;
+    const since = sinceWords(known);
+    const ended = passes(`its hypervisor at ${from} has ended, and the one at ${to} ${since}`);
+    const [disks, devices, clock] = both;
+    const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
+    const copies = await this.#copies(context, ended);
+    return inOrder([copies, ...checks, ...own, other]).slice(0, 128);
+  }
+
+  /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
+  async #copies({ state, guest }: SourceBase, ended: Finding): Promise<Verified> {
+    const { from } = state().plan;
+    try {
+      const { life, what } = await guest.life();
+      if (life.state === 'gone') return looked('copies', 'both', ended);
+      if (life.state === 'unknown')
+        return notLooked('copies', 'both', `whether ${what} at ${from} has ended: ${life.reason}`);
+      const evidence = `its hypervisor at ${from} has not ended (${what})`;
+      return looked('copies', 'both', warns(evidence, LEFT_HINT));
+    } catch (thrown) {
+      return notLooked('copies', 'both', toGodwitError(thrown).message);
+    }
+  }
+
+  async #disksHere(context: SourceBase): Promise<Verified[]> {
+    const { description } = context.state().known;
+    const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
+      top === undefined || top.readOnly ? [] : [top.node],
+    );
+    if (nodes.length === 0) return [];
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const { files = {} } = await context.guest.inspect(signal);
+      const paths = nodes.flatMap((node) => files[node] ?? []).filter((file) => file[0] === '/');
+      const writers = await context.guest.diskWriters(paths, signal);
+      if (writers === undefined || paths.length === 0) return [];
+      return [looked('disks', 'source', judgeLeftWriters(context.config.name, paths, writers))];
+    } catch (thrown) {
+      return [notLooked('disks', 'source', toGodwitError(thrown).message)];
+    }
+  }
+
+  /** `changed`: since the source's machine was read. */
+  async #devices(there: VerifyAnswer | string, checks: readonly Check[]): Promise<Verified[]> {
+    const changed = checks.find(({ name }) => name === 'same-machine');
+    if (changed !== undefined) return [notLooked('devices', 'both', changed.evidence)];
+    if (this.#compare === undefined) return [notLooked('devices', 'both', BEFORE)];
+    if (typeof there === 'string') return [notLooked('devices', 'both', there)];
+    try {
+      const compared = await this.#compare(there.machine);
+      return compared.map(({ verdict, evidence, error, hint = error?.hint ?? DIFFERS_HINT }) =>
+        verdict === 'pass' || error === undefined
+          ? looked('devices', 'both', passes(evidence))
+          : looked('devices', 'both', warns(evidence, hint)),
+      );
+    } catch (thrown) {
+      return [notLooked('devices', 'both', toGodwitError(thrown).message)];
+    }
+  }
+
+  #guestClock(context: Dependencies): Promise<Verified> {
+    return this.#clock.after(addressOf(context), context.probes.stoodStillMs);
+  }
+}
+
+function sinceWords({ ended, halted }: Pick<StepFacts, 'ended' | 'halted'>): string {
+  if (ended !== undefined) return `ran it until it ${endWords(ended)}`;
+  return halted === undefined ? 'runs the guest' : `ran it until it ${haltWords(halted)}`;
+}
+
+function addressOf({ config, state }: Dependencies): ReturnType<typeof clockAddressOf> {
+  const { plan, known } = state();
+  const seen = (known.networks ?? []).flatMap(({ addresses }) => addresses);
+  return clockAddressOf(config, plan.guest, seen);
+}

@@ -1,0 +1,123 @@
+import { systemClock } from '../../../../clock.ts';
+import type { Balloon } from '../../../../port/balloon.ts';
+import { godwitError, toGodwitError } from '../../../../errors.ts';
+import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import {
+  isWhole,
+  judgeBalloon,
+  takeOf,
+  type BalloonLook,
+} from '../../../../migration/preflight/balloon.ts';
+import { refusal, throwRefusal, type NamedCheck } from '../../../../migration/preflight/check.ts';
+import type { BalloonTake } from '../../../../migration/prediction/ballooned-mix.ts';
+import type { BalloonPolicy } from '../../../../protocol/public/balloon.ts';
+import type { LookDependencies } from '../source-base.ts';
+import type { SourceContext } from '../source-context.ts';
+
+/** A guest that gives up nothing more for so long has given up what it can, ms. */
+const STILL_MS = 5000;
+/** Giving up is over by then, ms; less than the step may take. */
+const INFLATING_MS = 45_000;
+const LOOK_MS = 100;
+/** One that gets memory back gets some in this time, ms; and all of it is waited for so long. */
+const RISEN_MS = 500;
+const RISING_MS = 4000;
+
+/** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
+export async function lookAtBalloon(
+  context: LookDependencies,
+  signal: AbortSignal,
+): Promise<{ readonly checks: readonly NamedCheck[]; readonly take?: BalloonTake }> {
+  const { balloon: policy } = context.state().plan.settings;
+  if (policy === undefined) return { checks: [] };
+  try {
+    const session = await context.guest.session(signal);
+    const balloon = must(session.balloon, policy, session.handle.driver);
+    const seen = await balloon.look(signal);
+    const look = { ...seen, actualBytes: await whenFull(balloon, seen, signal) };
+    const found = judgeBalloon(policy, look);
+    const takesBytes = takeOf(policy, look);
+    const availableBytes = policy === 'free' ? look.freeBytes : look.availableBytes;
+    const take = { takesBytes, availableBytes };
+    return { checks: [{ name: 'balloon', side: 'source', ...found }], take };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { checks: [refusal('balloon', toGodwitError(thrown))] };
+  }
+}
+
+/**
+ * Takes what may be taken now. What somebody else has taken since it was looked at first is not Godwit's to give back: then
+ * nothing is taken, and the move is refused. May be repeated.
+ */
+export async function inflate(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  const { plan, known } = context.state();
+  const { balloon: policy } = plan.settings;
+  if (policy === undefined) return {};
+  const session = await context.guest.session(signal);
+  const balloon = must(session.balloon, policy, session.handle.driver);
+  const look = await balloon.look(signal);
+  const { inflatedFrom: before = look.actualBytes } = known;
+  if (known.inflatedFrom === undefined) {
+    throwRefusal([judgeBalloon(policy, look)]);
+    await context.record({ type: 'inflating', fromBytes: before });
+  }
+  const take = takeOf(policy, look);
+  const target = look.actualBytes - take;
+  if (take > 0) await balloon.resize(target, signal);
+  const actualBytes = await whenStill(balloon, target, signal);
+  // It is not to go on looking for what it does not have.
+  if (actualBytes > target) await balloon.resize(actualBytes, signal);
+  const may = policy === 'free' ? look.freeBytes : look.availableBytes;
+  const leftBytes = Math.max(0, may - (look.actualBytes - actualBytes));
+  return { balloon: { takenBytes: Math.max(0, before - actualBytes), leftBytes } };
+}
+
+/** The guest has again what was taken of it, or is gone. */
+export async function deflate(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { inflatedFrom, balloon: taken } = context.state().known;
+  if (inflatedFrom === undefined && taken === undefined) return;
+  const session = await context.guest.session(signal);
+  const { balloon } = session;
+  if (balloon === undefined || (await session.status(signal)).run === 'gone') return;
+  // A mover of the previous build wrote down no more than what it took.
+  const before = inflatedFrom ?? (await balloon.look(signal)).wholeBytes;
+  await balloon.resize(before, signal);
+}
+
+/** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */
+async function whenFull(
+  balloon: Balloon,
+  { actualBytes, wholeBytes }: BalloonLook,
+  signal: AbortSignal,
+): Promise<number> {
+  const untilMs = systemClock.monotonicMs() + RISING_MS;
+  for (let actual = actualBytes; ;) {
+    const isOver = systemClock.monotonicMs() > untilMs;
+    if (isOver || isWhole({ actualBytes: actual, wholeBytes })) return actual;
+    await systemClock.sleep(RISEN_MS, signal);
+    const now = await balloon.actual(signal);
+    if (now <= actual) return now;
+    actual = now;
+  }
+}
+
+/** What the guest has once it gives up nothing more, bytes. */
+async function whenStill(balloon: Balloon, target: number, signal: AbortSignal): Promise<number> {
+  const until = systemClock.monotonicMs() + INFLATING_MS;
+  let least = Infinity;
+  let leastAtMs = systemClock.monotonicMs();
+  for (;;) {
+    const actual = await balloon.actual(signal);
+    const nowMs = systemClock.monotonicMs();
+    if (actual < least) [least, leastAtMs] = [actual, nowMs];
+    if (actual <= target || nowMs - leastAtMs > STILL_MS || nowMs > until) return actual;
+    await systemClock.sleep(LOOK_MS, signal);
+  }
+}
+
+function must(balloon: Balloon | undefined, policy: BalloonPolicy, driver: string): Balloon {
+  if (balloon !== undefined) return balloon;
+  const reason = `the driver ${driver} knows no balloons`;
+  throw godwitError('GODWIT_CAPABILITY', { what: `--balloon ${policy}`, reason });
+}

@@ -1,0 +1,56 @@
+import { godwitError, type SerialError } from '../../../../errors.ts';
+import { endError } from '../../../../migration/guest-changes/errors.ts';
+import type { SourceState } from '../../../../migration/direct/source-state.ts';
+import type { DestinationStatus } from '../../../../protocol/peer/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
+import { formatDuration } from '../../../../protocol/quantity.ts';
+import type { SourceContext } from '../source-context.ts';
+
+/** A destination out of reach for so long, before the switch, ends the try, ms. */
+const SILENCE_MS = 45_000;
+
+/** What to look at where nothing of the other host was heard over its link. */
+function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {
+  return `Check the link between ${from} and ${to} (cable, switch, firewall, address), and that ${to} is up. ${guest} runs on at ${from}.`;
+}
+
+/** A question that took too long says nothing of the cause: over this link nothing was heard for so long. */
+export function linkSilent(
+  error: SerialError,
+  address: string,
+  state: Pick<SourceState, 'plan'>,
+  silentMs: number,
+): SerialError {
+  if (error.code !== 'GODWIT_DEADLINE') return error;
+  const reason = `nothing came over the link for ${formatDuration(Math.round(silentMs))}`;
+  const facts = { peer: state.plan.to, address, reason };
+  return godwitError('GODWIT_UNREACHABLE', facts, { hint: linkHint(state) }).toJSON();
+}
+
+export function graceMs({ plan }: SourceState): number {
+  return plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+}
+
+/** A cut that the wire hides is not a loss of the destination either. */
+export function silenceOf({ dataPath, disks, backingFiles, state }: SourceContext): number {
+  return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
+    ? Math.max(SILENCE_MS, graceMs(state()))
+    : SILENCE_MS;
+}
+
+/** The destination’s own report that it cannot go on; undefined if it can. */
+export function lossIn(status: DestinationStatus, context: SourceContext): SerialError | undefined {
+  if (status.hypervisor === 'gone') {
+    const { guest } = context.request.request;
+    if (status.ended !== undefined) return endError(guest, status.ended);
+    const reason = status.error?.message ?? 'its process has ended';
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
+  }
+  if (status.state !== 'refused' && status.state !== 'released') return undefined;
+  if (status.error !== undefined) return status.error;
+  const reason = `it has ${status.state} the guest`;
+  return godwitError('GODWIT_DESTINATION_FAILED', {
+    host: context.request.toHost,
+    reason,
+  }).toJSON();
+}

@@ -1,0 +1,128 @@
+import type { Clock } from '../../../../clock.ts';
+import { withDeadline } from '../../../../deadline.ts';
+import { toGodwitError } from '../../../../errors.ts';
+import type { Log } from '../../../../log.ts';
+import type { StreamChange } from '../../../../port/stream-change.ts';
+import type { SourceEvent, SourceState } from '../../../../migration/direct/source-state.ts';
+import { RecentRate } from '../../../../migration/steering/recent-rate.ts';
+import { steer } from '../../../../migration/steering/steering.ts';
+import { strategyOf } from '../../../../migration/steering/strategies.ts';
+import { defined } from '../../../../protocol/defined.ts';
+import type { MemorySample } from '../../../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../../../protocol/public/steering.ts';
+import { isReadyThere } from '../ready-there.ts';
+import { settingsNow } from '../source-base.ts';
+import { streamDowntimeMs } from './under-way.ts';
+import type { SourceContext } from '../source-context.ts';
+import { WriteLooks } from './write-looks.ts';
+
+const SET_MS = 10_000;
+
+/** Who takes decisions into the journal, one by one. */
+interface Recorder {
+  readonly state: SourceState;
+  record(event: SourceEvent): Promise<void>;
+}
+
+/** Asks the steering after each look at the stream, and journals what it decides. */
+export class MemorySteering {
+  readonly #recorder: Recorder;
+  /** Of the stream that runs. */
+  #levers: readonly SteeringMeasure[] | undefined;
+  readonly #looks: WriteLooks;
+  readonly #recent = new RecentRate();
+  /** Post-copy is due, and the destination was not ready for it. */
+  isWaiting = false;
+
+  constructor(recorder: Recorder, clock: Pick<Clock, 'sleep'>) {
+    this.#recorder = recorder;
+    this.#looks = new WriteLooks(clock);
+  }
+
+  /** Resolves once a decision is in the journal, so that no look decides the same again. */
+  async look(
+    context: SourceContext,
+    sample: MemorySample,
+    leftMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    context.underWay.saw(context, sample, signal);
+    this.#recent.saw(sample);
+    await context.pace.saw(context, sample, signal);
+    await context.timedCap.saw(context, signal);
+    const strategy = strategyOf(context.state().plan.settings);
+    if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
+    this.#levers ??= await (await context.guest.session(signal)).levers(signal);
+    const { steering, plan } = this.#recorder.state;
+    const now = settingsNow(context);
+    const settings = { ...now, isOfHours: now.maxBandwidth !== plan.settings.maxBandwidth };
+    this.#looks.saw(context, sample, leftMs);
+    const { newest: writes } = this.#looks;
+    const { bytesPerS: recentRate, packing } = this.#recent;
+    const known = { levers: this.#levers, leftMs, writes, recentRate, packing };
+    const underWayMs = context.underWay.msOf(context);
+    const view = { sample, trace: steering, settings, underWayMs, ...known };
+    const decision = this.#isDue ? steer(strategy, view) : undefined;
+    if (decision === undefined) {
+      this.isWaiting = false;
+      return;
+    }
+    // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
+    const mayCome =
+      decision.what !== 'postcopy' || (await this.#makeReady(context, sample, signal));
+    this.isWaiting = !mayCome;
+    if (mayCome && this.#isDue) await this.#recorder.record({ type: 'decided', ...decision });
+  }
+
+  get #isDue(): boolean {
+    const { doing, stopped } = this.#recorder.state;
+    return doing.kind === 'do' && doing.step === 'memory' && !stopped;
+  }
+
+  /** The other side is ready for the switch to post-copy, and this one has sent what goes ahead of it. */
+  async #makeReady(
+    context: SourceContext,
+    sample: MemorySample,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!(await isReadyThere(context, signal))) return false;
+    const isEmpty = await context.pace.empty(context, sample, signal);
+    if (!this.#isDue) return true;
+    if (isEmpty && (await isReadyThere(context, signal))) return true;
+    if (this.#isDue) await context.pace.fill(context, signal);
+    return false;
+  }
+
+  /** Looks at the guest's pages no more: the guest stops, or the first round is over. */
+  close(): void {
+    this.#looks.close();
+  }
+}
+
+/**
+ * Sets what was decided on the stream that runs; twice is as good as once. A setting that QEMU refuses does not fail
+ * the migration: it is journaled as not set, and may be decided again.
+ */
+export async function setSteering(
+  context: SourceContext,
+  log: Log,
+  over: AbortSignal,
+): Promise<void> {
+  const { steering, doing, stopped } = context.state();
+  if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
+  const { downtimeMs, throttlePercent } = steering ?? {};
+  const change: StreamChange = {
+    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(context) }),
+    ...defined({ throttlePercent }),
+  };
+  try {
+    await withDeadline('steering the stream', SET_MS, over, async (signal) =>
+      (await context.guest.session(signal)).adjust(change, signal),
+    );
+  } catch (thrown) {
+    if (over.aborted) return;
+    const error = toGodwitError(thrown);
+    log.warn({ error }, 'steering was not set');
+    context.dispatch({ type: 'unset', error: error.toJSON() });
+  }
+}

@@ -1,0 +1,138 @@
+import type { Clock } from '../../../../clock.ts';
+import { withDeadline } from '../../../../deadline.ts';
+import { hasCode, toGodwitError } from '../../../../errors.ts';
+import type { QueuedBytes } from '../../../../host/machine/socket-queue.ts';
+import type { Log } from '../../../../log.ts';
+import { EMPTY_MS, MIN_QUEUED_MS } from '../../../../migration/prediction/parameters.ts';
+import { queuedMs } from '../../../../migration/steering/downtime.ts';
+import { steadyRate } from '../../../../migration/steering/figures.ts';
+import type { MemorySample } from '../../../../protocol/public/migration.ts';
+import { goesByWire, settingsNow, type SourceBase } from '../source-base.ts';
+import { endsByContent, streamAddress } from './under-way.ts';
+
+const SET_MS = 10_000;
+/** By a younger stream nobody can tell what the link carries, ms: what goes at first goes into the kernel's queue. */
+const KNOWN_AFTER_MS = 1000;
+/** Between two looks at the queue that is emptied, ms. */
+const EMPTY_EVERY_MS = 20;
+/** What the kernel may hold at the switch. A link of 100 Mbit/s carries that within 10 ms. */
+const NEARLY_EMPTY_BYTES = 128 * 1024;
+/** What pre-copy may send meanwhile, bytes/s. */
+const TRICKLE = 64 * 1024;
+/** At first so much of the link is for memory that the guest does not wait for, and for so long once it runs there, ms. */
+const FIRST_SHARE = 0.25;
+const FIRST_MS = 500;
+
+/**
+ * Keeps short what a guest stands still for in post-copy over a link that is slower than its hypervisor. What the kernel
+ * holds of the stream goes ahead of the devices' state at the switch, and afterwards ahead of each page that the guest
+ * waits for. So it is let go before the switch, the guest running, and memory that nobody waits for comes slowly at first.
+ */
+export class PostcopyPace {
+  /** Absent: nobody can look. */
+  readonly #queued: QueuedBytes | undefined;
+  readonly #clock: Pick<Clock, 'sleep'>;
+  readonly #log: Log;
+  #isHeld: boolean | undefined;
+  /** Of the stream, when the guest was first seen to run there, ms. */
+  #runsSinceMs: number | undefined;
+
+  constructor(queued: QueuedBytes | undefined, clock: Pick<Clock, 'sleep'>, log: Log) {
+    this.#queued = queued;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * Resolves once the kernel holds next to nothing of the stream. Pre-copy sends next to nothing meanwhile. True also where
+   * that is not worth its time, and where nobody can look or knows the link yet: the switch may come. False where the link
+   * carries nothing.
+   */
+  async empty(context: SourceBase, sample: MemorySample, over: AbortSignal): Promise<boolean> {
+    const address = streamAddress(context);
+    const queued = this.#queued;
+    if (address === undefined || queued === undefined || !hasOneStream(context)) return true;
+    if (sample.totalMs < KNOWN_AFTER_MS) return true;
+    const bytesPerS = steadyRate(sample);
+    let first: number | undefined;
+    let held: number | undefined;
+    try {
+      await withDeadline('the link to carry what is queued', EMPTY_MS, over, async (signal) => {
+        first = await queued(address, signal);
+        if (first === undefined || queuedMs(first, bytesPerS) < MIN_QUEUED_MS) return;
+        await this.#hold(context, bytesPerS, signal);
+        held = first;
+        while (held !== undefined && held > NEARLY_EMPTY_BYTES) {
+          await this.#clock.sleep(EMPTY_EVERY_MS, signal);
+          held = await queued(address, signal);
+        }
+      });
+      return true;
+    } catch (thrown) {
+      over.throwIfAborted();
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the switch comes behind what is queued');
+      const isDead = first !== undefined && held !== undefined && held >= first;
+      return !(isDead && hasCode(thrown, 'GODWIT_DEADLINE'));
+    }
+  }
+
+  /** The switch does not come now: pre-copy goes on as it was set up. */
+  async fill(context: SourceBase, over: AbortSignal): Promise<void> {
+    if (!hasOneStream(context)) return;
+    const bytesPerS = settingsNow(context).maxBandwidth ?? 0;
+    await withDeadline('setting the bandwidth', SET_MS, over, async (signal) => {
+      const session = await context.guest.session(signal);
+      await session.adjust({ precopyBandwidth: bytesPerS, postcopyBandwidth: bytesPerS }, signal);
+    });
+    this.#isHeld = false;
+  }
+
+  /** Pre-copy, or what follows by post-copy, is held back on purpose. */
+  get isHolding(): boolean {
+    return this.#isHeld === true;
+  }
+
+  /** A look at the stream. A mover that took over does not know what the other one held back. */
+  async saw(
+    context: SourceBase,
+    { totalMs }: Pick<MemorySample, 'totalMs'>,
+    over: AbortSignal,
+  ): Promise<void> {
+    const { doing } = context.state();
+    const isInMemory = doing.kind === 'do' && doing.step === 'memory';
+    // Whoever has let memory flow has looked at it before anything was held back.
+    this.#isHeld ??= hasOneStream(context) && (!isInMemory || context.tookOver());
+    if (!this.#isHeld) return;
+    if (!isInMemory) {
+      this.#runsSinceMs ??= totalMs;
+      if (totalMs - this.#runsSinceMs < FIRST_MS) return;
+    }
+    try {
+      await this.fill(context, over);
+    } catch (thrown) {
+      over.throwIfAborted();
+      this.#log.warn(
+        { error: toGodwitError(thrown) },
+        'memory may be held back: the next look tries again',
+      );
+    }
+  }
+
+  async #hold(context: SourceBase, bytesPerS: number, signal: AbortSignal): Promise<void> {
+    const { maxBandwidth = Infinity } = settingsNow(context);
+    const postcopyBandwidth = Math.round(Math.min(bytesPerS * FIRST_SHARE, maxBandwidth));
+    const session = await context.guest.session(signal);
+    this.#isHeld = true;
+    await session.adjust({ precopyBandwidth: TRICKLE, postcopyBandwidth }, signal);
+  }
+}
+
+/**
+ * Whether the hypervisor sends by one connection of its own. Over several it counts what it sends in packets that are larger
+ * than what it may send meanwhile.
+ */
+function hasOneStream(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
+  const { plan, known } = context.state();
+  const { streams } = { ...plan.settings, ...known.path?.stream };
+  return streams === 1 && !goesByWire(context) && !endsByContent(context);
+}

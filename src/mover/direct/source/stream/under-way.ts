@@ -1,0 +1,133 @@
+import { withDeadline } from '../../../../deadline.ts';
+import { toGodwitError } from '../../../../errors.ts';
+import type { QueuedBytes } from '../../../../host/machine/socket-queue.ts';
+import type { Log } from '../../../../log.ts';
+import { SWITCH_MS } from '../../../../migration/prediction/parameters.ts';
+import {
+  plannedNowMs,
+  queuedMs,
+  WIRE_UNDER_WAY_MS,
+} from '../../../../migration/steering/downtime.ts';
+import { strategyOf } from '../../../../migration/steering/strategies.ts';
+import type { MemorySample } from '../../../../protocol/public/migration.ts';
+import { goesByWire, type SourceBase } from '../source-base.ts';
+
+/** Between two looks at the connections, ms of the stream. */
+const EVERY_MS = 1000;
+const LOOK_MS = 2000;
+const SET_MS = 10_000;
+/** The hypervisor is asked to plan for another downtime where what is under way has changed by so much: ms, and of the downtime. */
+const MIN_CHANGE_MS = 5;
+const MIN_CHANGE = 0.05;
+
+type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
+
+/**
+ * What this host's kernel holds of the stream for the link. The hypervisor counts that as sent, and it goes before the
+ * guest's last pages. The switch comes after them. So the hypervisor is asked to plan for that much less. Nothing waits
+ * for a look, and where one fails, what was known before stays.
+ */
+export class UnderWay {
+  /** Absent: nobody can look. */
+  readonly #queued: QueuedBytes | undefined;
+  readonly #log: Log;
+  #ms = 0;
+  /** What was under way when the hypervisor was last asked; undefined: another mover asked it, for nobody knows what. */
+  #askedForMs: number | undefined;
+  #since: Sent | undefined;
+  #isLooking = false;
+
+  constructor(queued: QueuedBytes | undefined, log: Log) {
+    this.#queued = queued;
+    this.#log = log;
+  }
+
+  /** How long the guest stands still beside what its last pages take: the link's work before them, and the switch, ms. */
+  msOf(context: Pick<SourceBase, 'state' | 'guest'>): number {
+    if (endsByContent(context)) return 0;
+    return (goesByWire(context) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
+  }
+
+  /** A look at the stream. */
+  saw(context: SourceBase, { totalMs, transferredBytes }: Sent, over: AbortSignal): void {
+    if (this.#since === undefined) {
+      this.#since = { totalMs, transferredBytes };
+      this.#askedForMs = context.tookOver() ? undefined : 0;
+    }
+    const address = streamAddress(context);
+    const tookMs = totalMs - this.#since.totalMs;
+    if (address === undefined || tookMs < EVERY_MS || this.#isLooking || !hasQueue(context)) return;
+    const bytesPerS = ((transferredBytes - this.#since.transferredBytes) * 1000) / tookMs;
+    this.#since = { totalMs, transferredBytes };
+    this.#isLooking = true;
+    void this.#look(context, { address, bytesPerS }, over);
+  }
+
+  async #look(
+    context: SourceBase,
+    { address, bytesPerS }: { readonly address: string; readonly bytesPerS: number },
+    over: AbortSignal,
+  ): Promise<void> {
+    try {
+      const bytes = await withDeadline('a look at the connections', LOOK_MS, over, async (signal) =>
+        this.#queued?.(address, signal),
+      );
+      if (bytes === undefined) return;
+      this.#ms = queuedMs(bytes, bytesPerS);
+      await this.#ask(context, over);
+    } catch (thrown) {
+      if (!over.aborted)
+        this.#log.debug({ error: toGodwitError(thrown) }, 'what is under way is not known');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #ask(context: SourceBase, over: AbortSignal): Promise<void> {
+    const ms = this.#ms;
+    const { maxDowntimeMs: longestMs } = context.state().plan.settings;
+    const least = Math.max(MIN_CHANGE_MS, longestMs * MIN_CHANGE);
+    if (this.#askedForMs !== undefined && Math.abs(ms - this.#askedForMs) < least) return;
+    await withDeadline('setting the downtime', SET_MS, over, async (signal) => {
+      const session = await context.guest.session(signal);
+      const levers = await session.levers(signal);
+      // Once the guest has stopped, the order to go on must not stand behind a question at the monitor.
+      if (!levers.includes('downtime') || !hasQueue(context)) return;
+      await session.adjust(
+        { maxDowntimeMs: streamDowntimeMs({ ...context, underWay: this }) },
+        signal,
+      );
+    });
+    this.#askedForMs = ms;
+  }
+}
+
+/** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
+export function streamDowntimeMs(
+  context: Pick<SourceBase, 'state' | 'guest'> & { readonly underWay: Pick<UnderWay, 'msOf'> },
+): number {
+  const { plan, steering: trace } = context.state();
+  const { settings } = plan;
+  const underWayMs = context.underWay.msOf(context);
+  return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
+}
+
+/** Where the source's connections go. */
+export function streamAddress({ state }: Pick<SourceBase, 'state'>): string | undefined {
+  const { streamOver, memoryAddress } = state().known;
+  return streamOver ?? memoryAddress;
+}
+
+/** Whether pre-copy goes on by the hypervisor's own connections, and ends by the downtime that it plans for. */
+function hasQueue(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
+  const { doing, stopped, plan } = context.state();
+  const isUnderWay = doing.kind === 'do' && doing.step === 'memory' && !stopped;
+  if (!isUnderWay || goesByWire(context)) return false;
+  if (endsByContent(context)) return false;
+  return strategyOf(plan.settings).precopyRounds !== 0;
+}
+
+/** Its rounds end by what they sent, and not by the downtime that is left. */
+export function endsByContent({ guest }: Pick<SourceBase, 'guest'>): boolean {
+  return guest.capabilities.rounds === 'content';
+}

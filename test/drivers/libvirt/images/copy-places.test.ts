@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import {
+  makePlaces,
+  removeOriginals,
+  removePlaces,
+} from '../../../../src/drivers/libvirt/images/copy-places.ts';
+import { DaemonPair } from '../../../../src/drivers/libvirt/daemon-pair.ts';
+import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
+import type { ManagedOrder } from '../../../../src/migration/managed/task-sight.ts';
+import { identityOf } from '../../../../src/system/files/open-files.ts';
+import { XdrWriter } from '../../../../src/formats/xdr.ts';
+import { fakeDaemon, type Answers } from '../support/fake-daemon.ts';
+import { ORDER as PLAIN } from '../support/order.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
+const RUNNING = 1;
+const ORDER: ManagedOrder = {
+  ...PLAIN,
+  copies: [{ name: 'vda', file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' }],
+};
+const [NO_DOMAIN, NO_VOLUME, EXISTS] = [42, 50, 90];
+
+interface Images {
+  /** Volumes by name: what of each lies on the storage, bytes. */
+  readonly volumes: Map<string, number>;
+  /** Of the guest's domain, and the reason. */
+  readonly state?: readonly [number, number];
+}
+
+/** A daemon with one pool, which has the guest or does not. */
+function answers({ volumes, state = [RUNNING, 1] }: Images, hasGuest: boolean): Answers {
+  const pool = (): XdrWriter => new XdrWriter().string('d').uuid(UUID);
+  const named = (name: string): XdrWriter => new XdrWriter().string('d').string(name).string(name);
+  const domain = (): XdrWriter | number =>
+    hasGuest ? new XdrWriter().string('web1').uuid(UUID).int32(3) : NO_DOMAIN;
+  return {
+    66: () => new XdrWriter().uint32(1).int32(0),
+    1: () => new XdrWriter(),
+    24: domain,
+    212: () => new XdrWriter().int32(state[0]).int32(state[1]),
+    298: () => new XdrWriter().int32(0).uint32(0),
+    391: pool,
+    83: () => new XdrWriter(),
+    93: (asked) => {
+      asked.string(64);
+      asked.uuid();
+      const xml = asked.string(4096);
+      assert.match(xml, /<capacity unit="bytes">4096<.*<format type="qcow2"\/>/);
+      const name = /<name>([^<]*)</.exec(xml)?.[1] ?? '';
+      if (volumes.has(name)) return EXISTS;
+      volumes.set(name, 0);
+      return named(name);
+    },
+    94: (asked) => {
+      asked.string(64);
+      return volumes.delete(asked.string(64)) ? new XdrWriter() : NO_VOLUME;
+    },
+    95: (asked) => {
+      asked.string(64);
+      asked.uuid();
+      const name = asked.string(64);
+      return volumes.has(name) ? named(name) : NO_VOLUME;
+    },
+    98: (asked) => {
+      asked.string(64);
+      const taken = volumes.get(asked.string(64)) ?? 0;
+      return new XdrWriter().int32(0).uint64(4096).uint64(taken);
+    },
+  };
+}
+
+async function daemonPair(
+  t: TestContext,
+  there: Images,
+  at: 'a' | 'b' | 'neither',
+  own: Images = { volumes: new Map() },
+): Promise<DaemonPair> {
+  const uri = async (images: Images, hasGuest: boolean): Promise<string> =>
+    `qemu+unix:///system?socket=${await fakeDaemon(t, answers(images, hasGuest))}`;
+  const here = await uri(own, at === 'a');
+  const options = libvirtOptions.parse({ hosts: { b: { uri: await uri(there, at === 'b') } } });
+  const found = await DaemonPair.open(
+    { name: 'a', options, uri: here, outcomes: new Map(), hear: new Set() },
+    UUID,
+    signal,
+  );
+  t.after(() => found.close());
+  return found;
+}
+
+describe('volumes for copies', () => {
+  test('are made once however often they are asked for, and are removed again', async (t) => {
+    const there: Images = { volumes: new Map() };
+    const both = await daemonPair(t, there, 'a');
+    await makePlaces(both, ORDER, signal);
+    await makePlaces(both, ORDER, signal);
+    assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
+    await removePlaces(both, ORDER, false, signal);
+    await removePlaces(both, ORDER, false, signal);
+    assert.deepEqual([...there.volumes.keys()], []);
+  });
+
+  test('that hold a part of a copy are removed once the move was ordered', async (t) => {
+    const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
+    await removePlaces(await daemonPair(t, there, 'a'), ORDER, true, signal);
+    assert.deepEqual([...there.volumes.keys()], []);
+  });
+
+  test('leave alone what somebody else has put there', async (t) => {
+    const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
+    const both = await daemonPair(t, there, 'a');
+    await assert.rejects(makePlaces(both, ORDER, signal), { code: 'GODWIT_DISK_PLACE' });
+    await removePlaces(both, ORDER, false, signal);
+    assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
+  });
+
+  test('stay where the guest runs at the destination, or may', async (t) => {
+    const there: Images = { volumes: new Map([['web1.qcow2', 0]]) };
+    const both = await daemonPair(t, there, 'b');
+    await assert.rejects(removePlaces(both, ORDER, true, signal), {
+      code: 'GODWIT_MANAGERS_DISAGREE',
+    });
+    assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
+  });
+});
+
+describe('the images at the source', () => {
+  const [SHUTDOWN, DESTROYED, FAILED] = [1, 2, 6];
+  const [IS_RUNNING, IS_OFF] = [RUNNING, 5];
+
+  /** A guest that has left a host with one image, and what is left of that. */
+  async function original(t: TestContext) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'godwit-originals-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const file = path.join(folder, 'web1.qcow2');
+    await writeFile(file, 'data');
+    const identity = await identityOf(file);
+    const copies = ORDER.copies?.map((copy) => ({ ...copy, file, identity })) ?? [];
+    return { file, order: { ...ORDER, copies }, own: { volumes: new Map([['web1.qcow2', 4]]) } };
+  }
+
+  test('are removed once the guest runs at its destination, or has shut itself down there', async (t) => {
+    for (const state of [[IS_RUNNING, 1] as const, [IS_OFF, SHUTDOWN] as const]) {
+      const { order, own } = await original(t);
+      const both = await daemonPair(t, { volumes: new Map(), state }, 'b', own);
+      await removeOriginals(both, order, signal);
+      assert.equal(own.volumes.size, 0, state.join());
+    }
+  });
+
+  test('are removed by libvirt’s answer that it has moved the guest, however that ended there', async (t) => {
+    const { order, own } = await original(t);
+    const there = { volumes: new Map<string, number>(), state: [IS_OFF, DESTROYED] as const };
+    const both = await daemonPair(t, there, 'b', own);
+    both.host.outcomes.set(order.id, { state: 'done' });
+    await removeOriginals(both, order, signal);
+    assert.equal(own.volumes.size, 0);
+  });
+
+  test('stay and are named if it is not known that the guest has run at its destination', async (t) => {
+    const named = { code: 'GODWIT_MANAGERS_DISAGREE', message: /images at a stay: \/.*web1.qcow2/ };
+    for (const [at, reason] of [
+      ['b', DESTROYED],
+      ['b', FAILED],
+      ['neither', SHUTDOWN],
+    ] as const) {
+      const { order, own } = await original(t);
+      const there = { volumes: new Map<string, number>(), state: [IS_OFF, reason] as const };
+      await assert.rejects(
+        removeOriginals(await daemonPair(t, there, at, own), order, signal),
+        named,
+      );
+      assert.equal(own.volumes.size, 1);
+    }
+    const { order, own } = await original(t);
+    const vouched = { ...order, vouched: 'destination' } as const;
+    const there = { volumes: new Map<string, number>(), state: [IS_OFF, SHUTDOWN] as const };
+    await assert.rejects(
+      removeOriginals(await daemonPair(t, there, 'b', own), vouched, signal),
+      named,
+    );
+    assert.equal(own.volumes.size, 1);
+  });
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import type { DiskSample } from '../../../../../src/port/disks.ts';
+import { hasCode } from '../../../../../src/errors.ts';
+import { turn } from '../answers.ts';
+import {
+  BROKEN,
+  FIGURES,
+  GIB,
+  MIB,
+  OPENED,
+  READY,
+  disk,
+  settings,
+  signal,
+  stage,
+  starts,
+} from '../disk-stage.ts';
+import { unreachable } from '../unreachable.ts';
+
+async function fails(copying: Promise<void>, why: RegExp): Promise<void> {
+  await assert.rejects(copying, (thrown) => {
+    assert.ok(hasCode(thrown, 'GODWIT_DISK_FAILED'));
+    assert.match(thrown.message, why);
+    return true;
+  });
+}
+
+describe('the copying of disks', () => {
+  test('opens its path, in place of one that an earlier mover left, and lasts until little is left', async (t) => {
+    const course = [
+      disk({ state: 'copying', copiedBytes: GIB }),
+      disk({ state: 'ready', copiedBytes: GIB - 65 * MIB }),
+      disk({ state: 'ready', copiedBytes: GIB - 64 * MIB }),
+    ];
+    let looks = 0;
+    const at = (look: number): DiskSample => course[(looks = look) - 1] ?? assert.fail();
+    const { disks, context, done, socket, tunnels } = stage(t, { settings, at });
+    writeFileSync(socket, '');
+    await disks.copy(context, signal);
+    assert.deepEqual([done, looks], [OPENED, 3]);
+    // As long as its writes do not wait, the guest does not mind a silent host for a while.
+    assert.deepEqual([disks.isOpen, tunnels[0]?.answerMs], [true, [5000]]);
+  });
+
+  test('is resumed over the same path where it is stalled, and over a new one where that has ended', async (t) => {
+    const at = (look: number): DiskSample => {
+      if (look === 2) tunnels[0]?.abort(new Error('the session is over'));
+      return look === 1 ? BROKEN : look < 4 ? disk() : READY;
+    };
+    const { disks, context, done, events, tunnels } = stage(t, { settings, at });
+    await disks.copy(context, signal);
+    assert.deepEqual(done, [...OPENED, 'start disk0', ...OPENED]);
+    const links = events.filter(({ type }) => type === 'disk-link');
+    const figures = { ...FIGURES, longestCutMs: 1, sessions: 1 };
+    assert.deepEqual(links, [{ type: 'disk-link', figures, why: 'the session is over' }]);
+  });
+
+  test('fails at once where it is over, there is no room, or the guest’s own disk cannot be read', async (t) => {
+    const hopeless: Partial<DiskSample>[] = [
+      { state: 'failed' },
+      { state: 'broken', failure: { kind: 'full', reason: 'no room' } },
+      { state: 'broken', failure: { kind: 'source', reason: 'cannot be read' } },
+    ];
+    for (const given of hopeless) {
+      const { disks, context, done } = stage(t, { settings, at: () => disk(given) });
+      await fails(disks.copy(context, signal), /ended|no room|cannot be read/);
+      assert.deepEqual(done, OPENED);
+      t.mock.reset();
+    }
+  });
+
+  test('fails where it is resumed eight times without getting on', async (t) => {
+    const { disks, context, done } = stage(t, { settings, at: () => BROKEN });
+    await fails(disks.copy(context, signal), /nobody answers/);
+    assert.equal(starts(done), 1 + 8);
+  });
+
+  test('is resumed as often as it breaks where it gets on between by more than 1 MiB', async (t) => {
+    const at = (look: number): DiskSample =>
+      look > 40 ? READY : { ...BROKEN, copiedBytes: look * (MIB + 1) };
+    const { disks, context, done } = stage(t, { settings, at });
+    await disks.copy(context, signal);
+    assert.equal(starts(done), 1 + 40);
+    t.mock.reset();
+    const slow = stage(t, { settings, at: (look) => ({ ...BROKEN, copiedBytes: look * 1000 }) });
+    await fails(slow.disks.copy(slow.context, signal), /nobody answers/);
+  });
+
+  test('waits for links that are cut, until their time and one minute more are over', async (t) => {
+    const at = (): DiskSample => {
+      for (const { measure } of tunnels) measure.cutForMs = 1;
+      return BROKEN;
+    };
+    const { disks, context, now, tunnels } = stage(t, { settings, at });
+    await fails(disks.copy(context, signal), /nobody answers/);
+    assert.equal(now(), 60_000 + 60_000 + 200);
+  });
+
+  test('lasts through cut after cut, though the copies get no time between them to go on', async (t) => {
+    const at = (_look: number, nowMs: number): DiskSample => {
+      for (const tunnel of tunnels) {
+        tunnel.cuts = Math.floor(nowMs / 30_000);
+        tunnel.measure.cutForMs = nowMs % 30_000 < 29_000 ? 1 : undefined;
+      }
+      return nowMs < 600_000 ? BROKEN : READY;
+    };
+    const { disks, context, now, tunnels } = stage(t, { settings, at });
+    await disks.copy(context, signal);
+    assert.ok(now() >= 600_000);
+  });
+
+  test('goes on trying while the destination does not offer a path, and stops with the migration', async (t) => {
+    const at = (look: number): DiskSample => {
+      if (look === 1) tunnels[0]?.abort(new Error('over'));
+      return look < 6 ? disk() : READY;
+    };
+    const offers = [undefined, unreachable, unreachable];
+    const { disks, context, done, tunnels } = stage(t, { settings, at, offers });
+    await disks.copy(context, signal);
+    assert.deepEqual(done, [...OPENED, 'no offer', 'no offer', ...OPENED]);
+    t.mock.reset();
+    const stop = new AbortController();
+    const ended = stage(t, { settings, at: () => disk() });
+    const copying = ended.disks.copy(ended.context, stop.signal);
+    await turn();
+    stop.abort(new Error('cancelled'));
+    await assert.rejects(copying, /cancelled/);
+  });
+
+  test('does not begin where the destination offers no path', async (t) => {
+    const { disks, context, done } = stage(t, { settings, offers: [unreachable] });
+    await assert.rejects(disks.copy(context, signal), (thrown) =>
+      hasCode(thrown, 'GODWIT_UNREACHABLE'),
+    );
+    assert.deepEqual([done, disks.isOpen], [['no offer'], false]);
+  });
+});
+
+/** A guest that writes as fast as its disks are copied, for so long. */
+const busyUntil =
+  (ms: number) =>
+  (_look: number, nowMs: number): DiskSample =>
+    nowMs >= ms ? READY : disk({ copiedBytes: nowMs * 10_000, totalBytes: GIB + nowMs * 10_000 });
+
+describe('a guest that writes faster than its disks are copied', () => {
+  test('has its writes wait for the copies after ten seconds, and for a silent host not much longer than the link needs', async (t) => {
+    const { disks, context, done, events, tunnels } = stage(t, { settings, at: busyUntil(40_000) });
+    await disks.copy(context, signal);
+    assert.equal(done.filter((each) => each === 'slow').length, 1);
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === 'decided' ? [event.what] : [])),
+      ['slow-writes'],
+    );
+    assert.deepEqual(tunnels[0]?.answerMs, [5000, 1015]);
+  });
+
+  test('stays, with GODWIT_DISK_BUSY, where the hypervisor cannot have its writes wait, or they are not to', async (t) => {
+    const { disks, context, done } = stage(t, { settings, at: busyUntil(90_000), canSlow: false });
+    await assert.rejects(disks.copy(context, signal), (thrown) =>
+      hasCode(thrown, 'GODWIT_DISK_BUSY'),
+    );
+    assert.equal(done.filter((each) => each === 'slow').length, 1);
+    t.mock.reset();
+    const refuse = { ...settings, diskWrites: 'refuse' as const };
+    const firm = stage(t, { settings: refuse, at: busyUntil(90_000) });
+    await assert.rejects(firm.disks.copy(firm.context, signal), (thrown) =>
+      hasCode(thrown, 'GODWIT_DISK_BUSY'),
+    );
+    assert.ok(!firm.done.includes('slow'));
+  });
+
+  test('stays where the link is too slow for its writes to wait for it', async (t) => {
+    const at = (_look: number, nowMs: number): DiskSample =>
+      nowMs > 90_000 ? READY : disk({ copiedBytes: nowMs * 100, totalBytes: GIB + nowMs * 100 });
+    const slow = { ...settings, maxBandwidth: 500_000 };
+    const { disks, context, done } = stage(t, { settings: slow, at });
+    await assert.rejects(disks.copy(context, signal), (thrown) =>
+      hasCode(thrown, 'GODWIT_DISK_BUSY'),
+    );
+    assert.ok(!done.includes('slow'));
+  });
+});

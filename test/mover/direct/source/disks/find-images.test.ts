@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { agentConfig } from '../../../../../src/config.ts';
+import {
+  directoryOf,
+  finder,
+  type Lying,
+} from '../../../../../src/mover/direct/source/disks/find-images.ts';
+import type { Found } from '../../../../../src/disks/proof/pools.ts';
+import { loopOf } from '../../../../disks/proof/loops.ts';
+import { tempDir } from '../../../../rpc/test-contract.ts';
+
+const TARGET = 'iqn.2026-01.example:disks';
+const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+
+function hostWith(storage: readonly object[]) {
+  const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', peers: {} };
+  return finder(agentConfig.parse({ ...own, storage }));
+}
+
+function found(at: Found<Lying>): Lying {
+  if ('problem' in at) throw new Error(at.problem);
+  return at.found;
+}
+
+function problem(at: Found<Lying>): string {
+  return 'problem' in at ? at.problem : 'none';
+}
+
+/** A directory with an image in a pool, and a symbolic link to where it lies. */
+function laid(t: TestContext): string {
+  const root = realpathSync(tempDir(t));
+  mkdirSync(path.join(root, 'pool', 'web1'), { recursive: true });
+  writeFileSync(path.join(root, 'pool', 'web1', 'disk0.raw'), '');
+  symlinkSync(path.join(root, 'pool', 'web1'), path.join(root, 'link'));
+  return root;
+}
+
+describe('an image of a guest’s disk', () => {
+  test('that is a file is known by its directory without symbolic links, so that one proof serves all that are in it', async (t) => {
+    const root = laid(t);
+    const find = await hostWith([{ path: path.join(root, 'pool') }]);
+    const at = found(await find(path.join(root, 'link', 'disk0.raw'), soon()));
+    assert.deepEqual([at.path, at.directory], ['web1/disk0.raw', path.join(root, 'pool', 'web1')]);
+    assert.deepEqual([at.client, Object.keys(at.proof)], [undefined, ['beside']]);
+  });
+
+  test('that is a file is proved by what is written beside it', async (t) => {
+    const root = laid(t);
+    const find = await hostWith([{ path: path.join(root, 'pool') }]);
+    const { proof } = found(await find(path.join(root, 'pool', 'web1', 'disk0.raw'), soon()));
+    assert.ok('beside' in proof);
+    const nonce = await proof.beside.write('.godwit-m-1', soon());
+    assert.equal(await proof.beside.read('.godwit-m-1', soon()), nonce);
+    await proof.beside.remove('.godwit-m-1', soon());
+  });
+
+  test('that lies outside of what the host names as storage is not found, wherever its name leads', async (t) => {
+    const root = laid(t);
+    const outside = path.join(root, 'outside.raw');
+    writeFileSync(outside, '');
+    symlinkSync(outside, path.join(root, 'pool', 'inside.raw'));
+    const find = await hostWith([{ path: path.join(root, 'pool') }]);
+    for (const file of [outside, path.join(root, 'pool', 'inside.raw')]) {
+      assert.match(problem(await find(file, soon())), /outside of what `storage` names/);
+    }
+    assert.match(problem(await find(path.join(root, 'pool', 'none'), soon())), /is not there/);
+  });
+
+  test('that is a block device is a medium of its own, by one of the names that the host has for it', async (t) => {
+    const root = laid(t);
+    const device = await loopOf(t, path.join(root, 'loop.raw'), Buffer.alloc(1024 ** 2, 1));
+    if (device === undefined) return;
+    mkdirSync(path.join(root, 'devices'));
+    symlinkSync(device, path.join(root, 'devices', 'db1'));
+    const find = await hostWith([{ devices: path.join(root, 'devices') }]);
+    const at = found(await find(path.join(root, 'devices', 'db1'), soon()));
+    assert.deepEqual([at.path, at.directory], ['db1', device]);
+    assert.deepEqual([at.client, Object.keys(at.proof)], [undefined, ['medium']]);
+    const other = await hostWith([{ path: root }]);
+    assert.match(problem(await other(device, soon())), /names no `devices`/);
+  });
+
+  test('that a hypervisor opens by itself is a LUN of its target, whichever portal leads there', async () => {
+    const find = await hostWith([{ iscsi: `iscsi://10.0.0.9/${TARGET}` }]);
+    const at = found(await find(`iscsi://10.0.0.8:3260/${TARGET}/3`, soon()));
+    assert.deepEqual([at.client, at.path], ['iscsi', '3']);
+    assert.equal(at.directory, `iscsi://10.0.0.9/${TARGET}/3`);
+    assert.ok('medium' in at.proof);
+    assert.deepEqual(at.proof.medium.asked, { iscsi: { target: TARGET, lun: 3 } });
+    assert.match(
+      problem(await find('iscsi://10.0.0.9/iqn.2026-01.example:other/3', soon())),
+      /none/,
+    );
+  });
+
+  test('that a hypervisor opens by itself is an image of its pool of RBD', async () => {
+    const find = await hostWith([{ rbd: 'disks' }]);
+    const at = found(await find('rbd:disks/web1:id=libvirt', soon()));
+    assert.deepEqual([at.client, at.path, at.directory], ['rbd', 'web1', 'rbd:disks/web1']);
+    assert.ok('medium' in at.proof);
+    assert.deepEqual(at.proof.medium.asked, { rbd: { pool: 'disks', image: 'web1' } });
+    assert.match(problem(await find('rbd:others/web1', soon())), /in none of the pools/);
+  });
+
+  test('of a client is looked for among what that client opens alone', async (t) => {
+    const root = laid(t);
+    const find = await hostWith([{ path: root }]);
+    assert.match(problem(await find('nfs://filer/srv/a.raw', soon())), /no NFS export/);
+    assert.match(problem(await find(`iscsi://10.0.0.9/${TARGET}/3`, soon())), /no iSCSI target/);
+    assert.match(problem(await find('rbd:disks/web1', soon())), /no pool of RBD/);
+  });
+
+  test('that cannot be looked at on its export is not found, and why is said', async () => {
+    const find = await hostWith([{ nfs: 'nfs://127.0.0.1/srv' }]);
+    const stop = new AbortController();
+    stop.abort(new Error('cancelled'));
+    assert.match(
+      problem(await find('nfs://127.0.0.1/srv/vm/a.raw', stop.signal)),
+      /^nfs:\/\/127\.0\.0\.1\/srv: cancelled/,
+    );
+  });
+});
+
+describe('the directory of a place in a pool', () => {
+  test('is empty where it is the pool itself', () => {
+    assert.equal(directoryOf('disk0.raw'), '');
+    assert.equal(directoryOf('web1/a/disk0.raw'), 'web1/a');
+  });
+});

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { godwitError, hasCode } from '../../../../../src/errors.ts';
+import type { Fencing } from '../../../../../src/host/fencing.ts';
+import { HALT_KINDS } from '../../../../../src/protocol/guest-halt.ts';
+import type { Halt } from '../../../../../src/migration/guest-changes/run-states.ts';
+import { proof, sourceRight } from '../../../../../src/migration/direct/run-right.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import {
+  permissionHere,
+  refusalOrProof,
+  takeBackClaim,
+} from '../../../../../src/mover/direct/source/guest/permission.ts';
+import { isMoverThere, regain } from '../../../../../src/mover/direct/source/guest/regain.ts';
+import { fleetOf } from '../../fleets.ts';
+import { planned } from '../../../../migration/direct/samples.ts';
+import { answer, peerOf, timeOf, type Answer } from '../answers.ts';
+import { unreachable } from '../unreachable.ts';
+
+const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
+
+const proved = (kind: SourceState['decision']['proof'], at = NOW) => ({
+  closedByProof: kind !== 'none',
+  decision: { proof: kind, answersFor: [], at },
+});
+
+/** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */
+async function taken(
+  known: Partial<SourceState>,
+  halt?: Halt,
+): Promise<'resumed' | 'held' | 'left'> {
+  let resumed = false;
+  let held = false;
+  const session = {
+    cancel: async () => ({ run: 'paused', stream: 'failed', ...(halt && { halt }) }),
+    resumeGuest: async () => {
+      resumed = true;
+    },
+  };
+  const context: unknown = {
+    guest: { session: async () => session },
+    request: { request: { guest: 'web1' } },
+    state: () => ({ ...initialSource(planned()).state, ...known }),
+    peer: { resume: () => undefined, call: async () => undefined },
+    fenceMs: 0,
+    bootTime: () => NOW,
+    fleet: fleetOf(),
+  };
+  try {
+    await regain(context as SourceContext, new AbortController().signal);
+  } catch (thrown) {
+    assert.ok(hasCode(thrown, 'GODWIT_HELD'));
+    held = true;
+  }
+  if (held) return 'held';
+  return resumed ? 'resumed' : 'left';
+}
+
+describe('a source whose stream broke off with its guest paused', () => {
+  test('runs the guest on where no commit was sent', async () => {
+    assert.equal(await taken({ right: 'armed', via: 'postcopy' }), 'resumed');
+  });
+
+  test('keeps the guest stopped where post-copy may have run it, and only a proof closed the epoch', async () => {
+    const proofs = ['fenced', 'operator', 'observed'] as const;
+    for (const proof of proofs) {
+      assert.equal(await taken({ right: 'abandoned', via: 'postcopy', ...proved(proof) }), 'held');
+    }
+  });
+
+  test('runs the guest on where the destination itself refused, or nothing but a proof is needed', async () => {
+    assert.equal(await taken({ right: 'abandoned', via: 'postcopy' }), 'resumed');
+    assert.equal(
+      await taken({ right: 'abandoned', via: 'precopy', ...proved('fenced') }),
+      'resumed',
+    );
+  });
+});
+
+describe('a guest that is stopped for another reason than its move', () => {
+  test('is left so by the roll-back, on its owner’s order or by its own state', async () => {
+    for (const kind of HALT_KINDS) {
+      for (const right of ['armed', 'abandoned'] as const) {
+        assert.equal(await taken({ right, halted: { kind } }), 'left', kind);
+        assert.equal(await taken({ right, halted: { kind } }, { kind }), 'left', kind);
+      }
+    }
+  });
+
+  test('is told from one that the switch paused, even by a mover that saw no event of it', async () => {
+    for (const kind of HALT_KINDS) {
+      assert.equal(
+        await taken({ right: 'armed' }, { kind }),
+        kind === 'paused' ? 'resumed' : 'left',
+      );
+    }
+  });
+});
+
+/** As a guest that was not handed over is taken back. */
+const mayRunHere = (context: SourceContext, signal: AbortSignal) =>
+  permissionHere(context, takeBackClaim(context.state(), false), refusalOrProof, signal);
+
+describe('a guest that is to run here for sure', () => {
+  const silent = unreachable;
+  const refusals = fc.constantFrom<Answer<object>>(
+    { refused: true },
+    silent,
+    new Error('it says no'),
+  );
+  const fencings = fc.constantFrom<Fencing | undefined>(
+    { off: true, by: 'the hook' },
+    { off: false, why: 'the hook says nothing' },
+    undefined,
+  );
+  const proofs = fc.constantFrom(...(['none', ...proof.options] as const));
+
+  /** Whether it may, and whom that took. */
+  async function here(
+    known: Partial<SourceState>,
+    refusal: Answer<object>,
+    fencing: Fencing | undefined,
+    work: (context: SourceContext, signal: AbortSignal) => Promise<unknown> = mayRunHere,
+  ) {
+    const asked: string[] = [];
+    const stream = known.via === 'postcopy' ? 'postcopy-paused' : 'completed';
+    const session = {
+      cancel: async () => ({ run: 'handed-over', stream }),
+      resumeGuest: async () => void asked.push('run'),
+    };
+    const refuse = (_: object, { signal }: { signal: AbortSignal }): Promise<object> => {
+      asked.push('refuse');
+      return answer(refusal, signal);
+    };
+    const context: unknown = {
+      guest: { session: async () => session },
+      request: { id: 'm-00000001', request: { guest: 'web1' } },
+      state: () => ({ ...initialSource(planned()).state, ...known }),
+      peer: peerOf({ refuse }),
+      fenceMs: 0,
+      bootTime: () => NOW,
+      fleet: fleetOf(),
+      fence: async () => {
+        asked.push('fence');
+        return fencing;
+      },
+    };
+    const may = await work(context as SourceContext, new AbortController().signal).then(
+      () => true,
+      (error: unknown) => {
+        assert.ok(hasCode(error, 'GODWIT_HELD'), String(error));
+        return false;
+      },
+    );
+    return { may, asked };
+  }
+
+  test('runs on only where no commit was sent, or the destination refused, or it is proved off', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...sourceRight.options),
+        proofs,
+        refusals,
+        fencings,
+        async (right, by, refusal, fencing) => {
+          const { may, asked } = await here({ right, ...proved(by) }, refusal, fencing);
+          const isSent = right === 'committing' || right === 'passed';
+          if (by === 'none' && !isSent) return assert.deepEqual([may, asked], [true, []]);
+          if (by !== 'none') return assert.deepEqual([may, asked], [right !== 'passed', []]);
+          const hasRefused = !(refusal instanceof Error);
+          const isOff = refusal === silent && fencing?.off === true;
+          assert.equal(may, right !== 'passed' && (hasRefused || isOff));
+          // Only what is dark is fenced: one that answers is not off.
+          assert.deepEqual(asked, refusal === silent ? ['refuse', 'fence'] : ['refuse']);
+        },
+      ),
+    );
+  });
+
+  test('is resumed after post-copy by the destination’s own refusal alone: a host that is off may have run it', async () => {
+    const off: Fencing = { off: true, by: 'the hook' };
+    const known = { right: 'committing', via: 'postcopy' } as const;
+    const dark = await here(known, silent, off, regain);
+    assert.deepEqual(dark, { may: false, asked: ['refuse'] });
+    const refused = await here(known, { refused: true }, off, regain);
+    assert.deepEqual(refused, { may: true, asked: ['refuse', 'run'] });
+    const precopy = await here({ ...known, via: 'precopy' }, silent, off, regain);
+    assert.deepEqual(precopy, { may: true, asked: ['refuse', 'fence', 'run'] });
+  });
+});
+
+describe('whether the destination has a mover', () => {
+  const facts = { peer: 'b', address: '10.0.0.2:7443', reason: 'it starts again' };
+  const away = godwitError('GODWIT_UNREACHABLE', facts);
+
+  function locating(t: TestContext, locate: (times: number) => Promise<boolean>) {
+    const { now } = timeOf(t);
+    let times = 0;
+    const context: unknown = {
+      request: { id: 'm-00000001' },
+      peer: { locate: () => locate((times += 1)) },
+    };
+    const found = isMoverThere(context as SourceContext, new AbortController().signal);
+    return { found, now, times: () => times };
+  }
+
+  test('is asked again while its agent is away, which is back in a moment', async (t) => {
+    for (const there of [true, false]) {
+      await t.test(String(there), async (inner) => {
+        const answers = async (times: number): Promise<boolean> => {
+          if (times < 4) throw away;
+          return there;
+        };
+        assert.equal(await locating(inner, answers).found, there);
+      });
+    }
+  });
+
+  test('is not asked for longer than an agent takes, nor after another answer', async (t) => {
+    const { found, now, times } = locating(t, async () => Promise.reject(away));
+    await assert.rejects(found, away);
+    assert.ok(times() > 10 && now() >= 10_000 && now() < 11_000, `${times()} in ${now()} ms`);
+    const other = new Error('it may not know');
+    let asked = 0;
+    const context: unknown = {
+      request: { id: 'm-00000001' },
+      peer: {
+        locate: async () => {
+          asked += 1;
+          throw other;
+        },
+      },
+    };
+    await assert.rejects(isMoverThere(context as SourceContext, t.signal), other);
+    assert.equal(asked, 1);
+  });
+});

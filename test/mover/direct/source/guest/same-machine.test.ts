@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { godwitError } from '../../../../../src/errors.ts';
+import { sameMachine } from '../../../../../src/mover/direct/source/guest/same-machine.ts';
+import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { Check } from '../../../../../src/protocol/public/migration.ts';
+
+type Compare = (there: unknown, host: string) => Check;
+const signal = AbortSignal.timeout(10_000);
+const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evidence: 'all of it' };
+
+/** Reads the machine at the source, and compares the destination's as it is reported. */
+function compared(read: () => Promise<Compare | undefined>, there: unknown): Promise<Check[]> {
+  const context = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
+  return sameMachine(context as unknown as SourceContext, signal)(there);
+}
+
+describe('the machine that the destination has made', () => {
+  test('is compared with the one that runs here', async () => {
+    const asked: unknown[] = [];
+    const compare = (...reported: unknown[]): Check => {
+      asked.push(...reported);
+      return SAME;
+    };
+    assert.deepEqual(await compared(async () => compare, { version: 'x' }), [SAME]);
+    assert.deepEqual(asked, [{ version: 'x' }, 'b']);
+  });
+
+  test('is no matter of a driver that cannot report machines', async () => {
+    assert.deepEqual(await compared(async () => undefined, {}), []);
+  });
+
+  test('is warned of where an older destination does not report it', async () => {
+    const [check] = await compared(async () => () => SAME, undefined);
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check.evidence, /b did not report what it has made$/);
+  });
+
+  test('is warned of where it cannot be read here in time', async () => {
+    const late = godwitError('GODWIT_DEADLINE', { what: 'reading', deadlineMs: 10_000 });
+    const [check] = await compared(() => Promise.reject(late), {});
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check.evidence, /not found out whether it is the same machine there/);
+  });
+
+  test('fails the step where what a destination reported is no machine, or the guest is gone', async () => {
+    for (const error of [
+      godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'b', expected: 'x', what: 'y' }),
+      godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'gone' }),
+    ]) {
+      const throwing: Compare = () => {
+        throw error;
+      };
+      await assert.rejects(
+        compared(async () => throwing, {}),
+        error,
+      );
+    }
+  });
+});

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { GuestConnections } from '../../../../../src/mover/direct/source/network/connections.ts';
+import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import {
+  connection,
+  MAX_IN_CALL,
+  type Connection,
+} from '../../../../../src/protocol/peer/connections.ts';
+import { peerOf } from '../answers.ts';
+import { unreachable } from '../unreachable.ts';
+
+const GUEST = '10.9.0.21';
+const signal = new AbortController().signal;
+
+/** Connections of the guest’s, each from a port of its own. */
+function entriesOf(count: number, first = 1024): Connection[] {
+  return Array.from({ length: count }, (_, at) =>
+    connection.parse({
+      protocol: 'udp',
+      original: { from: GUEST, to: '10.9.0.1' },
+      reply: { from: '10.9.0.1', to: GUEST },
+      timeoutS: 60,
+      seenReply: true,
+      assured: true,
+      mark: 0,
+      zone: 0,
+      originalPorts: { from: first + at, to: 53 },
+      replyPorts: { from: 53, to: first + at },
+    }),
+  );
+}
+
+interface Reported {
+  readonly epoch: number;
+  readonly fresh: readonly Connection[];
+  readonly gone: readonly Connection[];
+  readonly complete: boolean;
+}
+
+function stage(given: { readonly leave?: boolean; readonly addresses?: readonly string[] } = {}) {
+  const reported: Reported[] = [];
+  const host: { entries: Connection[]; leftOut: number; count: number; answer: object } = {
+    entries: [],
+    leftOut: 0,
+    count: 1,
+    answer: {},
+  };
+  const api = {
+    connections: async ({ body }: { body: Reported }) => {
+      reported.push(body);
+      if (host.answer instanceof Error) throw host.answer;
+      return host.answer;
+    },
+  };
+  const networks = [{ addresses: given.addresses ?? [GUEST] }];
+  const context: unknown = {
+    config: { name: 'a', network: { connections: given.leave === true ? 'leave' : 'move' } },
+    request: { id: 'm-1' },
+    state: () => ({ plan: { epoch: 17, to: 'b' }, known: { networks } }),
+    peer: peerOf(api),
+  };
+  const connections = new GuestConnections({
+    trackedHere: async () => host.count,
+    readConnections: async () => ({ entries: host.entries, leftOut: host.leftOut }),
+  });
+  const counts = (): unknown[] =>
+    reported.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
+  return { host, reported, counts, connections, context: context as SourceContext };
+}
+
+describe('the connections of a guest', () => {
+  test('are reported ahead of the guest, and at its end only what is new and what is gone', async () => {
+    const { host, counts, connections, context } = stage();
+    host.entries = entriesOf(3);
+    const { verdict, evidence } = await connections.handOver(context, signal);
+    assert.deepEqual([verdict, evidence], ['pass', '3 handed over ahead of the guest']);
+    host.entries = entriesOf(3, 1025);
+    await connections.last(context);
+    assert.deepEqual(counts(), [
+      [3, 0, false],
+      [1, 1, true],
+    ]);
+    assert.deepEqual(connections.late(), []);
+  });
+
+  test('are called complete at the end though nothing is new, but not where some cannot be reported', async () => {
+    const { host, counts, connections, context } = stage();
+    host.entries = entriesOf(1);
+    await connections.handOver(context, signal);
+    await connections.last(context);
+    host.leftOut = 1;
+    await connections.last(context);
+    assert.deepEqual(counts().slice(1), [
+      [0, 0, true],
+      [0, 0, false],
+    ]);
+  });
+
+  test('are reported in as many calls as they take, of which the last alone completes them', async () => {
+    const { host, counts, connections, context } = stage();
+    host.entries = entriesOf(MAX_IN_CALL + 1);
+    await connections.last(context);
+    assert.deepEqual(counts(), [
+      [MAX_IN_CALL, 0, false],
+      [1, 0, true],
+    ]);
+  });
+
+  test('are left alone where the host is so configured, tracks none, or none is the guest’s', async () => {
+    const left = stage({ leave: true });
+    const other = stage({ addresses: [] });
+    const none = stage();
+    none.host.count = 0;
+    for (const { connections, context, reported } of [left, other, none]) {
+      assert.equal((await connections.handOver(context, signal)).verdict, 'pass');
+      await connections.last(context);
+      assert.deepEqual(reported, []);
+    }
+  });
+
+  test('that cannot be reported end no migration; it is warned of them, once', async () => {
+    for (const answer of [unreachable, { problem: 'its table is full' }]) {
+      const { host, connections, context } = stage();
+      host.entries = entriesOf(1);
+      host.answer = answer;
+      const check = await connections.handOver(context, signal);
+      assert.equal(check.verdict, 'warn');
+      assert.match(check.evidence, /^not handed over: .*(silent|b: its table is full)/);
+      await connections.last(context);
+      assert.deepEqual(connections.late([check]), []);
+      assert.deepEqual(
+        connections.late([]).map(({ verdict }) => verdict),
+        ['warn'],
+      );
+    }
+  });
+
+  test('that were not reported are reported the next time, and are then no problem any more', async () => {
+    const { host, counts, connections, context } = stage();
+    host.entries = entriesOf(2);
+    host.answer = unreachable;
+    await connections.handOver(context, signal);
+    host.answer = {};
+    await connections.last(context);
+    assert.deepEqual(counts()[1], [2, 0, true]);
+    assert.deepEqual(connections.late(), []);
+  });
+
+  test('of protocols that cannot be reported are warned of', async () => {
+    const { host, connections, context } = stage();
+    host.entries = entriesOf(1);
+    host.leftOut = 2;
+    const { verdict, evidence } = await connections.handOver(context, signal);
+    assert.equal(verdict, 'warn');
+    assert.match(evidence, /1 handed over ahead of the guest; 2 left out/);
+  });
+});

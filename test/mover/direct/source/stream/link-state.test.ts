@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { LinkState } from '../../../../../src/mover/direct/source/stream/link-state.ts';
+
+const LINK = { isCut: false, hasLink: true };
+const CUT = { isCut: true, hasLink: false };
+const OVER = { isCut: false, hasLink: false };
+const GRACE_MS = 60_000;
+
+describe('what is seen of the wire’s links', () => {
+  test('hides bytes that are stalled for the grace and a little more, where no cut was seen', () => {
+    const sight = new LinkState();
+    sight.look(LINK, 1000);
+    assert.equal(sight.hides(69_999, GRACE_MS, 1000), true);
+    assert.equal(sight.hides(70_000, GRACE_MS, 1000), false);
+  });
+
+  test('hides them after cuts in a row that together outlast the grace, until a link has stood for ten seconds', () => {
+    const sight = new LinkState();
+    for (let now = 0; now < 90_000; now += 1000) sight.look(now % 30_000 === 0 ? LINK : CUT, now);
+    assert.equal(sight.hides(90_000, GRACE_MS, 90_000), true);
+    for (let now = 90_000; now < 99_000; now += 1000) sight.look(LINK, now);
+    assert.equal(sight.hides(98_999, GRACE_MS, 98_998), true);
+    assert.equal(sight.hides(99_000, GRACE_MS, 99_000), false);
+  });
+
+  test('hides nothing for long of a session that is over', () => {
+    const sight = new LinkState();
+    sight.look(CUT, 60_000);
+    sight.look(OVER, 60_200);
+    assert.equal(sight.hides(70_000, GRACE_MS, 70_000), false);
+  });
+
+  test('knows when the other mover was heard last: never without a link', () => {
+    const sight = new LinkState();
+    sight.look(CUT, 1000);
+    sight.look(OVER, 2000);
+    assert.equal(sight.heardAtMs, -Infinity);
+    sight.look(LINK, 3000);
+    sight.look(CUT, 4000);
+    assert.equal(sight.heardAtMs, 3000);
+  });
+});

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { silentLog } from '../../../../../src/log.ts';
+import type { StreamChange } from '../../../../../src/port/stream-change.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import { UnderWay } from '../../../../../src/mover/direct/source/stream/under-way.ts';
+import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
+import { planned } from '../../../../migration/direct/samples.ts';
+
+const MB = 1_000_000;
+const { signal } = new AbortController();
+
+interface Given {
+  readonly settings?: Partial<MigrationSettings>;
+  readonly known?: SourceState['known'];
+  readonly stopped?: boolean;
+  readonly tookOver?: boolean;
+  readonly rounds?: 'content';
+  readonly levers?: readonly string[];
+}
+
+/** A stream of 10 MB/s of which the kernel holds what is said at each look; what the hypervisor is asked to plan for, ms. */
+function streamOf({
+  settings,
+  known = { memoryAddress: '10.0.0.2:49152' },
+  stopped = false,
+  tookOver = false,
+  rounds,
+  levers = ['downtime'],
+}: Given = {}) {
+  const { state: first } = initialSource(
+    planned({ mode: 'precopy', maxDowntimeMs: 300, ...settings }),
+  );
+  const seen = {
+    state: { ...first, known, stopped, doing: { kind: 'do', step: 'memory' } } as SourceState,
+  };
+  const asked: number[] = [];
+  const addresses: string[] = [];
+  const fails = { look: false, ask: false };
+  let [held, ms]: [number | undefined, number] = [0, 0];
+  const underWay = new UnderWay(async (address) => {
+    addresses.push(address);
+    if (fails.look) throw new Error('ss is gone');
+    return held;
+  }, silentLog);
+  const adjust = async ({ maxDowntimeMs = NaN }: StreamChange): Promise<void> => {
+    if (fails.ask) throw new Error('the monitor is busy');
+    asked.push(Math.round(maxDowntimeMs));
+  };
+  const session = { levers: async () => levers, adjust };
+  const context: unknown = {
+    state: () => seen.state,
+    tookOver: () => tookOver,
+    guest: { session: async () => session, capabilities: { rounds } },
+    underWay,
+  };
+  /** A second later. */
+  const look = async (bytes: number | undefined): Promise<number[]> => {
+    held = bytes;
+    underWay.saw(
+      context as SourceContext,
+      { totalMs: ms, transferredBytes: (ms / 1000) * 10 * MB },
+      signal,
+    );
+    ms += 1000;
+    await new Promise(setImmediate);
+    return asked;
+  };
+  return {
+    look,
+    asked,
+    addresses,
+    seen,
+    fails,
+    nowMs: () => underWay.msOf(context as SourceContext),
+  };
+}
+
+describe('what a kernel holds of a stream', () => {
+  test('is left out of the downtime that the hypervisor plans for, with the switch, down to a third of it', async () => {
+    const stream = streamOf();
+    await stream.look(0);
+    assert.equal(stream.nowMs(), 40);
+    assert.deepEqual(await stream.look(MB), [160]);
+    assert.equal(stream.nowMs(), 140);
+    assert.deepEqual(await stream.look(4 * MB), [160, 100]);
+    assert.deepEqual(await stream.look(0), [160, 100, 260]);
+    assert.equal(stream.addresses[0], '10.0.0.2:49152');
+  });
+
+  test('is asked for again only where it changed by much', async () => {
+    const stream = streamOf();
+    for (const held of [0, MB, 1.1 * MB, 0.9 * MB]) await stream.look(held);
+    assert.deepEqual(stream.asked, [160]);
+    assert.deepEqual(await streamOf().look(0), []);
+  });
+
+  test('is not known where a look or the hypervisor fails, and the next look tries again', async () => {
+    const stream = streamOf();
+    await stream.look(0);
+    stream.fails.look = true;
+    assert.deepEqual([await stream.look(MB), stream.nowMs()], [[], 40]);
+    stream.fails.look = false;
+    stream.fails.ask = true;
+    assert.deepEqual(await stream.look(MB), []);
+    stream.fails.ask = false;
+    assert.deepEqual(await stream.look(MB), [160]);
+  });
+
+  test('is set once by a mover that took over, since nobody knows what the other one asked for', async () => {
+    const stream = streamOf({ tookOver: true });
+    await stream.look(0);
+    assert.deepEqual(await stream.look(0), [260]);
+    assert.deepEqual(await stream.look(0), [260]);
+  });
+
+  test('is nobody’s concern once the guest has stopped, by the wire, in rounds by content, in post-copy, and where nothing is set', async () => {
+    const memoryAddress = '10.0.0.2:49152';
+    const given: readonly Given[] = [
+      { stopped: true },
+      { known: { memoryAddress, path: { takes: 'wire', why: 'so' } } },
+      { known: {} },
+      { rounds: 'content' },
+      { settings: { mode: 'postcopy' } },
+      { levers: ['postcopy'] },
+    ];
+    for (const each of given) {
+      const stream = streamOf(each);
+      await stream.look(0);
+      assert.deepEqual(await stream.look(MB), [], JSON.stringify(each));
+    }
+    const byWire = streamOf({ known: { memoryAddress, path: { takes: 'wire', why: 'so' } } });
+    assert.deepEqual([byWire.nowMs(), streamOf({ rounds: 'content' }).nowMs()], [60, 0]);
+  });
+
+  test('does not keep the order to go on waiting: a guest that stops during the look is asked for nothing', async () => {
+    const stream = streamOf();
+    await stream.look(0);
+    const over = stream.look(MB);
+    stream.seen.state = { ...stream.seen.state, stopped: true };
+    assert.deepEqual(await over, []);
+  });
+});

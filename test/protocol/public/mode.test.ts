@@ -1,9 +1,0 @@
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { mode, streamMode, streamModeOf } from '../../../src/protocol/public/mode.ts';
-
-test('a cold move sets its stream as pre-copy does, and each other mode as itself', () => {
-  for (const one of streamMode.options) assert.equal(streamModeOf(one), one);
-  assert.equal(streamModeOf('cold'), 'precopy');
-  assert.deepEqual(mode.options, [...streamMode.options, 'cold']);
-});
