@@ -1,7 +1,7 @@
 /**
  * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
- * Lengths of functions are oxlint's (see .oxlintrc.json), and import cycles have a file of their own (import-cycles.ts).
+ * Lengths of functions are oxlint's (see .oxlintrc.json), and import cycles and folders have a file of their own (structure.ts).
  * test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';

@@ -248,7 +248,7 @@ function assertRefusals(results: Record<(typeof KINDS)[number], AttackResult>): 
     announced: 'GODWIT_TOO_LARGE',
     malformed: 'GODWIT_PROTOCOL_INVALID',
     shape: 'GODWIT_PROTOCOL_INVALID',
-    deep: 'GODWIT_PROTOCOL_INVALID',
+    deep: 'GODWIT_TOO_LARGE',
     header: 'GODWIT_TOO_LARGE',
     noise: 'GODWIT_PROTOCOL_INVALID',
     version: 'GODWIT_PROTOCOL_VERSION',
