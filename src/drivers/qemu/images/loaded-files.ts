@@ -66,6 +66,9 @@ async function removedFile(pid: number, file: string): Promise<string | undefine
   return more.length === 0 ? only : undefined;
 }
 
+/** The uptime and the start of a process are known to 10 ms each, and a file's times to a tick of the kernel. */
+const CLOCKS_MS = 30;
+
 /**
  * Of a file that QEMU does not keep open (`-bios`, `-kernel`, a ROM): its content travels with the memory, and the destination
  * looks for the content that the file has now. Undefined if the file is older than the process, or if that is not known.
@@ -75,6 +78,6 @@ async function whyChangedSince(pid: number, file: string): Promise<string | unde
   const info = await stat(file).catch(() => undefined);
   if (startTicks === undefined || info === undefined) return undefined;
   const startedMs = Date.now() - uptime() * 1000 + startTicks * MS_PER_TICK;
-  if (Math.max(info.birthtimeMs, info.mtimeMs) <= startedMs) return undefined;
+  if (Math.max(info.birthtimeMs, info.mtimeMs) <= startedMs + CLOCKS_MS) return undefined;
   return `is ${file} as it was when the guest was started; the file was written or replaced since`;
 }
