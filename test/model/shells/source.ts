@@ -42,7 +42,7 @@ export async function sourceTable(mode: Mode, anew?: Anew): Promise<SourceTable>
     edit,
   );
   const { SourceGuest: Guest } = await loadShell<{ SourceGuest: typeof SourceGuest }>(
-    `${FOLDER}/guest.ts`,
+    `${FOLDER}/guest/guest.ts`,
     edit,
   );
   const limit = Error.stackTraceLimit;
