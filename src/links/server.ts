@@ -7,6 +7,8 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { callerOf, askFor } from '../rpc/caller.ts';
+import { Gate, putBefore, type GateLimits } from '../rpc/gate.ts';
+import { DEFAULT_LIMITS } from '../rpc/limits.ts';
 import { listenFurther, type FurtherListeners } from '../rpc/listen-at.ts';
 import { identityOfCaller } from '../rpc/identity.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
@@ -30,9 +32,25 @@ export interface ServerOptions {
 
 /** From the connection to the hello, the TLS handshake included. */
 const GREETING_MS = 5000;
-/** Connections that have not greeted, and all. */
-const MAX_STRANGERS = 64;
-const MAX_SOCKETS = 256;
+/** Roles that have no session here: each connection ends with the reason. */
+const REFUSED = { connections: { each: 2, all: 8 } };
+const NONE = { connections: { each: 0, all: 0 } };
+/** Connections that have not joined a session: 256 of all. A session bounds its own connections. */
+const GREETING_LIMITS: GateLimits = {
+  handshakes: DEFAULT_LIMITS.handshakes,
+  shares: {
+    stranger: { connections: { each: 64, all: 128 } },
+    agent: { connections: { each: 32, all: 96 } },
+    controller: REFUSED,
+    operator: REFUSED,
+    viewer: REFUSED,
+    relay: REFUSED,
+    local: NONE,
+    join: NONE,
+  },
+};
+/** More than the gate and the sessions of one mover take together: it never decides who is let in. */
+const MAX_SOCKETS = DEFAULT_LIMITS.connections;
 /** For what is still said when the server is closed. */
 const LAST_MS = 1000;
 /** Sessions that are over and still answered for. */
@@ -51,7 +69,7 @@ export class SessionServer {
   readonly #sockets = new Set<Socket>();
   readonly #expected = new Map<string, Expected>();
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
-  #strangers = 0;
+  readonly #gate = new Gate(GREETING_LIMITS, () => performance.now());
   #further: FurtherListeners | undefined;
   #waiting: Waiting | undefined;
 
@@ -75,6 +93,10 @@ export class SessionServer {
     this.#server.on('tlsClientError', (error, socket) => {
       this.#log.debug({ error: error.message }, 'a TLS handshake of the wire failed');
       socket.destroy();
+    });
+    putBefore(this.#server, this.#gate, (peer, message) => {
+      const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
+      if (note !== undefined) this.#log.warn({ from: peer, ...note }, 'refused a link');
     });
   }
 
@@ -169,14 +191,8 @@ export class SessionServer {
   }
 
   #greet(socket: TLSSocket): void {
-    this.#strangers += 1;
-    let stranger = true;
-    const known = (): void => {
-      if (stranger) this.#strangers -= 1;
-      stranger = false;
-      clearTimeout(timer);
-    };
     const timer = setTimeout(() => socket.destroy(), GREETING_MS);
+    const known = (): void => clearTimeout(timer);
     socket.once('close', known);
     const connection = new Connection(socket, {
       frame: (frame) => {
@@ -187,13 +203,14 @@ export class SessionServer {
       closed: () => undefined,
     });
     const caller = callerOf(socket);
-    if (caller.role !== 'agent') {
+    const full = this.#gate.identify(socket, caller);
+    if (full !== undefined) {
+      this.#refuse(socket, full.code, full.message);
+      socket.destroy();
+    } else if (caller.role !== 'agent') {
       const why = caller.role === 'none' ? caller.refusal : undefined;
       this.#refuse(socket, why?.code ?? CONNECTION, why?.message ?? 'a stranger to the wire');
       refuse(connection, { why: 'unknown' });
-    } else if (this.#strangers > MAX_STRANGERS) {
-      this.#refuse(socket, CONNECTION, 'too many connections that do not greet');
-      socket.destroy();
     }
   }
 
@@ -218,6 +235,7 @@ export class SessionServer {
     }
     const { session, begun } = expected;
     if (session.connections >= MAX_CONNECTIONS) return refuse(connection, { why: 'full' });
+    this.#gate.release(socket);
     connection.write(controlFrame('welcome', 0, writeJson(session.greeting())));
     void session.join(connection, hello);
     return begun();

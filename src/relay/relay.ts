@@ -11,8 +11,8 @@ import type { Log } from '../log.ts';
 import { RELAY_ALPN } from '../protocol/relay.ts';
 import { askFor, callerOf } from '../rpc/caller.ts';
 import { listenAt } from '../rpc/listen-at.ts';
-import { Gate } from '../rpc/gate.ts';
-import { identityOfCaller, networkOf } from '../rpc/identity.ts';
+import { Gate, putBefore } from '../rpc/gate.ts';
+import { identityOfCaller } from '../rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../rpc/limits.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
 import { keepCurrent, serverTls, type Credentials } from '../rpc/tls.ts';
@@ -131,18 +131,9 @@ function gateFor({ streamsEach: each, streamsAll: all }: PairingLimits, clock: C
 
 /** One that is refused costs no handshake. */
 function guard(server: tls.Server, gate: Gate, log: Log): void {
-  const taking = server.listeners('connection') as ((socket: Socket) => void)[];
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    if (gate.admit(socket)) {
-      for (const each of taking) each.call(server, socket);
-      return;
-    }
-    const peer = networkOf(socket.remoteAddress ?? 'an unknown address');
-    const message = 'too many handshakes that came to nothing';
+  putBefore(server, gate, (peer, message) => {
     const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
     if (note !== undefined) log.warn({ from: peer, ...note }, 'a connection was refused');
-    socket.on('error', () => {}).resetAndDestroy();
   });
   server.on('tlsClientError', ({ message }: Error, socket: Socket) => {
     log.debug({ reason: message }, 'a TLS handshake failed');

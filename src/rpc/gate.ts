@@ -1,25 +1,29 @@
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { Server, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { callerOf, type Caller } from './caller.ts';
 import { identityOfCaller, networkOf, strangerAt, type Identity } from './identity.ts';
-import type { Bound, Circle, RpcLimits } from './limits.ts';
+import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
 
-/** Networks whose handshakes are counted; the one that was counted first is forgotten for a new one. */
-const MAX_NETWORKS = 4096;
+/** Networks, and callers at relays, whose handshakes are counted; a new one replaces the one that was counted first. */
+const MAX_COUNTED = 4096;
+/** One caller at a relay may begin one handshake in so many of the relay's. */
+const CALLER_PART = 4;
 
 interface Connection {
   readonly socket: Socket;
+  readonly network: string;
+  /** The caller that a relay names; absent for a direct connection. */
+  readonly caller: string | undefined;
   who: Identity;
 }
 
-/** Handshakes that a network may still begin, at that time. */
-interface Allowance {
-  left: number;
-  atMs: number;
-}
+type HandshakeLimit = RpcLimits['handshakes'];
 
-type GateLimits = Pick<RpcLimits, 'shares' | 'handshakes'>;
+export interface GateLimits {
+  readonly shares: Readonly<Record<Circle, Pick<Share, 'connections'>>>;
+  readonly handshakes: HandshakeLimit;
+}
 
 /**
  * Counts the connections of a TLS server on who opens them. Until its certificate is seen, whoever connects is a stranger
@@ -28,22 +32,30 @@ type GateLimits = Pick<RpcLimits, 'shares' | 'handshakes'>;
  */
 export class Gate {
   readonly #limits: GateLimits;
-  readonly #nowMs: () => number;
   readonly #connections = new Map<string, Connection>();
   /** Circle, key, and the connections of that identity, oldest first. */
   readonly #held = new Map<Circle, Map<string, Set<Connection>>>();
-  readonly #allowances = new Map<string, Allowance>();
+  readonly #networks: Allowances;
+  readonly #callers: Allowances;
+  /** Origins of connections that were released. */
+  readonly #expected = new Set<string>();
 
   constructor(limits: GateLimits, nowMs: () => number) {
     this.#limits = limits;
-    this.#nowMs = nowMs;
+    const { burst, perS } = limits.handshakes;
+    const part = { burst: Math.max(1, burst / CALLER_PART), perS: perS / CALLER_PART };
+    this.#networks = new Allowances(limits.handshakes, nowMs);
+    this.#callers = new Allowances(part, nowMs);
   }
 
   /** Whether a connection may begin its handshake. Closes another one where that has to make room. */
   admit(socket: Socket): boolean {
     const { remoteAddress } = socket;
-    if (remoteAddress === undefined || !this.#spend(networkOf(remoteAddress))) return false;
-    const connection = { socket, who: strangerAt(remoteAddress) };
+    if (remoteAddress === undefined) return false;
+    const who = strangerAt(remoteAddress);
+    const network = networkOf(remoteAddress);
+    const connection = { socket, network, caller: relayCallerOf(socket), who };
+    if (!this.#spend(connection)) return false;
     const { each, all } = this.#bound('stranger');
     if (this.#of(connection.who).size >= each) this.#evict(this.#of(connection.who));
     if (this.#count('stranger') >= all) this.#evict(this.#largest('stranger'));
@@ -64,7 +76,6 @@ export class Gate {
     if (caller.role === 'none' || connection === undefined) return undefined;
     const who = identityOfCaller(caller, socket.remoteAddress);
     if (who.key === connection.who.key) return undefined;
-    if (connection.who.circle === 'stranger') this.#giveBack(networkOf(socket.remoteAddress ?? ''));
     const { each, all } = this.#bound(who.circle);
     const own = this.#held.get(who.circle)?.get(who.key)?.size ?? 0;
     if (own >= each) return full(who.label, each);
@@ -73,10 +84,26 @@ export class Gate {
       if (largest.size <= own + 1) return full(`${who.label} and the others of its kind`, all);
       this.#evict(largest);
     }
+    if (connection.who.circle === 'stranger') this.#giveBack(connection);
     this.#leave(connection);
     connection.who = who;
     this.#of(who).add(connection);
     return undefined;
+  }
+
+  /**
+   * Stops counting a connection of a peer that is expected, and bounded by its user: no newcomer displaces it. When it is
+   * cut, a crowd at the peer's address has no handshakes to spend that keep the peer out.
+   */
+  release(socket: Socket): void {
+    const ends = endsOf(socket);
+    const connection = this.#connections.get(ends);
+    if (connection === undefined) return;
+    this.#connections.delete(ends);
+    this.#leave(connection);
+    this.#expected.add(originOf(connection));
+    const [oldest] = this.#expected;
+    if (this.#expected.size > MAX_COUNTED && oldest !== undefined) this.#expected.delete(oldest);
   }
 
   /** Connections that are counted now. */
@@ -84,30 +111,34 @@ export class Gate {
     return this.#connections.size;
   }
 
-  /** Those that make a handshake and turn out to be somebody get theirs back: a host that is busy is not held up. */
-  #spend(network: string): boolean {
-    const { burst, perS } = this.#limits.handshakes;
-    const nowMs = this.#nowMs();
-    const had = this.#allowances.get(network);
-    const left =
-      had === undefined ? burst : Math.min(burst, had.left + ((nowMs - had.atMs) / 1000) * perS);
-    if (left < 1) return false;
-    this.#allowances.set(network, { left: left - 1, atMs: nowMs });
-    const [oldest] = this.#allowances.keys();
-    if (this.#allowances.size > MAX_NETWORKS && oldest !== undefined)
-      this.#allowances.delete(oldest);
+  /** A caller at a relay has a part of the relay's handshakes, so that one leaves some to the others. */
+  #spend(connection: Connection): boolean {
+    const [origin, { network, caller }] = [originOf(connection), connection];
+    if (this.#expected.has(origin)) return true;
+    if (!this.#networks.has(network)) return false;
+    if (caller !== undefined) {
+      if (!this.#callers.has(origin)) return false;
+      this.#callers.take(origin);
+    }
+    this.#networks.take(network);
     return true;
   }
 
-  #giveBack(network: string): void {
-    const had = this.#allowances.get(network);
-    if (had === undefined) return;
-    had.left += 1;
-    if (had.left >= this.#limits.handshakes.burst) this.#allowances.delete(network);
+  /** A handshake that shows a certificate, within its holder's share, does not count: a busy host is not held up. */
+  #giveBack(connection: Connection): void {
+    const origin = originOf(connection);
+    if (this.#expected.has(origin)) return;
+    this.#networks.giveBack(connection.network);
+    if (connection.caller !== undefined) this.#callers.giveBack(origin);
   }
 
+  /** Closes the oldest connection; of strangers behind a relay, that of the caller with the most. */
   #evict(held: ReadonlySet<Connection>): void {
-    const [oldest] = held;
+    let fullest: readonly Connection[] = [];
+    const keyOf = ({ who, caller }: Connection) => (who.circle === 'stranger' ? caller : undefined);
+    for (const own of Map.groupBy(held, keyOf).values())
+      if (own.length > fullest.length) fullest = own;
+    const [oldest] = fullest;
     if (oldest === undefined) return;
     this.#leave(oldest);
     oldest.socket.destroy();
@@ -145,12 +176,89 @@ export class Gate {
   }
 }
 
+/** The handshakes that each of many may still begin. */
+class Allowances {
+  readonly #limit: HandshakeLimit;
+  readonly #nowMs: () => number;
+  readonly #left = new Map<string, { left: number; atMs: number }>();
+
+  constructor(limit: HandshakeLimit, nowMs: () => number) {
+    this.#limit = limit;
+    this.#nowMs = nowMs;
+  }
+
+  has(key: string): boolean {
+    return this.#leftOf(key) >= 1;
+  }
+
+  take(key: string): void {
+    this.#left.set(key, { left: this.#leftOf(key) - 1, atMs: this.#nowMs() });
+    const [oldest] = this.#left.keys();
+    if (this.#left.size > MAX_COUNTED && oldest !== undefined) this.#left.delete(oldest);
+  }
+
+  giveBack(key: string): void {
+    const had = this.#left.get(key);
+    if (had === undefined) return;
+    had.left += 1;
+    if (had.left >= this.#limit.burst) this.#left.delete(key);
+  }
+
+  #leftOf(key: string): number {
+    const { burst, perS } = this.#limit;
+    const had = this.#left.get(key);
+    if (had === undefined) return burst;
+    return Math.min(burst, had.left + ((this.#nowMs() - had.atMs) / 1000) * perS);
+  }
+}
+
+const relayed = new WeakMap<Socket, string>();
+
+/** Notes the caller that a relay names for a stream, so that the relay's callers are counted apart. */
+export function cameByRelay(socket: Socket, caller: string): void {
+  relayed.set(socket, caller);
+}
+
+export function relayCallerOf(socket: Socket): string | undefined {
+  return relayed.get(socket);
+}
+
+/**
+ * Puts a gate before everything that a server does with a connection, so that a refused one costs no handshake. Call it
+ * once the server has all its listeners. `refused` reports the network of a refused connection, and the reason.
+ */
+export function putBefore(
+  server: Server,
+  gate: Gate,
+  refused: (network: string, message: string) => void,
+): void {
+  const taking = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (gate.admit(socket)) {
+      for (const take of taking) take.call(server, socket);
+      return;
+    }
+    const network = networkOf(socket.remoteAddress ?? 'an unknown address');
+    refused(network, 'too many handshakes that came to nothing');
+    socket.on('error', () => {});
+    // A relay's stream is TLS already, and such a stream cannot be reset.
+    if (socket instanceof TLSSocket) socket.destroy();
+    else socket.resetAndDestroy();
+  });
+}
+
 const gates = new WeakMap<TLSSocket, Gate>();
 
 /** Counts a connection on whom a request over it names, where no certificate does. GODWIT_OVERLOADED: that one has all. */
 export function countOn(caller: Caller, socket: Socket): void {
   const error = gates.get(socket as TLSSocket)?.identify(socket as TLSSocket, caller);
   if (error !== undefined) throw error;
+}
+
+/** Who began a handshake, as far as anything distinguishes strangers. */
+function originOf({ network, caller }: Connection): string {
+  return caller === undefined ? network : `${network} ${caller}`;
 }
 
 /** Alike for a connection and the TLS over it, and for no other that is open. */

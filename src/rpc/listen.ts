@@ -5,13 +5,13 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { godwitError, type GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { checkSocketPath } from '../protocol/socket-path.ts';
 import { askFor, callerOf } from './caller.ts';
 import { listenAt, listenFurther, type FurtherListeners, type HostPort } from './listen-at.ts';
-import { Gate } from './gate.ts';
+import { Gate, putBefore } from './gate.ts';
 import { identityOfCaller, networkOf } from './identity.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS, type RpcLimits } from './limits.ts';
@@ -207,22 +207,10 @@ function guard(
   { log, refusals = ownRefusals }: ListenOptionsOf,
 ): void {
   const gate = new Gate(limits, () => performance.now());
-  const taking = server.listeners('connection') as ((socket: Socket) => void)[];
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    if (gate.admit(socket)) {
-      for (const take of taking) take.call(server, socket);
-      return;
-    }
-    const from = networkOf(socket.remoteAddress ?? 'an unknown address');
-    const message = 'too many handshakes that came to nothing';
+  putBefore(server, gate, (from, message) => {
     const note = refusals.note({ peer: from, circle: 'stranger', code: CONNECTION, message });
     if (note !== undefined)
       log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
-    socket.on('error', () => {});
-    // What a relay has led here is TLS already, and such a stream cannot be reset.
-    if (socket instanceof TLSSocket) socket.destroy();
-    else socket.resetAndDestroy();
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     const error = gate.identify(socket);

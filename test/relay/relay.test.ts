@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { wrongServer, type Credentials } from '../../src/rpc/tls.ts';
+import { relayCallerOf } from '../../src/rpc/gate.ts';
 import { connectTls, isWaiting } from '../../src/rpc/relayed/call.ts';
 import { waitAtRelays } from '../../src/rpc/relayed/wait.ts';
 import { untilSo } from '../until.ts';
@@ -43,6 +45,15 @@ test('two hosts that both call out speak TLS with each other, and each end reach
   for await (const chunk of socket) came.push(chunk as Buffer);
   assert.ok(Buffer.concat(came).equals(sent));
   assert.equal(await isWaiting(address, a, 5000, within), true);
+});
+
+test('the called host counts a stream on the caller that the relay has checked', async (t) => {
+  const around = await aroundRelay(t);
+  const { address, server } = await waitingEcho(t, around);
+  const callers: (string | undefined)[] = [];
+  server.prependListener('connection', (socket: Socket) => callers.push(relayCallerOf(socket)));
+  for (const name of ['a', 'c']) await shaken(t, address, await around.host(name));
+  assert.deepEqual(callers, ['a', 'c']);
 });
 
 test('more callers than streams that wait are served one after the other', async (t) => {

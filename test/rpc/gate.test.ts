@@ -4,7 +4,7 @@ import net from 'node:net';
 import type { Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { Gate } from '../../src/rpc/gate.ts';
+import { cameByRelay, Gate } from '../../src/rpc/gate.ts';
 import { strangerAt } from '../../src/rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import { CONNECTION, Refusals } from '../../src/rpc/refusals.ts';
@@ -97,6 +97,74 @@ test('whatever strangers open and close, they hold no more than their bounds, an
     }),
     { numRuns: 300 },
   );
+});
+
+const RELAY = '203.0.113.9';
+
+/** A stream that a relay gave for this caller. */
+function relayed(caller: string, port: number, at = RELAY): FakeSocket {
+  const socket = new FakeSocket(at, port);
+  cameByRelay(socket as unknown as Socket, caller);
+  return socket;
+}
+
+const admits = (gate: Gate, socket: FakeSocket): boolean => gate.admit(socket as unknown as Socket);
+
+test('a host that calls by a relay and ends its calls, at any rate, leaves handshakes to the others behind it', () => {
+  let nowMs = 0;
+  let port = 0;
+  const gate = new Gate(DEFAULT_LIMITS, () => nowMs);
+  const call = (caller: string): boolean => {
+    const socket = relayed(caller, (port += 1));
+    const isTaken = admits(gate, socket);
+    socket.destroy();
+    return isTaken;
+  };
+  let begun = 0;
+  for (; nowMs < 120_000; nowMs += 5) {
+    if (call('evil')) begun += 1;
+    if (nowMs % 500 === 0) assert.ok(call('b'), `b after ${nowMs} ms`);
+  }
+  const { burst, perS } = DEFAULT_LIMITS.handshakes;
+  assert.ok(begun <= burst / 4 + (120 * perS) / 4, `${begun} handshakes`);
+});
+
+test('a relay that makes callers up has no more handshakes than any other address', () => {
+  const limits = { ...DEFAULT_LIMITS, handshakes: { burst: 8, perS: 0 } };
+  const gate = new Gate(limits, () => 0);
+  const calls = Array.from({ length: 50 }, (_, each) => relayed(`made-up-${each}`, each));
+  assert.equal(calls.filter((each) => admits(gate, each)).length, 8);
+});
+
+test('behind a relay the caller with the most connections makes room, not the one who came first', () => {
+  const shares = sharesOf('stranger', { connections: bound(4, 6) });
+  const gate = new Gate({ ...DEFAULT_LIMITS, shares }, () => 0);
+  const first = relayed('b', 1);
+  const evil = [2, 3, 4, 5].map((port) => relayed('evil', port));
+  const last = relayed('c', 6);
+  for (const each of [first, ...evil, last]) assert.ok(admits(gate, each));
+  assert.deepEqual(
+    [first, ...evil, last].map(({ isOpen }) => isOpen),
+    [true, false, false, true, true, true],
+  );
+});
+
+test('handshakes of an expected peer are not counted, also behind a relay; those of other callers are', () => {
+  const gate = new Gate({ ...DEFAULT_LIMITS, handshakes: { burst: 8, perS: 0 } }, () => 0);
+  let port = 0;
+  const calls = (make: () => FakeSocket): number =>
+    Array.from({ length: 20 }, make).filter((each) => admits(gate, each)).length;
+  const direct = (at: string) => () => new FakeSocket(at, (port += 1));
+  const byRelay = (caller: string) => () => relayed(caller, (port += 1));
+  for (const make of [direct('192.0.2.1'), byRelay('a')]) {
+    const socket = make();
+    assert.ok(admits(gate, socket));
+    gate.release(socket as unknown as Socket);
+    assert.equal(calls(make), 20);
+    assert.ok(socket.isOpen, 'it makes room for none');
+  }
+  assert.equal(calls(direct('192.0.2.2')), 8);
+  assert.equal(calls(byRelay('evil')), 2);
 });
 
 function dial(t: TestContext, address: string): Socket {

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials, RelayPlace } from '../tls.ts';
+import { cameByRelay } from '../gate.ts';
 import { askRelay } from './ask-relay.ts';
 
 /** Streams that always wait at each relay for each server: as many callers find one at once. */
@@ -158,7 +159,8 @@ class WaitingAt {
         credentials,
         { does: 'wait', at },
         {
-          line: ({ type }) => {
+          line: (line) => {
+            const { type } = line;
             hear();
             if (type === 'waits') {
               if (!isWaiting) this.#waits += 1;
@@ -166,6 +168,7 @@ class WaitingAt {
               this.#report(undefined);
             } else if (type === 'ping') stream.say('pong');
             else if (type === 'offer') {
+              cameByRelay(stream.socket, line.by);
               stream.say('ready');
               const isClean = stream.release();
               if (!isClean) stream.socket.destroy();
