@@ -16,6 +16,7 @@ import type { Inspection } from './inspection.ts';
 import type { StreamChange } from './stream-change.ts';
 import type { Unplugger } from './unplugger.ts';
 import type { GuestSnapshot } from '../migration/guest-changes/snapshot.ts';
+import type { Refuses } from '../rpc/tls.ts';
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
 /** Godwit owns each step and the data path. */
@@ -65,6 +66,8 @@ export interface StreamTls {
   readonly directory: string;
   /** Name of the other host: the destination checks the client certificate's name, the source the server's. */
   readonly peer: string;
+  /** The fleet's list, asked by a driver that checks the peer itself; absent: it refuses no certificate. */
+  readonly refuses?: Refuses;
 }
 
 export interface StreamSetup extends StreamSettings {

@@ -1,16 +1,18 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { StreamTls } from '../../port/direct.ts';
-import { pkiDirOf } from '../../host/fleet.ts';
+import { Fleet, pkiDirOf } from '../../host/fleet.ts';
 
 /** This host’s certificate for the hypervisor’s own stream; `dir` is the migration’s directory. */
 export function streamTls(config: AgentConfig, dir: string, peer: string): StreamTls {
   const pki = pkiDirOf(config);
+  const fleet = new Fleet(config);
   return {
     caFile: path.join(pki, 'ca.crt'),
     certFile: path.join(pki, 'host.crt'),
     keyFile: path.join(pki, 'host.key'),
     directory: path.join(dir, 'tls'),
     peer,
+    refuses: (shown) => fleet.refuses(shown),
   };
 }
