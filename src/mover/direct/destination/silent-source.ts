@@ -149,9 +149,13 @@ async function overruled(
   const { admission, right, unsure } = state;
   const { epoch } = admission;
   if (source === undefined || source.epoch !== epoch) return false;
-  // A source that ends so with its commit unanswered has given its copy up: a third host has the guest.
+  // A source that ends so with its commit unanswered has given its copy up: a third host has the guest. Copied images
+  // stay: if the record of a run was lost with the power of this host, they have the guest's last writes.
   const isElsewhere =
-    source.phase === 'failed' && source.right === 'committing' && isToBeStarted(state);
+    source.phase === 'failed' &&
+    source.right === 'committing' &&
+    isToBeStarted(state) &&
+    (state.preparation?.copies ?? []).length === 0;
   if (source.right !== 'abandoned' && !isElsewhere) return false;
   if (right !== 'running' && !unsure) return false;
   const why = isElsewhere

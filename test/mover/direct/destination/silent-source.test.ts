@@ -21,6 +21,7 @@ import type { DestinationContext } from '../../../../src/mover/direct/destinatio
 import type { Admission } from '../../../../src/protocol/peer/migration.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
+import { COPY } from '../../../migration/direct/samples.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 
 const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
@@ -153,6 +154,13 @@ describe('a destination to which nobody speaks', () => {
     const { hands, deeds } = scene(committed, gaveUp, COLD);
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, ['overruled', 'release', 'released']);
+    // Copied images may have the guest's last writes.
+    const preparation = { ...RECORDS.preparing.preparation, copies: [COPY] };
+    const preparing = { ...RECORDS.preparing, preparation };
+    const copied = [preparing, RECORDS.prepared, RECORDS.armed0, RECORDS.committed];
+    const kept = scene(copied, gaveUp, COLD);
+    await actOnSilence(kept.hands, 1);
+    assert.deepEqual(kept.deeds, []);
     // One that has run here is not given up for that.
     const ran = scene([...committed, RECORDS.running], gaveUp, COLD);
     await actOnSilence(ran.hands, 1);
