@@ -94,7 +94,13 @@ export class UnderWay {
       // Once the guest has stopped, the order to go on must not stand behind a question at the monitor.
       if (!levers.includes('downtime') || !hasQueue(context)) return;
       await session.adjust(
-        { maxDowntimeMs: streamDowntimeMs({ ...context, underWay: this }) },
+        {
+          maxDowntimeMs: streamDowntimeMs({
+            state: context.state,
+            guest: context.guest,
+            underWay: this,
+          }),
+        },
         signal,
       );
     });
