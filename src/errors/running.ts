@@ -228,7 +228,7 @@ export const runningErrors = {
     409,
   ),
   GODWIT_TAKEN_BACK: row(
-    '{guest} was taken back to {host}, where it runs on: {by}',
+    '{guest} was taken back to {host}: {by}',
     'Nothing to do; the other host takes its copy down when it hears of it.',
     true,
     5,

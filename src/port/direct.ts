@@ -161,6 +161,11 @@ export interface SourceSession extends HypervisorSession, MayCompare {
   recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   /** Runs the guest here again after everything was handed over. */
   resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
+  /**
+   * As `resumeGuest`, but the guest starts from its disks, like a machine that lost its power: another host may have written
+   * to them since it was stopped. Absent where the driver cannot.
+   */
+  startFromDisks?(permission: StartPermission, signal: AbortSignal): Promise<void>;
   /** It must not run here, and does or may in a moment: it is paused when this resolves, memory and all kept. */
   stopGuest(signal: AbortSignal): Promise<void>;
   /** Takes back what configure set, so that the guest is as it was found. */

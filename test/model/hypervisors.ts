@@ -204,6 +204,7 @@ function isStreamOver(qemu: number): boolean {
     qemu === QEMU.postcopyPaused ||
     qemu === QEMU.endedStill ||
     qemu === QEMU.failedGiven ||
-    qemu === QEMU.resumed
+    qemu === QEMU.resumed ||
+    qemu === QEMU.anew
   );
 }

@@ -117,10 +117,10 @@ export class SourceBook {
   #number(state: SourceState): number {
     const { moverAddress, memoryAddress } = state.known;
     const { doing, right, via, stream, unsure, attempts, cancelled, because } = state;
-    const { closedByProof, decision } = state;
+    const { closedByProof, mayHaveRunThere = false, decision } = state;
     const key = JSON.stringify([
       [doing, right, via, stream, unsure, attempts, cancelled, because?.code],
-      [closedByProof, decision.proof],
+      [closedByProof, mayHaveRunThere, decision.proof],
       [moverAddress, memoryAddress],
     ]);
     return this.#states.of(key, () => ({ ...state, stopped: false, leftovers: [] }));

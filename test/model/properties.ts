@@ -17,7 +17,7 @@ export function brokenRule(context: Context, world: World): Rule | undefined {
   if (world.broken !== 0) return RULES_BROKEN[world.broken - 1];
   const runsHere = sourceRuns(world);
   if (runsHere && runsElsewhere(world)) return 'two copies of the guest run';
-  if (runsHere && world.ran === 1 && (world.excuses & EXCUSE.proved) === 0) {
+  if (runsHere && world.ran === 1 && world.qemu !== QEMU.anew) {
     return 'the source resumed a guest that has run at the destination';
   }
   if (context.rehearses && isNoRehearsal(world, context.source.state(world.js))) {

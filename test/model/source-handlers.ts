@@ -117,6 +117,8 @@ function atOnce(context: Context, world: World, name: string): string | undefine
       return state.decision.proof;
     case 'closed by proof':
       return state.closedByProof ? 'yes' : 'no';
+    case 'may have run there':
+      return state.mayHaveRunThere === true ? 'yes' : 'no';
     case 'attempts':
       return String(state.attempts);
     default:

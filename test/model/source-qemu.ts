@@ -67,6 +67,7 @@ export const STAND: Readonly<Record<number, Stands>> = {
   [QEMU.postcopyPaused]: 'handed-over postcopy-paused',
   [QEMU.gone]: 'gone none',
   [QEMU.resumed]: 'running completed',
+  [QEMU.anew]: 'running completed',
   [QEMU.endedStill]: 'paused failed',
   [QEMU.failedGiven]: 'paused failed',
 };
@@ -97,13 +98,14 @@ export const COMMANDS = {
   'start post-copy': order(startPostcopy, true, true),
   continue: order((_context, world) => (continueSwitchover(world) ? 'ok' : 'other'), true, true),
   resume: order(resumeGuest),
+  'start from disks': order(startFromDisks),
   quit: { work: quit, mayFail: false, mayBeLate: false },
 } as const satisfies Record<string, Order>;
 export type Command = keyof typeof COMMANDS;
 
 function startMemory(_context: Context, world: World): 'ok' | 'other' {
-  const { idle, failed, cancelled, resumed } = QEMU;
-  const free: readonly number[] = [idle, failed, cancelled, resumed];
+  const { idle, failed, cancelled, resumed, anew } = QEMU;
+  const free: readonly number[] = [idle, failed, cancelled, resumed, anew];
   if (!free.includes(world.qemu)) return 'other';
   world.qemu = QEMU.active;
   says(world, 'active');
@@ -139,15 +141,36 @@ export function continueSwitchover(world: World): boolean {
   }
 }
 
+/** system_reset and cont: what the guest did elsewhere is on its disks. */
+function startFromDisks(context: Context, world: World): 'ok' {
+  if (!isBrokenOff(world) && !handedOver(world)) return 'ok';
+  mustHaveRight(context, world);
+  world.qemu = QEMU.anew;
+  return 'ok';
+}
+
+const isBrokenOff = ({ qemu }: World): boolean =>
+  qemu === QEMU.endedStill || qemu === QEMU.failedGiven;
+
 /** cont. Nobody but the mover has a guest go on that is paused here. */
 function resumeGuest(context: Context, world: World): 'ok' {
   const { qemu } = world;
-  const brokeOff = qemu === QEMU.endedStill || qemu === QEMU.failedGiven;
+  const brokeOff = isBrokenOff(world);
   if (!brokeOff && !handedOver(world)) return 'ok';
   const postcopy = handedOver(world) && qemu !== QEMU.completed;
   if (postcopy && world.ran === 1) {
     breakRule(world, 'the source resumed a guest whose post-copy had run at the destination');
   }
+  mustHaveRight(context, world);
+  // Its disks are newer than its memory, whatever became of the destination.
+  if (world.ran === 1)
+    breakRule(world, 'the source resumed a guest that has run at the destination');
+  world.qemu = brokeOff ? QEMU.cancelled : QEMU.resumed;
+  return 'ok';
+}
+
+function mustHaveRight(context: Context, world: World): void {
+  const brokeOff = isBrokenOff(world);
   const proved = (world.excuses & EXCUSE.proved) !== 0;
   const there = world.jd === 0 ? undefined : context.destination.durable(world.jd);
   // Where its stream broke off, and no commit was ever sent or nothing is left there to run it, nobody else may.
@@ -159,11 +182,6 @@ function resumeGuest(context: Context, world: World): 'ok' {
       'the source resumed a guest that it had handed over, without a refusal that outlives a power loss',
     );
   }
-  if (world.ran === 1 && !proved) {
-    breakRule(world, 'the source resumed a guest that has run at the destination');
-  }
-  world.qemu = brokeOff ? QEMU.cancelled : QEMU.resumed;
-  return 'ok';
 }
 
 function quit(_context: Context, world: World): 'ok' {
@@ -209,6 +227,7 @@ const CANCELLED: readonly number[] = [
   QEMU.failed,
   QEMU.cancelled,
   QEMU.resumed,
+  QEMU.anew,
   QEMU.endedStill,
   QEMU.gone,
 ];

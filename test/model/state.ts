@@ -35,6 +35,8 @@ export const QEMU = {
   endedStill: 17,
   /** Post-copy failed at its very end: the destination may have everything, and has not been heard to say so. */
   failedGiven: 18,
+  /** Started from its disks after everything was handed over. */
+  anew: 19,
 } as const;
 
 /** The destination's QEMU. */
@@ -265,6 +267,7 @@ export function sourceRuns({ qemu }: World): boolean {
     case QEMU.cancelled:
     case QEMU.cancelling:
     case QEMU.resumed:
+    case QEMU.anew:
       return true;
     default:
       return false;

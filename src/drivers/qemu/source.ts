@@ -40,7 +40,7 @@ import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
 import { readHalt, readSnapshot } from './snapshot/read.ts';
 import { launchOf } from './process/relaunch.ts';
-import { shutDown, startAgain } from './process/shutdown.ts';
+import { shutDown, startAgain, startFromDisks } from './process/shutdown.ts';
 import type { MonitorWatch } from './session.ts';
 import { stop } from './resume.ts';
 import { runAgain } from './process/stuck.ts';
@@ -278,6 +278,11 @@ export class QemuSource implements SourceSession {
   async resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void> {
     permission.mustCover(this.handle.name);
     await runAgain(this.#client, this.handle, signal);
+  }
+
+  async startFromDisks(permission: StartPermission, signal: AbortSignal): Promise<void> {
+    permission.mustCover(this.handle.name);
+    await startFromDisks(this.#client, this.handle, signal);
   }
 
   async startAgain(

@@ -103,7 +103,24 @@ export function onFenced(state: SourceState, fenced: Fenced): Transition {
 
 function proved(state: SourceState, decision: Decision): SourceState {
   const right = sourceRightAfter(state.right, 'proved');
-  return right === undefined ? state : { ...state, right, closedByProof: true, decision };
+  if (right === undefined) return state;
+  const sent = state.right === 'committing' && ({ mayHaveRunThere: true } as const);
+  return { ...state, right, closedByProof: true, decision, ...sent };
+}
+
+/**
+ * Whether the guest's memory here may be older than its storage: the destination may have run it, and both hosts see a disk
+ * or volume that it writes to. Resumed from that memory, a VM would damage its file systems: it has to start from its
+ * disks. A disk that was copied is here as it was when the guest stopped.
+ */
+export function isMemoryStale({
+  mayHaveRunThere,
+  known,
+}: Pick<SourceState, 'mayHaveRunThere' | 'known'>): boolean {
+  if (mayHaveRunThere !== true) return false;
+  const images = (known.description?.disks ?? []).flatMap((each) => each.images);
+  const onlyRead = new Set(images.filter((each) => each.readOnly).map(({ node }) => node));
+  return (known.places ?? []).some(({ node }) => !onlyRead.has(node));
 }
 
 function elsewhere({ plan }: SourceState, { by, elsewhere: third }: Resolved): SerialError {

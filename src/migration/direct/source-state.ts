@@ -78,6 +78,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     step,
     /** The guest's hypervisor had ended, and was started again. */
     anew: z.literal(true).optional(),
+    /** The guest started from its disks, because the destination may have run it on them. */
+    fromDisks: z.literal(true).optional(),
   }),
   z.object({ type: z.literal('undo-failed'), step, error: serialError }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
@@ -206,6 +208,8 @@ export interface SourceState {
   readonly leftovers: readonly SerialError[];
   /** The epoch was closed without the destination's refusal: it may have had the right to run since. */
   readonly closedByProof: boolean;
+  /** It was closed so after a commit was sent: the destination may have run the guest, and written to disks that both see. */
+  readonly mayHaveRunThere?: true;
   /** What was decided last. A new order or proof replaces all of it, so that no proof is taken for a later one. */
   readonly decision: Decision;
   /** Lost, and started anew here. */

@@ -217,6 +217,12 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });
   if (event.type === 'resolved') walk.decisions.push({ atMs, what: resolvedWords(event) });
   if (event.type === 'restarted') walk.restartedAt = at;
+  if (event.type === 'undid' && event.fromDisks === true) {
+    walk.restartedAt = at;
+    const { to = '' } = walk.state?.plan ?? {};
+    const what = `the guest starts from its disks, as after a power loss: ${to} may have run it and written to them`;
+    walk.decisions.push({ atMs, what });
+  }
   noteWire(walk, event, atMs);
   if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
   if (event.type === 'taken-over') walk.takeovers += 1;

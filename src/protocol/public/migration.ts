@@ -282,7 +282,10 @@ export const report = z.object({
   error: serialError.optional(),
   /** What could not be undone or tidied, and so may be left; absent where nothing is. */
   leftovers: z.array(serialError).max(64).optional(),
-  /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
+  /**
+   * It was started from its disks at the source at that moment: its memory was lost (`onLost`), or may have been older than
+   * its disks.
+   */
   restartedAt: moment.optional(),
   /** The guest is at the destination and was stopped there since, by its owner, by itself or by a fault. */
   halted: halt.optional(),

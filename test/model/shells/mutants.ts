@@ -51,6 +51,14 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     },
   },
   {
+    name: 'resume stale memory',
+    breaks:
+      'the source resumes a guest from its memory on a proof, though the destination may have run it on their disks',
+    mode: 'precopy',
+    steps: ['memory', 'switchover'],
+    edit: { file: REGAIN, from: 'if (isMemoryStale(context.state())) {', to: 'if (false) {' },
+  },
+  {
     name: 'run on regardless',
     breaks: 'the source has a guest go on whose stream broke, though it has sent a commit',
     mode: 'hybrid',

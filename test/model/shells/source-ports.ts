@@ -162,6 +162,9 @@ function beside() {
 const NOW = { bootId: PLANNED.precopy.bootId, uptimeMs: 0 };
 const NO_FLEET = { names: () => [], ask: async () => new Map() };
 
+/** Its disk, which both hosts see. */
+const SHARED = [{ node: 'disk0', pool: '0'.repeat(16), path: 'disk.raw' }];
+
 /** The only address by which the destination is known. */
 const PEER = { name: 'b', address: 'b:7000' };
 
@@ -186,6 +189,9 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
     get closedByProof() {
       return read('closed by proof', ['no', 'yes']) === 'yes';
     },
+    get mayHaveRunThere() {
+      return read('may have run there', ['no', 'yes']) === 'yes' ? true : undefined;
+    },
     decision: {
       get proof() {
         return read('proof', ['none', 'observed', 'fenced', 'operator']);
@@ -198,6 +204,7 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
     },
     known: {
       description: descriptionOf(),
+      places: SHARED,
       checks: [],
       get moverAddress() {
         // Past `admit` its answer is in the journal.
@@ -227,6 +234,7 @@ function opening(script: Script, { step }: Program): () => Promise<object> {
     startPostcopy: () => order(script, 'start post-copy'),
     continueSwitchover: () => order(script, 'continue'),
     resumeGuest: () => order(script, 'resume'),
+    startFromDisks: () => order(script, 'start from disks'),
     quit: () => order(script, 'quit'),
     status: async () => statusOf(await command(script, 'status', ...STANDS, 'other')),
     cancel: async () => statusOf(await command(script, 'cancel', ...STANDS, 'deadline')),

@@ -42,19 +42,53 @@ export async function startAgain(
   await client.execute('cont', {}, signal);
 }
 
+/**
+ * Starts a guest from its disks whose state has been handed over. The reset is waited for before a processor runs: the
+ * guest's memory may be older than its disks.
+ */
+export async function startFromDisks(
+  client: Monitor,
+  guest: Pick<QemuHandle, 'pid'>,
+  signal: AbortSignal,
+): Promise<void> {
+  // One that was started with -no-reboot would end.
+  await client.execute('set-action', { reboot: 'reset' }, signal);
+  await client.execute('system_reset', {}, signal);
+  while ((await statusOf(client, signal)) !== 'prelaunch') await systemClock.sleep(POLL_MS, signal);
+  const argv = (await readProcess(guest.pid))?.argv ?? [];
+  await client.execute('set-action', { reboot: rebootAction(argv) }, signal);
+  await client.execute('cont', {}, signal);
+}
+
 /** What a QEMU that was started so does when its guest shuts down. Pure. */
-export function shutdownAction(argv: readonly string[]): 'pause' | 'poweroff' {
-  let action: 'pause' | 'poweroff' = 'poweroff';
+export const shutdownAction = (argv: readonly string[]): 'pause' | 'poweroff' =>
+  lastAction(argv, { 'no-shutdown': 'pause' }, /(?:^|,)shutdown=(pause|poweroff)(?:,|$)/) ??
+  'poweroff';
+
+/** What a QEMU that was started so does when its guest restarts. Pure. */
+export const rebootAction = (argv: readonly string[]): 'reset' | 'shutdown' =>
+  lastAction(argv, { 'no-reboot': 'shutdown' }, /(?:^|,)reboot=(reset|shutdown)(?:,|$)/) ?? 'reset';
+
+/** Of several words for one action the last counts. */
+function lastAction<Action extends string>(
+  argv: readonly string[],
+  byOption: Readonly<Record<string, Action>>,
+  inAction: RegExp,
+): Action | undefined {
+  let action: Action | undefined;
   argv.forEach((word, at) => {
-    if (/^--?no-shutdown$/.test(word)) action = 'pause';
-    if (!/^--?action$/.test(word)) return;
-    const said = /(?:^|,)shutdown=(pause|poweroff)(?:,|$)/.exec(argv[at + 1] ?? '')?.[1];
-    if (said === 'pause' || said === 'poweroff') action = said;
+    const option = /^--?([a-z-]+)$/.exec(word)?.[1] ?? '';
+    if (option === 'action') action = (inAction.exec(argv[at + 1] ?? '')?.[1] as Action) ?? action;
+    else if (Object.hasOwn(byOption, option)) action = byOption[option];
   });
   return action;
 }
 
 async function isDown(client: Monitor, signal: AbortSignal): Promise<boolean> {
+  return (await statusOf(client, signal)) === 'shutdown';
+}
+
+async function statusOf(client: Monitor, signal: AbortSignal): Promise<string> {
   const { status } = await client.query('query-status', {}, answers.runStatus, signal);
-  return status === 'shutdown';
+  return status;
 }

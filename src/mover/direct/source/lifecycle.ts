@@ -290,7 +290,7 @@ export const LIFECYCLE: Lifecycle = {
 
     undo: async (context, signal) => {
       await lastLook(context, signal);
-      await regain(context, signal);
+      return regain(context, signal);
     },
   },
 

@@ -66,7 +66,7 @@ export interface SourceBase {
 }
 
 /** What an undo reports besides that it is done. */
-export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew'>;
+export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew' | 'fromDisks'>;
 
 /** What looking at a guest takes, before anything is built; a check has no more than this. */
 export type LookDependencies = Pick<SourceBase, 'config' | 'state'> & {

@@ -1,8 +1,10 @@
 import { systemClock } from '../../../../clock.ts';
-import { godwitError, hasCode } from '../../../../errors.ts';
+import { godwitError, hasCode, type GodwitError } from '../../../../errors.ts';
+import { isMemoryStale } from '../../../../migration/direct/resolve.ts';
 import { mayBeOwnPause } from '../../../../migration/guest-changes/run-states.ts';
 import { permissionHere, refusalOnly, refusalOrProof, takeBackClaim } from './permission.ts';
 import type { SourceContext } from '../source-context.ts';
+import type { UndoFacts } from '../source-base.ts';
 
 /** An agent that died is started again within moments by whatever looks after it, ms. */
 const AGENT_BACK_MS = 10_000;
@@ -27,12 +29,13 @@ export async function isMoverThere(context: SourceContext, signal: AbortSignal):
 
 /**
  * Ends with the guest running here, or standing still as its owner left it; or with GODWIT_HELD if the destination’s
- * refusal is needed and not to be had.
+ * refusal is needed and not to be had, or if the guest's memory may be older than its storage and its driver cannot start
+ * it from there.
  */
-export async function regain(context: SourceContext, signal: AbortSignal): Promise<void> {
+export async function regain(context: SourceContext, signal: AbortSignal): Promise<UndoFacts> {
   const session = await context.guest.session(signal);
   const status = await session.cancel(signal);
-  if (status.run === 'running' || status.run === 'gone') return;
+  if (status.run === 'running' || status.run === 'gone') return {};
   // It was stopped for a switch that did not take place, so its hypervisor does not resume it by itself.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
   const { decision, via } = context.state();
@@ -48,7 +51,22 @@ export async function regain(context: SourceContext, signal: AbortSignal): Promi
   const askDestination = isPostcopy ? refusalOnly : refusalOrProof;
   const permission = await permissionHere(context, claim, askDestination, signal);
   // A guest that its owner, itself or a fault stopped is left so: the order to run it again is its owner's.
-  if (context.state().halted !== undefined) return;
-  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return;
+  if (context.state().halted !== undefined) return {};
+  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return {};
+  if (isMemoryStale(context.state())) {
+    if (session.startFromDisks !== undefined) {
+      await session.startFromDisks(permission, signal);
+      return { fromDisks: true };
+    }
+    // A person who was shown this may decide that the processes go on all the same.
+    if (context.state().decision.proof !== 'operator') throw staleMemory(context);
+  }
   await session.resumeGuest(permission, signal);
+  return {};
+}
+
+function staleMemory(context: SourceContext): GodwitError {
+  const { guest, to } = context.state().plan;
+  const reason = `${to} may have run it and written to storage that both hosts see, so its memory here may be older than its files, and its driver cannot start it from them`;
+  return godwitError('GODWIT_HELD', { guest, reason });
 }
