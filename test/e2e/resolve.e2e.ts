@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { isAlive } from '../../src/system/processes/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
@@ -30,6 +31,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     world = await openWorld('rslv', {
       // The third is the one that is heard while another is dark.
       hosts: 3,
+      storage: 'shared',
       configure: () => ({
         fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
       }),
@@ -66,9 +68,9 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await startAgent(world.lab, host);
   }
 
-  async function beginSlowly(): Promise<string> {
+  async function beginSlowly(guest = 'web1'): Promise<string> {
     const id = await begin(world, {
-      guest: 'web1',
+      guest,
       from: 'a',
       to: 'b',
       maxBandwidth: 16 * MIB,
@@ -78,14 +80,14 @@ describe('a migration whose destination falls silent inside the handover', () =>
     return id;
   }
 
-  async function beginSilenced(): Promise<{ id: string; mover: MoverState }> {
-    const id = await beginSlowly();
+  async function beginSilenced(guest = 'web1'): Promise<{ id: string; mover: MoverState }> {
+    const id = await beginSlowly(guest);
     return { id, mover: await silence('b', id) };
   }
 
   /** The destination goes dark with all of the guest’s memory, before it has said a word to commit. */
-  async function beginDark(): Promise<{ id: string; mover: MoverState }> {
-    const begun = await beginSilenced();
+  async function beginDark(guest = 'web1'): Promise<{ id: string; mover: MoverState }> {
+    const begun = await beginSilenced(guest);
     await follow(world, 'a', begun.id, ({ phase }) => phase === 'handover');
     await goesDark('b');
     return begun;
@@ -201,6 +203,32 @@ describe('a migration whose destination falls silent inside the handover', () =>
     // What comes back hears that the epoch is over, and takes down what it has.
     await startAgent(world.lab, 'b');
     await assertRuns('a');
+  });
+
+  test('starts from its disks if the destination may have run it on them', async () => {
+    const { lab } = world;
+    const disks = [{ bytes: 32 * MIB, thin: false }];
+    await startGuest(lab, { name: 'db1', host: 'a', memoryBytes: 128 * MIB, disks });
+    const booted = await readGuestStats(lab, 'db1');
+    const { id, mover } = await beginDark('db1');
+    const there = (await seenQemus(lab)).filter(({ host }) => host === 'b');
+    hook.says('kill', [mover.pid, ...there.map(({ pid }) => pid)]);
+    const report = await reportAtEnd(world, 'a', id);
+    hook.says('no');
+    assert.equal(report.error?.code, 'GODWIT_TAKEN_BACK');
+    assert.equal(report.runsAt, 'source');
+    assert.ok(report.restartedAt !== undefined);
+    assert.ok(report.decisions.some(({ what }) => what.includes('starts from its disks')));
+    const anew = await until('the guest to be up again', 60_000, async () => {
+      const stats = await readGuestStats(lab, 'db1').catch(() => undefined);
+      return stats?.bootId === booted.bootId ? undefined : stats;
+    });
+    assert.equal(anew.bootId === booted.bootId, false);
+    assert.deepEqual(await runningOn(lab, 'db1'), ['a']);
+    await setPath(world, 'b', 0, 'open');
+    await startAgent(lab, 'b');
+    await assertOnlyGuests(world, { a: ['web1', 'db1'] });
+    await stopGuest(lab, 'db1');
   });
 
   // Each switch waits for the source since its guest is compared once more, so a source that falls silent while memory

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  rebootAction,
   shutDown,
   shutdownAction,
   startAgain,
+  startFromDisks,
 } from '../../../../src/drivers/qemu/process/shutdown.ts';
 import type { QemuHandle } from '../../../../src/drivers/qemu/handle.ts';
 
@@ -76,4 +78,44 @@ test('what QEMU does at a shutdown is what it was started with', () => {
     'poweroff',
   );
   assert.equal(shutdownAction(['qemu', '-name', 'shutdown=pause']), 'poweroff');
+});
+
+describe('a guest that starts from its disks after it was handed over', () => {
+  /** A QEMU that resets its guest two looks after it was told to. */
+  function handedOver() {
+    const said: string[] = [];
+    let looks = 0;
+    let isReset = false;
+    const client = {
+      execute: (command: string, args: object = {}) => {
+        const looked = command === 'cont' ? ` after ${looks} looks` : '';
+        said.push([command, ...Object.values(args)].join(' ') + looked);
+        isReset ||= command === 'system_reset';
+        return Promise.resolve({});
+      },
+      query: () => {
+        if (isReset) looks += 1;
+        return Promise.resolve({ status: looks > 2 ? 'prelaunch' : 'postmigrate', running: false });
+      },
+    };
+    return { said, client: client as unknown as Parameters<typeof startFromDisks>[0] };
+  }
+
+  test('runs only once QEMU has reset it, whatever its QEMU does when a guest restarts', async () => {
+    const { client, said } = handedOver();
+    await startFromDisks(client, GUEST, signal);
+    assert.deepEqual(said, [
+      'set-action reset',
+      'system_reset',
+      'set-action reset',
+      'cont after 3 looks',
+    ]);
+  });
+
+  test('has its QEMU do at a restart what it did before', () => {
+    assert.equal(rebootAction(['qemu', '-no-reboot']), 'shutdown');
+    assert.equal(rebootAction(['qemu', '-action', 'shutdown=pause,reboot=shutdown']), 'shutdown');
+    assert.equal(rebootAction(['qemu', '--no-reboot', '--action', 'reboot=reset']), 'reset');
+    assert.equal(rebootAction(['qemu', '-no-shutdown']), 'reset');
+  });
 });
