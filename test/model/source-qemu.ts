@@ -144,6 +144,7 @@ export function continueSwitchover(world: World): boolean {
 /** system_reset and cont: what the guest did elsewhere is on its disks. */
 function startFromDisks(context: Context, world: World): 'ok' {
   if (!isBrokenOff(world) && !handedOver(world)) return 'ok';
+  mustNotBePostcopy(world);
   mustHaveRight(context, world);
   world.qemu = QEMU.anew;
   return 'ok';
@@ -154,19 +155,23 @@ const isBrokenOff = ({ qemu }: World): boolean =>
 
 /** cont. Nobody but the mover has a guest go on that is paused here. */
 function resumeGuest(context: Context, world: World): 'ok' {
-  const { qemu } = world;
   const brokeOff = isBrokenOff(world);
   if (!brokeOff && !handedOver(world)) return 'ok';
-  const postcopy = handedOver(world) && qemu !== QEMU.completed;
-  if (postcopy && world.ran === 1) {
-    breakRule(world, 'the source resumed a guest whose post-copy had run at the destination');
-  }
+  mustNotBePostcopy(world);
   mustHaveRight(context, world);
   // Its disks are newer than its memory, whatever became of the destination.
   if (world.ran === 1)
     breakRule(world, 'the source resumed a guest that has run at the destination');
   world.qemu = brokeOff ? QEMU.cancelled : QEMU.resumed;
   return 'ok';
+}
+
+/** QEMU does not finish a post-copy whose destination has run the guest, and neither runs nor resets it before that. */
+function mustNotBePostcopy(world: World): void {
+  const postcopy = handedOver(world) && world.qemu !== QEMU.completed;
+  if (postcopy && world.ran === 1) {
+    breakRule(world, 'the source resumed a guest whose post-copy had run at the destination');
+  }
 }
 
 function mustHaveRight(context: Context, world: World): void {
