@@ -13,12 +13,20 @@ import {
   type JournalRecord,
 } from '../../../src/host/journal/journal-lines.ts';
 import { replayDestination, replaySource } from '../../../src/migration/direct/journal.ts';
+import {
+  decideMove,
+  diskMoveRecord,
+  replayMove,
+  wordFor,
+  type MoveSight,
+} from '../../../src/migration/disk-move.ts';
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 
 /**
  * Journals as the build of 30 November 2026 wrote them in labs: of real guests, in every mode, over both paths, with faults
  * in each step. A mover of this build takes them over where they stand, at each of their records. `states.json` has where
- * that was, by that build: an upgrade in the midst of a migration must not move it.
+ * that was, by that build: an upgrade in the midst of a migration must not move it. The journals of disk moves are of the
+ * same build, on a pretended hypervisor.
  */
 
 const DIRECTORY = path.resolve(import.meta.dirname, '../../fixtures/journals');
@@ -43,7 +51,32 @@ function wordsOf<T extends JournalRecord>(
   return events.map((_, index) => wordAfter(events.slice(0, index + 1)));
 }
 
+const RESTING = {
+  on: 'old',
+  job: 'none',
+  open: false,
+  nearly: false,
+  isWriteBlocking: false,
+} as const;
+/** What an agent that takes a disk move over may find. */
+const SIGHTS: Readonly<Record<string, MoveSight>> = {
+  gone: { ...RESTING, hypervisor: 'gone', on: 'neither' },
+  'on new': { ...RESTING, hypervisor: 'lives', on: 'new' },
+  'no job': { ...RESTING, hypervisor: 'lives' },
+  pending: { ...RESTING, hypervisor: 'lives', job: 'pending', open: true },
+};
+
 function statesOf(file: string): string[] {
+  if (file.startsWith('disk-move')) {
+    return wordsOf(file, { schema: diskMoveRecord, first: 'begun' }, (events) => {
+      const state = replayMove(events);
+      if (state === undefined) return 'nothing';
+      const deeds = Object.entries(SIGHTS).map(
+        ([name, sight]) => `${name}: ${decideMove(state, sight)}`,
+      );
+      return `${wordFor(state)} ${state.attempts}; ${deeds.join(', ')}`;
+    });
+  }
   if (file.startsWith('source')) {
     return wordsOf(file, SOURCE_JOURNAL, (events) => {
       const state = replaySource(events);
