@@ -3,11 +3,22 @@ import { guestHandle } from '../protocol/mover/handle.ts';
 import { diskMoveId, diskMoveRequest, type DiskMoveState } from '../protocol/public/disk-move.ts';
 import { serialError } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
+import { MAX_ATTEMPTS } from './engine/rows.ts';
 import { bytes, moment, ms, shortText } from '../protocol/names.ts';
 
 /**
- * A disk's move on its host. At any instant the guest's disk is whole in one image. A hypervisor that lives says which
- * one; otherwise the journal does. Pure.
+ * The life of a disk move on one host, on one page. The hypervisor copies and goes over to the new image; the agent looks,
+ * decides by `DEEDS` and acts, again and again. At any instant the guest's disk is whole in one image. A running hypervisor
+ * reports which one; without it the journal decides. Pure.
+ *
+ *   begun -> copying ------ switching ------> switching ------ switched ------> tidying -> done
+ *              |  ^                              |     |
+ *              |  +-- copying: not synced -------+     |
+ *              +-- cancel, trouble --> undoing <-------+ trouble: the guest is still on the old image
+ *                                         +-> failed | cancelled
+ *
+ * A stage is named by its box, an arrow by its record. Why it has no rows on the engine of the other lifecycles:
+ * docs/decisions/0027.
  */
 
 const file = z.string().min(1).max(4096);
@@ -67,38 +78,79 @@ export const diskMoveRecord = z.object({
   event,
 });
 
+/** What a journal stands at. */
+export type Stage =
+  /** The guest is on the old image. A cancel is possible. */
+  | 'copying'
+  /** Recorded before the order: without its hypervisor the guest's disk is the new image from here on. */
+  | 'switching'
+  /** The guest is on the new image. */
+  | 'tidying'
+  /** The guest is on the old image, and the new one goes. */
+  | 'undoing';
+
 export interface MoveState {
   readonly plan: DiskMovePlan;
+  readonly stage: Stage;
   /** Times that copying was begun. */
   readonly attempts: number;
   readonly cancelAsked: boolean;
   readonly error: SerialError | undefined;
-  readonly side: 'old' | 'switching' | 'new';
   readonly ended: Extract<DiskMoveEvent, { type: 'ended' }> | undefined;
 }
 
+type Stages = Readonly<Record<Stage, Stage>>;
+const STAYS: Stages = {
+  copying: 'copying',
+  switching: 'switching',
+  tidying: 'tidying',
+  undoing: 'undoing',
+};
+const to = (stage: Stage): Stages => ({
+  copying: stage,
+  switching: stage,
+  tidying: stage,
+  undoing: stage,
+});
+
+/** The stage after each record, by the stage before it. */
+const AFTER: Readonly<Record<DiskMoveEvent['type'], Stages>> = {
+  begun: STAYS,
+  // A switch whose record could not be synced is given up, and the copy begins again.
+  copying: { ...STAYS, switching: 'copying' },
+  cancel: { ...STAYS, copying: 'undoing' },
+  trouble: to('undoing'),
+  switching: to('switching'),
+  switched: to('tidying'),
+  ended: STAYS,
+};
+
 export function beginMove(plan: DiskMovePlan): MoveState {
   const fresh = { attempts: 0, cancelAsked: false, error: undefined, ended: undefined };
-  return { plan, side: 'old', ...fresh };
+  return { plan, stage: 'copying', ...fresh };
 }
 
-export function moveAfter(state: MoveState, happened: DiskMoveEvent): MoveState {
-  switch (happened.type) {
-    case 'begun':
-      return state;
+export function moveAfter(before: MoveState, event: DiskMoveEvent): MoveState {
+  const state = { ...before, stage: AFTER[event.type][before.stage] };
+  switch (event.type) {
     case 'copying':
       return { ...state, attempts: state.attempts + 1 };
     case 'cancel':
-      return state.side === 'old' ? { ...state, cancelAsked: true } : state;
+      return { ...state, cancelAsked: canCancel(before) || state.cancelAsked };
     case 'trouble':
-      return { ...state, error: happened.error, side: 'old' };
-    case 'switching':
-      return { ...state, side: 'switching' };
-    case 'switched':
-      return { ...state, side: 'new' };
+      return { ...state, error: event.error };
     case 'ended':
-      return { ...state, ended: happened };
+      return { ...state, ended: event };
+    case 'begun':
+    case 'switching':
+    case 'switched':
+      return state;
   }
+}
+
+/** Whether the guest stays on its old image if a cancel is recorded now. */
+export function canCancel({ stage }: Pick<MoveState, 'stage'>): boolean {
+  return stage === 'copying' || stage === 'undoing';
 }
 
 /** Undefined where nothing had begun. */
@@ -145,44 +197,57 @@ export type MoveDeed =
   | 'leave'
   | 'nothing';
 
-export const MAX_ATTEMPTS = 3;
+/** A deed, or a choice that needs more of what was seen. */
+type Cell = MoveDeed | ((state: MoveState, sight: MoveSight) => MoveDeed);
 
-/** What is to be done next. The hypervisor's word counts before the journal's, which counts once that is gone. */
+const beginAgain: Cell = ({ attempts }) => (attempts < MAX_ATTEMPTS ? 'begin' : 'fail');
+const follow: Cell = (_, { nearly, isWriteBlocking }) =>
+  nearly && !isWriteBlocking ? 'write-blocking' : 'wait';
+const bringTogether: Cell = (_, { isWriteBlocking }) =>
+  isWriteBlocking ? 'complete' : 'write-blocking';
+const close: Cell = (_, { open }) => (open ? 'drop' : 'discard');
+
+const at = (copying: Cell, switching: Cell, tidying: Cell, undoing: Cell) => ({
+  copying,
+  switching,
+  tidying,
+  undoing,
+});
+
+/** The hypervisor is gone, the guest is not on its old image, or the state of the job while it is. */
+type Seen = 'gone' | Exclude<MoveSight['on'], 'old'> | MoveSight['job'];
+
+/**
+ * What is to be done next. The report of a running hypervisor counts before the journal. A switch that was refused or broken
+ * off after its record fails: the guest has continued on the old image.
+ */
+const DEEDS: Readonly<Record<Seen, Readonly<Record<Stage, Cell>>>> = {
+  // at(copying, switching, tidying, undoing)
+  gone: at('discard', 'settle', 'settle', 'discard'),
+  neither: at('leave', 'leave', 'leave', 'leave'),
+  new: at('settle', 'settle', 'settle', 'settle'),
+  none: at(beginAgain, 'fail', 'fail', close),
+  copying: at(follow, 'fail', 'fail', 'drop'),
+  ready: at(bringTogether, 'fail', 'fail', 'drop'),
+  ending: at('wait', 'wait', 'wait', 'drop'),
+  pending: at('switch', 'finalize', 'finalize', 'drop'),
+  ended: at('fail', 'fail', 'fail', 'drop'),
+  failed: at('fail', 'fail', 'fail', 'drop'),
+};
+
+function seenIn({ hypervisor, on, job }: MoveSight): Seen {
+  if (hypervisor === 'gone') return 'gone';
+  return on === 'old' ? job : on;
+}
+
 export function decideMove(state: MoveState, sight: MoveSight): MoveDeed {
   if (state.ended !== undefined) return 'nothing';
-  if (sight.hypervisor === 'gone') return state.side === 'old' ? 'discard' : 'settle';
-  if (sight.on === 'new') return 'settle';
-  if (sight.on === 'neither') return 'leave';
-  if (state.side !== 'old') {
-    if (sight.job === 'pending') return 'finalize';
-    // The word was refused, or somebody has broken it off: the guest has gone on with the old one.
-    return sight.job === 'ending' ? 'wait' : 'fail';
-  }
-  if (state.cancelAsked || state.error !== undefined) {
-    return sight.job !== 'none' || sight.open ? 'drop' : 'discard';
-  }
-  switch (sight.job) {
-    case 'none':
-      return state.attempts < MAX_ATTEMPTS ? 'begin' : 'fail';
-    case 'copying':
-      return sight.nearly && !sight.isWriteBlocking ? 'write-blocking' : 'wait';
-    case 'ending':
-      return 'wait';
-    case 'ready':
-      return sight.isWriteBlocking ? 'complete' : 'write-blocking';
-    case 'pending':
-      return 'switch';
-    case 'ended':
-    case 'failed':
-      return 'fail';
-  }
+  const cell = DEEDS[seenIn(sight)][state.stage];
+  return typeof cell === 'function' ? cell(state, sight) : cell;
 }
 
 /** The word for people. */
-export function wordFor(state: MoveState): DiskMoveState {
-  if (state.ended !== undefined) return state.ended.outcome;
-  if (state.side === 'new') return 'tidying';
-  if (state.side === 'switching') return 'switching';
-  if (state.cancelAsked || state.error !== undefined) return 'undoing';
-  return state.attempts === 0 ? 'planned' : 'copying';
+export function wordFor({ stage, attempts, ended }: MoveState): DiskMoveState {
+  if (ended !== undefined) return ended.outcome;
+  return stage === 'copying' && attempts === 0 ? 'planned' : stage;
 }

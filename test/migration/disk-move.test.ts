@@ -3,14 +3,15 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../src/errors.ts';
 import {
-  MAX_ATTEMPTS,
   beginMove,
+  canCancel,
   decideMove,
   diskMoveRecord,
   moveAfter,
   replayMove,
   wordFor,
 } from '../../src/migration/disk-move.ts';
+import { MAX_ATTEMPTS } from '../../src/migration/engine/rows.ts';
 import type { DiskMoveEvent, MoveSight } from '../../src/migration/disk-move.ts';
 import { diskMovePlan } from '../../src/migration/disk-move.ts';
 
@@ -95,7 +96,7 @@ describe('the decision on a disk’s move', () => {
         const deed = decideMove(state, seen);
         if (deed !== 'discard' && deed !== 'drop') return;
         if (seen.hypervisor === 'lives') assert.equal(seen.on, 'old');
-        assert.equal(state.side, 'old');
+        assert.ok(canCancel(state));
         // What the hypervisor has open is closed first.
         if (deed === 'discard' && seen.hypervisor === 'lives') {
           assert.deepEqual([seen.job, seen.open], ['none', false]);
@@ -109,7 +110,7 @@ describe('the decision on a disk’s move', () => {
       fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
         const state = stateAfter(...events);
         if (decideMove(state, seen) !== 'settle') return;
-        assert.ok(seen.hypervisor === 'lives' ? seen.on === 'new' : state.side !== 'old');
+        assert.ok(seen.hypervisor === 'lives' ? seen.on === 'new' : !canCancel(state));
       }),
     );
   });
@@ -118,7 +119,7 @@ describe('the decision on a disk’s move', () => {
     fc.assert(
       fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
         const state = stateAfter(...events);
-        if (decideMove(state, seen) === 'finalize') assert.notEqual(state.side, 'old');
+        if (decideMove(state, seen) === 'finalize') assert.ok(!canCancel(state));
       }),
     );
   });
@@ -134,6 +135,12 @@ describe('the decision on a disk’s move', () => {
     const times = Array.from({ length: MAX_ATTEMPTS }, () => ({ type: 'copying' }) as const);
     assert.equal(decideMove(stateAfter(...times.slice(1)), sight()), 'begin');
     assert.equal(decideMove(stateAfter(...times), sight()), 'fail');
+  });
+
+  test('a copy that begins again takes back the record of a switch that could not be synced', () => {
+    const again = stateAfter({ type: 'copying' }, { type: 'switching' }, { type: 'copying' });
+    assert.equal(decideMove(again, sight({ hypervisor: 'gone' })), 'discard');
+    assert.equal(decideMove(again, sight({ job: 'copying', open: true })), 'wait');
   });
 
   test('lets the guest wait for both images once, when little is left of a copy that may never catch up', () => {

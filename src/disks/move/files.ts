@@ -7,6 +7,7 @@ import { namesOfUnseen, NOT_KNOWN, REPLACED } from '../../migration/image-identi
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
+  isNamed,
   keep,
   madeNames,
   makeDirectories,
@@ -39,6 +40,11 @@ export async function makeNew(plan: DiskMovePlan): Promise<void> {
 export async function discardNew(plan: DiskMovePlan): Promise<void> {
   await discard(madeOf(plan));
   await removeDirectories(plan.directories);
+}
+
+/** Before `keepNew`. */
+export async function isNewThere(plan: DiskMovePlan): Promise<boolean> {
+  return isNamed(madeOf(plan));
 }
 
 export async function keepNew(plan: DiskMovePlan): Promise<void> {

@@ -4,6 +4,7 @@ import type { GuestHandle, Life } from '../../port/inventory.ts';
 import { toGodwitError, type SerialError, godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
+  canCancel,
   decideMove,
   moveAfter,
   type DiskMoveEvent,
@@ -12,11 +13,12 @@ import {
   type MoveSight,
   type DiskMovePlan,
 } from '../../migration/disk-move.ts';
+import { Mutex } from '../../mutex.ts';
 import type { Journal } from '../../host/journal/journal.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
-import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
+import { discardNew, giveUpOld, isNewThere, keepNew, makeNew } from './files.ts';
 import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;
@@ -47,13 +49,17 @@ export interface MoveDependencies {
   beforeSwitch?(guest: string, signal: AbortSignal): Promise<void>;
 }
 
-/** One move of a disk, brought to its end: looks, decides, acts. Another agent goes on from its journal. */
+/**
+ * One move of a disk, brought to its end: looks, decides by the table of src/migration/disk-move.ts, acts. Another agent goes
+ * on from its journal.
+ */
 export class DiskMove {
   readonly #deps: MoveDependencies;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
+  /** Records are made in turn, so that a cancel is judged by the state that it is recorded in. */
+  readonly #turn = new Mutex();
   #isWriteBlocking = false;
-  #switching: Promise<void> | undefined;
   readonly #figures = new Figures();
   #note: string | undefined;
   #waitedMs: number | undefined;
@@ -86,12 +92,12 @@ export class DiskMove {
         this.#deps.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
         this.#report();
         // The guest's writes may wait.
-        const longestMs = this.#state.side === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
+        const longestMs = this.#state.stage === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
         const pauseMs = Math.min(longestMs, LOOK_MS * 2 ** Math.min(failures, 8));
         await this.#pause(pauseMs, signal);
       }
     }
-    if (this.#completing && this.#state.side === 'old') await this.#callOff();
+    if (this.#completing && canCancel(this.#state)) await this.#callOff();
   }
 
   /** An agent that ends leaves no job behind that has the guest wait with nobody there: the next one begins again. */
@@ -104,13 +110,14 @@ export class DiskMove {
     await held.relocator.drop(work, signal).finally(() => held.close());
   }
 
-  /** False where it is too late. */
-  async cancel(): Promise<boolean> {
-    const { side, ended } = this.#state;
-    if (this.#switching !== undefined || side !== 'old' || ended !== undefined) return false;
-    await this.#record({ type: 'cancel' });
-    this.#wake?.abort();
-    return this.#state.cancelAsked;
+  /** False if it is too late. */
+  cancel(): Promise<boolean> {
+    return this.#turn.run(async () => {
+      if (this.#state.ended !== undefined || !canCancel(this.#state)) return false;
+      await this.#apply({ type: 'cancel' });
+      this.#wake?.abort();
+      return true;
+    });
   }
 
   /** Once it does not run any more. */
@@ -206,30 +213,32 @@ export class DiskMove {
 
   /** No signal ends it: the record is on the disk before the word is given, and both are a matter of moments. */
   async #switch(relocator: DiskRelocator): Promise<void> {
-    const { work } = this.#state.plan;
-    this.#switching = this.#overTo(relocator, work);
-    try {
-      await this.#switching;
-    } finally {
-      this.#switching = undefined;
-    }
-  }
-
-  async #overTo(relocator: DiskRelocator, work: unknown): Promise<void> {
+    const { plan } = this.#state;
     const signal = AbortSignal.timeout(STEP_MS);
+    let isRecorded = false;
     try {
-      await this.#record({ type: 'switching' });
+      isRecorded = await this.#turn.run(async () => {
+        if (this.#state.cancelAsked) return false;
+        await this.#apply({ type: 'switching' });
+        return true;
+      });
     } catch (thrown) {
-      // A journal that cannot be written must not hold the guest up.
-      await relocator.drop(work, signal);
+      // A journal that cannot be written must not hold the guest up. The record may be on the disk all the same: without the
+      // new image it counts for nothing.
+      await relocator.drop(plan.work, signal);
+      await discardNew(plan);
       throw thrown;
     }
-    await relocator.finalize(work, signal);
+    // Otherwise the next look drops the job: the cancel was recorded first.
+    if (isRecorded) await relocator.finalize(plan.work, signal);
   }
 
   async #settle(held: Held | undefined): Promise<void> {
-    const { plan, side } = this.#state;
-    if (side !== 'new') await this.#record({ type: 'switched' });
+    const { plan, stage } = this.#state;
+    // The switch was given up after its record, so the old image has all that the guest wrote.
+    if (held === undefined && stage === 'switching' && !(await isNewThere(plan)))
+      return this.#undo('the switch could not be recorded, and the guest has ended');
+    if (stage !== 'tidying') await this.#record({ type: 'switched' });
     if (held === undefined && plan.bootId !== this.#deps.bootId()) return this.#leaveBoth();
     const ended = ['its hypervisor has ended meanwhile: start it from the new image'];
     const notes = (await held?.relocator.settle(plan.work, plan.to, held.signal)) ?? ended;
@@ -289,8 +298,12 @@ export class DiskMove {
     return this.#record({ type: 'ended', outcome, ...figures, ...more });
   }
 
+  #record(event: DiskMoveEvent): Promise<void> {
+    return this.#turn.run(() => this.#apply(event));
+  }
+
   /** On the disk before anything follows from it. */
-  async #record(event: DiskMoveEvent): Promise<void> {
+  async #apply(event: DiskMoveEvent): Promise<void> {
     await this.#deps.journal.append(event, 'sync');
     this.#state = moveAfter(this.#state, event);
     this.#note = undefined;

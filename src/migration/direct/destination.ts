@@ -13,6 +13,20 @@ import type { HostDoubts } from '../../protocol/public/resolve.ts';
 export { destinationEvent, portMap } from './destination-events.ts';
 export type { DestinationEvent } from './destination-events.ts';
 
+/**
+ * The life of a direct migration at its destination. The source's calls lead it: `judgeCall` answers each one from the state.
+ * By itself it acts only if its source is silent (silence.ts). Pure.
+ *
+ *   admitted -- prepare --> prepared -- arm --> armed -- commit --> running -- finish --> finished
+ *      |                       |                  |                    |
+ *      +--- refuse, release or a silent source ---+                    | never-ran, overruled
+ *                              |                                       |
+ *                              +------------> refused <----------------+
+ *                                                +-- release --> released
+ *
+ * The box is what `statusOf` reports. What moves the right to run is in run-right.ts.
+ */
+
 export interface DestinationState {
   readonly admission: Admission;
   readonly host: string;

@@ -5,7 +5,20 @@ import { isCold } from './cold.ts';
 import { guestEndingMs } from './ending-times.ts';
 import type { StepFacts } from './step-facts.ts';
 
-/** The steps of one migration, in order. The source's mover carries them out. */
+/**
+ * The life of a direct migration at its source, as rows from the first step to the last. Pure.
+ *
+ *   wait -> admit -> inspect -> assess -> seed -> prepare -> configure -> arm -> mirror -> unplug -> balloon -> memory
+ *     -> switchover -> || commit -> drain -> verify -> retire -> finish -> done
+ *                      ||   |        |        |
+ *          point of no return  held  held, lost
+ *
+ * A failure, a cancel or the end of the time before `commit` undoes the step under way, then the steps before it, the last
+ * one first: failed, cancelled, or rehearsed; held if the guest may be paused here. Each step is a row of `TABLE`.
+ * transition.ts is what each event means in a state, mover/direct/source/lifecycle.ts is do beside undo.
+ */
+
+/** The steps in their order. The source's mover carries them out. */
 export const STEP_NAMES = [
   'wait',
   'admit',

@@ -29,9 +29,7 @@ import {
   type StepName,
   type UndoneStep,
 } from './steps.ts';
-
-/** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
-export const FORWARD_ATTEMPTS = 3;
+import { MAX_ATTEMPTS } from '../engine/rows.ts';
 
 const ELSEWHERE = 'GODWIT_RUNS_ELSEWHERE';
 
@@ -180,10 +178,10 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   return hold(state, error);
 }
 
-/** Does a step once more; undefined when it has been tried often enough. */
+/** Does a step past the point of no return once more; undefined when it has been tried often enough. */
 function again(state: SourceState, step: StepName): Transition | undefined {
   const attempts = state.attempts + 1;
-  if (attempts >= FORWARD_ATTEMPTS) return undefined;
+  if (attempts >= MAX_ATTEMPTS) return undefined;
   return { state: { ...state, attempts }, effects: [{ type: 'do', step }] };
 }
 
@@ -243,7 +241,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   const isStream = takesBack(step, state, error);
   // A guest that is left with less memory than it had is tried again, too.
   if (isStream || step === 'balloon') {
-    if (state.attempts + 1 < FORWARD_ATTEMPTS) {
+    if (state.attempts + 1 < MAX_ATTEMPTS) {
       return {
         state: { ...state, attempts: state.attempts + 1 },
         effects: [{ type: 'undo', step }],

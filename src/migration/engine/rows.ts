@@ -5,6 +5,9 @@ import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
  * walks back and undoes the steps that were begun, the last one first. Pure.
  */
 
+/** Times that work is tried which may fail for a moment, the first one included. */
+export const MAX_ATTEMPTS = 3;
+
 /** One step of a lifecycle. */
 export interface Row {
   readonly phase: Phase;

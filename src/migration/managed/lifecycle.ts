@@ -2,7 +2,13 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { endError } from '../guest-changes/errors.ts';
 import { isToWait } from '../waits.ts';
-import { orderOf, type EngineEffect, type Row, type UndoneIn } from '../engine/rows.ts';
+import {
+  MAX_ATTEMPTS,
+  orderOf,
+  type EngineEffect,
+  type Row,
+  type UndoneIn,
+} from '../engine/rows.ts';
 import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
 import type { ManagedState } from './state.ts';
@@ -52,17 +58,17 @@ const TABLE = {
   },
   prepare: {
     phase: 'preparing',
-    does: 'make what the copies of disks are written to; its list lies in the journal before',
+    does: 'make what the copies of disks are written to; the journal has the list before; left out where no disk is copied',
     endsBy: 'handler',
     deadlineMs: 60_000,
     undo: 'remove what was made or left there, once the guest is known to run at its source',
   },
   start: {
     phase: 'preparing',
-    does: 'send the one order; it lies in the journal before it leaves',
+    does: 'send the one order; the journal has it before it leaves',
     endsBy: 'event',
     deadlineMs: 60_000,
-    undo: 'ask the manager to end the task; what became of it, the manager says',
+    undo: 'ask the manager to end the task; its answer decides how the task ended',
   },
   watch: {
     phase: 'memory',
@@ -70,11 +76,11 @@ const TABLE = {
     endsBy: 'event',
     deadlineMs: 'timeout',
     undo: undefined,
-    noUndo: 'it only reads; the task is undone as its start',
+    noUndo: 'it only reads; the undo of start ends the task',
   },
   verify: {
     phase: 'verifying',
-    does: 'ask the manager where the guest is, until that agrees with what became of the task',
+    does: 'ask the manager where the guest is, until the answer agrees with the task’s result',
     endsBy: 'event',
     deadlineMs: 120_000,
     undo: undefined,
@@ -100,8 +106,6 @@ const { next: nextStep } = orderOf<StepName, UndoneStep>(STEP_NAMES, STEPS);
 export const POINT_OF_NO_RETURN: StepName = 'start';
 /** How long it is tried to undo what was prepared, ms: a daemon that died may be back by then. */
 export const UNDO_MS = 120_000;
-/** How often a step that only reads, or only tidies, is tried; all of them within its deadline. */
-const ATTEMPTS = 3;
 /** Before the second attempt, ms; before the third, twice that. */
 const PAUSE_MS = 1000;
 /** How long a task may take to end once the manager was asked to end it, ms. */
@@ -267,7 +271,7 @@ function failed(
   if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);
   const attempts = state.attempts + 1;
   const isFinal = !error.retryable || checks.some(({ verdict }) => verdict === 'refuse');
-  if (!isFinal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);
+  if (!isFinal && attempts < MAX_ATTEMPTS) return again({ ...state, attempts }, step);
   if (step !== 'finish') return giveUp(state, 'failed', error);
   return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
 }

@@ -130,6 +130,49 @@ describe('the move of a disk', () => {
     assert.equal(host.begun, 2);
   });
 
+  test('a switch whose record could not be synced counts for nothing once the guest writes to the old image again', async () => {
+    host.unsynced = { what: '"switching"', times: 1 };
+    await host.agent(await host.plan());
+    const { steps } = host;
+    const ends = new Set<string>();
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      await renew();
+      host.unsynced = { what: '"switching"', times: 1 };
+      host.killAt = killAt;
+      host.both = true;
+      const plan = await host.plan();
+      assert.equal(await host.agent(plan), 'killed');
+      host.unsynced.times = 0;
+      const ended = await host.agent(plan);
+      assert.ok(ended !== 'killed');
+      ends.add(ended.state);
+      const left = ended.state === 'done' ? host.to : host.from;
+      assert.equal(await host.holds(left), host.written, `after step ${killAt}: ${ended.state}`);
+    }
+    assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
+  });
+
+  test('a cancel that is accepted while the switch comes near leaves the guest on its old image', async () => {
+    host.neverPending = true;
+    const synced = Promise.withResolvers<void>();
+    host.beforeSync = async (line) => {
+      if (line.includes('"switching"')) return synced.promise;
+      if (!line.includes('"cancel"')) return;
+      host.neverPending = false;
+      await host.waiting;
+      // The look that saw it has led to a record, or waits for its turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      setImmediate(synced.resolve);
+    };
+    const going = host.agent(await host.plan());
+    await host.completed;
+    assert.equal(await host.cancel(), true);
+    const ended = await going;
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.state, 'cancelled');
+    await assertWhole();
+  });
+
   test('is undone by a cancel, and refuses one that comes too late', async () => {
     const plan = await host.plan();
     host.killAt = 5;

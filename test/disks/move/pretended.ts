@@ -39,11 +39,18 @@ export class PretendedHost {
   unannounced = 0;
   /** The journal's disk is broken when this is to be written, so often. */
   unwritable = { what: '', times: 0 };
+  /** The record is written, and its sync fails, so often. */
+  unsynced = { what: '', times: 0 };
+  /** What the sync of a record waits for. */
+  beforeSync: ((line: string) => Promise<void>) | undefined;
   /** The job does not come to the point where both are the same. */
   neverPending = false;
   readonly #completed = Promise.withResolvers<void>();
   /** Resolves once the job was told to come there. */
   readonly completed = this.#completed.promise;
+  readonly #waiting = Promise.withResolvers<void>();
+  /** Resolves once the guest's writes wait for the switch. */
+  readonly waiting = this.#waiting.promise;
   /** The job fails with this. */
   failure: RelocationSight['failure'];
   readonly #text: Journalled = { text: '' };
@@ -108,12 +115,15 @@ export class PretendedHost {
 
   /** An agent begins, or goes on from the journal, until the move has ended or the agent is killed. */
   async agent(plan: DiskMovePlan): Promise<DiskMoveProgress | 'killed'> {
-    const file = memoryFile(this.#text, (line) => {
+    const write = (line: string): void => {
       this.#step();
-      if (this.unwritable.times === 0 || !line.includes(this.unwritable.what)) return;
-      this.unwritable.times -= 1;
-      throw new Error('EIO');
-    });
+      if (isDue(this.unwritable, line)) throw new Error('EIO');
+    };
+    const sync = async (line: string): Promise<void> => {
+      await this.beforeSync?.(line);
+      if (isDue(this.unsynced, line)) throw new Error('EIO');
+    };
+    const file = memoryFile(this.#text, write, sync);
     const opened = open<DiskMoveEvent>(
       'journal.jsonl',
       file,
@@ -235,7 +245,10 @@ export class PretendedHost {
     };
     // It goes on by itself between two looks.
     if (this.#job === 'copying') this.#copied();
-    else if (this.#job === 'ending' && !this.neverPending) this.#job = 'pending';
+    else if (this.#job === 'ending' && !this.neverPending) {
+      this.#job = 'pending';
+      this.#waiting.resolve();
+    }
     return seen;
   }
 
@@ -257,16 +270,27 @@ interface Journalled {
   text: string;
 }
 
-function memoryFile(kept: Journalled, step: (line: string) => void): JournalFile {
+/** A fault that strikes a record, so often. */
+function isDue(fault: { readonly what: string; times: number }, line: string): boolean {
+  if (fault.times === 0 || !line.includes(fault.what)) return false;
+  fault.times -= 1;
+  return true;
+}
+
+function memoryFile(
+  kept: Journalled,
+  write: (line: string) => void,
+  sync: (line: string) => Promise<void>,
+): JournalFile {
   return {
     read: () => Buffer.from(kept.text),
     write: (line, at) => {
-      step(line.toString());
+      write(line.toString());
       kept.text += line.subarray(at).toString();
       return line.length - at;
     },
     truncate: (bytes) => void (kept.text = Buffer.from(kept.text).subarray(0, bytes).toString()),
-    sync: async () => {},
+    sync: () => sync(kept.text.trimEnd().split('\n').at(-1) ?? ''),
     close: () => {},
   };
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ERRORS, godwitError } from '../../../src/errors.ts';
 import { STEP_NAMES, isBeforeNoReturn } from '../../../src/migration/direct/steps.ts';
-import { FORWARD_ATTEMPTS, canCancel } from '../../../src/migration/direct/transition.ts';
+import { canCancel } from '../../../src/migration/direct/transition.ts';
+import { MAX_ATTEMPTS } from '../../../src/migration/engine/rows.ts';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from './drive.ts';
 import {
@@ -48,7 +49,7 @@ describe('a failure before the point of no return', () => {
           const world = new World(planned({ mode: one, ...askedFor(step) }), isOfDisks(step));
           driveUntil(world, isDoing(step));
           const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
-          for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
+          for (let count = 0; count < (isTriedAgain ? MAX_ATTEMPTS : 1); count += 1) {
             world.answer(when, errorOf());
           }
           settle(world);
@@ -98,7 +99,7 @@ describe('a failure before the point of no return', () => {
   });
 
   test('tries to give back what the balloon took until it has failed three times', () => {
-    for (const failures of [1, FORWARD_ATTEMPTS - 1, FORWARD_ATTEMPTS]) {
+    for (const failures of [1, MAX_ATTEMPTS - 1, MAX_ATTEMPTS]) {
       const world = new World(planned({ balloon: 'available' }));
       driveUntil(world, isDoing('memory'));
       world.answer('after', errorOf());
@@ -108,10 +109,10 @@ describe('a failure before the point of no return', () => {
       for (let count = 0; count < failures; count += 1)
         world.answer('before', errorOf('no answer'));
       settle(world);
-      if (failures < FORWARD_ATTEMPTS) assertSourceRuns(world);
+      if (failures < MAX_ATTEMPTS) assertSourceRuns(world);
       assert.deepEqual([world.run, world.outcome], ['running', 'failed']);
-      assert.equal(world.ballooned, failures === FORWARD_ATTEMPTS);
-      assert.equal(world.state.leftovers.length, failures === FORWARD_ATTEMPTS ? 1 : 0);
+      assert.equal(world.ballooned, failures === MAX_ATTEMPTS);
+      assert.equal(world.state.leftovers.length, failures === MAX_ATTEMPTS ? 1 : 0);
     }
   });
 });
@@ -147,7 +148,7 @@ describe('past the point of no return', () => {
     for (const step of ['verify', 'retire', 'finish'] as const) {
       const world = new World();
       driveUntil(world, isDoing(step));
-      for (let count = 1; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+      for (let count = 1; count < MAX_ATTEMPTS; count += 1) world.answer('before', errorOf());
       settle(world);
       assertHandedOver(world);
       assert.deepEqual(world.state.leftovers, []);
@@ -157,7 +158,7 @@ describe('past the point of no return', () => {
   test('what cannot be tidied up is reported, and the migration is done all the same', () => {
     const world = new World();
     driveUntil(world, isDoing('retire'));
-    for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+    for (let count = 0; count < MAX_ATTEMPTS; count += 1) world.answer('before', errorOf());
     settle(world);
     assert.equal(world.outcome, 'done');
     assert.deepEqual(world.state.leftovers, [errorOf()]);
@@ -180,7 +181,7 @@ describe('past the point of no return', () => {
     driveUntil(world, isDoing('commit'));
     const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
     const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
-    for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', gone);
+    for (let count = 0; count < MAX_ATTEMPTS; count += 1) world.answer('before', gone);
     assert.equal(world.outcome, 'lost');
   });
 
@@ -243,7 +244,7 @@ test('a stream that cannot be taken back is held, with nothing left at the desti
   const world = new World();
   driveUntil(world, (at) => at.stream === 'device');
   world.dispatch({ type: 'cancel' });
-  for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+  for (let count = 0; count < MAX_ATTEMPTS; count += 1) world.answer('before', errorOf());
   settle(world);
   assert.equal(world.outcome, 'held');
   assert.ok(world.destination?.isClean);
