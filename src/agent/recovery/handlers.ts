@@ -19,6 +19,9 @@ import type { Supervisor } from '../processes/supervision.ts';
 import type { Recovery } from './open-recovery.ts';
 import type { KeptView } from './standbys.ts';
 
+/** By how much the clocks of two hosts may differ that both act on one guest, ms: a check warns of 1 s. */
+const MAX_SKEW_MS = 60_000;
+
 export interface RecoveryHandlerDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
@@ -88,11 +91,11 @@ type Confirmed = NonNullable<DestinationMoverRequest['recovery']>['confirmed'];
 function refuseStale(
   { config, clock, recovery: { standbys } }: RecoveryHandlerDependencies,
   view: KeptView,
-  insist: string | undefined,
+  { off, insist }: Pick<RecoveryRequest, 'off' | 'insist'>,
 ): Confirmed {
   const { standby, disks, confirmedAt, confirmedAtMs } = view;
   const { guest, from } = standby;
-  const { freshness, number } = standbys.stateOf(view);
+  const { freshness, number } = standbys.stateOf(view, off);
   if (insist === number) return undefined;
   if (freshness.kind === 'fresh')
     return { at: freshness.confirmed, number, disks, images: [...(view.images ?? [])] };
@@ -112,7 +115,7 @@ async function begin(
   asked: RecoveryRequest,
 ): Promise<void> {
   const { store, supervisor, recovery, incoming } = deps;
-  const { guest, from, off, insist } = asked;
+  const { guest, from, off } = asked;
   const known = store.get(id);
   if (known !== undefined) {
     const { request } = known;
@@ -121,9 +124,11 @@ async function begin(
     throw godwitError('GODWIT_ID_REUSED', { id });
   }
   const { kept, view } = recovery.standbys.need(from, guest);
-  const confirmed = refuseStale(deps, view, insist);
+  const confirmed = refuseStale(deps, view, asked);
   const { admission, preparation, placeKey } = kept;
-  const keptAt = view.confirmedAt ?? kept.keptAt;
+  const heardAt = view.confirmedAt ?? kept.keptAt;
+  // The host that reported the guest later shows the migration that brought it there, even if its clock is behind.
+  const keptAt = recovery.standbys.stateOf(view).isDisputed ? earlier(heardAt) : heardAt;
   const migration = await incoming.recover(
     { ...admission, id },
     {
@@ -146,3 +151,5 @@ async function begin(
     throw thrown;
   }
 }
+
+const earlier = (at: string): string => new Date(Date.parse(at) - MAX_SKEW_MS).toISOString();

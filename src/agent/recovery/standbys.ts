@@ -8,6 +8,7 @@ import { bootTime } from '../../system/processes/process.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import {
+  isLater,
   judgeFreshness,
   MAX_MISSED_BEATS,
   type Freshness,
@@ -40,6 +41,8 @@ const WRITTEN_MS = 60_000;
 const keptStandby = standbyOffer.extend({
   version: z.literal(1),
   keptAt: moment,
+  /** The same by the clock that no one sets; absent: of an earlier build. */
+  boot: bootTimeShape.optional(),
   /** Names the places of this host in the preparation, in hexadecimal. It never leaves this host. */
   placeKey: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -53,6 +56,8 @@ const confirmation = z.object({
   confirmedAt: moment.optional(),
   boot: bootTimeShape.optional(),
   digest: layoutDigest,
+  /** When `digest` was reported; absent: of an earlier build. */
+  reported: bootTimeShape.optional(),
   images: imageStamps.optional(),
   missedBeats: z.number().int().nonnegative().optional(),
 });
@@ -69,6 +74,10 @@ export interface KeptView {
   /** For people: the images that it would open. */
   readonly disks: string;
   readonly keptAtMs: number;
+  /** The same in this boot of this host; undefined: before it, or by an earlier build. */
+  readonly described: BootTime | undefined;
+  /** When its host last described the guest or reported a digest of it. */
+  readonly reported: BootTime | undefined;
   /** What it counts of the room for descriptions. */
   readonly bytes: number;
   readonly digest: string | undefined;
@@ -87,6 +96,8 @@ export interface StandbyState {
   readonly freshness: Freshness;
   /** An operator names it to start the guest from a stale description. */
   readonly number: string;
+  /** Another host reported the guest later, and is to be asked about it. */
+  readonly isDisputed: boolean;
 }
 
 export interface StandbysOptions {
@@ -142,7 +153,8 @@ export class Standbys {
   keep(offer: StandbyOffer, placeKey: string): void {
     const { guest, from } = offer.admission;
     const keptAt = new Date(this.#clock.wallMs()).toISOString();
-    const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt };
+    const boot = this.#now();
+    const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt, boot };
     const text = `${JSON.stringify(kept)}\n`;
     if (Buffer.byteLength(text) > MAX_BYTES) {
       throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MAX_BYTES });
@@ -152,8 +164,8 @@ export class Standbys {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeWhole(file, text);
     const { digest } = offer;
-    const boot = this.#now();
-    this.#add(kept, digest === undefined ? undefined : { confirmedAt: keptAt, boot, digest });
+    const now = { confirmedAt: keptAt, boot, reported: boot };
+    this.#add(kept, digest === undefined ? undefined : { ...now, digest });
     this.#writeConfirmations(from);
   }
 
@@ -198,7 +210,7 @@ export class Standbys {
         digest === view.digest
           ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now, images, missedBeats: 0 }
           : {};
-      ofHost?.set(guest, { ...view, reportedDigest: digest, ...confirmed });
+      ofHost?.set(guest, { ...view, reportedDigest: digest, reported: now, ...confirmed });
     }
     const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
     if (ofHost !== undefined && ofHost.size > 0 && (isChanged || isDue))
@@ -224,35 +236,36 @@ export class Standbys {
     rmSync(path.join(this.#dir, from), { recursive: true, force: true });
   }
 
-  /** Freshness and content of a description, as the API reports it; `number` names both. */
-  stateOf(view: KeptView): StandbyState {
+  /**
+   * Freshness and content of a description, as the API reports it; `number` names both. `off`: hosts that do not answer and are
+   * to be proved off, so they cannot be asked whether they had the guest.
+   */
+  stateOf(view: KeptView, off: readonly string[] = []): StandbyState {
     const { standby, disks, digest, reportedDigest, confirmedAt } = view;
     const { from, guest } = standby;
-    const laterAt = this.#laterHostOf(view);
+    const later = this.#laterHosts(view);
+    const laterAt = later.find((host) => off.includes(host));
     const wasConfirmed = confirmedAt !== undefined;
     const freshness = judgeFreshness({ ...view, wasConfirmed, laterAt }, this.#now());
     const shown = { from, guest, disks, digest, reportedDigest, confirmedAt };
-    return { freshness, number: numberOf(shown, sha256) };
+    return { freshness, number: numberOf(shown, sha256), isDisputed: later.length > 0 };
   }
 
-  /** Another host that confirmed a description of the same guest later: the guest was there since. */
-  #laterHostOf({
-    standby: { guest, from },
-    uuid,
-    confirmedAtMs = -Infinity,
-  }: KeptView): string | undefined {
-    for (const [other, guests] of this.#kept) {
-      const view = guests.get(guest);
-      if (other === from || view === undefined) continue;
-      // By its UUID: a name that another host made up outdates nothing.
-      const isSame = uuid !== undefined && uuid === view.uuid;
-      if (isSame && (view.confirmedAtMs ?? -Infinity) > confirmedAtMs) return other;
-    }
-    return undefined;
+  /**
+   * Hosts that reported the same guest later. Before the guest is started, every host that is not proved off has to answer that
+   * it does not have it. So what such a host reported here makes no description stale: it may have made that up.
+   */
+  #laterHosts({ standby: { guest, from }, uuid, confirmed }: KeptView): string[] {
+    if (uuid === undefined || confirmed === undefined) return [];
+    return this.sources().filter((other) => {
+      // By its UUID: another guest of that name outdates nothing.
+      const view = other === from ? undefined : this.#kept.get(other)?.get(guest);
+      return view?.uuid === uuid && isLater(view, confirmed);
+    });
   }
 
   #add(kept: KeptStandby, confirmed: Confirmation | undefined): void {
-    const { admission, preparation, keptAt, digest } = kept;
+    const { admission, preparation, keptAt, digest, boot: described } = kept;
     const { guest, from, memoryBytes } = admission;
     const ofHost = this.#kept.get(from) ?? new Map<string, KeptView>();
     const now = this.#now();
@@ -268,6 +281,9 @@ export class Standbys {
         disks: disksOf(preparation),
         bytes: bytesOf(JSON.stringify(kept)),
         keptAtMs: this.#monotonicOf(keptAt) ?? this.#clock.monotonicMs(),
+        described,
+        // What an earlier build recorded has the time of the confirmation alone.
+        reported: confirmed?.reported ?? boot ?? described,
         digest,
         reportedDigest: confirmed?.digest,
         confirmedAt,
@@ -290,9 +306,10 @@ export class Standbys {
     const guests = Object.fromEntries(
       all.flatMap(([guest, view]) => {
         const { reportedDigest: digest, confirmedAt, confirmed: boot, images, missedBeats } = view;
+        const { reported } = view;
         return digest === undefined
           ? []
-          : [[guest, { digest, confirmedAt, boot, images, missedBeats }]];
+          : [[guest, { digest, reported, confirmedAt, boot, images, missedBeats }]];
       }),
     );
     writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);

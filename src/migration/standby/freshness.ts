@@ -31,8 +31,33 @@ export interface KeptDescription {
   readonly wasConfirmed: boolean;
   /** Heartbeats since then that named the guest and did not confirm it. */
   readonly missedBeats?: number | undefined;
-  /** Another host that had this guest confirmed a description of it later. */
+  /** Another host that reported the guest later, and cannot be asked about it. */
   readonly laterAt?: string | undefined;
+}
+
+/** When another host reported that it has the same guest, by the clock of the host that keeps both descriptions. */
+export interface OtherReport {
+  /** When it described the guest last; undefined: before this host was restarted, or kept by an earlier build. */
+  readonly described?: BootTime | undefined;
+  /** When it last described the guest or reported a digest of it. */
+  readonly reported?: BootTime | undefined;
+}
+
+/** Two hosts that both live report a guest at most so long after each other, ms: a heartbeat comes every 10 s. */
+export const MAX_IN_TURNS_MS = 15_000;
+
+/**
+ * Whether another host reported the guest after the last confirmation of a description. A host that describes the guest once
+ * and then confirms it in turns with the guest's own host does not have it later.
+ *
+ * The report is that host's word alone. It counts only if that host cannot be asked: see `Standbys.stateOf`.
+ */
+export function isLater({ described, reported }: OtherReport, confirmed: BootTime): boolean {
+  const laterMs = reported === undefined ? undefined : passedMs(confirmed, reported);
+  if (laterMs === undefined || laterMs <= 0) return false;
+  const knownForMs = described === undefined ? undefined : passedMs(described, confirmed);
+  const isInTurns = knownForMs !== undefined && knownForMs >= 0 && laterMs <= MAX_IN_TURNS_MS;
+  return !isInTurns;
 }
 
 /** `reason` is a clause for people. */
@@ -46,7 +71,8 @@ export function judgeFreshness(
   now: BootTime,
 ): Freshness {
   const stale = (reason: string): Freshness => ({ kind: 'stale', reason });
-  if (laterAt !== undefined) return stale(`${laterAt} had the guest later`);
+  if (laterAt !== undefined)
+    return stale(`${laterAt} reported later that it had the guest, and cannot be asked`);
   if (digest === undefined || !wasConfirmed) return stale('its host never confirmed it');
   if (reportedDigest !== digest)
     return stale('its disks or devices have changed since, as its host reported');

@@ -37,6 +37,7 @@ function scene(t: TestContext) {
         memoryBytes: 1,
         vcpus: 1,
         hypervisorVersion: '1',
+        uuid: '11111111-2222-4333-8444-555555555555',
         disks: [
           { name: 'vda', images: [{ node: 'top', format: 'qcow2', bytes: 1, readOnly: false }] },
         ],
@@ -63,8 +64,8 @@ function scene(t: TestContext) {
     recovery: { standbys, sourceWatch: { heard: () => undefined } },
   };
   const handlers = recoveryHandlers(deps as unknown as RecoveryHandlerDependencies);
-  const recover = async (insist?: string): Promise<unknown> => {
-    const body = recoveryRequest.parse({ guest: 'web1', from: 'a', insist });
+  const recover = async (insist?: string, off: string[] = []): Promise<unknown> => {
+    const body = recoveryRequest.parse({ guest: 'web1', from: 'a', off, insist });
     const input = { params: { id: 'm-00000001' }, query: {}, body, caller: { name: 'op' } };
     const put = handlers.putRecovery as (asked: object) => Promise<unknown>;
     return put(input).catch((thrown: unknown) => thrown);
@@ -75,7 +76,7 @@ function scene(t: TestContext) {
     };
     return list().standbys[0];
   };
-  return { world, standbys, recover, listed };
+  return { world, offer, standbys, recover, listed };
 }
 
 test('a guest is started from a description that its host confirmed shortly before, and its mover judges the proof by that moment', async (t) => {
@@ -119,4 +120,25 @@ test('an operator who names the description starts it, and the name of another d
   assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
   assert.match(refused.message, /have changed since/);
   assert.equal(await recover(listed()?.number), STARTED);
+});
+
+test('a host that described the guest of another host keeps it from no recovery, unless that host is to be proved off as well', async (t) => {
+  const { world, offer, standbys, recover, listed } = scene(t);
+  const beat = (from: string) =>
+    standbys.confirm(from, { guests: [{ guest: 'web1', digest: DIGEST }], withdrawn: [] });
+  world.now = 3_600_000;
+  beat('a');
+  assert.equal(await recover(), STARTED);
+  assert.equal((world.started as { keptAt: string }).keptAt, '1970-01-01T01:00:00.000Z');
+  world.now += 60_000;
+  const admission = { ...offer.admission, from: 'm' };
+  standbys.keep({ ...offer, admission }, 'ab'.repeat(32));
+  beat('m');
+  assert.equal(listed()?.stale, undefined);
+  assert.equal(await recover(), STARTED);
+  // Host m is asked for migrations of the guest in the minute before, too: its clock may be behind.
+  assert.equal((world.started as { keptAt: string }).keptAt, '1970-01-01T00:59:00.000Z');
+  const refused = await recover(undefined, ['m']);
+  assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
+  assert.match(refused.message, /m reported later that it had the guest, and cannot be asked/);
 });

@@ -54,8 +54,8 @@ const standbysAt = (dir: string, time = new Time(), limits: StandbysOptions = {}
 /** What a small description counts. */
 const PLACE_BYTES = 16 * 1024;
 
-const reasonOf = (kept: Standbys, from = 'a', guest = 'web1'): string => {
-  const { freshness } = kept.stateOf(kept.need(from, guest).view);
+const reasonOf = (kept: Standbys, from = 'a', off: readonly string[] = []): string => {
+  const { freshness } = kept.stateOf(kept.need(from, 'web1').view, off);
   return freshness.kind === 'stale' ? freshness.reason : 'fresh';
 };
 
@@ -193,20 +193,55 @@ test('a description of an earlier build is kept, and counts as never confirmed',
   assert.match(reasonOf(kept), /never confirmed/);
 });
 
-test('a description of a host that the guest has left is stale once its next host described it', (t) => {
+test('a description of a host that the guest has left is stale for a recovery from it and its next host, which described it', (t) => {
   const time = new Time();
-  const kept = standbysAt(tempDir(t), time);
+  const dir = tempDir(t);
+  const kept = standbysAt(dir, time);
   kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
   time.now += 1000;
   kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);
-  assert.match(reasonOf(kept), /c had the guest later/);
-  assert.equal(reasonOf(kept, 'c'), 'fresh');
+  assert.match(reasonOf(kept, 'a', ['a', 'c']), /^c reported later that it had the guest/);
+  assert.match(reasonOf(standbysAt(dir, time), 'a', ['c']), /^c reported later/);
+  assert.equal(reasonOf(kept, 'c', ['a', 'c']), 'fresh');
   // A host that made up a guest of that name outdates no other host's description.
   const namesake = standbysAt(tempDir(t), time);
   namesake.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
   time.now += 1000;
   namesake.keep(offer('web1', { from: 'm', digest: TWO }), KEY);
-  assert.equal(reasonOf(namesake), 'fresh');
+  assert.equal(reasonOf(namesake, 'a', ['m']), 'fresh');
+});
+
+test('a host that can be asked makes no other host’s description stale by its word, and neither does one that confirms in turns with it', (t) => {
+  const time = new Time();
+  const kept = standbysAt(tempDir(t), time);
+  const beat = (from: string, digest: string) => {
+    time.now += 4000;
+    kept.confirm(from, { guests: [{ guest: 'web1', digest }], withdrawn: [] });
+  };
+  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
+  kept.keep(offer('web1', { from: 'm', digest: TWO, uuid: UUID }), KEY);
+  for (let index = 0; index < 3; index += 1) {
+    beat('a', ONE);
+    beat('m', TWO);
+  }
+  // Host a dies, and m with it, or after it.
+  assert.equal(reasonOf(kept, 'a', ['a', 'm']), 'fresh');
+  for (let index = 0; index < 10; index += 1) beat('m', TWO);
+  assert.equal(reasonOf(kept, 'a', ['a']), 'fresh');
+  assert.equal(reasonOf(kept, 'a', []), 'fresh');
+  assert.match(reasonOf(kept, 'a', ['a', 'm']), /^m reported later/);
+});
+
+test('a host that reports a guest again after it was away had it later, although it has not described it again', (t) => {
+  const time = new Time();
+  const kept = standbysAt(tempDir(t), time);
+  kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);
+  time.now += 60_000;
+  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
+  assert.equal(reasonOf(kept, 'a', ['c']), 'fresh');
+  time.now += 20_000;
+  kept.confirm('c', { guests: [{ guest: 'web1', digest: '3'.repeat(64) }], withdrawn: [] });
+  assert.match(reasonOf(kept, 'a', ['c']), /^c reported later/);
 });
 
 test('stamps of images belong to the confirmation that they came with, and outlive the agent', (t) => {

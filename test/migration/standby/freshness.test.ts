@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ANSWERS_FOR_MS,
+  isLater,
   judgeFreshness,
+  MAX_IN_TURNS_MS,
   MAX_MISSED_BEATS,
   MAX_UNCONFIRMED_MS,
   NOT_A_MEMBER_MS,
@@ -53,8 +55,27 @@ test('a description of a host of an earlier build, which confirms none, is stale
   assert.match(reasonOf(kept({ wasConfirmed: false, confirmed: undefined })), /never confirmed/);
 });
 
-test('a description is stale once another host had the guest later', () => {
-  assert.match(reasonOf(kept({ laterAt: 'c' })), /c had the guest later/);
+test('a description is stale if a host that cannot be asked reported the guest later', () => {
+  assert.match(reasonOf(kept({ laterAt: 'c' })), /^c reported later .* cannot be asked$/);
+});
+
+test('a host that described the guest after the last confirmation has it later', () => {
+  assert.equal(isLater({ described: at(101), reported: at(101) }, at(100)), true);
+  assert.equal(isLater({ described: at(99), reported: at(99) }, at(100)), false);
+});
+
+test('two hosts that confirm a guest in turns have it at the same time, until one of them leaves out a heartbeat', () => {
+  const inTurns = (reportedMs: number) =>
+    isLater({ described: at(500), reported: at(reportedMs) }, at(1000));
+  assert.equal(inTurns(1000 + MAX_IN_TURNS_MS), false);
+  assert.equal(inTurns(1000 + MAX_IN_TURNS_MS + 1), true);
+});
+
+test('a report from before a restart of this host is earlier than every confirmation since, and one of unknown beginning is not in turns', () => {
+  assert.equal(isLater({ reported: at(900, 'boot-0') }, at(10)), false);
+  assert.equal(isLater({}, at(10)), false);
+  assert.equal(isLater({ reported: at(11) }, at(10)), true);
+  assert.equal(isLater({ described: at(5, 'boot-0'), reported: at(11) }, at(10)), true);
 });
 
 test('no description expires while its host is dead or silent, however old it is', () => {
