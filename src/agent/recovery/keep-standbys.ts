@@ -23,7 +23,8 @@ import { driverOf } from '../processes/hypervisor-life.ts';
 import type { Peers } from '../peers.ts';
 import type { Checks } from '../preflight/checks.ts';
 import type { MigrationStore } from '../migrations/store.ts';
-import type { OfferedStandbys } from './offered.ts';
+import { DescribeQueues, type DueDescription } from './describe-queues.ts';
+import { keyOf, type OfferedStandbys } from './offered.ts';
 
 /** One guest's hypervisor answers six queries, ms. */
 const LAYOUT_MS = 3000;
@@ -31,8 +32,6 @@ const GUESTS_AT_ONCE = 4;
 /** The other host answers from memory, ms. */
 const ANSWER_MS = 5000;
 const HOSTS_AT_ONCE = 16;
-/** Between two tries to describe a guest that is as it was at the last try, ms. */
-const AGAIN_MS = 60_000;
 /** Every check of a cold move, ms. */
 const CHECKS_MS = 110_000;
 
@@ -75,8 +74,7 @@ export class KeepStandbys {
   readonly #looks: Poller;
   /** By guest, ms. */
   readonly #absentSince = new Map<string, number>();
-  /** By guest and host: what a description was last tried of, and when. */
-  readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
+  readonly #queues: DescribeQueues;
   /** Heartbeats and announcements go one after another, so that no older word arrives after a newer one. */
   readonly #turns = new Mutex();
   /** By guest: when a change of it was announced last, ms, and what it was then if its hypervisor answered. */
@@ -86,12 +84,16 @@ export class KeepStandbys {
   /** By guest: descriptions on their way. */
   readonly #offering = new Map<string, Set<Promise<unknown>>>();
   readonly #startedMs: number;
-  #refreshing: Promise<void> | undefined;
 
   constructor(deps: KeepStandbysDependencies) {
     this.#deps = deps;
     this.#looks = new Poller(deps);
     this.#startedMs = deps.clock.monotonicMs();
+    this.#queues = new DescribeQueues({
+      clock: deps.clock,
+      describe: (due) => this.#describe(due),
+      isTaken: (guest) => this.#offering.has(guest),
+    });
   }
 
   start(): void {
@@ -100,7 +102,7 @@ export class KeepStandbys {
 
   async close(): Promise<void> {
     await this.#looks.close();
-    await this.#refreshing;
+    await this.#queues.close();
   }
 
   /** Has another host keep the description of a guest, after every check of a cold move to it; throws the first refusal. */
@@ -222,9 +224,14 @@ export class KeepStandbys {
       offered.put(...withdrawn.map(({ offer }) => ({ ...offer, isWithdrawn: true })));
     const byHost = [...Map.groupBy(planned, ({ offer }) => offer.to)];
     await eachOf(byHost, HOSTS_AT_ONCE, ([to, own]) => this.#beat(to, own));
-    this.#refresh(planned.filter(({ step }) => step.refresh));
     const keys = new Set(offered.all().map(keyOf));
-    for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);
+    // Away from the heartbeats.
+    this.#queues.replace(
+      planned
+        .filter(({ step }) => step.refresh)
+        .map(({ offer: { guest, to }, step }) => ({ guest, to, digest: step.digest ?? '' })),
+      keys,
+    );
     for (const [key, { atMs }] of this.#sent)
       if (!keys.has(key) && nowMs - atMs > MAX_UNCONFIRMED_MS) this.#sent.delete(key);
   }
@@ -337,45 +344,23 @@ export class KeepStandbys {
     ).catch(() => undefined);
   }
 
-  /** One description at a time, away from the heartbeats. */
-  #refresh(planned: readonly Planned[]): void {
-    if (this.#refreshing !== undefined) return;
-    const nowMs = this.#deps.clock.monotonicMs();
-    const due = planned.filter(({ offer, step }) => {
-      const before = this.#tries.get(keyOf(offer));
-      return (
-        before === undefined || before.digest !== step.digest || nowMs - before.atMs >= AGAIN_MS
-      );
-    });
-    if (due.length === 0) return;
-    this.#refreshing = this.#describe(due).finally(() => {
-      this.#refreshing = undefined;
-    });
-  }
-
-  async #describe(due: readonly Planned[]): Promise<void> {
-    const { log, clock } = this.#deps;
+  async #describe({ guest, to }: DueDescription): Promise<boolean> {
+    const { log } = this.#deps;
     const { signal } = this.#looks;
-    for (const { offer, step } of due) {
-      if (signal.aborted) return;
-      const { guest, to } = offer;
-      this.#tries.set(keyOf(offer), { digest: step.digest ?? '', atMs: clock.monotonicMs() });
-      try {
-        await withDeadline(`to describe ${guest} to ${to}`, CHECKS_MS, signal, (within) =>
-          this.offer(guest, to, within),
-        );
-        this.#tries.delete(keyOf(offer));
-        log.info({ guest, to }, 'a standby has the new description of a guest');
-      } catch (thrown) {
-        if (signal.aborted) return;
-        const error = toGodwitError(thrown);
+    try {
+      await withDeadline(`to describe ${guest} to ${to}`, CHECKS_MS, signal, (within) =>
+        this.offer(guest, to, within),
+      );
+      log.info({ guest, to }, 'a standby has the new description of a guest');
+      return true;
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      if (!signal.aborted)
         log.warn({ guest, to, error }, 'a standby has an old description of a guest');
-      }
+      return false;
     }
   }
 }
-
-const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string => `${guest} ${to}`;
 
 const isLabelled = ({ info }: DiscoveredGuest): boolean =>
   info.labels?.['godwit/recover'] === 'true';

@@ -24,7 +24,8 @@ const offersFile = z.object({
   offers: z.array(offerRecord).max(MAX_OFFERS),
 });
 
-const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string => `${guest} ${to}`;
+export const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string =>
+  `${guest} ${to}`;
 
 /** Descriptions of this host's guests that other hosts keep: `stateDir/offered-standbys.json`. */
 export class OfferedStandbys {

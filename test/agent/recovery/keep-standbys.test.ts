@@ -48,6 +48,8 @@ function scene(t: TestContext) {
     unknown: [] as string[],
     answer: 'answers' as 'answers' | 'silent' | 'old build',
     checked: undefined as Promise<void> | undefined,
+    /** A host that answers no check. */
+    hung: undefined as string | undefined,
   };
   const beats: StandbyHeartbeat[] = [];
   const described: (string | undefined)[] = [];
@@ -83,7 +85,7 @@ function scene(t: TestContext) {
     drivers: [driver],
     guests: {
       lastLook: () => ({ found: world.guests, silent: world.silent }),
-      shown: async () => world.guests[0],
+      shown: async (name: string) => world.guests.find(({ info }) => info.name === name),
     },
     store: {
       all: () =>
@@ -93,7 +95,8 @@ function scene(t: TestContext) {
       progress: () => ({ phase: world.phase }),
     },
     checks: {
-      standby: async (_request: unknown, _signal: unknown, digest: string | undefined) => {
+      standby: async ({ to }: { to: string }, _signal: unknown, digest: string | undefined) => {
+        if (world.hung === to) return new Promise<never>(() => {});
         described.push(digest);
         await world.checked;
         world.digest = world.digestAfter ?? world.digest;
@@ -322,4 +325,16 @@ test('a description that is made after a change was announced counts as confirme
   await keep.offer('web1', 'b', never);
   assert.equal(records.all()[0]?.isRefused, undefined);
   assert.deepEqual(described, [undefined, TWO]);
+});
+
+test('a host that answers no check keeps no other host from the new description of a guest', async (t) => {
+  const { world, keep, described, records } = scene(t);
+  world.members = ['b', 'evil'];
+  world.guests = [guestNamed('web1', true), guestNamed('web2', true)];
+  records.put({ guest: 'web1', to: 'evil', digest: TWO, labelled: true });
+  records.put({ guest: 'web2', to: 'b', digest: TWO, labelled: true });
+  world.hung = 'evil';
+  await keep.look();
+  await until('the new description at b', 10_000, async () => described.at(0));
+  assert.equal(records.of({ guest: 'web1', to: 'evil' })?.digest, TWO);
 });
