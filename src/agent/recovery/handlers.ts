@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { syncDirectory } from '../../system/journal-file.ts';
 import type { Log } from '../../log.ts';
@@ -16,11 +17,19 @@ import { orderFor, type Orders } from '../migrations/orders.ts';
 import type { PreflightAnswers } from '../preflight/answers.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
+import { CallRate, type CallLimit } from './call-rate.ts';
 import type { Recovery } from './open-recovery.ts';
 import type { KeptView } from './standbys.ts';
 
 /** By how much the clocks of two hosts may differ that both act on one guest, ms: a check warns of 1 s. */
 const MAX_SKEW_MS = 60_000;
+
+/** The other host waits a little longer for the answer, ms. */
+const SETTLED_MS = 4000;
+/** One comes every 10 s, and one for each announced change of a guest. */
+const HEARTBEATS: CallLimit = { what: 'heartbeats', burst: 32, everyMs: 1000 };
+/** Each is written to the disk at once. A controller asks for 64 in 15 s. */
+const DESCRIPTIONS: CallLimit = { what: 'descriptions of guests', burst: 128, everyMs: 200 };
 
 export interface RecoveryHandlerDependencies {
   readonly config: AgentConfig;
@@ -41,8 +50,11 @@ type RecoveryRoutes = Pick<
 
 /** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
 export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
-  const { config, log, answers, orders, recovery } = deps;
+  const { config, clock, log, answers, orders, recovery } = deps;
   const { standbys, sourceWatch, keepStandbys } = recovery;
+  const nowMs = (): number => clock.monotonicMs();
+  const heartbeats = new CallRate(config.name, HEARTBEATS, nowMs);
+  const descriptions = new CallRate(config.name, DESCRIPTIONS, nowMs);
   return {
     putStandby: async ({ params: { guest }, body: { to }, signal }) => {
       return { guest, to, checks: [...(await keepStandbys.offer(guest, to, signal))] };
@@ -51,13 +63,20 @@ export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<Re
       checkSender(caller, body.admission.from);
       const { guest, from } = body.admission;
       if (from === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: from });
+      descriptions.take(from);
       standbys.keep(body, answers.placeKey(body.admission));
       sourceWatch.heard(from);
       return { ok: true } as const;
     },
-    confirmStandbys: ({ body, caller }) => {
-      const unknown = standbys.confirm(caller.name, body);
-      sourceWatch.heard(caller.name);
+    confirmStandbys: async ({ body, caller, signal }) => {
+      const { name: from } = caller;
+      heartbeats.take(from);
+      const unknown = standbys.confirm(from, body);
+      sourceWatch.heard(from);
+      // A host that reports a change goes on by this answer: the change must outlive this agent.
+      await withDeadline(`to write confirmations of ${from}`, SETTLED_MS, signal, () =>
+        standbys.settled(from),
+      );
       return { unknown };
     },
     standbys: () => ({ standbys: standbys.list().map((view) => publicStandby(recovery, view)) }),

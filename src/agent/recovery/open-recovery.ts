@@ -35,7 +35,7 @@ export function openRecovery(deps: Needs): Recovery {
       keepStandbys.start();
     },
     close: async () => {
-      await Promise.all([sourceWatch.close(), keepStandbys.close()]);
+      await Promise.all([sourceWatch.close(), keepStandbys.close(), standbys.close()]);
     },
   };
 }

@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { z } from 'zod';
-import type { Clock } from '../../clock.ts';
+import { systemClock, type Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { bootTime } from '../../system/processes/process.ts';
-import { writeWhole } from '../../system/files/whole-file.ts';
 import { disksOf, numberOf } from '../../migration/standby/content.ts';
 import {
   isLater,
@@ -16,15 +12,10 @@ import {
 import { judgeRoom, type Room } from '../../migration/standby/room.ts';
 import { passedMs, type BootTime } from '../../migration/boot-time.ts';
 import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
-import { bootTime as bootTimeShape, guestName, hostName, moment } from '../../protocol/names.ts';
-import {
-  imageStamps,
-  layoutDigest,
-  standbyOffer,
-  type StandbyHeartbeat,
-  type StandbyOffer,
-} from '../../protocol/peer/standby.ts';
+import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby.ts';
 import { MAX_OF_ONE_SOURCE, MAX_STANDBYS, type Standby } from '../../protocol/public/recovery.ts';
+import { SpacedWrites } from './spaced-writes.ts';
+import { StandbyFiles, type Confirmation, type KeptStandby } from './standby-files.ts';
 
 /** A description of a guest is some 10 KiB. */
 const MAX_BYTES = 256 * 1024;
@@ -37,35 +28,8 @@ const ROOM: Room = {
 };
 /** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
 const WRITTEN_MS = 60_000;
-
-const keptStandby = standbyOffer.extend({
-  version: z.literal(1),
-  keptAt: moment,
-  /** The same by the clock that no one sets; absent: of an earlier build. */
-  boot: bootTimeShape.optional(),
-  /** Names the places of this host in the preparation, in hexadecimal. It never leaves this host. */
-  placeKey: z.string().regex(/^[0-9a-f]{64}$/),
-});
-export type KeptStandby = z.infer<typeof keptStandby>;
-
-/**
- * `digest`: what the guest's host reported last; the description is right only if it is its own. `boot`: the moment of
- * `confirmedAt` by the clock that no one sets; absent: of an earlier build.
- */
-const confirmation = z.object({
-  confirmedAt: moment.optional(),
-  boot: bootTimeShape.optional(),
-  digest: layoutDigest,
-  /** When `digest` was reported; absent: of an earlier build. */
-  reported: bootTimeShape.optional(),
-  images: imageStamps.optional(),
-  missedBeats: z.number().int().nonnegative().optional(),
-});
-type Confirmation = z.infer<typeof confirmation>;
-const confirmationsFile = z.object({
-  version: z.literal(1),
-  guests: z.record(guestName, confirmation),
-});
+/** Confirmations of one host that change something are written no more often, ms. */
+const WRITE_EVERY_MS = 1000;
 
 /** What a description is about, and when its host confirmed it; `Ms` by the monotonic clock of this agent. */
 export interface KeptView {
@@ -103,34 +67,42 @@ export interface StandbyState {
 export interface StandbysOptions {
   readonly now?: () => BootTime;
   readonly room?: Room;
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 /** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
 export class Standbys {
-  readonly #dir: string;
+  readonly #files: StandbyFiles;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly #now: () => BootTime;
   readonly #room: Room;
   /** By host, then guest. Read once: nobody else writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
+  /** Confirmations are counted in memory. What a crash takes of them makes descriptions older. */
+  readonly #writes: SpacedWrites;
   readonly #writtenMs = new Map<string, number>();
 
   constructor(
     stateDir: string,
     host: string,
     clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
-    { now = bootTime, room = ROOM }: StandbysOptions = {},
+    { now = bootTime, room = ROOM, sleep = pause }: StandbysOptions = {},
   ) {
     this.#now = now;
     this.#room = room;
-    this.#dir = path.join(stateDir, 'standbys');
+    this.#files = new StandbyFiles(stateDir);
+    this.#writes = new SpacedWrites({
+      clock: { monotonicMs: () => clock.monotonicMs(), sleep },
+      everyMs: WRITE_EVERY_MS,
+      write: (from) => this.#writeConfirmations(from),
+    });
     this.#host = host;
     this.#clock = clock;
-    for (const from of namesIn(this.#dir, hostName, '')) {
-      const confirmations = this.#readConfirmations(from);
-      for (const guest of namesIn(path.join(this.#dir, from), guestName, '.json')) {
-        const found = this.#read(from, guest);
+    for (const from of this.#files.hosts()) {
+      const confirmations = this.#files.readConfirmations(from);
+      for (const guest of this.#files.guests(from)) {
+        const found = this.#files.read(from, guest);
         if (found !== undefined) this.#add(found, confirmations.get(guest));
       }
     }
@@ -149,7 +121,7 @@ export class Standbys {
     return [...(this.#kept.get(from)?.values() ?? [])];
   }
 
-  /** It is on the disk when this returns, in the place of what was kept of that guest of that host. */
+  /** It is on the disk when this returns, instead of what was kept of that guest of that host; its confirmation soon after. */
   keep(offer: StandbyOffer, placeKey: string): void {
     const { guest, from } = offer.admission;
     const keptAt = new Date(this.#clock.wallMs()).toISOString();
@@ -160,13 +132,11 @@ export class Standbys {
       throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MAX_BYTES });
     }
     this.#makeRoom(from, guest, bytesOf(text));
-    const file = this.#file(from, guest);
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    writeWhole(file, text);
+    this.#files.write(from, guest, text);
     const { digest } = offer;
     const now = { confirmedAt: keptAt, boot, reported: boot };
     this.#add(kept, digest === undefined ? undefined : { ...now, digest });
-    this.#writeConfirmations(from);
+    void this.#writes.ask(from);
   }
 
   /** GODWIT_OVERLOADED if there is no room for it. A host whose place is taken learns of it with its next heartbeat. */
@@ -184,7 +154,10 @@ export class Standbys {
     for (const host of judged.victims) this.forget(host, this.of(host).at(-1)?.standby.guest ?? '');
   }
 
-  /** A heartbeat of a source. Returns guests of which this host has no description, or another one. */
+  /**
+   * A heartbeat of a source. Returns guests of which this host has no description, or another one. A report that a description
+   * is out of date is on the disk once `settled` resolves.
+   */
   confirm(from: string, { guests, withdrawn }: StandbyHeartbeat): string[] {
     for (const guest of withdrawn) this.forget(from, guest);
     const ofHost = this.#kept.get(from);
@@ -214,13 +187,22 @@ export class Standbys {
     }
     const isDue = nowMs - (this.#writtenMs.get(from) ?? -Infinity) >= WRITTEN_MS;
     if (ofHost !== undefined && ofHost.size > 0 && (isChanged || isDue))
-      this.#writeConfirmations(from);
+      void this.#writes.ask(from);
     return unknown;
+  }
+
+  /** Resolves once the confirmations of that host that change something are on the disk; rejects if they cannot be written. */
+  settled(from: string): Promise<void> {
+    return this.#writes.settled(from);
+  }
+
+  close(): Promise<void> {
+    return this.#writes.close();
   }
 
   /** GODWIT_STANDBY_NONE where nothing is kept, or what is kept cannot be read. */
   need(from: string, guest: string): { readonly kept: KeptStandby; readonly view: KeptView } {
-    const kept = this.#read(from, guest);
+    const kept = this.#files.read(from, guest);
     const view = this.#kept.get(from)?.get(guest);
     if (kept !== undefined && view !== undefined) return { kept, view };
     throw godwitError('GODWIT_STANDBY_NONE', { host: this.#host, guest, from });
@@ -229,11 +211,11 @@ export class Standbys {
   forget(from: string, guest: string): void {
     const ofHost = this.#kept.get(from);
     if (ofHost?.delete(guest) !== true) return;
-    rmSync(this.#file(from, guest), { force: true });
+    this.#files.remove(from, guest);
     if (ofHost.size > 0) return;
     this.#kept.delete(from);
     this.#writtenMs.delete(from);
-    rmSync(path.join(this.#dir, from), { recursive: true, force: true });
+    this.#files.removeAll(from);
   }
 
   /**
@@ -301,65 +283,27 @@ export class Standbys {
     return ageMs >= 0 ? this.#clock.monotonicMs() - ageMs : undefined;
   }
 
-  #writeConfirmations(from: string): void {
-    const all = [...(this.#kept.get(from) ?? [])];
-    const guests = Object.fromEntries(
-      all.flatMap(([guest, view]) => {
-        const { reportedDigest: digest, confirmedAt, confirmed: boot, images, missedBeats } = view;
-        const { reported } = view;
-        return digest === undefined
-          ? []
-          : [[guest, { digest, reported, confirmedAt, boot, images, missedBeats }]];
-      }),
-    );
-    writeWhole(this.#confirmationsFile(from), `${JSON.stringify({ version: 1, guests })}\n`);
-    this.#writtenMs.set(from, this.#clock.monotonicMs());
-  }
-
-  /** None if they cannot be read: nothing counts as confirmed then. */
-  #readConfirmations(from: string): ReadonlyMap<string, Confirmation> {
+  async #writeConfirmations(from: string): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    const all = [...(this.#kept.get(from)?.values() ?? [])].flatMap((view) => {
+      const { reportedDigest: digest, reported, confirmedAt, images, missedBeats } = view;
+      const boot = view.confirmed;
+      const { guest } = view.standby;
+      return digest === undefined
+        ? []
+        : [[guest, { digest, reported, confirmedAt, boot, images, missedBeats }] as const];
+    });
+    this.#writtenMs.set(from, nowMs);
     try {
-      const text = readFileSync(this.#confirmationsFile(from), 'utf8');
-      return new Map(Object.entries(confirmationsFile.parse(JSON.parse(text)).guests));
-    } catch {
-      return new Map();
+      await this.#files.writeConfirmations(from, all);
+    } catch (thrown) {
+      this.#writtenMs.delete(from);
+      // Without a description of it there is no directory, either.
+      if (this.#kept.has(from)) throw thrown;
     }
-  }
-
-  #read(from: string, guest: string): KeptStandby | undefined {
-    try {
-      const found = keptStandby.parse(JSON.parse(readFileSync(this.#file(from, guest), 'utf8')));
-      const { admission } = found;
-      return admission.from === from && admission.guest === guest ? found : undefined;
-    } catch {
-      // It is missing, or of another build: nothing is started by it.
-      return undefined;
-    }
-  }
-
-  #file(from: string, guest: string): string {
-    return path.join(this.#dir, from, `${guest}.json`);
-  }
-
-  /** Not a guest's: their files end in `.json`. */
-  #confirmationsFile(from: string): string {
-    return path.join(this.#dir, from, 'confirmed');
   }
 }
 
+const pause = (ms: number, signal?: AbortSignal): Promise<void> => systemClock.sleep(ms, signal);
 const bytesOf = (text: string): number => Math.max(MIN_BYTES, Buffer.byteLength(text));
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** Names in a directory that have that shape; none if there is no directory. */
-function namesIn(directory: string, shape: z.ZodType<string>, ending: string): string[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory);
-  } catch {
-    return [];
-  }
-  return names
-    .filter((name) => name.endsWith(ending))
-    .map((name) => name.slice(0, name.length - ending.length))
-    .filter((name) => shape.safeParse(name).success);
-}

@@ -7,6 +7,7 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
+import { open, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../journal-file.ts';
 
@@ -29,6 +30,29 @@ export function writeWhole(
     closeSync(fd);
   }
   renameSynced(temporary, file);
+}
+
+/**
+ * The same without holding up this process: it is on the disk once this resolves. `pieces` are made one after another while the
+ * file is written. One write of a file at a time.
+ */
+export async function writeWholeInPieces(file: string, pieces: Iterable<string>): Promise<void> {
+  const temporary = `${file}.tmp`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.chmod(0o600);
+    await writeFile(handle, pieces);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const directory = await open(path.dirname(file), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 /** Gives a file its name for good: a power loss after this does not bring the earlier name back. */

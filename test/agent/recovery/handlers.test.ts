@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import {
   recoveryHandlers,
@@ -19,7 +21,9 @@ function scene(t: TestContext) {
   const world = { now: 0, started: undefined as unknown };
   const clock = { monotonicMs: () => world.now, wallMs: () => world.now };
   const now = () => ({ bootId: 'boot-1', uptimeMs: world.now });
-  const standbys = new Standbys(tempDir(t), 'b', clock, { now });
+  t.after(() => standbys.close());
+  const dir = tempDir(t);
+  const standbys = new Standbys(dir, 'b', clock, { now, sleep: async () => undefined });
   const offer = standbyOffer.parse({
     admission: {
       id: 'c-0000000000000001',
@@ -61,6 +65,7 @@ function scene(t: TestContext) {
         return Promise.reject(STARTED);
       },
     },
+    answers: { placeKey: () => 'ab'.repeat(32) },
     recovery: { standbys, sourceWatch: { heard: () => undefined } },
   };
   const handlers = recoveryHandlers(deps as unknown as RecoveryHandlerDependencies);
@@ -76,7 +81,18 @@ function scene(t: TestContext) {
     };
     return list().standbys[0];
   };
-  return { world, offer, standbys, recover, listed };
+  const { signal } = new AbortController();
+  const keep = (from: string) => {
+    const body = { ...offer, admission: { ...offer.admission, from } };
+    const put = handlers.keepStandby as (asked: object) => unknown;
+    return put({ body, caller: { role: 'agent', name: from } });
+  };
+  const beat = (from: string, digest = DIGEST): Promise<unknown> => {
+    const body = { guests: [{ guest: 'web1', digest }], withdrawn: [] };
+    const put = handlers.confirmStandbys as (asked: object) => Promise<unknown>;
+    return put({ body, caller: { role: 'agent', name: from }, signal });
+  };
+  return { world, dir, offer, standbys, recover, listed, keep, beat };
 }
 
 test('a guest is started from a description that its host confirmed shortly before, and its mover judges the proof by that moment', async (t) => {
@@ -141,4 +157,25 @@ test('a host that described the guest of another host keeps it from no recovery,
   const refused = await recover(undefined, ['m']);
   assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
   assert.match(refused.message, /m reported later that it had the guest, and cannot be asked/);
+});
+
+test('the answer to a report that a description is out of date comes once the report is on the disk', async (t) => {
+  const { dir, beat } = scene(t);
+  assert.deepEqual(await beat('a', '2'.repeat(64)), { unknown: ['web1'] });
+  const written = readFileSync(path.join(dir, 'standbys', 'a', 'confirmed'), 'utf8');
+  assert.match(written, new RegExp(`"digest":"${'2'.repeat(64)}"`));
+});
+
+test('a host that sends heartbeats or descriptions too often is refused, and no other host', async (t) => {
+  const { world, standbys, beat, keep } = scene(t);
+  // Without a write of each to the disk.
+  standbys.keep = () => undefined;
+  for (let index = 0; index < 32; index += 1) await beat('m');
+  await assert.rejects(beat('m'), { code: 'GODWIT_OVERLOADED' });
+  await beat('a');
+  world.now += 1000;
+  await beat('m');
+  for (let index = 0; index < 128; index += 1) keep('m');
+  assert.throws(() => keep('m'), { code: 'GODWIT_OVERLOADED' });
+  keep('a');
 });

@@ -46,6 +46,7 @@ function scene(t: TestContext) {
     wallMs: () => world.now,
     sleep: async () => undefined,
   };
+  t.after(() => standbys.close());
   const standbys = new Standbys(tempDir(t), 'b', clock);
   standbys.keep(offer, 'ab'.repeat(32));
   const watch = new SourceWatch({

@@ -2,68 +2,23 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Standbys, type StandbysOptions } from '../../../src/agent/recovery/standbys.ts';
-import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
-import { tempDir } from '../../rpc/test-contract.ts';
-
-const KEY = 'ab'.repeat(32);
-const ONE = '1'.repeat(64);
-const TWO = '2'.repeat(64);
-
-/** Time that passes when the test says so. */
-class Time {
-  now = 1_000_000_000;
-  /** What somebody has set the wall clock forward or back by. */
-  set = 0;
-  bootId = 'boot-1';
-  readonly monotonicMs = (): number => this.now;
-  readonly boot = () => ({ bootId: this.bootId, uptimeMs: this.now });
-  readonly wallMs = (): number => this.now + this.set + 1_700_000_000_000;
-}
-
-const UUID = '11111111-2222-4333-8444-555555555555';
-
-interface Offered {
-  readonly uuid?: string;
-  readonly from?: string;
-  readonly memoryBytes?: number;
-  readonly digest?: string;
-}
-
-const offer = (guest: string, { from = 'a', memoryBytes = 7, digest, uuid }: Offered = {}) =>
-  standbyOffer.parse({
-    admission: { id: 'c-0000000000000001', guest, from, memoryBytes, epoch: 1, timeoutMs: 1 },
-    preparation: {
-      epoch: 1,
-      description: {
-        driver: 'fake',
-        name: guest,
-        memoryBytes,
-        vcpus: 1,
-        hypervisorVersion: '1',
-        ...(uuid !== undefined && { uuid }),
-        spec: {},
-      },
-      stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
-    },
-    ...(digest === undefined ? {} : { digest }),
-  });
-
-const standbysAt = (dir: string, time = new Time(), limits: StandbysOptions = {}): Standbys =>
-  new Standbys(dir, 'b', time, { now: time.boot, ...limits });
-/** What a small description counts. */
-const PLACE_BYTES = 16 * 1024;
-
-const reasonOf = (kept: Standbys, from = 'a', off: readonly string[] = []): string => {
-  const { freshness } = kept.stateOf(kept.need(from, 'web1').view, off);
-  return freshness.kind === 'stale' ? freshness.reason : 'fresh';
-};
-
-const names = (kept: Standbys): string[] =>
-  kept.list().map(({ standby: { from, guest } }) => `${from} ${guest}`);
+import type { Standbys } from '../../../src/agent/recovery/standbys.ts';
+import {
+  KEY,
+  ONE,
+  TWO,
+  Time,
+  offer,
+  standbysAt,
+  stateDir,
+  PLACE_BYTES,
+  reasonOf,
+  nextAgent,
+  names,
+} from './kept-standbys.ts';
 
 test('what is kept of a guest outlives the agent, and the newest counts', (t) => {
-  const dir = tempDir(t);
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
@@ -79,7 +34,7 @@ test('what is kept of a guest outlives the agent, and the newest counts', (t) =>
 });
 
 test('a file that is damaged, or another guest’s, starts nothing', (t) => {
-  const dir = tempDir(t);
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
@@ -94,7 +49,7 @@ test('a file that is damaged, or another guest’s, starts nothing', (t) => {
 });
 
 test('one host fills no other host’s disk with guests, and a place that is given up is free again', (t) => {
-  const dir = tempDir(t);
+  const dir = stateDir(t);
   const kept = standbysAt(dir, new Time(), {
     room: { maxBytesOfOne: 8 * PLACE_BYTES, maxBytes: 64 * PLACE_BYTES },
   });
@@ -116,7 +71,7 @@ test('one host fills no other host’s disk with guests, and a place that is giv
 });
 
 test('one host withdraws and confirms its own guests, and no other host’s', (t) => {
-  const kept = standbysAt(tempDir(t));
+  const kept = standbysAt(stateDir(t));
   kept.keep(offer('web1', { digest: ONE }), KEY);
   const guests = [{ guest: 'web1', digest: ONE }];
   assert.deepEqual(kept.confirm('c', { guests, withdrawn: ['web1'] }), ['web1']);
@@ -125,7 +80,7 @@ test('one host withdraws and confirms its own guests, and no other host’s', (t
 
 test('a description stays fresh with each heartbeat, and is stale five minutes after the last one', (t) => {
   const time = new Time();
-  const kept = standbysAt(tempDir(t), time);
+  const kept = standbysAt(stateDir(t), time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
   time.now += 300_000;
   assert.equal(reasonOf(kept), 'fresh');
@@ -140,23 +95,25 @@ test('a description stays fresh with each heartbeat, and is stale five minutes a
   assert.match(reasonOf(kept), /lived for 300 s/);
 });
 
-test('a change that its host reported outlives the agent, and another description ends it', (t) => {
-  const dir = tempDir(t);
+test('a change that its host reported outlives the agent, and another description ends it', async (t) => {
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
   const changed = { guests: [{ guest: 'web1', digest: TWO }], withdrawn: [] };
   assert.deepEqual(kept.confirm('a', changed), ['web1']);
-  const again = standbysAt(dir, time);
+  const again = await nextAgent(kept, dir, time);
   assert.match(reasonOf(again), /have changed since/);
   again.keep(offer('web1', { digest: TWO }), KEY);
   assert.equal(reasonOf(again), 'fresh');
 });
 
-test('after a restart of the agent the age of a description goes on, whatever becomes of the wall clock', (t) => {
-  const dir = tempDir(t);
+test('after a restart of the agent the age of a description goes on, whatever becomes of the wall clock', async (t) => {
+  const dir = stateDir(t);
   const time = new Time();
-  standbysAt(dir, time).keep(offer('web1', { digest: ONE }), KEY);
+  const kept = standbysAt(dir, time);
+  kept.keep(offer('web1', { digest: ONE }), KEY);
+  await kept.settled('a');
   time.set = -3_600_000;
   time.now += 299_000;
   assert.equal(reasonOf(standbysAt(dir, time)), 'fresh');
@@ -164,10 +121,12 @@ test('after a restart of the agent the age of a description goes on, whatever be
   assert.match(reasonOf(standbysAt(dir, time)), /lived for 301 s/);
 });
 
-test('a confirmation from before a restart of this host is never fresh, and one that is heard again is', (t) => {
-  const dir = tempDir(t);
+test('a confirmation from before a restart of this host is never fresh, and one that is heard again is', async (t) => {
+  const dir = stateDir(t);
   const time = new Time();
-  standbysAt(dir, time).keep(offer('web1', { digest: ONE }), KEY);
+  const kept = standbysAt(dir, time);
+  kept.keep(offer('web1', { digest: ONE }), KEY);
+  await kept.settled('a');
   // The host was off for hours, and its wall clock starts where it stopped: nobody has set it yet.
   time.bootId = 'boot-2';
   time.now += 20_000;
@@ -175,6 +134,7 @@ test('a confirmation from before a restart of this host is never fresh, and one 
   assert.match(reasonOf(again), /was restarted since/);
   again.confirm('a', { guests: [{ guest: 'web1', digest: ONE }], withdrawn: [] });
   assert.equal(reasonOf(again), 'fresh');
+  await again.settled('a');
   // A confirmation that an earlier build wrote has no moment of a boot.
   const file = path.join(dir, 'standbys', 'a', 'confirmed');
   const confirmedAt = new Date(time.wallMs()).toISOString();
@@ -186,66 +146,15 @@ test('a confirmation from before a restart of this host is never fresh, and one 
 });
 
 test('a description of an earlier build is kept, and counts as never confirmed', (t) => {
-  const dir = tempDir(t);
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1'), KEY);
   assert.match(reasonOf(kept), /never confirmed/);
 });
 
-test('a description of a host that the guest has left is stale for a recovery from it and its next host, which described it', (t) => {
-  const time = new Time();
-  const dir = tempDir(t);
-  const kept = standbysAt(dir, time);
-  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
-  time.now += 1000;
-  kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);
-  assert.match(reasonOf(kept, 'a', ['a', 'c']), /^c reported later that it had the guest/);
-  assert.match(reasonOf(standbysAt(dir, time), 'a', ['c']), /^c reported later/);
-  assert.equal(reasonOf(kept, 'c', ['a', 'c']), 'fresh');
-  // A host that made up a guest of that name outdates no other host's description.
-  const namesake = standbysAt(tempDir(t), time);
-  namesake.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
-  time.now += 1000;
-  namesake.keep(offer('web1', { from: 'm', digest: TWO }), KEY);
-  assert.equal(reasonOf(namesake, 'a', ['m']), 'fresh');
-});
-
-test('a host that can be asked makes no other host’s description stale by its word, and neither does one that confirms in turns with it', (t) => {
-  const time = new Time();
-  const kept = standbysAt(tempDir(t), time);
-  const beat = (from: string, digest: string) => {
-    time.now += 4000;
-    kept.confirm(from, { guests: [{ guest: 'web1', digest }], withdrawn: [] });
-  };
-  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
-  kept.keep(offer('web1', { from: 'm', digest: TWO, uuid: UUID }), KEY);
-  for (let index = 0; index < 3; index += 1) {
-    beat('a', ONE);
-    beat('m', TWO);
-  }
-  // Host a dies, and m with it, or after it.
-  assert.equal(reasonOf(kept, 'a', ['a', 'm']), 'fresh');
-  for (let index = 0; index < 10; index += 1) beat('m', TWO);
-  assert.equal(reasonOf(kept, 'a', ['a']), 'fresh');
-  assert.equal(reasonOf(kept, 'a', []), 'fresh');
-  assert.match(reasonOf(kept, 'a', ['a', 'm']), /^m reported later/);
-});
-
-test('a host that reports a guest again after it was away had it later, although it has not described it again', (t) => {
-  const time = new Time();
-  const kept = standbysAt(tempDir(t), time);
-  kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);
-  time.now += 60_000;
-  kept.keep(offer('web1', { digest: ONE, uuid: UUID }), KEY);
-  assert.equal(reasonOf(kept, 'a', ['c']), 'fresh');
-  time.now += 20_000;
-  kept.confirm('c', { guests: [{ guest: 'web1', digest: '3'.repeat(64) }], withdrawn: [] });
-  assert.match(reasonOf(kept, 'a', ['c']), /^c reported later/);
-});
-
-test('stamps of images belong to the confirmation that they came with, and outlive the agent', (t) => {
-  const dir = tempDir(t);
+test('stamps of images belong to the confirmation that they came with, and outlive the agent', async (t) => {
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
@@ -263,11 +172,11 @@ test('stamps of images belong to the confirmation that they came with, and outli
   beat(undefined, 2);
   beat(TWO, 3);
   assert.equal(bytesKept(kept), 1);
-  assert.equal(bytesKept(standbysAt(dir, time)), 1);
+  assert.equal(bytesKept(await nextAgent(kept, dir, time)), 1);
 });
 
 test('a few hosts cannot take the room of all others, and each has its share', (t) => {
-  const dir = tempDir(t);
+  const dir = stateDir(t);
   const kept = standbysAt(dir, new Time(), {
     room: { maxBytesOfOne: 8 * PLACE_BYTES, maxBytes: 8 * PLACE_BYTES },
   });
@@ -286,7 +195,7 @@ test('a few hosts cannot take the room of all others, and each has its share', (
 });
 
 test('a large description counts by its size', (t) => {
-  const kept = standbysAt(tempDir(t), new Time(), {
+  const kept = standbysAt(stateDir(t), new Time(), {
     room: { maxBytesOfOne: 3 * PLACE_BYTES, maxBytes: 64 * PLACE_BYTES },
   });
   const large = offer('web1');
@@ -296,8 +205,8 @@ test('a large description counts by its size', (t) => {
   assert.throws(() => kept.keep(offer('web2'), KEY), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('a description is stale once its living host has not confirmed it in two heartbeats, also for the next agent', (t) => {
-  const dir = tempDir(t);
+test('a description is stale once its living host has not confirmed it in two heartbeats, also for the next agent', async (t) => {
+  const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
   kept.keep(offer('web1', { digest: ONE }), KEY);
@@ -312,8 +221,11 @@ test('a description is stale once its living host has not confirmed it in two he
   assert.equal(reasonOf(kept), 'fresh');
   beat();
   assert.match(reasonOf(kept), /did not confirm it in its last 2 heartbeats/);
-  assert.match(reasonOf(standbysAt(dir, time)), /did not confirm it in its last 2 heartbeats/);
+  assert.match(
+    reasonOf(await nextAgent(kept, dir, time)),
+    /did not confirm it in its last 2 heartbeats/,
+  );
   beat(ONE);
   assert.equal(reasonOf(kept), 'fresh');
-  assert.equal(reasonOf(standbysAt(dir, time)), 'fresh');
+  assert.equal(reasonOf(await nextAgent(kept, dir, time)), 'fresh');
 });

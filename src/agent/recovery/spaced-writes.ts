@@ -1,0 +1,73 @@
+import type { Clock } from '../../clock.ts';
+
+export interface SpacedWritesDependencies {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
+  /** From the beginning of one write of a key to the beginning of the next, ms. */
+  readonly everyMs: number;
+  readonly write: (key: string) => Promise<void>;
+}
+
+interface KeyWrites {
+  /** Has yet to begin; all that ask until then share it. */
+  next?: Promise<void> | undefined;
+  /** Has begun. */
+  running?: Promise<void> | undefined;
+  begunMs: number;
+}
+
+/** Writes of several keys, for each key one at a time and no more often than `everyMs`. */
+export class SpacedWrites {
+  readonly #deps: SpacedWritesDependencies;
+  readonly #end = new AbortController();
+  readonly #of = new Map<string, KeyWrites>();
+
+  constructor(deps: SpacedWritesDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Resolves once a write has ended that began after this call, and rejects as that write does. */
+  ask(key: string): Promise<void> {
+    this.#forgetIdle();
+    const writes: KeyWrites = this.#of.get(key) ?? { begunMs: -Infinity };
+    this.#of.set(key, writes);
+    if (writes.next === undefined) {
+      writes.next = this.#write(key, writes);
+      // For callers that do not wait for it.
+      writes.next.catch(() => {});
+    }
+    return writes.next;
+  }
+
+  /** Resolves once all that was asked for has been written. Rejects if that write fails. */
+  async settled(key: string): Promise<void> {
+    const writes = this.#of.get(key);
+    await (writes?.next ?? writes?.running);
+  }
+
+  /** Writes at once what has yet to be written. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await Promise.allSettled([...this.#of.keys()].map((key) => this.settled(key)));
+  }
+
+  async #write(key: string, writes: KeyWrites): Promise<void> {
+    const { clock, everyMs, write } = this.#deps;
+    await writes.running?.catch(() => {});
+    const waitMs = writes.begunMs + everyMs - clock.monotonicMs();
+    if (waitMs > 0) await clock.sleep(waitMs, this.#end.signal).catch(() => {});
+    writes.next = undefined;
+    writes.begunMs = clock.monotonicMs();
+    writes.running = write(key).finally(() => {
+      writes.running = undefined;
+    });
+    await writes.running;
+  }
+
+  /** A key without a write for so long needs no pause before its next one. */
+  #forgetIdle(): void {
+    const { clock, everyMs } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    for (const [key, { next, running, begunMs }] of this.#of)
+      if ((next ?? running) === undefined && nowMs - begunMs >= everyMs) this.#of.delete(key);
+  }
+}
