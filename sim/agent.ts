@@ -75,7 +75,7 @@ export function openAgent(deps: AgentDependencies): SimAgent {
     side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
     sighting: ({ params, query, caller }) =>
       sightingOf({ guests, store, host: name }, params.guest, { ...query, asker: caller.name }),
-    takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
+    takeUp: ({ params, body, caller, signal }) => resolve.takeUp(params.id, body, caller, signal),
   });
   supervisor.start();
   return { supervisor, incoming, resolve, peers };

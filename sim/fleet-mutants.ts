@@ -5,7 +5,6 @@ import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { refusalOrProof } from '../src/mover/direct/source/guest/permission.ts';
 import type { SourceContext } from '../src/mover/direct/source/source-context.ts';
 import { sessionIfThere } from '../src/mover/direct/source/source-base.ts';
-import type { RunAt } from '../src/protocol/public/resolve.ts';
 import { granted } from '../test/migration/permission/granted.ts';
 import type { Method, Mutant } from './mutant.ts';
 import type { Deed, Fault, Scenario, When } from './scenario.ts';
@@ -40,9 +39,9 @@ function goOnByOldProof(start: Method): Method {
 function believePeer(): Method {
   return async function takeUp(this: unknown, ...given: never[]) {
     const resolve = this as Resolve;
-    const [id, runAt, by] = given as unknown as [string, RunAt, string];
+    const [id, { runAt, by }, , signal] = given as unknown as Parameters<Resolve['takeUp']>;
     const { guest: confirm, inDoubt: answersFor } = await resolve.show(id);
-    return resolve.resolve(id, { runAt, confirm, iKnow: true, answersFor }, by);
+    return resolve.resolve(id, { runAt, confirm, iKnow: true, answersFor }, by, signal);
   };
 }
 

@@ -7,6 +7,8 @@ import type { Scheduler } from './scheduler.ts';
 const AGAIN_MS = 60_000;
 /** Answers in a row, each of which may lead to a question that was not there before. */
 const MAX_ANSWERS = 5;
+/** Waits for the answer, however long it takes. */
+const PATIENT = new AbortController().signal;
 
 export interface OperatorDependencies {
   readonly scheduler: Scheduler;
@@ -70,7 +72,7 @@ export class Operator {
     const { guest: confirm, inDoubt: answersFor = [] } = known;
     const iKnow = verdict !== 'safe';
     await source.asAgent(({ resolve }) =>
-      resolve.resolve(id, { runAt, confirm, iKnow, answersFor }, 'ann'),
+      resolve.resolve(id, { runAt, confirm, iKnow, answersFor }, 'ann', PATIENT),
     );
   }
 

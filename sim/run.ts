@@ -154,7 +154,7 @@ class Stage {
 
   #takeUp(): boolean {
     const asked = this.hosts.b.asAgent(({ peers }) =>
-      peers.takeUp('a', ID, { runAt: 'source', by: 'somebody' }).then(
+      peers.takeUp('a', ID, { runAt: 'source', by: 'somebody' }, new AbortController().signal).then(
         ({ what }) => this.#report(`a takes it up: ${what}`),
         (thrown: Error) => this.#report(`a does not take it up: ${thrown.message}`),
       ),

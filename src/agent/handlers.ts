@@ -260,8 +260,9 @@ function resolveHandlers(deps: AgentHandlerDependencies): Handlers<ResolveRoutes
         asker: caller.name,
       }),
     resolution: ({ params }) => resolve.shown(params.id),
-    resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
-    takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
+    resolve: ({ params, body, caller, signal }) =>
+      resolve.resolve(params.id, body, caller.name, signal),
+    takeUp: ({ params, body, caller, signal }) => resolve.takeUp(params.id, body, caller, signal),
   };
 }
 

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
+import { defined } from '../protocol/defined.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { preflightRoutes } from '../protocol/peer/preflight.ts';
 import type { StandbyCall } from '../protocol/peer/standby.ts';
@@ -21,7 +22,8 @@ import { guestsOfPeer } from './guests/peer-guests.ts';
 const ANSWER_MS = 3000;
 /** Its hypervisor is asked as well. */
 const SIDE_MS = 10_000;
-const TAKE_UP_MS = 30_000;
+/** The source asks every host of the fleet before it answers. */
+export const TAKE_UP_MS = 30_000;
 /** A hypervisor that it asks for the first time reports each of its models. */
 const PROCESSORS_MS = 50_000;
 const AT_ONCE = 32;
@@ -105,11 +107,13 @@ export class Peers {
   }
 
   /** What the other host of a migration knows of its side; or why it does not say. */
-  async side(name: string, id: string): Promise<OtherSide> {
+  async side(name: string, id: string, signal?: AbortSignal): Promise<OtherSide> {
     try {
       const input = { params: { id }, query: { look: 'hypervisor' } } as const;
-      return { view: await this.#client(name).api.side(input, { deadlineMs: SIDE_MS }) };
+      const options = { deadlineMs: SIDE_MS, ...defined({ signal }) };
+      return { view: await this.#client(name).api.side(input, options) };
     } catch (thrown) {
+      signal?.throwIfAborted();
       const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
       return { unreachable: toGodwitError(thrown).message, isDark };
     }
@@ -135,14 +139,17 @@ export class Peers {
   async sightings(
     guest: string,
     query: SightingQuery,
+    signal?: AbortSignal,
   ): Promise<{ sightings: Sighting[]; unasked: Unasked[] }> {
     const all = await eachOf(this.names(), async (name) => {
       try {
         const input = { params: { guest }, query };
-        const seen = await this.#client(name).api.sighting(input, { deadlineMs: SIDE_MS });
+        const options = { deadlineMs: SIDE_MS, ...defined({ signal }) };
+        const seen = await this.#client(name).api.sighting(input, options);
         // A host speaks for itself.
         return { seen: { ...seen, host: name } };
       } catch (thrown) {
+        signal?.throwIfAborted();
         return { unasked: { host: name, why: toGodwitError(thrown).message } };
       }
     });
@@ -153,8 +160,13 @@ export class Peers {
   }
 
   /** Asks the source of a migration to resume it. */
-  takeUp(name: string, id: string, body: { runAt: RunAt; by: string }): Promise<ResolveAnswer> {
-    const options = { deadlineMs: TAKE_UP_MS };
+  takeUp(
+    name: string,
+    id: string,
+    body: { runAt: RunAt; by: string },
+    signal: AbortSignal,
+  ): Promise<ResolveAnswer> {
+    const options = { deadlineMs: TAKE_UP_MS, signal };
     return this.#client(name).api.takeUp({ params: { id }, body }, options);
   }
 

@@ -50,7 +50,7 @@ export class Sides {
     // Damaged, it is an error to the caller: never an answer, and never silence.
     if (migration.damage !== undefined) throw migration.damage.error;
     store.journals(id);
-    if (look === 'hypervisor') await this.#listen(migration);
+    if (look === 'hypervisor') await this.listen(migration);
     return this.#viewOf(migration, look, store.journals(id));
   }
 
@@ -100,7 +100,7 @@ export class Sides {
   }
 
   /** A destination's mover that has just taken over has written down how its hypervisor stands. */
-  async #listen(migration: Migration): Promise<void> {
+  async listen(migration: Migration): Promise<void> {
     const { store, supervisor, log } = this.#deps;
     const { id, request } = migration;
     if (request.side === 'source' || store.isEnded(id)) return;

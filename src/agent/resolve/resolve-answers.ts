@@ -7,6 +7,19 @@ import type {
   RunAt,
 } from '../../protocol/public/resolve.ts';
 
+/** An operator's order as it is carried out. */
+export interface OperatorOrder {
+  readonly id: string;
+  readonly by: string;
+  /** Aborts when the operator's program is gone: the order is then not begun. */
+  readonly signal: AbortSignal;
+  /** Runs the last part alone among the orders of its migration; no other host is asked in it. */
+  readonly inTurn: <T>(job: () => Promise<T>) => Promise<T>;
+}
+
+/** Refuses an order by answers that are older than the journal's last record. */
+export const OUTDATED = 'its journal has changed since the hosts were asked. Look again';
+
 /** The answer that was asked for, once its guest's name was typed; GODWIT_USAGE, or a refusal where it is wrong. */
 export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest): Answer {
   if (confirm !== known.guest) {
@@ -24,7 +37,11 @@ export function notSafe(known: Resolution, runAt: RunAt, answer: Answer | undefi
   return refusal(known, runAt, `${why}. Decide at ${known.from}: \`godwit resolve ${known.id}\``);
 }
 
-export function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
+export function refusal(
+  { id, guest }: Pick<Resolution, 'id' | 'guest'>,
+  runAt: RunAt,
+  reason: string,
+): Error {
   return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }
 

@@ -1,4 +1,3 @@
-import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
@@ -6,30 +5,29 @@ import {
   judgeDamaged,
   type DamagedRecord,
 } from '../../migration/direct/damaged-record.ts';
-import type { GuestSightings } from '../../migration/direct/guest-sightings.ts';
-import { defined } from '../../protocol/defined.ts';
 import { otherHost } from '../../protocol/mover/request.ts';
-import type {
-  HostDoubts,
-  Resolution,
-  ResolveAnswer,
-  ResolveRequest,
-} from '../../protocol/public/resolve.ts';
-import { guestOf, type Guests } from '../guests/guests.ts';
-import { sightingOf } from '../guests/sightings.ts';
+import type { Resolution, ResolveAnswer, ResolveRequest } from '../../protocol/public/resolve.ts';
+import { guestOf } from '../guests/guests.ts';
 import type { Damage } from '../migrations/damaged-request.ts';
-import type { Sides } from '../migrations/sides.ts';
-import type { Migration, MigrationStore } from '../migrations/store.ts';
-import type { OtherSide, Peers } from '../peers.ts';
-import { answeredDoubts, confirmed, refusal } from './resolve-answers.ts';
+import type { Migration } from '../migrations/store.ts';
+import type { OtherSide } from '../peers.ts';
+import {
+  answeredDoubts,
+  confirmed,
+  OUTDATED,
+  refusal,
+  type OperatorOrder,
+} from './resolve-answers.ts';
+import {
+  askFleet,
+  countRecords,
+  resolutionOf,
+  type Look,
+  type ResolveLookDependencies,
+} from './resolve-look.ts';
 
-export interface DamagedResolveDependencies {
-  readonly config: AgentConfig;
+export interface DamagedResolveDependencies extends ResolveLookDependencies {
   readonly log: Log;
-  readonly store: MigrationStore;
-  readonly guests: Guests;
-  readonly peers: Peers;
-  readonly sides: Sides;
 }
 
 export type DamagedMigration = Migration & { readonly damage: Damage };
@@ -55,11 +53,11 @@ export class DamagedResolve {
   async resolve(
     migration: DamagedMigration,
     asked: ResolveRequest,
-    by: string,
+    { by, signal, inTurn }: OperatorOrder,
   ): Promise<ResolveAnswer> {
     const { store, log, config } = this.#deps;
     const { id } = migration;
-    const { known, inDoubt } = await this.#look(migration);
+    const { known, inDoubt, records } = await this.#look(migration, signal);
     const { guest, here, from, to } = known;
     const answer = confirmed(known, asked);
     const { runAt } = asked;
@@ -70,61 +68,56 @@ export class DamagedResolve {
       throw godwitError('GODWIT_RESOLVE_UNPROVED', facts, { hint });
     }
     const answersFor = answeredDoubts(known, asked, inDoubt);
-    log.warn({ id, by, answersFor, runAt }, 'damaged record set aside');
-    const dir = store.setAside(id);
-    const places = { source: `at ${from}`, destination: `at ${to}`, elsewhere: 'at another host' };
-    const where = `${guest} is ${places[runAt]}, as ${by.slice(0, 128)} answers`;
-    const what = `${where}: the record of ${id} at ${config.name} was set aside in ${dir}`;
-    return { what, proof: 'operator', setAside: true };
+    return inTurn(async () => {
+      // GODWIT_MIGRATION_UNKNOWN if another operator has set it aside meanwhile.
+      store.need(id);
+      if (this.#countRecords(id) !== records) throw refusal(known, runAt, OUTDATED);
+      log.warn({ id, by, answersFor, runAt }, 'damaged record set aside');
+      const dir = store.setAside(id);
+      const places = {
+        source: `at ${from}`,
+        destination: `at ${to}`,
+        elsewhere: 'at another host',
+      };
+      const where = `${guest} is ${places[runAt]}, as ${by.slice(0, 128)} answers`;
+      const what = `${where}: the record of ${id} at ${config.name} was set aside in ${dir}`;
+      return { what, proof: 'operator', setAside: true };
+    });
   }
 
   async #look(
     migration: DamagedMigration,
-  ): Promise<{ readonly known: Resolution; readonly inDoubt: readonly HostDoubts[] }> {
+    signal?: AbortSignal,
+  ): Promise<Pick<Look, 'known' | 'inDoubt'> & { readonly records: number | undefined }> {
     const { config, peers, sides } = this.#deps;
     const { id, request, damage } = migration;
     const { fromHost: from, toHost: to } = request;
     const guest = guestOf(migration);
     const other = otherHost(request);
+    const records = this.#countRecords(id);
     const [here, asked] = await Promise.all([
       sides.viewOfDamaged(migration),
-      other === config.name ? NO_OTHER : peers.side(other, id),
+      other === config.name ? NO_OTHER : peers.side(other, id, signal),
     ]);
-    const there = 'view' in asked ? asked.view : undefined;
-    const fleet = await this.#askFleet(migration, here.uuid ?? there?.uuid);
+    const uuid = here.uuid ?? ('view' in asked ? asked.view.uuid : undefined);
+    // As a stranger is answered: its own hypervisor counts as one more copy.
+    const fleet = await askFleet(this.#deps, migration, { guest, uuid, asker: '', signal });
     const { isGuestKnown, error } = damage;
     const why = error.message;
     const record: DamagedRecord = { id, host: config.name, guest, isGuestKnown, from, to, why };
     const inDoubt = doubtsAboutDamaged(record, fleet);
-    const known = {
-      id,
-      guest,
-      from,
-      to,
-      here,
-      ...defined({ there }),
-      ...('unreachable' in asked ? { unreachable: asked.unreachable } : {}),
-      fencing: false,
-      answers: judgeDamaged(record, fleet),
-      ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
-      inDoubt: inDoubt.slice(0, 1024),
-    };
-    return { known, inDoubt };
+    const answers = judgeDamaged(record, fleet);
+    const parts = { here, asked, fencing: false, answers, fleet, inDoubt };
+    return { known: resolutionOf(migration, parts), inDoubt, records };
   }
 
-  async #askFleet(migration: Migration, uuid: string | undefined): Promise<GuestSightings> {
-    const { store, peers, guests, config } = this.#deps;
-    const { id, request } = migration;
-    const guest = guestOf(migration);
-    const query = { id, ...defined({ uuid }) };
-    const [own, others] = await Promise.all([
-      // As a stranger is answered: its own hypervisor counts as one more copy.
-      sightingOf({ guests, store, host: config.name }, guest, { ...query, asker: '' }),
-      peers.sightings(guest, query),
-    ]);
-    const since = request.createdAt;
-    const sightings = [own, ...others.sightings];
-    return { id, since, uuid, sightings, unasked: others.unasked };
+  /** Undefined if its journal cannot be read either. */
+  #countRecords(id: string): number | undefined {
+    try {
+      return countRecords(this.#deps.store, id);
+    } catch {
+      return undefined;
+    }
   }
 }
 

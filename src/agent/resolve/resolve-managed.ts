@@ -19,7 +19,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Resolution, ResolveAnswer, ResolveRequest } from '../../protocol/public/resolve.ts';
 import { driverOf } from '../processes/hypervisor-life.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
-import { confirmed, refusal } from './resolve-answers.ts';
+import { confirmed, OUTDATED, refusal, type OperatorOrder } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
@@ -48,17 +48,24 @@ export class ManagedResolve {
   }
 
   /** Where its manager says that the guest is now, and what each answer rests on. */
-  async show({ id, dir, request }: ManagedMigration): Promise<Resolution> {
+  async show(migration: ManagedMigration): Promise<Resolution> {
+    return (await this.#look(migration)).known;
+  }
+
+  async #look(
+    { id, dir, request }: ManagedMigration,
+    signal?: AbortSignal,
+  ): Promise<{ readonly known: Resolution; readonly records: number }> {
     const { store, config, movers } = this.#deps;
     // Damaged, it is an error to whoever asks.
-    readJournals(dir);
+    const records = readJournals(dir).managed.length;
     const { guest, phase, error } = store.progress(id);
     const { fromHost: from, toHost: to } = request;
-    const word = await this.#ask({ dir, request });
+    const word = await this.#ask({ dir, request }, signal);
     const answers = judgeManaged({ guest, from, to }, word);
     const safe = safeAnswer(answers);
     const isThere = 'at' in word && word.at === 'source';
-    return {
+    const known: Resolution = {
       id,
       guest,
       from,
@@ -82,16 +89,17 @@ export class ManagedResolve {
       answers,
       ...defined({ safe }),
     };
+    return { known, records };
   }
 
   async resolve(
     migration: ManagedMigration,
     asked: ResolveRequest,
-    by: string,
+    { by, signal, inTurn }: OperatorOrder,
   ): Promise<ResolveAnswer> {
     const { store, supervisor, log } = this.#deps;
     const { id } = migration;
-    const known = await this.show(migration);
+    const { known, records } = await this.#look(migration, signal);
     const answer = confirmed(known, asked);
     const { runAt } = asked;
     // Its manager decides who runs it, and no answer of `judgeManaged` is `elsewhere`.
@@ -111,24 +119,29 @@ export class ManagedResolve {
       const hint = `Look with its manager where it runs, and say so with --yes-i-know.`;
       throw godwitError('GODWIT_RESOLVE_UNPROVED', facts, { hint });
     }
-    log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
     const event = { type: 'resolved', runAt, proof, by: by.slice(0, 128) } as const;
-    await this.#journal(migration, event, known);
-    store.reopen(id);
-    await supervisor.ensure(migration);
+    await inTurn(async () => {
+      log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
+      await this.#journal(migration, event, { known, records });
+      store.reopen(id);
+      await supervisor.ensure(migration);
+    });
     const host = asked.runAt === 'source' ? known.from : known.to;
     const asks = `its manager says that ${known.guest} is at ${host}, and is asked once more`;
     const what = proof === 'ask' ? asks : `it is recorded that ${known.guest} runs at ${host}`;
     return { what, proof };
   }
 
-  async #ask({ dir, request }: Pick<ManagedMigration, 'dir' | 'request'>): Promise<ManagerWord> {
+  async #ask(
+    { dir, request }: Pick<ManagedMigration, 'dir' | 'request'>,
+    outer: AbortSignal | undefined,
+  ): Promise<ManagerWord> {
     const driver = this.#driver(request);
     const state = replayManaged(readJournals(dir).managed.map(({ event }) => event));
     if (driver === undefined) return { why: `this host has no driver ${request.handle.driver}` };
     if (state === undefined) return { why: 'it never began' };
     try {
-      return await withDeadline('the answer of the manager', LOOK_MS, undefined, async (signal) => {
+      return await withDeadline('the answer of the manager', LOOK_MS, outer, async (signal) => {
         const session = await driver.openManaged(request.handle, signal);
         try {
           return whereabouts.parse(await session.where(orderOf(state.plan, state.copies), signal));
@@ -137,6 +150,7 @@ export class ManagedResolve {
         }
       });
     } catch (thrown) {
+      outer?.throwIfAborted();
       return { why: toGodwitError(thrown).message.slice(0, 1024) };
     }
   }
@@ -150,7 +164,7 @@ export class ManagedResolve {
   async #journal(
     migration: ManagedMigration,
     event: Extract<ManagedEvent, { type: 'resolved' }>,
-    known: Resolution,
+    { known, records }: { readonly known: Resolution; readonly records: number },
   ): Promise<void> {
     const { clock, config } = this.#deps;
     const lock = await lockWhenFree(migration, clock, config.name);
@@ -161,6 +175,7 @@ export class ManagedResolve {
         const doing = replayManaged(events)?.doing;
         const isHeld = doing?.kind === 'end' && doing.outcome === 'held';
         if (!isHeld) throw refusal(known, event.runAt, 'it is not held any more');
+        if (events.length !== records) throw refusal(known, event.runAt, OUTDATED);
         await journal.append(event, 'sync');
       } finally {
         await journal.close();

@@ -1,13 +1,10 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { defined } from '../../protocol/defined.ts';
 import { isManagedRequest } from '../../protocol/mover/request.ts';
 import type { Log } from '../../log.ts';
 import { replaySource } from '../../migration/direct/journal.ts';
-import { findThirdHost, type ThirdHost } from '../../migration/direct/elsewhere.ts';
-import { doubtsOf, type GuestSightings } from '../../migration/direct/guest-sightings.ts';
-import { judge, safeAnswer } from '../../migration/direct/resolution.ts';
 import { whyNotResolved, type Resolved } from '../../migration/direct/resolve.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openSourceJournal } from '../../host/journal/journal.ts';
@@ -28,20 +25,31 @@ import type {
 import { client, type Client } from '../../rpc/client.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
-import type { Peers } from '../peers.ts';
-import { answeredDoubts, confirmed, notSafe, refusal } from './resolve-answers.ts';
+import { TAKE_UP_MS, type Peers } from '../peers.ts';
+import {
+  answeredDoubts,
+  confirmed,
+  notSafe,
+  OUTDATED,
+  refusal,
+  type OperatorOrder,
+} from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import { DamagedResolve, isDamaged } from './resolve-damaged.ts';
+import { countRecords, lookAtSides, type Look } from './resolve-look.ts';
 import { ManagedResolve } from './resolve-managed.ts';
 import { SingleFlight } from '../guests/single-flight.ts';
 import { checkPartner, peerOf, type Sides } from '../migrations/sides.ts';
-import { sightingOf } from '../guests/sightings.ts';
 import type { Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
-import { Mutex } from '../../mutex.ts';
+import { Turns } from './turns.ts';
 
 const ORDER_MS = 90_000;
+/** An order waits so long for the earlier orders of its migration, ms. The hosts' answers are that much older then. */
+const TURN_MS = 20_000;
+/** A migration that is held again after an order is left to the operators of this host for so long, ms. */
+const MIN_HELD_MS = 60_000;
 
 export interface ResolveDependencies {
   readonly config: AgentConfig;
@@ -73,24 +81,18 @@ const HERE: ResolveSurroundings = {
   connectMover: ({ socket }) => client(moverContract, { unix: socket }),
 };
 
-/** Both sides as they were found, and the hosts for which an operator who insists answers. */
-interface Look {
-  readonly known: Resolution;
-  readonly isDark: boolean;
-  readonly inDoubt: readonly HostDoubts[];
-  readonly third: ThirdHost | undefined;
-}
-
-type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & {
-  readonly answersFor: HostDoubts[];
-  readonly third: ThirdHost | undefined;
-};
+type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & { readonly answersFor: HostDoubts[] };
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
   readonly #deps: ResolveDependencies;
   readonly #around: ResolveSurroundings;
-  readonly #mutex = new Mutex();
+  /** By migration: orders are carried out one at a time. Hosts are asked before, because a host may not answer. */
+  readonly #orders = new Turns();
+  /** By the host that asks: one takeup at a time, because each asks the whole fleet. */
+  readonly #takeUps = new Turns();
+  /** Orders of operators that are under way, from before the hosts are asked. */
+  readonly #operators = new Set<OperatorOrder>();
   readonly #managed: ManagedResolve;
   readonly #damaged: DamagedResolve;
   readonly #looks = new SingleFlight((id) => this.show(id));
@@ -108,89 +110,69 @@ export class Resolve {
     if (isDamaged(migration)) return this.#damaged.show(migration);
     const { request, ...rest } = migration;
     if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
-    return (await this.#look(id)).known;
+    return (await lookAtSides(this.#deps, id)).known;
   }
 
   /** The same for whoever only reads: those who ask at once share one look at both hosts. */
   readonly shown = (id: string): Promise<Resolution> => this.#looks.read(id);
 
-  async #look(id: string): Promise<Look> {
-    const { store, sides, peers, config } = this.#deps;
-    const migration = store.need(id);
-    const { request } = migration;
-    const [here, asked] = await Promise.all([
-      sides.view(id, 'hypervisor'),
-      peers.side(peerOf(migration).name, id),
-    ]);
-    const there = 'view' in asked ? asked.view : undefined;
-    const unreported = 'unreachable' in asked ? asked.unreachable : undefined;
-    const fleet = await this.#askFleet(id, here.guest, here.uuid ?? there?.uuid, unreported);
-    const [source, destination] = request.side === 'source' ? [here, there] : [there, here];
-    const { guest } = here;
-    const { fromHost: from, toHost: to } = request;
-    const answers = judge({ guest, from, to, source, destination, fleet });
-    const safe = safeAnswer(answers);
-    const inDoubt = doubtsOf(fleet, guest);
-    const known = {
-      id,
-      guest,
-      from,
-      to,
-      here,
-      ...defined({ there }),
-      ...('unreachable' in asked ? { unreachable: asked.unreachable } : {}),
-      fencing: config.fencing !== undefined,
-      answers,
-      ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
-      ...(inDoubt.length === 0 ? {} : { inDoubt: inDoubt.slice(0, 1024) }),
-      ...defined({ safe }),
-    };
-    const third = findThirdHost({ guest, from, to, fleet });
-    return { known, isDark: 'isDark' in asked && asked.isDark, inDoubt, third };
-  }
-
-  /** Every host is asked for the guest; `unreported`: why the other side could not say what it knows of the migration. */
-  async #askFleet(
+  /**
+   * Carries an operator's order out, on the best ground that there is: both hosts' answers, a proof, or the operator's
+   * decision. `signal` aborts when the operator's program is gone; an order whose turn has come is then carried out.
+   */
+  async resolve(
     id: string,
-    guest: string,
-    uuid: string | undefined,
-    unreported: string | undefined,
-  ): Promise<GuestSightings> {
-    const { store, peers, guests, config } = this.#deps;
-    const migration = store.need(id);
-    const query = { id, ...defined({ uuid }) };
-    const [own, others] = await Promise.all([
-      sightingOf({ guests, store, host: config.name }, guest, { ...query, asker: config.name }),
-      peers.sightings(guest, query),
-    ]);
-    const other = peerOf(migration).name;
-    const unasked = others.unasked.filter(({ host }) => unreported === undefined || host !== other);
-    if (unreported !== undefined) unasked.push({ host: other, why: unreported });
-    const since = migration.request.createdAt;
-    return { id, since, uuid, sightings: [own, ...others.sightings], unasked };
+    asked: ResolveRequest,
+    by: string,
+    signal: AbortSignal,
+  ): Promise<ResolveAnswer> {
+    const migration = this.#deps.store.need(id);
+    const inTurn = <T>(job: () => Promise<T>): Promise<T> => this.#inTurn(id, signal, job);
+    const operator: OperatorOrder = { id, by, signal, inTurn };
+    this.#operators.add(operator);
+    try {
+      if (isDamaged(migration)) return await this.#damaged.resolve(migration, asked, operator);
+      const { request, ...rest } = migration;
+      if (isManagedRequest(request))
+        return await this.#managed.resolve({ ...rest, request }, asked, operator);
+      return await this.#resolve(migration, asked, operator);
+    } finally {
+      this.#operators.delete(operator);
+    }
   }
 
-  /** Does what was decided, on the best ground that there is: both hosts' answers, a proof, or the person's decision. */
-  resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
-    return this.#mutex.run(async () => {
-      const migration = this.#deps.store.need(id);
-      if (isDamaged(migration)) return this.#damaged.resolve(migration, asked, by);
-      const { request, ...rest } = migration;
-      if (isManagedRequest(request)) {
-        return this.#managed.resolve({ ...rest, request }, asked, by);
-      }
-      const { known, isDark, inDoubt, third } = await this.#look(id);
-      const answer = confirmed(known, asked);
-      const { side, phase, moverAlive } = known.here;
-      if (side === 'source' && !isEnd(phase) && moverAlive) {
-        throw refusal(known, asked.runAt, `it still goes on by itself (${phase})`);
-      }
-      if (isEnd(phase) && phase !== 'held') throw refusal(known, asked.runAt, `it is ${phase}`);
-      const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
-      const answersFor = asked.iKnow ? answeredDoubts(known, asked, inDoubt) : [];
-      this.#deps.log.warn({ id, by, proof, answersFor, runAt: asked.runAt }, 'migration resolved');
-      const order = { runAt: asked.runAt, proof, by: by.slice(0, 128), answersFor, third };
-      return side === 'source' ? this.#atSource(known, order) : this.#atDestination(known, order);
+  async #resolve(
+    migration: Migration,
+    asked: ResolveRequest,
+    { by, signal, inTurn }: OperatorOrder,
+  ): Promise<ResolveAnswer> {
+    const { id } = migration;
+    const { runAt } = asked;
+    const look = await lookAtSides(this.#deps, id, signal);
+    const { known } = look;
+    const answer = confirmed(known, asked);
+    const { side, phase, moverAlive } = known.here;
+    if (isEnd(phase) && phase !== 'held') throw refusal(known, runAt, `it is ${phase}`);
+    if (side === 'source' && !isEnd(phase)) {
+      if (moverAlive) throw refusal(known, runAt, `it still goes on by itself (${phase})`);
+      return this.#goOn(migration);
+    }
+    const decide = async (): Promise<Order> => {
+      const proof = await this.#proofFor(known, answer, look.isDark, asked.iKnow);
+      const answersFor = asked.iKnow ? answeredDoubts(known, asked, look.inDoubt) : [];
+      this.#deps.log.warn({ id, by, proof, answersFor, runAt }, 'migration resolved');
+      return { runAt, proof, by: by.slice(0, 128), answersFor };
+    };
+    if (side === 'destination' && known.there !== undefined) {
+      // The source decides by its own look. Nothing is ordered here, and the source may not answer: no turn is taken.
+      const order = await decide();
+      return this.#deps.peers.takeUp(known.from, id, { runAt, by: order.by }, signal);
+    }
+    return inTurn(async () => {
+      // Before the fencing hook is called: by an earlier order the guest may run at the host that would be turned off.
+      this.#mustBeCurrent(look, runAt);
+      const order = await decide();
+      return side === 'source' ? this.#atSource(look, order) : this.#atDestination(look, order);
     });
   }
 
@@ -198,18 +180,92 @@ export class Resolve {
    * The other host asks. It is followed only if this host, after asking every host of the fleet, finds the answer safe:
    * a peer has no say in it, and cannot pass on that an operator insists.
    */
-  takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
+  takeUp(
+    id: string,
+    asked: Pick<Order, 'runAt' | 'by'>,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
-    return this.#mutex.run(async () => {
-      const { known, third } = await this.#look(id);
-      const { side, phase, moverAlive } = known.here;
-      if (side !== 'source') throw refusal(known, runAt, `${known.here.host} is the destination`);
-      if (!isEnd(phase) && moverAlive) return { what: `it goes on (${phase})`, proof: 'ask' };
-      const answer = known.answers.find((each) => each.runAt === runAt);
-      if (isEnd(phase) && answer?.verdict !== 'safe') throw notSafe(known, runAt, answer);
-      const order = { runAt, proof: 'ask', by: `${by} at ${caller.name}`.slice(0, 128) } as const;
-      return this.#atSource(known, { ...order, answersFor: [], third });
+    // The caller waits for no longer.
+    return withDeadline(`the takeup of ${id}`, TAKE_UP_MS, signal, (within) =>
+      this.#takeUps.run(
+        caller.name,
+        { what: `an earlier takeup of ${caller.name}`, deadlineMs: TAKE_UP_MS, signal: within },
+        () => this.#takeUp(id, { ...asked, by: `${asked.by} at ${caller.name}` }, within),
+      ),
+    );
+  }
+
+  async #takeUp(
+    id: string,
+    { runAt, by }: Pick<Order, 'runAt' | 'by'>,
+    signal: AbortSignal,
+  ): Promise<ResolveAnswer> {
+    const goesOn = this.#answerUnasked(id, runAt);
+    if (goesOn !== undefined) return goesOn;
+    const look = await lookAtSides(this.#deps, id, signal);
+    const { known } = look;
+    const { phase } = known.here;
+    if (!isEnd(phase)) return goingOn(phase);
+    const answer = known.answers.find((each) => each.runAt === runAt);
+    if (answer?.verdict !== 'safe') throw notSafe(known, runAt, answer);
+    return this.#inTurn(id, signal, () => {
+      this.#mustNotDisturb(known, runAt);
+      return this.#atSource(look, { runAt, proof: 'ask', by: by.slice(0, 128), answersFor: [] });
     });
+  }
+
+  /** A takeup that this host's own record answers or refuses: no host is asked for it. */
+  #answerUnasked(id: string, runAt: RunAt): ResolveAnswer | undefined {
+    const { store, config } = this.#deps;
+    const { request, damage } = store.need(id);
+    if (damage !== undefined) throw damage.error;
+    const { guest, phase } = store.progress(id);
+    const known = { id, guest };
+    if (request.side !== 'source') throw refusal(known, runAt, `${config.name} is the destination`);
+    // If it has no mover, the supervisor starts one.
+    if (!isEnd(phase)) return goingOn(phase);
+    if (phase !== 'held') throw refusal(known, runAt, `it is ${phase}`);
+    this.#mustNotDisturb(known, runAt);
+    this.#mustNotRepeat(known, runAt);
+    return undefined;
+  }
+
+  /** Operators come first: a takeup that is followed meanwhile would outdate the answers by which an operator decides. */
+  #mustNotDisturb(known: Pick<Resolution, 'id' | 'guest'>, runAt: RunAt): void {
+    if (![...this.#operators].some(({ id }) => id === known.id)) return;
+    throw refusal(known, runAt, `an operator decides about it at ${this.#deps.config.name} now`);
+  }
+
+  /** A partner that has each order fail and asks again would leave no moment in which the migration is held. */
+  #mustNotRepeat(known: Pick<Resolution, 'id' | 'guest'>, runAt: RunAt): void {
+    const { clock, config, store } = this.#deps;
+    const { source } = store.journals(known.id);
+    if (source.every(({ event }) => event.type !== 'resolved')) return;
+    const heldMs = clock.wallMs() - (source.at(-1)?.at ?? 0);
+    // A clock that was put back would refuse for as long as that.
+    if (heldMs < 0 || heldMs >= MIN_HELD_MS) return;
+    const why = `an order was carried out, and it is held again for less than ${MIN_HELD_MS / 1000} s`;
+    throw refusal(known, runAt, `${why}. Decide at ${config.name}, or wait`);
+  }
+
+  #inTurn<T>(id: string, signal: AbortSignal, job: () => Promise<T>): Promise<T> {
+    const turn = { what: `an earlier order for ${id}`, deadlineMs: TURN_MS, signal };
+    return this.#orders.run(id, turn, job);
+  }
+
+  #mustBeCurrent({ known, records }: Look, runAt: RunAt): void {
+    if (countRecords(this.#deps.store, known.id) === records) return;
+    throw refusal(known, runAt, OUTDATED);
+  }
+
+  /** It is stalled because its movers kept ending: a new one goes on as the journal has it. */
+  async #goOn(migration: Migration): Promise<ResolveAnswer> {
+    const { supervisor } = this.#deps;
+    supervisor.again(migration.id);
+    await supervisor.ensure(migration);
+    return { what: `a new mover goes on with ${migration.id}`, proof: 'ask' };
   }
 
   async #proofFor(
@@ -242,29 +298,23 @@ export class Resolve {
     throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, reason }, { hint });
   }
 
-  async #atSource(known: Resolution, order: Order): Promise<ResolveAnswer> {
+  async #atSource(look: Look, order: Order): Promise<ResolveAnswer> {
     const { store, supervisor } = this.#deps;
+    const { known, third } = look;
     const { id, guest, from, to } = known;
     const migration = store.need(id);
-    if (!isEnd(known.here.phase)) {
-      // It is stalled because its movers kept ending: a new one goes on as the journal has it.
-      supervisor.again(id);
-      await supervisor.ensure(migration);
-      return { what: `a new mover goes on with ${id}`, proof: 'ask' };
-    }
     const { hypervisor } = known.here;
     const here = hypervisor === 'none' ? 'unknown' : hypervisor;
-    const { third, ...decided } = order;
     const elsewhere =
       order.runAt === 'elsewhere' && third !== undefined ? { elsewhere: third } : {};
     const event: Resolved = {
       type: 'resolved',
-      ...decided,
+      ...order,
       ...elsewhere,
       here,
       ...this.#around.bootTime(),
     };
-    await this.#journal(migration, event, known);
+    await this.#journal(migration, event, look);
     store.reopen(id);
     await supervisor.ensure(migration);
     const whats = {
@@ -275,8 +325,11 @@ export class Resolve {
     return { what: whats[order.runAt], proof: order.proof };
   }
 
-  /** Under the same lock as a mover: there is none now, and none may begin in between. */
-  async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
+  /**
+   * Under the same lock as a mover: there is none now, and none may begin in between. An order by answers that are older
+   * than the journal's last record is refused: they may not hold after what it records.
+   */
+  async #journal(migration: Migration, event: Resolved, { known, records }: Look): Promise<void> {
     const { clock, config } = this.#deps;
     const { hold, openFile } = this.#around;
     const lock = await hold(migration, clock, config.name);
@@ -286,6 +339,7 @@ export class Resolve {
         const state = replaySource(events);
         const why = state === undefined ? 'it never began' : whyNotResolved(state, event);
         if (why !== undefined) throw refusal(known, event.runAt, why);
+        if (events.length !== records) throw refusal(known, event.runAt, OUTDATED);
         await journal.append(event, 'sync');
       } finally {
         await journal.close();
@@ -295,12 +349,11 @@ export class Resolve {
     }
   }
 
-  /** Where the source answers, it decides, with this side's answer; else this side does what it can alone. */
-  async #atDestination(known: Resolution, order: Order): Promise<ResolveAnswer> {
-    const { peers, supervisor, store } = this.#deps;
+  /** The source does not answer: this side does what it can alone. Its mover judges the order by its own state. */
+  async #atDestination({ known }: Look, order: Order): Promise<ResolveAnswer> {
+    const { supervisor, store } = this.#deps;
     const { id, from } = known;
     const { runAt, by, proof, answersFor } = order;
-    if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by });
     if (runAt === 'elsewhere') throw refusal(known, runAt, `${from} does not answer`);
     const mover = await supervisor.ensure(store.need(id));
     const { api, close } = this.#around.connectMover(mover);
@@ -312,3 +365,5 @@ export class Resolve {
     }
   }
 }
+
+const goingOn = (phase: string): ResolveAnswer => ({ what: `it goes on (${phase})`, proof: 'ask' });

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Turns } from '../../../src/agent/resolve/turns.ts';
+
+describe('turns by key', () => {
+  const { signal } = new AbortController();
+  const turn = { what: 'an earlier job', deadlineMs: 1000, signal };
+
+  test('run the jobs of one key one after another, and the jobs of another key at once', async () => {
+    const turns = new Turns();
+    const first = Promise.withResolvers<string>();
+    const trace: string[] = [];
+    const jobs = [
+      turns.run('a', turn, () => first.promise),
+      turns.run('a', turn, async () => trace.push('second of a')),
+    ];
+    assert.equal(await turns.run('b', turn, async () => trace.push('b')), 1);
+    assert.deepEqual(trace, ['b']);
+    first.resolve('first of a');
+    assert.deepEqual(await Promise.all(jobs), ['first of a', 2]);
+  });
+
+  test('go on after a job that fails, and keep nothing of a key without jobs', async () => {
+    const turns = new Turns();
+    const failing = turns.run('a', turn, () => Promise.reject(new Error('its own')));
+    const next = turns.run('a', turn, async () => 'next');
+    assert.equal(turns.size, 1);
+    await assert.rejects(failing, /its own/);
+    assert.equal(await next, 'next');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(turns.size, 0);
+  });
+
+  test('begin no job whose turn does not come in time, and the next one no sooner for that', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const turns = new Turns();
+    const first = Promise.withResolvers<void>();
+    const trace: string[] = [];
+    const job = (name: string) => async (): Promise<void> => {
+      trace.push(name);
+      if (name === 'first') await first.promise;
+    };
+    const gone = new AbortController();
+    const begun = turns.run('a', turn, job('first'));
+    const late = turns.run('a', turn, job('late'));
+    const left = turns.run('a', { ...turn, signal: gone.signal }, job('left'));
+    const patient = turns.run('a', { ...turn, deadlineMs: 5000 }, job('patient'));
+    gone.abort(new Error('the caller is gone'));
+    await assert.rejects(left, /the caller is gone/);
+    t.mock.timers.tick(1000);
+    await assert.rejects(late, { code: 'GODWIT_DEADLINE' });
+    assert.deepEqual(trace, ['first']);
+    first.resolve();
+    await begun;
+    await patient;
+    assert.deepEqual(trace, ['first', 'patient']);
+  });
+
+  test('begin no job for a caller that is gone already', async () => {
+    const turns = new Turns();
+    const given = { ...turn, signal: AbortSignal.abort(new Error('the caller is gone')) };
+    await assert.rejects(
+      turns.run('a', given, async () => 'begun'),
+      /the caller is gone/,
+    );
+  });
+});
