@@ -42,7 +42,10 @@ export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
     const answer = answerFrom(seen, { ...fleet, guest });
     return answer.is === 'may-have' ? [{ host: seen.host, doubts: [...answer.doubts] }] : [];
   });
-  return [...shown, ...fleet.unasked.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
+  // The other side of the migration may be both: it cannot report its side, and its sighting shows something. An operator
+  // answers for each host once, for what it shows.
+  const silent = fleet.unasked.filter(({ host }) => shown.every((each) => each.host !== host));
+  return [...shown, ...silent.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
 }
 
 /**

@@ -81,6 +81,7 @@ async function three(
   t: TestContext,
   prepare: (b: TestHost, c: TestHost) => Promise<void>,
   own = handle,
+  asked = createdAt,
 ) {
   const { host, as } = await fleet(t);
   // Who is in no list of theirs is not answered.
@@ -91,7 +92,7 @@ async function three(
   const [b2, c2] = await Promise.all([b.again(), c.again()]);
   const peers = { b: { address: b2.agent.address }, c: { address: c2.agent.address } };
   const a = await host('a', { peers });
-  await had(a, sourceRequest('a', 'b', own), HELD);
+  await had(a, { ...sourceRequest('a', 'b', own), createdAt: asked }, HELD);
   return { a: await a.again(), b: b2, c: c2, as };
 }
 
@@ -180,6 +181,22 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     const insists = { ...body, iKnow: true, answersFor: inDoubt };
     const answer = await a.api.resolve({ params: { id }, body: insists });
     assert.equal(answer.proof, 'ask');
+  });
+
+  test('a destination whose state was lost since is answered for once, with what its state shows', async (t) => {
+    const { a } = await three(t, () => Promise.resolve(), handle, '2001-01-01T00:00:00.000Z');
+    const { answers, inDoubt, unasked } = await a.api.resolution({ params: { id } });
+    assert.equal(answers[0]?.verdict, 'risky');
+    assert.deepEqual(
+      unasked?.map(({ host }) => host),
+      ['b'],
+    );
+    assert.deepEqual(
+      inDoubt?.map(({ host, doubts }) => `${host}: ${doubts.length}`),
+      ['a: 1', 'b: 1', 'c: 1'],
+    );
+    const body = { runAt: 'source', confirm: guest, iKnow: true, answersFor: inDoubt } as const;
+    assert.equal((await a.api.resolve({ params: { id }, body })).proof, 'operator');
   });
 
   test('a destination that does not know the migration is no leave to run the guest', async (t) => {

@@ -77,6 +77,17 @@ describe('what other hosts report of the guest of a held migration', () => {
     assert.deepEqual(doubtsOf(open, 'web1'), [{ host: 'c', doubts: ['migration m-00000002'] }]);
   });
 
+  test('a host that cannot report its side of the migration is answered for once, for what it shows', () => {
+    const unasked = [{ host: 'c', why: 'it does not know the migration' }];
+    const restored = fleet({ storeSince: '2026-06-01' }, { unasked });
+    assert.deepEqual(doubtsOf(restored, 'web1'), [
+      { host: 'c', doubts: ['state from 2026-06-01'] },
+    ]);
+    assert.deepEqual(doubtsOf(fleet({}, { unasked }), 'web1'), [
+      { host: 'c', doubts: ['no answer'] },
+    ]);
+  });
+
   test('whatever a host shows, the permission to start and the operator’s view of it agree', () => {
     const seen = fc.record({
       host: fc.constant('c'),
