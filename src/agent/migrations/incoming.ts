@@ -120,6 +120,8 @@ export class Incoming {
     await Promise.all(
       unheard.slice(0, MAX_ASKED).map(async ({ id, request }) => {
         const answer = await peers.side(from, id);
+        // A host that answers that it does not know the migration has not heard of its end: an agent that runs without its
+        // state answers the same. Once the state is back, it asks, and must learn whether the guest has run here.
         if (request.side !== 'destination' || !('view' in answer)) return;
         const { epoch, phase } = answer.view;
         const isOver = isEnd(phase) && phase !== 'held' && phase !== 'lost';

@@ -2,7 +2,12 @@ import type { BootTime } from '../boot-time.ts';
 import type { HostDoubts } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
-/** What is known of one host that may hold a copy of a guest. */
+/**
+ * What is known of one host that may hold a copy of a guest. That a host does not know a migration
+ * (`GODWIT_MIGRATION_UNKNOWN`) is none of these: an agent that has lost its state, or runs without it, answers the same
+ * whatever it has done. `without` rests on a refusal, which the host has recorded, or on a sighting, which is judged with the
+ * age of the host's state.
+ */
 export type HostAnswer =
   /** It answers, and neither has the guest nor may come to run it. */
   | { readonly is: 'without' }

@@ -245,6 +245,8 @@ test('a host at that limit is asked about its oldest migrations, and those that 
     'm-2': { view: { epoch: admission.epoch, phase: 'held' } },
     'm-3': { view: { epoch: admission.epoch + 1, phase: 'failed' } },
     'm-4': { unreachable: 'it is off', isDark: true },
+    // Its agent may run without its state.
+    'm-5': { unreachable: 'a does not know m-5', isDark: false },
   };
   const ids = Array.from({ length: 64 }, (_none, at) => `m-${at + 1}`);
   const asked: string[] = [];
