@@ -30,7 +30,10 @@ if real=$(cd "$state" 2>/dev/null && pwd -P); then
   remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
   remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp"
   remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"
-  remove "$real/managers" "$real/manager-keys.json"
+  # The link of a controller to the directory in memory that it has made.
+  passwords=$(readlink "$real/manager-passwords" || true)
+  case "${passwords##*/}" in godwit-managers-??????) remove "$passwords" ;; esac
+  remove "$real/managers" "$real/manager-keys.json" "$real/manager-passwords" "$real/manager-passwords.tmp"
   remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
   # What a container has mounted keeps its directory.
   [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove "$container"; done

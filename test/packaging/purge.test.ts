@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -66,6 +75,26 @@ test('a purge keeps and names files of the operator in /etc/godwit', (t) => {
     'luks/web1',
     'vc1.password',
   ]);
+});
+
+test('a purge removes the passwords of managers from memory, and no directory of another name', (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), 'purge-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const script = purge.replaceAll(/(?<![\w"/])\/(?:var|etc)\//g, (place) => `${root}${place}`);
+  const state = path.join(root, 'var/lib/godwit');
+  for (const [name, isLeft] of [
+    ['godwit-managers-a1B2c3', false],
+    ['of-another', true],
+  ] as const) {
+    mkdirSync(state, { recursive: true });
+    mkdirSync(path.join(root, name));
+    writeFileSync(path.join(root, name, 'password'), 'secret');
+    symlinkSync(path.join(root, name), path.join(state, 'manager-passwords'));
+    const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    assert.equal(existsSync(path.join(root, name, 'password')), isLeft, name);
+    assert.equal(existsSync(state), false);
+  }
 });
 
 test('no script of a package removes the whole of /var/lib/godwit or /etc/godwit', () => {

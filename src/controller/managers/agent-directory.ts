@@ -1,20 +1,16 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { onlyDriver } from '../../agent/host/managers.ts';
 import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
 import { writePrivate } from '../../pki/files.ts';
 import { parseAgentConfig, type AgentConfig } from '../../config.ts';
-import { godwitError } from '../../errors.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 import { defined } from '../../protocol/defined.ts';
+import { PasswordDirectory } from './password-directory.ts';
 import { resolved } from './references.ts';
 
-/** A file system in memory: what lies there is not at rest. */
-const MEMORY = '/dev/shm';
-const TMPFS = 0x01_02_19_94;
 const CERTIFICATE_DAYS = 3650;
 
 /**
@@ -25,6 +21,8 @@ export class AgentDirectory {
   readonly name: string;
   /** Its stateDir. */
   readonly dir: string;
+  /** In memory: what lies there is not at rest. */
+  readonly #passwords: PasswordDirectory;
   readonly #secrets: string;
   readonly #controllerDir: string;
   readonly #placeOf: (manager: string) => ManagerPlace | undefined;
@@ -41,13 +39,9 @@ export class AgentDirectory {
     this.#controllerDir = controllerDir;
     this.#placeOf = placeOf;
     this.dir = path.join(controllerDir, 'managers', name);
-    const mark = createHash('sha256')
-      .update(path.resolve(controllerDir))
-      .digest('hex')
-      .slice(0, 16);
     this.#isTrial = isTrial;
-    const own = path.join(MEMORY, `godwit-${process.getuid?.() ?? 0}-${mark}`);
-    this.#secrets = path.join(own, isTrial ? `.${name}` : name);
+    this.#passwords = new PasswordDirectory(controllerDir);
+    this.#secrets = path.join(this.#passwords.path, isTrial ? `.${name}` : name);
   }
 
   /** The same with a password and a CA of its own, in memory alone: to ask a manager before anything of it is written. */
@@ -138,15 +132,7 @@ export class AgentDirectory {
 
   /** GODWIT_CONFIG if this host has no file system in memory. */
   writeSecret(password: string): void {
-    if (statfsSync(MEMORY).type !== TMPFS) {
-      throw godwitError('GODWIT_CONFIG', {
-        file: MEMORY,
-        what: 'is no tmpfs: passwords are kept in memory alone',
-      });
-    }
-    // An earlier owner of it is not trusted with what comes into it.
-    mkdirSync(path.dirname(this.#secrets), { recursive: true, mode: 0o700 });
-    checkOwn(path.dirname(this.#secrets));
+    this.#passwords.make();
     writePrivate(path.join(this.#secrets, 'password'), `${password}\n`);
   }
 
@@ -156,23 +142,8 @@ export class AgentDirectory {
   }
 
   removeSecret(): void {
-    rmSync(this.#secrets, { recursive: true, force: true });
-    try {
-      rmdirSync(path.dirname(this.#secrets));
-    } catch {
-      // Other managers have theirs in it, or there is none.
-    }
+    this.#passwords.remove(path.basename(this.#secrets));
   }
-}
-
-function checkOwn(directory: string): void {
-  const { uid, mode } = lstatSync(directory);
-  const isOwn = uid === process.getuid?.() && (mode & 0o077) === 0;
-  if (isOwn && lstatSync(directory).isDirectory()) return;
-  throw godwitError('GODWIT_CONFIG', {
-    file: directory,
-    what: 'others made it, or may look into it',
-  });
 }
 
 /** Nobody uses its listener: its controller asks by the socket. */
