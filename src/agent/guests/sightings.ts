@@ -104,16 +104,24 @@ function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
   return lineage ?? [];
 }
 
-/** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
-export function lineageOf(
+/** The migration to this host whose journal names this very hypervisor; undefined if no journal does. */
+export function arrivalOf(
   { store, drivers }: { store: MigrationStore; drivers: readonly Driver[] },
   handle: GuestHandle,
-): string[] {
-  const came = store
+): Migration | undefined {
+  return store
     .all()
     .filter((each) => each.request.side === 'destination' && guestOf(each) === handle.name)
     .slice(-LOOKED_AT)
     .findLast((each) => isSame(drivers, handleOf(store, each), handle));
+}
+
+/** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
+export function lineageOf(
+  deps: { store: MigrationStore; drivers: readonly Driver[] },
+  handle: GuestHandle,
+): string[] {
+  const came = arrivalOf(deps, handle);
   return came === undefined ? [] : [came.id, ...lineageIn(came)].slice(0, MAX_LINEAGE);
 }
 

@@ -9,6 +9,7 @@ import { driverOf } from '../processes/hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
 import { guestOf, type Guests } from '../guests/guests.ts';
+import { arrivalOf } from '../guests/sightings.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
@@ -40,7 +41,7 @@ export async function collectFacts(deps: CollectDependencies): Promise<HostFacts
 }
 
 async function guestFact(
-  { drivers }: CollectDependencies,
+  { drivers, store }: CollectDependencies,
   guestsDir: string,
   { info, handle }: DiscoveredGuest,
 ): Promise<GuestFact> {
@@ -48,12 +49,15 @@ async function guestFact(
   const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
   const ours = dir !== undefined && path.dirname(dir) === guestsDir;
   const directory = ours ? await driver?.guestDirectory?.(dir) : undefined;
+  const unsettled = directory?.unsettled === true;
+  const builtBy =
+    unsettled && handle !== undefined ? arrivalOf({ store, drivers }, handle)?.id : undefined;
   return {
     name: info.name,
     state: info.state,
     pid: info.pid ?? 0,
-    unsettled: directory?.unsettled === true,
-    ...defined({ handle }),
+    unsettled,
+    ...defined({ handle, builtBy }),
     ...(ours ? { dir } : {}),
   };
 }

@@ -61,6 +61,8 @@ export interface GuestFact {
   readonly dir?: string;
   /** It was built for a migration that has not been settled. */
   readonly unsettled: boolean;
+  /** The migration whose journal names this very hypervisor; absent if no journal does, or it has been settled. */
+  readonly builtBy?: string;
 }
 
 export interface TapFact {

@@ -81,8 +81,9 @@ function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
     const why = 'it waits for memory that no migration will send';
     return [{ ...common, safe: guest.handle !== undefined, why }];
   }
-  const gaveUp = facts.migrations.some(({ known }) => {
-    const here = known?.guest === name && known.side === 'destination';
+  // An earlier migration of this name gave up another copy.
+  const gaveUp = facts.migrations.some(({ id, known }) => {
+    const here = id === guest.builtBy && known?.guest === name && known.side === 'destination';
     return here && ['rehearsed', 'failed', 'cancelled'].includes(known.phase);
   });
   const why = gaveUp

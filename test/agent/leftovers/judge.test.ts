@@ -111,8 +111,19 @@ describe('what an earlier crash has left', () => {
     const paused = { ...guest, state: 'paused' } as const;
     assert.deepEqual(found({ guests: [paused] }), ['hypervisor kept']);
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
-    assert.deepEqual(found({ guests: [paused], migrations: [gaveUp] }), ['hypervisor']);
+    const built = { ...paused, builtBy: 'm-1' };
+    assert.deepEqual(found({ guests: [built], migrations: [gaveUp] }), ['hypervisor']);
     assert.deepEqual(found({ guests: [{ ...paused, unsettled: false }] }), []);
+  });
+
+  test('one that has all its memory stays if only an earlier migration of its name was given up', () => {
+    const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
+    const later = { ...migration, id: 'm-2' };
+    const paused = { ...guest, state: 'paused' } as const;
+    for (const builtBy of [{ builtBy: 'm-2' }, {}]) {
+      const guests = [{ ...paused, ...builtBy }];
+      assert.deepEqual(found({ guests, migrations: [gaveUp, later] }), ['hypervisor kept']);
+    }
   });
 
   test('nothing of a held migration may go: it is what a person decides on', () => {
