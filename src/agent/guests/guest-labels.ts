@@ -17,6 +17,9 @@ const MAX = 10_000;
 /** JSON of all labels together: the file is written whole with each change. One guest's labels are 75 KiB at most. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES_OF_ONE = 75 * 1024;
+/** Another host's guests with more than this leave the second half of the room: a few hundred of them would fill all of it. */
+const MAX_BYTES_OF_SMALL = 2048;
+const MAX_BYTES_WITH_LARGE = MAX_BYTES / 2;
 /** In stateDir. */
 const FILE = 'guest-labels.json';
 const kept = z.array(z.tuple([guestName, labelsShape])).max(MAX);
@@ -62,7 +65,9 @@ export class HostLabels {
   /** Whether labels of absent guests must give way before another guest is labelled. */
   isFull(): boolean {
     const count = this.#kept.size + this.#expected.length;
-    return count >= MAX || bytesIn(this.#kept, this.#expected) >= MAX_BYTES - MAX_BYTES_OF_ONE;
+    return (
+      count >= MAX || bytesIn(this.#kept, this.#expected) >= MAX_BYTES_WITH_LARGE - MAX_BYTES_OF_ONE
+    );
   }
 
   /** Undefined where it has none. */
@@ -100,14 +105,16 @@ export class HostLabels {
     const isNews = Object.keys(labels ?? {}).length > 0 || this.#kept.has(guest);
     if (labels === undefined || !isNews) return;
     const expects = [...this.#expected, [migration, guest, labels] satisfies Expected];
-    this.#write(this.#withRoom(guest, this.#kept, expects, here), expects);
+    const maxBytes = bytesOf(labels) > MAX_BYTES_OF_SMALL ? MAX_BYTES_WITH_LARGE : MAX_BYTES;
+    this.#write(this.#withRoom(guest, this.#kept, expects, { here, maxBytes }), expects);
   }
 
   #keep(guest: string, labels: GuestLabels, here: Present): void {
     const next = withLabels(this.#kept, guest, labels);
     const isLess = bytesOf(labels) <= bytesOf(this.#kept.get(guest) ?? {});
     const isKnown = this.#kept.has(guest);
-    const kept = isLess && isKnown ? next : this.#withRoom(guest, next, this.#expected, here);
+    const room = { here, maxBytes: MAX_BYTES };
+    const kept = isLess && isKnown ? next : this.#withRoom(guest, next, this.#expected, room);
     this.#write(kept, this.#expected);
   }
 
@@ -119,10 +126,10 @@ export class HostLabels {
     guest: string,
     wanted: ReadonlyMap<string, GuestLabels>,
     expects: readonly Expected[],
-    here: Present,
+    { here, maxBytes }: { readonly here: Present; readonly maxBytes: number },
   ): ReadonlyMap<string, GuestLabels> {
     let bytes = bytesIn(wanted, expects);
-    const isFull = (count: number): boolean => count + expects.length > MAX || bytes > MAX_BYTES;
+    const isFull = (count: number): boolean => count + expects.length > MAX || bytes > maxBytes;
     if (!isFull(wanted.size)) return wanted;
     const kept = new Map(wanted);
     for (const [name, labels] of wanted) {
@@ -132,7 +139,7 @@ export class HostLabels {
       bytes -= bytesOf(labels);
     }
     if (!isFull(kept.size)) return kept;
-    const limit = `labels of ${MAX} guests and ${MAX_BYTES} bytes`;
+    const limit = `labels of ${MAX} guests and ${maxBytes} bytes`;
     const why =
       here === undefined ? 'has not listed all of its guests yet' : 'all of these guests are here';
     throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });

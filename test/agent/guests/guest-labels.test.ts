@@ -127,6 +127,24 @@ test('the 10,001st guest takes the place of an absent guest, and never of one th
   for (const name of here) if (name !== 'web1') assert.ok(again.of(name), name);
 });
 
+test('guests with many labels that come from another host leave room for other guests and for the operator', (t) => {
+  const many: GuestLabels = Object.fromEntries(
+    Array.from({ length: 64 }, (_none, nth) => [`tag${nth}`, '\u{1F600}'.repeat(128)]),
+  );
+  const stateDir = tempDir(t);
+  // Each has about 33 KiB: half of the room is taken.
+  const kept = Array.from({ length: 250 }, (_none, nth) => [`evil${nth}`, many]);
+  writeFileSync(path.join(stateDir, 'guest-labels.json'), JSON.stringify({ kept, expected: [] }));
+  const labels = new HostLabels(stateDir, () => 'open');
+  const here = new Set([...kept.map(([name]) => String(name)), 'evil', 'web1', 'db1']);
+  assert.throws(() => labels.expect('m-00000001', 'evil', many, here), isFull('evil'));
+  const never = { 'godwit/never-move': 'true' };
+  labels.expect('m-00000002', 'web1', never, here);
+  labels.change('db1', { set: { ...many, ...never, tag1: '' }, remove: ['tag0'] }, here);
+  assert.equal(labels.of('db1')?.['godwit/never-move'], 'true');
+  assert.deepEqual(labels.of('evil0'), many);
+});
+
 test('labels give way to none while a driver has not listed its guests', (t) => {
   const { stateDir } = fullHost(t, { team: 'web' });
   const labels = new HostLabels(stateDir, NOBODY);
