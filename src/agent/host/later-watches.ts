@@ -4,6 +4,8 @@ import type { WatcherProcess } from '../processes/watcher-process.ts';
 
 /** Guests that are probed after their migrations, at once. */
 const MAX = 4;
+/** Those of them that one host asked for. */
+const MAX_EACH = 3;
 /** What was seen of so many is kept once that is over; the oldest goes first. */
 const MAX_KEPT = 64;
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
@@ -25,9 +27,13 @@ export class LaterWatches {
     this.#host = host;
   }
 
-  /** Takes a place for it; or says why there is none. */
+  /** Takes a place for it; or says why there is none. `key`: HOST/MIGRATION of the host that asked. */
   take(key: string, guest: string, process: WatcherProcess): string | undefined {
     if (this.#going.has(key)) return `${this.#host} probes it already`;
+    const host = hostIn(key);
+    const ofHost = [...this.#going.keys()].filter((each) => hostIn(each) === host).length;
+    if (ofHost >= MAX_EACH)
+      return `${this.#host} probes ${MAX_EACH} guests for ${host} after their migrations already`;
     if (this.#going.size >= MAX)
       return `${this.#host} probes ${MAX} guests after their migrations already`;
     const going: Going = { guest, process };
@@ -83,3 +89,5 @@ export class LaterWatches {
     for (const { process } of this.#going.values()) process.stop();
   }
 }
+
+const hostIn = (key: string): string => key.slice(0, key.indexOf('/'));

@@ -35,6 +35,8 @@ import type { Migration, MigrationStore } from './store.ts';
 
 /** Checks that run at once; the others wait for another look. */
 const MAX_RUNS = 8;
+/** Those of them for guests of one host: checks of its guests that hang leave room for others. */
+const MAX_RUNS_OF_ONE = 6;
 
 export interface ReturnsDependencies {
   readonly config: AgentConfig;
@@ -59,7 +61,8 @@ interface Arrived {
 export class Returns {
   readonly #deps: ReturnsDependencies;
   readonly #each: AfterEnd<WatchState>;
-  #runs = 0;
+  /** The hosts that sent the guests whose checks run. */
+  readonly #runs: string[] = [];
 
   constructor(deps: ReturnsDependencies) {
     this.#deps = deps;
@@ -132,7 +135,7 @@ export class Returns {
         this.#keep(arrived, deed.state);
         return 'more';
       case 'check': {
-        if (this.#runs >= MAX_RUNS) return 'more';
+        if (!this.#mayRun(migration.request.fromHost)) return 'more';
         const found = await this.#run(arrived, signal);
         // Cancelled meanwhile: that is the last word.
         if (this.#stateOf(arrived)?.ended === undefined)
@@ -143,6 +146,11 @@ export class Returns {
         await this.#takeBack(arrived, state);
         return 'more';
     }
+  }
+
+  #mayRun(from: string): boolean {
+    const ofOne = this.#runs.filter((each) => each === from).length;
+    return ofOne < MAX_RUNS_OF_ONE && this.#runs.length < MAX_RUNS;
   }
 
   #begin(arrived: Arrived): WatchState | undefined {
@@ -200,10 +208,10 @@ export class Returns {
         ports: state?.ports ?? {},
       };
     };
-    this.#runs += 1;
+    this.#runs.push(request.fromHost);
     const limits = { signal, deadlineMs: RUN_MS };
     const answer = await answerOf(config, asked.check, facts, limits).finally(() => {
-      this.#runs -= 1;
+      this.#runs.splice(this.#runs.indexOf(request.fromHost), 1);
     });
     if (answer === undefined)
       return { as: 'missing', why: `${config.name} has no executable ${asked.check} any more` };

@@ -46,3 +46,22 @@ test('one that is stopped before its time says why, and one of that name of anot
   assert.equal(watches.of('a/1').later?.ended, 'its migration came to nothing');
   assert.equal(watches.of('b/1').later?.ended, undefined);
 });
+
+test('one host takes three of the four places, and a place that it gives up is free again', async () => {
+  const watches = new LaterWatches('c');
+  const all = Array.from({ length: 5 }, () => watcher());
+  const [first, , , refused, others] = all;
+  const answers = all
+    .slice(0, 4)
+    .map(({ process }, nth) => watches.take(`a/${nth}`, `web${nth}`, process));
+  const full = 'c probes 3 guests for a after their migrations already';
+  assert.deepEqual(answers, [undefined, undefined, undefined, full]);
+  assert.ok(first !== undefined && refused !== undefined && others !== undefined);
+  assert.equal(watches.take('ab/1', 'db1', others.process), undefined);
+  assert.equal(
+    watches.take('ab/2', 'db2', refused.process),
+    'c probes 4 guests after their migrations already',
+  );
+  await first.end();
+  assert.equal(watches.take('a/3', 'web3', refused.process), undefined);
+});

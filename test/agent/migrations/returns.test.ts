@@ -14,6 +14,7 @@ import {
   type Report,
 } from '../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { untilSo } from '../../until.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const CAME = 'm-00000001';
@@ -119,6 +120,31 @@ async function looks(host: Host, agent: Returns, times: number): Promise<void> {
     host.nowMs += 10_000;
   }
 }
+
+test('checks that hang for guests of one host leave room for those of another host', async (t) => {
+  const host = new Host(t);
+  const write = (name: string, lines: string): void => {
+    const script = `#!/bin/sh\ncat >'${host.root}/input'\n${lines}\n`;
+    writeFileSync(path.join(host.hooks, name), script, { mode: 0o755 });
+  };
+  const started = path.join(host.root, 'started');
+  writeFileSync(started, '');
+  write('check-web', `echo web >>'${started}'\nexec sleep 600`);
+  write('check-db', 'exit 0');
+  const comes = (id: string, fromHost: string, check: string): void => {
+    const returnIfUnhealthy = { check, withinMs: 600_000 };
+    const settings = migrationSettings.parse({ mode: 'hybrid', returnIfUnhealthy });
+    const admission = admissionOf({ id, settings, guest: id, from: fromHost });
+    host.add(id, { side: 'destination', fromHost, toHost: 'b', admission }, 'done', 'destination');
+  };
+  for (let nth = 2; nth <= 9; nth += 1) comes(`m-0000000${nth}`, 'a', 'check-web');
+  comes('m-00000010', 'c', 'check-db');
+  const agent = host.agent();
+  void agent.look();
+  await untilSo(() => agent.of('m-00000010')?.runs === 1);
+  await untilSo(() => readFileSync(started, 'utf8').length === 'web\n'.length * 6);
+  await agent.close();
+});
 
 describe('a guest that came with --return-if-unhealthy', () => {
   test('stays where its check finds nothing until the time is over', async (t) => {
