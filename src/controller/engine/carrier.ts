@@ -48,6 +48,12 @@ interface InRound extends Answers {
   readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
+/** A decision that hosts have to confirm before it is written. */
+interface Decided {
+  readonly round: InRound;
+  readonly output: StepOutput;
+}
+
 /** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
 export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
 
@@ -125,14 +131,15 @@ export class Carrier {
     };
     const round = { view, ...answers };
     const first = await this.#decide(round, fleet.look());
-    if (isBeginning(view, first)) return turns.run(() => this.#promise(answers));
-    return this.#finish(round, first);
+    if (!isBeginning(view, first)) return this.#finish(round, first);
+    // All other requests wait for this turn: no host is asked in it.
+    const promised = await turns.run(() => this.#promise(answers));
+    return typeof promised === 'string' ? promised : this.#finish(promised.round, promised.output);
   }
 
   async #finish(round: InRound, first: StepOutput): Promise<Round> {
     const { asks = [] } = first;
-    if (asks.length === 0 && !restsOnEmpty(round.view.wish, first.wish))
-      return this.#write(round, first);
+    if (!needsHosts(round, first)) return this.#write(round, first);
     // The hosts report first: a guest that they do not have any more is then looked for elsewhere, on a newer look.
     const occupancies = await this.#occupancies(asks);
     // A guest whose reservation ended before the view may have come since that look.
@@ -153,12 +160,13 @@ export class Carrier {
   }
 
   /** Decides again, on what the wishes of this controller promised before: of decisions made at once only one would stand. */
-  async #promise(answers: Answers): Promise<Round> {
+  async #promise(answers: Answers): Promise<Round | Decided> {
     const view = await this.#view();
     if (view === undefined) return 'lost';
     if (isWishEnd(view.wish.phase)) return 'ended';
     const round = { view, ...answers };
-    return this.#finish(round, await this.#decide(round, this.#deps.fleet.look()));
+    const output = await this.#decide(round, this.#deps.fleet.look());
+    return needsHosts(round, output) ? { round, output } : this.#write(round, output);
   }
 
   #view(): Promise<WishView | undefined> {
@@ -268,6 +276,9 @@ export class Carrier {
 
 const isBeginning = ({ moves }: WishView, output: StepOutput): boolean =>
   output.moves.some(({ id }) => !moves.some((each) => each.id === id));
+
+const needsHosts = ({ view }: InRound, { asks = [], wish }: StepOutput): boolean =>
+  asks.length > 0 || restsOnEmpty(view.wish, wish);
 
 /** Whether a decision rests on no guest being on a host. */
 const restsOnEmpty = (before: Wish, after: Wish): boolean =>

@@ -8,6 +8,7 @@ import type { Claim, FleetView } from '../../../src/controller/engine/ports.ts';
 import type { Sight } from '../../../src/controller/wishes/settle.ts';
 import { emptyHosts } from './empty-hosts.ts';
 import { noModes } from './no-modes.ts';
+import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { silentLog } from '../../../src/log.ts';
 import { until } from '../../until.ts';
@@ -75,6 +76,49 @@ test('a drain is done by a look at the fleet that is younger than what the store
   });
   assert.equal(await carrier.round(), 'again');
   assert.equal(store.rows.get(claim.wish)?.wish.phase, 'working');
+});
+
+test('a host that does not answer whether it is empty delays no other request', async () => {
+  const store = new MemoryStore();
+  store.add(drainOf('a'));
+  const claim = (await store.acquire('one', 1000)) ?? assert.fail();
+  let looks = 0;
+  // The guest is gone when the move to begin is decided a second time.
+  const look = async () => {
+    looks += 1;
+    return {
+      hosts: new Map(['a', 'b'].map((name) => [name, host(name)])),
+      guests: new Map(looks === 1 ? [['g1', guest('g1', 'a')]] : []),
+      labels: new Map(),
+    };
+  };
+  const turns = new Mutex();
+  const asked = Promise.withResolvers<string>();
+  const answer = Promise.withResolvers<HostHeard>();
+  const occupancy = (name: string) => {
+    asked.resolve(name);
+    return answer.promise;
+  };
+  const carrier = new Carrier(claim, {
+    store,
+    agents,
+    fleet: { look },
+    roll,
+    modes: noModes,
+    hosts: { ...emptyHosts, occupancy },
+    newId: () => 'm-00000001',
+    leaseMs: 1000,
+    turns,
+  });
+  const round = carrier.round();
+  assert.equal(await asked.promise, 'a');
+  let isOthersTurn = false;
+  void turns.run(async () => (isOthersTurn = true));
+  await new Promise(setImmediate);
+  assert.ok(isOthersTurn);
+  assert.equal(looks, 2);
+  answer.resolve({ of: 'host', occupancy: { guests: [], underWay: [] } });
+  assert.equal(await round, 'ended');
 });
 
 test('the claims of all wishes are renewed in one write while their rounds wait longer than a lease', async () => {
