@@ -1,10 +1,10 @@
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { systemClock, type Clock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials, RelayPlace } from '../tls.ts';
-import { cameByRelay } from '../gate.ts';
+import { cameByRelay, relayCallerOf } from '../gate.ts';
 import { askRelay } from './ask-relay.ts';
 
 /** Streams that always wait at each relay for each server: as many callers find one at once. */
@@ -15,6 +15,8 @@ const MAX_WAITING = 12;
 const EXTRA_MS = 30_000;
 /** Streams that one server has taken at once; beyond, it waits for one of them to end. */
 const MAX_TAKEN = 256;
+/** Those of them that one caller has, at all relays: as many as a server lets one host have, and its handshakes at one relay. */
+const MAX_TAKEN_OF_ONE = 192;
 /** A relay pings those who wait every 5 s. */
 const SILENT_MS = 15_000;
 const FIRST_PAUSE_MS = 100;
@@ -37,13 +39,32 @@ export function waitAtRelays(
   clock: Clock = systemClock,
 ): Waiting {
   const over = new AbortController();
-  const taken = new Set<TLSSocket>();
+  const taken = new TakenStreams();
   for (const relay of relayed?.relays ?? []) {
     const place = { relay, at: `${relayed?.self}:${port}`, credentials, clock, log };
     const waiting = new WaitingAt(place, server, taken);
     waiting.begin(over.signal);
   }
   return { close: () => over.abort(new Error('the server was closed')) };
+}
+
+/** The streams of relays that a server has taken, until they close: one caller leaves places for the others. */
+export class TakenStreams {
+  readonly #callers = new Map<Socket, string | undefined>();
+
+  get isFull(): boolean {
+    return this.#callers.size >= MAX_TAKEN;
+  }
+
+  /** False if the caller has its share of them already. */
+  take(socket: Socket): boolean {
+    const caller = relayCallerOf(socket);
+    const own = [...this.#callers.values()].filter((each) => each === caller).length;
+    if (own >= MAX_TAKEN_OF_ONE) return false;
+    this.#callers.set(socket, caller);
+    socket.once('close', () => this.#callers.delete(socket));
+    return true;
+  }
 }
 
 interface Place {
@@ -58,14 +79,14 @@ interface Place {
 class WaitingAt {
   readonly #place: Place;
   readonly #server: Server;
-  readonly #taken: Set<TLSSocket>;
+  readonly #taken: TakenStreams;
   /** What was last logged, so that it is logged once. */
   #reported: string | undefined;
   #extra = 0;
   /** Streams that wait at this moment. */
   #waits = 0;
 
-  constructor(place: Place, server: Server, taken: Set<TLSSocket>) {
+  constructor(place: Place, server: Server, taken: TakenStreams) {
     this.#place = place;
     this.#server = server;
     this.#taken = taken;
@@ -79,7 +100,7 @@ class WaitingAt {
   async #keep(signal: AbortSignal): Promise<void> {
     for (let pauseMs = 0; !signal.aborted;) {
       await this.#pause(pauseMs, signal);
-      if (signal.aborted || this.#taken.size >= MAX_TAKEN) continue;
+      if (signal.aborted || this.#taken.isFull) continue;
       const socket = await this.#wait(signal);
       pauseMs =
         socket === undefined
@@ -94,7 +115,7 @@ class WaitingAt {
     this.#extra += 1;
     for (let isWanted = true; isWanted && !signal.aborted;) {
       await this.#pause(0, signal);
-      const socket = this.#taken.size < MAX_TAKEN ? await this.#wait(signal, EXTRA_MS) : undefined;
+      const socket = this.#taken.isFull ? undefined : await this.#wait(signal, EXTRA_MS);
       if (socket !== undefined) this.#took(socket, signal);
       isWanted = socket !== undefined;
     }
@@ -109,14 +130,16 @@ class WaitingAt {
 
   async #pause(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#place;
-    const ms = this.#taken.size < MAX_TAKEN ? pauseMs : LONGEST_PAUSE_MS;
+    const ms = this.#taken.isFull ? LONGEST_PAUSE_MS : pauseMs;
     await clock.sleep(ms, signal).catch(() => undefined);
   }
 
   #take(socket: TLSSocket): void {
-    this.#taken.add(socket);
-    socket.once('close', () => this.#taken.delete(socket));
     socket.on('error', () => undefined);
+    if (!this.#taken.take(socket)) {
+      socket.destroy();
+      return;
+    }
     try {
       this.#server.emit('connection', socket);
     } catch (thrown) {
