@@ -138,6 +138,8 @@ export const agentConfig = z.strictObject({
         .int()
         .nonnegative()
         .default(256 * 1024 * 1024),
+      /** Room to leave free in each file system of `storage` when a copy is admitted, bytes; default: 5 % of it, 1 GiB at most. */
+      storageReserveBytes: z.number().int().nonnegative().optional(),
       /** Caps by the time of day; the least of those that hold counts. */
       bandwidth: z.array(cappedHours).max(64).default([]),
       /**

@@ -52,6 +52,10 @@ export interface ImagePlan {
   readonly checks: readonly NamedCheck[];
 }
 
+/** The room that copies leave: guests with thin images in the same file system stop once it is full. */
+const RESERVE = 0.05;
+const MAX_RESERVE = 1024 ** 3;
+
 const NONE: ImagePlan = { images: [], checks: [] };
 
 /** Finds a place for each image that is to be copied, with room for it; changes nothing. */
@@ -147,7 +151,7 @@ function needed(sizes: Sizes, node: string): number {
 }
 
 async function withoutRoom(
-  { name: host }: AgentConfig,
+  { name: host, limits }: AgentConfig,
   guest: string,
   images: readonly PlannedImage[],
   sizes: Sizes,
@@ -160,11 +164,13 @@ async function withoutRoom(
   );
   for (const [directory, here] of places) {
     const bytes = here.reduce((sum, { node }) => sum + needed(sizes, node), 0);
-    const { bavail, bsize } = await statfs(directory);
-    if (bytes <= bavail * bsize) continue;
+    const { bavail, blocks, bsize } = await statfs(directory);
+    const reserve = limits.storageReserveBytes ?? Math.min(MAX_RESERVE, blocks * bsize * RESERVE);
+    if (bytes + reserve <= bavail * bsize) continue;
     const device = here.map(({ node }) => node).join(', ');
     const room = { needed: formatBytes(bytes), free: formatBytes(bavail * bsize) };
-    errors.push(godwitError('GODWIT_DISK_SPACE', { host, guest, device, ...room }));
+    const hint = `Free room there: ${formatBytes(reserve)} stay free for guests that are there (\`limits.storageReserveBytes\`). Or add another directory to \`storage\` of that host’s configuration.`;
+    errors.push(godwitError('GODWIT_DISK_SPACE', { host, guest, device, ...room }, { hint }));
   }
   return errors;
 }

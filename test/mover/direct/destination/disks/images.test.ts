@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -136,6 +137,20 @@ describe('the place for a copy of a disk in a file', () => {
     const context = { bytes: 2 ** 51 };
     const two = wanted([{ path: 'a' }, { path: 'web1/b' }], context);
     assert.match(await refusalOf(config, two), /vda0.*vda1|vda0.*\n.*vda1/s);
+  });
+
+  test('is refused where the copy would take the room that guests with thin images need to grow', async (t) => {
+    const { config } = host(t);
+    const { bavail, blocks, bsize } = statfsSync(config.stateDir);
+    const free = bavail * bsize;
+    const usual = Math.min(2 ** 30, (blocks * bsize) / 20);
+    // Other processes use the same file system: the bounds are met by half of the reserve.
+    const copy = (bytes: number) => wanted([{ path: 'a' }], { bytes });
+    assert.match(await refusalOf(config, copy(free - Math.floor(usual / 2))), /vda0/);
+    const limits = { ...config.limits, storageReserveBytes: Math.floor(free / 2) };
+    const reserved = { ...config, limits };
+    assert.match(await refusalOf(reserved, copy(Math.floor(free * 0.75))), /vda0/);
+    assert.equal((await plan(reserved, copy(Math.floor(free / 4)))).images.length, 1);
   });
 });
 
