@@ -48,7 +48,7 @@ interface InRound extends Answers {
   readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
-/** A decision that hosts have to confirm before it is written. */
+/** A decision that hosts have to confirm before it is written, or that is told to one of them. */
 interface Decided {
   readonly round: InRound;
   readonly output: StepOutput;
@@ -166,7 +166,8 @@ export class Carrier {
     if (isWishEnd(view.wish.phase)) return 'ended';
     const round = { view, ...answers };
     const output = await this.#decide(round, this.#deps.fleet.look());
-    return needsHosts(round, output) ? { round, output } : this.#write(round, output);
+    const callsHosts = needsHosts(round, output) || output.opens !== undefined;
+    return callsHosts ? { round, output } : this.#write(round, output);
   }
 
   #view(): Promise<WishView | undefined> {
