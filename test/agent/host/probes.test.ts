@@ -159,9 +159,14 @@ describe('an agent that watches for others', () => {
 
   describe('after the migration', () => {
     const later: Later = { sent: 9, answered: 8, gapMs: 3, forMs: 900, complete: false };
-    const go = async (probes: GuestProbes, id: string, given: Partial<WatchOrder> = {}) => {
-      await probes.watch(order(id, given), A);
-      return probes.end(id, { laterMs: 600_000 }, A);
+    const go = async (
+      probes: GuestProbes,
+      id: string,
+      given: Partial<WatchOrder> = {},
+      caller = A,
+    ) => {
+      await probes.watch(order(id, given), caller);
+      return probes.end(id, { laterMs: 600_000 }, caller);
     };
     const named = (id: string): AdmittedGuest => ({ ...said(id), guest: `web${id.at(-1)}` });
 
@@ -184,13 +189,16 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, complete: true } });
     });
 
-    test('does so for four guests at once, which take no place of those that are moved', async () => {
+    test('does so for four guests at once, three of one host, which take no place of those that are moved', async () => {
       const { probes, ends } = stage({}, named, later);
       const at = (n: number) => go(probes, `m-1111111${n}`, { guest: `web${n}` });
-      for (let n = 0; n < 4; n += 1) assert.equal((await at(n)).goesOnMs, 600_000);
+      const ofB = (n: number) => go(probes, `m-b111111${n}`, { guest: `web${n}` }, B);
+      for (let n = 0; n < 3; n += 1) assert.equal((await at(n)).goesOnMs, 600_000);
       const full = await at(4);
-      assert.equal(full.goesNot, 'c probes 4 guests after their migrations already');
+      assert.equal(full.goesNot, 'c probes 3 guests for a after their migrations already');
       assert.equal(full.goesOnMs, undefined);
+      assert.equal((await ofB(3)).goesOnMs, 600_000);
+      assert.equal((await ofB(4)).goesNot, 'c probes 4 guests after their migrations already');
       ends[1]?.();
       await new Promise(setImmediate);
       assert.equal((await at(5)).goesOnMs, 600_000);
