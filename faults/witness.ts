@@ -47,6 +47,8 @@ export class Witness {
   readonly #listeners = new Set<(event: SeenEvent) => void>();
   readonly #over = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  /** The pause until the next look at each host. */
+  readonly #waits = new Map<string, AbortController>();
 
   private constructor(lab: Lab, guest: string) {
     this.#lab = lab;
@@ -108,7 +110,10 @@ export class Witness {
     while (!this.#over.signal.aborted) {
       await this.#look(host);
       const pause = this.#monitors.has(host) ? LOOK_MS : SEARCH_MS;
-      await systemClock.sleep(pause, this.#over.signal).catch(() => {});
+      const wait = new AbortController();
+      this.#waits.set(host, wait);
+      const ends = AbortSignal.any([wait.signal, this.#over.signal]);
+      await systemClock.sleep(pause, ends).catch(() => {});
     }
   }
 
@@ -118,7 +123,12 @@ export class Witness {
       if (this.pid(host) === undefined) return;
       monitor = await Monitor.connect(this.#files(host).witness, {
         onEvent: ({ event, ...rest }) => this.#heard(host, { name: event, ...rest }),
-        onClose: () => this.#heard(host, { name: CLOSED, data: {}, atMs: systemClock.wallMs() }),
+        onClose: () => {
+          this.#monitors.delete(host);
+          this.#heard(host, { name: CLOSED, data: {}, atMs: systemClock.wallMs() });
+          // A guest that is started anew has another QEMU at once, which may run for a moment only.
+          this.#waits.get(host)?.abort();
+        },
       });
       if (monitor === undefined) return;
       this.#monitors.set(host, monitor);
