@@ -80,7 +80,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       policy: config.history,
       agentAt: (host) => agents.at(host),
       held: () => inventory.held(),
-      exceeds: (host, isExceeded) => inventory.exceeds(host, isExceeded),
+      exceeds: (host, isExceeded) => inventory.exceeds(host, isExceeded, 'migrations'),
       publish: (news) => {
         metrics.heard(news);
         traces?.heard(news);
@@ -191,6 +191,7 @@ function recoveryOf({
     ...deps,
     policy: config.recover,
     held: () => inventory.held(),
+    exceeds: (host, isExceeded) => inventory.exceeds(host, isExceeded, 'standbys'),
     agentAt: (host) => agents.at(host),
     add: (wish) => work.wishes.add(wish),
   });

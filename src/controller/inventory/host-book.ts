@@ -7,6 +7,7 @@ import type { HostEvent } from '../../protocol/public/hosts/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/hosts/host.ts';
 import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
+import { MAX_COVERED } from '../store/standbys.ts';
 import type { NewHost } from './write-queue.ts';
 import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
@@ -42,12 +43,13 @@ const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
 /** Guests of one name: containers of several managers, copies on their way. What is looked for by name looks at all of them. */
 const MAX_NAMESAKES = 64;
 /** Of which a host may send more than its share. */
-export type Excess = 'events' | 'migrations';
+export type Excess = 'events' | 'migrations' | 'standbys';
 const EXCESS: Readonly<Record<Excess, string>> = {
   events:
     'its agent sends more events than a controller reads of one host: they are read more slowly, and what is shown is late',
   migrations:
     'its agent reports more of migrations than a controller reads of one host: the history has the rest later',
+  standbys: `more than ${MAX_COVERED} of its guests have the label godwit/recover: only the first by name are kept for a recovery`,
 };
 
 /** Available memory is written anew once it is another by this part of all memory. */
@@ -184,8 +186,7 @@ export class HostBook implements Heard {
   exceeds(isExceeded: boolean, what: Excess = 'events'): void {
     if (isExceeded) this.#excess.add(what);
     else this.#excess.delete(what);
-    const [first] = this.#excess;
-    const excess = first === undefined ? null : EXCESS[first];
+    const [excess = null] = [...this.#excess].map((each) => EXCESS[each]);
     if (excess === this.#row.excess) return;
     this.#set({ excess, excess_since: excess === null ? null : this.#changes.nowMs() });
   }

@@ -12,7 +12,7 @@ import { hostOfRow } from './answers.ts';
 import { WriteQueue, type NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';
 import { Follower, type FollowerDependencies } from './follower.ts';
-import { HostBook, type Changes } from './host-book.ts';
+import { HostBook, type Changes, type Excess } from './host-book.ts';
 import type { ManagedHosts, ManagedPlace } from './managed.ts';
 import { managedIn } from './managed-facts.ts';
 import { HostLeases, LEASE_MS, RENEW_MS, standing, type Held, type Owner } from './leases.ts';
@@ -120,9 +120,9 @@ export class Inventory {
     await this.#leases.release().catch(() => {});
   }
 
-  /** Whether its agent reports more of migrations than is read of one host. */
-  exceeds(host: string, isExceeded: boolean): void {
-    this.#followed.get(host)?.book.exceeds(isExceeded, 'migrations');
+  /** Whether its agent reports more than is read or kept of one host. */
+  exceeds(host: string, isExceeded: boolean, what: Excess): void {
+    this.#followed.get(host)?.book.exceeds(isExceeded, what);
   }
 
   /** Undefined where another controller follows that host. */

@@ -7,33 +7,39 @@ import type { agentContract } from '../../protocol/contract.ts';
 import { newWish, wishAsk, type Wish } from '../../protocol/controller/wish.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { ControllerConfig } from '../config.ts';
+import { EventLoopYield } from '../event-loop-yield.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import type { Store } from '../store/store.ts';
 import {
-  askedStandbys,
-  coveredGuests,
   forgetStandbys,
   forgetStandbysOf,
   hostsNow,
+  labelledGuests,
+  MAX_COVERED,
+  MAX_WORDS,
+  standbysOf,
+  standbySources,
   writeStandby,
-  type AskedStandby,
-  type Covered,
-  type HostNow,
+  type LabelledGuests,
 } from '../store/standbys.ts';
+import {
+  Circle,
+  fairShares,
+  nextAsks,
+  outdatedRows,
+  rotated,
+  type StandbyAsk,
+} from './next-asks.ts';
+import { Rests } from './rests.ts';
 
-/** Hosts that each guest is kept by. */
-const WANTED = 2;
-/** What is kept is asked for again: the guest may have changed. */
-const FRESH_MS = 3_600_000;
-/** A host that refused is asked again then. */
-const AGAIN_MS = 600_000;
 const LOOK_MS = 15_000;
 /** The agent makes every check of a cold move. */
 const ANSWER_MS = 110_000;
-/** Guests that are seen to in one look, and at once: each check takes hold of a monitor. */
+/** Asks that begin with one look: each check takes hold of a monitor. */
 const MAX_PER_LOOK = 64;
-const AT_ONCE = 4;
+/** Asks under way about one destination; each source has one at most. */
+const MAX_AT_ONE = 4;
 
 export interface RecoverWatchDependencies {
   readonly store: Store;
@@ -43,101 +49,213 @@ export interface RecoverWatchDependencies {
   readonly held: () => Held;
   readonly agentAt: (host: string) => Pick<Api<typeof agentContract>, 'putStandby'> | undefined;
   readonly add: (wish: Wish) => Promise<void>;
+  /** Called with each look: whether a host has more labelled guests than are kept. */
+  readonly exceeds?: (host: string, isExceeded: boolean) => void;
+  /** Called before each piece of work. */
+  readonly yieldTurn?: () => Promise<void>;
+  readonly hash?: (text: string) => string;
 }
 
 /**
- * Sees to it that guests with the label godwit/recover can be started elsewhere should their host die, as long as it
- * lives; and asks for that, where the policy says so, once a host is silent for long. It proves nothing: who starts a guest
- * does.
+ * Has other hosts keep what starts the guests with the label godwit/recover, as long as their host lives; and requests their
+ * recovery, if the policy says so, once a host is silent for long. It proves nothing: the host that starts a guest does.
+ *
+ * The two have loops of their own, and no loop waits for the answer of a host: a host may take as long as it likes.
  */
 export class RecoverWatch {
   readonly #deps: RecoverWatchDependencies;
   readonly #looks: Poller;
+  readonly #eventLoop: EventLoopYield;
+  readonly #hash: (text: string) => string;
   /** By host: the wish that was asked for last. */
   readonly #wished = new Map<string, string>();
+  /** By source: its asks under way, one after another. */
+  readonly #open = new Map<string, Promise<void>>();
+  /** By destination: the number of asks under way. */
+  readonly #asked = new Map<string, number>();
+  readonly #rests = new Rests();
+  /** By source: the guest that was asked for last. */
+  readonly #lastGuests = new Map<string, string>();
+  #lastHost: string | undefined;
+  /** By source: guests beyond its limit, as they were logged. */
+  readonly #beyond = new Map<string, string>();
 
   constructor(deps: RecoverWatchDependencies) {
     this.#deps = deps;
     this.#looks = new Poller(deps);
+    this.#eventLoop = new EventLoopYield(() => deps.clock.monotonicMs());
+    this.#hash = deps.hash ?? sha256;
   }
 
   start(): void {
     this.#looks.start(LOOK_MS, () => this.look(), 'standbys of guests were not seen to');
+    if (this.#deps.policy.policy === 'off') return;
+    this.#looks.start(LOOK_MS, () => this.lookForDead(), 'hosts that are silent were not seen to');
   }
 
   async close(): Promise<void> {
     await this.#looks.close();
+    await this.settled();
   }
 
-  /** Looks at each guest, and at each host that is silent, once. */
+  /** Resolves once no ask is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#open.values());
+  }
+
+  /** Looks at each guest once, and begins to ask. */
   async look(): Promise<void> {
     const { store } = this.#deps;
-    const covered = await coveredGuests(store);
-    const asked = await askedStandbys(store);
-    if (covered.length + asked.length === 0) return;
     const hosts = await hostsNow(store);
-    const up = hosts.flatMap(({ host, state }) => (state === 'up' ? [host] : []));
-    const answering = new Set(up);
-    const isMine = (host: string): boolean => this.#deps.held().has(shardOf(host));
-    const isUp = (host: string): boolean => answering.has(host);
-    await this.#askForDead(hosts, covered, isMine);
-    const known = new Set(covered.map(keyOf));
-    const gone = asked.filter((each) => isUp(each.host) && !known.has(keyOf(each)));
-    for (const each of gone.filter(({ host }) => isMine(host))) await forgetStandbys(store, each);
+    const mine = hosts.filter(({ host }) => this.#isMine(host));
+    const own = new Set(mine.map(({ host }) => host));
     const members = new Set(hosts.map(({ host }) => host));
-    const named = new Set(asked.flatMap(({ host, to }) => [host, to]));
-    for (const host of named)
-      if (!members.has(host) && isMine(host)) await forgetStandbysOf(store, host);
-    const due = covered
-      .filter(({ host }) => isMine(host) && isUp(host))
-      .flatMap((each) => nextFor(each, asked, up) ?? [])
-      .slice(0, MAX_PER_LOOK);
-    const work = async (): Promise<void> => {
-      for (let next = due.shift(); next !== undefined; next = due.shift()) await this.#keep(next);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const up = hosts.flatMap(({ host, state }) => (state === 'up' ? [host] : []));
+    const circle = new Circle(up, this.#hash);
+    const ownUp = up.filter((host) => own.has(host));
+    const labelled = await labelledGuests(store, ownUp, () => this.#turn());
+    const sources = new Set(await standbySources(store));
+    for (const host of sources)
+      if (!members.has(host) && this.#isMine(host)) await forgetStandbysOf(store, host);
+    const asks: StandbyAsk[][] = [];
+    for (const host of rotated([...own].toSorted(), this.#lastHost)) {
+      if (!labelled.has(host) && !sources.has(host) && !this.#beyond.has(host)) continue;
+      await this.#turn();
+      const { covered, beyond } = labelled.get(host) ?? NONE;
+      const rows = await standbysOf(store, host);
+      const isUp = circle.has(host);
+      const outdated = outdatedRows({ guests: isUp ? covered : undefined, rows }, members);
+      await forgetStandbys(store, host, outdated);
+      if (!isUp) continue;
+      this.#report(host, beyond);
+      if (this.#open.has(host) || this.#rests.isResting(host, this.#nowMs())) continue;
+      const resting = this.#rests.destinations(host, this.#nowMs());
+      const source = { host, guests: covered.toSorted(), rows };
+      const options = { circle, resting, after: this.#lastGuests.get(host), max: MAX_PER_LOOK };
+      asks.push(nextAsks(source, options));
+    }
+    this.#rests.keep(own);
+    for (const each of [this.#lastGuests, this.#beyond])
+      for (const host of each.keys()) if (!own.has(host)) each.delete(host);
+    for (const share of fairShares(asks, MAX_PER_LOOK)) this.#begin(share);
   }
 
-  async #keep({ host, guest, to }: Omit<AskedStandby, 'ageMs' | 'words'>): Promise<void> {
+  /** Requests the recovery of each host that is silent for long. */
+  async lookForDead(): Promise<void> {
+    const { store, policy } = this.#deps;
+    if (policy.policy === 'off') return;
+    const hosts = await hostsNow(store);
+    const silent = hosts.filter(
+      ({ host, state, sinceMs, nowMs }) =>
+        state === 'silent' &&
+        this.#isMine(host) &&
+        nowMs - sinceMs >= policy.silentMs &&
+        this.#wished.get(host) !== idOf(host, sinceMs),
+    );
+    const names = silent.map(({ host }) => host);
+    const labelled = await labelledGuests(store, names, () => this.#turn());
+    for (const { host, sinceMs, nowMs } of silent)
+      if ((labelled.get(host) ?? NONE).covered.length > 0)
+        await this.#wish(host, idOf(host, sinceMs), nowMs);
+    const members = new Set(hosts.map(({ host }) => host));
+    for (const host of this.#wished.keys()) if (!members.has(host)) this.#wished.delete(host);
+  }
+
+  /** One wish for each time that a host has fallen silent: asked for again it is the same. */
+  async #wish(host: string, id: string, nowMs: number): Promise<void> {
+    const { add, log } = this.#deps;
+    const ask = wishAsk.parse({ kind: 'recover', hosts: [host] });
+    try {
+      await add(newWish(id, ask, { nowMs, by: 'the policy' }));
+      this.#wished.set(host, id);
+      log.warn({ host, wish: id }, 'a host is silent: its guests are to be started elsewhere');
+    } catch (thrown) {
+      // A person asked for it, and that is open.
+      log.debug({ host, error: toGodwitError(thrown) }, 'a recovery was not asked for');
+    }
+  }
+
+  #report(host: string, beyond: LabelledGuests['beyond']): void {
+    const { exceeds, log } = this.#deps;
+    exceeds?.(host, beyond.length > 0);
+    const names = beyond.join(' ');
+    if (names === (this.#beyond.get(host) ?? '')) return;
+    if (names === '') this.#beyond.delete(host);
+    else this.#beyond.set(host, names);
+    const facts = { host, limit: MAX_COVERED, beyond };
+    if (names === '') log.info(facts, 'a host has no more labelled guests than are kept');
+    else
+      log.warn(
+        facts,
+        'a host has more labelled guests than are kept: these and later ones are not',
+      );
+  }
+
+  #begin(asks: readonly StandbyAsk[]): void {
+    const [first] = asks;
+    const last = asks.at(-1);
+    if (first === undefined || last === undefined) return;
+    const { host } = first;
+    this.#lastHost = host;
+    this.#lastGuests.set(host, last.guest);
+    const round = this.#askAll(asks)
+      .catch((thrown: unknown) => {
+        if (this.#looks.signal.aborted) return;
+        this.#deps.log.warn({ host, error: toGodwitError(thrown) }, 'standbys were not asked for');
+      })
+      .finally(() => this.#open.delete(host));
+    this.#open.set(host, round);
+  }
+
+  /** All asks of one host; the ones after a slow ask are left to a later look. */
+  async #askAll(asks: readonly StandbyAsk[]): Promise<void> {
+    const { log } = this.#deps;
+    for (const ask of asks) {
+      const { host, to } = ask;
+      if (this.#looks.signal.aborted || !this.#isMine(host)) return;
+      const before = this.#asked.get(to) ?? 0;
+      if (before >= MAX_AT_ONE) continue;
+      this.#asked.set(to, before + 1);
+      const fromMs = this.#nowMs();
+      try {
+        await this.#keep(ask);
+      } finally {
+        const left = (this.#asked.get(to) ?? 1) - 1;
+        if (left === 0) this.#asked.delete(to);
+        else this.#asked.set(to, left);
+      }
+      const nowMs = this.#nowMs();
+      const tookMs = nowMs - fromMs;
+      const restMs = this.#rests.note(ask, tookMs, nowMs);
+      if (restMs > 0) log.warn({ host, tookMs, restMs }, 'a host does not answer for its guests');
+      if (this.#rests.destinations(host, nowMs).has(to)) return;
+    }
+  }
+
+  async #keep({ host, guest, to }: StandbyAsk): Promise<void> {
     const { agentAt, store, log } = this.#deps;
     const { signal } = this.#looks;
-    if (signal.aborted) return;
     const words = await ask(agentAt(host), { guest, to, signal });
     if (signal.aborted) return;
     if (words !== undefined) log.warn({ host, guest, to, words }, 'no standby of a guest');
     await writeStandby(store, { host, guest, to, words });
   }
 
-  /** One wish for each time that a host has fallen silent: asked for again it is the same. */
-  async #askForDead(
-    hosts: readonly HostNow[],
-    covered: readonly Covered[],
-    isMine: (host: string) => boolean,
-  ): Promise<void> {
-    const { policy, add, log } = this.#deps;
-    if (policy.policy === 'off') return;
-    const withGuests = new Set(covered.map(({ host }) => host));
-    for (const { host, state, sinceMs, nowMs } of hosts) {
-      if (state !== 'silent') continue;
-      if (!withGuests.has(host) || !isMine(host) || nowMs - sinceMs < policy.silentMs) continue;
-      const id = idOf(host, sinceMs);
-      if (this.#wished.get(host) === id) continue;
-      const ask = wishAsk.parse({ kind: 'recover', hosts: [host] });
-      const wish = newWish(id, ask, { nowMs, by: 'the policy' });
-      try {
-        await add(wish);
-        this.#wished.set(host, id);
-        log.warn(
-          { host, wish: wish.id },
-          'a host is silent: its guests are to be started elsewhere',
-        );
-      } catch (thrown) {
-        // A person asked for it, and that is open.
-        log.debug({ host, error: toGodwitError(thrown) }, 'a recovery was not asked for');
-      }
-    }
+  #isMine(host: string): boolean {
+    return this.#deps.held().has(shardOf(host));
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.monotonicMs();
+  }
+
+  async #turn(): Promise<void> {
+    this.#looks.signal.throwIfAborted();
+    await (this.#deps.yieldTurn?.() ?? this.#eventLoop.next());
   }
 }
+
+const NONE: LabelledGuests = { covered: [], beyond: [] };
 
 async function ask(
   api: Pick<Api<typeof agentContract>, 'putStandby'> | undefined,
@@ -148,38 +266,10 @@ async function ask(
     await api.putStandby({ params: { guest }, body: { to } }, { deadlineMs: ANSWER_MS, signal });
     return undefined;
   } catch (thrown) {
-    return toGodwitError(thrown).message;
+    return toGodwitError(thrown).message.slice(0, MAX_WORDS);
   }
 }
 
-const keyOf = ({ host, guest }: Covered): string => `${host} ${guest}`;
-
-/** The next host to ask about that guest; undefined while enough keep it, or none is left to be asked now. */
-function nextFor(
-  { host, guest }: Covered,
-  asked: readonly AskedStandby[],
-  up: readonly string[],
-): Omit<AskedStandby, 'ageMs' | 'words'> | undefined {
-  const own = asked.filter((each) => each.host === host && each.guest === guest);
-  const isFresh = ({ words, ageMs }: AskedStandby): boolean =>
-    words === undefined && ageMs < FRESH_MS;
-  if (own.filter((each) => isFresh(each) && up.includes(each.to)).length >= WANTED)
-    return undefined;
-  const at = new Map(own.map((each) => [each.to, each]));
-  const isDue = (to: string): boolean => {
-    const before = at.get(to);
-    if (before === undefined) return true;
-    return before.words === undefined ? before.ageMs >= FRESH_MS : before.ageMs >= AGAIN_MS;
-  };
-  // Those that kept it before first; else spread over the fleet, for each guest in an order of its own.
-  const rank = (to: string): string =>
-    `${at.get(to)?.words === undefined && at.has(to) ? 0 : 1}${hash(`${host} ${guest} ${to}`)}`;
-  const [to] = up
-    .filter((each) => each !== host && isDue(each))
-    .toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1));
-  return to === undefined ? undefined : { host, guest, to };
-}
-
-const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const idOf = (host: string, sinceMs: number): string =>
-  `w-${hash(`recover ${host} ${sinceMs}`).slice(0, 16)}`;
+  `w-${sha256(`recover ${host} ${sinceMs}`).slice(0, 16)}`;

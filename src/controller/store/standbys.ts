@@ -1,47 +1,127 @@
 import { sql } from 'kysely';
-import { guestInfo } from '../../protocol/public/hosts/host.ts';
+import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
 import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../wishes/facts.ts';
 import type { Store } from './store.ts';
 
-/** A guest that is to be started elsewhere should its host die. */
-export interface Covered {
+/** The last answer of one host about one guest of another host. */
+export interface AskedStandby {
   readonly host: string;
   readonly guest: string;
-}
-
-/** What was asked of one host last about one guest of another. */
-export interface AskedStandby extends Covered {
   readonly to: string;
-  /** ms since it was asked, by the database's clock. */
+  /** ms since the answer, by the database's clock. */
   readonly ageMs: number;
-  /** Why it does not keep it; undefined: it does. */
+  /** Why the host does not keep the guest; undefined: it keeps it. */
   readonly words: string | undefined;
 }
 
-/** A guest's labels as the inventory writes them. */
-const LABELLED = '%"godwit/recover":"true"%';
-const MAX_WORDS = 1000;
+/** The guests of one host that have the label. */
+export interface LabelledGuests {
+  /** In the order of their names. */
+  readonly covered: readonly string[];
+  /** Some guests beyond the limit of the host, to be named. */
+  readonly beyond: readonly string[];
+}
 
-/** All guests whose label asks for it, with their hosts. One that moves is at the host that its newest report names. */
-export async function coveredGuests({
-  db,
-  nowMs,
-}: Pick<Store, 'db' | 'nowMs'>): Promise<Covered[]> {
-  const labelled = db.selectFrom('guests').select('name').where('info', 'like', LABELLED);
+/** Labelled guests of one host that are kept: any other host keeps that many of it. */
+export const MAX_COVERED = MAX_OF_ONE_SOURCE;
+const MAX_BEYOND = 8;
+/** Rows of the guests of one host, including the refusals. */
+export const MAX_ROWS = 8192;
+/** A guest's label as the inventory writes it. No other text of a guest contains it: quotes within values are escaped. */
+const LABEL = '"godwit/recover":"true"';
+export const MAX_WORDS = 1000;
+/** Names, and rows, of one statement. A name may have 64 rows of each host, with long texts. */
+const NAMES_AT_ONCE = 32;
+const ROWS_AT_ONCE = 100;
+
+/**
+ * The labelled guests of these hosts. A guest that moves is at the host that its newest report names. The texts of guests are
+ * read only if several reports have the name. `yieldTurn`: called before each piece of the work.
+ */
+export async function labelledGuests(
+  store: Pick<Store, 'db' | 'nowMs'>,
+  hosts: readonly string[],
+  yieldTurn: () => Promise<void>,
+): Promise<Map<string, LabelledGuests>> {
+  const rows = new Map<string, readonly LabelledRow[]>();
+  for (const host of hosts) {
+    await yieldTurn();
+    const own = await labelledRows(store, host);
+    if (own.length > 0) rows.set(host, own);
+  }
+  const several = new Set<string>();
+  for (const own of rows.values())
+    for (const { name, reports } of own) if (reports > 1) several.add(name);
+  const merged = await homesOf(store, [...several], yieldTurn);
+  const found = new Map<string, LabelledGuests>();
+  for (const [host, own] of rows) {
+    const isHere = ({ name, state }: LabelledRow): boolean =>
+      merged.get(name)?.has(host) ?? state !== 'incoming';
+    const names = own.slice(0, MAX_COVERED).filter(isHere);
+    const covered = names.map(({ name }) => name);
+    found.set(host, { covered, beyond: own.slice(MAX_COVERED).map(({ name }) => name) });
+  }
+  return found;
+}
+
+interface LabelledRow {
+  readonly name: string;
+  readonly state: string;
+  /** Of all hosts. */
+  readonly reports: number;
+}
+
+async function labelledRows(
+  { db }: Pick<Store, 'db'>,
+  host: string,
+): Promise<readonly LabelledRow[]> {
   const rows = await db
     .selectFrom('guests')
-    .selectAll()
-    .select(nowMs.as('now'))
-    .where('name', 'in', labelled)
+    .select((eb) => [
+      'name',
+      eb.fn.max('state').as('state'),
+      eb
+        .selectFrom('guests as all')
+        .select((all) => all.fn.countAll<number>().as('count'))
+        .whereRef('all.name', '=', 'guests.name')
+        .as('reports'),
+    ])
+    .where('host', '=', host)
+    .where('info', 'like', `%${LABEL}%`)
+    // LIKE of SQLite ignores case.
+    .where((eb) => sql<boolean>`replace(${eb.ref('info')}, ${LABEL}, '') <> ${eb.ref('info')}`)
+    .groupBy('name')
     .orderBy('name')
-    .orderBy('host')
+    .limit(MAX_COVERED + MAX_BEYOND)
     .execute();
-  return mergeRows(rows, rows[0]?.now ?? 0).flatMap(({ row: { host, state, info } }) => {
-    const { name, labels } = guestInfo.parse(JSON.parse(info));
-    if (state === 'incoming') return [];
-    return labels?.['godwit/recover'] === 'true' ? [{ host, guest: name }] : [];
-  });
+  return rows.map(({ name, state, reports }) => ({ name, state, reports: Number(reports) }));
+}
+
+/** By name: the hosts at which a guest of that name runs with the label, if several reports have the name. */
+async function homesOf(
+  { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
+  names: readonly string[],
+  yieldTurn: () => Promise<void>,
+): Promise<Map<string, Set<string>>> {
+  const homes = new Map<string, Set<string>>();
+  for (let at = 0; at < names.length; at += NAMES_AT_ONCE) {
+    await yieldTurn();
+    const rows = await db
+      .selectFrom('guests')
+      .select(['host', 'name', 'uuid', 'state', 'info', 'changed_at'])
+      .select(nowMs.as('now'))
+      .where('name', 'in', names.slice(at, at + NAMES_AT_ONCE))
+      .orderBy('host')
+      .execute();
+    for (const [name, namesakes] of Map.groupBy(rows, (row) => row.name)) {
+      await yieldTurn();
+      const guests = mergeRows(namesakes, namesakes[0]?.now ?? 0).map(({ row }) => row);
+      const here = guests.filter(({ state, info }) => state !== 'incoming' && info.includes(LABEL));
+      homes.set(name, new Set(here.map(({ host }) => host)));
+    }
+  }
+  return homes;
 }
 
 /** How a host stands, since when, and what time it is by the database's clock. */
@@ -58,6 +138,47 @@ export async function hostsNow({ db, nowMs }: Pick<Store, 'db' | 'nowMs'>): Prom
     .selectFrom('hosts')
     .select(['name as host', 'state', 'since as sinceMs', nowMs.as('nowMs')])
     .execute();
+}
+
+/** The last answer of one other host about a guest of one host. */
+export interface StandbyRow {
+  readonly guest: string;
+  readonly to: string;
+  /** Whether it keeps the guest. */
+  readonly isKept: boolean;
+  readonly ageMs: number;
+}
+
+/**
+ * Answers about the guests of one host, without the words, which may be long. An earlier build kept any number of rows: the
+ * ones beyond MAX_ROWS are read once the ones before them were forgotten.
+ */
+export async function standbysOf(
+  { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
+  host: string,
+): Promise<StandbyRow[]> {
+  const rows = await db
+    .selectFrom('standbys')
+    .select((eb) => [
+      'guest',
+      'destination',
+      eb.case().when('words', 'is', null).then(1).else(0).end().as('kept'),
+      sql<number>`${nowMs} - ${eb.ref('kept_at')}`.as('age'),
+    ])
+    .where('source', '=', host)
+    .orderBy('guest')
+    .orderBy('destination')
+    .limit(MAX_ROWS)
+    .execute();
+  return rows.map(({ guest, destination: to, kept, age }) => {
+    return { guest, to, isKept: Number(kept) === 1, ageMs: age };
+  });
+}
+
+/** Hosts of whose guests other hosts were asked. */
+export async function standbySources({ db }: Pick<Store, 'db'>): Promise<string[]> {
+  const rows = await db.selectFrom('standbys').select('source').distinct().execute();
+  return rows.map(({ source }) => source);
 }
 
 export async function askedStandbys({
@@ -108,20 +229,26 @@ export async function writeStandby(
   );
 }
 
-/** Hosts that have left the fleet keep nothing, and nothing is kept of them. */
+/** A host that has left the fleet has no guests to be started elsewhere. */
 export async function forgetStandbysOf({ db }: Pick<Store, 'db'>, host: string): Promise<void> {
-  await db
-    .deleteFrom('standbys')
-    .where((eb) => eb.or([eb('source', '=', host), eb('destination', '=', host)]))
-    .execute();
+  await db.deleteFrom('standbys').where('source', '=', host).execute();
 }
 
-/** Guests that are on that host no more, or are not to be started elsewhere any more. */
 export async function forgetStandbys(
   { transaction }: Pick<Store, 'transaction'>,
-  { host, guest }: Covered,
+  host: string,
+  rows: readonly Pick<StandbyRow, 'guest' | 'to'>[],
 ): Promise<void> {
-  await transaction((db) =>
-    db.deleteFrom('standbys').where('source', '=', host).where('guest', '=', guest).execute(),
-  );
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    const some = rows.slice(at, at + ROWS_AT_ONCE);
+    // Each alternative has the whole key: databases look it up by the index.
+    await transaction((db) =>
+      db
+        .deleteFrom('standbys')
+        .where((eb) =>
+          eb.or(some.map(({ guest, to }) => eb.and({ source: host, guest, destination: to }))),
+        )
+        .execute(),
+    );
+  }
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { guestCounts, homesOf } from '../../../src/controller/inventory/each-guest.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
-import { coveredGuests } from '../../../src/controller/store/standbys.ts';
+import { labelledGuests } from '../../../src/controller/store/standbys.ts';
 import type { GuestRow } from '../../../src/controller/store/tables.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
@@ -53,12 +53,15 @@ test('guests are counted, found and kept for a recovery once each while they mov
         GUESTS.length,
         shown,
       );
-      const covered = await coveredGuests(store);
-      assert.deepEqual(
-        covered.map(({ guest, host }) => [guest, host]),
-        GUESTS.flatMap((guest) => controller.places(guest).map((host) => [guest, host])),
-        shown,
-      );
+      const labelled = await labelledGuests(store, HOSTS, async () => {});
+      for (const guest of GUESTS)
+        assert.deepEqual(
+          HOSTS.filter((host) => labelled.get(host)?.covered.includes(guest)),
+          controller.places(guest),
+          shown,
+        );
+      const covered = [...labelled.values()].flatMap((each) => each.covered);
+      assert.deepEqual([...new Set(covered)].toSorted(), GUESTS, shown);
       for (const guest of GUESTS)
         assert.deepEqual(await homesOf(store, guest), controller.places(guest), shown);
     }),

@@ -129,7 +129,10 @@ test('a host that sends more than its budget is marked in the API and in the lis
   book.exceeds(true, 'migrations');
   book.exceeds(false);
   assert.match(illText(shown()), /reports more of migrations than/);
+  book.exceeds(true, 'standbys');
   book.exceeds(false, 'migrations');
+  assert.match(illText(shown()), /more than 1024 of its guests have the label godwit\/recover/);
+  book.exceeds(false, 'standbys');
   assert.equal(shown().excess, undefined);
   assert.equal(illText(shown()), '');
 });

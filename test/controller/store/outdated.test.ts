@@ -86,7 +86,7 @@ test('a controller of an older build writes nothing once a newer build has the d
     'notes the end of a change': () => audit.ended(entry, 'ok'),
     'removes old entries of the audit log': () => audit.prune({ days: 0, most: 0 }),
     'notes a standby': () => writeStandby(store, { ...STANDBY, guest: 'h' }),
-    'forgets a standby': () => forgetStandbys(store, STANDBY),
+    'forgets a standby': () => forgetStandbys(store, 'a', [STANDBY]),
     'writes what guests used': () => writeGuestHours(store),
     'adds a request': () => wishes.add({ ...drainOf('b'), id: 'w-00000002' }),
     'renews its claims': () => wishes.renewAll([claim], 60_000),
