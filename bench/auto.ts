@@ -1,7 +1,7 @@
-import type { LabRequest } from '../src/lab/up.ts';
-import { stopGuest } from '../src/lab/guest/stop.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import type { LabRequest } from '../lab/up.ts';
+import { stopGuest } from '../lab/guest/stop.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import type { DataPath } from '../src/protocol/public/migration.ts';
 import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import { measuresOf, SCENES, type Scene, type Tried } from './auto-verdict.ts';

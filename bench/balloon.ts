@@ -1,6 +1,6 @@
-import { startGuest } from '../src/lab/guest/start.ts';
-import { fillMemory, verifyGuest } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { fillMemory, verifyGuest } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import { formatBytes, formatDuration } from '../src/protocol/quantity.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

@@ -2,18 +2,18 @@ import { chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/pro
 import path from 'node:path';
 import { withDeadline } from '../src/deadline.ts';
 import { systemClock } from '../src/clock.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { inHost, inLab } from '../src/lab/entry.ts';
-import { labEnvironment } from '../src/lab/environment.ts';
-import { removeTap } from '../src/lab/guest/start.ts';
-import { HOST_BRIDGE } from '../src/lab/plan.ts';
+import { runCommand } from '../lab/command.ts';
+import { inHost, inLab } from '../lab/entry.ts';
+import { labEnvironment } from '../lab/environment.ts';
+import { removeTap } from '../lab/guest/start.ts';
+import { HOST_BRIDGE } from '../lab/plan.ts';
 import { isAlive } from '../src/system/processes/process.ts';
-import { startDetached } from '../src/lab/processes.ts';
-import { labHost, storageDirectory, type Lab } from '../src/lab/state.ts';
+import { startDetached } from '../lab/processes.ts';
+import { labHost, storageDirectory, type Lab } from '../lab/state.ts';
 import { beginCopies, endCopies, readHandDisks, type HandDisk } from './by-hand-disks.ts';
 import { counterpartArgv, type Places } from './counterpart.ts';
 import { witnessedQemu } from './lab.ts';
-import { Monitor, type QmpEvent } from '../src/lab/witness/monitor.ts';
+import { Monitor, type QmpEvent } from '../lab/witness/monitor.ts';
 import { stream, streamTimes, type StreamTimes } from './stream-times.ts';
 
 /**

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import { MS_PER_TICK, readStat } from '../src/system/processes/process.ts';
-import { agentsOf } from '../src/lab/agents.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { readGuestStats } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { agentsOf } from '../lab/agents.ts';
+import { runCommand } from '../lab/command.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { readGuestStats } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
 

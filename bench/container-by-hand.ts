@@ -6,12 +6,12 @@ import { z } from 'zod';
 import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
 import { cacheDirectory } from '../src/system/files/cache-directory.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { containerLayer } from '../src/lab/container/layer.ts';
-import { containerNetns, runcRoot } from '../src/lab/container/places.ts';
-import { labGuest } from '../src/lab/guest/registry.ts';
-import { HOST_BRIDGE, tapName } from '../src/lab/plan.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { runCommand } from '../lab/command.ts';
+import { containerLayer } from '../lab/container/layer.ts';
+import { containerNetns, runcRoot } from '../lab/container/places.ts';
+import { labGuest } from '../lab/guest/registry.ts';
+import { HOST_BRIDGE, tapName } from '../lab/plan.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 
 /**
  * What an administrator does who moves a container with runc and CRIU alone and knows how: its memory to a page server of

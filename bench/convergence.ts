@@ -1,8 +1,8 @@
 import { withDeadline } from '../src/deadline.ts';
 import { systemClock } from '../src/clock.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { readGuestStats } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { readGuestStats } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import { formatDuration } from '../src/protocol/quantity.ts';
 import { moveByHand } from './by-hand.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';

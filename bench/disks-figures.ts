@@ -1,5 +1,5 @@
 import { median, type Measure } from './contract.ts';
-import type { QmpEvent } from '../src/lab/witness/monitor.ts';
+import type { QmpEvent } from '../lab/witness/monitor.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 
 /** What a move of a guest with its disks came to, from what QEMUs, links and the guest say. Pure. */

@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { readGuestStats } from '../src/lab/guest/talk.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import { labHost, storageDirectory, type Lab } from '../src/lab/state.ts';
+import { readGuestStats } from '../lab/guest/talk.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import { labHost, storageDirectory, type Lab } from '../lab/state.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import { copyTimes, writesOf, writtenIn, type DiskMove } from './disks-figures.ts';
 import { godwitMigrate, godwitPlan } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
-import { Monitor, type QmpEvent } from '../src/lab/witness/monitor.ts';
+import { Monitor, type QmpEvent } from '../lab/witness/monitor.ts';
 import { sentBytes } from './wire-move.ts';
 
 export type Side = 'godwit' | 'hand';

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
-import { runCommand } from '../src/lab/command.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { runCommand } from '../lab/command.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import { formatBytes, parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import {

@@ -1,12 +1,12 @@
 import { connect } from '../src/cli/connection/connect.ts';
 import type { AgentSet } from '../src/cli/connection/agent-set.ts';
 import { withDeadline } from '../src/deadline.ts';
-import { agentsOf } from '../src/lab/agents.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import type { LabProcess } from '../src/lab/processes.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
+import { agentsOf } from '../lab/agents.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import type { LabProcess } from '../lab/processes.ts';
+import type { Lab } from '../lab/state.ts';
+import { runningOn } from '../lab/witness/qemus.ts';
 import { isEnd, migrationRequest } from '../src/protocol/public/migration.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { movers, otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';

@@ -1,9 +1,9 @@
-import { startGuest } from '../src/lab/guest/start.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { networkLacks } from '../src/lab/network-lacks.ts';
-import { LAB_NETWORKS, type LabNetwork } from '../src/lab/plan.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import { networkLacks } from '../lab/network-lacks.ts';
+import { LAB_NETWORKS, type LabNetwork } from '../lab/plan.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import type { Lab } from '../lab/state.ts';
 import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { blackoutWords, godwitMigrate } from './godwit.ts';
 import { untilDirtied, untilQuiet, withLab } from './lab.ts';

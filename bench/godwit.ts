@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import { ERRORS } from '../src/errors.ts';
-import { runCommand } from '../src/lab/command.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { runCommand } from '../lab/command.ts';
+import type { Lab } from '../lab/state.ts';
 import { report, type Mode, type Report } from '../src/protocol/public/migration.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');

@@ -1,12 +1,12 @@
 import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
-import { labDown } from '../src/lab/down.ts';
-import { readGuestStats } from '../src/lab/guest/talk.ts';
+import { labDown } from '../lab/down.ts';
+import { readGuestStats } from '../lab/guest/talk.ts';
 import { isAlive } from '../src/system/processes/process.ts';
-import { processesInNamespaces, type LabProcess } from '../src/lab/processes.ts';
-import { labNames, readLabState, type Lab } from '../src/lab/state.ts';
-import { labUp, type LabRequest } from '../src/lab/up.ts';
-import { seenQemus, type SeenQemu } from '../src/lab/witness/qemus.ts';
+import { processesInNamespaces, type LabProcess } from '../lab/processes.ts';
+import { labNames, readLabState, type Lab } from '../lab/state.ts';
+import { labUp, type LabRequest } from '../lab/up.ts';
+import { seenQemus, type SeenQemu } from '../lab/witness/qemus.ts';
 import type { BenchOptions } from './contract.ts';
 
 /** Two hosts with agents, unless more are asked for, and a client, for as long as a benchmark runs. */

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import { cacheDirectory } from '../src/system/files/cache-directory.ts';
-import { libvirtSection, virsh } from '../src/lab/libvirt/daemon.ts';
-import type { Probe } from '../src/lab/probe/probe.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { libvirtSection, virsh } from '../lab/libvirt/daemon.ts';
+import type { Probe } from '../lab/probe/probe.ts';
+import type { Lab } from '../lab/state.ts';
 import type { BenchOptions } from './contract.ts';
 
 /** What the benchmarks of libvirt's guests have alike. */

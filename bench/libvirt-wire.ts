@@ -1,8 +1,8 @@
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { virsh } from '../src/lab/libvirt/daemon.ts';
-import { stopDomain } from '../src/lab/libvirt/guest.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import { virsh } from '../lab/libvirt/daemon.ts';
+import { stopDomain } from '../lab/libvirt/guest.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import type { Lab } from '../lab/state.ts';
 import { median, onlyOf, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, withLab } from './lab.ts';

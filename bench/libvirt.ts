@@ -1,7 +1,7 @@
-import { domainStates, startDomain, stopDomain } from '../src/lab/libvirt/guest.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { domainStates, startDomain, stopDomain } from '../lab/libvirt/guest.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import type { LabGuest } from '../lab/guest/registry.ts';
+import type { Lab } from '../lab/state.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../src/clock.ts';
-import type { LabProcess } from '../src/lab/processes.ts';
+import type { LabProcess } from '../lab/processes.ts';
 
 /** Resident memory of some processes, bytes: the most that each ever had, as the kernel keeps it. */
 export interface Peak {

@@ -1,13 +1,13 @@
 import path from 'node:path';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { openProbe, type Probe } from '../src/lab/probe/probe.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import { openProbe, type Probe } from '../lab/probe/probe.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 import { moveByHand } from './by-hand.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab, witnessedQemu } from './lab.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import { spans, streamTimes, type StreamTimes } from './stream-times.ts';
 
 const GUEST = 'web1';

@@ -1,7 +1,7 @@
 import { BALANCE, type BalanceOptions } from '../src/planner/balance-options.ts';
 import { CONSOLIDATE, consolidate, type ConsolidateOptions } from '../src/planner/consolidate.ts';
-import { runExperiment, type Trace } from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
+import { runExperiment, type Trace } from './cloudsim/experiment.ts';
+import { decideBy } from './cloudsim/own-policy.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { balanceDay, decideByBalance } from './planner-balance.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';

@@ -8,8 +8,8 @@ import {
   type WorldGuest,
   type WorldHost,
   type WorldMove,
-} from '../src/planner/sim/reference/world.ts';
-import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
+} from './cloudsim/world.ts';
+import type { Decide } from './cloudsim/reallocate.ts';
 
 /** Loads as they are once the moves that were chosen so far are done. */
 class Draft {

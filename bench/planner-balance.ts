@@ -1,10 +1,10 @@
 import { BALANCE, type BalanceOptions } from '../src/planner/balance-options.ts';
 import { balance } from '../src/planner/balance.ts';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
-import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
-import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
-import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
-import { START_S, TICK_S, World } from '../src/planner/sim/reference/world.ts';
+import type { Trace } from './cloudsim/experiment.ts';
+import { guestTypeOf, HOST_TYPES } from './cloudsim/machines.ts';
+import { decideBy } from './cloudsim/own-policy.ts';
+import type { Decide } from './cloudsim/reallocate.ts';
+import { START_S, TICK_S, World } from './cloudsim/world.ts';
 import { RIVALS } from './planner-balance-rivals.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
-import { parseTraces } from '../src/planner/sim/reference/traces.ts';
+import type { Trace } from './cloudsim/experiment.ts';
+import { parseTraces } from './cloudsim/traces.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 /** Beside the clone, or in it; git ignores it, since it is not the project's to give away. */

@@ -1,11 +1,11 @@
 import { CONSOLIDATE, consolidate, type ConsolidateOptions } from '../src/planner/consolidate.ts';
 import { usualOf } from '../src/planner/forecast/usual.ts';
 import type { Inventory } from '../src/planner/inventory.ts';
-import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
-import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
-import { placeAtStart } from '../src/planner/sim/reference/reallocate.ts';
-import { START_S, TICK_S, World } from '../src/planner/sim/reference/world.ts';
-import { madeLoads, type MadeLoad } from '../src/planner/sim/seasonal.ts';
+import { guestTypeOf, HOST_TYPES } from './cloudsim/machines.ts';
+import { decideBy } from './cloudsim/own-policy.ts';
+import { placeAtStart } from './cloudsim/reallocate.ts';
+import { START_S, TICK_S, World } from './cloudsim/world.ts';
+import { madeLoads, type MadeLoad } from './seasonal.ts';
 import { Random } from '../sim/random.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { CONTESTS } from './planner-policies.ts';

@@ -1,7 +1,7 @@
-import { Calibration } from '../src/planner/forecast/calibration.ts';
-import { Forecast, FORECAST, type ForecastOptions } from '../src/planner/forecast/forecast.ts';
-import { SortedWindow } from '../src/planner/forecast/sorted-window.ts';
-import { madeLoads } from '../src/planner/sim/seasonal.ts';
+import { Calibration } from './forecast/calibration.ts';
+import { Forecast, FORECAST, type ForecastOptions } from './forecast/forecast.ts';
+import { SortedWindow } from './forecast/sorted-window.ts';
+import { madeLoads } from './seasonal.ts';
 import { Random } from '../sim/random.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';

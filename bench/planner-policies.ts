@@ -4,14 +4,9 @@ import {
   consolidate,
   type ConsolidateOptions,
 } from '../src/planner/consolidate.ts';
-import {
-  runExperiment,
-  type Outcome,
-  type Policy,
-  type Trace,
-} from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
-import type { WorldRules } from '../src/planner/sim/reference/world.ts';
+import { runExperiment, type Outcome, type Policy, type Trace } from './cloudsim/experiment.ts';
+import { decideBy } from './cloudsim/own-policy.ts';
+import type { WorldRules } from './cloudsim/world.ts';
 import type { Measure } from './contract.ts';
 import { policyCalled } from './planner-reference.ts';
 

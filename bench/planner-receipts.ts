@@ -1,9 +1,9 @@
 import { BALANCE } from '../src/planner/balance-options.ts';
 import { balance } from '../src/planner/balance.ts';
 import type { PlannedMove } from '../src/planner/inventory.ts';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
-import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
+import type { Trace } from './cloudsim/experiment.ts';
+import { decideBy } from './cloudsim/own-policy.ts';
+import type { Decide } from './cloudsim/reallocate.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { balanceDay } from './planner-balance.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';

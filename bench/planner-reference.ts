@@ -1,5 +1,5 @@
-import type { Outcome, Policy, SelectionRule } from '../src/planner/sim/reference/experiment.ts';
-import type { OverloadRule } from '../src/planner/sim/reference/overload.ts';
+import type { Outcome, Policy, SelectionRule } from './cloudsim/experiment.ts';
+import type { OverloadRule } from './cloudsim/overload.ts';
 
 /** `lr_mmt_1.2` and its like, as CloudSim's experiments are called. Undefined for what draws random numbers. */
 export function policyCalled(name: string): Policy | undefined {

@@ -1,5 +1,5 @@
-import { FORECAST } from '../src/planner/forecast/forecast.ts';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
+import { FORECAST } from './forecast/forecast.ts';
+import type { Trace } from './cloudsim/experiment.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';
 import { forecastFleet, naiveWays, type ForecastFleet } from './planner-forecast.ts';

@@ -1,6 +1,6 @@
 import type { PlannerGuest } from '../src/planner/inventory.ts';
 import { RIGHTSIZE, rightsize } from '../src/planner/rightsize.ts';
-import type { Trace } from '../src/planner/sim/reference/experiment.ts';
+import type { Trace } from './cloudsim/experiment.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';
 

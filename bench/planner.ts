@@ -1,4 +1,4 @@
-import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
+import { runExperiment } from './cloudsim/experiment.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { ablations } from './planner-ablations.ts';
 import { balanceContest } from './planner-balance.ts';

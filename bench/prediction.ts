@@ -1,7 +1,7 @@
-import { startGuest } from '../src/lab/guest/start.ts';
-import { stopGuest } from '../src/lab/guest/stop.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { stopGuest } from '../lab/guest/stop.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import type { Lab } from '../lab/state.ts';
 import { planAnswer } from '../src/protocol/public/plan.ts';
 import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';

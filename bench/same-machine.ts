@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { driverNamed, isManaged } from '../src/drivers/registry.ts';
 import type { SourceSession } from '../src/port/direct.ts';
 import { bootId, startTicksOf } from '../src/system/processes/process.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { untilQuiet, withLab, witnessedQemu } from './lab.ts';
 

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import tls from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { initCa, issue, storeCredentials } from '../src/pki/authority.ts';
-import { signalProcess, startDetached } from '../src/lab/processes.ts';
+import { signalProcess, startDetached } from '../lab/processes.ts';
 import { Connection } from '../src/links/connection.ts';
 import { controlFrame, MAX_DATA_BYTES } from '../src/links/format.ts';
 import { silentLog } from '../src/log.ts';

@@ -1,7 +1,7 @@
-import { startGuest } from '../src/lab/guest/start.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import type { Lab } from '../lab/state.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import { partSites, siteConfig, SiteRelay } from '../test/e2e/support/sites.ts';
 import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';

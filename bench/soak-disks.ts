@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { readGuestStats } from '../src/lab/guest/talk.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import { storageDirectory, type Lab } from '../src/lab/state.ts';
-import { writersOf } from '../src/lab/witness/locks.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { readGuestStats } from '../lab/guest/talk.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import { storageDirectory, type Lab } from '../lab/state.ts';
+import { writersOf } from '../lab/witness/locks.ts';
+import { runningOn } from '../lab/witness/qemus.ts';
 import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
 import type { Mode } from '../src/protocol/public/migration.ts';

@@ -1,17 +1,17 @@
 import { surveyGround } from '../demo/obstacles.ts';
 import { systemContext } from '../src/cli/system.ts';
 import { systemClock } from '../src/clock.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
+import { startGuest } from '../lab/guest/start.ts';
 import {
   readGuestStats,
   verifyGuest,
   type GuestStats,
   type GuestVerification,
-} from '../src/lab/guest/talk.ts';
-import { openProbe, type ClientView } from '../src/lab/probe/probe.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
+} from '../lab/guest/talk.ts';
+import { openProbe, type ClientView } from '../lab/probe/probe.ts';
+import type { LabGuest } from '../lab/guest/registry.ts';
+import type { Lab } from '../lab/state.ts';
+import { runningOn } from '../lab/witness/qemus.ts';
 import type { Mode } from '../src/protocol/public/migration.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

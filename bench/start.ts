@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { startGuest } from '../src/lab/guest/start.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 import { readJournals } from '../src/host/journal/journal.ts';
 import { sourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, withLab, witnessedQemu } from './lab.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import { startParts, type StartParts } from './start-phases.ts';
 import { streamTimes } from './stream-times.ts';
 

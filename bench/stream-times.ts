@@ -1,4 +1,4 @@
-import type { QmpEvent } from '../src/lab/witness/monitor.ts';
+import type { QmpEvent } from '../lab/witness/monitor.ts';
 
 /** True for the event in which the stream enters `status`. */
 export function stream(status: string): (event: QmpEvent) => boolean {

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { agentsOf } from '../src/lab/agents.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { inHost } from '../src/lab/entry.ts';
-import type { Lab, LabHost } from '../src/lab/state.ts';
-import { hostCensus, type HostCensus } from '../src/lab/witness/census.ts';
+import { agentsOf } from '../lab/agents.ts';
+import { runCommand } from '../lab/command.ts';
+import { inHost } from '../lab/entry.ts';
+import type { Lab, LabHost } from '../lab/state.ts';
+import { hostCensus, type HostCensus } from '../lab/witness/census.ts';
 import { socketsOf, type HostTally } from './tally-compare.ts';
 
 /** Counts everything that a move could leave behind, on every host. */

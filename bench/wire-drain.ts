@@ -1,5 +1,5 @@
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import type { Lab } from '../src/lab/state.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import type { Lab } from '../lab/state.ts';
 import type { HandSetting } from './by-hand.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';

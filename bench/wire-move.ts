@@ -5,17 +5,17 @@ import path from 'node:path';
 import { Scope } from '../src/wire/cache/scope.ts';
 import { Store } from '../src/wire/cache/store.ts';
 import { withDeadline } from '../src/deadline.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { inHost } from '../src/lab/entry.ts';
-import { openProbe } from '../src/lab/probe/probe.ts';
-import { migrationLink } from '../src/lab/plan.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { runCommand } from '../lab/command.ts';
+import { inHost } from '../lab/entry.ts';
+import { openProbe } from '../lab/probe/probe.ts';
+import { migrationLink } from '../lab/plan.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 import { formatRate } from '../src/protocol/quantity.ts';
 import type { DataPath, Report } from '../src/protocol/public/migration.ts';
 import { moveByHand, type HandSetting } from './by-hand.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import { spans, streamTimes } from './stream-times.ts';
 
 /** One move of one guest, measured alike whoever made it. */

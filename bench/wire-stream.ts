@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StreamContext } from '../src/wire/stream/context.ts';
 import { parseChannel } from '../src/wire/stream/channel.ts';
-import { ReturnPath } from '../src/wire/stream/return-path.ts';
+import { ReturnPath } from '../test/wire/stream/return-path.ts';
 import type { StreamSink } from '../src/wire/stream/types.ts';
 import * as writer from '../test/wire/stream/writer.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';

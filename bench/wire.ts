@@ -1,7 +1,7 @@
 import { systemClock } from '../src/clock.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { verifyGuest } from '../src/lab/guest/talk.ts';
-import { stopGuest } from '../src/lab/guest/stop.ts';
+import type { Lab } from '../lab/state.ts';
+import { verifyGuest } from '../lab/guest/talk.ts';
+import { stopGuest } from '../lab/guest/stop.ts';
 import type { DataPath } from '../src/protocol/public/migration.ts';
 import type { HandSetting } from './by-hand.ts';
 import { median, onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { godwitError } from '../src/errors.ts';
 import { cacheDirectory } from '../src/system/files/cache-directory.ts';
-import { runCommand } from '../src/lab/command.ts';
+import { runCommand } from '../lab/command.ts';
 
 const SETUP = fileURLToPath(new URL('../tools/setup.sh', import.meta.url));
 const SETUP_MS = 300_000;

@@ -1,7 +1,7 @@
 /** The demo as one JSON object. Pure. */
 import type { SerialError } from '../src/errors.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import type { ClientView } from '../src/lab/probe/probe.ts';
+import type { LabGuest } from '../lab/guest/registry.ts';
+import type { ClientView } from '../lab/probe/probe.ts';
 import { isFine, type Outcome } from './outcome.ts';
 
 /** The machine, as far as it matters for the figures. */

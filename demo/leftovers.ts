@@ -1,5 +1,5 @@
 /** What a migration left behind, found by comparing a host with what it should be. Pure. */
-import type { HostCensus } from '../src/lab/witness/census.ts';
+import type { HostCensus } from '../lab/witness/census.ts';
 
 /** A guest, and the host that it is on. */
 export interface Home {

@@ -3,9 +3,9 @@ import { finalReport } from '../src/cli/migrate/ending.ts';
 import type { Endpoint, AgentSet } from '../src/cli/connection/agent-set.ts';
 import { follow } from '../src/cli/migrate/follow.ts';
 import { toGodwitError, type SerialError } from '../src/errors.ts';
-import { readGuestStats, verifyGuest, type GuestStats } from '../src/lab/guest/talk.ts';
-import { labCensus } from '../src/lab/witness/census.ts';
-import { containerLeftovers } from '../src/lab/witness/containers.ts';
+import { readGuestStats, verifyGuest, type GuestStats } from '../lab/guest/talk.ts';
+import { labCensus } from '../lab/witness/census.ts';
+import { containerLeftovers } from '../lab/witness/containers.ts';
 import {
   migrationRequest,
   type Report,

@@ -2,8 +2,8 @@
  * What the demo found out, and what it is judged by. Pure: measurements in, verdicts out.
  */
 import type { SerialError } from '../src/errors.ts';
-import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
-import type { ClientView } from '../src/lab/probe/probe.ts';
+import type { GuestStats, GuestVerification } from '../lab/guest/talk.ts';
+import type { ClientView } from '../lab/probe/probe.ts';
 import type { StreamMode, Report } from '../src/protocol/public/migration.ts';
 
 /** What the guest says of itself, asked over the network. */

@@ -1,6 +1,6 @@
 import { contextPainter } from '../src/cli/render/paint.ts';
 import type { AgentSet } from '../src/cli/connection/agent-set.ts';
-import type { ClientView } from '../src/lab/probe/probe.ts';
+import type { ClientView } from '../lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';
 import type { GuestWord, Outcome } from './outcome.ts';

@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { labDown } from '../src/lab/down.ts';
-import { startContainer } from '../src/lab/container/start.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import { openProbe, type ClientView, type Probe } from '../src/lab/probe/probe.ts';
+import { labDown } from '../lab/down.ts';
+import { startContainer } from '../lab/container/start.ts';
+import { startGuest } from '../lab/guest/start.ts';
+import type { LabGuest } from '../lab/guest/registry.ts';
+import { openProbe, type ClientView, type Probe } from '../lab/probe/probe.ts';
 import { isAlive } from '../src/system/processes/process.ts';
-import { processesInNamespaces } from '../src/lab/processes.ts';
-import { labDirectory, readLabState, type Lab } from '../src/lab/state.ts';
-import { labCensus, type HostCensus } from '../src/lab/witness/census.ts';
-import { containerRunsOn } from '../src/lab/witness/containers.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
+import { processesInNamespaces } from '../lab/processes.ts';
+import { labDirectory, readLabState, type Lab } from '../lab/state.ts';
+import { labCensus, type HostCensus } from '../lab/witness/census.ts';
+import { containerRunsOn } from '../lab/witness/containers.ts';
+import { runningOn } from '../lab/witness/qemus.ts';
 import type { DemoOptions } from './options.ts';
 
 export const GUEST = 'web1';

@@ -1,8 +1,8 @@
 /** The demo's table and its closing words. Pure. */
 import type { Painter } from '../src/words/style.ts';
 import { renderTable, type Look } from '../src/words/table.ts';
-import type { LabGuest } from '../src/lab/guest/registry.ts';
-import type { ClientView } from '../src/lab/probe/probe.ts';
+import type { LabGuest } from '../lab/guest/registry.ts';
+import type { ClientView } from '../lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../src/protocol/quantity.ts';
 import { isFine, isSkipped, type MoveResult, type Outcome } from './outcome.ts';

@@ -1,9 +1,9 @@
 /** Copies what explains a red cell before its stage is taken down. */
 import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Lab } from '../src/lab/state.ts';
-import { seenQemus } from '../src/lab/witness/qemus.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import type { Lab } from '../lab/state.ts';
+import { seenQemus } from '../lab/witness/qemus.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import type { Played } from './play.ts';
 
 const QUESTIONS = ['query-status', 'query-migrate', 'query-block-jobs', 'query-named-block-nodes'];

@@ -1,7 +1,7 @@
 /** Follows a migration's journal on one host as it grows: what has happened, within a few ms. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { labHost, type Lab } from '../src/lab/state.ts';
+import { labHost, type Lab } from '../lab/state.ts';
 import { journalFile, moverState } from '../src/protocol/mover/request.ts';
 
 export interface JournalLine {

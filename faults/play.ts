@@ -1,8 +1,8 @@
 /** One cell, from a quiet guest to the verdict. */
 import { toGodwitError } from '../src/errors.ts';
 import { systemClock } from '../src/clock.ts';
-import { openProbe, type Probe } from '../src/lab/probe/probe.ts';
-import { seenStatuses } from '../src/lab/witness/qemus.ts';
+import { openProbe, type Probe } from '../lab/probe/probe.ts';
+import { seenStatuses } from '../lab/witness/qemus.ts';
 import type { Report } from '../src/protocol/public/migration.ts';
 import { cellId, hasDisks, LASTS_MS, type Cell } from './cell.ts';
 import { DiskWatch } from './disks/watch.ts';

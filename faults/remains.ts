@@ -1,7 +1,7 @@
 /** What is on the hosts and should not be, by the lab's census. */
 import { systemClock } from '../src/clock.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { labCensus, type HostCensus } from '../src/lab/witness/census.ts';
+import type { Lab } from '../lab/state.ts';
+import { labCensus, type HostCensus } from '../lab/witness/census.ts';
 
 export type { HostCensus };
 

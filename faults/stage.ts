@@ -1,15 +1,15 @@
 /** Two hosts (or more) and guests, kept from cell to cell for as long as what a cell left allows. */
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { agentsOf, startAgent, startAgents, stopAgent, type Configure } from '../src/lab/agents.ts';
-import { runCommand } from '../src/lab/command.ts';
-import { keepMounts } from '../src/lab/container/places.ts';
-import { startContainer } from '../src/lab/container/start.ts';
-import { labDown } from '../src/lab/down.ts';
-import { removeTap, startGuest } from '../src/lab/guest/start.ts';
-import { stopGuest } from '../src/lab/guest/stop.ts';
-import { readGuestStats, setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
-import { powerProof } from '../src/lab/power.ts';
+import { agentsOf, startAgent, startAgents, stopAgent, type Configure } from '../lab/agents.ts';
+import { runCommand } from '../lab/command.ts';
+import { keepMounts } from '../lab/container/places.ts';
+import { startContainer } from '../lab/container/start.ts';
+import { labDown } from '../lab/down.ts';
+import { removeTap, startGuest } from '../lab/guest/start.ts';
+import { stopGuest } from '../lab/guest/stop.ts';
+import { readGuestStats, setDirtyRate, verifyGuest } from '../lab/guest/talk.ts';
+import { powerProof } from '../lab/power.ts';
 import { systemClock } from '../src/clock.ts';
 
 import {
@@ -19,16 +19,16 @@ import {
   readLabState,
   storageDirectory,
   type Lab,
-} from '../src/lab/state.ts';
-import { labUp, withContainers } from '../src/lab/up.ts';
+} from '../lab/state.ts';
+import { labUp, withContainers } from '../lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
-import { labCensus } from '../src/lab/witness/census.ts';
-import { madeNamespaces } from '../src/lab/witness/containers.ts';
-import { seenQemus } from '../src/lab/witness/qemus.ts';
+import { labCensus } from '../lab/witness/census.ts';
+import { madeNamespaces } from '../lab/witness/containers.ts';
+import { seenQemus } from '../lab/witness/qemus.ts';
 import { client, type Api, type Client } from '../src/rpc/client.ts';
 import { BOX, DISK_MIB as DISK_MIB_OF_BOXES, LOAD } from './containers/plan.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
 import { bareHosts, type HostCensus } from './remains.ts';
 import { isAlive } from '../src/system/processes/process.ts';

@@ -4,10 +4,10 @@
  */
 import path from 'node:path';
 import { readFileSync } from 'node:fs';
-import { guestFiles } from '../src/lab/guest/argv.ts';
+import { guestFiles } from '../lab/guest/argv.ts';
 import { systemClock } from '../src/clock.ts';
-import type { Lab } from '../src/lab/state.ts';
-import { Monitor } from '../src/lab/witness/monitor.ts';
+import type { Lab } from '../lab/state.ts';
+import { Monitor } from '../lab/witness/monitor.ts';
 import { spans, type RunMark, type Span } from './timeline.ts';
 
 /** Between two looks at each QEMU, ms. Its stops and starts come as events; the looks find what no event reported. */

@@ -2,9 +2,9 @@ import { createReadStream, globSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { imageDirectory } from '../src/lab/image/initramfs.ts';
+import { imageDirectory } from '../lab/image/initramfs.ts';
 import { cacheDirectory } from '../src/system/files/cache-directory.ts';
-import { labHost, storageDirectory } from '../src/lab/state.ts';
+import { labHost, storageDirectory } from '../lab/state.ts';
 import { PRODUCT_VERSION } from '../src/protocol/version.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Tried } from './attacker.ts';

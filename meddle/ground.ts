@@ -1,5 +1,5 @@
 /** Where a run is played: two hosts, and what starts guests on the first of them. */
-import type { Lab } from '../src/lab/state.ts';
+import type { Lab } from '../lab/state.ts';
 import type { agentContract } from '../src/protocol/contract.ts';
 import type { Api } from '../src/rpc/client.ts';
 import type { Scene } from './plan.ts';

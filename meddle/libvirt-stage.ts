@@ -1,12 +1,12 @@
 /** A lab of two hosts with libvirt, each with a pool of its own; each run has a guest that libvirt starts. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { labDown } from '../src/lab/down.ts';
-import { managerLacks, POOL, virsh } from '../src/lab/libvirt/daemon.ts';
-import { startDomain, stopDomain } from '../src/lab/libvirt/guest.ts';
-import { ownTree } from '../src/lab/libvirt/mounts.ts';
-import { labHost, type Lab } from '../src/lab/state.ts';
-import { labUp } from '../src/lab/up.ts';
+import { labDown } from '../lab/down.ts';
+import { managerLacks, POOL, virsh } from '../lab/libvirt/daemon.ts';
+import { startDomain, stopDomain } from '../lab/libvirt/guest.ts';
+import { ownTree } from '../lab/libvirt/mounts.ts';
+import { labHost, type Lab } from '../lab/state.ts';
+import { labUp } from '../lab/up.ts';
 import type { agentContract } from '../src/protocol/contract.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
 import type { Ground, StagedGuest } from './ground.ts';

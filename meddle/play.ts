@@ -1,7 +1,7 @@
 /** One run on the stage: the guest starts, moves, is meddled with, and is judged. */
 import path from 'node:path';
-import { labHost } from '../src/lab/state.ts';
-import { namespaceOf } from '../src/lab/plan.ts';
+import { labHost } from '../lab/state.ts';
+import { namespaceOf } from '../lab/plan.ts';
 import { Actor } from './actor.ts';
 import { returnPorts } from './host-hands.ts';
 import type { Hands } from './owner.ts';

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { signalProcess } from '../src/lab/processes.ts';
+import { signalProcess } from '../lab/processes.ts';
 import { tinyEfi } from '../test/drivers/qemu/tiny-efi.ts';
 import { tinyKernel } from '../test/drivers/qemu/tiny-guest.ts';
 import { until } from '../test/until.ts';

@@ -1,4 +1,4 @@
-import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { FakeWorld } from './fake/world.ts';
 import type { SimHost } from './host.ts';
 import type { Network } from './network.ts';
 import type { Observer } from './observer.ts';

@@ -1,4 +1,4 @@
-import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { FakeWorld } from './fake/world.ts';
 import type { HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
 

@@ -1,5 +1,5 @@
 import { mayBeElsewhere } from '../src/agent/guests/guests.ts';
-import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { FakeWorld } from './fake/world.ts';
 import { passedMs } from '../src/migration/boot-time.ts';
 import { HEARTBEAT_MS, MAX_UNCONFIRMED_MS } from '../src/migration/standby/freshness.ts';
 import { admission, preparation } from '../src/protocol/peer/migration.ts';

@@ -1,4 +1,4 @@
-import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { FakeWorld } from './fake/world.ts';
 import type { DestinationState } from '../src/migration/direct/destination.ts';
 import type { SourceState } from '../src/migration/direct/source-state.ts';
 import type { Struck } from './faults.ts';

@@ -3,7 +3,7 @@ import { programs, within, withoutComments, type Tree } from './tidy.ts';
 /** Folders of drivers; what they are called is known there and in the registry alone. */
 const driverFolder = /^src\/drivers\/(\w+)\//;
 /** They look for programs and start guests of their own, on purpose with one hypervisor. */
-const namesDrivers = ['src/drivers', 'src/cli/doctor', 'src/lab'];
+const namesDrivers = ['src/drivers', 'src/cli/doctor', 'lab'];
 
 /** Words that are a driver's name and mean something else. */
 const otherMeanings: Readonly<Record<string, string>> = {
@@ -13,8 +13,8 @@ const otherMeanings: Readonly<Record<string, string>> = {
   // The namespace of QEMU's bitmaps in the protocol of NBD.
   'src/disks/copy/nbd/client.ts': 'qemu',
   // Which QEMU the lab starts its guests with.
-  'src/cli/lab/specs.ts': 'qemu',
-  'src/cli/lab/guest.ts': 'qemu',
+  'lab/cli/specs.ts': 'qemu',
+  'lab/cli/guest.ts': 'qemu',
 };
 
 /**

@@ -104,10 +104,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/block-devices.e2e.ts': { seconds: 60, of: ['src/disks/'] },
   'test/e2e/iscsi.e2e.ts': {
     seconds: 91,
-    of: ['src/lab/', 'src/disks/', 'src/drivers/qemu/spec/'],
+    of: ['lab/', 'src/disks/', 'src/drivers/qemu/spec/'],
   },
-  'test/e2e/rbd.e2e.ts': { seconds: 98, of: ['src/lab/', 'src/disks/', 'src/drivers/qemu/spec/'] },
-  'test/e2e/by-hand.e2e.ts': { seconds: 400, of: ['src/cli/', 'src/lab/'] },
+  'test/e2e/rbd.e2e.ts': { seconds: 98, of: ['lab/', 'src/disks/', 'src/drivers/qemu/spec/'] },
+  'test/e2e/by-hand.e2e.ts': { seconds: 400, of: ['src/cli/', 'lab/'] },
   'test/e2e/cancel.e2e.ts': { seconds: 80, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 55, core: true },
@@ -118,7 +118,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/free-page-hint.e2e.ts': {
     seconds: 100,
-    of: ['src/drivers/qemu/', 'src/migration/prediction/', 'src/lab/guest/'],
+    of: ['src/drivers/qemu/', 'src/migration/prediction/', 'lab/guest/'],
   },
   'test/e2e/plan.e2e.ts': {
     seconds: 100,
@@ -226,7 +226,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/managed/'],
   },
-  'test/e2e/libvirt-lab.e2e.ts': { seconds: 130, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
+  'test/e2e/libvirt-lab.e2e.ts': { seconds: 130, of: ['lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/libvirt-left.e2e.ts': { seconds: 45, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-login.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-steering.e2e.ts': {
@@ -237,7 +237,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 70,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/engine/'],
   },
-  'test/e2e/libvirt-uefi.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/', 'src/lab/libvirt/'] },
+  'test/e2e/libvirt-uefi.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/', 'lab/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
   'test/e2e/libvirt-versions.e2e.ts': { seconds: 270, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {
@@ -273,7 +273,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/managed.e2e.ts': {
     seconds: 50,
-    of: ['src/mover/managed/', 'src/migration/managed/', 'src/drivers/fake/', 'src/agent/'],
+    of: ['src/mover/managed/', 'src/migration/managed/', 'sim/fake/', 'src/agent/'],
   },
   'test/e2e/modes.e2e.ts': { seconds: 69, core: true },
   'test/e2e/move-disk.e2e.ts': { seconds: 42, core: true },

@@ -5,11 +5,11 @@
 import { printError } from '../../src/cli/failure.ts';
 import { contextPainter, tableLook } from '../../src/cli/render/paint.ts';
 import { ERRORS } from '../../src/errors.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
-import { labCensus, type HostCensus } from '../../src/lab/witness/census.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { openProbe } from '../../lab/probe/probe.ts';
+import { labCensus, type HostCensus } from '../../lab/witness/census.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
+import type { Lab } from '../../lab/state.ts';
 import { formatBytes, formatDuration, formatRate } from '../../src/protocol/quantity.ts';
 import { leftovers, type Home } from '../leftovers.ts';
 import { machineOf, onLab, type Standing } from '../on-lab.ts';

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../../src/deadline.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { labEnvironment } from '../../src/lab/environment.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import { inHost } from '../../lab/entry.ts';
+import { labEnvironment } from '../../lab/environment.ts';
+import type { Lab } from '../../lab/state.ts';
 
 const PROGRAM = fileURLToPath(new URL('forward-main.ts', import.meta.url));
 const START_DEADLINE_MS = 20_000;

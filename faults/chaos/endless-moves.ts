@@ -1,8 +1,8 @@
 /** A guest that moves from host to host without a rest, its client talking to it all the while. */
 import { systemClock } from '../../src/clock.ts';
 import { toGodwitError } from '../../src/errors.ts';
-import { readGuestStats } from '../../src/lab/guest/talk.ts';
-import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
+import { readGuestStats } from '../../lab/guest/talk.ts';
+import { openProbe, type Probe } from '../../lab/probe/probe.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import { MODES, type Mode } from '../cell.ts';
 import type { Stage } from '../stage.ts';

@@ -1,7 +1,7 @@
 /** Hosts lose their power, one at a time. The others are asked to recover every guest, and may start only those that died. */
 import { toGodwitError } from '../../src/errors.ts';
-import { agentsOf } from '../../src/lab/agents.ts';
-import { cutPower, restorePower } from '../../src/lab/power.ts';
+import { agentsOf } from '../../lab/agents.ts';
+import { cutPower, restorePower } from '../../lab/power.ts';
 import { recoverInTurns } from '../power/recover.ts';
 import type { Stage } from '../stage.ts';
 import type { Witness } from '../witness.ts';

@@ -1,12 +1,12 @@
 /** Something random dies every few seconds: a mover, an agent, the connections of a host, or its link for a while. */
 import { systemClock } from '../../src/clock.ts';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { isOff } from '../../src/lab/power.ts';
-import { portNames } from '../../src/lab/network-plan.ts';
-import { processesInNamespaces, signalProcess, type LabProcess } from '../../src/lab/processes.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { isOff } from '../../lab/power.ts';
+import { portNames } from '../../lab/network-plan.ts';
+import { processesInNamespaces, signalProcess, type LabProcess } from '../../lab/processes.ts';
+import type { Lab } from '../../lab/state.ts';
 import { Batch } from '../inject/batch.ts';
 import type { PowerCuts } from './power-cuts.ts';
 

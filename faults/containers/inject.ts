@@ -1,8 +1,8 @@
 /** The faults of a container's cell. */
 import path from 'node:path';
 import { startTicksOf } from '../../src/system/processes/process.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { signalProcess } from '../../lab/processes.ts';
+import { labHost } from '../../lab/state.ts';
 import type { Fault } from '../cell.ts';
 import { fullDisk } from '../inject/disk.ts';
 import type { FaultSite, Injector } from '../inject/injector.ts';

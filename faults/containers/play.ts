@@ -1,6 +1,6 @@
 /** One cell of a container, from a container that runs to the verdict. */
 import { systemClock } from '../../src/clock.ts';
-import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
+import { openProbe, type Probe } from '../../lab/probe/probe.ts';
 import type { Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 import type { Injector } from '../inject/injector.ts';

@@ -1,8 +1,8 @@
 /** What of a container is on hosts where it does not run, and should not be. */
 import { systemClock } from '../../src/clock.ts';
-import type { Lab } from '../../src/lab/state.ts';
-import { labCensus, type HostCensus } from '../../src/lab/witness/census.ts';
-import { containerLeftovers } from '../../src/lab/witness/containers.ts';
+import type { Lab } from '../../lab/state.ts';
+import { labCensus, type HostCensus } from '../../lab/witness/census.ts';
+import { containerLeftovers } from '../../lab/witness/containers.ts';
 import { overIn } from '../remains.ts';
 
 /** A mover that answers once more for what is over lingers for 20 s. */

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { runcRoot } from '../../src/lab/container/places.ts';
-import { labHost, type Lab } from '../../src/lab/state.ts';
+import { runcRoot } from '../../lab/container/places.ts';
+import { labHost, type Lab } from '../../lab/state.ts';
 import type { Cell } from '../cell.ts';
 import type { JournalTail } from '../journal-tail.ts';
 import { BOX } from './plan.ts';

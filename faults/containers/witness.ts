@@ -7,8 +7,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
 import { readStat } from '../../src/system/processes/process.ts';
-import { runcRoot } from '../../src/lab/container/places.ts';
-import { labHost, type Lab } from '../../src/lab/state.ts';
+import { runcRoot } from '../../lab/container/places.ts';
+import { labHost, type Lab } from '../../lab/state.ts';
 import { spans, type RunMark, type Span } from '../timeline.ts';
 
 const LOOK_MS = 2;

@@ -1,8 +1,8 @@
 /** What a QEMU holds of disks, as it says itself over the witness's monitor. */
 import { z } from 'zod';
-import type { Lab } from '../../src/lab/state.ts';
-import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { Monitor } from '../../src/lab/witness/monitor.ts';
+import type { Lab } from '../../lab/state.ts';
+import { seenQemus } from '../../lab/witness/qemus.ts';
+import { Monitor } from '../../lab/witness/monitor.ts';
 
 export interface Blocks {
   readonly host: string;

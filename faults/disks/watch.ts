@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { storageDirectory, type Lab } from '../../src/lab/state.ts';
-import { writersOf } from '../../src/lab/witness/locks.ts';
+import { storageDirectory, type Lab } from '../../lab/state.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
 import { blocksSeen, type Blocks } from './blocks.ts';
 import { judgeDisks } from './judge.ts';
 import { storedIn, takenBytes, type Stored } from './storage.ts';

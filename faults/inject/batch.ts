@@ -1,10 +1,10 @@
 /** `ip` or `tc`, started ahead in a namespace of the lab and waiting for lines: a line is carried out within a ms. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { systemEnvironment } from '../../src/lab/environment.ts';
-import { inLab } from '../../src/lab/entry.ts';
-import { namespaceOf } from '../../src/lab/plan.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import { systemEnvironment } from '../../lab/environment.ts';
+import { inLab } from '../../lab/entry.ts';
+import { namespaceOf } from '../../lab/plan.ts';
+import type { Lab } from '../../lab/state.ts';
 
 export class Batch {
   readonly #child: ChildProcess;

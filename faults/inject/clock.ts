@@ -1,7 +1,7 @@
 /** The wall clock of one host's Godwit, stepped by an hour: a real clock is the whole machine's, and so every host's. */
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
+import { agentsOf, startAgent, stopAgent } from '../../lab/agents.ts';
+import { signalProcess } from '../../lab/processes.ts';
 import type { Injector, FaultSite } from './injector.ts';
 
 const PRELOAD = fileURLToPath(new URL('clock-preload.ts', import.meta.url));

@@ -1,9 +1,9 @@
 /** A host's state directory that takes nothing more. */
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { agentsOf } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { agentsOf } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { labHost } from '../../lab/state.ts';
 import type { Injector, FaultSite } from './injector.ts';
 
 const FILLER = '.filler';

@@ -1,6 +1,6 @@
 /** A fault made ready: what takes time is done before the migration begins, so that it strikes within a few ms. */
 import type { Scene } from '../scene.ts';
-import type { Lab } from '../../src/lab/state.ts';
+import type { Lab } from '../../lab/state.ts';
 
 /** `S`: what it has to know of the scene. */
 export interface Injector<S = Scene> {

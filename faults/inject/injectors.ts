@@ -1,4 +1,4 @@
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
+import { labHost, storageDirectory } from '../../lab/state.ts';
 import type { Fault } from '../cell.ts';
 import { stepClock } from './clock.ts';
 import { fullDisk, readonlyDisk } from './disk.ts';

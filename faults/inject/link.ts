@@ -1,10 +1,10 @@
 /** The migration plane between two hosts, harmed at the switch: the hosts themselves see nothing but the silence. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { inHost } from '../../src/lab/entry.ts';
-import { systemEnvironment } from '../../src/lab/environment.ts';
-import { portNames } from '../../src/lab/network-plan.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { inHost } from '../../lab/entry.ts';
+import { systemEnvironment } from '../../lab/environment.ts';
+import { portNames } from '../../lab/network-plan.ts';
+import { labHost } from '../../lab/state.ts';
 import { Batch } from './batch.ts';
 import type { Injector, FaultSite } from './injector.ts';
 

@@ -1,6 +1,6 @@
 /** Processes killed and frozen. */
-import { startAgent, agentsOf, stopAgent } from '../../src/lab/agents.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
+import { startAgent, agentsOf, stopAgent } from '../../lab/agents.ts';
+import { signalProcess } from '../../lab/processes.ts';
 import type { Scene } from '../scene.ts';
 import type { Injector, FaultSite } from './injector.ts';
 

@@ -1,8 +1,8 @@
 /** A destination's storage whose device gives I/O errors. */
 import path from 'node:path';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { labHost, storageDirectory } from '../../lab/state.ts';
 import type { Injector, FaultSite } from './injector.ts';
 
 const MIB = 1024 ** 2;

@@ -1,9 +1,9 @@
 /** The destination's agent replaced by a newer one while a migration is under way, as a package manager does it. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
 import type { AgentConfigInput } from '../../src/config.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { labHost } from '../../lab/state.ts';
 import { asBefore, earlierBuild, PREVIOUS } from '../../test/e2e/support/earlier-build.ts';
 import type { Injector, FaultSite } from './injector.ts';
 

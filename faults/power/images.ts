@@ -1,11 +1,11 @@
 /** The images of a guest whose host loses its power: who may write to them, and whether they are still whole. */
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { storageDirectory, type Lab } from '../../src/lab/state.ts';
-import { writersOf } from '../../src/lab/witness/locks.ts';
-import { Monitor } from '../../src/lab/witness/monitor.ts';
-import { seenQemus } from '../../src/lab/witness/qemus.ts';
+import { runCommand } from '../../lab/command.ts';
+import { storageDirectory, type Lab } from '../../lab/state.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
+import { Monitor } from '../../lab/witness/monitor.ts';
+import { seenQemus } from '../../lab/witness/qemus.ts';
 import { storedIn, type Stored } from '../disks/storage.ts';
 
 const SAMPLE_MS = 200;

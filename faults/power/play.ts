@@ -1,10 +1,10 @@
 /** One cell in which a host of the migration loses its power while other hosts recover its guest. */
 import { systemClock } from '../../src/clock.ts';
 import { toGodwitError } from '../../src/errors.ts';
-import { agentsOf } from '../../src/lab/agents.ts';
-import { readGuestStats } from '../../src/lab/guest/talk.ts';
-import { cutPower, isOff, restorePower } from '../../src/lab/power.ts';
-import { seenStatuses } from '../../src/lab/witness/qemus.ts';
+import { agentsOf } from '../../lab/agents.ts';
+import { readGuestStats } from '../../lab/guest/talk.ts';
+import { cutPower, isOff, restorePower } from '../../lab/power.ts';
+import { seenStatuses } from '../../lab/witness/qemus.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';

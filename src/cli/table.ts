@@ -50,7 +50,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     name: 'lab',
     summary: 'hosts, guests and a client on this machine, to try Godwit and to test it',
     examples: ['lab up --hosts 3 --link 1gbit', 'lab guest web1 --host a --memory 512M'],
-    verbs: async () => (await import('./lab/lab.ts')).LAB_VERBS,
+    verbs: async () => (await import('../../lab/cli/lab.ts')).LAB_VERBS,
   },
   {
     name: 'pki',

@@ -6,9 +6,9 @@ import { problemsOf } from '../config/settings.ts';
 import type { DirectDriver } from '../port/direct.ts';
 import type { NamedPath } from '../port/inventory.ts';
 import type { ManagedDriver } from '../port/managed.ts';
-import type { FakeManager } from './fake/managed.ts';
-import type { ManagerOptions } from './fake/manager-options.ts';
-import type { FakeWorld, WorldOptions } from './fake/world.ts';
+import type { FakeManager } from '../../sim/fake/managed.ts';
+import type { ManagerOptions } from '../../sim/fake/manager-options.ts';
+import type { FakeWorld, WorldOptions } from '../../sim/fake/world.ts';
 import { qemuMoved, qemuOptions, qemuPaths } from './qemu/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
@@ -119,7 +119,7 @@ const DRIVERS = {
   fake: {
     onlyConfigured: true,
     load: async () => {
-      const { RemoteManagedDriver, remoteOptions } = await import('./fake/remote.ts');
+      const { RemoteManagedDriver, remoteOptions } = await import('../../sim/fake/remote.ts');
       return maker('fake', remoteOptions, ({ name }, own) => new RemoteManagedDriver(name, own));
     },
   },
@@ -261,7 +261,7 @@ function configError(config: HostConfig, what: string): Error {
 
 /** A pretended manager of guests, for tests. */
 export async function fakeManager(options: ManagerOptions): Promise<FakeManager> {
-  const { FakeManager: Manager } = await import('./fake/managed.ts');
+  const { FakeManager: Manager } = await import('../../sim/fake/managed.ts');
   return new Manager(options);
 }
 
@@ -271,8 +271,8 @@ export type FakeHosts = FakeWorld & { readonly driver: (host: string) => DirectD
 /** The same, with a driver for each of its hosts. */
 export async function fakeWorld(options: WorldOptions): Promise<FakeHosts> {
   const [{ FakeWorld: World }, { FakeDriver: Driver }] = await Promise.all([
-    import('./fake/world.ts'),
-    import('./fake/driver.ts'),
+    import('../../sim/fake/world.ts'),
+    import('../../sim/fake/driver.ts'),
   ]);
   const world = new World(options);
   return Object.assign(world, { driver: (host: string) => new Driver(world, host) });

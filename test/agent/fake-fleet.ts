@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import type { FakeGuest } from '../../src/drivers/fake/instance.ts';
+import type { FakeGuest } from '../../sim/fake/instance.ts';
 import type { DirectDriver } from '../../src/port/direct.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import { fleet } from './samples.ts';

@@ -12,7 +12,7 @@ import {
   writtenIn,
   type DiskMove,
 } from '../../bench/disks-figures.ts';
-import type { QmpEvent } from '../../src/lab/witness/monitor.ts';
+import type { QmpEvent } from '../../lab/witness/monitor.ts';
 
 const MIB = 1024 ** 2;
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { schedule } from '../../bench/overhead.ts';
 import { startParts } from '../../bench/start-phases.ts';
 import { spans, streamTimes } from '../../bench/stream-times.ts';
-import type { QmpEvent } from '../../src/lab/witness/monitor.ts';
+import type { QmpEvent } from '../../lab/witness/monitor.ts';
 import type { SourceRecord } from '../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 

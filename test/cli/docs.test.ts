@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { ERRORS } from '../../src/errors.ts';
-import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../tools/docs/json-shapes.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { isGroup } from '../../src/cli/verb.ts';
 import { pages } from '../../tools/docs.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { issueLabPki } from '../../src/pki/lab.ts';
+import { issueLabPki } from '../../lab/pki.ts';
 import { connect } from '../../src/cli/connection/connect.ts';
 import { reachHost, type AgentSet } from '../../src/cli/connection/agent-set.ts';
 import { findGuest } from '../../src/cli/guests/fleet-guests.ts';

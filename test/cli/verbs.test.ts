@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../tools/docs/json-shapes.ts';
 import { checked } from './checked.ts';
 import { plannedTo } from './planned-move.ts';
 import { godwitError } from '../../src/errors.ts';

@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/clock.ts';
-import { fakeHandle } from '../../src/drivers/fake/handle.ts';
+import { fakeHandle } from '../../sim/fake/handle.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import { runConformance } from './conformance.ts';
 import type { TrialSite } from './trial.ts';

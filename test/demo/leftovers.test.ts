@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { leftovers, type Home } from '../../demo/leftovers.ts';
-import type { HostCensus } from '../../src/lab/witness/census.ts';
+import type { HostCensus } from '../../lab/witness/census.ts';
 
 const bareHost = (host: string): HostCensus => ({
   host,

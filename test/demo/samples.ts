@@ -1,7 +1,7 @@
 /** Plausible measurements for the demo's pure parts; each test changes what it is about. */
-import type { GuestStats } from '../../src/lab/guest/talk.ts';
-import type { LabGuest } from '../../src/lab/guest/registry.ts';
-import type { ClientView } from '../../src/lab/probe/probe.ts';
+import type { GuestStats } from '../../lab/guest/talk.ts';
+import type { LabGuest } from '../../lab/guest/registry.ts';
+import type { ClientView } from '../../lab/probe/probe.ts';
 import { migrationSettings, type Report } from '../../src/protocol/public/migration.ts';
 import type { Evidence, GuestWord } from '../../demo/outcome.ts';
 

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { issueLabPki } from '../../src/pki/lab.ts';
+import { issueLabPki } from '../../lab/pki.ts';
 import type { StreamTls } from '../../src/port/direct.ts';
 
 /** Certificates of hosts a and b on this machine's loopback, below a directory: what one shows the other. */

@@ -5,10 +5,10 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
-import { writersOf } from '../../src/lab/witness/locks.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { storageDirectory } from '../../lab/state.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest, type BareGuest } from './support/bare-guest.ts';
 import { assertWrites } from './support/disks.ts';

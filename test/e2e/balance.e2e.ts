@@ -1,10 +1,10 @@
 /** A fleet that balances itself: real guests, real load, clients that are connected all the time. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { setBusy, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { openProbe, type Probe } from '../../src/lab/probe/probe.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { setBusy, verifyGuest } from '../../lab/guest/talk.ts';
+import { openProbe, type Probe } from '../../lab/probe/probe.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import { policySettings } from '../../src/protocol/controller/policy.ts';
 import { until } from '../until.ts';
 import { withGuestStory } from './support/guest-story.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { checkAnswer } from '../../src/protocol/public/check.ts';
 import { until } from '../until.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';

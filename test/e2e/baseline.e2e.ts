@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { qemuBinaries } from '../../lab/guest/qemu.ts';
 import { baselineAnswer } from '../../src/protocol/public/hosts/processor.ts';
 import { godwit } from './support/cli.ts';
 import { openWorld, type World } from './support/world.ts';

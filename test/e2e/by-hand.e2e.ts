@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { labDown } from '../../src/lab/down.ts';
+import { labDown } from '../../lab/down.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';
 
 /** What the README shows to be typed by hand, at a real terminal and taken from the page itself. */

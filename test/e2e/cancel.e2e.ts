@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { agentsOf } from '../../src/lab/agents.ts';
-import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
+import { agentsOf } from '../../lab/agents.ts';
+import { processesInNamespaces, signalProcess } from '../../lab/processes.ts';
 import { makeBrake, type Brake } from './support/brake.ts';
 import { godwit } from './support/cli.ts';
 import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';

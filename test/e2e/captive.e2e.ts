@@ -7,10 +7,10 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { closedAbove } from '../../src/drivers/qemu/user/access.ts';
 import { confined, type RunAs } from '../../src/drivers/qemu/user/confine.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { labHost } from '../../src/lab/state.ts';
-import { seenQemus, type SeenQemu } from '../../src/lab/witness/qemus.ts';
+import { inHost } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { labHost } from '../../lab/state.ts';
+import { seenQemus, type SeenQemu } from '../../lab/witness/qemus.ts';
 import { move } from './support/moves.ts';
 import { openWorld, type World } from './support/world.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { storageDirectory } from '../../lab/state.ts';
 import { CHECKS } from '../../src/migration/preflight/table.ts';
 import { checkAnswer } from '../../src/protocol/public/check.ts';
 import { startBareGuest } from './support/bare-guest.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { openProbe, readProbe } from '../../src/lab/probe/probe.ts';
+import { openProbe, readProbe } from '../../lab/probe/probe.ts';
 import { watchGuest } from './support/client-view.ts';
 import { droppedAt, filterBridges, trackedAt } from './support/filters.ts';
 import {

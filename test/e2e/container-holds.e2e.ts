@@ -5,17 +5,17 @@ import { mkdir, mkdtemp, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { layerDirectory } from '../../src/lab/container/layer.ts';
-import { labRunc, launchContainer, removeContainer } from '../../src/lab/container/launch.ts';
+import { layerDirectory } from '../../lab/container/layer.ts';
+import { labRunc, launchContainer, removeContainer } from '../../lab/container/launch.ts';
 import {
   containerNetns,
   runcRoot,
   sharedVolumeDirectory,
   volumeDirectory,
-} from '../../src/lab/container/places.ts';
-import { startContainer } from '../../src/lab/container/start.ts';
-import { labHost } from '../../src/lab/state.ts';
-import { containerRunsOn } from '../../src/lab/witness/containers.ts';
+} from '../../lab/container/places.ts';
+import { startContainer } from '../../lab/container/start.ts';
+import { labHost } from '../../lab/state.ts';
+import { containerRunsOn } from '../../lab/witness/containers.ts';
 import { removeTree } from '../../src/system/files/remove-tree.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';

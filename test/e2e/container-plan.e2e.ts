@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startContainer } from '../../src/lab/container/start.ts';
-import { cgroupsOf, containerRunsOn } from '../../src/lab/witness/containers.ts';
+import { startContainer } from '../../lab/container/start.ts';
+import { cgroupsOf, containerRunsOn } from '../../lab/witness/containers.ts';
 import { planAnswer, type PlanAnswer } from '../../src/protocol/public/plan.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { godwit } from './support/cli.ts';

@@ -2,18 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { agentsOf } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { labRunc } from '../../src/lab/container/launch.ts';
-import {
-  runcRoot,
-  sharedVolumeDirectory,
-  volumeDirectory,
-} from '../../src/lab/container/places.ts';
-import { startContainer } from '../../src/lab/container/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
-import { containerRunsOn } from '../../src/lab/witness/containers.ts';
+import { agentsOf } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { labRunc } from '../../lab/container/launch.ts';
+import { runcRoot, sharedVolumeDirectory, volumeDirectory } from '../../lab/container/places.ts';
+import { startContainer } from '../../lab/container/start.ts';
+import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
+import { labHost, storageDirectory } from '../../lab/state.ts';
+import { containerRunsOn } from '../../lab/witness/containers.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';

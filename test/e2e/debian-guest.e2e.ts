@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import { until } from '../until.ts';
 import { assertConfined } from './support/confinement.ts';
 import { lacksDebianGuest, startDebianGuest, type DebianGuest } from './support/debian-guest.ts';

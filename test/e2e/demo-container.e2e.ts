@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { labDirectory } from '../../src/lab/state.ts';
+import { labDirectory } from '../../lab/state.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';

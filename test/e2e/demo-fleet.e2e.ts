@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { request } from 'node:https';
 import { describe, test } from 'node:test';
-import { labDown } from '../../src/lab/down.ts';
-import { labDirectory } from '../../src/lab/state.ts';
+import { labDown } from '../../lab/down.ts';
+import { labDirectory } from '../../lab/state.ts';
 import { PROGRAM, runToEnd } from './support/cli.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
 

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { labDown } from '../../src/lab/down.ts';
-import { labDirectory } from '../../src/lab/state.ts';
+import { labDown } from '../../lab/down.ts';
+import { labDirectory } from '../../lab/state.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
 
 /** A small guest: what is tested is the demo, on a machine with two cores. */

@@ -15,11 +15,11 @@ import {
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
-import { writersOf } from '../../src/lab/witness/locks.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { storageDirectory } from '../../lab/state.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import type { Progress, Report } from '../../src/protocol/public/migration.ts';
 import { systemClock } from '../../src/clock.ts';
 import { assertWrites } from './support/disks.ts';

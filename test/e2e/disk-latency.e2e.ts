@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { insight } from '../../src/protocol/controller/history.ts';
 import type { RequestTimes } from '../../src/protocol/disk.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';

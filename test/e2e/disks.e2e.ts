@@ -6,16 +6,16 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { SerialError } from '../../src/errors.ts';
 import type { AgentConfigInput } from '../../src/config.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import type { LabGuest } from '../../src/lab/guest/registry.ts';
-import { stopGuest } from '../../src/lab/guest/stop.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
-import { writersOf } from '../../src/lab/witness/locks.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import type { LabGuest } from '../../lab/guest/registry.ts';
+import { stopGuest } from '../../lab/guest/stop.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { signalProcess } from '../../lab/processes.ts';
+import { storageDirectory } from '../../lab/state.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import {
   assertSays,
   begin,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
 import { isWishEnd } from '../../src/protocol/controller/wish.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';

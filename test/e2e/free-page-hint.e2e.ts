@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { fillMemory, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { fillMemory, verifyGuest } from '../../lab/guest/talk.ts';
 import { planAnswer, type PlanAnswer } from '../../src/protocol/public/plan.ts';
 import { directionOf, move, type Move } from './support/moves.ts';
 import { openWorld, type World } from './support/world.ts';

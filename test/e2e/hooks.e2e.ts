@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { HOOK_NAMES, HOOKS } from '../../src/hooks/hooks.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';

@@ -5,9 +5,9 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { AgentConfigInput } from '../../src/config.ts';
-import { labDown } from '../../src/lab/down.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { labDown } from '../../lab/down.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { stopGuest } from '../../lab/guest/stop.ts';
 import {
   addLun,
   addTarget,
@@ -17,13 +17,13 @@ import {
   LAB_ISCSI_URL,
   startTarget,
   targetPlace,
-} from '../../src/lab/iscsi.ts';
-import { existingNamespaces } from '../../src/lab/namespaces.ts';
-import { hostAddress, namespaceOf } from '../../src/lab/plan.ts';
-import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
-import { labStatus } from '../../src/lab/status.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+} from '../../lab/iscsi.ts';
+import { existingNamespaces } from '../../lab/namespaces.ts';
+import { hostAddress, namespaceOf } from '../../lab/plan.ts';
+import { processesInNamespaces, signalProcess } from '../../lab/processes.ts';
+import { labHost, storageDirectory } from '../../lab/state.ts';
+import { labStatus } from '../../lab/status.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';

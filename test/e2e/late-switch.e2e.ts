@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { inLab } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { portNames } from '../../src/lab/network-plan.ts';
-import { migrationLink, namespaceOf } from '../../src/lab/plan.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inLab } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { portNames } from '../../lab/network-plan.ts';
+import { migrationLink, namespaceOf } from '../../lab/plan.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, reportAtEnd, unlessForbidden } from './support/moves.ts';
 import { sourceJournal } from './support/movers.ts';

@@ -11,10 +11,10 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import type { DiskRequest } from '../../src/lab/guest/disks.ts';
-import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
-import { ownTree } from '../../src/lab/libvirt/mounts.ts';
-import { labHost } from '../../src/lab/state.ts';
+import type { DiskRequest } from '../../lab/guest/disks.ts';
+import { domainStates, startDomain, stopDomain } from '../../lab/libvirt/guest.ts';
+import { ownTree } from '../../lab/libvirt/mounts.ts';
+import { labHost } from '../../lab/state.ts';
 import { processesOf, restartLibvirtd } from './support/libvirt-daemon.ts';
 import { begin, move, reportAtEnd } from './support/moves.ts';
 import { openWorld, type World } from './support/world.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test, type TestContext } from 'node:test';
-import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
+import { agentsOf, startAgent, stopAgent } from '../../lab/agents.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { domainStates, startDomain, stopDomain } from '../../lab/libvirt/guest.ts';
+import { openProbe } from '../../lab/probe/probe.ts';
+import { signalProcess } from '../../lab/processes.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { receivers, untilJob, untilNoWire } from './support/libvirt-wire.ts';
 import { killMover } from './support/movers.ts';

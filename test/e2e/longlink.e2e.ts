@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runCommand } from '../../src/lab/command.ts';
-import { inLab } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { portNames } from '../../src/lab/network-plan.ts';
-import { namespaceOf } from '../../src/lab/plan.ts';
-import { askQemu } from '../../src/lab/witness/monitor.ts';
-import { seenQemus } from '../../src/lab/witness/qemus.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inLab } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { portNames } from '../../lab/network-plan.ts';
+import { namespaceOf } from '../../lab/plan.ts';
+import { askQemu } from '../../lab/witness/monitor.ts';
+import { seenQemus } from '../../lab/witness/qemus.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import {
   assertSays,

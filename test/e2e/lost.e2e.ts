@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
-import { labHost } from '../../src/lab/state.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { signalProcess } from '../../lab/processes.ts';
+import { labHost } from '../../lab/state.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { managedHandle } from '../../src/drivers/fake/managed-handle.ts';
-import { HONEST } from '../../src/drivers/fake/manager-options.ts';
+import { managedHandle } from '../../sim/fake/managed-handle.ts';
+import { HONEST } from '../../sim/fake/manager-options.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { leaveHeld } from './support/held-migration.ts';
 import { ManagedHost } from './support/managed-host.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../tools/docs/json-shapes.ts';
 import type { CheckAnswer } from '../../src/protocol/public/check.ts';
 import {
   add,

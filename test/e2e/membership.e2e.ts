@@ -4,10 +4,10 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { issue, storeCredentials } from '../../src/pki/authority.ts';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { labHost } from '../../lab/state.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { report, type Report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';

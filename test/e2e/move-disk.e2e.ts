@@ -5,11 +5,11 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../src/errors.ts';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats } from '../../src/lab/guest/talk.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
-import { imagesInUse, writersOf } from '../../src/lab/witness/locks.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { readGuestStats } from '../../lab/guest/talk.ts';
+import { storageDirectory } from '../../lab/state.ts';
+import { imagesInUse, writersOf } from '../../lab/witness/locks.ts';
 import {
   isMoveEnd,
   type DiskMoveProgress,

@@ -4,15 +4,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { networkLacks } from '../../src/lab/network-lacks.ts';
-import { ovsEnvironment } from '../../src/lab/openvswitch.ts';
-import { labDown } from '../../src/lab/down.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { networkLacks } from '../../lab/network-lacks.ts';
+import { ovsEnvironment } from '../../lab/openvswitch.ts';
+import { labDown } from '../../lab/down.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 
-import { labDirectory } from '../../src/lab/state.ts';
+import { labDirectory } from '../../lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
@@ -189,7 +189,7 @@ test(
   { skip: lacking?.message ?? false },
   async () => {
     const name = `e2e-ok-${process.pid.toString(36)}`;
-    const up = path.join(import.meta.dirname, '../../src/lab/up.ts');
+    const up = path.join(import.meta.dirname, '../../lab/up.ts');
     const build = `const { labUp } = await import(${JSON.stringify(up)});
     await labUp({ name: ${JSON.stringify(name)}, hosts: 3, network: 'ovs' });`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', build], {

@@ -15,7 +15,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../until.ts';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
 import { startWatchedGuest } from './support/client-view.ts';
 import { move } from './support/moves.ts';
 import { openWorld } from './support/world.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { guestLoad } from '../../src/protocol/public/hosts/guest-load.ts';
 import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { report } from '../../src/protocol/public/migration.ts';

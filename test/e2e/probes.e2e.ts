@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { guestAddress } from '../../src/lab/plan.ts';
-import { watchFrom } from '../../src/lab/probe/from-host.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { guestAddress } from '../../lab/plan.ts';
+import { watchFrom } from '../../lab/probe/from-host.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { probeReport, type ProbeReport } from '../../src/protocol/public/probe.ts';
 import { godwit } from './support/cli.ts';

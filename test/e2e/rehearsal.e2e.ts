@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { storageDirectory } from '../../lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';

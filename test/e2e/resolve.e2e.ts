@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { stopGuest } from '../../src/lab/guest/stop.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { stopGuest } from '../../lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
 import { isAlive } from '../../src/system/processes/process.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { signalProcess } from '../../lab/processes.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { Resolution } from '../../src/protocol/public/resolve.ts';

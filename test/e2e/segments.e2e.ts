@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { CLIENT_ADDRESS } from '../../src/lab/plan.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { CLIENT_ADDRESS } from '../../lab/plan.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, refusalOf, unlessForbidden, type Move } from './support/moves.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
 import { isAlive } from '../../src/system/processes/process.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
-import { seenQemus } from '../../src/lab/witness/qemus.ts';
+import { signalProcess } from '../../lab/processes.ts';
+import { seenQemus } from '../../lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
 import { startBareGuest } from './support/bare-guest.ts';

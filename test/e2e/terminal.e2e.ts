@@ -3,7 +3,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { width } from '../../src/words/terminal-width.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
+import { startGuest } from '../../lab/guest/start.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findSwtpm } from '../../src/drivers/qemu/guest/tpm.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { labHost } from '../../lab/state.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { extendPcr, readNv, readPcr, writeNv } from './support/tpm.ts';

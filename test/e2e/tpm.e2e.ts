@@ -4,9 +4,9 @@ import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/pro
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findSwtpm, listSwtpm } from '../../src/drivers/qemu/guest/tpm.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { labHost, storageDirectory } from '../../lab/state.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import { until } from '../until.ts';
 import { assertConfined } from './support/confinement.ts';
 import {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runCommand } from '../../src/lab/command.ts';
-import { inHost } from '../../src/lab/entry.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { runCommand } from '../../lab/command.ts';
+import { inHost } from '../../lab/entry.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { runningOn } from '../../lab/witness/qemus.ts';
 import { assertSays, checkedRefusal, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { openWorld, type World } from './support/world.ts';

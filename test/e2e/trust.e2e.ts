@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { labHost } from '../../src/lab/state.ts';
+import { labHost } from '../../lab/state.ts';
 import { startBareGuest, type BareGuest } from './support/bare-guest.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
 import {

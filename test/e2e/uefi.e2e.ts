@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { firmwareVariable, readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { storageDirectory, type Lab } from '../../src/lab/state.ts';
-import { askQemu } from '../../src/lab/witness/monitor.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { firmwareVariable, readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
+import { storageDirectory, type Lab } from '../../lab/state.ts';
+import { askQemu } from '../../lab/witness/monitor.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertConfined } from './support/confinement.ts';
 import {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { askQemu } from '../../src/lab/witness/monitor.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { startGuest } from '../../lab/guest/start.ts';
+import { verifyGuest } from '../../lab/guest/talk.ts';
+import { askQemu } from '../../lab/witness/monitor.ts';
+import { runningOn, seenQemus } from '../../lab/witness/qemus.ts';
 import {
   assertSays,
   begin,

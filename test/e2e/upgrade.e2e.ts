@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent, type Configure } from '../../src/lab/agents.ts';
-import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { startAgent, stopAgent, type Configure } from '../../lab/agents.ts';
+import { stopGuest } from '../../lab/guest/stop.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
 import {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../tools/docs/json-shapes.ts';
 import type { Finding } from '../../src/cli/doctor/facts.ts';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 

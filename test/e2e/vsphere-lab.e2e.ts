@@ -5,10 +5,10 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { labDown } from '../../src/lab/down.ts';
-import type { Lab } from '../../src/lab/state.ts';
-import { labStatus } from '../../src/lab/status.ts';
-import { labUp } from '../../src/lab/up.ts';
+import { labDown } from '../../lab/down.ts';
+import type { Lab } from '../../lab/state.ts';
+import { labStatus } from '../../lab/status.ts';
+import { labUp } from '../../lab/up.ts';
 import { vcsimProgram } from '../drivers/vsphere/support/vcsim.ts';
 import { until } from '../until.ts';
 

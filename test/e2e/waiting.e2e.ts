@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { startAgent, stopAgent } from '../../lab/agents.ts';
+import { labHost } from '../../lab/state.ts';
 import { writeLoadHistory } from '../../src/host/journal/load-file.ts';
 import type { LoadHour } from '../../src/protocol/public/hosts/guest-load.ts';
 import { isEnd, type MigrationRequest, type Report } from '../../src/protocol/public/migration.ts';

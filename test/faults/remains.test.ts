@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overIn, type HostCensus } from '../../faults/remains.ts';
-import { isOfTheAgent } from '../../src/lab/witness/census.ts';
+import { isOfTheAgent } from '../../lab/witness/census.ts';
 
 const BARE: HostCensus = {
   host: 'b',

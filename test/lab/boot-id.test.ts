@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { bootId } from '../../src/system/processes/process.ts';
-import { bootIdFile, withBootId } from '../../src/lab/boot-id.ts';
+import { bootIdFile, withBootId } from '../../lab/boot-id.ts';
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { routeHook } from '../../src/lab/guest-plane.ts';
-import { guestPortSteps } from '../../src/lab/guest-port.ts';
-import { networkSteps } from '../../src/lab/network-plan.ts';
-import type { LabNetwork, LabPlan } from '../../src/lab/plan.ts';
+import { routeHook } from '../../lab/guest-plane.ts';
+import { guestPortSteps } from '../../lab/guest-port.ts';
+import { networkSteps } from '../../lab/network-plan.ts';
+import type { LabNetwork, LabPlan } from '../../lab/plan.ts';
 
 function plan(network?: LabNetwork): LabPlan {
   const common = { name: 'lab', hosts: ['a', 'b', 'c'], delayMs: undefined };

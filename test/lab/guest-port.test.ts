@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import { checkVlan, guestPortRemoval, guestPortSteps } from '../../src/lab/guest-port.ts';
-import type { LabNetwork, LabPlan } from '../../src/lab/plan.ts';
+import { checkVlan, guestPortRemoval, guestPortSteps } from '../../lab/guest-port.ts';
+import type { LabNetwork, LabPlan } from '../../lab/plan.ts';
 
 function plan(network: LabNetwork): LabPlan {
   const common = { name: 'lab', hosts: ['a', 'b'], delayMs: undefined };

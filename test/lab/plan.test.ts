@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../src/errors.ts';
-import { networkSteps } from '../../src/lab/network-plan.ts';
+import { networkSteps } from '../../lab/network-plan.ts';
 import {
   checkGuestName,
   checkLabName,
@@ -18,8 +18,8 @@ import {
   MAX_PATHS,
   namespacesOf,
   tapName,
-} from '../../src/lab/plan.ts';
-import { labsDirectory } from '../../src/lab/state.ts';
+} from '../../lab/plan.ts';
+import { labsDirectory } from '../../lab/state.ts';
 
 test('hosts are called a, b, c and have an address each', () => {
   assert.deepEqual(hostNames(3), ['a', 'b', 'c']);

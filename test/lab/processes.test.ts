@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { isAlive, startTicksOf } from '../../src/system/processes/process.ts';
-import { endProcesses } from '../../src/lab/processes.ts';
+import { endProcesses } from '../../lab/processes.ts';
 
 async function sleeper(): Promise<{ pid: number; startTicks: number }> {
   const child = spawn('sleep', ['600'], { stdio: 'ignore' });

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { lunsIn } from '../../src/lab/iscsi.ts';
-import { storageClientLacks, storageLacks } from '../../src/lab/storage.ts';
+import { lunsIn } from '../../lab/iscsi.ts';
+import { storageClientLacks, storageLacks } from '../../lab/storage.ts';
 
 test('a lab with a server for its storage needs root and says what else there is', async () => {
   for (const kind of ['nfs', 'iscsi', 'rbd'] as const) {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { networkLacks } from '../../src/lab/network-lacks.ts';
+import { networkLacks } from '../../lab/network-lacks.ts';
 
 const run = promisify(execFile);
 const lacking = await networkLacks('ovs');

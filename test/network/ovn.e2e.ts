@@ -7,7 +7,7 @@ import path from 'node:path';
 import { before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
-import { networkLacks } from '../../src/lab/network-lacks.ts';
+import { networkLacks } from '../../lab/network-lacks.ts';
 
 const run = promisify(execFile);
 const lacking = await networkLacks('ovs');

@@ -3,10 +3,10 @@
  * namespace. What a host of it does, this program does there (`host ACTION`); the story is reported on standard output.
  */
 import { execFileSync } from 'node:child_process';
-import { guestPortSteps } from '../../src/lab/guest-port.ts';
-import { buildNetwork, makeNamespaces } from '../../src/lab/namespaces.ts';
-import { networkSteps } from '../../src/lab/network-plan.ts';
-import { namespaceOf, namespacesOf, type LabPlan } from '../../src/lab/plan.ts';
+import { guestPortSteps } from '../../lab/guest-port.ts';
+import { buildNetwork, makeNamespaces } from '../../lab/namespaces.ts';
+import { networkSteps } from '../../lab/network-plan.ts';
+import { namespaceOf, namespacesOf, type LabPlan } from '../../lab/plan.ts';
 import { readNetwork } from '../../src/network/host.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import { makePort, readNics } from '../../src/network/port.ts';

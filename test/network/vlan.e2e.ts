@@ -5,9 +5,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../src/errors.ts';
-import { networkLacks } from '../../src/lab/network-lacks.ts';
-import { labDirectory } from '../../src/lab/state.ts';
-import { labUp } from '../../src/lab/up.ts';
+import { networkLacks } from '../../lab/network-lacks.ts';
+import { labDirectory } from '../../lab/state.ts';
+import { labUp } from '../../lab/up.ts';
 
 const run = promisify(execFile);
 const lacking = await networkLacks('vlan');

@@ -1,4 +1,4 @@
-import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from './json-shapes.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { isGroup, kebab, type Flag, type Spec } from '../../src/cli/verb.ts';
 import { shapeText } from './shape.ts';
@@ -185,5 +185,5 @@ verb(guests.pingSpec, () => import('./guests/ping.ts')),
 \`\`\`
 
 Errors are thrown from the table in src/errors.ts; the frame prints them and sets the exit code. A
-shape of its own is added to src/cli/json-shapes.ts. Then run \`npm run docs\`.
+shape of its own is added to tools/docs/json-shapes.ts. Then run \`npm run docs\`.
 `;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { labNames, labOf, readLabState } from '../../lab/state.ts';
+import { labNames, labOf, readLabState } from '../../../lab/state.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { controllerContract } from '../../protocol/controller/contract.ts';
 import { didYouMean } from '../../protocol/nearest.ts';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { initCa, issue, storeCredentials } from '../../../src/pki/authority.ts';
-import { issueLabPki } from '../../../src/pki/lab.ts';
+import { issueLabPki } from '../../../lab/pki.ts';
 import { ownIdentity } from '../../../src/pki/own-identity.ts';
 import { makeRequest, signRequest } from '../../../src/pki/x509.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';

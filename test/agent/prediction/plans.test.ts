@@ -10,7 +10,7 @@ import { methodsOf, twoFakeHosts } from '../fake-fleet.ts';
 import { fleet } from '../samples.ts';
 import type { DirectDriver } from '../../../src/port/direct.ts';
 import { systemClock } from '../../../src/clock.ts';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST } from '../../../sim/fake/manager-options.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 
 const MIB = 1024 ** 2;

@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
-import type { FakeGuest } from '../../../src/drivers/fake/instance.ts';
+import type { FakeGuest } from '../../../sim/fake/instance.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
 import type { DiscoveredGuest } from '../../../src/port/inventory.ts';
 import { methodsOf } from '../fake-fleet.ts';

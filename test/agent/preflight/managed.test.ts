@@ -7,9 +7,9 @@ import {
   type ManagerAsked,
 } from '../../../src/agent/preflight/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
-import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
-import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
+import { managedHandle } from '../../../sim/fake/managed-handle.ts';
+import { HONEST } from '../../../sim/fake/manager-options.ts';
+import type { FakeManager } from '../../../sim/fake/managed.ts';
 import { fakeManager, type Driver } from '../../../src/drivers/registry.ts';
 import type { CopiedDisk } from '../../../src/migration/managed/task-sight.ts';
 import { migrationRequest, type Check } from '../../../src/protocol/public/migration.ts';

@@ -13,7 +13,7 @@ import type { Migration } from '../../../src/agent/migrations/store.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { agentConfig } from '../../../src/config.ts';
 import { diskSocket, memorySocket, type ManagedDriver } from '../../../src/port/managed.ts';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST } from '../../../sim/fake/manager-options.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import { startTicksOf } from '../../../src/system/processes/process.ts';

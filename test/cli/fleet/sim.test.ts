@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { FILES, rangeOf } from '../../planner/sim/history/histories.ts';
-import { JSON_SHAPES } from '../../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../../tools/docs/json-shapes.ts';
 import { FakeContext, godwit } from '../fake.ts';
 
 let folder = '';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentApi } from '../../../src/cli/connection/agent-set.ts';
-import { JSON_SHAPES } from '../../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../../tools/docs/json-shapes.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
 import { endpoint, FakeContext, godwit } from '../fake.ts';

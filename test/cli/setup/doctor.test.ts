@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { doctorText } from '../../../src/cli/render/findings.ts';
 import type { Facts, Finding } from '../../../src/cli/doctor/facts.ts';
 import { judge, worst } from '../../../src/cli/doctor/judge.ts';
-import { JSON_SHAPES } from '../../../src/cli/json-shapes.ts';
+import { JSON_SHAPES } from '../../../tools/docs/json-shapes.ts';
 import { painter } from '../../../src/words/style.ts';
 import { FakeContext, godwit } from '../fake.ts';
 

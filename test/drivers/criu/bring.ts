@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { runCommand } from '../../../src/lab/command.ts';
+import { runCommand } from '../../../lab/command.ts';
 
 const SETUP = fileURLToPath(new URL('../../../tools/setup.sh', import.meta.url));
 const SETUP_MS = 300_000;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestOptions } from 'node:test';
 import { GHOST_BYTES } from '../../../src/drivers/criu/files/ghosts.ts';
-import { containerLayer } from '../../../src/lab/container/layer.ts';
+import { containerLayer } from '../../../lab/container/layer.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
 import { makeContainerSite, type ContainerSite } from './trial-container.ts';

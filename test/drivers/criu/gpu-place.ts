@@ -11,8 +11,8 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { ContainerDevice } from '../../../src/lab/container/config.ts';
-import { librariesOf } from '../../../src/lab/image/program.ts';
+import type { ContainerDevice } from '../../../lab/container/config.ts';
+import { librariesOf } from '../../../lab/image/program.ts';
 import { asToolkit } from './toolkit-place.ts';
 import type { Differs } from './trial-container.ts';
 

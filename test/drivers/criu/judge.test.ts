@@ -8,7 +8,7 @@ import { fileObstacle } from '../../../src/drivers/criu/files/open-files.ts';
 import { regionsOf } from '../../../src/drivers/criu/pages/memory.ts';
 import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { configOf, containerSpec } from '../../../src/drivers/criu/spec.ts';
-import { containerConfig } from '../../../src/lab/container/config.ts';
+import { containerConfig } from '../../../lab/container/config.ts';
 
 const PLACE = { hostname: 'box', netns: '/run/netns/x', cgroup: '/x/box' };
 const LOAD = { staticBytes: 1, dirtyBytes: 1, dirtyBytesPerSecond: 0 };

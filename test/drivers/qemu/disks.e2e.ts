@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { mayWrite } from '../../../src/lab/witness/locks.ts';
+import { mayWrite } from '../../../lab/witness/locks.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import { move, plug, takeBack } from './moved.ts';
 import { untilSo } from '../../until.ts';

@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { inHost } from '../../../src/lab/entry.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { inHost } from '../../../lab/entry.ts';
+import type { Lab } from '../../../lab/state.ts';
 
 const failed = z.looseObject({ failed: z.string().optional() });
 

@@ -2,13 +2,13 @@
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { inHost } from '../../../src/lab/entry.ts';
-import { labEnvironment } from '../../../src/lab/environment.ts';
-import { chooseQemu } from '../../../src/lab/guest/qemu.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { labEnvironment } from '../../../lab/environment.ts';
+import { chooseQemu } from '../../../lab/guest/qemu.ts';
 import { isAlive, type ProcessIdentity } from '../../../src/system/processes/process.ts';
-import { endProcesses, startDetached } from '../../../src/lab/processes.ts';
+import { endProcesses, startDetached } from '../../../lab/processes.ts';
 
-import { askQemu } from '../../../src/lab/witness/monitor.ts';
+import { askQemu } from '../../../lab/witness/monitor.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

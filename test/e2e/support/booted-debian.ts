@@ -12,10 +12,10 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { cpioArchive } from '../../../src/lab/image/cpio.ts';
-import { chooseAccelerator } from '../../../src/lab/guest/accelerator.ts';
-import { guestImage } from '../../../src/lab/image/initramfs.ts';
-import { guestKernel, type GuestKernel } from '../../../src/lab/image/kernel.ts';
+import { cpioArchive } from '../../../lab/image/cpio.ts';
+import { chooseAccelerator } from '../../../lab/guest/accelerator.ts';
+import { guestImage } from '../../../lab/image/initramfs.ts';
+import { guestKernel, type GuestKernel } from '../../../lab/image/kernel.ts';
 import type { CleanRoot, Said } from './clean-root.ts';
 
 /** A clean Debian that runs as a QEMU guest, with a kernel and a systemd of its own. */

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { chooseQemu } from '../../../src/lab/guest/qemu.ts';
+import { chooseQemu } from '../../../lab/guest/qemu.ts';
 
 /** A QEMU that waits before it begins for as long as the brake is held: a destination caught while it prepares. */
 export interface Brake {

@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { askCeph, cephArgv, cephBin } from '../../../src/lab/ceph.ts';
-import { namespaceOf } from '../../../src/lab/plan.ts';
-import { processesInNamespaces, signalProcess } from '../../../src/lab/processes.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { askCeph, cephArgv, cephBin } from '../../../lab/ceph.ts';
+import { namespaceOf } from '../../../lab/plan.ts';
+import { processesInNamespaces, signalProcess } from '../../../lab/processes.ts';
+import type { Lab } from '../../../lab/state.ts';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
 

@@ -1,9 +1,9 @@
 /** A guest as its client and its own memory see a move: nothing may tell them that it took place. */
 import assert from 'node:assert/strict';
-import { startGuest, type GuestRequest } from '../../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../../src/lab/guest/talk.ts';
-import { openProbe, type ClientView } from '../../../src/lab/probe/probe.ts';
-import { runningOn } from '../../../src/lab/witness/qemus.ts';
+import { startGuest, type GuestRequest } from '../../../lab/guest/start.ts';
+import { verifyGuest } from '../../../lab/guest/talk.ts';
+import { openProbe, type ClientView } from '../../../lab/probe/probe.ts';
+import { runningOn } from '../../../lab/witness/qemus.ts';
 import { withGuestStory } from './guest-story.ts';
 import type { World } from './world.ts';
 

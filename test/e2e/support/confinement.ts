@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
-import { seenQemus } from '../../../src/lab/witness/qemus.ts';
+import { seenQemus } from '../../../lab/witness/qemus.ts';
 import type { World } from './world.ts';
 
 /** What the kernel says of the QEMU that Godwit started for a guest: nobody's user, who can gain nothing, its calls filtered. */

@@ -1,7 +1,7 @@
 /** What the tests of containers look at, whatever those hold. */
 import assert from 'node:assert/strict';
-import { openProbe, type ClientView } from '../../../src/lab/probe/probe.ts';
-import { containerLeftovers } from '../../../src/lab/witness/containers.ts';
+import { openProbe, type ClientView } from '../../../lab/probe/probe.ts';
+import { containerLeftovers } from '../../../lab/witness/containers.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

@@ -4,14 +4,14 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheDirectory } from '../../../src/system/files/cache-directory.ts';
 import { isAlive } from '../../../src/system/processes/process.ts';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import { labEnvironment } from '../../../src/lab/environment.ts';
-import { guestFiles } from '../../../src/lab/guest/argv.ts';
-import { chooseQemu, defaultMachineType } from '../../../src/lab/guest/qemu.ts';
-import { reserveGuest } from '../../../src/lab/guest/registry.ts';
-import { guestPortSteps } from '../../../src/lab/guest-port.ts';
-import { buildNetwork } from '../../../src/lab/namespaces.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { labEnvironment } from '../../../lab/environment.ts';
+import { guestFiles } from '../../../lab/guest/argv.ts';
+import { chooseQemu, defaultMachineType } from '../../../lab/guest/qemu.ts';
+import { reserveGuest } from '../../../lab/guest/registry.ts';
+import { guestPortSteps } from '../../../lab/guest-port.ts';
+import { buildNetwork } from '../../../lab/namespaces.ts';
 import {
   CLIENT_ADDRESS,
   COMMAND_PORT,
@@ -19,9 +19,9 @@ import {
   guestUuid,
   macAddress,
   tapName,
-} from '../../../src/lab/plan.ts';
-import { startDetached } from '../../../src/lab/processes.ts';
-import { labHost, PASSABLE, storageDirectory, type Lab } from '../../../src/lab/state.ts';
+} from '../../../lab/plan.ts';
+import { startDetached } from '../../../lab/processes.ts';
+import { labHost, PASSABLE, storageDirectory, type Lab } from '../../../lab/state.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

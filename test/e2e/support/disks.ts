@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { readGuestStats, verifyGuest } from '../../../src/lab/guest/talk.ts';
+import { readGuestStats, verifyGuest } from '../../../lab/guest/talk.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

@@ -1,10 +1,10 @@
 /** The evacuation of a site's six guests over a thin line to another, by a deadline that not all of them can meet. */
 import assert from 'node:assert/strict';
 import type { AgentConfigInput } from '../../../src/config.ts';
-import { startGuest, type GuestRequest } from '../../../src/lab/guest/start.ts';
-import { verifyGuest } from '../../../src/lab/guest/talk.ts';
-import { labHost, type Lab } from '../../../src/lab/state.ts';
-import { seenStatuses } from '../../../src/lab/witness/qemus.ts';
+import { startGuest, type GuestRequest } from '../../../lab/guest/start.ts';
+import { verifyGuest } from '../../../lab/guest/talk.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
+import { seenStatuses } from '../../../lab/witness/qemus.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import {
   isWishEnd,

@@ -1,7 +1,7 @@
 /** Hosts of a lab whose bridges drop what their connection tracking does not know. */
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import type { Lab } from '../../../lab/state.ts';
 
 /** A connection may begin, with its first segment and no other, and goes on as long as it is known. */
 const RULES = `

@@ -1,6 +1,6 @@
 /** From which hosts a MAC speaks, and in which order: counted by the switch's kernel, which sees every frame. */
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
 import type { World } from './world.ts';
 
 const COUNTERS = ['before', 'after', 'late'] as const;

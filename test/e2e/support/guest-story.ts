@@ -1,11 +1,11 @@
 /** What can be found out about a guest that is not as it should be, from outside of it and of Godwit. */
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../../src/clock.ts';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import type { Lab } from '../../../src/lab/state.ts';
-import { seenStatuses, type SeenStatus } from '../../../src/lab/witness/qemus.ts';
-import { askQemu } from '../../../src/lab/witness/monitor.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import type { Lab } from '../../../lab/state.ts';
+import { seenStatuses, type SeenStatus } from '../../../lab/witness/qemus.ts';
+import { askQemu } from '../../../lab/witness/monitor.ts';
 
 const LAST_CHARACTERS = 1500;
 /** Between two looks at a processor: one that works is elsewhere by then. */

@@ -7,8 +7,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { AgentConfigInput } from '../../../src/config.ts';
-import { processesInNamespaces } from '../../../src/lab/processes.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { processesInNamespaces } from '../../../lab/processes.ts';
+import type { Lab } from '../../../lab/state.ts';
 import { untilSo } from '../../until.ts';
 
 /** Short turns: a guest that has used up its own waits for a moment only. */

@@ -1,11 +1,7 @@
 /** The daemon of a lab's host that has libvirt: its processes, and its start with another configuration. */
-import { startLibvirtd } from '../../../src/lab/libvirt/daemon.ts';
-import {
-  processesInNamespaces,
-  signalProcess,
-  type LabProcess,
-} from '../../../src/lab/processes.ts';
-import { labHost, type Lab } from '../../../src/lab/state.ts';
+import { startLibvirtd } from '../../../lab/libvirt/daemon.ts';
+import { processesInNamespaces, signalProcess, type LabProcess } from '../../../lab/processes.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
 import { until } from '../../until.ts';
 
 const END_MS = 20_000;

@@ -1,10 +1,10 @@
 /** What the tests of guests of libvirt that take the wire have alike: its two ends, and what is left of them. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { virsh } from '../../../src/lab/libvirt/daemon.ts';
-import { ownTree } from '../../../src/lab/libvirt/mounts.ts';
-import { processesInNamespaces, type LabProcess } from '../../../src/lab/processes.ts';
-import { labHost, type Lab } from '../../../src/lab/state.ts';
+import { virsh } from '../../../lab/libvirt/daemon.ts';
+import { ownTree } from '../../../lab/libvirt/mounts.ts';
+import { processesInNamespaces, type LabProcess } from '../../../lab/processes.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
 import { until } from '../../until.ts';
 
 const WAIT_MS = 90_000;

@@ -1,8 +1,8 @@
 /** From where the network hears a MAC, as its own switch records it: needs no capture. */
 import { spawn } from 'node:child_process';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import { underlayAddress } from '../../../src/lab/plan.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { underlayAddress } from '../../../lab/plan.ts';
 import type { World } from './world.ts';
 import { until } from '../../until.ts';
 

@@ -7,8 +7,8 @@ import {
   HONEST,
   type ManagerOptions,
   type Misbehaviour,
-} from '../../../src/drivers/fake/manager-options.ts';
-import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
+} from '../../../sim/fake/manager-options.ts';
+import type { FakeManager } from '../../../sim/fake/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { Random } from '../../../sim/random.ts';
 import { serveManager, type Served } from '../../mover/managed/manager-socket.ts';

@@ -1,5 +1,5 @@
-import { askQemu } from '../../../src/lab/witness/monitor.ts';
-import { seenQemus } from '../../../src/lab/witness/qemus.ts';
+import { askQemu } from '../../../lab/witness/monitor.ts';
+import { seenQemus } from '../../../lab/witness/qemus.ts';
 import type { World } from './world.ts';
 
 /** Asks the QEMU of a lab's guest on a host over the monitor that Godwit does not use. */

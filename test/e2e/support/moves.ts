@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { godwitError, GodwitError, hasCode, type SerialError } from '../../../src/errors.ts';
-import { runningOn } from '../../../src/lab/witness/qemus.ts';
+import { runningOn } from '../../../lab/witness/qemus.ts';
 import {
   isEnd,
   type MigrationRequest,

@@ -1,8 +1,8 @@
 /** The lab's migration links, one by one: a link that swallows what it gets, without a word to anybody. */
-import { runCommand } from '../../../src/lab/command.ts';
-import { inLab } from '../../../src/lab/entry.ts';
-import { pathBridge, portNames } from '../../../src/lab/network-plan.ts';
-import { namespaceOf } from '../../../src/lab/plan.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inLab } from '../../../lab/entry.ts';
+import { pathBridge, portNames } from '../../../lab/network-plan.ts';
+import { namespaceOf } from '../../../lab/plan.ts';
 import type { World } from './world.ts';
 
 /** Cuts a host off from a path, or joins it again. Its own link stays up: nothing tells the host. */

@@ -6,11 +6,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initCa, issue, storeCredentials, type Issue } from '../../../src/pki/authority.ts';
-import { startAgent, stopAgent } from '../../../src/lab/agents.ts';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import { AGENT_PORT } from '../../../src/lab/plan.ts';
-import { labHost } from '../../../src/lab/state.ts';
+import { startAgent, stopAgent } from '../../../lab/agents.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { AGENT_PORT } from '../../../lab/plan.ts';
+import { labHost } from '../../../lab/state.ts';
 import type { SerialError } from '../../../src/errors.ts';
 import type { World } from './world.ts';
 

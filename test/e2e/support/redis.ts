@@ -2,10 +2,10 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { layerDirectory } from '../../../src/lab/container/layer.ts';
-import type { ContainerProgram } from '../../../src/lab/container/config.ts';
-import { runCommand } from '../../../src/lab/command.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { layerDirectory } from '../../../lab/container/layer.ts';
+import type { ContainerProgram } from '../../../lab/container/config.ts';
+import { runCommand } from '../../../lab/command.ts';
+import type { Lab } from '../../../lab/state.ts';
 import { openAskedClient } from './asked-client.ts';
 
 const SETUP = fileURLToPath(new URL('../../../tools/setup.sh', import.meta.url));

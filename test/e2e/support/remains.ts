@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { labHost, type Lab } from '../../../src/lab/state.ts';
-import { labCensus, type HostCensus } from '../../../src/lab/witness/census.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
+import { labCensus, type HostCensus } from '../../../lab/witness/census.ts';
 import type { World } from './world.ts';
 import { until } from '../../until.ts';
 

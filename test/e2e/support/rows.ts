@@ -7,9 +7,9 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import type { Lab } from '../../../lab/state.ts';
 import { openAskedClient } from './asked-client.ts';
 
 const CLIENT = fileURLToPath(new URL('rows-main.ts', import.meta.url));

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { issue, storeCredentials } from '../../../src/pki/authority.ts';
 import type { AgentConfigInput } from '../../../src/config.ts';
-import { runCommand } from '../../../src/lab/command.ts';
-import { inHost } from '../../../src/lab/entry.ts';
-import { labEnvironment } from '../../../src/lab/environment.ts';
-import { pathBridge } from '../../../src/lab/network-plan.ts';
-import { AGENT_PORT, hostAddress, migrationLink } from '../../../src/lab/plan.ts';
-import { signalProcess, startDetached } from '../../../src/lab/processes.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { labEnvironment } from '../../../lab/environment.ts';
+import { pathBridge } from '../../../lab/network-plan.ts';
+import { AGENT_PORT, hostAddress, migrationLink } from '../../../lab/plan.ts';
+import { signalProcess, startDetached } from '../../../lab/processes.ts';
+import type { Lab } from '../../../lab/state.ts';
 import {
   isAlive,
   MS_PER_TICK,

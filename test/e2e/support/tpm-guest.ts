@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { inHost } from '../../../src/lab/entry.ts';
-import { labEnvironment } from '../../../src/lab/environment.ts';
-import { startGuest } from '../../../src/lab/guest/start.ts';
-import { startDetached } from '../../../src/lab/processes.ts';
+import { inHost } from '../../../lab/entry.ts';
+import { labEnvironment } from '../../../lab/environment.ts';
+import { startGuest } from '../../../lab/guest/start.ts';
+import { startDetached } from '../../../lab/processes.ts';
 import { until } from '../../until.ts';
 import type { World } from './world.ts';
 

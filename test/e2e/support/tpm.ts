@@ -1,7 +1,7 @@
 /** TPM 2.0, spoken to by a guest: a register is extended and read, and so is what it keeps for good. */
 import assert from 'node:assert/strict';
-import { tpmCommand } from '../../../src/lab/guest/talk.ts';
-import type { Lab } from '../../../src/lab/state.ts';
+import { tpmCommand } from '../../../lab/guest/talk.ts';
+import type { Lab } from '../../../lab/state.ts';
 
 /** As the specification calls them (TPM 2.0 part 2). */
 const NO_SESSIONS = 0x8001;

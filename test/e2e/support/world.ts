@@ -1,7 +1,7 @@
 /** A lab with agents for one test file: its APIs, what its hosts hold, and its end, whatever happened before. */
-import { labDown } from '../../../src/lab/down.ts';
-import { labHost, type Lab } from '../../../src/lab/state.ts';
-import { labUp, type LabRequest } from '../../../src/lab/up.ts';
+import { labDown } from '../../../lab/down.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
+import { labUp, type LabRequest } from '../../../lab/up.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { client, type Api, type Client } from '../../../src/rpc/client.ts';
 import { hostsNow, type HostRemains } from './remains.ts';

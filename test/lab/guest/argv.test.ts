@@ -6,7 +6,7 @@ import {
   type GuestHardware,
   kernelCommandLine,
   qemuArgv,
-} from '../../../src/lab/guest/argv.ts';
+} from '../../../lab/guest/argv.ts';
 
 const MIB = 1024 ** 2;
 

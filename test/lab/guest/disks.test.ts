@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { piecesOf } from '../../../src/lab/guest/disks.ts';
+import { piecesOf } from '../../../lab/guest/disks.ts';
 
 const MIB = 1024 ** 2;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ArchiveEntry, cpioArchive } from '../../../src/lab/image/cpio.ts';
+import { type ArchiveEntry, cpioArchive } from '../../../lab/image/cpio.ts';
 
 interface Read {
   readonly path: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { hostProgram, librariesOf } from '../../../src/lab/image/program.ts';
+import { hostProgram, librariesOf } from '../../../lab/image/program.ts';
 
 const LDD = `\tlinux-vdso.so.1 (0x00007f8b6545b000)
 \tlibsqlite3.so.0 => /lib/x86_64-linux-gnu/libsqlite3.so.0 (0x00007f8b6529e000)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
-import { managerLacks } from '../../../src/lab/libvirt/daemon.ts';
-import { domainXml, type DomainPlan } from '../../../src/lab/libvirt/domain.ts';
+import { managerLacks } from '../../../lab/libvirt/daemon.ts';
+import { domainXml, type DomainPlan } from '../../../lab/libvirt/domain.ts';
 
 const PLAN: DomainPlan = {
   name: 'web1',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CounterCheck } from '../../../src/lab/probe/counter-check.ts';
+import { CounterCheck } from '../../../lab/probe/counter-check.ts';
 
 test('answers in order are received and none is lost or doubled', () => {
   const check = new CounterCheck(0);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DelaySwitch } from '../../../src/lab/relay/frames.ts';
-import { relayArgv } from '../../../src/lab/relay/start.ts';
+import { DelaySwitch } from '../../../lab/relay/frames.ts';
+import { relayArgv } from '../../../lab/relay/start.ts';
 
 function frame(destination: number, source: number, payload = 20): Buffer {
   const bytes = Buffer.alloc(14 + payload);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { simulatorProgram, vsphereLacks } from '../../../src/lab/vsphere/simulator.ts';
+import { simulatorProgram, vsphereLacks } from '../../../lab/vsphere/simulator.ts';
 
 test('a simulated vCenter that is not built is named, with how to build it', async () => {
   const lacking = await vsphereLacks('/nowhere/vcsim-0');

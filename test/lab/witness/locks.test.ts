@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { locksIn } from '../../../src/lab/witness/locks.ts';
+import { locksIn } from '../../../lab/witness/locks.ts';
 
 test('the locks of an open file are read as the kernel writes them', () => {
   const text = [

@@ -1,9 +1,9 @@
 /** A pretended manager at a unix socket, for agents and movers that are processes of their own. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
-import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
-import { firstLine, remoteCall } from '../../../src/drivers/fake/remote.ts';
+import { managedHandle } from '../../../sim/fake/managed-handle.ts';
+import type { FakeManager } from '../../../sim/fake/managed.ts';
+import { firstLine, remoteCall } from '../../../sim/fake/remote.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { managedOrder, type TaskChange } from '../../../src/migration/managed/task-sight.ts';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { HONEST, type Dirtying } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST, type Dirtying } from '../../../sim/fake/manager-options.ts';
 import { silentLog } from '../../../src/log.ts';
 import { orderOf, type ManagedEvent } from '../../../src/migration/managed/events.ts';
-import { FAKE_CAPABILITIES } from '../../../src/drivers/fake/managed-handle.ts';
+import { FAKE_CAPABILITIES } from '../../../sim/fake/managed-handle.ts';
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import type { ManagedContext } from '../../../src/mover/managed/context.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { HONEST } from '../../../sim/fake/manager-options.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { hookInput } from '../../../src/hooks/hooks.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';

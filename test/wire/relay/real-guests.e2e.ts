@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { Monitor } from '../../../src/lab/witness/monitor.ts';
+import { Monitor } from '../../../lab/witness/monitor.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { Monitor } from '../../../src/lab/witness/monitor.ts';
+import { Monitor } from '../../../lab/witness/monitor.ts';
 import { compareVersions } from '../../../src/drivers/qemu/programs/version.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
 import { untilSo } from '../../until.ts';

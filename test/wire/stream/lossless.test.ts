@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseChannel } from '../../../src/wire/stream/channel.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { MAX_HELD_BYTES } from '../../../src/wire/stream/format.ts';
-import { ReturnPath } from '../../../src/wire/stream/return-path.ts';
+import { ReturnPath } from './return-path.ts';
 import type { ChannelParser, StreamSink } from '../../../src/wire/stream/types.ts';
 import { Collector } from './collector.ts';
 import * as samples from './samples.ts';

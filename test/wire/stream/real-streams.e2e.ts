@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { compareVersions } from '../../../src/drivers/qemu/programs/version.ts';
 import { parseChannel } from '../../../src/wire/stream/channel.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
-import { ReturnPath } from '../../../src/wire/stream/return-path.ts';
+import { ReturnPath } from './return-path.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
 import { capture, MACHINE, whyNoPreempt, type Capture, type CapturePlan } from './capture.ts';
 import { Collector } from './collector.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ReturnPath } from '../../../src/wire/stream/return-path.ts';
+import { ReturnPath } from './return-path.ts';
 import { Collector } from './collector.ts';
 import * as writer from './writer.ts';
 

@@ -13,7 +13,7 @@ import {
   volume,
 } from '../../../../src/drivers/criu/files/volume-names.ts';
 import { mountsPart, placeOf } from '../../../../src/drivers/criu/files/volumes.ts';
-import { containerConfig } from '../../../../src/lab/container/config.ts';
+import { containerConfig } from '../../../../lab/container/config.ts';
 
 const PLACE = { hostname: 'box', netns: '/run/netns/x', cgroup: '/x/box' };
 const LOAD = { staticBytes: 1, dirtyBytes: 1, dirtyBytesPerSecond: 0 };

@@ -12,7 +12,7 @@ import {
   containerConfig,
   type ContainerBind,
   type ContainerDevice,
-} from '../../../../src/lab/container/config.ts';
+} from '../../../../lab/container/config.ts';
 
 const LOAD = { staticBytes: 0, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
 const PLACE = { hostname: 'box', netns: '/run/netns/x', cgroup: '/x' };

@@ -9,7 +9,7 @@ import {
   removeNetwork,
 } from '../../../../src/drivers/criu/host/network.ts';
 import { rulesOf, SCRIPT } from '../../../../src/drivers/criu/host/network-rules.ts';
-import { runCommand } from '../../../../src/lab/command.ts';
+import { runCommand } from '../../../../lab/command.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'only root makes namespaces';
 const SIGNAL = new AbortController().signal;

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { LIBVIRT_PARTS, libvirtProgram } from '../../../../src/lab/libvirt/packages.ts';
+import { LIBVIRT_PARTS, libvirtProgram } from '../../../../lab/libvirt/packages.ts';
 
 /** What a daemon of libvirt has of the file system as its own, and how it is configured there. */
 

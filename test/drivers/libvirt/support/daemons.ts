@@ -7,7 +7,7 @@ import { copyFile, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { guestImage } from '../../../../src/lab/image/initramfs.ts';
+import { guestImage } from '../../../../lab/image/initramfs.ts';
 import { libvirtOptions, type LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { until } from '../../../until.ts';
 import {

@@ -1,7 +1,7 @@
 import { handleOf } from '../../../../src/drivers/qemu/handle.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mayWrite } from '../../../../src/lab/witness/locks.ts';
+import { mayWrite } from '../../../../lab/witness/locks.ts';
 import { qemuPrograms } from '../../../conformance/qemu-place.ts';
 import { allocated, contentOf } from './content.ts';
 import { MIB, withPair, type DiskPlan, type Pair } from './pair.ts';

@@ -9,7 +9,7 @@ import type { SourceSession } from '../../../../src/port/direct.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/images/make-image.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
-import { mayWrite } from '../../../../src/lab/witness/locks.ts';
+import { mayWrite } from '../../../../lab/witness/locks.ts';
 import { makeQemuPlace, qemuPrograms, type QemuPlace } from '../../../conformance/qemu-place.ts';
 import { allocated, contentOf } from './content.ts';
 import { openSource } from './pair.ts';

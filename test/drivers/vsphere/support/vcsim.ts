@@ -8,7 +8,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { vsphereOptions, type VsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
-import { simulatorProgram } from '../../../../src/lab/vsphere/simulator.ts';
+import { simulatorProgram } from '../../../../lab/vsphere/simulator.ts';
 
 const run = promisify(execFile);
 const REPO = path.resolve(import.meta.dirname, '../../../..');

@@ -4,9 +4,9 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { cpioArchive, type ArchiveEntry } from '../../../../../src/lab/image/cpio.ts';
-import { guestKernel } from '../../../../../src/lab/image/kernel.ts';
-import { hostProgram } from '../../../../../src/lab/image/program.ts';
+import { cpioArchive, type ArchiveEntry } from '../../../../../lab/image/cpio.ts';
+import { guestKernel } from '../../../../../lab/image/kernel.ts';
+import { hostProgram } from '../../../../../lab/image/program.ts';
 import { qemuPrograms } from '../../../../conformance/qemu-place.ts';
 import { tempDir } from '../../../../rpc/test-contract.ts';
 
