@@ -4,10 +4,11 @@ import { labDown } from '../lab/down.ts';
 import { readGuestStats } from '../lab/guest/talk.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { processesInNamespaces, type LabProcess } from '../lab/processes.ts';
-import { labNames, readLabState, type Lab } from '../lab/state.ts';
+import { readLabState, type Lab } from '../lab/state.ts';
 import { labUp, type LabRequest } from '../lab/up.ts';
 import { seenQemus, type SeenQemu } from '../lab/witness/qemus.ts';
 import type { BenchOptions } from './contract.ts';
+import { labNames } from '../src/cli/connection/labs.ts';
 
 /** Two hosts with agents, unless more are asked for, and a client, for as long as a benchmark runs. */
 

@@ -8,11 +8,12 @@ import type { LabGuest } from '../lab/guest/registry.ts';
 import { openProbe, type ClientView, type Probe } from '../lab/probe/probe.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { processesInNamespaces } from '../lab/processes.ts';
-import { labDirectory, readLabState, type Lab } from '../lab/state.ts';
+import { readLabState, type Lab } from '../lab/state.ts';
 import { labCensus, type HostCensus } from '../lab/witness/census.ts';
 import { containerRunsOn } from '../lab/witness/containers.ts';
 import { runningOn } from '../lab/witness/qemus.ts';
 import type { DemoOptions } from './options.ts';
+import { labDirectory } from '../src/cli/connection/labs.ts';
 
 export const GUEST = 'web1';
 const MAX_DEMOS = 9;

@@ -12,14 +12,7 @@ import { readGuestStats, setDirtyRate, verifyGuest } from '../lab/guest/talk.ts'
 import { powerProof } from '../lab/power.ts';
 import { systemClock } from '../src/clock.ts';
 
-import {
-  labDirectory,
-  labHost,
-  labNames,
-  readLabState,
-  storageDirectory,
-  type Lab,
-} from '../lab/state.ts';
+import { labHost, readLabState, storageDirectory, type Lab } from '../lab/state.ts';
 import { labUp, withContainers } from '../lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../lab/witness/census.ts';
@@ -32,6 +25,7 @@ import { Monitor } from '../lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
 import { bareHosts, type HostCensus } from './remains.ts';
 import { isAlive } from '../src/system/processes/process.ts';
+import { labDirectory, labNames } from '../src/cli/connection/labs.ts';
 
 export type AgentApi = Api<typeof agentContract>;
 

@@ -8,7 +8,8 @@ import {
 } from './namespaces.ts';
 import { removeContainers } from './container/places.ts';
 import { endProcesses, signalProcess } from './processes.ts';
-import { labDirectory, type LabState, readLabState, removeLabDirectory } from './state.ts';
+import { type LabState, readLabState, removeLabDirectory } from './state.ts';
+import { labDirectory } from '../src/cli/connection/labs.ts';
 
 /**
  * Takes a lab down: ends every process in its namespaces (agents, movers, guests, whatever a

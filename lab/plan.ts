@@ -104,18 +104,7 @@ export const LAB_VLAN = 10;
 /** The guests' gateway in a routed lab, the same on every host. */
 export const ROUTED_GATEWAY = '169.254.1.1/32';
 
-const LAB_NAME = /^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/;
 const GUEST_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
-
-/** Throws GODWIT_USAGE with the rule when `name` cannot be a lab's. */
-export function checkLabName(name: string): string {
-  if (LAB_NAME.test(name)) return name;
-  throw godwitError(
-    'GODWIT_USAGE',
-    { what: `"${name.slice(0, 40)}" cannot be a lab's name` },
-    { hint: 'Use up to 8 lower-case letters and digits, such as lab or demo-1.' },
-  );
-}
 
 /** Throws GODWIT_USAGE with the rule when `name` cannot be a guest's. */
 export function checkGuestName(name: string): string {

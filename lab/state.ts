@@ -1,12 +1,19 @@
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { GodwitError, godwitError } from '../src/errors.ts';
 import { didYouMean } from '../src/protocol/nearest.ts';
+import {
+  labDirectory,
+  labHostPlace,
+  labHosts,
+  labPhase,
+  labsDirectory,
+  readLabFile,
+  temporaryHome,
+} from '../src/cli/connection/labs.ts';
 import type { LabEntry } from './entry.ts';
 import {
-  checkLabName,
   hostAddress,
   LAB_MANAGERS,
   LAB_STORAGE,
@@ -30,14 +37,11 @@ const labState = z.strictObject({
   version: z.literal(1),
   name: z.string().max(32),
   /** `building` names who builds: when that process is gone, the lab is debris. */
-  phase: z.enum(['building', 'up']),
+  phase: labPhase,
   builder: z.strictObject({ pid, startTicks: ticks }),
   createdAt: z.string().max(40),
   entry: labEntry.optional(),
-  hosts: z
-    .array(z.string().regex(/^[a-z]$/))
-    .min(1)
-    .max(26),
+  hosts: labHosts,
   linkBytesPerSecond: z.number().positive().optional(),
   delayMs: z.number().positive().optional(),
   /** Migration links of each host; absent: 1. */
@@ -78,34 +82,9 @@ export interface Lab extends LabPlan {
   readonly namespaces: Readonly<Record<string, number>>;
 }
 
-/** Where labs live. Short, since unix sockets lie below and their paths end at 107 bytes. */
-export function labsDirectory(
-  env: NodeJS.ProcessEnv = process.env,
-  uid = process.getuid?.(),
-): string {
-  if (env['GODWIT_LAB_DIR']) return path.resolve(env['GODWIT_LAB_DIR']);
-  if (uid === 0) return '/run/godwit-lab';
-  return path.join(env['XDG_RUNTIME_DIR'] || temporaryHome(uid), 'godwit-lab');
-}
-
-function temporaryHome(uid = process.getuid?.()): string {
-  return path.join(tmpdir(), `godwit-${uid}`);
-}
-
-export function labDirectory(name: string): string {
-  return path.join(labsDirectory(), checkLabName(name));
-}
-
 /** The recorded state of a lab, or undefined when there is none. Throws GODWIT_LAB when it cannot be read. */
-export async function readLabState(name: string): Promise<LabState | undefined> {
-  const file = path.join(labDirectory(name), 'lab.json');
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  try {
-    return labState.parse(JSON.parse(text));
-  } catch (cause) {
-    throw godwitError('GODWIT_LAB', { what: `${file} is not a lab's state` }, { cause });
-  }
+export function readLabState(name: string): Promise<LabState | undefined> {
+  return readLabFile(name, labState);
 }
 
 export async function writeLabState(state: LabState): Promise<void> {
@@ -166,12 +145,6 @@ async function checkOwner(dir: string): Promise<void> {
   );
 }
 
-/** The names of the labs that have a directory, up or not. */
-export async function labNames(): Promise<string[]> {
-  const entries = await readdir(labsDirectory(), { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-}
-
 /** The lab that a state describes. */
 export function labOf(state: LabState & { entry: LabEntry }): Lab {
   const dir = labDirectory(state.name);
@@ -189,7 +162,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     entry: state.entry,
     namespaces: state.namespaces,
     members: state.hosts.map((host) => {
-      const hostDir = path.join(dir, 'hosts', host);
+      const { dir: hostDir, agentSocket } = labHostPlace(state.name, host);
       return {
         name: host,
         namespace: namespaceOf(state.name, host),
@@ -200,7 +173,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
         dir: hostDir,
         stateDir: path.join(hostDir, 'state'),
         configFile: path.join(hostDir, 'config.json'),
-        agentSocket: path.join(hostDir, 'state', 'agent.sock'),
+        agentSocket,
         agentLog: path.join(hostDir, 'agent.log'),
       };
     }),

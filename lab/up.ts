@@ -12,7 +12,6 @@ import { networkSteps } from './network-plan.ts';
 import { startOvs } from './openvswitch.ts';
 import { startStorage, storageLacks } from './storage.ts';
 import {
-  checkLabName,
   checkPaths,
   hostNames,
   type LabManager,
@@ -29,13 +28,13 @@ import {
   PASSABLE,
   claimLabDirectory,
   type Lab,
-  labDirectory,
   labOf,
   type LabState,
   readLabState,
   storageDirectory,
   writeLabState,
 } from './state.ts';
+import { checkLabName, labDirectory } from '../src/cli/connection/labs.ts';
 
 export interface LabRequest {
   /** Default `lab`. */

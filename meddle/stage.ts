@@ -12,7 +12,7 @@ import { inHost } from '../lab/entry.ts';
 import { labEnvironment } from '../lab/environment.ts';
 import { guestFiles } from '../lab/guest/argv.ts';
 import { startDetached } from '../lab/processes.ts';
-import { labDirectory, labHost, labNames, readLabState, type Lab } from '../lab/state.ts';
+import { labHost, readLabState, type Lab } from '../lab/state.ts';
 import { labUp } from '../lab/up.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
@@ -21,6 +21,7 @@ import { removeGuest, restore, type Booted, type BootedGuests } from './booted.t
 import type { Ground, StagedDisk, StagedGuest } from './ground.ts';
 import { sweep } from './hands.ts';
 import type { Scene } from './plan.ts';
+import { labDirectory, labNames } from '../src/cli/connection/labs.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;

@@ -1,4 +1,4 @@
-import { fakeWorld, type FakeHosts } from '../src/drivers/registry.ts';
+import { fakeWorld, type FakeHosts } from './fake/driver.ts';
 import { migrationRequest, type EndPhase } from '../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { Faults, type Struck } from './faults.ts';
@@ -67,7 +67,7 @@ class Stage {
     const scheduler = new Scheduler();
     const random = new Random(scenario.noise);
     const network = new Network(scheduler, random);
-    const world = await worldOf(scenario, scheduler, network);
+    const world = worldOf(scenario, scheduler, network);
     return new Stage(scenario, reporting, { scheduler, random, network, world });
   }
 
@@ -289,13 +289,9 @@ class Stage {
   }
 }
 
-async function worldOf(
-  scenario: Scenario,
-  scheduler: Scheduler,
-  network: Network,
-): Promise<FakeHosts> {
+function worldOf(scenario: Scenario, scheduler: Scheduler, network: Network): FakeHosts {
   const { linkMiB, memoryMiB, dirtyMiB, refused } = scenario;
-  const world = await fakeWorld({
+  const world = fakeWorld({
     clock: {
       wallMs: () => BEGAN_MS + scheduler.now,
       monotonicMs: () => scheduler.now,

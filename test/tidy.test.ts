@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { driverNameProblems } from '../tools/driver-names.ts';
 import { cycleProblems, folderProblems } from '../tools/structure.ts';
 import { lifecycleLayerProblems } from '../tools/lifecycle-layers.ts';
+import { deadFileProblems } from '../tools/reach.ts';
 import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
 import type { Tree } from '../tools/tidy.ts';
@@ -30,7 +31,10 @@ describe('this repository', () => {
     ['keeps the public API apart', publicApiProblems],
     ['names no driver outside of its folder', driverNameProblems],
     ['reads no clock in a PURE file', tidy.clockProblems],
-    ['has no file that no program reaches', tidy.deadFileProblems],
+    [
+      'has nothing in src/ that no package needs, and no file that no program reaches',
+      deadFileProblems,
+    ],
     ['tests every PURE file that runs', (each) => tidy.untestedProblems(each, excused)],
     ['names no path or registry of one machine', tidy.machineProblems],
     ['has no link that leads nowhere', tidy.linkProblems],
@@ -178,9 +182,39 @@ describe('the tidy checks', () => {
       'src/cli/commands/hosts.ts': '',
       'src/cli/idle.ts': '',
     });
-    assert.deepEqual(tidy.deadFileProblems(tree), [
-      'src/cli/idle.ts: no program imports it; use it or remove it',
+    assert.deepEqual(deadFileProblems(tree), [
+      'src/cli/idle.ts: no program of a package reaches it; move it out of src/ or remove it',
     ]);
+  });
+
+  test('a file of src/ that only the lab, a test or a benchmark reaches is a problem, and so is one of the lab that nothing reaches', () => {
+    const tree = treeOf({
+      'src/bin/agent.ts': `import type { A } from '../drivers/a.ts';`,
+      'src/drivers/a.ts': '',
+      'src/drivers/b.ts': '',
+      'src/words/c.ts': '',
+      'src/client.ts': '',
+      'src/protocol/public/contract.ts': '',
+      'web/src/main.tsx': `import { c } from '../../src/words/c.ts';`,
+      'lab/godwit.ts': `import './up.ts';`,
+      'lab/up.ts': `import '../src/drivers/b.ts';`,
+      'lab/idle.ts': '',
+      'bench/bench.ts': `import '../src/drivers/b.ts';`,
+      'test/b.test.ts': `import '../src/drivers/b.ts';`,
+    });
+    assert.deepEqual(deadFileProblems(tree), [
+      'src/drivers/b.ts: no program of a package reaches it; move it out of src/ or remove it',
+      'lab/idle.ts: no program reaches it; use it or remove it',
+    ]);
+  });
+
+  test('src/ may not import the lab, nor the fake drivers of the simulation', () => {
+    for (const target of ['lab/state.ts', 'sim/fake/drivers.ts']) {
+      const tree = treeOf({ 'src/drivers/registry.ts': `import '../../${target}';` });
+      assert.deepEqual(tidy.layerProblems(tree), [
+        `src/drivers/registry.ts: src/ may not import ${target}`,
+      ]);
+    }
   });
 
   test('a program that a file starts counts as reached', () => {
@@ -189,7 +223,7 @@ describe('the tidy checks', () => {
       'src/mover/main.ts': '',
       'src/bin/x.ts': '',
     });
-    assert.deepEqual(tidy.deadFileProblems(tree), []);
+    assert.deepEqual(deadFileProblems(tree), []);
     assert.deepEqual(tidy.importsOf(tree, 'src/bin/godwit.ts'), [
       'src/mover/main.ts',
       'src/bin/x.ts',

@@ -3,7 +3,7 @@
  * read besides, the dashboard among it. Node strips no types under node_modules. In a clone everything runs from the sources.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildWeb } from './web.ts';
 
@@ -27,9 +27,6 @@ export function build(dist: string, flags: readonly string[] = []): void {
     if (MISSED.test(after))
       throw new Error(`${file}: starts a .ts file in a form that the build does not know`);
     if (after !== before) writeFileSync(place, after);
-  }
-  for (const file of globSync('**/*.sh', { cwd: path.join(root, 'src') })) {
-    cpSync(path.join(root, 'src', file), path.join(dist, file));
   }
   buildWeb(path.join(dist, 'web'));
 }

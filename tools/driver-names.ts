@@ -2,8 +2,8 @@ import { programs, within, withoutComments, type Tree } from './tidy.ts';
 
 /** Folders of drivers; what they are called is known there and in the registry alone. */
 const driverFolder = /^src\/drivers\/(\w+)\//;
-/** They look for programs and start guests of their own, on purpose with one hypervisor. */
-const namesDrivers = ['src/drivers', 'src/cli/doctor', 'lab'];
+/** They look for programs, on purpose of one hypervisor. */
+const namesDrivers = ['src/drivers', 'src/cli/doctor'];
 
 /** Words that are a driver's name and mean something else. */
 const otherMeanings: Readonly<Record<string, string>> = {
@@ -12,9 +12,6 @@ const otherMeanings: Readonly<Record<string, string>> = {
   'src/agent/reload.ts': 'qemu',
   // The namespace of QEMU's bitmaps in the protocol of NBD.
   'src/disks/copy/nbd/client.ts': 'qemu',
-  // Which QEMU the lab starts its guests with.
-  'lab/cli/specs.ts': 'qemu',
-  'lab/cli/guest.ts': 'qemu',
 };
 
 /**

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { importsOf, programs, type Tree } from './tidy.ts';
 
 /**
- * Finds files of src/ that import each other in a circle. Type imports and dynamic imports count: a reader follows them
+ * Finds files of src/ and lab/ that import each other in a circle. Type imports and dynamic imports count: a reader follows them
  * as well. A program that a file starts is not an import.
  */
 export function cycleProblems(tree: Tree): string[] {
@@ -15,8 +15,13 @@ export function cycleProblems(tree: Tree): string[] {
   );
 }
 
+const ourPrograms = (tree: Tree): string[] => [
+  ...programs(tree, 'src/'),
+  ...programs(tree, 'lab/'),
+];
+
 function graphOf(tree: Tree): Map<string, string[]> {
-  const files = programs(tree, 'src/');
+  const files = ourPrograms(tree);
   const known = new Set(files);
   return new Map(
     files.map((file) => [file, importsOf(tree, file, false).filter((target) => known.has(target))]),
@@ -47,13 +52,13 @@ function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   return cycles;
 }
 
-/** Files directly in a folder of src/. */
+/** Files directly in a folder of src/ or lab/. */
 const MAX_FILES = 30;
 
 /** A reader takes a folder in at a glance: what is more is grouped by subject. */
 export function folderProblems(tree: Tree): string[] {
   const counts = new Map<string, number>();
-  for (const file of programs(tree, 'src/')) {
+  for (const file of ourPrograms(tree)) {
     const folder = path.posix.dirname(file);
     counts.set(folder, (counts.get(folder) ?? 0) + 1);
   }

@@ -1,7 +1,7 @@
 /**
- * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
+ * What the linter can't see: the layers of docs/architecture.md, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
- * Lengths of functions are oxlint's (see .oxlintrc.json), and import cycles and folders have a file of their own (structure.ts).
+ * Lengths of functions are oxlint's (see .oxlintrc.json), import cycles and folders have a file of their own (structure.ts), and so have files that no program reaches (reach.ts).
  * test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';
@@ -31,14 +31,10 @@ const guardedFolders: Readonly<Record<string, readonly string[]>> = {
 const ORDER = (
   'clock.ts mutex.ts formats errors errors.ts protocol log.ts deadline.ts migration system rpc poller.ts ' +
   'network gpu words planner config config.ts hooks client.ts links wire host pki port ' +
-  'drivers disks mover agent controller relay lab cli bin'
+  'drivers disks mover agent controller relay cli bin'
 )
   .split(' ')
   .map((place) => `src/${place}`);
-/** Folders of programs, and what the package exports. */
-const entryPoints =
-  'src/bin src/client.ts demo bench faults sim hostile meddle shapes tools examples web'.split(' ');
-
 /** Reads the files git knows or would add, so that ignored build outputs do not count. */
 export function treeAt(root: string): Tree {
   const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
@@ -131,7 +127,7 @@ export function layerProblems(tree: Tree): string[] {
       if (driver && !isOwn && file !== 'src/drivers/registry.ts') {
         return [`${file}: drivers are reached through src/drivers/registry.ts, not ${target}`];
       }
-      if (/^(test|tools|demo|bench|faults|sim)\//.test(target)) {
+      if (/^(lab|test|tools|demo|bench|faults|sim|hostile|meddle|shapes)\//.test(target)) {
         return [`${file}: src/ may not import ${target}`];
       }
       return [];
@@ -186,20 +182,6 @@ export function lengthProblems(tree: Tree): string[] {
 function codeLines(text: string): number {
   const code = withoutComments(text).replaceAll(/^import\b[^;]*;$/gm, '');
   return code.split('\n').filter((line) => line.trim() !== '').length;
-}
-
-/** Every file of src/ is reached from a program that someone starts. */
-export function deadFileProblems(tree: Tree): string[] {
-  const reached = new Set<string>();
-  const queue = programs(tree).filter((file) => within(file, entryPoints));
-  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-    if (reached.has(file)) continue;
-    reached.add(file);
-    queue.push(...importsOf(tree, file).filter((target) => tree.files.includes(target)));
-  }
-  return programs(tree, 'src/')
-    .filter((file) => !reached.has(file))
-    .map((file) => `${file}: no program imports it; use it or remove it`);
 }
 
 /** A PURE file that has something to run has a test of the same name. */

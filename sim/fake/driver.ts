@@ -20,7 +20,7 @@ import { FakeDestination } from './destination.ts';
 import { instanceIn } from './handle.ts';
 import type { FakeInstance } from './instance.ts';
 import { FakeSource } from './source.ts';
-import type { FakeWorld } from './world.ts';
+import { FakeWorld, type WorldOptions } from './world.ts';
 
 function stateOf(run: FakeInstance['run'], isBusy: boolean): GuestInfo['state'] {
   if (run === 'incoming') return 'incoming';
@@ -138,4 +138,12 @@ export class FakeDriver implements DirectDriver {
     this.#world.enter('driver.openDestination');
     return new FakeDestination(this.#world, options);
   }
+}
+
+/** A pretended world of hosts, with a driver for each of them. */
+export type FakeHosts = FakeWorld & { readonly driver: (host: string) => DirectDriver };
+
+export function fakeWorld(options: WorldOptions): FakeHosts {
+  const world = new FakeWorld(options);
+  return Object.assign(world, { driver: (host: string) => new FakeDriver(world, host) });
 }

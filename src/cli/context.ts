@@ -49,6 +49,8 @@ export interface Context {
     | undefined;
   /** Calls back when the terminal changes its size; returns a function that stops it. */
   onResize(listener: () => void): () => void;
+  /** The program can build labs: that of a clone. */
+  readonly hasLab?: boolean | undefined;
   /** Writes what --json prints in another notation; absent where it is JSON. */
   readonly notation?: ((value: unknown) => string) | undefined;
 }
@@ -67,6 +69,7 @@ export function contextWith(
     onInterrupt: (listener) => context.onInterrupt(listener),
     onResize: (listener) => context.onResize(listener),
     readLine: context.readLine,
+    hasLab: context.hasLab,
     hiddenLine: context.hiddenLine,
     firstLine: context.firstLine,
     notation: context.notation,

@@ -6,8 +6,9 @@ import * as migrate from './migrate/specs.ts';
 import * as setup from './setup/specs.ts';
 import { verb, type Verb, type VerbGroup } from './verb.ts';
 
-/** Every verb of `godwit`, in the order in which the help shows them. */
-export const TABLE: readonly (Verb | VerbGroup)[] = [
+type Entries = readonly (Verb | VerbGroup)[];
+
+const WORK: Entries = [
   verb(guests.hostsSpec, () => import('./guests/hosts.ts')),
   verb(guests.guestsSpec, () => import('./guests/guests.ts')),
   verb(guests.guestSpec, () => import('./guests/guest.ts')),
@@ -46,12 +47,9 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     examples: ['cache status', 'cache seed /var/lib/images/debian-13.raw --guest web1'],
     verbs: async () => (await import('./fleet/cache.ts')).CACHE_VERBS,
   },
-  {
-    name: 'lab',
-    summary: 'hosts, guests and a client on this machine, to try Godwit and to test it',
-    examples: ['lab up --hosts 3 --link 1gbit', 'lab guest web1 --host a --memory 512M'],
-    verbs: async () => (await import('../../lab/cli/lab.ts')).LAB_VERBS,
-  },
+];
+
+const ACCESS: Entries = [
   {
     name: 'pki',
     summary: 'the certificate authority and certificates of hosts and people',
@@ -86,6 +84,9 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     examples: ['manager add vc1 --vsphere https://vc1.example.com --user godwit', 'manager list'],
     verbs: async () => (await import('./access/manager.ts')).MANAGER_VERBS,
   },
+];
+
+const SETUP: Entries = [
   verb(setup.initSpec, () => import('./setup/init.ts')),
   verb(setup.inviteSpec, () => import('./setup/invite.ts')),
   verb(setup.joinSpec, () => import('./setup/join.ts')),
@@ -93,8 +94,16 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(setup.reloadSpec, () => import('./setup/reload.ts')),
   verb(setup.controllerSpec, () => import('./setup/controller.ts')),
   verb(setup.relaySpec, () => import('./setup/relay.ts')),
-  verb(setup.completionSpec, async () => ({
-    run: (await import('./setup/completion.ts')).completionOf(TABLE),
-  })),
-  verb(setup.versionSpec, () => import('./setup/version.ts')),
 ];
+
+/** Every verb of `godwit`, in the order in which the help shows them; `further` groups are a clone's own. */
+export function tableWith(...further: readonly VerbGroup[]): Entries {
+  const completion = verb(setup.completionSpec, async () => ({
+    run: (await import('./setup/completion.ts')).completionOf(table),
+  }));
+  const version = verb(setup.versionSpec, () => import('./setup/version.ts'));
+  const table: Entries = [...WORK, ...further, ...ACCESS, ...SETUP, completion, version];
+  return table;
+}
+
+export const TABLE = tableWith();

@@ -94,7 +94,7 @@ export interface Verb {
   readonly load: () => Promise<{ readonly run: Run<Spec> }>;
 }
 
-/** A verb that has verbs of its own, such as `lab up`; they are imported when one is asked for. */
+/** A verb that has verbs of its own, such as `pki issue`; they are imported when one is asked for. */
 export interface VerbGroup {
   readonly name: string;
   readonly summary: string;

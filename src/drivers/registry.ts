@@ -6,9 +6,6 @@ import { problemsOf } from '../config/settings.ts';
 import type { DirectDriver } from '../port/direct.ts';
 import type { NamedPath } from '../port/inventory.ts';
 import type { ManagedDriver } from '../port/managed.ts';
-import type { FakeManager } from '../../sim/fake/managed.ts';
-import type { ManagerOptions } from '../../sim/fake/manager-options.ts';
-import type { FakeWorld, WorldOptions } from '../../sim/fake/world.ts';
 import { qemuMoved, qemuOptions, qemuPaths } from './qemu/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
@@ -23,7 +20,7 @@ type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'drivers'> & Partial<A
 type Make = (config: HostConfig, section: unknown) => Driver;
 
 /** A driver as it is added: its section of the configuration, and how it is made from it. */
-interface Entry {
+export interface DriverEntry {
   /** Only what this host has is loaded: each driver brings its own libraries, and a mover works with one of them. */
   readonly load: () => Promise<Make>;
   /** What the driver itself loads where it is asked for. */
@@ -45,7 +42,7 @@ interface ManagerAddress {
 }
 
 /** Reads the section by its schema. */
-function maker<T>(
+export function maker<T>(
   name: string,
   schema: z.ZodType<T>,
   make: (config: HostConfig, options: T) => Driver,
@@ -115,16 +112,19 @@ const DRIVERS = {
       });
     },
   },
-  /** A pretended manager, for tests and trials. */
-  fake: {
-    onlyConfigured: true,
-    load: async () => {
-      const { RemoteManagedDriver, remoteOptions } = await import('../../sim/fake/remote.ts');
-      return maker('fake', remoteOptions, ({ name }, own) => new RemoteManagedDriver(name, own));
-    },
-  },
-} as const satisfies Readonly<Record<string, Entry>>;
-const BY_NAME: Readonly<Record<string, Entry>> = DRIVERS;
+} as const satisfies Readonly<Record<string, DriverEntry>>;
+const BY_NAME: Record<string, DriverEntry> = { ...DRIVERS };
+
+/**
+ * Adds drivers that the product does not have, before the first is looked for. Only an entry program outside of src/ calls
+ * it: no configuration can name a driver that its program did not bring.
+ */
+export function addDrivers(further: Readonly<Record<string, DriverEntry>>): void {
+  for (const [name, entry] of Object.entries(further)) {
+    if (Object.hasOwn(BY_NAME, name)) throw new Error(`there is a driver ${name} already`);
+    BY_NAME[name] = entry;
+  }
+}
 
 /** The name of a driver whose manager a controller takes by its address. */
 export type ManagerKind = {
@@ -209,7 +209,7 @@ export async function managersOf(config: HostConfig): Promise<DiagnosableDriver[
   );
 }
 
-function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig): boolean {
+function isHere(name: string, { onlyConfigured }: DriverEntry, { drivers }: HostConfig): boolean {
   if (!Object.hasOwn(drivers, name)) return !onlyConfigured;
   return drivers[name] !== false;
 }
@@ -221,7 +221,7 @@ export function movedOptions(config: HostConfig): string[] {
   );
 }
 
-async function made(name: string, found: Entry, config: HostConfig): Promise<Driver> {
+async function made(name: string, found: DriverEntry, config: HostConfig): Promise<Driver> {
   const section = sectionOf(name, found, config);
   return (await found.load())(config, section);
 }
@@ -229,7 +229,7 @@ async function made(name: string, found: Entry, config: HostConfig): Promise<Dri
 /** The section of a driver, to which options in their old places are added. */
 function sectionOf(
   name: string,
-  { moved = {} }: Entry,
+  { moved = {} }: DriverEntry,
   config: HostConfig,
 ): Readonly<Record<string, unknown>> {
   const section = z.record(z.string(), z.unknown()).safeParse(config.drivers[name] ?? {});
@@ -246,7 +246,7 @@ function sectionOf(
 
 function movedIn(
   config: HostConfig,
-  moved: NonNullable<Entry['moved']>,
+  moved: NonNullable<DriverEntry['moved']>,
 ): [string, string, unknown][] {
   const given = new Map<string, unknown>(Object.entries(config));
   return Object.entries(moved).flatMap(([old, now]): [string, string, unknown][] =>
@@ -257,23 +257,4 @@ function movedIn(
 function configError(config: HostConfig, what: string): Error {
   const file = configFileOf(config) ?? `the configuration of ${config.name}`;
   return godwitError('GODWIT_CONFIG', { file, what });
-}
-
-/** A pretended manager of guests, for tests. */
-export async function fakeManager(options: ManagerOptions): Promise<FakeManager> {
-  const { FakeManager: Manager } = await import('../../sim/fake/managed.ts');
-  return new Manager(options);
-}
-
-/** A pretended world of hosts, for tests and simulations. */
-export type FakeHosts = FakeWorld & { readonly driver: (host: string) => DirectDriver };
-
-/** The same, with a driver for each of its hosts. */
-export async function fakeWorld(options: WorldOptions): Promise<FakeHosts> {
-  const [{ FakeWorld: World }, { FakeDriver: Driver }] = await Promise.all([
-    import('../../sim/fake/world.ts'),
-    import('../../sim/fake/driver.ts'),
-  ]);
-  const world = new World(options);
-  return Object.assign(world, { driver: (host: string) => new Driver(world, host) });
 }

@@ -212,7 +212,13 @@ export const askedErrors = {
     3,
     404,
   ),
-  GODWIT_LAB_UNKNOWN: row('no lab called {lab} is up', 'Run `godwit lab up` first.', false, 3, 404),
+  GODWIT_LAB_UNKNOWN: row(
+    'no lab called {lab} is up',
+    'Run `./godwit lab up` in a clone of Godwit first.',
+    false,
+    3,
+    404,
+  ),
 
   // Who may
   GODWIT_PEER_UNTRUSTED: row(

@@ -288,7 +288,7 @@ export const runningErrors = {
   // The lab
   GODWIT_LAB: row(
     '{what}',
-    'Run `godwit lab down` and try again; `godwit doctor` names what is missing.',
+    'Run `./godwit lab down` and try again; `./godwit doctor` names what is missing.',
     false,
     5,
     500,

@@ -2,7 +2,7 @@ import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import type { FakeGuest } from '../../sim/fake/instance.ts';
 import type { DirectDriver } from '../../src/port/direct.ts';
-import { fakeWorld } from '../../src/drivers/registry.ts';
+import { fakeWorld } from '../../sim/fake/driver.ts';
 import { fleet } from './samples.ts';
 
 const MIB = 1024 ** 2;
@@ -26,7 +26,7 @@ export function methodsOf(driver: DirectDriver): Partial<DirectDriver> {
 export async function twoFakeHosts(t: TestContext, guest: Partial<FakeGuest> = {}) {
   const { host, caDir } = await fleet(t);
   const machines = { machines: ['fake-1'], bridges: ['br0'] };
-  const world = await fakeWorld({
+  const world = fakeWorld({
     clock: systemClock,
     linkRate: 2 ** 30,
     hosts: { a: machines, b: machines },

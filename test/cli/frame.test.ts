@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ERRORS, GodwitError, type ErrorCode } from '../../src/errors.ts';
-import { TABLE } from '../../src/cli/table.ts';
+import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
 import { isGroup, spec, verb, type Verb } from '../../src/cli/verb.ts';
 import { FakeContext, godwit, likeBefore } from './fake.ts';
 
@@ -140,11 +140,11 @@ describe('the help', () => {
     likeBefore(t, context.out.text);
   });
 
-  for (const entry of TABLE) {
+  for (const entry of TABLE_WITH_LAB) {
     const name = isGroup(entry) ? entry.name : entry.spec.name;
     test(`of ${name} has an example`, async () => {
       const context = new FakeContext();
-      assert.equal(await godwit(context, `${name} --help`), 0);
+      assert.equal(await godwit(context, `${name} --help`, TABLE_WITH_LAB), 0);
       assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${name}`));
     });
   }
@@ -158,16 +158,16 @@ describe('the help', () => {
 
   test('of a group is printed when no verb is named', async () => {
     const context = new FakeContext();
-    assert.equal(await godwit(context, 'lab'), 0);
-    assert.match(context.out.text, /up .*build a lab/);
+    assert.equal(await godwit(context, 'pki'), 0);
+    assert.match(context.out.text, /issue .*certificate/);
   });
 
   test('of each verb of a group has an example', async () => {
-    for (const entry of TABLE.filter(isGroup)) {
+    for (const entry of TABLE_WITH_LAB.filter(isGroup)) {
       for (const { spec: member } of await entry.verbs()) {
         const context = new FakeContext();
         const path = `${entry.name} ${member.name}`;
-        assert.equal(await godwit(context, `${path} --help`), 0, path);
+        assert.equal(await godwit(context, `${path} --help`, TABLE_WITH_LAB), 0, path);
         assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${path}`), path);
       }
     }
@@ -175,7 +175,7 @@ describe('the help', () => {
 
   test('no two flags of a verb have the same name as those of the frame', async () => {
     const verbs = await Promise.all(
-      TABLE.map(async (entry) => (isGroup(entry) ? entry.verbs() : [entry])),
+      TABLE_WITH_LAB.map(async (entry) => (isGroup(entry) ? entry.verbs() : [entry])),
     );
     for (const { spec: each } of verbs.flat()) {
       const reserved =

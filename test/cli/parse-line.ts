@@ -1,6 +1,6 @@
 import { readInput } from '../../src/cli/frame.ts';
 import { buildProgram, type Chosen } from '../../src/cli/program.ts';
-import { TABLE } from '../../src/cli/table.ts';
+import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
 import { FakeContext } from './fake.ts';
 
 /** The words of a command line, as a shell reads them; without its comment. */
@@ -12,7 +12,9 @@ export function words(line: string): string[] {
 /** Rejects where the command line has no such verb, flag or value. */
 export async function parse(argv: readonly string[]): Promise<void> {
   const chosen: Chosen[] = [];
-  const program = await buildProgram(argv, TABLE, new FakeContext(), (verb) => chosen.push(verb));
+  const program = await buildProgram(argv, TABLE_WITH_LAB, new FakeContext(), (verb) =>
+    chosen.push(verb),
+  );
   await program.parseAsync([...argv], { from: 'user' });
   for (const each of chosen) readInput(each);
 }

@@ -67,6 +67,15 @@ describe('./godwit', () => {
     assert.match(stderr, /no verb "a b"/);
   });
 
+  test('has the verbs of the lab in a clone, and the program of a package has not', async () => {
+    const inClone = await start(path.join(root, 'godwit'), ['lab', '--help']);
+    assert.match(inClone.stdout, /up .*build a lab/);
+    const program = path.join(root, 'src/bin/godwit.ts');
+    const { status, stderr } = await start(process.execPath, [program, 'lab', 'up']);
+    assert.equal(status, 2);
+    assert.match(stderr, /godwit has no verb "lab"/);
+  });
+
   test('says what to run when the clone is not set up', async () => {
     const clone = path.join(folder, 'clone');
     await mkdir(clone);

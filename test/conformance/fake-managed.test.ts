@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/clock.ts';
-import { fakeManager } from '../../src/drivers/registry.ts';
+import { FakeManager } from '../../sim/fake/managed.ts';
 import { orderOf } from '../../src/migration/managed/events.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import { runManagedConformance } from './managed.ts';
@@ -11,7 +11,7 @@ runManagedConformance({
       { name: 'vda', file: '/d/web1.raw', format: 'raw', sizeBytes: 1024, place: 'd' },
     ];
     const options = { clock: systemClock, random: () => 0.5, taskMs: 30, copies };
-    const manager = await fakeManager(options);
+    const manager = new FakeManager(options);
     manager.guests.set('web1', 'a');
     return {
       driver: manager.driver('a'),

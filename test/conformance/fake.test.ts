@@ -1,13 +1,13 @@
 import { systemClock } from '../../src/clock.ts';
 import { fakeHandle } from '../../sim/fake/handle.ts';
-import { fakeWorld } from '../../src/drivers/registry.ts';
+import { fakeWorld } from '../../sim/fake/driver.ts';
 import { runConformance } from './conformance.ts';
 import type { TrialSite } from './trial.ts';
 
 const MIB = 1024 * 1024;
 
 async function make(): Promise<TrialSite> {
-  const world = await fakeWorld({
+  const world = fakeWorld({
     clock: systemClock,
     linkRate: 2000 * MIB,
     hosts: { a: { bridges: ['br0'] }, b: { bridges: ['br0'] } },

@@ -69,7 +69,7 @@ describe('the commands that the pages show', () => {
 
 describe('what the pages name', () => {
   test('as a file of this repository is there', () => {
-    const named = found(/`((?:src|test|tools|bench|faults|sim|examples)\/[\w./-]+)`/g);
+    const named = found(/`((?:src|lab|test|tools|bench|faults|sim|examples)\/[\w./-]+)`/g);
     assert.ok(named.length > 50);
     const gone = named.filter(({ text }) => !existsSync(path.join(root, text)));
     assert.deepEqual(gone, []);

@@ -19,8 +19,13 @@ describe('the manual pages', () => {
       const name = file.replace(/\.1$/, '').replaceAll('-', '\\-');
       assert.ok(main?.text.includes(`.BR ${name} (1)`), file);
     }
-    const lab = pages.find(({ file }) => file === 'godwit-lab-up.1');
-    assert.match(lab?.text ?? '', /\\fB\\-\\-hosts\\fR/);
+    const issue = pages.find(({ file }) => file === 'godwit-pki-issue.1');
+    assert.match(issue?.text ?? '', /\\fB\\-\\-addresses\\fR/);
+    // No package has a lab.
+    assert.equal(
+      pages.some(({ text }) => text.includes('godwit\\-lab\\-')),
+      false,
+    );
   });
 
   test('have no request of roff that a text of a verb has brought', async () => {

@@ -24,23 +24,23 @@ describe('the drivers of a host', () => {
     }
   });
 
-  test('a pretended manager is there only where it is configured, and no peer can name it elsewhere', async () => {
-    const fake = { fake: { manager: '/run/manager.sock' } };
-    const all = await allDrivers(configOf({ drivers: fake }));
+  test('a manager is there only where it is configured, and no peer can name it elsewhere', async () => {
+    const drivers = { libvirt: {} };
+    const all = await allDrivers(configOf({ drivers }));
     assert.deepEqual(
       all.map(({ name }) => name),
-      ['qemu', 'fake'],
+      ['qemu', 'libvirt'],
     );
-    const { capabilities } = await driverNamed('fake', configOf({ drivers: fake }));
+    const { capabilities } = await driverNamed('libvirt', configOf({ drivers }));
     assert.equal(capabilities.shape, 'managed');
-    await assert.rejects(driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
+    await assert.rejects(driverNamed('libvirt', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
   test('are one alone where its section is all that the host is to have', async () => {
-    const drivers = onlyDriver('fake', { manager: '/run/manager.sock' });
+    const drivers = onlyDriver('libvirt', {});
     assert.deepEqual(
       (await allDrivers(configOf({ drivers }))).map(({ name }) => name),
-      ['fake'],
+      ['libvirt'],
     );
   });
 
@@ -49,10 +49,10 @@ describe('the drivers of a host', () => {
   });
 
   test('are switched off by false: none is listed, and no peer can name one', async () => {
-    const off = configOf({ drivers: { qemu: false, fake: { manager: '/run/manager.sock' } } });
+    const off = configOf({ drivers: { qemu: false, libvirt: {} } });
     assert.deepEqual(
       (await allDrivers(off)).map(({ name }) => name),
-      ['fake'],
+      ['libvirt'],
     );
     for (const name of ['qemu', undefined])
       await assert.rejects(driverNamed(name, off), { code: 'GODWIT_PROTOCOL_INVALID' });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { labDirectory } from '../../lab/state.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 

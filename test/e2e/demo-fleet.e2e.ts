@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { request } from 'node:https';
 import { describe, test } from 'node:test';
 import { labDown } from '../../lab/down.ts';
-import { labDirectory } from '../../lab/state.ts';
 import { PROGRAM, runToEnd } from './support/cli.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 /** The status of what the dashboard's address answers; undefined where nobody listens. */
 function statusOf(url: string, headers: Record<string, string> = {}): Promise<number | undefined> {

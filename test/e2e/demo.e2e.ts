@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { labDown } from '../../lab/down.ts';
-import { labDirectory } from '../../lab/state.ts';
 import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 /** A small guest: what is tested is the demo, on a machine with two cores. */
 const SMALL = ['--memory', '256M', '--working-set', '32M', '--dirty', '8MiB/s'];

@@ -88,7 +88,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
     assert.equal(await does('godwit --version'), `${version}\n`);
     assert.match(await does('godwit doctor || true'), /^ok {4}node /m);
-    assert.match(await does('zcat /usr/share/man/man1/godwit-lab-up.1.gz'), /\.SH OPTIONS/);
+    assert.match(await does('zcat /usr/share/man/man1/godwit-pki-issue.1.gz'), /\.SH OPTIONS/);
     await does('bash -n /usr/share/bash-completion/completions/godwit');
     await does('dpkg --verify godwit');
   });

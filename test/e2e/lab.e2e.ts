@@ -14,11 +14,12 @@ import { existingNamespaces } from '../../lab/namespaces.ts';
 import { openProbe } from '../../lab/probe/probe.ts';
 import { isAlive } from '../../src/system/processes/process.ts';
 import { processesInNamespaces } from '../../lab/processes.ts';
-import { labDirectory, type Lab } from '../../lab/state.ts';
+import { type Lab } from '../../lab/state.ts';
 import { labStatus } from '../../lab/status.ts';
 import { labUp } from '../../lab/up.ts';
 import { hostCensus } from '../../lab/witness/census.ts';
 import { runningOn } from '../../lab/witness/qemus.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 const MIB = 1024 ** 2;
 const name = `e2e${process.pid % 10_000}`;

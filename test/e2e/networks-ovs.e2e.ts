@@ -12,7 +12,6 @@ import { ovsEnvironment } from '../../lab/openvswitch.ts';
 import { labDown } from '../../lab/down.ts';
 import { runningOn } from '../../lab/witness/qemus.ts';
 
-import { labDirectory } from '../../lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { assertSays, move, refusalOf, unlessForbidden, type Move } from './support/moves.ts';
@@ -22,6 +21,7 @@ import { moveOver } from './support/move-over.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 import { startTicksOf } from '../../src/system/processes/process.ts';
 import { until } from '../until.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 const lacking = await networkLacks('ovs');
 

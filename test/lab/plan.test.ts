@@ -5,7 +5,6 @@ import { hasCode } from '../../src/errors.ts';
 import { networkSteps } from '../../lab/network-plan.ts';
 import {
   checkGuestName,
-  checkLabName,
   checkPaths,
   guestAddress,
   guestUuid,
@@ -19,7 +18,7 @@ import {
   namespacesOf,
   tapName,
 } from '../../lab/plan.ts';
-import { labsDirectory } from '../../lab/state.ts';
+import { checkLabName, labsDirectory } from '../../src/cli/connection/labs.ts';
 
 test('hosts are called a, b, c and have an address each', () => {
   assert.deepEqual(hostNames(3), ['a', 'b', 'c']);

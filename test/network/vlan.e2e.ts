@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../src/errors.ts';
 import { networkLacks } from '../../lab/network-lacks.ts';
-import { labDirectory } from '../../lab/state.ts';
 import { labUp } from '../../lab/up.ts';
+import { labDirectory } from '../../src/cli/connection/labs.ts';
 
 const run = promisify(execFile);
 const lacking = await networkLacks('vlan');

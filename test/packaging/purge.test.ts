@@ -21,7 +21,7 @@ const purge = readFileSync(path.join(root, 'packaging/purge.sh'), 'utf8');
 function namesOfTheCode(): ReadonlySet<string> {
   const files = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const texts = files
-    .filter((file) => file.endsWith('.ts') && !file.startsWith('lab/'))
+    .filter((file) => file.endsWith('.ts'))
     .map((file) => readFileSync(path.join(root, 'src', file), 'utf8'));
   const joined = texts.flatMap((text) =>
     [...text.matchAll(/path\.join\((?:[\w.#]+\.)?stateDir, (?:'([^']+)'|(\w+))/g)].flatMap(

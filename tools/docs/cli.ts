@@ -1,12 +1,12 @@
 import { JSON_SHAPES } from './json-shapes.ts';
-import { TABLE } from '../../src/cli/table.ts';
+import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
 import { isGroup, kebab, type Flag, type Spec } from '../../src/cli/verb.ts';
 import { shapeText } from './shape.ts';
 
 /** docs/cli.md: every verb with its flags, and every shape of --json. */
 export async function cliPage(): Promise<string> {
   const sections: string[] = [];
-  for (const entry of TABLE) {
+  for (const entry of TABLE_WITH_LAB) {
     if (!isGroup(entry)) sections.push(verbSection(entry.spec, ''));
     else {
       const examples = entry.examples.map((line) => `godwit ${line}`).join('\n');

@@ -11,7 +11,7 @@ import {
 /** Manual pages, made from the table of verbs as `--help` and docs/cli.md are: godwit(1), and one page for each verb. */
 
 export interface Page {
-  /** `godwit-lab-up.1` */
+  /** `godwit-pki-issue.1` */
   readonly file: string;
   readonly text: string;
 }

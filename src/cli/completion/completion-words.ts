@@ -11,7 +11,7 @@ export type Words =
 
 /** One verb (or `group verb`) as completion needs it. */
 export interface Completable {
-  /** `migrate`, `lab up` */
+  /** `migrate`, `pki issue` */
   readonly path: string;
   readonly flags: readonly {
     readonly name: string;

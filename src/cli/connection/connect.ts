@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { labNames, labOf, readLabState } from '../../../lab/state.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { controllerContract } from '../../protocol/controller/contract.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
@@ -11,6 +10,7 @@ import type { Endpoint, AgentSet } from './agent-set.ts';
 import { controllerNamed, transportTo } from './controller-place.ts';
 import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext, type ChosenContext } from './fleet-contexts.ts';
+import { findLab, labNames } from './labs.ts';
 import { OWN_PLACES, ownSocket, type OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from '../context.ts';
 
@@ -99,10 +99,10 @@ async function findCandidates(
   const unix = ownSocket(own);
   if (unix !== undefined)
     return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
-  if (await labIsUp(DEFAULT_LAB)) return labCandidates(DEFAULT_LAB, undefined);
+  if ((await findLab(DEFAULT_LAB)) !== undefined) return labCandidates(DEFAULT_LAB, undefined);
   const labs = await labNames();
   const [only] = labs;
-  if (only !== undefined && labs.length === 1 && (await labIsUp(only)))
+  if (only !== undefined && labs.length === 1 && (await findLab(only)) !== undefined)
     return labCandidates(only, undefined);
   throw nobody();
 }
@@ -149,16 +149,14 @@ async function managersOf(where: string, flags: ConnectionFlags, env: Env): Prom
   }
 }
 
-async function labIsUp(name: string): Promise<boolean> {
-  return (await readLabState(name))?.phase === 'up';
-}
-
 async function labCandidates(name: string, host: string | undefined): Promise<Candidate[]> {
-  const state = await readLabState(name);
-  if (state?.entry === undefined || state.phase !== 'up') throw await noLab(name);
-  const { members } = labOf({ ...state, entry: state.entry });
-  const chosen = host === undefined ? members : members.filter((member) => member.name === host);
-  if (chosen.length === 0 && host !== undefined) throw noHost(host, state.hosts);
+  const agents = await findLab(name);
+  if (agents === undefined) throw await noLab(name);
+  const chosen = host === undefined ? agents : agents.filter((each) => each.name === host);
+  if (chosen.length === 0 && host !== undefined) {
+    const hosts = agents.map((each) => each.name);
+    throw noHost(host, hosts);
+  }
   return chosen.map(({ name: label, agentSocket }) => ({
     label,
     transport: { unix: agentSocket, peer: `the agent of ${label} in lab ${name}` },
@@ -167,7 +165,10 @@ async function labCandidates(name: string, host: string | undefined): Promise<Ca
 
 async function noLab(name: string): Promise<Error> {
   const near = didYouMean(name, await labNames());
-  const hint = near === undefined ? {} : { hint: `${near} Or run \`godwit lab up\` first.` };
+  const hint =
+    near === undefined
+      ? {}
+      : { hint: `${near} Or run \`./godwit lab up\` in a clone of Godwit first.` };
   return godwitError('GODWIT_LAB_UNKNOWN', { lab: name }, hint);
 }
 
@@ -187,7 +188,7 @@ function nobody(): Error {
       reason: 'the socket is not there',
     },
     {
-      hint: 'Start it with `godwit agent --config FILE`, try a lab with `godwit lab up`, or name an agent with --agent.',
+      hint: 'Start it with `godwit agent --config FILE`, or name an agent with --agent. To try Godwit, run `./godwit lab up` in a clone.',
     },
   );
 }

@@ -37,7 +37,6 @@ export async function collectFacts(
     readCertificates(config),
     text('/proc/sys/vm/unprivileged_userfaultfd'),
   ]);
-  const folder = path.join(cacheDirectory(context.env), 'guest', 'kernel');
   return {
     nodeVersion: process.versions.node,
     root: process.getuid?.() === 0,
@@ -52,7 +51,7 @@ export async function collectFacts(
     ports,
     clock,
     openFiles,
-    guestImage: { folder, ready: await isFile(path.join(folder, 'manifest.json')) },
+    guestImage: context.hasLab === true ? await findGuestImage(context) : undefined,
     agent: agents.agent,
     config,
     certificates,
@@ -82,6 +81,11 @@ async function askAgents(
 function pathFolders({ env }: Context): string[] {
   const own = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
   return [...new Set([...own, '/usr/sbin', '/sbin', '/usr/libexec'])];
+}
+
+async function findGuestImage({ env }: Context): Promise<Facts['guestImage']> {
+  const folder = path.join(cacheDirectory(env), 'guest', 'kernel');
+  return { folder, ready: await isFile(path.join(folder, 'manifest.json')) };
 }
 
 async function isFile(file: string): Promise<boolean> {

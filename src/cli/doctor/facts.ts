@@ -19,8 +19,8 @@ export interface Facts {
   readonly ports: { readonly from: number; readonly to: number; readonly free: number };
   readonly clock: { readonly synchronized: boolean; readonly by: string } | undefined;
   readonly openFiles: { readonly soft: number; readonly hard: number } | undefined;
-  /** The lab's guest kernel, busybox and modules, as setup brings them. */
-  readonly guestImage: { readonly folder: string; readonly ready: boolean };
+  /** The lab's guest kernel, busybox and modules, as setup brings them; absent where the program has no lab. */
+  readonly guestImage?: { readonly folder: string; readonly ready: boolean } | undefined;
   /** Agents that answer, by label, or why none does. */
   readonly agent: { readonly answering: readonly string[]; readonly problem: string | undefined };
   readonly config: ConfigFact;

@@ -24,7 +24,7 @@ export function judge(facts: Facts): Finding[] {
     ...judgeCertificates(facts),
     judgeAgent(facts),
     ...judgeTrust(facts),
-    judgeLab(facts),
+    ...judgeLab(facts),
   ];
 }
 
@@ -230,7 +230,7 @@ function judgeAgent({ agent }: Facts): Finding {
     name,
     verdict: 'warn',
     found: agent.problem ?? 'none answers',
-    hint: 'Start it with `godwit agent --config FILE`, or a lab with `godwit lab up`.',
+    hint: 'Start it with `godwit agent --config FILE`, or in a clone of Godwit a lab with `./godwit lab up`.',
   };
 }
 
@@ -301,8 +301,9 @@ function judgePorts({ ports }: Facts): Finding {
   };
 }
 
-/** Whether a lab could be built here; what the host itself lacks is said elsewhere. */
-function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts): Finding {
+/** Whether a lab could be built here, by a program that has one; what the host itself lacks is said elsewhere. */
+function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts): Finding[] {
+  if (guestImage === undefined) return [];
   const name = 'lab';
   const obstacles = [
     ...(root || userNamespaces.ok ? [] : ['root or user namespaces']),
@@ -310,19 +311,17 @@ function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts)
     ...Object.keys(tools).filter((tool) => tools[tool] !== true),
   ];
   if (obstacles.length > 0) {
-    return {
-      name,
-      verdict: 'warn',
-      found: `a lab needs ${obstacles.join(', ')}`,
-      hint: 'Fix the lines above that name them.',
-    };
+    const found = `a lab needs ${obstacles.join(', ')}`;
+    return [{ name, verdict: 'warn', found, hint: 'Fix the lines above that name them.' }];
   }
   if (guestImage.ready)
-    return { name, verdict: 'ok', found: `guest kernel in ${guestImage.folder}` };
-  return {
-    name,
-    verdict: 'warn',
-    found: `no guest kernel in ${guestImage.folder}`,
-    hint: 'Run `npm run setup`: it brings a kernel and busybox for the lab’s guests.',
-  };
+    return [{ name, verdict: 'ok', found: `guest kernel in ${guestImage.folder}` }];
+  return [
+    {
+      name,
+      verdict: 'warn',
+      found: `no guest kernel in ${guestImage.folder}`,
+      hint: 'Run `npm run setup`: it brings a kernel and busybox for the lab’s guests.',
+    },
+  ];
 }

@@ -11,7 +11,7 @@ import { fleet } from '../samples.ts';
 import type { DirectDriver } from '../../../src/port/direct.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { HONEST } from '../../../sim/fake/manager-options.ts';
-import { fakeManager } from '../../../src/drivers/registry.ts';
+import { FakeManager } from '../../../sim/fake/managed.ts';
 
 const MIB = 1024 ** 2;
 
@@ -59,7 +59,7 @@ test('a plan that is told what the link carries does not measure it, and predict
 test('a plan of a guest that a manager moves has what the manager finds, as a check has', async (t) => {
   const { host, as } = await fleet(t);
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
-  const manager = await fakeManager({ ...options, copies: [] });
+  const manager = new FakeManager({ ...options, copies: [] });
   manager.guests.set('web1', 'a');
   const managed = manager.driver('a');
   // The fake of one host, with all that a driver does whose manager moves guests.
@@ -84,7 +84,7 @@ test('a plan of a guest that a manager moves predicts by what the manager measur
   const writes = async (dirtyRate: number) => {
     const dirtying = { memoryBytes: 1024 * MIB, rate: 100 * MIB, dirtyRate };
     const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], dirtying };
-    const manager = await fakeManager(options);
+    const manager = new FakeManager(options);
     manager.guests.set('web1', 'a');
     return manager;
   };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { fakeWorld } from '../../../src/drivers/registry.ts';
+import { fakeWorld } from '../../../sim/fake/driver.ts';
 import type { FakeGuest } from '../../../sim/fake/instance.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
 import type { DiscoveredGuest } from '../../../src/port/inventory.ts';
@@ -17,7 +17,7 @@ const MEMORY = 64 * 1024 ** 2;
 async function world(t: TestContext, guest: Partial<FakeGuest> = {}, options: HostOptions = {}) {
   const { host, as } = await fleet(t);
   const machines = { machines: ['fake-1'], bridges: ['br0'] };
-  const made = await fakeWorld({
+  const made = fakeWorld({
     clock: systemClock,
     linkRate: 2 ** 30,
     hosts: { a: machines, b: machines, c: { machines: ['fake-0'], bridges: ['br0'] } },

@@ -9,20 +9,17 @@ import {
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../sim/fake/managed-handle.ts';
 import { HONEST } from '../../../sim/fake/manager-options.ts';
-import type { FakeManager } from '../../../sim/fake/managed.ts';
-import { fakeManager, type Driver } from '../../../src/drivers/registry.ts';
+import { FakeManager } from '../../../sim/fake/managed.ts';
+import type { Driver } from '../../../src/drivers/registry.ts';
 import type { CopiedDisk } from '../../../src/migration/managed/task-sight.ts';
 import { migrationRequest, type Check } from '../../../src/protocol/public/migration.ts';
 import type { ReceiverOffer } from '../../../src/protocol/peer/receiver.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
-async function managerWith(
-  behaves = HONEST,
-  copies: readonly CopiedDisk[] = [],
-): Promise<FakeManager> {
+function managerWith(behaves = HONEST, copies: readonly CopiedDisk[] = []): FakeManager {
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves, copies };
-  const manager = await fakeManager(options);
+  const manager = new FakeManager(options);
   manager.guests.set('web1', 'a');
   return manager;
 }
@@ -60,7 +57,7 @@ async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer
 
 describe('a check of a guest that a manager moves', () => {
   test('asks the manager, and starts no task', async () => {
-    const manager = await managerWith();
+    const manager = managerWith();
     const found = await ask(manager, 'b');
     assert.ok(found.length > 0);
     assert.ok(found.every(({ verdict }) => verdict === 'pass'));
@@ -73,13 +70,13 @@ describe('a check of a guest that a manager moves', () => {
   });
 
   test('has the manager’s refusal', async () => {
-    const found = await ask(await managerWith(), 'nowhere');
+    const found = await ask(managerWith(), 'nowhere');
     const codes = found.flatMap(({ error }) => error?.code ?? []);
     assert.deepEqual(codes, ['GODWIT_HOST_UNKNOWN']);
   });
 
   test('is refused where the manager does not answer, and says so', async () => {
-    const [found] = await ask(await managerWith({ ...HONEST, lost: 1 }), 'b');
+    const [found] = await ask(managerWith({ ...HONEST, lost: 1 }), 'b');
     assert.deepEqual([found?.verdict, found?.error?.code], ['refuse', 'GODWIT_UNREACHABLE']);
   });
 
@@ -87,14 +84,14 @@ describe('a check of a guest that a manager moves', () => {
     const disk = { name: 'vda', file: '/i/x', format: 'raw', sizeBytes: 1, place: 'd' };
     const wire = { version: WIRE_VERSION, cores: 1, knowsGuest: false };
     const old = { wire, place: '/run/manager' };
-    assert.match(await pathOf(t, await managerWith(HONEST, [disk]), old), /memory alone/);
-    assert.match(await pathOf(t, await managerWith(), old), /^b opens a receiver/);
+    assert.match(await pathOf(t, managerWith(HONEST, [disk]), old), /memory alone/);
+    assert.match(await pathOf(t, managerWith(), old), /^b opens a receiver/);
     const offer = { ...old, disks: true };
-    assert.match(await pathOf(t, await managerWith(HONEST, [disk]), offer), /^b opens a receiver/);
+    assert.match(await pathOf(t, managerWith(HONEST, [disk]), offer), /^b opens a receiver/);
   });
 
   test('says of block devices why nobody looked whether the other host has them', async () => {
-    const manager = await managerWith();
+    const manager = managerWith();
     const open = (driver: ReturnType<FakeManager['driver']>) => {
       const plain = driver.openManaged.bind(driver);
       driver.openManaged = async (handle, signal) => {
@@ -121,7 +118,7 @@ describe('a check of a guest that a manager moves', () => {
 });
 
 test('what a guest writes is said by its manager, or why nobody knows', async () => {
-  const manager = await managerWith();
+  const manager = managerWith();
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
   const asked = { handle: managedHandle('web1'), request };
   const { signal } = new AbortController();
@@ -134,7 +131,7 @@ test('what a guest writes is said by its manager, or why nobody knows', async ()
   const { unmeasured, measured } = await measureByManager(silent, asked, 5000, signal);
   assert.equal(measured, undefined);
   assert.match(unmeasured ?? '', /its manager moves it, and its manager has no figure of that/);
-  const lost = await managerWith({ ...HONEST, lost: 1 });
+  const lost = managerWith({ ...HONEST, lost: 1 });
   const unheard = await measureByManager(lost.driver('a'), asked, 5000, signal);
   assert.match(unheard.unmeasured ?? '', /the manager/);
 });

@@ -14,7 +14,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { agentConfig } from '../../../src/config.ts';
 import { diskSocket, memorySocket, type ManagedDriver } from '../../../src/port/managed.ts';
 import { HONEST } from '../../../sim/fake/manager-options.ts';
-import { fakeManager } from '../../../src/drivers/registry.ts';
+import { FakeManager } from '../../../sim/fake/managed.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import { startTicksOf } from '../../../src/system/processes/process.ts';
 import { receiverName } from '../../../src/host/journal/receiver-records.ts';
@@ -81,7 +81,7 @@ class Started {
 async function hostB(t: TestContext, sockets = true, knownIds: readonly string[] = []) {
   const directory = tempDir(t);
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
-  const plain = (await fakeManager(options)).driver('b');
+  const plain = new FakeManager(options).driver('b');
   const memorySockets = { place: '/run/manager', directory };
   const driver: ManagedDriver = sockets
     ? Object.assign(Object.create(plain) as ManagedDriver, { memorySockets })

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { TABLE_WITH_LAB } from '../../../lab/cli/table.ts';
+import { TABLE } from '../../../src/cli/table.ts';
 import { endpoint, FakeContext, godwit, guest, host, summary } from '../fake.ts';
 
 const run = promisify(execFile);
@@ -16,9 +18,10 @@ async function hasProgram(name: string): Promise<boolean> {
   );
 }
 
-async function script(shell: string): Promise<string> {
+/** The script that the program of a clone prints, or that of a package, by its table. */
+async function script(shell: string, table = TABLE_WITH_LAB): Promise<string> {
   const context = new FakeContext();
-  assert.equal(await godwit(context, `completion ${shell}`), 0);
+  assert.equal(await godwit(context, `completion ${shell}`, table), 0);
   return context.out.text;
 }
 
@@ -109,6 +112,7 @@ describe('completion in zsh', () => {
     const text = await script('zsh');
     assert.match(text, /'migrate'\) _arguments .*'--max-downtime\[/);
     assert.match(text, /'lab up'\) _arguments .*'--hosts\[/);
+    assert.doesNotMatch(await script('zsh', TABLE), /'lab up'/);
   });
 });
 

@@ -247,6 +247,10 @@ describe('what doctor makes of the facts', () => {
     assert.match(lines({}, 'kvm')[0]?.found ?? '', /only when one does/);
   });
 
+  test('a program without a lab reports on none', () => {
+    assert.deepEqual(lines({ guestImage: undefined, tunDevice: no('x') }, 'lab'), []);
+  });
+
   test('every line that is not ok has a hint', () => {
     for (const [, change] of cases) {
       for (const line of judge({ ...GOOD, ...change })) {

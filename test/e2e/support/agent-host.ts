@@ -27,11 +27,13 @@ const WAIT_MS = 60_000;
 export class AgentHost {
   readonly name: string;
   readonly dir: string;
+  readonly #program: string;
   #agent: ChildProcess | undefined;
 
-  protected constructor(name: string, dir: string) {
+  protected constructor(name: string, dir: string, program = AGENT) {
     this.name = name;
     this.dir = dir;
+    this.#program = program;
   }
 
   /** An agent of that name whose configuration has these sections of `drivers`. */
@@ -62,7 +64,7 @@ export class AgentHost {
   }
 
   async agentUp(): Promise<void> {
-    const child = spawn(process.execPath, [AGENT, '--config', this.#config], {
+    const child = spawn(process.execPath, [this.#program, '--config', this.#config], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#agent = child;

@@ -2,17 +2,20 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../src/clock.ts';
 import {
   HONEST,
   type ManagerOptions,
   type Misbehaviour,
 } from '../../../sim/fake/manager-options.ts';
-import type { FakeManager } from '../../../sim/fake/managed.ts';
-import { fakeManager } from '../../../src/drivers/registry.ts';
+import { FakeManager } from '../../../sim/fake/managed.ts';
 import { Random } from '../../../sim/random.ts';
 import { serveManager, type Served } from '../../mover/managed/manager-socket.ts';
 import { AgentHost } from './agent-host.ts';
+
+/** The product's own program has no driver for a pretended manager. */
+const AGENT = fileURLToPath(new URL('./managed-agent.ts', import.meta.url));
 
 export type Temper = { -readonly [Name in keyof Misbehaviour]: Misbehaviour[Name] };
 
@@ -24,7 +27,7 @@ export class ManagedHost extends AgentHost {
   #served: Served | undefined;
 
   private constructor(dir: string, options: ManagedHost['options'], manager: FakeManager) {
-    super('a', dir);
+    super('a', dir, AGENT);
     this.options = options;
     this.manager = manager;
   }
@@ -38,7 +41,7 @@ export class ManagedHost extends AgentHost {
       hosts: ['a', 'b'],
       taskMs: 500,
     };
-    const host = new ManagedHost(dir, options, await fakeManager(options));
+    const host = new ManagedHost(dir, options, new FakeManager(options));
     host.options.behaves = host.temper;
     await host.configure({ qemu: { programs: [] }, fake: { manager: host.#manager } });
     await host.managerUp();

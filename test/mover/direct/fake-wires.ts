@@ -1,4 +1,4 @@
-import type { fakeWorld } from '../../../src/drivers/registry.ts';
+import type { FakeHosts } from '../../../sim/fake/driver.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { LinkMeasure } from '../../../src/links/session.ts';
 import type { WireOpeners } from '../../../src/mover/engine/wire-openers.ts';
@@ -10,7 +10,7 @@ import type {
   WireFigures,
 } from '../../../src/wire/open.ts';
 
-type World = Awaited<ReturnType<typeof fakeWorld>>;
+type World = FakeHosts;
 
 const FIGURES: WireFigures = {
   streamBytes: 4000,

@@ -1,11 +1,11 @@
 import type { Clock } from '../../../src/clock.ts';
 import type { DirectDriver } from '../../../src/port/direct.ts';
-import { fakeWorld } from '../../../src/drivers/registry.ts';
+import { fakeWorld, type FakeHosts } from '../../../sim/fake/driver.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { Mode } from '../../../src/protocol/public/migration.ts';
 
-type World = Awaited<ReturnType<typeof fakeWorld>>;
+type World = FakeHosts;
 type Instance = World['instances'][number];
 
 /** What is peculiar about the guest. */
@@ -67,7 +67,7 @@ export class TwoHosts {
   static async boot(mode: Mode, traits: Traits = {}): Promise<TwoHosts> {
     const clock = restlessClock();
     const hosts = { a: {}, b: {} };
-    const world = await fakeWorld({ clock, linkRate: 1000 * MIB, hosts, tickMs: 20 });
+    const world = fakeWorld({ clock, linkRate: 1000 * MIB, hosts, tickMs: 20 });
     return new TwoHosts(mode, world, traits);
   }
 

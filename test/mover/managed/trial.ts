@@ -3,11 +3,10 @@ import type { AgentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal/journal.ts';
 import type { JournalFile } from '../../../src/system/journal-file.ts';
-import type { FakeManager } from '../../../sim/fake/managed.ts';
+import { FakeManager } from '../../../sim/fake/managed.ts';
 import type { Dirtying, Misbehaviour } from '../../../sim/fake/manager-options.ts';
 import { managedHandle } from '../../../sim/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/port/managed.ts';
-import { fakeManager } from '../../../src/drivers/registry.ts';
 import type { GodwitError } from '../../../src/errors.ts';
 import { plainLog } from '../../../src/log.ts';
 import type {
@@ -175,7 +174,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
     request: { ...REQUEST.request, timeoutMs, ...path, ...options.asked },
   };
   const sockets = new Set<number>();
-  const manager = await fakeManager({
+  const manager = new FakeManager({
     clock,
     random: () => random.next(),
     ...(behaves === undefined ? {} : { behaves }),

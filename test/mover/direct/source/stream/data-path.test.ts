@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { storeCredentials } from '../../../../../src/pki/authority.ts';
 import { agentConfig } from '../../../../../src/config.ts';
-import { fakeWorld } from '../../../../../src/drivers/registry.ts';
+import { fakeWorld } from '../../../../../sim/fake/driver.ts';
 import { systemClock } from '../../../../../src/clock.ts';
 import { silentLog } from '../../../../../src/log.ts';
 import {
@@ -29,7 +29,7 @@ async function scene(t: TestContext, addresses: string[] = [], mode: Mode = 'pre
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   const { issue } = await authority(t);
   storeCredentials(path.join(stateDir, 'pki'), await issue('a', 'agent'));
-  const world = await fakeWorld({ clock: systemClock, linkRate: 1, hosts: {} });
+  const world = fakeWorld({ clock: systemClock, linkRate: 1, hosts: {} });
   const wires = new FakeWires(world);
   const waiting = await wires.target({
     migration: 'm-00000001',
