@@ -2,14 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { openHole } from '../hostile/holes/hole.ts';
+import { holeNamed, openHole } from '../hostile/holes/hole.ts';
 import { proverRecorder } from '../tools/prover-record.ts';
-import { plan as planSchema, planRun, planWords, type Plan } from './plan.ts';
+import { planRun } from './draw.ts';
+import { plan as planSchema, planWords, type Plan } from './plan.ts';
 import { play, type Played } from './play.ts';
 import { shrink } from './shrink.ts';
 import { BootedGuests } from './booted.ts';
 import type { Ground } from './ground.ts';
-import { HOLES } from './holes.ts';
+import { canShow, HOLES } from './holes.ts';
 import { LibvirtStage } from './libvirt-stage.ts';
 import { clearDebris, Stage } from './stage.ts';
 
@@ -21,11 +22,12 @@ const USAGE = `npm run meddle -- [--runs N] [--from N] [--seed N] [--run N]... [
   --seed N    which ones; default 1
   --run N     only this run of the seed; may be repeated
   --match P   only runs whose words (--list) match this pattern
-  --cases     only the cases that were kept; default: they are played first
+  --cases     only the cases that were kept; default: they are played first; --no-cases: without them
   --shrink N  makes a failing run as simple as N further runs can show; default 0
   --lanes N   how many guests move at the same time, each in a lab of its own; default 2
-  --hole H    the product has this known defect, which must be found (see meddle/holes.ts);
-              ends with the first run that finds it, and with status 1 if none does
+  --hole H    the product has this known defect, which must be found (see meddle/holes.ts): of the runs,
+              only those that can show it (without --run and --match); ends with the first that
+              finds it, and with status 1 if none does
   --json      one line of JSON for each run, on standard output
   --list      the runs in words; nothing is started
 
@@ -38,7 +40,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     run: { type: 'string', multiple: true, default: [] },
-    cases: { type: 'boolean', default: false },
+    cases: { type: 'boolean' },
     match: { type: 'string', default: '' },
     lanes: { type: 'string', default: '2' },
     hole: { type: 'string' },
@@ -47,6 +49,7 @@ const { values } = parseArgs({
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
+  allowNegative: true,
 });
 
 const MAX_RUNS = 100_000;
@@ -62,12 +65,14 @@ function numberOf(text: string, name: string): number {
 /** A run and the name that it goes by. */
 interface Named {
   readonly name: string;
+  /** Options that play it again. */
+  readonly again: string;
   readonly plan: Plan;
 }
 
 function keptCases(): Named[] {
   const all = z.record(z.string(), planSchema).parse(JSON.parse(readFileSync(CASES, 'utf8')));
-  return Object.entries(all).map(([name, plan]) => ({ name, plan }));
+  return Object.entries(all).map(([name, plan]) => ({ name, again: '--cases', plan }));
 }
 
 /** Run N of a seed is the same in each part of it. */
@@ -79,23 +84,30 @@ function runsOf(seed: number): Named[] {
       ? values.run.map((each) => numberOf(each, 'run'))
       : Array.from({ length: count }, (_, index) => first + index);
   const all = numbers.map((number) => {
-    return { name: `run ${number}`, plan: planRun(seed * MAX_RUNS + number) };
+    const again = `--seed ${seed} --run ${number}`;
+    return { name: `run ${number}`, again, plan: planRun(seed * MAX_RUNS + number) };
   });
   const wanted = new RegExp(values.match);
-  return all.filter(({ plan }) => wanted.test(planWords(plan)));
+  const hole = values.hole === undefined ? undefined : holeNamed(HOLES, values.hole);
+  const isChosen = values.run.length > 0 || values.match !== '';
+  return all.filter(({ plan }) => {
+    return wanted.test(planWords(plan)) && (hole === undefined || isChosen || canShow(hole, plan));
+  });
 }
 
-function report(name: string, played: Played): void {
+function report({ name, again }: Named, played: Played): void {
   const { plan, problems, outcome, reason, acts, tookMs } = played;
   if (values.json) process.stdout.write(`${JSON.stringify({ name, ...played })}\n`);
   const done = acts.map(({ kind, refused, isBetween }) => {
     return `${kind}${refused === undefined ? '' : ` (refused: ${refused})`}${isBetween ? ' (between)' : ''}`;
   });
+  const ofHole = values.hole === undefined ? '' : ` --hole ${values.hole}`;
   const lines = [
     `${problems.length === 0 ? 'ok ' : 'RED'} ${name}: ${planWords(plan)}`,
     `    ${outcome} after ${(tookMs / 1000).toFixed(1)} s; ${done.join(', ') || 'nothing was done'}`,
     ...(reason === '' ? [] : [`    ${reason}`]),
     ...problems.map((problem) => `    PROBLEM ${problem}`),
+    ...(problems.length === 0 ? [] : [`    again: npm run meddle -- ${again}${ofHole}`]),
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
 }
@@ -123,11 +135,12 @@ async function playAll(
       return stage;
     };
     try {
-      for (const [index, { name, plan }] of left) {
+      for (const [index, named] of left) {
+        const { plan } = named;
         if (signal.aborted || isFound()) break;
         const stage = await stageFor(plan);
         const played = await play(stage, plan, `m${index}`);
-        report(name, played);
+        report(named, played);
         done.push(played);
         keep(done);
         if (played.problems.length > 0) await makeSimple(stage, plan, `m${index}`);
@@ -159,8 +172,8 @@ async function main(): Promise<number> {
   }
   const seed = numberOf(values.seed, 'seed');
   const isChosen = values.run.length > 0 || values.match !== '' || values.hole !== undefined;
-  const cases = isChosen || values.from !== '0' ? [] : keptCases();
-  const all = values.cases ? keptCases() : [...cases, ...runsOf(seed)];
+  const cases = isChosen || values.from !== '0' || values.cases === false ? [] : keptCases();
+  const all = values.cases === true ? keptCases() : [...cases, ...runsOf(seed)];
   if (values.list) {
     for (const { name, plan } of all) process.stdout.write(`${name}: ${planWords(plan)}\n`);
     return 0;
@@ -187,7 +200,7 @@ async function main(): Promise<number> {
   });
   const keep = (done: readonly Played[]): void => {
     // A chosen run, or a known defect, is not a part of the whole.
-    if (isChosen || values.cases) return;
+    if (isChosen || values.cases === true) return;
     const next = String(from + Math.max(0, done.length - cases.length));
     const red = done.filter(({ problems }) => problems.length > 0);
     recorder.keep({

@@ -77,8 +77,13 @@ export interface Seen {
 
 /** Reasons by name with which a move may be rolled back after an operation. */
 const CHANGED = /GODWIT_GUEST_CHANGED/;
-const HALTED = /GODWIT_GUEST_HALTED|GODWIT_GUEST_STATE|GODWIT_GUEST_PAUSED/;
-const ENDED = /GODWIT_GUEST_ENDED|GODWIT_GUEST_HALTED|GODWIT_GUEST_UNKNOWN|GODWIT_GUEST_GONE/;
+/** The words name the state: a guest that met an I/O error was not paused by anybody. */
+const PAUSED = /GODWIT_GUEST_(HALTED|STATE).*paused/;
+const SHUT_DOWN = /GODWIT_GUEST_(HALTED|STATE).*shut/;
+const IO_ERROR = /GODWIT_GUEST_(HALTED|STATE).*I\/O error/;
+/** A reset of a guest that is down leaves it in a state of its hypervisor's own. */
+const HALTED = /GODWIT_GUEST_(HALTED|STATE)/;
+const ENDED = /GODWIT_GUEST_(ENDED|UNKNOWN|GONE)/;
 const REPLACED = /GODWIT_DISK_REPLACED/;
 const IN_USE = /GODWIT_DISK_IN_USE/;
 const NO_ROOM = /GODWIT_DISK_SPACE|GODWIT_DISK_FAILED|[Nn]o space/;
@@ -100,12 +105,12 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   'plug-cpu': [CHANGED, NOT_AGAIN],
   backup: [CHANGED, /job/],
   mirror: [CHANGED, /job/],
-  pause: [HALTED, NOT_DOWN],
+  pause: [PAUSED, NOT_DOWN],
   resume: [],
-  shutdown: [ENDED],
+  shutdown: [ENDED, SHUT_DOWN],
   reboot: [NOT_DOWN],
   reset: [HALTED, NOT_DOWN],
-  quit: [ENDED],
+  quit: [ENDED, HALTED],
   'link-down': [CHANGED],
   'link-up': [CHANGED],
   'limit-disk': [CHANGED],
@@ -118,9 +123,9 @@ const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   'limit-port': [CHANGED, PORT],
   'move-port': [CHANGED, PORT, /br1/],
   password: [],
-  'fill-source': [NO_ROOM, HALTED],
+  'fill-source': [NO_ROOM, IO_ERROR],
   'fill-destination': [NO_ROOM],
-  'starve-disk': [CHANGED, HALTED, NO_ROOM],
+  'starve-disk': [CHANGED, IO_ERROR, NO_ROOM],
 };
 const WARNINGS: Readonly<Record<keyof PortSettings, RegExp>> = {
   isolated: /isolat/,

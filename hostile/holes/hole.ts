@@ -13,15 +13,21 @@ export interface Hole {
 
 const HOOK = new URL('hook.ts', import.meta.url).href;
 
+/** Throws with the names of the known ones. */
+export function holeNamed<H extends Hole>(all: Readonly<Record<string, H>>, name: string): H {
+  const hole = Object.hasOwn(all, name) ? all[name] : undefined;
+  if (hole !== undefined) return hole;
+  throw new Error(`there is no hole ${name}: choose ${Object.keys(all).join(', ')}`);
+}
+
 /** What gives a program of Node, and the programs that it starts, one of these defects. */
 export function holeEnvironment(
   all: Readonly<Record<string, Hole>>,
   name: string,
   otherHooks: readonly string[] = [],
 ): Readonly<Record<'NODE_OPTIONS' | 'GODWIT_HOLE', string>> {
-  const hole = Object.hasOwn(all, name) ? all[name] : undefined;
-  if (hole === undefined)
-    throw new Error(`there is no hole ${name}: choose ${Object.keys(all).join(', ')}`);
+  const { file, from, to, what } = holeNamed(all, name);
+  const hole: Hole = { file, from, to, what };
   const hooks = [...otherHooks, HOOK].map((hook) => `--import=${hook}`);
   return { NODE_OPTIONS: hooks.join(' '), GODWIT_HOLE: JSON.stringify(hole) };
 }

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { holeEnvironment } from '../../hostile/holes/hole.ts';
-import { HOLES } from '../../meddle/holes.ts';
+import { planRun } from '../../meddle/draw.ts';
+import { DRILLS, isDrill, type DrillName } from '../../meddle/drills.ts';
+import { canShow, HOLES } from '../../meddle/holes.ts';
+import type { Plan } from '../../meddle/plan.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
@@ -21,8 +24,73 @@ describe('a known defect of the product', () => {
   });
 });
 
+/** As `--runs 100 --seed SEED` plays them. */
+function runsOf(seed: number): Plan[] {
+  return Array.from({ length: 100 }, (_, number) => planRun(seed * 100_000 + number));
+}
+
+describe('100 runs of a seed', () => {
+  const MIN_RUNS = 2;
+
+  for (const [name, hole] of Object.entries(HOLES)) {
+    test(`have ${MIN_RUNS} or more that show the defect ${name}, for each of 20 seeds`, () => {
+      for (let seed = 1; seed <= 20; seed += 1) {
+        const shown = runsOf(seed).filter((each) => canShow(hole, each));
+        assert.ok(shown.length >= MIN_RUNS, `seed ${seed}: ${shown.length} of 100`);
+      }
+    });
+  }
+
+  test('are drills for a quarter: the other runs are drawn by chance alone', () => {
+    const isAny = (each: Plan): boolean =>
+      Object.keys(DRILLS).some((name) => isDrill(name as DrillName, each));
+    const runs = runsOf(1);
+    assert.ok(runs.every((each, number) => number % 4 !== 3 || isAny(each)));
+    assert.ok(runs.filter(isAny).length < 40);
+  });
+});
+
+describe('a drill', () => {
+  const [plugged] = runsOf(1).filter((each) => isDrill('plugged', each));
+  assert.ok(plugged !== undefined);
+  const { scene, operations } = plugged;
+  const [order] = operations;
+  assert.ok(order !== undefined);
+
+  test('is not one by another mode, driver, agreement or moment, or once its moment is over', () => {
+    const others: readonly Plan[] = [
+      { ...plugged, scene: { ...scene, mode: 'cold' } },
+      { ...plugged, scene: { ...scene, driver: 'libvirt' } },
+      { ...plugged, scene: { ...scene, isShareRw: true } },
+      { ...plugged, scene: { ...scene, layout: 'local' } },
+      { ...plugged, operations: [{ ...order, moment: 'after' }] },
+      { ...plugged, operations: [{ ...order, afterMs: 500 }] },
+    ];
+    for (const each of others) assert.equal(isDrill('plugged', each), false);
+  });
+
+  test('is hidden by an order that ends or refuses the move, and not by a quiet one', () => {
+    const withOther = (kind: 'pause' | 'link-up'): Plan => {
+      return { ...plugged, operations: [{ ...order, kind, moment: 'before' }, order] };
+    };
+    assert.equal(isDrill('plugged', withOther('pause')), false);
+    assert.equal(isDrill('plugged', withOther('link-up')), true);
+  });
+});
+
 describe('the witness of meddling owners', () => {
-  const JUDGES = ['witness', 'qmp', 'verdict', 'orders', 'remains', 'plan', 'hands', 'host-hands'];
+  const JUDGES = [
+    'witness',
+    'qmp',
+    'verdict',
+    'orders',
+    'remains',
+    'plan',
+    'draw',
+    'drills',
+    'hands',
+    'host-hands',
+  ];
 
   test('shares no code with what it judges', () => {
     for (const name of JUDGES) {

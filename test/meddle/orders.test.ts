@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { obey, type Act, type Orders } from '../../meddle/orders.ts';
-import { OPERATIONS, planRun } from '../../meddle/plan.ts';
+import { planRun } from '../../meddle/draw.ts';
+import { OPERATIONS } from '../../meddle/plan.ts';
 
 const { scene } = planRun(1);
 const stays = { ...scene, noShutdown: true };

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  inOrder,
-  isOfDisk,
-  MOMENTS,
-  OPERATIONS,
-  plan,
-  planRun,
-  planWords,
-} from '../../meddle/plan.ts';
+import { planRun } from '../../meddle/draw.ts';
+import { inOrder, isOfDisk, MOMENTS, OPERATIONS, plan, planWords } from '../../meddle/plan.ts';
 
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 

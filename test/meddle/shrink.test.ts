@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { planRun, type Plan } from '../../meddle/plan.ts';
+import { planRun } from '../../meddle/draw.ts';
+import type { Plan } from '../../meddle/plan.ts';
 import { shrink, simpler } from '../../meddle/shrink.ts';
 
 const plans = fc.integer({ min: 0, max: 2 ** 31 }).map((seed) => planRun(seed));

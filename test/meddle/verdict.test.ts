@@ -158,6 +158,24 @@ describe('the verdict', () => {
     assert.match(problems(resumed, { run: ['io-error'] }, [starved]), /ordered: io-error/);
   });
 
+  test('a reason that names another state than the owner left the guest in is wrong', () => {
+    const cases: readonly (readonly [Act['kind'], Orders['run'][number], string, string])[] = [
+      ['starve-disk', 'io-error', 'io-error', 'stopped by an I/O error of disk0-dev'],
+      ['shutdown', 'shut-down', 'shutdown', 'shut down'],
+      ['pause', 'paused', 'paused', 'paused'],
+    ];
+    for (const [kind, ordered, status, right] of cases) {
+      const act: Act = { ...PAUSE, kind };
+      const back = { outcome: 'refused', reportedAt: 'a', ...copy({ host: 'a', status }) } as const;
+      for (const [, , , words] of cases) {
+        const reason = `GODWIT_GUEST_STATE: g is ${words}; only a running guest can be moved`;
+        const found = problems({ ...back, reason }, { run: [ordered] }, [act]);
+        if (words === right) assert.equal(found, '', kind);
+        else assert.match(found, /does not name/, `${kind}: ${reason}`);
+      }
+    }
+  });
+
   test('a disk that its owner ordered to be unplugged may be gone already', () => {
     const without = copy({ disks: [], devices: ['nic0'] });
     assert.match(problems(without), /disk0-dev is missing/);
@@ -207,7 +225,11 @@ describe('the verdict', () => {
     const disks = { 'disk0-dev': { isShared: false, files: ['1:1'], bytes: [100], limits: [0] } };
     const other = copy({ disks: [{ ...COPY.disks[0]!, key: '9:9' }] });
     assert.equal(problems(other, { disks }), '');
-    const back = { outcome: 'failed', reason: 'GODWIT_GUEST_HALTED', reportedAt: 'a' } as const;
+    const back = {
+      outcome: 'failed',
+      reason: 'GODWIT_GUEST_HALTED: g was paused',
+      reportedAt: 'a',
+    } as const;
     const at = { copies: [{ ...COPY, host: 'a', disks: [{ ...COPY.disks[0]!, key: '9:9' }] }] };
     assert.match(problems({ ...back, ...at }, { disks }, [PAUSE]), /the image of disk0-dev/);
   });
