@@ -103,6 +103,8 @@ const RATES = [16, 32, 64] as const;
 const SHARE_RW_CHANCE = 0.15;
 const WIRE_CHANCE = 0.25;
 const MAX_PICK = 16;
+/** Runs of one seed of the program; the next seed begins after them. */
+export const MAX_RUNS = 100_000;
 /** Every so many runs one is a drill. */
 const DRILL_EVERY = 4;
 
@@ -140,23 +142,24 @@ export function planRun(seed: number): Plan {
   return { seed, scene, operations: inOrder(operations) };
 }
 
-/** Drills take turns, so that any 100 runs one after the other have each of them. */
+/** Drills take turns, so that any 100 runs one after the other have each of them. Each seed of the program begins with another one. */
 function drillOf(seed: number): Drill | undefined {
+  if (seed % DRILL_EVERY !== DRILL_EVERY - 1) return undefined;
   const all = Object.values(DRILLS);
-  return seed % DRILL_EVERY === DRILL_EVERY - 1
-    ? all[Math.floor(seed / DRILL_EVERY) % all.length]
-    : undefined;
+  const turn = Math.floor(seed / DRILL_EVERY) + Math.floor(seed / MAX_RUNS);
+  return all[turn % all.length];
 }
 
 function drilled(
-  { kinds, moments, layouts, isShareRw }: Drill,
+  { kinds, moments, layouts, isShareRw, noShutdown }: Drill,
   made: Scene,
   among: Among,
 ): Omit<Plan, 'seed'> {
   const mode = made.mode === 'cold' ? 'precopy' : made.mode;
   const pick = among(Array.from({ length: MAX_PICK }, (_, index) => index));
+  const kept = noShutdown ?? made.noShutdown;
   return {
-    scene: { ...made, mode, layout: among(layouts), isShareRw },
+    scene: { ...made, mode, layout: among(layouts), isShareRw, noShutdown: kept },
     operations: [{ kind: among(kinds), moment: among(moments), afterMs: 0, pick }],
   };
 }

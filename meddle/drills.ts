@@ -11,6 +11,8 @@ export interface Drill {
   readonly moments: readonly Moment[];
   readonly layouts: readonly Scene['layout'][];
   readonly isShareRw: boolean;
+  /** Undefined: QEMU may stay after a shutdown, or end. */
+  readonly noShutdown?: boolean;
 }
 
 /** Orders after which a move goes on as before. The last two are refused: there is neither a snapshot nor a second NIC. */
@@ -38,17 +40,20 @@ export const DRILLS = {
   paused: drill(['pause'], ['memory'], ['none', 'shared']),
   /** Before the guest is described: later, the snapshot that starves it may be found first. */
   starved: drill(['starve-disk'], ['before', 'checks'], ['local']),
+  /** Its hypervisor is held by then, and ends with the guest. */
+  ended: { ...drill(['shutdown'], ['prepare'], ['none', 'shared']), noShutdown: false },
 } as const satisfies Readonly<Record<string, Drill>>;
 
 export type DrillName = keyof typeof DRILLS;
 
 /** Whether a run does the same as the drill, even if it was drawn by chance. */
 export function isDrill(name: DrillName, { scene, operations }: Plan): boolean {
-  const { kinds, moments, layouts, isShareRw }: Drill = DRILLS[name];
+  const { kinds, moments, layouts, isShareRw, noShutdown }: Drill = DRILLS[name];
   const isSame =
     scene.driver === 'qemu' &&
     scene.mode !== 'cold' &&
     scene.isShareRw === isShareRw &&
+    (noShutdown ?? scene.noShutdown) === scene.noShutdown &&
     layouts.includes(scene.layout);
   const at = operations.findIndex(
     ({ kind, moment, afterMs }) =>

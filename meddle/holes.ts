@@ -86,6 +86,13 @@ export const HOLES: Readonly<Record<string, OwnersHole>> = {
     what: 'a guest that shut itself down or met an I/O error is taken for a paused one',
     shownBy: ['starved'],
   },
+  ends: {
+    file: 'src/drivers/qemu/events.ts',
+    from: "    case 'guest-shutdown':\n      return 'shut-down';",
+    to: "    case 'guest-shutdown':\n      return undefined;",
+    what: 'a guest that shut itself down and ended its hypervisor is taken for a lost one',
+    shownBy: ['ended'],
+  },
 };
 
 /** Whether a run has an order that shows the defect. */

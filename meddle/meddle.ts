@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { holeNamed, openHole } from '../hostile/holes/hole.ts';
 import { proverRecorder } from '../tools/prover-record.ts';
-import { planRun } from './draw.ts';
+import { MAX_RUNS, planRun } from './draw.ts';
 import { plan as planSchema, planWords, type Plan } from './plan.ts';
 import { play, type Played } from './play.ts';
 import { shrink } from './shrink.ts';
@@ -52,7 +52,6 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 
-const MAX_RUNS = 100_000;
 const MAX_LANES = 8;
 const CASES = new URL('cases.json', import.meta.url);
 

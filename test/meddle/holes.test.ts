@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { holeEnvironment } from '../../hostile/holes/hole.ts';
-import { planRun } from '../../meddle/draw.ts';
+import { MAX_RUNS, planRun } from '../../meddle/draw.ts';
 import { DRILLS, isDrill, type DrillName } from '../../meddle/drills.ts';
 import { canShow, HOLES } from '../../meddle/holes.ts';
 import type { Plan } from '../../meddle/plan.ts';
@@ -26,7 +26,7 @@ describe('a known defect of the product', () => {
 
 /** As `--runs 100 --seed SEED` plays them. */
 function runsOf(seed: number): Plan[] {
-  return Array.from({ length: 100 }, (_, number) => planRun(seed * 100_000 + number));
+  return Array.from({ length: 100 }, (_, number) => planRun(seed * MAX_RUNS + number));
 }
 
 describe('100 runs of a seed', () => {
@@ -40,6 +40,11 @@ describe('100 runs of a seed', () => {
       }
     });
   }
+
+  test('begin with another drill than those of the next seed', () => {
+    const first = [1, 2, 3].map((seed) => runsOf(seed)[3]?.operations[0]?.kind);
+    assert.equal(new Set(first).size, first.length);
+  });
 
   test('are drills for a quarter: the other runs are drawn by chance alone', () => {
     const isAny = (each: Plan): boolean =>
