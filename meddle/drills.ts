@@ -33,7 +33,7 @@ export const DRILLS = {
   writer: drill(['second-user'], ['before'], ['local']),
   agreement: drill(QUIET, ['before', 'prepare', 'memory'], ['local', 'mixed'], true),
   medium: drill(['change-medium', 'eject-medium'], ['prepare', 'memory'], ['none', 'shared']),
-  /** A disk that is copied has a job, and QEMU refuses the snapshot. */
+  /** Nothing copies a disk that both hosts see, so the comparison alone finds its snapshot. */
   snapshot: drill(['snapshot'], ['prepare', 'memory'], ['shared']),
   /** A NIC is found by its backend as well, a processor by the number of processors; QEMU plugs nothing once memory flows. */
   plugged: drill(['plug-disk'], ['prepare'], ['none', 'shared']),
