@@ -1,5 +1,6 @@
 import { godwitError, type SerialError } from '../../errors.ts';
 import type { Check, EndPhase } from '../../protocol/public/migration.ts';
+import { haltError } from '../guest-changes/errors.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
   afterGivingUp,
@@ -156,7 +157,12 @@ function withChecks(state: SourceState, checks: readonly Check[] | undefined): S
 
 function advance(state: SourceState, step: StepName): Transition {
   const next = nextStep(step);
-  return next === undefined ? end(state, 'done') : enter(state, next);
+  if (next === undefined) return end(state, 'done');
+  const entered = enter(state, next);
+  // A guest that its owner has stopped does not go down: the way back would wait for a shutdown that was never ordered.
+  const isStopped = isCold(state) && isDoing(entered.state, 'switchover');
+  if (!isStopped || state.halted === undefined) return entered;
+  return beginUndo(state, step, haltError(state.plan.guest, state.halted));
 }
 
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {

@@ -61,6 +61,20 @@ describe('a cold move', () => {
     assert.equal(world.state.right, 'armed');
   });
 
+  for (const step of ['prepare', 'arm', 'mirror'] as const) {
+    test(`whose guest is paused by its owner in ${step} waits for no shutdown on its way back`, () => {
+      const world = new World(planned(settings), isOfDisks(step));
+      driveUntil(world, isDoing(step));
+      world.dispatch({ type: 'hypervisor', event: { type: 'stopped', halt: { kind: 'paused' } } });
+      settle(world);
+      assert.equal(world.outcome, 'failed');
+      assert.equal(world.state.because?.code, 'GODWIT_GUEST_HALTED');
+      assert.deepEqual(world.state.halted, { kind: 'paused' });
+      const undone = world.journal.flatMap((each) => (each.type === 'undid' ? [each.step] : []));
+      assert.ok(undone.includes('arm') && !undone.includes('switchover'), undone.join());
+    });
+  }
+
   test('cancelled while the guest shuts down starts it again at its source', () => {
     const world = shuttingDown(true);
     world.carryOut({ type: 'do', step: 'switchover' });
