@@ -74,7 +74,7 @@ export const HOLES: Readonly<Record<string, OwnersHole>> = {
   },
   resumes: {
     file: 'src/mover/direct/source/guest/regain.ts',
-    from: 'if (context.state().halted !== undefined) return;\n  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return;',
+    from: 'if (context.state().halted !== undefined) return {};\n  if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return {};',
     to: 'if (status.halt !== undefined && !mayBeOwnPause(status.halt)) void 0;',
     what: 'a guest that its owner stopped is run again by the way back',
     shownBy: ['paused'],
