@@ -105,6 +105,6 @@ function advice({ id, answers, fencing, here, there, safe, manager }: Resolution
   if (manager !== undefined) {
     return 'Its manager does not settle it: look with the manager, then ask again.';
   }
-  const hook = fencing ? ' The fencing hook is asked first.' : '';
-  return `Neither answer is safe: find out about the other host before you decide.${hook}`;
+  const hook = fencing ? ' The fencing hook is called first.' : '';
+  return `No answer is safe: find out which host runs the guest before you decide.${hook}`;
 }

@@ -64,7 +64,7 @@ export class DamagedResolve {
     if (here.moverAlive) throw refusal(known, runAt, 'a mover works on it');
     if (!asked.iKnow) {
       const facts = { guest, reason: [answer.why, ...answer.risks].join('; ') };
-      const hint = 'Look which host runs it, and say so with --yes-i-know.';
+      const hint = 'Find the host that runs it. Then repeat the command with --yes-i-know.';
       throw godwitError('GODWIT_RESOLVE_UNPROVED', facts, { hint });
     }
     const answersFor = answeredDoubts(known, asked, inDoubt);

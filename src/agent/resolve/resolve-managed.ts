@@ -116,7 +116,8 @@ export class ManagedResolve {
     const proof = answer.verdict === 'safe' ? 'ask' : 'operator';
     if (proof === 'operator' && !asked.iKnow) {
       const facts = { guest: known.guest, reason: answer.why };
-      const hint = `Look with its manager where it runs, and say so with --yes-i-know.`;
+      const hint =
+        'Find the host that runs it with its manager. Then repeat the command with --yes-i-know.';
       throw godwitError('GODWIT_RESOLVE_UNPROVED', facts, { hint });
     }
     const event = { type: 'resolved', runAt, proof, by: by.slice(0, 128) } as const;

@@ -293,8 +293,8 @@ export class Resolve {
     if (iKnow) return answer.proof === 'none' ? 'operator' : answer.proof;
     const hint =
       answer.runAt === 'elsewhere'
-        ? 'Look which host runs it, and say so with --yes-i-know.'
-        : `Make sure that ${other} is off, or does not run it, and say so with --yes-i-know.`;
+        ? 'Find the host that runs it. Then repeat the command with --yes-i-know.'
+        : `Make sure that ${other} is off, or does not run it. Then repeat the command with --yes-i-know.`;
     throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, reason }, { hint });
   }
 

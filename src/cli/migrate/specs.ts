@@ -146,9 +146,9 @@ export const resolveSpec = spec({
   name: 'resolve',
   summary: 'decide where the guest of a held migration is to run',
   details:
-    'Without --run-at it shows what both hosts know, what each answer risks, and which one is safe. ' +
-    'What is provably wrong is refused. Where nothing proves the answer, make sure of the other ' +
-    'host first and say so with --yes-i-know.',
+    'Without --run-at it shows what both hosts report, what each answer risks, and which one is safe. ' +
+    'An answer that is provably wrong is refused. If nothing proves the answer, make sure of the ' +
+    'other host first, and add --yes-i-know.',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
   flags: {
     runAt: {

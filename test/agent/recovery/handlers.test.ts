@@ -116,7 +116,7 @@ test('a description that may be out of date starts nothing, and its age and disk
   assert.ok(refused instanceof GodwitError && refused.code === 'GODWIT_STANDBY_STALE');
   assert.match(
     refused.message,
-    /lived for 7200 s .*silence is not death.*confirmed 2(\.0)? ?h.* ago.*vda: vms\/web1\.qcow2/,
+    /lived for 7200 s .*silence is not death.*Last confirmation: 2(\.0)? ?h.* ago.*vda: vms\/web1\.qcow2/,
   );
   const { number = '', stale = '', disks } = listed() ?? {};
   assert.match(refused.hint, new RegExp(`--insist web1=${number}`));
