@@ -188,6 +188,8 @@ export class Watch {
 
   #note(): string | undefined {
     if (this.#steering.isWaiting) return 'post-copy waits until the other host is ready for it';
+    if (this.#context?.disks.holdsSwitch === true)
+      return 'the switch waits until the disks have a path to the other host';
     const stillMs = this.#isDraining() ? (this.#guard?.stillMs ?? 0) : 0;
     if (stillMs < NOTICED_MS) return undefined;
     return `the stream has been stalled for ${formatDuration(stillMs)}: looking for a path`;

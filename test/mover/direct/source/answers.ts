@@ -64,6 +64,7 @@ export function timeOf(t: TestContext) {
 export const UNCAPPED = {
   config: { limits: { bandwidth: [] } },
   timedCap: { saw: async (): Promise<void> => {} },
+  disks: { holdsSwitch: false },
 };
 
 /** Of a guest that nobody changes. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import type { DiskSample } from '../../../../src/port/disks.ts';
+import type { StreamChange } from '../../../../src/port/stream-change.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
@@ -43,6 +44,7 @@ interface Copying {
   readonly session?: Error;
   readonly run?: string;
   readonly doing?: object;
+  readonly tookOver?: boolean;
 }
 
 class FakeTunnel {
@@ -74,6 +76,7 @@ export function stage(t: TestContext, given: Copying = {}) {
   const done: string[] = [];
   const events: SourceEvent[] = [];
   const tunnels: FakeTunnel[] = [];
+  const adjusted: string[] = [];
   let [looks, asked] = [0, 0];
   const source = {
     start: async (nodes: readonly string[]) => void done.push(`start ${nodes.join()}`),
@@ -99,22 +102,26 @@ export function stage(t: TestContext, given: Copying = {}) {
   const peer = { ...peerOf(api), moverAddress: 'b:7' };
   const copies = (given.nodes ?? ['disk0']).map((node) => ({ node }));
   const state: Record<string, unknown> = {
-    plan: { epoch: 17, settings: given.settings ?? {} },
+    plan: { epoch: 17, settings: { mode: 'precopy', maxDowntimeMs: 100, ...given.settings } },
     known: { copies },
     doing: given.doing ?? { kind: 'do', step: 'memory' },
   };
   const context: unknown = {
     ...UNCAPPED,
     dir,
+    tookOver: () => given.tookOver === true,
+    underWay: { msOf: () => 0 },
     request: { id: 'm-1', toHost: 'b', request: { guest: 'web1' } },
     peer,
     state: () => state,
     dispatch: (event: SourceEvent) => void events.push(event),
     guest: {
+      capabilities: {},
       session: async () => {
         if (given.session !== undefined) throw given.session;
         return {
           disks: source,
+          adjust: async (change: StreamChange) => void adjusted.push(JSON.stringify(change)),
           status: async () => ({ run: given.run ?? 'running' }),
           letIn: async (socket: string) => void done.push(`let in ${path.basename(socket)}`),
         };
@@ -136,6 +143,7 @@ export function stage(t: TestContext, given: Copying = {}) {
     context: context as SourceContext,
     state,
     done,
+    adjusted,
     events,
     types,
     tunnels,

@@ -17,6 +17,9 @@ import {
 } from './disk-stage.ts';
 
 const WHOLE = disk({ state: 'whole' });
+/** What the hypervisor is asked for while the switch is held, and once it is free. */
+const HELD = '{"precopyBandwidth":65536,"maxDowntimeMs":1}';
+const FREE = '{"maxBandwidth":0,"maxDowntimeMs":100}';
 
 describe('copies that are as good as their disks', () => {
   test('are kept so while memory moves; what is written goes to both once its first round is over', async (t) => {
@@ -28,6 +31,40 @@ describe('copies that are as good as their disks', () => {
     const { disks, context, done, state } = stage(t, { settings, at });
     await disks.keep(context, signal);
     assert.deepEqual(done, [...OPENED, 'slow']);
+  });
+
+  test('keep the guest from the switch while one is broken, has no path, or has no link', async (t) => {
+    const at = (look: number): DiskSample => {
+      const tunnel = tunnels.at(-1);
+      if (look === 5) tunnel?.abort(new Error('the session is over'));
+      if (look === 8 && tunnel !== undefined) tunnel.measure.cutForMs = 1;
+      if (look === 9 && tunnel !== undefined) tunnel.measure.cutForMs = undefined;
+      if (look === 11) state['doing'] = { kind: 'do', step: 'switchover' };
+      seen.push(`${look}: ${disks.holdsSwitch}`);
+      return look === 3 ? BROKEN : READY;
+    };
+    const seen: string[] = [];
+    const { disks, context, state, tunnels, adjusted } = stage(t, { settings, at });
+    state['doing'] = { kind: 'do', step: 'mirror' };
+    await disks.copy(context, signal);
+    assert.deepEqual(adjusted, []);
+    state['doing'] = { kind: 'do', step: 'memory' };
+    await disks.keep(context, signal);
+    assert.deepEqual(adjusted, [HELD, FREE, HELD, FREE, HELD, FREE]);
+    const whileHeld = seen.filter((each) => each.endsWith('true'));
+    assert.deepEqual(whileHeld, ['4: true', '6: true', '9: true']);
+  });
+
+  test('hold the switch of a mover that took over until they have a path again', async (t) => {
+    const at = (look: number): DiskSample => {
+      if (look === 4) state['doing'] = { kind: 'do', step: 'switchover' };
+      return look === 1 ? BROKEN : READY;
+    };
+    const given = { settings, at, tookOver: true };
+    const { disks, context, state, adjusted, done } = stage(t, given);
+    await disks.keep(context, signal);
+    assert.deepEqual(adjusted, [HELD, FREE]);
+    assert.deepEqual(done, OPENED);
   });
 
   test('have their time for each break anew where nothing broke for minutes, though the guest wrote nothing', async (t) => {

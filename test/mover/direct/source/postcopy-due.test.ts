@@ -63,8 +63,14 @@ describe('post-copy that is due', () => {
   });
 
   test('comes once the link has carried what is queued, and not where that brought to light that it cannot come', async () => {
-    const due = async (given: { empty?: boolean; goesAway?: boolean; isOver?: boolean }) => {
-      const { empty: isEmpty = true, goesAway = false, isOver = false } = given;
+    const due = async (given: {
+      empty?: boolean;
+      goesAway?: boolean;
+      isOver?: boolean;
+      breaks?: boolean;
+    }) => {
+      const { empty: isEmpty = true, goesAway = false, isOver = false, breaks = false } = given;
+      const disks = { holdsSwitch: false };
       let state: SourceState = {
         ...initialSource(planned({ mode: 'postcopy' })).state,
         doing: { kind: 'do', step: 'memory' },
@@ -76,6 +82,7 @@ describe('post-copy that is due', () => {
         empty: async () => {
           said.push('emptied');
           isThere = !goesAway;
+          disks.holdsSwitch = breaks;
           // The guest has stopped by itself meanwhile: pre-copy came to its end.
           if (isOver) state = { ...state, stopped: true };
           return isEmpty;
@@ -84,6 +91,7 @@ describe('post-copy that is due', () => {
       };
       const context: unknown = {
         ...UNCAPPED,
+        disks,
         state: () => state,
         underWay: { saw: () => {}, msOf: () => 0 },
         pace,
@@ -112,5 +120,7 @@ describe('post-copy that is due', () => {
     assert.deepEqual(await due({ empty: false }), ['emptied, filled', true]);
     assert.deepEqual(await due({ goesAway: true }), ['emptied, filled', true]);
     assert.deepEqual(await due({ isOver: true }), ['emptied', false]);
+    // A disk lost its path meanwhile: what pre-copy sends is held back until it has one.
+    assert.deepEqual(await due({ empty: false, breaks: true }), ['emptied', true]);
   });
 });

@@ -20,11 +20,16 @@ import {
 } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask, settingsNow } from '../source-base.ts';
+import { SwitchHold } from '../stream/switch-hold.ts';
 import type { CapNeeds, TimedCap } from '../stream/timed-cap.ts';
+import type { UnderWay } from '../stream/under-way.ts';
 import { sessionIfThere } from '../source-base.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
+type Needs = CapNeeds & {
+  readonly timedCap: Pick<TimedCap, 'saw'>;
+  readonly underWay: Pick<UnderWay, 'msOf'>;
+};
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
@@ -53,17 +58,24 @@ export class SourceDisks {
   isFinishing = false;
   readonly closeThere: CloseThere;
   readonly #openTunnel: typeof openTunnel;
+  readonly #switchHold: SwitchHold;
 
   /** `open`: how the path is opened. */
   constructor(log: Log, open = openTunnel) {
     this.#log = log;
     this.#openTunnel = open;
     this.closeThere = new CloseThere(log);
+    this.#switchHold = new SwitchHold(log);
   }
 
   /** The path of the disks stands: a cut of the links is its own to repair for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
+  }
+
+  /** The hypervisor is kept from stopping the guest, since a copy has no path. */
+  get holdsSwitch(): boolean {
+    return this.#switchHold.isHolding;
   }
 
   /** What is seen of their path; undefined while none is open. */
@@ -189,6 +201,9 @@ export class SourceDisks {
     const source = await sourceOf(context, signal);
     const disks = await source.sample(nodesOf(context), signal);
     this.areWhole = disks.every(isNearlyWhole);
+    const broken = disks.find(({ state }) => state === 'broken');
+    const isLinked = this.#tunnel !== undefined && this.#tunnel.measure.cutForMs === undefined;
+    await this.#switchHold.set(context, broken !== undefined || !isLinked, signal);
     await context.timedCap.saw(context, signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, systemClock.monotonicMs());
@@ -204,7 +219,6 @@ export class SourceDisks {
         throw failed(context, node, failure?.reason ?? 'its copy has ended');
       }
     }
-    const broken = disks.find(({ state }) => state === 'broken');
     if (broken === undefined && this.#tunnel !== undefined) {
       // All is there: they have got on, however little there was to copy since. A copy that is resumed in vain has it left.
       if (disks.every(isInStep)) this.#stuck = undefined;

@@ -46,6 +46,8 @@ export class MemorySteering {
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
+    // What is held back on purpose tells nothing of the guest or the link.
+    if (context.disks.holdsSwitch) return;
     context.underWay.saw(context, sample, signal);
     this.#recent.saw(sample);
     await context.pace.saw(context, sample, signal);
@@ -89,7 +91,8 @@ export class MemorySteering {
     const isEmpty = await context.pace.empty(context, sample, signal);
     if (!this.#isDue) return true;
     if (isEmpty && (await isReadyThere(context, signal))) return true;
-    if (this.#isDue) await context.pace.fill(context, signal);
+    // The look after the switch is free again fills it.
+    if (this.#isDue && !context.disks.holdsSwitch) await context.pace.fill(context, signal);
     return false;
   }
 

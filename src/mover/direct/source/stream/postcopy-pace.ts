@@ -17,8 +17,8 @@ const KNOWN_AFTER_MS = 1000;
 const EMPTY_EVERY_MS = 20;
 /** What the kernel may hold at the switch. A link of 100 Mbit/s carries that within 10 ms. */
 const NEARLY_EMPTY_BYTES = 128 * 1024;
-/** What pre-copy may send meanwhile, bytes/s. */
-const TRICKLE = 64 * 1024;
+/** What pre-copy may send while it is held back, bytes/s. */
+export const TRICKLE = 64 * 1024;
 /** At first so much of the link is for memory that the guest does not wait for, and for so long once it runs there, ms. */
 const FIRST_SHARE = 0.25;
 const FIRST_MS = 500;

@@ -11,7 +11,7 @@ interface Capped {
 export type CapNeeds = SourceBase & {
   readonly pace: { readonly isHolding: boolean };
   readonly backingFiles: Capped;
-  readonly disks: Capped;
+  readonly disks: Capped & { readonly holdsSwitch: boolean };
   readonly dataPath: Capped;
 };
 
@@ -46,7 +46,9 @@ export class TimedCap {
       context.backingFiles.limit(maxBandwidth);
       context.disks.limit(maxBandwidth);
       context.dataPath.limit(maxBandwidth);
-      if ((step === 'memory' || step === 'drain') && !goesByWire(context)) {
+      const flows = (step === 'memory' && !context.disks.holdsSwitch) || step === 'drain';
+      // A switch that is held is freed with the cap of that moment.
+      if (flows && !goesByWire(context)) {
         await withDeadline('setting the bandwidth', SET_MS, over, async (signal) =>
           (await context.guest.session(signal)).adjust({ maxBandwidth: bytesPerS }, signal),
         );

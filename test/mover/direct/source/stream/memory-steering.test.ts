@@ -96,8 +96,13 @@ async function decidedBy(
   {
     rounds,
     path,
+    holdsSwitch = false,
     ...settings
-  }: Omit<Partial<MigrationSettings>, 'path'> & { rounds?: 'content'; path?: Taken } = {},
+  }: Omit<Partial<MigrationSettings>, 'path'> & {
+    rounds?: 'content';
+    path?: Taken;
+    holdsSwitch?: boolean;
+  } = {},
 ): Promise<string[]> {
   let state: SourceState = {
     ...initialSource(planned({ mode: 'hybrid', steering: 'must-finish', ...settings })).state,
@@ -109,6 +114,7 @@ async function decidedBy(
   const session = { levers: async () => ['postcopy'], ...(measure && { measure }) };
   const context: unknown = {
     ...UNCAPPED,
+    disks: { holdsSwitch },
     state: () => state,
     underWay: { saw: () => {}, msOf: () => 0 },
     pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
@@ -150,6 +156,11 @@ describe('a guest is looked at while the first round runs', () => {
   test('so that post-copy takes over as soon as that one is over', async () => {
     assert.deepEqual(await decidedBy(busy, [FIRST, LATER, SECOND]), ['postcopy']);
     assert.deepEqual(await decidedBy(undefined, [FIRST, LATER, SECOND]), []);
+  });
+
+  test('and is not steered while the switch is held: what is sent then tells nothing', async () => {
+    const held = { holdsSwitch: true };
+    assert.deepEqual(await decidedBy(busy, [FIRST, LATER, SECOND], held), []);
   });
 
   test('and before that where most of what is sent would have to be sent again', async () => {

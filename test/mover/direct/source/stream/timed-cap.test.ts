@@ -38,6 +38,7 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
     state: { ...first, known: path, doing: { kind: 'do', step } } as SourceState,
     timetable,
     holds: false,
+    holdsSwitch: false,
     fails: false,
   };
   const stream: StreamChange[] = [];
@@ -59,7 +60,12 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
       seen.state = transition(seen.state, event).state;
     },
     guest: { session: async () => ({ adjust }) },
-    disks: { limit: (cap: number | undefined) => disks.push(cap) },
+    disks: {
+      limit: (cap: number | undefined) => disks.push(cap),
+      get holdsSwitch() {
+        return seen.holdsSwitch;
+      },
+    },
     backingFiles: { limit: (cap: number | undefined) => bases.push(cap) },
     dataPath: { limit: (cap: number | undefined) => wire.push(cap) },
     pace: {
@@ -127,6 +133,17 @@ describe('a migration of a host that allows less by the time of day', () => {
     seen.holds = false;
     await look();
     assert.deepEqual(stream, [{ maxBandwidth: MB }]);
+  });
+
+  test('caps the copies of disks, and leaves memory alone that is held back until they have a path', async () => {
+    const { seen, stream, disks, look } = stage(always(MB));
+    seen.holdsSwitch = true;
+    await look();
+    assert.deepEqual([stream, disks], [[], [MB]]);
+    seen.holdsSwitch = false;
+    seen.timetable = always(2 * MB);
+    await look();
+    assert.deepEqual([stream, disks], [[{ maxBandwidth: 2 * MB }], [MB, 2 * MB]]);
   });
 
   test('what could not be set is set at the next look, and is not said before', async () => {

@@ -1,0 +1,64 @@
+import { withDeadline } from '../../../../deadline.ts';
+import { toGodwitError } from '../../../../errors.ts';
+import type { Log } from '../../../../log.ts';
+import { goesByWire, settingsNow, type SourceBase } from '../source-base.ts';
+import { TRICKLE } from './postcopy-pace.ts';
+import { streamDowntimeMs, type UnderWay } from './under-way.ts';
+
+const SET_MS = 10_000;
+/** The least downtime that QEMU plans for, ms. */
+const MIN_DOWNTIME_MS = 1;
+
+/**
+ * Keeps pre-copy from its switch while the copies of disks have no path to the destination. QEMU alone decides when it
+ * stops the guest, and it has no order to put that off. Once it has stopped the guest it flushes every copy; a flush that
+ * fails ends the migration, before `pre-switchover` (`migration_completion`, 7.2 to 10.0). So QEMU may send next to nothing
+ * and plan for next to no downtime meanwhile: only a guest that writes nothing at all is still stopped.
+ */
+export class SwitchHold {
+  readonly #log: Log;
+  /** Undefined: nothing was set yet, and an earlier mover may have held the switch. */
+  #isHeld: boolean | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  get isHolding(): boolean {
+    return this.#isHeld === true;
+  }
+
+  /** After each look at the copies. A setting that the hypervisor does not take now is tried again after the next look. */
+  async set(
+    context: SourceBase & { readonly underWay: Pick<UnderWay, 'msOf'> },
+    isHeld: boolean,
+    over: AbortSignal,
+  ): Promise<void> {
+    const { doing, stopped } = context.state();
+    // After the stop no question to the monitor may delay the switch. The wire's stream ends with its mover.
+    if (doing.kind !== 'do' || doing.step !== 'memory' || stopped || goesByWire(context)) return;
+    if (this.#isHeld === undefined && !context.tookOver()) this.#isHeld = false;
+    const before = this.#isHeld;
+    if (before === isHeld) return;
+    this.#isHeld = isHeld;
+    const change = isHeld
+      ? { precopyBandwidth: TRICKLE, maxDowntimeMs: MIN_DOWNTIME_MS }
+      : {
+          maxBandwidth: settingsNow(context).maxBandwidth ?? 0,
+          maxDowntimeMs: streamDowntimeMs(context),
+        };
+    try {
+      await withDeadline('holding the switch', SET_MS, over, async (signal) =>
+        (await context.guest.session(signal)).adjust(change, signal),
+      );
+      this.#log.info(
+        { isHeld },
+        isHeld ? 'the switch is held: a disk has no path' : 'the switch is free',
+      );
+    } catch (thrown) {
+      this.#isHeld = before;
+      over.throwIfAborted();
+      this.#log.warn({ error: toGodwitError(thrown) }, 'the hold of the switch is not set yet');
+    }
+  }
+}
