@@ -177,6 +177,15 @@ export function takeFrom(pid: number, fd: number, place = fd): void {
   }
 }
 
+/** Another process's descriptor as one more here; undefined where it, or the process, is gone or not to be had. */
+export function copyFrom(pid: number, fd: number): number | undefined {
+  const from = Number(libc().syscall(PIDFD_OPEN, pid, 0, 0, 0, 0));
+  if (from < 0) return undefined;
+  const copy = Number(libc().syscall(PIDFD_GETFD, from, fd, 0, 0, 0));
+  libc().close(from);
+  return copy < 0 ? undefined : copy;
+}
+
 export function isUserfaultfd(fd: number): boolean {
   return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[userfaultfd]';
 }

@@ -28,6 +28,8 @@ const SIGNATURES = {
   bind: 'int bind(int, void *, unsigned int)',
   listen: 'int listen(int, int)',
   accept: 'int accept4(int, long, long, int)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  setsockopt: 'int setsockopt(int, int, int, void *, unsigned int)',
   mmap: 'unsigned long mmap(long, unsigned long, int, int, int, long)',
   waitpid: 'int waitpid(int, void *, int)',
   memfd_create: 'int memfd_create(const char *, unsigned int)',

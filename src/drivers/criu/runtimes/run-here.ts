@@ -4,7 +4,8 @@ import { removeTree } from '../../../system/files/remove-tree.ts';
 import { giveGpus } from '../gpu/gpu-state.ts';
 import type { HostContext } from '../host/host-context.ts';
 import { setPorts } from '../host/network.ts';
-import { setFrozen } from '../host/processes.ts';
+import { processesIn, setFrozen } from '../host/processes.ts';
+import { endRepair } from '../host/tcp-repair.ts';
 import { imageMs } from './runc.ts';
 import { findWorker, sessionEnded } from '../session.ts';
 import type { Reported } from '../watch.ts';
@@ -57,6 +58,9 @@ export async function runHere(
 ): Promise<void> {
   const { runc, records } = deps;
   await dumpEnded(deps, name, signal);
+  // Before its ports are up: a connection in repair mode is lost with the first read or write. Without koffi nothing can be
+  // done, and the container runs here all the same.
+  await endRepair(await processesIn(cgroup)).catch(() => undefined);
   const plugged = await Promise.allSettled(
     ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
   );
