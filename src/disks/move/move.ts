@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { DiskRelocator } from '../../port/disks.ts';
 import type { GuestHandle, Life } from '../../port/inventory.ts';
-import { toGodwitError, type SerialError, godwitError } from '../../errors.ts';
+import { toGodwitError, type SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
   canCancel,
@@ -11,12 +11,12 @@ import {
   type MoveDeed,
   type MoveState,
   type MoveSight,
-  type DiskMovePlan,
 } from '../../migration/disk-move.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Journal } from '../../host/journal/journal.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
+import { cancelledMove, failedMove, strangeMove, unseenMove, whyFailed } from './errors.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, isNewThere, keepNew, makeNew } from './files.ts';
 import { progressOf } from './progress.ts';
@@ -26,6 +26,10 @@ const LOOK_MS = 300;
 const SWITCH_LOOK_MS = 2;
 const STEP_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
+/** Other hosts that were told of the switch are told again after so long, ms: they count what they know by then as fresh again. */
+const TOLD_MS = 60_000;
+/** To tell them while the guest's writes wait, ms. */
+const TELL_PENDING_MS = 10_000;
 /** After these there is nothing to see for a moment. */
 const PAUSED: ReadonlySet<MoveDeed> = new Set(['wait', 'write-blocking', 'finalize']);
 
@@ -66,6 +70,8 @@ export class DiskMove {
   #wake: AbortController | undefined;
   /** The job was asked to come to the point where the guest's writes wait for somebody to go on. */
   #completing = false;
+  /** When this agent told other hosts of the switch, ms. */
+  #toldMs: number | undefined;
 
   constructor(state: MoveState, deps: MoveDependencies) {
     this.#state = state;
@@ -170,10 +176,34 @@ export class DiskMove {
         await relocator.setWriteBlocking(work, signal);
         this.#isWriteBlocking = true;
       } else if (deed === 'complete') await this.#switchOver(held);
-      else if (deed === 'switch') await this.#switch(relocator);
-      else if (deed === 'finalize') await relocator.finalize(work, signal);
+      else if (deed === 'switch' || deed === 'finalize') await this.#goOver(relocator, deed);
     }
     return deed;
+  }
+
+  /**
+   * The guest's writes wait already. Another agent may have told the other hosts, but this one may have confirmed the guest as it
+   * was since: they are told again, and the guest does not wait for one that does not answer.
+   */
+  async #goOver(relocator: DiskRelocator, deed: 'switch' | 'finalize'): Promise<void> {
+    const { work } = this.#state.plan;
+    const signal = AbortSignal.timeout(STEP_MS);
+    try {
+      await this.#tell(AbortSignal.timeout(TELL_PENDING_MS));
+    } catch (thrown) {
+      // After the record of the switch the next look drops the copy: the guest writes to its old image only then.
+      if (deed === 'finalize') await this.#undo(reasonOf(thrown));
+      else await relocator.drop(work, signal);
+      throw thrown;
+    }
+    await (deed === 'switch' ? this.#switch(relocator) : relocator.finalize(work, signal));
+  }
+
+  async #tell(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (this.#toldMs !== undefined && nowMs - this.#toldMs < TOLD_MS) return;
+    await this.#deps.beforeSwitch?.(this.#state.plan.request.guest, signal);
+    this.#toldMs = nowMs;
   }
 
   async #begin({ relocator, signal }: Held): Promise<void> {
@@ -192,7 +222,7 @@ export class DiskMove {
   async #switchOver({ relocator }: Held): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);
-    await this.#deps.beforeSwitch?.(this.#state.plan.request.guest, signal);
+    await this.#tell(signal);
     this.#completing = true;
     await relocator.complete(work, signal);
     let beforeMs = this.#deps.clock.monotonicMs();
@@ -235,11 +265,15 @@ export class DiskMove {
 
   async #settle(held: Held | undefined): Promise<void> {
     const { plan, stage } = this.#state;
-    // The switch was given up after its record, so the old image has all that the guest wrote.
-    if (held === undefined && stage === 'switching' && !(await isNewThere(plan)))
+    const isRestarted = plan.bootId !== this.#deps.bootId();
+    if (held === undefined && stage === 'switching' && !(await isNewThere(plan))) {
+      // After a restart its storage may not be mounted yet, and it may be the newer one.
+      if (isRestarted) return this.#end('failed', { error: unseenMove(plan), kept: plan.from });
+      // The switch was given up after its record, so the old image has all that the guest wrote.
       return this.#undo('the switch could not be recorded, and the guest has ended');
+    }
     if (stage !== 'tidying') await this.#record({ type: 'switched' });
-    if (held === undefined && plan.bootId !== this.#deps.bootId()) return this.#leaveBoth();
+    if (held === undefined && isRestarted) return this.#leaveBoth();
     const ended = ['its hypervisor has ended meanwhile: start it from the new image'];
     const notes = (await held?.relocator.settle(plan.work, plan.to, held.signal)) ?? ended;
     await keepNew(plan);
@@ -334,8 +368,6 @@ interface Held {
   readonly signal: AbortSignal;
 }
 
-/** What is reported of a disk's move that does not come to its end. */
-
 type Sight = MoveSight & {
   readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
 };
@@ -349,32 +381,6 @@ const GONE: Sight = {
   nearly: false,
   isWriteBlocking: false,
 };
-
-function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
-  const { guest, disk: device } = request;
-  const hint = 'The guest goes on with its old image, and nothing of the new one is left.';
-  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
-}
-
-/** Somebody else has put another image there: both files stay, and a person is informed. */
-function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
-  const { guest, disk: device } = request;
-  const reason = `the guest’s disk is neither ${from} nor ${to} any more`;
-  const hint = 'Another program has changed it; both files are left as they are.';
-  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
-}
-
-function cancelledMove({ request, from: file }: DiskMovePlan): SerialError {
-  const { guest, disk: device } = request;
-  return godwitError('GODWIT_DISK_MOVE_CANCELLED', { guest, device, file }).toJSON();
-}
-
-function whyFailed({ failure, job }: Sight): string {
-  if (failure?.kind === 'full') return `there is no room for it (${failure.reason})`;
-  if (failure !== undefined) return failure.reason;
-  if (job === 'none') return 'its copying was broken off by somebody else';
-  return 'its copying has ended without a switch';
-}
 
 function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -92,6 +92,73 @@ describe('the move of a disk', () => {
     assert.equal(host.announced, 3);
   });
 
+  test('tells other hosts again if another agent orders the switch: the guest was confirmed as it was meanwhile', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      await renew();
+      host.killAt = killAt;
+      const plan = await host.plan();
+      assert.equal(await host.agent(plan), 'killed');
+      const ended = await host.agent(plan);
+      assert.ok(ended !== 'killed');
+      assert.equal(ended.state, 'done', `after step ${killAt}: ${JSON.stringify(ended)}`);
+      assert.equal(host.untold, 0, `after step ${killAt}`);
+    }
+  });
+
+  test('does not hold the guest up for a host that does not answer once another agent goes on', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    const ends = new Set<string>();
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      await renew();
+      host.killAt = killAt;
+      const plan = await host.plan();
+      assert.equal(await host.agent(plan), 'killed');
+      host.unannounced = host.announced + 1;
+      const ended = await host.agent(plan);
+      assert.ok(ended !== 'killed');
+      ends.add(ended.state);
+      assert.equal(host.untold, 0, `after step ${killAt}`);
+      await assertWhole();
+    }
+    assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
+  });
+
+  test('leaves both images if the new one is not there after a restart of the host: its storage may not be mounted', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    let unseen = 0;
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      for (const killedAgain of [true, false]) {
+        await renew();
+        host.killAt = killAt;
+        host.both = true;
+        const plan = await host.plan();
+        assert.equal(await host.agent(plan), 'killed');
+        if (!host.isRecorded('switching') || host.isRecorded('switched')) continue;
+        unseen += 1;
+        const there = [host.from, host.to].filter((file) => existsSync(file));
+        host.unmount();
+        host.bootId = 'boot-2';
+        // The next agent goes on once the storage is back.
+        if (killedAgain) {
+          host.killAt = host.steps + 2;
+          await host.agent(plan);
+          host.mount();
+        }
+        const ended = await host.agent(plan);
+        assert.ok(ended !== 'killed');
+        if (!killedAgain) host.mount();
+        const left = [host.from, host.to].filter((file) => existsSync(file));
+        assert.deepEqual(left, there, `after step ${killAt}`);
+        assert.match(`${ended.error?.hint}${ended.note}`, /not mounted|both images are left/);
+      }
+    }
+    assert.ok(unseen > 1);
+  });
+
   test('leaves both images after a restart of the host, where another host may have recovered the guest from either', async () => {
     await host.agent(await host.plan());
     const { steps } = host;

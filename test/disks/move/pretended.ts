@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,6 +46,9 @@ export class PretendedHost {
   /** Times that other hosts were told of the switch, and how many of these failed at first. */
   announced = 0;
   unannounced = 0;
+  /** Switches that were ordered by an agent that had told no other host of it. */
+  untold = 0;
+  #isTold = false;
   /** The journal's disk is broken when this is to be written, so often. */
   unwritable = { what: '', times: 0 };
   /** The record is written, and its sync fails, so often. */
@@ -78,6 +90,25 @@ export class PretendedHost {
 
   close(): Promise<void> {
     return rm(this.directory, { recursive: true, force: true });
+  }
+
+  isRecorded(type: DiskMoveEvent['type']): boolean {
+    return this.#text.text.includes(`"type":"${type}"`);
+  }
+
+  /** The storage of the new image is away, as after a restart of the host; its directory is there, and empty. */
+  unmount(): void {
+    renameSync(path.dirname(this.to), this.#away);
+    mkdirSync(path.dirname(this.to));
+  }
+
+  mount(): void {
+    rmSync(path.dirname(this.to), { recursive: true, force: true });
+    renameSync(this.#away, path.dirname(this.to));
+  }
+
+  get #away(): string {
+    return path.join(this.directory, 'away');
   }
 
   /** What the guest has written so far is in this file. */
@@ -133,6 +164,7 @@ export class PretendedHost {
     const state = replayMove(opened.events) ?? beginMove(plan);
     if (opened.events.length === 0) await opened.journal.append({ type: 'begun', plan }, 'sync');
     const ending = new AbortController();
+    this.#isTold = false;
     const move = new DiskMove(state, {
       host: 'a',
       clock: { ...systemClock, sleep: async () => this.write() },
@@ -141,9 +173,9 @@ export class PretendedHost {
       bootId: () => this.bootId,
       beforeSwitch: async () => {
         assert.equal(this.#on, 'old');
-        assert.notEqual(this.#job, 'pending');
         this.announced += 1;
         if (this.announced <= this.unannounced) throw new Error('c does not answer');
+        this.#isTold = true;
       },
       life: async () => (this.alive ? { state: 'alive' } : { state: 'gone', reason: 'it ended' }),
       hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
@@ -211,6 +243,7 @@ export class PretendedHost {
       finalize: () =>
         step(() => {
           if (this.#job !== 'pending') throw new Error('nothing is pending');
+          if (!this.#isTold) this.untold += 1;
           this.#on = 'new';
           this.#job = 'ended';
         }),
