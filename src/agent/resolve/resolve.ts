@@ -81,7 +81,9 @@ const HERE: ResolveSurroundings = {
   connectMover: ({ socket }) => client(moverContract, { unix: socket }),
 };
 
-type Order = Pick<Resolved, 'runAt' | 'proof' | 'by'> & { readonly answersFor: HostDoubts[] };
+type Order = Pick<Resolved, 'runAt' | 'proof' | 'by' | 'insists'> & {
+  readonly answersFor: HostDoubts[];
+};
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
@@ -161,7 +163,8 @@ export class Resolve {
       const proof = await this.#proofFor(known, answer, look.isDark, asked.iKnow);
       const answersFor = asked.iKnow ? answeredDoubts(known, asked, look.inDoubt) : [];
       this.#deps.log.warn({ id, by, proof, answersFor, runAt }, 'migration resolved');
-      return { runAt, proof, by: by.slice(0, 128), answersFor };
+      const insists = asked.iKnow ? { insists: true as const } : {};
+      return { runAt, proof, by: by.slice(0, 128), answersFor, ...insists };
     };
     if (side === 'destination' && known.there !== undefined) {
       // The source decides by its own look. Nothing is ordered here, and the source may not answer: no turn is taken.

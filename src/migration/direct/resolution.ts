@@ -106,7 +106,10 @@ function judgeSource(known: Known): Answer {
     return answer({ verdict: 'safe', why, proof: 'ask' });
   }
   if (source.right !== 'committing') {
-    const why = `${from} has never given ${to} the right to run it`;
+    const isClosed = source.right === 'abandoned';
+    const why = isClosed
+      ? `${from} has closed the epoch: ${to} may not run ${guest} under it any more`
+      : `${from} has never given ${to} the right to run it`;
     return answer({ verdict: 'safe', why, proof: 'observed' });
   }
   return answer({

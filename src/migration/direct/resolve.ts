@@ -59,6 +59,7 @@ function takeBack(state: SourceState, event: Resolved): Transition {
     proof: proof === 'ask' ? 'none' : proof,
     answersFor,
     at: bootTimeIn(event),
+    ...(event.insists === true && isMemoryStale(state) && { fromMemory: true }),
   };
   // Half of the guest is here, and its other half is gone: there is nothing to take back.
   if (proof !== 'ask' && state.via === 'postcopy' && here === 'handed-over') {
@@ -118,9 +119,12 @@ export function isMemoryStale({
   known,
 }: Pick<SourceState, 'mayHaveRunThere' | 'known'>): boolean {
   if (mayHaveRunThere !== true) return false;
-  const images = (known.description?.disks ?? []).flatMap((each) => each.images);
-  const onlyRead = new Set(images.filter((each) => each.readOnly).map(({ node }) => node));
-  return (known.places ?? []).some(({ node }) => !onlyRead.has(node));
+  const { places = [], description } = known;
+  // A guest writes to the tops of its disks, and a container to its volumes.
+  if (description?.disks === undefined) return places.length > 0;
+  const tops = description.disks.flatMap(({ images: [top] }) => top ?? []);
+  const written = new Set(tops.filter(({ readOnly }) => !readOnly).map(({ node }) => node));
+  return places.some(({ node }) => written.has(node));
 }
 
 function elsewhere({ plan }: SourceState, { by, elsewhere: third }: Resolved): SerialError {

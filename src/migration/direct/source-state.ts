@@ -144,6 +144,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
     answersFor: answersFor.optional(),
+    /** The operator insisted, whatever the order rests on. */
+    insists: z.literal(true).optional(),
     /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
     elsewhere: z.object({ host: hostName, why: shortText }).optional(),
   }),
@@ -224,6 +226,8 @@ export interface Decision {
   readonly proof: Proof | 'none';
   /** What the operator answered for. */
   readonly answersFor: readonly HostDoubts[];
+  /** The operator was shown that memory here may be older than storage, and insists that the guest goes on from it. */
+  readonly fromMemory?: true;
   /** Undefined: not known, as in an earlier build's journal. */
   readonly at: BootTime | undefined;
 }

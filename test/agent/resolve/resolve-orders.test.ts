@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { readJournals } from '../../../src/host/journal/journal.ts';
 import { TAKE_UP_MS } from '../../../src/agent/peers.ts';
 import {
   ANOTHER_ORDER,
@@ -170,6 +171,22 @@ describe('an order by answers that are older than another order', () => {
     assert.deepEqual(off, ['b']);
     assert.equal(orders(TO_B), 2);
   });
+});
+
+test('an order says whether its operator insisted, also if the fencing hook proves that the other host is off', async (t) => {
+  const fence = async () => ({ off: true, by: 'the hook' }) as const;
+  const { order, resolve, store } = await scene(t, { isDark: true, fence });
+  const plain = { runAt: 'source', confirm: GUESTS[TO_EVIL], iKnow: false } as const;
+  await order(TO_B);
+  await resolve.resolve(TO_EVIL, plain, 'ann', signal);
+  const written = [TO_B, TO_EVIL].map((id) => {
+    const event = readJournals(store.need(id).dir).source.at(-1)?.event;
+    return event?.type === 'resolved' ? [event.proof, event.insists] : [];
+  });
+  assert.deepEqual(written, [
+    ['fenced', true],
+    ['fenced', undefined],
+  ]);
 });
 
 test('an order whose operator is gone before its turn is not carried out', async (t) => {

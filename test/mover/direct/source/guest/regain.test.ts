@@ -10,6 +10,8 @@ import {
   initialSource,
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
+import { transition } from '../../../../../src/migration/direct/transition.ts';
+import type { Resolved } from '../../../../../src/migration/direct/resolve.ts';
 import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import {
   permissionHere,
@@ -191,6 +193,53 @@ describe('a guest that is to run here for sure', () => {
     assert.deepEqual(refused, { may: true, asked: ['refuse', 'run'] });
     const precopy = await here({ ...known, via: 'precopy' }, silent, off, regain);
     assert.deepEqual(precopy, { may: true, asked: ['refuse', 'fence', 'run'] });
+  });
+});
+
+describe('a guest whose memory may be older than its storage, and whose driver cannot start it from there', () => {
+  const places = [{ node: 'data', pool: 'p', path: 'data' }];
+  const HOOK = { bootId: NOW.bootId, uptimeMs: NOW.uptimeMs };
+  const sent = { ...initialSource(planned()).state, known: { places } };
+  const committing: SourceState = {
+    ...sent,
+    right: 'committing',
+    via: 'precopy',
+    doing: { kind: 'undo', step: 'switchover' },
+  };
+  /** Taken back by the hook's proof, and held with the reason. */
+  const fenced = transition(committing, {
+    type: 'fenced',
+    host: 'b',
+    by: 'the hook',
+    ...HOOK,
+  }).state;
+  const held: SourceState = { ...fenced, doing: { kind: 'end', outcome: 'held' } };
+
+  const ordered = (state: SourceState, proof: Resolved['proof'], insists: boolean): SourceState =>
+    transition(state, {
+      type: 'resolved',
+      runAt: 'source',
+      proof,
+      by: 'ann',
+      here: 'handed-over',
+      ...HOOK,
+      ...(insists && { insists: true as const }),
+    }).state;
+
+  test('is held by a proof, and by each order that does not insist', async () => {
+    assert.equal(await taken(fenced), 'held');
+    for (const proof of ['ask', 'observed', 'fenced'] as const)
+      assert.equal(await taken(ordered(held, proof, false)), 'held', proof);
+  });
+
+  test('goes on once an operator insists, whatever the order rests on', async () => {
+    for (const proof of ['ask', 'observed', 'fenced', 'operator'] as const)
+      assert.equal(await taken(ordered(held, proof, true)), 'resumed', proof);
+  });
+
+  test('is held by a proof in answer to the first order that insists: the operator has not been shown it yet', async () => {
+    const first: SourceState = { ...committing, doing: { kind: 'end', outcome: 'held' } };
+    assert.equal(await taken(ordered(first, 'fenced', true)), 'held');
   });
 });
 
